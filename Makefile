@@ -1,0 +1,36 @@
+# `make` alone lists the targets. Each one makes its own environment first (.ci/setup), which takes no time once it is there.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench soak clean
+BIN := .venv/bin
+ARGS ?=
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+setup:  ## make the environment in .venv (the other targets do it by themselves)
+	@.ci/setup
+
+demo: setup  ## five processes train one model, lose their aggregator and catch a cheat
+	@$(BIN)/python examples/demo.py $(ARGS)
+
+test: setup  ## all tests except the long ones; ARGS="-k name" selects
+	@$(BIN)/pytest $(ARGS)
+
+lint: setup  ## ruff and mypy --strict
+	@$(BIN)/ruff check --output-format=concise .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy -p coterie
+
+format: setup  ## let ruff rewrite the sources
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: setup  ## seconds, CPU seconds, bytes and memory of whole rounds
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+soak: setup  ## the long randomised tests
+	@$(BIN)/pytest -m soak --hypothesis-profile=soak --timeout=3600 $(ARGS)
+
+clean:  ## remove the environment and all caches
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .bench .demo
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Pure cryptography: values in, values out; no I/O, no clock, no protocol state."""

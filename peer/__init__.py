@@ -1,0 +1,1 @@
+"""Everything that touches the world: network, storage, clocks, training, command line."""

@@ -1,0 +1,1 @@
+"""The subcommands of `peer`, one module each."""

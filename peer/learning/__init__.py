@@ -1,0 +1,1 @@
+"""What a peer trains: the app interface, tables and the models that come with them."""

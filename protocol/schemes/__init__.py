@@ -1,0 +1,1 @@
+"""How a round sums its updates: one module a scheme, behind one interface."""

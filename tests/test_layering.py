@@ -1,0 +1,122 @@
+"""Who may import whom: crypto <- protocol <- {peer, topology}; the core touches nothing of the world."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+ALLOWED = {
+    "crypto": {"crypto"},
+    "protocol": {"protocol", "crypto"},
+    "peer": {"peer", "protocol", "crypto"},
+    "topology": {"topology", "protocol", "crypto"},
+}
+WORLD = {"trio", "socket", "time", "random", "threading", "libp2p", "sqlite3"}
+BY_NAME = {"import_module", "importlib.import_module", "__import__"}
+
+
+def imported_names(source: str, package: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """Yield (line, absolute dotted name) of everything that `source`, a module of `package`, imports."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            for alias in node.names:
+                yield node.lineno, ".".join((*base, *filter(None, [node.module]), alias.name))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in BY_NAME and node.args:
+            match node.args[0]:
+                case ast.Constant(value=str(name)):
+                    yield node.lineno, name
+
+
+def imports_of_layer(layer: str) -> Iterator[tuple[str, str]]:
+    """Yield (place, absolute dotted name) for every import in the layer's modules."""
+    for path in sorted((ROOT / layer).rglob("*.py")):
+        relative = path.relative_to(ROOT)
+        package = ("coterie", *relative.parent.parts)
+        for line, name in imported_names(path.read_text(encoding="utf-8"), package):
+            yield f"{relative}:{line}", name
+
+
+def layer_of(name: str) -> str | None:
+    """The layer of this project that a dotted name belongs to; a bare `crypto` counts as ours."""
+    parts = name.split(".")
+    head = parts[1] if parts[0] == "coterie" and len(parts) > 1 else parts[0]
+    return head if head in ALLOWED else None
+
+
+@pytest.mark.parametrize("layer", sorted(ALLOWED))
+def test_a_layer_imports_only_the_layers_below_it(layer: str) -> None:
+    wrong = [
+        f"{place} imports {name}"
+        for place, name in imports_of_layer(layer)
+        if (target := layer_of(name)) is not None and target not in ALLOWED[layer]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("layer", sorted(ALLOWED))
+def test_a_package_names_its_siblings_relatively_or_as_coterie(layer: str) -> None:
+    wrong = [
+        f"{place} imports {name}" for place, name in imports_of_layer(layer) if name.split(".")[0] in ALLOWED
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("layer", ["crypto", "protocol"])
+def test_the_core_imports_nothing_that_touches_the_world(layer: str) -> None:
+    wrong = [
+        f"{place} imports {name}" for place, name in imports_of_layer(layer) if name.split(".")[0] in WORLD
+    ]
+    assert wrong == []
+
+
+def test_only_the_kernels_import_numba() -> None:
+    wrong = [
+        f"{place} imports {name}"
+        for layer in ALLOWED
+        for place, name in imports_of_layer(layer)
+        if name.split(".")[0] in {"numba", "llvmlite"} and not place.startswith("crypto/kernels.py:")
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("source", "package", "expected"),
+    [
+        ("import time", "coterie.crypto", ["time"]),
+        ("import os, numba.core", "coterie.crypto", ["os", "numba.core"]),
+        ("from . import field", "coterie.crypto", ["coterie.crypto.field"]),
+        ("from .field import P", "coterie.crypto", ["coterie.crypto.field.P"]),
+        ("from .. import peer", "coterie.crypto", ["coterie.peer"]),
+        ("from ...peer.network import link", "coterie.protocol.schemes", ["coterie.peer.network.link"]),
+        ("def f():\n    from ..peer import store", "coterie.protocol", ["coterie.peer.store"]),
+        ("importlib.import_module('trio')", "coterie.protocol", ["trio"]),
+    ],
+)
+def test_the_walk_sees_every_way_to_import(source: str, package: str, expected: list[str]) -> None:
+    assert [name for _, name in imported_names(source, tuple(package.split(".")))] == expected
+
+
+def modules_after(code: str) -> set[str]:
+    """The names in `sys.modules` of a fresh interpreter after it ran `code`."""
+    script = f"{code}\nimport sys; sys.stderr.write('\\n'.join(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(run.stderr.split())
+
+
+def test_the_protocol_is_importable_without_numba() -> None:
+    assert not {"numba", "libp2p", "trio"} & modules_after("import coterie.protocol")
+
+
+@pytest.mark.skipif(not (ROOT / "peer" / "cli.py").exists(), reason="the command line is not there")
+def test_help_of_the_command_line_loads_neither_numba_nor_libp2p() -> None:
+    code = "from coterie.peer.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
+    assert not {"numba", "libp2p", "trio", "networkx"} & modules_after(code)
