@@ -1,0 +1,252 @@
+"""Who a peer is: one 32-byte seed gives its Ed25519 key, its libp2p PeerId and its X25519 key for boxes.
+
+PyNaCl (libsodium) is the only implementation of Ed25519 used for anything that members agree on: libraries
+differ in the malformed signatures that they accept, and a signature that only some members accept would split
+the federation.
+
+Sources: Ed25519, RFC 8032; X25519, RFC 7748; boxes, D. J. Bernstein, "Cryptography in NaCl" (X25519,
+HSalsa20, XSalsa20-Poly1305); the birational map from Ed25519 to X25519 keys, RFC 7748 section 4.1, as
+libsodium implements it; PeerIds, the libp2p specification "Peer IDs and Keys" (identity multihash of the
+protobuf-encoded public key).
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import lru_cache
+from typing import Final, NoReturn
+
+from nacl import bindings
+from nacl.exceptions import CryptoError
+
+__all__ = [
+    "MAX_CACHED_BOXES",
+    "NONCE_BYTES",
+    "PUBLIC_BYTES",
+    "SEALED_OVERHEAD_BYTES",
+    "SEED_BYTES",
+    "SIGNATURE_BYTES",
+    "BadPeerId",
+    "Box",
+    "BoxError",
+    "Identity",
+    "is_usable",
+    "peer_id",
+    "public_of",
+    "verify",
+]
+
+SEED_BYTES: Final = 32
+PUBLIC_BYTES: Final = 32
+SIGNATURE_BYTES: Final = 64
+NONCE_BYTES: Final = 24
+SEALED_OVERHEAD_BYTES: Final = NONCE_BYTES + 16
+"""A sealed message is this much longer than its plaintext: the nonce in front and the Poly1305 tag."""
+
+MAX_CACHED_BOXES: Final = 1024
+"""Precomputed boxes that one identity keeps; twice the members of the largest federation."""
+
+# Protobuf of the public key (field 1: type Ed25519 = 1; field 2: 32 bytes) inside an identity multihash of 36
+# bytes.
+_PEER_ID_PREFIX: Final = bytes((0x00, 36, 0x08, 0x01, 0x12, 32))
+_PEER_ID_LENGTH: Final = 52
+_BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
+
+class BoxError(ValueError):
+    """A box that cannot be made or does not open; the message names the reason and no secret."""
+
+
+class BadPeerId(ValueError):
+    """A text that is not the PeerId of an Ed25519 key."""
+
+
+class _Secret:
+    """Keeps what a subclass holds out of reprs, pickles and copies."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} (secret)>"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} holds a secret and can be neither pickled nor copied")
+
+
+class Box(_Secret):
+    """The precomputed NaCl box of two keys: the same for both, so neither direction may repeat a nonce of the
+    other.
+
+    It proves to each that the message is the other's or its own, and nothing to anybody else.
+    """
+
+    __slots__ = ("_key",)
+
+    def __init__(self, secret: bytes, public: bytes) -> None:
+        """Agree on the key of an X25519 `secret` and an X25519 `public` (32 bytes each).
+
+        Raises BoxError for a public key of low order, with which the key would be known to everybody.
+        """
+        self._key = b""
+        with suppress(CryptoError, ValueError, TypeError):
+            self._key = bindings.crypto_box_beforenm(public, secret)
+        if not self._key:
+            raise BoxError("no box with this key: it is malformed or of low order")
+
+    def seal(self, plaintext: bytes, nonce: bytes) -> bytes:
+        """Return nonce, then ciphertext. `nonce` is 24 bytes that no box of these two ever saw."""
+        if len(nonce) != NONCE_BYTES:
+            raise BoxError(f"a nonce has {NONCE_BYTES} bytes, not {len(nonce)}")
+        return nonce + bindings.crypto_box_easy_afternm(plaintext, nonce, self._key)
+
+    def open(self, sealed: bytes) -> bytes:
+        """Return the plaintext of what `seal` made. Raises BoxError when it is too short, altered or not for
+        this box.
+        """
+        if len(sealed) < SEALED_OVERHEAD_BYTES:
+            raise BoxError(
+                f"a sealed message has at least {SEALED_OVERHEAD_BYTES} bytes, this one {len(sealed)}"
+            )
+        try:
+            return bindings.crypto_box_open_easy_afternm(
+                sealed[NONCE_BYTES:], sealed[:NONCE_BYTES], self._key
+            )
+        except CryptoError:
+            pass
+        # Outside of the handler, so that the library's frames, which hold the key, do not hang on the
+        # exception.
+        raise BoxError("the box does not open: it was altered, or is from or for another key")
+
+
+class Identity(_Secret):
+    """A peer's secret seed with all that follows from it. Compares in constant time; cannot be pickled or
+    printed.
+    """
+
+    __slots__ = ("_box", "_exchange", "_signing", "public")
+
+    public: Final[bytes]
+    """The Ed25519 public key, 32 bytes: the member's id."""
+
+    def __init__(self, seed: bytes) -> None:
+        length = len(seed)
+        if length != SEED_BYTES:
+            del seed
+            raise ValueError(f"a seed has {SEED_BYTES} bytes, not {length}")
+        self.public, self._signing = bindings.crypto_sign_seed_keypair(bytes(seed))
+        self._exchange = bindings.crypto_sign_ed25519_sk_to_curve25519(self._signing)
+        self._box = lru_cache(maxsize=MAX_CACHED_BOXES)(self._make_box)
+
+    @classmethod
+    def from_seed(cls, seed: bytes) -> Identity:
+        """The identity of a 32-byte seed. Raises ValueError for another length."""
+        return cls(seed)
+
+    @property
+    def peer_id(self) -> str:
+        """The libp2p PeerId, base58 ("12D3KooW…")."""
+        return peer_id(self.public)
+
+    def sign(self, message: bytes) -> bytes:
+        """The Ed25519 signature of `message`, 64 bytes, the same each time."""
+        return bindings.crypto_sign(message, self._signing)[:SIGNATURE_BYTES]
+
+    def box_for(self, public: bytes) -> Box:
+        """The box between this identity and the holder of the Ed25519 key `public`, computed once (0.1 ms).
+
+        Raises BoxError when `public` is no point of the prime-order subgroup; see `is_usable`.
+        """
+        return self._box(bytes(public))
+
+    def seal(self, to: bytes, plaintext: bytes, nonce: bytes) -> bytes:
+        """Seal `plaintext` for the holder of the Ed25519 key `to`: nonce (24 bytes), then ciphertext.
+
+        The nonce must be new for this pair of identities in both directions (random, or derived from the
+        sender too). Raises BoxError for a bad key or nonce length.
+        """
+        return self.box_for(to).seal(plaintext, nonce)
+
+    def open(self, sender: bytes, sealed: bytes) -> bytes:
+        """The plaintext that the holder of the Ed25519 key `sender` sealed for this identity. Raises
+        BoxError.
+        """
+        return self.box_for(sender).open(sealed)
+
+    def _make_box(self, public: bytes) -> Box:
+        exchange = _exchange_key(public)
+        if exchange is None:
+            raise BoxError("no box with this key: it is no Ed25519 point of prime order")
+        return Box(self._exchange, exchange)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Identity):
+            return NotImplemented
+        return bindings.sodium_memcmp(self._signing, other._signing)
+
+    def __hash__(self) -> int:
+        return hash(self.public)
+
+    def __repr__(self) -> str:
+        return f"<Identity {self.peer_id}>"
+
+
+def verify(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether `signature` (64 bytes) is that of `message` under the Ed25519 key `public` (32 bytes).
+
+    Never raises on bad input. Refuses keys of low order, and S >= the group's order (RFC 8032, section
+    5.1.7), so a third party cannot turn one valid signature into another.
+    """
+    if len(public) != PUBLIC_BYTES or len(signature) != SIGNATURE_BYTES:
+        return False
+    try:
+        bindings.crypto_sign_open(signature + message, public)
+    except CryptoError:
+        return False
+    return True
+
+
+def is_usable(public: bytes) -> bool:
+    """Whether boxes can be made for `public`: an Ed25519 point of prime order in its one encoding.
+
+    Some keys of mixed order verify signatures and yet cannot be sealed to. Whoever admits members asks this
+    first.
+    """
+    return len(public) == PUBLIC_BYTES and _exchange_key(bytes(public)) is not None
+
+
+def peer_id(public: bytes) -> str:
+    """The libp2p PeerId of a 32-byte Ed25519 public key, base58. Raises ValueError for another length."""
+    if len(public) != PUBLIC_BYTES:
+        raise ValueError(f"an Ed25519 public key has {PUBLIC_BYTES} bytes, not {len(public)}")
+    number = int.from_bytes(_PEER_ID_PREFIX + public, "big")
+    digits = []
+    while number:
+        number, digit = divmod(number, 58)
+        digits.append(_BASE58[digit])
+    return "1" + "".join(reversed(digits))  # the one leading zero byte of the prefix
+
+
+def public_of(text: str) -> bytes:
+    """The Ed25519 public key inside a base58 PeerId: the inverse of `peer_id`, and of nothing else.
+
+    Raises BadPeerId.
+    """
+    # The length first: turning a long text into an integer takes quadratic time.
+    if len(text) != _PEER_ID_LENGTH or not text.startswith("1") or text.strip(_BASE58):
+        raise BadPeerId(f"not the PeerId of an Ed25519 key: {text[:64]!r}")
+    number = 0
+    for letter in text[1:]:
+        number = number * 58 + _BASE58.index(letter)
+    data = number.to_bytes(len(text), "big").lstrip(b"\0")
+    public = data[-PUBLIC_BYTES:]
+    if b"\0" + data != _PEER_ID_PREFIX + public or peer_id(public) != text:
+        raise BadPeerId(f"not the PeerId of an Ed25519 key: {text!r}")
+    return public
+
+
+def _exchange_key(public: bytes) -> bytes | None:
+    """The X25519 public key that belongs to an Ed25519 one, or None where there is none."""
+    try:
+        return bindings.crypto_sign_ed25519_pk_to_curve25519(public)
+    except (CryptoError, ValueError, TypeError):
+        return None
