@@ -1,0 +1,255 @@
+"""Verifiable dealing: shares that every holder checks by itself, without another message.
+
+A dealer has C secrets and draws a polynomial of degree below K for each; holder j (counted from 0) gets
+their values at j + 1, and the secrets are the values at 0. That all holders hold values of *the same*
+polynomials is what they check:
+
+1. The dealer adds two random polynomials B_1, B_2 of the same degree, which blind what step 3 publishes.
+2. It hashes each holder's share, with a nonce, into a leaf of a Merkle tree and commits to the root.
+3. The root gives two pseudorandom vectors ρ_1, ρ_2, and the dealer publishes Y_k = Σ_c ρ_k[c]·P_c + B_k, K
+   coefficients each: the fingerprints.
+4. Holder j checks that its share is the leaf j below the root and that Y_k(j + 1) = ⟨ρ_k, its values⟩ +
+   B_k(j + 1).
+
+Values off a polynomial of degree below K, chosen before ρ was known, pass with probability about p^-2 =
+2^-128. Two fingerprints are needed because one would leave 2^-64, which a dealer can search for by trying
+roots. The blinding makes Y_k independent of the secrets for anybody with fewer than K shares. A share that
+fails step 4 after its path led to the root is evidence: anyone who sees it, with the dealer's signed
+commitment, comes to the same verdict. The context goes into every leaf and every challenge, so that what was
+dealt in one round, by one dealer, proves nothing in another.
+
+**Compressed shares.** K - 1 values of a polynomial may be chosen freely, whatever its value at 0. So the K -
+1 holders after the dealer get a 32-byte seed each, from which they expand their values, and only the other
+holders get values, computed from the secrets and those seeds. K - 1 colluding holders know K - 1 points of
+polynomials of degree K - 1, which any secrets fit; with seeds instead of random values this holds against
+whoever cannot tell AES from random.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+import numpy as np
+
+from . import merkle
+from .field import ELEMENT_BYTES, P, Vector, evaluate, from_bytes, interpolate, is_canonical, lagrange_matrix
+from .prng import Stream, derive, stream
+from .vectors import checked, fingerprints, matmul
+
+CONTEXT_BYTES: Final = 32
+SEED_BYTES: Final = 32
+NONCE_BYTES: Final = 32
+CHALLENGES: Final = 2  # fingerprints, and blinding columns
+
+_SEED: Final = b"\x00"  # the payload is a seed
+_VALUES: Final = b"\x01"  # the payload is the values themselves
+
+
+class BadShare(Exception):
+    """A share that its holder refuses.
+
+    provable: whether the share is evidence against the dealer that any third party can check. Where it is
+    not, the fault may as well lie with whoever carried or shows the share.
+    """
+
+    def __init__(self, reason: str, *, provable: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.provable = provable
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What all parties know of a dealing. Raises ValueError for terms under which nothing can be dealt.
+
+    holders: how many, m; threshold: K, how many shares open the sum; columns: C, field elements in a secret;
+    dealer: its index among the holders.
+    """
+
+    holders: int
+    threshold: int
+    columns: int
+    dealer: int
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.threshold <= self.holders:
+            raise ValueError(f"a threshold of {self.threshold} among {self.holders} holders")
+        if self.columns < 1:
+            raise ValueError("there is nothing to deal")
+        self._check_index(self.dealer)
+
+    def _check_index(self, holder: int) -> None:
+        if not 0 <= holder < self.holders:
+            raise ValueError(f"no holder {holder} among {self.holders}")
+
+    @property
+    def seeded(self) -> tuple[int, ...]:
+        """The holders whose shares are seeds: the K - 1 that follow the dealer."""
+        return tuple((self.dealer + 1 + i) % self.holders for i in range(self.threshold - 1))
+
+    @property
+    def header_bytes(self) -> int:
+        """Kind, nonce and path: what precedes the payload of a share."""
+        return 1 + NONCE_BYTES + merkle.DIGEST_BYTES * merkle.depth(self.holders)
+
+    @property
+    def largest_payload_bytes(self) -> int:
+        """The longest payload that any holder can get; what is longer is not even hashed."""
+        return max(SEED_BYTES, ELEMENT_BYTES * (self.columns + CHALLENGES))
+
+    def payload_bytes(self, holder: int) -> int:
+        """The exact length of that holder's payload."""
+        self._check_index(holder)
+        if holder in self.seeded:
+            return SEED_BYTES
+        return ELEMENT_BYTES * (self.columns + CHALLENGES)
+
+    def encoded(self) -> bytes:
+        """A fixed-length form, to be hashed."""
+        return b"".join(
+            n.to_bytes(8, "big") for n in (self.holders, self.threshold, self.columns, self.dealer)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """What a dealer publishes. fingerprints: the K coefficients of Y_1, then those of Y_2, 8 bytes each."""
+
+    root: bytes
+    fingerprints: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dealing:
+    """A commitment and the shares behind it, one to each holder; the shares are secret."""
+
+    commitment: Commitment
+    shares: tuple[bytes, ...]
+
+    def __repr__(self) -> str:
+        return f"Dealing({self.commitment}, shares=<{len(self.shares)} secrets>)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a dealing holds secrets and is not pickled")
+
+
+def share_size(terms: Terms, holder: int) -> int:
+    """The exact length of that holder's share in bytes."""
+    return terms.header_bytes + terms.payload_bytes(holder)
+
+
+def deal(context: bytes, terms: Terms, secrets: Vector, seed: bytes) -> Dealing:
+    """Share out secrets, uint64[C], canonical. Deterministic: the same arguments give the same bytes.
+
+    context: 32 bytes that no other dealing has (a hash of federation, round, dealer and base model); seed:
+    32 secret random bytes. Context, terms and secrets go into all that is drawn, so that a seed used twice
+    by mistake does not show the difference of two secrets. Raises ValueError for arguments of the wrong size
+    or kind.
+    """
+    _check_context(context)
+    if len(seed) != SEED_BYTES:
+        raise ValueError(f"a seed has {SEED_BYTES} bytes, not {len(seed)}")
+    if not is_canonical(checked(secrets, terms.columns)):
+        raise ValueError("a secret is not below the field's prime")
+    digest = hashlib.sha256(_little_endian(secrets)).digest()
+    key = derive(seed, b"dealing|" + context + terms.encoded() + digest)
+    seeds = {holder: derive(key, b"seed %d" % holder) for holder in terms.seeded}
+
+    basis = np.empty((terms.threshold, terms.columns + CHALLENGES), dtype=np.uint64)
+    basis[0, : terms.columns] = secrets
+    Stream(key, b"blinding").fill(basis[0, terms.columns :])
+    for row, holder_seed in zip(basis[1:], seeds.values(), strict=True):
+        Stream(holder_seed, b"share").fill(row)
+    points = [0, *(holder + 1 for holder in seeds)]
+
+    others = [holder for holder in range(terms.holders) if holder not in seeds]
+    computed = matmul(lagrange_matrix(points, [holder + 1 for holder in others]), basis)
+    values = {holder: _little_endian(row) for holder, row in zip(others, computed, strict=True)}
+
+    parts: list[tuple[bytes, bytes, bytes | memoryview]] = []
+    for holder in range(terms.holders):
+        nonce = derive(key, b"nonce %d" % holder)
+        parts.append((_SEED, nonce, seeds[holder]) if holder in seeds else (_VALUES, nonce, values[holder]))
+    tree = merkle.Tree([merkle.leaf(context, nonce, kind, payload) for kind, nonce, payload in parts])
+    shares = [
+        b"".join((kind, nonce, tree.path(j), payload)) for j, (kind, nonce, payload) in enumerate(parts)
+    ]
+    commitment = Commitment(tree.root, _fingerprints_of(context, terms, tree.root, points, basis))
+    return Dealing(commitment, tuple(shares))
+
+
+def check(context: bytes, terms: Terms, holder: int, commitment: Commitment, share: bytes) -> Vector:
+    """The holder's values, uint64[C], if the share is what the commitment says. Raises BadShare otherwise.
+
+    Also the check of a complaint: whoever is shown a share that raises a provable BadShare, and knows that
+    the dealer signed the commitment for this context, knows that the dealer cheated.
+    """
+    _check_context(context)
+    wanted = terms.payload_bytes(holder)
+    view = memoryview(share)
+    kind, nonce = bytes(view[:1]), bytes(view[1 : 1 + NONCE_BYTES])
+    path, payload = bytes(view[1 + NONCE_BYTES : terms.header_bytes]), view[terms.header_bytes :]
+    if len(view) < terms.header_bytes or len(payload) > terms.largest_payload_bytes:
+        raise BadShare(f"a share of {len(view)} bytes", provable=False)
+    leaf = merkle.leaf(context, nonce, kind, payload)
+    if merkle.root_from_path(leaf, holder, path) != commitment.root:
+        raise BadShare("the share is not the one that was committed to", provable=False)
+
+    # From here on the dealer itself committed to these bytes for this holder.
+    if kind != (_SEED if holder in terms.seeded else _VALUES):
+        raise BadShare("a share of the wrong kind for this holder", provable=True)
+    if len(payload) != wanted:
+        raise BadShare(f"a payload of {len(payload)} bytes instead of {wanted}", provable=True)
+    try:
+        polynomials = from_bytes(commitment.fingerprints, CHALLENGES * terms.threshold)
+    except ValueError as error:
+        raise BadShare(f"fingerprints: {error}", provable=True) from None
+    values = _values(terms, kind, payload)
+    challenge = _challenge(context, terms, commitment.root)
+    for k, own in enumerate(_row_fingerprints(terms, challenge, values[None])[0]):
+        polynomial = [int(y) for y in polynomials[k * terms.threshold : (k + 1) * terms.threshold]]
+        if evaluate(polynomial, holder + 1) != own:
+            raise BadShare("the share does not lie on the committed polynomials", provable=True)
+    return values[: terms.columns]
+
+
+def _check_context(context: bytes) -> None:
+    if len(context) != CONTEXT_BYTES:
+        raise ValueError(f"a context has {CONTEXT_BYTES} bytes, not {len(context)}")
+
+
+def _little_endian(x: Vector) -> memoryview:
+    """The vector's bytes as they go on the wire, without a copy."""
+    return x.astype("<u8", copy=False).view(np.uint8).data
+
+
+def _values(terms: Terms, kind: bytes, payload: memoryview) -> Vector:
+    """All C + 2 values of a share."""
+    count = terms.columns + CHALLENGES
+    if kind == _SEED:
+        return stream(bytes(payload), b"share", count)
+    try:
+        return from_bytes(payload, count)
+    except ValueError as error:
+        raise BadShare(str(error), provable=True) from None
+
+
+def _challenge(context: bytes, terms: Terms, root: bytes) -> bytes:
+    """The seed of ρ_1 and ρ_2: fixed by the commitment, so unknown to the dealer while it made the shares."""
+    return derive(context + terms.encoded() + root, b"challenge")
+
+
+def _row_fingerprints(terms: Terms, challenge: bytes, rows: Vector) -> list[list[int]]:
+    """For each row of C + 2 values, ⟨ρ_k, values⟩ plus blinding, for k = 1, 2."""
+    plain = fingerprints(challenge, rows, terms.columns)
+    return [
+        [(int(dot) + int(blinding)) % P for dot, blinding in zip(dots, row[terms.columns :], strict=True)]
+        for dots, row in zip(plain, rows, strict=True)
+    ]
+
+
+def _fingerprints_of(context: bytes, terms: Terms, root: bytes, points: list[int], basis: Vector) -> bytes:
+    """The coefficients of Y_1 and Y_2, interpolated from their values at the basis points."""
+    at_points = _row_fingerprints(terms, _challenge(context, terms, root), basis)
+    coefficients = [interpolate(points, [row[k] for row in at_points]) for k in range(CHALLENGES)]
+    return np.array(coefficients, dtype="<u8").tobytes()

@@ -1,0 +1,205 @@
+"""The compiled inner loops over field vectors. The only module that imports numba, and costly to import: see
+`vectors`.
+
+A product of two elements is 128 bits wide. The loops add such products up in 192 bits and reduce once at the
+end, which is what makes them fast; reducing after each product takes several times as long. Reductions use
+masks instead of branches, because whether an element wraps is a coin toss that no branch predictor can
+learn.
+
+Every kernel releases the GIL and trusts its caller: `vectors` and `codec` check types and shapes. Signatures
+are explicit, so that each kernel is compiled once, when this module is imported, and a cache that cannot be
+written or read is dealt with in one place, here.
+"""
+
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numba
+import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from .field import P, Vector
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_WORD: Final = types.uint64
+_IN_1D: Final = types.Array(_WORD, 1, "C", readonly=True)
+_IN_2D: Final = types.Array(_WORD, 2, "C", readonly=True)
+_OUT_1D: Final = types.Array(_WORD, 1, "C")
+_OUT_2D: Final = types.Array(_WORD, 2, "C")
+_FLOATS: Final = types.Array(types.float32, 1, "C", readonly=True)
+
+_PRIME: Final = np.uint64(P)
+_ZERO: Final = np.uint64(0)
+_LOW: Final = np.uint64(0xFFFFFFFF)  # the low half of a word, and also 2^64 mod P
+_HALF: Final = np.uint64(32)
+
+# Columns that a matrix product works on at a time: all rows of such a block of X fit the first-level cache.
+_COLUMNS: Final = 512
+
+
+def _private_folder() -> Path:
+    """A folder for compiled code below the system's temporary one, which nobody but this user can write to.
+
+    numba's cache files are pickles: whoever can write them can run code in this process. Raises OSError when
+    the folder cannot be made or is not ours alone.
+    """
+    folder = Path(tempfile.gettempdir()) / f"coterie-kernels-{os.getuid()}"
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PermissionError(f"{folder} is not a folder that only this user can use")
+    return folder
+
+
+@contextmanager
+def _caching_in_private_folder() -> Iterator[None]:
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(_private_folder())
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = before
+
+
+def _compiled(signature: Any) -> Callable[[_Function], _Function]:
+    """Compile for one signature, without the GIL; keep the machine code where that is possible.
+
+    numba looks for a writable `__pycache__` and then for the user's cache folder, and raises when it has
+    neither, a full disk, or a damaged file. None of this is a reason not to compute, so the last attempt
+    goes without a cache; it is also the one that reports a real compiler error.
+    """
+
+    def decorate(function: _Function) -> _Function:
+        with suppress(Exception):
+            return numba.njit(signature, nogil=True, cache=True)(function)  # type: ignore[no-any-return]
+        with suppress(Exception), _caching_in_private_folder():
+            return numba.njit(signature, nogil=True, cache=True)(function)  # type: ignore[no-any-return]
+        return numba.njit(signature, nogil=True)(function)  # type: ignore[no-any-return]
+
+    return decorate
+
+
+def _multiply_add_code(_context, _high, _middle, _low, _a, _b):  # type: ignore[no-untyped-def]
+    """(high, middle, low) + a * b, three words of a 192-bit number: a multiplication and three additions."""
+    signature = types.UniTuple(_WORD, 3)(*[_WORD] * 5)  # type: ignore[no-untyped-call]
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        word, double, triple = ir.IntType(64), ir.IntType(128), ir.IntType(192)
+        high, middle, low, a, b = arguments
+
+        def placed(value: Any, shift: int) -> Any:
+            return builder.shl(builder.zext(value, triple), ir.Constant(triple, shift))
+
+        def word_at(value: Any, shift: int) -> Any:
+            return builder.trunc(builder.lshr(value, ir.Constant(triple, shift)), word)
+
+        total = builder.or_(builder.or_(placed(high, 128), placed(middle, 64)), placed(low, 0))
+        product = builder.mul(builder.zext(a, double), builder.zext(b, double))
+        total = builder.add(total, builder.zext(product, triple))
+        words = (word_at(total, 128), word_at(total, 64), word_at(total, 0))
+        return context.make_tuple(builder, signature.return_type, words)
+
+    return signature, generate
+
+
+_multiply_add: Any = intrinsic(_multiply_add_code)
+
+
+@numba.njit
+def _mask(condition):  # type: ignore[no-untyped-def]
+    """All ones where the condition holds, else zero."""
+    return _ZERO - np.uint64(condition)
+
+
+@numba.njit
+def _reduced(high, middle, low):  # type: ignore[no-untyped-def]
+    """high * 2^128 + middle * 2^64 + low modulo P, canonical; high must be below 2^31.
+
+    Modulo P, 2^64 = 2^32 - 1, 2^96 = -1 and 2^128 = -2^32, so reduction takes shifts and additions only.
+    """
+    upper, lower = middle >> _HALF, middle & _LOW
+    difference = low - upper
+    difference -= _LOW & _mask(low < upper)  # wrapping took 2^64 too much
+    product = (lower << _HALF) - lower
+    total = difference + product
+    total += _LOW & _mask(total < product)
+    total -= _PRIME & _mask(total >= _PRIME)
+    rest = high << _HALF
+    return total - rest + (_PRIME & _mask(total < rest))
+
+
+@_compiled(types.void(_OUT_1D, _IN_1D))
+def add_into(accumulator: Vector, x: Vector) -> None:
+    """accumulator += x, element by element."""
+    for i in range(accumulator.size):
+        a, room = accumulator[i], _PRIME - x[i]
+        accumulator[i] = a - room + (_PRIME & _mask(a < room))
+
+
+@_compiled(types.void(_IN_2D, _IN_2D, _OUT_2D))
+def matmul(A: Vector, X: Vector, out: Vector) -> None:
+    """out[m, C] = A[m, k] @ X[k, C]."""
+    rows, terms = A.shape
+    columns = X.shape[1]
+    for start in range(0, columns, _COLUMNS):
+        stop = min(columns, start + _COLUMNS)
+        for i in range(rows):
+            for c in range(start, stop):
+                high, middle, low = _ZERO, _ZERO, _ZERO
+                for t in range(terms):
+                    high, middle, low = _multiply_add(high, middle, low, A[i, t], X[t, c])
+                out[i, c] = _reduced(high, middle, low)
+
+
+@_compiled(types.void(_IN_2D, _IN_2D, types.int64, _OUT_2D))
+def add_dot_products(weights: Vector, rows: Vector, start: int, out: Vector) -> None:
+    """out[i, k] += the sum over b of weights[k, b] * rows[i, start + b], for each row i and each k."""
+    for i in range(rows.shape[0]):
+        for k in range(weights.shape[0]):
+            high, middle, low = _ZERO, _ZERO, out[i, k]
+            for b in range(weights.shape[1]):
+                high, middle, low = _multiply_add(high, middle, low, weights[k, b], rows[i, start + b])
+            out[i, k] = _reduced(high, middle, low)
+
+
+@numba.njit
+def _slot(value, bound, units, offset, bits):  # type: ignore[no-untyped-def]
+    """`value` clipped to ±bound, in units, rounded up or down by 32 random bits, and made non-negative."""
+    clipped = min(max(np.float64(value), -bound), bound)
+    return np.uint64(np.int64(np.floor(clipped * units + np.float64(bits) * 2.0**-32)) + offset)
+
+
+@_compiled(types.int64(_FLOATS, types.float64, types.float64, types.int64, _IN_1D, _OUT_1D))
+def encode(
+    update: NDArray[np.float32], bound: float, units: float, offset: int, noise: Vector, out: Vector
+) -> int:
+    """Pack the update's values in twos into out[ceil(L / 2)], the even one in the low 31 bits.
+
+    Each value is clipped to ±bound, multiplied by `units`, rounded with 32 bits of `noise` and shifted by
+    `offset`; an update of odd length is filled up with a zero. Returns how many values were clipped. NaN
+    gives garbage in both slots: the caller refuses it first.
+    """
+    clipped = 0
+    for i in range(update.size // 2):
+        even, odd = update[2 * i], update[2 * i + 1]
+        clipped += int(abs(even) > bound) + int(abs(odd) > bound)
+        low = _slot(even, bound, units, offset, noise[i] & _LOW)
+        high = _slot(odd, bound, units, offset, noise[i] >> _HALF)
+        out[i] = low | (high << np.uint64(31))
+    if update.size % 2:
+        last = update[-1]
+        clipped += int(abs(last) > bound)
+        low = _slot(last, bound, units, offset, noise[out.size - 1] & _LOW)
+        out[out.size - 1] = low | (np.uint64(offset) << np.uint64(31))
+    return clipped

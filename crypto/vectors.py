@@ -1,0 +1,84 @@
+"""Arithmetic on whole field vectors: the checked front of the compiled kernels.
+
+Every function checks types and shapes before it hands its arguments to machine code that trusts them.
+Elements are taken to be canonical: whoever reads vectors from the wire checks that once
+(`field.from_bytes`).
+
+The kernels are imported by the first call, not with this module: numba takes the better part of a second to
+load, and most commands never touch a vector.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .field import Vector
+from .prng import BLOCK, Stream
+
+
+def checked(x: Vector, *shape: int | None) -> Vector:
+    """x itself, if it is a C-contiguous uint64 array of that shape (None is any); ValueError otherwise."""
+    if x.dtype != np.uint64 or not x.dtype.isnative:
+        raise ValueError(f"a field vector is an array of uint64, not {x.dtype}")
+    if len(shape) != x.ndim or any(
+        want not in (None, have) for want, have in zip(shape, x.shape, strict=True)
+    ):
+        raise ValueError(f"shape {x.shape} where {shape} is needed (None is any)")
+    if not x.flags.c_contiguous or not x.flags.aligned:
+        raise ValueError("a field vector is contiguous and aligned in memory")
+    return x
+
+
+def add_into(accumulator: Vector, x: Vector) -> None:
+    """accumulator += x; both uint64[C]. Raises ValueError when they do not match."""
+    from . import kernels
+
+    kernels.add_into(checked(accumulator, None), checked(x, accumulator.size))
+
+
+def matmul(A: Vector, X: Vector) -> Vector:
+    """A[m, k] @ X[k, C] -> uint64[m, C]. Raises ValueError when the shapes do not match."""
+    from . import kernels
+
+    checked(A, None, None)
+    out = np.empty((A.shape[0], checked(X, A.shape[1], None).shape[1]), dtype=np.uint64)
+    kernels.matmul(A, X, out)
+    return out
+
+
+def dot(x: Vector, y: Vector) -> int:
+    """The sum of x[c] * y[c]; both uint64[C]. Raises ValueError when they do not match."""
+    from . import kernels
+
+    out = np.zeros((1, 1), dtype=np.uint64)
+    kernels.add_dot_products(checked(x, None)[None], checked(y, x.size)[None], 0, out)
+    return int(out[0, 0])
+
+
+def fingerprint(seed: bytes, x: Vector) -> tuple[int, int]:
+    """The dot products of x, uint64[C], with two independent pseudorandom vectors that the seed gives.
+
+    Two different vectors that were fixed before the seed was known share a fingerprint with probability
+    about 2^-128. It is linear: the fingerprint of a sum is the sum of the fingerprints (mod P).
+    """
+    first, second = fingerprints(seed, checked(x, None)[None])[0]
+    return int(first), int(second)
+
+
+def fingerprints(seed: bytes, rows: Vector, columns: int | None = None) -> NDArray[np.uint64]:
+    """The fingerprint of each row of rows[m, >= C], or of its first `columns` elements -> uint64[m, 2].
+
+    The pseudorandom vectors are made a block at a time, while it is in cache, for all rows at once.
+    """
+    from . import kernels
+
+    total = checked(rows, None, None).shape[1] if columns is None else columns
+    if total > rows.shape[1]:
+        raise ValueError(f"{total} columns of rows with only {rows.shape[1]}")
+    streams = [Stream(seed, b"fingerprint 1"), Stream(seed, b"fingerprint 2")]
+    out = np.zeros((rows.shape[0], 2), dtype=np.uint64)
+    for start in range(0, total, BLOCK):
+        weights = np.empty((2, min(BLOCK, total - start)), dtype=np.uint64)
+        for row, stream in zip(weights, streams, strict=True):
+            stream.fill(row)
+        kernels.add_dot_products(weights, rows, start, out)
+    return out
