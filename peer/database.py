@@ -1,0 +1,149 @@
+"""The SQLite file underneath the store: how it is opened, what its tables are, and what its errors mean.
+
+Write-ahead log with ``synchronous=FULL``: a commit costs one fsync and readers never block it. Measured
+against a rollback journal (TRUNCATE) for a whole round of one member, medians: 1,000 parameters 4 ms
+against 12 ms, 1e5 9 ms against 14 ms, 1e6 50 ms against 36 ms. Pages of 32 KiB, because with the default of
+4 KiB the large vectors cost twice as much.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from .exits import Exit, PeerError
+
+APPLICATION_ID: Final = 0x434F5452
+VERSION: Final = 1
+PAGE_BYTES: Final = 32 * 1024
+BUSY_TIMEOUT_MS: Final = 5_000
+CHECKPOINT_PAGES: Final = 2048
+
+_SCHEMA: Final = """ CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE blocks ( height INTEGER PRIMARY KEY, serial INTEGER NOT NULL, block BLOB NOT NULL, certificate
+BLOB NOT NULL) STRICT; CREATE TABLE model (one INTEGER PRIMARY KEY CHECK (one = 1), hash BLOB NOT NULL,
+weights BLOB NOT NULL) STRICT; CREATE TABLE votes ( serial INTEGER PRIMARY KEY, height INTEGER NOT NULL,
+view INTEGER NOT NULL, kind INTEGER NOT NULL, envelope BLOB NOT NULL, UNIQUE (height, view, kind)) STRICT;
+CREATE TABLE seen ( height INTEGER NOT NULL, locked INTEGER NOT NULL, view INTEGER NOT NULL, block BLOB NOT
+NULL, polka BLOB NOT NULL, vector INTEGER, PRIMARY KEY (height, locked)) STRICT; CREATE TABLE vectors (id
+INTEGER PRIMARY KEY, height INTEGER NOT NULL, block BLOB NOT NULL, data BLOB NOT NULL) STRICT; CREATE TABLE
+round_keys (round INTEGER PRIMARY KEY, key BLOB NOT NULL) STRICT; CREATE TABLE dealt (round INTEGER PRIMARY
+KEY, seed BLOB NOT NULL, vector BLOB NOT NULL) STRICT; CREATE TABLE shares ( id INTEGER PRIMARY KEY, round
+INTEGER NOT NULL, dealer BLOB NOT NULL, deal BLOB NOT NULL, sealed BLOB NOT NULL, UNIQUE (round, dealer))
+STRICT; CREATE TABLE released (round INTEGER PRIMARY KEY, serial INTEGER NOT NULL, contributors BLOB NOT
+NULL) STRICT;
+"""
+
+
+class StoreError(PeerError):
+    """The store cannot be read or written; names the file, the reason and what to do."""
+
+    code = Exit.STORE
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors inside the block into :class:`StoreError`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(_explain(path, error)) from None
+
+
+def open_writer(path: Path, max_bytes: int | None = None) -> sqlite3.Connection:
+    """Open or create the file for its one writer, the peer that holds the home's lock.
+
+    ``max_bytes`` bounds the file: beyond it every write fails as on a full disk.
+
+    Raises:
+        StoreError: damaged, too new, of another program, or not writable.
+    """
+    with explained(path):
+        link = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000
+        )
+        try:
+            link.execute(f"PRAGMA page_size={PAGE_BYTES}")
+            _check_kind(path, link)
+            link.execute("PRAGMA journal_mode=WAL")
+            link.execute("PRAGMA synchronous=FULL")
+            # Deleted rows are overwritten inside their page; freed pages hold only ciphertext (vault.py).
+            link.execute("PRAGMA secure_delete=FAST")
+            link.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+            if max_bytes is not None:
+                link.execute(f"PRAGMA max_page_count={max(1, max_bytes // PAGE_BYTES)}")
+            damage = link.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if damage != "ok":
+                raise StoreError(_damaged(path, damage))
+            if link.execute("PRAGMA user_version").fetchone()[0] == 0:
+                link.executescript(
+                    f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id={APPLICATION_ID};"
+                    f" PRAGMA user_version={VERSION}; COMMIT;"
+                )
+        except BaseException:
+            link.close()
+            raise
+        return link
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open the file to look at it, also while its peer writes.
+
+    Raises:
+        StoreError: missing, damaged, too new, or of another program.
+    """
+    if not path.exists():
+        raise StoreError(f"{path}: there is no store; `peer start` makes one", Exit.FEDERATION)
+    with explained(path):
+        # Not mode=ro: after a kill the log has to be recovered, which writes.
+        link = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+        try:
+            link.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+            link.execute("PRAGMA query_only=ON")
+            if _check_kind(path, link) == 0:
+                raise StoreError(f"{path}: the store is empty; `peer start` fills it", Exit.FEDERATION)
+        except BaseException:
+            link.close()
+            raise
+        return link
+
+
+def _check_kind(path: Path, link: sqlite3.Connection) -> int:
+    """Return the schema version, 0 for a new file."""
+    version = int(link.execute("PRAGMA user_version").fetchone()[0])
+    application = int(link.execute("PRAGMA application_id").fetchone()[0])
+    used = link.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if used and application != APPLICATION_ID:
+        raise StoreError(f"{path}: this is another program's database; use another --home")
+    if version > VERSION:
+        raise StoreError(
+            f"{path}: written by a newer Coterie (store version {version}, this one reads {VERSION});"
+            " upgrade Coterie"
+        )
+    return version
+
+
+def _explain(path: Path, error: sqlite3.Error) -> str:
+    name = getattr(error, "sqlite_errorname", "") or type(error).__name__
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return _damaged(path, str(error))
+    if name == "SQLITE_FULL":
+        return (
+            f"{path}: the disk is full. Everything that was sent is safely stored; free some space and start"
+            " again with the same --home"
+        )
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return f"{path}: another program keeps the file locked; close it and try again"
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
+        return f"{path}: cannot be opened for writing ({error}); check owner and mode of it and its folder"
+    if name.startswith("SQLITE_IOERR"):
+        return f"{path}: the disk fails ({name}); check it, then start again with the same --home"
+    return f"{path}: {error} ({name})"
+
+
+def _damaged(path: Path, reason: str) -> str:
+    return (
+        f"{path}: the file is damaged ({reason}). Put back a backup of the home (the peer then abstains until"
+        " it has caught up), or join again with a new --home"
+    )

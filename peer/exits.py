@@ -1,0 +1,61 @@
+"""Exit codes, in one place: scripts rely on them, so a number never changes its meaning."""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """How a `peer` command ended."""
+
+    OK = 0
+    CHECK_FAILED = 1
+    USAGE = 2
+    CRASH = 3
+    HOME = 4
+    KEY = 5
+    STORE = 6
+    PORT = 7
+    DATA = 8
+    MODEL = 9
+    INVITE = 10
+    UNREACHABLE = 11
+    NOT_RUNNING = 12
+    FEDERATION = 13
+    REMOVED = 14
+
+    @property
+    def meaning(self) -> str:
+        """One line for people."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    Exit.OK: "done; a peer that was asked to stop (Ctrl-C, SIGTERM, peer stop) ends with this too",
+    Exit.CHECK_FAILED: "a check failed: `ledger verify` or `doctor` found something wrong",
+    Exit.USAGE: "wrong or contradictory options",
+    Exit.CRASH: "a bug of ours; a crash report lies in the home",
+    Exit.HOME: "the home is in use by another peer, or cannot be used",
+    Exit.KEY: "the identity key cannot be read, or the passphrase is wrong",
+    Exit.STORE: "the store is damaged, too new, or its disk is full; nothing that was sent is lost",
+    Exit.PORT: "a listen address is in use or not ours",
+    Exit.DATA: "the data or the app cannot be used",
+    Exit.MODEL: "the model differs from the federation's",
+    Exit.INVITE: "the invite is wrong, expired or used up, or admission was refused",
+    Exit.UNREACHABLE: "no member could be reached within --join-timeout",
+    Exit.NOT_RUNNING: "no peer runs in this home",
+    Exit.FEDERATION: "the home belongs to another federation, or to none yet",
+    Exit.REMOVED: "this peer left the federation or was evicted from it",
+}
+
+
+class PeerError(Exception):
+    """Something that a person has to put right. Printed as `peer: error: …`; the command ends with ``code``.
+
+    The message says what is wrong, where, and what to do.
+    """
+
+    code = Exit.USAGE
+
+    def __init__(self, message: str, code: Exit | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code

@@ -1,0 +1,83 @@
+"""Does this home go on from where it stopped, or is it a copy, or set back to an old state? (safety rule 3)
+
+A peer that votes from an old copy of its state could sign a second, different vote. Two small files beside
+the store tell the ways in which an old state comes back:
+
+- ``origin`` is written once and never touched. The store remembers its inode and its change time, which no
+  tool can set: a copied, unpacked or restored file has other ones. (The device number is left out: it
+  changes over restarts.)
+- ``newest`` holds the serial number of the newest vote, release or block that was stored. If it is ahead of
+  the store, then the store alone was set back. It is written after each commit without waiting for the
+  disk, so a crash may leave it behind the store, which is harmless.
+
+A disk image that is set back as a whole shows in neither. That is why a restarted member also asks the
+network what it has seen. A false alarm (after ``chmod -R``, say) costs a short abstention.
+"""
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+_SERIAL_BYTES: Final = 8
+
+
+class Lineage:
+    """The two witnesses in the folder of a home."""
+
+    def __init__(self, folder: Path) -> None:
+        self._origin = folder / "origin"
+        self._newest = folder / "newest"
+        self._newest_fd = -1
+
+    def doubt(self, remembered: bytes, serial: int) -> str | None:
+        """Return why the store is a copy or set back, or None where it goes on.
+
+        ``remembered`` is what :meth:`found` returned when the store was made, ``serial`` the newest one in
+        the store.
+        """
+        if self._fingerprint() != remembered:
+            return "the home was copied or restored from a backup"
+        try:
+            newest = int.from_bytes(self._newest.read_bytes()[:_SERIAL_BYTES], "little")
+        except OSError:
+            return "the home is incomplete: its file 'newest' is missing"
+        if newest > serial:
+            return "the store was set back to an older state"
+        return None
+
+    def found(self, serial: int) -> bytes:
+        """Write both witnesses anew; return what the store has to remember."""
+        for path, data in (
+            (self._origin, secrets.token_hex(16).encode()),
+            (self._newest, serial.to_bytes(_SERIAL_BYTES, "little")),
+        ):
+            path.unlink(missing_ok=True)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                os.write(fd, data)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+        return self._fingerprint()
+
+    def advance(self, serial: int) -> None:
+        """Note that everything up to ``serial`` is in the store."""
+        if self._newest_fd < 0:
+            self._newest_fd = os.open(self._newest, os.O_WRONLY)
+        os.pwrite(self._newest_fd, serial.to_bytes(_SERIAL_BYTES, "little"), 0)
+
+    def close(self) -> None:
+        """Give the open file back."""
+        if self._newest_fd >= 0:
+            os.close(self._newest_fd)
+            self._newest_fd = -1
+
+    def _fingerprint(self) -> bytes:
+        try:
+            status = self._origin.stat()
+            nonce = self._origin.read_text("ascii", "replace")
+        except OSError:
+            return b""
+        return json.dumps([nonce, status.st_ino, status.st_ctime_ns]).encode()
