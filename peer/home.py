@@ -90,8 +90,8 @@ class Home:
                     ) from None
                 holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
                 raise HomeError(
-                    f"{self.folder}: another peer runs in this home (pid {holder}); stop it with `peer stop --home"
-                    f" {self.folder}`, or choose another --home"
+                    f"{self.folder}: another peer runs in this home (pid {holder}); stop it with"
+                    f" `peer stop --home {self.folder}`, or choose another --home"
                 ) from None
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
@@ -145,7 +145,8 @@ class Home:
                 mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
                 if mode & 0o077:
                     raise KeyProblem(
-                        f"{self.key_path}: others may read this key (mode {mode:04o}); run: chmod 600 {self.key_path}"
+                        f"{self.key_path}: others may read this key (mode {mode:04o});"
+                        f" run: chmod 600 {self.key_path}"
                     )
                 return file.read(4096)
         except FileNotFoundError:
