@@ -1,0 +1,91 @@
+"""How other programs of the same user talk to a running peer: JSON lines over a unix socket in its home.
+
+A request is one line, ``{"do": "status"}``; so is the answer, ``{"ok": true, ...}`` or ``{"ok": false,
+"error": "...", "code": 10}``. ``{"do": "watch"}`` is answered by a line for every event until one side
+closes. The socket's mode is 0600: the file system says who may connect. This module is the asking side.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from .exits import Exit, PeerError
+
+MAX_LINE_BYTES: Final = 4 * 1024 * 1024
+ANSWER_SECONDS: Final = 30.0
+_MAX_PATH_BYTES: Final = 100
+"""A unix socket's path has room for 104 bytes on some systems and 108 on others."""
+
+Json = dict[str, Any]
+
+
+class NotRunning(PeerError):
+    """No peer answers in this home."""
+
+    code = Exit.NOT_RUNNING
+
+
+def ask(path: Path, request: Json) -> Json:
+    """Send one request to the peer whose control socket is ``path``; return its answer.
+
+    Raises:
+        NotRunning: no peer answers there.
+        PeerError: the peer refused; with its words and its exit code.
+    """
+    for answer in follow(path, request):
+        if not answer.get("ok"):
+            raise PeerError(str(answer.get("error")), Exit(answer.get("code", Exit.USAGE)))
+        return answer
+    raise NotRunning(f"{path.parent}: the peer ended before it answered")
+
+
+def follow(path: Path, request: Json) -> Iterator[Json]:
+    """Send one request and yield every line that comes back, until the peer ends.
+
+    Raises:
+        NotRunning: no peer answers there.
+    """
+    with _connected(path) as connection:
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        if request.get("do") == "watch":
+            connection.settimeout(None)
+        with connection.makefile("rb") as lines:
+            try:
+                while line := lines.readline(MAX_LINE_BYTES):
+                    yield json.loads(line)
+            except (OSError, ValueError):
+                raise NotRunning(f"{path.parent}: the peer did not answer; is it frozen?") from None
+
+
+@contextmanager
+def _connected(path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(ANSWER_SECONDS)
+        try:
+            with short_path(path) as address:
+                connection.connect(address)
+        except OSError as error:
+            raise NotRunning(
+                f"{path.parent}: no peer runs in this home ({error.strerror or error}); start it with"
+                f" `peer start --home {path.parent}`"
+            ) from None
+        yield connection
+
+
+@contextmanager
+def short_path(path: Path) -> Iterator[str]:
+    """A path that fits into a socket address and means ``path``, valid while the context lasts."""
+    if len(os.fsencode(path)) < _MAX_PATH_BYTES:
+        yield str(path)
+        return
+    if not os.path.isdir("/proc/self/fd"):
+        raise PeerError(f"{path}: the path is too long for a socket; choose a shorter --home", Exit.HOME)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)

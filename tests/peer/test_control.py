@@ -1,0 +1,146 @@
+"""The control socket answers its own user, one JSON line a request, and survives everything that is sent to
+it."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from coterie.peer.control import Json, NotRunning, ask, follow, short_path
+from coterie.peer.control_server import MAX_REQUEST_BYTES, ControlServer
+from coterie.peer.exits import Exit, PeerError
+
+
+class Served:
+    """A server in a thread of its own, as the peer is to its askers."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.server = ControlServer(path, self._answer)
+        self._ready = threading.Event()
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._scope = trio.CancelScope()
+        self.thread = threading.Thread(target=trio.run, args=(self._run,))
+        self.thread.start()
+        assert self._ready.wait(10)
+
+    async def _run(self) -> None:
+        self._token = trio.lowlevel.current_trio_token()
+        with self._scope:
+            async with self.server.serving():
+                self._ready.set()
+                await trio.sleep_forever()
+
+    async def _answer(self, request: Json) -> Json:
+        if request.get("do") == "echo":
+            return {"said": request["word"]}
+        if request.get("do") == "tell":
+            self.server.tell({"event": request["word"]})
+            return {}
+        raise PeerError("no such request", Exit.INVITE)
+
+    def stop(self) -> None:
+        assert self._token is not None
+        self._token.run_sync_soon(self._scope.cancel)
+        self.thread.join(10)
+
+
+@contextmanager
+def serving(path: Path) -> Iterator[Served]:
+    served = Served(path)
+    try:
+        yield served
+    finally:
+        served.stop()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    with serving(tmp_path / "control.sock") as running:
+        yield running
+
+
+def raw(path: Path, data: bytes) -> Json:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        connection.sendall(data)
+        answer: Json = json.loads(connection.makefile("rb").readline())
+        return answer
+
+
+def test_a_request_gets_its_answer(served: Served) -> None:
+    assert ask(served.path, {"do": "echo", "word": "schön"}) == {"ok": True, "said": "schön"}
+
+
+def test_a_refusal_carries_its_reason_and_exit_code(served: Served) -> None:
+    with pytest.raises(PeerError, match="no such request") as caught:
+        ask(served.path, {"do": "something else"})
+    assert caught.value.code is Exit.INVITE
+
+
+def test_only_the_owner_may_connect(served: Served) -> None:
+    assert served.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_where_no_peer_runs_the_asker_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(NotRunning, match="no peer runs") as caught:
+        ask(tmp_path / "control.sock", {"do": "echo"})
+    assert caught.value.code is Exit.NOT_RUNNING
+
+
+def test_the_socket_of_a_dead_peer_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    with pytest.raises(NotRunning):
+        ask(path, {"do": "echo"})
+    with serving(path):
+        assert ask(path, {"do": "echo", "word": 1})["said"] == 1
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("garbage", [b"\n", b"nonsense\n", b"[]\n", b"\xff\xfe\n", b"[" * 60_000 + b"\n"])
+def test_garbage_is_refused_and_the_server_goes_on(served: Served, garbage: bytes) -> None:
+    assert raw(served.path, garbage)["ok"] is False
+    assert ask(served.path, {"do": "echo", "word": 1})["said"] == 1
+
+
+def test_a_request_without_an_end_is_cut_off(served: Served) -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(served.path))
+        try:
+            connection.sendall(b"x" * (MAX_REQUEST_BYTES + 8192))
+            assert connection.recv(1) == b""
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+    assert ask(served.path, {"do": "echo", "word": 1})["said"] == 1
+
+
+def test_watchers_see_events_until_they_go(served: Served) -> None:
+    first = follow(served.path, {"do": "watch"})
+    seen: list[Json] = []
+    reader = threading.Thread(target=lambda: seen.append(next(first)))
+    reader.start()
+    while reader.is_alive():
+        ask(served.path, {"do": "tell", "word": "a"})
+        reader.join(0.01)
+    first.close()
+    assert seen == [{"event": "a"}]
+    ask(served.path, {"do": "tell", "word": "b"})
+
+
+def test_a_home_deep_in_the_tree_has_a_socket_too(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*["a-folder-with-a-long-name"] * 6)
+    deep.mkdir(parents=True)
+    with serving(deep / "control.sock") as running:
+        assert ask(running.path, {"do": "echo", "word": 2})["said"] == 2
+
+
+def test_a_short_path_is_used_as_it_is(tmp_path: Path) -> None:
+    with short_path(Path("/tmp/x")) as text:
+        assert text == "/tmp/x"
