@@ -68,7 +68,7 @@ def closest(xs: list[int], ys: list[int], threshold: int) -> list[int]:
 @settings(max_examples=60)
 @given(st.integers(1, 3), st.integers(0, 4), st.data())
 def test_an_answer_is_never_a_guess(threshold: int, spare: int, data: st.DataObject) -> None:
-    """Over a few small values, where near misses abound: an answer is closest, and nothing else is as close."""
+    """Over few small values, where near misses abound: an answer is closest, and nothing else is as close."""
     xs = list(range(1, threshold + spare + 1))
     ys = data.draw(st.lists(st.integers(0, 2), min_size=len(xs), max_size=len(xs)))
     agree = data.draw(st.integers(threshold, len(xs)))
