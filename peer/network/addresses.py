@@ -1,0 +1,197 @@
+"""Where members can be reached: signed address records, and the book of them.
+
+Everybody passes on everybody's records, so any one living address leads to all members. A record is signed by
+the member that it is about; a newer one (higher sequence number) replaces an older one; nobody can make one
+up for somebody else.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import Annotated, Final
+
+import msgspec
+
+from ...crypto.identity import BadPeerId, Identity, peer_id, public_of, verify
+from .frames import MAX_RECORD_BYTES, MAX_RECORDS
+
+MAX_ADDRESSES: Final = 6
+MAX_ADDRESS_CHARS: Final = 128
+_DOMAIN: Final = b"coterie/1/address-record\x00"
+_HOST_NAME: Final = re.compile(
+    r"(?=.{1,96}\Z)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9-]+)*\.?\Z", re.ASCII
+)
+_HOW_TO_WRITE: Final = (
+    "addresses look like /ip4/192.0.2.1/tcp/4001 or /dns/peer.example.org/tcp/4001, /p2p/12D3KooW… may follow"
+)
+
+
+class AddressError(ValueError):
+    """A text that is no address we can dial; the message says why and how one looks."""
+
+
+class BadRecord(ValueError):
+    """An address record that is malformed or not signed by the member that it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A place to dial, and the member expected there (None: whoever answers)."""
+
+    text: str
+    member: bytes | None = None
+
+    def __str__(self) -> str:
+        return self.text if self.member is None else f"{self.text}/p2p/{peer_id(self.member)}"
+
+
+def parse_address(text: str) -> Address:
+    """The address that `text` denotes. Raises AddressError for anything that is not TCP by IP address or host
+    name.
+    """
+
+    def wrong(reason: str) -> AddressError:
+        return AddressError(f"{text[:MAX_ADDRESS_CHARS]!r}: {reason}; {_HOW_TO_WRITE}")
+
+    if len(text) > MAX_ADDRESS_CHARS:
+        raise wrong("too long")
+    match text.rstrip("/").split("/"):
+        case ["", family, host, "tcp", port, *rest]:
+            pass
+        case _:
+            raise wrong("not a TCP multiaddr")
+    try:
+        match family:
+            case "ip4":
+                host = str(IPv4Address(host))
+            case "ip6":
+                host = str(IPv6Address(host))
+            case "dns" | "dns4" | "dns6":
+                if not _HOST_NAME.match(host):
+                    raise wrong("not a host name")
+            case _:
+                raise wrong(f"unknown kind of address /{family}")
+    except AddressValueError:
+        raise wrong(f"{host!r} is not an address of kind /{family}") from None
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
+        raise wrong("the port must be between 1 and 65535")
+    try:
+        match rest:
+            case []:
+                member = None
+            case ["p2p", name]:
+                member = public_of(name)
+            case _:
+                raise wrong(f"cannot dial through /{'/'.join(rest)}")
+    except BadPeerId as error:
+        raise wrong(str(error)) from None
+    return Address(f"/{family}/{host}/tcp/{int(port)}", member)
+
+
+class _Body(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    member: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+    sequence: Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+    addresses: Annotated[
+        tuple[Annotated[str, msgspec.Meta(max_length=MAX_ADDRESS_CHARS)], ...],
+        msgspec.Meta(max_length=MAX_ADDRESSES),
+    ]
+
+
+class _Signed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    body: Annotated[bytes, msgspec.Meta(max_length=MAX_RECORD_BYTES)]
+    signature: Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+
+
+_signed = msgspec.msgpack.Decoder(_Signed)
+_body = msgspec.msgpack.Decoder(_Body)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRecord:
+    """Where `member` says it can be reached; `encoded` carries its signature."""
+
+    member: bytes
+    sequence: int
+    addresses: tuple[Address, ...]
+    encoded: bytes
+
+
+def sign_record(identity: Identity, addresses: Sequence[Address], sequence: int) -> AddressRecord:
+    """Our own record: the first MAX_ADDRESSES of `addresses`; it replaces those with a lower `sequence`."""
+    kept = tuple(Address(address.text, identity.public) for address in addresses[:MAX_ADDRESSES])
+    body = msgspec.msgpack.encode(_Body(identity.public, sequence, tuple(address.text for address in kept)))
+    encoded = msgspec.msgpack.encode(_Signed(body, identity.sign(_DOMAIN + body)))
+    return AddressRecord(identity.public, sequence, kept, encoded)
+
+
+def peek_record(encoded: bytes) -> tuple[bytes, int]:
+    """(member, sequence) that a record claims, unverified: enough to see that it is not news. Raises
+    BadRecord.
+    """
+    signed = _decode(encoded)
+    return signed[1].member, signed[1].sequence
+
+
+def open_record(encoded: bytes) -> AddressRecord:
+    """Decode and verify a record. Raises BadRecord."""
+    signed, body = _decode(encoded)
+    if not verify(body.member, _DOMAIN + signed.body, signed.signature):
+        raise BadRecord("an address record that its member did not sign")
+    try:
+        addresses = tuple(Address(parse_address(text).text, body.member) for text in body.addresses)
+    except AddressError as error:
+        raise BadRecord(str(error)) from None
+    return AddressRecord(body.member, body.sequence, addresses, bytes(encoded))
+
+
+def _decode(encoded: bytes) -> tuple[_Signed, _Body]:
+    if len(encoded) > MAX_RECORD_BYTES:
+        raise BadRecord(f"an address record of {len(encoded)} bytes")
+    try:
+        signed = _signed.decode(encoded)
+        return signed, _body.decode(signed.body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadRecord(f"a malformed address record ({error})") from None
+
+
+class AddressBook:
+    """The newest record of each member that `wanted` names; never more than MAX_RECORDS."""
+
+    def __init__(self, wanted: Callable[[bytes], bool]) -> None:
+        self._wanted = wanted
+        self._records: dict[bytes, AddressRecord] = {}
+
+    def get(self, member: bytes) -> AddressRecord | None:
+        """The newest record of `member`."""
+        return self._records.get(member)
+
+    def encoded(self) -> list[bytes]:
+        """All records, as they are passed on and stored."""
+        return [record.encoded for record in self._records.values()]
+
+    def members(self) -> list[bytes]:
+        """Whom the book has records of."""
+        return list(self._records)
+
+    def add(self, encoded: bytes) -> AddressRecord | None:
+        """Take a record; it comes back if it is news and None if it is old or unwanted. Raises BadRecord."""
+        member, sequence = peek_record(encoded)
+        known = self._records.get(member)
+        if (known is not None and known.sequence >= sequence) or not self._wanted(member):
+            return None
+        record = open_record(encoded)
+        if known is None and len(self._records) >= MAX_RECORDS:
+            self.forget_unwanted()
+            if len(self._records) >= MAX_RECORDS:
+                return None
+        self._records[member] = record
+        return record
+
+    def add_all(self, encoded: Iterable[bytes]) -> list[AddressRecord]:
+        """Take many; the news among them. Raises BadRecord at the first bad one, those before it taken."""
+        return [record for item in encoded if (record := self.add(item)) is not None]
+
+    def forget_unwanted(self) -> None:
+        """Drop the records of those who are no longer wanted."""
+        self._records = {member: record for member, record in self._records.items() if self._wanted(member)}

@@ -1,0 +1,205 @@
+"""Who dials whom, and when: one task for each member that we want a link to, one for each address without a
+name.
+
+Of two members the one with the lower id dials, so that there is one connection and not two. The other one
+waits a little longer before it tries, in case the first cannot reach it. Delays double from
+FIRST_BACKOFF_SECONDS to LAST_BACKOFF_SECONDS, with jitter; news of a member (a new address) starts them over.
+"""
+
+import random
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+import trio
+
+from .addresses import Address
+from .host import DialError
+from .link import Link
+
+MAX_DIALS: Final = 8
+FIRST_BACKOFF_SECONDS: Final = 0.3
+LAST_BACKOFF_SECONDS: Final = 10.0
+PATIENCE_SECONDS: Final = 3.0
+"""How long the member with the higher id leaves dialling to the other."""
+
+_SETTLED_SECONDS: Final = 30.0
+_NEXT_ADDRESS_SECONDS: Final = 0.5
+
+
+class Roads(Protocol):
+    """What the dialler needs of the network."""
+
+    member: bytes
+
+    def link_to(self, member: bytes) -> Link | None:
+        """The link that is up to `member`."""
+
+    def addresses_of(self, member: bytes) -> list[Address]:
+        """Where `member` says it is."""
+
+    def is_member(self, member: bytes) -> bool:
+        """Whether we want a link to `member` for as long as we run."""
+
+    async def dial(self, address: Address) -> Link | None:
+        """Dial; the link that comes of it, which is not up yet. Raises DialError."""
+
+    def unreachable(self, address: Address, reason: str) -> None:
+        """An address that our user gave does not answer."""
+
+
+class Backoff:
+    """Delays that double, each shortened by a random part so that peers do not act in step."""
+
+    def __init__(self) -> None:
+        self._next = FIRST_BACKOFF_SECONDS
+
+    def reset(self) -> None:
+        """Start over."""
+        self._next = FIRST_BACKOFF_SECONDS
+
+    def delay(self) -> float:
+        """The next delay, in seconds."""
+        delay, self._next = self._next, min(2 * self._next, LAST_BACKOFF_SECONDS)
+        return delay * random.uniform(0.5, 1.0)
+
+
+class _Target:
+    def __init__(self) -> None:
+        self.news = trio.Event()
+        self.hints: list[Address] = []
+        self.trouble = ""
+
+    def poke(self) -> None:
+        self.news.set()
+        self.news = trio.Event()
+
+
+class Dialler:
+    """Keeps links to members up, as far as it takes us."""
+
+    def __init__(self, roads: Roads, nursery: trio.Nursery) -> None:
+        self._roads = roads
+        self._nursery = nursery
+        self._targets: dict[bytes, _Target] = {}
+        self._slots = trio.CapacityLimiter(MAX_DIALS)
+
+    def want(self, member: bytes) -> None:
+        """Keep a link to `member` up from now on, for as long as it is one; if we do already, there is news
+        of it.
+        """
+        target = self._targets.get(member)
+        if target is not None:
+            target.poke()
+        elif member != self._roads.member and self._roads.is_member(member):
+            self._start(member, [])
+
+    def want_address(self, address: Address) -> None:
+        """Keep a link to whoever is at an address that our user gave."""
+        if address.member is None:
+            self._nursery.start_soon(self._keep_address, address)
+        elif address.member == self._roads.member:
+            return
+        elif address.member in self._targets:
+            self._targets[address.member].hints.append(address)
+            self._targets[address.member].poke()
+        else:
+            self._start(address.member, [address])
+
+    def link_changed(self, member: bytes) -> None:
+        """A link to `member` came up."""
+        if member in self._targets:
+            self._targets[member].poke()
+
+    def trouble(self, member: bytes) -> str:
+        """Why the last attempt to reach `member` failed."""
+        return self._targets[member].trouble if member in self._targets else ""
+
+    def _start(self, member: bytes, hints: list[Address]) -> None:
+        target = self._targets[member] = _Target()
+        target.hints = hints
+        self._nursery.start_soon(self._keep_link, member, target)
+
+    async def _keep_link(self, member: bytes, target: _Target) -> None:
+        backoff = Backoff()
+        we_dial = self._roads.member < member
+        while self._roads.is_member(member) or target.hints:
+            link = self._roads.link_to(member)
+            if link is not None:
+                await _outlive(link, backoff)
+                continue
+            patience = 0.0 if we_dial or target.hints else PATIENCE_SECONDS
+            with trio.move_on_after(backoff.delay() + patience) as scope:
+                await target.news.wait()
+            if not scope.cancelled_caught:
+                backoff.reset()
+                if not we_dial:
+                    continue
+            if self._roads.link_to(member) is None:
+                await self._try(member, target)
+        del self._targets[member]
+
+    async def _try(self, member: bytes, target: _Target) -> None:
+        known = [Address(address.text, member) for address in self._roads.addresses_of(member)]
+        addresses = list(dict.fromkeys((*known, *target.hints)))
+        if not addresses:
+            target.trouble = "no address known"
+            return
+        async with self._slots:
+            link, troubles = await self._race(addresses)
+        if link is not None:
+            await link.settled.wait()
+            target.trouble = "" if link.up else link.ending
+            return
+        target.trouble = troubles[-1] if troubles else ""
+        for address in target.hints:
+            self._roads.unreachable(address, target.trouble)
+
+    async def _race(self, addresses: Iterable[Address]) -> tuple[Link | None, list[str]]:
+        """Dial one address after the other, half a second apart; the first to answer wins."""
+        winners: list[Link] = []
+        troubles: list[str] = []
+        async with trio.open_nursery() as nursery:
+
+            async def attempt(address: Address, failed: trio.Event) -> None:
+                try:
+                    link = await self._roads.dial(address)
+                except DialError as error:
+                    troubles.append(str(error))
+                    failed.set()
+                    return
+                if link is not None:
+                    winners.append(link)
+                nursery.cancel_scope.cancel()
+
+            for address in addresses:
+                failed = trio.Event()
+                nursery.start_soon(attempt, address, failed)
+                with trio.move_on_after(_NEXT_ADDRESS_SECONDS):
+                    await failed.wait()
+        return (winners[0] if winners else None), troubles
+
+    async def _keep_address(self, address: Address) -> None:
+        """Dial an address until somebody answers, and again whenever that peer is gone for a while."""
+        backoff = Backoff()
+        while True:
+            try:
+                async with self._slots:
+                    link = await self._roads.dial(address)
+            except DialError as error:
+                self._roads.unreachable(address, str(error))
+                link = None
+            if link is not None:
+                await link.settled.wait()
+                member = link.member
+                while (current := self._roads.link_to(member)) is not None:
+                    await _outlive(current, backoff)
+                    # Its own task, if it has one, comes first.
+                    await trio.sleep(PATIENCE_SECONDS)
+            await trio.sleep(backoff.delay())
+
+
+async def _outlive(link: Link, backoff: Backoff) -> None:
+    since = trio.current_time()
+    await link.over.wait()
+    if trio.current_time() - since > _SETTLED_SECONDS:
+        backoff.reset()

@@ -1,0 +1,73 @@
+"""What the network reports to the driver, and the rows of the peers table."""
+
+from dataclasses import dataclass
+
+from .greeting import Greeting
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A link is up. `greeting` says what the peer said of itself: federation, genesis, name."""
+
+    member: bytes
+    greeting: Greeting
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The link to `member` is over."""
+
+    member: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An envelope from the authenticated peer `member`, with its inline blob."""
+
+    member: bytes
+    envelope: bytes
+    blob: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A heartbeat of `member` with its driver's status. Dropped when the driver is behind."""
+
+    member: bytes
+    status: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No link, and dialling again will not help: `by_peer` says who refused whom."""
+
+    member: bytes
+    reason: str
+    by_peer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """An address that our user gave does not answer; we keep trying."""
+
+    address: str
+    reason: str
+
+
+Event = Connected | Disconnected | Frame | Beat | Refused | Unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRow:
+    """One line of the peers table."""
+
+    member: bytes
+    name: str
+    addresses: tuple[str, ...]
+    connected: bool
+    is_member: bool
+    beat_age_seconds: float | None
+    rtt_seconds: float | None
+    status: bytes
+    trouble: str

@@ -1,0 +1,340 @@
+"""libp2p 0.8.1 made fit for an open port: the one module that touches libp2p's inside.
+
+Each trap of the stock library, and what stands against it here (tests/peer/network/test_hardening.py shows
+both):
+
+====================================================  ==================================================
+stock libp2p                                          here
+====================================================  ==================================================
+accepts plaintext, so anybody can claim any PeerId    `Upgrader`: Noise only
+reads any length that an unauthenticated peer says    `wire.Meter` bounds the bytes before authentication
+an exception in a stream handler ends the host        `Swarm.guard`: one choke point for inbound streams
+an exception in a background task ends the service    `GuardedManager`
+leaks a slot an inbound connection; deaf after 250    `Swarm._handle_inbound_connection`: slots come back
+idle half-open sockets keep those slots for 10 s      the oldest goes when the slots run out
+a resource manager refuses by rate and by memory      none; `Swarm.add_conn` asks one admission hook
+dials 250 ms apart, one address a peer, not again     `Swarm.dial` connects to one address, now
+for 60 s after a failure
+connects by itself to whoever is in the peerstore     watermarks of zero
+`disconnect` hangs or leaves zombies behind           `Swarm.abort`: bounded, wakes whoever is stuck
+yamux that stalls, overflows and corrupts             `yamux.Muxer`
+logs to the root logger, and much                     `quiet`
+====================================================  ==================================================
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from importlib import metadata
+from typing import Any, Final
+
+import trio
+from libp2p.abc import IMuxedConn, INetStream, IRawConnection, ISecureConn
+from libp2p.crypto.ed25519 import Ed25519PublicKey
+from libp2p.crypto.keys import KeyPair, KeyType, PrivateKey, PublicKey
+from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
+from libp2p.custom_types import TProtocol
+from libp2p.host.basic_host import BasicHost
+from libp2p.io.abc import ReadWriteCloser
+from libp2p.network import swarm as stock_swarm
+from libp2p.network.config import ConnectionConfig, RetryConfig
+from libp2p.network.connection import swarm_connection
+from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.network.connection.swarm_connection import SwarmConn
+from libp2p.network.exceptions import SwarmException
+from libp2p.peer.id import ID
+from libp2p.peer.peerstore import PeerStore
+from libp2p.protocol_muxer.exceptions import MultiselectClientError, MultiselectError
+from libp2p.security.exceptions import HandshakeFailure
+from libp2p.security.noise.transport import PROTOCOL_ID as NOISE_PROTOCOL_ID
+from libp2p.security.noise.transport import Transport as NoiseTransport
+from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX_PROTOCOL_ID
+from libp2p.stream_muxer.yamux.yamux import Yamux
+from libp2p.tools.anyio_service.trio_manager import TrioManager
+from libp2p.transport.exceptions import MuxerUpgradeFailure, SecurityUpgradeFailure
+from libp2p.transport.tcp.tcp import TCP
+from libp2p.transport.upgrader import TransportUpgrader
+from multiaddr import Multiaddr  # type: ignore[import-untyped]
+
+from ...crypto.identity import Identity
+from .wire import Meter, NoiseWire
+from .yamux import Muxer
+
+LIBP2P_VERSION: Final = "0.8.1"
+MAX_HALF_OPEN: Final = 64
+"""Inbound connections that have yet to authenticate."""
+
+HANDSHAKE_SECONDS: Final = 10.0
+_MAX_CONNECTIONS: Final = 2048
+
+log = logging.getLogger("coterie.network")
+
+
+class UnsupportedLibp2p(ImportError):
+    """The installed libp2p is not the version whose private attributes this module knows."""
+
+
+def check_version(installed: str) -> None:
+    """Raise UnsupportedLibp2p unless `installed` is the version that this module was written against."""
+    if installed != LIBP2P_VERSION:
+        raise UnsupportedLibp2p(
+            f"libp2p {installed} is installed, but Coterie knows the inside of {LIBP2P_VERSION} only; "
+            f"run: pip install libp2p=={LIBP2P_VERSION}"
+        )
+
+
+check_version(metadata.version("libp2p"))
+
+
+def quiet() -> None:
+    """Keep libp2p's routine troubles out of the user's terminal.
+
+    One module of it logs to the root logger by `logging.warning`, which also configures the root logger as a
+    side effect.
+    """
+    logging.getLogger("libp2p").setLevel(logging.CRITICAL + 1)
+    setattr(swarm_connection, "logging", logging.getLogger("libp2p.network.connection"))  # noqa: B010
+
+
+class GuardedManager(TrioManager):
+    """Runs a libp2p service in which a task that fails ends alone, instead of the service with it."""
+
+    def run_task(
+        self,
+        async_fn: Callable[..., Awaitable[Any]],
+        *args: Any,
+        daemon: bool = False,
+        name: str | None = None,
+        _internal: bool = False,
+    ) -> None:
+        """Like TrioManager's; exceptions of tasks other than the service's own are logged and dropped."""
+        if _internal:
+            super().run_task(async_fn, *args, daemon=daemon, name=name, _internal=True)
+            return
+
+        async def guarded(*arguments: Any) -> None:
+            try:
+                await async_fn(*arguments)
+            except Exception:
+                log.debug("a task of %s failed", type(self._service).__name__, exc_info=True)
+
+        super().run_task(guarded, *args, name=name or getattr(async_fn, "__name__", "task"))
+
+
+class Upgrader(TransportUpgrader):
+    """Noise and our yamux, nothing else; and outbound connections to a peer whose id is not known yet."""
+
+    def __init__(self, keys: KeyPair) -> None:
+        noise = NoiseTransport(keys, noise_privkey=create_noise_key_pair().private_key)
+        super().__init__(
+            secure_transports_by_protocol={NOISE_PROTOCOL_ID: noise},
+            muxer_transports_by_protocol={TProtocol(YAMUX_PROTOCOL_ID): Yamux},
+        )
+        self._noise = noise
+
+    async def upgrade_security(
+        self, raw_conn: IRawConnection, is_initiator: bool, peer_id: ID | None = None
+    ) -> ISecureConn:
+        """Authenticate the other side. With a peer id it must be that peer, without one it may be anybody."""
+        if not is_initiator or peer_id is not None:
+            return await super().upgrade_security(raw_conn, is_initiator, peer_id)
+        try:
+            await self.security_multistream.select_transport(raw_conn, True)
+            return await self._noise.get_pattern().handshake_outbound(raw_conn, None)
+        except (MultiselectError, MultiselectClientError, HandshakeFailure) as error:
+            raise SecurityUpgradeFailure(str(error)) from error
+
+    async def upgrade_connection(self, conn: ISecureConn, peer_id: ID) -> IMuxedConn:
+        """Agree on yamux by name and run our own."""
+        del peer_id  # unknown when we dialled an address without one
+        try:
+            await self.muxer_multistream.select_transport(conn)
+        except (MultiselectError, MultiselectClientError) as error:
+            raise MuxerUpgradeFailure(str(error)) from error
+        return Muxer(_take_over(conn), conn.get_remote_peer(), conn.is_initiator)
+
+
+def _take_over(secured: Any) -> NoiseWire:
+    """The socket and the cipher of a finished Noise handshake, with all that the handshake read ahead."""
+    messages = secured.conn
+    plaintext = secured._drain(None)
+    raw: RawConnection = messages.read_writer.read_write_closer
+    assert isinstance(raw.stream, Meter)
+    return NoiseWire(raw.stream, messages.noise_state, plaintext)
+
+
+class Transport(TCP):
+    """TCP whose connections are metered until the other side has authenticated."""
+
+    async def dial(self, maddr: Multiaddr) -> IRawConnection:
+        """Connect to one address. Raises OpenConnectionError."""
+        raw = await super().dial(maddr)
+        raw.stream = Meter(raw.stream.stream)  # type: ignore[attr-defined]
+        return raw
+
+
+Admit = Callable[[Muxer, bool], bool]
+"""(connection, whether we dialled) -> whether to keep it; synchronous, called once it is authenticated."""
+
+Registered = Callable[[SwarmConn], None]
+"""Called with each connection that is up."""
+
+
+class Swarm(stock_swarm.Swarm):
+    """libp2p's swarm with slots that come back, one admission hook, one choke point for inbound streams."""
+
+    def __init__(self, keys: KeyPair, admit: Admit, registered: Registered) -> None:
+        store = PeerStore()
+        me = ID.from_pubkey(keys.public_key)
+        store.add_key_pair(me, keys)
+        super().__init__(
+            me,
+            store,
+            Upgrader(keys),
+            transports=[Transport()],
+            retry_config=RetryConfig(max_retries=0),
+            connection_config=ConnectionConfig(
+                max_connections=_MAX_CONNECTIONS,
+                min_connections=0,
+                low_watermark=0,
+                high_watermark=0,  # the automatic dialler aims for the mean of the two
+                max_connections_per_peer=4,
+                inbound_upgrade_timeout=HANDSHAKE_SECONDS,
+                outbound_upgrade_timeout=HANDSHAKE_SECONDS,
+            ),
+        )
+        self._admit = admit
+        self._registered = registered
+        self._half_open: dict[int, trio.CancelScope] = {}
+
+    async def _handle_inbound_connection(self, read_write_closer: ReadWriteCloser, maddr: Multiaddr) -> None:
+        """Authenticate an inbound connection within a slot; then hold it open, without the slot, until it is
+        over.
+        """
+        if len(self._half_open) >= MAX_HALF_OPEN:
+            # Honest handshakes take milliseconds: whoever has waited longest is the least likely to be one.
+            next(iter(self._half_open.values())).cancel()
+        meter = Meter(read_write_closer.stream)  # type: ignore[attr-defined]
+        key = id(meter)
+        muxer: IMuxedConn | None = None
+        try:
+            with trio.CancelScope() as scope:
+                self._half_open[key] = scope
+                muxer = await self.upgrade_inbound_raw_conn(RawConnection(meter, False), maddr)
+        except Exception as error:
+            log.debug("inbound connection from %s failed: %r", meter.get_remote_address(), error)
+        finally:
+            self._half_open.pop(key, None)
+        if isinstance(muxer, Muxer):
+            await muxer.event_closed.wait()
+
+    async def add_conn(self, muxed_conn: IMuxedConn, direction: str = "unknown") -> SwarmConn:
+        """Register an authenticated connection if the admission hook takes it. Raises SwarmException
+        otherwise.
+        """
+        assert isinstance(muxed_conn, Muxer)
+        if not self._admit(muxed_conn, direction == "outbound"):
+            await muxed_conn.abort()
+            raise SwarmException("refused by admission")
+        connection = await super().add_conn(muxed_conn, direction)
+        self._registered(connection)
+        return connection
+
+    def _schedule_prune(self) -> None:
+        """Which connections to drop is decided by the network, not by counting."""
+
+    async def dial(self, address: Multiaddr, peer_id: ID | None) -> SwarmConn:
+        """One connection to one address, authenticated as `peer_id` unless that is None.
+
+        Raises OpenConnectionError, SwarmException, or what the handshake raises.
+        """
+        transport = self.transport_manager.transport_for_dialing(address)
+        if transport is None:
+            raise SwarmException(f"no way to dial {address}; addresses look like /ip4/192.0.2.1/tcp/4001")
+        raw = await transport.dial(address)
+        try:
+            return await self.upgrade_outbound_raw_conn(raw, peer_id)  # type: ignore[arg-type]
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await raw.close()
+            raise
+
+    def guard(self, handler: Callable[[INetStream], Awaitable[None]]) -> None:
+        """Make `handler` the only way in for streams that peers open, and contain whatever it raises."""
+
+        async def guarded(stream: INetStream) -> None:
+            try:
+                await handler(stream)
+            except Exception:
+                log.debug("inbound stream failed", exc_info=True)
+                await stream.reset()
+
+        self.set_stream_handler(guarded)
+
+    async def abort(self, connection: SwarmConn) -> None:
+        """Cut a connection off. Never hangs, whoever is stuck on it, and leaves nothing behind."""
+        with trio.CancelScope(shield=True):
+            if isinstance(connection.muxed_conn, Muxer):
+                await connection.muxed_conn.abort()
+            with trio.move_on_after(1):
+                await connection.close()
+            if connection in self.connections.get(connection.muxed_conn.peer_id, []):
+                self.remove_conn(connection)
+
+
+class Basic(BasicHost):
+    """libp2p's host without what it starts by itself: no identify, no ping, no observed addresses."""
+
+    def __init__(self, swarm: Swarm) -> None:
+        super().__init__(swarm, disable_identify_address_discovery=True)
+        for protocol in self.get_mux().get_protocols():
+            if protocol is not None:
+                self.remove_stream_handler(protocol)
+
+    async def negotiate(self, stream: INetStream) -> None:
+        """Agree with the peer on the protocol of an inbound stream, and run its handler."""
+        await self._swarm_stream_handler(stream)
+
+    def _schedule_identify(self, peer_id: ID, *, reason: str) -> None:
+        """Identify costs two streams a connection; our greeting says more."""
+
+
+class _IdentityKey(PrivateKey):
+    """Our identity as libp2p wants to see a private key: it can sign, and the secret stays where it is."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+
+    def sign(self, data: bytes) -> bytes:
+        return self._identity.sign(data)
+
+    def get_public_key(self) -> PublicKey:
+        return Ed25519PublicKey.from_bytes(self._identity.public)
+
+    def get_type(self) -> KeyType:
+        return KeyType.Ed25519
+
+    def to_bytes(self) -> bytes:
+        raise TypeError("the identity's secret does not leave it")
+
+
+def key_pair(identity: Identity) -> KeyPair:
+    """An identity in libp2p's form."""
+    key = _IdentityKey(identity)
+    return KeyPair(key, key.get_public_key())
+
+
+def peer_of(public: bytes) -> ID:
+    """libp2p's PeerId of a 32-byte Ed25519 key."""
+    return ID.from_pubkey(Ed25519PublicKey.from_bytes(public))
+
+
+def public_key_of(peer: ID) -> bytes:
+    """The 32-byte Ed25519 key inside a PeerId. Raises ValueError when it holds none (another key type)."""
+    try:
+        key = peer.extract_public_key()
+        raw = None if key is None else key.to_bytes()
+    except Exception as error:
+        raise ValueError("a peer id without an Ed25519 key") from error
+    if key is None or key.get_type() is not KeyType.Ed25519 or raw is None or len(raw) != 32:
+        raise ValueError("a peer id without an Ed25519 key")
+    return raw

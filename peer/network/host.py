@@ -1,0 +1,239 @@
+"""Our libp2p host: authenticated connections to members, and byte streams on them.
+
+What is above this module knows members by their 32-byte keys, connections, streams, and addresses as
+text.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final
+
+import trio
+from libp2p.abc import IMuxedConn, INetStream
+from libp2p.custom_types import TProtocol
+from libp2p.exceptions import BaseLibp2pError
+from libp2p.network.connection.swarm_connection import SwarmConn
+from libp2p.network.stream.net_stream import NetStream
+from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
+from multiaddr import Multiaddr  # type: ignore[import-untyped]
+
+from ...crypto.identity import Identity
+from .hardening import Basic, GuardedManager, Swarm, key_pair, peer_of, public_key_of, quiet
+from .yamux import Muxer, Stream
+
+DIAL_SECONDS: Final = 10.0
+NEGOTIATE_SECONDS: Final = 10
+_MAX_WAITING_STREAMS: Final = 1
+_SHUTDOWN_SECONDS: Final = 5.0
+
+
+class ListenError(Exception):
+    """An address that we cannot listen on; the message says which and why."""
+
+
+class DialError(Exception):
+    """An address that did not lead to the peer; the message says why."""
+
+
+class Connection:
+    """An authenticated connection to `member`, up until `closed` is set."""
+
+    def __init__(self, host: "Host", member: bytes, muxer: Muxer, outbound: bool) -> None:
+        self.member = member
+        self.muxer = muxer
+        self.outbound = outbound
+        self.closed = muxer.event_closed
+        remote = muxer.get_remote_address()
+        self.remote_host = remote[0] if remote else ""
+        self.swarm_connection: SwarmConn | None = None
+        self._host = host
+        self._arrivals: dict[
+            str, tuple[trio.MemorySendChannel[Stream], trio.MemoryReceiveChannel[Stream]]
+        ] = {}
+
+    def _arrival(
+        self, protocol: str
+    ) -> tuple[trio.MemorySendChannel[Stream], trio.MemoryReceiveChannel[Stream]]:
+        if protocol not in self._arrivals:
+            self._arrivals[protocol] = trio.open_memory_channel[Stream](_MAX_WAITING_STREAMS)
+        return self._arrivals[protocol]
+
+    def deliver(self, protocol: str, stream: Stream) -> None:
+        """A stream that the peer opened. Raises WouldBlock when one of that protocol already waits."""
+        self._arrival(protocol)[0].send_nowait(stream)
+
+    async def accept(self, protocol: str) -> Stream:
+        """The next stream of `protocol` that the peer opens."""
+        return await self._arrival(protocol)[1].receive()
+
+    async def open(self, protocol: str) -> Stream:
+        """Open a stream. Raises DialError when the peer does not answer or does not speak the protocol."""
+        assert self.swarm_connection is not None
+        return await self._host.open_stream(self.swarm_connection, protocol)
+
+    async def abort(self) -> None:
+        """Cut the connection off; returns soon whatever its state."""
+        if self.swarm_connection is not None:
+            await self._host.swarm.abort(self.swarm_connection)
+        else:
+            await self.muxer.abort()
+
+    async def close(self) -> None:
+        """Send what is queued, if that goes quickly, and close."""
+        await self.muxer.close()
+        await self.abort()
+
+
+class Host:
+    """Listens, dials and hands over connections.
+
+    `admit` is asked once about each authenticated connection and may not wait; `connected` gets those it
+    takes.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        admit: Callable[[Connection], bool],
+        connected: Callable[[Connection], None],
+        protocols: Sequence[str],
+    ) -> None:
+        quiet()
+        self.member = identity.public
+        self._admit = admit
+        self._connected = connected
+        self.swarm = Swarm(key_pair(identity), self._authenticated, self._registered)
+        self.basic = Basic(self.swarm)
+        for protocol in protocols:
+            self.basic.set_stream_handler(TProtocol(protocol), self._arrived)
+        self.swarm.guard(self.basic.negotiate)
+
+    @asynccontextmanager
+    async def run(self, listen: Sequence[str]) -> AsyncIterator[None]:
+        """Listen on `listen` (port 0 picks one) while the context lasts. Raises ListenError."""
+        for address in listen:
+            check_port_is_free(address)
+        manager = GuardedManager(self.swarm)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(manager.run)
+            await manager.wait_started()
+            try:
+                for address in listen:
+                    if not await self.swarm.listen(Multiaddr(address)):
+                        raise ListenError(f"cannot listen on {address}")
+                yield
+            finally:
+                with trio.CancelScope(shield=True), trio.move_on_after(_SHUTDOWN_SECONDS):
+                    await self._shut_down(manager)
+                nursery.cancel_scope.cancel()
+
+    async def _shut_down(self, manager: GuardedManager) -> None:
+        for listener in list(self.swarm.listeners.values()):
+            await listener.close()
+        async with trio.open_nursery() as nursery:
+            for connection in self.swarm.get_connections():
+                assert isinstance(connection, SwarmConn)
+                nursery.start_soon(self.swarm.abort, connection)
+        await manager.stop()
+
+    def listening(self) -> list[str]:
+        """The addresses that we listen on, with their real ports."""
+        return [str(address) for address in self.basic.get_transport_addrs()]
+
+    async def dial(self, address: str, member: bytes | None) -> Connection:
+        """Connect to `address`, and to nobody but `member` there unless that is None. Raises DialError."""
+        try:
+            with trio.fail_after(DIAL_SECONDS):
+                swarm_connection = await self.swarm.dial(
+                    Multiaddr(address), None if member is None else peer_of(member)
+                )
+        except trio.TooSlowError:
+            raise DialError(f"{address} did not answer within {DIAL_SECONDS:.0f} s") from None
+        except (BaseLibp2pError, OSError, ValueError, trio.BrokenResourceError) as error:
+            raise DialError(f"{address}: {_root_cause(error)}") from error
+        return _owner(swarm_connection.muxed_conn)
+
+    async def open_stream(self, swarm_connection: SwarmConn, protocol: str) -> Stream:
+        """Open a stream and agree on its protocol. Raises DialError."""
+        try:
+            net_stream = await swarm_connection.new_stream()
+            await self.basic.multiselect_client.select_one_of(
+                [TProtocol(protocol)], MultiselectCommunicator(net_stream), NEGOTIATE_SECONDS
+            )
+        except (BaseLibp2pError, OSError) as error:
+            raise DialError(f"no {protocol} stream: {_root_cause(error)}") from error
+        assert isinstance(net_stream.muxed_stream, Stream)
+        return net_stream.muxed_stream
+
+    async def _arrived(self, stream: INetStream) -> None:
+        assert isinstance(stream, NetStream)
+        assert isinstance(stream.muxed_stream, Stream)
+        _owner(stream.muxed_conn).deliver(str(stream.get_protocol()), stream.muxed_stream)
+
+    def _authenticated(self, muxer: Muxer, outbound: bool) -> bool:
+        try:
+            member = public_key_of(muxer.peer_id)
+        except ValueError:
+            return False
+        connection = Connection(self, member, muxer, outbound)
+        muxer.owner = connection
+        return member != self.member and self._admit(connection)
+
+    def _registered(self, swarm_connection: SwarmConn) -> None:
+        connection = _owner(swarm_connection.muxed_conn)
+        connection.swarm_connection = swarm_connection
+        self._connected(connection)
+
+
+def _owner(muxer: IMuxedConn) -> Connection:
+    assert isinstance(muxer, Muxer)
+    assert isinstance(muxer.owner, Connection)
+    return muxer.owner
+
+
+def _root_cause(error: BaseException) -> str:
+    """The innermost reason of an error, in one line; libp2p wraps the telling one several times."""
+    cause: BaseException = error
+    while (inner := cause.__cause__ or cause.__context__) is not None:
+        cause = inner
+    if isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    text = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+    return os.strerror(cause.errno) if isinstance(cause, OSError) and cause.errno else text
+
+
+def split_listen(address: str) -> tuple[int, str, int]:
+    """Socket family, host and port of a listen address like /ip4/0.0.0.0/tcp/4001. Raises ListenError."""
+    parts = address.strip("/").split("/")
+    with contextlib.suppress(ValueError):
+        match parts:
+            case ["ip4", host, "tcp", port]:
+                return socket.AF_INET, str(IPv4Address(host)), int(port)
+            case ["ip6", host, "tcp", port]:
+                return socket.AF_INET6, str(IPv6Address(host)), int(port)
+    raise ListenError(f"cannot listen on {address}: the form is /ip4/0.0.0.0/tcp/4001 or /ip6/::/tcp/4001")
+
+
+def check_port_is_free(address: str) -> None:
+    """Raise ListenError unless we can have the port for ourselves.
+
+    libp2p's listener sets SO_REUSEPORT, with which two processes share a port and each gets some of the
+    connections, in silence. A bind without that option tells.
+    """
+    family, host, port = split_listen(address)
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # Lingering connections of an earlier run do not hold the port, listeners do.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise ListenError(
+                    f"port {port} on {host} is in use by another process; choose another with --listen"
+                ) from None
+            raise ListenError(f"cannot listen on {address}: {os.strerror(error.errno or 0)}") from None

@@ -1,0 +1,360 @@
+"""The conversation with one peer on one connection: greeting, then frames and heartbeats and bulk, until it
+ends.
+
+States: connected -> both greeted -> both welcomed (the link is *up*) -> over. A link that is over is never
+revived; the network dials anew. Everything that the peer can make grow has a bound: frames by kind and by
+whether it is a stranger, the rate of its frames, its bytes while it is a stranger, the queue of what we have
+yet to send it.
+"""
+
+import logging
+from collections import deque
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import trio
+from libp2p.exceptions import BaseLibp2pError
+
+from .frames import (
+    MAX_BODY_BYTES,
+    STRANGER_BODY_BYTES,
+    BadFrame,
+    Kind,
+    decode_beat,
+    decode_beat_reply,
+    decode_envelope,
+    decode_reason,
+    decode_records,
+    encode,
+    encode_beat,
+    encode_beat_reply,
+    encode_reason,
+    read_frame,
+)
+from .greeting import Greeting, Refusal, decode_greeting
+from .host import Connection, DialError
+from .transfers import BULK_WINDOW_BYTES, Bulk, Offers
+from .yamux import Stream
+
+CONTROL_PROTOCOL: Final = "/coterie/control/1"
+BULK_PROTOCOL: Final = "/coterie/bulk/1"
+
+MAX_QUEUED_FRAMES: Final = 4096
+MAX_QUEUED_BYTES: Final = 32 * 1024 * 1024
+CONTROL_WINDOW_BYTES: Final = 1024 * 1024
+STRANGER_BYTES: Final = 512 * 1024
+"""What a stranger may send at once; it gets STRANGER_BYTES_PER_SECOND back."""
+
+STRANGER_BYTES_PER_SECOND: Final = 32 * 1024
+_COALESCED_BYTES: Final = 64 * 1024
+_FLUSH_SECONDS: Final = 1.0
+
+log = logging.getLogger("coterie.network")
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How patient a link is, in seconds, and how many frames it takes a second."""
+
+    beat_seconds: float = 2.0
+    dead_seconds: float = 12.0
+    greeting_seconds: float = 10.0
+    progress_seconds: float = 20.0
+    stranger_idle_seconds: float = 120.0
+    member_frames_per_second: float = 2000.0
+    stranger_frames_per_second: float = 20.0
+
+
+class LinkOver(Exception):
+    """The link ends for a reason of ours."""
+
+
+class Owner(Protocol):
+    """What a link needs of the network that it belongs to."""
+
+    timing: Timing
+    offers: Offers
+    beat_status: bytes
+
+    def our_greeting(self) -> bytes:
+        """The body of the greeting to send."""
+
+    def is_member(self, member: bytes) -> bool:
+        """Whether the peer is more than a stranger now."""
+
+    def judge(self, greeting: Greeting) -> None:
+        """Raise Refusal unless the peer may stay."""
+
+    async def link_up(self, link: "Link") -> bool:
+        """Both sides are content: mark the link up and report it; False when it is superfluous."""
+
+    async def frame_arrived(self, link: "Link", envelope: bytes, blob: bytes | None) -> None:
+        """An envelope came. May wait, which slows the peer down."""
+
+    def beat_arrived(self, link: "Link", status: bytes) -> None:
+        """A heartbeat came."""
+
+    def records_arrived(self, link: "Link", records: list[bytes]) -> None:
+        """Address records came. Raises BadRecord."""
+
+
+class Bucket:
+    """A rate limit: `rate` tokens a second, at most four seconds' worth saved up."""
+
+    def __init__(self, now: float) -> None:
+        self._tokens = 1.0
+        self._last = now
+        self._fresh = True
+
+    def delay(self, now: float, rate: float) -> float:
+        """Take a token; how many seconds to wait before using it."""
+        ceiling = 4 * rate
+        self._tokens = ceiling if self._fresh else min(ceiling, self._tokens + (now - self._last) * rate)
+        self._fresh = False
+        self._last = now
+        self._tokens -= 1
+        return max(0.0, -self._tokens / rate)
+
+
+class Link:
+    """One conversation. `run` carries it through and says in `ending` why it ended."""
+
+    def __init__(self, owner: Owner, connection: Connection) -> None:
+        self.owner = owner
+        self.connection = connection
+        self.member = connection.member
+        self.greeting: Greeting | None = None
+        self.up = False
+        self.ending = ""
+        self.refusal = ""
+        self.refused_by_peer = False
+        self.rtt_seconds: float | None = None
+        self.last_beat = trio.current_time()
+        self.last_status = b""
+        self.gossiped = False
+        self.settled = trio.Event()
+        self.over = trio.Event()
+        self.bulk = Bulk(owner.offers, lambda: not self.is_stranger)
+        self._queue: deque[bytes] = deque()
+        self._queued_bytes = 0
+        self._work = trio.lowlevel.ParkingLot()
+        self._idle = trio.lowlevel.ParkingLot()
+        self._writing = False
+        self._last_envelope = self.last_beat
+        self._scope = trio.CancelScope()
+
+    @property
+    def is_stranger(self) -> bool:
+        """A peer that came to us and is no member. Whom we dialled, we chose."""
+        return not self.connection.outbound and not self.owner.is_member(self.member)
+
+    @property
+    def _bounds(self) -> dict[Kind, int]:
+        return STRANGER_BODY_BYTES if self.is_stranger else MAX_BODY_BYTES
+
+    # The whole of it.
+
+    async def run(self) -> None:
+        """Carry the conversation through to its end, whatever ends it."""
+        if self.is_stranger:
+            self.connection.muxer.budget_bytes = STRANGER_BYTES
+        try:
+            with self._scope:
+                await self._converse()
+        except* Refusal as group:
+            self.refusal = _describe(group)
+            self.ending = self.ending or self.refusal
+        except* (BaseLibp2pError, LinkOver, DialError, OSError, ValueError, trio.TooSlowError) as group:
+            self.ending = self.ending or _describe(group) or "the connection broke"
+        finally:
+            self.ending = self.ending or self.connection.muxer.reason or "the connection ended"
+            self.up = False
+            self.bulk.close(f"the link ended: {self.ending}")
+            self._scope.cancel()
+            await self.connection.abort()
+            self.settled.set()
+            self.over.set()
+
+    def mark_up(self) -> None:
+        """From now on frames can be sent."""
+        self.up = True
+        self.settled.set()
+
+    def stop(self, reason: str) -> None:
+        """End the conversation now."""
+        self.ending = self.ending or reason
+        self._scope.cancel()
+
+    async def say_goodbye(self, reason: str) -> None:
+        """Send what is queued and a last word, if the peer takes it quickly; then end."""
+        self.send(encode_reason(Kind.GOODBYE, reason))
+        with trio.move_on_after(_FLUSH_SECONDS):
+            while (self._queue or self._writing) and not self.over.is_set():
+                await self._idle.park()
+            await self.connection.muxer.close()
+        self.stop(reason)
+
+    async def _converse(self) -> None:
+        with trio.fail_after(self.owner.timing.greeting_seconds):
+            control = await self._exchange_greetings()
+            bulk = await self._stream(BULK_PROTOCOL)
+        if not await self.owner.link_up(self):
+            self.ending = "another connection to this peer is up"
+            return
+        control.widen(CONTROL_WINDOW_BYTES)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write, control)
+            nursery.start_soon(self._beat, bulk)
+            nursery.start_soon(self._run_bulk, bulk)
+            await self._read(control)
+            nursery.cancel_scope.cancel()
+
+    async def _stream(self, protocol: str) -> Stream:
+        if self.connection.outbound:
+            return await self.connection.open(protocol)
+        return await self.connection.accept(protocol)
+
+    async def _exchange_greetings(self) -> Stream:
+        control = await self._stream(CONTROL_PROTOCOL)
+        control.urgent = True
+        await control.write(encode(Kind.GREETING, self.owner.our_greeting()))
+        try:
+            kind, body = await read_frame(control, self._bounds)
+            self._check_refused(kind, body)
+            if kind is not Kind.GREETING:
+                raise BadFrame(f"{kind.name} before the greeting")
+            self.greeting = decode_greeting(body, self.member)
+            self.owner.judge(self.greeting)
+        except Refusal as refusal:
+            if not self.refused_by_peer:
+                await control.write(encode_reason(Kind.REFUSED, str(refusal)))
+                await self.connection.muxer.close()
+            raise
+        await control.write(encode(Kind.WELCOME))
+        kind, body = await read_frame(control, self._bounds)
+        self._check_refused(kind, body)
+        if kind is not Kind.WELCOME:
+            raise BadFrame(f"{kind.name} before the welcome")
+        return control
+
+    def _check_refused(self, kind: Kind, body: bytes) -> None:
+        if kind is Kind.REFUSED:
+            self.refused_by_peer = True
+            raise Refusal(decode_reason(body))
+
+    # Sending.
+
+    def send(self, frame: bytes) -> bool:
+        """Queue an encoded frame; False when the link is not up or its queue is full."""
+        if (
+            not self.up
+            or len(self._queue) >= MAX_QUEUED_FRAMES
+            or self._queued_bytes + len(frame) > MAX_QUEUED_BYTES
+        ):
+            return False
+        self._queue.append(frame)
+        self._queued_bytes += len(frame)
+        self._work.unpark_all()
+        return True
+
+    async def _write(self, control: Stream) -> None:
+        while True:
+            while not self._queue:
+                self._writing = False
+                self._idle.unpark_all()
+                await self._work.park()
+            self._writing = True
+            batch = [self._queue.popleft()]
+            size = len(batch[0])
+            while self._queue and size + len(self._queue[0]) <= _COALESCED_BYTES:
+                batch.append(self._queue.popleft())
+                size += len(batch[-1])
+            self._queued_bytes -= size
+            await control.write(batch[0] if len(batch) == 1 else b"".join(batch))
+
+    # Receiving.
+
+    async def _read(self, control: Stream) -> None:
+        bucket = Bucket(trio.current_time())
+        timing = self.owner.timing
+        while True:
+            kind, body = await read_frame(control, self._bounds)
+            rate = timing.stranger_frames_per_second if self.is_stranger else timing.member_frames_per_second
+            delay = bucket.delay(trio.current_time(), rate)
+            if delay > 0:
+                await trio.sleep(delay)
+            match kind:
+                case Kind.ENVELOPE:
+                    frame = decode_envelope(body)
+                    self._last_envelope = trio.current_time()
+                    await self.owner.frame_arrived(self, frame.envelope, frame.blob)
+                case Kind.BEAT:
+                    beat = decode_beat(body)
+                    self.last_beat, self.last_status = trio.current_time(), beat.status
+                    self.send(encode_beat_reply(beat.token))
+                    self.owner.beat_arrived(self, beat.status)
+                case Kind.BEAT_REPLY:
+                    self._measure(decode_beat_reply(body))
+                case Kind.ADDRESSES:
+                    self.owner.records_arrived(self, decode_records(body))
+                case Kind.GOODBYE:
+                    self.ending = f"the peer left: {decode_reason(body)}"
+                    return
+                case Kind.REFUSED:
+                    self._check_refused(kind, body)
+                case Kind.GREETING | Kind.WELCOME:
+                    raise BadFrame(f"a second {kind.name}")
+
+    def _measure(self, token: int) -> None:
+        elapsed = trio.current_time() - token / 1e6
+        if 0 <= elapsed < self.owner.timing.dead_seconds:
+            self.rtt_seconds = elapsed if self.rtt_seconds is None else (3 * self.rtt_seconds + elapsed) / 4
+
+    async def _run_bulk(self, stream: Stream) -> None:
+        if not self.is_stranger:
+            stream.widen(BULK_WINDOW_BYTES)
+        await self.bulk.run(stream)
+
+    # Whether the peer is alive.
+
+    async def _beat(self, bulk: Stream) -> None:
+        """Send heartbeats, and end the link when nothing at all arrives for `dead_seconds`.
+
+        Any bytes count as life: a peer whose frames wait for our driver is not dead.
+        """
+        timing = self.owner.timing
+        muxer = self.connection.muxer
+        heard_bytes, heard_at = muxer.bytes_received, trio.current_time()
+        last_turn = heard_at
+        while True:
+            self.send(encode_beat(int(trio.current_time() * 1e6), self.owner.beat_status))
+            await trio.sleep(timing.beat_seconds)
+            now = trio.current_time()
+            if muxer.bytes_received != heard_bytes or now - last_turn > 2 * timing.beat_seconds:
+                # The second: it is we who did not run (suspended, thawed); what came meanwhile is yet to be
+                # read.
+                heard_bytes, heard_at = muxer.bytes_received, now
+            last_turn = now
+            if now - heard_at >= timing.dead_seconds:
+                raise LinkOver(f"nothing heard for {now - heard_at:.1f} s")
+            self._treat_as_stranger(now, bulk)
+
+    def _treat_as_stranger(self, now: float, bulk: Stream) -> None:
+        timing = self.owner.timing
+        muxer = self.connection.muxer
+        if not self.is_stranger:
+            muxer.budget_bytes = None
+            bulk.widen(BULK_WINDOW_BYTES)
+        elif now - self._last_envelope > timing.stranger_idle_seconds:
+            raise LinkOver("a stranger that says nothing")
+        else:
+            refill = int(STRANGER_BYTES_PER_SECOND * timing.beat_seconds)
+            muxer.budget_bytes = min(STRANGER_BYTES, (muxer.budget_bytes or 0) + refill)
+
+
+def _describe(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, trio.TooSlowError):
+        return "the peer did not answer in time"
+    return str(error)

@@ -1,0 +1,380 @@
+"""The network of a peer: who is connected, and what moves between members.
+
+`Network.run` keeps one link to each member whose address is known. The member with the lower id dials; the
+other one only when that has not happened for a while, or to an address that its user gave. Frames are bytes
+here; what they mean is the driver's business.
+"""
+
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import trio
+from trio import TaskStatus  # type: ignore[attr-defined]
+
+from ...crypto.identity import Identity
+from .addresses import (
+    Address,
+    AddressBook,
+    AddressRecord,
+    open_record,
+    parse_address,
+    peek_record,
+    sign_record,
+)
+from .dialling import Dialler
+from .events import Beat, Connected, Disconnected, Event, Frame, PeerRow, Refused, Unreachable
+from .frames import MAX_RECORDS, encode_envelope, encode_records
+from .greeting import Greeting, check_federation, encode_greeting
+from .host import Connection, Host, split_listen
+from .link import BULK_PROTOCOL, CONTROL_PROTOCOL, Link, Timing
+from .transfers import Offers, PullFailed, PullSlots
+
+MAX_STRANGERS: Final = 32
+MAX_STRANGERS_PER_HOST: Final = 16
+MAX_QUEUED_EVENTS: Final = 64
+"""Events that wait for the driver; then peers wait, each in its turn."""
+
+_MAX_REMEMBERED_TROUBLES: Final = 256
+
+log = logging.getLogger("coterie.network")
+
+
+class Network:
+    """Links to all members. Build it, `run` it, read `inbound`.
+
+    `allow` says whether a peer is a member (or trusted like one, while there is no ledger yet); everybody
+    else is a stranger, who may connect in small numbers and say little: that is how newcomers ask to join.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        listen: Sequence[str] = ("/ip4/0.0.0.0/tcp/0",),
+        *,
+        allow: Callable[[bytes], bool],
+        name: str = "",
+        federation: bytes = b"",
+        genesis: bytes = b"",
+        bootstrap: Sequence[str] = (),
+        announce: Sequence[str] = (),
+        timing: Timing | None = None,
+    ) -> None:
+        """Raises AddressError for a bad bootstrap or announce address, ListenError for a bad listen one."""
+        self.member = identity.public
+        self.timing = timing or Timing()
+        self.offers = Offers()
+        self.beat_status = b""
+        self.name = name
+        self.federation = federation
+        self.genesis = genesis
+        self._identity = identity
+        self._allow = allow
+        self._listen = list(listen)
+        for text in listen:
+            split_listen(text)
+        self._bootstrap = [parse_address(text) for text in bootstrap]
+        self._announce = [parse_address(text) for text in announce]
+        self._host = Host(identity, self._admit, self._connected, (CONTROL_PROTOCOL, BULK_PROTOCOL))
+        self._book = AddressBook(lambda member: member != self.member and allow(member))
+        self._record: AddressRecord | None = None
+        self._sequence = time.time_ns() // 1_000_000
+        self._links: dict[bytes, Link] = {}
+        self._early: dict[Connection, Link] = {}
+        self._slots = PullSlots()
+        self._events, self.inbound = trio.open_memory_channel[Event](MAX_QUEUED_EVENTS)
+        self._troubles: dict[object, str] = {}
+        self._nursery: trio.Nursery | None = None
+        self._dialler: Dialler | None = None
+        self._stopping = trio.Event()
+        self._stopped = trio.Event()
+
+    # Running.
+
+    async def run(self, *, task_status: TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED) -> None:
+        """Be on the network until `stop` or cancellation. Started with our dialable addresses, /p2p/ part
+        included.
+
+        Raises ListenError when an address cannot be listened on.
+        """
+        try:
+            async with self._host.run(self._listen), trio.open_nursery() as nursery:
+                self._nursery = nursery
+                self._dialler = Dialler(self, nursery)
+                self._reissue_record()
+                for address in self._bootstrap:
+                    self._dialler.want_address(address)
+                self.refresh()
+                task_status.started(self.addresses())
+                await self._stopping.wait()
+                async with trio.open_nursery() as farewells:
+                    for link in self._links.values():
+                        farewells.start_soon(link.say_goodbye, "stopped")
+                nursery.cancel_scope.cancel()
+        finally:
+            self._nursery = self._dialler = None
+            self._events.close()
+            self._stopped.set()
+
+    async def stop(self) -> None:
+        """Say goodbye to everybody, close, and wait until `run` is done."""
+        self._stopping.set()
+        await self._stopped.wait()
+
+    def addresses(self) -> list[str]:
+        """Our dialable addresses, /p2p/ part included."""
+        return [] if self._record is None else [str(address) for address in self._record.addresses]
+
+    def introduce(self, federation: bytes, genesis: bytes) -> None:
+        """What we belong to from now on. Links to peers of another federation end."""
+        self.federation, self.genesis = federation, genesis
+        for link in list(self._links.values()):
+            if link.greeting is not None and link.greeting.federation not in (b"", federation):
+                link.stop("another federation")
+
+    def refresh(self) -> None:
+        """The answers of `allow` have changed: dial new members, tell them addresses, let go of old ones."""
+        self._book.forget_unwanted()
+        for link in self._links.values():
+            self._share_with(link)
+        if self._dialler is not None:
+            for member in self._book.members():
+                self._dialler.want(member)
+
+    # What the driver sends.
+
+    def send(self, to: bytes, frame: bytes, blob: bytes | None = None) -> bool:
+        """Queue an envelope (with a blob of up to INLINE_BLOB_BYTES) for a peer; False if that is not
+        possible now.
+        """
+        link = self._links.get(to)
+        return link is not None and link.send(encode_envelope(frame, blob))
+
+    def offer(self, digest: bytes, data: bytes, *, public: bool = False) -> None:
+        """Let members (with `public`, strangers too) pull `data`, whose SHA-256 is `digest`, until
+        `withdraw`.
+        """
+        self.offers.add(digest, data, public)
+
+    def withdraw(self, digest: bytes) -> None:
+        """Take one offer of `digest` back."""
+        self.offers.remove(digest)
+
+    async def pull(self, source: bytes, digest: bytes, size: int) -> bytes:
+        """The blob of that digest and exact size from a connected peer. Raises PullFailed."""
+        await self._slots.acquire(size)
+        try:
+            link = self._links.get(source)
+            if link is None:
+                raise PullFailed("not connected")
+            return await link.bulk.pull(digest, size, self.timing.progress_seconds)
+        finally:
+            self._slots.release(size)
+
+    # What the driver asks.
+
+    def connected(self) -> list[bytes]:
+        """Whom a link is up to."""
+        return list(self._links)
+
+    def records(self) -> list[bytes]:
+        """All members' address records, to be stored and given to `learn` after a restart."""
+        return self._book.encoded()
+
+    def learn(self, records: Iterable[bytes]) -> None:
+        """Take address records that were stored. Raises BadRecord at the first bad one."""
+        self._spread(self._book.add_all(records), None)
+
+    def peers(self) -> list[PeerRow]:
+        """The peers table: everybody who is connected or whose address is known."""
+        now = trio.current_time()
+        return [self._row(member, now) for member in dict.fromkeys((*self._links, *self._book.members()))]
+
+    def _row(self, member: bytes, now: float) -> PeerRow:
+        link = self._links.get(member)
+        record = self._book.get(member) or (link.greeting.record if link and link.greeting else None)
+        return PeerRow(
+            member=member,
+            name=link.greeting.name if link and link.greeting else "",
+            addresses=tuple(address.text for address in record.addresses) if record else (),
+            connected=link is not None,
+            is_member=self.is_member(member),
+            beat_age_seconds=now - link.last_beat if link else None,
+            rtt_seconds=link.rtt_seconds if link else None,
+            status=link.last_status if link else b"",
+            trouble=self._dialler.trouble(member) if self._dialler and link is None else "",
+        )
+
+    # What links ask of their owner.
+
+    def our_greeting(self) -> bytes:
+        """See `link.Owner`."""
+        record = b"" if self._record is None else self._record.encoded
+        return encode_greeting(self.federation, self.genesis, self.name, record)
+
+    def is_member(self, member: bytes) -> bool:
+        """See `link.Owner`."""
+        return self._allow(member)
+
+    def judge(self, greeting: Greeting) -> None:
+        """See `link.Owner`."""
+        check_federation(self.federation, greeting.federation)
+
+    async def link_up(self, link: Link) -> bool:
+        """See `link.Owner`."""
+        assert link.greeting is not None
+        other = self._links.get(link.member)
+        if other is not None:
+            # Both sides must keep the same one of two connections: the one that the lower id dialled.
+            preferred = other.connection.outbound == (self.member < link.member)
+            if preferred and other.connection.outbound != link.connection.outbound:
+                return False
+            other.stop("a newer connection to this peer is up")
+        self._links[link.member] = link
+        self._early.pop(link.connection, None)
+        self._troubles.pop(link.member, None)
+        link.mark_up()
+        if self._dialler is not None:
+            self._dialler.link_changed(link.member)
+        self._share_with(link)
+        if other is not None:
+            await self._events.send(Disconnected(link.member, other.ending))
+        await self._events.send(Connected(link.member, link.greeting))
+        return True
+
+    async def frame_arrived(self, link: Link, envelope: bytes, blob: bytes | None) -> None:
+        """See `link.Owner`."""
+        await self._events.send(Frame(link.member, envelope, blob))
+
+    def beat_arrived(self, link: Link, status: bytes) -> None:
+        """See `link.Owner`."""
+        self._report(Beat(link.member, status))
+
+    def records_arrived(self, link: Link, records: list[bytes]) -> None:
+        """See `link.Owner`."""
+        if link.is_stranger:
+            return
+        for encoded in records:
+            self._look_for_ourselves(encoded)
+        self._spread(self._book.add_all(records), link)
+
+    # What the dialler asks.
+
+    def link_to(self, member: bytes) -> Link | None:
+        """See `dialling.Roads`."""
+        return self._links.get(member)
+
+    def addresses_of(self, member: bytes) -> list[Address]:
+        """See `dialling.Roads`."""
+        record = self._book.get(member)
+        return [] if record is None else list(record.addresses)
+
+    async def dial(self, address: Address) -> Link | None:
+        """See `dialling.Roads`."""
+        return self._early.get(await self._host.dial(address.text, address.member))
+
+    def unreachable(self, address: Address, reason: str) -> None:
+        """See `dialling.Roads`."""
+        self._report_once(address, reason, Unreachable(str(address), reason))
+
+    # Links coming and going.
+
+    def _admit(self, connection: Connection) -> bool:
+        if self._nursery is None or self._stopping.is_set():
+            return False
+        if connection.outbound or self.is_member(connection.member):
+            return True
+        strangers = [link for link in (*self._early.values(), *self._links.values()) if link.is_stranger]
+        neighbours = sum(link.connection.remote_host == connection.remote_host for link in strangers)
+        return len(strangers) < MAX_STRANGERS and neighbours < MAX_STRANGERS_PER_HOST
+
+    def _connected(self, connection: Connection) -> None:
+        if self._nursery is not None:
+            link = self._early[connection] = Link(self, connection)
+            self._nursery.start_soon(self._run_link, link)
+
+    async def _run_link(self, link: Link) -> None:
+        await link.run()
+        self._early.pop(link.connection, None)
+        if link.refusal:
+            self._report_once(
+                link.member, link.refusal, Refused(link.member, link.refusal, link.refused_by_peer)
+            )
+        if self._links.get(link.member) is link:
+            del self._links[link.member]
+            await self._events.send(Disconnected(link.member, link.ending))
+
+    def _report(self, event: Event) -> None:
+        """Tell the driver something that it can do without."""
+        with contextlib.suppress(trio.WouldBlock):
+            self._events.send_nowait(event)
+
+    def _report_once(self, subject: object, trouble: str, event: Event) -> None:
+        """Tell the driver of a trouble that repeats, when it is another one than last time."""
+        if self._troubles.get(subject) == trouble:
+            return
+        if len(self._troubles) >= _MAX_REMEMBERED_TROUBLES:
+            self._troubles.clear()
+        self._troubles[subject] = trouble
+        self._report(event)
+
+    # Addresses.
+
+    def _reissue_record(self) -> None:
+        addresses = [*self._announce, *(_dialable(address) for address in self._host.listening())]
+        self._sequence += 1
+        self._record = sign_record(self._identity, list(dict.fromkeys(addresses)), self._sequence)
+        self._spread([self._record], None)
+
+    def _look_for_ourselves(self, encoded: bytes) -> None:
+        """If others hold a newer record of ours than we do (our clock was set back), outdo it."""
+        member, sequence = peek_record(encoded)
+        if member == self.member and sequence > self._sequence:
+            self._sequence = open_record(encoded).sequence
+            self._reissue_record()
+
+    def _share_with(self, link: Link) -> None:
+        """Give a member our address book, and take its own address, once."""
+        if link.gossiped or link.is_stranger:
+            return
+        link.gossiped = True
+        own = [] if self._record is None else [self._record.encoded]
+        link.send(encode_records([*own, *self._book.encoded()][:MAX_RECORDS]))
+        if link.greeting is not None and link.greeting.record is not None:
+            self._spread(self._book.add_all([link.greeting.record.encoded]), link)
+
+    def _spread(self, news: Sequence[AddressRecord], origin: Link | None) -> None:
+        """Pass on what was new to us, and dial where it leads."""
+        if not news:
+            return
+        frame = encode_records([record.encoded for record in news])
+        for link in self._links.values():
+            if link is not origin and link.gossiped and not link.is_stranger:
+                link.send(frame)
+        if self._dialler is not None:
+            for record in news:
+                self._dialler.want(record.member)
+
+
+def _dialable(listening: str) -> Address:
+    """The address to dial for one that we listen on: a wildcard becomes the host's main address."""
+    family, host, port = split_listen(listening)
+    if host in ("0.0.0.0", "::"):
+        host = _main_address(family)
+    return Address(f"/{'ip6' if ':' in host else 'ip4'}/{host}/tcp/{port}")
+
+
+def _main_address(family: int) -> str:
+    """This machine's address towards the world; nothing is sent to find out. Loopback where there is no way
+    out.
+    """
+    target, loopback = ("2001:db8::1", "::1") if family == socket.AF_INET6 else ("192.0.2.1", "127.0.0.1")
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((target, 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return loopback
