@@ -216,7 +216,6 @@ class Link:
 
     async def _exchange_greetings(self) -> Stream:
         control = await self._stream(CONTROL_PROTOCOL)
-        control.urgent = True
         await control.write(encode(Kind.GREETING, self.owner.our_greeting()))
         try:
             kind, body = await read_frame(control, self._bounds)
@@ -311,6 +310,7 @@ class Link:
             self.rtt_seconds = elapsed if self.rtt_seconds is None else (3 * self.rtt_seconds + elapsed) / 4
 
     async def _run_bulk(self, stream: Stream) -> None:
+        stream.defer()
         if not self.is_stranger:
             stream.widen(BULK_WINDOW_BYTES)
         await self.bulk.run(stream)

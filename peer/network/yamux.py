@@ -85,7 +85,7 @@ class Stream(IMuxedStream):
         self.stream_id = stream_id
         self.mux = mux
         self.muxed_conn = mux
-        self.urgent = False
+        self.urgent = True
         self._chunks: deque[memoryview | bytearray] = deque()
         self._offset = 0
         self.buffered = 0
@@ -147,6 +147,10 @@ class Stream(IMuxedStream):
         if more > 0 and not self.ended:
             self._window += more
             self._grant(more)
+
+    def defer(self) -> None:
+        """From now on let other streams' frames go first. There is no way back: frames would overtake."""
+        self.urgent = False
 
     def _grant(self, amount: int) -> None:
         self._granted += amount
