@@ -1,0 +1,29 @@
+"""What a heartbeat says of its sender: where its ledger stands."""
+
+from typing import Annotated
+
+import msgspec
+
+from ..protocol.limits import MAX_NAME_CHARS
+from ..protocol.wire import DecodeError, Height, Round, decode, encode
+
+
+class BeatStatus(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Height of the newest block, the round, and its phase in a word."""
+
+    height: Height
+    round: Round
+    phase: Annotated[str, msgspec.Meta(max_length=16)]
+
+
+def encode_beat(height: int, round: int, phase: str) -> bytes:
+    """Return the status bytes of a heartbeat."""
+    return encode(BeatStatus(height, round, phase))
+
+
+def decode_beat(data: bytes) -> BeatStatus | None:
+    """Return what a heartbeat says; None for nothing or nonsense."""
+    try:
+        return decode(data, BeatStatus, 2 * MAX_NAME_CHARS)
+    except DecodeError:
+        return None

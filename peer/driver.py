@@ -1,0 +1,312 @@
+"""Drives one node on a real network, a real disk and a real clock.
+
+Three tasks, and queues between them::
+
+    network --> receive --> inbox --> decide --> steps --> act --> network, alarms, jobs, people
+                 verify               node.step            persist, then the rest in order
+
+``decide`` alone touches the node, one event after the other. ``act`` carries out its steps in the same order:
+all records that have come together in the meantime become durable in one transaction, and only then does
+anything of those steps leave the process. While the disk works, ``decide`` goes on with the next events, and
+heartbeats go on in the network's own tasks.
+"""
+
+import hashlib
+import logging
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Any, Final, Protocol
+
+import trio
+
+from ..protocol.envelope import Rejected, Verified, blob_digest, verify
+from ..protocol.events import (
+    Event,
+    Fetch,
+    FetchFailed,
+    HeadSeen,
+    Leave,
+    Notice,
+    PeerDown,
+    PeerUp,
+    Received,
+    Send,
+    Started,
+    Step,
+    TimerFired,
+    Work,
+)
+from ..protocol.ledger import LedgerState
+from ..protocol.limits import INLINE_BLOB_BYTES
+from ..protocol.messages import Deal
+from ..protocol.records import Record, RoundClosed
+from .alarms import Alarms, Clock
+from .beats import decode_beat, encode_beat
+from .inbox import Inbox
+from .stall import Shelf, Stall
+from .workshop import Trainer, Workshop
+
+MAX_PENDING_STEPS: Final = 64
+"""Steps whose records wait for the disk; then events wait."""
+
+log = logging.getLogger("coterie.driver")
+
+
+class NodeLike(Protocol):
+    """What is driven: :class:`..protocol.node.Node`, or a stand-in for it."""
+
+    @property
+    def state(self) -> LedgerState:
+        """The ledger as far as it was decided."""
+
+    @property
+    def audience(self) -> tuple[bytes, ...]:
+        """Whom a message to EVERYONE goes to."""
+
+    def step(self, event: Event, now_ms: int) -> Step:
+        """Take an event."""
+
+
+class Journal(Protocol):
+    """What makes records durable: :class:`.store.Store`."""
+
+    def persist(self, records: Sequence[Record]) -> None:
+        """Return when they are durable."""
+
+    def tidy(self) -> None:
+        """Erase what a closed round left."""
+
+
+class Links(Shelf, Protocol):
+    """What sends and fetches: :class:`.network.Network`."""
+
+    beat_status: bytes
+
+    def send(self, to: bytes, frame: bytes, blob: bytes | None = None) -> bool:
+        """Queue an envelope; False when that is not possible now."""
+
+    async def pull(self, source: bytes, digest: bytes, size: int) -> bytes:
+        """Fetch a blob. Raises an exception when it does not come."""
+
+    def refresh(self) -> None:
+        """The members have changed."""
+
+
+class Driver:
+    """One running member. ``notice`` gets what people should know, and every fault of a peer."""
+
+    def __init__(
+        self,
+        node: NodeLike,
+        me: bytes,
+        journal: Journal,
+        links: Links,
+        trainer: Trainer,
+        notice: Callable[[Notice], None],
+        clock: Clock | None = None,
+    ) -> None:
+        self.node = node
+        self.faults: dict[bytes, Counter[str]] = {}
+        """Bad frames by the peer whose link they came over."""
+        self.workshop = Workshop(trainer)
+        self._me = me
+        self._federation = node.state.federation
+        self._journal = journal
+        self._links = links
+        self._notice = notice
+        self._clock = clock or Clock()
+        self._inbox = Inbox()
+        self._alarms = Alarms()
+        self._stall = Stall(links)
+        self._steps: deque[Step] = deque()
+        self._stepped = trio.lowlevel.ParkingLot()
+        self._acted = trio.lowlevel.ParkingLot()
+        self._disk = trio.CapacityLimiter(1)
+        self._nursery: trio.Nursery | None = None
+        self._failure: BaseException | None = None
+        self._members = node.state.keys
+        self._heads: dict[bytes, int] = {}
+
+    # What the outside calls.
+
+    async def run(self) -> None:
+        """Drive the node until cancelled.
+
+        Raises:
+            StoreError: the disk failed; nothing that depends on the lost records was sent.
+            Exception: whatever a step raised, which is a bug of ours.
+        """
+        self._tell_beat()
+        self._inbox.put(Started())
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            for task in (self._decide, self._act, self._stall.run):
+                nursery.start_soon(self._guard, task)
+            nursery.start_soon(self._guard, self._alarms.run, self._on_alarm)
+        if self._failure is not None:
+            raise self._failure
+
+    def leave(self) -> None:
+        """Ask the others to let this member go for good."""
+        self._inbox.put(Leave())
+
+    async def peer_up(self, member: bytes) -> None:
+        """A link is up."""
+        await self._inbox.put_foreign(PeerUp(member))
+
+    async def peer_down(self, member: bytes) -> None:
+        """A link is lost."""
+        self._heads.pop(member, None)
+        await self._inbox.put_foreign(PeerDown(member))
+
+    async def heartbeat(self, member: bytes, status: bytes) -> None:
+        """A heartbeat told where a peer stands."""
+        beat = decode_beat(status)
+        if beat is None:
+            if status:
+                self._fault(member, "a heartbeat that nobody understands")
+        elif self._heads.get(member) != beat.height:
+            self._heads[member] = beat.height
+            await self._inbox.put_foreign(HeadSeen(member, beat.height))
+
+    async def frame(self, member: bytes, envelope: bytes, blob: bytes | None) -> None:
+        """An envelope came over the link of ``member``. Waits while the node is behind."""
+        verified = verify(envelope, self._federation)
+        if isinstance(verified, Rejected):
+            self._fault(member, f"a bad envelope: {verified.reason}")
+        elif verified.sender != member:
+            self._fault(member, "an envelope of somebody else")
+        elif blob is not None and not _binds(verified, blob):
+            self._fault(member, "a blob that its message does not bind")
+        else:
+            await self._inbox.put_foreign(Received(verified, blob))
+
+    # Deciding.
+
+    async def _decide(self) -> None:
+        while True:
+            event = await self._inbox.get()
+            while len(self._steps) >= MAX_PENDING_STEPS:
+                await self._acted.park()
+            step = self.node.step(event, self._clock.now_ms())
+            if step != _NOTHING:
+                self._steps.append(step)
+                self._stepped.unpark()
+            await trio.lowlevel.checkpoint()
+
+    # Acting.
+
+    async def _act(self) -> None:
+        while True:
+            while not self._steps:
+                await self._stepped.park()
+            steps = list(self._steps)
+            self._steps.clear()
+            self._acted.unpark_all()
+            records = [record for step in steps for record in step.persist]
+            large = {id(send.blob): send.blob for step in steps for send in step.send if _is_large(send.blob)}
+            digests: dict[int, bytes] = {}
+            if records or large:
+                digests = await trio.to_thread.run_sync(self._commit, records, large, limiter=self._disk)
+            for step in steps:
+                self._carry_out(step, digests)
+            self._tell_beat()
+            if any(isinstance(record, RoundClosed) for record in records):
+                self._stall.shorten()
+                self._start(self._tidy)
+
+    def _commit(self, records: list[Record], large: dict[int, bytes | None]) -> dict[int, bytes]:
+        """In a thread: make the records durable, then hash the blobs that are to be offered."""
+        if records:
+            self._journal.persist(records)
+        return {
+            key: self._stall.known(blob) or hashlib.sha256(blob).digest()
+            for key, blob in large.items()
+            if blob is not None
+        }
+
+    def _carry_out(self, step: Step, digests: dict[int, bytes]) -> None:
+        for send in step.send:
+            self._send(send, digests)
+        for fetch in step.fetch:
+            self._start(self._fetch, fetch)
+        for timer in step.timers:
+            self._alarms.set(timer.after_ms, timer.key)
+        for work in step.work:
+            self._start(self._work, work)
+        for notice in step.notify:
+            self._notice(notice)
+
+    def _send(self, send: Send, digests: dict[int, bytes]) -> None:
+        receivers = self.node.audience if send.to is None else (send.to,)
+        inline = send.blob
+        if send.blob is not None and _is_large(send.blob):
+            inline = None
+            self._stall.put(
+                digests[id(send.blob)], send.blob, any(to not in self._members for to in receivers)
+            )
+        for to in receivers:
+            if to != self._me and not self._links.send(to, send.envelope, inline):
+                log.debug("not sent to %s: no link, or its queue is full", to.hex()[:16])
+
+    async def _fetch(self, fetch: Fetch) -> None:
+        try:
+            blob = await self._links.pull(fetch.source, fetch.digest, fetch.size_bytes)
+        except Exception as error:
+            self._inbox.put(FetchFailed(fetch, str(error)))
+        else:
+            self._inbox.put(Received(fetch.message, blob))
+
+    async def _work(self, work: Work) -> None:
+        self._inbox.put(await self.workshop.run(work))
+
+    async def _tidy(self) -> None:
+        await trio.to_thread.run_sync(self._journal.tidy, limiter=self._disk)
+
+    def _on_alarm(self, key: Hashable) -> None:
+        self._inbox.put(TimerFired(key))
+
+    def _tell_beat(self) -> None:
+        """Heartbeats tell the state; a change of the members opens and closes links."""
+        state = self.node.state
+        self._links.beat_status = encode_beat(state.height, state.round, state.phase)
+        if state.keys != self._members:
+            self._members = state.keys
+            self._links.refresh()
+
+    # Failing.
+
+    def _fault(self, member: bytes, what: str) -> None:
+        """Count a peer's fault; tell people about the first and then about every tenfold."""
+        counts = self.faults.setdefault(member, Counter())
+        counts[what] += 1
+        if str(counts[what]).strip("0") == "1":
+            self._notice(Notice("bad-frame", f"sent {what} ({counts[what]}×)", {"member": member}))
+
+    def _start(self, task: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        assert self._nursery is not None
+        self._nursery.start_soon(self._guard, task, *arguments)
+
+    async def _guard(self, task: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        """Keep the first exception, and stop everything for it."""
+        assert self._nursery is not None
+        try:
+            await task(*arguments)
+        except Exception as error:
+            self._failure = self._failure or error
+            self._nursery.cancel_scope.cancel()
+
+
+_NOTHING: Final = Step()
+
+
+def _is_large(blob: bytes | None) -> bool:
+    return blob is not None and len(blob) > INLINE_BLOB_BYTES
+
+
+def _binds(verified: Verified, blob: bytes) -> bool:
+    digest = hashlib.sha256(blob).digest()
+    if isinstance(verified.message, Deal):
+        # Which of the boxes is ours the node knows; another one would not open.
+        return digest in verified.message.boxes
+    return digest == blob_digest(verified, None)

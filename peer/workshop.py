@@ -1,0 +1,56 @@
+"""Worker threads for what takes long: the node's jobs two at a time, and the user's training beside them."""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import trio
+
+from ..protocol.events import Work, WorkDone
+from ..protocol.work import Contribution, Train
+
+MAX_JOBS: Final = 2
+"""Jobs at a time. Each takes a core's whole attention, and its memory is several times the model's."""
+
+T = TypeVar("T")
+Trainer = Callable[[Train], Contribution]
+
+log = logging.getLogger("coterie.work")
+
+
+class Workshop:
+    """Runs jobs and hands back what they gave, never an exception."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._jobs = trio.CapacityLimiter(MAX_JOBS)
+        self._training = trio.CapacityLimiter(1)
+        self.running: dict[object, str] = {}
+        """What is being computed, for people; in order of their start."""
+
+    async def run(self, work: Work) -> WorkDone:
+        """Carry out one job. A thread that outlives the peer is left behind."""
+        ticket = object()
+        self.running[ticket] = work.label
+        try:
+            if isinstance(work, Train):
+                result: object = await _in_thread(self._trainer, work, limiter=self._training)
+            else:
+                result = await _in_thread(work.run, limiter=self._jobs)
+            return WorkDone(work, result)
+        except Exception as error:
+            # The expected ones are ValueErrors (NaN in an update, a sum out of range), and anything that a
+            # user's application raises. An unexpected one must not end the peer either.
+            if not isinstance(error, ValueError):
+                log.warning("%s failed", work.label, exc_info=True)
+            return WorkDone(work, error=f"{type(error).__name__}: {error}")
+        finally:
+            del self.running[ticket]
+
+
+async def _in_thread(function: Callable[..., T], *arguments: object, limiter: trio.CapacityLimiter) -> T:
+    """Call ``function`` in a thread; whoever is cancelled does not wait for its end."""
+    # The type stubs that come with libp2p describe an older trio.
+    run: Any = trio.to_thread.run_sync
+    result: T = await run(function, *arguments, abandon_on_cancel=True, limiter=limiter)
+    return result
