@@ -171,11 +171,10 @@ def deal(context: bytes, terms: Terms, secrets: Vector, seed: bytes) -> Dealing:
         nonce = derive(key, b"nonce %d" % holder)
         parts.append((_SEED, nonce, seeds[holder]) if holder in seeds else (_VALUES, nonce, values[holder]))
     tree = merkle.Tree([merkle.leaf(context, nonce, kind, payload) for kind, nonce, payload in parts])
-    shares = [
-        b"".join((kind, nonce, tree.path(j), payload)) for j, (kind, nonce, payload) in enumerate(parts)
-    ]
     commitment = Commitment(tree.root, _fingerprints_of(context, terms, tree.root, points, basis))
-    return Dealing(commitment, tuple(shares))
+    del basis  # tens of megabytes for a large model, and as much again is needed now
+    shares = tuple(b"".join((kind, nonce, tree.path(j), load)) for j, (kind, nonce, load) in enumerate(parts))
+    return Dealing(commitment, shares)
 
 
 def check(context: bytes, terms: Terms, holder: int, commitment: Commitment, share: bytes) -> Vector:
