@@ -111,8 +111,7 @@ class FixedPoint:
         return out, clipped
 
     def decode_sum(self, words: Vector, length: int, summands: int) -> NDArray[np.int64]:
-        """The integer sums behind uint64[ceil(L / 2)], the element-wise sum of `summands` encodings ->
-        int64[L].
+        """The exact integer sums int64[L] behind the sum, uint64[ceil(L / 2)], of `summands` encodings.
 
         Multiply by `step` for the real values. Raises EncodingError when the words cannot be such a sum: a
         slot beyond its range means that a summand was not an encoding.

@@ -1,5 +1,4 @@
-"""The compiled inner loops over field vectors. The only module that imports numba, and costly to import: see
-`vectors`.
+"""The compiled inner loops over field vectors: the only module that imports numba, so costly to import.
 
 A product of two elements is 128 bits wide. The loops add such products up in 192 bits and reduce once at the
 end, which is what makes them fast; reducing after each product takes several times as long. Reductions use

@@ -1,5 +1,4 @@
-"""Opening a sharing when some of the shares are wrong: find the liars once, then decode the whole batch as
-if erased.
+"""Opening a sharing when some shares are wrong: find the liars once, then open the batch without them.
 
 The values of one polynomial of degree below K at n points are a Reed-Solomon codeword, and a wrong share is
 an error in it. Decoding column by column is slow and unnecessary, because a liar lies as a row: one random
