@@ -20,9 +20,9 @@ dealt in one round, by one dealer, proves nothing in another.
 
 **Compressed shares.** K - 1 values of a polynomial may be chosen freely, whatever its value at 0. So the
 K - 1 holders after the dealer get a 32-byte seed each, from which they expand their values, and only the
-other holders get values, computed from the secrets and those seeds. K - 1 colluding holders know K - 1 points of
-polynomials of degree K - 1, which any secrets fit; with seeds instead of random values this holds against
-whoever cannot tell AES from random.
+other holders get values, computed from the secrets and those seeds. K - 1 colluding holders know K - 1
+points of polynomials of degree K - 1, which any secrets fit; with seeds instead of random values this holds
+against whoever cannot tell AES from random.
 """
 
 import hashlib

@@ -1,5 +1,4 @@
-"""Merkle trees over SHA-256: one root commits to a list of leaves, and a path shows that a leaf stands at
-its place.
+"""Merkle trees over SHA-256: one root commits to a list, and a path shows that a leaf stands at its place.
 
 Leaves and nodes are hashed in domains of their own, so that no node passes for a leaf. The number of leaves
 is known to whoever verifies; lists whose length is not a power of two are filled up with a leaf that nobody

@@ -29,8 +29,7 @@ class InconsistentShares(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """holders: m; threshold: K, how many shares open; pack: l, secrets in a polynomial, so K - l is the
-    privacy.
+    """m holders, any `threshold` = K of whom open `pack` = l secrets a polynomial, and any K - l learn nothing.
 
     Raises ValueError unless 1 <= l < K <= m: with l = K the shares would be the secrets in disguise.
     """
