@@ -103,11 +103,13 @@ class World:
     blobs: dict[bytes, bytes] = field(default_factory=dict)
     changed: trio.Event = field(default_factory=trio.Event)
     linked: bool = True
+    commits: int = 0
 
     def _note(self, *what: Any) -> None:
         self.log.append(what)
 
     def persist(self, records: Sequence[Record]) -> None:
+        self.commits += 1
         if self.gate is not None:
             assert self.gate.wait(30)
         if self.failure is not None:
@@ -214,7 +216,7 @@ def test_events_are_decided_while_the_disk_works_and_share_its_next_commit() -> 
         async with Rig(script, gate=gate).running() as rig:
             for height in range(5):
                 await rig.driver.heartbeat(PEER.public, encode_beat(height, 0, "sharing"))
-                await rig.until(lambda: len(rig.node.events) == height + 2)  # noqa: B023
+                await rig.until(lambda: len(rig.node.events) == height + 2 and rig.world.commits == 1)  # noqa: B023
             gate.set()
             await rig.until(lambda: len(rig.world.of("send")) == 5)
             assert rig.world.of("persist") == [
