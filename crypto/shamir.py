@@ -29,7 +29,7 @@ class InconsistentShares(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """m holders, any `threshold` = K of whom open `pack` = l secrets a polynomial, and any K - l learn nothing.
+    """m holders, of whom any `threshold` = K open `pack` = l secrets and any K - l learn nothing.
 
     Raises ValueError unless 1 <= l < K <= m: with l = K the shares would be the secrets in disguise.
     """
