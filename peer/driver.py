@@ -38,13 +38,13 @@ from ..protocol.events import (
 )
 from ..protocol.ledger import LedgerState
 from ..protocol.limits import INLINE_BLOB_BYTES
-from ..protocol.messages import Deal
+from ..protocol.messages import Deal, JoinRequest
 from ..protocol.records import Record, RoundClosed
 from .alarms import Alarms, Clock
 from .beats import decode_beat, encode_beat
 from .inbox import Inbox
 from .stall import Shelf, Stall
-from .workshop import Trainer, Workshop
+from .workshop import Workshop
 
 MAX_PENDING_STEPS: Final = 64
 """Steps whose records wait for the disk; then events wait."""
@@ -101,14 +101,14 @@ class Driver:
         me: bytes,
         journal: Journal,
         links: Links,
-        trainer: Trainer,
+        workshop: Workshop,
         notice: Callable[[Notice], None],
         clock: Clock | None = None,
     ) -> None:
         self.node = node
         self.faults: dict[bytes, Counter[str]] = {}
         """Bad frames by the peer whose link they came over."""
-        self.workshop = Workshop(trainer)
+        self.workshop = workshop
         self._me = me
         self._federation = node.state.federation
         self._journal = journal
@@ -170,11 +170,14 @@ class Driver:
             await self._inbox.put_foreign(HeadSeen(member, beat.height))
 
     async def frame(self, member: bytes, envelope: bytes, blob: bytes | None) -> None:
-        """An envelope came over the link of ``member``. Waits while the node is behind."""
+        """An envelope came over the link of ``member``. Waits while the node is behind.
+
+        Everybody speaks for himself; only requests to join are passed on.
+        """
         verified = verify(envelope, self._federation)
         if isinstance(verified, Rejected):
             self._fault(member, f"a bad envelope: {verified.reason}")
-        elif verified.sender != member:
+        elif verified.sender != member and not isinstance(verified.message, JoinRequest):
             self._fault(member, "an envelope of somebody else")
         elif blob is not None and not _binds(verified, blob):
             self._fault(member, "a blob that its message does not bind")

@@ -7,13 +7,16 @@ from typing import Any, Final, TypeVar
 import trio
 
 from ..protocol.events import Work, WorkDone
-from ..protocol.work import Contribution, Train
+from ..protocol.messages import CertifiedBlock
+from ..protocol.work import Contribution, ReadBlocks, Train
 
 MAX_JOBS: Final = 2
 """Jobs at a time. Each takes a core's whole attention, and its memory is several times the model's."""
 
 T = TypeVar("T")
 Trainer = Callable[[Train], Contribution]
+BlockReader = Callable[[int], tuple[CertifiedBlock, ...]]
+"""Gives decided blocks from a height on, as many as go into a message or more."""
 
 log = logging.getLogger("coterie.work")
 
@@ -21,10 +24,12 @@ log = logging.getLogger("coterie.work")
 class Workshop:
     """Runs jobs and hands back what they gave, never an exception."""
 
-    def __init__(self, trainer: Trainer) -> None:
+    def __init__(self, trainer: Trainer, read_blocks: BlockReader) -> None:
         self._trainer = trainer
+        self._read_blocks = read_blocks
         self._jobs = trio.CapacityLimiter(MAX_JOBS)
         self._training = trio.CapacityLimiter(1)
+        self._reading = trio.CapacityLimiter(1)
         self.running: dict[object, str] = {}
         """What is being computed, for people; in order of their start."""
 
@@ -35,6 +40,8 @@ class Workshop:
         try:
             if isinstance(work, Train):
                 result: object = await _in_thread(self._trainer, work, limiter=self._training)
+            elif isinstance(work, ReadBlocks):
+                result = await _in_thread(self._read_blocks, work.start, limiter=self._reading)
             else:
                 result = await _in_thread(work.run, limiter=self._jobs)
             return WorkDone(work, result)

@@ -17,7 +17,7 @@ from coterie.peer.beats import decode_beat, encode_beat
 from coterie.peer.database import StoreError
 from coterie.peer.driver import Driver
 from coterie.peer.stall import GRACE_SECONDS, OFFER_SECONDS
-from coterie.peer.workshop import MAX_JOBS
+from coterie.peer.workshop import MAX_JOBS, Workshop
 from coterie.protocol.envelope import Verified, seal, verify
 from coterie.protocol.events import (
     Event,
@@ -39,9 +39,9 @@ from coterie.protocol.events import (
 from coterie.protocol.genesis import Genesis
 from coterie.protocol.ledger import LedgerState, Member, genesis_state
 from coterie.protocol.limits import INLINE_BLOB_BYTES
-from coterie.protocol.messages import GetBlocks, Message, SumShare
+from coterie.protocol.messages import CertifiedBlock, GetBlocks, JoinRequest, Message, SumShare
 from coterie.protocol.records import Record, Released, RoundClosed
-from coterie.protocol.work import Contribution, Train
+from coterie.protocol.work import Contribution, ReadBlocks, Train
 
 ME = Identity.from_seed(b"m" * 32)
 PEER = Identity.from_seed(b"p" * 32)
@@ -151,7 +151,8 @@ class Rig:
         self.node = FakeNode(script)
         self.world = World(**world)
         self.notices: list[Notice] = []
-        self.driver = Driver(self.node, ME.public, self.world, self.world, self.train, self.notices.append)
+        workshop = Workshop(self.train, lambda start: (CertifiedBlock(b"%d" % start, ()),))
+        self.driver = Driver(self.node, ME.public, self.world, self.world, workshop, self.notices.append)
 
     def train(self, train: Train) -> Contribution:
         return Contribution(train.round, (), b"e" * 32)
@@ -472,6 +473,29 @@ def test_training_goes_to_the_application() -> None:
             await rig.driver.peer_up(PEER.public)
             await rig.until(lambda: len(rig.node.events) == 3)
             assert rig.node.events[2] == WorkDone(train, Contribution(7, (), b"e" * 32))
+
+    run(main)
+
+
+def test_blocks_are_read_from_the_store() -> None:
+    async def main() -> None:
+        read = ReadBlocks(PEER.public, 3)
+        async with Rig(on(PeerUp, Step(work=(read,)))).running() as rig:
+            await rig.driver.peer_up(PEER.public)
+            await rig.until(lambda: len(rig.node.events) == 3)
+            assert rig.node.events[2] == WorkDone(read, (CertifiedBlock(b"3", ()),))
+
+    run(main)
+
+
+def test_a_request_to_join_may_be_passed_on() -> None:
+    async def main() -> None:
+        async with Rig(lambda event: None).running() as rig:
+            await rig.driver.frame(
+                PEER.public, envelope(JoinRequest("new", "m", b"", b""), sender=OTHER), None
+            )
+            await rig.until(lambda: len(rig.node.events) == 2)
+            assert rig.driver.faults == {}
 
     run(main)
 
