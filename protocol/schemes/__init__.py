@@ -1,1 +1,21 @@
-"""How a round sums its updates: one module a scheme, behind one interface."""
+"""How a round sums: one module a scheme, behind the interface of :mod:`.base`."""
+
+from ..committee import Committee
+from .base import Choice, Scheme
+from .plain import PlainScheme
+from .shamir import ShamirScheme
+
+__all__ = ["Choice", "PlainScheme", "Scheme", "ShamirScheme", "scheme_of"]
+
+
+def scheme_of(name: str, committee: Committee) -> Scheme:
+    """Return the scheme with this name for a round of these members.
+
+    Raises:
+        KeyError: there is no such scheme.
+    """
+    schemes: dict[str, type[PlainScheme] | type[ShamirScheme]] = {
+        "shamir": ShamirScheme,
+        "plain": PlainScheme,
+    }
+    return schemes[name](committee)

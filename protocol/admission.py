@@ -1,0 +1,130 @@
+"""Invites: how a newcomer shows that a member wants it in.
+
+A member signs a ticket that names a fresh ticket key, an expiry and a number of uses. The token that people
+pass on holds the ticket and the ticket key's seed. A newcomer proves the token by signing its own public key
+with the ticket key, so the proof can stand in the ledger for everybody to read and be of no use to anybody
+else.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from typing import Annotated, Final
+
+import msgspec
+
+from ..crypto.identity import Identity, verify
+from .limits import PROTOCOL_VERSION
+from .wire import DecodeError, Hash, Key, Signature, decode, encode
+
+_TICKET_DOMAIN: Final = b"coterie/ticket/%d\x00" % PROTOCOL_VERSION
+_BEARER_DOMAIN: Final = b"coterie/bearer/%d\x00" % PROTOCOL_VERSION
+_PREFIX: Final = "coterie1-"
+_TICKET_BYTES: Final = 512
+_TOKEN_BYTES: Final = 4096
+
+
+class InviteError(ValueError):
+    """An invite that cannot be used; says why."""
+
+
+class _Terms(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    federation: Hash
+    inviter: Key
+    key: Key
+    expires_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    uses: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+
+
+class _Ticket(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    terms: Annotated[bytes, msgspec.Meta(max_length=256)]
+    signature: Signature
+
+
+class _Token(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    ticket: Annotated[bytes, msgspec.Meta(max_length=_TICKET_BYTES)]
+    seed: Hash
+    addresses: Annotated[tuple[str, ...], msgspec.Meta(max_length=16)]
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A checked ticket: signed by ``inviter`` for this federation."""
+
+    federation: bytes
+    inviter: bytes
+    key: bytes
+    expires_ms: int
+    uses: int
+
+
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """A token, read. ``seed`` is its secret."""
+
+    ticket: bytes
+    seed: bytes = field(repr=False)
+    addresses: tuple[str, ...]
+    terms: Ticket
+
+    def prove(self, newcomer: bytes) -> bytes:
+        """Return the signature that shows, for this newcomer only, that the token is known."""
+        return Identity.from_seed(self.seed).sign(_BEARER_DOMAIN + newcomer)
+
+
+def make_invite(
+    inviter: Identity,
+    federation: bytes,
+    seed: bytes,
+    expires_ms: int,
+    uses: int,
+    addresses: tuple[str, ...] = (),
+) -> str:
+    """Return the token that admits up to ``uses`` newcomers until ``expires_ms`` (unix time).
+
+    ``seed``: 32 random bytes.
+    """
+    terms = encode(_Terms(federation, inviter.public, Identity.from_seed(seed).public, expires_ms, uses))
+    ticket = encode(_Ticket(terms, inviter.sign(_TICKET_DOMAIN + terms)))
+    token = encode(_Token(ticket, seed, addresses))
+    return _PREFIX + base64.urlsafe_b64encode(token).decode().rstrip("=")
+
+
+def read_invite(text: str) -> Invite:
+    """Read a token that a person pasted.
+
+    Raises:
+        InviteError: not a token, damaged, or its signature is wrong.
+    """
+    text = "".join(text.split())
+    if not text.startswith(_PREFIX):
+        raise InviteError(f"an invite starts with {_PREFIX!r}")
+    body = text.removeprefix(_PREFIX)
+    try:
+        data = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
+        token = decode(data, _Token, _TOKEN_BYTES)
+    except (binascii.Error, DecodeError, ValueError):
+        raise InviteError("the invite is damaged: copy the whole line again") from None
+    return Invite(token.ticket, token.seed, token.addresses, read_ticket(token.ticket))
+
+
+def read_ticket(data: bytes) -> Ticket:
+    """Check a ticket's form and its inviter's signature; whether the inviter is a member is the ledger's to
+    say.
+
+    Raises:
+        InviteError: malformed or wrongly signed.
+    """
+    try:
+        ticket = decode(data, _Ticket, _TICKET_BYTES)
+        terms = decode(ticket.terms, _Terms, 256)
+    except DecodeError:
+        raise InviteError("the invite is malformed") from None
+    if not verify(terms.inviter, _TICKET_DOMAIN + ticket.terms, ticket.signature):
+        raise InviteError("the invite's signature is wrong")
+    return Ticket(terms.federation, terms.inviter, terms.key, terms.expires_ms, terms.uses)
+
+
+def check_bearer(ticket: Ticket, newcomer: bytes, signature: bytes) -> bool:
+    """Return whether ``signature`` shows that ``newcomer`` knows the token of ``ticket``."""
+    return verify(ticket.key, _BEARER_DOMAIN + newcomer, signature)

@@ -1,0 +1,538 @@
+"""Deciding the next block: Tendermint (:mod:`.tendermint`) joined to what a block means.
+
+One :class:`Agreement` lives for one height. It proposes when it is this member's turn and there is something
+to propose, checks what others propose, casts votes through the journal, and hands the decided block to the
+node.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from .blocks import Block, Contributors, Evict, Membership, Model, Void, block_hash, read_block
+from .context import Context
+from .envelope import Verified, verify
+from .events import Fetch
+from .ledger import LedgerError, Phase, apply
+from .limits import DEAD_PROPOSER_TIMEOUT_MS, VIEW_TIMEOUT_CAP_MS
+from .messages import Accusation, Precommit, Prevote, Proposal, SumShare
+from .proposals import acks_behind, contributors_body, wrong_contributors, wrong_membership, wrong_void
+from .records import ValueSeen, VoteCast
+from .summing import Summing
+from .tendermint import (
+    Action,
+    CastVote,
+    Consensus,
+    Decide,
+    NewView,
+    ProposeNow,
+    Remember,
+    Stage,
+    StartTimeout,
+)
+
+BYTES_PER_MS = 10_000
+"""What a link is assumed to carry at least when a timeout allows for sum shares and W to travel."""
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """A proposed block, as far as it is known here."""
+
+    data: bytes
+    block: Block
+    vector: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class Agreement:
+    """One height's agreement, from this member's side."""
+
+    ctx: Context
+    decide: Callable[[bytes, tuple[bytes, ...]], None]
+    consensus: Consensus = field(init=False)
+    summing: Summing | None = field(init=False)
+    """The sum that is open at this height, if it is one that decides a Model."""
+    _candidates: dict[bytes, _Candidate] = field(default_factory=dict)
+    _waiting: list[tuple[Verified, bytes]] = field(default_factory=list)
+    """Model proposals (with their block hash) that wait for W to be fetched or checked."""
+    _turn: int | None = None
+    """The view in which it is this member's turn and nothing was ready to propose yet."""
+    _proposal: tuple[bytes, bytes | None] | None = None
+    """This member's own latest proposal, to send again."""
+    _named: set[bytes] = field(default_factory=set)
+    _done: bool = False
+
+    def __post_init__(self) -> None:
+        ctx = self.ctx
+        self.summing = ctx.summing
+        self.consensus = Consensus(ctx.state.committee, ctx.me, ctx.state.proposer, self._proves)
+
+    # -- life ------------------------------------------------------------------------------------------------
+    # -----------
+
+    def open(self, votes: list[VoteCast], values: list[ValueSeen]) -> None:
+        """Start the height; after a restart, from the votes, lock and valid value that were durable."""
+        for value in values:
+            for raw in value.polka:
+                self._restore_vote(raw)
+            digest = block_hash(value.block)
+            self._candidates[digest] = _Candidate(value.block, read_block(value.block), value.vector)
+            if value.locked:
+                self.consensus.locked = (digest, value.view)
+            else:
+                self.consensus.valid = (digest, value.view)
+        for vote in sorted(votes, key=lambda one: (one.view, one.kind)):
+            self.consensus.view, self.consensus.stage = vote.view, Stage(vote.kind + 1)
+            self._restore_vote(vote.envelope)
+        self._act(self.consensus.start())
+        self.check_ready()
+
+    def _restore_vote(self, raw: bytes) -> None:
+        vote = verify(raw, self.ctx.state.federation)
+        if isinstance(vote, Verified) and isinstance(vote.message, Prevote | Precommit):
+            if vote.sender == self.ctx.me:
+                kind = 0 if isinstance(vote.message, Prevote) else 1
+                self.ctx.guard.record(vote.height, vote.view, kind, vote.message.block)
+            self.consensus.on_vote(vote)
+
+    def check_ready(self) -> None:
+        """See whether there is something to decide now, and propose it if it is this member's turn."""
+        if self._done:
+            return
+        if not self.consensus.ready and self._is_ready():
+            self._act(self.consensus.on_ready())
+        if self._turn is not None and self._turn == self.consensus.view and not self._done:
+            self._propose_new(self._turn)
+
+    def _is_ready(self) -> bool:
+        ctx = self.ctx
+        if ctx.state.phase is Phase.SUMMING:
+            return True
+        if ctx.pool.changes(ctx.state, ctx.now_ms):
+            return True
+        sharing = ctx.sharing
+        return sharing is not None and (sharing.deadline_passed or sharing.is_complete(ctx.alive))
+
+    # -- proposing
+    # ------------------------------------------------------------------------------------------------------
+
+    def _propose_new(self, view: int) -> None:
+        """Line 18: getValue(). Where there is none yet, keep the turn."""
+        self._turn = view
+        body = self._value(view)
+        if body is None:
+            return
+        acks: tuple[bytes, ...] = ()
+        vector = digest = None
+        if isinstance(body, Contributors):
+            assert self.ctx.sharing is not None
+            choice = self.ctx.sharing.choice()
+            assert choice is not None
+            acks = acks_behind(self.ctx.sharing, choice)
+        if isinstance(body, Model):
+            assert self.summing is not None
+            opened = self.summing.model()
+            assert opened is not None
+            vector, digest = opened[1], body.vector
+        data = Block(self.ctx.height, self.ctx.state.head, body).encode()
+        self._publish(Proposal(data, -1, acks, (), digest), vector, view)
+
+    def _value(self, view: int) -> Membership | Contributors | Model | Void | None:
+        ctx = self.ctx
+        if ctx.state.phase is Phase.SUMMING:
+            assert self.summing is not None
+            opened = self.summing.model()
+            if opened is not None:
+                return opened[0]
+            if view >= self._void_after():
+                late = tuple(ctx.state.committee.members[j] for j in self.summing.missing())
+                return Void(ctx.state.round, "sum", late)
+            return None
+        changes = ctx.pool.changes(ctx.state, ctx.now_ms)
+        if changes:
+            return Membership(changes)
+        sharing = ctx.sharing
+        if sharing is None or not (sharing.deadline_passed or sharing.is_complete(ctx.alive)):
+            return None
+        choice = sharing.choice()
+        if choice is None:
+            return Void(ctx.state.round, "shares", sharing.missing())
+        return contributors_body(ctx.state, choice)
+
+    def _void_after(self) -> int:
+        """Views that a sum gets before the round may be given up: each of f+1 aggregators in a row twice."""
+        return 2 * (self.ctx.state.committee.f + 1)
+
+    def _propose_again(self, action: ProposeNow) -> None:
+        """Line 16: propose the valid value, with the prevotes that made it so."""
+        assert action.value is not None
+        known = self._candidates[action.value]
+        polka = tuple(
+            vote.raw
+            for vote in self.consensus.prevotes(action.valid_view).values()
+            if isinstance(vote.message, Prevote) and vote.message.block == action.value
+        )
+        vector, digest = self._vector_of(known), None
+        if isinstance(known.block.body, Model):
+            digest = known.block.body.vector
+        self._publish(Proposal(known.data, action.valid_view, (), polka, digest), vector, action.view)
+
+    def _vector_of(self, known: _Candidate) -> bytes | None:
+        if not isinstance(known.block.body, Model):
+            return None
+        checked = self.summing.checked.get(known.block.body.vector) if self.summing else None
+        return checked.vector if checked is not None else known.vector
+
+    def _publish(self, message: Proposal, vector: bytes | None, view: int) -> None:
+        self._turn = None
+        self.ctx.out.view = view
+        envelope = self.ctx.out.seal(message)
+        self._proposal = (envelope, vector)
+        own = verify(envelope, self.ctx.state.federation)
+        assert isinstance(own, Verified), own
+        # One's own prevote is made durable in this very step, before the proposal is sent: a restarted
+        # proposer finds it and does not propose a second block for the view.
+        self.on_proposal(own, vector)
+        self.ctx.out.send(None, envelope, vector)
+
+    # -- the others' proposals
+    # --------------------------------------------------------------------------------------------
+
+    def on_proposal(self, proposal: Verified, blob: bytes | None) -> None:
+        """Check a proposal of this height as far as its own content goes, then see what it needs."""
+        ctx, message = self.ctx, proposal.message
+        assert isinstance(message, Proposal)
+        if self._done or proposal.sender != ctx.state.proposer(proposal.view):
+            return
+        digest = block_hash(message.block)
+        try:
+            apply(ctx.state, message.block)
+            block = read_block(message.block)
+        except LedgerError as error:
+            ctx.out.fault(proposal.sender, f"proposed an invalid block: {error}")
+            self._enter(proposal, digest, False)
+            return
+        self._candidates.setdefault(digest, _Candidate(message.block, block))
+        for raw in message.polka:
+            vote = verify(raw, ctx.state.federation)
+            if isinstance(vote, Verified) and isinstance(vote.message, Prevote) and vote.height == ctx.height:
+                self.on_vote(vote)
+        if isinstance(block.body, Model):
+            self._on_model(proposal, digest, block.body, blob)
+            return
+        wrong = self._wrong(block, message, proposal.view)
+        if wrong and proposal.sender != ctx.me:
+            ctx.out.notify(
+                "proposal",
+                f"no vote for the proposal of view {proposal.view}: {wrong}",
+                member=proposal.sender,
+            )
+        self._enter(proposal, digest, wrong is None)
+
+    def _wrong(self, block: Block, message: Proposal, view: int) -> str | None:
+        ctx = self.ctx
+        match block.body:
+            case Contributors() as body:
+                # Proposed again with a polka, f+1 honest members have checked the acks already.
+                if ctx.sharing is None:
+                    return "the round is not open here"
+                return wrong_contributors(ctx.sharing, body, message.acks) if message.valid_view < 0 else None
+            case Membership() as body:
+                return wrong_membership(ctx.state, body, ctx.pool, ctx.now_ms)
+            case Void() as body:
+                has_model = self.summing is not None and self.summing.model() is not None
+                return wrong_void(body, ctx.sharing, has_model, view, self._void_after())
+            case _:
+                return None
+
+    def _on_model(self, proposal: Verified, digest: bytes, body: Model, blob: bytes | None) -> None:
+        """A Model block is checked against W itself: fetch it, derive everything, compare."""
+        summing, ctx = self.summing, self.ctx
+        message = proposal.message
+        assert isinstance(message, Proposal)
+        if summing is None or message.vector != body.vector:
+            self._enter(proposal, digest, False)
+            return
+        if len(self._waiting) < 2 * ctx.state.committee.n:
+            self._waiting.append((proposal, digest))
+        known = self._candidates[digest].vector or blob
+        checked = summing.checked.get(body.vector)
+        if checked is not None:
+            self.on_vector(body.vector)
+        elif body.vector in summing.checked:
+            return
+        elif known is None:
+            size = 8 * summing.terms.layout.columns
+            ctx.out.fetch(Fetch(proposal.sender, body.vector, size, proposal))
+        elif len(known) != 8 * summing.terms.layout.columns or not summing.check(body.vector, known):
+            self.on_bad_vector(body.vector)
+
+    def on_vector(self, vector_hash: bytes) -> None:
+        """W was checked: the proposals that wait for it are valid if they say what follows from it."""
+        assert self.summing is not None
+        checked = self.summing.checked.get(vector_hash)
+        assert checked is not None
+        expected = self.summing.model_of(checked)
+        for proposal, digest in self._take_waiting(vector_hash):
+            self._enter(proposal, digest, self._candidates[digest].block.body == expected)
+
+    def on_bad_vector(self, vector_hash: bytes) -> None:
+        """W cannot be a sum, or cannot be checked here."""
+        for proposal, digest in self._take_waiting(vector_hash):
+            self._enter(proposal, digest, False)
+
+    def _take_waiting(self, vector_hash: bytes) -> list[tuple[Verified, bytes]]:
+        def waits(digest: bytes) -> bool:
+            body = self._candidates[digest].block.body
+            return isinstance(body, Model) and body.vector == vector_hash
+
+        taken = [one for one in self._waiting if waits(one[1])]
+        self._waiting = [one for one in self._waiting if not waits(one[1])]
+        return taken
+
+    def _enter(self, proposal: Verified, digest: bytes, is_valid: bool) -> None:
+        message = proposal.message
+        assert isinstance(message, Proposal)
+        if not self._done:
+            self._act(self.consensus.on_proposal(proposal.view, digest, message.valid_view, is_valid))
+            self._finish_by_certificate()
+
+    # -- votes -----------------------------------------------------------------------------------------------
+    # -----------
+
+    def on_vote(self, vote: Verified) -> None:
+        """A prevote or precommit of this height."""
+        if self._done:
+            return
+        earlier = self.consensus.conflicting(vote)
+        if earlier is not None and vote.sender != self.ctx.me:
+            self._accuse(earlier, vote)
+        self._act(self.consensus.on_vote(vote))
+        if isinstance(vote.message, Precommit):
+            self._finish_by_certificate()
+        elif isinstance(vote.message, Prevote) and vote.message.block is not None:
+            self.name_liars(vote.view, vote.message.block)
+
+    def _finish_by_certificate(self) -> None:
+        """q precommits decide a known block, also one that could not be checked here (its W is still on the
+        way).
+        """
+        certified = None if self._done else self.consensus.certificate()
+        if certified is not None and certified[0] in self._candidates:
+            self._act([Decide(*certified)])
+
+    def certified_elsewhere(self) -> tuple[bytes, ...]:
+        """Return the signers of a block that q precommits decide but that is unknown here."""
+        certified = None if self._done else self.consensus.certificate()
+        if certified is None or certified[0] in self._candidates:
+            return ()
+        return tuple(self.consensus.precommits(certified[1]))
+
+    def _accuse(self, first: Verified, second: Verified) -> None:
+        offender = first.sender
+        if self.ctx.pool.accuses(offender):
+            return
+        self.ctx.out.fault(
+            offender,
+            f"signed two different votes at height {first.height}, view {first.view}",
+            double_vote=True,
+        )
+        if self.ctx.pool.add_eviction(Evict(offender, "double-vote", (first.raw, second.raw))):
+            self.ctx.out.send(None, Accusation(first.raw, second.raw))
+
+    def name_liars(self, view: int, digest: bytes) -> None:
+        """Name the holders whose z is off the polynomial of a Model block's prevotes."""
+        known, summing = self._candidates.get(digest), self.summing
+        if known is None or summing is None or not isinstance(known.block.body, Model):
+            return
+        votes = self._votes_for(view, digest)
+        judged = summing.judge(votes) if len(votes) >= summing.committee.sum_quorum else None
+        for index in judged.liars if judged else ():
+            member = summing.committee.members[index]
+            if member not in self._named:
+                self._named.add(member)
+                text = f"round {summing.round}: a wrong sum share, as its prevote proves"
+                self.ctx.out.fault(member, text, round=summing.round, wrong_sum=True)
+                self.ctx.pool.add_eviction(
+                    Evict(member, "wrong-sum", tuple(vote.raw for vote in votes.values()))
+                )
+
+    def _votes_for(self, view: int, digest: bytes) -> dict[bytes, Verified]:
+        return {
+            sender: vote
+            for sender, vote in self.consensus.prevotes(view).items()
+            if isinstance(vote.message, Prevote) and vote.message.block == digest
+        }
+
+    def _proves(self, digest: bytes, votes: Mapping[bytes, Verified]) -> bool:
+        known = self._candidates.get(digest)
+        if known is None:
+            return False
+        if not isinstance(known.block.body, Model):
+            return True
+        return self.summing is not None and self.summing.proves(known.block.body.vector, votes)
+
+    def on_late_prevote(self, vote: Verified) -> None:
+        """A prevote for the height that was decided just now: too late to count, but it may prove a lie."""
+        if self.ctx.state.settled is None or vote.height != self.ctx.state.settled.height:
+            return
+        self.consensus.on_vote(vote)
+        if isinstance(vote.message, Prevote) and vote.message.block is not None:
+            self.name_liars(vote.view, vote.message.block)
+
+    def on_peer_down(self, member: bytes) -> None:
+        """If it is the proposer that is awaited, do not wait long."""
+        consensus = self.consensus
+        if self._done or consensus.stage is not Stage.PROPOSE or not (consensus.ready or consensus.view):
+            return
+        if self.ctx.state.proposer(consensus.view) == member:
+            key = ("view", self.ctx.height, consensus.view, int(Stage.PROPOSE))
+            self.ctx.out.timer(DEAD_PROPOSER_TIMEOUT_MS, *key)
+
+    def on_timeout(self, stage: Stage, view: int) -> None:
+        """A timeout of this height."""
+        if not self._done:
+            self._act(self.consensus.on_timeout(stage, view))
+
+    # -- carrying out
+    # ---------------------------------------------------------------------------------------------------
+
+    def _act(self, actions: list[Action]) -> None:
+        for action in actions:
+            if self._done:
+                return
+            match action:
+                case NewView(view=view):
+                    self._on_new_view(view)
+                case ProposeNow(value=None, view=view):
+                    self._propose_new(view)
+                case ProposeNow():
+                    self._propose_again(action)
+                case CastVote():
+                    self._cast(action)
+                case StartTimeout(stage=stage, view=view):
+                    self.ctx.out.timer(
+                        self._timeout_ms(stage, view), "view", self.ctx.height, view, int(stage)
+                    )
+                case Remember():
+                    self._remember(action)
+                case Decide(value=value, view=view):
+                    self._decided(value, view)
+
+    def _on_new_view(self, view: int) -> None:
+        ctx = self.ctx
+        self._turn = None
+        ctx.out.view = view
+        if self.summing is not None:
+            aggregator = ctx.state.proposer(view)
+            self.summing.send_sum(aggregator)
+            if aggregator == ctx.me:
+                self.summing.try_open(frozenset(ctx.alive), ctx.height, view)
+        if view > 0:
+            ctx.out.notify("view", f"height {ctx.height}: view {view}", height=ctx.height, view=view)
+
+    def _cast(self, action: CastVote) -> None:
+        ctx = self.ctx
+        kind = 0 if action.stage is Stage.PREVOTE else 1
+        height = ctx.height
+        if not self.consensus.takes_part or not ctx.guard.permits(height, action.view, kind, action.value):
+            return
+        ctx.out.view = action.view
+        message = Precommit(action.value) if kind else Prevote(action.value, self._z(action.value))
+        envelope = ctx.out.seal(message)
+        ctx.guard.record(height, action.view, kind, action.value)
+        ctx.out.persist(VoteCast(height, action.view, kind, envelope))
+        ctx.out.send(None, envelope)
+        own = verify(envelope, ctx.state.federation)
+        assert isinstance(own, Verified)
+        self.on_vote(own)
+
+    def _z(self, digest: bytes | None) -> tuple[int, int] | None:
+        known = self._candidates.get(digest) if digest else None
+        if known is None or not isinstance(known.block.body, Model) or self.summing is None:
+            return None
+        checked = self.summing.checked.get(known.block.body.vector)
+        return checked.own if checked else None
+
+    def _remember(self, action: Remember) -> None:
+        known = self._candidates[action.value]
+        polka = tuple(vote.raw for vote in self._votes_for(action.view, action.value).values())
+        # The lock and the valid value are the same at line 37 to 43: W goes to the disk once, with the valid
+        # value.
+        vector = None if action.locked else self._vector_of(known)
+        self.ctx.out.persist(
+            ValueSeen(
+                self.ctx.height,
+                action.view,
+                action.locked,
+                known.data,
+                vector,
+                () if action.locked else polka,
+            )
+        )
+
+    def _timeout_ms(self, stage: Stage, view: int) -> int:
+        ctx, genesis = self.ctx, self.ctx.state.genesis
+        wait = genesis.view_timeout_ms + view * genesis.view_delta_ms
+        if stage is Stage.PROPOSE:
+            proposer = ctx.state.proposer(view)
+            if proposer != ctx.me and proposer not in ctx.alive:
+                return DEAD_PROPOSER_TIMEOUT_MS
+            if self.summing is not None:
+                wait += 16 * self.summing.terms.layout.columns * ctx.state.committee.n // BYTES_PER_MS
+        return min(wait, VIEW_TIMEOUT_CAP_MS + genesis.view_timeout_ms)
+
+    def _decided(self, value: bytes, view: int) -> None:
+        votes = self.consensus.precommits(view)
+        signed = [
+            vote.raw
+            for _, vote in sorted(votes.items())
+            if isinstance(vote.message, Precommit) and vote.message.block == value
+        ]
+        self._done = True
+        self.decide(self._candidates[value].data, tuple(signed[: self.ctx.state.committee.quorum]))
+
+    # -- saying it again
+    # ------------------------------------------------------------------------------------------------
+
+    def resend(self, to: bytes | None) -> None:
+        """Repeat what this member said at this height, to a member that (re)connected or to all: lost
+        messages only delay.
+        """
+        if self._done:
+            return
+        out, view = self.ctx.out, self.consensus.view
+        if self._proposal is not None and self.ctx.state.proposer(view) == self.ctx.me:
+            out.send(to, self._proposal[0], self._proposal[1])
+        for votes in (
+            self.consensus.prevotes(view),
+            self.consensus.precommits(view),
+            self.consensus.precommits(view - 1),
+        ):
+            own = votes.get(self.ctx.me)
+            if own is not None:
+                out.send(to, own.raw)
+        aggregator = self.ctx.state.proposer(view)
+        if self.summing is not None and to in (None, aggregator):
+            self.summing.send_sum(aggregator)
+            if aggregator == self.ctx.me:
+                self.summing.try_open(frozenset(self.ctx.alive), self.ctx.height, view)
+
+    def latest_vote(self, member: bytes) -> tuple[int, int] | None:
+        """Return (view, kind) of the latest vote that was seen of a member at this height."""
+        return self.consensus.latest_vote(member)
+
+    def on_sum_share(self, share: Verified, blob: bytes | None) -> None:
+        """A sum share came in: open the sum if this member is the aggregator and it suffices."""
+        summing, view = self.summing, self.consensus.view
+        assert isinstance(share.message, SumShare)
+        if summing is None:
+            return
+        summing.on_sum_share(share, blob)
+        self.try_open(view)
+
+    def try_open(self, view: int, after_grace: bool = False) -> None:
+        """Open the sum if this member is the current aggregator and enough sum shares are there."""
+        ctx = self.ctx
+        if self.summing is not None and view == self.consensus.view and ctx.state.proposer(view) == ctx.me:
+            self.summing.try_open(frozenset(ctx.alive), ctx.height, view, after_grace)

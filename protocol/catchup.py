@@ -1,0 +1,181 @@
+"""Catching up: the blocks that others decided, with their certificates, and the model that the ledger names.
+
+A member believes no one: blocks are checked against the certificates from genesis on, weights against the
+hash in the ledger. One request is under way at a time, and it is repeated, to another member, until this
+member is level with the highest head it heard of.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+
+from .blocks import read_block
+from .context import Context
+from .envelope import Verified
+from .events import Fetch
+from .ledger import LedgerError, LedgerState, extend
+from .limits import SYNC_BATCH_BLOCKS, SYNC_BATCH_BYTES, SYNC_RETRY_MS
+from .messages import Blocks, CertifiedBlock, GetBlocks, GetWeights, Weights
+from .wire import DecodeError
+from .work import ReadBlocks
+
+
+@dataclass(slots=True)
+class CatchUp:
+    """This member's view of how far the others are, and what it asked them for."""
+
+    ctx: Context
+    heads: dict[bytes, int] = field(default_factory=dict)
+    _asking: int | None = None
+    _refused: set[bytes] = field(default_factory=set)
+    _helped: dict[bytes, int] = field(default_factory=dict)
+    _turn: int = 0
+    _wanting: bytes | None = None
+    _fetching: bool = False
+
+    # -- blocks ----------------------------------------------------------------------------------------------
+    # -------------
+
+    def on_head(self, member: bytes, height: int) -> None:
+        """A member says how far its ledger goes; it may lie, and then only costs a request."""
+        self.heads[member] = height
+        self.ask()
+
+    def ask(self) -> None:
+        """Ask somebody who is ahead for the next blocks, unless a request is under way."""
+        ctx = self.ctx
+        if self._asking == ctx.state.height:
+            return
+        ahead = sorted(
+            peer for peer in ctx.alive - self._refused if self.heads.get(peer, 0) > ctx.state.height
+        )
+        if ahead:
+            self._asking = ctx.state.height
+            self._turn += 1
+            ctx.out.send(ahead[self._turn % len(ahead)], GetBlocks(ctx.state.height + 1))
+            ctx.out.timer(SYNC_RETRY_MS, "sync", ctx.state.height)
+
+    def on_retry(self, height: int) -> None:
+        """No answer brought the ledger further: ask the next one."""
+        if height == self.ctx.state.height:
+            self._asking = None
+            self._refused.clear()
+            self.ask()
+
+    def may_read(self, member: bytes) -> bool:
+        """Whether a peer may see ledger and model: members, and newcomers whose request to join is good."""
+        ctx = self.ctx
+        return (
+            member in ctx.state.keys
+            or member in ctx.state.committee.members
+            or member in ctx.pool.candidates
+            or (ctx.state.genesis.admit == "roster" and member in ctx.state.genesis.roster)
+        )
+
+    def on_get_blocks(self, asker: bytes, height: int) -> None:
+        """Read the blocks for a member that asked."""
+        if self.may_read(asker) and height <= self.ctx.state.height:
+            self.ctx.out.work(ReadBlocks(asker, max(1, height)))
+        else:
+            self.ctx.out.send(asker, Blocks(()))
+
+    def help(self, member: bytes, height: int) -> None:
+        """A member is still at a height that is decided: give it the block unasked, once."""
+        if self._helped.get(member, -1) < height and self.may_read(member):
+            self._helped[member] = height
+            self.ctx.out.work(ReadBlocks(member, height))
+
+    def welcome(self, newcomer: bytes, members: tuple[bytes, ...]) -> None:
+        """Give a newcomer the block that admitted it; two members do, so that one may be gone."""
+        first = newcomer[0] % len(members)
+        if self.ctx.me in (members[first], members[(first + 1) % len(members)]):
+            self.ctx.out.work(ReadBlocks(newcomer, self.ctx.state.height))
+
+    def on_read(self, to: bytes, blocks: tuple[CertifiedBlock, ...]) -> None:
+        """The driver read blocks: send as many as fit a message."""
+        total, count = 0, 0
+        for one in blocks[:SYNC_BATCH_BLOCKS]:
+            total += len(one.block) + sum(map(len, one.certificate))
+            if count and total > SYNC_BATCH_BYTES:
+                break
+            count += 1
+        if count:
+            self.ctx.out.send(to, Blocks(blocks[:count]))
+
+    def on_blocks(self, sender: bytes, blocks: Blocks) -> list[tuple[CertifiedBlock, LedgerState]]:
+        """Check blocks that continue the ledger; return those that do, each with the state after it."""
+        if not blocks.blocks:  # it has none for us, or may not give us any yet: ask the next one
+            self._refused.add(sender)
+            self._asking = None
+            self.ask()
+        state = self.ctx.state
+        accepted: list[tuple[CertifiedBlock, LedgerState]] = []
+        for certified in blocks.blocks:
+            height = _height_of(certified)
+            if height is not None and height <= state.height:
+                continue
+            if height is not None and height > state.height + 1:
+                self.on_head(sender, height)
+                break
+            try:
+                state = extend(state, certified)
+            except LedgerError as error:
+                self.ctx.out.fault(sender, f"sent a wrong ledger: {error}")
+                break
+            accepted.append((certified, state))
+        if accepted:
+            self._asking = None
+            self._refused.clear()
+        return accepted
+
+    # -- weights ---------------------------------------------------------------------------------------------
+    # -------------
+
+    def want_weights(self, again: bool = False) -> None:
+        """Ask for the model that the ledger names, if it is not here."""
+        ctx = self.ctx
+        wanted = ctx.state.weights
+        if ctx.weights is not None or not ctx.is_member or (self._wanting == wanted and not again):
+            return
+        if self._wanting != wanted:
+            self._wanting = wanted
+            ctx.out.timer(SYNC_RETRY_MS, "weights", wanted)
+        self._fetching = False
+        for source in sorted(ctx.alive):
+            ctx.out.send(source, GetWeights(wanted))
+
+    def on_weights_timer(self, wanted: bytes) -> None:
+        """Ask again while this is still the model that is missing."""
+        if self._wanting == wanted == self.ctx.state.weights and self.ctx.weights is None:
+            self.want_weights(again=True)
+            self.ctx.out.timer(SYNC_RETRY_MS, "weights", wanted)
+
+    def on_get_weights(self, asker: bytes, wanted: bytes) -> None:
+        """Send the model, if it is the one that this member has."""
+        ctx = self.ctx
+        if self.may_read(asker) and ctx.weights is not None and wanted == ctx.state.weights:
+            ctx.out.send(asker, Weights(wanted), ctx.weights)
+
+    def on_weights(self, message: Verified, blob: bytes | None) -> bool:
+        """Take the model if it is the wanted one. Returns whether it was."""
+        ctx = self.ctx
+        assert isinstance(message.message, Weights)
+        if ctx.weights is not None or message.message.weights != ctx.state.weights:
+            return False
+        size = 4 * ctx.state.genesis.parameters
+        if blob is None:
+            if not self._fetching:
+                self._fetching = True
+                ctx.out.fetch(Fetch(message.sender, ctx.state.weights, size, message))
+            return False
+        if len(blob) != size or hashlib.sha256(blob).digest() != ctx.state.weights:
+            ctx.out.fault(message.sender, "sent a model with another hash")
+            return False
+        ctx.weights = blob
+        return True
+
+
+def _height_of(certified: CertifiedBlock) -> int | None:
+    try:
+        return read_block(certified.block).height
+    except DecodeError:
+        return None

@@ -1,0 +1,75 @@
+"""The numbers that follow from who takes part: f, the quorum, the threshold, and whose turn it is."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+from .limits import MIN_TRAINING_MEMBERS
+
+
+@dataclass(frozen=True)
+class Committee:
+    """The members of a round, fixed when it begins (DESIGN section 7), in ascending order of their keys.
+
+    ``configured`` is the genesis' threshold, 0 for the default.
+    """
+
+    members: tuple[bytes, ...]
+    configured: int = 0
+
+    @cached_property
+    def n(self) -> int:
+        """Number of members."""
+        return len(self.members)
+
+    @cached_property
+    def f(self) -> int:
+        """Members that may lie, stall or vanish without harm to agreement."""
+        return (self.n - 1) // 3
+
+    @cached_property
+    def quorum(self) -> int:
+        """Votes that decide; any two quorums share an honest member.
+
+        Called 2f+1 in Algorithm 1, where n = 3f+1.
+        """
+        return 2 * self.n // 3 + 1
+
+    @cached_property
+    def threshold(self) -> int:
+        """K: shares that open a sum; K-1 colluding holders learn nothing beyond it (DESIGN section 6)."""
+        default = 2 if self.n == MIN_TRAINING_MEMBERS else self.n - 2 * self.f
+        wanted = self.configured or default
+        return max(2, min(wanted, self.n - self.f, self.n - 1))
+
+    @cached_property
+    def sum_quorum(self) -> int:
+        """K + f: agreeing holders that pin down a sum, since at least K of them are honest."""
+        return self.threshold + self.f
+
+    @cached_property
+    def min_contributors(self) -> int:
+        """Safety rule 2: with K+1 updates in it, K-1 colluders face a sum of at least two honest ones."""
+        return self.threshold + 1
+
+    @cached_property
+    def _index(self) -> dict[bytes, int]:
+        return {member: index for index, member in enumerate(self.members)}
+
+    def index(self, member: bytes) -> int | None:
+        """Return the member's place, which fixes its share point; None for an outsider."""
+        return self._index.get(member)
+
+    def order(self, beacon: bytes) -> tuple[bytes, ...]:
+        """Return the proposers' order: a shuffle that the last beacon fixes and nobody could choose."""
+        return tuple(sorted(self.members, key=lambda member: hashlib.sha256(beacon + member).digest()))
+
+    def explain(self) -> str:
+        """Say in one sentence what the numbers mean for these members."""
+        if self.n < MIN_TRAINING_MEMBERS:
+            return f"{self.n} member(s): training starts with {MIN_TRAINING_MEMBERS}"
+        slack = self.n - self.sum_quorum
+        return (
+            f"{self.n} members: any {self.threshold - 1} colluding learn nothing beyond the sum; "
+            f"{self.f} may lie or stall; {slack} may be absent in a round; {self.quorum} votes decide"
+        )

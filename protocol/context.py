@@ -1,0 +1,52 @@
+"""What the parts of one node share."""
+
+from dataclasses import dataclass, field
+
+from ..crypto.identity import Identity
+from .ledger import LedgerState
+from .outbox import Outbox
+from .pool import ChangePool
+from .safety import VoteGuard
+from .sharing import Sharing
+from .summing import Summing
+
+
+@dataclass(slots=True)
+class Context:
+    """The state of one member; each part changes what is its own and reads the rest."""
+
+    identity: Identity
+    out: Outbox
+    state: LedgerState
+    weights: bytes | None = field(default=None, repr=False)
+    """The model that ``state.weights`` names; None until it was fetched."""
+    now_ms: int = 0
+    alive: set[bytes] = field(default_factory=set)
+    """Peers that the failure detector has a link to, members or not."""
+    pool: ChangePool = field(default_factory=ChangePool)
+    guard: VoteGuard = field(default_factory=VoteGuard)
+    sharing: Sharing | None = None
+    summing: Summing | None = None
+    released: dict[int, bytes] = field(default_factory=dict)
+    """Safety rule 1, durable: the contributor set whose sum was released, by round."""
+
+    @property
+    def me(self) -> bytes:
+        """This member's key."""
+        return self.identity.public
+
+    @property
+    def height(self) -> int:
+        """The height being decided."""
+        return self.state.height + 1
+
+    @property
+    def is_member(self) -> bool:
+        """Whether the ledger has admitted this peer."""
+        return self.state.member(self.me) is not None
+
+    @property
+    def audience(self) -> tuple[bytes, ...]:
+        """Who EVERYONE is: the members, and who belongs to the current round still; without this member."""
+        keys = dict.fromkeys((*self.state.keys, *self.state.committee.members))
+        return tuple(key for key in keys if key != self.me)

@@ -1,0 +1,84 @@
+"""The layout of a contribution: the vector of field elements that a member shares out in a round.
+
+::
+
+    | update, two slots an element | wide sums, 4 limbs each | beacon, 2 elements |
+
+A *setup* round has no update and carries the sums from which a common standardisation follows; an *evaluate*
+round has no update either and closes the training with the metrics of the last model.
+
+The wide sums are: the capped example count that weighs the mean, the true example count, and then the setup
+sums, or the evaluated examples, the sum of losses and the sum of each metric.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .genesis import Genesis
+
+RoundKind = Literal["setup", "train", "evaluate"]
+
+WIDE_UNIT = 2**40
+"""Units of a wide sum: 2**-40."""
+
+_WIDE_LIMBS = 4
+_BEACON_ELEMENTS = 2
+_CAPPED_AND_COUNT = 2
+_EVALUATED_AND_LOSS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Sizes of one round's vector, in field elements but for ``parameters``."""
+
+    parameters: int
+    wide: int
+
+    @property
+    def slots(self) -> int:
+        """Elements that carry the update."""
+        return (self.parameters + 1) // 2
+
+    @property
+    def columns(self) -> int:
+        """C: the whole vector."""
+        return self.slots + _WIDE_LIMBS * self.wide + _BEACON_ELEMENTS
+
+
+def layout_of(genesis: Genesis, kind: RoundKind) -> Layout:
+    """Return the layout of a round of this kind."""
+    if kind == "setup":
+        return Layout(0, _CAPPED_AND_COUNT + genesis.setup_sums)
+    evaluated = _CAPPED_AND_COUNT + _EVALUATED_AND_LOSS + len(genesis.metrics)
+    return Layout(genesis.parameters if kind == "train" else 0, evaluated)
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """What a Model block's sums say: totals over the contributors, and means over their test sets."""
+
+    examples: int
+    evaluated: int
+    loss: float | None
+    named: tuple[tuple[str, float], ...]
+
+
+def read_metrics(genesis: Genesis, sums: tuple[int, ...]) -> Metrics:
+    """Decode the wide sums of a train or evaluate round."""
+    examples = round(sums[1] / WIDE_UNIT)
+    evaluated = round(sums[2] / WIDE_UNIT)
+    if evaluated <= 0:
+        return Metrics(examples, 0, None, ())
+    means = [total / sums[2] for total in sums[3:]]
+    return Metrics(examples, evaluated, means[0], tuple(zip(genesis.metrics, means[1:], strict=True)))
+
+
+def next_examples_ref(sums: tuple[int, ...], contributors: int) -> int:
+    """Return the example count that weighs 1 in the next mean: four times this round's average, up to a power
+    of two.
+
+    It follows the data, so that a parameter keeps its precision however large the data sets are; a member
+    with more weighs 1 all the same.
+    """
+    mean = max(1, sums[1] // (WIDE_UNIT * contributors))
+    return 1 << int(4 * mean - 1).bit_length()

@@ -1,0 +1,113 @@
+"""Signed envelopes: who says what, in which federation, at which height and view.
+
+The body is encoded once; its exact bytes are signed under a domain string that names the protocol version,
+travel as they are, and are what receivers verify. Nobody re-encodes in order to verify. Only :func:`verify`
+makes a :class:`Verified`, and only a ``Verified`` message can be handed to a node, so skipping the check does
+not type-check.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from ..crypto.identity import Identity
+from ..crypto.identity import verify as verify_signature
+from .limits import MAX_ENVELOPE_BYTES, MAX_PAYLOAD_BYTES, PROTOCOL_VERSION
+from .messages import KIND_OF, KINDS, Complaint, Deal, Message, Proposal, SumShare, Weights
+from .wire import DecodeError, Hash, Height, Key, Signature, View, decode, encode
+
+_DOMAIN: Final = b"coterie/envelope/%d\x00" % PROTOCOL_VERSION
+_WITNESS: Final = object()
+
+
+class _Body(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    federation: Hash
+    kind: Annotated[int, msgspec.Meta(ge=0, le=255)]
+    height: Height
+    view: View
+    sender: Key
+    payload: Annotated[bytes, msgspec.Meta(max_length=MAX_PAYLOAD_BYTES)]
+
+
+class _Envelope(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    body: Annotated[bytes, msgspec.Meta(max_length=MAX_ENVELOPE_BYTES)]
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A message whose signature, federation, bounds and encoding were checked.
+
+    Made by :func:`verify` alone.
+    """
+
+    message: Message
+    sender: bytes
+    height: int
+    view: int
+    raw: bytes
+    witness: Any = None
+
+    def __post_init__(self) -> None:
+        if self.witness is not _WITNESS:
+            raise TypeError("only envelope.verify makes a Verified message")
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Bytes that are not a valid envelope; ``reason`` is for people, ``sender`` is what they claim, if
+    readable.
+    """
+
+    reason: str
+    sender: bytes | None = None
+
+
+def seal(identity: Identity, federation: bytes, height: int, view: int, message: Message) -> bytes:
+    """Return the signed envelope of ``message`` as bytes."""
+    body = encode(_Body(federation, KIND_OF[type(message)], height, view, identity.public, encode(message)))
+    return encode(_Envelope(body, identity.sign(_DOMAIN + body)))
+
+
+def verify(data: bytes, federation: bytes) -> Verified | Rejected:
+    """Check an envelope completely: bounds, encoding, federation, kind, signature, payload. Never raises."""
+    body: _Body | None = None
+    try:
+        envelope = decode(data, _Envelope, MAX_ENVELOPE_BYTES)
+        body = decode(envelope.body, _Body, MAX_ENVELOPE_BYTES)
+        if body.federation != federation:
+            return Rejected("another federation", body.sender)
+        if body.kind >= len(KINDS):
+            return Rejected(f"unknown kind {body.kind}", body.sender)
+        if not verify_signature(body.sender, _DOMAIN + envelope.body, envelope.signature):
+            return Rejected("bad signature", body.sender)
+        kind, limit_bytes, _ = KINDS[body.kind]
+        message = decode(body.payload, kind, limit_bytes)
+    except DecodeError as error:
+        return Rejected(str(error), None if body is None else body.sender)
+    return Verified(message, body.sender, body.height, body.view, data, _WITNESS)
+
+
+def verify_all(raw: tuple[bytes, ...], federation: bytes) -> tuple[Verified, ...] | Rejected:
+    """Verify a sequence of envelopes; the first bad one spoils all."""
+    good = []
+    for data in raw:
+        one = verify(data, federation)
+        if isinstance(one, Rejected):
+            return one
+        good.append(one)
+    return tuple(good)
+
+
+def blob_digest(verified: Verified, holder: int | None) -> bytes | None:
+    """Return the digest of the blob that the message binds for the holder with this index, or None."""
+    match verified.message:
+        case Deal(boxes=boxes):
+            return boxes[holder] if holder is not None and holder < len(boxes) else None
+        case SumShare(shares=digest) | Complaint(share=digest) | Weights(weights=digest):
+            return digest
+        case Proposal(vector=digest):
+            return digest
+        case _:
+            return None

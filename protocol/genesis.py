@@ -1,0 +1,137 @@
+"""The first block: what the members of a federation agree on before anything else.
+
+The federation's id is the hash of these bytes, so whoever knows the id cannot be shown other parameters.
+"""
+
+import hashlib
+from typing import Annotated, Literal
+
+import msgspec
+
+from .limits import (
+    MAX_ARRAYS,
+    MAX_DESCRIPTOR_BYTES,
+    MAX_DIMENSIONS,
+    MAX_MEMBERS,
+    MAX_METRICS,
+    MAX_NAME_CHARS,
+    MAX_PARAMETERS,
+    MAX_SETUP_SUMS,
+    MIN_TRAINING_MEMBERS,
+    PROTOCOL_VERSION,
+)
+from .wire import DecodeError, Hash, Key, decode, encode
+
+GENESIS_BYTES = 64 * 1024
+
+Shape = Annotated[
+    tuple[Annotated[int, msgspec.Meta(ge=1, le=MAX_PARAMETERS)], ...], msgspec.Meta(max_length=MAX_DIMENSIONS)
+]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARS)]
+DurationMs = Annotated[int, msgspec.Meta(ge=10, le=86_400_000)]
+
+
+class GenesisError(ValueError):
+    """Parameters that cannot make a federation; says which and why."""
+
+
+class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
+    """The parameters of a federation. All members run exactly these."""
+
+    version: Literal[1] = PROTOCOL_VERSION
+    name: Name
+    founder: Key
+    founder_name: Name
+    created_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    model: Annotated[str, msgspec.Meta(max_length=MAX_DESCRIPTOR_BYTES)]
+    """Descriptor of the learning task; a joiner's must be equal."""
+    shapes: Annotated[tuple[Shape, ...], msgspec.Meta(min_length=1, max_length=MAX_ARRAYS)]
+    weights: Hash
+    """SHA-256 of the initial weights, little-endian float32."""
+    setup_sums: Annotated[int, msgspec.Meta(ge=0, le=MAX_SETUP_SUMS)] = 0
+    """Sums added up securely in a first round, before training (for standardisation); 0 for none."""
+    metrics: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_METRICS)] = ()
+    scheme: Literal["shamir", "plain"] = "shamir"
+    threshold: Annotated[int, msgspec.Meta(ge=0, le=MAX_MEMBERS)] = 0
+    """K, or 0 for the default of DESIGN section 6, which follows the number of members."""
+    clip_exponent: Annotated[int, msgspec.Meta(ge=-20, le=20)] = 2
+    """Parameters of an update are clipped to +-2**clip_exponent."""
+    rounds: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
+    """Training rounds after which the federation is done; 0: until people stop it."""
+    min_peers: Annotated[int, msgspec.Meta(ge=MIN_TRAINING_MEMBERS, le=MAX_MEMBERS)] = MIN_TRAINING_MEMBERS
+    admit: Literal["invite", "open", "roster"] = "invite"
+    roster: Annotated[tuple[Key, ...], msgspec.Meta(max_length=MAX_MEMBERS)] = ()
+    examples_ref: Annotated[int, msgspec.Meta(ge=1, le=2**40)] = 1024
+    """Examples that weigh 1 in the first mean; later the ledger derives it from the counts that were summed.
+    """
+    share_deadline_ms: DurationMs = 60_000
+    """From the start of a round, training included, until it goes on without those who have not dealt and
+    acked.
+    """
+    view_timeout_ms: DurationMs = 3_000
+    view_delta_ms: DurationMs = 1_000
+    evict_after_rounds: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 50
+    """Consecutive rounds a member may miss before it can be evicted for silence; 0: never."""
+    evict_on_proof: bool = True
+    previous: Hash | None = None
+    """Head of the federation that this one continues (``peer refound``)."""
+
+    @property
+    def parameters(self) -> int:
+        """Length L of the flat weight vector."""
+        total = 0
+        for shape in self.shapes:
+            size = 1
+            for length in shape:
+                size *= length
+            total += size
+        return total
+
+    def encode(self) -> bytes:
+        """Return the genesis bytes."""
+        return encode(self)
+
+    @property
+    def federation(self) -> bytes:
+        """The federation's id: the hash of the genesis bytes, and the head hash at height 0."""
+        return hashlib.sha256(b"coterie/genesis/%d\x00" % PROTOCOL_VERSION + encode(self)).digest()
+
+
+def read_genesis(data: bytes) -> Genesis:
+    """Decode genesis bytes that came from a peer or a file.
+
+    Raises:
+        GenesisError: malformed, out of bounds, or inconsistent.
+    """
+    try:
+        genesis = decode(data, Genesis, GENESIS_BYTES)
+    except DecodeError as error:
+        raise GenesisError(str(error)) from None
+    check_genesis(genesis)
+    return genesis
+
+
+def check_genesis(genesis: Genesis) -> None:
+    """Check what types cannot say.
+
+    Raises:
+        GenesisError: naming the parameter.
+    """
+    if genesis.parameters > MAX_PARAMETERS:
+        raise GenesisError(f"shapes: {genesis.parameters} parameters exceed the limit of {MAX_PARAMETERS}")
+    if genesis.threshold == 1:
+        raise GenesisError(
+            "threshold: 1 would let every holder open every update; use 2 or more, or 0 for the default"
+        )
+    if (genesis.admit == "roster") != bool(genesis.roster):
+        raise GenesisError("roster: needed with admit=roster, and only there")
+    if genesis.admit == "roster" and genesis.founder not in genesis.roster:
+        raise GenesisError("roster: the founder's key is not in it")
+    if len(set(genesis.roster)) != len(genesis.roster):
+        raise GenesisError("roster: a key stands twice")
+    if len(set(genesis.metrics)) != len(genesis.metrics):
+        raise GenesisError("metrics: a name stands twice")
+    if len(genesis.encode()) > GENESIS_BYTES:
+        raise GenesisError(
+            f"the parameters take more than {GENESIS_BYTES} bytes (too many arrays or roster keys)"
+        )

@@ -1,0 +1,59 @@
+"""Messages that came early: of the next height or round, while the block that opens it is still on its way to
+us.
+"""
+
+from dataclasses import dataclass, field
+
+from .envelope import Verified
+from .limits import MAX_FUTURE_MESSAGE_BYTES, MAX_FUTURE_MESSAGES_PER_MEMBER
+from .messages import Ack, Complaint, Deal, Precommit, Prevote, SitOut, SumShare
+
+_Kept = tuple[Verified, bytes | None]
+
+
+def _bytes(kept: _Kept) -> int:
+    return len(kept[0].raw) + len(kept[1] or b"")
+
+
+@dataclass(slots=True)
+class Inbox:
+    """Early messages by sender. A member's own flood can only push out its own."""
+
+    _kept: dict[bytes, list[_Kept]] = field(default_factory=dict)
+
+    def keep(self, message: Verified, blob: bytes | None) -> None:
+        """Keep a message; where the sender's share is used up, its oldest go."""
+        queue = self._kept.setdefault(message.sender, [])
+        queue.append((message, blob))
+        while (
+            len(queue) > MAX_FUTURE_MESSAGES_PER_MEMBER or sum(map(_bytes, queue)) > MAX_FUTURE_MESSAGE_BYTES
+        ):
+            queue.pop(0)
+
+    def take(self, height: int, round_: int) -> list[_Kept]:
+        """Return what concerns this height or round and drop what is older; what is still early stays."""
+        taken: list[_Kept] = []
+        for sender in list(self._kept):
+            later: list[_Kept] = []
+            for kept in self._kept.pop(sender):
+                message = kept[0].message
+                if isinstance(message, Deal | Ack | SitOut | Complaint | SumShare):
+                    age = message.round - round_
+                else:
+                    age = kept[0].height - height
+                if age == 0:
+                    taken.append(kept)
+                elif age > 0:
+                    later.append(kept)
+            if later:
+                self._kept[sender] = later
+        return taken
+
+    def latest_vote(self, member: bytes) -> tuple[int, int, int] | None:
+        """Return (height, view, kind) of a member's latest vote among the early messages."""
+        votes = [
+            (message.height, message.view, int(isinstance(message.message, Precommit)))
+            for message, _ in self._kept.get(member, ())
+            if isinstance(message.message, Prevote | Precommit)
+        ]
+        return max(votes, default=None)

@@ -1,0 +1,69 @@
+"""Every bound of the protocol, each in one place and with its unit last in the name.
+
+A bound on what a peer may make us hold is what keeps a hostile peer from using up our memory, so each queue,
+list and buffer of this package names the constant here that limits it.
+"""
+
+from typing import Final
+
+PROTOCOL_VERSION: Final = 1
+
+MAX_MEMBERS: Final = 512
+"""Members of one federation: the fixed-point codec's headroom (DESIGN section 5) is computed for this many.
+"""
+
+MIN_TRAINING_MEMBERS: Final = 3
+"""A sum of two updates shows each member the other's, so fewer than three never train."""
+
+MAX_NAME_CHARS: Final = 64
+MAX_DESCRIPTOR_BYTES: Final = 4096
+MAX_ARRAYS: Final = 4096
+MAX_DIMENSIONS: Final = 8
+MAX_PARAMETERS: Final = 200_000_000
+MAX_SETUP_SUMS: Final = 8192
+MAX_METRICS: Final = 32
+
+MAX_BLOCK_BYTES: Final = 256 * 1024
+MAX_PAYLOAD_BYTES: Final = 900 * 1024
+MAX_ENVELOPE_BYTES: Final = MAX_PAYLOAD_BYTES + 1024
+INLINE_BLOB_BYTES: Final = 64 * 1024
+"""A blob up to this size travels with its envelope; the receiver pulls a larger one by digest."""
+
+SYNC_BATCH_BYTES: Final = 512 * 1024
+SYNC_BATCH_BLOCKS: Final = 256
+
+VIEW_WINDOW: Final = 16
+"""Votes for views further ahead than this are counted (for skipping ahead) but not kept."""
+
+VIEW_HISTORY: Final = 64
+"""Votes of views further behind than this are dropped, but for the view of the valid value."""
+
+MAX_PENDING_JOINS: Final = 64
+MAX_PENDING_EVIDENCE: Final = 64
+MAX_CHANGES_PER_BLOCK: Final = 32
+MAX_FUTURE_MESSAGES_PER_MEMBER: Final = 24
+"""Messages of the next height kept a member while a block is still on its way to us."""
+
+MAX_FUTURE_MESSAGE_BYTES: Final = 1024 * 1024
+"""Bytes of those messages kept a member."""
+
+VIEW_TIMEOUT_CAP_MS: Final = 60_000
+DEAD_PROPOSER_TIMEOUT_MS: Final = 100
+"""How long a member waits for a proposer that its failure detector reports as gone."""
+
+RESEND_MS: Final = 5_000
+"""While a height lasts, a member repeats its own current messages this often: a lost one delays and never
+stalls.
+"""
+
+JOIN_RETRY_MS: Final = 2_000
+SYNC_RETRY_MS: Final = 1_000
+RESUME_WAIT_MS: Final = 3_000
+"""How long a restarted member waits for every other member to say what it saw of it, before a quorum will do.
+"""
+
+SUM_GRACE_MS: Final = 300
+"""Once enough sum shares have come to open the sum, how long the aggregator waits for the others."""
+
+MAX_CHECKED_VECTORS: Final = 4
+"""Sum vectors of one round that a member holds at a time, its own and those that proposers sent."""

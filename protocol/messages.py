@@ -1,0 +1,245 @@
+"""What members say to each other: one frozen structure a message, with its bounds.
+
+A message travels as the payload of a signed envelope (:mod:`.envelope`), which carries height, view and
+sender. Some messages bind a *blob*, bytes that are too large to sign and to repeat: the message holds the
+blob's SHA-256 digest, and the transport delivers the blob with the message, inline or pulled by digest.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from .limits import (
+    MAX_BLOCK_BYTES,
+    MAX_CHANGES_PER_BLOCK,
+    MAX_DESCRIPTOR_BYTES,
+    MAX_ENVELOPE_BYTES,
+    MAX_MEMBERS,
+    MAX_NAME_CHARS,
+    MAX_PARAMETERS,
+    SYNC_BATCH_BLOCKS,
+)
+from .wire import Element, Hash, Height, Index, Key, Round, Signature, View
+
+RawEnvelope = Annotated[bytes, msgspec.Meta(max_length=MAX_ENVELOPE_BYTES)]
+Names = Annotated[tuple[Key, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Base of all messages: immutable, encoded as an array, no unknown fields."""
+
+
+class Deal(Message, frozen=True):
+    """A dealer's public commitment to one round's contribution (DESIGN section 6, steps 2 to 4).
+
+    ``boxes[j]`` is the digest of the sealed share of holder ``j``; the dealer's own place holds 32 zero
+    bytes. The blob that comes with the message to holder ``j`` is that sealed share. Under ``plain`` the only
+    box is the vector itself.
+    """
+
+    round: Round
+    base: Hash
+    root: Hash
+    fingerprints: Annotated[bytes, msgspec.Meta(max_length=16 * MAX_MEMBERS)]
+    boxes: Annotated[tuple[Hash, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
+
+
+class Ack(Message, frozen=True):
+    """A holder's word that it durably holds a good share of each (dealer, root); replaces earlier ones."""
+
+    round: Round
+    dealings: Annotated[tuple[tuple[Index, Hash], ...], msgspec.Meta(max_length=MAX_MEMBERS)]
+
+
+class SitOut(Message, frozen=True):
+    """A member has no update for this round; the others need not wait for one. ``reason`` is for people."""
+
+    round: Round
+    reason: Annotated[str, msgspec.Meta(max_length=400)]
+
+
+class Complaint(Message, frozen=True):
+    """A publishable proof of a bad dealing: the blob is the share, opened, as the dealer dealt it to the
+    sender.
+    """
+
+    round: Round
+    dealer: Index
+    deal: RawEnvelope
+    share: Hash
+
+
+class SumShare(Message, frozen=True):
+    """A holder's sum over the decided contributor set; the blob is the vector, ``shares`` its digest."""
+
+    round: Round
+    contributors: Hash
+    shares: Hash
+
+
+class Proposal(Message, frozen=True):
+    """PROPOSAL of Algorithm 1: the block, the view of its polka (-1 for none), and what others need to check
+    it.
+
+    ``acks`` are the signed acks behind a Contributors block; ``polka`` the prevotes of ``valid_view``, so
+    that line 28 never depends on messages that only some received. The blob of a Model proposal is the sum
+    vector W.
+    """
+
+    block: Annotated[bytes, msgspec.Meta(max_length=MAX_BLOCK_BYTES)]
+    valid_view: Annotated[int, msgspec.Meta(ge=-1, le=2**31)]
+    acks: Annotated[tuple[RawEnvelope, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
+    polka: Annotated[tuple[RawEnvelope, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
+    vector: Hash | None
+
+
+class Prevote(Message, frozen=True):
+    """PREVOTE of Algorithm 1; ``z`` is the holder's fingerprint of its sum share under the challenge of a
+    Model block.
+    """
+
+    block: Hash | None
+    z: tuple[Element, Element] | None
+
+
+class Precommit(Message, frozen=True):
+    """PRECOMMIT of Algorithm 1; q of them for one block are its certificate."""
+
+    block: Hash | None
+
+
+class JoinRequest(Message, frozen=True):
+    """A newcomer asks to be admitted; the envelope's signature proves that it holds the key.
+
+    ``ticket`` and ``ticket_signature`` prove an invite without spending its secret (:mod:`.admission`); empty
+    where the federation needs none.
+    """
+
+    name: Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARS)]
+    model: Annotated[str, msgspec.Meta(max_length=MAX_DESCRIPTOR_BYTES)]
+    ticket: Annotated[bytes, msgspec.Meta(max_length=512)]
+    ticket_signature: Annotated[bytes, msgspec.Meta(max_length=64)]
+
+
+class Refusal(Message, frozen=True):
+    """A member tells a newcomer why it will not vote for its admission."""
+
+    reason: Annotated[str, msgspec.Meta(max_length=4 * MAX_DESCRIPTOR_BYTES)]
+
+
+class LeaveRequest(Message, frozen=True):
+    """A member asks to be let go; decided as part of a Membership block."""
+
+    round: Round
+
+
+class Accusation(Message, frozen=True):
+    """Two votes of one sender that contradict each other, passed on so that every member can propose its
+    eviction.
+    """
+
+    first: RawEnvelope
+    second: RawEnvelope
+
+
+class GetBlocks(Message, frozen=True):
+    """Ask for the certified blocks from ``height`` on."""
+
+    height: Height
+
+
+class CertifiedBlock(Message, frozen=True):
+    """A block's bytes and its certificate: the q precommit envelopes that decided it."""
+
+    block: Annotated[bytes, msgspec.Meta(max_length=MAX_BLOCK_BYTES)]
+    certificate: Annotated[tuple[RawEnvelope, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
+
+
+class Blocks(Message, frozen=True):
+    """Consecutive certified blocks, in answer to :class:`GetBlocks` or to tell a member that it is behind."""
+
+    blocks: Annotated[tuple[CertifiedBlock, ...], msgspec.Meta(max_length=SYNC_BATCH_BLOCKS)]
+
+
+class GetWeights(Message, frozen=True):
+    """Ask for the model with this hash."""
+
+    weights: Hash
+
+
+class Weights(Message, frozen=True):
+    """The model with this hash; the blob is the little-endian float32 vector."""
+
+    weights: Hash
+
+
+class GetStatus(Message, frozen=True):
+    """A restarted member asks where the network stands and what the others have seen of it."""
+
+    nonce: Hash
+
+
+class Status(Message, frozen=True):
+    """The answer: the sender's head, and the latest vote of the asker it has seen (height, view, 0 prevote or
+    1 precommit).
+    """
+
+    nonce: Hash
+    head: Height
+    seen_height: Height
+    seen_view: View
+    seen_kind: Annotated[int, msgspec.Meta(ge=0, le=1)]
+    seen_any: bool
+
+
+KINDS: tuple[tuple[type[Message], int, int], ...] = (
+    # type, largest payload in bytes, largest blob in bytes; a kind's number is its place, so only append
+    (Deal, 64 * 1024, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
+    (Ack, 32 * 1024, 0),
+    (Complaint, 96 * 1024, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
+    (SumShare, 256, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
+    (Proposal, MAX_ENVELOPE_BYTES - 1024, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
+    (Prevote, 128, 0),
+    (Precommit, 64, 0),
+    (JoinRequest, 8 * 1024, 0),
+    (Refusal, 64 * 1024, 0),
+    (LeaveRequest, 64, 0),
+    (Accusation, 2048, 0),
+    (GetBlocks, 64, 0),
+    (Blocks, MAX_ENVELOPE_BYTES - 1024, 0),
+    (GetWeights, 64, 0),
+    (Weights, 64, 4 * MAX_PARAMETERS),
+    (GetStatus, 64, 0),
+    (Status, 128, 0),
+    (SitOut, 2048, 0),
+)
+KIND_OF: dict[type[Message], int] = {kind: number for number, (kind, _, _) in enumerate(KINDS)}
+
+__all__ = [
+    "KINDS",
+    "KIND_OF",
+    "MAX_CHANGES_PER_BLOCK",
+    "Accusation",
+    "Ack",
+    "Blocks",
+    "CertifiedBlock",
+    "Complaint",
+    "Deal",
+    "GetBlocks",
+    "GetStatus",
+    "GetWeights",
+    "JoinRequest",
+    "LeaveRequest",
+    "Message",
+    "Names",
+    "Precommit",
+    "Prevote",
+    "Proposal",
+    "RawEnvelope",
+    "Refusal",
+    "Signature",
+    "SitOut",
+    "Status",
+    "SumShare",
+    "Weights",
+]

@@ -1,0 +1,686 @@
+"""One member of a federation, as a state machine: an event in, a :class:`.events.Step` out.
+
+The parts: :mod:`.ledger` (what was decided), :mod:`.agreement` (deciding the next block), :mod:`.sharing` and
+:mod:`.summing` (the round of DESIGN section 8), :mod:`.catchup` (the ledger and the model from others),
+:mod:`.pool` (who wants in or out), :mod:`.safety` (sign once). This module ties them: it routes events to the
+part that is concerned, and opens heights and rounds.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from ..crypto.identity import Identity
+from .admission import Invite
+from .agreement import Agreement
+from .blocks import Evict
+from .catchup import CatchUp
+from .context import Context
+from .contribution import WIDE_UNIT, layout_of, read_metrics
+from .envelope import Verified, verify
+from .events import (
+    Event,
+    FetchFailed,
+    HeadSeen,
+    Leave,
+    PeerDown,
+    PeerUp,
+    Received,
+    Started,
+    Step,
+    TimerFired,
+    WorkDone,
+)
+from .evidence import double_vote
+from .genesis import Genesis
+from .inbox import Inbox
+from .ledger import LedgerState, Phase, apply, genesis_state
+from .limits import JOIN_RETRY_MS, RESEND_MS, RESUME_WAIT_MS
+from .messages import (
+    Accusation,
+    Ack,
+    Blocks,
+    CertifiedBlock,
+    Complaint,
+    Deal,
+    GetBlocks,
+    GetStatus,
+    GetWeights,
+    JoinRequest,
+    LeaveRequest,
+    Precommit,
+    Prevote,
+    Proposal,
+    Refusal,
+    SitOut,
+    Status,
+    SumShare,
+    Weights,
+)
+from .outbox import Outbox
+from .records import BlockDecided, Memory, ModelSaved, RoundClosed
+from .schemes import scheme_of
+from .schemes.base import Terms
+from .schemes.plain import AddVectors, CommitVector, NothingToCheck
+from .schemes.shamir import CheckShare, DealShares, OpenSum, RecheckShare
+from .sharing import Sharing
+from .summing import Summing
+from .tendermint import Stage
+from .work import CheckVector, Contribution, Encode, ReadBlocks, SumShares, Train
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """What a peer says of itself when it asks to be admitted."""
+
+    name: str
+    model: str
+    invite: Invite | None = None
+
+
+class Node:
+    """A member, or a newcomer that wants to be one, of one federation."""
+
+    def __init__(
+        self, identity: Identity, genesis: Genesis, memory: Memory, newcomer: Newcomer | None = None
+    ) -> None:
+        """Resume from ``memory``; an empty one starts from genesis.
+
+        Raises:
+            LedgerError: the remembered blocks are no ledger of this federation.
+        """
+        state = genesis_state(genesis)
+        for block in memory.blocks:
+            state = apply(state, block.block)
+        out = Outbox(identity, state.federation, height=state.height + 1)
+        self.ctx = Context(identity=identity, out=out, state=state, released=dict(memory.released))
+        if memory.model is not None and memory.model.weights_hash == state.weights:
+            self.ctx.weights = memory.model.weights
+        self.catchup = CatchUp(self.ctx)
+        self._memory: Memory | None = memory
+        self._newcomer = newcomer
+        self._agreement: Agreement | None = None
+        self._previous: Agreement | None = None
+        self._inbox = Inbox()
+        self._leaving = False
+        self._status_nonce = bytes(32)
+
+    # -- what people and drivers may ask
+    # ------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> LedgerState:
+        """What the ledger says."""
+        return self.ctx.state
+
+    @property
+    def audience(self) -> tuple[bytes, ...]:
+        """Whom a message to EVERYONE goes to."""
+        return self.ctx.audience
+
+    @property
+    def view(self) -> int:
+        """The current view of the height being decided."""
+        return self._agreement.consensus.view if self._agreement else 0
+
+    # -- the one entry
+    # ------------------------------------------------------------------------------------------------------
+
+    def step(self, event: Event, now_ms: int) -> Step:
+        """Handle one event. ``now_ms``: unix time in milliseconds. Never raises for what a peer sent."""
+        self.ctx.now_ms = now_ms
+        match event:
+            case Started():
+                self._on_started()
+            case Received(message=message, blob=blob):
+                self._on_message(message, blob)
+            case TimerFired(key=key):
+                self._on_timer(key)
+            case WorkDone():
+                self._on_work(event)
+            case PeerUp(member=member):
+                self._on_peer_up(member)
+            case PeerDown(member=member):
+                self.ctx.alive.discard(member)
+                if self._agreement is not None:
+                    self._agreement.on_peer_down(member)
+            case HeadSeen(member=member, height=height):
+                self.catchup.on_head(member, height)
+            case FetchFailed(fetch=fetch, reason=reason):
+                self.ctx.out.notify("fetch", f"could not fetch a blob: {reason}", member=fetch.source)
+            case Leave():
+                self._leaving = True
+                self._ask_to_leave()
+        self._look_around()
+        return self.ctx.out.flush()
+
+    def _look_around(self) -> None:
+        """After every event: ack without the dead, and propose if there is something to propose."""
+        if self.ctx.sharing is not None and self.ctx.state.phase is Phase.SHARING:
+            self.ctx.sharing.ack_alive(self.ctx.alive)
+        if self._agreement is not None:
+            self._agreement.check_ready()
+
+    # -- starting and resuming
+    # ----------------------------------------------------------------------------------------------
+
+    def _on_started(self) -> None:
+        ctx, memory = self.ctx, self._memory
+        assert memory is not None
+        if ctx.is_member and ctx.state.height > 0 and len(ctx.audience) > 0:
+            ctx.guard.resuming, ctx.guard.copied = True, memory.copied
+            self._status_nonce = hashlib.sha256(
+                ctx.identity.sign(b"resume" + ctx.now_ms.to_bytes(8, "big"))
+            ).digest()
+            ctx.out.send(None, GetStatus(self._status_nonce))
+            ctx.out.timer(RESUME_WAIT_MS, "resume")
+            ctx.out.notify(
+                "resuming", f"resuming at height {ctx.height}, round {ctx.state.round}", height=ctx.height
+            )
+            return
+        self._open_height()
+
+    def _try_resume(self) -> None:
+        ctx = self.ctx
+        others = frozenset(ctx.state.committee.members) - {ctx.me}
+        if ctx.guard.resuming and ctx.guard.try_resume(others, ctx.state.committee.quorum - 1):
+            if ctx.guard.abstain_through >= ctx.height:
+                through = ctx.guard.abstain_through
+                text = f"others are ahead of this copy of the state: no votes up to height {through}"
+                ctx.out.notify("abstaining", text, through=through)
+            self._open_height()
+
+    # -- heights and rounds
+    # -------------------------------------------------------------------------------------------------
+
+    def _open_height(self) -> None:
+        """Begin to decide the next block: open the round's phase first, then the agreement, then what arrived
+        early.
+        """
+        ctx = self.ctx
+        if ctx.guard.resuming:
+            return
+        memory, self._memory = self._memory or Memory(), None
+        ctx.out.height, ctx.out.view = ctx.height, 0
+        ctx.guard.forget_below(ctx.height)
+        self._open_phase(memory)
+        self._previous = self._agreement
+        self._agreement = Agreement(ctx, self._on_decided)
+        votes = [vote for vote in memory.votes if vote.height == ctx.height]
+        self._agreement.open(votes, [value for value in memory.values if value.height == ctx.height])
+        ctx.out.timer(RESEND_MS, "resend", ctx.height)
+        if not ctx.is_member:
+            self._ask_to_join()
+            ctx.out.timer(JOIN_RETRY_MS, "join", ctx.height)
+        for message, blob in self._inbox.take(ctx.height, ctx.state.round):
+            self._on_message(message, blob)
+
+    def _open_phase(self, memory: Memory) -> None:
+        ctx = self.ctx
+        phase = ctx.state.phase
+        if phase not in (Phase.SHARING, Phase.SUMMING):
+            ctx.sharing = ctx.summing = None
+            return
+        if ctx.sharing is None or ctx.sharing.round != ctx.state.round:
+            ctx.summing = None
+            ctx.sharing = self._new_sharing()
+            dealt = memory.dealt if memory.dealt and memory.dealt.round == ctx.state.round else None
+            shares = [share for share in memory.shares if share.round == ctx.state.round]
+            ctx.sharing.restore(dealt, shares, deal_again=phase is Phase.SHARING)
+            if phase is Phase.SHARING:
+                self._begin_round()
+        if phase is Phase.SUMMING and ctx.summing is None:
+            self._open_sum()
+
+    def _new_sharing(self) -> Sharing:
+        ctx, state = self.ctx, self.ctx.state
+        layout = layout_of(state.genesis, state.kind)
+        terms = Terms(state.federation, state.round, state.weights, state.committee.members, layout)
+        return Sharing(
+            out=ctx.out,
+            round=state.round,
+            kind=state.kind,
+            committee=state.committee,
+            scheme=scheme_of(state.genesis.scheme, state.committee),
+            terms=terms,
+            clip=2.0**state.genesis.clip_exponent,
+            examples_ref=state.examples_ref,
+        )
+
+    def _begin_round(self) -> None:
+        ctx, state = self.ctx, self.ctx.state
+        assert ctx.sharing is not None
+        ctx.out.timer(state.genesis.share_deadline_ms, "share-deadline", state.round)
+        text = f"round {state.round} ({state.kind}): {state.committee.explain()}"
+        ctx.out.notify("round", text, round=state.round, kind=state.kind, members=state.committee.n)
+        if ctx.weights is None:
+            self.catchup.want_weights()
+        else:
+            ctx.sharing.begin(ctx.weights, self._totals())
+
+    def _totals(self) -> tuple[float, ...] | None:
+        totals = self.ctx.state.totals
+        return None if totals is None else tuple(one / WIDE_UNIT for one in totals)
+
+    def _open_sum(self) -> None:
+        ctx, state, sharing = self.ctx, self.ctx.state, self.ctx.sharing
+        assert sharing is not None
+        assert state.contributors is not None
+        sharing.close()
+        ctx.summing = Summing(
+            out=ctx.out,
+            body=state.contributors,
+            committee=state.committee,
+            scheme=sharing.scheme,
+            terms=sharing.terms,
+            clip=sharing.clip,
+            examples_ref=state.examples_ref,
+            base=ctx.weights,
+        )
+        ctx.summing.release(sharing.vector, sharing.holds(), ctx.released.get(state.round))
+
+    def _on_decided(self, block: bytes, certificate: tuple[bytes, ...]) -> None:
+        """A block was decided here."""
+        certified = CertifiedBlock(block, certificate)
+        self._adopt([(certified, apply(self.ctx.state, block))])
+
+    def _adopt(self, accepted: list[tuple[CertifiedBlock, LedgerState]]) -> None:
+        """Move the ledger on, by one's own decision or by blocks from others, and open the next height."""
+        ctx = self.ctx
+        for certified, after in accepted:
+            before = ctx.state
+            ctx.out.persist(BlockDecided(after.height, certified.block, certified.certificate))
+            self._announce(before, after)
+            self._move_to(after)
+            for member in after.members:
+                if before.member(member.key) is None and member.key != ctx.me:
+                    self.catchup.welcome(member.key, before.committee.members)
+        ctx.out.height = ctx.height
+        self._open_height()
+        if ctx.weights is None:
+            self.catchup.want_weights()
+        self.catchup.ask()
+
+    def _move_to(self, after: LedgerState) -> None:
+        ctx, before = self.ctx, self.ctx.state
+        if after.round != before.round and before.phase in (Phase.SHARING, Phase.SUMMING):
+            ctx.out.persist(RoundClosed(before.round))
+        if after.weights != before.weights:
+            found = self._weights_of(after.weights)
+            ctx.weights = found
+            if found is not None:
+                ctx.out.persist(ModelSaved(after.weights, found))
+        ctx.state = after
+
+    def _weights_of(self, wanted: bytes) -> bytes | None:
+        checked = self.ctx.summing.checked.values() if self.ctx.summing else ()
+        return next((one.weights for one in checked if one is not None and one.weights_hash == wanted), None)
+
+    def _announce(self, before: LedgerState, after: LedgerState) -> None:
+        """Tell people what a block decided."""
+        out, round_ = self.ctx.out, before.round
+        for member in after.members:
+            if before.member(member.key) is None:
+                out.notify(
+                    "joined",
+                    f"{member.name} joined",
+                    member=member.key,
+                    name=member.name,
+                    height=after.height,
+                )
+        for member in before.members:
+            if after.member(member.key) is None:
+                gone = next(one for one in after.gone if one.key == member.key)
+                text = f"{member.name} was evicted" if gone.barred else f"{member.name} left"
+                out.notify(
+                    "left",
+                    text,
+                    member=member.key,
+                    name=member.name,
+                    evicted=gone.barred,
+                    height=after.height,
+                )
+        if after.phase is Phase.SUMMING and before.phase is Phase.SHARING and after.contributors is not None:
+            names = [before.committee.members[index] for index, _ in after.contributors.dealers]
+            aggregator = before.proposer(self.view)
+            text = f"round {round_}: {len(names)} contribute"
+            out.notify(
+                "contributors", text, round=round_, members=names, height=after.height, proposer=aggregator
+            )
+        elif after.round != before.round and after.sums is not before.sums:
+            self._announce_model(before, after)
+        elif after.round != before.round:
+            out.notify(
+                "void", f"round {round_}: void", round=round_, height=after.height, phase=str(before.phase)
+            )
+        if after.phase is Phase.FINISHED and before.phase is not Phase.FINISHED:
+            out.notify("finished", f"training is finished after {after.trained} rounds", rounds=after.trained)
+
+    def _announce_model(self, before: LedgerState, after: LedgerState) -> None:
+        assert after.sums is not None
+        facts: dict[str, Any] = {
+            "round": before.round,
+            "kind": before.kind,
+            "height": after.height,
+            "view": self.view,
+        }
+        facts |= {
+            "aggregator": before.proposer(self.view),
+            "weights": after.weights,
+            "trained": after.trained,
+        }
+        text = f"round {before.round} ({before.kind}): agreed"
+        if before.kind != "setup":
+            metrics = read_metrics(after.genesis, after.sums)
+            facts |= {"examples": metrics.examples, "evaluated": metrics.evaluated, "loss": metrics.loss}
+            facts |= {"metrics": dict(metrics.named)}
+            if metrics.loss is not None:
+                text += f", loss before it {metrics.loss:.6g}"
+        self.ctx.out.notify("model", text, **facts)
+
+    # -- messages --------------------------------------------------------------------------------------------
+    # ---------------
+
+    def _on_message(self, received: Verified, blob: bytes | None) -> None:
+        if received.sender == self.ctx.me:
+            return
+        match received.message:
+            case Proposal() | Prevote() | Precommit():
+                self._on_consensus(received, blob)
+            case Deal() | Ack() | SitOut() | Complaint() | SumShare():
+                self._on_round(received, blob)
+            case JoinRequest():
+                self._on_join_request(received)
+            case Refusal(reason=reason):
+                if not self.ctx.is_member:
+                    self.ctx.out.notify(
+                        "refused", f"refused: {reason}", member=received.sender, reason=reason
+                    )
+            case LeaveRequest():
+                if self.ctx.state.member(received.sender) is not None:
+                    self.ctx.pool.add_leave(received)
+            case Accusation() as accusation:
+                self._on_accusation(accusation)
+            case GetBlocks(height=height):
+                self.catchup.on_get_blocks(received.sender, height)
+            case Blocks() as blocks:
+                accepted = self.catchup.on_blocks(received.sender, blocks)
+                if accepted:
+                    self._adopt(accepted)
+            case GetWeights(weights=wanted):
+                self.catchup.on_get_weights(received.sender, wanted)
+            case Weights():
+                self._on_weights(received, blob)
+            case GetStatus(nonce=nonce):
+                self._answer_status(received.sender, nonce)
+            case Status() as status:
+                self._on_status(received.sender, status)
+
+    def _on_consensus(self, received: Verified, blob: bytes | None) -> None:
+        ctx = self.ctx
+        if received.height < ctx.height:
+            if isinstance(received.message, Prevote) and self._previous is not None:
+                self._previous.on_late_prevote(received)
+            self.catchup.help(received.sender, received.height)
+            return
+        if not self._listens_to(received.sender):
+            return
+        if received.height > ctx.height or self._agreement is None:
+            self._inbox.keep(received, blob)
+            self.catchup.on_head(received.sender, received.height - 1)
+            return
+        if isinstance(received.message, Proposal):
+            self._agreement.on_proposal(received, blob)
+            return
+        self._agreement.on_vote(received)
+        if self._agreement is not None:
+            for signer in self._agreement.certified_elsewhere():
+                self.catchup.on_head(signer, ctx.height)
+
+    def _listens_to(self, sender: bytes) -> bool:
+        """Members, and whoever is connected: its admission may be in a block that has not come yet."""
+        ctx = self.ctx
+        return (
+            sender in ctx.state.keys or ctx.state.committee.index(sender) is not None or sender in ctx.alive
+        )
+
+    def _on_round(self, received: Verified, blob: bytes | None) -> None:
+        ctx, message = self.ctx, received.message
+        assert isinstance(message, Deal | Ack | SitOut | Complaint | SumShare)
+        if not self._listens_to(received.sender) or message.round < ctx.state.round:
+            return
+        sharing = ctx.sharing
+        early = message.round > ctx.state.round or sharing is None or ctx.guard.resuming
+        if early or (isinstance(message, SumShare) and ctx.summing is None):
+            self._inbox.keep(received, blob)
+            return
+        assert sharing is not None
+        match message:
+            case SumShare():
+                if self._agreement is not None:
+                    self._agreement.on_sum_share(received, blob)
+            case Complaint():
+                sharing.on_complaint(received, blob)
+            case _ if ctx.state.phase is not Phase.SHARING:
+                return
+            case Deal():
+                sharing.on_deal(received, blob)
+            case Ack():
+                sharing.on_ack(received)
+            case SitOut():
+                sharing.on_sit_out(received)
+
+    def _on_join_request(self, request: Verified) -> None:
+        ctx = self.ctx
+        if ctx.state.member(request.sender) is not None:
+            self.catchup.help(request.sender, request.height)
+            return
+        if not ctx.is_member:
+            return
+        known = request.sender in ctx.pool.candidates
+        wrong = ctx.pool.add_join(ctx.state, request, ctx.now_ms)
+        if wrong is not None:
+            ctx.out.send(request.sender, Refusal(wrong))
+        elif not known:
+            for member in ctx.audience:
+                ctx.out.send(member, request.raw)
+
+    def _on_accusation(self, accusation: Accusation) -> None:
+        votes = [verify(raw, self.ctx.state.federation) for raw in (accusation.first, accusation.second)]
+        offender = double_vote([vote for vote in votes if isinstance(vote, Verified)])
+        if offender is not None and self.ctx.state.member(offender) is not None:
+            evict = Evict(offender, "double-vote", (accusation.first, accusation.second))
+            if self.ctx.pool.add_eviction(evict):
+                self.ctx.out.fault(
+                    offender, "signed two different votes, as a member proved", double_vote=True
+                )
+
+    def _on_weights(self, received: Verified, blob: bytes | None) -> None:
+        ctx = self.ctx
+        if not self.catchup.on_weights(received, blob):
+            return
+        assert ctx.weights is not None
+        ctx.out.persist(ModelSaved(ctx.state.weights, ctx.weights))
+        ctx.out.notify(
+            "synced", f"level with the others at height {ctx.state.height}", height=ctx.state.height
+        )
+        if ctx.summing is not None:
+            ctx.summing.base = ctx.weights
+        elif ctx.sharing is not None:
+            ctx.sharing.begin(ctx.weights, self._totals())
+
+    def _answer_status(self, asker: bytes, nonce: bytes) -> None:
+        ctx = self.ctx
+        if ctx.state.member(asker) is None and ctx.state.committee.index(asker) is None:
+            return
+        seen = self._agreement.latest_vote(asker) if self._agreement else None
+        early = self._inbox.latest_vote(asker)
+        height, view, kind = early or ((ctx.height, *seen) if seen else (0, 0, 0))
+        ctx.out.send(
+            asker, Status(nonce, ctx.state.height, height, view, kind, early is not None or seen is not None)
+        )
+
+    def _on_status(self, sender: bytes, status: Status) -> None:
+        ctx = self.ctx
+        if not ctx.guard.resuming or status.nonce != self._status_nonce or sender not in ctx.state.keys:
+            return
+        self._remember_votes()
+        ctx.guard.on_status(sender, status, ctx.height)
+        self._try_resume()
+        self.catchup.on_head(sender, status.head)
+
+    def _remember_votes(self) -> None:
+        """The journal must be known before it is compared with what the others saw."""
+        for vote in self._memory.votes if self._memory else ():
+            one = verify(vote.envelope, self.ctx.state.federation)
+            if isinstance(one, Verified) and isinstance(one.message, Prevote | Precommit):
+                self.ctx.guard.record(vote.height, vote.view, vote.kind, one.message.block)
+
+    # -- peers and timers
+    # ---------------------------------------------------------------------------------------------------
+
+    def _on_peer_up(self, member: bytes) -> None:
+        ctx = self.ctx
+        ctx.alive.add(member)
+        if ctx.guard.resuming:
+            ctx.out.send(member, GetStatus(self._status_nonce))
+        if not ctx.is_member:
+            self._ask_to_join()
+        if ctx.weights is None:
+            self.catchup.want_weights(again=True)
+        self._resend(member)
+
+    def _resend(self, to: bytes | None) -> None:
+        """Repeat what this member said in this round and at this height."""
+        ctx = self.ctx
+        if ctx.sharing is not None and ctx.state.phase is Phase.SHARING:
+            ctx.sharing.resend(to)
+        if self._agreement is not None:
+            self._agreement.resend(to)
+
+    def _on_timer(self, key: Any) -> None:
+        ctx = self.ctx
+        match key:
+            case ("view", height, view, stage) if height == ctx.height and self._agreement is not None:
+                self._agreement.on_timeout(Stage(stage), view)
+            case ("grace", height, view) if height == ctx.height and self._agreement is not None:
+                self._agreement.try_open(view, after_grace=True)
+            case ("share-deadline", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
+                ctx.sharing.on_deadline()
+            case ("resend", height) if height == ctx.height:
+                self._resend(None)
+                ctx.out.timer(RESEND_MS, "resend", height)
+            case ("sync", height):
+                self.catchup.on_retry(height)
+            case ("weights", wanted):
+                self.catchup.on_weights_timer(wanted)
+            case ("join", height) if height == ctx.height and not ctx.is_member:
+                self._ask_to_join()
+                ctx.out.timer(JOIN_RETRY_MS, "join", height)
+            case ("leave",) if self._leaving and ctx.is_member:
+                self._ask_to_leave()
+            case ("resume",) if ctx.guard.resuming:
+                ctx.guard.waited()
+                ctx.out.send(None, GetStatus(self._status_nonce))
+                ctx.out.timer(RESUME_WAIT_MS, "resume")
+                self._try_resume()
+            case _:
+                pass
+
+    def _ask_to_join(self) -> None:
+        ctx, newcomer = self.ctx, self._newcomer
+        if ctx.is_member or newcomer is None or self._leaving:
+            return
+        ticket, proof = b"", b""
+        if newcomer.invite is not None:
+            ticket, proof = newcomer.invite.ticket, newcomer.invite.prove(ctx.me)
+        request = ctx.out.seal(JoinRequest(newcomer.name, newcomer.model, ticket, proof))
+        for peer in sorted(ctx.alive):
+            ctx.out.send(peer, request)
+
+    def _ask_to_leave(self) -> None:
+        ctx = self.ctx
+        if not self._leaving or not ctx.is_member:
+            return
+        raw = ctx.out.seal(LeaveRequest(ctx.state.round))
+        own = verify(raw, ctx.state.federation)
+        assert isinstance(own, Verified)
+        ctx.pool.add_leave(own)
+        ctx.out.send(None, raw)
+        ctx.out.timer(JOIN_RETRY_MS, "leave")
+
+    # -- finished work
+    # ------------------------------------------------------------------------------------------------------
+
+    def _on_work(self, done: WorkDone) -> None:
+        work = done.work
+        if isinstance(work, ReadBlocks):
+            if done.error is None:
+                self.catchup.on_read(work.to, done.result)
+            return
+        sharing, summing = self.ctx.sharing, self.ctx.summing
+        match work:
+            case Train() | Encode() if sharing is not None and work.round == sharing.round:
+                self._on_own_update(done)
+            case DealShares() | CommitVector() if sharing is not None and work.terms == sharing.terms:
+                if done.error is None:
+                    sharing.on_dealt(done.result)
+                else:
+                    sharing.sit_out(done.error)
+            case CheckShare() | NothingToCheck() if sharing is not None and work.terms == sharing.terms:
+                self._evict_dealer(work.dealer, sharing.on_checked(work.dealer, done.result))
+            case RecheckShare() if sharing is not None and work.terms == sharing.terms:
+                self._evict_dealer(work.dealer, sharing.on_judged(work.dealer, work.holder, done.result))
+            case SumShares() if summing is not None and work.contributors == summing.body.digest():
+                self._on_summed(done)
+            case OpenSum() | AddVectors() if summing is not None and work.terms == summing.terms:
+                summing.on_opened(done.result)
+                if self._agreement is not None:
+                    self._agreement.try_open(self.view)
+            case CheckVector() if summing is not None and work.round == summing.round:
+                self._on_vector(work, done)
+            case _:
+                pass
+
+    def _on_own_update(self, done: WorkDone) -> None:
+        sharing = self.ctx.sharing
+        assert sharing is not None
+        if done.error is not None:
+            sharing.sit_out(done.error)
+        elif isinstance(done.result, Contribution):
+            sharing.on_contribution(done.result)
+        else:
+            sharing.on_encoded(done.result)
+
+    def _evict_dealer(self, dealer: int, complaint: bytes | None) -> None:
+        """A dealer cheated, as this member has seen for itself: propose to evict it."""
+        if complaint is not None:
+            offender = self.ctx.state.committee.members[dealer]
+            self.ctx.pool.vouched.add(offender)
+            self.ctx.pool.add_eviction(Evict(offender, "bad-dealing", (complaint,)))
+
+    def _on_summed(self, done: WorkDone) -> None:
+        ctx = self.ctx
+        assert ctx.summing is not None
+        data, digest = done.result
+        ctx.released[ctx.summing.round] = ctx.summing.body.digest()
+        ctx.summing.on_summed(data, digest, ctx.state.proposer(self.view))
+        if self._agreement is not None:
+            self._agreement.try_open(self.view)
+
+    def _on_vector(self, work: CheckVector, done: WorkDone) -> None:
+        summing = self.ctx.summing
+        assert summing is not None
+        if done.error is None:
+            summing.on_checked(done.result)
+        else:
+            summing.on_check_failed(work.vector_hash)
+            self.ctx.out.notify(
+                "fault", f"round {summing.round}: the sum is not one of encodings: {done.error}", member=None
+            )
+        if self._agreement is None:
+            return
+        if done.error is None:
+            self._agreement.on_vector(work.vector_hash)
+        else:
+            self._agreement.on_bad_vector(work.vector_hash)

@@ -1,0 +1,78 @@
+"""Where the parts of a node put what is to be done; emptied into one :class:`.events.Step`."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..crypto.identity import Identity
+from .envelope import seal
+from .events import Fetch, Notice, Send, SetTimer, Step, Work
+from .messages import Message
+from .records import Record
+
+
+@dataclass(slots=True)
+class Outbox:
+    """Collects effects in order. ``height`` and ``view`` are stamped on the envelopes that are sealed."""
+
+    identity: Identity
+    federation: bytes
+    height: int = 0
+    view: int = 0
+    _persist: list[Record] = field(default_factory=list)
+    _send: list[Send] = field(default_factory=list)
+    _fetch: list[Fetch] = field(default_factory=list)
+    _timers: list[SetTimer] = field(default_factory=list)
+    _work: list[Work] = field(default_factory=list)
+    _notify: list[Notice] = field(default_factory=list)
+
+    @property
+    def me(self) -> bytes:
+        """This member's key."""
+        return self.identity.public
+
+    def seal(self, message: Message) -> bytes:
+        """Sign a message for the current height and view."""
+        return seal(self.identity, self.federation, self.height, self.view, message)
+
+    def persist(self, record: Record) -> None:
+        """Make a record durable before anything of this step is sent."""
+        self._persist.append(record)
+
+    def send(self, to: bytes | None, message: Message | bytes, blob: bytes | None = None) -> None:
+        """Send a message (or an envelope sealed before) to one member or, with None, to everyone."""
+        envelope = message if isinstance(message, bytes) else self.seal(message)
+        self._send.append(Send(to, envelope, blob))
+
+    def fetch(self, fetch: Fetch) -> None:
+        """Pull a blob."""
+        self._fetch.append(fetch)
+
+    def timer(self, after_ms: int, *key: Any) -> None:
+        """Set a timer."""
+        self._timers.append(SetTimer(after_ms, key))
+
+    def work(self, work: Any) -> None:
+        """Start a job."""
+        self._work.append(work)
+
+    def notify(self, kind: str, text: str, /, **facts: Any) -> None:
+        """Tell people."""
+        self._notify.append(Notice(kind, text, facts))
+
+    def fault(self, member: bytes, what: str, /, **facts: Any) -> None:
+        """Tell people that a member did something that no honest one does."""
+        self.notify("fault", what, member=member, **facts)
+
+    def flush(self) -> Step:
+        """Return everything as a step and start anew."""
+        step = Step(
+            tuple(self._persist),
+            tuple(self._send),
+            tuple(self._fetch),
+            tuple(self._timers),
+            tuple(self._work),
+            tuple(self._notify),
+        )
+        for queue in (self._persist, self._send, self._fetch, self._timers, self._work, self._notify):
+            queue.clear()
+        return step

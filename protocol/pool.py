@@ -1,0 +1,127 @@
+"""Changes of the membership that wait to be proposed: joins, leaves, evictions.
+
+Bounded, and re-checked before use.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+from .admission import InviteError, read_ticket
+from .blocks import Change, Depart, Evict, Join
+from .envelope import Verified
+from .ledger import LedgerError, LedgerState, apply_change
+from .limits import MAX_CHANGES_PER_BLOCK, MAX_PENDING_EVIDENCE, MAX_PENDING_JOINS
+from .messages import JoinRequest
+
+CLOCK_SKEW_MS = 60_000
+"""An invite is honoured this long after its expiry in a vote, because clocks differ."""
+
+
+@dataclass(slots=True)
+class ChangePool:
+    """What this member would put into a Membership block."""
+
+    _joins: dict[bytes, Verified] = field(default_factory=dict)
+    _leaves: dict[bytes, bytes] = field(default_factory=dict)
+    _evictions: dict[bytes, Evict] = field(default_factory=dict)
+    vouched: set[bytes] = field(default_factory=set)
+    """Dealers whose bad dealing this member checked itself."""
+    _known: tuple[tuple[bytes, int, int, int], tuple[Change, ...]] | None = None
+    """The last answer and what it depends on: asked after every event, computed once a block."""
+
+    @property
+    def candidates(self) -> frozenset[bytes]:
+        """Newcomers whose request is good so far: they may read the ledger and the model."""
+        return frozenset(self._joins)
+
+    def add_join(self, state: LedgerState, request: Verified, now_ms: int) -> str | None:
+        """Take a join request; returns why not, for the newcomer to read."""
+        message = request.message
+        assert isinstance(message, JoinRequest)
+        if message.model != state.genesis.model:
+            return (
+                f"the models differ: this federation trains {state.genesis.model}, yours is {message.model}"
+            )
+        try:
+            apply_change(state, Join(request.raw))
+        except LedgerError as error:
+            return str(error)
+        if invite_expired(state, message, now_ms):
+            return "the invite has expired: ask a member for a new one (`peer invite`)"
+        if request.sender not in self._joins and len(self._joins) >= MAX_PENDING_JOINS:
+            return "too many are waiting to be admitted: try again later"
+        self._joins[request.sender] = request
+        return None
+
+    def add_leave(self, request: Verified) -> None:
+        """Take a member's request to leave; at most one a member."""
+        self._leaves[request.sender] = request.raw
+
+    def add_eviction(self, eviction: Evict) -> bool:
+        """Take evidence against a member; the first suffices. Returns whether it is news."""
+        if eviction.member in self._evictions or len(self._evictions) >= MAX_PENDING_EVIDENCE:
+            return False
+        self._evictions[eviction.member] = eviction
+        return True
+
+    def accuses(self, member: bytes) -> bool:
+        """Whether evidence against this member is at hand."""
+        return member in self._evictions
+
+    def changes(self, state: LedgerState, now_ms: int) -> tuple[Change, ...]:
+        """Return the changes that can be made now, each checked on top of those before it; drop the
+        impossible ones.
+        """
+        key = (state.head, len(self._joins), len(self._leaves), len(self._evictions))
+        if self._known is None or self._known[0] != key:
+            found = self._changes(state, now_ms)
+            key = (state.head, len(self._joins), len(self._leaves), len(self._evictions))
+            self._known = (key, found)
+        return self._known[1]
+
+    def _changes(self, state: LedgerState, now_ms: int) -> tuple[Change, ...]:
+        possible: list[Change] = []
+        for change, forget in self._waiting(state, now_ms):
+            if len(possible) == MAX_CHANGES_PER_BLOCK:
+                break
+            try:
+                state = apply_change(state, change)
+            except LedgerError:
+                forget()
+                continue
+            possible.append(change)
+        return tuple(possible)
+
+    def _waiting(self, state: LedgerState, now_ms: int) -> Iterator[tuple[Change, Callable[[], object]]]:
+        """Go through all that is waiting, each with what forgets it."""
+        for member, eviction in sorted(self._evictions.items()):
+            yield eviction, partial(self._evictions.pop, member, None)
+        for member, leave in sorted(self._leaves.items()):
+            yield Depart(leave), partial(self._leaves.pop, member, None)
+        for newcomer, request in sorted(self._joins.items()):
+            assert isinstance(request.message, JoinRequest)
+            if invite_expired(state, request.message, now_ms):
+                self._joins.pop(newcomer, None)
+            else:
+                yield Join(request.raw), partial(self._joins.pop, newcomer, None)
+        for one in state.members:
+            silent = _silence(state, one.key)
+            if silent is not None:
+                yield silent, lambda: None
+
+
+def _silence(state: LedgerState, member: bytes) -> Evict | None:
+    one = state.member(member)
+    limit = state.genesis.evict_after_rounds
+    return Evict(member, "silent", ()) if one is not None and limit and one.missed >= limit else None
+
+
+def invite_expired(state: LedgerState, request: JoinRequest, now_ms: int, skew_ms: int = 0) -> bool:
+    """Whether the request's invite is past its time by this member's clock."""
+    if state.genesis.admit != "invite":
+        return False
+    try:
+        return read_ticket(request.ticket).expires_ms + skew_ms < now_ms
+    except InviteError:
+        return True

@@ -1,0 +1,76 @@
+"""What a proposer may propose, and what a member checks at the moment it votes.
+
+:mod:`.ledger` checks what follows from the blocks alone. Here stands the rest: the signed acks behind a
+contributor set, one's own share deadline, an invite's expiry. The sum itself is checked in :mod:`.summing`,
+because that takes time.
+"""
+
+from collections.abc import Sequence
+
+from .blocks import Contributors, Evict, Join, Membership, Void
+from .envelope import Rejected, Verified, verify
+from .ledger import LedgerState
+from .messages import Ack, JoinRequest
+from .pool import CLOCK_SKEW_MS, ChangePool, invite_expired
+from .schemes import Choice
+from .sharing import Sharing
+
+
+def contributors_body(state: LedgerState, choice: Choice) -> Contributors:
+    """Return the block body for a choice of U and J."""
+    return Contributors(state.round, state.genesis.scheme, state.weights, choice.dealers, choice.holders)
+
+
+def acks_behind(sharing: Sharing, choice: Choice) -> tuple[bytes, ...]:
+    """Return the signed acks of J that a Contributors proposal carries."""
+    return tuple(sharing.ack_envelopes[holder] for holder in choice.holders)
+
+
+def wrong_contributors(sharing: Sharing, body: Contributors, acks: Sequence[bytes]) -> str | None:
+    """Say what is wrong with a Contributors proposal: every holder of J must have acked every (dealer, root)
+    of U.
+    """
+    if len(acks) != len(body.holders):
+        return "the acks are not those of the holders"
+    for holder, raw in zip(body.holders, acks, strict=True):
+        known = sharing.ack_envelopes.get(holder) == raw
+        roots = sharing.acks[holder] if known else _roots(sharing, holder, raw)
+        if roots is None or any(roots.get(dealer) != root for dealer, root in body.dealers):
+            return f"holder {holder} did not ack all contributors"
+    if any(dealer in sharing.liars for dealer, _ in body.dealers):
+        return "a dealer that was caught is among the contributors"
+    return None
+
+
+def _roots(sharing: Sharing, holder: int, raw: bytes) -> dict[int, bytes] | None:
+    ack = verify(raw, sharing.out.federation)
+    if isinstance(ack, Rejected) or not isinstance(ack.message, Ack) or ack.message.round != sharing.round:
+        return None
+    return dict(ack.message.dealings) if sharing.committee.index(ack.sender) == holder else None
+
+
+def wrong_membership(state: LedgerState, body: Membership, pool: ChangePool, now_ms: int) -> str | None:
+    """Say what is wrong with membership changes that the ledger's own rules allow."""
+    for change in body.changes:
+        if isinstance(change, Join):
+            request = verify(change.request, state.federation)
+            assert isinstance(request, Verified)
+            assert isinstance(request.message, JoinRequest)
+            if invite_expired(state, request.message, now_ms, CLOCK_SKEW_MS):
+                return "an invite has expired"
+        if isinstance(change, Evict) and change.reason == "bad-dealing" and change.member not in pool.vouched:
+            return "an eviction for a bad dealing that was not shown here"
+    return None
+
+
+def wrong_void(
+    body: Void, sharing: Sharing | None, summing_has_model: bool, view: int, void_after_views: int
+) -> str | None:
+    """Say why the round need not be void: a member gives it up only when it sees no way itself."""
+    if body.reason == "shares":
+        if sharing is None or not sharing.deadline_passed:
+            return "the share deadline has not passed"
+        return "the shares suffice" if sharing.choice() is not None else None
+    if view < void_after_views:
+        return f"only view {view} of {void_after_views}"
+    return "the sum is open" if summing_has_model else None

@@ -1,0 +1,165 @@
+"""What every way of summing offers to a round."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ...crypto.identity import Identity
+from ..committee import Committee
+from ..contribution import Layout
+from ..wire import encode
+
+NO_BOX = bytes(32)
+
+Point = tuple[int, int]
+"""A fingerprint: two field elements, one for each challenge vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A contributor set U with the roots of its dealings, and a holder set J, by index in the committee."""
+
+    dealers: tuple[tuple[int, bytes], ...]
+    holders: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a dealing is bound to besides its dealer: a share of one round means nothing in another."""
+
+    federation: bytes
+    round: int
+    base: bytes
+    members: tuple[bytes, ...]
+    layout: Layout
+
+    def context(self, dealer: int) -> bytes:
+        """Return the 32 bytes that bind a dealing of this dealer."""
+        bound = (self.federation, self.round, self.base, self.members, self.layout.columns, dealer)
+        return hashlib.sha256(b"coterie/dealing\x00" + encode(bound)).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Dealing:
+    """A dealing, ready to send: what is published, the blob for each holder (empty for none), and one's own
+    share.
+    """
+
+    round: int
+    root: bytes
+    fingerprints: bytes
+    blobs: tuple[bytes, ...] = field(repr=False)
+    digests: tuple[bytes, ...] = field(repr=False)
+    """Of the blobs; 32 zero bytes where there is none."""
+    own: bytes = field(repr=False)
+
+
+def blob_digests(blobs: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Return the digest of each blob, or NO_BOX."""
+    return tuple(hashlib.sha256(blob).digest() if blob else NO_BOX for blob in blobs)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedShare:
+    """The outcome of checking a share: the values, or what is wrong with it.
+
+    ``reveal`` is the opened share where it proves to anybody that the dealer cheated.
+    """
+
+    values: bytes | None = field(default=None, repr=False)
+    wrong: str | None = None
+    reveal: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The sum vector W and its digest, with the holders whose sum shares were wrong."""
+
+    vector: bytes = field(repr=False)
+    digest: bytes
+    liars: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Prevotes' fingerprints, judged: the secrets that they prove, and who is off."""
+
+    secret: Point
+    liars: tuple[int, ...]
+
+
+class Scheme(Protocol):
+    """One way to sum the contributions of a round. Stateless but for its committee; heavy parts are work."""
+
+    @property
+    def name(self) -> str:
+        """Return the name by which the genesis calls it."""
+
+    @property
+    def committee(self) -> Committee:
+        """Return the members of the round."""
+
+    def deal(self, terms: Terms, identity: Identity, vector: bytes, seed: bytes) -> Any:
+        """Return the job that makes a :class:`Dealing`."""
+
+    def blob_bytes(self, terms: Terms, dealer: int, holder: int) -> int:
+        """Return the exact size of what the dealer sends to this holder; 0 where that is nothing."""
+
+    def fingerprint_bytes(self) -> int:
+        """Return the exact size of a dealing's fingerprints."""
+
+    def check(
+        self, terms: Terms, identity: Identity, dealer: int, root: bytes, fingerprints: bytes, blob: bytes
+    ) -> Any:
+        """Return the job that turns a received blob into a :class:`CheckedShare`."""
+
+    def recheck(
+        self, terms: Terms, dealer: int, holder: int, root: bytes, fingerprints: bytes, share: bytes
+    ) -> Any:
+        """Return the job that judges an opened share from a complaint: a :class:`CheckedShare`."""
+
+    def senders(self, choice: Choice) -> tuple[int, ...]:
+        """Return who sends a sum share, and whose prevotes carry a z."""
+
+    def minimum(self, choice: Choice) -> int:
+        """Return how many sum shares it takes to try to open."""
+
+    def own_row(
+        self, terms: Terms, choice: Choice, own_vector: bytes | None, held: Mapping[int, bytes]
+    ) -> tuple[bytes, ...]:
+        """Return the rows that add up to one's own sum share; empty if one has none to give."""
+
+    def open(self, terms: Terms, choice: Choice, rows: Mapping[int, bytes]) -> Any:
+        """Return the job that makes :class:`Opened` of sum shares, or None while they do not suffice."""
+
+    def judge(self, choice: Choice, points: Mapping[int, Point]) -> Judgement | None:
+        """Judge the prevotes' fingerprints; None while too few agree to prove anything."""
+
+
+def choose(
+    acks: Mapping[int, Mapping[int, bytes]], min_dealers: int, min_holders: int, candidates: tuple[int, ...]
+) -> Choice | None:
+    """Find a large U and a J that acked all of it, or None if no sets meet the minima.
+
+    ``acks[holder][dealer]`` is the root that the holder acked. Greedy: where too few holders acked all, the
+    dealer with the fewest acks goes. A dealer that published several roots counts with its most acked one.
+    """
+    roots: dict[int, bytes] = {}
+    for dealer in candidates:
+        seen = [acks[holder][dealer] for holder in sorted(acks) if dealer in acks[holder]]
+        if seen:
+            roots[dealer] = max(sorted(set(seen)), key=seen.count)
+    while len(roots) >= min_dealers:
+        holders = tuple(
+            holder
+            for holder in sorted(acks)
+            if all(acks[holder].get(dealer) == root for dealer, root in roots.items())
+        )
+        if len(holders) >= min_holders:
+            return Choice(tuple(sorted(roots.items())), holders)
+        support = {
+            dealer: sum(acks[holder].get(dealer) == root for holder in acks) for dealer, root in roots.items()
+        }
+        del roots[min(sorted(roots), key=support.__getitem__)]
+    return None

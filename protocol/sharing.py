@@ -1,0 +1,367 @@
+"""The first half of a round: every member trains, deals its update out, checks and acks the others' dealings.
+
+Ends when the ledger decides who contributes (:class:`.blocks.Contributors`) or that the round is void.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ..crypto.identity import SEALED_OVERHEAD_BYTES
+from .committee import Committee
+from .contribution import RoundKind
+from .envelope import Rejected, Verified, verify
+from .events import Fetch
+from .messages import Ack, Complaint, Deal, SitOut
+from .outbox import Outbox
+from .records import Dealt, ShareHeld
+from .schemes import Choice, Scheme
+from .schemes.base import CheckedShare, Dealing, Terms, choose
+from .work import Contribution, Encode, Encoded, Train
+
+NO_BOX = bytes(32)
+
+
+@dataclass(slots=True)
+class _Held:
+    root: bytes
+    values: bytes = field(repr=False)
+
+
+@dataclass(slots=True)
+class Sharing:
+    """One member's share phase of one round."""
+
+    out: Outbox
+    round: int
+    kind: RoundKind
+    committee: Committee
+    scheme: Scheme
+    terms: Terms
+    clip: float
+    examples_ref: int
+    closed: bool = False
+    """The contributors are decided: nothing more is dealt or acked in this round (safety rule 4)."""
+    deadline_passed: bool = False
+    vector: bytes | None = field(default=None, repr=False)
+    deals: dict[int, Verified] = field(default_factory=dict)
+    acks: dict[int, dict[int, bytes]] = field(default_factory=dict)
+    ack_envelopes: dict[int, bytes] = field(default_factory=dict)
+    sat_out: dict[int, str] = field(default_factory=dict)
+    liars: set[int] = field(default_factory=set)
+    _held: dict[int, _Held] = field(default_factory=dict)
+    _checking: set[int] = field(default_factory=set)
+    _dealing: Dealing | None = None
+    _deal_envelope: bytes | None = None
+    _complaints: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    """Complaints under judgement or judged, by (holder, dealer)."""
+
+    @property
+    def me(self) -> int | None:
+        """This member's index, None for one that only watches this round."""
+        return self.committee.index(self.out.me)
+
+    # -- one's own dealing
+    # ------------------------------------------------------------------------------------------
+
+    def begin(self, weights: bytes, totals: tuple[float, ...] | None) -> None:
+        """Start training, or, after a restart, go on with the dealing that was made (safety rule 6)."""
+        if self.me is not None and self.vector is None:
+            self.out.work(Train(self.round, self.kind, weights, totals))
+
+    def restore(self, dealt: Dealt | None, shares: Iterable[ShareHeld], deal_again: bool) -> None:
+        """Take back what was durable before a restart.
+
+        ``deal_again``: the contributors are not decided yet.
+        """
+        for held in shares:
+            deal = verify(held.deal, self.out.federation)
+            index = self.committee.index(held.dealer)
+            if isinstance(deal, Rejected) or index is None or not isinstance(deal.message, Deal):
+                continue
+            self.deals[index] = deal
+            self._held[index] = _Held(deal.message.root, held.values)
+        if dealt is not None:
+            self.vector = dealt.vector
+        if dealt is not None and deal_again:
+            self.out.work(self.scheme.deal(self.terms, self.out.identity, dealt.vector, dealt.seed))
+
+    def on_contribution(self, contribution: Contribution) -> None:
+        """Training has ended: encode."""
+        self.out.work(
+            Encode(
+                self.round, self.terms.layout, contribution, self.clip, self.committee.n, self.examples_ref
+            )
+        )
+
+    def sit_out(self, reason: str) -> None:
+        """Have no update this round, and say so; go on holding the others' shares."""
+        reason = reason[:300]
+        self.out.notify(
+            "sitting-out", f"sitting out round {self.round}: {reason}", round=self.round, reason=reason
+        )
+        if self.me is not None:
+            self.sat_out[self.me] = reason
+            self.out.send(None, SitOut(self.round, reason))
+
+    def on_encoded(self, encoded: Encoded) -> None:
+        """The vector is fixed from here on: durable, then dealt."""
+        self.vector = encoded.vector
+        self.out.persist(Dealt(self.round, encoded.seed, encoded.vector))
+        if encoded.clipped:
+            text = f"{encoded.clipped} elements of the update were clipped to ±{self.clip}"
+            self.out.notify("clipped", text, round=self.round, clipped=encoded.clipped)
+        self.out.work(self.scheme.deal(self.terms, self.out.identity, encoded.vector, encoded.seed))
+
+    def on_dealt(self, dealing: Dealing) -> None:
+        """Publish the dealing and send each holder its share."""
+        if self.closed:
+            return
+        assert self.me is not None
+        self._dealing = dealing
+        message = Deal(self.round, self.terms.base, dealing.root, dealing.fingerprints, dealing.digests)
+        self._deal_envelope = self.out.seal(message)
+        own = verify(self._deal_envelope, self.out.federation)
+        assert isinstance(own, Verified)
+        self.deals[self.me] = own
+        self._held[self.me] = _Held(dealing.root, dealing.own)
+        self.out.notify(
+            "dealt", f"round {self.round}: dealt to {self.committee.n - 1} holders", round=self.round
+        )
+        for member in self.committee.members:
+            self.send_deal(member)
+        self._ack()
+
+    def send_deal(self, member: bytes) -> None:
+        """Send the dealing to one holder, again if need be."""
+        index = self.committee.index(member)
+        if self._dealing is not None and self._deal_envelope and index is not None and member != self.out.me:
+            self.out.send(member, self._deal_envelope, self._dealing.blobs[index] or None)
+
+    def close(self) -> None:
+        """The contributors are decided: no share is sent or acked any more."""
+        self.closed = True
+        self._dealing = None
+        self._deal_envelope = None
+
+    def resend(self, to: bytes | None) -> None:
+        """Repeat one's dealing, to who has not acked it, and one's ack."""
+        if self.me is None or self.closed:
+            return
+        for index, member in enumerate(self.committee.members):
+            if to in (None, member) and self.me not in self.acks.get(index, {}):
+                self.send_deal(member)
+        if self.me in self.ack_envelopes:
+            self.out.send(to, self.ack_envelopes[self.me])
+        if self.me in self.sat_out:
+            self.out.send(to, SitOut(self.round, self.sat_out[self.me]))
+
+    # -- the others' dealings
+    # -----------------------------------------------------------------------------------------
+
+    def on_deal(self, deal: Verified, blob: bytes | None) -> None:
+        """A dealer's commitment, with the share for this member if it came along."""
+        message = deal.message
+        assert isinstance(message, Deal)
+        dealer = self.committee.index(deal.sender)
+        if (
+            dealer is None
+            or self.me is None
+            or dealer == self.me
+            or dealer in self._held
+            or dealer in self._checking
+        ):
+            return
+        wrong = self._wrong_deal(dealer, message)
+        if wrong:
+            self.out.fault(deal.sender, f"round {self.round}: {wrong}")
+            return
+        earlier = self.deals.get(dealer)
+        assert earlier is None or isinstance(earlier.message, Deal)
+        if earlier is not None and earlier.message != message:
+            self.out.fault(deal.sender, f"round {self.round}: dealt twice, with different commitments")
+            return
+        self.deals[dealer] = deal
+        size = self.scheme.blob_bytes(self.terms, dealer, self.me)
+        if size and blob is None:
+            self.out.fetch(Fetch(deal.sender, message.boxes[self.me], size, deal))
+            return
+        if len(blob or b"") != size:
+            self.out.fault(
+                deal.sender, f"round {self.round}: a share of {len(blob or b'')} bytes, not {size}"
+            )
+            return
+        self._checking.add(dealer)
+        self.out.work(
+            self.scheme.check(
+                self.terms, self.out.identity, dealer, message.root, message.fingerprints, blob or b""
+            )
+        )
+
+    def _wrong_deal(self, dealer: int, message: Deal) -> str | None:
+        if message.base != self.terms.base:
+            return "dealt an update of another base model"
+        if (
+            len(message.boxes) != self.committee.n
+            or len(message.fingerprints) != self.scheme.fingerprint_bytes()
+        ):
+            return "dealt a commitment of the wrong size"
+        if dealer in self.liars:
+            return "dealt again after it was caught"
+        return None
+
+    def on_checked(self, dealer: int, checked: CheckedShare) -> bytes | None:
+        """Hold a good share durably and ack it; publish the proof of a bad one.
+
+        Returns the complaint, if there is one.
+        """
+        self._checking.discard(dealer)
+        deal = self.deals.get(dealer)
+        if deal is None or self.closed:
+            return None
+        assert isinstance(deal.message, Deal)
+        if checked.values is not None:
+            self._held[dealer] = _Held(deal.message.root, checked.values)
+            self.out.persist(ShareHeld(self.round, deal.sender, deal.raw, checked.values))
+            self._ack()
+            return None
+        self.out.fault(deal.sender, f"round {self.round}: {checked.wrong}", round=self.round, dealing=True)
+        if checked.reveal is None:
+            return None
+        self.liars.add(dealer)
+        digest = hashlib.sha256(checked.reveal).digest()
+        complaint = self.out.seal(Complaint(self.round, dealer, deal.raw, digest))
+        self.out.send(None, complaint, checked.reveal)
+        return complaint
+
+    def holds(self) -> dict[int, bytes]:
+        """Return the values of the shares that are held, by dealer."""
+        return {dealer: held.values for dealer, held in self._held.items()}
+
+    # -- acks ------------------------------------------------------------------------------------------------
+    # ---------
+
+    def _ack(self, whatever_is_missing: bool = False) -> None:
+        """Ack once all expected dealings are held; after the deadline, whatever is held."""
+        assert self.me is not None
+        expected = set(range(self.committee.n)) - set(self.sat_out) - self.liars
+        if not (expected <= set(self._held) or self.deadline_passed or whatever_is_missing):
+            return
+        mine = {dealer: held.root for dealer, held in sorted(self._held.items())}
+        if self.acks.get(self.me) == mine or not mine:
+            return
+        self.acks[self.me] = mine
+        envelope = self.out.seal(Ack(self.round, tuple(mine.items())))
+        self.ack_envelopes[self.me] = envelope
+        self.out.send(None, envelope)
+
+    def ack_alive(self, alive: Iterable[bytes]) -> None:
+        """Ack without waiting for members that are known to be gone."""
+        if self.me is None or self._checking:
+            return
+        present = {index for member in alive if (index := self.committee.index(member)) is not None} | {
+            self.me
+        }
+        if present - set(self.sat_out) - self.liars <= set(self._held):
+            self._ack(whatever_is_missing=True)
+
+    def on_deadline(self) -> None:
+        """The share deadline: go on with what there is."""
+        self.deadline_passed = True
+        if self.me is not None:
+            self._ack()
+
+    def on_ack(self, ack: Verified) -> None:
+        """A holder's ack; a later one replaces it, and never holds less."""
+        message = ack.message
+        assert isinstance(message, Ack)
+        holder = self.committee.index(ack.sender)
+        if holder is None:
+            return
+        roots = dict(message.dealings)
+        if len(roots) != len(message.dealings) or any(dealer >= self.committee.n for dealer in roots):
+            self.out.fault(ack.sender, f"round {self.round}: a malformed ack")
+            return
+        if len(roots) >= len(self.acks.get(holder, {})):
+            self.acks[holder] = roots
+            self.ack_envelopes[holder] = ack.raw
+
+    def on_sit_out(self, message: Verified) -> None:
+        """A member has no update this round."""
+        assert isinstance(message.message, SitOut)
+        index = self.committee.index(message.sender)
+        if index is not None and index not in self.deals:
+            self.sat_out[index] = message.message.reason
+
+    def choice(self) -> Choice | None:
+        """Return a U and J that satisfy the rules, if there are any."""
+        candidates = tuple(index for index in range(self.committee.n) if index not in self.liars)
+        return choose(self.acks, self.committee.min_contributors, self.committee.sum_quorum, candidates)
+
+    def is_complete(self, alive: Iterable[bytes]) -> bool:
+        """Whether waiting longer could only bring in members that are gone, sit out or cheat."""
+        expected = {index for member in alive if (index := self.committee.index(member)) is not None}
+        if self.me is not None:
+            expected.add(self.me)
+        dealers = expected - set(self.sat_out) - self.liars
+        return (
+            all(dealers <= set(self.acks.get(holder, {})) for holder in expected)
+            and self.choice() is not None
+        )
+
+    def missing(self) -> tuple[bytes, ...]:
+        """Return the members that have not acked or have not been acked by enough: named when the round is
+        void.
+        """
+        support = {
+            dealer: sum(dealer in roots for roots in self.acks.values()) for dealer in range(self.committee.n)
+        }
+        return tuple(
+            member
+            for index, member in enumerate(self.committee.members)
+            if index not in self.acks or support[index] < self.committee.sum_quorum
+        )
+
+    # -- complaints
+    # -----------------------------------------------------------------------------------------------------
+
+    def on_complaint(self, complaint: Verified, blob: bytes | None) -> None:
+        """A holder says that a dealer cheated, and shows its share: judge."""
+        message = complaint.message
+        assert isinstance(message, Complaint)
+        holder = self.committee.index(complaint.sender)
+        deal = verify(message.deal, self.out.federation)
+        if holder is None or isinstance(deal, Rejected) or not isinstance(deal.message, Deal):
+            self.out.fault(complaint.sender, f"round {self.round}: a complaint without a dealing")
+            return
+        dealer = self.committee.index(deal.sender)
+        if dealer is None or dealer != message.dealer or (holder, dealer) in self._complaints:
+            return
+        if deal.message.round != self.round or deal.message.base != self.terms.base:
+            return
+        size = self.scheme.blob_bytes(self.terms, dealer, holder)
+        if not size:
+            return
+        if blob is None:
+            self.out.fetch(Fetch(complaint.sender, message.share, size - SEALED_OVERHEAD_BYTES, complaint))
+            return
+        self._complaints[(holder, dealer)] = complaint.raw
+        self.out.work(
+            self.scheme.recheck(
+                self.terms, dealer, holder, deal.message.root, deal.message.fingerprints, blob
+            )
+        )
+
+    def on_judged(self, dealer: int, holder: int, judged: CheckedShare) -> bytes | None:
+        """Name the dealer if the complaint is right, else the holder.
+
+        Returns the complaint if it is right.
+        """
+        if judged.reveal is None:
+            accuser = self.committee.members[holder]
+            self.out.fault(accuser, f"round {self.round}: a false complaint", round=self.round)
+            return None
+        self.liars.add(dealer)
+        text = f"round {self.round}: dealt a bad share, as a holder proved"
+        self.out.fault(self.committee.members[dealer], text, round=self.round, dealing=True)
+        return self._complaints[(holder, dealer)]

@@ -1,0 +1,352 @@
+"""Algorithm 1 of "The latest gossip on BFT consensus" (Buchman, Kwon, Milosevic; arXiv 1807.04938) for one
+height.
+
+One member's state machine: proposals, votes and timeouts in, actions out. The paper's line numbers stand on
+the arms that implement them; tests/protocol/test_tendermint.py has a test for each. What is agreed on are
+hashes; what they mean is the node's.
+
+Three things come from outside:
+
+* whether a proposal is valid, handed in with it (checking a sum takes time, so a proposal enters when it has
+been checked);
+* ``proves``: whether the prevotes for a value suffice as a polka. For a Model block they must prove the sum
+(DESIGN section 6);
+* ``ready``: the node says when there is something to decide. Until then view 0 has no propose timeout, so
+that an idle federation
+  stays quiet. Views after 0 exist only because somebody was ready.
+
+The paper writes 2f+1 for n = 3f+1; with any n that is the quorum of :class:`.committee.Committee`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from .committee import Committee
+from .envelope import Verified
+from .limits import VIEW_HISTORY, VIEW_WINDOW
+from .messages import Precommit, Prevote
+
+NIL = None
+
+
+class Stage(IntEnum):
+    """The paper's step of a view."""
+
+    PROPOSE = 0
+    PREVOTE = 1
+    PRECOMMIT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ProposeNow:
+    """Line 14: it is this member's turn. ``value``: the hash to propose again, or None for a new one."""
+
+    view: int
+    value: bytes | None
+    valid_view: int
+
+
+@dataclass(frozen=True, slots=True)
+class CastVote:
+    """Broadcast a prevote or precommit (``stage``) for ``value`` in ``view``."""
+
+    stage: Stage
+    view: int
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimeout:
+    """Schedule OnTimeoutPropose, OnTimeoutPrevote or OnTimeoutPrecommit (by ``stage``) for ``view``."""
+
+    stage: Stage
+    view: int
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """The lock (``locked``) or the valid value changed: durable before the vote that follows is sent."""
+
+    locked: bool
+    view: int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """Line 51: the value is decided, by the precommits of ``view``."""
+
+    value: bytes
+    view: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewView:
+    """Line 11 ran: a view started."""
+
+    view: int
+
+
+Action = ProposeNow | CastVote | StartTimeout | Remember | Decide | NewView
+
+
+@dataclass(slots=True)
+class _View:
+    """What was received for one view."""
+
+    proposal: tuple[bytes, int, bool] | None = None
+    prevotes: dict[bytes, Verified] = field(default_factory=dict)
+    precommits: dict[bytes, Verified] = field(default_factory=dict)
+    fired: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Consensus:
+    """One height. Feed it through the ``on_*`` methods; each returns the actions to carry out, in order."""
+
+    committee: Committee
+    me: bytes
+    proposer: Callable[[int], bytes]
+    proves: Callable[[bytes, Mapping[bytes, Verified]], bool]
+    view: int = 0
+    stage: Stage = Stage.PROPOSE
+    locked: tuple[bytes, int] | None = None
+    valid: tuple[bytes, int] | None = None
+    ready: bool = False
+    decided: bytes | None = None
+    _views: dict[int, _View] = field(default_factory=dict)
+    _latest: dict[bytes, int] = field(default_factory=dict)
+    _out: list[Action] = field(default_factory=list)
+
+    @property
+    def takes_part(self) -> bool:
+        """Whether this member votes at this height or only watches."""
+        return self.committee.index(self.me) is not None
+
+    # -- inputs
+    # ---------------------------------------------------------------------------------------------------
+
+    def start(self) -> list[Action]:
+        """Begin with line 10, or go on after a restart in the view and stage that were restored."""
+        if self.view == 0 and self.stage is Stage.PROPOSE:
+            self._start_view(0)
+        else:
+            self._out.append(NewView(self.view))
+            self._out.append(StartTimeout(self.stage, self.view))
+        return self._advance()
+
+    def on_ready(self) -> list[Action]:
+        """There is something to decide at this height: propose it, or start waiting for who should."""
+        if not self.ready:
+            self.ready = True
+            if self.view == 0 and self.stage is Stage.PROPOSE:
+                self._begin_proposing()
+        return self._advance()
+
+    def on_proposal(self, view: int, value: bytes, valid_view: int, is_valid: bool) -> list[Action]:
+        """Take the proposal of ``view``'s proposer; the first one counts."""
+        if self._keeps(view) and self._at(view).proposal is None:
+            self._at(view).proposal = (value, valid_view, is_valid)
+        return self._advance()
+
+    def on_vote(self, vote: Verified) -> list[Action]:
+        """Take a prevote or precommit of a committee member; a second one of the same view and kind is
+        ignored.
+        """
+        if self.committee.index(vote.sender) is None:
+            return []
+        self._latest[vote.sender] = max(vote.view, self._latest.get(vote.sender, 0))
+        if self._keeps(vote.view):
+            at = self._at(vote.view)
+            votes = at.prevotes if isinstance(vote.message, Prevote) else at.precommits
+            votes.setdefault(vote.sender, vote)
+        return self._advance()
+
+    def on_timeout(self, stage: Stage, view: int) -> list[Action]:
+        """Lines 57 to 67."""
+        if view == self.view and self.decided is None:
+            if stage is Stage.PROPOSE and self.stage is Stage.PROPOSE:  # 57-60
+                self._vote(Stage.PREVOTE, NIL)
+            elif stage is Stage.PREVOTE and self.stage is Stage.PREVOTE:  # 61-64
+                self._vote(Stage.PRECOMMIT, NIL)
+            elif stage is Stage.PRECOMMIT:  # 65-67
+                self._start_view(self.view + 1)
+        return self._advance()
+
+    # -- queries
+    # --------------------------------------------------------------------------------------------------
+
+    def prevotes(self, view: int) -> Mapping[bytes, Verified]:
+        """Return the prevotes that were received for a view."""
+        at = self._views.get(view)
+        return at.prevotes if at else {}
+
+    def precommits(self, view: int) -> Mapping[bytes, Verified]:
+        """Return the precommits that were received for a view."""
+        at = self._views.get(view)
+        return at.precommits if at else {}
+
+    def latest_vote(self, member: bytes) -> tuple[int, int] | None:
+        """Return (view, 0 for a prevote or 1 for a precommit) of the latest vote of a member that is kept."""
+        seen = [(view, 0) for view, at in self._views.items() if member in at.prevotes]
+        seen += [(view, 1) for view, at in self._views.items() if member in at.precommits]
+        return max(seen, default=None)
+
+    def conflicting(self, vote: Verified) -> Verified | None:
+        """Return an earlier vote of the same sender, view and kind for another block: evidence."""
+        votes = self.prevotes(vote.view) if isinstance(vote.message, Prevote) else self.precommits(vote.view)
+        earlier = votes.get(vote.sender)
+        return earlier if earlier is not None and _block(earlier) != _block(vote) else None
+
+    def certificate(self) -> tuple[bytes, int] | None:
+        """Return a value that q precommits decide, and their view, even if its proposal never came."""
+        for view, at in self._views.items():
+            for value in sorted(
+                {block for vote in at.precommits.values() if (block := _block(vote)) is not None}
+            ):
+                if self._count(at.precommits, value) >= self.committee.quorum:
+                    return value, view
+        return None
+
+    # -- the algorithm
+    # --------------------------------------------------------------------------------------------
+
+    def _start_view(self, view: int) -> None:
+        """Lines 11 to 21."""
+        self.view, self.stage = view, Stage.PROPOSE
+        self._out.append(NewView(view))
+        self._forget_old_views()
+        if view > 0 or self.ready:
+            self._begin_proposing()
+
+    def _begin_proposing(self) -> None:
+        """Lines 14 to 21: propose, or wait for the proposal no longer than timeoutPropose."""
+        if self.takes_part and self.proposer(self.view) == self.me:
+            value, valid_view = self.valid or (None, -1)
+            self._out.append(ProposeNow(self.view, value, valid_view))
+        self._out.append(StartTimeout(Stage.PROPOSE, self.view))
+
+    def _advance(self) -> list[Action]:
+        """Run every rule whose condition holds until none does."""
+        while self.decided is None and (
+            self._line_22()
+            or self._line_28()
+            or self._line_36()
+            or self._line_44()
+            or self._line_49()
+            or self._line_55()
+        ):
+            pass
+        if self.decided is None:
+            self._line_34()
+            self._line_47()
+        actions, self._out = self._out, []
+        return actions
+
+    def _line_22(self) -> bool:
+        at = self._at(self.view)
+        if self.stage is not Stage.PROPOSE or at.proposal is None:
+            return False
+        value, valid_view, is_valid = at.proposal
+        if valid_view != -1:
+            return False
+        free = self.locked is None or self.locked[0] == value
+        self._vote(Stage.PREVOTE, value if is_valid and free else NIL)
+        return True
+
+    def _line_28(self) -> bool:
+        at = self._at(self.view)
+        if self.stage is not Stage.PROPOSE or at.proposal is None:
+            return False
+        value, valid_view, is_valid = at.proposal
+        if not 0 <= valid_view < self.view or not self._polka(valid_view, value):
+            return False
+        free = self.locked is None or self.locked[1] <= valid_view or self.locked[0] == value
+        self._vote(Stage.PREVOTE, value if is_valid and free else NIL)
+        return True
+
+    def _line_34(self) -> None:
+        at = self._at(self.view)
+        if self.stage is Stage.PREVOTE and "34" not in at.fired and len(at.prevotes) >= self.committee.quorum:
+            at.fired.add("34")
+            self._out.append(StartTimeout(Stage.PREVOTE, self.view))
+
+    def _line_36(self) -> bool:
+        at = self._at(self.view)
+        if self.stage < Stage.PREVOTE or "36" in at.fired or at.proposal is None:
+            return False
+        value, _, is_valid = at.proposal
+        if not is_valid or not self._polka(self.view, value):
+            return False
+        at.fired.add("36")
+        self.valid = (value, self.view)
+        self._out.append(Remember(False, self.view, value))
+        if self.stage is Stage.PREVOTE:
+            self.locked = (value, self.view)
+            self._out.append(Remember(True, self.view, value))
+            self._vote(Stage.PRECOMMIT, value)
+        return True
+
+    def _line_44(self) -> bool:
+        at = self._at(self.view)
+        if self.stage is not Stage.PREVOTE or self._count(at.prevotes, NIL) < self.committee.quorum:
+            return False
+        self._vote(Stage.PRECOMMIT, NIL)
+        return True
+
+    def _line_47(self) -> None:
+        at = self._at(self.view)
+        if "47" not in at.fired and len(at.precommits) >= self.committee.quorum:
+            at.fired.add("47")
+            self._out.append(StartTimeout(Stage.PRECOMMIT, self.view))
+
+    def _line_49(self) -> bool:
+        for view, at in self._views.items():
+            if at.proposal is None or not at.proposal[2]:
+                continue
+            value = at.proposal[0]
+            if self._count(at.precommits, value) >= self.committee.quorum:
+                self.decided = value
+                self._out.append(Decide(value, view))
+                return True
+        return False
+
+    def _line_55(self) -> bool:
+        ahead = sorted((view for sender, view in self._latest.items() if sender != self.me), reverse=True)
+        if len(ahead) <= self.committee.f or ahead[self.committee.f] <= self.view:
+            return False
+        self._start_view(ahead[self.committee.f])
+        return True
+
+    # -- parts
+    # ----------------------------------------------------------------------------------------------------
+
+    def _vote(self, stage: Stage, value: bytes | None) -> None:
+        self.stage = stage
+        self._out.append(CastVote(stage, self.view, value))
+
+    def _polka(self, view: int, value: bytes) -> bool:
+        """Whether q prevotes of ``view`` are for ``value`` and prove what it claims."""
+        votes = {sender: vote for sender, vote in self.prevotes(view).items() if _block(vote) == value}
+        return len(votes) >= self.committee.quorum and self.proves(value, votes)
+
+    @staticmethod
+    def _count(votes: Mapping[bytes, Verified], value: bytes | None) -> int:
+        return sum(_block(vote) == value for vote in votes.values())
+
+    def _keeps(self, view: int) -> bool:
+        return view <= self.view + VIEW_WINDOW and (view > self.view - VIEW_HISTORY or view in self._views)
+
+    def _at(self, view: int) -> _View:
+        return self._views.setdefault(view, _View())
+
+    def _forget_old_views(self) -> None:
+        kept = {held[1] for held in (self.valid, self.locked) if held is not None}
+        for view in [view for view in self._views if view <= self.view - VIEW_HISTORY and view not in kept]:
+            del self._views[view]
+
+
+def _block(vote: Verified) -> bytes | None:
+    assert isinstance(vote.message, Prevote | Precommit)
+    return vote.message.block

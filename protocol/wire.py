@@ -1,0 +1,60 @@
+"""Strict bytes: one encoding of every value, and decoders that refuse everything else.
+
+MessagePack through msgspec. A decoder accepts exactly the bytes that the encoder makes: trailing bytes,
+unknown fields, another integer width or a value out of its bounds are refused, so that two different byte strings never mean
+the same message and a hash of bytes is a hash of the value.
+"""
+
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+"""A SHA-256 digest."""
+
+Key = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+"""An Ed25519 public key, which is how a member is named."""
+
+Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+Height = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+View = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
+Round = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Index = Annotated[int, msgspec.Meta(ge=0, le=511)]
+"""A member's place in the sorted member list of a round."""
+
+Element = Annotated[int, msgspec.Meta(ge=0)]
+"""A field element; users check that it is below p."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
+
+
+class DecodeError(ValueError):
+    """Bytes that are not the encoding of the expected type; says what was expected and why it is not that."""
+
+
+def encode(value: object) -> bytes:
+    """Return the one encoding of ``value``."""
+    return _encoder.encode(value)
+
+
+def decode(data: bytes, kind: type[T], limit_bytes: int) -> T:
+    """Return the value of type ``kind`` that ``data`` encodes.
+
+    Raises:
+        DecodeError: longer than ``limit_bytes``, malformed, out of bounds, or not the canonical encoding.
+    """
+    if len(data) > limit_bytes:
+        raise DecodeError(f"{kind.__name__}: {len(data)} bytes exceed the limit of {limit_bytes}")
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.msgpack.Decoder(kind)
+    try:
+        value: T = decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError(f"{kind.__name__}: {error}") from None
+    if _encoder.encode(value) != data:
+        raise DecodeError(f"{kind.__name__}: not in canonical form")
+    return value

@@ -1,0 +1,213 @@
+"""Heavy pure jobs: frozen values with a ``run`` that a worker thread calls.
+
+A node only describes them. ``run`` imports the vector code when it is called, so that whoever only reads
+ledgers never pays for numba. Every job is deterministic in its fields; randomness comes in as the ``entropy``
+that the driver drew with the training result.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .contribution import Layout, RoundKind
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What a member's application answers to :class:`Train`.
+
+    ``update`` is float32[L], the new weights minus the given ones, or None outside of train rounds. ``sums``
+    are the setup sums, or (evaluated examples, loss times examples, each metric times examples) of the *given* weights.
+    ``entropy``: 32 fresh bytes.
+    """
+
+    examples: int
+    sums: tuple[float, ...] = field(repr=False)
+    entropy: bytes = field(repr=False)
+    update: "NDArray[np.float32] | None" = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Train:
+    """Ask the application for a contribution to this round. The driver runs it: it is not pure."""
+
+    round: int
+    kind: RoundKind
+    weights: bytes = field(repr=False)
+    totals: tuple[float, ...] | None = field(repr=False)
+    label: str = "training"
+
+
+@dataclass(frozen=True, slots=True)
+class Encode:
+    """Encode a contribution into the round's vector (DESIGN section 5)."""
+
+    round: int
+    layout: Layout
+    contribution: Contribution = field(repr=False)
+    clip: float
+    summands: int
+    examples_ref: int
+    label: str = "encoding"
+
+    def run(self) -> "Encoded":
+        """Return the vector. Raises EncodingError for NaN, infinity and sums out of range."""
+        import numpy as np
+
+        from ..crypto.codec import EncodingError, FixedPoint, encode_wide
+        from ..crypto.prng import Stream, derive
+
+        given = self.contribution
+        capped = min(given.examples, self.examples_ref)
+        if capped < 1:
+            raise EncodingError("there are no examples to train on")
+        wide = (capped, given.examples, *given.sums)
+        if len(wide) != self.layout.wide:
+            raise EncodingError(f"{len(given.sums)} sums, but {self.layout.wide - 2} were agreed")
+        vector = np.empty(self.layout.columns, dtype=np.uint64)
+        clipped = 0
+        if self.layout.parameters:
+            if given.update is None or given.update.shape != (self.layout.parameters,):
+                raise EncodingError(
+                    f"the update does not have the agreed {self.layout.parameters} parameters"
+                )
+            codec = FixedPoint(self.clip, self.summands)
+            rounding = derive(given.entropy, b"rounding")
+            vector[: self.layout.slots], clipped = codec.encode(
+                given.update, capped / self.examples_ref, rounding
+            )
+        if wide:
+            limbs = np.concatenate([encode_wide(one) for one in wide])
+            vector[self.layout.slots : self.layout.slots + limbs.size] = limbs
+        Stream(given.entropy, b"beacon").fill(vector[-2:])
+        return Encoded(vector.tobytes(), derive(given.entropy, b"dealing"), clipped)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A contribution as field elements, little-endian, and the seed of its dealing."""
+
+    vector: bytes = field(repr=False)
+    seed: bytes = field(repr=False)
+    clipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class SumShares:
+    """Add up one's shares of the decided contributors: S_j."""
+
+    round: int
+    contributors: bytes
+    rows: tuple[bytes, ...] = field(repr=False)
+    label: str = "summing"
+
+    def run(self) -> tuple[bytes, bytes]:
+        """Return S_j as bytes and their digest."""
+        import numpy as np
+
+        from ..crypto.vectors import add_into
+
+        total = np.frombuffer(self.rows[0], dtype=np.uint64).copy()
+        for row in self.rows[1:]:
+            add_into(total, np.frombuffer(row, dtype=np.uint64))
+        data = total.tobytes()
+        return data, hashlib.sha256(data).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckVector:
+    """Derive all that a Model block says from W, and one's own fingerprint of the sum (DESIGN section 6)."""
+
+    round: int
+    vector_hash: bytes
+    vector: bytes = field(repr=False)
+    layout: Layout
+    contributors: int
+    challenge: bytes
+    clip: float
+    summands: int
+    examples_ref: int
+    base: bytes = field(repr=False)
+    own_sum: bytes | None = field(repr=False)
+    label: str = "checking"
+
+    def run(self) -> "CheckedVector":
+        """Return what follows from W. Raises ValueError when W cannot be a sum of encodings."""
+        import numpy as np
+
+        from ..crypto.codec import FixedPoint, decode_wide
+        from ..crypto.field import from_bytes
+        from ..crypto.vectors import fingerprint
+
+        total = from_bytes(self.vector, self.layout.columns)
+        start = self.layout.slots
+        wide = total[start : start + 4 * self.layout.wide].reshape(-1, 4)
+        sums = tuple(decode_wide(row, self.contributors) for row in np.ascontiguousarray(wide))
+        weights = self.base
+        if self.layout.parameters:
+            codec = FixedPoint(self.clip, self.summands)
+            units = codec.decode_sum(
+                np.ascontiguousarray(total[:start]), self.layout.parameters, self.contributors
+            )
+            weights = _new_weights(self.base, units, codec.step, sums[0], self.examples_ref)
+        return CheckedVector(
+            vector=self.vector,
+            vector_hash=self.vector_hash,
+            sums=sums,
+            weights=weights,
+            weights_hash=hashlib.sha256(weights).digest(),
+            beacon=hashlib.sha256(b"coterie/beacon\x00" + total[-2:].tobytes()).digest(),
+            secret=fingerprint(self.challenge, total),
+            own=None
+            if self.own_sum is None
+            else fingerprint(self.challenge, from_bytes(self.own_sum, self.layout.columns)),
+        )
+
+
+def _new_weights(
+    base: bytes, units: "NDArray[np.int64]", step: float, capped: int, examples_ref: int
+) -> bytes:
+    """Weights plus the weighted mean of the updates.
+
+    A member scaled its update by capped/examples_ref, so the mean is the sum of slots times examples_ref /
+    (sum of capped). Only element-wise IEEE double operations in a fixed order: every member gets the same
+    bits (DESIGN section 3).
+    """
+    import numpy as np
+
+    from .contribution import WIDE_UNIT
+
+    scale = step * (examples_ref * WIDE_UNIT / capped)
+    mean = units.astype(np.float64)
+    mean *= scale
+    mean += np.frombuffer(base, dtype="<f4")
+    return mean.astype("<f4").tobytes()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedVector:
+    """What W says: exact sums, new weights, beacon, <kappa, W>, and one's own z (None for who holds no sum
+    share).
+    """
+
+    vector: bytes = field(repr=False)
+    vector_hash: bytes
+    sums: tuple[int, ...]
+    weights: bytes = field(repr=False)
+    weights_hash: bytes
+    beacon: bytes
+    secret: tuple[int, int]
+    own: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBlocks:
+    """Read certified blocks from ``start`` on for a member that asked; the driver has them in its store."""
+
+    to: bytes
+    start: int
+    label: str = "reading blocks"
