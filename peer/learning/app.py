@@ -1,0 +1,88 @@
+"""What a peer trains: the interface that a user's own model implements, and the checks on what it returns.
+
+An app is any object with three methods; weights are a list of numpy arrays whose shapes never change:
+
+    initial() -> weights
+    fit(weights, round) -> (weights, examples, metrics)      one round of local training
+    evaluate(weights) -> (loss, examples, metrics)           on this peer's own test set
+
+`examples` counts the rows behind the result: it is the weight of the update in the mean, and of the loss and
+the metrics, which are means over those rows. `metrics` maps names to numbers. Optional:
+
+    metrics: tuple of the names that evaluate reports to everybody, as securely summed as the loss
+    setup() -> list of floats      added up over all peers, securely, once before training
+    prepare(totals)                receives those totals
+    describe() -> str              what is trained; peers whose descriptions differ do not train together
+
+The peer calls an app in a worker thread, one call at a time, and stores nothing for it: after a restart,
+`prepare` and the latest weights are all that it is given.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import numpy.typing as npt
+
+__all__ = ["App", "AppError", "load_app", "told"]
+
+_METHODS: Final = ("initial", "fit", "evaluate")
+
+
+class AppError(ValueError):
+    """An app that cannot be loaded, failed, or returned something unusable; says what and where."""
+
+
+class App(Protocol):
+    """The three methods that every app has. See the module's docstring for the optional ones."""
+
+    def initial(self) -> list[npt.NDArray[Any]]:
+        """The weights to begin with; a founder's are everybody's."""
+
+    def fit(
+        self, weights: list[npt.NDArray[Any]], round: int
+    ) -> tuple[Sequence[npt.NDArray[Any]], int, Mapping[str, float]]:
+        """Train on this peer's data, beginning at `weights`."""
+
+    def evaluate(self, weights: list[npt.NDArray[Any]]) -> tuple[float, int, Mapping[str, float]]:
+        """Measure `weights` on this peer's test data."""
+
+
+def load_app(name: str) -> Any:
+    """The app that "module:object" names; a class, or a function without arguments, is called to make it.
+
+    Modules are also looked for in the working directory. Raises AppError.
+    """
+    module_name, colon, path = name.partition(":")
+    if not (module_name and colon and path):
+        raise AppError(f"app {name!r}: give it as module:object, e.g. mymodel:app")
+    # A console script does not search the working directory; whoever types `--app mymodel:app` expects it to.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        thing: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        where = f"in {os.getcwd()} or among the installed ones"
+        raise AppError(f"app {name!r}: no module named {error.name!r} {where}") from error
+    except Exception as error:
+        raise AppError(f"app {name!r}: importing {module_name} raised {told(error)}") from error
+    for part in path.split("."):
+        if not hasattr(thing, part):
+            raise AppError(f"app {name!r}: {getattr(thing, '__name__', thing)!s} has no {part!r}")
+        thing = getattr(thing, part)
+    if isinstance(thing, type) or (callable(thing) and not hasattr(thing, "initial")):
+        try:
+            thing = thing()
+        except Exception as error:
+            raise AppError(f"app {name!r}: calling {path}() raised {told(error)}") from error
+    missing = [method for method in _METHODS if not callable(getattr(thing, method, None))]
+    if missing:
+        raise AppError(f"app {name!r}: a {type(thing).__name__} has no method {', '.join(missing)}")
+    return thing
+
+
+def told(error: BaseException) -> str:
+    """An exception in one line."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

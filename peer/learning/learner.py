@@ -1,0 +1,170 @@
+"""An app behind checks: what the rest of the peer sees of whatever is trained."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from ...protocol.limits import MAX_DESCRIPTOR_BYTES, MAX_METRICS, MAX_NAME_CHARS, MAX_SETUP_SUMS
+from .app import AppError, told
+from .arrays import Shapes, Vector, flatten, shapes_text, unflatten
+
+__all__ = ["Evaluation", "Fit", "Learner"]
+
+MAX_EXAMPLES: Final = 2**40
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """One round of local training: float32[L] weights, the examples behind them, and numbers for the local
+    log.
+    """
+
+    weights: Vector
+    examples: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Means over `examples` test rows: the loss, and the values of the app's metrics in their order."""
+
+    loss: float
+    examples: int
+    metrics: tuple[float, ...]
+
+
+@dataclass(slots=True)
+class Learner:
+    """An app behind checks: vectors in, checked vectors out, AppError for everything else that an app does.
+
+    `name` stands in the errors. Raises AppError at once for unusable initial weights, metrics or description.
+    """
+
+    app: Any
+    name: str = "app"
+    shapes: Shapes = field(init=False)
+    """Shapes of the weights."""
+    metrics: tuple[str, ...] = field(init=False)
+    """Names of the metrics that go into the secure sum."""
+    descriptor: str = field(init=False)
+    """What is trained; equal among all members."""
+    _initial: Vector = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._initial, self.shapes = flatten(self._call("initial"), f"{self.name}.initial()")
+        self.metrics = self._metric_names()
+        self.descriptor = self._description()
+
+    def initial(self) -> Vector:
+        """The initial weights, float32[L]."""
+        return self._initial.copy()
+
+    def setup(self) -> list[float]:
+        """This peer's setup sums; [] when the app has none."""
+        if not callable(getattr(self.app, "setup", None)):
+            return []
+        sums = self._call("setup")
+        if not isinstance(sums, Sequence | np.ndarray) or len(sums) > MAX_SETUP_SUMS:
+            raise AppError(f"{self.name}.setup() must return a list of at most {MAX_SETUP_SUMS} floats")
+        return [self._number(value, f"setup()[{i}]") for i, value in enumerate(sums)]
+
+    def prepare(self, totals: Sequence[float]) -> None:
+        """Hand over the setup sums of all peers together."""
+        if callable(getattr(self.app, "prepare", None)):
+            self._call("prepare", list(totals))
+
+    def fit(self, weights: Vector, round: int) -> Fit:
+        """One round of local training from the agreed float32[L] `weights`, which stay as they are."""
+        result = self._call("fit", unflatten(weights, self.shapes), round)
+        arrays, examples, metrics = self._triple(result, "fit", "(weights, examples, metrics)")
+        vector, shapes = flatten(arrays, f"weights from {self.name}.fit()")
+        if shapes != self.shapes:
+            raise AppError(
+                f"{self.name}.fit() changed the model: it began as {shapes_text(self.shapes)} "
+                f"and came back as {shapes_text(shapes)}"
+            )
+        return Fit(vector, self._examples(examples, "fit"), self._named(metrics, "fit"))
+
+    def evaluate(self, weights: Vector) -> Evaluation:
+        """Measure float32[L] `weights` on this peer's test rows; 0 examples where it has none."""
+        result = self._call("evaluate", unflatten(weights, self.shapes))
+        loss, examples, metrics = self._triple(result, "evaluate", "(loss, examples, metrics)")
+        count = self._examples(examples, "evaluate")
+        if count == 0:
+            return Evaluation(0.0, 0, (0.0,) * len(self.metrics))
+        named = self._named(metrics, "evaluate")
+        missing = [name for name in self.metrics if name not in named]
+        if missing:
+            raise AppError(
+                f"{self.name}.evaluate() reported no {', '.join(missing)}, announced by {self.name}.metrics"
+            )
+        return Evaluation(
+            self._number(loss, "evaluate() loss"), count, tuple(named[name] for name in self.metrics)
+        )
+
+    def _call(self, method: str, *arguments: object) -> Any:
+        try:
+            return getattr(self.app, method)(*arguments)
+        except AppError:
+            raise
+        except Exception as error:
+            raise AppError(f"{self.name}.{method}() raised {told(error)}") from error
+
+    def _triple(self, result: Any, method: str, parts: str) -> tuple[Any, Any, Any]:
+        if not isinstance(result, tuple | list) or len(result) != 3:
+            raise AppError(f"{self.name}.{method}() must return {parts}, not {type(result).__name__}")
+        return result[0], result[1], result[2]
+
+    def _number(self, value: Any, where: str) -> float:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise AppError(f"{self.name}.{where} is {value!r:.60}, not a number") from None
+        if not math.isfinite(number):
+            raise AppError(f"{self.name}.{where} is {number}")
+        return number
+
+    def _examples(self, value: Any, method: str) -> int:
+        number = self._number(value, f"{method}() examples")
+        if number != int(number) or not 0 <= number <= MAX_EXAMPLES:
+            raise AppError(
+                f"{self.name}.{method}() examples is {value!r}, not a count from 0 to {MAX_EXAMPLES}"
+            )
+        return int(number)
+
+    def _named(self, metrics: Any, method: str) -> dict[str, float]:
+        if metrics is None:
+            return {}
+        if not isinstance(metrics, Mapping):
+            raise AppError(
+                f"{self.name}.{method}() metrics must map names to numbers, not {type(metrics).__name__}"
+            )
+        return {str(key): self._number(value, f"{method}() metric {key!r}") for key, value in metrics.items()}
+
+    def _metric_names(self) -> tuple[str, ...]:
+        names = getattr(self.app, "metrics", ())
+        if isinstance(names, str) or not isinstance(names, Sequence):
+            raise AppError(f"{self.name}.metrics must be a tuple of names, not {names!r:.60}")
+        for name in names:
+            if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME_CHARS:
+                raise AppError(
+                    f"{self.name}.metrics: {name!r:.80} is no name of 1 to {MAX_NAME_CHARS} characters"
+                )
+        if len(names) > MAX_METRICS or len(set(names)) != len(names):
+            raise AppError(f"{self.name}.metrics: at most {MAX_METRICS} different names")
+        return tuple(names)
+
+    def _description(self) -> str:
+        if callable(getattr(self.app, "describe", None)):
+            text = self._call("describe")
+        else:
+            text = json.dumps({"kind": "app"})
+        if not isinstance(text, str) or len(text.encode()) > MAX_DESCRIPTOR_BYTES:
+            raise AppError(
+                f"{self.name}.describe() must return a text of at most {MAX_DESCRIPTOR_BYTES} bytes"
+            )
+        return text

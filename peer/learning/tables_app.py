@@ -1,0 +1,231 @@
+"""The app that comes with the peer: a table from a CSV file, and one of the models of this package."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from .models import Arrays, Network, Training, train
+from .table import Table, TableError, held_out, normal_label, read_table
+from .task import DEFAULT_HIDDEN, Kind, Standard, Task, TaskMismatch, read_description, standard_from, sums_of
+
+__all__ = ["TableApp"]
+
+# The secure sum keeps 40 bits after the point and 82 before it.
+_SMALLEST_COLUMN = 1e-5
+_LARGEST_SUM = 2.0**80
+
+
+@dataclass(slots=True, eq=False)
+class TableApp:
+    """A table with a task, as an app (see `app`): made by `found` or `adopt`.
+
+    Inputs and a numeric target are standardised with the means and variances of all peers' training rows,
+    which come out of one secure sum. Test rows are kept out of everything but `evaluate`.
+    """
+
+    task: Task
+    table: Table
+    test_fraction: float = 0.2
+    seed: int = 0
+    """Of the choice of test rows and the order of training; may differ between peers."""
+    training: Training = field(init=False)
+    standard: Standard | None = field(init=False, default=None)
+    """The common standardisation, once it is known."""
+    _network: Network = field(init=False)
+    tested: npt.NDArray[np.bool_] = field(init=False, repr=False)
+    """Which rows are kept for testing, bool[rows]."""
+    _codes: npt.NDArray[np.intp] | None = field(init=False, repr=False, default=None)
+    _inputs: npt.NDArray[np.float64] | None = field(init=False, repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"a seed is 0 or more, not {self.seed}")
+        self._network = self.task.network
+        self.training = Training.for_network(self._network)
+        self.tested = held_out(self.table.rows, self.test_fraction, self.seed)
+        if self.table.codes is not None:
+            places = np.array([self.task.classes.index(label) for label in self.table.labels])
+            self._codes = places[self.table.codes]
+        self._check_range()
+
+    @classmethod
+    def found(
+        cls,
+        path: str | Path,
+        target: str,
+        kind: Kind,
+        *,
+        hidden: Sequence[int] = (),
+        classes: Sequence[str] = (),
+        columns: Sequence[str] | None = None,
+        test_fraction: float = 0.2,
+        seed: int = 0,
+    ) -> "TableApp":
+        """The app of a founder, whose task becomes everybody's.
+
+        `hidden`: units of one or two hidden layers of an mlp, 16 by default. `classes`: all labels there can
+        be; logistic takes those of the table when none are given, an mlp with classes predicts a class.
+        `columns`: the inputs, by default all columns but the target. Raises TableError, or ValueError for the
+        other arguments.
+        """
+        labelled = kind == "logistic" or bool(classes)
+        table = read_table(path, target, labelled=labelled, columns=columns)
+        known = tuple(map(normal_label, classes)) or tuple(sorted(table.labels))
+        if labelled and len(known) < 2:
+            raise TableError(
+                f"{table.name}: column {target!r} holds one class only, {', '.join(known)}; "
+                "state all that there can be with --classes"
+            )
+        units = tuple(hidden) or (DEFAULT_HIDDEN if kind == "mlp" else ())
+        task = Task(kind, target, table.columns, units, known)
+        task.describe()
+        unknown = [label for label in table.labels if label not in known]
+        if unknown:
+            raise TableError(_unknown_labels(unknown, known, table.name, target, "--classes names"))
+        return cls(task, table, test_fraction, seed)
+
+    @classmethod
+    def adopt(
+        cls,
+        description: str,
+        path: str | Path,
+        *,
+        target: str | None = None,
+        kind: Kind | None = None,
+        columns: Sequence[str] | None = None,
+        test_fraction: float = 0.2,
+        seed: int = 0,
+    ) -> "TableApp":
+        """The app of a peer that joins: the federation's task over this peer's table.
+
+        Columns are matched by name. `target`, `kind`: what this peer expects, if it expects anything. Raises
+        TaskMismatch when these, the columns or the classes differ from the federation's, TableError when the
+        file cannot be used.
+        """
+        fields = read_description(description)
+        for what, mine, theirs in (("target", target, fields["target"]), ("model", kind, fields["kind"])):
+            if mine not in (None, theirs):
+                raise TaskMismatch(f"the federation's {what} is {theirs!r}, and not {mine!r}")
+        table = read_table(path, fields["target"], labelled=bool(fields["classes"]), columns=columns)
+        task = Task.adopt(description, table.columns, table.name)
+        unknown = [label for label in table.labels if label not in task.classes]
+        if unknown:
+            raise TaskMismatch(
+                _unknown_labels(unknown, task.classes, table.name, task.target, "the federation knows")
+            )
+        return cls(task, table, test_fraction, seed)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What `evaluate` reports besides the loss: the accuracy, where classes are predicted."""
+        return ("accuracy",) if self.task.classes else ()
+
+    def describe(self) -> str:
+        """The task's canonical description, the same for all members."""
+        return self.task.describe()
+
+    def initial(self) -> Arrays:
+        """The weights to begin with; they follow from the description."""
+        return self._network.initial(self.task.describe().encode())
+
+    def setup(self) -> list[float]:
+        """This peer's part of the sums that the standardisation is made of: over training rows only."""
+        values = None if self.table.values is None else self.table.values[~self.tested]
+        return sums_of(self.table.inputs[~self.tested], values)
+
+    def prepare(self, totals: Sequence[float]) -> None:
+        """Standardise with the sums of all peers. Raises ValueError for sums that no data have."""
+        self.standard = standard_from(self.task, totals)
+        self._inputs = self.standard.inputs(self.table.inputs)
+
+    def fit(
+        self, weights: Sequence[npt.NDArray[np.float32]], round: int
+    ) -> tuple[Arrays, int, dict[str, float]]:
+        """One round of local training on the training rows."""
+        rows = ~self.tested
+        inputs, targets = self._prepared(rows)
+        trained = train(self._network, list(weights), inputs, targets, self.training, round, self.seed)
+        return trained, len(inputs), {}
+
+    def evaluate(self, weights: Sequence[npt.NDArray[np.float32]]) -> tuple[float, int, Mapping[str, float]]:
+        """Mean loss on the test rows: squared error in the target's own units, or log loss in nats with
+        accuracy.
+        """
+        inputs, targets = self._prepared(self.tested)
+        if not len(inputs):
+            return 0.0, 0, {}
+        outputs = self._outputs(weights, inputs)
+        loss = float(self._network.losses(outputs, targets).mean())
+        if self.task.classes:
+            accuracy = float((self._network.labels(outputs) == targets).mean())
+            return loss, len(inputs), {"accuracy": accuracy}
+        return loss * self._known().target_scale ** 2, len(inputs), {}
+
+    def predict(
+        self, weights: Sequence[npt.NDArray[np.float32]], raw: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64] | npt.NDArray[np.intp]:
+        """Predictions for inputs float64[rows, columns] in their own units and alphabetical order of columns.
+
+        Values in the target's units, or positions in `task.classes`. Raises RuntimeError before `prepare`.
+        """
+        standard = self._known()
+        outputs = self._outputs(weights, standard.inputs(raw))
+        if self.task.classes:
+            return self._network.labels(outputs)
+        return outputs[:, 0] * standard.target_scale + standard.target_mean
+
+    @property
+    def constant_columns(self) -> tuple[str, ...]:
+        """Columns that are the same in all rows of all peers, which the model therefore ignores."""
+        if self.standard is None:
+            return ()
+        return tuple(
+            name for name, scale in zip(self.task.columns, self.standard.scale, strict=True) if scale == 0
+        )
+
+    def _known(self) -> Standard:
+        if self.standard is None:
+            raise RuntimeError("the common standardisation is not known yet: prepare() comes first")
+        return self.standard
+
+    def _outputs(
+        self, weights: Sequence[npt.NDArray[np.float32]], inputs: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        return self._network.outputs([array.astype(np.float64) for array in weights], inputs)
+
+    def _prepared(
+        self, rows: npt.NDArray[np.bool_]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | npt.NDArray[np.intp]]:
+        """Standardised inputs and targets of the chosen rows."""
+        standard = self._known()
+        assert self._inputs is not None
+        if self._codes is not None:
+            return self._inputs[rows], self._codes[rows]
+        assert self.table.values is not None
+        return self._inputs[rows], (self.table.values[rows] - standard.target_mean) / standard.target_scale
+
+    def _check_range(self) -> None:
+        """Refuse columns whose sums the secure sum cannot carry with enough digits."""
+        named = dict(zip(self.task.columns, self.table.inputs.T, strict=True))
+        if self.table.values is not None:
+            named[self.task.target] = self.table.values
+        for column, values in named.items():
+            largest = float(np.abs(values).max())
+            if largest**2 * len(values) > _LARGEST_SUM:
+                raise TableError(
+                    f"{self.table.name}: column {column!r} has values up to {largest:g}, too large to sum; "
+                    "write it in a larger unit"
+                )
+            if 0 < largest < _SMALLEST_COLUMN:
+                raise TableError(
+                    f"{self.table.name}: column {column!r} has no value above {largest:g}, too small to sum; "
+                    "write it in a smaller unit"
+                )
+
+
+def _unknown_labels(unknown: Sequence[str], known: Sequence[str], name: str, target: str, who: str) -> str:
+    shown = [", ".join(repr(label) for label in labels[:20]) for labels in (unknown, known)]
+    return f"{name}: column {target!r} holds the class {shown[0]}; {who} {shown[1]}"

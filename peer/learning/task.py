@@ -1,0 +1,216 @@
+"""What a federation learns from tables: the description that all members share, and the standardisation.
+
+The description is agreed in the genesis, so it is one text for one task: JSON with sorted keys and no spaces.
+Columns are in alphabetical order; where their names would take too much room, their number and hash stand for
+them.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from ...protocol.limits import MAX_DESCRIPTOR_BYTES
+from .models import Network
+
+__all__ = ["Kind", "Standard", "Task", "TaskMismatch", "standard_from"]
+
+Kind = Literal["linear", "mlp", "logistic"]
+DEFAULT_HIDDEN: Final = (16,)
+
+# A variance below this part of the mean square is rounding noise of the sums.
+_CONSTANT_BELOW: Final = 1e-11
+
+
+class TaskMismatch(ValueError):
+    """This peer's data or task and the federation's differ; the message names both sides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A model kind, the target, the input columns in alphabetical order, hidden layers, and class labels (or
+    none).
+
+    Raises ValueError for parts that do not go together.
+    """
+
+    kind: Kind
+    target: str
+    columns: tuple[str, ...]
+    hidden: tuple[int, ...] = ()
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"there is no model {self.kind!r}; there are {', '.join(get_args(Kind))}")
+        if self.kind != "mlp" and self.hidden:
+            raise ValueError(f"the model {self.kind!r} has no hidden layers; 'mlp' has")
+        if self.kind == "mlp" and not self.hidden:
+            raise ValueError("the model 'mlp' needs hidden layers")
+        if self.kind == "linear" and self.classes:
+            raise ValueError(
+                "the model 'linear' predicts a number and knows no classes; use 'logistic' or 'mlp'"
+            )
+        if self.kind == "logistic" and len(self.classes) < 2:
+            raise ValueError("the model 'logistic' needs at least two classes")
+        if len(set(self.classes)) != len(self.classes) or len(self.classes) == 1:
+            raise ValueError(f"classes: two or more different ones are needed, not {', '.join(self.classes)}")
+        Network(len(self.columns), self.hidden, len(self.classes))  # raises for sizes that there cannot be
+
+    @property
+    def network(self) -> Network:
+        """The architecture."""
+        return Network(len(self.columns), self.hidden, len(self.classes))
+
+    def describe(self) -> str:
+        """The canonical description. Raises ValueError when it is longer than the genesis allows."""
+        text = _canonical(self._fields(list(self.columns)))
+        if len(text.encode()) > MAX_DESCRIPTOR_BYTES:
+            text = _canonical(self._fields(_column_digest(self.columns)))
+        if len(text.encode()) > MAX_DESCRIPTOR_BYTES:
+            raise ValueError(
+                f"the description of the task has {len(text.encode())} bytes, over {MAX_DESCRIPTOR_BYTES}; "
+                "use fewer classes or shorter labels"
+            )
+        return text
+
+    def _fields(self, columns: object) -> dict[str, object]:
+        return {
+            "kind": self.kind,
+            "target": self.target,
+            "columns": columns,
+            "hidden": list(self.hidden),
+            "classes": list(self.classes),
+        }
+
+    @classmethod
+    def adopt(cls, description: str, columns: Sequence[str], name: str) -> "Task":
+        """The federation's task, for a peer whose table `name` has these input columns.
+
+        Raises TaskMismatch when the columns differ, or the description is of no table.
+        """
+        fields = read_description(description)
+        mine = tuple(sorted(columns))
+        if fields["columns"] not in (list(mine), _column_digest(mine)):
+            raise TaskMismatch(_difference(fields["columns"], mine, name))
+        parts = (fields["kind"], fields["target"], mine, tuple(fields["hidden"]), tuple(fields["classes"]))
+        try:
+            task = cls(*parts)
+            canonical = task.describe()
+        except (ValueError, TypeError) as error:
+            raise TaskMismatch(f"the federation's description cannot be used: {error}") from error
+        if canonical != description:
+            raise TaskMismatch(f"the federation's description is not in its one form: {description:.200}")
+        return task
+
+
+def read_description(description: str) -> dict[str, Any]:
+    """The fields of a table task's description. Raises TaskMismatch when it is of another kind of app."""
+    try:
+        fields = json.loads(description)
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict) or set(fields) != {"kind", "target", "columns", "hidden", "classes"}:
+        raise TaskMismatch(
+            f"the federation trains its members' own app ({description:.200}); this peer was given a table"
+        )
+    texts = [fields["kind"], fields["target"], *_list(fields["classes"])]
+    sizes = _list(fields["hidden"])
+    if not all(isinstance(text, str) for text in texts) or not all(type(size) is int for size in sizes):
+        raise TaskMismatch(f"the federation's description cannot be used: {description:.200}")
+    return fields
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standard:
+    """Means and standard deviations over the training rows of all peers, float64[columns], and of a numeric
+    target.
+
+    A column that is the same everywhere has scale 0 and stands as 0 in the model.
+    """
+
+    rows: int
+    mean: npt.NDArray[np.float64]
+    scale: npt.NDArray[np.float64]
+    target_mean: float = 0.0
+    target_scale: float = 1.0
+
+    def inputs(self, raw: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Standardised inputs, float64[rows, columns]."""
+        inverse = np.divide(1.0, self.scale, out=np.zeros_like(self.scale), where=self.scale > 0)
+        return np.asarray((raw - self.mean) * inverse, dtype=np.float64)
+
+
+def sums_of(inputs: npt.NDArray[np.float64], values: npt.NDArray[np.float64] | None) -> list[float]:
+    """What peers add up for `standard_from`: rows, sums, sums of squares, and both of the target where it is
+    a number.
+    """
+    sums = [float(len(inputs)), *inputs.sum(axis=0).tolist(), *np.square(inputs).sum(axis=0).tolist()]
+    if values is not None:
+        sums += [float(values.sum()), float(np.square(values).sum())]
+    return sums
+
+
+def standard_from(task: Task, totals: Sequence[float]) -> Standard:
+    """The standardisation that follows from the sums of all peers. Raises ValueError for sums that no data
+    have.
+    """
+    width = len(task.columns)
+    numeric = not task.classes
+    if len(totals) != 1 + 2 * width + 2 * numeric:
+        raise ValueError(f"{len(totals)} setup sums do not belong to {width} columns")
+    rows = totals[0]
+    if not all(map(math.isfinite, totals)) or rows < 1:
+        raise ValueError(f"the setup sums are those of {rows:g} rows")
+    mean, scale = _moments(np.array(totals[1 : 1 + width]), np.array(totals[1 + width : 1 + 2 * width]), rows)
+    if not numeric:
+        return Standard(round(rows), mean, scale)
+    target_mean, target_scale = _moments(np.array([totals[-2]]), np.array([totals[-1]]), rows)
+    return Standard(round(rows), mean, scale, float(target_mean[0]), float(target_scale[0]) or 1.0)
+
+
+def _moments(
+    sums: npt.NDArray[np.float64], squares: npt.NDArray[np.float64], rows: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    mean = sums / rows
+    square = squares / rows
+    variance = square - np.square(mean)
+    return mean, np.sqrt(np.where(variance > _CONSTANT_BELOW * square, variance, 0.0))
+
+
+def _canonical(fields: dict[str, object]) -> str:
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _column_digest(columns: Sequence[str]) -> dict[str, object]:
+    digest = hashlib.sha256(json.dumps(list(columns)).encode()).hexdigest()
+    return {"count": len(columns), "sha256": digest}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [None]
+
+
+def _difference(theirs: Any, mine: tuple[str, ...], name: str) -> str:
+    """How two sets of columns differ, for people."""
+    if not isinstance(theirs, list):
+        count = theirs.get("count") if isinstance(theirs, dict) else theirs
+        return f"the federation trains on {count} columns; {name} has {len(mine)}, or some of another name"
+    parts = [f"the federation trains on {len(theirs)} columns, {name} has {len(mine)} besides the target"]
+    lacking = [str(column) for column in theirs if column not in mine]
+    extra = [column for column in mine if column not in theirs]
+    if lacking:
+        parts.append(f"the federation has {_some(lacking)} that {name} lacks")
+    if extra:
+        parts.append(f"{name} has {_some(extra)} that the federation lacks")
+    return "; ".join(parts)
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:10])
+    return shown if len(names) <= 10 else f"{shown} and {len(names) - 10} more"

@@ -1,0 +1,205 @@
+"""Reading tables: what is accepted, and what each message says about what is not."""
+
+import contextlib
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coterie.peer.learning.table import TableError, held_out, normal_label, read_table
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "data.csv"
+
+
+def test_a_table_is_read_with_its_columns_in_alphabetical_order(file: Path) -> None:
+    file.write_text("b,y,a\n1,2,3\n-4.5,5e3,6\n")
+    table = read_table(file, "y")
+    assert table.columns == ("a", "b")
+    assert table.inputs.tolist() == [[3, 1], [6, -4.5]]
+    assert table.values is not None
+    assert table.values.tolist() == [2, 5000]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbfa,y\n1,2\n",
+        b'"a","y"\n"1","2"\n',
+        b" a , y \r\n 1 , 2 \r\n\r\n",
+        b"a;y\n1;2",
+        b"a\ty\n1\t2\n",
+        b'"a",y\n\n1,"2"\n',
+    ],
+)
+def test_the_usual_ways_of_writing_csv_read_the_same(file: Path, data: bytes) -> None:
+    file.write_bytes(data)
+    table = read_table(file, "y")
+    assert table.columns == ("a",)
+    assert table.inputs.tolist() == [[1]]
+    assert table.values is not None
+    assert table.values.tolist() == [2]
+
+
+def test_quoted_names_may_hold_separators_quotes_and_line_ends(file: Path) -> None:
+    file.write_text('"income, net","say ""hi""",y\n1,2,3\n')
+    assert read_table(file, "y").columns == ("income, net", 'say "hi"')
+
+
+def test_labels_are_numbered_in_the_order_of_their_appearance(file: Path) -> None:
+    file.write_text("a,y\n1,yes\n2,no\n3, yes\n")
+    table = read_table(file, "y", labelled=True)
+    assert table.labels == ("yes", "no")
+    assert table.codes is not None
+    assert table.codes.tolist() == [0, 1, 0]
+
+
+def test_numeric_labels_have_one_spelling() -> None:
+    assert [normal_label(text) for text in ("1", "1.0", " 1e0 ", "01", "1.5", "one")] == [
+        "1", "1", "1", "1", "1.5", "one",
+    ]  # fmt: skip
+
+
+def test_chosen_columns_alone_are_read(file: Path) -> None:
+    file.write_text("name,b,a,y\nbob,1,2,3\n")
+    assert read_table(file, "y", columns=["b", "a"]).inputs.tolist() == [[2, 1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "data.csv: the file is empty"),
+        ("\na,y\n", "its first line is"),
+        ("a,y\n", "there is no row below the header"),
+        ("a,b\n1,2\n", "there is no column 'y'; there are 'a', 'b'"),
+        ("a,a,y\n1,2,3\n", "the first line names 'a' more than once"),
+        ("a,,y\n1,2,3\n", "column 2 has no name"),
+        ("1,2,3\n4,5,6\n", "the first line holds numbers; it must name the columns"),
+        ("y\n1\n", "there is no column besides the target 'y'"),
+        ("a,y\n1,2\n1,2,3\n", "line 3: 3 fields, but the header names 2 columns"),
+        ("a,y\n1\n", "line 2: 1 fields"),
+        (
+            "a,sex,y\n1,2,3\n1,male,3\n",
+            "line 3, column 'sex': 'male' is not a number; turn categories into numbers",
+        ),
+        ("a,b,y\n1,,3\n", "line 2, column 'b': the value is missing"),
+        ("a,b,y\n1,NA,3\n", "line 2, column 'b': the value is missing"),
+        ("a,b,y\n1, nan ,3\n", "line 2, column 'b': the value is missing"),
+        ("a,b,y\n1,-inf,3\n", "line 2, column 'b': '-inf' is not a finite number"),
+        ("a;b;y\n1;2,5;3\n", "line 2, column 'b': '2,5' is not a number; write it with a decimal point"),
+        ("a,b,y\n1,1_000,3\n", "line 2, column 'b': '1_000' is not a number"),
+        ("a,y\n1,cat\n", "line 2, column 'y': 'cat' is not a number; to predict a class"),
+        ("z,a,y\n1,x,w\n", "column 'a': 'x'"),
+        ('a,y\n"1,2\n', "not CSV"),
+        ('a,y\n"1"2,3\n', "line 2: not CSV"),
+    ],
+)
+def test_a_bad_table_is_refused_with_line_and_column(file: Path, text: str, message: str) -> None:
+    file.write_text(text)
+    with pytest.raises(TableError, match=message):
+        read_table(file, "y")
+
+
+def test_lines_are_counted_as_an_editor_does(file: Path) -> None:
+    file.write_text('"a\nb",y\n1,2\n\n1,x\n')
+    with pytest.raises(TableError, match="line 5"):
+        read_table(file, "y")
+
+
+def test_a_missing_class_is_refused_with_its_line(file: Path) -> None:
+    file.write_text("a,y\n1,yes\n2,\n")
+    with pytest.raises(TableError, match="line 3, column 'y': the class is missing"):
+        read_table(file, "y", labelled=True)
+
+
+def test_a_bad_input_beside_a_class_is_named(file: Path) -> None:
+    file.write_text("y,a\nyes,1\nno,big\n")
+    with pytest.raises(TableError, match="line 3, column 'a': 'big'"):
+        read_table(file, "y", labelled=True)
+
+
+def test_a_numeric_target_taken_for_classes_is_recognised(file: Path) -> None:
+    file.write_text("a,y\n" + "".join(f"1,{i}.5\n" for i in range(1001)))
+    with pytest.raises(TableError, match="line 1002, column 'y': more than 1000 different classes"):
+        read_table(file, "y", labelled=True)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (["a", "q"], "no column 'q'; there are 'a', 'y'"),
+        (["y"], "'y' cannot be an input"),
+        ([], "besides the target"),
+    ],
+)
+def test_a_bad_choice_of_columns_is_refused(file: Path, columns: list[str], message: str) -> None:
+    file.write_text("a,y\n1,2\n")
+    with pytest.raises(TableError, match=message):
+        read_table(file, "y", columns=columns)
+
+
+def test_a_file_that_is_not_there_or_not_text_is_refused(file: Path) -> None:
+    with pytest.raises(TableError, match="data.csv: cannot be read: No such file"):
+        read_table(file, "y")
+    file.write_bytes("a,y\n1,2\n".encode("utf-16"))
+    with pytest.raises(TableError, match="not UTF-8 text"):
+        read_table(file, "y")
+
+
+@given(
+    rows=st.lists(
+        st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=3, max_size=3),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_numbers_are_read_as_they_were_written(rows: list[list[float]], tmp_path_factory: object) -> None:
+    assert isinstance(tmp_path_factory, pytest.TempPathFactory)
+    path = tmp_path_factory.mktemp("numbers") / "data.csv"
+    text = io.StringIO()
+    csv.writer(text).writerows([["a", "b", "y"], *rows])
+    path.write_text(text.getvalue())
+    table = read_table(path, "y")
+    assert table.values is not None
+    assert np.array_equal(np.column_stack([table.inputs, table.values]), np.array(rows))
+
+
+@given(st.text(max_size=200))
+def test_no_text_makes_the_reader_fail_otherwise(tmp_path_factory: object, text: str) -> None:
+    assert isinstance(tmp_path_factory, pytest.TempPathFactory)
+    path = tmp_path_factory.mktemp("any") / "data.csv"
+    path.write_bytes(b"a,y\n" + text.encode("utf-8", "replace"))
+    for labelled in (False, True):
+        with contextlib.suppress(TableError):
+            assert read_table(path, "y", labelled=labelled).rows > 0
+
+
+@given(rows=st.integers(0, 300), fraction=st.floats(0, 0.999), seed=st.integers(0, 2**64))
+def test_the_held_out_rows_follow_from_the_seed_and_leave_rows_to_train(
+    rows: int, fraction: float, seed: int
+) -> None:
+    chosen = held_out(rows, fraction, seed)
+    assert np.array_equal(chosen, held_out(rows, fraction, seed))
+    assert chosen.shape == (rows,)
+    if rows > 1 and fraction > 0:
+        assert 1 <= chosen.sum() <= rows - 1
+        assert abs(chosen.sum() - rows * fraction) <= 1
+    else:
+        assert chosen.sum() == 0
+
+
+def test_the_held_out_rows_are_these_on_every_machine() -> None:
+    assert np.flatnonzero(held_out(20, 0.25, 7)).tolist() == [0, 3, 10, 11, 13]
+    assert not np.array_equal(held_out(100, 0.2, 1), held_out(100, 0.2, 2))
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.0, float("nan")])
+def test_a_test_fraction_that_leaves_nothing_is_refused(fraction: float) -> None:
+    with pytest.raises(ValueError, match="at least 0 and less than 1"):
+        held_out(10, fraction, 0)
