@@ -19,9 +19,7 @@ from .frames import MAX_RECORD_BYTES, MAX_RECORDS
 MAX_ADDRESSES: Final = 6
 MAX_ADDRESS_CHARS: Final = 128
 _DOMAIN: Final = b"coterie/1/address-record\x00"
-_HOST_NAME: Final = re.compile(
-    r"(?=.{1,96}\Z)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9-]+)*\.?\Z", re.ASCII
-)
+_HOST_NAME: Final = re.compile(r"(?=.{1,96}\Z)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9-]+)*\.?\Z", re.ASCII)
 _HOW_TO_WRITE: Final = (
     "addresses look like /ip4/192.0.2.1/tcp/4001 or /dns/peer.example.org/tcp/4001, /p2p/12D3KooW… may follow"
 )
@@ -151,7 +149,7 @@ def _decode(encoded: bytes) -> tuple[_Signed, _Body]:
     try:
         signed = _signed.decode(encoded)
         return signed, _body.decode(signed.body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRecord(f"a malformed address record ({error})") from None
 
 

@@ -237,9 +237,7 @@ def decode_bulk_header(header: bytes) -> tuple[BulkKind, int, int]:
 
 def encode_request(transfer: int, request: Request) -> bytes:
     """A bulk frame that asks for a blob."""
-    return encode_bulk_header(BulkKind.REQUEST, transfer, _REQUEST.size) + _REQUEST.pack(
-        request.digest, request.size
-    )
+    return encode_bulk_header(BulkKind.REQUEST, transfer, _REQUEST.size) + _REQUEST.pack(request.digest, request.size)
 
 
 def decode_request(body: bytes) -> Request:

@@ -45,9 +45,7 @@ class Greeting(msgspec.Struct, frozen=True):
 def encode_greeting(federation: bytes, genesis: bytes, name: str, record: bytes) -> bytes:
     """The body of our greeting. Raises ValueError when a part of it is out of bounds."""
     if len(federation) not in (0, 32) or len(genesis) > MAX_GENESIS_BYTES or len(name) > MAX_NAME_CHARS:
-        raise ValueError(
-            "a federation id has 32 bytes, a genesis at most 64 KiB, a name at most 64 characters"
-        )
+        raise ValueError("a federation id has 32 bytes, a genesis at most 64 KiB, a name at most 64 characters")
     body = msgspec.msgpack.encode(_Body(federation, genesis, name, record))
     return _MAGIC + PROTOCOL_VERSION.to_bytes(2, "big") + body
 
@@ -67,7 +65,7 @@ def decode_greeting(body: bytes, member: bytes) -> Greeting:
     try:
         decoded = _decoder.decode(body[_PREFIX_BYTES:])
         record = open_record(decoded.record) if decoded.record else None
-    except (msgspec.DecodeError, BadRecord, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, BadRecord, RecursionError) as error:
         raise BadFrame(f"malformed greeting: {error}") from None
     if len(decoded.federation) not in (0, 32) or (record is not None and record.member != member):
         raise BadFrame("malformed greeting: a federation id of the wrong length, or somebody else's address")

@@ -56,6 +56,7 @@ from libp2p.transport.upgrader import TransportUpgrader
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from ...crypto.identity import Identity
+from .bucket import Bucket
 from .wire import Meter, NoiseWire
 from .yamux import Muxer
 
@@ -64,6 +65,11 @@ MAX_HALF_OPEN: Final = 64
 """Inbound connections that have yet to authenticate."""
 
 HANDSHAKE_SECONDS: Final = 10.0
+HANDSHAKES_PER_SECOND: Final = 10.0
+"""Inbound connections of one host, after the first HANDSHAKE_BURST."""
+
+HANDSHAKE_BURST: Final = 128
+_MAX_CALLERS: Final = 1024
 _MAX_CONNECTIONS: Final = 2048
 
 log = logging.getLogger("coterie.network")
@@ -86,12 +92,14 @@ check_version(metadata.version("libp2p"))
 
 
 def quiet() -> None:
-    """Keep libp2p's routine troubles out of the user's terminal.
+    """Keep libp2p's routine troubles out of the user's terminal and log.
 
-    One module of it logs to the root logger by `logging.warning`, which also configures the root logger as a
-    side effect.
+    One module of it logs to the root logger by `logging.warning`, which also configures that logger as a side
+    effect; others set levels of their own.
     """
-    logging.getLogger("libp2p").setLevel(logging.CRITICAL + 1)
+    parent = logging.getLogger("libp2p")
+    parent.propagate = False
+    parent.handlers = [logging.NullHandler()]
     setattr(swarm_connection, "logging", logging.getLogger("libp2p.network.connection"))  # noqa: B010
 
 
@@ -205,15 +213,19 @@ class Swarm(stock_swarm.Swarm):
         self._admit = admit
         self._registered = registered
         self._half_open: dict[int, trio.CancelScope] = {}
+        self._callers: dict[str, Bucket] = {}
 
     async def _handle_inbound_connection(self, read_write_closer: ReadWriteCloser, maddr: Multiaddr) -> None:
         """Authenticate an inbound connection within a slot; then hold it open, without the slot, until it is
         over.
         """
+        meter = Meter(read_write_closer.stream)  # type: ignore[attr-defined]
+        if self._calls_too_often(meter):
+            await meter.close()
+            return
         if len(self._half_open) >= MAX_HALF_OPEN:
             # Honest handshakes take milliseconds: whoever has waited longest is the least likely to be one.
             next(iter(self._half_open.values())).cancel()
-        meter = Meter(read_write_closer.stream)  # type: ignore[attr-defined]
         key = id(meter)
         muxer: IMuxedConn | None = None
         try:
@@ -226,6 +238,15 @@ class Swarm(stock_swarm.Swarm):
             self._half_open.pop(key, None)
         if isinstance(muxer, Muxer):
             await muxer.event_closed.wait()
+
+    def _calls_too_often(self, meter: Meter) -> bool:
+        """Whether this host uses up its share of handshakes, each of which costs milliseconds of our CPU."""
+        host, _ = meter.get_remote_address() or ("", 0)
+        if host not in self._callers:
+            if len(self._callers) >= _MAX_CALLERS:
+                self._callers.pop(next(iter(self._callers)))
+            self._callers[host] = Bucket(HANDSHAKES_PER_SECOND, HANDSHAKE_BURST)
+        return not self._callers[host].take(trio.current_time())
 
     async def add_conn(self, muxed_conn: IMuxedConn, direction: str = "unknown") -> SwarmConn:
         """Register an authenticated connection if the admission hook takes it. Raises SwarmException

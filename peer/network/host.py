@@ -20,11 +20,13 @@ from libp2p.exceptions import BaseLibp2pError
 from libp2p.network.connection.swarm_connection import SwarmConn
 from libp2p.network.stream.net_stream import NetStream
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
+from libp2p.security.noise.exceptions import PeerIDMismatchesPubkey
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from ...crypto.identity import Identity
 from .hardening import Basic, GuardedManager, Swarm, key_pair, peer_of, public_key_of, quiet
-from .yamux import Muxer, Stream
+from .streams import Stream
+from .yamux import Muxer
 
 DIAL_SECONDS: Final = 10.0
 NEGOTIATE_SECONDS: Final = 10
@@ -52,13 +54,9 @@ class Connection:
         self.remote_host = remote[0] if remote else ""
         self.swarm_connection: SwarmConn | None = None
         self._host = host
-        self._arrivals: dict[
-            str, tuple[trio.MemorySendChannel[Stream], trio.MemoryReceiveChannel[Stream]]
-        ] = {}
+        self._arrivals: dict[str, tuple[trio.MemorySendChannel[Stream], trio.MemoryReceiveChannel[Stream]]] = {}
 
-    def _arrival(
-        self, protocol: str
-    ) -> tuple[trio.MemorySendChannel[Stream], trio.MemoryReceiveChannel[Stream]]:
+    def _arrival(self, protocol: str) -> tuple[trio.MemorySendChannel[Stream], trio.MemoryReceiveChannel[Stream]]:
         if protocol not in self._arrivals:
             self._arrivals[protocol] = trio.open_memory_channel[Stream](_MAX_WAITING_STREAMS)
         return self._arrivals[protocol]
@@ -203,6 +201,8 @@ def _root_cause(error: BaseException) -> str:
         cause = inner
     if isinstance(cause, BaseExceptionGroup):
         cause = cause.exceptions[0]
+    if isinstance(cause, PeerIDMismatchesPubkey):
+        return "another peer than the expected one answers there"
     text = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
     return os.strerror(cause.errno) if isinstance(cause, OSError) and cause.errno else text
 

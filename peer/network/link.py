@@ -15,6 +15,7 @@ from typing import Final, Protocol
 import trio
 from libp2p.exceptions import BaseLibp2pError
 
+from .bucket import Bucket
 from .frames import (
     MAX_BODY_BYTES,
     STRANGER_BODY_BYTES,
@@ -33,8 +34,9 @@ from .frames import (
 )
 from .greeting import Greeting, Refusal, decode_greeting
 from .host import Connection, DialError
+from .streams import Stream
 from .transfers import BULK_WINDOW_BYTES, Bulk, Offers
-from .yamux import Stream
+from .yamux import MAX_OPENED_STREAMS
 
 CONTROL_PROTOCOL: Final = "/coterie/control/1"
 BULK_PROTOCOL: Final = "/coterie/bulk/1"
@@ -98,24 +100,6 @@ class Owner(Protocol):
         """Address records came. Raises BadRecord."""
 
 
-class Bucket:
-    """A rate limit: `rate` tokens a second, at most four seconds' worth saved up."""
-
-    def __init__(self, now: float) -> None:
-        self._tokens = 1.0
-        self._last = now
-        self._fresh = True
-
-    def delay(self, now: float, rate: float) -> float:
-        """Take a token; how many seconds to wait before using it."""
-        ceiling = 4 * rate
-        self._tokens = ceiling if self._fresh else min(ceiling, self._tokens + (now - self._last) * rate)
-        self._fresh = False
-        self._last = now
-        self._tokens -= 1
-        return max(0.0, -self._tokens / rate)
-
-
 class Link:
     """One conversation. `run` carries it through and says in `ending` why it ended."""
 
@@ -141,6 +125,8 @@ class Link:
         self._idle = trio.lowlevel.ParkingLot()
         self._writing = False
         self._last_envelope = self.last_beat
+        self._member_rate = _rate_limit(owner.timing.member_frames_per_second)
+        self._stranger_rate = _rate_limit(owner.timing.stranger_frames_per_second)
         self._scope = trio.CancelScope()
 
     @property
@@ -188,6 +174,7 @@ class Link:
     async def say_goodbye(self, reason: str) -> None:
         """Send what is queued and a last word, if the peer takes it quickly; then end."""
         self.send(encode_reason(Kind.GOODBYE, reason))
+        self.ending = reason
         with trio.move_on_after(_FLUSH_SECONDS):
             while (self._queue or self._writing) and not self.over.is_set():
                 await self._idle.park()
@@ -245,11 +232,7 @@ class Link:
 
     def send(self, frame: bytes) -> bool:
         """Queue an encoded frame; False when the link is not up or its queue is full."""
-        if (
-            not self.up
-            or len(self._queue) >= MAX_QUEUED_FRAMES
-            or self._queued_bytes + len(frame) > MAX_QUEUED_BYTES
-        ):
+        if not self.up or len(self._queue) >= MAX_QUEUED_FRAMES or self._queued_bytes + len(frame) > MAX_QUEUED_BYTES:
             return False
         self._queue.append(frame)
         self._queued_bytes += len(frame)
@@ -274,14 +257,9 @@ class Link:
     # Receiving.
 
     async def _read(self, control: Stream) -> None:
-        bucket = Bucket(trio.current_time())
-        timing = self.owner.timing
         while True:
             kind, body = await read_frame(control, self._bounds)
-            rate = timing.stranger_frames_per_second if self.is_stranger else timing.member_frames_per_second
-            delay = bucket.delay(trio.current_time(), rate)
-            if delay > 0:
-                await trio.sleep(delay)
+            await self._limit_rate()
             match kind:
                 case Kind.ENVELOPE:
                     frame = decode_envelope(body)
@@ -303,6 +281,12 @@ class Link:
                     self._check_refused(kind, body)
                 case Kind.GREETING | Kind.WELCOME:
                     raise BadFrame(f"a second {kind.name}")
+
+    async def _limit_rate(self) -> None:
+        bucket = self._stranger_rate if self.is_stranger else self._member_rate
+        delay = bucket.owe(trio.current_time())
+        if delay > 0:
+            await trio.sleep(delay)
 
     def _measure(self, token: int) -> None:
         elapsed = trio.current_time() - token / 1e6
@@ -342,6 +326,7 @@ class Link:
     def _treat_as_stranger(self, now: float, bulk: Stream) -> None:
         timing = self.owner.timing
         muxer = self.connection.muxer
+        muxer.streams_left = MAX_OPENED_STREAMS
         if not self.is_stranger:
             muxer.budget_bytes = None
             bulk.widen(BULK_WINDOW_BYTES)
@@ -350,6 +335,10 @@ class Link:
         else:
             refill = int(STRANGER_BYTES_PER_SECOND * timing.beat_seconds)
             muxer.budget_bytes = min(STRANGER_BYTES, (muxer.budget_bytes or 0) + refill)
+
+
+def _rate_limit(frames_per_second: float) -> Bucket:
+    return Bucket(frames_per_second, 4 * frames_per_second)
 
 
 def _describe(error: BaseException) -> str:

@@ -300,9 +300,7 @@ class Network:
         await link.run()
         self._early.pop(link.connection, None)
         if link.refusal:
-            self._report_once(
-                link.member, link.refusal, Refused(link.member, link.refusal, link.refused_by_peer)
-            )
+            self._report_once(link.member, link.refusal, Refused(link.member, link.refusal, link.refused_by_peer))
         if self._links.get(link.member) is link:
             del self._links[link.member]
             await self._events.send(Disconnected(link.member, link.ending))

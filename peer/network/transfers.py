@@ -27,7 +27,7 @@ from .frames import (
     encode_failed,
     encode_request,
 )
-from .yamux import Stream
+from .streams import Stream
 
 CHUNK_BYTES: Final = 256 * 1024
 MAX_PULLS: Final = 16
@@ -188,9 +188,7 @@ class Bulk:
                 with trio.move_on_after(progress_seconds) as scope:
                     await moved.wait()
                 if scope.cancelled_caught:
-                    raise PullFailed(
-                        f"no progress for {progress_seconds:g} s at {pull.received} of {size} bytes"
-                    )
+                    raise PullFailed(f"no progress for {progress_seconds:g} s at {pull.received} of {size} bytes")
         finally:
             self._forget(transfer, pull)
         if pull.failure:

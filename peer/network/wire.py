@@ -5,6 +5,7 @@ During the handshakes libp2p reads the socket through :class:`Meter`, a few byte
 comes from.
 """
 
+import contextlib
 from typing import Final, Protocol
 
 import trio
@@ -147,6 +148,11 @@ class NoiseWire:
             ciphertext = self._cipher.encrypt(message)
             parts += (len(ciphertext).to_bytes(_LENGTH_BYTES, "big"), ciphertext)
         await self._stream.send_all(b"".join(parts))
+
+    async def send_eof(self) -> None:
+        """Send no more; the other side sees the end of the connection after what was sent."""
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await self._stream.send_eof()
 
     async def aclose(self) -> None:
         """Close the socket now; a send or receive under way raises ClosedResourceError."""

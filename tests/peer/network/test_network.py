@@ -1,0 +1,303 @@
+"""Whole networks over real TCP: who finds whom, what arrives, and what happens when a peer is not what it seems."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+
+from coterie.crypto.identity import Identity
+from coterie.peer.network import greeting
+from coterie.peer.network.events import Connected, Disconnected, Frame, Refused, Unreachable
+from coterie.peer.network.host import ListenError
+from coterie.peer.network.network import Network
+from coterie.peer.network.transfers import PullFailed
+
+BLOB = bytes(range(256)) * 65536  # 16 MiB
+
+
+def digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+async def test_two_peers_connect_and_frames_go_both_ways(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first, second = await peers.pair()
+        assert first.network.send(second.member, b"envelope", b"blob")
+        assert second.network.send(first.member, b"answer")
+        assert await second.event(Frame) == Frame(first.member, b"envelope", b"blob")
+        assert await first.event(Frame) == Frame(second.member, b"answer", None)
+
+
+async def test_frames_arrive_in_order_and_none_is_lost(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first, second = await peers.pair()
+        sent = [b"%d" % number + bytes(number % 5 * 20_000) for number in range(300)]
+        for envelope in sent:
+            assert first.network.send(second.member, envelope)
+        await second.until(lambda: sum(isinstance(event, Frame) for event in second.events) == len(sent))
+        assert [event.envelope for event in second.events if isinstance(event, Frame)] == sent
+
+
+async def test_a_newcomer_that_knows_one_address_reaches_all(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first = await peers.start(4)
+        others = [await peers.start(number, first) for number in (2, 0, 3)]
+        for peer in others:
+            await peer.linked(first)
+        newcomer = await peers.start(1, others[0])
+        await newcomer.linked(first, *others)
+        for peer in (first, *others):
+            await peer.linked(newcomer)
+        rows = {row.member: row for row in newcomer.network.peers()}
+        assert rows[first.member].name == "peer 4"
+        assert all(row.connected and row.addresses and row.is_member for row in rows.values())
+
+
+async def test_members_still_find_each_other_when_the_one_they_knew_is_gone(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first = await peers.start(0)
+        second, third = await peers.start(1, first), await peers.start(2, first)
+        await second.linked(first, third)
+        await first.network.stop()
+        fourth = await peers.start(3, third)
+        await fourth.linked(second, third)
+
+
+async def test_the_greeting_brings_genesis_and_federation_to_a_newcomer(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        federation, genesis = digest(b"federation"), b"genesis block" * 1000
+        member = await peers.start(0, federation=federation, genesis=genesis)
+        newcomer = await peers.start(1, member)
+        event = await newcomer.event(Connected)
+        assert (event.greeting.federation, event.greeting.genesis) == (federation, genesis)
+        assert (await member.event(Connected)).greeting.federation == b""
+
+
+async def test_another_federation_is_refused_and_both_users_learn_why(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first = await peers.start(0, federation=digest(b"a"))
+        second = await peers.start(1, first, federation=digest(b"b"))
+        refusals = [await peer.event(Refused) for peer in (first, second)]
+        assert all("another federation" in event.reason for event in refusals)
+        assert {refusals[0].member, refusals[1].member} == {first.member, second.member}
+        assert first.network.connected() == second.network.connected() == []
+
+
+async def test_another_protocol_version_is_refused_and_both_users_learn_why(
+    world: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world() as peers:
+        first = await peers.start(0)
+        second = await peers.start(1)
+        old = greeting.encode_greeting
+        monkeypatch.setattr(
+            second.network,
+            "our_greeting",
+            lambda: old(b"", b"", "", b"").replace(b"coterie\x00\x01", b"coterie\x00\x02"),
+        )
+        third = await peers.start(2, second)
+        refusal = await third.event(Refused)
+        assert "2 there, 1 here; the older peer must upgrade" in refusal.reason
+        assert not refusal.by_peer
+        told = await second.event(Refused)
+        assert "protocol versions differ" in told.reason
+        assert told.by_peer
+        assert first.network.connected() == []
+
+
+async def test_a_large_blob_is_pulled_whole(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first, second = await peers.pair()
+        first.network.offer(digest(BLOB), BLOB)
+        assert await second.network.pull(first.member, digest(BLOB), len(BLOB)) == BLOB
+
+
+async def test_blobs_come_from_several_peers_at_once_and_frames_pass_them(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        puller = await peers.start(0)
+        sources = [await peers.start(number, puller) for number in (1, 2, 3)]
+        blobs = [BLOB[number:] for number in (1, 2, 3)]
+        await puller.linked(*sources)
+        for source in sources:
+            await source.linked(puller)
+        async with trio.open_nursery() as nursery:
+
+            async def pull(source: Any, blob: bytes) -> None:
+                assert await puller.network.pull(source.member, digest(blob), len(blob)) == blob
+
+            for source, blob in zip(sources, blobs, strict=True):
+                source.network.offer(digest(blob), blob)
+                nursery.start_soon(pull, source, blob)
+                assert source.network.send(puller.member, b"meanwhile")
+            for source in sources:
+                await puller.event(Frame, member=source.member)
+
+
+async def test_what_was_not_offered_or_was_withdrawn_cannot_be_pulled(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first, second = await peers.pair()
+        with pytest.raises(PullFailed, match="not offered"):
+            await second.network.pull(first.member, digest(b"x"), 1)
+        first.network.offer(digest(b"x"), b"x")
+        first.network.offer(digest(b"x"), b"x")
+        first.network.withdraw(digest(b"x"))
+        assert await second.network.pull(first.member, digest(b"x"), 1) == b"x"
+        first.network.withdraw(digest(b"x"))
+        with pytest.raises(PullFailed, match="not offered"):
+            await second.network.pull(first.member, digest(b"x"), 1)
+
+
+async def test_a_blob_with_another_content_or_size_is_refused_and_the_link_lives(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first, second = await peers.pair()
+        first.network.offer(digest(b"promised"), b"delivery")
+        with pytest.raises(PullFailed, match="does not have the digest"):
+            await second.network.pull(first.member, digest(b"promised"), 8)
+        with pytest.raises(PullFailed, match="it has 8 bytes, not 9"):
+            await second.network.pull(first.member, digest(b"promised"), 9)
+        first.network.offer(digest(b"good"), b"good")
+        assert await second.network.pull(first.member, digest(b"good"), 4) == b"good"
+
+
+async def test_pulling_from_nobody_fails_at_once(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first = await peers.start(0)
+        with pytest.raises(PullFailed, match="not connected"):
+            await first.network.pull(bytes(32), bytes(32), 1)
+
+
+async def test_the_empty_blob_can_be_pulled(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first, second = await peers.pair()
+        first.network.offer(digest(b""), b"")
+        assert await second.network.pull(first.member, digest(b""), 0) == b""
+
+
+async def test_a_peer_that_leaves_mid_transfer_fails_the_pull_with_the_reason(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first, second = await peers.pair()
+        first.network.offer(digest(BLOB), BLOB)
+        link = second.network.link_to(first.member)
+        async with trio.open_nursery() as nursery:
+
+            async def stop_in_the_middle() -> None:
+                while link.bulk.bytes_in == 0:
+                    await trio.lowlevel.checkpoint()
+                await link.connection.abort()
+
+            nursery.start_soon(stop_in_the_middle)
+            with pytest.raises(PullFailed, match="the link ended"):
+                await second.network.pull(first.member, digest(BLOB), len(BLOB))
+        assert 0 < link.bulk.bytes_in < len(BLOB)
+
+
+async def test_peers_find_each_other_again_when_the_connection_breaks(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first, second = await peers.pair()
+        await first.network.link_to(second.member).connection.abort()
+        await first.event(Disconnected)
+        await second.event(Disconnected)
+        seen = len(second.events)
+        await second.event(Connected, after=seen)
+        await first.linked(second)
+        assert second.network.send(first.member, b"again")
+        assert (await first.event(Frame)).envelope == b"again"
+
+
+async def test_a_peer_that_restarts_elsewhere_is_found_at_its_new_address(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first, second = await peers.pair()
+        third = await peers.start(2, first)
+        await third.linked(first, second)
+        await second.network.stop()
+        await third.event(Disconnected, member=second.member)
+        reborn = await peers.start(1, first)
+        assert reborn.address != second.address
+        await third.until(lambda: reborn.member in third.network.connected())
+        await reborn.linked(first, third)
+
+
+async def test_stop_says_goodbye_and_delivers_what_was_queued(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first, second = await peers.pair()
+        sent = [bytes([number]) * 100_000 for number in range(20)]
+        for envelope in sent:
+            first.network.send(second.member, envelope)
+        await first.network.stop()
+        event = await second.event(Disconnected)
+        assert event.reason == "the peer left: stopped"
+        assert [event.envelope for event in second.events if isinstance(event, Frame)] == sent
+
+
+async def test_a_bootstrap_address_without_a_peer_id_leads_to_whoever_is_there(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first = await peers.start(0)
+        second = await peers.start(1, first.address.partition("/p2p/")[0])
+        await second.linked(first)
+
+
+async def test_another_peer_at_the_address_is_not_taken_for_the_expected_one(
+    world: Callable[[], Any], identity: Callable[[int], Identity]
+) -> None:
+    async with world() as peers:
+        first = await peers.start(0)
+        wrong = first.address.partition("/p2p/")[0] + "/p2p/" + identity(5).peer_id
+        second = await peers.start(1, wrong)
+        event = await second.event(Unreachable)
+        assert event.address == wrong
+        assert "another peer than the expected one" in event.reason
+        assert first.network.connected() == second.network.connected() == []
+
+
+async def test_an_address_where_nobody_listens_is_reported_and_tried_again(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        with trio.socket.socket() as held:
+            await held.bind(("127.0.0.1", 0))
+            port = held.getsockname()[1]
+            second = await peers.start(1, f"/ip4/127.0.0.1/tcp/{port}")
+            assert "refused" in (await second.event(Unreachable)).reason.lower()
+        late = Network(peers.peers[0].network._identity, allow=lambda member: True)
+        assert late.addresses() == []
+
+
+async def test_a_port_in_use_is_a_clear_error(world: Callable[[], Any], identity: Callable[[int], Identity]) -> None:
+    async with world() as peers:
+        first = await peers.start(0)
+        port = first.address.split("/")[4]
+        second = Network(identity(1), [f"/ip4/127.0.0.1/tcp/{port}"], allow=lambda member: True)
+        with pytest.raises((ListenError, ExceptionGroup)) as caught:
+            await second.run()
+        assert f"port {port} on 127.0.0.1 is in use by another process" in repr(caught.value)
+
+
+@pytest.mark.parametrize("address", ["/ip4/127.0.0.1/udp/1/quic-v1", "127.0.0.1:4001", "/ip4/x/tcp/1"])
+def test_a_listen_address_of_another_form_is_a_clear_error(address: str, identity: Callable[[int], Identity]) -> None:
+    with pytest.raises(ListenError, match="the form is /ip4/"):
+        Network(identity(0), [address], allow=lambda member: True)
+
+
+async def test_heartbeats_bring_status_and_round_trip_time(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first, second = await peers.pair()
+        first.network.beat_status = b"round 7"
+
+        def row() -> Any:
+            return next(row for row in second.network.peers() if row.member == first.member)
+
+        await second.until(lambda: row().status == b"round 7" and row().rtt_seconds is not None)
+        assert 0 < row().rtt_seconds < 60
+        assert 0 <= row().beat_age_seconds < 60
+
+
+async def test_simultaneous_dials_leave_one_connection(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first, second = await peers.start(0), await peers.start(1)
+        for one, other in ((first, second), (second, first)):
+            one.network.learn([other.network._record.encoded])
+        await first.linked(second)
+        await second.linked(first)
+        for one, other in ((first, second), (second, first)):
+            assert one.network.send(other.member, b"hello")
+            await other.event(Frame, member=one.member)
