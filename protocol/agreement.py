@@ -93,7 +93,7 @@ class Agreement:
             if vote.sender == self.ctx.me:
                 kind = 0 if isinstance(vote.message, Prevote) else 1
                 self.ctx.guard.record(vote.height, vote.view, kind, vote.message.block)
-            self.consensus.on_vote(vote)
+            self.consensus.restore_vote(vote)
 
     def check_ready(self) -> None:
         """See whether there is something to decide now, and propose it if it is this member's turn."""
@@ -230,13 +230,21 @@ class Agreement:
         self._enter(proposal, digest, wrong is None)
 
     def _wrong(self, block: Block, message: Proposal, view: int) -> str | None:
+        """Say what speaks against a new proposal, as things stand here and now.
+
+        Not against one that is proposed again with its polka: Algorithm 1 needs a validity that does not
+        change, and these checks do change with time (a late ack makes shares suffice that did not). That f+1
+        honest members found it right once is enough; without this rule a member locked on such a block and
+        one that rejects it would wait for each other for ever.
+        """
         ctx = self.ctx
+        if message.valid_view >= 0:
+            return None
         match block.body:
             case Contributors() as body:
-                # Proposed again with a polka, f+1 honest members have checked the acks already.
                 if ctx.sharing is None:
                     return "the round is not open here"
-                return wrong_contributors(ctx.sharing, body, message.acks) if message.valid_view < 0 else None
+                return wrong_contributors(ctx.sharing, body, message.acks)
             case Membership() as body:
                 return wrong_membership(ctx.state, body, ctx.pool, ctx.now_ms)
             case Void() as body:
@@ -353,9 +361,7 @@ class Agreement:
                 self._named.add(member)
                 text = f"round {summing.round}: a wrong sum share, as its prevote proves"
                 self.ctx.out.fault(member, text, round=summing.round, wrong_sum=True)
-                self.ctx.pool.add_eviction(
-                    Evict(member, "wrong-sum", tuple(vote.raw for vote in votes.values()))
-                )
+                self.ctx.pool.add_eviction(Evict(member, "wrong-sum", tuple(vote.raw for vote in votes.values())))
 
     def _votes_for(self, view: int, digest: bytes) -> dict[bytes, Verified]:
         return {
@@ -411,9 +417,7 @@ class Agreement:
                 case CastVote():
                     self._cast(action)
                 case StartTimeout(stage=stage, view=view):
-                    self.ctx.out.timer(
-                        self._timeout_ms(stage, view), "view", self.ctx.height, view, int(stage)
-                    )
+                    self.ctx.out.timer(self._timeout_ms(stage, view), "view", self.ctx.height, view, int(stage))
                 case Remember():
                     self._remember(action)
                 case Decide(value=value, view=view):

@@ -47,9 +47,7 @@ class Membership(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
     changes: Annotated[tuple[Change, ...], msgspec.Meta(min_length=1, max_length=MAX_CHANGES_PER_BLOCK)]
 
 
-class Contributors(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="contributors"
-):
+class Contributors(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="contributors"):
     """U with the root of each dealing, and the holder set J that acked all of them (DESIGN section 8, step
     2).
     """

@@ -45,9 +45,7 @@ class CatchUp:
         ctx = self.ctx
         if self._asking == ctx.state.height:
             return
-        ahead = sorted(
-            peer for peer in ctx.alive - self._refused if self.heads.get(peer, 0) > ctx.state.height
-        )
+        ahead = sorted(peer for peer in ctx.alive - self._refused if self.heads.get(peer, 0) > ctx.state.height)
         if ahead:
             self._asking = ctx.state.height
             self._turn += 1

@@ -120,9 +120,7 @@ def check_genesis(genesis: Genesis) -> None:
     if genesis.parameters > MAX_PARAMETERS:
         raise GenesisError(f"shapes: {genesis.parameters} parameters exceed the limit of {MAX_PARAMETERS}")
     if genesis.threshold == 1:
-        raise GenesisError(
-            "threshold: 1 would let every holder open every update; use 2 or more, or 0 for the default"
-        )
+        raise GenesisError("threshold: 1 would let every holder open every update; use 2 or more, or 0 for the default")
     if (genesis.admit == "roster") != bool(genesis.roster):
         raise GenesisError("roster: needed with admit=roster, and only there")
     if genesis.admit == "roster" and genesis.founder not in genesis.roster:
@@ -132,6 +130,4 @@ def check_genesis(genesis: Genesis) -> None:
     if len(set(genesis.metrics)) != len(genesis.metrics):
         raise GenesisError("metrics: a name stands twice")
     if len(genesis.encode()) > GENESIS_BYTES:
-        raise GenesisError(
-            f"the parameters take more than {GENESIS_BYTES} bytes (too many arrays or roster keys)"
-        )
+        raise GenesisError(f"the parameters take more than {GENESIS_BYTES} bytes (too many arrays or roster keys)")

@@ -25,9 +25,7 @@ class Inbox:
         """Keep a message; where the sender's share is used up, its oldest go."""
         queue = self._kept.setdefault(message.sender, [])
         queue.append((message, blob))
-        while (
-            len(queue) > MAX_FUTURE_MESSAGES_PER_MEMBER or sum(map(_bytes, queue)) > MAX_FUTURE_MESSAGE_BYTES
-        ):
+        while len(queue) > MAX_FUTURE_MESSAGES_PER_MEMBER or sum(map(_bytes, queue)) > MAX_FUTURE_MESSAGE_BYTES:
             queue.pop(0)
 
     def take(self, height: int, round_: int) -> list[_Kept]:

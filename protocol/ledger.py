@@ -215,9 +215,7 @@ def check_sets(committee: Committee, body: Contributors) -> None:
     """
     dealers = tuple(index for index, _ in body.dealers)
     _expect(_ascending(dealers) and _ascending(body.holders), "contributors or holders are not in order")
-    _expect(
-        max(dealers) < committee.n and max(body.holders) < committee.n, "a contributor is not of the round"
-    )
+    _expect(max(dealers) < committee.n and max(body.holders) < committee.n, "a contributor is not of the round")
     _expect(
         len(dealers) >= committee.min_contributors,
         f"{len(dealers)} contributors, but at least {committee.min_contributors} must be summed (K+1)",
@@ -232,12 +230,8 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
     _expect(state.phase is Phase.SUMMING and state.contributors is not None, f"model while {state.phase}")
     assert state.contributors is not None
     _expect(body.round == state.round, f"model of round {body.round} in round {state.round}")
-    _expect(
-        len(body.sums) == layout_of(state.genesis, state.kind).wide, "model with the wrong number of sums"
-    )
-    _expect(
-        state.kind == "train" or body.weights == state.weights, f"a {state.kind} round changes the weights"
-    )
+    _expect(len(body.sums) == layout_of(state.genesis, state.kind).wide, "model with the wrong number of sums")
+    _expect(state.kind == "train" or body.weights == state.weights, f"a {state.kind} round changes the weights")
     sums = tuple(wide_value(one) for one in body.sums)
     _expect(0 < sums[0] <= sums[1], "model with an impossible example count")
     present = {state.committee.members[index] for index, _ in state.contributors.dealers}
@@ -300,9 +294,7 @@ def apply_change(state: LedgerState, change: Join | Depart | Evict) -> LedgerSta
             request = _request(raw, state.federation, LeaveRequest)
             gone = request.sender
             member = state.member(gone)
-            _expect(
-                member is not None and member.joined < request.height, "a leave of somebody who is no member"
-            )
+            _expect(member is not None and member.joined < request.height, "a leave of somebody who is no member")
         case Evict(member=gone) as evict:
             _expect(state.member(gone) is not None, "an eviction of somebody who is no member")
             _check_eviction(state, evict)
@@ -343,9 +335,7 @@ def _spend_ticket(state: LedgerState, message: JoinRequest, newcomer: bytes) -> 
         raise LedgerError(str(error)) from None
     _expect(ticket.federation == state.federation, "the invite is for another federation")
     _expect(state.member(ticket.inviter) is not None, "the invite was made by somebody who is no member")
-    _expect(
-        check_bearer(ticket, newcomer, message.ticket_signature), "the invite is not proved by the newcomer"
-    )
+    _expect(check_bearer(ticket, newcomer, message.ticket_signature), "the invite is not proved by the newcomer")
     spent = dict(state.ticket_uses)
     used = spent.get(ticket.key, 0)
     _expect(used < ticket.uses, f"the invite was for {ticket.uses} use(s), and all are spent")
@@ -358,9 +348,7 @@ def _check_eviction(state: LedgerState, evict: Evict) -> None:
     assert member is not None
     if evict.reason == "silent":
         limit = state.genesis.evict_after_rounds
-        _expect(
-            limit > 0 and member.missed >= limit, f"silent for {member.missed} rounds, and {limit} are needed"
-        )
+        _expect(limit > 0 and member.missed >= limit, f"silent for {member.missed} rounds, and {limit} are needed")
         return
     _expect(state.genesis.evict_on_proof, "this federation does not evict on proof")
     evidence = []

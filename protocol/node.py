@@ -81,9 +81,7 @@ class Newcomer:
 class Node:
     """A member, or a newcomer that wants to be one, of one federation."""
 
-    def __init__(
-        self, identity: Identity, genesis: Genesis, memory: Memory, newcomer: Newcomer | None = None
-    ) -> None:
+    def __init__(self, identity: Identity, genesis: Genesis, memory: Memory, newcomer: Newcomer | None = None) -> None:
         """Resume from ``memory``; an empty one starts from genesis.
 
         Raises:
@@ -169,14 +167,10 @@ class Node:
         assert memory is not None
         if ctx.is_member and ctx.state.height > 0 and len(ctx.audience) > 0:
             ctx.guard.resuming, ctx.guard.copied = True, memory.copied
-            self._status_nonce = hashlib.sha256(
-                ctx.identity.sign(b"resume" + ctx.now_ms.to_bytes(8, "big"))
-            ).digest()
+            self._status_nonce = hashlib.sha256(ctx.identity.sign(b"resume" + ctx.now_ms.to_bytes(8, "big"))).digest()
             ctx.out.send(None, GetStatus(self._status_nonce))
             ctx.out.timer(RESUME_WAIT_MS, "resume")
-            ctx.out.notify(
-                "resuming", f"resuming at height {ctx.height}, round {ctx.state.round}", height=ctx.height
-            )
+            ctx.out.notify("resuming", f"resuming at height {ctx.height}, round {ctx.state.round}", height=ctx.height)
             return
         self._open_height()
 
@@ -226,7 +220,7 @@ class Node:
             ctx.sharing = self._new_sharing()
             dealt = memory.dealt if memory.dealt and memory.dealt.round == ctx.state.round else None
             shares = [share for share in memory.shares if share.round == ctx.state.round]
-            ctx.sharing.restore(dealt, shares, deal_again=phase is Phase.SHARING)
+            ctx.sharing.restore(dealt, shares)
             if phase is Phase.SHARING:
                 self._begin_round()
         if phase is Phase.SUMMING and ctx.summing is None:
@@ -277,7 +271,14 @@ class Node:
             examples_ref=state.examples_ref,
             base=ctx.weights,
         )
-        ctx.summing.release(sharing.vector, sharing.holds(), ctx.released.get(state.round))
+        self._release()
+
+    def _release(self) -> None:
+        """Release one's sum for the decided contributors; after a restart, once one's own share was made again."""
+        ctx = self.ctx
+        if ctx.summing is not None and ctx.sharing is not None:
+            released = ctx.released.get(ctx.summing.round)
+            ctx.summing.release(ctx.sharing.vector, ctx.sharing.holds(), released)
 
     def _on_decided(self, block: bytes, certificate: tuple[bytes, ...]) -> None:
         """A block was decided here."""
@@ -344,15 +345,11 @@ class Node:
             names = [before.committee.members[index] for index, _ in after.contributors.dealers]
             aggregator = before.proposer(self.view)
             text = f"round {round_}: {len(names)} contribute"
-            out.notify(
-                "contributors", text, round=round_, members=names, height=after.height, proposer=aggregator
-            )
+            out.notify("contributors", text, round=round_, members=names, height=after.height, proposer=aggregator)
         elif after.round != before.round and after.sums is not before.sums:
             self._announce_model(before, after)
         elif after.round != before.round:
-            out.notify(
-                "void", f"round {round_}: void", round=round_, height=after.height, phase=str(before.phase)
-            )
+            out.notify("void", f"round {round_}: void", round=round_, height=after.height, phase=str(before.phase))
         if after.phase is Phase.FINISHED and before.phase is not Phase.FINISHED:
             out.notify("finished", f"training is finished after {after.trained} rounds", rounds=after.trained)
 
@@ -393,9 +390,7 @@ class Node:
                 self._on_join_request(received)
             case Refusal(reason=reason):
                 if not self.ctx.is_member:
-                    self.ctx.out.notify(
-                        "refused", f"refused: {reason}", member=received.sender, reason=reason
-                    )
+                    self.ctx.out.notify("refused", f"refused: {reason}", member=received.sender, reason=reason)
             case LeaveRequest():
                 if self.ctx.state.member(received.sender) is not None:
                     self.ctx.pool.add_leave(received)
@@ -440,9 +435,7 @@ class Node:
     def _listens_to(self, sender: bytes) -> bool:
         """Members, and whoever is connected: its admission may be in a block that has not come yet."""
         ctx = self.ctx
-        return (
-            sender in ctx.state.keys or ctx.state.committee.index(sender) is not None or sender in ctx.alive
-        )
+        return sender in ctx.state.keys or ctx.state.committee.index(sender) is not None or sender in ctx.alive
 
     def _on_round(self, received: Verified, blob: bytes | None) -> None:
         ctx, message = self.ctx, received.message
@@ -491,9 +484,7 @@ class Node:
         if offender is not None and self.ctx.state.member(offender) is not None:
             evict = Evict(offender, "double-vote", (accusation.first, accusation.second))
             if self.ctx.pool.add_eviction(evict):
-                self.ctx.out.fault(
-                    offender, "signed two different votes, as a member proved", double_vote=True
-                )
+                self.ctx.out.fault(offender, "signed two different votes, as a member proved", double_vote=True)
 
     def _on_weights(self, received: Verified, blob: bytes | None) -> None:
         ctx = self.ctx
@@ -501,9 +492,7 @@ class Node:
             return
         assert ctx.weights is not None
         ctx.out.persist(ModelSaved(ctx.state.weights, ctx.weights))
-        ctx.out.notify(
-            "synced", f"level with the others at height {ctx.state.height}", height=ctx.state.height
-        )
+        ctx.out.notify("synced", f"level with the others at height {ctx.state.height}", height=ctx.state.height)
         if ctx.summing is not None:
             ctx.summing.base = ctx.weights
         elif ctx.sharing is not None:
@@ -516,9 +505,7 @@ class Node:
         seen = self._agreement.latest_vote(asker) if self._agreement else None
         early = self._inbox.latest_vote(asker)
         height, view, kind = early or ((ctx.height, *seen) if seen else (0, 0, 0))
-        ctx.out.send(
-            asker, Status(nonce, ctx.state.height, height, view, kind, early is not None or seen is not None)
-        )
+        ctx.out.send(asker, Status(nonce, ctx.state.height, height, view, kind, early is not None or seen is not None))
 
     def _on_status(self, sender: bytes, status: Status) -> None:
         ctx = self.ctx
@@ -625,6 +612,7 @@ class Node:
             case DealShares() | CommitVector() if sharing is not None and work.terms == sharing.terms:
                 if done.error is None:
                     sharing.on_dealt(done.result)
+                    self._release()
                 else:
                     sharing.sit_out(done.error)
             case CheckShare() | NothingToCheck() if sharing is not None and work.terms == sharing.terms:

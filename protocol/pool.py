@@ -40,9 +40,7 @@ class ChangePool:
         message = request.message
         assert isinstance(message, JoinRequest)
         if message.model != state.genesis.model:
-            return (
-                f"the models differ: this federation trains {state.genesis.model}, yours is {message.model}"
-            )
+            return f"the models differ: this federation trains {state.genesis.model}, yours is {message.model}"
         try:
             apply_change(state, Join(request.raw))
         except LedgerError as error:

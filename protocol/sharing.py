@@ -69,11 +69,8 @@ class Sharing:
         if self.me is not None and self.vector is None:
             self.out.work(Train(self.round, self.kind, weights, totals))
 
-    def restore(self, dealt: Dealt | None, shares: Iterable[ShareHeld], deal_again: bool) -> None:
-        """Take back what was durable before a restart.
-
-        ``deal_again``: the contributors are not decided yet.
-        """
+    def restore(self, dealt: Dealt | None, shares: Iterable[ShareHeld]) -> None:
+        """Take back what was durable before a restart, and make the very same dealing again from it."""
         for held in shares:
             deal = verify(held.deal, self.out.federation)
             index = self.committee.index(held.dealer)
@@ -83,23 +80,18 @@ class Sharing:
             self._held[index] = _Held(deal.message.root, held.values)
         if dealt is not None:
             self.vector = dealt.vector
-        if dealt is not None and deal_again:
             self.out.work(self.scheme.deal(self.terms, self.out.identity, dealt.vector, dealt.seed))
 
     def on_contribution(self, contribution: Contribution) -> None:
         """Training has ended: encode."""
         self.out.work(
-            Encode(
-                self.round, self.terms.layout, contribution, self.clip, self.committee.n, self.examples_ref
-            )
+            Encode(self.round, self.terms.layout, contribution, self.clip, self.committee.n, self.examples_ref)
         )
 
     def sit_out(self, reason: str) -> None:
         """Have no update this round, and say so; go on holding the others' shares."""
         reason = reason[:300]
-        self.out.notify(
-            "sitting-out", f"sitting out round {self.round}: {reason}", round=self.round, reason=reason
-        )
+        self.out.notify("sitting-out", f"sitting out round {self.round}: {reason}", round=self.round, reason=reason)
         if self.me is not None:
             self.sat_out[self.me] = reason
             self.out.send(None, SitOut(self.round, reason))
@@ -115,19 +107,17 @@ class Sharing:
 
     def on_dealt(self, dealing: Dealing) -> None:
         """Publish the dealing and send each holder its share."""
+        assert self.me is not None
+        self._held[self.me] = _Held(dealing.root, dealing.own)
         if self.closed:
             return
-        assert self.me is not None
         self._dealing = dealing
         message = Deal(self.round, self.terms.base, dealing.root, dealing.fingerprints, dealing.digests)
         self._deal_envelope = self.out.seal(message)
         own = verify(self._deal_envelope, self.out.federation)
         assert isinstance(own, Verified)
         self.deals[self.me] = own
-        self._held[self.me] = _Held(dealing.root, dealing.own)
-        self.out.notify(
-            "dealt", f"round {self.round}: dealt to {self.committee.n - 1} holders", round=self.round
-        )
+        self.out.notify("dealt", f"round {self.round}: dealt to {self.committee.n - 1} holders", round=self.round)
         for member in self.committee.members:
             self.send_deal(member)
         self._ack()
@@ -164,13 +154,7 @@ class Sharing:
         message = deal.message
         assert isinstance(message, Deal)
         dealer = self.committee.index(deal.sender)
-        if (
-            dealer is None
-            or self.me is None
-            or dealer == self.me
-            or dealer in self._held
-            or dealer in self._checking
-        ):
+        if dealer is None or self.me is None or dealer == self.me or dealer in self._held or dealer in self._checking:
             return
         wrong = self._wrong_deal(dealer, message)
         if wrong:
@@ -187,24 +171,17 @@ class Sharing:
             self.out.fetch(Fetch(deal.sender, message.boxes[self.me], size, deal))
             return
         if len(blob or b"") != size:
-            self.out.fault(
-                deal.sender, f"round {self.round}: a share of {len(blob or b'')} bytes, not {size}"
-            )
+            self.out.fault(deal.sender, f"round {self.round}: a share of {len(blob or b'')} bytes, not {size}")
             return
         self._checking.add(dealer)
         self.out.work(
-            self.scheme.check(
-                self.terms, self.out.identity, dealer, message.root, message.fingerprints, blob or b""
-            )
+            self.scheme.check(self.terms, self.out.identity, dealer, message.root, message.fingerprints, blob or b"")
         )
 
     def _wrong_deal(self, dealer: int, message: Deal) -> str | None:
         if message.base != self.terms.base:
             return "dealt an update of another base model"
-        if (
-            len(message.boxes) != self.committee.n
-            or len(message.fingerprints) != self.scheme.fingerprint_bytes()
-        ):
+        if len(message.boxes) != self.committee.n or len(message.fingerprints) != self.scheme.fingerprint_bytes():
             return "dealt a commitment of the wrong size"
         if dealer in self.liars:
             return "dealt again after it was caught"
@@ -259,9 +236,7 @@ class Sharing:
         """Ack without waiting for members that are known to be gone."""
         if self.me is None or self._checking:
             return
-        present = {index for member in alive if (index := self.committee.index(member)) is not None} | {
-            self.me
-        }
+        present = {index for member in alive if (index := self.committee.index(member)) is not None} | {self.me}
         if present - set(self.sat_out) - self.liars <= set(self._held):
             self._ack(whatever_is_missing=True)
 
@@ -304,18 +279,13 @@ class Sharing:
         if self.me is not None:
             expected.add(self.me)
         dealers = expected - set(self.sat_out) - self.liars
-        return (
-            all(dealers <= set(self.acks.get(holder, {})) for holder in expected)
-            and self.choice() is not None
-        )
+        return all(dealers <= set(self.acks.get(holder, {})) for holder in expected) and self.choice() is not None
 
     def missing(self) -> tuple[bytes, ...]:
         """Return the members that have not acked or have not been acked by enough: named when the round is
         void.
         """
-        support = {
-            dealer: sum(dealer in roots for roots in self.acks.values()) for dealer in range(self.committee.n)
-        }
+        support = {dealer: sum(dealer in roots for roots in self.acks.values()) for dealer in range(self.committee.n)}
         return tuple(
             member
             for index, member in enumerate(self.committee.members)
@@ -347,9 +317,7 @@ class Sharing:
             return
         self._complaints[(holder, dealer)] = complaint.raw
         self.out.work(
-            self.scheme.recheck(
-                self.terms, dealer, holder, deal.message.root, deal.message.fingerprints, blob
-            )
+            self.scheme.recheck(self.terms, dealer, holder, deal.message.root, deal.message.fingerprints, blob)
         )
 
     def on_judged(self, dealer: int, holder: int, judged: CheckedShare) -> bytes | None:

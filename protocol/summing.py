@@ -72,7 +72,7 @@ class Summing:
         Safety rule 1: only for a decided U, and never for a second one in a round.
         """
         index = self.committee.index(self.out.me)
-        if index is None or index not in self.expected:
+        if index is None or index not in self.expected or self._adding_up or self.own_sum is not None:
             return
         if released is not None and released != self.body.digest():
             self.out.notify(

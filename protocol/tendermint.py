@@ -151,17 +151,19 @@ class Consensus:
         return self._advance()
 
     def on_vote(self, vote: Verified) -> list[Action]:
-        """Take a prevote or precommit of a committee member; a second one of the same view and kind is
-        ignored.
-        """
+        """Take a prevote or precommit of a committee member; the first one of a view and kind counts."""
+        self.restore_vote(vote)
+        return self._advance()
+
+    def restore_vote(self, vote: Verified) -> None:
+        """Enter a vote without acting on it: after a restart, before :meth:`start`."""
         if self.committee.index(vote.sender) is None:
-            return []
+            return
         self._latest[vote.sender] = max(vote.view, self._latest.get(vote.sender, 0))
         if self._keeps(vote.view):
             at = self._at(vote.view)
             votes = at.prevotes if isinstance(vote.message, Prevote) else at.precommits
             votes.setdefault(vote.sender, vote)
-        return self._advance()
 
     def on_timeout(self, stage: Stage, view: int) -> list[Action]:
         """Lines 57 to 67."""
@@ -202,9 +204,7 @@ class Consensus:
     def certificate(self) -> tuple[bytes, int] | None:
         """Return a value that q precommits decide, and their view, even if its proposal never came."""
         for view, at in self._views.items():
-            for value in sorted(
-                {block for vote in at.precommits.values() if (block := _block(vote)) is not None}
-            ):
+            for value in sorted({block for vote in at.precommits.values() if (block := _block(vote)) is not None}):
                 if self._count(at.precommits, value) >= self.committee.quorum:
                     return value, view
         return None

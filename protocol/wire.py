@@ -1,8 +1,8 @@
 """Strict bytes: one encoding of every value, and decoders that refuse everything else.
 
-MessagePack through msgspec. A decoder accepts exactly the bytes that the encoder makes: trailing bytes,
-unknown fields, another integer width or a value out of its bounds are refused, so that two different byte strings never mean
-the same message and a hash of bytes is a hash of the value.
+MessagePack through msgspec. A decoder accepts exactly the bytes that the encoder makes: trailing bytes, unknown
+fields, another integer width or a value out of its bounds are refused, so that two different byte strings never
+mean the same message and a hash of bytes is a hash of the value.
 """
 
 from typing import Annotated, Any, TypeVar

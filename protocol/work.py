@@ -21,7 +21,8 @@ class Contribution:
     """What a member's application answers to :class:`Train`.
 
     ``update`` is float32[L], the new weights minus the given ones, or None outside of train rounds. ``sums``
-    are the setup sums, or (evaluated examples, loss times examples, each metric times examples) of the *given* weights.
+    are the setup sums, or (evaluated examples, loss times examples, each metric times examples) of the *given*
+    weights.
     ``entropy``: 32 fresh bytes.
     """
 
@@ -72,14 +73,10 @@ class Encode:
         clipped = 0
         if self.layout.parameters:
             if given.update is None or given.update.shape != (self.layout.parameters,):
-                raise EncodingError(
-                    f"the update does not have the agreed {self.layout.parameters} parameters"
-                )
+                raise EncodingError(f"the update does not have the agreed {self.layout.parameters} parameters")
             codec = FixedPoint(self.clip, self.summands)
             rounding = derive(given.entropy, b"rounding")
-            vector[: self.layout.slots], clipped = codec.encode(
-                given.update, capped / self.examples_ref, rounding
-            )
+            vector[: self.layout.slots], clipped = codec.encode(given.update, capped / self.examples_ref, rounding)
         if wide:
             limbs = np.concatenate([encode_wide(one) for one in wide])
             vector[self.layout.slots : self.layout.slots + limbs.size] = limbs
@@ -150,9 +147,7 @@ class CheckVector:
         weights = self.base
         if self.layout.parameters:
             codec = FixedPoint(self.clip, self.summands)
-            units = codec.decode_sum(
-                np.ascontiguousarray(total[:start]), self.layout.parameters, self.contributors
-            )
+            units = codec.decode_sum(np.ascontiguousarray(total[:start]), self.layout.parameters, self.contributors)
             weights = _new_weights(self.base, units, codec.step, sums[0], self.examples_ref)
         return CheckedVector(
             vector=self.vector,
@@ -168,9 +163,7 @@ class CheckVector:
         )
 
 
-def _new_weights(
-    base: bytes, units: "NDArray[np.int64]", step: float, capped: int, examples_ref: int
-) -> bytes:
+def _new_weights(base: bytes, units: "NDArray[np.int64]", step: float, capped: int, examples_ref: int) -> bytes:
     """Weights plus the weighted mean of the updates.
 
     A member scaled its update by capped/examples_ref, so the mean is the sum of slots times examples_ref /

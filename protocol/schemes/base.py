@@ -114,9 +114,7 @@ class Scheme(Protocol):
     ) -> Any:
         """Return the job that turns a received blob into a :class:`CheckedShare`."""
 
-    def recheck(
-        self, terms: Terms, dealer: int, holder: int, root: bytes, fingerprints: bytes, share: bytes
-    ) -> Any:
+    def recheck(self, terms: Terms, dealer: int, holder: int, root: bytes, fingerprints: bytes, share: bytes) -> Any:
         """Return the job that judges an opened share from a complaint: a :class:`CheckedShare`."""
 
     def senders(self, choice: Choice) -> tuple[int, ...]:
@@ -152,14 +150,10 @@ def choose(
             roots[dealer] = max(sorted(set(seen)), key=seen.count)
     while len(roots) >= min_dealers:
         holders = tuple(
-            holder
-            for holder in sorted(acks)
-            if all(acks[holder].get(dealer) == root for dealer, root in roots.items())
+            holder for holder in sorted(acks) if all(acks[holder].get(dealer) == root for dealer, root in roots.items())
         )
         if len(holders) >= min_holders:
             return Choice(tuple(sorted(roots.items())), holders)
-        support = {
-            dealer: sum(acks[holder].get(dealer) == root for holder in acks) for dealer, root in roots.items()
-        }
+        support = {dealer: sum(acks[holder].get(dealer) == root for holder in acks) for dealer, root in roots.items()}
         del roots[min(sorted(roots), key=support.__getitem__)]
     return None

@@ -158,9 +158,7 @@ class RecheckShare:
 
     def run(self) -> CheckedShare:
         """Return ``reveal`` set if the complaint is right."""
-        return _check(
-            self.terms, self.committee, self.dealer, self.holder, self.root, self.fingerprints, self.share
-        )
+        return _check(self.terms, self.committee, self.dealer, self.holder, self.root, self.fingerprints, self.share)
 
 
 def _check(

@@ -309,9 +309,7 @@ class Cluster:
 
     def _compute(self, site: Site, work: Any) -> WorkDone:
         if isinstance(work, ReadBlocks):
-            blocks = [
-                one for one in site.disk.records if isinstance(one, BlockDecided) and one.height >= work.start
-            ]
+            blocks = [one for one in site.disk.records if isinstance(one, BlockDecided) and one.height >= work.start]
             return WorkDone(work, tuple(CertifiedBlock(one.block, one.certificate) for one in blocks))
         try:
             if isinstance(work, Train):
