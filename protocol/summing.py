@@ -92,9 +92,13 @@ class Summing:
         self.out.persist(Released(self.round, self.body.digest()))
         self._adding_up, self._released = False, True
         self.send_sum(aggregator)
-        for vector_hash, vector in self._deferred.items():
+        deferred, self._deferred = self._deferred, {}
+        for vector_hash, checked in list(self.checked.items()):
+            if checked is not None and checked.own is None:  # checked before one's own share was there again
+                del self.checked[vector_hash]
+                deferred[vector_hash] = checked.vector
+        for vector_hash, vector in deferred.items():
             self.check(vector_hash, vector)
-        self._deferred.clear()
 
     def send_sum(self, aggregator: bytes) -> None:
         """Send one's sum to this view's aggregator; to oneself, keep it."""

@@ -61,8 +61,6 @@ def recommitted(payloads: dict[int, tuple[bytes, bytes]], fingerprints: bytes | 
     start = TERMS.header_bytes
     parts = [payloads.get(j, (share[:1], share[start:])) for j, share in enumerate(honest.shares)]
     nonces = [share[1:33] for share in honest.shares]
-    tree = merkle.Tree(
-        [merkle.leaf(CONTEXT, nonce, *part) for nonce, part in zip(nonces, parts, strict=True)]
-    )
+    tree = merkle.Tree([merkle.leaf(CONTEXT, nonce, *part) for nonce, part in zip(nonces, parts, strict=True)])
     shares = tuple(kind + nonces[j] + tree.path(j) + payload for j, (kind, payload) in enumerate(parts))
     return Dealing(Commitment(tree.root, fingerprints or honest.commitment.fingerprints), shares)
