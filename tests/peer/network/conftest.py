@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from coterie.crypto.identity import Identity
 from coterie.peer.network.events import Event
