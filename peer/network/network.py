@@ -283,8 +283,9 @@ class Network:
     # Links coming and going.
 
     def _admit(self, connection: Connection) -> bool:
-        if self._nursery is None or self._stopping.is_set():
-            return False
+        return self._nursery is not None and not self._stopping.is_set() and self._has_room_for(connection)
+
+    def _has_room_for(self, connection: Connection) -> bool:
         if connection.outbound or self.is_member(connection.member):
             return True
         strangers = [link for link in (*self._early.values(), *self._links.values()) if link.is_stranger]
@@ -292,9 +293,14 @@ class Network:
         return len(strangers) < MAX_STRANGERS and neighbours < MAX_STRANGERS_PER_HOST
 
     def _connected(self, connection: Connection) -> None:
-        if self._nursery is not None:
+        if self._nursery is None:
+            return
+        # Again, because others may have been admitted while this one was being registered.
+        if self._has_room_for(connection):
             link = self._early[connection] = Link(self, connection)
             self._nursery.start_soon(self._run_link, link)
+        else:
+            self._nursery.start_soon(connection.abort)
 
     async def _run_link(self, link: Link) -> None:
         await link.run()

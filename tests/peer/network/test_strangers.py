@@ -1,0 +1,272 @@
+"""Peers that are no members, or worse: what they may do, and that members do not feel them."""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import trio
+from libp2p.stream_muxer.exceptions import MuxedStreamError
+
+from coterie.crypto.identity import Identity
+from coterie.peer.network import network as network_module
+from coterie.peer.network.events import Connected, Disconnected, Frame
+from coterie.peer.network.frames import MAX_BODY_BYTES as BOUNDS
+from coterie.peer.network.frames import Kind, encode, encode_envelope, read_frame
+from coterie.peer.network.greeting import encode_greeting
+from coterie.peer.network.host import Connection, DialError, Host
+from coterie.peer.network.link import BULK_PROTOCOL, CONTROL_PROTOCOL
+from coterie.peer.network.transfers import PullFailed
+
+
+class Stranger:
+    """A peer whose every byte the test decides."""
+
+    def __init__(self, host: Host, target: Any) -> None:
+        self.host = host
+        self.target = target
+        self.connection: Connection
+        self.control: Any
+        self.bulk: Any
+
+    async def dial(self) -> None:
+        text = self.target.address.partition("/p2p/")[0]
+        self.connection = await self.host.dial(text, self.target.member)
+
+    async def greet(self) -> None:
+        await self.dial()
+        self.control = await self.connection.open(CONTROL_PROTOCOL)
+        await self.control.write(encode(Kind.GREETING, encode_greeting(b"", b"", "stranger", b"")))
+        assert (await read_frame(self.control, BOUNDS))[0] is Kind.GREETING
+        await self.control.write(encode(Kind.WELCOME))
+        assert (await read_frame(self.control, BOUNDS))[0] is Kind.WELCOME
+        self.bulk = await self.connection.open(BULK_PROTOCOL)
+
+
+@asynccontextmanager
+async def stranger(target: Any, identity: Identity) -> AsyncIterator[Stranger]:
+    host = Host(identity, lambda connection: True, lambda connection: None, [])
+    async with host.run([]):
+        yield Stranger(host, target)
+
+
+@pytest.fixture
+def members(identity: Callable[[int], Identity]) -> Callable[[bytes], bool]:
+    """The `allow` of a federation of test identities 0, 1 and 2."""
+    return {identity(number).public for number in range(3)}.__contains__
+
+
+async def test_a_strangers_small_frame_reaches_the_driver(
+    world: Callable[[], Any], identity: Callable[[int], Identity], members: Callable[[bytes], bool]
+) -> None:
+    async with world() as peers:
+        member = await peers.start(0, allow=members)
+        async with stranger(member, identity(9)) as guest:
+            await guest.greet()
+            await guest.control.write(encode_envelope(b"may I join?", None))
+            assert await member.event(Frame) == Frame(identity(9).public, b"may I join?", None)
+            assert member.network.send(identity(9).public, b"not yet")
+            assert not member.network.peers()[0].is_member
+
+
+async def test_garbage_on_the_port_does_no_harm(
+    world: Callable[[], Any], members: Callable[[bytes], bool]
+) -> None:
+    async with world() as peers:
+        member = await peers.start(0, allow=members)
+        host, port = member.address.split("/")[2], int(member.address.split("/")[4])
+        for size in (1, 20, 1000, 200_000):
+            async with await trio.open_tcp_stream(host, port) as stream:
+                with contextlib.suppress(trio.BrokenResourceError):
+                    await stream.send_all(os.urandom(size))
+                    await stream.send_all(b"GET / HTTP/1.1\r\n\r\n")
+        other = await peers.start(1, member, allow=members)
+        await other.linked(member)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        encode(Kind.ENVELOPE, bytes(17 * 1024)),
+        b"\xff\xff\xff\xff\x06",
+        b"\x00\x00\x00\x00\x06",
+        b"\x00\x00\x00\x01\x63",
+        encode(Kind.WELCOME),
+        encode(Kind.GREETING, b"again"),
+        encode(Kind.ENVELOPE, b"\x09"),
+    ],
+    ids=["too large for a stranger", "4 GiB", "empty", "unknown kind", "welcome", "greeting", "malformed"],
+)
+async def test_a_bad_frame_ends_the_link_of_its_sender_only(
+    frame: bytes,
+    world: Callable[[], Any],
+    identity: Callable[[int], Identity],
+    members: Callable[[bytes], bool],
+) -> None:
+    async with world() as peers:
+        first, second = await peers.pair(allow=members)
+        async with stranger(first, identity(9)) as guest:
+            await guest.greet()
+            await first.event(Connected, member=identity(9).public)
+            await guest.control.write(frame)
+            await first.event(Disconnected, member=identity(9).public)
+        assert first.network.connected() == [second.member]
+
+
+async def test_a_member_may_send_what_is_too_large_for_a_stranger(
+    world: Callable[[], Any], members: Callable[[bytes], bool]
+) -> None:
+    async with world() as peers:
+        first, second = await peers.pair(allow=members)
+        assert first.network.send(second.member, bytes(17 * 1024), bytes(60_000))
+        assert len((await second.event(Frame)).blob) == 60_000
+
+
+async def test_a_connection_that_does_not_greet_is_dropped(
+    world: Callable[[], Any], identity: Callable[[int], Identity], members: Callable[[bytes], bool]
+) -> None:
+    async with world() as peers:
+        member = await peers.start(0, allow=members)
+        member.network.timing = replace(member.network.timing, greeting_seconds=0.2)
+        async with stranger(member, identity(9)) as guest:
+            await guest.dial()
+            await guest.connection.closed.wait()
+            await guest.dial()
+            control = await guest.connection.open(CONTROL_PROTOCOL)
+            await control.write(encode(Kind.GREETING, encode_greeting(b"", b"", "", b""))[:20])
+            await guest.connection.closed.wait()
+
+
+async def test_a_stranger_that_says_nothing_is_dropped_and_a_quiet_member_is_not(
+    world: Callable[[], Any], identity: Callable[[int], Identity], members: Callable[[bytes], bool]
+) -> None:
+    async with world() as peers:
+        first, second = await peers.pair(allow=members)
+        for peer in (first, second):
+            peer.network.timing = replace(peer.network.timing, stranger_idle_seconds=0.3)
+        guest = await peers.start(9, first)
+        event = await first.event(Disconnected, member=guest.member)
+        assert "says nothing" in event.reason
+        assert first.network.connected() == [second.member]
+
+
+async def test_strangers_cannot_take_the_place_of_members(
+    world: Callable[[], Any],
+    identity: Callable[[int], Identity],
+    members: Callable[[bytes], bool],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(network_module, "MAX_STRANGERS", 3)
+    async with world() as peers:
+        first = await peers.start(0, allow=members)
+        async with trio.open_nursery() as nursery:
+            let_in: list[int] = []
+            turned_away: list[int] = []
+            tried = trio.Event()
+
+            async def crowd(number: int) -> None:
+                async with stranger(first, identity(number)) as guest:
+                    try:
+                        await guest.greet()
+                        let_in.append(number)
+                    except (DialError, MuxedStreamError):
+                        turned_away.append(number)
+                    if len(let_in) + len(turned_away) == 8:
+                        tried.set()
+                    await trio.sleep_forever()
+
+            for number in range(10, 18):
+                nursery.start_soon(crowd, number)
+            await tried.wait()
+            assert (len(let_in), len(turned_away)) == (3, 5)
+            second = await peers.start(1, first, allow=members)
+            await second.linked(first)
+            await first.linked(second)
+            assert second.network.send(first.member, b"unhindered")
+            await first.event(Frame, member=second.member)
+            nursery.cancel_scope.cancel()
+
+
+async def test_one_host_cannot_take_all_places_of_strangers(
+    world: Callable[[], Any],
+    identity: Callable[[int], Identity],
+    members: Callable[[bytes], bool],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(network_module, "MAX_STRANGERS_PER_HOST", 1)
+    async with world() as peers:
+        first = await peers.start(0, allow=members)
+        async with stranger(first, identity(10)) as one, stranger(first, identity(11)) as other:
+            await one.greet()
+            with pytest.raises((DialError, MuxedStreamError)):
+                await other.greet()
+
+
+async def test_a_stranger_that_sends_and_sends_is_cut_off(
+    world: Callable[[], Any], identity: Callable[[int], Identity], members: Callable[[bytes], bool]
+) -> None:
+    async with world() as peers:
+        member = await peers.start(0, allow=members)
+        async with stranger(member, identity(9)) as guest:
+            await guest.greet()
+            with pytest.raises(MuxedStreamError):  # noqa: PT012
+                while True:
+                    await guest.bulk.write(bytes(10_000))
+                    await guest.control.write(encode_envelope(bytes(10_000), None))
+            await guest.connection.closed.wait()
+
+
+async def test_a_stranger_pulls_only_what_is_public(
+    world: Callable[[], Any], members: Callable[[bytes], bool]
+) -> None:
+    import hashlib
+
+    async with world() as peers:
+        member = await peers.start(0, allow=members)
+        guest = await peers.start(9, member)
+        await guest.linked(member)
+        await member.linked(guest)
+        digest = hashlib.sha256(b"weights").digest()
+        member.network.offer(digest, b"weights")
+        with pytest.raises(PullFailed, match="not offered"):
+            await guest.network.pull(member.member, digest, 7)
+        member.network.offer(digest, b"weights", public=True)
+        assert await guest.network.pull(member.member, digest, 7) == b"weights"
+
+
+async def test_addresses_are_for_members_and_a_new_member_gets_them(
+    world: Callable[[], Any], identity: Callable[[int], Identity]
+) -> None:
+    roll = {identity(number).public for number in range(2)}
+    async with world() as peers:
+        first, second = await peers.pair(allow=roll.__contains__)
+        guest = await peers.start(9, first)
+        await guest.linked(first)
+        await first.linked(guest)
+        await guest.event(network_module.Beat)
+        assert guest.network.connected() == [first.member]
+        assert identity(9).public not in {row.member for row in second.network.peers()}
+        roll.add(guest.member)
+        first.network.refresh()
+        second.network.refresh()
+        await guest.linked(first, second)
+        await second.linked(guest)
+
+
+async def test_addresses_that_a_stranger_spreads_are_not_taken(
+    world: Callable[[], Any], identity: Callable[[int], Identity], members: Callable[[bytes], bool]
+) -> None:
+    from coterie.peer.network.addresses import parse_address, sign_record
+    from coterie.peer.network.frames import encode_records
+
+    async with world() as peers:
+        member = await peers.start(0, allow=members)
+        async with stranger(member, identity(9)) as guest:
+            await guest.greet()
+            record = sign_record(identity(1), [parse_address("/ip4/192.0.2.1/tcp/1")], 2**40)
+            await guest.control.write(encode_records([record.encoded]) + encode_envelope(b"after", None))
+            await member.event(Frame)
+        assert member.network.records() == []

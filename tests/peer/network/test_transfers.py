@@ -1,0 +1,234 @@
+"""Pulled blobs: bounded on both sides, and failures that leave the link usable."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from coterie.peer.network import transfers
+from coterie.peer.network.events import Disconnected, Frame
+from coterie.peer.network.frames import (
+    BULK_HEADER_BYTES,
+    BulkKind,
+    Request,
+    decode_bulk_header,
+    decode_request,
+    encode_bulk_header,
+    encode_failed,
+    encode_request,
+)
+from coterie.peer.network.outbox import Outbox
+from coterie.peer.network.streams import Stream
+from coterie.peer.network.transfers import Bulk, Offers, PullFailed, PullSlots
+
+
+def digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+class Side:
+    """A `Bulk` whose other side is the test: it reads what was sent and says what it likes."""
+
+    def __init__(self, offers: Offers | None = None, is_member: bool = True) -> None:
+        self.bulk = Bulk(offers or Offers(), lambda: is_member)
+        self._outbox = Outbox()
+        self.stream = Stream(1, None, self._outbox, lambda number: None)  # type: ignore[arg-type]
+        self.stream.add_credit(2**30)
+        self._sent = bytearray()
+
+    def say(self, data: bytes) -> None:
+        self.stream.deliver(memoryview(data), len(data))
+
+    def say_chunk(self, transfer: int, data: bytes) -> None:
+        self.say(encode_bulk_header(BulkKind.CHUNK, transfer, len(data)) + data)
+
+    async def _take(self, count: int) -> bytes:
+        while len(self._sent) < count:
+            await self._outbox.wait()
+            for message in self._outbox.next_batch():
+                position = 0
+                while position < len(message):
+                    length = int.from_bytes(message[position + 8 : position + 12], "big")
+                    self._sent += message[position + 12 : position + 12 + length]
+                    position += 12 + length
+        taken = bytes(self._sent[:count])
+        del self._sent[:count]
+        return taken
+
+    async def heard(self) -> tuple[BulkKind, int, bytes]:
+        kind, transfer, length = decode_bulk_header(await self._take(BULK_HEADER_BYTES))
+        return kind, transfer, await self._take(length)
+
+
+async def test_a_pull_asks_for_digest_and_size_and_takes_chunks_of_any_size() -> None:
+    side, data = Side(), bytes(range(200))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(side.bulk.run, side.stream)
+
+        async def pull() -> None:
+            assert await side.bulk.pull(digest(data), len(data), 10) == data
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(pull)
+        kind, transfer, body = await side.heard()
+        assert (kind, decode_request(body)) == (BulkKind.REQUEST, Request(digest(data), len(data)))
+        for part in (data[:1], data[1:150], data[150:]):
+            side.say_chunk(transfer, part)
+
+
+@pytest.mark.parametrize("chunk", [bytes(101), b""])
+async def test_a_peer_that_sends_more_than_was_asked_for_loses_the_link(chunk: bytes, clock: Any) -> None:
+    side = Side()
+    with pytest.raises(ExceptionGroup, match="nursery"):  # noqa: PT012
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(side.bulk.run, side.stream)
+            nursery.start_soon(side.bulk.pull, bytes(32), 100, 10)
+            _, transfer, _ = await side.heard()
+            side.say_chunk(transfer, chunk)
+
+
+async def test_a_chunk_that_nobody_asked_for_ends_the_link(clock: Any) -> None:
+    side = Side()
+    side.say_chunk(5, b"unasked")
+    with pytest.raises(ExceptionGroup) as caught:
+        await side.bulk.run(side.stream)
+    assert caught.group_contains(ValueError, match="never asked for", depth=1)
+
+
+async def test_a_pull_without_progress_fails_and_with_some_it_may_take_its_time(clock: Any) -> None:
+    side = Side()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(side.bulk.run, side.stream)
+
+        async def pull() -> None:
+            with pytest.raises(PullFailed, match="no progress for 10 s at 50 of 100 bytes"):
+                await side.bulk.pull(digest(b""), 100, 10)
+            assert trio.current_time() - started == pytest.approx(50 * 9 + 10)
+            nursery.cancel_scope.cancel()
+
+        started = trio.current_time()
+        nursery.start_soon(pull)
+        _, transfer, _ = await side.heard()
+        for _ in range(50):
+            await trio.sleep(9)
+            side.say_chunk(transfer, b"x")
+
+
+async def test_a_pull_that_was_called_off_lets_its_late_chunks_pass(clock: Any) -> None:
+    side = Side()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(side.bulk.run, side.stream)
+        with trio.move_on_after(1):
+            await side.bulk.pull(digest(b""), 100, 10)
+        _, transfer, _ = await side.heard()
+        assert (await side.heard())[0] is BulkKind.CANCEL
+        side.say_chunk(transfer, bytes(60))
+        side.say(encode_failed(transfer, "called off"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert side.bulk._pulls == {}
+        nursery.cancel_scope.cancel()
+
+
+async def test_serving_takes_turns_between_the_blobs_that_one_peer_pulls(clock: Any) -> None:
+    offers = Offers()
+    large, small = bytes(20 * transfers.CHUNK_BYTES), b"small"
+    for blob in (large, small):
+        offers.add(digest(blob), blob, False)
+    side = Side(offers)
+    side.say(encode_request(1, Request(digest(large), len(large))))
+    side.say(encode_request(2, Request(digest(small), len(small))))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(side.bulk.run, side.stream)
+        order = [(await side.heard())[1] for _ in range(21)]
+        assert order.index(2) <= 2
+        nursery.cancel_scope.cancel()
+
+
+async def test_requests_beyond_the_bound_are_refused_and_calling_off_makes_room(clock: Any) -> None:
+    offers = Offers()
+    large = bytes(100 * transfers.CHUNK_BYTES)
+    offers.add(digest(large), large, False)
+    side = Side(offers)
+    wanted = encode_request(0, Request(digest(large), len(large)))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(side.bulk.run, side.stream)
+        for _ in range(transfers.MAX_SERVED + transfers.MAX_WAITING + 10):
+            side.say(wanted)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(side.bulk._serving) <= transfers.MAX_SERVED
+        assert len(side.bulk._requests) <= transfers.MAX_WAITING
+        side.say(encode_bulk_header(BulkKind.CANCEL, 0, 0))
+        await trio.testing.wait_all_tasks_blocked()
+        assert not side.bulk._requests
+        nursery.cancel_scope.cancel()
+
+
+async def test_pulls_wait_for_slots_in_order_and_give_them_back(clock: Any) -> None:
+    slots = PullSlots(pulls=2, capacity_bytes=100)
+    order: list[int] = []
+
+    async def hold(number: int, size: int) -> None:
+        await trio.sleep(number / 1000)
+        await slots.acquire(size)
+        order.append(number)
+        await trio.sleep(1)
+        slots.release(size)
+
+    async with trio.open_nursery() as nursery:
+        for number, size in enumerate((60, 60, 10, 30)):
+            nursery.start_soon(hold, number, size)
+        await trio.sleep(0.5)
+        assert order == [0], "60 + 60 bytes are too many, and the small ones do not overtake"
+    assert order == [0, 1, 2, 3]
+    assert (slots._pulls, slots._bytes) == (2, 100)
+
+
+async def test_a_cancelled_wait_for_a_slot_lets_the_next_one_in(clock: Any) -> None:
+    slots = PullSlots(pulls=1, capacity_bytes=100)
+    await slots.acquire(1)
+    async with trio.open_nursery() as nursery:
+        with trio.move_on_after(1):
+            await slots.acquire(100)
+        nursery.start_soon(slots.acquire, 99)
+        await trio.testing.wait_all_tasks_blocked()
+        slots.release(1)
+    assert slots._bytes == 1
+
+
+async def test_a_blob_that_is_larger_than_all_slots_fails_at_once(clock: Any) -> None:
+    with pytest.raises(PullFailed, match="more than"):
+        await PullSlots(capacity_bytes=100).acquire(101)
+
+
+async def test_a_closed_link_fails_its_pulls_with_the_reason() -> None:
+    side = Side()
+    async with trio.open_nursery() as nursery:
+
+        async def pull() -> None:
+            with pytest.raises(PullFailed, match="gone away"):
+                await side.bulk.pull(bytes(32), 100, 10)
+
+        nursery.start_soon(pull)
+        await trio.testing.wait_all_tasks_blocked()
+        side.bulk.close("gone away")
+    with pytest.raises(PullFailed, match="gone away"):
+        await side.bulk.pull(bytes(32), 100, 10)
+
+
+async def test_a_failed_pull_can_be_repeated_and_the_driver_notices_nothing(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first, second = await peers.pair()
+        data = bytes(5_000_000)
+        for _ in range(3):
+            with pytest.raises(PullFailed, match="not offered"):
+                await second.network.pull(first.member, digest(data), len(data))
+        first.network.offer(digest(data), data)
+        with trio.move_on_after(0):
+            await second.network.pull(first.member, digest(data), len(data))
+        assert await second.network.pull(first.member, digest(data), len(data)) == data
+        assert first.network.send(second.member, b"still here")
+        await second.event(Frame)
+        assert not any(isinstance(event, Disconnected) for event in second.events)
