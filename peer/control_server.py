@@ -57,9 +57,7 @@ class ControlServer:
                 os.umask(before)
             listener.listen(MAX_CONNECTIONS)
         except OSError as error:
-            raise PeerError(
-                f"{self._path}: cannot listen ({error.strerror}); use a local disk", Exit.HOME
-            ) from None
+            raise PeerError(f"{self._path}: cannot listen ({error.strerror}); use a local disk", Exit.HOME) from None
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(trio.serve_listeners, self._serve, [trio.SocketListener(listener)])

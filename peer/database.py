@@ -60,9 +60,7 @@ def open_writer(path: Path, max_bytes: int | None = None) -> sqlite3.Connection:
         StoreError: damaged, too new, of another program, or not writable.
     """
     with explained(path):
-        link = sqlite3.connect(
-            path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000
-        )
+        link = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000)
         try:
             link.execute(f"PRAGMA page_size={PAGE_BYTES}")
             _check_kind(path, link)
@@ -118,8 +116,7 @@ def _check_kind(path: Path, link: sqlite3.Connection) -> int:
         raise StoreError(f"{path}: this is another program's database; use another --home")
     if version > VERSION:
         raise StoreError(
-            f"{path}: written by a newer Coterie (store version {version}, this one reads {VERSION});"
-            " upgrade Coterie"
+            f"{path}: written by a newer Coterie (store version {version}, this one reads {VERSION}); upgrade Coterie"
         )
     return version
 

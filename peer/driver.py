@@ -245,9 +245,7 @@ class Driver:
         inline = send.blob
         if send.blob is not None and _is_large(send.blob):
             inline = None
-            self._stall.put(
-                digests[id(send.blob)], send.blob, any(to not in self._members for to in receivers)
-            )
+            self._stall.put(digests[id(send.blob)], send.blob, any(to not in self._members for to in receivers))
         for to in receivers:
             if to != self._me and not self._links.send(to, send.envelope, inline):
                 log.debug("not sent to %s: no link, or its queue is full", to.hex()[:16])

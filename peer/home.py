@@ -10,7 +10,7 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -60,13 +60,9 @@ class Home:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise HomeError(
-                f"{self.folder}: cannot be made ({error.strerror}); choose another --home"
-            ) from None
+            raise HomeError(f"{self.folder}: cannot be made ({error.strerror}); choose another --home") from None
         if not os.access(self.folder, os.R_OK | os.W_OK | os.X_OK):
-            raise HomeError(
-                f"{self.folder}: cannot be written; check its owner and mode, or choose another --home"
-            )
+            raise HomeError(f"{self.folder}: cannot be written; check its owner and mode, or choose another --home")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -85,9 +81,7 @@ class Home:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                    raise HomeError(
-                        f"{path}: cannot be locked ({error.strerror}); use a local disk"
-                    ) from None
+                    raise HomeError(f"{path}: cannot be locked ({error.strerror}); use a local disk") from None
                 holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
                 raise HomeError(
                     f"{self.folder}: another peer runs in this home (pid {holder}); stop it with"
@@ -139,14 +133,23 @@ class Home:
             raise KeyProblem(f"{self.key_path}: {error}") from None
         return Identity.from_seed(seed)
 
+    def public_key(self) -> bytes | None:
+        """Return whose home this is, readable without a passphrase; None before the first start."""
+        from ..crypto.identity import BadPeerId, public_of
+
+        with suppress(OSError, BadPeerId, UnicodeDecodeError):
+            for line in self.key_path.read_text("ascii").splitlines():
+                if line.startswith("peer "):
+                    return public_of(line.removeprefix("peer "))
+        return None
+
     def _read_key(self) -> bytes | None:
         try:
             with self.key_path.open("rb") as file:
                 mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
                 if mode & 0o077:
                     raise KeyProblem(
-                        f"{self.key_path}: others may read this key (mode {mode:04o});"
-                        f" run: chmod 600 {self.key_path}"
+                        f"{self.key_path}: others may read this key (mode {mode:04o}); run: chmod 600 {self.key_path}"
                     )
                 return file.read(4096)
         except FileNotFoundError:
@@ -197,9 +200,7 @@ def passphrase_source(file: str | None) -> Callable[[bool], str | None]:
         if not sealed and file is None:
             return None
         if not sys.stdin.isatty():
-            raise KeyProblem(
-                f"the identity key is sealed; give --passphrase-file FILE or set {PASSPHRASE_VARIABLE}"
-            )
+            raise KeyProblem(f"the identity key is sealed; give --passphrase-file FILE or set {PASSPHRASE_VARIABLE}")
         first = getpass.getpass("Passphrase of the identity key: ")
         if not sealed and getpass.getpass("Once more: ") != first:
             raise KeyProblem("the two passphrases differ; no key was made")

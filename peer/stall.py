@@ -63,9 +63,7 @@ class Stall:
         """Withdraw what is due, for ever."""
         while True:
             await trio.sleep(GRACE_SECONDS / 2)
-            self._withdraw(
-                digest for digest, offer in self._offers.items() if offer.until <= trio.current_time()
-            )
+            self._withdraw(digest for digest, offer in self._offers.items() if offer.until <= trio.current_time())
 
     def _withdraw(self, digests: Iterable[bytes]) -> None:
         for digest in list(digests):

@@ -80,8 +80,7 @@ class Reader:
         while True:
             with explained(self.path):
                 rows = self._link.execute(
-                    "SELECT height, block, certificate FROM blocks WHERE height >= ?"
-                    " ORDER BY height LIMIT 256",
+                    "SELECT height, block, certificate FROM blocks WHERE height >= ? ORDER BY height LIMIT 256",
                     (start,),
                 ).fetchall()
             if not rows:
@@ -179,15 +178,11 @@ class Store(Reader):
                     " LEFT JOIN vectors ON vectors.id = seen.vector ORDER BY seen.height, view, locked"
                 )
             ]
-            memory.released = dict(
-                execute("SELECT round, contributors FROM released ORDER BY round").fetchall()
-            )
+            memory.released = dict(execute("SELECT round, contributors FROM released ORDER BY round").fetchall())
             try:
                 self._load_secrets(memory)
             except Damaged as error:
-                raise StoreError(
-                    f"{self.path}: {error}; the file is damaged. Join again with a new --home"
-                ) from None
+                raise StoreError(f"{self.path}: {error}; the file is damaged. Join again with a new --home") from None
         return memory
 
     def tidy(self) -> None:
@@ -299,8 +294,7 @@ class Store(Reader):
             (record.height, record.locked, record.view, record.block, _encode(record.polka), vector),
         )
         link.execute(
-            "DELETE FROM vectors WHERE height = ?"
-            " AND id NOT IN (SELECT vector FROM seen WHERE vector IS NOT NULL)",
+            "DELETE FROM vectors WHERE height = ? AND id NOT IN (SELECT vector FROM seen WHERE vector IS NOT NULL)",
             (record.height,),
         )
 
@@ -316,17 +310,13 @@ class Store(Reader):
     def _load_secrets(self, memory: Memory) -> None:
         keys = dict(self._link.execute("SELECT round, key FROM round_keys").fetchall())
         vaults = {number: Vault(key) for number, key in keys.items()}
-        dealt = self._link.execute(
-            "SELECT round, seed, vector FROM dealt ORDER BY round DESC LIMIT 1"
-        ).fetchone()
+        dealt = self._link.execute("SELECT round, seed, vector FROM dealt ORDER BY round DESC LIMIT 1").fetchone()
         shares = self._link.execute("SELECT round, dealer, deal, sealed FROM shares ORDER BY id").fetchall()
         if missing := {row[0] for row in (*shares, *([dealt] if dealt else []))} - set(vaults):
             raise Damaged(f"the keys of the rounds {sorted(missing)} are missing")
         if dealt is not None:
             number, seed, vector = dealt
-            memory.dealt = Dealt(
-                number, vaults[number].open(b"seed", seed), vaults[number].open(b"vector", vector)
-            )
+            memory.dealt = Dealt(number, vaults[number].open(b"seed", seed), vaults[number].open(b"vector", vector))
         memory.shares = [
             ShareHeld(number, dealer, deal, vaults[number].open(dealer, sealed))
             for number, dealer, deal, sealed in shares
@@ -347,7 +337,5 @@ class Store(Reader):
             with self._transaction() as link:
                 # The doubt outlives another crash; only a vote, cast when the node is sure, ends it.
                 link.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_COPIED, b"1"))
-                link.execute(
-                    "INSERT OR REPLACE INTO facts VALUES (?, ?)", (_ORIGIN, self._lineage.found(self._serial))
-                )
+                link.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_ORIGIN, self._lineage.found(self._serial)))
         return self.fact(_COPIED) is not None

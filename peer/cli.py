@@ -1,0 +1,57 @@
+"""The command `peer`: its subcommands, its exit codes, and how it tells what is wrong.
+
+Nothing that takes time is imported here: each command imports what it needs when it runs.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+from .commands import doctor, invite, leave, ledger, model, refound, start, status
+from .exits import Exit, PeerError
+
+_COMMANDS: Final = (start, status, ledger, model, invite, leave, doctor, refound)
+_DESCRIPTION: Final = "Train one model together with others, with no server and without showing anybody your data."
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors as everywhere else in this command: one line, `peer: error: …`."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(Exit.USAGE, f"peer: error: {message} (`{self.prog} --help` lists the options)\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    codes = "\n".join(f"  {code.value:>2}  {code.meaning}" for code in Exit)
+    top = _Parser(
+        prog="peer",
+        description=_DESCRIPTION,
+        epilog=f"exit codes:\n{codes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    subcommands = top.add_subparsers(metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.register(subcommands)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    # What a peer writes is for its user alone.
+    os.umask(0o077)
+    given = parser().parse_args(arguments)
+    try:
+        return int(given.run(given))
+    except PeerError as error:
+        print(f"peer: error: {error}", file=sys.stderr)
+        return int(error.code)
+    except KeyboardInterrupt:
+        print("peer: interrupted", file=sys.stderr)
+        return 128 + 2
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(Exit.OK)

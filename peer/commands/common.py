@@ -1,0 +1,46 @@
+"""Options that several commands share."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..home import Home
+
+Run = Callable[[argparse.Namespace], int]
+Subcommands = Any
+"""What `ArgumentParser.add_subparsers` returns; argparse does not name its type."""
+
+
+def add_command(subcommands: Subcommands, name: str, help: str, run: Run) -> argparse.ArgumentParser:
+    """Add a command with `--home`, carried out by ``run``."""
+    added: argparse.ArgumentParser = subcommands.add_parser(
+        name,
+        help=help,
+        description=help[0].upper() + help[1:] + ".",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    added.add_argument("--home", metavar="DIR", help="folder of this peer (default: $COTERIE_HOME, else ~/.coterie)")
+    added.set_defaults(run=run)
+    return added
+
+
+def add_json(command: argparse.ArgumentParser, help: str = "print JSON") -> None:
+    """Add `--json`."""
+    command.add_argument("--json", action="store_true", default=False, help=help)
+
+
+def home_of(given: argparse.Namespace) -> "Home":
+    """Return the home that was named, or the default one."""
+    from ..home import Home, default_home
+
+    return Home(Path(given.home) if given.home else default_home())
+
+
+def print_json(value: object) -> None:
+    """Print a value for scripts."""
+    json.dump(value, sys.stdout, indent=2)
+    print()

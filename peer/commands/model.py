@@ -1,0 +1,60 @@
+"""`peer model export`: the agreed weights as a file."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from ..exits import Exit, PeerError
+from .common import Subcommands, add_command, add_json, home_of, print_json
+
+
+def register(subcommands: Subcommands) -> None:
+    """Add the command."""
+    parser = subcommands.add_parser("model", help="export the agreed model", description="The agreed model.")
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    export = add_command(actions, "export", "write the agreed weights to an .npz file", run)
+    export.add_argument("--out", required=True, metavar="FILE.npz", help="file to write")
+    add_json(export)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Carry the command out."""
+    import hashlib
+
+    import numpy as np
+
+    from ..learning.arrays import unflatten
+    from ..status import replay
+    from ..store import Reader
+
+    home = home_of(given)
+    with Reader.open(home.folder) as reader:
+        state, model = replay(reader), reader.model()
+    if state is None:
+        raise PeerError(f"{home.folder}: this peer is in no federation yet", Exit.FEDERATION)
+    if model is None or hashlib.sha256(model.weights).digest() != model.weights_hash:
+        raise PeerError(f"{home.folder}: there is no model yet; the peer fetches it when it runs", Exit.STORE)
+    arrays = unflatten(np.frombuffer(model.weights, dtype="<f4"), state.genesis.shapes)
+    facts: dict[str, Any] = {
+        "federation": state.federation.hex(),
+        "weights": model.weights_hash.hex(),
+        "trained": state.trained,
+        "height": state.height,
+        "current": model.weights_hash == state.weights,
+    }
+    path = Path(given.out)
+    if path.suffix != ".npz":
+        path = path.with_name(f"{path.name}.npz")
+    named: dict[str, Any] = {f"array_{index}": array for index, array in enumerate(arrays)}
+    named["coterie"] = np.array(json.dumps({**facts, "model": state.genesis.model}))
+    try:
+        with path.open("wb") as file:
+            np.savez(file, **named)
+    except OSError as error:
+        raise PeerError(f"--out {path}: cannot be written ({error.strerror})") from None
+    if given.json:
+        print_json({"file": str(path), **facts})
+    else:
+        print(f"{path}: {len(arrays)} arrays after {state.trained} rounds, weights {facts['weights'][:16]}…")
+    return 0

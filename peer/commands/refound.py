@@ -1,0 +1,32 @@
+"""`peer refound`: go on in a new federation where too many members of the old one are lost for good."""
+
+import argparse
+
+from ..exits import Exit
+from .common import Subcommands, add_command, home_of
+
+
+def register(subcommands: Subcommands) -> None:
+    """Add the command."""
+    command = add_command(subcommands, "refound", "found a new federation from this one's last model", run)
+    command.epilog = (
+        "Below four members agreement waits for everyone, so a member that is lost for good stops it. The\n"
+        "remaining ones then go on in a new federation: one of them refounds, and the others join it with a new\n"
+        "--home. Its genesis names the head of the old ledger; the old home is left as it is."
+    )
+    command.add_argument("--to", required=True, metavar="DIR", help="new folder for the new federation")
+    command.add_argument("--min-peers", type=int, metavar="N", help="members that training waits for")
+    command.add_argument("--rounds", type=int, metavar="N", help="further rounds to train")
+
+
+def run(given: argparse.Namespace) -> "int | Exit":
+    """Carry the command out."""
+    from pathlib import Path
+
+    from ..home import Home
+    from ..refounding import refound
+
+    old, new = home_of(given), Home(Path(given.to))
+    text = refound(old, new, given.min_peers, given.rounds)
+    print(text)
+    return Exit.OK

@@ -1,0 +1,249 @@
+"""The checks of `peer doctor`: each one finds something out and says what to do if it is not well."""
+
+import os
+import platform
+import shutil
+import socket
+import stat
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from .exits import PeerError
+from .home import Home
+from .places import dial_place, listen_place
+from .settings import Settings, read_settings
+from .store import FILE_NAME, Reader
+
+if TYPE_CHECKING:
+    from ..protocol.ledger import LedgerState
+
+CONNECT_SECONDS: Final = 5.0
+SLOW_FSYNC_SECONDS: Final = 0.05
+CLOCK_SKEW_SECONDS: Final = 5.0
+_FSYNCS: Final = 15
+_MB: Final = 1_000_000
+_BASE_MEMORY_BYTES: Final = 200 * _MB
+_SPARE_DISK_BYTES: Final = 200 * _MB
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; ``advice`` is empty where there is nothing to do."""
+
+    check: str
+    ok: bool
+    found: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What is known before the checks."""
+
+    home: Home
+    settings: Settings
+    state: "LedgerState | None"
+    running: int | None
+    addresses: tuple[str, ...]
+    listen: tuple[str, ...]
+
+
+def examine(home: Home, bootstrap: Sequence[str], listen: str | None) -> list[Finding]:
+    """Run all checks; a check that fails by itself is a finding too."""
+    findings = [_versions()]
+    store, case = _open_case(home, bootstrap, listen)
+    findings.append(store)
+    checks: tuple[Callable[[_Case], Iterator[Finding]], ...] = (_home, _key, _disk, _clock, _memory, _port, _reach)
+    for check in checks:
+        try:
+            findings += check(case)
+        except (OSError, PeerError) as error:
+            findings.append(Finding(check.__name__.strip("_"), False, str(error), "see the message"))
+    return findings
+
+
+def _open_case(home: Home, bootstrap: Sequence[str], listen: str | None) -> tuple[Finding, _Case]:
+    """Read what the home says, as far as it can be read."""
+    settings, state = Settings(), None
+    known: list[str] = []
+    path = home.folder / FILE_NAME
+    found = Finding("store", True, f"{path}: not there yet; `peer start` makes it")
+    if path.exists():
+        try:
+            with Reader.open(home.folder) as reader:
+                settings, state, known = _read(reader)
+            found = Finding("store", True, f"{path}: {path.stat().st_size / _MB:.1f} MB, readable")
+        except Exception as error:
+            found = Finding("store", False, str(error), "put back a backup, or join again with a new --home")
+    with suppress(PeerError):
+        known += [dial_place(text) for text in (*settings.bootstrap, *bootstrap)]
+    places = (listen,) if listen else settings.listen
+    return found, _Case(home, settings, state, home.running_pid(), tuple(dict.fromkeys(known)), places)
+
+
+def _read(reader: Reader) -> "tuple[Settings, LedgerState | None, list[str]]":
+    import msgspec
+
+    from .network.addresses import BadRecord, open_record
+    from .status import replay
+
+    addresses = []
+    for record in msgspec.msgpack.decode(reader.fact("addresses") or b"\x90", type=list[bytes]):
+        with suppress(BadRecord):
+            addresses += [str(address) for address in open_record(record).addresses]
+    return read_settings(reader.fact("settings")), replay(reader), addresses
+
+
+def _versions() -> Finding:
+    python = platform.python_version()
+    try:
+        libp2p = metadata.version("libp2p")
+    except metadata.PackageNotFoundError:
+        return Finding("versions", False, f"Python {python}, no libp2p", "install Coterie again (pip install)")
+    fits = (3, 11) <= sys.version_info[:2] < (3, 14) and libp2p == "0.8.1"
+    advice = "" if fits else "Python 3.11 to 3.13 and libp2p 0.8.1 are needed"
+    return Finding("versions", fits, f"Python {python}, libp2p {libp2p}", advice)
+
+
+def _home(case: _Case) -> Iterator[Finding]:
+    folder = case.home.folder
+    if not folder.exists():
+        yield Finding("home", True, f"{folder}: not there yet; `peer start` makes it")
+        return
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    closed = not mode & 0o077
+    advice = "" if closed else f"others may look in; run: chmod 700 {folder}"
+    running = "no peer runs in it" if case.running is None else f"in use by the peer with pid {case.running}"
+    yield Finding("home", closed, f"{folder} (mode {mode:04o}): {running}", advice)
+
+
+def _key(case: _Case) -> Iterator[Finding]:
+    path = case.home.key_path
+    if not path.exists():
+        yield Finding("key", True, "none yet; `peer start` makes one")
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    public = case.home.public_key()
+    if public is None:
+        yield Finding("key", False, f"{path}: cannot be read", "put back a copy of the key file")
+    elif mode & 0o077:
+        yield Finding("key", False, f"{path}: others may read it (mode {mode:04o})", f"run: chmod 600 {path}")
+    else:
+        from ..crypto.identity import peer_id
+
+        yield Finding("key", True, f"{peer_id(public)} (mode {mode:04o})")
+
+
+def _disk(case: _Case) -> Iterator[Finding]:
+    folder = _existing(case.home.folder)
+    free = shutil.disk_usage(folder).free
+    needed = _SPARE_DISK_BYTES
+    if case.state is not None:
+        needed += 4 * case.state.genesis.parameters * 3 * (len(case.state.members) + 2)
+    enough = free >= needed
+    found = f"{free / 1000 / _MB:.1f} GB free of the {needed / 1000 / _MB:.1f} GB that a peer may need"
+    yield Finding("disk", enough, found, "" if enough else f"free some space on the disk of {folder}")
+    seconds = _fsync_seconds(folder)
+    quick = seconds <= SLOW_FSYNC_SECONDS
+    advice = "" if quick else "votes wait for the disk: put --home on a local SSD"
+    yield Finding("fsync", quick, f"{seconds * 1000:.1f} ms for a durable write", advice)
+
+
+def _fsync_seconds(folder: Path) -> float:
+    path = folder / f".coterie-doctor-{os.getpid()}"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        times = []
+        for _ in range(_FSYNCS):
+            start = time.perf_counter()
+            os.write(descriptor, bytes(4096))
+            os.fsync(descriptor)
+            times.append(time.perf_counter() - start)
+        return statistics.median(times)
+    finally:
+        os.close(descriptor)
+        path.unlink()
+
+
+def _clock(case: _Case) -> Iterator[Finding]:
+    folder = _existing(case.home.folder)
+    path = folder / f".coterie-doctor-{os.getpid()}"
+    path.touch()
+    skew = path.stat().st_mtime - time.time()
+    path.unlink()
+    founded = 0.0 if case.state is None else case.state.genesis.created_ms / 1000
+    now = time.strftime("%Y-%m-%d %H:%M:%S %Z")
+    if time.time() < founded:
+        yield Finding("clock", False, f"{now}: before the federation was founded", "set the clock (NTP)")
+    elif abs(skew) > CLOCK_SKEW_SECONDS:
+        found = f"{now}: {abs(skew):.0f} s apart from the clock of the disk's server"
+        yield Finding("clock", False, found, "set the clock (NTP)")
+    else:
+        yield Finding("clock", True, now)
+
+
+def _memory(case: _Case) -> Iterator[Finding]:
+    needed = _BASE_MEMORY_BYTES
+    if case.state is not None:
+        needed += 4 * case.state.genesis.parameters * (2 * len(case.state.members) + 16)
+    try:
+        text = Path("/proc/meminfo").read_text()
+        available = next(int(line.split()[1]) for line in text.splitlines() if line.startswith("MemAvailable"))
+    except (OSError, StopIteration, ValueError, IndexError):
+        return
+    enough = available * 1024 >= needed
+    found = f"{available * 1024 / _MB:.0f} MB available, about {needed / _MB:.0f} MB needed for this model"
+    yield Finding("memory", enough, found, "" if enough else "close other programs, or use a larger machine")
+
+
+def _port(case: _Case) -> Iterator[Finding]:
+    if case.running is not None:
+        yield Finding("port", True, "the running peer listens")
+        return
+    for place in map(listen_place, case.listen):
+        _, family, host, _, port, *_ = place.split("/")
+        with socket.socket(socket.AF_INET6 if family == "ip6" else socket.AF_INET) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind((host, int(port)))
+                listener.listen(1)
+            except OSError as error:
+                found = f"{place}: {error.strerror}"
+                yield Finding("port", False, found, "stop what listens there, or choose another --listen")
+            else:
+                what = "any free port" if port == "0" else "free"
+                yield Finding("port", True, f"{place}: {what}")
+
+
+def _reach(case: _Case) -> Iterator[Finding]:
+    """Each known address by itself. One that answers is enough, so the others are no fault."""
+    answers = {address: _connect(address) for address in case.addresses}
+    reached = [address for address, trouble in answers.items() if trouble is None]
+    for address, trouble in answers.items():
+        ok = trouble is None or bool(reached)
+        advice = "" if ok else "is the peer up, the port forwarded, the firewall open?"
+        yield Finding("reachability", ok, f"{address}: {trouble or 'answers'}", advice)
+    if not answers:
+        yield Finding("reachability", True, "no other peer is known yet; --bootstrap ADDR tries one")
+
+
+def _connect(address: str) -> str | None:
+    parts = address.split("/")
+    if len(parts) < 5 or parts[3] != "tcp":
+        return "not a TCP address"
+    try:
+        with socket.create_connection((parts[2], int(parts[4])), CONNECT_SECONDS):
+            return None
+    except OSError as error:
+        return error.strerror or "no answer"
+
+
+def _existing(folder: Path) -> Path:
+    return folder if folder.exists() else _existing(folder.parent)

@@ -1,0 +1,55 @@
+"""When and why a run ends: the first reason counts."""
+
+from dataclasses import dataclass, field
+
+import trio
+
+from ..protocol.events import Notice
+from ..protocol.ledger import LedgerState
+from .exits import Exit
+
+
+@dataclass(slots=True)
+class Ending:
+    """Waits for the end, and watches the node's notices for what means it."""
+
+    me: bytes
+    over: trio.Event = field(default_factory=trio.Event)
+    left: trio.Event = field(default_factory=trio.Event)
+    finished: trio.Event = field(default_factory=trio.Event)
+    code: Exit = Exit.OK
+    reason: str = ""
+    asked_to_leave: bool = False
+    _refusing: set[bytes] = field(default_factory=set)
+
+    def end(self, code: Exit, reason: str) -> None:
+        """End the run, unless it has ended."""
+        if not self.over.is_set():
+            self.code, self.reason = code, reason
+            self.over.set()
+
+    def on_notice(self, notice: Notice, state: LedgerState) -> None:
+        """See whether a notice of the node's means the end."""
+        match notice.kind:
+            case "left" if notice.facts.get("member") == self.me:
+                self.left.set()
+                if self.asked_to_leave:
+                    self.end(Exit.OK, "left the federation")
+                else:
+                    self.end(Exit.REMOVED, f"{notice.text}: this peer is no member any more")
+            case "finished":
+                self.finished.set()
+            case "refused":
+                self._on_refusal(notice, state)
+            case _:
+                pass
+
+    def _on_refusal(self, notice: Notice, state: LedgerState) -> None:
+        """One liar cannot turn a newcomer away: more members than may lie have to."""
+        member, reason = notice.facts["member"], str(notice.facts["reason"])
+        if state.member(member) is None and state.height > 0:
+            return
+        self._refusing.add(member)
+        if len(self._refusing) > state.committee.f and "later" not in reason:
+            model = reason.startswith("the models differ")
+            self.end(Exit.MODEL if model else Exit.INVITE, f"admission was refused: {reason}")

@@ -1,0 +1,88 @@
+"""Founding a federation: from the founder's settings to the genesis block that binds everybody."""
+
+import hashlib
+import math
+from pathlib import Path
+
+from ..crypto.identity import BadPeerId, Identity, public_of
+from ..protocol.committee import Committee
+from ..protocol.genesis import Genesis, GenesisError, check_genesis
+from ..protocol.records import ModelSaved
+from .exits import PeerError
+from .learning.learner import Learner
+from .settings import Settings
+
+
+def found(
+    settings: Settings, identity: Identity, learner: Learner, now_ms: int, previous: bytes | None = None
+) -> tuple[Genesis, ModelSaved]:
+    """Return the genesis and the model to begin with.
+
+    ``previous`` is the head of the federation that this one continues.
+
+    Raises:
+        PeerError: an option makes no federation; names it.
+    """
+    weights = learner.initial().astype("<f4").tobytes()
+    digest = hashlib.sha256(weights).digest()
+    try:
+        genesis = Genesis(
+            name=settings.federation,
+            founder=identity.public,
+            founder_name=settings.name,
+            created_ms=now_ms,
+            model=learner.descriptor,
+            shapes=learner.shapes,
+            weights=digest,
+            setup_sums=len(learner.setup()),
+            metrics=learner.metrics,
+            scheme=settings.scheme,  # type: ignore[arg-type]  # argparse knows the choices
+            threshold=settings.threshold,
+            clip_exponent=_exponent(settings.clip),
+            rounds=settings.rounds,
+            min_peers=settings.min_peers,
+            admit=settings.admit,  # type: ignore[arg-type]
+            roster=_roster(settings.roster, identity.public),
+            share_deadline_ms=round(settings.share_deadline * 1000),
+            view_timeout_ms=round(settings.view_timeout * 1000),
+            evict_after_rounds=settings.evict_after,
+            previous=previous,
+        )
+        # Through its bytes, so that every bound is checked that a joiner will check.
+        check_genesis(genesis)
+    except GenesisError as error:
+        raise PeerError(str(error)) from None
+    return genesis, ModelSaved(digest, weights)
+
+
+def explain_threshold(genesis: Genesis, members: int) -> str:
+    """Say what the genesis' threshold means for so many members."""
+    stand_ins = tuple(index.to_bytes(32, "big") for index in range(members))
+    return Committee(stand_ins, genesis.threshold).explain()
+
+
+def _exponent(clip: float) -> int:
+    mantissa, exponent = math.frexp(clip)
+    if clip <= 0 or mantissa != 0.5:
+        raise PeerError(f"--clip {clip:g}: a power of two is needed, such as 0.5, 1, 2 or 4")
+    return exponent - 1
+
+
+def _roster(path: str | None, founder: bytes) -> tuple[bytes, ...]:
+    """Read a roster: one PeerId a line, comments after #. The founder belongs to it in any case."""
+    if path is None:
+        return ()
+    try:
+        lines = Path(path).expanduser().read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PeerError(f"--roster {path}: cannot be read ({error})") from None
+    keys = {founder}
+    for number, line in enumerate(lines, 1):
+        text = line.split("#")[0].strip()
+        if not text:
+            continue
+        try:
+            keys.add(public_of(text))
+        except BadPeerId as error:
+            raise PeerError(f"--roster {path}, line {number}: {error}") from None
+    return tuple(sorted(keys))

@@ -1,0 +1,63 @@
+"""Making invites, and the line that people paste to join."""
+
+import re
+import secrets
+import shlex
+from collections.abc import Sequence
+from typing import Final
+
+from ..crypto.identity import Identity
+from ..protocol.admission import Invite, InviteError, make_invite, read_invite
+from ..protocol.genesis import Genesis
+from .exits import Exit, PeerError
+
+DEFAULT_HOURS: Final = 24
+FOUNDING_USES: Final = 100
+MAX_ADDRESSES: Final = 16
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def parse_duration_ms(text: str) -> int:
+    """Return the milliseconds of "90s", "30m", "24h" or "7d".
+
+    Raises:
+        ValueError: anything else.
+    """
+    match = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if match is None or int(match[1]) == 0:
+        raise ValueError(f"{text!r} is no duration: write 90s, 30m, 24h or 7d")
+    return int(match[1]) * _UNITS[match[2]] * 1000
+
+
+def new_invite(identity: Identity, federation: bytes, addresses: Sequence[str], expires_ms: int, uses: int) -> str:
+    """Return a token with which up to ``uses`` newcomers may join until ``expires_ms`` (unix time)."""
+    seed = secrets.token_bytes(32)
+    return make_invite(identity, federation, seed, expires_ms, uses, tuple(addresses)[:MAX_ADDRESSES])
+
+
+def open_invite(text: str, now_ms: int) -> Invite:
+    """Read an invite that somebody was given.
+
+    Raises:
+        PeerError: damaged or expired.
+    """
+    try:
+        invite = read_invite(text)
+    except InviteError as error:
+        raise PeerError(f"--invite: {error}", Exit.INVITE) from None
+    if invite.terms.expires_ms <= now_ms:
+        raise PeerError("--invite: it has expired; ask a member for a new one (`peer invite`)", Exit.INVITE)
+    return invite
+
+
+def join_command(genesis: Genesis, addresses: Sequence[str], invite: str | None) -> str:
+    """Return the line that others paste to join."""
+    words = ["peer", "start"]
+    if invite is not None:
+        words += ["--invite", invite]
+    else:
+        words += [word for address in addresses[:1] for word in ("--bootstrap", address)]
+    return " ".join(map(shlex.quote, words)) + (
+        " --data FILE.csv" if genesis.model.startswith('{"classes"') else " --app MODULE:OBJECT"
+    )

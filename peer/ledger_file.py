@@ -1,0 +1,137 @@
+"""A ledger as a file of its own, so that anybody can check it: genesis, then each block with its certificate.
+
+The layout: a line of magic; then records, each a length in 4 bytes (big-endian) and so many bytes. The
+first is the genesis, each further one the canonical encoding of a
+:class:`..protocol.messages.CertifiedBlock`. Every byte counts: any change makes :func:`verify` fail and
+name the height.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from ..protocol.genesis import GENESIS_BYTES, Genesis, GenesisError, read_genesis
+from ..protocol.ledger import LedgerError, LedgerState, extend, genesis_state
+from ..protocol.limits import MAX_BLOCK_BYTES, MAX_ENVELOPE_BYTES
+from ..protocol.messages import CertifiedBlock
+from ..protocol.wire import DecodeError, decode, encode
+from .exits import Exit, PeerError
+from .store import Reader
+
+MAGIC: Final = b"coterie ledger 1\n"
+_MAX_RECORD_BYTES: Final = 4 * (MAX_BLOCK_BYTES + MAX_ENVELOPE_BYTES)
+
+
+class Invalid(PeerError):
+    """The ledger does not verify; says where and why."""
+
+    code = Exit.CHECK_FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """A ledger to be read: its genesis and its blocks in order, nothing checked yet."""
+
+    name: str
+    genesis: Genesis
+    blocks: Iterable[CertifiedBlock]
+
+
+def of_store(reader: Reader) -> Ledger:
+    """The ledger of a home.
+
+    Raises:
+        PeerError: the home is in no federation yet.
+        Invalid: the genesis is damaged.
+    """
+    data = reader.fact("genesis")
+    if data is None:
+        raise PeerError(f"{reader.path.parent}: this peer is in no federation yet", Exit.FEDERATION)
+    stored = reader.fact("federation")
+    genesis = _genesis(str(reader.path), data)
+    if stored is not None and stored != genesis.federation:
+        raise Invalid(f"{reader.path}: height 0: the genesis does not have the hash that names the federation")
+    return Ledger(str(reader.path), genesis, _stored_blocks(reader))
+
+
+def of_file(path: Path) -> Ledger:
+    """The ledger of an exported file.
+
+    Raises:
+        Invalid: it cannot be read, or is no such file.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Invalid(f"{path}: cannot be read ({error.strerror})") from None
+    if not data.startswith(MAGIC):
+        raise Invalid(f"{path}: not an exported ledger")
+    records = _records(path, data)
+    return Ledger(str(path), _genesis(str(path), next(records, b"")), _exported_blocks(path, records))
+
+
+def write(ledger: Ledger, out: BinaryIO) -> int:
+    """Write a ledger as a file; return how many blocks it has besides the genesis."""
+    out.write(MAGIC)
+    _write_record(out, ledger.genesis.encode())
+    count = 0
+    for count, block in enumerate(ledger.blocks, 1):  # noqa: B007
+        _write_record(out, encode(block))
+    return count
+
+
+def verify(ledger: Ledger) -> LedgerState:
+    """Check every hash, rule and certificate from genesis on; return the state at the head.
+
+    Raises:
+        Invalid: at which height and why.
+    """
+    state = genesis_state(ledger.genesis)
+    for block in ledger.blocks:
+        try:
+            state = extend(state, block)
+        except LedgerError as error:
+            raise Invalid(f"{ledger.name}: {error}") from None
+    return state
+
+
+def _stored_blocks(reader: Reader) -> Iterator[CertifiedBlock]:
+    expected = 1
+    for stored in reader.blocks():
+        if stored.height != expected:
+            raise Invalid(f"{reader.path}: height {expected}: the block is missing")
+        expected += 1
+        yield CertifiedBlock(stored.block, stored.certificate)
+
+
+def _exported_blocks(path: Path, records: Iterator[bytes]) -> Iterator[CertifiedBlock]:
+    for height, record in enumerate(records, 1):
+        try:
+            yield decode(record, CertifiedBlock, _MAX_RECORD_BYTES)
+        except DecodeError as error:
+            raise Invalid(f"{path}: height {height}: {error}") from None
+
+
+def _records(path: Path, data: bytes) -> Iterator[bytes]:
+    position, height = len(MAGIC), 0
+    while position < len(data):
+        start = position + 4
+        end = start + int.from_bytes(data[position:start], "big")
+        if end > len(data):
+            raise Invalid(f"{path}: height {height}: the file is cut off, or a length in it is wrong")
+        yield data[start:end]
+        position, height = end, height + 1
+
+
+def _write_record(out: BinaryIO, record: bytes) -> None:
+    out.write(len(record).to_bytes(4, "big") + record)
+
+
+def _genesis(name: str, data: bytes) -> Genesis:
+    try:
+        if len(data) > GENESIS_BYTES:
+            raise GenesisError("it is too long")
+        return read_genesis(data)
+    except GenesisError as error:
+        raise Invalid(f"{name}: height 0: the genesis is damaged ({error})") from None

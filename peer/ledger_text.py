@@ -1,0 +1,143 @@
+"""Blocks as rows, for scripts and for people."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from ..crypto.identity import peer_id
+from ..protocol.blocks import Contributors, Depart, Evict, Join, Membership, Model, Void, read_block, wide_value
+from ..protocol.contribution import WIDE_UNIT, read_metrics
+from ..protocol.envelope import Verified, verify
+from ..protocol.genesis import Genesis
+from ..protocol.ledger import LedgerState, apply, genesis_state
+from ..protocol.messages import JoinRequest
+from .ledger_file import Ledger
+
+Json = dict[str, Any]
+
+
+def rows(ledger: Ledger) -> Iterator[Json]:
+    """Yield a row for each block, the genesis first.
+
+    Raises:
+        LedgerError: a block does not follow from those before it.
+    """
+    yield _genesis_row(ledger.genesis)
+    state = genesis_state(ledger.genesis)
+    for block in ledger.blocks:
+        after = apply(state, block.block)
+        body = read_block(block.block).body
+        row = {"height": after.height, "kind": _kind(body), "hash": after.head.hex(), "votes": len(block.certificate)}
+        yield row | _body_row(body, state, after)
+        state = after
+
+
+def line(row: Json) -> str:
+    """A row for people."""
+    return f"{row['height']:>6}  {row['hash'][:12]}  {row['kind']:<12}  {_text(row)}"
+
+
+def _genesis_row(genesis: Genesis) -> Json:
+    return {
+        "height": 0,
+        "kind": "genesis",
+        "hash": genesis.federation.hex(),
+        "name": genesis.name,
+        "founder": peer_id(genesis.founder),
+        "created_ms": genesis.created_ms,
+        "model": genesis.model,
+        "shapes": [list(shape) for shape in genesis.shapes],
+        "parameters": genesis.parameters,
+        "scheme": genesis.scheme,
+        "rounds": genesis.rounds,
+        "admit": genesis.admit,
+        "previous": None if genesis.previous is None else genesis.previous.hex(),
+    }
+
+
+def _kind(body: object) -> str:
+    return type(body).__name__.lower()
+
+
+def _body_row(body: Membership | Contributors | Model | Void, before: LedgerState, after: LedgerState) -> Json:
+    match body:
+        case Membership(changes=changes):
+            return {
+                "changes": [_change(change, before) for change in changes],
+                "members": [peer_id(key) for key in after.keys],
+            }
+        case Contributors():
+            members = before.committee.members
+            return {
+                "round": body.round,
+                "scheme": body.scheme,
+                "base": body.base.hex(),
+                "contributors": [peer_id(members[index]) for index, _ in body.dealers],
+                "holders": [peer_id(members[index]) for index in body.holders],
+                "names": [_name(before, members[index]) for index, _ in body.dealers],
+            }
+        case Model():
+            return _model_row(body, before)
+        case Void():
+            return {
+                "round": body.round,
+                "reason": body.reason,
+                "missed": [peer_id(key) for key in body.names],
+                "names": [_name(before, key) for key in body.names],
+            }
+
+
+def _model_row(body: Model, before: LedgerState) -> Json:
+    sums = tuple(map(wide_value, body.sums))
+    row: Json = {
+        "round": body.round,
+        "round_kind": before.kind,
+        "weights": body.weights.hex(),
+        "vector": body.vector.hex(),
+        "beacon": body.beacon.hex(),
+        "examples": round(sums[1] / WIDE_UNIT),
+    }
+    if before.kind != "setup":
+        metrics = read_metrics(before.genesis, sums)
+        row |= {"loss": metrics.loss, "evaluated": metrics.evaluated, "metrics": dict(metrics.named)}
+    return row
+
+
+def _change(change: Join | Depart | Evict, before: LedgerState) -> Json:
+    match change:
+        case Join(request=raw):
+            request = verify(raw, before.federation)
+            assert isinstance(request, Verified)
+            assert isinstance(request.message, JoinRequest)
+            return {"change": "join", "peer": peer_id(request.sender), "name": request.message.name}
+        case Depart(request=raw):
+            request = verify(raw, before.federation)
+            assert isinstance(request, Verified)
+            return {"change": "leave", "peer": peer_id(request.sender), "name": _name(before, request.sender)}
+        case Evict():
+            name = _name(before, change.member)
+            return {"change": "evict", "peer": peer_id(change.member), "name": name, "reason": change.reason}
+
+
+def _text(row: Json) -> str:
+    match row["kind"]:
+        case "genesis":
+            made = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["created_ms"] / 1000))
+            return f"{row['name']}, founded {made}; {row['parameters']} parameters, {row['scheme']}"
+        case "membership":
+            words = {"join": "joins", "leave": "leaves", "evict": "is evicted"}
+            told = [f"{one['name']} {words[one['change']]}" for one in row["changes"]]
+            return f"{', '.join(told)}; {len(row['members'])} members"
+        case "contributors":
+            return f"round {row['round']}: {', '.join(row['names'])} ({len(row['holders'])} holders)"
+        case "void":
+            return f"round {row['round']}: no result ({row['reason']}); missed: {', '.join(row['names']) or 'nobody'}"
+    loss = row.get("loss")
+    named = "".join(f", {name} {value:.6g}" for name, value in row.get("metrics", {}).items())
+    measured = "" if loss is None else f", loss before it {loss:.6g}{named}"
+    return f"round {row['round']} ({row['round_kind']}): {row['examples']} examples{measured}"
+
+
+def _name(state: LedgerState, key: bytes) -> str:
+    member = state.member(key)
+    return member.name if member is not None else f"…{peer_id(key)[-11:]}"

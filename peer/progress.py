@@ -1,0 +1,137 @@
+"""What a running peer shows: lines, JSON lines for scripts, or a live table in a terminal."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, Final, Protocol, TextIO
+
+from ..crypto.identity import PUBLIC_BYTES, peer_id
+from .status import Json, lines, timestamp
+
+QUIET: Final = frozenset({"dealt", "fetch", "clipped"})
+"""Notices that people need not see in the plain log; scripts get them all."""
+
+_PEERS: Final = frozenset({"member", "members", "aggregator", "proposer", "names", "peer"})
+"""Facts that hold members' keys."""
+
+
+class Reporter(Protocol):
+    """Where events go."""
+
+    def event(self, kind: str, text: str, facts: Mapping[str, Any]) -> None:
+        """Something happened."""
+
+    def refresh(self, status: Json) -> None:
+        """This is how things stand now."""
+
+    def close(self) -> None:
+        """No more is to be shown."""
+
+
+def plain_facts(facts: Mapping[str, Any]) -> Json:
+    """Facts as JSON can carry them: keys of members as PeerIds, other bytes as hex."""
+    return {name: _plain(value, name in _PEERS) for name, value in facts.items()}
+
+
+def _plain(value: Any, is_peer: bool) -> Any:
+    if isinstance(value, bytes):
+        return peer_id(value) if is_peer and len(value) == PUBLIC_BYTES else value.hex()
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one, is_peer) for name, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(one, is_peer) for one in value]
+    if isinstance(value, str | int | float | bool) or value is None:
+        return value
+    return str(value)
+
+
+class JsonLines:
+    """One JSON object an event: ``event``, ``text``, ``time`` (unix seconds) and the facts."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def event(self, kind: str, text: str, facts: Mapping[str, Any]) -> None:
+        """Print an event."""
+        line = {"event": kind, "text": text, "time": round(time.time(), 3), **plain_facts(facts)}
+        _print(self._out, json.dumps(line, ensure_ascii=False))
+
+    def refresh(self, status: Json) -> None:
+        """Scripts ask for the status when they want it."""
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class PlainLines:
+    """Lines for a log."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def event(self, kind: str, text: str, facts: Mapping[str, Any]) -> None:
+        """Print an event."""
+        if kind not in QUIET:
+            _print(self._out, f"{timestamp()} {describe(text, facts)}")
+
+    def refresh(self, status: Json) -> None:
+        """A log does not repeat itself."""
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class Live:
+    """A table at the foot of the terminal, and the log above it."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live as RichLive
+        from rich.text import Text
+
+        self._text = Text
+        self._console = Console(highlight=False)
+        self._live = RichLive(console=self._console, auto_refresh=False, transient=True)
+        self._live.start()
+
+    def event(self, kind: str, text: str, facts: Mapping[str, Any]) -> None:
+        """Print an event above the table."""
+        if kind not in QUIET:
+            self._console.print(self._text(f"{timestamp()} {describe(text, facts)}"), soft_wrap=True)
+
+    def refresh(self, status: Json) -> None:
+        """Draw the table anew."""
+        table = "\n".join(lines(status))
+        self._live.update(self._text(f"\n{table}"), refresh=True)
+
+    def close(self) -> None:
+        """Take the table away."""
+        self._live.stop()
+
+
+def describe(text: str, facts: Mapping[str, Any]) -> str:
+    """The line for people: the text, and whom it is about where the text does not say."""
+    member = facts.get("member")
+    if isinstance(member, bytes) and len(member) == PUBLIC_BYTES and "name" not in facts:
+        return f"{facts.get('who') or '…' + peer_id(member)[-11:]}: {text}"
+    return text
+
+
+def reporter(as_json: bool, out: TextIO | None = None) -> Reporter:
+    """Return what fits where the output goes."""
+    stream = out or sys.stdout
+    if as_json:
+        return JsonLines(stream)
+    if stream is sys.stdout and stream.isatty():
+        return Live()
+    return PlainLines(stream)
+
+
+def _print(out: TextIO, line: str) -> None:
+    """Whoever read our output may be gone; that is no reason to stop."""
+    try:
+        out.write(line + "\n")
+        out.flush()
+    except (BrokenPipeError, ValueError):
+        pass

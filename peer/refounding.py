@@ -1,0 +1,68 @@
+"""Going on in a new federation, from the last model of one that cannot decide any more."""
+
+import shutil
+import time
+
+import msgspec
+
+from ..protocol.genesis import GenesisError, check_genesis
+from .exits import Exit, PeerError
+from .home import Home, HomeError
+from .session import GENESIS, SETTINGS
+from .settings import read_settings
+from .status import replay
+from .store import FILE_NAME, Reader, Store
+
+
+def refound(old: Home, new: Home, min_peers: int | None, rounds: int | None) -> str:
+    """Make ``new`` the home of a new federation's founder: the old model, task, key and settings.
+
+    Its genesis names the old ledger's head, so that everybody can see what it continues. Returns a line for
+    people.
+
+    Raises:
+        PeerError: the old peer runs, has no model, or the new home is in use.
+    """
+    if old.running_pid() is not None:
+        raise HomeError(f"{old.folder}: the peer runs; stop it first (`peer stop --home {old.folder}`)")
+    if (new.folder / FILE_NAME).exists():
+        raise HomeError(f"{new.folder}: there is a peer already; choose another --to")
+    with Reader.open(old.folder) as reader:
+        state, model, settings = replay(reader), reader.model(), read_settings(reader.fact(SETTINGS))
+    public = old.public_key()
+    if state is None or public is None:
+        raise PeerError(f"{old.folder}: this peer is in no federation", Exit.FEDERATION)
+    if model is None or model.weights_hash != state.weights:
+        raise PeerError(f"{old.folder}: the last model is not here; another member has to refound", Exit.STORE)
+    roster = tuple(sorted({*state.genesis.roster, public})) if state.genesis.admit == "roster" else ()
+    genesis = msgspec.structs.replace(
+        state.genesis,
+        founder=public,
+        founder_name=settings.name,
+        created_ms=int(time.time() * 1000),
+        weights=model.weights_hash,
+        min_peers=min_peers or state.genesis.min_peers,
+        rounds=state.genesis.rounds if rounds is None else rounds,
+        roster=roster,
+        examples_ref=state.examples_ref,
+        previous=state.head,
+    )
+    try:
+        check_genesis(msgspec.convert(msgspec.to_builtins(genesis), type(genesis)))
+    except (GenesisError, msgspec.ValidationError) as error:
+        raise PeerError(str(error)) from None
+    new.prepare()
+    shutil.copyfile(old.key_path, new.key_path)
+    new.key_path.chmod(0o600)
+    kept = settings.with_given(
+        {"bootstrap": (), "invite": None, "min_peers": genesis.min_peers, "rounds": genesis.rounds}
+    )
+    with new.locked(), Store.open(new.folder) as store:
+        store.persist([model])
+        store.keep(SETTINGS, kept.encode())
+        store.keep(GENESIS, genesis.encode())
+    return (
+        f"{new.folder}: a new federation {genesis.federation.hex()[:16]}… that continues {state.head.hex()[:16]}…\n"
+        f"start it with: peer start --home {new.folder}\n"
+        f"do not start {old.folder} again; the others join with a new --home and the line that is printed then"
+    )

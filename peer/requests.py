@@ -1,0 +1,58 @@
+"""What a running peer answers on its control socket."""
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from .control import Json
+from .exits import Exit, PeerError
+from .invites import join_command, new_invite
+
+if TYPE_CHECKING:
+    from .session import Session
+
+LEAVE_SECONDS: Final = 25.0
+
+
+async def answer(session: "Session", request: Json) -> Json:
+    """Answer one request.
+
+    Raises:
+        PeerError: it cannot be done; for the asker to read.
+    """
+    match request.get("do"):
+        case "status":
+            return {"status": session.status()}
+        case "invite":
+            return _make_invite(session, request)
+        case "stop":
+            session.ending.end(Exit.OK, "stopped")
+            return {"text": "the peer stops"}
+        case "leave":
+            return await _leave(session)
+        case other:
+            raise PeerError(f"there is no request {other!r}")
+
+
+def _make_invite(session: "Session", request: Json) -> Json:
+    genesis, node = session.genesis, session.node
+    if genesis is None or node is None or node.state.member(session.identity.public) is None:
+        raise PeerError("this peer is no member yet, so nobody would accept its invites", Exit.FEDERATION)
+    addresses = session.network.addresses()
+    expires_ms = int(time.time() * 1000) + int(request["expires_ms"])
+    token = new_invite(session.identity, genesis.federation, addresses, expires_ms, int(request["uses"]))
+    return {"invite": token, "command": join_command(genesis, addresses, token)}
+
+
+async def _leave(session: "Session") -> Json:
+    if session.driver is None or session.node is None:
+        raise PeerError("this peer is in no federation yet; stop it with `peer stop`", Exit.FEDERATION)
+    session.ending.asked_to_leave = True
+    session.driver.leave()
+    with trio.move_on_after(LEAVE_SECONDS):
+        await session.ending.left.wait()
+    if session.ending.left.is_set():
+        return {"left": True, "text": "left the federation; the peer stops"}
+    text = "asked to leave, but the others have not agreed yet; the peer stops when they do"
+    return {"left": False, "text": text}

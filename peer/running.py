@@ -1,0 +1,90 @@
+"""Around a run: the home's lock, the kept settings, the log, the crash report, and the exit code."""
+
+import contextlib
+import logging
+import os
+import re
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from typing import Any, Final
+
+import trio
+
+from .exits import Exit, PeerError
+from .home import Home, passphrase_source
+from .progress import reporter
+from .session import GENESIS, SETTINGS, Session, first_cause
+from .settings import changed_founding_options, read_settings
+from .store import Store
+
+_MAX_NAME_CHARS: Final = 64
+_SECRET_LIKE: Final = re.compile(r"[0-9A-Za-z+/_=\\-]{24,}|b'[^']{16,}'|b\"[^\"]{16,}\"")
+
+
+def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
+    """Start the peer of ``home`` with the kept options and those ``given``; return the exit code.
+
+    Raises:
+        PeerError: what only people can put right.
+    """
+    _set_up_logging(given.get("log"))
+    home.prepare()
+    with home.locked(), Store.open(home.folder, _quota()) as store:
+        kept = read_settings(store.fact(SETTINGS))
+        if store.fact(GENESIS) is not None and (changed := changed_founding_options(given, kept)):
+            raise PeerError(f"{', '.join(changed)}: fixed when the federation was founded; use a new --home")
+        settings = kept.with_given(given)
+        if not settings.name:
+            settings = settings.with_given({"name": socket.gethostname()[:_MAX_NAME_CHARS] or "peer"})
+        identity = home.identity(passphrase_source(settings.passphrase_file))
+        store.keep(SETTINGS, settings.encode())
+        report = reporter(as_json)
+        session = Session(home, settings, identity, store, report)
+        try:
+            code = trio.run(session.run)
+        except PeerError:
+            raise
+        except BaseException as error:
+            cause = first_cause(error)
+            if isinstance(cause, PeerError):
+                raise cause from None
+            if not isinstance(cause, Exception):
+                raise cause from None
+            raise PeerError(_report_crash(home, cause), Exit.CRASH) from None
+        finally:
+            report.close()
+        busy = session.driver is not None and session.driver.workshop.running
+    sys.stdout.flush()
+    if busy:
+        # A training thread cannot be interrupted and nobody waits for its result any more.
+        sys.stderr.flush()
+        os._exit(code)
+    return int(code)
+
+
+def _set_up_logging(level: str | None) -> None:
+    # libp2p logs much, also to the root logger, and mostly of routine cases.
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.ERROR)
+    logging.getLogger("coterie").setLevel((level or "warning").upper())
+
+
+def _quota() -> int | None:
+    """A bound on the store in bytes, for tests of a full disk."""
+    value = os.environ.get("COTERIE_STORE_MAX_BYTES", "")
+    return int(value) if value.isdecimal() else None
+
+
+def _report_crash(home: Home, error: BaseException) -> str:
+    """Write down what happened, without anything that could be a secret; return the line for people."""
+    path = home.folder / time.strftime("crash-%Y%m%d-%H%M%S.txt")
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    message = _SECRET_LIKE.sub("…", str(error))[:400]
+    with contextlib.suppress(OSError):
+        path.write_text(f"{time.ctime()}\nPython {sys.version}\n\n{frames}{type(error).__name__}: {message}\n")
+    return (
+        f"a bug of ours: {type(error).__name__}. {path} says where; nothing that was sent is lost, and"
+        f" `peer start --home {home.folder}` goes on"
+    )

@@ -1,0 +1,403 @@
+"""One run of a peer: from its federation, founded, remembered or found, to the last goodbye.
+
+It runs until people stop it, the training is finished and everybody has the result, it left or was removed,
+or something is wrong that only people can put right.
+"""
+
+import math
+import signal
+import time
+from contextlib import suppress
+from itertools import islice
+from typing import Final
+
+import msgspec
+import trio
+
+from ..crypto.identity import Identity
+from ..protocol.admission import Invite
+from ..protocol.events import Notice
+from ..protocol.genesis import Genesis, read_genesis
+from ..protocol.ledger import LedgerError, Phase
+from ..protocol.limits import SYNC_BATCH_BLOCKS
+from ..protocol.messages import CertifiedBlock
+from ..protocol.node import Newcomer, Node
+from .control import Json
+from .control_server import ControlServer
+from .database import StoreError
+from .driver import Driver
+from .ending import Ending
+from .exits import Exit, PeerError
+from .founding import explain_threshold, found
+from .home import Home
+from .invites import DEFAULT_HOURS, FOUNDING_USES, join_command, new_invite, open_invite
+from .learning.learner import Learner
+from .lobby import find_genesis, tell_trouble
+from .network.addresses import AddressError, BadRecord
+from .network.events import Beat, Connected, Disconnected, Frame
+from .network.host import ListenError
+from .network.link import Timing
+from .network.network import Network
+from .places import dial_place, listen_place
+from .progress import Reporter, plain_facts
+from .requests import answer
+from .settings import Settings
+from .status import ledger_status, members_status
+from .store import Reader, Store
+from .training import Trainer, founder_learner, member_learner
+from .workshop import Workshop
+
+GENESIS: Final = "genesis"
+SETTINGS: Final = "settings"
+ADDRESSES: Final = "addresses"
+OWN_ADDRESSES: Final = "own-addresses"
+REFRESH_SECONDS: Final = 1.0
+BOOK_SECONDS: Final = 10.0
+GOODBYE_SECONDS: Final = 5.0
+
+
+class Session:
+    """A peer from start to stop. The caller holds the home's lock."""
+
+    def __init__(self, home: Home, settings: Settings, identity: Identity, store: Store, report: Reporter) -> None:
+        self.home = home
+        self.settings = settings
+        self.identity = identity
+        self.store = store
+        self.report = report
+        self.genesis: Genesis | None = None
+        self.node: Node | None = None
+        self.driver: Driver | None = None
+        self.ending = Ending(identity.public)
+        self._invite: Invite | None = None
+        self._learner: Learner | None = None
+        self._control = ControlServer(home.socket_path, self._answer)
+        self._started = time.monotonic()
+        self._book: bytes | None = None
+        self._failure: BaseException | None = None
+
+    # From start to stop.
+
+    async def run(self) -> Exit:
+        """Run; return how it ended.
+
+        Raises:
+            PeerError: what only people can put right.
+            Exception: a bug of ours.
+        """
+        if self.settings.invite is not None and self.store.fact(GENESIS) is None:
+            self._invite = open_invite(self.settings.invite, _now_ms())
+        await self._remember_federation()
+        self.network = self._make_network()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._heed_signals)
+            try:
+                addresses = await nursery.start(self.network.run)
+            except* ListenError as group:
+                raise PeerError(f"--listen: {group.exceptions[0]}", Exit.PORT) from None
+            self._tell_listening(addresses)
+            async with self._control.serving(), trio.open_nursery() as living:
+                living.start_soon(self._live_or_fail)
+                await self.ending.over.wait()
+                self._tell_end()
+                living.cancel_scope.cancel()
+            with trio.move_on_after(GOODBYE_SECONDS):
+                await self.network.stop()
+            nursery.cancel_scope.cancel()
+        if self._failure is not None:
+            raise self._failure
+        return self.ending.code
+
+    async def _live_or_fail(self) -> None:
+        """Whatever goes wrong, the others get their goodbye first."""
+        try:
+            await self._live()
+        except Exception as error:
+            self._failure = first_cause(error)
+            code = self._failure.code if isinstance(self._failure, PeerError) else Exit.CRASH
+            self.ending.end(code, str(self._failure) if code is not Exit.CRASH else "a bug of ours")
+
+    async def _live(self) -> None:
+        """Find the federation if need be, then be a member of it."""
+        if self.genesis is None:
+            with trio.move_on_after(self.settings.join_timeout or math.inf):
+                await self._find_federation()
+        if self.genesis is None:
+            text = f"no member could be reached within {self.settings.join_timeout:g} s; check the address"
+            self.ending.end(Exit.UNREACHABLE, f"{text}, the port and the firewall (`peer doctor`)")
+            return
+        self._make_node(self.genesis)
+        assert self.driver is not None
+        async with trio.open_nursery() as nursery:
+            for task in (self._pump, self._keep_book, self._refresh, self._linger, self._wait_for_admission):
+                nursery.start_soon(task)
+            await self.driver.run()
+
+    # The federation.
+
+    async def _remember_federation(self) -> None:
+        """Take the federation from the store, or found one where there is none to join."""
+        remembered = self.store.fact(GENESIS)
+        if remembered is not None:
+            self.genesis = read_genesis(remembered)
+            self._check_invite(self.genesis)
+            self._learner = await trio.to_thread.run_sync(member_learner, self.settings, self.genesis)
+        elif not self.settings.joins:
+            self._learner = await trio.to_thread.run_sync(founder_learner, self.settings)
+            self.genesis, model = found(self.settings, self.identity, self._learner, _now_ms())
+            self.store.persist([model])
+            self.store.keep(GENESIS, self.genesis.encode())
+
+    async def _find_federation(self) -> None:
+        self.report.event("joining", "looking for the federation", {"addresses": list(self._bootstrap())})
+        wanted = None if self._invite is None else self._invite.terms.federation
+        genesis = await find_genesis(self.network, self.report, wanted)
+        self._learner = await trio.to_thread.run_sync(member_learner, self.settings, genesis)
+        self.genesis = genesis
+        self.store.keep(GENESIS, genesis.encode())
+        self.network.introduce(genesis.federation, genesis.encode())
+        text = f"found the federation {genesis.name!r}"
+        self.report.event("found", text, {"federation": genesis.federation, "name": genesis.name})
+
+    def _check_invite(self, genesis: Genesis) -> None:
+        if self.settings.invite is None:
+            return
+        with suppress(PeerError):
+            # An invite that was used up or has expired since is no harm to a member.
+            self._invite = open_invite(self.settings.invite, 0)
+        if self._invite is not None and self._invite.terms.federation != genesis.federation:
+            raise PeerError(
+                f"--invite: it is for another federation than the one of {self.home.folder}; use a new --home",
+                Exit.FEDERATION,
+            )
+
+    # Making the parts.
+
+    def _bootstrap(self) -> tuple[str, ...]:
+        given = tuple(dial_place(text) for text in self.settings.bootstrap)
+        invited = () if self._invite is None else self._invite.addresses
+        return tuple(dict.fromkeys((*given, *invited)))
+
+    def _make_network(self) -> Network:
+        genesis = self.genesis
+        try:
+            return Network(
+                self.identity,
+                [listen_place(text) for text in self.settings.listen],
+                allow=self._allow,
+                name=self.settings.name,
+                federation=b"" if genesis is None else genesis.federation,
+                genesis=b"" if genesis is None else genesis.encode(),
+                bootstrap=self._bootstrap(),
+                announce=[dial_place(text) for text in self.settings.announce],
+                timing=Timing(beat_seconds=self.settings.heartbeat, dead_seconds=self.settings.dead_after),
+            )
+        except AddressError as error:
+            raise PeerError(str(error)) from None
+        except ListenError as error:
+            raise PeerError(f"--listen: {error}", Exit.PORT) from None
+
+    def _allow(self, member: bytes) -> bool:
+        """Members and the current round's; before one is a member oneself, whoever was dialled or calls."""
+        if self.node is None or self.node.state.member(self.identity.public) is None:
+            return True
+        # Those about to be admitted too: their address may come before the block that admits them.
+        return member in self.node.audience or member in self.node.ctx.pool.candidates
+
+    def _make_node(self, genesis: Genesis) -> None:
+        assert self._learner is not None
+        memory = self.store.load()
+        newcomer = Newcomer(self.settings.name, genesis.model, self._invite)
+        try:
+            self.node = Node(self.identity, genesis, memory, newcomer)
+        except LedgerError as error:
+            raise StoreError(
+                f"{self.store.path}: the ledger in it is damaged ({error}); join again with a new --home"
+            ) from None
+        self.driver = Driver(
+            self.node,
+            self.identity.public,
+            self.store,
+            self.network,
+            Workshop(Trainer(self._learner), self._read_blocks),
+            self._on_notice,
+        )
+        book = self.store.fact(ADDRESSES)
+        with suppress(BadRecord, msgspec.DecodeError):
+            self.network.learn(msgspec.msgpack.decode(book or b"\x90", type=list[bytes]))
+        self.network.refresh()
+
+    def _read_blocks(self, start: int) -> tuple[CertifiedBlock, ...]:
+        with Reader.open(self.home.folder) as reader:
+            blocks = islice(reader.blocks(start), SYNC_BATCH_BLOCKS)
+            return tuple(CertifiedBlock(one.block, one.certificate) for one in blocks)
+
+    # What runs beside the driver.
+
+    async def _pump(self) -> None:
+        """Hand what the network reports to the driver."""
+        assert self.driver is not None
+        for member in self.network.connected():
+            await self.driver.peer_up(member)
+        async for event in self.network.inbound:
+            match event:
+                case Frame(member=member, envelope=envelope, blob=blob):
+                    await self.driver.frame(member, envelope, blob)
+                case Beat(member=member, status=status):
+                    await self.driver.heartbeat(member, status)
+                case Connected(member=member, greeting=greeting):
+                    facts = {"member": member, "name": greeting.name}
+                    self._tell("link-up", f"linked to {greeting.name or 'a peer'}", facts)
+                    await self.driver.peer_up(member)
+                case Disconnected(member=member, reason=reason):
+                    self._tell("link-down", f"link lost: {reason}", {"member": member, "who": self._name(member)})
+                    await self.driver.peer_down(member)
+                case _:
+                    tell_trouble(event, self.report)
+
+    async def _keep_book(self) -> None:
+        """Keep the address book in the store, so that any one living address will do after a restart."""
+        while True:
+            await trio.sleep(BOOK_SECONDS)
+            await self._save_book()
+
+    async def _save_book(self) -> None:
+        book = msgspec.msgpack.encode(self.network.records())
+        if book != self._book:
+            await trio.to_thread.run_sync(self.store.keep, ADDRESSES, book)
+            self._book = book
+
+    async def _refresh(self) -> None:
+        while True:
+            self.report.refresh(self.status())
+            await trio.sleep(REFRESH_SECONDS)
+
+    async def _linger(self) -> None:
+        """Once the training is finished, stay until all members have the result, or for a while."""
+        assert self.node is not None
+        if self.node.state.phase is not Phase.FINISHED:
+            await self.ending.finished.wait()
+        if self.settings.stay:
+            return
+        with trio.move_on_after(self.settings.linger):
+            while any(row["height"] != self.node.state.height for row in self._others()):
+                await trio.sleep(REFRESH_SECONDS / 4)
+            # Our own last heartbeat has to tell the others the same.
+            await trio.sleep(1.5 * self.settings.heartbeat)
+        self.ending.end(Exit.OK, "the training is finished")
+
+    def _others(self) -> list[Json]:
+        return [row for row in self.status()["members"] if row["member"] and not row["me"]]
+
+    async def _wait_for_admission(self) -> None:
+        if not self.settings.join_timeout:
+            return
+        assert self.node is not None
+        with trio.move_on_after(self.settings.join_timeout) as waiting:
+            while self.node.state.member(self.identity.public) is None:
+                await trio.sleep(REFRESH_SECONDS / 4)
+        if waiting.cancelled_caught:
+            text = f"not admitted within {self.settings.join_timeout:g} s: too few members were reachable"
+            self.ending.end(Exit.UNREACHABLE, text)
+
+    async def _heed_signals(self) -> None:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                if self.ending.over.is_set():
+                    raise KeyboardInterrupt
+                self.ending.end(Exit.OK, "stopped")
+
+    # What people are told.
+
+    def _tell(self, kind: str, text: str, facts: Json) -> None:
+        self.report.event(kind, text, facts)
+        self._control.tell({"event": kind, "text": text, **plain_facts(facts)})
+
+    def _name(self, member: bytes) -> str:
+        known = None if self.node is None else self.node.state.member(member)
+        return known.name if known is not None else ""
+
+    def _on_notice(self, notice: Notice) -> None:
+        assert self.node is not None
+        facts = dict(notice.facts)
+        member = facts.get("member")
+        if isinstance(member, bytes) and "name" not in facts:
+            facts["who"] = self._name(member)
+        self._tell(notice.kind, notice.text, facts)
+        self.ending.on_notice(notice, self.node.state)
+
+    def _tell_listening(self, addresses: list[str]) -> None:
+        self.store.keep(OWN_ADDRESSES, msgspec.msgpack.encode(addresses))
+        self._tell("listening", f"listening on {', '.join(addresses)}", {"addresses": addresses, "id": self._id})
+        self.settings = self.settings.with_given({"listen": _with_ports(self.settings.listen, addresses)})
+        self.store.keep(SETTINGS, self.settings.encode())
+        genesis = self.genesis
+        if genesis is None or genesis.founder != self.identity.public or self.store.height() > 0:
+            return
+        invite = None
+        if genesis.admit == "invite":
+            expires = _now_ms() + DEFAULT_HOURS * 3_600_000
+            invite = new_invite(self.identity, genesis.federation, addresses, expires, FOUNDING_USES)
+        command = join_command(genesis, addresses, invite)
+        text = (
+            f"founded the federation {genesis.name!r} {genesis.federation.hex()[:16]}…\n"
+            f"with {explain_threshold(genesis, genesis.min_peers)}\n"
+            f"training starts with {genesis.min_peers} members; the others join with:\n\n  {command}\n"
+        )
+        facts = {"federation": genesis.federation, "name": genesis.name, "command": command, "invite": invite}
+        self._tell("founded", text, facts)
+
+    @property
+    def _id(self) -> str:
+        return self.identity.peer_id
+
+    def _tell_end(self) -> None:
+        text = self.ending.reason
+        if self.ending.code is Exit.OK and not self.ending.left.is_set():
+            text += f"; go on with: peer start --home {self.home.folder}"
+        self._tell("stopped", text, {"exit": int(self.ending.code)})
+
+    def status(self) -> Json:
+        """What `peer status` shows."""
+        status: Json = {
+            "running": True,
+            "id": self._id,
+            "name": self.settings.name,
+            "home": str(self.home.folder),
+            "uptime_seconds": round(time.monotonic() - self._started, 1),
+            "addresses": self.network.addresses(),
+            "members": [],
+        }
+        if self.node is not None and self.driver is not None:
+            me = self.identity.public
+            status["members"] = members_status(self.node.state, me, self.network.peers())
+            status |= ledger_status(self.node.state, self.node.view)
+            status["working"] = list(self.driver.workshop.running.values())
+            status["faults"] = plain_facts(
+                {self._name(member) or member.hex(): dict(counts) for member, counts in self.driver.faults.items()}
+            )
+        return status
+
+    async def _answer(self, request: Json) -> Json:
+        return await answer(self, request)
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """Return the exception inside of the groups that nurseries make; one for people is preferred."""
+    while isinstance(error, BaseExceptionGroup):
+        error = next((one for one in error.exceptions if isinstance(one, PeerError)), error.exceptions[0])
+    return error
+
+
+def _with_ports(listen: tuple[str, ...], addresses: list[str]) -> tuple[str, ...]:
+    """Where any free port was asked for, remember the one it became: the others know us by it."""
+    ports = [parts[4] for address in addresses if len(parts := address.split("/")) > 4 and parts[3] == "tcp"]
+    places = []
+    for place in map(listen_place, listen):
+        head, _, port = place.rpartition("/")
+        places.append(f"{head}/{ports[-1]}" if port == "0" and len(set(ports)) == 1 else place)
+    return tuple(places)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

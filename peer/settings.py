@@ -1,0 +1,113 @@
+"""What `peer start` was told, kept in the home, so that `peer start --home H` alone goes on the same way.
+
+Every option has one field here with its default; an option that is given explicitly replaces what was kept.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .exits import Exit, PeerError
+
+FOUNDING: Final = (
+    "federation",
+    "admit",
+    "roster",
+    "min_peers",
+    "rounds",
+    "scheme",
+    "threshold",
+    "clip",
+    "share_deadline",
+    "view_timeout",
+    "evict_after",
+)
+"""Options that the founder fixes for everybody, in the genesis block."""
+
+DEFAULT_NAME: Final = "peer"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options of `peer start`; durations in seconds."""
+
+    name: str = ""
+    listen: tuple[str, ...] = ("/ip4/0.0.0.0/tcp/0",)
+    announce: tuple[str, ...] = ()
+    bootstrap: tuple[str, ...] = ()
+    invite: str | None = None
+    mdns: bool = False
+    dht: bool = False
+    heartbeat: float = 2.0
+    dead_after: float = 12.0
+    join_timeout: float = 0.0
+    linger: float = 60.0
+    stay: bool = False
+    passphrase_file: str | None = None
+
+    data: str | None = None
+    target: str | None = None
+    model: str = "linear"
+    columns: tuple[str, ...] = ()
+    test_fraction: float = 0.2
+    hidden: tuple[int, ...] = ()
+    classes: tuple[str, ...] = ()
+    learning_rate: float | None = None
+    steps: int | None = None
+    batch: int | None = None
+    seed: int = 0
+    app: str | None = None
+
+    federation: str = "coterie"
+    admit: str = "invite"
+    roster: str | None = None
+    min_peers: int = 3
+    rounds: int = 0
+    scheme: str = "shamir"
+    threshold: int = 0
+    clip: float = 4.0
+    share_deadline: float = 60.0
+    view_timeout: float = 3.0
+    evict_after: int = 50
+
+    def with_given(self, given: Mapping[str, Any]) -> "Settings":
+        """Return these settings with those that were given explicitly in their place."""
+        known = {one.name for one in dataclasses.fields(self)}
+        return dataclasses.replace(self, **{name: value for name, value in given.items() if name in known})
+
+    @property
+    def joins(self) -> bool:
+        """Whether there is a federation to join; otherwise one is founded."""
+        return bool(self.bootstrap or self.invite)
+
+    def encode(self) -> bytes:
+        """Return the settings as JSON."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True).encode()
+
+
+def read_settings(data: bytes | None) -> Settings:
+    """Return the settings that were kept; the defaults where none were.
+
+    Raises:
+        PeerError: damaged, or kept by a newer version.
+    """
+    if data is None:
+        return Settings()
+    try:
+        kept = json.loads(data)
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()
+        }
+        return Settings(**values)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise PeerError(
+            f"the settings kept in this home cannot be read ({error}); upgrade Coterie, or use a new --home",
+            Exit.STORE,
+        ) from None
+
+
+def changed_founding_options(given: Mapping[str, Any], kept: Settings) -> list[str]:
+    """Return the options that were given, differ from what was kept, and cannot be changed any more."""
+    return [f"--{name.replace('_', '-')}" for name in FOUNDING if name in given and given[name] != getattr(kept, name)]

@@ -1,0 +1,154 @@
+"""What `peer status` shows, of a running peer and of a stopped one: a JSON object, and the same for
+people."""
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..crypto.identity import peer_id
+from ..protocol.contribution import read_metrics
+from ..protocol.genesis import read_genesis
+from ..protocol.ledger import LedgerState, Phase, apply, genesis_state
+from .beats import decode_beat
+from .store import Reader
+
+if TYPE_CHECKING:
+    from .network.events import PeerRow
+
+Json = dict[str, Any]
+
+
+def ledger_status(state: LedgerState, view: int = 0) -> Json:
+    """What the ledger alone says."""
+    genesis = state.genesis
+    status: Json = {
+        "federation": {
+            "name": genesis.name,
+            "id": state.federation.hex(),
+            "previous": _hex(genesis.previous),
+        },
+        "height": state.height,
+        "head": state.head.hex(),
+        "round": state.round,
+        "kind": state.kind,
+        "phase": str(state.phase),
+        "view": view,
+        "trained": state.trained,
+        "rounds": genesis.rounds,
+        "scheme": genesis.scheme,
+        "threshold": state.committee.threshold,
+        "quorum": state.committee.quorum,
+        "tolerates": state.committee.f,
+        "weights": state.weights.hex(),
+        "aggregator": None,
+        "loss": None,
+        "metrics": {},
+    }
+    if state.phase in (Phase.SHARING, Phase.SUMMING):
+        status["aggregator"] = peer_id(state.proposer(view))
+    if state.sums is not None and state.trained:
+        metrics = read_metrics(genesis, state.sums)
+        status["loss"] = metrics.loss
+        status["metrics"] = dict(metrics.named)
+    return status
+
+
+def members_status(state: LedgerState, me: bytes, rows: "Iterable[PeerRow]") -> list[Json]:
+    """One row a member, oneself among them, and one for each peer that is no member yet."""
+    by_member = {row.member: row for row in rows}
+    names = {member.key: member.name for member in state.members}
+    missed = {member.key: member.missed for member in state.members}
+    table = []
+    for key in dict.fromkeys((*names, *by_member)):
+        row = by_member.get(key)
+        beat = decode_beat(row.status) if row is not None else None
+        table.append(
+            {
+                "id": peer_id(key),
+                "name": names.get(key) or (row.name if row else ""),
+                "me": key == me,
+                "member": key in names,
+                "connected": key == me or (row is not None and row.connected),
+                "beat_age_seconds": None if row is None else row.beat_age_seconds,
+                "rtt_seconds": None if row is None else row.rtt_seconds,
+                "height": beat.height if beat else None,
+                "round": beat.round if beat else None,
+                "phase": beat.phase if beat else None,
+                "missed": missed.get(key),
+                "addresses": list(row.addresses) if row else [],
+                "trouble": row.trouble if row else "",
+            }
+        )
+    return table
+
+
+def replay(reader: Reader) -> LedgerState | None:
+    """Return the state that a store's blocks lead to, None where there is no federation yet."""
+    data = reader.fact("genesis")
+    if data is None:
+        return None
+    state = genesis_state(read_genesis(data))
+    for block in reader.blocks():
+        state = apply(state, block.block)
+    return state
+
+
+def stored_status(reader: Reader, me: bytes | None) -> Json:
+    """What the store of a stopped peer says."""
+    state = replay(reader)
+    status: Json = {"running": False, "id": None if me is None else peer_id(me)}
+    if state is not None:
+        status |= ledger_status(state)
+        status["members"] = members_status(state, me or b"", ())
+        for row in status["members"]:
+            row["connected"] = False
+    return status
+
+
+def lines(status: Json) -> Iterable[str]:
+    """The status for people."""
+    if not status.get("federation"):
+        yield "not in a federation yet" + (": looking for one" if status["running"] else "")
+        return
+    if not status["running"]:
+        yield "the peer is not running; this is what its store says"
+    federation = status["federation"]
+    yield f"federation  {federation['name']} {federation['id'][:16]}…"
+    of = f" of {status['rounds']}" if status["rounds"] else ""
+    yield f"round       {status['round']} ({status['kind']}), {status['phase']}; {status['trained']}{of} trained"
+    if status["aggregator"]:
+        yield f"aggregator  {_name_of(status, status['aggregator'])} (view {status['view']})"
+    yield f"height      {status['height']}, head {status['head'][:16]}…"
+    if status["loss"] is not None:
+        named = "".join(f", {name} {value:.6g}" for name, value in status["metrics"].items())
+        yield f"loss        {status['loss']:.6g}{named}"
+    if status.get("working"):
+        yield f"working     {', '.join(status['working'])}"
+    yield ""
+    yield f"{'member':<16} {'peer':<12} {'link':<6} {'beat':>7} {'height':>7} {'round':>6}  phase"
+    for row in status["members"]:
+        yield _member_line(row)
+
+
+def _member_line(row: Json) -> str:
+    link = "me" if row["me"] else "up" if row["connected"] else "down"
+    age = row["beat_age_seconds"]
+    beat = "" if age is None else f"{age:.1f} s"
+    name = row["name"][:16] if row["member"] else f"({row['name'][:14]})"
+    height = "" if row["height"] is None else row["height"]
+    number = "" if row["round"] is None else row["round"]
+    tail = row["phase"] or row["trouble"] or ""
+    return f"{name:<16} …{row['id'][-11:]:<11} {link:<6} {beat:>7} {height:>7} {number:>6}  {tail}"
+
+
+def _name_of(status: Json, peer: str) -> str:
+    return next((row["name"] for row in status["members"] if row["id"] == peer), peer)
+
+
+def _hex(data: bytes | None) -> str | None:
+    return None if data is None else data.hex()
+
+
+def timestamp(seconds: float | None = None) -> str:
+    """Time of day for a line of the log."""
+    return time.strftime("%H:%M:%S", time.localtime(seconds))

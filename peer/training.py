@@ -1,0 +1,174 @@
+"""From the settings to something that trains, and from what it trains to a contribution to the round."""
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..protocol.genesis import Genesis
+from ..protocol.work import Contribution, Train
+from .exits import Exit, PeerError
+from .learning.app import AppError, load_app
+from .learning.learner import Evaluation, Learner
+from .learning.models import Training
+from .learning.table import TableError
+from .learning.tables_app import TableApp
+from .learning.task import TaskMismatch
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from .learning.task import Kind
+
+
+class DataProblem(PeerError):
+    """The data or the app cannot be used; says what and where."""
+
+    code = Exit.DATA
+
+
+class ModelMismatch(PeerError):
+    """This peer's model is not the federation's; says both."""
+
+    code = Exit.MODEL
+
+
+def founder_learner(settings: Settings) -> Learner:
+    """Return what a founder trains; it fixes the model for everybody.
+
+    Raises:
+        DataProblem: the data or the app cannot be used.
+        PeerError: options are missing.
+    """
+    return _explained(lambda: _found(settings))
+
+
+def member_learner(settings: Settings, genesis: Genesis) -> Learner:
+    """Return what a member trains, after a check that it is what the federation trains.
+
+    Raises:
+        DataProblem: the data or the app cannot be used.
+        ModelMismatch: it is another model; the message shows both shapes.
+        PeerError: options are missing.
+    """
+    learner = _explained(lambda: _adopt(settings, genesis))
+    check_model(learner, genesis)
+    return learner
+
+
+def check_model(learner: Learner, genesis: Genesis) -> None:
+    """Compare a model with the federation's.
+
+    Raises:
+        ModelMismatch: they differ; the message shows both.
+    """
+    if learner.shapes != genesis.shapes:
+        raise ModelMismatch(
+            f"the models differ in shape: the federation's is {_shapes(genesis.shapes)}, yours is"
+            f" {_shapes(learner.shapes)}; change --model, --hidden, --data or --app"
+        )
+    for what, theirs, ours in (
+        ("description", genesis.model, learner.descriptor),
+        ("metrics", genesis.metrics, learner.metrics),
+        ("number of setup sums", genesis.setup_sums, len(learner.setup())),
+    ):
+        if theirs != ours:
+            raise ModelMismatch(f"the models differ in their {what}: the federation's is {theirs}, yours is {ours}")
+
+
+class Trainer:
+    """Answers the node's wish for a contribution. Called in a worker thread, one call at a time."""
+
+    def __init__(self, learner: Learner) -> None:
+        self.learner = learner
+        self._prepared: tuple[float, ...] | None = None
+
+    def __call__(self, train: Train) -> Contribution:
+        """Train, evaluate, or add up what the setup round asks for.
+
+        Raises:
+            AppError: the app failed, or returned something unusable.
+        """
+        entropy = os.urandom(32)
+        if train.kind == "setup":
+            sums = tuple(self.learner.setup())
+            # A table's first sum is its number of rows; other apps tell theirs with their first update.
+            examples = int(sums[0]) if isinstance(self.learner.app, TableApp) else 1
+            return Contribution(examples, sums, entropy)
+        if train.totals is not None and train.totals != self._prepared:
+            self.learner.prepare(train.totals)
+            self._prepared = train.totals
+        weights = np.frombuffer(train.weights, dtype="<f4")
+        evaluation = self.learner.evaluate(weights)
+        if train.kind == "evaluate":
+            return Contribution(max(1, evaluation.examples), _sums(evaluation), entropy)
+        fit = self.learner.fit(weights, train.round)
+        return Contribution(fit.examples, _sums(evaluation), entropy, fit.weights - weights)
+
+
+def _sums(evaluation: Evaluation) -> tuple[float, ...]:
+    count = evaluation.examples
+    return (float(count), evaluation.loss * count, *(value * count for value in evaluation.metrics))
+
+
+def _found(settings: Settings) -> Learner:
+    if settings.app is not None:
+        return Learner(load_app(settings.app), settings.app)
+    if settings.data is None:
+        raise PeerError("nothing to train: give --data FILE.csv --target COLUMN, or --app module:object")
+    if settings.target is None:
+        raise PeerError(f"which column of {settings.data} is to be predicted? Give --target COLUMN")
+    kind: Kind = settings.model  # type: ignore[assignment]  # argparse knows the choices
+    app = TableApp.found(
+        settings.data,
+        settings.target,
+        kind,
+        hidden=settings.hidden,
+        classes=settings.classes,
+        columns=settings.columns or None,
+        test_fraction=settings.test_fraction,
+        seed=settings.seed,
+    )
+    return _tuned(app, settings)
+
+
+def _adopt(settings: Settings, genesis: Genesis) -> Learner:
+    if settings.app is not None:
+        return Learner(load_app(settings.app), settings.app)
+    if settings.data is None:
+        raise PeerError("nothing to train: give --data FILE.csv, or --app module:object")
+    app = TableApp.adopt(
+        genesis.model,
+        settings.data,
+        columns=settings.columns or None,
+        test_fraction=settings.test_fraction,
+        seed=settings.seed,
+    )
+    return _tuned(app, settings)
+
+
+def _tuned(app: TableApp, settings: Settings) -> Learner:
+    plan = app.training
+    app.training = Training(
+        method=plan.method,
+        rate=plan.rate if settings.learning_rate is None else settings.learning_rate,
+        steps=plan.steps if settings.steps is None else settings.steps,
+        batch_rows=plan.batch_rows if settings.batch is None else settings.batch,
+        slowing=plan.slowing,
+        decay=plan.decay,
+        max_gradient=plan.max_gradient,
+    )
+    return Learner(app, settings.data or "data")
+
+
+def _explained(make: Callable[[], Learner]) -> Learner:
+    try:
+        return make()
+    except TaskMismatch as error:
+        raise ModelMismatch(str(error)) from None
+    except (AppError, TableError, ValueError) as error:
+        raise DataProblem(str(error)) from error
+
+
+def _shapes(shapes: tuple[tuple[int, ...], ...]) -> str:
+    return " ".join("x".join(map(str, shape)) or "scalar" for shape in shapes[:20]) + (" …" * (len(shapes) > 20))
