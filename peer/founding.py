@@ -43,9 +43,11 @@ def found(
             min_peers=settings.min_peers,
             admit=settings.admit,  # type: ignore[arg-type]
             roster=_roster(settings.roster, identity.public),
+            round_interval_ms=round(settings.round_interval * 1000),
             share_deadline_ms=round(settings.share_deadline * 1000),
             view_timeout_ms=round(settings.view_timeout * 1000),
             evict_after_rounds=settings.evict_after,
+            evict_on_proof=not settings.no_evict,
             previous=previous,
         )
         # Through its bytes, so that every bound is checked that a joiner will check.

@@ -12,7 +12,7 @@ from .status import Json, lines, timestamp
 QUIET: Final = frozenset({"dealt", "fetch", "clipped"})
 """Notices that people need not see in the plain log; scripts get them all."""
 
-_PEERS: Final = frozenset({"member", "members", "aggregator", "proposer", "names", "peer"})
+_PEERS: Final = frozenset({"member", "members", "aggregator", "next_aggregator", "proposer", "names", "peer"})
 """Facts that hold members' keys."""
 
 

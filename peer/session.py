@@ -8,6 +8,7 @@ import math
 import signal
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from itertools import islice
 from typing import Final
 
@@ -33,6 +34,7 @@ from .home import Home
 from .invites import DEFAULT_HOURS, FOUNDING_USES, join_command, new_invite, open_invite
 from .learning.learner import Learner
 from .lobby import find_genesis, tell_trouble
+from .misbehaviour import from_environment
 from .network.addresses import AddressError, BadRecord
 from .network.events import Beat, Connected, Disconnected, Frame
 from .network.host import ListenError
@@ -219,7 +221,7 @@ class Session:
             self.identity.public,
             self.store,
             self.network,
-            Workshop(Trainer(self._learner), self._read_blocks),
+            Workshop(Trainer(self._learner), self._read_blocks, from_environment()),
             self._on_notice,
         )
         book = self.store.fact(ADDRESSES)
@@ -366,6 +368,7 @@ class Session:
             "home": str(self.home.folder),
             "uptime_seconds": round(time.monotonic() - self._started, 1),
             "addresses": self.network.addresses(),
+            "traffic": asdict(self.network.traffic()),
             "members": [],
         }
         if self.node is not None and self.driver is not None:

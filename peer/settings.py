@@ -20,9 +20,11 @@ FOUNDING: Final = (
     "scheme",
     "threshold",
     "clip",
+    "round_interval",
     "share_deadline",
     "view_timeout",
     "evict_after",
+    "no_evict",
 )
 """Options that the founder fixes for everybody, in the genesis block."""
 
@@ -68,9 +70,11 @@ class Settings:
     scheme: str = "shamir"
     threshold: int = 0
     clip: float = 4.0
+    round_interval: float = 0.0
     share_deadline: float = 60.0
     view_timeout: float = 3.0
     evict_after: int = 50
+    no_evict: bool = False
 
     def with_given(self, given: Mapping[str, Any]) -> "Settings":
         """Return these settings with those that were given explicitly in their place."""

@@ -9,6 +9,7 @@ import trio
 from ..protocol.events import Work, WorkDone
 from ..protocol.messages import CertifiedBlock
 from ..protocol.work import Contribution, ReadBlocks, Train
+from .misbehaviour import Misbehaviour
 
 MAX_JOBS: Final = 2
 """Jobs at a time. Each takes a core's whole attention, and its memory is several times the model's."""
@@ -24,7 +25,8 @@ log = logging.getLogger("coterie.work")
 class Workshop:
     """Runs jobs and hands back what they gave, never an exception."""
 
-    def __init__(self, trainer: Trainer, read_blocks: BlockReader) -> None:
+    def __init__(self, trainer: Trainer, read_blocks: BlockReader, misbehaviour: Misbehaviour | None = None) -> None:
+        self._misbehaviour = misbehaviour or Misbehaviour()
         self._trainer = trainer
         self._read_blocks = read_blocks
         self._jobs = trio.CapacityLimiter(MAX_JOBS)
@@ -44,7 +46,7 @@ class Workshop:
                 result = await _in_thread(self._read_blocks, work.start, limiter=self._reading)
             else:
                 result = await _in_thread(work.run, limiter=self._jobs)
-            return WorkDone(work, result)
+            return self._misbehaviour.falsify(work, WorkDone(work, result))
         except Exception as error:
             # The expected ones are ValueErrors (NaN in an update, a sum out of range), and anything that a
             # user's application raises. An unexpected one must not end the peer either.

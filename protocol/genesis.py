@@ -64,8 +64,10 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     examples_ref: Annotated[int, msgspec.Meta(ge=1, le=2**40)] = 1024
     """Examples that weigh 1 in the first mean; later the ledger derives it from the counts that were summed.
     """
+    round_interval_ms: Annotated[int, msgspec.Meta(ge=0, le=30 * 86_400_000)] = 0
+    """Rest between the end of a round and the training for the next: 0 for none, a day for nightly rounds."""
     share_deadline_ms: DurationMs = 60_000
-    """From the start of a round, training included, until it goes on without those who have not dealt and
+    """From the start of training until the round goes on without those who have not dealt and
     acked.
     """
     view_timeout_ms: DurationMs = 3_000

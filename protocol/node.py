@@ -244,13 +244,19 @@ class Node:
     def _begin_round(self) -> None:
         ctx, state = self.ctx, self.ctx.state
         assert ctx.sharing is not None
-        ctx.out.timer(state.genesis.share_deadline_ms, "share-deadline", state.round)
         text = f"round {state.round} ({state.kind}): {state.committee.explain()}"
         ctx.out.notify("round", text, round=state.round, kind=state.kind, members=state.committee.n)
         if ctx.weights is None:
             self.catchup.want_weights()
-        else:
-            ctx.sharing.begin(ctx.weights, self._totals())
+        ctx.out.timer(state.genesis.round_interval_ms, "begin", state.round)
+
+    def _begin_training(self) -> None:
+        ctx, sharing = self.ctx, self.ctx.sharing
+        assert sharing is not None
+        ctx.out.timer(ctx.state.genesis.share_deadline_ms, "share-deadline", sharing.round)
+        sharing.may_begin = True
+        if ctx.weights is not None:
+            sharing.begin(ctx.weights, self._totals())
 
     def _totals(self) -> tuple[float, ...] | None:
         totals = self.ctx.state.totals
@@ -363,6 +369,7 @@ class Node:
         }
         facts |= {
             "aggregator": before.proposer(self.view),
+            "next_aggregator": after.proposer(0),
             "weights": after.weights,
             "trained": after.trained,
         }
@@ -495,7 +502,7 @@ class Node:
         ctx.out.notify("synced", f"level with the others at height {ctx.state.height}", height=ctx.state.height)
         if ctx.summing is not None:
             ctx.summing.base = ctx.weights
-        elif ctx.sharing is not None:
+        elif ctx.sharing is not None and ctx.sharing.may_begin:
             ctx.sharing.begin(ctx.weights, self._totals())
 
     def _answer_status(self, asker: bytes, nonce: bytes) -> None:
@@ -552,6 +559,8 @@ class Node:
                 self._agreement.on_timeout(Stage(stage), view)
             case ("grace", height, view) if height == ctx.height and self._agreement is not None:
                 self._agreement.try_open(view, after_grace=True)
+            case ("begin", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
+                self._begin_training()
             case ("share-deadline", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
                 ctx.sharing.on_deadline()
             case ("resend", height) if height == ctx.height:

@@ -42,6 +42,8 @@ class Sharing:
     examples_ref: int
     closed: bool = False
     """The contributors are decided: nothing more is dealt or acked in this round (safety rule 4)."""
+    may_begin: bool = False
+    """The rest between rounds is over."""
     deadline_passed: bool = False
     vector: bytes | None = field(default=None, repr=False)
     deals: dict[int, Verified] = field(default_factory=dict)

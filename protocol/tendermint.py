@@ -62,6 +62,8 @@ class StartTimeout:
 
     stage: Stage
     view: int
+    at_once: bool = False
+    """Nothing can come of the view any more: q precommits are for nil, and any two quorums share an honest member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +302,9 @@ class Consensus:
         if "47" not in at.fired and len(at.precommits) >= self.committee.quorum:
             at.fired.add("47")
             self._out.append(StartTimeout(Stage.PRECOMMIT, self.view))
+        if "nil" not in at.fired and self._count(at.precommits, NIL) >= self.committee.quorum:
+            at.fired.add("nil")
+            self._out.append(StartTimeout(Stage.PRECOMMIT, self.view, at_once=True))
 
     def _line_49(self) -> bool:
         for view, at in self._views.items():

@@ -24,9 +24,10 @@ from libp2p.security.noise.exceptions import PeerIDMismatchesPubkey
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from ...crypto.identity import Identity
+from .addresses import Address
 from .hardening import Basic, GuardedManager, Swarm, key_pair, peer_of, public_key_of, quiet
 from .streams import Stream
-from .yamux import Muxer
+from .yamux import Muxer, Traffic
 
 DIAL_SECONDS: Final = 10.0
 NEGOTIATE_SECONDS: Final = 10
@@ -103,6 +104,7 @@ class Host:
     ) -> None:
         quiet()
         self.member = identity.public
+        self.traffic = Traffic()
         self._admit = admit
         self._connected = connected
         self.swarm = Swarm(key_pair(identity), self._authenticated, self._registered)
@@ -180,6 +182,7 @@ class Host:
             return False
         connection = Connection(self, member, muxer, outbound)
         muxer.owner = connection
+        muxer.total = self.traffic
         return member != self.member and self._admit(connection)
 
     def _registered(self, swarm_connection: SwarmConn) -> None:
@@ -237,3 +240,24 @@ def check_port_is_free(address: str) -> None:
                     f"port {port} on {host} is in use by another process; choose another with --listen"
                 ) from None
             raise ListenError(f"cannot listen on {address}: {os.strerror(error.errno or 0)}") from None
+
+
+def dialable(listening: str) -> Address:
+    """The address to dial for one that we listen on: a wildcard becomes the host's main address."""
+    family, host, port = split_listen(listening)
+    if host in ("0.0.0.0", "::"):
+        host = _main_address(family)
+    return Address(f"/{'ip6' if ':' in host else 'ip4'}/{host}/tcp/{port}")
+
+
+def _main_address(family: int) -> str:
+    """This machine's address towards the world; nothing is sent to find out. Loopback where there is no way
+    out.
+    """
+    target, loopback = ("2001:db8::1", "::1") if family == socket.AF_INET6 else ("192.0.2.1", "127.0.0.1")
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((target, 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return loopback

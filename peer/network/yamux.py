@@ -16,6 +16,7 @@ what it promises:
 """
 
 import contextlib
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import trio
@@ -58,6 +59,14 @@ class Wire(Protocol):
         """Host and port of the other end."""
 
 
+@dataclass(slots=True)
+class Traffic:
+    """What connections have carried, multiplexing included, encryption not."""
+
+    sent_bytes: int = 0
+    received_bytes: int = 0
+
+
 class Muxer(IMuxedConn):
     """One multiplexed connection. `start` runs it and returns when it is over, for whatever reason."""
 
@@ -76,7 +85,8 @@ class Muxer(IMuxedConn):
         """
         self.streams_left = MAX_OPENED_STREAMS
         self.bytes_received = 0
-        self.bytes_sent = 0
+        self.total = Traffic()
+        """Counted together with other connections, where the owner shares one."""
         self._outbox = Outbox()
         self._streams: dict[int, Stream] = {}
         self._next_id = 1 if is_initiator else 2
@@ -150,7 +160,7 @@ class Muxer(IMuxedConn):
                 await self._outbox.wait()
             self._writing = True
             messages = self._outbox.next_batch()
-            self.bytes_sent += sum(map(len, messages))
+            self.total.sent_bytes += sum(map(len, messages))
             await self.wire.send(messages)
 
     # Receiving.
@@ -158,6 +168,7 @@ class Muxer(IMuxedConn):
     async def _read_loop(self) -> None:
         while message := await self.wire.receive():
             self.bytes_received += len(message)
+            self.total.received_bytes += len(message)
             if self.budget_bytes is not None:
                 self.budget_bytes -= len(message)
                 if self.budget_bytes < 0:
