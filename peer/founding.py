@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ..crypto.identity import BadPeerId, Identity, public_of
 from ..protocol.committee import Committee
-from ..protocol.genesis import Genesis, GenesisError, check_genesis
+from ..protocol.genesis import Genesis, GenesisError, read_genesis
+from ..protocol.limits import MIN_TRAINING_MEMBERS
 from ..protocol.records import ModelSaved
 from .exits import PeerError
 from .learning.learner import Learner
@@ -23,6 +24,15 @@ def found(
     Raises:
         PeerError: an option makes no federation; names it.
     """
+    if settings.min_peers < MIN_TRAINING_MEMBERS:
+        raise PeerError(
+            f"--min-peers {settings.min_peers}: at least {MIN_TRAINING_MEMBERS}, because a sum of two updates"
+            " shows each member the other's"
+        )
+    if settings.admit == "roster" and settings.roster is None:
+        raise PeerError("--admit roster: give --roster FILE with the PeerIds that may join, one a line")
+    if settings.admit != "roster" and settings.roster is not None:
+        raise PeerError("--roster: only with --admit roster")
     weights = learner.initial().astype("<f4").tobytes()
     digest = hashlib.sha256(weights).digest()
     try:
@@ -50,11 +60,10 @@ def found(
             evict_on_proof=not settings.no_evict,
             previous=previous,
         )
-        # Through its bytes, so that every bound is checked that a joiner will check.
-        check_genesis(genesis)
+        # Through its bytes: every bound is checked here that a joiner will check.
+        return read_genesis(genesis.encode()), ModelSaved(digest, weights)
     except GenesisError as error:
-        raise PeerError(str(error)) from None
-    return genesis, ModelSaved(digest, weights)
+        raise PeerError(f"no federation can be founded with these options: {error}") from None
 
 
 def explain_threshold(genesis: Genesis, members: int) -> str:

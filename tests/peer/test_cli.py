@@ -1,0 +1,294 @@
+"""The command line: quick help, one exit code a reason, and messages that say what, where and what to do."""
+
+import json
+import os
+import socket
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from coterie.crypto.identity import Identity
+from coterie.peer import running
+from coterie.peer.cli import main
+from coterie.peer.database import VERSION
+from coterie.peer.exits import Exit
+from coterie.peer.home import PASSPHRASE_VARIABLE, Home
+from coterie.peer.invites import new_invite, parse_duration_ms
+from coterie.peer.places import dial_place, listen_place
+from coterie.peer.settings import Settings, read_settings
+from coterie.peer.store import FILE_NAME, Store
+
+TABLE = "a,b,y\n" + "".join(f"{i},{i * i % 7},{2 * i + 1}\n" for i in range(30))
+
+Peer = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def peer(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Peer:
+    """Run `peer` in this process, in a home of its own; returns exit code, stdout, stderr."""
+    monkeypatch.setenv("COTERIE_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv(PASSPHRASE_VARIABLE, raising=False)
+    (tmp_path / "data.csv").write_text(TABLE)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        try:
+            code = main(words)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    return home
+
+
+FOUND = ("start", "--data", "data.csv", "--target", "y", "--listen", "127.0.0.1:0")
+
+
+def test_help_lists_the_commands_and_every_exit_code(peer: Peer) -> None:
+    code, out, _ = peer("--help")
+    assert code == 0
+    for command in ("start", "status", "ledger", "model", "invite", "leave", "stop", "doctor", "refound"):
+        assert f"\n    {command} " in out
+    for exit in Exit:
+        assert f"{exit.value:>2}  {exit.meaning}" in out
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("dance",), ("start", "--dance"), ("start", "--hidden", "0"), ("start", "--test-fraction", "1")]
+)
+def test_wrong_options_end_with_2_and_one_line(peer: Peer, words: tuple[str, ...]) -> None:
+    code, _, err = peer(*words)
+    assert code == Exit.USAGE
+    assert err.startswith("peer: error: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("start",), Exit.USAGE, "--data FILE.csv --target COLUMN"),
+        (("start", "--data", "data.csv"), Exit.USAGE, "--target COLUMN"),
+        (("start", "--data", "none.csv", "--target", "y"), Exit.DATA, "none.csv"),
+        (("start", "--data", "data.csv", "--target", "z"), Exit.DATA, "'z'"),
+        (("start", "--app", "no_such_module:app"), Exit.DATA, "no_such_module"),
+        ((*FOUND, "--clip", "3"), Exit.USAGE, "power of two"),
+        ((*FOUND, "--threshold", "1"), Exit.USAGE, "threshold"),
+        ((*FOUND, "--min-peers", "2"), Exit.USAGE, "--min-peers"),
+        ((*FOUND, "--roster", "none.txt", "--admit", "roster"), Exit.USAGE, "none.txt"),
+        ((*FOUND[:-1], "nowhere"), Exit.USAGE, "--listen nowhere"),
+        (("start", "--invite", "coterie1-AAAA", "--data", "data.csv"), Exit.INVITE, "damaged"),
+        (("start", "--invite", "hello", "--data", "data.csv"), Exit.INVITE, "starts with"),
+        (("start", "--bootstrap", "nowhere", "--data", "data.csv"), Exit.USAGE, "--bootstrap nowhere"),
+        (("status",), Exit.FEDERATION, "no store"),
+        (("ledger", "show"), Exit.FEDERATION, "no store"),
+        (("ledger", "verify", "--file", "none"), Exit.CHECK_FAILED, "none"),
+        (("ledger", "verify", "--file", "data.csv"), Exit.CHECK_FAILED, "not an exported ledger"),
+        (("model", "export", "--out", "m.npz"), Exit.FEDERATION, "no store"),
+        (("leave",), Exit.NOT_RUNNING, "no peer runs"),
+        (("stop",), Exit.NOT_RUNNING, "no peer runs"),
+        (("invite",), Exit.NOT_RUNNING, "no peer runs"),
+        (("invite", "--expires", "soon"), Exit.USAGE, "'soon'"),
+        (("invite", "--uses", "0"), Exit.USAGE, "--uses"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line_with_its_exit_code(
+    peer: Peer, words: tuple[str, ...], code: Exit, told: str
+) -> None:
+    got, _, err = peer(*words)
+    assert err.startswith("peer: error: "), err
+    assert told in err
+    assert got == code
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"), [("", "line 3"), ("red", "line 3"), ("nan", "line 3")], ids=["missing", "text", "nan"]
+)
+def test_a_bad_cell_is_named_by_line_and_column(peer: Peer, tmp_path: Path, cell: str, told: str) -> None:
+    (tmp_path / "bad.csv").write_text(f"a,b,y\n1,2,3\n4,{cell},6\n" + "1,2,3\n" * 20)
+    code, _, err = peer("start", "--data", "bad.csv", "--target", "y")
+    assert code == Exit.DATA
+    assert "'b'" in err
+    assert told in err
+
+
+def test_a_port_in_use_has_its_own_exit_code(peer: Peer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, _, err = peer(*FOUND[:-1], f"127.0.0.1:{port}")
+    assert code == Exit.PORT
+    assert str(port) in err
+
+
+def test_an_address_of_another_machine_cannot_be_listened_on(peer: Peer) -> None:
+    code, _, err = peer(*FOUND[:-1], "192.0.2.1:4001")
+    assert code == Exit.PORT
+    assert "192.0.2.1" in err
+
+
+def test_an_unreachable_federation_is_told_of_and_given_up_after_the_timeout(peer: Peer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as once:
+        port = once.getsockname()[1]
+    words = ("start", "--bootstrap", f"127.0.0.1:{port}", "--data", "data.csv", "--listen", "127.0.0.1:0", "--json")
+    code, out, _ = peer(*words, "--join-timeout", "1")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert code == Exit.UNREACHABLE
+    assert [event["event"] for event in events] == ["listening", "joining", "unreachable", "stopped"]
+    assert events[-1]["exit"] == Exit.UNREACHABLE
+    assert f"/ip4/127.0.0.1/tcp/{port}" in events[2]["text"]
+
+
+def test_an_expired_invite_is_refused_before_anything_is_dialled(peer: Peer) -> None:
+    member = Identity.from_seed(bytes(32))
+    token = new_invite(member, bytes(32), ("/ip4/127.0.0.1/tcp/1",), 1000, 1)
+    code, out, err = peer("start", "--invite", token, "--data", "data.csv")
+    assert code == Exit.INVITE
+    assert "expired" in err
+    assert out == ""
+
+
+def test_a_home_in_use_is_told_with_the_pid(peer: Peer, home: Home) -> None:
+    with home.locked():
+        code, _, err = peer(*FOUND)
+    assert code == Exit.HOME
+    assert f"pid {os.getpid()}" in err
+
+
+def test_a_wrong_passphrase_has_its_own_exit_code(
+    peer: Peer, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.identity(lambda sealed: "right")
+    (tmp_path / "phrase").write_text("wrong\n")
+    code, _, err = peer(*FOUND, "--passphrase-file", "phrase")
+    assert code == Exit.KEY
+    assert "passphrase is wrong" in err
+
+
+@pytest.fixture
+def broken(home: Home) -> Path:
+    Store.open(home.folder).close()
+    return home.folder / FILE_NAME
+
+
+def test_a_newer_store_has_its_own_exit_code(peer: Peer, broken: Path) -> None:
+    with sqlite3.connect(broken) as link:
+        link.execute(f"PRAGMA user_version={VERSION + 1}")
+    link.close()
+    code, _, err = peer(*FOUND)
+    assert code == Exit.STORE
+    assert "upgrade Coterie" in err
+
+
+def test_a_damaged_store_has_its_own_exit_code(peer: Peer, broken: Path) -> None:
+    broken.write_bytes(b"x" * 100_000)
+    code, _, err = peer(*FOUND)
+    assert code == Exit.STORE
+    assert str(broken) in err
+
+
+def test_options_are_kept_and_explicit_ones_replace_them(peer: Peer, home: Home) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert peer(*FOUND[:-1], listen, "--name", "Ada", "--steps", "7")[0] == Exit.PORT
+        assert peer("start", "--steps", "9")[0] == Exit.PORT
+    with Store.open(home.folder) as store:
+        kept = read_settings(store.fact("settings"))
+    assert (kept.name, kept.steps, kept.data, kept.target) == ("Ada", 9, "data.csv", "y")
+
+
+def test_what_was_founded_cannot_be_changed_later(peer: Peer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert peer(*FOUND[:-1], f"127.0.0.1:{taken.getsockname()[1]}", "--rounds", "3")[0] == Exit.PORT
+    code, _, err = peer("start", "--rounds", "4")
+    assert code == Exit.USAGE
+    assert "--rounds" in err
+
+
+def test_settings_survive_their_own_encoding() -> None:
+    settings = Settings(name="x", listen=("a", "b"), hidden=(3, 4), clip=0.5, threshold=2)
+    assert read_settings(settings.encode()) == settings
+    assert read_settings(None) == Settings()
+
+
+def test_doctor_says_what_to_do_about_each_problem(peer: Peer, home: Home) -> None:
+    home.identity(lambda sealed: None)
+    home.key_path.chmod(0o644)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, out, _ = peer("doctor", "--listen", f"127.0.0.1:{port}", "--bootstrap", f"127.0.0.1:{port}", "--json")
+    report = json.loads(out)
+    checks = {one["check"]: one for one in report["checks"]}
+    assert code == Exit.CHECK_FAILED
+    assert not report["healthy"]
+    assert "chmod 600" in checks["key"]["advice"]
+    assert not checks["port"]["ok"]
+    assert checks["reachability"]["ok"]
+    assert {"versions", "store", "home", "key", "disk", "fsync", "clock", "port", "reachability"} <= set(checks)
+
+
+def test_doctor_is_content_with_a_fresh_machine(peer: Peer) -> None:
+    code, out, _ = peer("doctor")
+    assert code == Exit.OK, out
+    assert "BAD" not in out
+
+
+def test_a_crash_report_names_the_place_and_no_secret(home: Home) -> None:
+    secret = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0"
+    try:
+        raise LookupError(f"seed {secret} and {bytes(range(40, 80))!r}")
+    except LookupError as error:
+        line = running._report_crash(home, error)
+    (report,) = home.folder.glob("crash-*.txt")
+    text = report.read_text()
+    assert str(report) in line
+    assert "test_cli.py" in text
+    assert "LookupError: seed … and …" in text
+    assert secret not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("90s", 90_000), ("30m", 1_800_000), ("24h", 86_400_000), ("7d", 604_800_000)]
+)
+def test_durations_are_read(text: str, expected: int) -> None:
+    assert parse_duration_ms(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "24", "0h", "-1h", "1w", "1h30m", "９h" * 9])
+def test_other_durations_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no duration"):
+        parse_duration_ms(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("4001", "/ip4/0.0.0.0/tcp/4001"),
+        ("127.0.0.1:0", "/ip4/127.0.0.1/tcp/0"),
+        (":4001", "/ip4/0.0.0.0/tcp/4001"),
+        ("[::]:4001", "/ip6/::/tcp/4001"),
+        ("/ip4/1.2.3.4/tcp/5", "/ip4/1.2.3.4/tcp/5"),
+    ],
+)
+def test_listen_places_are_read(text: str, expected: str) -> None:
+    assert listen_place(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("192.0.2.1:4001", "/ip4/192.0.2.1/tcp/4001"),
+        ("peer.example.org:4001", "/dns/peer.example.org/tcp/4001"),
+        ("[2001:db8::1]:4001", "/ip6/2001:db8::1/tcp/4001"),
+    ],
+)
+def test_dial_places_are_read(text: str, expected: str) -> None:
+    assert dial_place(text) == expected
