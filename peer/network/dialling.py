@@ -6,6 +6,7 @@ waits a little longer before it tries, in case the first cannot reach it. Delays
 FIRST_BACKOFF_SECONDS to LAST_BACKOFF_SECONDS, with jitter; news of a member (a new address) starts them over.
 """
 
+import logging
 import random
 from collections.abc import Iterable
 from typing import Final, Protocol
@@ -17,6 +18,9 @@ from .host import DialError
 from .link import Link
 
 MAX_DIALS: Final = 8
+MAX_SUGGESTIONS: Final = 32
+"""Addresses found by discovery that wait to be dialled; more are dropped, and found again."""
+
 FIRST_BACKOFF_SECONDS: Final = 0.3
 LAST_BACKOFF_SECONDS: Final = 10.0
 PATIENCE_SECONDS: Final = 3.0
@@ -24,6 +28,8 @@ PATIENCE_SECONDS: Final = 3.0
 
 _SETTLED_SECONDS: Final = 30.0
 _NEXT_ADDRESS_SECONDS: Final = 0.5
+
+log = logging.getLogger("coterie.network")
 
 
 class Roads(Protocol):
@@ -81,6 +87,7 @@ class Dialler:
         self._roads = roads
         self._nursery = nursery
         self._targets: dict[bytes, _Target] = {}
+        self._suggested: set[Address] = set()
         self._slots = trio.CapacityLimiter(MAX_DIALS)
 
     def want(self, member: bytes) -> None:
@@ -104,6 +111,27 @@ class Dialler:
             self._targets[address.member].poke()
         else:
             self._start(address.member, [address])
+
+    def suggest(self, address: Address) -> None:
+        """Dial an address once, unless we are connected to its member, or trying that already."""
+        member = address.member
+        known = member is not None and (
+            member == self._roads.member or member in self._targets or self._roads.link_to(member) is not None
+        )
+        if not known and address not in self._suggested and len(self._suggested) < MAX_SUGGESTIONS:
+            self._suggested.add(address)
+            self._nursery.start_soon(self._try_suggestion, address)
+
+    async def _try_suggestion(self, address: Address) -> None:
+        try:
+            async with self._slots:
+                link = await self._roads.dial(address)
+            if link is not None:
+                await link.settled.wait()
+        except DialError as error:
+            log.debug("suggested address: %s", error)
+        finally:
+            self._suggested.discard(address)
 
     def link_changed(self, member: bytes) -> None:
         """A link to `member` came up."""

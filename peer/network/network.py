@@ -7,7 +7,6 @@ here; what they mean is the driver's business.
 
 import contextlib
 import logging
-import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -29,9 +28,10 @@ from .dialling import Dialler
 from .events import Beat, Connected, Disconnected, Event, Frame, PeerRow, Refused, Unreachable
 from .frames import MAX_RECORDS, encode_envelope, encode_records
 from .greeting import Greeting, check_federation, encode_greeting
-from .host import Connection, Host, split_listen
+from .host import Connection, Host, dialable, split_listen
 from .link import BULK_PROTOCOL, CONTROL_PROTOCOL, Link, Timing
 from .transfers import Offers, PullFailed, PullSlots
+from .yamux import Traffic
 
 MAX_STRANGERS: Final = 32
 MAX_STRANGERS_PER_HOST: Final = 16
@@ -63,7 +63,10 @@ class Network:
         announce: Sequence[str] = (),
         timing: Timing | None = None,
     ) -> None:
-        """Raises AddressError for a bad bootstrap or announce address, ListenError for a bad listen one."""
+        """`announce` are addresses to tell others beside those that we listen on.
+
+        Raises AddressError for a bad bootstrap or announce address, ListenError for a bad listen one.
+        """
         self.member = identity.public
         self.timing = timing or Timing()
         self.offers = Offers()
@@ -87,6 +90,8 @@ class Network:
         self._slots = PullSlots()
         self._events, self.inbound = trio.open_memory_channel[Event](MAX_QUEUED_EVENTS)
         self._troubles: dict[object, str] = {}
+        self.introduced = trio.Event()
+        """Set, and replaced, whenever `introduce` is called."""
         self._nursery: trio.Nursery | None = None
         self._dialler: Dialler | None = None
         self._stopping = trio.Event()
@@ -131,6 +136,8 @@ class Network:
     def introduce(self, federation: bytes, genesis: bytes) -> None:
         """What we belong to from now on. Links to peers of another federation end."""
         self.federation, self.genesis = federation, genesis
+        self.introduced.set()
+        self.introduced = trio.Event()
         for link in list(self._links.values()):
             if link.greeting is not None and link.greeting.federation not in (b"", federation):
                 link.stop("another federation")
@@ -180,9 +187,22 @@ class Network:
         """Whom a link is up to."""
         return list(self._links)
 
+    def traffic(self) -> Traffic:
+        """What all connections have carried since the start."""
+        return self._host.traffic
+
     def records(self) -> list[bytes]:
         """All members' address records, to be stored and given to `learn` after a restart."""
         return self._book.encoded()
+
+    def record(self) -> bytes:
+        """Our own signed address record; empty before `run`."""
+        return b"" if self._record is None else self._record.encoded
+
+    def suggest(self, address: Address) -> None:
+        """An address that may be worth dialling once: somebody said so, whom we need not believe."""
+        if self._dialler is not None:
+            self._dialler.suggest(address)
 
     def learn(self, records: Iterable[bytes]) -> None:
         """Take address records that were stored. Raises BadRecord at the first bad one."""
@@ -212,8 +232,7 @@ class Network:
 
     def our_greeting(self) -> bytes:
         """See `link.Owner`."""
-        record = b"" if self._record is None else self._record.encoded
-        return encode_greeting(self.federation, self.genesis, self.name, record)
+        return encode_greeting(self.federation, self.genesis, self.name, self.record())
 
     def is_member(self, member: bytes) -> bool:
         """See `link.Owner`."""
@@ -328,7 +347,7 @@ class Network:
     # Addresses.
 
     def _reissue_record(self) -> None:
-        addresses = [*self._announce, *(_dialable(address) for address in self._host.listening())]
+        addresses = [*self._announce, *(dialable(address) for address in self._host.listening())]
         self._sequence += 1
         self._record = sign_record(self._identity, list(dict.fromkeys(addresses)), self._sequence)
         self._spread([self._record], None)
@@ -345,8 +364,7 @@ class Network:
         if link.gossiped or link.is_stranger:
             return
         link.gossiped = True
-        own = [] if self._record is None else [self._record.encoded]
-        link.send(encode_records([*own, *self._book.encoded()][:MAX_RECORDS]))
+        link.send(encode_records([self.record(), *self._book.encoded()][:MAX_RECORDS]))
         if link.greeting is not None and link.greeting.record is not None:
             self._spread(self._book.add_all([link.greeting.record.encoded]), link)
 
@@ -361,24 +379,3 @@ class Network:
         if self._dialler is not None:
             for record in news:
                 self._dialler.want(record.member)
-
-
-def _dialable(listening: str) -> Address:
-    """The address to dial for one that we listen on: a wildcard becomes the host's main address."""
-    family, host, port = split_listen(listening)
-    if host in ("0.0.0.0", "::"):
-        host = _main_address(family)
-    return Address(f"/{'ip6' if ':' in host else 'ip4'}/{host}/tcp/{port}")
-
-
-def _main_address(family: int) -> str:
-    """This machine's address towards the world; nothing is sent to find out. Loopback where there is no way
-    out.
-    """
-    target, loopback = ("2001:db8::1", "::1") if family == socket.AF_INET6 else ("192.0.2.1", "127.0.0.1")
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((target, 9))
-            return str(probe.getsockname()[0])
-        except OSError:
-            return loopback

@@ -170,9 +170,7 @@ async def test_plaintext_lets_anybody_be_anybody(open_target: Callable[[], Any],
 
 
 @both(False, True)
-async def test_an_exception_in_a_stream_handler_is_survived(
-    open_target: Callable[[], Any], expected: bool
-) -> None:
+async def test_an_exception_in_a_stream_handler_is_survived(open_target: Callable[[], Any], expected: bool) -> None:
     survived = False
     with contextlib.suppress(BaseException):
         async with open_target() as target:
@@ -193,9 +191,7 @@ async def test_slots_of_inbound_connections_come_back(open_target: Callable[[], 
 
 
 @both(False, True)
-async def test_idle_half_open_sockets_do_not_keep_a_peer_out(
-    open_target: Callable[[], Any], expected: bool
-) -> None:
+async def test_idle_half_open_sockets_do_not_keep_a_peer_out(open_target: Callable[[], Any], expected: bool) -> None:
     async with open_target() as target, contextlib.AsyncExitStack() as held:
         for _ in range(12):
             stream = await trio.open_tcp_stream("127.0.0.1", target.port)

@@ -72,9 +72,7 @@ async def test_a_strangers_small_frame_reaches_the_driver(
             assert not member.network.peers()[0].is_member
 
 
-async def test_garbage_on_the_port_does_no_harm(
-    world: Callable[[], Any], members: Callable[[bytes], bool]
-) -> None:
+async def test_garbage_on_the_port_does_no_harm(world: Callable[[], Any], members: Callable[[bytes], bool]) -> None:
     async with world() as peers:
         member = await peers.start(0, allow=members)
         host, port = member.address.split("/")[2], int(member.address.split("/")[4])
@@ -219,9 +217,7 @@ async def test_a_stranger_that_sends_and_sends_is_cut_off(
             await guest.connection.closed.wait()
 
 
-async def test_a_stranger_pulls_only_what_is_public(
-    world: Callable[[], Any], members: Callable[[bytes], bool]
-) -> None:
+async def test_a_stranger_pulls_only_what_is_public(world: Callable[[], Any], members: Callable[[bytes], bool]) -> None:
     import hashlib
 
     async with world() as peers:

@@ -314,9 +314,7 @@ def frame(kind: int, flags: int, stream: int, value: int, payload: bytes = b"", 
         ([frame(GO_AWAY, 0, 0, 0)], "closed the connection"),
     ],
 )
-async def test_a_broken_protocol_ends_the_connection_by_name(
-    frames: list[bytes], complaint: str, clock: Any
-) -> None:
+async def test_a_broken_protocol_ends_the_connection_by_name(frames: list[bytes], complaint: str, clock: Any) -> None:
     assert complaint in await violate(*frames)
 
 

@@ -1,0 +1,177 @@
+"""Finding members through a Kademlia DHT, with nothing but the federation's id and any node of the DHT.
+
+Members *provide* a key that is derived from the federation's id, and store their signed address record under a key
+that is derived from their own id. Whoever knows the federation's id looks up the providers, then their records.
+Nothing that the DHT says is believed but a record's own signature.
+
+The DHT runs on a port of its own: it talks to anybody, and what it costs must not be the members' loss.
+"""
+
+import base64
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import trio
+from libp2p.exceptions import BaseLibp2pError
+from libp2p.peer.peerinfo import PeerInfo
+from libp2p.records.validator import NamespacedValidator, Validator
+from multiaddr import Multiaddr  # type: ignore[import-untyped]
+
+from ...crypto.identity import Identity
+from .addresses import Address, AddressRecord, BadRecord, open_record
+from .hardening import Basic, GuardedManager, Swarm, key_pair, peer_of, public_key_of
+from .host import ListenError, check_port_is_free
+from .yamux import Muxer
+
+NAMESPACE: Final = "coterie"
+MAX_CONNECTIONS: Final = 64
+MAX_PROVIDERS: Final = 64
+FIRST_PAUSE_SECONDS: Final = 2.0
+PAUSE_SECONDS: Final = 120.0
+_STEP_SECONDS: Final = 30.0
+_CONNECTION_BYTES: Final = 16 * 1024 * 1024
+_STREAMS: Final = 4096
+
+log = logging.getLogger("coterie.network")
+
+
+def provider_key(federation: bytes) -> str:
+    """The key that members provide: a SHA-256 multihash, in hex."""
+    return (b"\x12\x20" + hashlib.sha256(b"coterie/1/dht/federation" + federation).digest()).hex()
+
+
+def record_key(member: bytes) -> str:
+    """Where a member's address record is; py-libp2p looks up no key of more than 50 bytes."""
+    digest = hashlib.sha256(b"coterie/1/dht/member" + member).digest()[:24]
+    return f"/{NAMESPACE}/{base64.urlsafe_b64encode(digest).decode()}"
+
+
+class RecordValidator(Validator):
+    """Lets a DHT node store nothing but signed address records, each under its member's key."""
+
+    def validate(self, key: str, value: bytes) -> None:
+        """Raise BadRecord for anything else."""
+        if record_key(open_record(value).member) != key:
+            raise BadRecord("an address record under another member's key")
+
+    def select(self, key: str, values: list[bytes]) -> int:
+        """The newest; they are all of one key."""
+        del key
+        return max(range(len(values)), key=lambda index: open_record(values[index]).sequence)
+
+
+class Dht:
+    """Our node of the DHT: serves others, publishes our record, and finds members."""
+
+    def __init__(self, identity: Identity, listen: str, entries: Sequence[Address]) -> None:
+        """`entries` are nodes of the DHT to begin with; they need their /p2p/ part."""
+        self._listen = listen
+        self._entries = [address for address in entries if address.member is not None]
+        self._connections: set[Muxer] = set()
+        self._swarm = Swarm(key_pair(identity), self._admit, lambda _: None)
+        self._basic = Basic(self._swarm)
+        self._swarm.guard(self._basic.negotiate)
+        self._node: Any = None
+        self._member = identity.public
+
+    async def run(
+        self,
+        federation: Callable[[], bytes],
+        record: Callable[[], bytes],
+        found: Callable[[AddressRecord], None],
+        *,
+        task_status: Any = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Until cancelled. Started with the address that others can use as an entry. Raises ListenError."""
+        from libp2p.kad_dht.kad_dht import DHTMode, KadDHT
+
+        check_port_is_free(self._listen)
+        async with trio.open_nursery() as nursery:
+            network = GuardedManager(self._swarm)
+            nursery.start_soon(network.run)
+            await network.wait_started()
+            if not await self._swarm.listen(Multiaddr(self._listen)):
+                raise ListenError(f"cannot listen on {self._listen}")
+            self._node = KadDHT(
+                self._basic,
+                DHTMode.SERVER,
+                validator=NamespacedValidator({NAMESPACE: RecordValidator()}, strict_validation=True),
+                validator_changed=True,
+                strict_validation=True,
+            )
+            service = GuardedManager(self._node)
+            nursery.start_soon(service.run)
+            await service.wait_started()
+            task_status.started(Address(str(self._basic.get_transport_addrs()[0]), self._member))
+            try:
+                await self._keep_looking(federation, record, found)
+            finally:
+                with trio.CancelScope(shield=True), trio.move_on_after(2):
+                    await service.stop()
+                    await network.stop()
+                nursery.cancel_scope.cancel()
+
+    async def _keep_looking(
+        self,
+        federation: Callable[[], bytes],
+        record: Callable[[], bytes],
+        found: Callable[[AddressRecord], None],
+    ) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                with trio.move_on_after(_STEP_SECONDS):
+                    await self._enter()
+                    if federation():
+                        await self.publish(federation(), record())
+                        for item in await self.look_up(federation()):
+                            found(item)
+            except* (BaseLibp2pError, ValueError, OSError) as group:
+                log.debug("DHT: %r", group.exceptions[0])
+            await trio.sleep(pause)
+            pause = min(2 * pause, PAUSE_SECONDS)
+
+    async def _enter(self) -> None:
+        for entry in self._entries:
+            assert entry.member is not None
+            peer = peer_of(entry.member)
+            self._swarm.unblock_peer(peer)
+            try:
+                await self._basic.connect(PeerInfo(peer, [Multiaddr(entry.text)]))
+                await self._node.add_peer(peer, skip_server_mode_check=True)
+            except BaseLibp2pError as error:
+                log.debug("DHT node %s: %s", entry, error)
+        await self._node.refresh_routing_table()
+
+    async def publish(self, federation: bytes, record: bytes) -> None:
+        """Say that we are of the federation, and where we are."""
+        if record:
+            await self._node.put_value(record_key(self._member), record)
+        await self._node.provide(provider_key(federation))
+
+    async def look_up(self, federation: bytes) -> list[AddressRecord]:
+        """The address records of those who say they are of the federation; each signed by its member."""
+        records = []
+        for provider in (await self._node.find_providers(provider_key(federation)))[:MAX_PROVIDERS]:
+            try:
+                member = public_key_of(provider.peer_id)
+                if member == self._member:
+                    continue
+                value = await self._node.get_value(record_key(member))
+                record = open_record(value) if value else None
+            except (ValueError, BaseLibp2pError):
+                continue
+            if record is not None and record.member == member:
+                records.append(record)
+        return records
+
+    def _admit(self, muxer: Muxer, outbound: bool) -> bool:
+        self._connections = {other for other in self._connections if not other.is_closed}
+        if not outbound and len(self._connections) >= MAX_CONNECTIONS:
+            return False
+        muxer.streams_left = _STREAMS
+        muxer.budget_bytes = _CONNECTION_BYTES
+        self._connections.add(muxer)
+        return True

@@ -1,0 +1,41 @@
+"""Finding peers beyond the addresses that our user gave: on the local network, and through a DHT.
+
+Both only suggest addresses. Noise authenticates who answers there, the greeting says whether it is of our
+federation, and an address record counts by its signature.
+"""
+
+from functools import partial
+
+import trio
+from trio import TaskStatus  # type: ignore[attr-defined]
+
+from .addresses import Address, AddressRecord
+from .dht import Dht
+from .mdns import Mdns
+from .network import Network
+
+
+async def run_mdns(network: Network, mdns: Mdns | None = None) -> None:
+    """Announce `network` on the local network and suggest to it who else is there. Until cancelled."""
+    mdns = mdns or Mdns(network.suggest)
+    while True:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(mdns.run, network.addresses, lambda: network.federation)
+            await network.introduced.wait()
+            nursery.cancel_scope.cancel()  # what we announce names the federation
+
+
+async def run_dht(network: Network, dht: Dht, *, task_status: TaskStatus[Address] = trio.TASK_STATUS_IGNORED) -> None:
+    """Be a node of the DHT and suggest to `network` what it knows of the federation's members. Until cancelled.
+
+    Started with the address of our node. Raises ListenError.
+    """
+    await dht.run(lambda: network.federation, network.record, partial(_take, network), task_status=task_status)
+
+
+def _take(network: Network, record: AddressRecord) -> None:
+    if network.is_member(record.member):
+        network.learn([record.encoded])
+    else:
+        for address in record.addresses:
+            network.suggest(address)

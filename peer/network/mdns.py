@@ -1,0 +1,123 @@
+"""Finding peers on the local network by multicast DNS, as libp2p does it: service `_p2p._udp`, TXT `dnsaddr=…`.
+
+A second TXT entry carries a short hash of the federation's id, so that members do not dial other federations on
+the same network. It proves nothing; the greeting decides. What is found is a suggestion to dial, no more.
+"""
+
+import contextlib
+import hashlib
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+import trio
+
+from .addresses import Address, AddressError, parse_address
+
+SERVICE: Final = "_p2p._udp.local."
+MAX_WAITING: Final = 64
+"""Announcements that we have yet to look at; more are dropped, and come again."""
+
+_MAX_ENTRY_BYTES: Final = 255
+_ASK_SECONDS: Final = 3.0
+
+log = logging.getLogger("coterie.network")
+
+
+def tag(federation: bytes) -> bytes:
+    """What an announcement says of its federation; empty for a newcomer's."""
+    return hashlib.sha256(b"coterie/1/mdns" + federation).hexdigest()[:16].encode() if federation else b""
+
+
+def properties(addresses: Iterable[str], federation: bytes) -> dict[bytes, bytes]:
+    """The TXT entries that announce `addresses` (with their /p2p/ part)."""
+    entries = {b"coterie": tag(federation)}
+    for number, address in enumerate(addresses, 1):
+        name = b"dnsaddr" if number == 1 else b"dnsaddr%d" % number
+        if len(name) + 1 + len(address) <= _MAX_ENTRY_BYTES:
+            entries[name] = address.encode()
+    return entries
+
+
+def candidates(entries: Mapping[bytes, bytes | None], federation: bytes) -> list[Address]:
+    """Whom to dial for an announcement: nobody, unless it is Coterie's and of our federation (or either is new)."""
+    theirs = entries.get(b"coterie")
+    if theirs is None or (federation and theirs and theirs != tag(federation)):
+        return []
+    found = []
+    for name, value in entries.items():
+        if name.startswith(b"dnsaddr") and value:
+            try:
+                address = parse_address(value.decode("ascii"))
+            except (AddressError, UnicodeDecodeError):
+                continue
+            if address.member is not None:
+                found.append(address)
+    return found
+
+
+class Mdns:
+    """Announces our addresses and reports the candidates that others announce."""
+
+    def __init__(self, found: Callable[[Address], None], interfaces: Any = None) -> None:
+        """`interfaces`: as in zeroconf; None for all."""
+        self._found = found
+        self._interfaces = interfaces
+
+    async def run(self, addresses: Callable[[], list[str]], federation: Callable[[], bytes]) -> None:
+        """Until cancelled. A network without multicast is reported in the log and is no error."""
+        import zeroconf  # in the process of a peer that does not ask for it, it would only cost time
+
+        send, receive = trio.open_memory_channel[str](MAX_WAITING)
+        token = trio.lowlevel.current_trio_token()
+
+        def hand_over(name: str) -> None:
+            with contextlib.suppress(trio.WouldBlock, trio.BrokenResourceError):
+                send.send_nowait(name)
+
+        def heard(name: str, **_: Any) -> None:
+            token.run_sync_soon(hand_over, name)
+
+        options = {} if self._interfaces is None else {"interfaces": self._interfaces}
+        try:
+            server = await trio.to_thread.run_sync(lambda: zeroconf.Zeroconf(**options))
+        except OSError as error:
+            log.warning("no mDNS: %s", error)
+            return
+        own = f"{secrets.token_hex(16)}.{SERVICE}"
+        try:
+            ours = zeroconf.ServiceInfo(
+                SERVICE,
+                own,
+                port=_port(addresses()),
+                parsed_addresses=_hosts(addresses()),  # without one, others' look-ups do not complete
+                properties=properties(addresses(), federation()),
+                server=f"{own.split('.')[0]}.local.",
+            )
+            await trio.to_thread.run_sync(server.register_service, ours)
+            zeroconf.ServiceBrowser(server, SERVICE, handlers=[heard])
+            async for name in receive:
+                if name != own:
+                    await self._look_at(zeroconf.ServiceInfo(SERVICE, name), server, federation())
+        finally:
+            with trio.CancelScope(shield=True), trio.move_on_after(_ASK_SECONDS):
+                await _in_thread(server.close)
+
+    async def _look_at(self, info: Any, server: Any, federation: bytes) -> None:
+        if await _in_thread(lambda: info.request(server, _ASK_SECONDS * 1000)):
+            for address in candidates(info.properties, federation):
+                self._found(address)
+
+
+async def _in_thread(work: Callable[[], Any]) -> Any:
+    """Run what zeroconf can only do by waiting; when cancelled, leave it to end by itself."""
+    return await trio.to_thread.run_sync(work, abandon_on_cancel=True)  # type: ignore[call-arg]
+
+
+def _hosts(addresses: list[str]) -> list[str]:
+    return [parts[2] for address in addresses if (parts := address.split("/"))[1] in ("ip4", "ip6")]
+
+
+def _port(addresses: list[str]) -> int:
+    return int(addresses[0].split("/")[4]) if addresses else 0

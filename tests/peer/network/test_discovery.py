@@ -1,0 +1,99 @@
+"""Discovery: it only suggests, other federations are left alone, and nothing unsigned is believed."""
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+
+from coterie.crypto.identity import Identity
+from coterie.peer.network import dht as dht_module
+from coterie.peer.network.addresses import Address, BadRecord, parse_address, sign_record
+from coterie.peer.network.dht import Dht, RecordValidator, provider_key, record_key
+from coterie.peer.network.discovery import run_dht, run_mdns
+from coterie.peer.network.mdns import Mdns, candidates, properties
+
+FEDERATION, OTHER = bytes(range(32)), bytes(32)
+LOOPBACK = "/ip4/127.0.0.1/tcp/0"
+
+
+def named(identity: Identity, port: int = 4001) -> str:
+    return f"/ip4/192.0.2.1/tcp/{port}/p2p/{identity.peer_id}"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "found"),
+    [
+        (FEDERATION, FEDERATION, True),
+        (OTHER, FEDERATION, False),
+        (b"", FEDERATION, True),
+        (FEDERATION, b"", True),
+        (b"", b"", True),
+    ],
+)
+def test_announcements_of_another_federation_are_left_alone(
+    theirs: bytes, ours: bytes, found: bool, identity: Callable[[int], Identity]
+) -> None:
+    announced = [named(identity(1), 4001), named(identity(1), 4002)]
+    expected = [parse_address(text) for text in announced] if found else []
+    assert candidates(properties(announced, theirs), ours) == expected
+
+
+def test_announcements_that_are_not_ours_or_malformed_are_ignored(identity: Callable[[int], Identity]) -> None:
+    assert candidates({b"dnsaddr": named(identity(1)).encode()}, b"") == []
+    odd = {b"dnsaddr": b"\xff", b"dnsaddr2": b"/ip4/1.2.3.4/tcp/1", b"dnsaddr3": None, b"dnsaddr4": b"x"}
+    assert candidates({b"coterie": b""} | odd, b"") == []
+
+
+async def test_peers_find_each_other_by_mdns(world: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    # A service of this run's own: other peers may be on this machine's network.
+    monkeypatch.setattr("coterie.peer.network.mdns.SERVICE", f"_t{secrets.token_hex(4)}._udp.local.")
+    async with world() as peers:
+        first, second = await peers.start(0), await peers.start(1)
+        async with trio.open_nursery() as nursery:
+            for peer in (first, second):
+                nursery.start_soon(run_mdns, peer.network, Mdns(peer.network.suggest, ["127.0.0.1"]))
+            await first.linked(second)
+            await second.linked(first)
+            nursery.cancel_scope.cancel()
+
+
+def test_a_dht_node_stores_signed_records_under_their_members_key_only(
+    identity: Callable[[int], Identity],
+) -> None:
+    validator = RecordValidator()
+    older, newer = (sign_record(identity(1), [parse_address("/ip4/192.0.2.1/tcp/1")], n).encoded for n in (1, 2))
+    key = record_key(identity(1).public)
+    validator.validate(key, older)
+    assert validator.select(key, [older, newer, older]) == 1
+    with pytest.raises(BadRecord, match="another member"):
+        validator.validate(record_key(identity(2).public), older)
+    with pytest.raises(BadRecord):
+        validator.validate(key, b"nonsense")
+
+
+def test_keys_fit_the_dht_and_do_not_tell_what_they_stand_for(identity: Callable[[int], Identity]) -> None:
+    assert len(record_key(identity(1).public)) <= 50
+    assert provider_key(FEDERATION) != provider_key(OTHER)
+    assert FEDERATION.hex() not in provider_key(FEDERATION)
+
+
+async def test_a_newcomer_finds_members_through_a_dht_node_that_is_none(
+    world: Callable[[], Any], identity: Callable[[int], Identity], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dht_module, "FIRST_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(dht_module, "PAUSE_SECONDS", 0.2)
+    async with world() as peers, trio.open_nursery() as nursery:
+        entry = Dht(identity(60), LOOPBACK, [])
+        address: Address = await nursery.start(entry.run, lambda: b"", lambda: b"", lambda record: None)
+        member = await peers.start(1, federation=FEDERATION)
+        stranger = await peers.start(2, federation=OTHER)
+        newcomer = await peers.start(0, federation=FEDERATION)
+        for number, peer in ((1, member), (2, stranger), (0, newcomer)):
+            await nursery.start(run_dht, peer.network, Dht(identity(number), LOOPBACK, [address]))
+        await newcomer.linked(member)
+        await member.linked(newcomer)
+        assert newcomer.network.connected() == [member.member]
+        assert stranger.network.connected() == []
+        nursery.cancel_scope.cancel()
