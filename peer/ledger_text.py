@@ -12,6 +12,7 @@ from ..protocol.genesis import Genesis
 from ..protocol.ledger import LedgerState, apply, genesis_state
 from ..protocol.messages import JoinRequest
 from .ledger_file import Ledger
+from .status import printable
 
 Json = dict[str, Any]
 
@@ -34,7 +35,7 @@ def rows(ledger: Ledger) -> Iterator[Json]:
 
 def line(row: Json) -> str:
     """A row for people."""
-    return f"{row['height']:>6}  {row['hash'][:12]}  {row['kind']:<12}  {_text(row)}"
+    return printable(f"{row['height']:>6}  {row['hash'][:12]}  {row['kind']:<12}  {_text(row)}")
 
 
 def _genesis_row(genesis: Genesis) -> Json:

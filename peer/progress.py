@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol, TextIO
 
 from ..crypto.identity import PUBLIC_BYTES, peer_id
-from .status import Json, lines, timestamp
+from .status import Json, lines, printable, timestamp
 
 QUIET: Final = frozenset({"dealt", "fetch", "clipped"})
 """Notices that people need not see in the plain log; scripts get them all."""
@@ -55,7 +55,7 @@ class JsonLines:
     def event(self, kind: str, text: str, facts: Mapping[str, Any]) -> None:
         """Print an event."""
         line = {"event": kind, "text": text, "time": round(time.time(), 3), **plain_facts(facts)}
-        _print(self._out, json.dumps(line, ensure_ascii=False))
+        _print(self._out, json.dumps(line))
 
     def refresh(self, status: Json) -> None:
         """Scripts ask for the status when they want it."""
@@ -85,13 +85,13 @@ class PlainLines:
 class Live:
     """A table at the foot of the terminal, and the log above it."""
 
-    def __init__(self) -> None:
+    def __init__(self, out: TextIO | None = None) -> None:
         from rich.console import Console
         from rich.live import Live as RichLive
         from rich.text import Text
 
         self._text = Text
-        self._console = Console(highlight=False)
+        self._console = Console(file=out, highlight=False)
         self._live = RichLive(console=self._console, auto_refresh=False, transient=True)
         self._live.start()
 
@@ -114,8 +114,8 @@ def describe(text: str, facts: Mapping[str, Any]) -> str:
     """The line for people: the text, and whom it is about where the text does not say."""
     member = facts.get("member")
     if isinstance(member, bytes) and len(member) == PUBLIC_BYTES and "name" not in facts:
-        return f"{facts.get('who') or '…' + peer_id(member)[-11:]}: {text}"
-    return text
+        text = f"{facts.get('who') or '…' + peer_id(member)[-11:]}: {text}"
+    return printable(text)
 
 
 def reporter(as_json: bool, out: TextIO | None = None) -> Reporter:

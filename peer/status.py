@@ -105,8 +105,17 @@ def stored_status(reader: Reader, me: bytes | None) -> Json:
     return status
 
 
+def printable(text: str) -> str:
+    """Text in which nothing that a peer chose, such as its name, can play tricks on a terminal."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
+
+
 def lines(status: Json) -> Iterable[str]:
     """The status for people."""
+    return map(printable, _lines(status))
+
+
+def _lines(status: Json) -> Iterable[str]:
     if not status.get("federation"):
         yield "not in a federation yet" + (": looking for one" if status["running"] else "")
         return

@@ -1,0 +1,37 @@
+"""A home whose ledger real nodes agreed on, in virtual time."""
+
+from pathlib import Path
+
+import pytest
+from cluster import Cluster, identity
+
+from coterie.crypto.keyfile import seal_seed
+from coterie.peer.home import Home
+from coterie.peer.settings import Settings
+from coterie.peer.store import Store
+
+
+@pytest.fixture(scope="session")
+def finished() -> Cluster:
+    """Four peers that trained two rounds."""
+    cluster = Cluster(4)
+    cluster.start()
+    cluster.run(lambda: cluster.all_at("finished"))
+    return cluster
+
+
+@pytest.fixture
+def old_home(finished: Cluster, tmp_path: Path) -> Home:
+    """The home of the first of them, as its driver would have left it."""
+    import hashlib
+
+    home = Home(tmp_path / "old")
+    home.prepare()
+    home.key_path.write_bytes(seal_seed(hashlib.sha256(b"test peer 0").digest()))
+    home.key_path.chmod(0o600)
+    assert home.public_key() == identity(0).public
+    with Store.open(home.folder) as store:
+        store.persist(finished.sites[0].disk.records)
+        store.keep("genesis", finished.genesis.encode())
+        store.keep("settings", Settings(name="peer 0", data="data.csv", target="y", bootstrap=("x:1",)).encode())
+    return home

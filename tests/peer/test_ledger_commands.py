@@ -1,0 +1,154 @@
+"""A ledger can be shown, exported and verified by anybody; any change to it is found, and where."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cluster import Cluster
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coterie.crypto.identity import peer_id
+from coterie.peer.cli import main
+from coterie.peer.exits import Exit
+from coterie.peer.home import Home
+from coterie.peer.ledger_file import Invalid, of_file, of_store, verify, write
+from coterie.peer.ledger_text import line, rows
+from coterie.peer.settings import read_settings
+from coterie.peer.status import lines, replay, stored_status
+from coterie.peer.store import Reader, Store
+from coterie.protocol.genesis import read_genesis
+
+
+@pytest.fixture
+def exported(old_home: Home, tmp_path: Path) -> Path:
+    path = tmp_path / "ledger"
+    with Reader.open(old_home.folder) as reader, path.open("wb") as file:
+        write(of_store(reader), file)
+    return path
+
+
+def test_the_store_gives_back_what_the_simulated_disk_does(finished: Cluster, tmp_path: Path) -> None:
+    for site in finished.sites:
+        folder = tmp_path / str(site.number)
+        folder.mkdir()
+        with Store.open(folder) as store:
+            for record in site.disk.records:
+                store.persist([record])
+            assert store.load() == site.disk.load()
+
+
+def test_a_ledger_verifies_in_the_home_and_as_a_file(old_home: Home, exported: Path, finished: Cluster) -> None:
+    node = finished.sites[0].node
+    assert node is not None
+    with Reader.open(old_home.folder) as reader:
+        assert verify(of_store(reader)).head == node.state.head
+    assert verify(of_file(exported)).head == node.state.head
+
+
+@given(data=st.data())
+@settings(max_examples=60)
+def test_any_flipped_bit_of_an_exported_ledger_is_found(
+    data: st.DataObject, finished: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("ledger")
+    with Store.open(folder) as store:
+        store.persist(finished.sites[1].disk.records)
+        store.keep("genesis", finished.genesis.encode())
+        with (folder / "file").open("wb") as file:
+            write(of_store(store), file)
+    whole = bytearray((folder / "file").read_bytes())
+    place = data.draw(st.integers(0, len(whole) - 1))
+    whole[place] ^= 1 << data.draw(st.integers(0, 7))
+    (folder / "file").write_bytes(whole)
+    with pytest.raises(Invalid, match="height|not an exported ledger"):
+        verify(of_file(folder / "file"))
+
+
+def test_a_cut_off_file_is_found(exported: Path) -> None:
+    exported.write_bytes(exported.read_bytes()[:-10])
+    with pytest.raises(Invalid, match="cut off"):
+        verify(of_file(exported))
+
+
+def test_a_flipped_byte_in_the_store_is_found_and_where(old_home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    with Reader.open(old_home.folder) as reader:
+        third = next(reader.blocks(3))
+    path = old_home.folder / "peer.sqlite"
+    whole = bytearray(path.read_bytes())
+    place = whole.index(third.block) + len(third.block) - 1
+    whole[place] ^= 1
+    path.write_bytes(whole)
+    assert main(("ledger", "verify", "--home", str(old_home.folder))) == Exit.CHECK_FAILED
+    assert "height 3" in capsys.readouterr().err
+
+
+def test_a_missing_block_is_found(old_home: Home) -> None:
+    with Store.open(old_home.folder) as store:
+        store._link.execute("DELETE FROM blocks WHERE height = 2")
+    with Reader.open(old_home.folder) as reader, pytest.raises(Invalid, match="height 2"):
+        verify(of_store(reader))
+
+
+def test_every_block_has_a_line_and_a_row(old_home: Home) -> None:
+    with Reader.open(old_home.folder) as reader:
+        shown = list(rows(of_store(reader)))
+    assert [row["height"] for row in shown] == list(range(len(shown)))
+    assert {row["kind"] for row in shown} == {"genesis", "membership", "contributors", "model"}
+    assert json.loads(json.dumps(shown)) == shown
+    told = [line(row) for row in shown]
+    assert any("peer 1 joins" in text for text in told)
+    assert any(re.search(r"round 1 \(train\): \d+ examples", text) for text in told)
+
+
+def test_the_status_of_a_stopped_peer_comes_from_its_store(old_home: Home, finished: Cluster) -> None:
+    with Reader.open(old_home.folder) as reader:
+        status = stored_status(reader, old_home.public_key())
+    assert status["running"] is False
+    assert status["phase"] == "finished"
+    assert [row["id"] for row in status["members"] if row["me"]] == [peer_id(finished.sites[0].identity.public)]
+    text = "\n".join(lines(status))
+    assert "not running" in text
+    assert "2 of 2 trained" in text
+
+
+def test_the_model_is_exported_array_by_array(
+    old_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "model.npz"
+    assert main(("model", "export", "--home", str(old_home.folder), "--out", str(out), "--json")) == 0
+    facts = json.loads(capsys.readouterr().out)
+    with np.load(out) as arrays:
+        assert arrays["array_0"].shape == (6,)
+        assert hashlib.sha256(arrays["array_0"].tobytes()).hexdigest() == facts["weights"]
+    assert facts["current"] is True
+
+
+def test_a_new_federation_goes_on_from_the_old_ones_model(
+    old_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = tmp_path / "new"
+    assert main(("refound", "--home", str(old_home.folder), "--to", str(new), "--rounds", "5")) == 0
+    with Reader.open(old_home.folder) as reader:
+        old = replay(reader)
+    with Reader.open(new) as reader:
+        state, model = replay(reader), reader.model()
+        kept = read_settings(reader.fact("settings"))
+        genesis = read_genesis(reader.fact("genesis") or b"")
+    assert old is not None
+    assert state is not None
+    assert model is not None
+    assert genesis.previous == old.head
+    assert (genesis.weights, model.weights_hash) == (old.weights, old.weights)
+    assert (state.height, genesis.rounds, genesis.founder) == (0, 5, old_home.public_key())
+    assert (kept.data, kept.bootstrap, kept.rounds) == ("data.csv", (), 5)
+    assert str(new) in capsys.readouterr().out
+
+
+def test_refounding_over_a_peer_is_refused(old_home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("refound", "--home", str(old_home.folder), "--to", str(old_home.folder))
+    assert main(words) == Exit.HOME
+    assert "choose another --to" in capsys.readouterr().err
