@@ -113,9 +113,7 @@ def measure_rounds(table: Table, holders: int, threshold: int) -> None:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument(
-        "--parameters", type=int, default=1_000_000, help="of the model (default: %(default)s)"
-    )
+    parser.add_argument("--parameters", type=int, default=1_000_000, help="of the model (default: %(default)s)")
     parser.add_argument("--holders", type=int, default=8, help="default: %(default)s")
     parser.add_argument("--threshold", type=int, default=4, help="default: %(default)s")
     parser.add_argument("--repeat", type=int, default=9, help="runs of each line (default: %(default)s)")

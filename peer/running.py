@@ -15,6 +15,7 @@ import trio
 
 from .exits import Exit, PeerError
 from .home import Home, passphrase_source
+from .memory import return_large_blocks
 from .progress import reporter
 from .session import GENESIS, SETTINGS, Session, first_cause
 from .settings import changed_founding_options, read_settings
@@ -30,6 +31,7 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
     Raises:
         PeerError: what only people can put right.
     """
+    return_large_blocks()
     _set_up_logging(given.get("log"))
     home.prepare()
     with home.locked(), Store.open(home.folder, _quota()) as store:

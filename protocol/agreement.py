@@ -13,7 +13,7 @@ from .context import Context
 from .envelope import Verified, verify
 from .events import Fetch
 from .ledger import LedgerError, Phase, apply
-from .limits import DEAD_PROPOSER_TIMEOUT_MS, VIEW_TIMEOUT_CAP_MS
+from .limits import DEAD_PROPOSER_TIMEOUT_MS, VIEW_HISTORY, VIEW_TIMEOUT_CAP_MS, VIEW_WINDOW
 from .messages import Accusation, Precommit, Prevote, Proposal, SumShare
 from .proposals import acks_behind, contributors_body, wrong_contributors, wrong_membership, wrong_void
 from .records import ValueSeen, VoteCast
@@ -53,8 +53,10 @@ class Agreement:
     summing: Summing | None = field(init=False)
     """The sum that is open at this height, if it is one that decides a Model."""
     _candidates: dict[bytes, _Candidate] = field(default_factory=dict)
-    _waiting: list[tuple[Verified, bytes]] = field(default_factory=list)
-    """Model proposals (with their block hash) that wait for W to be fetched or checked."""
+    _proposed: dict[int, bytes] = field(default_factory=dict)
+    """The block hash of the first proposal of each view, the only one that counts."""
+    _waiting: dict[int, tuple[Verified, bytes]] = field(default_factory=dict)
+    """Model proposals (with their block hash) that wait for W to be fetched or checked, by view."""
     _turn: int | None = None
     """The view in which it is this member's turn and nothing was ready to propose yet."""
     _proposal: tuple[bytes, bytes | None] | None = None
@@ -73,10 +75,9 @@ class Agreement:
     def open(self, votes: list[VoteCast], values: list[ValueSeen]) -> None:
         """Start the height; after a restart, from the votes, lock and valid value that were durable."""
         for value in values:
-            for raw in value.polka:
-                self._restore_vote(raw)
             digest = block_hash(value.block)
-            self._candidates[digest] = _Candidate(value.block, read_block(value.block), value.vector)
+            known = self._candidates.setdefault(digest, _Candidate(value.block, read_block(value.block)))
+            known.vector = known.vector or value.vector  # W stands in one of the two records only
             if value.locked:
                 self.consensus.locked = (digest, value.view)
             else:
@@ -84,6 +85,8 @@ class Agreement:
         for vote in sorted(votes, key=lambda one: (one.view, one.kind)):
             self.consensus.view, self.consensus.stage = vote.view, Stage(vote.kind + 1)
             self._restore_vote(vote.envelope)
+        for raw in (raw for value in values for raw in value.polka):
+            self._restore_vote(raw)
         self._act(self.consensus.start())
         self.check_ready()
 
@@ -185,6 +188,8 @@ class Agreement:
 
     def _publish(self, message: Proposal, vector: bytes | None, view: int) -> None:
         self._turn = None
+        if not self.ctx.guard.permits(self.ctx.height, view, 0, block_hash(message.block)):
+            return  # who may not even prevote for it may have proposed something else before its restart
         self.ctx.out.view = view
         envelope = self.ctx.out.seal(message)
         self._proposal = (envelope, vector)
@@ -205,6 +210,8 @@ class Agreement:
         if self._done or proposal.sender != ctx.state.proposer(proposal.view):
             return
         digest = block_hash(message.block)
+        if not self._is_first(proposal, digest):
+            return
         try:
             apply(ctx.state, message.block)
             block = read_block(message.block)
@@ -213,10 +220,6 @@ class Agreement:
             self._enter(proposal, digest, False)
             return
         self._candidates.setdefault(digest, _Candidate(message.block, block))
-        for raw in message.polka:
-            vote = verify(raw, ctx.state.federation)
-            if isinstance(vote, Verified) and isinstance(vote.message, Prevote) and vote.height == ctx.height:
-                self.on_vote(vote)
         if isinstance(block.body, Model):
             self._on_model(proposal, digest, block.body, blob)
             return
@@ -228,6 +231,28 @@ class Agreement:
                 member=proposal.sender,
             )
         self._enter(proposal, digest, wrong is None)
+
+    def _is_first(self, proposal: Verified, digest: bytes) -> bool:
+        """Whether this is, or repeats, the first proposal of a view that is kept.
+
+        What a proposer can make us hold is so one block a view, however many it signs.
+        """
+        view = self.consensus.view
+        if not view - VIEW_HISTORY < proposal.view <= view + VIEW_WINDOW:
+            return False
+        first = self._proposed.setdefault(proposal.view, digest)
+        if first != digest:
+            self.ctx.out.fault(proposal.sender, f"proposed two blocks in view {proposal.view}")
+        return first == digest
+
+    def _forget_old_proposals(self, view: int) -> None:
+        """Drop what was proposed in views that are not kept any more, but for the lock and the valid value."""
+        for old in [one for one in self._proposed if one <= view - VIEW_HISTORY]:
+            del self._proposed[old]
+            self._waiting.pop(old, None)
+        held = {value[0] for value in (self.consensus.locked, self.consensus.valid) if value is not None}
+        for digest in self._candidates.keys() - held - set(self._proposed.values()):
+            del self._candidates[digest]
 
     def _wrong(self, block: Block, message: Proposal, view: int) -> str | None:
         """Say what speaks against a new proposal, as things stand here and now.
@@ -261,8 +286,7 @@ class Agreement:
         if summing is None or message.vector != body.vector:
             self._enter(proposal, digest, False)
             return
-        if len(self._waiting) < 2 * ctx.state.committee.n:
-            self._waiting.append((proposal, digest))
+        self._waiting[proposal.view] = (proposal, digest)
         known = self._candidates[digest].vector or blob
         checked = summing.checked.get(body.vector)
         if checked is not None:
@@ -294,16 +318,26 @@ class Agreement:
             body = self._candidates[digest].block.body
             return isinstance(body, Model) and body.vector == vector_hash
 
-        taken = [one for one in self._waiting if waits(one[1])]
-        self._waiting = [one for one in self._waiting if not waits(one[1])]
-        return taken
+        return [self._waiting.pop(view) for view, (_, digest) in sorted(self._waiting.items()) if waits(digest)]
 
     def _enter(self, proposal: Verified, digest: bytes, is_valid: bool) -> None:
         message = proposal.message
         assert isinstance(message, Proposal)
+        polka = self._polka_of(message)
+        for vote in polka:
+            self.on_vote(vote)
         if not self._done:
-            self._act(self.consensus.on_proposal(proposal.view, digest, message.valid_view, is_valid))
+            self._act(self.consensus.on_proposal(proposal.view, digest, message.valid_view, is_valid, polka))
             self._finish_by_certificate()
+
+    def _polka_of(self, message: Proposal) -> list[Verified]:
+        """Return the prevotes of this height that a proposal brought along."""
+        votes = [verify(raw, self.ctx.state.federation) for raw in message.polka]
+        return [
+            vote
+            for vote in votes
+            if isinstance(vote, Verified) and isinstance(vote.message, Prevote) and vote.height == self.ctx.height
+        ]
 
     # -- votes -----------------------------------------------------------------------------------------------
     # -----------
@@ -428,6 +462,7 @@ class Agreement:
     def _on_new_view(self, view: int) -> None:
         ctx = self.ctx
         self._turn = None
+        self._forget_old_proposals(view)
         ctx.out.view = view
         if self.summing is not None:
             aggregator = ctx.state.proposer(view)

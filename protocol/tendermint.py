@@ -18,7 +18,7 @@ that an idle federation
 The paper writes 2f+1 for n = 3f+1; with any n that is the quorum of :class:`.committee.Committee`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -98,6 +98,8 @@ class _View:
     """What was received for one view."""
 
     proposal: tuple[bytes, int, bool] | None = None
+    polka: dict[bytes, Verified] = field(default_factory=dict)
+    """The prevotes of its valid view that the proposal brought along."""
     prevotes: dict[bytes, Verified] = field(default_factory=dict)
     precommits: dict[bytes, Verified] = field(default_factory=dict)
     fired: set[str] = field(default_factory=set)
@@ -146,11 +148,25 @@ class Consensus:
                 self._begin_proposing()
         return self._advance()
 
-    def on_proposal(self, view: int, value: bytes, valid_view: int, is_valid: bool) -> list[Action]:
-        """Take the proposal of ``view``'s proposer; the first one counts."""
-        if self._keeps(view) and self._at(view).proposal is None:
-            self._at(view).proposal = (value, valid_view, is_valid)
+    def on_proposal(
+        self, view: int, value: bytes, valid_view: int, is_valid: bool, polka: Iterable[Verified] = ()
+    ) -> list[Action]:
+        """Take the proposal of ``view``'s proposer; the first one counts.
+
+        ``polka``: the prevotes that it brought along. They stay with it, because of a sender that votes twice
+        the first vote counts here and another one may have counted there, and because the votes of an old view
+        are forgotten.
+        """
+        at = self._at(view) if self._keeps(view) else None
+        if at is not None and at.proposal is None:
+            at.proposal = (value, valid_view, is_valid)
+            at.polka = {vote.sender: vote for vote in polka if self._supports(vote, valid_view, value)}
         return self._advance()
+
+    def _supports(self, vote: Verified, view: int, value: bytes) -> bool:
+        """Whether this is a member's prevote of ``view`` for ``value``."""
+        is_prevote = isinstance(vote.message, Prevote) and vote.view == view and vote.message.block == value
+        return is_prevote and self.committee.index(vote.sender) is not None
 
     def on_vote(self, vote: Verified) -> list[Action]:
         """Take a prevote or precommit of a committee member; the first one of a view and kind counts."""
@@ -262,7 +278,7 @@ class Consensus:
         if self.stage is not Stage.PROPOSE or at.proposal is None:
             return False
         value, valid_view, is_valid = at.proposal
-        if not 0 <= valid_view < self.view or not self._polka(valid_view, value):
+        if not 0 <= valid_view < self.view or not self._polka(valid_view, value, at.polka):
             return False
         free = self.locked is None or self.locked[1] <= valid_view or self.locked[0] == value
         self._vote(Stage.PREVOTE, value if is_valid and free else NIL)
@@ -331,9 +347,10 @@ class Consensus:
         self.stage = stage
         self._out.append(CastVote(stage, self.view, value))
 
-    def _polka(self, view: int, value: bytes) -> bool:
+    def _polka(self, view: int, value: bytes, brought: Mapping[bytes, Verified] | None = None) -> bool:
         """Whether q prevotes of ``view`` are for ``value`` and prove what it claims."""
         votes = {sender: vote for sender, vote in self.prevotes(view).items() if _block(vote) == value}
+        votes |= brought or {}
         return len(votes) >= self.committee.quorum and self.proves(value, votes)
 
     @staticmethod
@@ -341,13 +358,17 @@ class Consensus:
         return sum(_block(vote) == value for vote in votes.values())
 
     def _keeps(self, view: int) -> bool:
-        return view <= self.view + VIEW_WINDOW and (view > self.view - VIEW_HISTORY or view in self._views)
+        return view <= self.view + VIEW_WINDOW and (view > self.view - VIEW_HISTORY or view in self._held_views())
+
+    def _held_views(self) -> set[int]:
+        """Views of the lock and of the valid value, whose polkas may be needed again however old they are."""
+        return {held[1] for held in (self.valid, self.locked) if held is not None}
 
     def _at(self, view: int) -> _View:
         return self._views.setdefault(view, _View())
 
     def _forget_old_views(self) -> None:
-        kept = {held[1] for held in (self.valid, self.locked) if held is not None}
+        kept = self._held_views()
         for view in [view for view in self._views if view <= self.view - VIEW_HISTORY and view not in kept]:
             del self._views[view]
 

@@ -195,26 +195,26 @@ class OpenSum:
         """Return W, or None where fewer than K+f agree: never a guess."""
         import numpy as np
 
-        from ...crypto.field import from_bytes
+        from ...crypto.field import is_canonical
         from ...crypto.robust import decode
 
-        columns = self.terms.layout.columns
-        good: dict[int, bytes] = {}
-        liars = set()
+        # One matrix, filled row by row: a round's sum shares are the largest thing that a member ever holds.
+        matrix = np.empty((len(self.rows), self.terms.layout.columns), dtype=np.uint64)
+        good: list[int] = []
+        hashes = b""
         for index, data in self.rows:
-            try:
-                from_bytes(data, columns)
-                good[index] = data
-            except ValueError:
-                liars.add(index)
+            row = np.frombuffer(data, dtype="<u8")
+            if row.size == matrix.shape[1] and is_canonical(row):
+                matrix[len(good)] = row
+                hashes += hashlib.sha256(data).digest()
+                good.append(index)
         if len(good) < self.committee.sum_quorum:
             return None
-        rows = np.stack([np.frombuffer(data, dtype=np.uint64) for data in good.values()])
-        # The combination that locates the liars must not be known before the shares are fixed: it hashes all
-        # of them.
-        fixed = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in good.values())).digest()
-        decoded = decode(tuple(good), rows, self.committee.threshold, self.committee.sum_quorum, fixed)
+        # The combination that locates the liars must not be known before the shares are fixed: it hashes all of them.
+        fixed = hashlib.sha256(hashes).digest()
+        decoded = decode(good, matrix[: len(good)], self.committee.threshold, self.committee.sum_quorum, fixed)
         if decoded is None:
             return None
         vector = decoded.secret.tobytes()
-        return Opened(vector, hashlib.sha256(vector).digest(), tuple(sorted(liars | set(decoded.liars))))
+        liars = {index for index, _ in self.rows} - set(good) | set(decoded.liars)
+        return Opened(vector, hashlib.sha256(vector).digest(), tuple(sorted(liars)))
