@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import trio
 
 from .addresses import Address
-from .host import DialError
+from .host import DialedOurselves, DialError
 from .link import Link
 
 MAX_DIALS: Final = 8
@@ -213,6 +213,8 @@ class Dialler:
             try:
                 async with self._slots:
                     link = await self._roads.dial(address)
+            except DialedOurselves:
+                return
             except DialError as error:
                 self._roads.unreachable(address, str(error))
                 link = None

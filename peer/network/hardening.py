@@ -187,6 +187,10 @@ Registered = Callable[[SwarmConn], None]
 """Called with each connection that is up."""
 
 
+class OwnAddress(SwarmException):
+    """We dialled, and it was ourselves who answered."""
+
+
 class Swarm(stock_swarm.Swarm):
     """libp2p's swarm with slots that come back, one admission hook, one choke point for inbound streams."""
 
@@ -253,6 +257,9 @@ class Swarm(stock_swarm.Swarm):
         otherwise.
         """
         assert isinstance(muxed_conn, Muxer)
+        if muxed_conn.peer_id == self.self_id:
+            await muxed_conn.abort()
+            raise OwnAddress("that is our own address")
         if not self._admit(muxed_conn, direction == "outbound"):
             await muxed_conn.abort()
             raise SwarmException("refused by admission")

@@ -19,13 +19,14 @@ from libp2p.custom_types import TProtocol
 from libp2p.exceptions import BaseLibp2pError
 from libp2p.network.connection.swarm_connection import SwarmConn
 from libp2p.network.stream.net_stream import NetStream
+from libp2p.peer.id import ID
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from libp2p.security.noise.exceptions import PeerIDMismatchesPubkey
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from ...crypto.identity import Identity
 from .addresses import Address
-from .hardening import Basic, GuardedManager, Swarm, key_pair, peer_of, public_key_of, quiet
+from .hardening import Basic, GuardedManager, OwnAddress, Swarm, key_pair, peer_of, public_key_of, quiet
 from .streams import Stream
 from .yamux import Muxer, Traffic
 
@@ -41,6 +42,10 @@ class ListenError(Exception):
 
 class DialError(Exception):
     """An address that did not lead to the peer; the message says why."""
+
+
+class DialedOurselves(DialError):
+    """The address is one of our own."""
 
 
 class Connection:
@@ -149,14 +154,26 @@ class Host:
         """Connect to `address`, and to nobody but `member` there unless that is None. Raises DialError."""
         try:
             with trio.fail_after(DIAL_SECONDS):
-                swarm_connection = await self.swarm.dial(
-                    Multiaddr(address), None if member is None else peer_of(member)
-                )
+                swarm_connection = await self._dial(address, None if member is None else peer_of(member))
         except trio.TooSlowError:
             raise DialError(f"{address} did not answer within {DIAL_SECONDS:.0f} s") from None
+        except OwnAddress as error:
+            raise DialedOurselves(str(error)) from None
         except (BaseLibp2pError, OSError, ValueError, trio.BrokenResourceError) as error:
             raise DialError(f"{address}: {_root_cause(error)}") from error
         return _owner(swarm_connection.muxed_conn)
+
+    async def _dial(self, address: str, peer: ID | None) -> SwarmConn:
+        """Dial each address that a host name stands for, until one answers."""
+        error: Exception = OSError(f"no address for the name in {address}")
+        for resolved in await _resolve(address):
+            try:
+                return await self.swarm.dial(Multiaddr(resolved), peer)
+            except OwnAddress:
+                raise
+            except (BaseLibp2pError, OSError) as failure:
+                error = failure
+        raise error
 
     async def open_stream(self, swarm_connection: SwarmConn, protocol: str) -> Stream:
         """Open a stream and agree on its protocol. Raises DialError."""
@@ -195,6 +212,16 @@ def _owner(muxer: IMuxedConn) -> Connection:
     assert isinstance(muxer, Muxer)
     assert isinstance(muxer.owner, Connection)
     return muxer.owner
+
+
+async def _resolve(address: str) -> list[str]:
+    """The IP addresses that a /dns, /dns4 or /dns6 address stands for, as the operating system sees it."""
+    _, family, host, _, port, *_ = address.split("/")
+    families = {"dns": socket.AF_UNSPEC, "dns4": socket.AF_INET, "dns6": socket.AF_INET6}
+    if family not in families:
+        return [address]
+    found = await trio.socket.getaddrinfo(host, port, families[family], socket.SOCK_STREAM)
+    return [f"/{'ip6' if ':' in ip else 'ip4'}/{ip}/tcp/{port}" for *_, (ip, *_) in found]
 
 
 def _root_cause(error: BaseException) -> str:

@@ -76,7 +76,10 @@ class Owner(Protocol):
 
     timing: Timing
     offers: Offers
-    beat_status: bytes
+
+    @property
+    def beat_status(self) -> bytes:
+        """What to say with each heartbeat."""
 
     def our_greeting(self) -> bytes:
         """The body of the greeting to send."""

@@ -26,7 +26,7 @@ from .addresses import (
 )
 from .dialling import Dialler
 from .events import Beat, Connected, Disconnected, Event, Frame, PeerRow, Refused, Unreachable
-from .frames import MAX_RECORDS, encode_envelope, encode_records
+from .frames import MAX_RECORDS, MAX_STATUS_BYTES, encode_envelope, encode_records
 from .greeting import Greeting, check_federation, encode_greeting
 from .host import Connection, Host, dialable, split_listen
 from .link import BULK_PROTOCOL, CONTROL_PROTOCOL, Link, Timing
@@ -70,7 +70,7 @@ class Network:
         self.member = identity.public
         self.timing = timing or Timing()
         self.offers = Offers()
-        self.beat_status = b""
+        self._beat_status = b""
         self.name = name
         self.federation = federation
         self.genesis = genesis
@@ -94,6 +94,7 @@ class Network:
         """Set, and replaced, whenever `introduce` is called."""
         self._nursery: trio.Nursery | None = None
         self._dialler: Dialler | None = None
+        self._running = False
         self._stopping = trio.Event()
         self._stopped = trio.Event()
 
@@ -105,6 +106,7 @@ class Network:
 
         Raises ListenError when an address cannot be listened on.
         """
+        self._running = True
         try:
             async with self._host.run(self._listen), trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -127,7 +129,19 @@ class Network:
     async def stop(self) -> None:
         """Say goodbye to everybody, close, and wait until `run` is done."""
         self._stopping.set()
-        await self._stopped.wait()
+        if self._running:
+            await self._stopped.wait()
+
+    @property
+    def beat_status(self) -> bytes:
+        """What the driver says with each heartbeat: at most MAX_STATUS_BYTES."""
+        return self._beat_status
+
+    @beat_status.setter
+    def beat_status(self, status: bytes) -> None:
+        if len(status) > MAX_STATUS_BYTES:
+            raise ValueError(f"a status of {len(status)} bytes; at most {MAX_STATUS_BYTES} fit a heartbeat")
+        self._beat_status = status
 
     def addresses(self) -> list[str]:
         """Our dialable addresses, /p2p/ part included."""
@@ -172,14 +186,15 @@ class Network:
 
     async def pull(self, source: bytes, digest: bytes, size: int) -> bytes:
         """The blob of that digest and exact size from a connected peer. Raises PullFailed."""
-        await self._slots.acquire(size)
-        try:
-            link = self._links.get(source)
-            if link is None:
-                raise PullFailed("not connected")
-            return await link.bulk.pull(digest, size, self.timing.progress_seconds)
-        finally:
-            self._slots.release(size)
+        link = self._links.get(source)
+        if link is None:
+            raise PullFailed("not connected")
+        async with link.bulk.slots:
+            await self._slots.acquire(size)
+            try:
+                return await link.bulk.pull(digest, size, self.timing.progress_seconds)
+            finally:
+                self._slots.release(size)
 
     # What the driver asks.
 
@@ -322,7 +337,10 @@ class Network:
             self._nursery.start_soon(connection.abort)
 
     async def _run_link(self, link: Link) -> None:
-        await link.run()
+        try:
+            await link.run()
+        except Exception:
+            log.exception("a bug in the link to %s", link.member.hex())  # and no reason to lose the others
         self._early.pop(link.connection, None)
         if link.refusal:
             self._report_once(link.member, link.refusal, Refused(link.member, link.refusal, link.refused_by_peer))

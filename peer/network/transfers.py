@@ -30,8 +30,14 @@ from .frames import (
 from .streams import Stream
 
 CHUNK_BYTES: Final = 256 * 1024
-MAX_PULLS: Final = 16
+MAX_PULLS: Final = 256
 """Transfers under way to us at a time, of all peers together; more wait."""
+
+MAX_PULLS_PER_PEER: Final = 4
+"""Of one peer: a slow one must not have all the slots."""
+
+MIN_PROGRESS_BYTES: Final = 64 * 1024
+"""What must arrive (or all that is missing) within the time that a pull allows for progress."""
 
 MAX_PULL_BYTES: Final = 1024 * 1024 * 1024
 """Buffers of those transfers together; also the largest blob."""
@@ -128,6 +134,10 @@ class _Pull:
         self.moved.set()
         self.moved = trio.Event()
 
+    async def reach(self, goal: int) -> None:
+        while self.received < goal and not self.failure:
+            await self.moved.wait()
+
 
 @dataclass(slots=True)
 class _Serving:
@@ -150,6 +160,7 @@ class Bulk:
         self._work = trio.lowlevel.ParkingLot()
         self._scratch = memoryview(bytearray(0))
         self._closed = ""
+        self.slots = trio.Semaphore(MAX_PULLS_PER_PEER)
         self.bytes_in = 0
         self.bytes_out = 0
 
@@ -173,7 +184,7 @@ class Bulk:
         """The blob of that digest and size. Raises PullFailed when it does not come or is not what was asked
         for.
 
-        It may take as long as it likes as long as some of it arrives every `progress_seconds`.
+        It may take long, as long as MIN_PROGRESS_BYTES of it arrive every `progress_seconds`.
         """
         if self._closed:
             raise PullFailed(self._closed)
@@ -184,11 +195,12 @@ class Bulk:
         self._send(encode_request(transfer, Request(digest, size)))
         try:
             while pull.received < size and not pull.failure:
-                moved = pull.moved
                 with trio.move_on_after(progress_seconds) as scope:
-                    await moved.wait()
+                    await pull.reach(min(size, pull.received + MIN_PROGRESS_BYTES))
                 if scope.cancelled_caught:
-                    raise PullFailed(f"no progress for {progress_seconds:g} s at {pull.received} of {size} bytes")
+                    raise PullFailed(
+                        f"too little progress in {progress_seconds:g} s, at {pull.received} of {size} bytes"
+                    )
         finally:
             self._forget(transfer, pull)
         if pull.failure:

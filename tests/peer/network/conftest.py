@@ -104,7 +104,8 @@ class World:
     async def start(self, number: int, *bootstrap: "Peer | str", **options: Any) -> Peer:
         options = {"allow": lambda member: True, "timing": BRISK, "name": f"peer {number}"} | options
         options["bootstrap"] = [peer if isinstance(peer, str) else peer.address for peer in bootstrap]
-        network = Network(make_identity(number), ["/ip4/127.0.0.1/tcp/0"], **options)
+        listen = options.pop("listen", ["/ip4/127.0.0.1/tcp/0"])
+        network = Network(make_identity(number), listen, **options)
         peer = Peer(network)
         peer.address = (await self._nursery.start(network.run))[0]
         self._nursery.start_soon(peer.listen)

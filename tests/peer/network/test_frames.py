@@ -161,3 +161,20 @@ def test_a_bulk_frame_is_never_larger_than_its_kind_allows(kind: BulkKind, lengt
     else:
         with pytest.raises(BadFrame):
             frames.decode_bulk_header(header)
+
+
+@pytest.mark.soak
+@given(st.binary(max_size=2000))
+def test_no_bytes_crash_a_decoder_soak(data: bytes) -> None:
+    for decode in (
+        frames.decode_envelope,
+        frames.decode_beat,
+        frames.decode_beat_reply,
+        frames.decode_records,
+        frames.decode_request,
+        frames.decode_bulk_header,
+    ):
+        with contextlib.suppress(BadFrame):
+            decode(data)
+    with contextlib.suppress(BadFrame, End):
+        read_all(data, frames.STRANGER_BODY_BYTES)

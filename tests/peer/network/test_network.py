@@ -1,6 +1,7 @@
 """Whole networks over real TCP: who finds whom, what arrives, and what happens when a peer is not what it seems."""
 
 import hashlib
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -238,6 +239,27 @@ async def test_a_bootstrap_address_without_a_peer_id_leads_to_whoever_is_there(w
         await second.linked(first)
 
 
+async def test_a_bootstrap_address_by_host_name_is_looked_up_as_the_system_does(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first = await peers.start(0)
+        second = await peers.start(1, first.address.replace("/ip4/127.0.0.1/", "/dns/localhost/"))
+        await second.linked(first)
+
+
+async def test_our_own_address_among_the_bootstrap_addresses_does_no_harm(
+    world: Callable[[], Any], identity: Callable[[int], Identity]
+) -> None:
+    async with world() as peers:
+        with socket.socket() as held:
+            held.bind(("127.0.0.1", 0))
+            own = f"/ip4/127.0.0.1/tcp/{held.getsockname()[1]}"
+        first = await peers.start(0, own, f"{own}/p2p/{identity(0).peer_id}", listen=[own])
+        second = await peers.start(1, own)
+        await second.linked(first)
+        await first.event(Connected, member=second.member)
+        assert not any(isinstance(event, Unreachable) for event in first.events)
+
+
 async def test_another_peer_at_the_address_is_not_taken_for_the_expected_one(
     world: Callable[[], Any], identity: Callable[[int], Identity]
 ) -> None:
@@ -289,6 +311,18 @@ async def test_heartbeats_bring_status_and_round_trip_time(world: Callable[[], A
         await second.until(lambda: row().status == b"round 7" and row().rtt_seconds is not None)
         assert 0 < row().rtt_seconds < 60
         assert 0 <= row().beat_age_seconds < 60
+
+
+async def test_a_status_that_does_not_fit_a_heartbeat_is_refused_where_it_is_set(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first = await peers.start(0)
+        first.network.beat_status = bytes(256)
+        with pytest.raises(ValueError, match="at most 256"):
+            first.network.beat_status = bytes(257)
+
+
+async def test_stopping_what_never_ran_returns(identity: Callable[[int], Identity]) -> None:
+    await Network(identity(0), allow=lambda member: True).stop()
 
 
 async def test_simultaneous_dials_leave_one_connection(world: Callable[[], Any]) -> None:

@@ -15,7 +15,7 @@ from coterie.crypto.identity import Identity
 from coterie.peer.network import network as network_module
 from coterie.peer.network.events import Connected, Disconnected, Frame
 from coterie.peer.network.frames import MAX_BODY_BYTES as BOUNDS
-from coterie.peer.network.frames import Kind, encode, encode_envelope, read_frame
+from coterie.peer.network.frames import BulkKind, Kind, encode, encode_bulk_header, encode_envelope, read_frame
 from coterie.peer.network.greeting import encode_greeting
 from coterie.peer.network.host import Connection, DialError, Host
 from coterie.peer.network.link import BULK_PROTOCOL, CONTROL_PROTOCOL
@@ -111,6 +111,33 @@ async def test_a_bad_frame_ends_the_link_of_its_sender_only(
             await first.event(Connected, member=identity(9).public)
             await guest.control.write(frame)
             await first.event(Disconnected, member=identity(9).public)
+        assert first.network.connected() == [second.member]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"\x09" + bytes(8),
+        encode_bulk_header(BulkKind.REQUEST, 1, 3) + b"abc",
+        encode_bulk_header(BulkKind.CHUNK, 1, 2**31),
+        encode_bulk_header(BulkKind.CHUNK, 1, 3) + b"abc",
+        encode_bulk_header(BulkKind.CANCEL, 1, 0) * 2000,
+    ],
+    ids=["unknown kind", "malformed request", "2 GiB", "unasked chunk", "many cancels"],
+)
+async def test_a_bad_bulk_frame_ends_the_link_of_its_sender_only(
+    frame: bytes,
+    world: Callable[[], Any],
+    identity: Callable[[int], Identity],
+    members: Callable[[bytes], bool],
+) -> None:
+    async with world() as peers:
+        first, second = await peers.pair(allow=members)
+        async with stranger(first, identity(2)) as rogue:  # a member gone bad
+            await rogue.greet()
+            await first.event(Connected, member=identity(2).public)
+            await rogue.bulk.write(frame)
+            await first.event(Disconnected, member=identity(2).public)
         assert first.network.connected() == [second.member]
 
 

@@ -98,13 +98,16 @@ async def test_a_chunk_that_nobody_asked_for_ends_the_link(clock: Any) -> None:
     assert caught.group_contains(ValueError, match="never asked for", depth=1)
 
 
-async def test_a_pull_without_progress_fails_and_with_some_it_may_take_its_time(clock: Any) -> None:
+async def test_a_pull_without_progress_fails_and_with_some_it_may_take_its_time(
+    clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfers, "MIN_PROGRESS_BYTES", 1)
     side = Side()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(side.bulk.run, side.stream)
 
         async def pull() -> None:
-            with pytest.raises(PullFailed, match="no progress for 10 s at 50 of 100 bytes"):
+            with pytest.raises(PullFailed, match="too little progress in 10 s, at 50 of 100 bytes"):
                 await side.bulk.pull(digest(b""), 100, 10)
             assert trio.current_time() - started == pytest.approx(50 * 9 + 10)
             nursery.cancel_scope.cancel()
@@ -114,6 +117,23 @@ async def test_a_pull_without_progress_fails_and_with_some_it_may_take_its_time(
         _, transfer, _ = await side.heard()
         for _ in range(50):
             await trio.sleep(9)
+            side.say_chunk(transfer, b"x")
+
+
+async def test_a_trickle_is_no_progress(clock: Any) -> None:
+    side = Side()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(side.bulk.run, side.stream)
+
+        async def pull() -> None:
+            with pytest.raises(PullFailed, match="at 9 of 1000000 bytes"):
+                await side.bulk.pull(digest(b""), 1_000_000, 10)
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(pull)
+        _, transfer, _ = await side.heard()
+        while True:
+            await trio.sleep(1.1)
             side.say_chunk(transfer, b"x")
 
 

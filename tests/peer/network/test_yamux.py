@@ -438,3 +438,21 @@ async def test_closing_is_quick_when_the_peer_takes_nothing(clock: Any) -> None:
 
 def test_the_window_is_what_the_specification_grants() -> None:
     assert streams.INITIAL_WINDOW_BYTES == 256 * 1024
+
+
+@pytest.mark.soak
+@given(
+    st.lists(
+        st.builds(
+            lambda kind, flags, stream, value, payload: HEADER.pack(0, kind, flags, stream, value) + payload,
+            st.integers(0, 3),
+            st.integers(0, 15),
+            st.integers(0, 6),
+            st.integers(0, 300) | st.integers(0, 2**32 - 1),
+            st.binary(max_size=40),
+        ),
+        max_size=30,
+    )
+)
+def test_no_frames_crash_the_multiplexer_soak(frames: list[bytes]) -> None:
+    trio.run(violate, *frames, clock=trio.testing.MockClock(autojump_threshold=0))
