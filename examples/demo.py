@@ -34,7 +34,7 @@ from rich.table import Table
 
 NAMES = ("Aarhus", "Bologna", "Coimbra", "Dresden", "Eindhoven")
 LIAR, LYING_ROUNDS = "Dresden", (3, 4)
-KILL_ROUND, ROUNDS_WITHOUT = 6, 2
+KILL_ROUND, ROUNDS_WITHOUT = 6, 1
 COMMON = ("--listen", "127.0.0.1:0", "--heartbeat", "0.5", "--dead-after", "5", "--stay")
 FOUNDING = (
     "--federation",
@@ -64,6 +64,7 @@ class Round:
     contributors: int = 0
     view: int = 0
     loss_before: float | None = None
+    tested_before: int = 0
     started: float = 0.0
     seconds: float = 0.0
 
@@ -212,6 +213,7 @@ class Demo:
         if known.outcome:
             return
         known.outcome, known.view, known.loss_before = "agreed", event["view"], event.get("loss")
+        known.tested_before = event.get("evaluated", 0)
         known.aggregator = self.story.who(event["aggregator"])
         known.seconds = time.monotonic() - known.started
         loss = "" if known.loss_before is None else f", RMSE of the model before it {known.loss_before**0.5:.2f}"
@@ -288,17 +290,19 @@ def show_rounds(demo: Demo) -> float:
     """Print a row a round; return the RMSE of the final model."""
     rounds = [demo.story.rounds[number] for number in sorted(demo.story.rounds) if demo.story.rounds[number].outcome]
     table = Table(title="rounds")
-    for column in ("round", "kind", "aggregator", "view", "contributors", "seconds", "RMSE after it"):
+    for column in ("round", "kind", "aggregator", "view", "contributors", "seconds", "RMSE after it", "on test rows"):
         table.add_column(column, justify="left" if column in ("kind", "aggregator") else "right")
     final = float("nan")
     for this in rounds:
-        later = next((r.loss_before for r in rounds if r.number > this.number and r.loss_before is not None), None)
-        rmse = "" if later is None or this.kind != "train" else f"{later**0.5:.2f}"
+        later = next((r for r in rounds if r.number > this.number and r.loss_before is not None), None)
+        measured = ("", "")
+        if later is not None and later.loss_before is not None and this.kind == "train":
+            measured = (f"{later.loss_before**0.5:.2f}", str(later.tested_before))
         if this.kind == "evaluate" and this.loss_before is not None:
             final = this.loss_before**0.5
         name = this.aggregator if this.outcome == "agreed" else "[yellow]void[/yellow]"
         cells = (str(this.number), this.kind, name, str(this.view), str(this.contributors or ""))
-        table.add_row(*cells, f"{this.seconds:.2f}", rmse)
+        table.add_row(*cells, f"{this.seconds:.2f}", *measured)
     demo.console.print(table)
     return final
 
@@ -322,7 +326,7 @@ def show_models(demo: Demo, federated: float) -> tuple[float, float]:
 def show_traffic(demo: Demo, statuses: dict[str, dict[str, Any]], seconds: float) -> None:
     """Print bytes and time by site."""
     table = Table(title=f"{seconds:.1f} s in all")
-    for column in ("site", "sent", "received", "height", "head"):
+    for column in ("site", "sent since its start", "received", "height", "head"):
         table.add_column(column, justify="right" if column != "site" else "left")
     for name, status in statuses.items():
         sent, received = (f"{status['traffic'][way] / 1e6:.2f} MB" for way in ("sent_bytes", "received_bytes"))
@@ -389,7 +393,7 @@ def main() -> int:
     """Run the demo."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep homes, logs and data in this new folder")
-    parser.add_argument("--rounds", type=int, default=12, help="training rounds (12)")
+    parser.add_argument("--rounds", type=int, default=15, help="training rounds (15)")
     options = parser.parse_args()
     folder = options.keep or Path(tempfile.mkdtemp(prefix="coterie-demo-"))
     folder.mkdir(parents=True, exist_ok=options.keep is None)
