@@ -289,8 +289,8 @@ class Verdict:
 def show_rounds(demo: Demo) -> float:
     """Print a row a round; return the RMSE of the final model."""
     rounds = [demo.story.rounds[number] for number in sorted(demo.story.rounds) if demo.story.rounds[number].outcome]
-    table = Table(title="rounds")
-    for column in ("round", "kind", "aggregator", "view", "contributors", "seconds", "RMSE after it", "on test rows"):
+    table = Table(title="rounds: the sites in each, and the RMSE of the model after it on all sites' test rows")
+    for column in ("round", "kind", "aggregator", "view", "sites", "seconds", "RMSE", "test rows"):
         table.add_column(column, justify="left" if column in ("kind", "aggregator") else "right")
     final = float("nan")
     for this in rounds:

@@ -100,6 +100,7 @@ class Node:
         self._agreement: Agreement | None = None
         self._previous: Agreement | None = None
         self._inbox = Inbox()
+        self._explained: tuple[bytes, ...] = ()
         self._leaving = False
         self._status_nonce = bytes(32)
 
@@ -244,7 +245,10 @@ class Node:
     def _begin_round(self) -> None:
         ctx, state = self.ctx, self.ctx.state
         assert ctx.sharing is not None
-        text = f"round {state.round} ({state.kind}): {state.committee.explain()}"
+        if state.committee.members != self._explained:
+            self._explained = state.committee.members
+            ctx.out.notify("committee", state.committee.explain(), members=state.committee.members)
+        text = f"round {state.round} ({state.kind}) begins"
         ctx.out.notify("round", text, round=state.round, kind=state.kind, members=state.committee.n)
         if ctx.weights is None:
             self.catchup.want_weights()
