@@ -6,6 +6,7 @@ with what it printed. All peers of a :class:`Federation` die with it.
 
 import json
 import os
+import queue
 import random
 import signal
 import subprocess
@@ -29,7 +30,13 @@ _COMMAND = (sys.executable, "-m", "coterie.peer")
 class Peer:
     """One process of `peer start --json`, and all that it said."""
 
-    def __init__(self, home: Path, *options: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *options: str,
+        environment: dict[str, str] | None = None,
+        command: Sequence[str] = _COMMAND,
+    ) -> None:
         self.home = home
         self.options = options
         self.events: list[Event] = []
@@ -37,13 +44,13 @@ class Peer:
         self._changed = threading.Condition()
         self._ended = False
         self._errors_path = home.with_name(f"{home.name}.stderr")
-        self._start(options)
+        self._start(command, options)
 
-    def _start(self, options: Sequence[str]) -> None:
+    def _start(self, command: Sequence[str], options: Sequence[str]) -> None:
         self._ended = False
         with self._errors_path.open("ab") as errors:
             self.process = subprocess.Popen(
-                (*_COMMAND, "start", "--home", str(self.home), "--json", *options),
+                (*command, "start", "--home", str(self.home), "--json", *options),
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 stdin=subprocess.DEVNULL,
@@ -89,6 +96,11 @@ class Peer:
         with self._changed:
             return len(self.events)
 
+    def has_ended(self) -> bool:
+        """Whether the process is gone, and everything it said was read."""
+        with self._changed:
+            return self._ended
+
     def model(self, round: int) -> Event:
         """Wait until this round's model is agreed."""
         return self.wait("model", lambda event: event["round"] >= round)
@@ -123,7 +135,7 @@ class Peer:
         """Start again from the same home; returns the place in the events where it begins."""
         assert self.process.poll() is not None
         place = self.mark()
-        self._start(options)
+        self._start(_COMMAND, options)
         return place
 
     def destroy(self) -> None:
@@ -173,13 +185,15 @@ class Federation:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.command: Sequence[str] = _COMMAND
+        """What the next peers are started with."""
         self.peers: list[Peer] = []
 
     def found(self, *options: str, rows: int = 120, environment: dict[str, str] | None = None) -> Peer:
         """Start the founder; returns once it listens and has printed its invite."""
         data = shard(self.folder / "data-0.csv", 0, rows)
         given = ("--data", str(data), "--target", "y", "--listen", "127.0.0.1:0", "--name", "peer-0", *QUICK)
-        founder = Peer(self.folder / "peer-0", *given, *options, environment=environment)
+        founder = Peer(self.folder / "peer-0", *given, *options, environment=environment, command=self.command)
         self.peers.append(founder)
         founder.wait("founded")
         return founder
@@ -191,7 +205,8 @@ class Federation:
         given = ["--data", str(data), "--listen", "127.0.0.1:0", "--name", f"peer-{number}", *QUICK[:4]]
         if not {"--invite", "--bootstrap"} & set(options):
             given += self.way_in()
-        joiner = Peer(self.folder / f"peer-{number}", *given, *options, environment=environment)
+        home = self.folder / f"peer-{number}"
+        joiner = Peer(home, *given, *options, environment=environment, command=self.command)
         self.peers.append(joiner)
         return joiner
 
@@ -212,6 +227,15 @@ class Federation:
                     one.wait("joined", lambda event, other=other: event["name"] == other.home.name)
         return self.peers
 
+    def first_to_end(self) -> Peer:
+        """Wait until one of the processes ends by itself; return it."""
+        ended: queue.Queue[Peer] = queue.Queue()
+        for one in self.peers:
+            threading.Thread(target=lambda one=one: (one.process.wait(), ended.put(one)), daemon=True).start()
+        first = ended.get(timeout=WAIT_SECONDS)
+        first.exit_code()
+        return first
+
     def close(self) -> None:
         """End all processes."""
         for one in self.peers:
@@ -222,6 +246,11 @@ class Federation:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def dying(moment: str, round: int) -> Sequence[str]:
+    """A command whose peer kills itself when it is the aggregator at this moment of this round (`dying.py`)."""
+    return (sys.executable, str(Path(__file__).with_name("dying.py")), moment, str(round))
 
 
 def peer(*words: str) -> "subprocess.CompletedProcess[str]":
