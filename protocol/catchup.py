@@ -30,7 +30,9 @@ class CatchUp:
     _helped: dict[bytes, int] = field(default_factory=dict)
     _turn: int = 0
     _wanting: bytes | None = None
-    _fetching: bool = False
+    _source: bytes | None = None
+    _reading: set[bytes] = field(default_factory=set)
+    """For whom blocks are being read: one answer at a time, however often a member asks."""
 
     # -- blocks ----------------------------------------------------------------------------------------------
     # -------------
@@ -39,6 +41,13 @@ class CatchUp:
         """A member says how far its ledger goes; it may lie, and then only costs a request."""
         self.heads[member] = height
         self.ask()
+
+    def on_gone(self, member: bytes) -> None:
+        """The link to a member is lost: forget what was only about the link."""
+        self.heads.pop(member, None)
+        self._refused.discard(member)
+        if self._source == member:
+            self._source = None
 
     def ask(self) -> None:
         """Ask somebody who is ahead for the next blocks, unless a request is under way."""
@@ -72,7 +81,7 @@ class CatchUp:
     def on_get_blocks(self, asker: bytes, height: int) -> None:
         """Read the blocks for a member that asked."""
         if self.may_read(asker) and height <= self.ctx.state.height:
-            self.ctx.out.work(ReadBlocks(asker, max(1, height)))
+            self._read(asker, max(1, height))
         else:
             self.ctx.out.send(asker, Blocks(()))
 
@@ -80,16 +89,22 @@ class CatchUp:
         """A member is still at a height that is decided: give it the block unasked, once."""
         if self._helped.get(member, -1) < height and self.may_read(member):
             self._helped[member] = height
-            self.ctx.out.work(ReadBlocks(member, height))
+            self._read(member, height)
 
     def welcome(self, newcomer: bytes, members: tuple[bytes, ...]) -> None:
         """Give a newcomer the block that admitted it; two members do, so that one may be gone."""
         first = newcomer[0] % len(members)
         if self.ctx.me in (members[first], members[(first + 1) % len(members)]):
-            self.ctx.out.work(ReadBlocks(newcomer, self.ctx.state.height))
+            self._read(newcomer, self.ctx.state.height)
+
+    def _read(self, to: bytes, start: int) -> None:
+        if to not in self._reading:
+            self._reading.add(to)
+            self.ctx.out.work(ReadBlocks(to, start))
 
     def on_read(self, to: bytes, blocks: tuple[CertifiedBlock, ...]) -> None:
         """The driver read blocks: send as many as fit a message."""
+        self._reading.discard(to)
         total, count = 0, 0
         for one in blocks[:SYNC_BATCH_BLOCKS]:
             total += len(one.block) + sum(map(len, one.certificate))
@@ -137,7 +152,6 @@ class CatchUp:
         if self._wanting != wanted:
             self._wanting = wanted
             ctx.out.timer(SYNC_RETRY_MS, "weights", wanted)
-        self._fetching = False
         for source in sorted(ctx.alive):
             ctx.out.send(source, GetWeights(wanted))
 
@@ -161,8 +175,9 @@ class CatchUp:
             return False
         size = 4 * ctx.state.genesis.parameters
         if blob is None:
-            if not self._fetching:
-                self._fetching = True
+            # One source at a time; when it fails, the timer asks all again.
+            if self._source in (None, message.sender) or self._source not in ctx.alive:
+                self._source = message.sender
                 ctx.out.fetch(Fetch(message.sender, ctx.state.weights, size, message))
             return False
         if len(blob) != size or hashlib.sha256(blob).digest() != ctx.state.weights:

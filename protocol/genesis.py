@@ -121,6 +121,9 @@ def check_genesis(genesis: Genesis) -> None:
     """
     if genesis.parameters > MAX_PARAMETERS:
         raise GenesisError(f"shapes: {genesis.parameters} parameters exceed the limit of {MAX_PARAMETERS}")
+    for name in (genesis.name, genesis.founder_name, *genesis.metrics):
+        if not name.isprintable():
+            raise GenesisError(f"names: {name!r} cannot be printed")
     if genesis.threshold == 1:
         raise GenesisError("threshold: 1 would let every holder open every update; use 2 or more, or 0 for the default")
     if (genesis.admit == "roster") != bool(genesis.roster):

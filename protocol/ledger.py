@@ -311,6 +311,7 @@ def _apply_join(state: LedgerState, request: Verified) -> LedgerState:
     _expect(state.member(request.sender) is None, "a join of somebody who is a member")
     _expect(len(state.members) < MAX_MEMBERS, f"the federation has its {MAX_MEMBERS} members")
     _expect(is_usable(request.sender), "a join with a key for which no share can be sealed")
+    _expect(message.name.isprintable(), "a join with a name that cannot be printed")
     _expect(message.model == state.genesis.model, "a join with another model")
     left = next((one for one in state.gone if one.key == request.sender), None)
     if left is not None:

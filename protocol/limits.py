@@ -29,6 +29,9 @@ MAX_ENVELOPE_BYTES: Final = MAX_PAYLOAD_BYTES + 1024
 INLINE_BLOB_BYTES: Final = 64 * 1024
 """A blob up to this size travels with its envelope; the receiver pulls a larger one by digest."""
 
+MAX_REPEATED_ACK_BYTES: Final = 512 * 1024
+"""Acks that a Contributors proposal carries along; each member has had the rest by broadcast."""
+
 SYNC_BATCH_BYTES: Final = 512 * 1024
 SYNC_BATCH_BLOCKS: Final = 256
 

@@ -17,7 +17,7 @@ from .blocks import Evict
 from .catchup import CatchUp
 from .context import Context
 from .contribution import WIDE_UNIT, layout_of, read_metrics
-from .envelope import Verified, verify
+from .envelope import Verified, blob_digest, verify
 from .events import (
     Event,
     FetchFailed,
@@ -132,6 +132,9 @@ class Node:
             case Started():
                 self._on_started()
             case Received(message=message, blob=blob):
+                if blob is not None:
+                    index = self.ctx.state.committee.index(self.ctx.me)
+                    self.ctx.out.fetched(message.sender, blob_digest(message, index))
                 self._on_message(message, blob)
             case TimerFired(key=key):
                 self._on_timer(key)
@@ -141,11 +144,13 @@ class Node:
                 self._on_peer_up(member)
             case PeerDown(member=member):
                 self.ctx.alive.discard(member)
+                self.catchup.on_gone(member)
                 if self._agreement is not None:
                     self._agreement.on_peer_down(member)
             case HeadSeen(member=member, height=height):
                 self.catchup.on_head(member, height)
             case FetchFailed(fetch=fetch, reason=reason):
+                self.ctx.out.fetched(fetch.source, fetch.digest)
                 self.ctx.out.notify("fetch", f"could not fetch a blob: {reason}", member=fetch.source)
             case Leave():
                 self._leaving = True
@@ -615,8 +620,7 @@ class Node:
     def _on_work(self, done: WorkDone) -> None:
         work = done.work
         if isinstance(work, ReadBlocks):
-            if done.error is None:
-                self.catchup.on_read(work.to, done.result)
+            self.catchup.on_read(work.to, () if done.error else done.result)
             return
         sharing, summing = self.ctx.sharing, self.ctx.summing
         match work:

@@ -24,6 +24,8 @@ class Outbox:
     _timers: list[SetTimer] = field(default_factory=list)
     _work: list[Work] = field(default_factory=list)
     _notify: list[Notice] = field(default_factory=list)
+    _fetching: set[tuple[bytes, bytes]] = field(default_factory=set)
+    """Blobs under way, by source and digest: a message that is repeated meanwhile asks for nothing new."""
 
     @property
     def me(self) -> bytes:
@@ -44,8 +46,16 @@ class Outbox:
         self._send.append(Send(to, envelope, blob))
 
     def fetch(self, fetch: Fetch) -> None:
-        """Pull a blob."""
-        self._fetch.append(fetch)
+        """Pull a blob, unless it is under way from the same source."""
+        key = (fetch.source, fetch.digest)
+        if key not in self._fetching:
+            self._fetching.add(key)
+            self._fetch.append(fetch)
+
+    def fetched(self, source: bytes, digest: bytes | None) -> None:
+        """A fetch has ended, one way or the other."""
+        if digest is not None:
+            self._fetching.discard((source, digest))
 
     def timer(self, after_ms: int, *key: Any) -> None:
         """Set a timer."""

@@ -8,8 +8,9 @@ because that takes time.
 from collections.abc import Sequence
 
 from .blocks import Contributors, Evict, Join, Membership, Void
-from .envelope import Rejected, Verified, verify
+from .envelope import Verified, verify
 from .ledger import LedgerState
+from .limits import MAX_REPEATED_ACK_BYTES
 from .messages import Ack, JoinRequest
 from .pool import CLOCK_SKEW_MS, ChangePool, invite_expired
 from .schemes import Choice
@@ -22,31 +23,34 @@ def contributors_body(state: LedgerState, choice: Choice) -> Contributors:
 
 
 def acks_behind(sharing: Sharing, choice: Choice) -> tuple[bytes, ...]:
-    """Return the signed acks of J that a Contributors proposal carries."""
-    return tuple(sharing.ack_envelopes[holder] for holder in choice.holders)
+    """Return signed acks of J for a Contributors proposal to carry.
+
+    Everybody has had them by broadcast; they are repeated for who missed one, as far as they fit a message.
+    """
+    acks: list[bytes] = []
+    total = 0
+    for holder in choice.holders:
+        total += len(sharing.ack_envelopes[holder])
+        if total > MAX_REPEATED_ACK_BYTES:
+            break
+        acks.append(sharing.ack_envelopes[holder])
+    return tuple(acks)
 
 
 def wrong_contributors(sharing: Sharing, body: Contributors, acks: Sequence[bytes]) -> str | None:
-    """Say what is wrong with a Contributors proposal: every holder of J must have acked every (dealer, root)
-    of U.
-    """
-    if len(acks) != len(body.holders):
-        return "the acks are not those of the holders"
-    for holder, raw in zip(body.holders, acks, strict=True):
-        known = sharing.ack_envelopes.get(holder) == raw
-        roots = sharing.acks[holder] if known else _roots(sharing, holder, raw)
-        if roots is None or any(roots.get(dealer) != root for dealer, root in body.dealers):
+    """Say what is wrong with a Contributors proposal: every holder of J must have acked all of U, by root."""
+    for raw in acks:
+        if raw not in sharing.ack_envelopes.values():
+            ack = verify(raw, sharing.out.federation)
+            if isinstance(ack, Verified) and isinstance(ack.message, Ack) and ack.message.round == sharing.round:
+                sharing.on_ack(ack)
+    for holder in body.holders:
+        roots = sharing.acks.get(holder, {})
+        if any(roots.get(dealer) != root for dealer, root in body.dealers):
             return f"holder {holder} did not ack all contributors"
     if any(dealer in sharing.liars for dealer, _ in body.dealers):
         return "a dealer that was caught is among the contributors"
     return None
-
-
-def _roots(sharing: Sharing, holder: int, raw: bytes) -> dict[int, bytes] | None:
-    ack = verify(raw, sharing.out.federation)
-    if isinstance(ack, Rejected) or not isinstance(ack.message, Ack) or ack.message.round != sharing.round:
-        return None
-    return dict(ack.message.dealings) if sharing.committee.index(ack.sender) == holder else None
 
 
 def wrong_membership(state: LedgerState, body: Membership, pool: ChangePool, now_ms: int) -> str | None:
