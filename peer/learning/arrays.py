@@ -61,9 +61,7 @@ def _real_array(item: Any, where: str) -> Vector:
     if array.dtype.kind not in "fiu":
         raise AppError(f"{where} holds {array.dtype} and not real numbers")
     if array.size == 0 or array.ndim > MAX_DIMENSIONS:
-        raise AppError(
-            f"{where} has shape {array.shape}: it needs elements and at most {MAX_DIMENSIONS} dimensions"
-        )
+        raise AppError(f"{where} has shape {array.shape}: it needs elements and at most {MAX_DIMENSIONS} dimensions")
     with np.errstate(over="ignore"):
         single = np.ascontiguousarray(array, dtype=np.float32).reshape(array.shape)
     finite = np.isfinite(single)

@@ -99,12 +99,8 @@ class Learner:
         named = self._named(metrics, "evaluate")
         missing = [name for name in self.metrics if name not in named]
         if missing:
-            raise AppError(
-                f"{self.name}.evaluate() reported no {', '.join(missing)}, announced by {self.name}.metrics"
-            )
-        return Evaluation(
-            self._number(loss, "evaluate() loss"), count, tuple(named[name] for name in self.metrics)
-        )
+            raise AppError(f"{self.name}.evaluate() reported no {', '.join(missing)}, announced by {self.name}.metrics")
+        return Evaluation(self._number(loss, "evaluate() loss"), count, tuple(named[name] for name in self.metrics))
 
     def _call(self, method: str, *arguments: object) -> Any:
         try:
@@ -131,18 +127,14 @@ class Learner:
     def _examples(self, value: Any, method: str) -> int:
         number = self._number(value, f"{method}() examples")
         if number != int(number) or not 0 <= number <= MAX_EXAMPLES:
-            raise AppError(
-                f"{self.name}.{method}() examples is {value!r}, not a count from 0 to {MAX_EXAMPLES}"
-            )
+            raise AppError(f"{self.name}.{method}() examples is {value!r}, not a count from 0 to {MAX_EXAMPLES}")
         return int(number)
 
     def _named(self, metrics: Any, method: str) -> dict[str, float]:
         if metrics is None:
             return {}
         if not isinstance(metrics, Mapping):
-            raise AppError(
-                f"{self.name}.{method}() metrics must map names to numbers, not {type(metrics).__name__}"
-            )
+            raise AppError(f"{self.name}.{method}() metrics must map names to numbers, not {type(metrics).__name__}")
         return {str(key): self._number(value, f"{method}() metric {key!r}") for key, value in metrics.items()}
 
     def _metric_names(self) -> tuple[str, ...]:
@@ -151,20 +143,13 @@ class Learner:
             raise AppError(f"{self.name}.metrics must be a tuple of names, not {names!r:.60}")
         for name in names:
             if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME_CHARS:
-                raise AppError(
-                    f"{self.name}.metrics: {name!r:.80} is no name of 1 to {MAX_NAME_CHARS} characters"
-                )
+                raise AppError(f"{self.name}.metrics: {name!r:.80} is no name of 1 to {MAX_NAME_CHARS} characters")
         if len(names) > MAX_METRICS or len(set(names)) != len(names):
             raise AppError(f"{self.name}.metrics: at most {MAX_METRICS} different names")
         return tuple(names)
 
     def _description(self) -> str:
-        if callable(getattr(self.app, "describe", None)):
-            text = self._call("describe")
-        else:
-            text = json.dumps({"kind": "app"})
+        text = self._call("describe") if callable(getattr(self.app, "describe", None)) else json.dumps({"kind": "app"})
         if not isinstance(text, str) or len(text.encode()) > MAX_DESCRIPTOR_BYTES:
-            raise AppError(
-                f"{self.name}.describe() must return a text of at most {MAX_DESCRIPTOR_BYTES} bytes"
-            )
+            raise AppError(f"{self.name}.describe() must return a text of at most {MAX_DESCRIPTOR_BYTES} bytes")
         return text

@@ -43,9 +43,7 @@ class Network:
         if self.inputs < 1:
             raise ValueError("a network needs at least one input column")
         if len(self.hidden) > MAX_LAYERS or not all(1 <= units <= MAX_UNITS for units in self.hidden):
-            raise ValueError(
-                f"hidden layers: at most {MAX_LAYERS} of 1 to {MAX_UNITS} units, not {list(self.hidden)}"
-            )
+            raise ValueError(f"hidden layers: at most {MAX_LAYERS} of 1 to {MAX_UNITS} units, not {list(self.hidden)}")
         if self.classes == 1 or self.classes < 0:
             raise ValueError("classes: at least two are needed")
 

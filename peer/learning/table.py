@@ -53,9 +53,7 @@ class Table:
         return len(self.inputs)
 
 
-def read_table(
-    path: str | Path, target: str, *, labelled: bool = False, columns: Sequence[str] | None = None
-) -> Table:
+def read_table(path: str | Path, target: str, *, labelled: bool = False, columns: Sequence[str] | None = None) -> Table:
     """Read a CSV file whose column `target` is to be predicted from the others, or from `columns` alone.
 
     `labelled`: the target is a class, any text; otherwise it is a number like all the rest. Raises
@@ -68,9 +66,7 @@ def read_table(
     except OSError as error:
         raise TableError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise TableError(
-            f"{path}: not UTF-8 text (byte {error.start} of a block); save it as CSV UTF-8"
-        ) from error
+        raise TableError(f"{path}: not UTF-8 text (byte {error.start} of a block); save it as CSV UTF-8") from error
 
 
 def held_out(rows: int, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
@@ -110,9 +106,7 @@ class _Reader:
     def _read(self, file: Any) -> Table:
         first = file.readline()
         if not first.strip():
-            raise TableError(
-                f"{self._name}: the file is empty or its first line is; it must name the columns"
-            )
+            raise TableError(f"{self._name}: the file is empty or its first line is; it must name the columns")
         rows = csv.reader(_with_first(first, file), delimiter=_separator(first), strict=True)
         self._rows = rows
         header = [name.strip() for name in next(rows)]
@@ -128,9 +122,7 @@ class _Reader:
             if not row:
                 continue  # an empty line, often the last
             if len(row) != len(header):
-                raise TableError(
-                    f"{self._line()}: {len(row)} fields, but the header names {len(header)} columns"
-                )
+                raise TableError(f"{self._line()}: {len(row)} fields, but the header names {len(header)} columns")
             try:
                 numbers.extend(map(_number, pick(row)))
                 if not self._labelled:
@@ -152,9 +144,7 @@ class _Reader:
             if not name:
                 raise TableError(f"{self._name}: column {i} has no name in the first line")
             if len(name) > MAX_NAME_LETTERS:
-                raise TableError(
-                    f"{self._name}: the name of column {i} is longer than {MAX_NAME_LETTERS} letters"
-                )
+                raise TableError(f"{self._name}: the name of column {i} is longer than {MAX_NAME_LETTERS} letters")
         twice = sorted(name for name, count in Counter(header).items() if count > 1)
         if twice:
             raise TableError(f"{self._name}: the first line names {_listed(twice)} more than once")
@@ -163,9 +153,7 @@ class _Reader:
         if all(_is_number(name) for name in header):
             raise TableError(f"{self._name}: the first line holds numbers; it must name the columns")
         if self._target not in header:
-            raise TableError(
-                f"{self._name}: there is no column {self._target!r}; there are {_listed(header)}"
-            )
+            raise TableError(f"{self._name}: there is no column {self._target!r}; there are {_listed(header)}")
 
     def _columns(self, header: list[str]) -> tuple[str, ...]:
         """The input columns in alphabetical order, which is the same for all peers."""
@@ -175,9 +163,7 @@ class _Reader:
             wanted = list(dict.fromkeys(self._wanted))
             unknown = [name for name in wanted if name not in header]
             if unknown:
-                raise TableError(
-                    f"{self._name}: there is no column {_listed(unknown)}; there are {_listed(header)}"
-                )
+                raise TableError(f"{self._name}: there is no column {_listed(unknown)}; there are {_listed(header)}")
             if self._target in wanted:
                 raise TableError(f"{self._name}: {self._target!r} cannot be an input and the target")
         if not wanted:
@@ -196,9 +182,7 @@ class _Reader:
             try:
                 _number(cell)
             except ValueError:
-                raise TableError(
-                    f"{self._line()}, column {header[at]!r}: {self._advice(cell, header[at])}"
-                ) from None
+                raise TableError(f"{self._line()}, column {header[at]!r}: {self._advice(cell, header[at])}") from None
 
     def _advice(self, cell: str, column: str) -> str:
         if cell.lower() in _MISSING:

@@ -113,9 +113,7 @@ class TableApp:
         task = Task.adopt(description, table.columns, table.name)
         unknown = [label for label in table.labels if label not in task.classes]
         if unknown:
-            raise TaskMismatch(
-                _unknown_labels(unknown, task.classes, table.name, task.target, "the federation knows")
-            )
+            raise TaskMismatch(_unknown_labels(unknown, task.classes, table.name, task.target, "the federation knows"))
         return cls(task, table, test_fraction, seed)
 
     @property
@@ -141,9 +139,7 @@ class TableApp:
         self.standard = standard_from(self.task, totals)
         self._inputs = self.standard.inputs(self.table.inputs)
 
-    def fit(
-        self, weights: Sequence[npt.NDArray[np.float32]], round: int
-    ) -> tuple[Arrays, int, dict[str, float]]:
+    def fit(self, weights: Sequence[npt.NDArray[np.float32]], round: int) -> tuple[Arrays, int, dict[str, float]]:
         """One round of local training on the training rows."""
         rows = ~self.tested
         inputs, targets = self._prepared(rows)
@@ -182,9 +178,7 @@ class TableApp:
         """Columns that are the same in all rows of all peers, which the model therefore ignores."""
         if self.standard is None:
             return ()
-        return tuple(
-            name for name, scale in zip(self.task.columns, self.standard.scale, strict=True) if scale == 0
-        )
+        return tuple(name for name, scale in zip(self.task.columns, self.standard.scale, strict=True) if scale == 0)
 
     def _known(self) -> Standard:
         if self.standard is None:

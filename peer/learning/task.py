@@ -53,9 +53,7 @@ class Task:
         if self.kind == "mlp" and not self.hidden:
             raise ValueError("the model 'mlp' needs hidden layers")
         if self.kind == "linear" and self.classes:
-            raise ValueError(
-                "the model 'linear' predicts a number and knows no classes; use 'logistic' or 'mlp'"
-            )
+            raise ValueError("the model 'linear' predicts a number and knows no classes; use 'logistic' or 'mlp'")
         if self.kind == "logistic" and len(self.classes) < 2:
             raise ValueError("the model 'logistic' needs at least two classes")
         if len(set(self.classes)) != len(self.classes) or len(self.classes) == 1:
