@@ -64,9 +64,7 @@ class FixedPoint:
             raise ValueError(f"bits must be between {MIN_BITS} and 22, not {self.bits}")
         affordable = SLOT_BITS - (self.summands - 1).bit_length()
         if affordable < MIN_BITS:
-            raise ValueError(
-                f"{self.summands} summands leave {affordable} bits a value, and {MIN_BITS} are needed"
-            )
+            raise ValueError(f"{self.summands} summands leave {affordable} bits a value, and {MIN_BITS} are needed")
         object.__setattr__(self, "bits", min(self.bits, affordable))
         object.__setattr__(self, "limit", 2 ** (self.bits - 1) - 1)
 

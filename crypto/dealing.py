@@ -106,9 +106,7 @@ class Terms:
 
     def encoded(self) -> bytes:
         """A fixed-length form, to be hashed."""
-        return b"".join(
-            n.to_bytes(8, "big") for n in (self.holders, self.threshold, self.columns, self.dealer)
-        )
+        return b"".join(n.to_bytes(8, "big") for n in (self.holders, self.threshold, self.columns, self.dealer))
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,9 +56,7 @@ def interpolate(xs: Sequence[int], ys: Sequence[int]) -> list[int]:
     for x, y, weight in zip(xs, ys, barycentric_weights(xs), strict=True):
         scale = y * weight % P
         carry = 0
-        for power in range(
-            len(xs), 0, -1
-        ):  # synthetic division of `vanishing` by (X - x), added in as it comes
+        for power in range(len(xs), 0, -1):  # synthetic division of `vanishing` by (X - x), added in as it comes
             carry = (vanishing[power] + carry * x) % P
             coefficients[power - 1] += scale * carry
     return [coefficient % P for coefficient in coefficients]

@@ -104,13 +104,9 @@ class Box(_Secret):
         this box.
         """
         if len(sealed) < SEALED_OVERHEAD_BYTES:
-            raise BoxError(
-                f"a sealed message has at least {SEALED_OVERHEAD_BYTES} bytes, this one {len(sealed)}"
-            )
+            raise BoxError(f"a sealed message has at least {SEALED_OVERHEAD_BYTES} bytes, this one {len(sealed)}")
         try:
-            return bindings.crypto_box_open_easy_afternm(
-                sealed[NONCE_BYTES:], sealed[:NONCE_BYTES], self._key
-            )
+            return bindings.crypto_box_open_easy_afternm(sealed[NONCE_BYTES:], sealed[:NONCE_BYTES], self._key)
         except CryptoError:
             pass
         # Outside of the handler, so that the library's frames, which hold the key, do not hang on the

@@ -180,9 +180,7 @@ def _slot(value, bound, units, offset, bits):  # type: ignore[no-untyped-def]
 
 
 @_compiled(types.int64(_FLOATS, types.float64, types.float64, types.int64, _IN_1D, _OUT_1D))
-def encode(
-    update: NDArray[np.float32], bound: float, units: float, offset: int, noise: Vector, out: Vector
-) -> int:
+def encode(update: NDArray[np.float32], bound: float, units: float, offset: int, noise: Vector, out: Vector) -> int:
     """Pack the update's values in twos into out[ceil(L / 2)], the even one in the low 31 bits.
 
     Each value is clipped to ±bound, multiplied by `units`, rounded with 32 bits of `noise` and shifted by

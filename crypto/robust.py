@@ -97,9 +97,7 @@ def decode(indices: Sequence[int], rows: Vector, threshold: int, agree: int, see
 
 def _check(xs: Sequence[int], threshold: int, agree: int) -> None:
     if not 1 <= threshold <= agree:
-        raise ValueError(
-            f"{agree} agreeing points say nothing about a polynomial with {threshold} coefficients"
-        )
+        raise ValueError(f"{agree} agreeing points say nothing about a polynomial with {threshold} coefficients")
     reduced = {x % P for x in xs}
     if len(reduced) != len(xs) or 0 in reduced:
         raise ValueError("every holder has one point of its own, and none of them is 0")

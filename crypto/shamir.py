@@ -40,9 +40,7 @@ class Scheme:
 
     def __post_init__(self) -> None:
         if not 1 <= self.pack < self.threshold <= self.holders:
-            raise ValueError(
-                f"{self.holders} holders, threshold {self.threshold}, {self.pack} packed secrets"
-            )
+            raise ValueError(f"{self.holders} holders, threshold {self.threshold}, {self.pack} packed secrets")
 
     @property
     def secret_points(self) -> list[int]:

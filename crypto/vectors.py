@@ -19,9 +19,7 @@ def checked(x: Vector, *shape: int | None) -> Vector:
     """x itself, if it is a C-contiguous uint64 array of that shape (None is any); ValueError otherwise."""
     if x.dtype != np.uint64 or not x.dtype.isnative:
         raise ValueError(f"a field vector is an array of uint64, not {x.dtype}")
-    if len(shape) != x.ndim or any(
-        want not in (None, have) for want, have in zip(shape, x.shape, strict=True)
-    ):
+    if len(shape) != x.ndim or any(want not in (None, have) for want, have in zip(shape, x.shape, strict=True)):
         raise ValueError(f"shape {x.shape} where {shape} is needed (None is any)")
     if not x.flags.c_contiguous or not x.flags.aligned:
         raise ValueError("a field vector is contiguous and aligned in memory")

@@ -1,8 +1,8 @@
 """A peer that cheats on purpose, for tests and the demo: set COTERIE_FAULT in its environment.
 
-``wrong-sum:3,4`` falsifies the sum shares of rounds 3 and 4, and with them the fingerprints in the prevotes: the other
-members see a consistent lie. It harms nobody but the one who sets it, who is named and, where the federation evicts on
-proof, removed.
+``wrong-sum:3,4`` falsifies the sum shares of rounds 3 and 4, and with them the fingerprints in the
+prevotes: the other members see a consistent lie. It harms nobody but the one who sets it, who is named and,
+where the federation evicts on proof, removed.
 """
 
 import hashlib

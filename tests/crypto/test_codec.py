@@ -179,9 +179,7 @@ def test_a_weight_outside_its_range_is_refused(weight: float) -> None:
         FixedPoint(1.0, 2).encode(np.zeros(2, dtype=np.float32), weight, b"")
 
 
-@pytest.mark.parametrize(
-    "update", [np.zeros(2), np.zeros((1, 2), dtype=np.float32), np.zeros(2, dtype=np.int32)]
-)
+@pytest.mark.parametrize("update", [np.zeros(2), np.zeros((1, 2), dtype=np.float32), np.zeros(2, dtype=np.int32)])
 def test_an_update_of_another_type_is_refused(update: NDArray[np.float32]) -> None:
     with pytest.raises(EncodingError, match="float32"):
         FixedPoint(1.0, 2).encode(update, 1.0, b"")

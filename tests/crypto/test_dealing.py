@@ -17,9 +17,7 @@ from coterie.crypto.field import P, Vector
 @st.composite
 def all_terms(draw: st.DrawFn) -> Terms:
     holders = draw(st.integers(2, 9))
-    return Terms(
-        holders, draw(st.integers(2, holders)), draw(st.integers(1, 5)), draw(st.integers(0, holders - 1))
-    )
+    return Terms(holders, draw(st.integers(2, holders)), draw(st.integers(1, 5)), draw(st.integers(0, holders - 1)))
 
 
 @settings(max_examples=60)
@@ -92,13 +90,10 @@ def test_too_few_holders_see_the_same_whatever_the_secrets_are(terms: Terms, dat
     dealt = deal(CONTEXT, terms, secrets, SEED)
     colluders = data.draw(st.permutations(range(terms.holders)))[: terms.threshold - 1]
     values = [
-        dealing._values(terms, share[:1], memoryview(share)[terms.header_bytes :]).tolist()
-        for share in dealt.shares
+        dealing._values(terms, share[:1], memoryview(share)[terms.header_bytes :]).tolist() for share in dealt.shares
     ]
     xs = range(1, terms.threshold + 1)
-    dealt_polynomials = [
-        field.interpolate(xs, [row[c] for row in values[: len(xs)]]) for c in range(len(values[0]))
-    ]
+    dealt_polynomials = [field.interpolate(xs, [row[c] for row in values[: len(xs)]]) for c in range(len(values[0]))]
     other_secrets = prng.stream(b"other secrets", b"", terms.columns).tolist()
     challenge = dealing._challenge(CONTEXT, terms, dealt.commitment.root)
     rho = [prng.stream(challenge, b"fingerprint %d" % k, terms.columns).tolist() for k in (1, 2)]
@@ -117,8 +112,7 @@ def test_too_few_holders_see_the_same_whatever_the_secrets_are(terms: Terms, dat
         assert [field.evaluate(polynomial, j + 1) for polynomial in other_polynomials] == values[j]
     published = field.from_bytes(dealt.commitment.fingerprints, 2 * terms.threshold).tolist()
     combined = [
-        sum(r * p[i] for r, p in zip([*row, 1], [*other_polynomials[: terms.columns], blinding], strict=True))
-        % P
+        sum(r * p[i] for r, p in zip([*row, 1], [*other_polynomials[: terms.columns], blinding], strict=True)) % P
         for row, blinding in zip(rho, other_polynomials[terms.columns :], strict=True)
         for i in range(terms.threshold)
     ]
@@ -153,9 +147,7 @@ def test_without_blinding_the_fingerprints_would_confirm_a_guess(monkeypatch: py
     ("holders", "threshold", "columns", "dealer"),
     [(3, 1, 1, 0), (3, 4, 1, 0), (1, 1, 1, 0), (3, 2, 0, 0), (3, 2, 1, 3), (3, 2, 1, -1)],
 )
-def test_terms_that_cannot_be_dealt_under_are_refused(
-    holders: int, threshold: int, columns: int, dealer: int
-) -> None:
+def test_terms_that_cannot_be_dealt_under_are_refused(holders: int, threshold: int, columns: int, dealer: int) -> None:
     with pytest.raises(ValueError, match=r"threshold|nothing to deal|no holder"):
         Terms(holders, threshold, columns, dealer)
 
@@ -170,9 +162,7 @@ def test_terms_that_cannot_be_dealt_under_are_refused(
         (CONTEXT, np.full(7, P, dtype=np.uint64), SEED, "prime"),
     ],
 )
-def test_arguments_of_the_wrong_form_are_refused(
-    context: bytes, secrets: Vector, seed: bytes, reason: str
-) -> None:
+def test_arguments_of_the_wrong_form_are_refused(context: bytes, secrets: Vector, seed: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         deal(context, TERMS, secrets, seed)
 

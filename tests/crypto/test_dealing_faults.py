@@ -93,9 +93,7 @@ def test_a_commitment_copied_from_another_dealer_is_refused() -> None:
 
 @settings(max_examples=40)
 @given(st.integers(0, 2), st.integers(0, 8), st.integers(1, P - 1))
-def test_a_single_false_value_is_refused_by_its_holder_who_can_prove_it(
-    row: int, column: int, by: int
-) -> None:
+def test_a_single_false_value_is_refused_by_its_holder_who_can_prove_it(row: int, column: int, by: int) -> None:
     change = np.zeros((3, 9), dtype=object)  # holders 0, 1 and 4 have explicit shares under TERMS
     change[row, column] = by
     with pytest.MonkeyPatch.context() as monkeypatch:

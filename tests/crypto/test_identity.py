@@ -177,9 +177,7 @@ def test_boxes_agree_with_wycheproof_s_x25519_cases_and_refuse_low_order() -> No
 
 
 @given(seed=st.binary(min_size=32, max_size=32), plaintext=st.binary(max_size=200))
-def test_a_box_between_identities_has_the_key_that_other_libraries_find(
-    seed: bytes, plaintext: bytes
-) -> None:
+def test_a_box_between_identities_has_the_key_that_other_libraries_find(seed: bytes, plaintext: bytes) -> None:
     identity = Identity.from_seed(seed)
     # RFC 8032 section 5.1.5: the Ed25519 scalar is the first half of SHA-512 of the seed; RFC 7748 section
     # 4.1: u = (1 + y) / (1 - y).

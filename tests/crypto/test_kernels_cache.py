@@ -44,9 +44,7 @@ def private_folder(tree: Path) -> Path:
 
 def run(tree: Path) -> tuple[int, str]:
     """Use a kernel with no home to write to. Returns how often the cache was hit, and where it is."""
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("NUMBA_", "XDG_", "PYTHON"))
-    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA_", "XDG_", "PYTHON"))}
     environment = {
         **kept,
         "HOME": "/dev/null/nowhere",

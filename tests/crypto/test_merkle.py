@@ -39,9 +39,7 @@ def test_every_path_leads_to_the_root(leaves: list[bytes]) -> None:
 
 
 @given(leaves, st.data())
-def test_a_path_proves_nothing_for_another_place_leaf_or_sibling(
-    leaves: list[bytes], data: st.DataObject
-) -> None:
+def test_a_path_proves_nothing_for_another_place_leaf_or_sibling(leaves: list[bytes], data: st.DataObject) -> None:
     tree = merkle.Tree(leaves)
     i, j = (data.draw(st.integers(0, len(leaves) - 1)) for _ in range(2))
     path = tree.path(i)

@@ -91,9 +91,7 @@ def test_seed_and_label_cannot_be_shifted_into_each_other() -> None:
 
 
 def test_elements_spread_evenly_over_the_field() -> None:
-    counts = np.bincount(
-        (prng.stream(b"seed", b"spread", 160_000) >> np.uint64(60)).astype(np.int64), minlength=16
-    )
+    counts = np.bincount((prng.stream(b"seed", b"spread", 160_000) >> np.uint64(60)).astype(np.int64), minlength=16)
     chi_square = float(((counts - 10_000) ** 2 / 10_000).sum())
     assert chi_square < 37.7  # 15 degrees of freedom, one in a thousand; the seed is fixed
 

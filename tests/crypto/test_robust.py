@@ -130,9 +130,7 @@ def sharing(holders: int, threshold: int, columns: int) -> tuple[Vector, Vector]
 
 @settings(max_examples=40)
 @given(st.integers(2, 10), st.data())
-def test_a_batch_opens_exactly_and_names_whoever_lied_in_a_single_element(
-    holders: int, data: st.DataObject
-) -> None:
+def test_a_batch_opens_exactly_and_names_whoever_lied_in_a_single_element(holders: int, data: st.DataObject) -> None:
     f = (holders - 1) // 3
     threshold = max(2, holders - 2 * f)
     secrets, rows = sharing(holders, threshold, 9)

@@ -92,9 +92,7 @@ def test_the_sum_of_shares_is_a_share_of_the_sum(scheme: Scheme, other: Scheme) 
 
 
 @given(schemes(), st.data())
-def test_newton_agrees_with_lagrange_in_whatever_order_shares_come(
-    scheme: Scheme, data: st.DataObject
-) -> None:
+def test_newton_agrees_with_lagrange_in_whatever_order_shares_come(scheme: Scheme, data: st.DataObject) -> None:
     secrets, shares = shared(scheme, 4)
     newton = Newton(scheme, 4)
     for count, index in enumerate(data.draw(st.permutations(range(scheme.holders)))):
@@ -162,9 +160,7 @@ def test_holders_too_few_doubled_or_unknown_are_refused(indices: list[int], reas
         Scheme(4, 2).reconstruct(indices, np.zeros((len(indices), 1), dtype=np.uint64))
 
 
-@pytest.mark.parametrize(
-    ("holders", "threshold", "pack"), [(3, 4, 1), (3, 1, 1), (3, 2, 0), (3, 2, 2), (0, 0, 0)]
-)
+@pytest.mark.parametrize(("holders", "threshold", "pack"), [(3, 4, 1), (3, 1, 1), (3, 2, 0), (3, 2, 2), (0, 0, 0)])
 def test_a_scheme_that_hides_or_opens_nothing_is_refused(holders: int, threshold: int, pack: int) -> None:
     with pytest.raises(ValueError, match="threshold"):
         Scheme(holders, threshold, pack)

@@ -33,9 +33,7 @@ def test_addition_agrees_with_integers(pairs: list[tuple[int, int]]) -> None:
 @given(st.data(), st.integers(1, 5), st.integers(1, 6), st.integers(0, 9))
 def test_a_matrix_product_agrees_with_integers(data: st.DataObject, m: int, k: int, c: int) -> None:
     A, X = data.draw(matrix(m, k)), data.draw(matrix(k, c))
-    expected = [
-        [sum(int(a) * int(x) for a, x in zip(row, X[:, j], strict=True)) % P for j in range(c)] for row in A
-    ]
+    expected = [[sum(int(a) * int(x) for a, x in zip(row, X[:, j], strict=True)) % P for j in range(c)] for row in A]
     assert vectors.matmul(A, X).tolist() == expected
 
 
@@ -132,9 +130,7 @@ def test_every_kernel_releases_the_gil() -> None:
 def test_threads_get_the_same_results() -> None:
     x = prng.stream(b"x", b"", 50_000)
     results: list[tuple[int, int]] = []
-    threads = [
-        threading.Thread(target=lambda: results.append(vectors.fingerprint(b"s", x))) for _ in range(4)
-    ]
+    threads = [threading.Thread(target=lambda: results.append(vectors.fingerprint(b"s", x))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -379,9 +379,7 @@ def test_a_good_envelope_reaches_the_node_with_its_blob() -> None:
         (envelope(GetBlocks(1))[:-1] + bytes([envelope(GetBlocks(1))[-1] ^ 1]), None),
     ],
 )
-def test_a_bad_frame_is_a_fault_of_its_link_and_never_reaches_the_node(
-    frame: bytes, blob: bytes | None
-) -> None:
+def test_a_bad_frame_is_a_fault_of_its_link_and_never_reaches_the_node(frame: bytes, blob: bytes | None) -> None:
     async def main() -> None:
         async with Rig(lambda event: None).running() as rig:
             await rig.driver.frame(PEER.public, frame, blob)
@@ -491,9 +489,7 @@ def test_blocks_are_read_from_the_store() -> None:
 def test_a_request_to_join_may_be_passed_on() -> None:
     async def main() -> None:
         async with Rig(lambda event: None).running() as rig:
-            await rig.driver.frame(
-                PEER.public, envelope(JoinRequest("new", "m", b"", b""), sender=OTHER), None
-            )
+            await rig.driver.frame(PEER.public, envelope(JoinRequest("new", "m", b"", b""), sender=OTHER), None)
             await rig.until(lambda: len(rig.node.events) == 2)
             assert rig.driver.faults == {}
 

@@ -79,9 +79,7 @@ def test_everything_persisted_comes_back_after_a_restart(tmp_path: Path) -> None
 
 
 def test_a_decided_block_ends_the_votes_and_values_of_its_height(store: Store) -> None:
-    store.persist(
-        [VoteCast(1, 0, 0, b"v"), ValueSeen(1, 0, True, b"b", b"W", ()), VoteCast(2, 0, 0, b"next")]
-    )
+    store.persist([VoteCast(1, 0, 0, b"v"), ValueSeen(1, 0, True, b"b", b"W", ()), VoteCast(2, 0, 0, b"next")])
     store.persist([block(1)])
     memory = store.load()
     assert memory.votes == [VoteCast(2, 0, 0, b"next")]

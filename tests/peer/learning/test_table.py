@@ -181,9 +181,7 @@ def test_no_text_makes_the_reader_fail_otherwise(tmp_path_factory: object, text:
 
 
 @given(rows=st.integers(0, 300), fraction=st.floats(0, 0.999), seed=st.integers(0, 2**64))
-def test_the_held_out_rows_follow_from_the_seed_and_leave_rows_to_train(
-    rows: int, fraction: float, seed: int
-) -> None:
+def test_the_held_out_rows_follow_from_the_seed_and_leave_rows_to_train(rows: int, fraction: float, seed: int) -> None:
     chosen = held_out(rows, fraction, seed)
     assert np.array_equal(chosen, held_out(rows, fraction, seed))
     assert chosen.shape == (rows,)

@@ -56,9 +56,7 @@ def measured(apps: Sequence[TableApp], weights: np.ndarray) -> tuple[float, floa
     evaluations = [Learner(app).evaluate(weights) for app in apps]
     rows = [evaluation.examples for evaluation in evaluations]
     metrics = [(evaluation.metrics or (0.0,))[0] for evaluation in evaluations]
-    return float(np.average([e.loss for e in evaluations], weights=rows)), float(
-        np.average(metrics, weights=rows)
-    )
+    return float(np.average([e.loss for e in evaluations], weights=rows)), float(np.average(metrics, weights=rows))
 
 
 def joined(paths: Sequence[Path], founder: TableApp) -> list[TableApp]:
@@ -236,9 +234,7 @@ def test_fit_before_prepare_says_what_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("value", "message"), [(1e13, "too large to sum"), (1e-7, "too small to sum")])
-def test_a_column_out_of_the_range_of_the_secure_sum_is_refused(
-    tmp_path: Path, value: float, message: str
-) -> None:
+def test_a_column_out_of_the_range_of_the_secure_sum_is_refused(tmp_path: Path, value: float, message: str) -> None:
     with pytest.raises(TableError, match=f"column 'b' .*{message}"):
         small(tmp_path, "a.csv", [[1, value, 3], [1, -value, 3]])
 
@@ -253,12 +249,8 @@ def test_a_peer_without_test_rows_evaluates_no_examples(tmp_path: Path) -> None:
 
 
 def test_the_description_is_one_text_whatever_the_order_of_the_columns(tmp_path: Path) -> None:
-    one = TableApp.found(
-        write(tmp_path / "1.csv", ["a", "b", "y"], [[1, 2, 3]] * 3), "y", "mlp", hidden=[8, 4]
-    )
-    other = TableApp.found(
-        write(tmp_path / "2.csv", ["y", "b", "a"], [[3, 2, 1]] * 3), "y", "mlp", hidden=[8, 4]
-    )
+    one = TableApp.found(write(tmp_path / "1.csv", ["a", "b", "y"], [[1, 2, 3]] * 3), "y", "mlp", hidden=[8, 4])
+    other = TableApp.found(write(tmp_path / "2.csv", ["y", "b", "a"], [[3, 2, 1]] * 3), "y", "mlp", hidden=[8, 4])
     assert one.describe() == other.describe()
     assert one.describe() == ('{"classes":[],"columns":["a","b"],"hidden":[8,4],"kind":"mlp","target":"y"}')
     assert all(np.array_equal(a, b) for a, b in zip(one.initial(), other.initial(), strict=True))
@@ -308,9 +300,7 @@ def test_a_joiner_that_expects_another_target_or_model_is_refused_with_both(tmp_
 
 
 def test_a_joiner_s_classes_must_be_among_the_federation_s(tmp_path: Path) -> None:
-    founder = TableApp.found(
-        write(tmp_path / "1.csv", ["a", "y"], [[1, "x"], [2, "z"], [3, "x"]]), "y", "logistic"
-    )
+    founder = TableApp.found(write(tmp_path / "1.csv", ["a", "y"], [[1, "x"], [2, "z"], [3, "x"]]), "y", "logistic")
     fewer = TableApp.adopt(founder.describe(), write(tmp_path / "2.csv", ["a", "y"], [[1, "z"], [2, "z"]]))
     assert fewer.task.classes == ("x", "z")
     with pytest.raises(TaskMismatch, match="holds the class 'w'; the federation knows 'x', 'z'"):
