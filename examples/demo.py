@@ -117,7 +117,7 @@ class Demo:
         self.seen.add(key)
         return True
 
-    # -- the story ----------------------------------------------------------------------------------------------------
+    # The story.
 
     def run(self) -> None:
         """Start everybody, follow the events, interfere as planned, until all have the final model."""
@@ -247,7 +247,7 @@ class Demo:
         if not planned and not self.is_over():
             raise SystemExit(f"demo: {peer.name} ended: {event['text']}; its log is {self.folder / peer.name}.log")
 
-    # -- what is seen -------------------------------------------------------------------------------------------------
+    # What is seen.
 
     def panel(self) -> Table:
         """Where each site stands."""

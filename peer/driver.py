@@ -125,6 +125,7 @@ class Driver:
         self._nursery: trio.Nursery | None = None
         self._failure: BaseException | None = None
         self._members = node.state.keys
+        self._stage = (node.state.round, node.state.phase)
         self._heads: dict[bytes, int] = {}
 
     # What the outside calls.
@@ -215,7 +216,6 @@ class Driver:
                 self._carry_out(step, digests)
             self._tell_beat()
             if any(isinstance(record, RoundClosed) for record in records):
-                self._stall.shorten()
                 self._start(self._tidy)
 
     def _commit(self, records: list[Record], large: dict[int, bytes | None]) -> dict[int, bytes]:
@@ -271,6 +271,9 @@ class Driver:
         """Heartbeats tell the state; a change of the members opens and closes links."""
         state = self.node.state
         self._links.beat_status = encode_beat(state.height, state.round, state.phase)
+        if (state.round, state.phase) != self._stage:
+            self._stage = (state.round, state.phase)
+            self._stall.shorten()
         if state.keys != self._members:
             self._members = state.keys
             self._links.refresh()

@@ -16,6 +16,7 @@ class Ending:
     me: bytes
     over: trio.Event = field(default_factory=trio.Event)
     left: trio.Event = field(default_factory=trio.Event)
+    """It is decided that this peer may go, as it asked to. Its part in the current round is not over yet."""
     finished: trio.Event = field(default_factory=trio.Event)
     code: Exit = Exit.OK
     reason: str = ""
@@ -32,9 +33,8 @@ class Ending:
         """See whether a notice of the node's means the end."""
         match notice.kind:
             case "left" if notice.facts.get("member") == self.me:
-                self.left.set()
                 if self.asked_to_leave:
-                    self.end(Exit.OK, "left the federation")
+                    self.left.set()
                 else:
                     self.end(Exit.REMOVED, f"{notice.text}: this peer is no member any more")
             case "finished":

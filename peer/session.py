@@ -131,7 +131,7 @@ class Session:
         self._make_node(self.genesis)
         assert self.driver is not None
         async with trio.open_nursery() as nursery:
-            for task in (self._pump, self._keep_book, self._refresh, self._linger, self._wait_for_admission):
+            for task in (self._pump, self._keep_book, self._refresh, self._linger, self._depart, self._wait_for_admission):
                 nursery.start_soon(task)
             await self.driver.run()
 
@@ -287,6 +287,17 @@ class Session:
             # Our own last heartbeat has to tell the others the same.
             await trio.sleep(1.5 * self.settings.heartbeat)
         self.ending.end(Exit.OK, "the training is finished")
+
+    async def _depart(self) -> None:
+        """One that leaves still belongs to the round in which that is decided: small ones cannot close it without it."""
+        assert self.node is not None
+        await self.ending.left.wait()
+        while self.node.state.committee.index(self.identity.public) is not None:
+            await trio.sleep(REFRESH_SECONDS / 4)
+        with trio.move_on_after(GOODBYE_SECONDS):
+            while any(row["connected"] and row["height"] != self.node.state.height for row in self._others()):
+                await trio.sleep(REFRESH_SECONDS / 4)
+        self.ending.end(Exit.OK, "left the federation")
 
     def _others(self) -> list[Json]:
         return [row for row in self.status()["members"] if row["member"] and not row["me"]]

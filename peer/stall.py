@@ -10,7 +10,7 @@ OFFER_SECONDS: Final = 600.0
 """A blob that nothing renews is withdrawn after this long."""
 
 GRACE_SECONDS: Final = 2.0
-"""How long the blobs of a closed round stay on offer for those who are a little behind."""
+"""How long the blobs of a decided step of a round stay on offer for those who are a little behind."""
 
 
 class Shelf(Protocol):
@@ -54,7 +54,7 @@ class Stall:
         self._offers[digest] = _Offer(blob, until, public)
 
     def shorten(self) -> None:
-        """The round is closed: what is on offer now goes soon, unless it is renewed."""
+        """A step of the round is decided: what is on offer now goes soon, unless it is renewed."""
         soon = trio.current_time() + GRACE_SECONDS
         for offer in self._offers.values():
             offer.until = min(offer.until, soon)

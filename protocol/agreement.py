@@ -69,8 +69,7 @@ class Agreement:
         self.summing = ctx.summing
         self.consensus = Consensus(ctx.state.committee, ctx.me, ctx.state.proposer, self._proves)
 
-    # -- life ------------------------------------------------------------------------------------------------
-    # -----------
+    # Life.
 
     def open(self, votes: list[VoteCast], values: list[ValueSeen]) -> None:
         """Start the height; after a restart, from the votes, lock and valid value that were durable."""
@@ -116,8 +115,7 @@ class Agreement:
         sharing = ctx.sharing
         return sharing is not None and (sharing.deadline_passed or sharing.is_complete(ctx.alive))
 
-    # -- proposing
-    # ------------------------------------------------------------------------------------------------------
+    # Proposing.
 
     def _propose_new(self, view: int) -> None:
         """Line 18: getValue(). Where there is none yet, keep the turn."""
@@ -200,8 +198,7 @@ class Agreement:
         self.on_proposal(own, vector)
         self.ctx.out.send(None, envelope, vector)
 
-    # -- the others' proposals
-    # --------------------------------------------------------------------------------------------
+    # The others' proposals.
 
     def on_proposal(self, proposal: Verified, blob: bytes | None) -> None:
         """Check a proposal of this height as far as its own content goes, then see what it needs."""
@@ -339,8 +336,7 @@ class Agreement:
             if isinstance(vote, Verified) and isinstance(vote.message, Prevote) and vote.height == self.ctx.height
         ]
 
-    # -- votes -----------------------------------------------------------------------------------------------
-    # -----------
+    # Votes.
 
     def on_vote(self, vote: Verified) -> None:
         """A prevote or precommit of this height."""
@@ -412,6 +408,15 @@ class Agreement:
             return True
         return self.summing is not None and self.summing.proves(known.block.body.vector, votes)
 
+    def close(self) -> None:
+        """The height is decided: keep what judges late prevotes, let go of the vectors."""
+        self._proposal = None
+        self._waiting.clear()
+        for known in self._candidates.values():
+            known.vector = None
+        if self.summing is not None:
+            self.summing.close()
+
     def on_late_prevote(self, vote: Verified) -> None:
         """A prevote for the height that was decided just now: too late to count, but it may prove a lie."""
         if self.ctx.state.settled is None or vote.height != self.ctx.state.settled.height:
@@ -434,8 +439,7 @@ class Agreement:
         if not self._done:
             self._act(self.consensus.on_timeout(stage, view))
 
-    # -- carrying out
-    # ---------------------------------------------------------------------------------------------------
+    # Carrying out.
 
     def _act(self, actions: list[Action]) -> None:
         for action in actions:
@@ -533,8 +537,7 @@ class Agreement:
         self._done = True
         self.decide(self._candidates[value].data, tuple(signed[: self.ctx.state.committee.quorum]))
 
-    # -- saying it again
-    # ------------------------------------------------------------------------------------------------
+    # Saying it again.
 
     def resend(self, to: bytes | None) -> None:
         """Repeat what this member said at this height, to a member that (re)connected or to all: lost

@@ -34,8 +34,7 @@ class CatchUp:
     _reading: set[bytes] = field(default_factory=set)
     """For whom blocks are being read: one answer at a time, however often a member asks."""
 
-    # -- blocks ----------------------------------------------------------------------------------------------
-    # -------------
+    # Blocks.
 
     def on_head(self, member: bytes, height: int) -> None:
         """A member says how far its ledger goes; it may lie, and then only costs a request."""
@@ -140,8 +139,7 @@ class CatchUp:
             self._refused.clear()
         return accepted
 
-    # -- weights ---------------------------------------------------------------------------------------------
-    # -------------
+    # Weights.
 
     def want_weights(self, again: bool = False) -> None:
         """Ask for the model that the ledger names, if it is not here."""

@@ -104,8 +104,7 @@ class Node:
         self._leaving = False
         self._status_nonce = bytes(32)
 
-    # -- what people and drivers may ask
-    # ------------------------------------------------------------------------------------
+    # What people and drivers may ask.
 
     @property
     def state(self) -> LedgerState:
@@ -122,8 +121,7 @@ class Node:
         """The current view of the height being decided."""
         return self._agreement.consensus.view if self._agreement else 0
 
-    # -- the one entry
-    # ------------------------------------------------------------------------------------------------------
+    # The one entry.
 
     def step(self, event: Event, now_ms: int) -> Step:
         """Handle one event. ``now_ms``: unix time in milliseconds. Never raises for what a peer sent."""
@@ -165,8 +163,7 @@ class Node:
         if self._agreement is not None:
             self._agreement.check_ready()
 
-    # -- starting and resuming
-    # ----------------------------------------------------------------------------------------------
+    # Starting and resuming.
 
     def _on_started(self) -> None:
         ctx, memory = self.ctx, self._memory
@@ -190,8 +187,7 @@ class Node:
                 ctx.out.notify("abstaining", text, through=through)
             self._open_height()
 
-    # -- heights and rounds
-    # -------------------------------------------------------------------------------------------------
+    # Heights and rounds.
 
     def _open_height(self) -> None:
         """Begin to decide the next block: open the round's phase first, then the agreement, then what arrived
@@ -205,6 +201,8 @@ class Node:
         ctx.guard.forget_below(ctx.height)
         self._open_phase(memory)
         self._previous = self._agreement
+        if self._previous is not None:
+            self._previous.close()
         self._agreement = Agreement(ctx, self._on_decided)
         votes = [vote for vote in memory.votes if vote.height == ctx.height]
         self._agreement.open(votes, [value for value in memory.values if value.height == ctx.height])
@@ -391,8 +389,7 @@ class Node:
                 text += f", loss before it {metrics.loss:.6g}"
         self.ctx.out.notify("model", text, **facts)
 
-    # -- messages --------------------------------------------------------------------------------------------
-    # ---------------
+    # Messages.
 
     def _on_message(self, received: Verified, blob: bytes | None) -> None:
         if received.sender == self.ctx.me:
@@ -539,8 +536,7 @@ class Node:
             if isinstance(one, Verified) and isinstance(one.message, Prevote | Precommit):
                 self.ctx.guard.record(vote.height, vote.view, vote.kind, one.message.block)
 
-    # -- peers and timers
-    # ---------------------------------------------------------------------------------------------------
+    # Peers and timers.
 
     def _on_peer_up(self, member: bytes) -> None:
         ctx = self.ctx
@@ -614,8 +610,7 @@ class Node:
         ctx.out.send(None, raw)
         ctx.out.timer(JOIN_RETRY_MS, "leave")
 
-    # -- finished work
-    # ------------------------------------------------------------------------------------------------------
+    # Finished work.
 
     def _on_work(self, done: WorkDone) -> None:
         work = done.work
@@ -670,6 +665,8 @@ class Node:
         data, digest = done.result
         ctx.released[ctx.summing.round] = ctx.summing.body.digest()
         ctx.summing.on_summed(data, digest, ctx.state.proposer(self.view))
+        if ctx.sharing is not None:
+            ctx.sharing.forget_shares()
         if self._agreement is not None:
             self._agreement.try_open(self.view)
 

@@ -63,8 +63,7 @@ class Sharing:
         """This member's index, None for one that only watches this round."""
         return self.committee.index(self.out.me)
 
-    # -- one's own dealing
-    # ------------------------------------------------------------------------------------------
+    # One's own dealing.
 
     def begin(self, weights: bytes, totals: tuple[float, ...] | None) -> None:
         """Start training, or, after a restart, go on with the dealing that was made (safety rule 6)."""
@@ -148,8 +147,7 @@ class Sharing:
         if self.me in self.sat_out:
             self.out.send(to, SitOut(self.round, self.sat_out[self.me]))
 
-    # -- the others' dealings
-    # -----------------------------------------------------------------------------------------
+    # The others' dealings.
 
     def on_deal(self, deal: Verified, blob: bytes | None) -> None:
         """A dealer's commitment, with the share for this member if it came along."""
@@ -217,8 +215,12 @@ class Sharing:
         """Return the values of the shares that are held, by dealer."""
         return {dealer: held.values for dealer, held in self._held.items()}
 
-    # -- acks ------------------------------------------------------------------------------------------------
-    # ---------
+    def forget_shares(self) -> None:
+        """One's sum of the shares is made: the shares themselves are not needed any more."""
+        self._held.clear()
+        self.vector = None
+
+    # Acks.
 
     def _ack(self, whatever_is_missing: bool = False) -> None:
         """Ack once all expected dealings are held; after the deadline, whatever is held."""
@@ -294,8 +296,7 @@ class Sharing:
             if index not in self.acks or support[index] < self.committee.sum_quorum
         )
 
-    # -- complaints
-    # -----------------------------------------------------------------------------------------------------
+    # Complaints.
 
     def on_complaint(self, complaint: Verified, blob: bytes | None) -> None:
         """A holder says that a dealer cheated, and shows its share: judge."""

@@ -63,8 +63,7 @@ class Summing:
         """Indices of the members that owe a sum share."""
         return self.scheme.senders(self.choice)
 
-    # -- one's own sum
-    # ------------------------------------------------------------------------------------------------
+    # One's own sum.
 
     def release(self, own_vector: bytes | None, held: Mapping[int, bytes], released: bytes | None) -> None:
         """Add up one's shares of U.
@@ -117,8 +116,15 @@ class Summing:
         """
         return tuple(index for index in self.expected if index not in self._rows)
 
-    # -- the aggregator
-    # -----------------------------------------------------------------------------------------------
+    def close(self) -> None:
+        """The round is decided: keep what judges late prevotes, let go of the vectors."""
+        self._rows.clear()
+        self._deferred.clear()
+        self.checked.clear()
+        self.base = self.own_sum = None
+        self._released = False
+
+    # The aggregator.
 
     def on_sum_share(self, share: Verified, blob: bytes | None) -> None:
         """A holder's sum."""
@@ -163,8 +169,7 @@ class Summing:
         self._opened = opened.digest
         self.check(opened.digest, opened.vector)
 
-    # -- checking W
-    # ---------------------------------------------------------------------------------------------------
+    # Checking W.
 
     def challenge(self, vector_hash: bytes) -> bytes:
         """Return kappa: it depends on the value alone, not on the view (DESIGN section 6)."""

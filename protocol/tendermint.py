@@ -128,8 +128,7 @@ class Consensus:
         """Whether this member votes at this height or only watches."""
         return self.committee.index(self.me) is not None
 
-    # -- inputs
-    # ---------------------------------------------------------------------------------------------------
+    # Inputs.
 
     def start(self) -> list[Action]:
         """Begin with line 10, or go on after a restart in the view and stage that were restored."""
@@ -194,8 +193,7 @@ class Consensus:
                 self._start_view(self.view + 1)
         return self._advance()
 
-    # -- queries
-    # --------------------------------------------------------------------------------------------------
+    # Queries.
 
     def prevotes(self, view: int) -> Mapping[bytes, Verified]:
         """Return the prevotes that were received for a view."""
@@ -227,8 +225,7 @@ class Consensus:
                     return value, view
         return None
 
-    # -- the algorithm
-    # --------------------------------------------------------------------------------------------
+    # The algorithm.
 
     def _start_view(self, view: int) -> None:
         """Lines 11 to 21."""
@@ -340,8 +337,7 @@ class Consensus:
         self._start_view(ahead[self.committee.f])
         return True
 
-    # -- parts
-    # ----------------------------------------------------------------------------------------------------
+    # Parts.
 
     def _vote(self, stage: Stage, value: bytes | None) -> None:
         self.stage = stage

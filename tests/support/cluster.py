@@ -163,8 +163,7 @@ class Cluster:
             token = make_invite(identity(0), self.genesis.federation, bytes(range(32)), START_MS + 10**9, 100)
             self.invite = read_invite(token)
 
-    # -- the clock
-    # ----------------------------------------------------------------------------------------------------
+    # The clock.
 
     def at(self, delay_ms: int, action: Callable[[], None]) -> None:
         """Schedule an action."""
@@ -196,8 +195,7 @@ class Cluster:
             if (node := site.node)
         )
 
-    # -- peers -----------------------------------------------------------------------------------------------
-    # -----------
+    # Peers.
 
     def start(self, *numbers: int, memory: Memory | None = None) -> None:
         """Start peers (all by default) from their disks and connect them to everybody who runs."""
@@ -228,8 +226,7 @@ class Cluster:
         """Whether every running peer's ledger is in this phase."""
         return all(site.node is not None and site.node.state.phase == phase for site in self.running())
 
-    # -- effects
-    # --------------------------------------------------------------------------------------------------------
+    # Effects.
 
     def _deliver_later(self, site: Site, event: Event) -> None:
         boot = site.boots
