@@ -45,6 +45,7 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
         store.keep(SETTINGS, settings.encode())
         report = reporter(as_json)
         session = Session(home, settings, identity, store, report)
+        session.rejoins = bool({"invite", "bootstrap"} & set(given))
         try:
             code = trio.run(session.run)
         except PeerError:

@@ -19,7 +19,7 @@ from ..crypto.identity import Identity
 from ..protocol.admission import Invite
 from ..protocol.events import Notice
 from ..protocol.genesis import Genesis, read_genesis
-from ..protocol.ledger import LedgerError, Phase
+from ..protocol.ledger import LedgerError
 from ..protocol.limits import SYNC_BATCH_BLOCKS
 from ..protocol.messages import CertifiedBlock
 from ..protocol.node import Newcomer, Node
@@ -40,6 +40,7 @@ from .network.events import Beat, Connected, Disconnected, Frame
 from .network.host import ListenError
 from .network.link import Timing
 from .network.network import Network
+from .parting import GOODBYE_SECONDS, REFRESH_SECONDS, check_not_gone, depart, linger, wait_for_admission
 from .places import dial_place, listen_place
 from .progress import Reporter, plain_facts
 from .requests import answer
@@ -53,9 +54,7 @@ GENESIS: Final = "genesis"
 SETTINGS: Final = "settings"
 ADDRESSES: Final = "addresses"
 OWN_ADDRESSES: Final = "own-addresses"
-REFRESH_SECONDS: Final = 1.0
 BOOK_SECONDS: Final = 10.0
-GOODBYE_SECONDS: Final = 5.0
 
 
 class Session:
@@ -71,6 +70,8 @@ class Session:
         self.node: Node | None = None
         self.driver: Driver | None = None
         self.ending = Ending(identity.public)
+        self.rejoins = False
+        """Whether the user asked, with this very start, to join: then one that left before is let in again."""
         self._invite: Invite | None = None
         self._learner: Learner | None = None
         self._control = ControlServer(home.socket_path, self._answer)
@@ -97,8 +98,8 @@ class Session:
                 addresses = await nursery.start(self.network.run)
             except* ListenError as group:
                 raise PeerError(f"--listen: {group.exceptions[0]}", Exit.PORT) from None
-            self._tell_listening(addresses)
             async with self._control.serving(), trio.open_nursery() as living:
+                self._tell_listening(addresses)
                 living.start_soon(self._live_or_fail)
                 await self.ending.over.wait()
                 self._tell_end()
@@ -131,8 +132,10 @@ class Session:
         self._make_node(self.genesis)
         assert self.driver is not None
         async with trio.open_nursery() as nursery:
-            for task in (self._pump, self._keep_book, self._refresh, self._linger, self._depart, self._wait_for_admission):
+            for task in (self._pump, self._keep_book, self._refresh):
                 nursery.start_soon(task)
+            for parting in (linger, depart, wait_for_admission):
+                nursery.start_soon(parting, self)
             await self.driver.run()
 
     # The federation.
@@ -224,6 +227,10 @@ class Session:
             Workshop(Trainer(self._learner), self._read_blocks, from_environment()),
             self._on_notice,
         )
+        if not self.rejoins and check_not_gone(self.node.state, self.identity.public, self.home.folder):
+            self.ending.asked_to_leave = True
+            self.ending.left.set()
+            self.driver.leave()
         book = self.store.fact(ADDRESSES)
         with suppress(BadRecord, msgspec.DecodeError):
             self.network.learn(msgspec.msgpack.decode(book or b"\x90", type=list[bytes]))
@@ -273,45 +280,6 @@ class Session:
         while True:
             self.report.refresh(self.status())
             await trio.sleep(REFRESH_SECONDS)
-
-    async def _linger(self) -> None:
-        """Once the training is finished, stay until all members have the result, or for a while."""
-        assert self.node is not None
-        if self.node.state.phase is not Phase.FINISHED:
-            await self.ending.finished.wait()
-        if self.settings.stay:
-            return
-        with trio.move_on_after(self.settings.linger):
-            while any(row["height"] != self.node.state.height for row in self._others()):
-                await trio.sleep(REFRESH_SECONDS / 4)
-            # Our own last heartbeat has to tell the others the same.
-            await trio.sleep(1.5 * self.settings.heartbeat)
-        self.ending.end(Exit.OK, "the training is finished")
-
-    async def _depart(self) -> None:
-        """One that leaves still belongs to the round in which that is decided: small ones cannot close it without it."""
-        assert self.node is not None
-        await self.ending.left.wait()
-        while self.node.state.committee.index(self.identity.public) is not None:
-            await trio.sleep(REFRESH_SECONDS / 4)
-        with trio.move_on_after(GOODBYE_SECONDS):
-            while any(row["connected"] and row["height"] != self.node.state.height for row in self._others()):
-                await trio.sleep(REFRESH_SECONDS / 4)
-        self.ending.end(Exit.OK, "left the federation")
-
-    def _others(self) -> list[Json]:
-        return [row for row in self.status()["members"] if row["member"] and not row["me"]]
-
-    async def _wait_for_admission(self) -> None:
-        if not self.settings.join_timeout:
-            return
-        assert self.node is not None
-        with trio.move_on_after(self.settings.join_timeout) as waiting:
-            while self.node.state.member(self.identity.public) is None:
-                await trio.sleep(REFRESH_SECONDS / 4)
-        if waiting.cancelled_caught:
-            text = f"not admitted within {self.settings.join_timeout:g} s: too few members were reachable"
-            self.ending.end(Exit.UNREACHABLE, text)
 
     async def _heed_signals(self) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

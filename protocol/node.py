@@ -168,7 +168,9 @@ class Node:
     def _on_started(self) -> None:
         ctx, memory = self.ctx, self._memory
         assert memory is not None
-        if ctx.is_member and ctx.state.height > 0 and len(ctx.audience) > 0:
+        # One that has left may still belong to the current round, and have voted in it.
+        votes = ctx.is_member or ctx.state.committee.index(ctx.me) is not None
+        if votes and ctx.state.height > 0 and len(ctx.audience) > 0:
             ctx.guard.resuming, ctx.guard.copied = True, memory.copied
             self._status_nonce = hashlib.sha256(ctx.identity.sign(b"resume" + ctx.now_ms.to_bytes(8, "big"))).digest()
             ctx.out.send(None, GetStatus(self._status_nonce))

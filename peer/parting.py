@@ -1,0 +1,89 @@
+"""How a run comes to its end by itself: the training is finished, the peer left, or nobody admitted it."""
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from ..protocol.ledger import LedgerState, Phase
+from .exits import Exit, PeerError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .control import Json
+    from .session import Session
+
+REFRESH_SECONDS: Final = 1.0
+GOODBYE_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = REFRESH_SECONDS / 4
+
+
+def check_not_gone(state: LedgerState, me: bytes, home: "Path") -> bool:
+    """See to it that nobody who left is let in again by a mere restart.
+
+    Returns whether this peer left, but still belongs to a round that is not over.
+
+    Raises:
+        PeerError: this peer left, or was removed, as its own ledger says.
+    """
+    gone = next((one for one in state.gone if one.key == me), None)
+    if gone is None or state.member(me) is not None:
+        return False
+    if gone.barred:
+        text = f"was evicted from its federation for cheating (height {gone.height}), and will not be let in again"
+    elif state.committee.index(me) is not None:
+        return True
+    else:
+        text = (
+            f"left its federation, or was removed for its silence (height {gone.height}); to join again, ask a member"
+            f" for an invite and type: peer start --home {home} --invite TOKEN"
+        )
+    raise PeerError(f"{home}: this peer {text}", Exit.REMOVED)
+
+
+async def linger(session: "Session") -> None:
+    """Once the training is finished, stay until all members have the result, or for a while."""
+    assert session.node is not None
+    if session.node.state.phase is not Phase.FINISHED:
+        await session.ending.finished.wait()
+    if session.settings.stay:
+        return
+    with trio.move_on_after(session.settings.linger):
+        while any(row["height"] != session.node.state.height for row in _others(session)):
+            await trio.sleep(_LOOK_SECONDS)
+        # Our own last heartbeat has to tell the others the same.
+        await trio.sleep(1.5 * session.settings.heartbeat)
+    session.ending.end(Exit.OK, "the training is finished")
+
+
+async def depart(session: "Session") -> None:
+    """Whoever leaves still belongs to the round in which that is decided.
+
+    Below four members nothing is decided without it: if it stopped at once, the others could never close the round.
+    """
+    assert session.node is not None
+    await session.ending.left.wait()
+    while session.node.state.committee.index(session.identity.public) is not None:
+        await trio.sleep(_LOOK_SECONDS)
+    with trio.move_on_after(GOODBYE_SECONDS):
+        # Its last votes have to arrive.
+        while any(row["connected"] and (row["height"] or 0) < session.node.state.height for row in _others(session)):
+            await trio.sleep(_LOOK_SECONDS)
+    session.ending.end(Exit.OK, "left the federation")
+
+
+async def wait_for_admission(session: "Session") -> None:
+    """Give up after --join-timeout."""
+    if not session.settings.join_timeout:
+        return
+    assert session.node is not None
+    with trio.move_on_after(session.settings.join_timeout) as waiting:
+        while session.node.state.member(session.identity.public) is None:
+            await trio.sleep(_LOOK_SECONDS)
+    if waiting.cancelled_caught:
+        text = f"not admitted within {session.settings.join_timeout:g} s: too few members were reachable"
+        session.ending.end(Exit.UNREACHABLE, text)
+
+
+def _others(session: "Session") -> "list[Json]":
+    return [row for row in session.status()["members"] if row["member"] and not row["me"]]
