@@ -6,15 +6,21 @@ with what it printed. All peers of a :class:`Federation` die with it.
 
 import json
 import os
-import queue
 import random
+import select
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
+
+from coterie.peer.ledger_file import of_store, verify
+from coterie.peer.store import Reader
+from coterie.protocol.ledger import LedgerState
 
 Event = dict[str, Any]
 
@@ -40,21 +46,22 @@ class Peer:
         self.home = home
         self.options = options
         self.events: list[Event] = []
-        self._environment = {**os.environ, **(environment or {})}
+        self.environment = environment or {}
+        self._command = command
         self._changed = threading.Condition()
         self._ended = False
         self._errors_path = home.with_name(f"{home.name}.stderr")
-        self._start(command, options)
+        self._start(options)
 
-    def _start(self, command: Sequence[str], options: Sequence[str]) -> None:
+    def _start(self, options: Sequence[str]) -> None:
         self._ended = False
         with self._errors_path.open("ab") as errors:
             self.process = subprocess.Popen(
-                (*command, "start", "--home", str(self.home), "--json", *options),
+                (*self._command, "start", "--home", str(self.home), "--json", *options),
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 stdin=subprocess.DEVNULL,
-                env=self._environment,
+                env={**os.environ, **self.environment},
             )
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self._reader.start()
@@ -96,18 +103,34 @@ class Peer:
         with self._changed:
             return len(self.events)
 
-    def has_ended(self) -> bool:
-        """Whether the process is gone, and everything it said was read."""
-        with self._changed:
-            return self._ended
+    def model(self, round: int, *, after: int = 0) -> Event:
+        """Wait until the model of this round, or of a later one, is agreed."""
+        return self.wait("model", lambda event: event["round"] >= round, after=after)
 
-    def model(self, round: int) -> Event:
-        """Wait until this round's model is agreed."""
-        return self.wait("model", lambda event: event["round"] >= round)
+    def contributes(self, after_round: int) -> Event:
+        """Wait until the update of this very peer goes into a round after this one."""
+        return self.wait("contributors", lambda event: event["round"] > after_round and self.id in event["members"])
+
+    def told(self, kind: str) -> list[Event]:
+        """All events of this kind so far."""
+        with self._changed:
+            return [event for event in self.events if event["event"] == kind]
+
+    @property
+    def round(self) -> int:
+        """The newest round that this peer has told to be agreed."""
+        return max((event["round"] for event in self.told("model")), default=0)
 
     def exit_code(self) -> int:
-        """Wait for the end of the process; return its exit code."""
-        code = self.process.wait(WAIT_SECONDS)
+        """Wait for the end of the process; return its exit code.
+
+        Raises:
+            AssertionError: it does not end.
+        """
+        try:
+            code = self.process.wait(WAIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.home.name} does not end\n{self.story()}") from None
         self._reader.join(WAIT_SECONDS)
         return code
 
@@ -135,7 +158,7 @@ class Peer:
         """Start again from the same home; returns the place in the events where it begins."""
         assert self.process.poll() is not None
         place = self.mark()
-        self._start(_COMMAND, options)
+        self._start(options)
         return place
 
     def destroy(self) -> None:
@@ -164,6 +187,19 @@ class Peer:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
+    def proof(self) -> LedgerState:
+        """Verify the ledger in this home from genesis on, and that the model is the one it names.
+
+        Raises:
+            AssertionError: the model is another one.
+            Invalid: the ledger is.
+        """
+        with Reader.open(self.home) as reader:
+            state, model = verify(of_store(reader)), reader.model()
+        assert model is not None
+        assert sha256(model.weights).digest() == model.weights_hash == state.weights
+        return state
+
     @property
     def errors(self) -> str:
         """What the process wrote to stderr."""
@@ -180,14 +216,44 @@ class Peer:
         return f"events of {self.home.name}:\n{told}\nstderr:\n{self.errors}"
 
 
-class Federation:
-    """A founder and those who join it, each with its own shard of a small regression."""
+class Orders:
+    """Makes one peer kill or freeze itself at an exact moment of the protocol (`obedient.py`)."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        os.mkfifo(folder / "taken")
+        # Also open for writing: it never ends, and whoever takes an order never waits.
+        self._pipe = os.open(folder / "taken", os.O_RDWR)
+        self.command = (sys.executable, str(Path(__file__).with_name("obedient.py")), str(folder))
+
+    def give(self, what: str, moment: str, who: str) -> int:
+        """Have ``who`` (a peer's name, or "aggregator") do ``what`` at ``moment``; return the pid that does.
+
+        Raises:
+            AssertionError: nobody gets there.
+        """
+        draft = self._folder / "draft"
+        draft.write_text(f"{what} {moment} {who}")
+        draft.rename(self._folder / "order")
+        assert select.select([self._pipe], [], [], WAIT_SECONDS)[0], f"nobody got to: {what} {moment} {who}"
+        return int(os.read(self._pipe, 100))
+
+    def close(self) -> None:
+        """Close the pipe."""
+        os.close(self._pipe)
+
+
+class Federation:
+    """A founder and those who join it, each with its own shard of a small regression.
+
+    ``obedient`` peers take :class:`Orders`.
+    """
+
+    def __init__(self, folder: Path, *, obedient: bool = False) -> None:
         self.folder = folder
-        self.command: Sequence[str] = _COMMAND
-        """What the next peers are started with."""
         self.peers: list[Peer] = []
+        self._orders = Orders(folder) if obedient else None
+        self.command: Sequence[str] = self._orders.command if self._orders else _COMMAND
 
     def found(self, *options: str, rows: int = 120, environment: dict[str, str] | None = None) -> Peer:
         """Start the founder; returns once it listens and has printed its invite."""
@@ -227,19 +293,44 @@ class Federation:
                     one.wait("joined", lambda event, other=other: event["name"] == other.home.name)
         return self.peers
 
-    def first_to_end(self) -> Peer:
-        """Wait until one of the processes ends by itself; return it."""
-        ended: queue.Queue[Peer] = queue.Queue()
+    def order(self, what: str, moment: str, who: str = "aggregator") -> Peer:
+        """Have a peer kill or freeze itself at this moment of a round; return who did, when it has."""
+        assert self._orders is not None
+        pid = self._orders.give(what, moment, who)
+        victim = next(peer for peer in self.peers if peer.process.pid == pid)
+        if what == "kill":
+            assert victim.exit_code() == -signal.SIGKILL
+        return victim
+
+    @property
+    def round(self) -> int:
+        """The newest round that anybody has told to be agreed."""
+        return max(peer.round for peer in self.peers)
+
+    def go_on(self, peers: Iterable[Peer], rounds: int = 2) -> int:
+        """Wait until these have agreed on so many more rounds; return the round."""
+        goal = self.round + rounds
+        for one in peers:
+            one.model(goal)
+        return goal
+
+    def rest(self) -> None:
+        """Let the last peer leave, so that there are fewer than --min-peers: the others stop at the same height."""
+        leaver = self.peers[-1]
+        done = leaver.run("leave")
+        assert done.returncode == 0, done.stderr
         for one in self.peers:
-            threading.Thread(target=lambda one=one: (one.process.wait(), ended.put(one)), daemon=True).start()
-        first = ended.get(timeout=WAIT_SECONDS)
-        first.exit_code()
-        return first
+            one.wait("left", lambda event: event["member"] == leaver.id)
+        assert leaver.exit_code() == 0, leaver.story()
+        for one in self.peers[:-1]:
+            assert one.stop() == 0, one.story()
 
     def close(self) -> None:
         """End all processes."""
         for one in self.peers:
             one.destroy()
+        if self._orders is not None:
+            self._orders.close()
 
     def __enter__(self) -> Self:
         return self
@@ -248,9 +339,26 @@ class Federation:
         self.close()
 
 
-def dying(moment: str, round: int) -> Sequence[str]:
-    """A command whose peer kills itself when it is the aggregator at this moment of this round (`dying.py`)."""
-    return (sys.executable, str(Path(__file__).with_name("dying.py")), moment, str(round))
+def proofs(peers: Sequence[Peer]) -> list[Event]:
+    """What `peer ledger verify` says in each home."""
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(lambda one: one.ask("ledger", "verify"), peers))
+
+
+def assert_alike(peers: Sequence[Peer]) -> Event:
+    """Every home holds the same head and the same weights, and can prove them; returns the proof."""
+    all_proofs = proofs(peers)
+    assert len({proof["head"] for proof in all_proofs}) == 1, all_proofs
+    files = [one.ask("model", "export", "--out", str(one.home.with_suffix(".npz"))) for one in peers]
+    assert {file["weights"] for file in files} == {all_proofs[0]["weights"]}, files
+    assert all(file["current"] for file in files)
+    return all_proofs[0]
+
+
+def assert_nobody_is_accused(peers: Sequence[Peer]) -> None:
+    """No peer found a fault in any other: no second vote, no bad share, no bad frame."""
+    accusations = [event for one in peers for kind in ("fault", "bad-frame") for event in one.told(kind)]
+    assert accusations == []
 
 
 def peer(*words: str) -> "subprocess.CompletedProcess[str]":

@@ -1,56 +1,68 @@
-"""Peers are killed, frozen and restarted; the others go on, and who returns catches up without a second vote."""
+"""Peers are killed at exact moments and restarted; the others go on, and who returns catches up, never voting twice."""
+
+from collections.abc import Iterator
 
 import pytest
-from harness import Federation, Peer, dying
+from harness import Federation, Peer, assert_alike, assert_nobody_is_accused
 
 pytestmark = pytest.mark.processes
 
-
-def all_agree(peers: list[Peer]) -> None:
-    """Everybody finished with the same ledger, and nobody found a fault in anybody."""
-    for peer in peers:
-        peer.wait("finished")
-        assert peer.stop() == 0, peer.story()
-    proofs = [peer.ask("ledger", "verify") for peer in peers]
-    assert len({proof["head"] for proof in proofs}) == 1
-    assert len({proof["weights"] for proof in proofs}) == 1
-    faults = [event for peer in peers for event in peer.events if event["event"] in ("fault", "bad-frame")]
-    assert faults == []
-
-
-@pytest.mark.parametrize("moment", ["dealing", "proposing", "voting", "releasing", "summing", "deciding"])
-def test_the_aggregator_is_killed_and_the_others_go_on(federation: Federation, moment: str) -> None:
-    federation.command = dying(moment, 2)
-    federation.found("--rounds", "4", "--min-peers", "5", "--stay")
-    peers = federation.grow(5, "--stay")
-    victim = federation.first_to_end()
-    survivors = [peer for peer in peers if peer is not victim]
-    for peer in survivors:
-        peer.model(3)
-    place = victim.restart()
-    victim.wait("resuming", after=place)
-    all_agree(peers)
+MOMENTS = (
+    "training",  # before it dealt
+    "dealing",  # its dealing is durable, and was not sent
+    "proposing",  # its prevote for its own Contributors block is durable, and was not sent
+    "contributing",  # the contributors are decided, and it is the next aggregator
+    "releasing",  # its release of the sum is durable, and its share of the sum was not sent
+    "summing",  # its prevote for its own Model block is durable, and was not sent
+    "voting",  # its Model proposal went out: another one's prevote for it came in
+    "deciding",  # the model is decided, and it has told nobody
+)
 
 
-def test_everybody_is_killed_at_once_and_goes_on(federation: Federation) -> None:
-    federation.found("--rounds", "6", "--min-peers", "4", "--stay", "--round-interval", "0.3")
-    peers = federation.grow(4, "--stay")
-    peers[0].model(2)
-    for peer in peers:
+@pytest.fixture(scope="module")
+def five(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
+    with Federation(tmp_path_factory.mktemp("crashes"), obedient=True) as running:
+        running.found("--min-peers", "5", "--round-interval", "0.3", "--share-deadline", "60")
+        running.grow(5)
+        yield running
+
+
+def assert_back(peer: Peer, place: int, agreed: int) -> None:
+    """The peer resumed, caught up with what was agreed without it, and takes part again."""
+    peer.wait("resuming", after=place)
+    peer.contributes(after_round=agreed)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_the_aggregator_is_killed_and_the_others_go_on(five: Federation, moment: str) -> None:
+    victim = five.order("kill", moment)
+    agreed = five.go_on(peer for peer in five.peers if peer is not victim)
+    assert_back(victim, victim.restart(), agreed)
+    assert_nobody_is_accused(five.peers)
+
+
+def test_everybody_is_killed_in_the_middle_of_a_round_and_goes_on_with_that_round(five: Federation) -> None:
+    five.order("freeze", "dealing")
+    for peer in five.peers:
         peer.process.kill()
-    for peer in peers:
-        peer.exit_code()
-        peer.restart()
-    all_agree(peers)
+    places = {peer: (peer.exit_code(), peer.restart())[1] for peer in five.peers}
+    resumed = {int(peer.wait("resuming", after=place)["text"].split()[-1]) for peer, place in places.items()}
+    for peer, place in places.items():
+        assert peer.model(max(resumed), after=place)["round"] == max(resumed)
+    assert_nobody_is_accused(five.peers)
 
 
-def test_a_frozen_peer_holds_nobody_up_and_catches_up_when_thawed(federation: Federation) -> None:
-    federation.found("--rounds", "8", "--min-peers", "4", "--stay", "--round-interval", "0.2")
-    peers = federation.grow(4, "--stay")
-    frozen, others = peers[2], [peer for peer in peers if peer is not peers[2]]
-    others[0].model(2)
-    frozen.freeze()
-    for peer in others:
-        peer.model(7)
-    frozen.thaw()
-    all_agree(peers)
+def test_one_after_the_other_is_stopped_and_started_again(five: Federation) -> None:
+    for peer in five.peers:
+        assert peer.stop() == 0, peer.story()
+        assert f"peer start --home {peer.home}" in peer.told("stopped")[-1]["text"]
+        agreed = five.go_on(other for other in five.peers if other is not peer)
+        assert_back(peer, peer.restart(), agreed)
+    assert_nobody_is_accused(five.peers)
+
+
+def test_after_all_that_every_home_holds_the_same_ledger_and_model(five: Federation) -> None:
+    five.go_on(five.peers)
+    five.rest()
+    assert_alike(five.peers)
+    assert_nobody_is_accused(five.peers)
