@@ -1,0 +1,305 @@
+"""Deciding a block: what a proposal needs to be voted for, what a hostile proposer can make a member hold, restarts."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from bench import Bench
+from chains import Chain, digest
+from cluster import identity
+from signing import signed
+
+from coterie.crypto.identity import Identity
+from coterie.crypto.vectors import add_into
+from coterie.protocol.blocks import Membership, Model, block_hash, wide_bytes
+from coterie.protocol.contribution import layout_of
+from coterie.protocol.limits import VIEW_HISTORY, VIEW_WINDOW
+from coterie.protocol.messages import GetBlocks, GetStatus, Precommit, Prevote, Proposal, Status
+from coterie.protocol.records import Memory, ModelSaved, ValueSeen, VoteCast
+from coterie.protocol.tendermint import Stage
+from coterie.protocol.work import CheckVector, Contribution, Encode
+
+
+def idle(members: int = 4, number: int = 0) -> Bench:
+    """A member of a federation that waits for more members: only membership changes can be proposed."""
+    bench = Bench(Chain(members, min_peers=members + 1), number)
+    bench.begin()
+    return bench
+
+
+def join_of(bench: Bench, newcomer: int) -> Proposal:
+    """A proposal to admit a test peer."""
+    data = bench.chain.block(Membership((bench.chain.join(identity(newcomer)),)))
+    return Proposal(data, -1, (), (), None)
+
+
+def views_of(bench: Bench, *, others: bool) -> list[int]:
+    """Views of the window in which it is, or is not, this member's turn."""
+    return [view for view in range(VIEW_WINDOW) if (bench.proposer(view) != bench.me) == others]
+
+
+def prevoted(bench: Bench) -> list[bytes | None]:
+    """The blocks that this member prevoted, in order."""
+    return [vote.message.block for vote in bench.said(Prevote) if isinstance(vote.message, Prevote)]
+
+
+# What a proposal needs.
+
+
+def test_a_good_proposal_is_prevoted_and_the_vote_is_durable_in_the_same_step() -> None:
+    bench = idle()
+    view = views_of(bench, others=True)[0]
+    proposal = join_of(bench, 9)
+    move_to(bench, view)
+    step = bench.hear(bench.proposer(view), proposal, view=view)
+    assert prevoted(bench) == [block_hash(proposal.block)]
+    assert [type(record) for record in step.persist] == [VoteCast]
+
+
+def move_to(bench: Bench, view: int) -> None:
+    """Everybody else says it is in this view already."""
+    if view:
+        for one in bench.others:
+            bench.hear(one, Prevote(digest("something else"), None), view=view)
+    assert bench.node.view == view
+
+
+def test_a_proposal_of_somebody_whose_turn_it_is_not_is_ignored() -> None:
+    bench = idle()
+    wrong = next(one for one in bench.others if one != bench.proposer(0))
+    bench.hear(wrong, join_of(bench, 9))
+    assert prevoted(bench) == []
+
+
+def test_an_invalid_block_is_named_and_answered_with_a_nil_prevote() -> None:
+    bench = idle()
+    view = views_of(bench, others=True)[0]
+    move_to(bench, view)
+    proposal = Proposal(bench.chain.block(Membership((bench.chain.join(identity(1)),))), -1, (), (), None)
+    bench.hear(bench.proposer(view), proposal, view=view)
+    assert prevoted(bench) == [None]
+    assert "a join of somebody who is a member" in bench.faults(bench.proposer(view))[0]
+
+
+def test_a_block_that_a_quorum_decided_and_that_never_came_is_asked_for() -> None:
+    bench = idle()
+    unknown = digest("a block")
+    for one in bench.others:
+        bench.hear(one, Precommit(unknown))
+    assert [ask.message for ask in bench.said(GetBlocks)] == [GetBlocks(bench.node.state.height + 1)]
+
+
+# What a hostile proposer can do.
+
+
+def test_of_all_that_a_proposer_signs_for_a_view_one_block_is_kept_and_it_is_named() -> None:
+    bench = idle()
+    view = views_of(bench, others=True)[0]
+    move_to(bench, view)
+    for newcomer in range(10, 30):
+        bench.hear(bench.proposer(view), join_of(bench, newcomer), view=view)
+    assert bench.node._agreement is not None
+    assert len(bench.node._agreement._candidates) == 1
+    assert bench.faults(bench.proposer(view))[0] == f"proposed two blocks in view {view}"
+    assert len(prevoted(bench)) == 1
+
+
+def test_proposals_for_views_far_ahead_are_not_kept() -> None:
+    bench = idle()
+    for view in range(VIEW_WINDOW, 20 * VIEW_WINDOW):
+        if bench.proposer(view) != bench.me:
+            bench.hear(bench.proposer(view), join_of(bench, 9 + view % 20), view=view)
+    assert bench.node._agreement is not None
+    assert len(bench.node._agreement._candidates) <= 1
+
+
+def test_proposals_of_forgotten_views_are_forgotten_with_them() -> None:
+    bench = idle()
+    for view in range(3 * VIEW_HISTORY):
+        if bench.proposer(view) != bench.me:
+            bench.hear(bench.proposer(view), join_of(bench, 9 + view % 20), view=view)
+        bench.fire("view", bench.node.state.height + 1, view, int(Stage.PRECOMMIT))
+    assert bench.node._agreement is not None
+    assert len(bench.node._agreement._proposed) <= VIEW_HISTORY
+
+
+# A sum that is open.
+
+
+@dataclass
+class OpenSum:
+    """A node, this member, in the second half of a round; W and the one Model block that follows from it."""
+
+    bench: Bench
+    vector: bytes
+    body: Model
+
+    def proposal(self, valid_view: int = -1, polka: tuple[bytes, ...] = ()) -> Proposal:
+        data = self.bench.chain.block(self.body)
+        return Proposal(data, valid_view, (), polka, self.body.vector)
+
+    def false_proposal(self, view: int) -> Proposal:
+        """One whose W nobody has."""
+        body = self.bench.chain.model()
+        data = self.bench.chain.block(Model(body.round, digest(f"{view}"), body.sums, body.weights, body.beacon))
+        return Proposal(data, -1, (), (), digest(f"{view}"))
+
+
+def open_sum(memory: Memory | None = None, chain: Chain | None = None) -> OpenSum:
+    chain = chain or summing_chain()
+    state = chain.state
+    layout = layout_of(chain.genesis, state.kind)
+    base = np.zeros(chain.genesis.parameters, "<f4").tobytes()
+    total = np.zeros(layout.columns, dtype=np.uint64)
+    for number in range(4):
+        update = np.full(chain.genesis.parameters, 0.5, dtype=np.float32)
+        given = Contribution(10, (4.0, 2.0), digest(f"entropy {number}"), update)
+        encoded = Encode(state.round, layout, given, 4.0, 4, state.examples_ref).run()
+        add_into(total, np.frombuffer(encoded.vector, dtype=np.uint64))
+    vector = total.tobytes()
+    job = CheckVector(
+        state.round, digest(""), vector, layout, 4, bytes(32), 4.0, 4, state.examples_ref, base, own_sum=None
+    )
+    checked = job.run()
+    body = Model(
+        state.round,
+        hashlib.sha256(vector).digest(),
+        tuple(wide_bytes(one) for one in checked.sums),
+        checked.weights_hash,
+        checked.beacon,
+    )
+    bench = Bench(chain, 0, memory or Memory(model=ModelSaved(chain.genesis.weights, base)))
+    bench.begin()
+    return OpenSum(bench, vector, body)
+
+
+def summing_chain() -> Chain:
+    chain = Chain(4)
+    chain.append(chain.contributors())
+    return chain
+
+
+def test_a_model_is_voted_for_once_its_sum_was_checked() -> None:
+    case = open_sum()
+    bench = case.bench
+    view = views_of(bench, others=True)[0]
+    move_to(bench, view)
+    bench.hear(bench.proposer(view), case.proposal(), case.vector, view=view)
+    assert prevoted(bench) == []
+    bench.compute()
+    assert prevoted(bench) == [block_hash(case.proposal().block)]
+
+
+def test_a_model_whose_sum_did_not_come_along_is_voted_for_once_it_was_fetched() -> None:
+    case = open_sum()
+    bench = case.bench
+    view = views_of(bench, others=True)[0]
+    move_to(bench, view)
+    proposer = bench.proposer(view)
+    bench.hear(proposer, case.proposal(), view=view)
+    assert [(fetch.source, fetch.digest) for fetch in bench.fetches] == [(proposer.public, case.body.vector)]
+    assert bench.fetches[0].size_bytes == len(case.vector)
+    bench.hear(proposer, case.proposal(), case.vector, view=view)
+    bench.compute()
+    assert prevoted(bench) == [block_hash(case.proposal().block)]
+
+
+@pytest.mark.parametrize("repeats", [1, 50])
+def test_proposers_whose_sums_never_come_cannot_keep_a_good_one_out(repeats: int) -> None:
+    case = open_sum()
+    bench = case.bench
+    *bad, good = views_of(bench, others=True)[:6]
+    for view in bad:
+        for _ in range(repeats):
+            bench.hear(bench.proposer(view), case.false_proposal(view), view=view)
+    move_to(bench, good)
+    bench.hear(bench.proposer(good), case.proposal(), case.vector, view=good)
+    bench.compute()
+    assert prevoted(bench) == [block_hash(case.proposal().block)]
+
+
+def test_a_sum_that_is_none_of_encodings_gets_a_nil_prevote() -> None:
+    case = open_sum()
+    bench = case.bench
+    view = views_of(bench, others=True)[0]
+    move_to(bench, view)
+    case.vector = b"\xff" * len(case.vector)
+    case.body = Model(
+        case.body.round, hashlib.sha256(case.vector).digest(), case.body.sums, case.body.weights, case.body.beacon
+    )
+    bench.hear(bench.proposer(view), case.proposal(), case.vector, view=view)
+    bench.compute()
+    assert prevoted(bench) == [None]
+
+
+@pytest.mark.parametrize("field", ["sums", "weights", "beacon"])
+def test_a_model_that_does_not_follow_from_its_sum_gets_a_nil_prevote(field: str) -> None:
+    case = open_sum()
+    bench = case.bench
+    view = views_of(bench, others=True)[0]
+    move_to(bench, view)
+    wrong = {"sums": bench.chain.model().sums, "weights": digest("w"), "beacon": digest("b")}[field]
+    values = {name: getattr(case.body, name) for name in case.body.__struct_fields__} | {field: wrong}
+    case.body = Model(**values)
+    bench.hear(bench.proposer(view), case.proposal(), case.vector, view=view)
+    bench.compute()
+    assert prevoted(bench) == [None]
+
+
+# Restarts.
+
+
+def locked_memory(view: int, locked_first: bool) -> tuple[OpenSum, Memory]:
+    """What a member remembers that crashed after it precommitted the Model in ``view``."""
+    case = open_sum()
+    chain, data = case.bench.chain, case.proposal().block
+    height, value = chain.state.height + 1, block_hash(case.proposal().block)
+
+    def cast(who: Identity, vote: Prevote | Precommit) -> bytes:
+        return signed(who, vote, height, view, chain.state.federation).raw
+
+    polka = tuple(cast(one, Prevote(value, None)) for one in chain.committee[:3])
+    own = (cast(case.bench.me, Prevote(value, None)), cast(case.bench.me, Precommit(value)))
+    values = [
+        ValueSeen(height, view, False, data, case.vector, polka),
+        ValueSeen(height, view, True, data, None, ()),
+    ]
+    memory = Memory(
+        model=ModelSaved(chain.genesis.weights, np.zeros(chain.genesis.parameters, "<f4").tobytes()),
+        votes=[VoteCast(height, view, kind, raw) for kind, raw in enumerate(own)],
+        values=values[::-1] if locked_first else values,
+    )
+    return case, memory
+
+
+@pytest.mark.parametrize("locked_first", [False, True])
+@pytest.mark.parametrize("view", [0, VIEW_WINDOW + 5, VIEW_HISTORY + 5])
+def test_after_a_restart_the_valid_value_is_proposed_again_with_its_sum_and_its_polka(
+    view: int, locked_first: bool
+) -> None:
+    case, memory = locked_memory(view, locked_first)
+    bench = Bench(case.bench.chain, 0, memory)
+    bench.begin()
+    while not bench.said(Proposal):
+        bench.fire("view", bench.node.state.height + 1, bench.node.view, int(Stage.PRECOMMIT))
+    proposed = bench.said(Proposal)[0].message
+    assert isinstance(proposed, Proposal)
+    assert (proposed.block, proposed.valid_view, len(proposed.polka)) == (case.proposal().block, view, 3)
+    assert case.vector in [one.blob for one in bench.sent]
+
+
+def test_a_member_that_must_not_vote_does_not_propose_either() -> None:
+    """What it proposed before it lost its journal is unknown to it."""
+    chain = Chain(4)
+    number = next(number for number in range(4) if identity(number).public == chain.state.proposer(0))
+    bench = Bench(chain, number)
+    bench.begin(connected=())
+    nonce = bench.said(GetStatus)[0].message.nonce
+    for one in bench.others:
+        bench.hear(one, Status(nonce, chain.state.height, chain.state.height + 1, 0, 0, True))
+    bench.fire("share-deadline", chain.state.round)
+    bench.fire("view", chain.state.height + 1, 0, int(Stage.PROPOSE))
+    assert "abstaining" in [notice.kind for notice in bench.notices]
+    assert bench.said(Proposal) == []
+    assert bench.said(Prevote) == []
