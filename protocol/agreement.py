@@ -113,7 +113,7 @@ class Agreement:
         if ctx.pool.changes(ctx.state, ctx.now_ms):
             return True
         sharing = ctx.sharing
-        return sharing is not None and (sharing.deadline_passed or sharing.is_complete(ctx.alive))
+        return sharing is not None and (sharing.deadline_passed or sharing.is_complete(ctx.alive, ctx.alive_changes))
 
     # Proposing.
 
@@ -153,7 +153,7 @@ class Agreement:
         if changes:
             return Membership(changes)
         sharing = ctx.sharing
-        if sharing is None or not (sharing.deadline_passed or sharing.is_complete(ctx.alive)):
+        if sharing is None or not (sharing.deadline_passed or sharing.is_complete(ctx.alive, ctx.alive_changes)):
             return None
         choice = sharing.choice()
         if choice is None:

@@ -39,7 +39,8 @@ class CatchUp:
     def on_head(self, member: bytes, height: int) -> None:
         """A member says how far its ledger goes; it may lie, and then only costs a request."""
         self.heads[member] = height
-        self.ask()
+        if height > self.ctx.state.height:
+            self.ask()
 
     def on_gone(self, member: bytes) -> None:
         """The link to a member is lost: forget what was only about the link."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from .limits import MIN_TRAINING_MEMBERS
 
@@ -62,7 +62,7 @@ class Committee:
 
     def order(self, beacon: bytes) -> tuple[bytes, ...]:
         """Return the proposers' order: a shuffle that the last beacon fixes and nobody could choose."""
-        return tuple(sorted(self.members, key=lambda member: hashlib.sha256(beacon + member).digest()))
+        return _order(self.members, beacon)
 
     def explain(self) -> str:
         """Say in one sentence what the numbers mean for these members."""
@@ -73,3 +73,9 @@ class Committee:
             f"{self.n} members: any {self.threshold - 1} colluding learn nothing beyond the sum; "
             f"{self.f} may lie or stall; {slack} may be absent in a round; {self.quorum} votes decide"
         )
+
+
+@lru_cache(maxsize=64)
+def _order(members: tuple[bytes, ...], beacon: bytes) -> tuple[bytes, ...]:
+    """The order holds for a whole round, and is asked for at every proposal, view and sum share."""
+    return tuple(sorted(members, key=lambda member: hashlib.sha256(beacon + member).digest()))

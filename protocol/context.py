@@ -23,6 +23,8 @@ class Context:
     now_ms: int = 0
     alive: set[bytes] = field(default_factory=set)
     """Peers that the failure detector has a link to, members or not."""
+    alive_changes: int = 0
+    """Counts the changes of ``alive``, so that what follows from it is computed once a change."""
     pool: ChangePool = field(default_factory=ChangePool)
     guard: VoteGuard = field(default_factory=VoteGuard)
     sharing: Sharing | None = None

@@ -142,6 +142,7 @@ class Node:
                 self._on_peer_up(member)
             case PeerDown(member=member):
                 self.ctx.alive.discard(member)
+                self.ctx.alive_changes += 1
                 self.catchup.on_gone(member)
                 if self._agreement is not None:
                     self._agreement.on_peer_down(member)
@@ -159,7 +160,7 @@ class Node:
     def _look_around(self) -> None:
         """After every event: ack without the dead, and propose if there is something to propose."""
         if self.ctx.sharing is not None and self.ctx.state.phase is Phase.SHARING:
-            self.ctx.sharing.ack_alive(self.ctx.alive)
+            self.ctx.sharing.ack_alive(self.ctx.alive, self.ctx.alive_changes)
         if self._agreement is not None:
             self._agreement.check_ready()
 
@@ -308,8 +309,9 @@ class Node:
             ctx.out.persist(BlockDecided(after.height, certified.block, certified.certificate))
             self._announce(before, after)
             self._move_to(after)
+            known = set(before.keys)
             for member in after.members:
-                if before.member(member.key) is None and member.key != ctx.me:
+                if member.key not in known and member.key != ctx.me:
                     self.catchup.welcome(member.key, before.committee.members)
         ctx.out.height = ctx.height
         self._open_height()
@@ -335,8 +337,9 @@ class Node:
     def _announce(self, before: LedgerState, after: LedgerState) -> None:
         """Tell people what a block decided."""
         out, round_ = self.ctx.out, before.round
+        were, are = set(before.keys), set(after.keys)
         for member in after.members:
-            if before.member(member.key) is None:
+            if member.key not in were:
                 out.notify(
                     "joined",
                     f"{member.name} joined",
@@ -345,7 +348,7 @@ class Node:
                     height=after.height,
                 )
         for member in before.members:
-            if after.member(member.key) is None:
+            if member.key not in are:
                 gone = next(one for one in after.gone if one.key == member.key)
                 text = f"{member.name} was evicted" if gone.barred else f"{member.name} left"
                 out.notify(
@@ -450,7 +453,7 @@ class Node:
     def _listens_to(self, sender: bytes) -> bool:
         """Members, and whoever is connected: its admission may be in a block that has not come yet."""
         ctx = self.ctx
-        return sender in ctx.state.keys or ctx.state.committee.index(sender) is not None or sender in ctx.alive
+        return ctx.state.committee.index(sender) is not None or sender in ctx.alive or sender in ctx.state.keys
 
     def _on_round(self, received: Verified, blob: bytes | None) -> None:
         ctx, message = self.ctx, received.message
@@ -543,6 +546,7 @@ class Node:
     def _on_peer_up(self, member: bytes) -> None:
         ctx = self.ctx
         ctx.alive.add(member)
+        ctx.alive_changes += 1
         if ctx.guard.resuming:
             ctx.out.send(member, GetStatus(self._status_nonce))
         if not ctx.is_member:

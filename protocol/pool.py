@@ -10,7 +10,7 @@ from functools import partial
 from .admission import InviteError, read_ticket
 from .blocks import Change, Depart, Evict, Join
 from .envelope import Verified
-from .ledger import LedgerError, LedgerState, apply_change
+from .ledger import LedgerError, LedgerState, Member, apply_change
 from .limits import MAX_CHANGES_PER_BLOCK, MAX_PENDING_EVIDENCE, MAX_PENDING_JOINS
 from .messages import JoinRequest
 
@@ -104,15 +104,14 @@ class ChangePool:
             else:
                 yield Join(request.raw), partial(self._joins.pop, newcomer, None)
         for one in state.members:
-            silent = _silence(state, one.key)
+            silent = _silence(state, one)
             if silent is not None:
                 yield silent, lambda: None
 
 
-def _silence(state: LedgerState, member: bytes) -> Evict | None:
-    one = state.member(member)
+def _silence(state: LedgerState, member: Member) -> Evict | None:
     limit = state.genesis.evict_after_rounds
-    return Evict(member, "silent", ()) if one is not None and limit and one.missed >= limit else None
+    return Evict(member.key, "silent", ()) if limit and member.missed >= limit else None
 
 
 def invite_expired(state: LedgerState, request: JoinRequest, now_ms: int, skew_ms: int = 0) -> bool:

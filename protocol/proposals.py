@@ -44,9 +44,9 @@ def wrong_contributors(sharing: Sharing, body: Contributors, acks: Sequence[byte
             ack = verify(raw, sharing.out.federation)
             if isinstance(ack, Verified) and isinstance(ack.message, Ack) and ack.message.round == sharing.round:
                 sharing.on_ack(ack)
+    wanted = dict(body.dealers).items()
     for holder in body.holders:
-        roots = sharing.acks.get(holder, {})
-        if any(roots.get(dealer) != root for dealer, root in body.dealers):
+        if not wanted <= sharing.acks.get(holder, {}).items():
             return f"holder {holder} did not ack all contributors"
     if any(dealer in sharing.liars for dealer, _ in body.dealers):
         return "a dealer that was caught is among the contributors"

@@ -55,6 +55,11 @@ class Sharing:
     _checking: set[int] = field(default_factory=set)
     _dealing: Dealing | None = None
     _deal_envelope: bytes | None = None
+    _ack_changes: int = 0
+    _ack_seen: tuple[int, ...] = ()
+    _complete_seen: tuple[int, ...] = ()
+    _is_complete: bool = False
+    """The answer of ``is_complete`` for what was seen then: it is asked after every event."""
     _complaints: dict[tuple[int, int], bytes] = field(default_factory=dict)
     """Complaints under judgement or judged, by (holder, dealer)."""
 
@@ -139,8 +144,9 @@ class Sharing:
         """Repeat one's dealing, to who has not acked it, and one's ack."""
         if self.me is None or self.closed:
             return
-        for index, member in enumerate(self.committee.members):
-            if to in (None, member) and self.me not in self.acks.get(index, {}):
+        for member in self.committee.members if to is None else (to,):
+            index = self.committee.index(member)
+            if index is not None and self.me not in self.acks.get(index, {}):
                 self.send_deal(member)
         if self.me in self.ack_envelopes:
             self.out.send(to, self.ack_envelopes[self.me])
@@ -232,17 +238,26 @@ class Sharing:
         if self.acks.get(self.me) == mine or not mine:
             return
         self.acks[self.me] = mine
+        self._ack_changes += 1
         envelope = self.out.seal(Ack(self.round, tuple(mine.items())))
         self.ack_envelopes[self.me] = envelope
         self.out.send(None, envelope)
 
-    def ack_alive(self, alive: Iterable[bytes]) -> None:
-        """Ack without waiting for members that are known to be gone."""
-        if self.me is None or self._checking:
+    def ack_alive(self, alive: Iterable[bytes], changes: int) -> None:
+        """Ack without waiting for members that are known to be gone. ``changes``: how often ``alive`` changed."""
+        if self._checking or self.me is None:
             return
-        present = {index for member in alive if (index := self.committee.index(member)) is not None} | {self.me}
-        if present - set(self.sat_out) - self.liars <= set(self._held):
+        seen = (changes, len(self._held), len(self.sat_out), len(self.liars))
+        if seen == self._ack_seen:  # asked after every event: nothing has changed since the last answer
+            return
+        self._ack_seen = seen
+        if self._present(alive) - self.sat_out.keys() - self.liars <= self._held.keys():
             self._ack(whatever_is_missing=True)
+
+    def _present(self, alive: Iterable[bytes]) -> set[int]:
+        """Return the places of this member and of those that are alive."""
+        places = {index for member in alive if (index := self.committee.index(member)) is not None}
+        return places if self.me is None else places | {self.me}
 
     def on_deadline(self) -> None:
         """The share deadline: go on with what there is."""
@@ -264,6 +279,7 @@ class Sharing:
         if len(roots) >= len(self.acks.get(holder, {})):
             self.acks[holder] = roots
             self.ack_envelopes[holder] = ack.raw
+            self._ack_changes += 1
 
     def on_sit_out(self, message: Verified) -> None:
         """A member has no update this round."""
@@ -277,13 +293,22 @@ class Sharing:
         candidates = tuple(index for index in range(self.committee.n) if index not in self.liars)
         return choose(self.acks, self.committee.min_contributors, self.committee.sum_quorum, candidates)
 
-    def is_complete(self, alive: Iterable[bytes]) -> bool:
-        """Whether waiting longer could only bring in members that are gone, sit out or cheat."""
-        expected = {index for member in alive if (index := self.committee.index(member)) is not None}
-        if self.me is not None:
-            expected.add(self.me)
-        dealers = expected - set(self.sat_out) - self.liars
-        return all(dealers <= set(self.acks.get(holder, {})) for holder in expected) and self.choice() is not None
+    def is_complete(self, alive: Iterable[bytes], changes: int) -> bool:
+        """Whether waiting longer could only bring in members that are gone, sit out or cheat.
+
+        ``changes``: how often ``alive`` changed.
+        """
+        seen = (changes, self._ack_changes, len(self.sat_out), len(self.liars))
+        if seen != self._complete_seen:
+            expected = self._present(alive)
+            dealers = expected - self.sat_out.keys() - self.liars
+            self._is_complete = (
+                expected <= self.acks.keys()
+                and all(dealers <= self.acks[holder].keys() for holder in expected)
+                and self.choice() is not None
+            )
+            self._complete_seen = seen
+        return self._is_complete
 
     def missing(self) -> tuple[bytes, ...]:
         """Return the members that have not acked or have not been acked by enough: named when the round is

@@ -102,6 +102,9 @@ class _View:
     """The prevotes of its valid view that the proposal brought along."""
     prevotes: dict[bytes, Verified] = field(default_factory=dict)
     precommits: dict[bytes, Verified] = field(default_factory=dict)
+    prevoted: dict[bytes | None, int] = field(default_factory=dict)
+    """How many prevotes each value has; asked after every vote, so it is counted and not recounted."""
+    precommitted: dict[bytes | None, int] = field(default_factory=dict)
     fired: set[str] = field(default_factory=set)
 
 
@@ -121,6 +124,8 @@ class Consensus:
     decided: bytes | None = None
     _views: dict[int, _View] = field(default_factory=dict)
     _latest: dict[bytes, int] = field(default_factory=dict)
+    _furthest: int = 0
+    """The highest view that a vote was seen of."""
     _out: list[Action] = field(default_factory=list)
 
     @property
@@ -177,10 +182,15 @@ class Consensus:
         if self.committee.index(vote.sender) is None:
             return
         self._latest[vote.sender] = max(vote.view, self._latest.get(vote.sender, 0))
+        self._furthest = max(self._furthest, vote.view)
         if self._keeps(vote.view):
             at = self._at(vote.view)
-            votes = at.prevotes if isinstance(vote.message, Prevote) else at.precommits
-            votes.setdefault(vote.sender, vote)
+            is_prevote = isinstance(vote.message, Prevote)
+            votes, counts = (at.prevotes, at.prevoted) if is_prevote else (at.precommits, at.precommitted)
+            if vote.sender not in votes:
+                votes[vote.sender] = vote
+                value = _block(vote)
+                counts[value] = counts.get(value, 0) + 1
 
     def on_timeout(self, stage: Stage, view: int) -> list[Action]:
         """Lines 57 to 67."""
@@ -220,8 +230,8 @@ class Consensus:
     def certificate(self) -> tuple[bytes, int] | None:
         """Return a value that q precommits decide, and their view, even if its proposal never came."""
         for view, at in self._views.items():
-            for value in sorted({block for vote in at.precommits.values() if (block := _block(vote)) is not None}):
-                if self._count(at.precommits, value) >= self.committee.quorum:
+            for value, count in at.precommitted.items():
+                if value is not None and count >= self.committee.quorum:
                     return value, view
         return None
 
@@ -305,7 +315,7 @@ class Consensus:
 
     def _line_44(self) -> bool:
         at = self._at(self.view)
-        if self.stage is not Stage.PREVOTE or self._count(at.prevotes, NIL) < self.committee.quorum:
+        if self.stage is not Stage.PREVOTE or at.prevoted.get(NIL, 0) < self.committee.quorum:
             return False
         self._vote(Stage.PRECOMMIT, NIL)
         return True
@@ -315,7 +325,7 @@ class Consensus:
         if "47" not in at.fired and len(at.precommits) >= self.committee.quorum:
             at.fired.add("47")
             self._out.append(StartTimeout(Stage.PRECOMMIT, self.view))
-        if "nil" not in at.fired and self._count(at.precommits, NIL) >= self.committee.quorum:
+        if "nil" not in at.fired and at.precommitted.get(NIL, 0) >= self.committee.quorum:
             at.fired.add("nil")
             self._out.append(StartTimeout(Stage.PRECOMMIT, self.view, at_once=True))
 
@@ -324,13 +334,15 @@ class Consensus:
             if at.proposal is None or not at.proposal[2]:
                 continue
             value = at.proposal[0]
-            if self._count(at.precommits, value) >= self.committee.quorum:
+            if at.precommitted.get(value, 0) >= self.committee.quorum:
                 self.decided = value
                 self._out.append(Decide(value, view))
                 return True
         return False
 
     def _line_55(self) -> bool:
+        if self._furthest <= self.view:
+            return False
         ahead = sorted((view for sender, view in self._latest.items() if sender != self.me), reverse=True)
         if len(ahead) <= self.committee.f or ahead[self.committee.f] <= self.view:
             return False
@@ -345,13 +357,12 @@ class Consensus:
 
     def _polka(self, view: int, value: bytes, brought: Mapping[bytes, Verified] | None = None) -> bool:
         """Whether q prevotes of ``view`` are for ``value`` and prove what it claims."""
+        at = self._views.get(view)
+        if (at.prevoted.get(value, 0) if at else 0) + len(brought or ()) < self.committee.quorum:
+            return False
         votes = {sender: vote for sender, vote in self.prevotes(view).items() if _block(vote) == value}
         votes |= brought or {}
         return len(votes) >= self.committee.quorum and self.proves(value, votes)
-
-    @staticmethod
-    def _count(votes: Mapping[bytes, Verified], value: bytes | None) -> int:
-        return sum(_block(vote) == value for vote in votes.values())
 
     def _keeps(self, view: int) -> bool:
         return view <= self.view + VIEW_WINDOW and (view > self.view - VIEW_HISTORY or view in self._held_views())
