@@ -1,0 +1,59 @@
+"""What the Paillier modules refuse, by name. All are ValueErrors, for callers who do not care which."""
+
+
+class PaillierError(ValueError):
+    """Something that the cryptosystem does not accept."""
+
+
+class BadModulus(PaillierError):
+    """A modulus that is even, prime, a power, of another size than is allowed, or has a small factor."""
+
+
+class BadEncoding(PaillierError):
+    """Bytes that are not the encoding of what they should be: another version, length or range."""
+
+
+class WrongKey(PaillierError):
+    """Ciphertexts, partial decryptions or shares that belong to another key, group or epoch."""
+
+
+class BadPlaintext(PaillierError):
+    """A plaintext outside [0, N), or values that do not fit their slots."""
+
+
+class BadCiphertext(PaillierError):
+    """A number that is no ciphertext under the key: 0, N² or more, or with a factor in common with N."""
+
+
+class BadPacking(PaillierError):
+    """A decrypted plaintext that no sum of so many packed vectors can give."""
+
+
+class BadGroup(PaillierError):
+    """Public values of a threshold key that do not belong together."""
+
+
+class NotAgreed(PaillierError):
+    """Ciphertexts other than those whose opening was agreed on."""
+
+
+class BadProof(PaillierError):
+    """A proof that does not hold for the statement, federation, epoch and sender that it is checked for."""
+
+
+class BadPartial(PaillierError):
+    """A partial decryption to be blamed on its holder (counted from 0)."""
+
+    def __init__(self, holder: int, reason: str) -> None:
+        super().__init__(f"holder {holder}: {reason}")
+        self.holder = holder
+        self.reason = reason
+
+
+class BadDealing(PaillierError):
+    """A share of an exponent that does not fit its dealer's commitments. The dealer is counted from 0."""
+
+    def __init__(self, dealer: int, reason: str) -> None:
+        super().__init__(f"dealer {dealer}: {reason}")
+        self.dealer = dealer
+        self.reason = reason
