@@ -27,6 +27,22 @@ def inverse(a: int) -> int:
     return pow(a, -1, P)
 
 
+def inverses(values: Sequence[int]) -> list[int]:
+    """The inverse of each value, for the price of one inversion and three products each (Montgomery's trick).
+
+    Raises ValueError when one of them is a multiple of P.
+    """
+    products = [1]
+    for value in values:
+        products.append(products[-1] * value % P)
+    rest = inverse(products[-1])
+    found = []
+    for value, product in zip(reversed(values), reversed(products[:-1]), strict=True):
+        found.append(rest * product % P)
+        rest = rest * value % P
+    return found[::-1]
+
+
 def evaluate(coefficients: Sequence[int], x: int) -> int:
     """The polynomial's value at x, by Horner's rule."""
     value = 0
@@ -64,7 +80,7 @@ def interpolate(xs: Sequence[int], ys: Sequence[int]) -> list[int]:
 
 def barycentric_weights(xs: Sequence[int]) -> list[int]:
     """1 / prod over j != i of (xs[i] - xs[j]), for each i. Raises ValueError when two of the xs are equal."""
-    weights = []
+    products = []
     for i, x in enumerate(xs):
         product = 1
         for j, other in enumerate(xs):
@@ -72,8 +88,8 @@ def barycentric_weights(xs: Sequence[int]) -> list[int]:
                 product = product * (x - other) % P
         if product == 0:
             raise ValueError(f"the point x = {x} occurs twice")
-        weights.append(inverse(product))
-    return weights
+        products.append(product)
+    return inverses(products)
 
 
 def lagrange_matrix(xs: Sequence[int], targets: Sequence[int]) -> Vector:
@@ -94,7 +110,8 @@ def lagrange_matrix(xs: Sequence[int], targets: Sequence[int]) -> Vector:
         distance = 1
         for x in xs:
             distance = distance * (target - x) % P
-        rows.append([distance * w * inverse(target - x) % P for x, w in zip(xs, weights, strict=True)])
+        differences = inverses([target - x for x in xs])
+        rows.append([distance * w * d % P for w, d in zip(weights, differences, strict=True)])
     return np.array(rows, dtype=np.uint64).reshape(len(rows), len(xs))
 
 

@@ -71,7 +71,7 @@ def _caching_in_private_folder() -> Iterator[None]:
         config.CACHE_DIR = before
 
 
-def _compiled(signature: Any) -> Callable[[_Function], _Function]:
+def compiled(signature: Any) -> Callable[[_Function], _Function]:
     """Compile for one signature, without the GIL; keep the machine code where that is possible.
 
     numba looks for a writable `__pycache__` and then for the user's cache folder, and raises when it has
@@ -138,7 +138,7 @@ def _reduced(high, middle, low):  # type: ignore[no-untyped-def]
     return total - rest + (_PRIME & _mask(total < rest))
 
 
-@_compiled(types.void(_OUT_1D, _IN_1D))
+@compiled(types.void(_OUT_1D, _IN_1D))
 def add_into(accumulator: Vector, x: Vector) -> None:
     """accumulator += x, element by element."""
     for i in range(accumulator.size):
@@ -146,7 +146,7 @@ def add_into(accumulator: Vector, x: Vector) -> None:
         accumulator[i] = a - room + (_PRIME & _mask(a < room))
 
 
-@_compiled(types.void(_IN_2D, _IN_2D, _OUT_2D))
+@compiled(types.void(_IN_2D, _IN_2D, _OUT_2D))
 def matmul(A: Vector, X: Vector, out: Vector) -> None:
     """out[m, C] = A[m, k] @ X[k, C]."""
     rows, terms = A.shape
@@ -161,7 +161,7 @@ def matmul(A: Vector, X: Vector, out: Vector) -> None:
                 out[i, c] = _reduced(high, middle, low)
 
 
-@_compiled(types.void(_IN_2D, _IN_2D, types.int64, _OUT_2D))
+@compiled(types.void(_IN_2D, _IN_2D, types.int64, _OUT_2D))
 def add_dot_products(weights: Vector, rows: Vector, start: int, out: Vector) -> None:
     """out[i, k] += the sum over b of weights[k, b] * rows[i, start + b], for each row i and each k."""
     for i in range(rows.shape[0]):
@@ -179,7 +179,7 @@ def _slot(value, bound, units, offset, bits):  # type: ignore[no-untyped-def]
     return np.uint64(np.int64(np.floor(clipped * units + np.float64(bits) * 2.0**-32)) + offset)
 
 
-@_compiled(types.int64(_FLOATS, types.float64, types.float64, types.int64, _IN_1D, _OUT_1D))
+@compiled(types.int64(_FLOATS, types.float64, types.float64, types.int64, _IN_1D, _OUT_1D))
 def encode(update: NDArray[np.float32], bound: float, units: float, offset: int, noise: Vector, out: Vector) -> int:
     """Pack the update's values in twos into out[ceil(L / 2)], the even one in the low 31 bits.
 

@@ -1,25 +1,34 @@
 """Shamir's secret sharing ("How to share a secret", 1979) on whole batches, and its packed form.
 
-A column of l secrets becomes one polynomial of degree below K whose values at 0, -1, ..., 1 - l are the
-secrets; share j (counted from 0) is its value at j + 1. The other K - l degrees of freedom are random: the
+A column of l secrets becomes one polynomial of degree below K whose values at l agreed points are the
+secrets; a share is its value at the holder's point. The other K - l degrees of freedom are random: the
 polynomial is S + Z·R, where S has degree below l and the secrets as values, Z vanishes where the secrets
-sit, and the coefficients of R are the randomness. With l = 1 that is the familiar secret + r_1·x + r_2·x^2 +
-... Any K shares give the secrets back; K - l or fewer say nothing about them (Franklin and Yung,
-"Communication complexity of secure computation", 1992).
+sit, and the coefficients of R are the randomness. Any K shares give the secrets back; K - l or fewer say
+nothing about them (Franklin and Yung, "Communication complexity of secure computation", 1992).
 
-Reconstruction comes in two ways with the same results. `Scheme.reconstruct` is one matrix product over all
-shares at once. `Newton` takes shares as they come: each costs O(number of shares so far) when it arrives,
-and nothing is left to do after the last. Neither tells which share is wrong when some are: see `robust`.
-Shares without a dealer to be trusted are in `dealing`.
+Where the points lie decides what sharing and reconstruction cost. On the *line*, secrets sit at 0, -1, -2, ...
+and holders (counted from 0) at 1, 2, 3, ...; with l = 1 the polynomial is the familiar secret + r_1·x + r_2·x^2
++ ..., and everything is a matrix product, K multiplications for each share. On the *cosets* of `ntt`, secrets
+sit at the roots of unity of order l and holders in the coset of 7, away from them. There a transform makes all
+n shares in n·log n multiplications, and gives the secrets back although some are missing: if A vanishes where
+they are, A·(S + Z·R) is known at all points, zeros included, and has as many coefficients as there are points
+when K shares are there (Soro and Lacan, "FNT-based Reed-Solomon erasure codes", 2010).
+
+Reconstruction comes in three ways with the same results: one product with Lagrange's matrix; Newton's divided
+differences, which take shares as they come, each for O(number of shares so far), with nothing left to do after
+the last; and the transform. None tells which share is wrong when some are: see `robust`. Shares without a
+dealer to be trusted are in `dealing`.
 """
 
+import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import numpy as np
 
-from .field import P, Vector, barycentric_weights, lagrange_matrix
+from . import ntt
+from .field import P, Vector, inverse, inverses, lagrange_matrix
 from .vectors import add_into, checked, matmul
 
 
@@ -27,36 +36,88 @@ class InconsistentShares(ValueError):
     """More than K shares, and they do not lie on polynomials of degree below K."""
 
 
+class Placement(enum.Enum):
+    """Where secrets and holders sit."""
+
+    LINE = "line"
+    COSETS = "cosets"
+
+
+class Way(enum.Enum):
+    """How secrets are computed from shares; which one makes no difference to the result."""
+
+    LAGRANGE = "lagrange"
+    NEWTON = "newton"
+    NTT = "ntt"
+
+
+# Where transforms begin to beat matrices, as benchmarks/holders.py measures it.
+COSET_HOLDERS: Final = 16
+_NTT_COST: Final = 1.5  # of a step of n·log n, against a multiplication in a matrix
+
+
 @dataclass(frozen=True, slots=True)
 class Scheme:
     """m holders, of whom any `threshold` = K open `pack` = l secrets and any K - l learn nothing.
 
-    Raises ValueError unless 1 <= l < K <= m: with l = K the shares would be the secrets in disguise.
+    Raises ValueError unless 1 <= l < K <= m: with l = K the shares would be the secrets in disguise. On cosets l
+    is a power of two.
     """
 
     holders: int
     threshold: int
     pack: int = 1
+    placement: Placement = Placement.LINE
 
     def __post_init__(self) -> None:
         if not 1 <= self.pack < self.threshold <= self.holders:
             raise ValueError(f"{self.holders} holders, threshold {self.threshold}, {self.pack} packed secrets")
+        if self.placement is Placement.COSETS:
+            if self.pack & (self.pack - 1):
+                raise ValueError(f"on cosets, a power of two of secrets is packed, not {self.pack}")
+            if self.holders > ntt.MAX_POINTS:
+                raise ValueError(f"{self.holders} holders where a coset has at most {ntt.MAX_POINTS} points")
+
+    @classmethod
+    def for_committee(cls, holders: int, threshold: int, pack: int = 1) -> "Scheme":
+        """The scheme with the placement that is fastest for that many holders. Raises ValueError as above."""
+        large = holders >= COSET_HOLDERS and pack > 0 and pack & (pack - 1) == 0
+        return cls(holders, threshold, pack, Placement.COSETS if large else Placement.LINE)
 
     @property
-    def secret_points(self) -> list[int]:
-        """Where the secrets sit: 0, -1, -2, ... (mod P), away from all holders."""
+    def secret_points(self) -> Sequence[int]:
+        """Where the secrets sit: at 0, -1, -2, ... (mod P) or at roots of unity, away from all holders."""
+        if self.placement is Placement.COSETS:
+            return self._secret_coset.points
         return [-i % P for i in range(self.pack)]
+
+    @property
+    def points(self) -> Sequence[int]:
+        """Where the holders sit."""
+        if self.placement is Placement.COSETS:
+            return self._coset.points[: self.holders]
+        return range(1, self.holders + 1)
+
+    @property
+    def _coset(self) -> ntt.Coset:
+        return ntt.coset(1 << (self.holders - 1).bit_length(), ntt.GENERATOR)
+
+    @property
+    def _secret_coset(self) -> ntt.Coset:
+        return ntt.coset(self.pack)
 
     def sharing_matrix(self) -> Vector:
         """The matrix uint64[m, K] that takes secrets, then randomness, to shares."""
-        points = [holder + 1 for holder in range(self.holders)]
-        secrets = lagrange_matrix(self.secret_points, points)
+        secret_points = self.secret_points
+        secrets = lagrange_matrix(secret_points, self.points)
         randomness = []
-        for x in points:
-            vanishing = 1
-            for point in self.secret_points:
-                vanishing = vanishing * (x - point) % P
-            randomness.append([vanishing * pow(x, i, P) % P for i in range(self.threshold - self.pack)])
+        for x in self.points:
+            entry = _distance(x, secret_points)
+            row = []
+            for _ in range(self.threshold - self.pack):
+                row.append(entry)
+                entry = entry * x % P
+            randomness.append(row)
         return np.concatenate([secrets, np.array(randomness, dtype=np.uint64)], axis=1)
 
     def share(self, secrets: Vector, randomness: Vector) -> Vector:
@@ -66,30 +127,101 @@ class Scheme:
         """
         secrets = checked(secrets[None] if secrets.ndim == 1 else secrets, self.pack, None)
         checked(randomness, self.threshold - self.pack, secrets.shape[1])
-        return matmul(self.sharing_matrix(), np.concatenate([secrets, randomness]))
+        if self.placement is Placement.LINE or self._matrix_is_faster(self.holders):
+            return matmul(self.sharing_matrix(), np.concatenate([secrets, randomness]))
+        from . import transform_kernels as kernels
 
-    def reconstruct(self, indices: Sequence[int], rows: Vector) -> Vector:
+        out = np.empty((self.holders, secrets.shape[1]), dtype=np.uint64)
+        inward = self._secret_coset.inverse_roots
+        kernels.share(secrets, randomness, inward, inverse(self.pack), self._coset.roots, out)
+        return out
+
+    def _matrix_is_faster(self, rows: int) -> bool:
+        """Whether that many rows of K multiplications cost less than a transform."""
+        size = self._coset.size
+        return rows * self.threshold < _NTT_COST * size * size.bit_length()
+
+    def reconstruct(self, indices: Sequence[int], rows: Vector, way: Way | None = None) -> Vector:
         """rows[m', C], row i being the share of holder indices[i], m' >= K -> secrets[l, C].
 
-        The rows beyond the K-th must agree with the others: InconsistentShares is raised when they do not.
-        Raises ValueError for too few rows, other shapes, and indices that are out of range or doubled.
+        The rows beyond the K-th must agree with the others: InconsistentShares is raised when they do not. The
+        way is chosen by the sizes when it is None. Raises ValueError for too few rows, other shapes, indices that
+        are out of range or doubled, and transforms on the line.
         """
         checked(rows, len(indices), None)
         points = [self._point(index) for index in indices]
         if len(points) < self.threshold:
             raise ValueError(f"{len(points)} shares where {self.threshold} are needed")
-        first, rest = points[: self.threshold], points[self.threshold :]
-        used = rows[: self.threshold]
         if len(set(points)) != len(points):
             raise ValueError("a holder occurs twice")
-        if rest and not np.array_equal(matmul(lagrange_matrix(first, rest), used), rows[self.threshold :]):
-            raise InconsistentShares(f"{len(points)} shares are not of one sharing")
-        return matmul(lagrange_matrix(first, self.secret_points), used)
+        match way or self._fastest_way(len(points)):
+            case Way.LAGRANGE:
+                return self._by_lagrange(points, rows)
+            case Way.NEWTON:
+                return self._by_newton(indices, rows)
+            case Way.NTT:
+                return self._by_transform(indices, rows)
+
+    def _fastest_way(self, shares: int) -> Way:
+        # Newton's differences are for shares that trickle in: on all at once they lose to the matrix.
+        if self.placement is Placement.LINE or self._matrix_is_faster(shares - self.threshold + self.pack):
+            return Way.LAGRANGE
+        return Way.NTT
+
+    def _by_lagrange(self, points: Sequence[int], rows: Vector) -> Vector:
+        """One matrix for the secrets, and one for what the rows beyond the K-th must be."""
+        first, rest = points[: self.threshold], points[self.threshold :]
+        matrix = lagrange_matrix(first, [*self.secret_points, *rest])
+        found = matmul(matrix, rows[: self.threshold])
+        if not np.array_equal(found[self.pack :], rows[self.threshold :]):
+            raise _inconsistent(len(points))
+        return found[: self.pack]
+
+    def _by_newton(self, indices: Sequence[int], rows: Vector) -> Vector:
+        newton = Newton(self, rows.shape[1])
+        for index, row in zip(indices, rows, strict=True):
+            if not newton.add(index, row):
+                raise _inconsistent(len(indices))
+        return newton.secrets()
+
+    def _by_transform(self, indices: Sequence[int], rows: Vector) -> Vector:
+        """A·(S + Z·R) from all points of the coset, reduced to where the secrets sit, and divided by A there."""
+        if self.placement is Placement.LINE:
+            raise ValueError("holders on the line have no transform")
+        from . import transform_kernels as kernels
+
+        coset, secret_coset = self._coset, self._secret_coset
+        present = set(indices)
+        missing = [point for j, point in enumerate(coset.points) if j not in present]
+        given = [coset.points[index] for index in indices]
+        erased = ntt.vanishing(missing, [*given, *secret_coset.points])
+        scale = inverse(coset.size)
+        weights = np.array([value * scale % P for value in erased[: len(given)]], dtype=np.uint64)
+        secret_weights = np.array(inverses(erased[len(given) :]), dtype=np.uint64)
+        positions = np.array(indices, dtype=np.int64)
+        terms = len(missing) + self.threshold
+        out = np.empty((self.pack, rows.shape[1]), dtype=np.uint64)
+        inward, outward = coset.inverse_roots, secret_coset.roots
+        if kernels.open_with_erasures(rows, positions, weights, inward, terms, outward, secret_weights, out):
+            raise _inconsistent(len(given))
+        return out
 
     def _point(self, index: int) -> int:
         if not 0 <= index < self.holders:
             raise ValueError(f"no holder {index} among {self.holders}")
-        return index + 1
+        return self._coset.points[index] if self.placement is Placement.COSETS else index + 1
+
+
+def _inconsistent(count: int) -> InconsistentShares:
+    return InconsistentShares(f"{count} shares are not of one sharing")
+
+
+def _distance(x: int, points: Sequence[int]) -> int:
+    """The product of all (x - point) modulo P."""
+    product = 1
+    for point in points:
+        product = product * (x - point) % P
+    return product
 
 
 class Newton:
@@ -101,12 +233,14 @@ class Newton:
     right.
     """
 
-    __slots__ = ("_columns", "_points", "_rows", "_scheme", "_secrets")
+    __slots__ = ("_bases", "_columns", "_points", "_products", "_rows", "_scheme", "_secrets")
 
     def __init__(self, scheme: Scheme, columns: int) -> None:
         self._scheme = scheme
         self._columns = columns
         self._points: list[int] = []
+        self._products: list[int] = []  # of (x_i - x_j) over all j != i, for the first K points
+        self._bases = [1] * scheme.pack  # of (z - x_j) over the same points, for each secret's point z
         # One row more than needed: the room in which a late share is compared with the others.
         self._rows = np.empty((scheme.threshold + 1, columns), dtype=np.uint64)
         self._secrets = np.zeros((scheme.pack, columns), dtype=np.uint64)
@@ -133,17 +267,17 @@ class Newton:
         late = self.complete
         used = min(len(self._points), self._scheme.threshold)
         self._rows[used] = checked(row, self._columns)
-        points = [*self._points[:used], point]
-        difference = barycentric_weights(points)  # f[x_0 ... x_k] = Σ y_i / Π_{j != i} (x_i - x_j)
+        before = self._points[:used]
+        products = [product * (x - point) % P for product, x in zip(self._products, before, strict=True)]
+        products.append(_distance(point, before))
         self._points.append(point)
+        difference = inverses(products)  # f[x_0 ... x_k] = Σ y_i / Π_{j != i} (x_i - x_j)
         if late:
             return not matmul(np.array([difference], dtype=np.uint64), self._rows[: used + 1]).any()
-        terms = []
-        for target in self._scheme.secret_points:
-            newton = 1
-            for x in points[:-1]:
-                newton = newton * (target - x) % P
-            terms.append([newton * weight % P for weight in difference])
+        self._products = products
+        terms = [[base * weight % P for weight in difference] for base in self._bases]
+        targets = self._scheme.secret_points
+        self._bases = [base * (z - point) % P for base, z in zip(self._bases, targets, strict=True)]
         for secret, term in zip(
             self._secrets, matmul(np.array(terms, dtype=np.uint64), self._rows[: used + 1]), strict=True
         ):

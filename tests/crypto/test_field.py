@@ -33,6 +33,17 @@ def test_zero_has_no_inverse(a: int) -> None:
         field.inverse(a)
 
 
+@given(st.lists(elements.filter(bool), max_size=8))
+def test_many_inverses_are_those_found_one_by_one(values: list[int]) -> None:
+    assert field.inverses(values) == [field.inverse(a) for a in values]
+
+
+@pytest.mark.parametrize("a", [0, P])
+def test_many_inverses_are_refused_when_one_does_not_exist(a: int) -> None:
+    with pytest.raises(ValueError, match="not invertible"):
+        field.inverses([3, a, 5])
+
+
 @given(polynomials, elements)
 def test_evaluation_agrees_with_flint(coefficients: list[int], x: int) -> None:
     assert field.evaluate(coefficients, x) == int(flint.nmod_poly(coefficients, P)(flint.nmod(x, P)))
