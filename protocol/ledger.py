@@ -39,7 +39,7 @@ from .envelope import Rejected, Verified, verify
 from .evidence import double_vote, wrong_sum
 from .genesis import Genesis
 from .limits import MAX_MEMBERS
-from .messages import CertifiedBlock, Complaint, JoinRequest, LeaveRequest, Precommit
+from .messages import CertifiedBlock, Complaint, Deal, JoinRequest, LeaveRequest, Precommit
 from .wire import DecodeError
 
 
@@ -378,8 +378,13 @@ def _check_eviction(state: LedgerState, evict: Evict) -> None:
             assert isinstance(complaint.message, Complaint)
             deal = verify(complaint.message.deal, state.federation)
             _expect(
-                isinstance(deal, Verified) and deal.sender == evict.member,
-                "the complaint is about somebody else",
+                isinstance(deal, Verified) and isinstance(deal.message, Deal) and deal.sender == evict.member,
+                "the complaint is about no dealing of this member",
+            )
+            holder = complaint.sender
+            _expect(
+                state.member(holder) is not None or state.committee.index(holder) is not None,
+                "the complaint is of somebody who is no member",
             )
 
 
