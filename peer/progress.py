@@ -19,6 +19,9 @@ _PEERS: Final = frozenset({"member", "members", "aggregator", "next_aggregator",
 class Reporter(Protocol):
     """Where events go."""
 
+    wants_status: bool
+    """Whether :meth:`refresh` shows anything."""
+
     def event(self, kind: str, text: str, facts: Mapping[str, Any]) -> None:
         """Something happened."""
 
@@ -49,6 +52,8 @@ def _plain(value: Any, is_peer: bool) -> Any:
 class JsonLines:
     """One JSON object an event: ``event``, ``text``, ``time`` (unix seconds) and the facts."""
 
+    wants_status = False
+
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
@@ -67,6 +72,8 @@ class JsonLines:
 class PlainLines:
     """Lines for a log."""
 
+    wants_status = False
+
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
@@ -84,6 +91,8 @@ class PlainLines:
 
 class Live:
     """A table at the foot of the terminal, and the log above it."""
+
+    wants_status = True
 
     def __init__(self, out: TextIO | None = None) -> None:
         from rich.console import Console

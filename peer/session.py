@@ -54,7 +54,7 @@ GENESIS: Final = "genesis"
 SETTINGS: Final = "settings"
 ADDRESSES: Final = "addresses"
 OWN_ADDRESSES: Final = "own-addresses"
-BOOK_SECONDS: Final = 10.0
+BOOK_SECONDS: Final = 1.0
 
 
 class Session:
@@ -277,7 +277,7 @@ class Session:
             self._book = book
 
     async def _refresh(self) -> None:
-        while True:
+        while self.report.wants_status:
             self.report.refresh(self.status())
             await trio.sleep(REFRESH_SECONDS)
 

@@ -1,0 +1,164 @@
+"""Who may join a running federation and who may not: each refusal has a reason for people and an exit code."""
+
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+from harness import Federation, Peer, peer, shard
+
+from coterie.crypto.identity import Identity
+from coterie.peer.database import PAGE_BYTES
+from coterie.peer.exits import Exit
+from coterie.peer.invites import new_invite
+from coterie.peer.store import FILE_NAME, Store
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
+    with Federation(tmp_path_factory.mktemp("three")) as running:
+        running.found("--round-interval", "0.5")
+        running.grow(3)
+        yield running
+
+
+def test_an_invite_of_another_federation_leads_nowhere(three: Federation) -> None:
+    stranger = Identity.from_seed(b"s" * 32)
+    token = new_invite(stranger, bytes(32), three.peers[0].wait("listening")["addresses"], 2**50, 1)
+    joiner = three.join("--invite", token)
+    assert joiner.wait("another-federation")["member"] == three.peers[0].id
+    assert joiner.stop() == Exit.OK
+
+
+def test_an_invite_by_nobody_of_the_members_is_refused(three: Federation) -> None:
+    founder = three.peers[0]
+    stranger, federation = Identity.from_seed(b"s" * 32), bytes.fromhex(founder.wait("founded")["federation"])
+    token = new_invite(stranger, federation, founder.wait("listening")["addresses"], 2**50, 1)
+    joiner = three.join("--invite", token)
+    assert joiner.exit_code() == Exit.INVITE, joiner.story()
+    assert "no member" in joiner.wait("stopped")["text"]
+
+
+def test_no_invite_at_all_is_refused(three: Federation) -> None:
+    joiner = three.join("--bootstrap", three.peers[0].wait("listening")["addresses"][0])
+    assert joiner.exit_code() == Exit.INVITE, joiner.story()
+
+
+def test_an_invite_for_one_admits_one(three: Federation) -> None:
+    token = three.peers[1].ask("invite", "--uses", "1")["invite"]
+    first = three.join("--invite", token)
+    first.wait("joined", lambda event: event["name"] == first.home.name)
+    second = three.join("--invite", token)
+    assert second.exit_code() == Exit.INVITE, second.story()
+    assert "use" in second.wait("stopped")["text"]
+
+
+def test_a_model_of_another_shape_is_refused_with_what_differs(three: Federation) -> None:
+    (three.folder / "wide.csv").write_text("a,b,c,y\n" + "1,2,3,4\n2,1,3,5\n" * 20)
+    joiner = three.join("--data", str(three.folder / "wide.csv"))
+    assert joiner.exit_code() == Exit.MODEL, joiner.story()
+    assert "'c'" in joiner.errors
+
+
+def test_two_peers_cannot_share_a_port_or_a_home(three: Federation) -> None:
+    founder = three.peers[0]
+    port = founder.wait("listening")["addresses"][0].split("/")[4]
+    data = str(shard(three.folder / "more.csv", 9, 30))
+    words = ("start", "--data", data, "--target", "y", "--listen", f"127.0.0.1:{port}")
+    second = peer(*words, "--home", str(three.folder / "second"))
+    assert second.returncode == Exit.PORT
+    assert port in second.stderr
+    third = peer(*words, "--home", str(founder.home))
+    assert third.returncode == Exit.HOME
+    assert str(founder.process.pid) in third.stderr
+
+
+def test_garbage_on_the_port_disturbs_nobody(three: Federation) -> None:
+    founder = three.peers[0]
+    port = int(founder.wait("listening")["addresses"][0].split("/")[4])
+    junk = (
+        b"",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x13/multistream/1.0.0\n\x07/noise\n" + b"\xff" * 5000,
+        os.urandom(70_000),
+    )
+    for data in junk * 5:
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.settimeout(0.05)
+            try:
+                connection.sendall(data)
+                connection.recv(100)
+            except OSError:
+                pass
+    founder.model(founder.round + 2)
+    assert founder.errors == ""
+
+
+def test_what_was_stopped_goes_on_with_the_same_options(three: Federation) -> None:
+    one = three.peers[1]
+    assert one.stop() == Exit.OK
+    assert f"peer start --home {one.home}" in one.wait("stopped")["text"]
+    before = one.wait("listening")["addresses"]
+    place = one.restart()
+    assert one.wait("listening", after=place)["addresses"] == before
+    one.wait("model", after=place)
+
+
+def test_a_home_is_one_database_a_key_a_lock_and_two_witnesses(three: Federation) -> None:
+    one = three.peers[2]
+    assert "control.sock" in {path.name for path in one.home.iterdir()}
+    assert one.stop() == Exit.OK
+    assert {path.name for path in one.home.iterdir()} == {"peer.sqlite", "identity.key", "lock", "origin", "newest"}
+    one.restart()
+
+
+def test_after_a_restart_any_one_living_address_will_do(federation: Federation) -> None:
+    """The founder, whose address all others were given, is gone for good."""
+    federation.found("--min-peers", "4", "--round-interval", "0.2")
+    peers = federation.grow(4)
+    for one in peers:
+        one.model(2)
+    for one in peers[1:3]:
+        assert one.stop() == Exit.OK
+    peers[0].kill()
+    places = [one.restart() for one in peers[1:3]]
+    for one, place in zip(peers[1:3], places, strict=True):
+        one.wait("model", after=place)
+
+
+def test_an_app_of_another_shape_is_refused_with_both_shapes(federation: Federation) -> None:
+    source = (
+        "import numpy as np\n"
+        "class App:\n"
+        "    def initial(self): return [np.zeros((SIZE, 2), dtype=np.float32)]\n"
+        "    def fit(self, weights, round): return [weights[0] + 1], 10, {}\n"
+        "    def evaluate(self, weights): return float(weights[0].mean()), 10, {}\n"
+    )
+    for name, size in (("ours", "3"), ("theirs", "4")):
+        (federation.folder / f"{name}.py").write_text(source.replace("SIZE", size))
+    path = {"PYTHONPATH": os.pathsep.join([str(federation.folder), os.environ.get("PYTHONPATH", "")])}
+    listen = ("--listen", "127.0.0.1:0")
+    founder = Peer(federation.folder / "founder", "--app", "ours:App", *listen, environment=path)
+    federation.peers.append(founder)
+    invite = founder.wait("founded")["invite"]
+    joiner = Peer(federation.folder / "joiner", "--app", "theirs:App", "--invite", invite, *listen, environment=path)
+    federation.peers.append(joiner)
+    assert joiner.exit_code() == Exit.MODEL
+    assert "3x2" in joiner.errors
+    assert "4x2" in joiner.errors
+
+
+def test_a_full_disk_stops_the_peer_and_room_lets_it_go_on(federation: Federation) -> None:
+    federation.found("--min-peers", "4", "--round-interval", "0.2")
+    federation.grow(3)
+    Store.open(federation.folder).close()
+    room = (federation.folder / FILE_NAME).stat().st_size + 3 * PAGE_BYTES
+    poor = federation.join(environment={"COTERIE_STORE_MAX_BYTES": str(room)})
+    assert poor.exit_code() == Exit.STORE, poor.story()
+    assert "disk is full" in poor.errors
+    assert poor.wait("stopped")["exit"] == Exit.STORE
+    poor.environment.clear()
+    place = poor.restart()
+    poor.wait("model", after=place)
