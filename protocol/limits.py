@@ -44,6 +44,8 @@ VIEW_HISTORY: Final = 64
 MAX_PENDING_JOINS: Final = 64
 MAX_PENDING_EVIDENCE: Final = 64
 MAX_CHANGES_PER_BLOCK: Final = 32
+MAX_CHANGES_BYTES: Final = MAX_BLOCK_BYTES - 1024
+"""What the changes of one block may take together; those that do not fit wait for the next."""
 MAX_FUTURE_MESSAGES_PER_MEMBER: Final = 24
 """Messages of the next height kept a member while a block is still on its way to us."""
 

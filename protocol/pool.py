@@ -11,11 +11,14 @@ from .admission import InviteError, read_ticket
 from .blocks import Change, Depart, Evict, Join
 from .envelope import Verified
 from .ledger import LedgerError, LedgerState, Member, apply_change
-from .limits import MAX_CHANGES_PER_BLOCK, MAX_PENDING_EVIDENCE, MAX_PENDING_JOINS
+from .limits import MAX_CHANGES_BYTES, MAX_CHANGES_PER_BLOCK, MAX_PENDING_EVIDENCE, MAX_PENDING_JOINS
 from .messages import JoinRequest
+from .wire import encode
 
 CLOCK_SKEW_MS = 60_000
 """An invite is honoured this long after its expiry in a vote, because clocks differ."""
+
+_NEVER_MS = 2**63
 
 
 @dataclass(slots=True)
@@ -27,8 +30,10 @@ class ChangePool:
     _evictions: dict[bytes, Evict] = field(default_factory=dict)
     vouched: set[bytes] = field(default_factory=set)
     """Dealers whose bad dealing this member checked itself."""
-    _known: tuple[tuple[bytes, int, int, int], tuple[Change, ...]] | None = None
-    """The last answer and what it depends on: asked after every event, computed once a block."""
+    _revision: int = 0
+    """Counts what has come in."""
+    _known: tuple[tuple[bytes, int], int, tuple[Change, ...]] | None = None
+    """The last answer, what it depends on and until when it holds: asked after every event, computed once a block."""
 
     @property
     def candidates(self) -> frozenset[bytes]:
@@ -49,17 +54,21 @@ class ChangePool:
             return "the invite has expired: ask a member for a new one (`peer invite`)"
         if request.sender not in self._joins and len(self._joins) >= MAX_PENDING_JOINS:
             return "too many are waiting to be admitted: try again later"
+        known = self._joins.get(request.sender)
+        self._revision += known is None or known.raw != request.raw
         self._joins[request.sender] = request
         return None
 
     def add_leave(self, request: Verified) -> None:
         """Take a member's request to leave; at most one a member."""
+        self._revision += self._leaves.get(request.sender) != request.raw
         self._leaves[request.sender] = request.raw
 
     def add_eviction(self, eviction: Evict) -> bool:
         """Take evidence against a member; the first suffices. Returns whether it is news."""
         if eviction.member in self._evictions or len(self._evictions) >= MAX_PENDING_EVIDENCE:
             return False
+        self._revision += 1
         self._evictions[eviction.member] = eviction
         return True
 
@@ -71,17 +80,19 @@ class ChangePool:
         """Return the changes that can be made now, each checked on top of those before it; drop the
         impossible ones.
         """
-        key = (state.head, len(self._joins), len(self._leaves), len(self._evictions))
-        if self._known is None or self._known[0] != key:
+        key = (state.head, self._revision)
+        if self._known is None or self._known[0] != key or self._known[1] < now_ms:
             found = self._changes(state, now_ms)
-            key = (state.head, len(self._joins), len(self._leaves), len(self._evictions))
-            self._known = (key, found)
-        return self._known[1]
+            expiries = [_expiry_ms(state, request) for request in self._joins.values()]
+            self._known = (key, min(expiries, default=_NEVER_MS), found)
+        return self._known[2]
 
     def _changes(self, state: LedgerState, now_ms: int) -> tuple[Change, ...]:
         possible: list[Change] = []
+        size = 0
         for change, forget in self._waiting(state, now_ms):
-            if len(possible) == MAX_CHANGES_PER_BLOCK:
+            size += len(encode(change))
+            if len(possible) == MAX_CHANGES_PER_BLOCK or size > MAX_CHANGES_BYTES:
                 break
             try:
                 state = apply_change(state, change)
@@ -122,3 +133,9 @@ def invite_expired(state: LedgerState, request: JoinRequest, now_ms: int, skew_m
         return read_ticket(request.ticket).expires_ms + skew_ms < now_ms
     except InviteError:
         return True
+
+
+def _expiry_ms(state: LedgerState, request: Verified) -> int:
+    """Until when the invite of a request in the pool holds."""
+    assert isinstance(request.message, JoinRequest)
+    return read_ticket(request.message.ticket).expires_ms if state.genesis.admit == "invite" else _NEVER_MS
