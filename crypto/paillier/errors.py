@@ -57,3 +57,11 @@ class BadDealing(PaillierError):
         super().__init__(f"dealer {dealer}: {reason}")
         self.dealer = dealer
         self.reason = reason
+
+
+class TooFewPartials(PaillierError):
+    """Fewer correct partial decryptions than open a sum; `liars` are those that were wrong."""
+
+    def __init__(self, correct: int, needed: int, liars: tuple[BadPartial, ...]) -> None:
+        super().__init__(f"{correct} correct partial decryptions where {needed} are needed")
+        self.liars = liars

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from .arithmetic import number
+from .arithmetic import inverse, number
 
 _WINDOW: Final = 4  # bits of each exponent that a product of powers takes at a time
 
@@ -68,3 +68,12 @@ def product_of_powers(bases: Sequence[int], exponents: Sequence[int], modulus: i
             if digit:
                 product = product * row[digit] % modulus
     return product % modulus
+
+
+def signed_product(bases: Sequence[int], exponents: Sequence[int], modulus: int) -> int:
+    """The product of bases[i]^exponents[i], for exponents of either sign, with one inversion."""
+    halves = []
+    for sign in (1, -1):
+        chosen = [(base, abs(e)) for base, e in zip(bases, exponents, strict=True) if e * sign > 0]
+        halves.append(product_of_powers([base for base, _ in chosen], [e for _, e in chosen], modulus))
+    return halves[0] * inverse(halves[1], modulus) % modulus
