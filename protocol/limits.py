@@ -70,5 +70,8 @@ RESUME_WAIT_MS: Final = 3_000
 SUM_GRACE_MS: Final = 300
 """Once enough sum shares have come to open the sum, how long the aggregator waits for the others."""
 
+MAX_CHOICE_STEPS: Final = 1_000
+"""Steps of the search for contributors and holders where some members are out to prevent that there are any."""
+
 MAX_CHECKED_VECTORS: Final = 4
 """Sum vectors of one round that a member holds at a time, its own and those that proposers sent."""

@@ -16,7 +16,8 @@ from .messages import Ack, Complaint, Deal, SitOut
 from .outbox import Outbox
 from .records import Dealt, ShareHeld
 from .schemes import Choice, Scheme
-from .schemes.base import CheckedShare, Dealing, Terms, choose
+from .schemes.base import CheckedShare, Dealing, Terms
+from .schemes.choosing import choose
 from .work import Contribution, Encode, Encoded, Train
 
 NO_BOX = bytes(32)

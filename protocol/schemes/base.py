@@ -133,27 +133,3 @@ class Scheme(Protocol):
 
     def judge(self, choice: Choice, points: Mapping[int, Point]) -> Judgement | None:
         """Judge the prevotes' fingerprints; None while too few agree to prove anything."""
-
-
-def choose(
-    acks: Mapping[int, Mapping[int, bytes]], min_dealers: int, min_holders: int, candidates: tuple[int, ...]
-) -> Choice | None:
-    """Find a large U and a J that acked all of it, or None if no sets meet the minima.
-
-    ``acks[holder][dealer]`` is the root that the holder acked. Greedy: where too few holders acked all, the
-    dealer with the fewest acks goes. A dealer that published several roots counts with its most acked one.
-    """
-    roots: dict[int, bytes] = {}
-    for dealer in candidates:
-        seen = [acks[holder][dealer] for holder in sorted(acks) if dealer in acks[holder]]
-        if seen:
-            roots[dealer] = max(sorted(set(seen)), key=seen.count)
-    while len(roots) >= min_dealers:
-        holders = tuple(
-            holder for holder in sorted(acks) if all(acks[holder].get(dealer) == root for dealer, root in roots.items())
-        )
-        if len(holders) >= min_holders:
-            return Choice(tuple(sorted(roots.items())), holders)
-        support = {dealer: sum(acks[holder].get(dealer) == root for holder in acks) for dealer, root in roots.items()}
-        del roots[min(sorted(roots), key=support.__getitem__)]
-    return None
