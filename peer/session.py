@@ -7,6 +7,7 @@ or something is wrong that only people can put right.
 import math
 import signal
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict
 from itertools import islice
@@ -26,6 +27,7 @@ from ..protocol.node import Newcomer, Node
 from .control import Json
 from .control_server import ControlServer
 from .database import StoreError
+from .discovering import Discovery
 from .driver import Driver
 from .ending import Ending
 from .exits import Exit, PeerError
@@ -100,7 +102,8 @@ class Session:
                 raise PeerError(f"--listen: {group.exceptions[0]}", Exit.PORT) from None
             async with self._control.serving(), trio.open_nursery() as living:
                 self._tell_listening(addresses)
-                living.start_soon(self._live_or_fail)
+                for task in (self._live, self._discover):
+                    living.start_soon(self._or_fail, task)
                 await self.ending.over.wait()
                 self._tell_end()
                 living.cancel_scope.cancel()
@@ -111,14 +114,21 @@ class Session:
             raise self._failure
         return self.ending.code
 
-    async def _live_or_fail(self) -> None:
+    async def _or_fail(self, task: Callable[[], Awaitable[None]]) -> None:
         """Whatever goes wrong, the others get their goodbye first."""
         try:
-            await self._live()
+            await task()
         except Exception as error:
             self._failure = first_cause(error)
             code = self._failure.code if isinstance(self._failure, PeerError) else Exit.CRASH
             self.ending.end(code, str(self._failure) if code is not Exit.CRASH else "a bug of ours")
+
+    async def _discover(self) -> None:
+        """Look for peers beyond the addresses that are known."""
+        wanted = None if self._invite is None else self._invite.terms.federation
+        await Discovery(self.settings, self.identity, self.network, wanted).run(
+            lambda address: self._tell("dht", f"DHT node at {address}", {"address": str(address)})
+        )
 
     async def _live(self) -> None:
         """Find the federation if need be, then be a member of it."""

@@ -41,7 +41,9 @@ class Settings:
     bootstrap: tuple[str, ...] = ()
     invite: str | None = None
     mdns: bool = False
-    dht: bool = False
+    join: bool = False
+    dht: tuple[str, ...] = ()
+    dht_listen: str = "/ip4/0.0.0.0/tcp/0"
     heartbeat: float = 2.0
     dead_after: float = 12.0
     join_timeout: float = 0.0
@@ -84,7 +86,7 @@ class Settings:
     @property
     def joins(self) -> bool:
         """Whether there is a federation to join; otherwise one is founded."""
-        return bool(self.bootstrap or self.invite)
+        return bool(self.join or self.bootstrap or self.invite)
 
     def encode(self) -> bytes:
         """Return the settings as JSON."""

@@ -28,6 +28,7 @@ def register(subcommands: Subcommands) -> None:
 def _joining_options(group: Any) -> None:
     group.add_argument("--bootstrap", **_LIST, help="address of any member, HOST:PORT or a multiaddr (repeatable)")
     group.add_argument("--invite", metavar="TOKEN", help="token from a member's `peer invite`")
+    group.add_argument("--join", action="store_true", help="join whatever federation --mdns finds")
     group.add_argument("--join-timeout", type=_seconds, metavar="S", help="give up after S seconds (default: never)")
 
 
@@ -68,6 +69,10 @@ def _running_options(group: Any) -> None:
         "--listen", **_LIST, help="port, HOST:PORT or multiaddr to listen on (default: any free port, then kept)"
     )
     group.add_argument("--announce", **_LIST, help="address at which others reach this peer, behind a NAT")
+    group.add_argument("--mdns", action="store_true", help="announce this peer and find others on the local network")
+    dht = "find peers through a DHT, by way of the node /ip4/…/tcp/…/p2p/… (repeatable); without one, be the first node"
+    group.add_argument("--dht", action="append", nargs="?", const="", metavar="NODE", help=dht)
+    group.add_argument("--dht-listen", metavar="ADDR", help="port or address of this peer's DHT node (any free port)")
     group.add_argument("--heartbeat", type=_seconds, metavar="S", help="between heartbeats (2)")
     group.add_argument("--dead-after", type=_seconds, metavar="S", help="silence that ends a link (12)")
     group.add_argument("--linger", type=_seconds, metavar="S", help="longest stay after the last round (60)")
@@ -81,7 +86,7 @@ def run(given: argparse.Namespace) -> "int | Exit":
     from ..running import run_peer
 
     options = {name: value for name, value in vars(given).items() if name not in ("run", "home", "json")}
-    for name in ("bootstrap", "listen", "announce"):
+    for name in ("bootstrap", "listen", "announce", "dht"):
         if name in options:
             options[name] = tuple(options[name])
     if "rounds" in options and options["rounds"] < 1:

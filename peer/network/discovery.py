@@ -30,10 +30,11 @@ async def run_dht(network: Network, dht: Dht, *, task_status: TaskStatus[Address
 
     Started with the address of our node. Raises ListenError.
     """
-    await dht.run(lambda: network.federation, network.record, partial(_take, network), task_status=task_status)
+    await dht.run(lambda: network.federation, network.record, partial(take_record, network), task_status=task_status)
 
 
-def _take(network: Network, record: AddressRecord) -> None:
+def take_record(network: Network, record: AddressRecord) -> None:
+    """Take what the DHT says of a member: its record, or for a newcomer, somewhere to ask."""
     if network.is_member(record.member):
         network.learn([record.encoded])
     else:

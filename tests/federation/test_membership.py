@@ -8,6 +8,7 @@ import pytest
 from harness import Federation, Peer, peer, shard
 
 from coterie.crypto.identity import Identity
+from coterie.crypto.keyfile import open_seed
 from coterie.peer.database import PAGE_BYTES
 from coterie.peer.exits import Exit
 from coterie.peer.invites import new_invite
@@ -162,3 +163,12 @@ def test_a_full_disk_stops_the_peer_and_room_lets_it_go_on(federation: Federatio
     poor.environment.clear()
     place = poor.restart()
     poor.wait("model", after=place)
+
+
+def test_a_federation_is_found_through_a_dht_by_an_invite_without_addresses(federation: Federation) -> None:
+    founder = federation.found("--dht", "--dht-listen", "127.0.0.1:0")
+    node = founder.wait("dht")["address"]
+    me = Identity.from_seed(open_seed((founder.home / "identity.key").read_bytes()))
+    token = new_invite(me, bytes.fromhex(founder.wait("founded")["federation"]), (), 2**50, 1)
+    joiner = federation.join("--invite", token, "--dht", node, "--dht-listen", "127.0.0.1:0")
+    joiner.wait("joined", lambda event: event["name"] == joiner.home.name)
