@@ -109,6 +109,8 @@ class Driver:
         self.faults: dict[bytes, Counter[str]] = {}
         """Bad frames by the peer whose link they came over."""
         self.workshop = workshop
+        self.fetching: dict[object, int] = {}
+        """Sizes in bytes of the blobs that are being fetched, or wait to be."""
         self._me = me
         self._federation = node.state.federation
         self._journal = journal
@@ -251,12 +253,16 @@ class Driver:
                 log.debug("not sent to %s: no link, or its queue is full", to.hex()[:16])
 
     async def _fetch(self, fetch: Fetch) -> None:
+        ticket = object()
+        self.fetching[ticket] = fetch.size_bytes
         try:
             blob = await self._links.pull(fetch.source, fetch.digest, fetch.size_bytes)
         except Exception as error:
             self._inbox.put(FetchFailed(fetch, str(error)))
         else:
             self._inbox.put(Received(fetch.message, blob))
+        finally:
+            del self.fetching[ticket]
 
     async def _work(self, work: Work) -> None:
         self._inbox.put(await self.workshop.run(work))

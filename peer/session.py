@@ -364,6 +364,7 @@ class Session:
             me = self.identity.public
             status["members"] = members_status(self.node.state, me, self.network.peers())
             status |= ledger_status(self.node.state, self.node.view)
+            status["fetching"] = list(self.driver.fetching.values())
             status["working"] = list(self.driver.workshop.running.values())
             status["faults"] = plain_facts(
                 {self._name(member) or member.hex(): dict(counts) for member, counts in self.driver.faults.items()}

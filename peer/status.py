@@ -35,6 +35,7 @@ def ledger_status(state: LedgerState, view: int = 0) -> Json:
         "view": view,
         "trained": state.trained,
         "rounds": genesis.rounds,
+        "min_peers": genesis.min_peers,
         "scheme": genesis.scheme,
         "threshold": state.committee.threshold,
         "quorum": state.committee.quorum,
@@ -124,19 +125,29 @@ def _lines(status: Json) -> Iterable[str]:
     federation = status["federation"]
     yield f"federation  {federation['name']} {federation['id'][:16]}…"
     of = f" of {status['rounds']}" if status["rounds"] else ""
-    yield f"round       {status['round']} ({status['kind']}), {status['phase']}; {status['trained']}{of} trained"
+    yield f"round       {status['round']} ({status['kind']}), {_phase(status)}; {status['trained']}{of} trained"
     if status["aggregator"]:
         yield f"aggregator  {_name_of(status, status['aggregator'])} (view {status['view']})"
     yield f"height      {status['height']}, head {status['head'][:16]}…"
     if status["loss"] is not None:
         named = "".join(f", {name} {value:.6g}" for name, value in status["metrics"].items())
         yield f"loss        {status['loss']:.6g}{named}"
+    if status.get("fetching"):
+        yield f"receiving   {len(status['fetching'])} blobs, {sum(status['fetching']) / 1e6:.1f} MB"
     if status.get("working"):
         yield f"working     {', '.join(status['working'])}"
     yield ""
     yield f"{'member':<16} {'peer':<12} {'link':<6} {'beat':>7} {'height':>7} {'round':>6}  phase"
     for row in status["members"]:
         yield _member_line(row)
+
+
+def _phase(status: Json) -> str:
+    """The phase; while it waits, for whom. Fewer than three never train: a sum of two shows each the other's."""
+    missing = status["min_peers"] - sum(row["member"] for row in status["members"])
+    if status["phase"] == "waiting" and missing > 0:
+        return f"waiting for {missing} more member(s)"
+    return str(status["phase"])
 
 
 def _member_line(row: Json) -> str:
