@@ -172,3 +172,23 @@ def test_a_federation_is_found_through_a_dht_by_an_invite_without_addresses(fede
     token = new_invite(me, bytes.fromhex(founder.wait("founded")["federation"]), (), 2**50, 1)
     joiner = federation.join("--invite", token, "--dht", node, "--dht-listen", "127.0.0.1:0")
     joiner.wait("joined", lambda event: event["name"] == joiner.home.name)
+
+
+def test_ctrl_c_in_the_middle_of_training_ends_at_once(federation: Federation) -> None:
+    (federation.folder / "slow.py").write_text(
+        "import numpy as np, threading\n"
+        "class App:\n"
+        "    def initial(self): return [np.zeros(3, dtype=np.float32)]\n"
+        "    def fit(self, weights, round): threading.Event().wait()\n"
+        "    def evaluate(self, weights): return 0.0, 1, {}\n"
+    )
+    path = {"PYTHONPATH": os.pathsep.join([str(federation.folder), os.environ.get("PYTHONPATH", "")])}
+    options = ["--app", "slow:App", "--listen", "127.0.0.1:0"]
+    for number in range(3):
+        one = Peer(federation.folder / f"slow-{number}", "--name", f"slow-{number}", *options, environment=path)
+        federation.peers.append(one)
+        if number == 0:
+            options += ["--invite", one.wait("founded")["invite"]]
+    for one in federation.peers:
+        one.wait("round")
+        assert one.stop() == Exit.OK, one.story()
