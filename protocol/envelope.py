@@ -6,8 +6,8 @@ makes a :class:`Verified`, and only a ``Verified`` message can be handed to a no
 not type-check.
 """
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from dataclasses import InitVar, dataclass
+from typing import Annotated, Final
 
 import msgspec
 
@@ -47,10 +47,11 @@ class Verified:
     height: int
     view: int
     raw: bytes
-    witness: Any = None
+    witness: InitVar[object]
+    """Not kept, so that no message can be made from a verified one by replacing a field."""
 
-    def __post_init__(self) -> None:
-        if self.witness is not _WITNESS:
+    def __post_init__(self, witness: object) -> None:
+        if witness is not _WITNESS:
             raise TypeError("only envelope.verify makes a Verified message")
 
 
