@@ -67,16 +67,31 @@ def fingerprints(seed: bytes, rows: Vector, columns: int | None = None) -> NDArr
 
     The pseudorandom vectors are made a block at a time, while it is in cache, for all rows at once.
     """
-    from . import kernels
-
     total = checked(rows, None, None).shape[1] if columns is None else columns
     if total > rows.shape[1]:
         raise ValueError(f"{total} columns of rows with only {rows.shape[1]}")
-    streams = [Stream(seed, b"fingerprint 1"), Stream(seed, b"fingerprint 2")]
-    out = np.zeros((rows.shape[0], 2), dtype=np.uint64)
-    for start in range(0, total, BLOCK):
-        weights = np.empty((2, min(BLOCK, total - start)), dtype=np.uint64)
-        for row, stream in zip(weights, streams, strict=True):
-            stream.fill(row)
-        kernels.add_dot_products(weights, rows, start, out)
-    return out
+    running = RunningFingerprints(seed, rows.shape[0])
+    running.add(rows, total)
+    return running.values
+
+
+class RunningFingerprints:
+    """The fingerprints of m rows that come in pieces; `values`, uint64[m, 2], are those of what came so far."""
+
+    __slots__ = ("_streams", "values")
+
+    def __init__(self, seed: bytes, rows: int = 1) -> None:
+        self._streams = [Stream(seed, b"fingerprint 1"), Stream(seed, b"fingerprint 2")]
+        self.values = np.zeros((rows, 2), dtype=np.uint64)
+
+    def add(self, rows: Vector, columns: int | None = None) -> None:
+        """Take the next piece of all rows, uint64[m, >= C], of which the first `columns` count (None is all)."""
+        from . import kernels
+
+        checked(rows, self.values.shape[0], None)
+        total = rows.shape[1] if columns is None else columns
+        for start in range(0, total, BLOCK):
+            weights = np.empty((2, min(BLOCK, total - start)), dtype=np.uint64)
+            for row, stream in zip(weights, self._streams, strict=True):
+                stream.fill(row)
+            kernels.add_dot_products(weights, rows, start, self.values)

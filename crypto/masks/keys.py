@@ -1,0 +1,115 @@
+"""One-time keys: a small ring element s, drawn from a seed; as a vector for Shamir, as plaintexts for Paillier.
+
+Keys add up like what they mask. On the Shamir path the sum is taken over shares of `Key.vector`. On the Paillier path
+a key is packed into plaintexts, in base B = 2·n·BOUND + 1 with as many digits as fit below the modulus: a digit is a
+coefficient made non-negative, and n of them do not carry.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+import numpy as np
+
+from ..field import P, Vector
+from ..prng import derive
+from ..vectors import checked
+from .parameters import BOUND, DIMENSION
+from .ring import field_elements
+from .sampling import Gaussian
+
+SEED_BYTES: Final = 32
+
+
+class KeyReused(ValueError):
+    """A key was to mask a second vector, whose difference to the first would then be seen."""
+
+
+class Key:
+    """A secret for masking one vector, once.
+
+    seed: 32 secret random bytes; context: what no other vector masked with this seed has, at best with a hash of the
+    vector in it, so that a seed used twice by mistake gives another key. Raises ValueError for another seed's length.
+    """
+
+    __slots__ = ("_errors", "_small", "_used")
+
+    def __init__(self, seed: bytes, context: bytes) -> None:
+        if len(seed) != SEED_BYTES:
+            raise ValueError(f"a seed has {SEED_BYTES} bytes, not {len(seed)}")
+        key = derive(seed, b"mask key|" + context)
+        self._small = Gaussian(key, b"secret").draw(DIMENSION)
+        self._errors = Gaussian(key, b"errors")
+        self._used = False
+
+    def __repr__(self) -> str:
+        return "Key(<secret>)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a key is not pickled")
+
+    @property
+    def vector(self) -> Vector:
+        """The key as uint64[4096], to be shared out. Sums of these open sums of masked vectors."""
+        return field_elements(self._small)
+
+    def plaintexts(self, modulus: int, summands: int) -> tuple[int, ...]:
+        """The key as numbers below `modulus` of which up to `summands` can be added without overflow.
+
+        Raises ValueError for a modulus with no room for even one coefficient.
+        """
+        base, digits = _packing(modulus, summands)
+        shifted = [int(k) + BOUND for k in self._small]
+        packed = []
+        for start in range(0, DIMENSION, digits):
+            number = 0
+            for digit in reversed(shifted[start : start + digits]):
+                number = number * base + digit
+            packed.append(number)
+        return tuple(packed)
+
+    def begin(self) -> Gaussian:
+        """The errors for the one vector that this key masks. Raises KeyReused when there was one already."""
+        if self._used:
+            raise KeyReused("a key masks one vector only")
+        self._used = True
+        return self._errors
+
+
+def plaintext_count(modulus: int, summands: int) -> int:
+    """How many plaintexts a key takes. Raises ValueError as `Key.plaintexts` does."""
+    return -(-DIMENSION // _packing(modulus, summands)[1])
+
+
+def unpack_sum(plaintexts: Sequence[int], modulus: int, summands: int, added: int) -> Vector:
+    """The sum of `added` keys, uint64[4096], from the sums of their plaintexts packed for `summands`.
+
+    Raises ValueError for another number of plaintexts and for numbers that are not such sums.
+    """
+    if not 1 <= added <= summands:
+        raise ValueError(f"a sum of {added} keys that were packed for 1 to {summands}")
+    base, digits = _packing(modulus, summands)
+    if len(plaintexts) != plaintext_count(modulus, summands):
+        raise ValueError(f"{len(plaintexts)} plaintexts where a key takes {plaintext_count(modulus, summands)}")
+    total: list[int] = []
+    for number in plaintexts:
+        for _ in range(min(digits, DIMENSION - len(total))):
+            number, digit = divmod(number, base)
+            total.append(digit - added * BOUND)
+        if number:
+            raise ValueError("a plaintext is not a sum of packed keys")
+    if max(map(abs, total)) > added * BOUND:
+        raise ValueError(f"a coefficient is not a sum of {added} coefficients of keys")
+    return checked(np.array([k % P for k in total], dtype=np.uint64), DIMENSION)
+
+
+def _packing(modulus: int, summands: int) -> tuple[int, int]:
+    """The base of the digits, and how many of them are below the modulus."""
+    if summands < 1:
+        raise ValueError(f"a sum has at least one summand, not {summands}")
+    base = 2 * summands * BOUND + 1
+    digits, power = 0, base
+    while power <= modulus:
+        digits, power = digits + 1, power * base
+    if digits == 0:
+        raise ValueError(f"a modulus of {modulus.bit_length()} bits has no room for a coefficient")
+    return base, digits

@@ -1,0 +1,131 @@
+"""Attacks on masks, each shown to work where a defence is taken away, and to fail where it is in place."""
+
+import numpy as np
+import pytest
+
+from coterie.crypto import ntt
+from coterie.crypto.codec import EncodingError
+from coterie.crypto.field import P, Vector, inverses
+from coterie.crypto.masks import keys as keys_module
+from coterie.crypto.masks.keys import Key
+from coterie.crypto.masks.mask import Masker, mask, unmask
+from coterie.crypto.masks.parameters import BOUND, DIMENSION, MaskParameters
+from coterie.crypto.masks.ring import values_of
+from coterie.crypto.masks.sampling import Gaussian, Samples
+from coterie.crypto.prng import stream
+from coterie.crypto.vectors import add_into
+
+PUBLIC = bytes(range(32))
+PARAMETERS = MaskParameters(4, 1.0)
+
+
+def words_of(member: int, length: int = 2 * DIMENSION) -> Vector:
+    update = np.random.default_rng(member).normal(0, 0.3, length).astype(np.float32)
+    return PARAMETERS.encoding.encode(update, 1.0, bytes([member]) * 32)[0]
+
+
+def centred(elements: list[int]) -> list[int]:
+    return [x - P if x > P // 2 else x for x in elements]
+
+
+def message(words: Vector) -> list[int]:
+    """What stands beside the mask when the error is 0."""
+    low, high = words & np.uint64(2**31 - 1), words >> np.uint64(31)
+    return [
+        (PARAMETERS.scale * (int(a) + PARAMETERS.radix * int(b)) + BOUND) % P for a, b in zip(low, high, strict=True)
+    ]
+
+
+def solve_for_key(masked: Vector, known: Vector) -> list[int]:
+    """(c - x) / a: the key of whoever masked a known vector, if there were no errors."""
+    rest = np.array([(int(c) - x) % P for c, x in zip(masked, message(known), strict=True)], dtype=np.uint64)
+    public = inverses(stream(PUBLIC, b"ring element", DIMENSION).tolist())
+    quotient = [int(v) * a % P for v, a in zip(values_of(rest), public, strict=True)]
+    coset = ntt.coset(DIMENSION, ntt.root_of_unity(2 * DIMENSION))
+    found = ntt.interpolate(coset, np.array(quotient, dtype=np.uint64)[:, None])
+    return [int(s) for s in found[:, 0]]
+
+
+class NoErrors(Gaussian):
+    """The weakened build: keys are drawn, errors are all zero."""
+
+    def __init__(self, key: bytes, label: bytes) -> None:
+        super().__init__(key, label)
+        self._factor = np.int32(label == b"secret")
+
+    def draw(self, count: int) -> Samples:
+        return super().draw(count) * self._factor
+
+
+def test_without_errors_a_known_vector_gives_the_key_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys_module, "Gaussian", NoErrors)
+    key, masked = mask(PARAMETERS, PUBLIC, words_of(1), bytes(32), b"")
+    assert solve_for_key(masked, words_of(1)) == key.vector.tolist()
+
+
+def test_with_errors_a_known_vector_gives_nothing_like_a_key() -> None:
+    key, masked = mask(PARAMETERS, PUBLIC, words_of(1), bytes(32), b"")
+    found = solve_for_key(masked, words_of(1))
+    assert not set(zip(found, range(DIMENSION), strict=True)) & set(
+        zip(key.vector.tolist(), range(DIMENSION), strict=True)
+    )
+    assert sum(abs(s) <= BOUND for s in centred(found)) == 0
+
+
+def difference_of(first: Vector, second: Vector) -> Vector:
+    """Rounded to whole units: what an eavesdropper makes of two masked vectors."""
+    units = [
+        round(d / PARAMETERS.scale)
+        for d in centred([(int(a) - int(b)) % P for a, b in zip(first, second, strict=True)])
+    ]
+    return np.array(units, dtype=object)
+
+
+def true_difference(first: Vector, second: Vector) -> Vector:
+    messages = [(a - b) // PARAMETERS.scale for a, b in zip(message(first), message(second), strict=True)]
+    return np.array(messages, dtype=object)
+
+
+def test_a_key_used_twice_gives_the_difference_of_its_vectors_away() -> None:
+    masked = []
+    for member in (1, 2):
+        key = Key(bytes(32), b"the same for both")  # what `mask` never does
+        masked.append(Masker(PARAMETERS, PUBLIC, key).mask(words_of(member)))
+    assert np.array_equal(difference_of(*masked), true_difference(words_of(1), words_of(2)))
+
+
+def test_a_seed_used_twice_by_mistake_does_not() -> None:
+    masked = [mask(PARAMETERS, PUBLIC, words_of(member), bytes(32), b"the same")[1] for member in (1, 2)]
+    assert not (difference_of(*masked) == true_difference(words_of(1), words_of(2))).any()
+
+
+def test_all_keys_but_one_open_nothing() -> None:
+    total, keys = np.zeros(DIMENSION, dtype=np.uint64), np.zeros(DIMENSION, dtype=np.uint64)
+    for member in range(3):
+        key, masked = mask(PARAMETERS, PUBLIC, words_of(member), bytes([member]) * 32, b"")
+        add_into(total, masked)
+        if member:
+            add_into(keys, key.vector)
+    with pytest.raises(EncodingError):
+        unmask(PARAMETERS, PUBLIC, total, keys, 3)
+
+
+def test_a_key_off_by_one_in_one_coefficient_opens_nothing() -> None:
+    key, masked = mask(PARAMETERS, PUBLIC, words_of(1), bytes(32), b"")
+    wrong = key.vector
+    wrong[17] = (int(wrong[17]) + 1) % P
+    with pytest.raises(EncodingError):
+        unmask(PARAMETERS, PUBLIC, masked, wrong, 1)
+
+
+def test_masks_of_another_round_open_nothing() -> None:
+    key, masked = mask(PARAMETERS, PUBLIC, words_of(1), bytes(32), b"")
+    with pytest.raises(EncodingError):
+        unmask(PARAMETERS, bytes(32), masked, key.vector, 1)
+
+
+def test_a_sum_of_more_members_than_agreed_is_refused() -> None:
+    key, masked = mask(PARAMETERS, PUBLIC, words_of(1), bytes(32), b"")
+    for added in (0, 5):
+        with pytest.raises(ValueError, match="1 to 4 are agreed"):
+            unmask(PARAMETERS, PUBLIC, masked, key.vector, added)
