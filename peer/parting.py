@@ -1,5 +1,6 @@
 """How a run comes to its end by itself: the training is finished, the peer left, or nobody admitted it."""
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -63,8 +64,13 @@ async def depart(session: "Session") -> None:
     """
     assert session.node is not None
     await session.ending.left.wait()
-    while session.node.state.committee.index(session.identity.public) is not None:
-        await trio.sleep(_LOOK_SECONDS)
+    with trio.CancelScope() as patience:
+        while session.node.state.committee.index(session.identity.public) is not None:
+            ahead = any((row["round"] or 0) > session.node.state.round for row in _others(session))
+            if ahead and patience.deadline == math.inf:
+                # They closed it. The last blocks are on their way, or lost; they may be asked for no more.
+                patience.deadline = trio.current_time() + GOODBYE_SECONDS
+            await trio.sleep(_LOOK_SECONDS)
     with trio.move_on_after(GOODBYE_SECONDS):
         # Its last votes have to arrive.
         while any(row["connected"] and (row["height"] or 0) < session.node.state.height for row in _others(session)):

@@ -97,6 +97,11 @@ class CatchUp:
         if self.ctx.me in (members[first], members[(first + 1) % len(members)]):
             self._read(newcomer, self.ctx.state.height)
 
+    def farewell(self, leaver: bytes) -> None:
+        """Give one whose last round is closed the blocks that closed it: it may not ask for them any more."""
+        if leaver in self.ctx.alive:
+            self._read(leaver, max(1, self.ctx.state.height - 1))
+
     def _read(self, to: bytes, start: int) -> None:
         if to not in self._reading:
             self._reading.add(to)

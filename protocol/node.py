@@ -176,7 +176,11 @@ class Node:
             self._status_nonce = hashlib.sha256(ctx.identity.sign(b"resume" + ctx.now_ms.to_bytes(8, "big"))).digest()
             ctx.out.send(None, GetStatus(self._status_nonce))
             ctx.out.timer(RESUME_WAIT_MS, "resume")
-            ctx.out.notify("resuming", f"resuming at height {ctx.height}, round {ctx.state.round}", height=ctx.height)
+            text = f"resuming at height {ctx.height}, round {ctx.state.round}"
+            if memory.copied:
+                text += "; this home is a copy of an older state: no votes before every other member has answered"
+            facts = {"height": ctx.height, "round": ctx.state.round, "copied": memory.copied}
+            ctx.out.notify("resuming", text, **facts)
             return
         self._open_height()
 
@@ -265,7 +269,15 @@ class Node:
         assert sharing is not None
         ctx.out.timer(ctx.state.genesis.share_deadline_ms, "share-deadline", sharing.round)
         sharing.may_begin = True
-        if ctx.weights is not None:
+        self._train()
+
+    def _train(self) -> None:
+        ctx, sharing = self.ctx, self.ctx.sharing
+        if ctx.weights is None or sharing is None or not sharing.may_begin:
+            return
+        if sharing.vector is None and ctx.guard.may_have_dealt(ctx.height):
+            sharing.sit_out("this home is a copy of an older state, which may have dealt in this round")
+        else:
             sharing.begin(ctx.weights, self._totals())
 
     def _totals(self) -> tuple[float, ...] | None:
@@ -313,6 +325,9 @@ class Node:
             for member in after.members:
                 if member.key not in known and member.key != ctx.me:
                     self.catchup.welcome(member.key, before.committee.members)
+            if after.committee.members != before.committee.members:
+                for key in sorted(set(before.committee.members) - set(after.committee.members) - {ctx.me}):
+                    self.catchup.farewell(key)
         ctx.out.height = ctx.height
         self._open_height()
         if ctx.weights is None:
@@ -513,8 +528,8 @@ class Node:
         ctx.out.notify("synced", f"level with the others at height {ctx.state.height}", height=ctx.state.height)
         if ctx.summing is not None:
             ctx.summing.base = ctx.weights
-        elif ctx.sharing is not None and ctx.sharing.may_begin:
-            ctx.sharing.begin(ctx.weights, self._totals())
+        else:
+            self._train()
 
     def _answer_status(self, asker: bytes, nonce: bytes) -> None:
         ctx = self.ctx

@@ -9,7 +9,7 @@ that is not in the
    journal, or stands at a later height, the journal is an old copy, and the member abstains until it is past
    that height;
 3. where the store itself has reason to think that it is a copy, every other member must answer, not just a
-quorum.
+quorum; and the member sits out the round that it may have dealt in before (safety rule 6).
 """
 
 from dataclasses import dataclass, field
@@ -24,6 +24,8 @@ class VoteGuard:
     resuming: bool = False
     abstain_through: int = -1
     copied: bool = False
+    head_seen: int = -1
+    """The highest head that others told while this member resumed."""
     _journal: dict[tuple[int, int, int], bytes | None] = field(default_factory=dict)
     _answered: set[bytes] = field(default_factory=set)
     _waited: bool = False
@@ -53,6 +55,7 @@ class VoteGuard:
     def on_status(self, sender: bytes, status: Status, height: int) -> None:
         """Take a member's answer while resuming at ``height`` (the one being decided)."""
         self._answered.add(sender)
+        self.head_seen = max(self.head_seen, status.head)
         seen = (status.seen_height, status.seen_view, status.seen_kind)
         if status.seen_any and status.seen_height >= height and not self._knows(seen):
             self.abstain_through = max(self.abstain_through, status.seen_height)
@@ -61,6 +64,10 @@ class VoteGuard:
 
     def _knows(self, seen: tuple[int, int, int]) -> bool:
         return seen in self._journal or self._has_voted_later(*seen)
+
+    def may_have_dealt(self, height: int) -> bool:
+        """Whether the state of which this one is a copy may have dealt in the round that shares at ``height``."""
+        return self.copied and height <= self.head_seen + 1
 
     def waited(self) -> None:
         """The time in which every member should have answered is over."""
