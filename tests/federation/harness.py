@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -85,7 +86,7 @@ class Peer:
         Raises:
             AssertionError: the process ended, or too much time passed.
         """
-        position = after
+        position, give_up = after, time.monotonic() + WAIT_SECONDS
         with self._changed:
             while True:
                 while position < len(self.events):
@@ -95,7 +96,7 @@ class Peer:
                         return event
                 if self._ended:
                     raise AssertionError(f"{self.home.name} ended before {kind!r}\n{self.story()}")
-                if not self._changed.wait(WAIT_SECONDS):
+                if not self._changed.wait(give_up - time.monotonic()):
                     raise AssertionError(f"{self.home.name}: no {kind!r}\n{self.story()}")
 
     def mark(self) -> int:
@@ -314,15 +315,17 @@ class Federation:
             one.model(goal)
         return goal
 
-    def rest(self) -> None:
-        """Let the last peer leave, so that there are fewer than --min-peers: the others stop at the same height."""
-        leaver = self.peers[-1]
-        done = leaver.run("leave")
-        assert done.returncode == 0, done.stderr
-        for one in self.peers:
-            one.wait("left", lambda event: event["member"] == leaver.id)
-        assert leaver.exit_code() == 0, leaver.story()
-        for one in self.peers[:-1]:
+    def rest(self, min_peers: int) -> None:
+        """Let so many leave that there are fewer than --min-peers: then all stop at the same height."""
+        leavers = self.peers[min_peers - 1 :]
+        for leaver in leavers:
+            assert leaver.ask("leave")["left"]
+        for one in self.peers[: min_peers - 1]:
+            for leaver in leavers:
+                one.wait("left", lambda event, leaver=leaver: event["member"] == leaver.id)
+        for leaver in leavers:
+            assert leaver.exit_code() == 0, leaver.story()
+        for one in self.peers[: min_peers - 1]:
             assert one.stop() == 0, one.story()
 
     def close(self) -> None:

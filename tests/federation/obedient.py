@@ -21,7 +21,7 @@ from coterie.protocol.blocks import Contributors, Model, read_block
 from coterie.protocol.envelope import Verified, verify
 from coterie.protocol.events import Received, Step, WorkDone
 from coterie.protocol.ledger import LedgerState, Phase
-from coterie.protocol.messages import Prevote, Proposal
+from coterie.protocol.messages import Precommit, Prevote, Proposal
 from coterie.protocol.node import Node
 from coterie.protocol.records import BlockDecided, Dealt, Released
 from coterie.protocol.work import Train
@@ -29,6 +29,9 @@ from coterie.protocol.work import Train
 SIGNALS = {"kill": signal.SIGKILL, "freeze": signal.SIGSTOP}
 
 folder = Path(sys.argv[1])
+WAITS = ("training", "precommitting", "voting")
+"""Moments at which nothing new has to be durable: the order is carried out at once."""
+
 pending: list[tuple[Step, signal.Signals]] = []
 """Steps at which an order is carried out when their records are durable and nothing of them was sent."""
 
@@ -43,6 +46,8 @@ def moment(before: LedgerState, after: LedgerState, me: bytes, event: object, st
             return "training", now
         case Received(message=Verified(message=Prevote(block=bytes()), view=0)) if before.phase is Phase.SUMMING:
             return "voting", now
+        case Received(message=Verified(message=Precommit(block=bytes()), view=0)) if before.phase is Phase.SHARING:
+            return "precommitting", now
     for record in step.persist:
         match record:
             case Dealt():
@@ -82,14 +87,14 @@ def obey(order: signal.Signals) -> None:
 
 
 def obedient_step(self: Node, event: Any, now_ms: int) -> Step:
-    """A step; at a moment of waiting (training, voting) the order is carried out before anything becomes durable."""
+    """A step of the node, and perhaps the last one."""
     before = self.state
     step = node_step(self, event, now_ms)
     reached = moment(before, self.state, self.ctx.me, event, step)
     if reached is None or self._newcomer is None:
         return step
     order = taken(reached[0], reached[1] == self.ctx.me, self._newcomer.name)
-    if order is not None and reached[0] in ("training", "voting"):
+    if order is not None and reached[0] in WAITS:
         obey(order)
     elif order is not None:
         pending.append((step, order))

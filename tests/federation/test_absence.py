@@ -1,0 +1,121 @@
+"""Members freeze, come late, come back from a backup and leave, while the rounds of the others go on."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from harness import Federation, Peer, assert_alike, assert_nobody_is_accused
+
+from coterie.peer.exits import Exit
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
+    with Federation(tmp_path_factory.mktemp("absence"), obedient=True) as running:
+        running.found("--min-peers", "5", "--round-interval", "0.3", "--share-deadline", "60")
+        running.grow(5)
+        yield running
+
+
+def changes(peer: Peer) -> list[dict[str, Any]]:
+    """The changes of the membership that are in the ledger of a home."""
+    return [change for row in peer.ask("ledger", "show") for change in row.get("changes", [])]
+
+
+@pytest.mark.parametrize(
+    ("moment", "who"),
+    [("training", "aggregator"), ("summing", "aggregator"), ("dealing", "peer-3"), ("releasing", "peer-1")],
+)
+def test_rounds_go_on_without_a_frozen_member_and_with_it_when_it_thaws(
+    five: Federation, moment: str, who: str
+) -> None:
+    frozen = five.order("freeze", moment, who)
+    agreed = five.go_on(peer for peer in five.peers if peer is not frozen)
+    frozen.thaw()
+    frozen.contributes(after_round=agreed)
+    assert_nobody_is_accused(five.peers)
+
+
+def test_a_latecomer_takes_the_ledger_from_genesis_and_trains_from_the_next_round_on(five: Federation) -> None:
+    five.go_on(five.peers)
+    late = five.join()
+    joined = late.wait("joined", lambda event: event["name"] == late.home.name)
+    late.contributes(after_round=0)
+    heights = [event["height"] for event in late.events if "height" in event and event["event"] != "synced"]
+    assert heights[0] == 1
+    assert joined["height"] in heights
+    proof = late.ask("ledger", "verify")
+    assert proof["members"] == 6
+    blocks = late.ask("ledger", "show")
+    assert [row["height"] for row in blocks] == list(range(len(blocks)))
+
+
+def test_a_home_put_back_from_an_old_backup_votes_again_only_past_what_it_forgot(five: Federation) -> None:
+    peer = five.peers[3]
+    others = [other for other in five.peers if other is not peer]
+    backup = peer.home.with_name("backup")
+    assert peer.stop() == Exit.OK
+    shutil.copytree(peer.home, backup)
+    peer.restart()
+    peer.contributes(after_round=five.go_on(others))
+    assert peer.stop() == Exit.OK
+    shutil.rmtree(peer.home)
+    backup.rename(peer.home)
+    resumed = peer.wait("resuming", after=peer.restart())
+    assert resumed["copied"]
+    peer.contributes(after_round=five.go_on(others))
+    assert_nobody_is_accused(five.peers)
+
+
+def test_a_home_put_back_in_the_same_round_neither_votes_nor_deals_twice(five: Federation) -> None:
+    """One is away, so the quorum needs the very vote that the copy does not know of."""
+    peer, away = five.peers[3], five.peers[-1]
+    others = [other for other in five.peers if other not in (peer, away)]
+    assert away.stop() == Exit.OK
+    five.order("freeze", "training", peer.home.name)
+    copy = shutil.copytree(peer.home, peer.home.with_name("copy"), ignore=shutil.ignore_patterns("*.sock"))
+    peer.thaw()
+    five.order("kill", "precommitting", peer.home.name)
+    shutil.rmtree(peer.home)
+    copy.rename(peer.home)
+    place = peer.restart()
+    assert peer.wait("resuming", after=place)["copied"]
+    away.restart()
+    agreed = five.go_on(others)
+    peer.contributes(after_round=agreed)
+    assert_nobody_is_accused(five.peers)
+
+
+def test_whoever_leaves_is_let_go_by_the_ledger_and_the_others_go_on(five: Federation) -> None:
+    leaver, others = five.peers[2], [peer for peer in five.peers if peer is not five.peers[2]]
+    answer = leaver.ask("leave")
+    assert answer["left"] is True
+    assert leaver.exit_code() == Exit.OK, leaver.story()
+    assert leaver.told("stopped")[-1]["text"] == "left the federation"
+    for peer in others:
+        assert peer.wait("left", lambda event: event["member"] == leaver.id)["evicted"] is False
+    five.go_on(others)
+    last = changes(others[0])[-1]
+    assert (last["change"], last["peer"]) == ("leave", leaver.id)
+    assert leaver.id not in [row["id"] for row in others[0].ask("status")["members"] if row["member"]]
+
+    place = leaver.restart()
+    assert leaver.exit_code() == Exit.REMOVED
+    assert "left its federation" in leaver.errors
+    assert "--invite TOKEN" in leaver.errors
+
+    invite = others[0].ask("invite")["invite"]
+    leaver.restart("--invite", invite)
+    leaver.wait("joined", lambda event: event["name"] == leaver.home.name, after=place)
+    leaver.contributes(after_round=five.round)
+    assert [one["change"] for one in changes(others[0])[-2:]] == ["leave", "join"]
+
+
+def test_after_all_that_every_home_holds_the_same_ledger_and_model(five: Federation) -> None:
+    five.go_on(five.peers)
+    five.rest(5)
+    assert_alike(five.peers)
+    assert_nobody_is_accused(five.peers)
