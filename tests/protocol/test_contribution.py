@@ -1,0 +1,54 @@
+"""The layout of a round's vector, and what the sums in the ledger mean."""
+
+from fractions import Fraction
+
+import pytest
+from cluster import make_genesis
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coterie.protocol.contribution import WIDE_UNIT, Layout, layout_of, next_examples_ref, read_metrics
+
+
+@given(st.integers(0, 10**6), st.integers(0, 100))
+def test_two_parameters_take_an_element_a_wide_sum_four_and_the_beacon_two(parameters: int, wide: int) -> None:
+    layout = Layout(parameters, wide)
+    assert 2 * layout.slots - parameters in (0, 1)
+    assert layout.columns == layout.slots + 4 * wide + 2
+
+
+def test_each_kind_of_round_carries_what_it_is_for() -> None:
+    genesis = make_genesis(parameters=7, setup_sums=5, metrics=("a", "b", "c"))
+    assert layout_of(genesis, "setup") == Layout(0, 2 + 5)
+    assert layout_of(genesis, "train") == Layout(7, 2 + 2 + 3)
+    assert layout_of(genesis, "evaluate") == Layout(0, 2 + 2 + 3)
+
+
+def exact(*values: float) -> tuple[int, ...]:
+    return tuple(round(value * WIDE_UNIT) for value in values)
+
+
+def test_metrics_are_means_over_the_examples_that_were_evaluated() -> None:
+    genesis = make_genesis(metrics=("accuracy", "f1"))
+    metrics = read_metrics(genesis, exact(500, 900, 40, 10, 30, 20))
+    assert (metrics.examples, metrics.evaluated, metrics.loss) == (900, 40, 0.25)
+    assert metrics.named == (("accuracy", 0.75), ("f1", 0.5))
+
+
+def test_where_nobody_evaluated_there_are_no_means() -> None:
+    genesis = make_genesis(metrics=("accuracy",))
+    metrics = read_metrics(genesis, exact(500, 900, 0, 0, 0))
+    assert (metrics.examples, metrics.evaluated, metrics.loss, metrics.named) == (900, 0, None, ())
+
+
+@given(st.integers(1, 2**40), st.integers(1, 512))
+def test_the_reference_of_the_next_mean_is_a_power_of_two_near_four_times_the_average(total: int, count: int) -> None:
+    reference = next_examples_ref((0, total * WIDE_UNIT), count)
+    assert reference.bit_count() == 1
+    average = max(Fraction(1), Fraction(total // count))
+    assert 4 * average <= reference < 8 * average
+
+
+@pytest.mark.parametrize("total", [0, 1])
+def test_the_reference_is_never_too_small_to_be_one(total: int) -> None:
+    assert next_examples_ref((0, total * WIDE_UNIT), 512) == 4
