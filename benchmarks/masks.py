@@ -1,0 +1,118 @@
+"""What masked sums cost: one thread, no network, CPU time, medians.
+
+    python benchmarks/masks.py [--parameters 1000000] [--members 10]
+
+Aims: mask and unmask a million parameters within 30 ms each, at no more than 1.05 bytes sent per byte of float32.
+Below that, what limits them: the parts, the memory when a large vector streams through, and the bits that are kept.
+"""
+
+import argparse
+import statistics
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from coterie.crypto import field, vectors
+from coterie.crypto.masks import mask as masks
+from coterie.crypto.masks.blame import RunningFingerprint
+from coterie.crypto.masks.keys import Key, plaintext_count
+from coterie.crypto.masks.parameters import DIMENSION, MaskParameters, largest_bits
+from coterie.crypto.masks.ring import Products
+from coterie.crypto.masks.sampling import Gaussian
+
+SEED = bytes(32)
+LARGE = 100_000_000
+
+
+class Table:
+    """Measures and prints a line at a time."""
+
+    def __init__(self, elements: int, repeat: int) -> None:
+        self.elements = elements
+        self.repeat = repeat
+
+    def line(self, name: str, work: Callable[[], Any], aim: str = "") -> Any:
+        """Run the work once to warm up and then `repeat` times."""
+        result = work()
+        seconds = []
+        for _ in range(self.repeat):
+            start = time.thread_time()
+            work()
+            seconds.append(time.thread_time() - start)
+        median = statistics.median(seconds)
+        print(f"{name:48}{median * 1e3:9.2f} ms{median * 1e9 / self.elements:9.2f} ns an element   {aim}")
+        return result
+
+
+def measure(parameters: int, members: int, repeat: int) -> None:
+    """Mask, sum and unmask, then the parts."""
+    agreed = MaskParameters(members, 1.0)
+    update = np.random.default_rng(1).normal(0, 0.1, parameters).astype(np.float32)
+    words, _ = agreed.encoding.encode(update, 1.0, SEED)
+    table = Table(words.size, repeat)
+    print(f"{parameters:,} parameters, {members} members: {agreed.bits} bits a value\n")
+    table.line("encode", lambda: agreed.encoding.encode(update, 1.0, SEED))
+    key, masked = table.line("mask", lambda: masks.mask(agreed, SEED, words, SEED, b"round"), "aim 30 ms")
+    total = np.zeros_like(masked)
+    table.line("add one contribution", lambda: vectors.add_into(total, masked))
+    opened = table.line("unmask", lambda: masks.unmask(agreed, SEED, masked, key.vector, 1), "aim 30 ms")
+    assert np.array_equal(opened, words)
+    table.line("decode", lambda: agreed.encoding.decode_sum(opened, parameters, 1))
+    table.line("fingerprint, two challenges", lambda: vectors.fingerprint(SEED, masked))
+    print()
+    table.line("of which: draw a key", lambda: Key(SEED, b""))
+    table.line("of which: errors", lambda: Gaussian(SEED, b"").draw(words.size))
+    table.line("of which: public element and products", lambda: Products(SEED, key.vector).next(words.size))
+
+    sent = len(field.to_bytes(masked))
+    print(f"\nsent: {sent:,} bytes, {sent / update.nbytes:.4f} of float32 (aim 1.05)")
+    shares = 8 * DIMENSION
+    print(f"and for the key: {shares:,} bytes a share, or {plaintext_count(2**2047, members)} plaintexts of 2048 bits")
+
+
+def measure_streaming() -> None:
+    """Memory and time when a hundred million parameters pass through."""
+    agreed = MaskParameters(10, 1.0)
+    update = np.random.default_rng(1).normal(0, 0.1, 2 * masks.PIECE).astype(np.float32)
+    key = Key(SEED, b"")
+    masker, running = masks.Masker(agreed, SEED, key), RunningFingerprint(SEED)
+    unmasker = masks.Unmasker(agreed, SEED, key.vector, 1)
+    pieces = -(-LARGE // update.size)
+    tracemalloc.start()
+    start = time.thread_time()
+    for _ in range(pieces):
+        words, _ = agreed.encoding.encode(update, 1.0, SEED)
+        masked = masker.mask(words)
+        running.add(masked)
+        assert np.array_equal(unmasker.unmask(masked), words)
+    seconds = time.thread_time() - start
+    _, peak = tracemalloc.get_traced_memory()
+    print(
+        f"\nstreaming {LARGE:,} parameters through encode, mask, fingerprint and unmask: {seconds:.1f} s,"
+        f" peak memory {peak / 1e6:.1f} MB"
+    )
+
+
+def show_bits() -> None:
+    """How many bits of a value are kept, against the information-theoretic sharing of `codec`."""
+    print("\nmembers      " + "".join(f"{n:6}" for n in (2, 10, 16, 25, 50, 100, 250, 500, 1000)))
+    print("bits kept    " + "".join(f"{largest_bits(n):6}" for n in (2, 10, 16, 25, 50, 100, 250, 500, 1000)))
+
+
+def main() -> None:
+    """Print all figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--parameters", type=int, default=1_000_000, help="of the model (default: %(default)s)")
+    parser.add_argument("--members", type=int, default=10, help="default: %(default)s")
+    parser.add_argument("--repeat", type=int, default=9, help="runs of each line (default: %(default)s)")
+    chosen = parser.parse_args()
+    measure(chosen.parameters, chosen.members, chosen.repeat)
+    measure_streaming()
+    show_bits()
+
+
+if __name__ == "__main__":
+    main()
