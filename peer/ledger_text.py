@@ -12,6 +12,7 @@ from ..protocol.genesis import Genesis
 from ..protocol.ledger import LedgerState, apply, genesis_state
 from ..protocol.messages import JoinRequest
 from .ledger_file import Ledger
+from .measures import measures, measures_text
 from .status import printable
 
 Json = dict[str, Any]
@@ -100,7 +101,9 @@ def _model_row(body: Model, before: LedgerState) -> Json:
     }
     if before.kind != "setup":
         metrics = read_metrics(before.genesis, sums)
-        row |= {"loss": metrics.loss, "evaluated": metrics.evaluated, "metrics": dict(metrics.named)}
+        named = dict(metrics.named)
+        row |= {"loss": metrics.loss, "evaluated": metrics.evaluated, "metrics": named}
+        row["measures"] = measures(before.genesis.model, metrics.loss, named)
     return row
 
 
@@ -133,9 +136,7 @@ def _text(row: Json) -> str:
             return f"round {row['round']}: {', '.join(row['names'])} ({len(row['holders'])} holders)"
         case "void":
             return f"round {row['round']}: no result ({row['reason']}); missed: {', '.join(row['names']) or 'nobody'}"
-    loss = row.get("loss")
-    named = "".join(f", {name} {value:.6g}" for name, value in row.get("metrics", {}).items())
-    measured = "" if loss is None else f", loss before it {loss:.6g}{named}"
+    measured = f"; before it {measures_text(row['measures'])}" if row.get("measures") else ""
     return f"round {row['round']} ({row['round_kind']}): {row['examples']} examples{measured}"
 
 

@@ -36,6 +36,7 @@ from .home import Home
 from .invites import DEFAULT_HOURS, FOUNDING_USES, join_command, new_invite, open_invite
 from .learning.learner import Learner
 from .lobby import find_genesis, tell_trouble
+from .measures import measures, measures_text
 from .misbehaviour import from_environment
 from .network.addresses import AddressError, BadRecord
 from .network.events import Beat, Connected, Disconnected, Frame
@@ -314,7 +315,12 @@ class Session:
         member = facts.get("member")
         if isinstance(member, bytes) and "name" not in facts:
             facts["who"] = self._name(member)
-        self._tell(notice.kind, notice.text, facts)
+        text = notice.text
+        if notice.kind == "model":
+            shown = measures(self.node.state.genesis.model, facts.get("loss"), facts.get("metrics", {}))
+            facts["measures"] = shown
+            text += f"; before it {measures_text(shown)}" if shown else ""
+        self._tell(notice.kind, text, facts)
         self.ending.on_notice(notice, self.node.state)
 
     def _tell_listening(self, addresses: list[str]) -> None:

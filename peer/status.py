@@ -10,6 +10,7 @@ from ..protocol.contribution import read_metrics
 from ..protocol.genesis import read_genesis
 from ..protocol.ledger import LedgerState, Phase, apply, genesis_state
 from .beats import decode_beat
+from .measures import measures, measures_text
 from .store import Reader
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def ledger_status(state: LedgerState, view: int = 0) -> Json:
         "aggregator": None,
         "loss": None,
         "metrics": {},
+        "measures": {},
     }
     if state.phase in (Phase.SHARING, Phase.SUMMING):
         status["aggregator"] = peer_id(state.proposer(view))
@@ -51,6 +53,7 @@ def ledger_status(state: LedgerState, view: int = 0) -> Json:
         metrics = read_metrics(genesis, state.sums)
         status["loss"] = metrics.loss
         status["metrics"] = dict(metrics.named)
+        status["measures"] = measures(genesis.model, metrics.loss, dict(metrics.named))
     return status
 
 
@@ -129,9 +132,8 @@ def _lines(status: Json) -> Iterable[str]:
     if status["aggregator"]:
         yield f"aggregator  {_name_of(status, status['aggregator'])} (view {status['view']})"
     yield f"height      {status['height']}, head {status['head'][:16]}…"
-    if status["loss"] is not None:
-        named = "".join(f", {name} {value:.6g}" for name, value in status["metrics"].items())
-        yield f"loss        {status['loss']:.6g}{named}"
+    if status["measures"]:
+        yield f"model       {measures_text(status['measures'])}, over all members' test rows, a round ago"
     if status.get("fetching"):
         yield f"receiving   {len(status['fetching'])} blobs, {sum(status['fetching']) / 1e6:.1f} MB"
     if status.get("working"):

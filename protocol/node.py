@@ -405,8 +405,6 @@ class Node:
             metrics = read_metrics(after.genesis, after.sums)
             facts |= {"examples": metrics.examples, "evaluated": metrics.evaluated, "loss": metrics.loss}
             facts |= {"metrics": dict(metrics.named)}
-            if metrics.loss is not None:
-                text += f", loss before it {metrics.loss:.6g}"
         self.ctx.out.notify("model", text, **facts)
 
     # Messages.
@@ -507,7 +505,9 @@ class Node:
         wrong = ctx.pool.add_join(ctx.state, request, ctx.now_ms)
         if wrong is not None:
             ctx.out.send(request.sender, Refusal(wrong))
-        elif not known:
+        elif not known or request.sender in ctx.alive:
+            # A newcomer asks again and again. Whoever it asks tells the others each time: whose turn it is to propose
+            # may have been admitted itself only now.
             for member in ctx.audience:
                 ctx.out.send(member, request.raw)
 
