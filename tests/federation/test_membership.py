@@ -1,8 +1,10 @@
 """Who may join a running federation and who may not: each refusal has a reason for people and an exit code."""
 
+import base64
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 
 import pytest
 from harness import Federation, Peer, peer, shard
@@ -11,8 +13,10 @@ from coterie.crypto.identity import Identity
 from coterie.crypto.keyfile import open_seed
 from coterie.peer.database import PAGE_BYTES
 from coterie.peer.exits import Exit
+from coterie.peer.home import Home
 from coterie.peer.invites import new_invite
 from coterie.peer.store import FILE_NAME, Store
+from coterie.protocol.admission import read_invite
 
 pytestmark = pytest.mark.processes
 
@@ -42,6 +46,39 @@ def test_an_invite_by_nobody_of_the_members_is_refused(three: Federation) -> Non
     assert "no member" in joiner.wait("stopped")["text"]
 
 
+def signature_forged(token: str) -> str:
+    """The same token, but nobody signed its ticket."""
+    data = base64.urlsafe_b64decode(token.removeprefix("coterie1-") + "==")
+    forged = data.replace(read_invite(token).ticket[-64:], bytes(64))
+    assert forged != data
+    return "coterie1-" + base64.urlsafe_b64encode(forged).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("fault", ["forged", "expired", "torn"])
+def test_a_wrong_invite_is_refused_before_anybody_is_asked(three: Federation, fault: str) -> None:
+    founder = three.peers[0]
+    token, told = (
+        str(founder.wait("founded")["invite"]),
+        {
+            "forged": "the invite's signature is wrong",
+            "expired": "it has expired; ask a member for a new one",
+            "torn": "the invite is damaged: copy the whole line again",
+        },
+    )
+    match fault:
+        case "forged":
+            token = signature_forged(token)
+        case "expired":
+            founder_key = Identity.from_seed(open_seed((founder.home / "identity.key").read_bytes()))
+            token = new_invite(founder_key, bytes.fromhex(founder.wait("founded")["federation"]), (), 1, 1)
+        case "torn":
+            token = token[:-9]
+    data = str(shard(three.folder / "wrong-invite.csv", 7, 30))
+    done = peer("start", "--home", str(three.folder / fault), "--data", data, "--invite", token)
+    assert done.returncode == Exit.INVITE
+    assert told[fault] in done.stderr
+
+
 def test_no_invite_at_all_is_refused(three: Federation) -> None:
     joiner = three.join("--bootstrap", three.peers[0].wait("listening")["addresses"][0])
     assert joiner.exit_code() == Exit.INVITE, joiner.story()
@@ -63,6 +100,32 @@ def test_a_model_of_another_shape_is_refused_with_what_differs(three: Federation
     assert "'c'" in joiner.errors
 
 
+@pytest.mark.parametrize("cell", ["", "red", "nan"], ids=["missing", "categorical", "not-a-number"])
+def test_a_joiners_unusable_cell_is_named_by_line_and_column(three: Federation, cell: str) -> None:
+    path = three.folder / f"cell-{cell}.csv"
+    path.write_text(f"a,b,y\n1,2,3\n4,{cell},6\n" + "1,2,3\n" * 20)
+    joiner = three.join("--data", str(path))
+    assert joiner.exit_code() == Exit.DATA, joiner.story()
+    assert "line 3, column 'b'" in joiner.errors
+
+
+def test_an_open_federation_admits_without_an_invite(federation: Federation) -> None:
+    assert federation.found("--admit", "open").wait("founded")["invite"] is None
+    federation.join().wait("joined", lambda event: event["name"] == "peer-1")
+
+
+def test_a_roster_admits_those_on_it_and_nobody_else(federation: Federation) -> None:
+    listed = Home(federation.folder / "peer-1")
+    listed.prepare()
+    roster = federation.folder / "roster"
+    roster.write_text(f"{listed.identity(lambda sealed: None).peer_id}  # the hospital next door\n")
+    federation.found("--admit", "roster", "--roster", str(roster))
+    federation.join().wait("joined", lambda event: event["name"] == "peer-1")
+    other = federation.join()
+    assert other.exit_code() == Exit.INVITE, other.story()
+    assert "not on the roster" in other.wait("stopped")["text"]
+
+
 def test_two_peers_cannot_share_a_port_or_a_home(three: Federation) -> None:
     founder = three.peers[0]
     port = founder.wait("listening")["addresses"][0].split("/")[4]
@@ -76,25 +139,29 @@ def test_two_peers_cannot_share_a_port_or_a_home(three: Federation) -> None:
     assert str(founder.process.pid) in third.stderr
 
 
-def test_garbage_on_the_port_disturbs_nobody(three: Federation) -> None:
+NOISE = b"\x13/multistream/1.0.0\n\x07/noise\n"
+TLS_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(range(193))
+GARBAGE = (b"", b"\n", b"GET / HTTP/1.1\r\n\r\n", TLS_HELLO, NOISE + b"\xff" * 5000, os.urandom(70_000))
+
+
+def test_garbage_half_open_connections_and_a_flood_of_them_disturb_nobody(three: Federation) -> None:
     founder = three.peers[0]
-    port = int(founder.wait("listening")["addresses"][0].split("/")[4])
-    junk = (
-        b"",
-        b"GET / HTTP/1.1\r\n\r\n",
-        b"\x13/multistream/1.0.0\n\x07/noise\n" + b"\xff" * 5000,
-        os.urandom(70_000),
-    )
-    for data in junk * 5:
-        with socket.create_connection(("127.0.0.1", port)) as connection:
-            connection.settimeout(0.05)
-            try:
-                connection.sendall(data)
-                connection.recv(100)
-            except OSError:
-                pass
-    founder.model(founder.round + 2)
+    place = "127.0.0.1", int(founder.wait("listening")["addresses"][0].split("/")[4])
+    with ExitStack() as held:
+        for _ in range(20):
+            for data in GARBAGE:
+                connection = held.enter_context(socket.create_connection(place))
+                with suppress(OSError):  # it may have been thrown out already
+                    connection.sendall(data)
+        for _ in range(200):
+            held.enter_context(socket.create_connection(place))
+        founder.model(founder.round + 2)
+        # The link of a member that comes back has to get through all that.
+        one = three.peers[1]
+        one.kill()
+        one.wait("model", after=one.restart())
     assert founder.errors == ""
+    assert three.join().wait("joined", lambda event: event["name"] == three.peers[-1].home.name)
 
 
 def test_what_was_stopped_goes_on_with_the_same_options(three: Federation) -> None:
