@@ -1,0 +1,66 @@
+"""A threshold Paillier key without a dealer: nobody ever holds p, q, φ(N) or the exponent that decrypts.
+
+Attempt after attempt, until one succeeds, the parties draw a batch of candidates (`sieving`), look for a product of two
+primes among them (`biprimality`), and share the exponent (`exponent`). In each attempt a party draws all it needs from
+one seed, and publishes a hash of it first; if what was published does not fit together, or too many attempts fail, an
+`audit` of the seeds shows who did not follow the protocol, and the generation ends with an `Aborted` that names it.
+
+Secure against fewer than half of the parties who follow the protocol and pool what they see. Against parties that
+deviate it promises only what is checked: docs/crypto-paillier.md says what those can do.
+"""
+
+from functools import partial
+from typing import Final
+
+from ..prng import derive
+from .arithmetic import digest, join
+from .audit import Attempt, Inconsistent, audit, logged
+from .biprimality import find_biprime
+from .errors import BadModulus
+from .exponent import JointKey, share_exponent
+from .rounds import Inbox, Lockstep, Script, Stopped
+from .sieving import Plan, draw_candidates
+
+SEED_BYTES: Final = 32
+
+__all__ = ["JointKey", "Plan", "joint_key"]
+
+
+def joint_key(plan: Plan, me: int, seed: bytes) -> Lockstep[JointKey]:
+    """One party's part in the generation. seed: 32 secret random bytes, used for nothing else."""
+    if len(seed) != SEED_BYTES:
+        raise ValueError(f"a seed has {SEED_BYTES} bytes, not {len(seed)}")
+    return Lockstep(plan.session, plan.parties, me, _generate(plan, me, seed))
+
+
+def _generate(plan: Plan, me: int, seed: bytes) -> Script[JointKey]:
+    number = 0
+    while True:
+        own = derive(seed, b"attempt %d|" % number + plan.session)
+        log: list[Inbox] = []
+        try:
+            made: JointKey | None = yield from logged(_attempt(plan, number, me, own), log)
+            if made is None and number >= plan.patience:
+                raise Inconsistent(f"no modulus in {number + 1} attempts")
+        except Inconsistent as fault:
+            attempt = Attempt(partial(_attempt, plan, number), partial(_commitment, plan, number), log)
+            raise Stopped((yield from audit(attempt, me, own, str(fault)))) from None
+        if made is not None:
+            return made
+        number += 1
+
+
+def _attempt(plan: Plan, number: int, me: int, seed: bytes) -> Script[JointKey | None]:
+    """One batch of candidates, and the key if one of them is good. All that is drawn comes from the seed."""
+    found, masks = yield from draw_candidates(plan, me, seed, _commitment(plan, number, me, seed))
+    candidate = yield from find_biprime(plan, me, seed, found, masks)
+    if candidate is None:
+        return None
+    try:
+        return (yield from share_exponent(plan, me, seed, candidate, masks))
+    except BadModulus as error:
+        raise Inconsistent(f"the modulus passed all tests, but: {error}") from None
+
+
+def _commitment(plan: Plan, number: int, party: int, seed: bytes) -> bytes:
+    return digest(b"attempt", plan.session, join([number, party], 8), seed)

@@ -1,0 +1,336 @@
+"""Keys without a dealer: any number of parties make one that works, and who spoils it is named."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import gmpy2
+import pytest
+from parties import Outcome, lying, run
+
+from coterie.crypto.paillier import biprimality, joint, sieving
+from coterie.crypto.paillier.arithmetic import integer_lagrange
+from coterie.crypto.paillier.encryption import encrypt
+from coterie.crypto.paillier.joint import JointKey, Plan, joint_key
+from coterie.crypto.paillier.rounds import Aborted, Lockstep, Message, Outgoing, Script
+from coterie.crypto.paillier.sieving import sieve_of
+from coterie.crypto.paillier.threshold import Agreed, open_sum, partial_decrypt
+from coterie.crypto.prng import derive
+
+PLAN = Plan(bytes(32), 3, 2, bits=512, batch=150)  # the first attempt finds a modulus
+FOUR = Plan(bytes([4] * 32), 4, 3, bits=512, batch=150)  # here too
+LAST = 10  # the number of its last round
+
+Change = Callable[[Outgoing], Outgoing]
+
+
+def seed(party: int) -> bytes:
+    return bytes([party] * 32)
+
+
+def generated(plan: Plan, **how: Any) -> Outcome[JointKey]:
+    return run([joint_key(plan, i, seed(i)) for i in range(plan.parties)], **how)
+
+
+def spoiled(plan: Plan, liar: int, at: int, change: Change) -> Outcome[JointKey]:
+    """All parties honest but one, who changes what it sends in one round."""
+    parties = [joint_key(plan, i, seed(i)) for i in range(plan.parties)]
+    script = lying(joint._generate(plan, liar, seed(liar)), at, change)
+    parties[liar] = Lockstep(plan.session, plan.parties, liar, script)
+    outcome = run(parties)
+    del parties[liar]
+    outcome.results.pop(liar, None)
+    outcome.aborted.pop(liar, None)
+    return outcome
+
+
+def other_public(sent: Outgoing) -> Outgoing:
+    """One bit of the last byte of the public part changed."""
+    return replace(sent, public=sent.public[:-1] + bytes([sent.public[-1] ^ 1]))
+
+
+def other_private(to: int) -> Change:
+    """One bit of the last byte of what that party gets changed."""
+
+    def change(sent: Outgoing) -> Outgoing:
+        data = sent.private[to]
+        return replace(sent, private={**sent.private, to: data[:-1] + bytes([data[-1] ^ 1])})
+
+    return change
+
+
+def factors(outcome: Outcome[JointKey]) -> tuple[int, int]:
+    """The primes of N, from the shares of all parties together: the exponent is a multiple of φ(N)."""
+    shares = [outcome.results[i].share for i in sorted(outcome.results)]
+    group = outcome.results[0].group
+    points = [share.holder + 1 for share in shares]
+    exponent = sum(a * share.value for a, share in zip(integer_lagrange(points, 0, len(points)), shares, strict=True))
+    odd = exponent >> gmpy2.bit_scan1(exponent)
+    for base in range(2, 100):
+        root = gmpy2.powmod(base, odd, group.key.modulus)
+        while root not in (1, group.key.modulus - 1):
+            square = root * root % group.key.modulus
+            if square == 1:
+                p = gmpy2.gcd(root - 1, group.key.modulus)
+                return int(p), int(group.key.modulus // p)
+            root = square
+    raise AssertionError("no base shows the factors")
+
+
+@pytest.mark.parametrize(("parties", "threshold"), [(3, 2), (4, 3), (5, 4), (7, 5), (10, 7)])
+def test_all_parties_get_one_key_and_shares_that_open_sums(parties: int, threshold: int) -> None:
+    plan = Plan(bytes([parties] * 32), parties, threshold, bits=512, batch=100)
+    outcome = generated(plan)
+    group = outcome.results[0].group
+    assert all(outcome.results[i].group == group for i in range(parties))
+    assert all(outcome.results[i].share.matches(group) for i in range(parties))
+    assert (group.holders, group.threshold, group.key.bits) == (parties, threshold, 512)
+    encrypted = encrypt(group.key, [5, 2**500], seed(0))
+    agreed = Agreed(bytes(32), 1, encrypted.digest)
+    parts = [
+        partial_decrypt(group, outcome.results[i].share, encrypted, agreed, seed(i))
+        for i in range(parties - threshold, parties)
+    ]
+    assert open_sum(group, encrypted, agreed, parts).plaintexts == (5, 2**500)
+
+
+def test_the_modulus_is_a_product_of_two_primes_of_half_its_size() -> None:
+    p, q = factors(generated(PLAN))
+    fixed = int(sieve_of(512, 3).fixed)
+    for prime in (p, q):
+        assert gmpy2.is_prime(prime)
+        assert prime.bit_length() == 256
+        assert prime % fixed == fixed - 1
+
+
+def test_messages_that_are_lost_repeated_or_late_change_nothing() -> None:
+    calm, rough = generated(PLAN), generated(PLAN, loss=0.3, seed=1)
+    assert {i: made.group for i, made in rough.results.items()} == {i: made.group for i, made in calm.results.items()}
+
+
+def test_other_seeds_or_another_session_make_another_key() -> None:
+    first = generated(PLAN).results[0].group.key
+    assert generated(PLAN).results[0].group.key == first
+    assert generated(replace(PLAN, session=bytes([1] * 32))).results[0].group.key != first
+
+
+def test_nobodys_messages_or_state_show_a_factor() -> None:
+    seen: list[bytes] = []
+
+    def listen(sender: int, message: Message) -> bytes:
+        seen.append(message.data)
+        return message.data
+
+    outcome = generated(PLAN, tamper=listen)
+    for factor in factors(outcome):
+        assert not any(factor.to_bytes(32, "big") in data for data in seen)
+    assert "secret" in repr(outcome.results[0].share)
+
+
+@pytest.mark.parametrize(("parties", "threshold", "bits"), [(2, 2, 2048), (11, 7, 2048), (3, 1, 2048), (3, 4, 2048)])
+def test_plans_that_cannot_work_are_refused(parties: int, threshold: int, bits: int) -> None:
+    with pytest.raises(ValueError, match="parties"):
+        Plan(bytes(32), parties, threshold, bits)
+
+
+def test_seeds_and_sessions_of_other_lengths_are_refused() -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        joint_key(PLAN, 0, b"short")
+    with pytest.raises(ValueError, match="32 bytes"):
+        replace(PLAN, session=b"short")
+    with pytest.raises(ValueError, match="at least one"):
+        replace(PLAN, batch=0)
+
+
+# Parties that do not follow the protocol. Rounds: 0 draw, 1 sieve, 2 share, 3 multiply, 4 first test, 5 further tests,
+# 6 and 7 the gcd step, 8 multiply the exponent, 9 deal it, 10 confirm.
+
+
+@pytest.mark.parametrize("at", [3, 9, 10])
+@pytest.mark.parametrize("liar", [0, 2])
+def test_a_false_public_message_names_its_sender_to_all(liar: int, at: int) -> None:
+    outcome = spoiled(PLAN, liar, at, other_public)
+    assert not outcome.results
+    assert len(outcome.aborted) == 2
+    for aborted in outcome.aborted.values():
+        assert aborted.culprits == (liar,)
+
+
+@pytest.mark.parametrize("at", [2, 8])
+def test_a_false_private_message_names_its_sender_to_the_receiver_and_two_suspects_to_others(at: int) -> None:
+    outcome = spoiled(FOUR, 2, at, other_private(to=1))
+    assert not outcome.results
+    assert outcome.aborted[1].culprits == (2,)
+    for party in (0, 3):
+        assert outcome.aborted[party].suspects == (1, 2)
+        assert outcome.aborted[party].culprits == ()
+
+
+def test_a_false_share_of_the_exponent_names_its_dealer() -> None:
+    outcome = spoiled(FOUR, 2, 9, other_private(to=1))
+    assert outcome.aborted[1].culprits == (2,)
+    assert "not what was committed to" in outcome.aborted[1].reason
+    for party in (0, 3):
+        assert outcome.aborted[party].suspects == (1, 2)
+
+
+@pytest.mark.parametrize("at", range(LAST + 1))
+def test_a_message_of_the_wrong_length_names_its_sender_at_once(at: int) -> None:
+    def longer(sent: Outgoing) -> Outgoing:
+        public = sent.public + b"\0" if sent.public else b""
+        private = {party: data + b"\0" for party, data in sent.private.items()}
+        return Outgoing(public, {} if at == 0 or public else private) if at else Outgoing(sent.public, private)
+
+    outcome = spoiled(PLAN, 1, at, longer)
+    assert not outcome.results
+    for aborted in outcome.aborted.values():
+        assert 1 in aborted.culprits + aborted.suspects
+
+
+@pytest.mark.parametrize(("at", "change"), [(0, other_private(to=0)), (1, other_public), (4, other_public)])
+def test_lies_in_the_sieve_and_the_first_test_cost_candidates_and_give_no_bad_key(at: int, change: Change) -> None:
+    outcome = spoiled(PLAN, 1, at, change)
+    if outcome.results:
+        assert outcome.results[0].share.matches(outcome.results[0].group)
+    else:
+        assert all(1 in aborted.culprits for aborted in outcome.aborted.values())
+
+
+def test_who_spoils_every_attempt_is_named_when_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Plan, "patience", 2)
+    honest_power = biprimality._power
+
+    def spoiling(plan: Plan, me: int, candidate: sieving.Candidate, base: int) -> int:
+        power = honest_power(plan, me, candidate, base)
+        return power ^ 1 if me == 1 and lies else power
+
+    lies = True
+    monkeypatch.setattr(biprimality, "_power", spoiling)
+    honest_audit = joint.audit
+
+    def audit(*arguments: Any) -> Script[Aborted]:
+        nonlocal lies
+        lies = False  # the replay is honest
+        return honest_audit(*arguments)
+
+    monkeypatch.setattr(joint, "audit", audit)
+    outcome = generated(PLAN)
+    for party in (0, 2):
+        assert outcome.aborted[party].reason.endswith("no modulus in 3 attempts")
+        assert outcome.aborted[party].culprits == (1,)
+
+
+def test_a_seed_other_than_the_one_committed_to_names_who_opens_it() -> None:
+    def script() -> Script[JointKey]:
+        lied = lying(joint._generate(PLAN, 1, seed(1)), 3, other_public)
+        return lying(lied, 4, lambda sent: Outgoing(bytes(32)))
+
+    parties = [joint_key(PLAN, i, seed(i)) for i in range(3)]
+    parties[1] = Lockstep(PLAN.session, 3, 1, script())
+    outcome = run(parties)
+    for party in (0, 2):
+        assert outcome.aborted[party] == Aborted("party 1: the seed is not the one that was committed to", (1,))
+
+
+def test_a_false_complaint_is_known_for_one_by_the_accused() -> None:
+    lied = lying(joint._generate(FOUR, 1, seed(1)), 3, other_public)
+    complaining = lying(lied, 5, lambda sent: Outgoing((0).to_bytes(4, "big") + bytes([2])))
+    parties = [joint_key(FOUR, i, seed(i)) for i in range(4)]
+    parties[1] = Lockstep(FOUR.session, 4, 1, complaining)
+    outcome = run(parties)
+    assert outcome.aborted[2].culprits == (1,)
+    for party in (0, 3):
+        assert outcome.aborted[party].suspects == (1, 2)
+
+
+def test_a_modulus_that_no_test_looked_at_is_found_out_when_the_exponent_does_not_decrypt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def pretending(plan: Plan, me: int, tests: list[Any]) -> Script[list[bool]]:
+        yield Outgoing()
+        return [True] * len(tests)
+
+    monkeypatch.setattr(biprimality, "_test", pretending)  # the attack
+    outcome = generated(replace(PLAN, session=bytes([1] * 32), batch=8))
+    assert not outcome.results
+    for aborted in outcome.aborted.values():
+        assert aborted.reason == "the shared exponent does not decrypt"
+
+
+def test_honest_parties_are_not_named_when_chance_alone_was_against_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Plan, "patience", 0)
+    outcome = generated(replace(PLAN, batch=1))
+    assert {(a.reason, a.culprits, a.suspects) for a in outcome.aborted.values()} == {
+        ("no modulus in 1 attempts", (), ())
+    }
+
+
+# Candidates
+
+
+def test_candidates_are_free_of_the_sieves_primes_and_shares_add_up() -> None:
+    def script(me: int) -> Script[list[sieving.Candidate]]:
+        found, _ = yield from sieving.draw_candidates(PLAN, me, seed(me), b"")
+        return found
+
+    outcome = run([Lockstep(PLAN.session, 3, i, script(i)) for i in range(3)])
+    assert len(outcome.results[0]) > 0.9 * PLAN.batch
+    sieve = sieve_of(512, 3)
+    for rows in zip(*(outcome.results[i] for i in range(3)), strict=True):
+        p, q = sum(row.p for row in rows), sum(row.q for row in rows)
+        assert {row.modulus for row in rows} == {p * q}
+        assert gmpy2.gcd(p * q, sieve.modulus * sieve.fixed) == 1
+        assert p >> 254 == q >> 254 == 3
+        assert all(row.p % 4 == row.q % 4 == 0 for row in rows[1:])
+
+
+def test_a_sieve_without_repair_would_let_small_factors_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        sieving, "_repaired", lambda sieve, products, additive, wanted: list(additive[:wanted])
+    )  # the fault
+
+    def script(me: int) -> Script[list[sieving.Candidate]]:
+        found, _ = yield from sieving.draw_candidates(PLAN, me, seed(me), b"")
+        return found
+
+    outcome = run([Lockstep(PLAN.session, 3, i, script(i)) for i in range(3)])
+    assert any(gmpy2.gcd(row.modulus, sieve_of(512, 3).modulus) != 1 for row in outcome.results[0])
+
+
+@pytest.mark.parametrize("bits", [2048, 3072])
+@pytest.mark.parametrize("parties", [3, 10])
+def test_the_sieve_leaves_every_share_enough_free_bits(bits: int, parties: int) -> None:
+    sieve = sieve_of(bits, parties)
+    whole = sieve.modulus * sieve.fixed
+    assert sieve.free_bits >= sieving.SLACK_BITS
+    largest = sieve.top + parties * ((whole << sieve.free_bits) + whole)
+    assert 3 << (bits // 2 - 2) <= sieve.top
+    assert largest < 1 << (bits // 2)
+    assert sieve.field >> bits >= 1 << sieving.SLACK_BITS
+    assert sieve.primes[-1] > 600
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("parties", "threshold"), [(3, 2), (5, 4), (10, 7)])
+def test_keys_of_full_size_work(parties: int, threshold: int) -> None:
+    plan = Plan(bytes([parties] * 32), parties, threshold)
+    outcome = generated(plan)
+    group = outcome.results[0].group
+    encrypted = encrypt(group.key, [5, 2**2040], seed(0))
+    agreed = Agreed(bytes(32), 1, encrypted.digest)
+    parts = [partial_decrypt(group, outcome.results[i].share, encrypted, agreed, seed(i)) for i in range(threshold)]
+    assert open_sum(group, encrypted, agreed, parts).plaintexts == (5, 2**2040)
+
+
+def test_nobody_publishes_a_seed_once_somebody_may_have_the_key() -> None:
+    published: list[bytes] = []
+
+    def tamper(sender: int, message: Message) -> bytes:
+        published.append(message.data)
+        return message.data
+
+    parties = [joint_key(PLAN, i, seed(i)) for i in range(3)]
+    parties[1] = Lockstep(PLAN.session, 3, 1, lying(joint._generate(PLAN, 1, seed(1)), LAST, other_public))
+    run(parties, tamper)
+    attempt_seeds = [derive(seed(i), b"attempt 0|" + PLAN.session) for i in range(3)]
+    assert not any(secret in data for secret in attempt_seeds for data in published)

@@ -1,0 +1,167 @@
+"""Rounds go on over channels that lose, repeat and reorder, and stop by name for what no honest party sends."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from parties import lying, run
+
+from coterie.crypto.paillier.rounds import (
+    MAX_MESSAGE_BYTES,
+    Aborted,
+    Fault,
+    Inbox,
+    Lockstep,
+    Message,
+    Outgoing,
+    Script,
+    Stopped,
+)
+
+SESSION = bytes(32)
+HEADER = 34
+
+
+def greeting(me: int, parties: int) -> Script[tuple[bytes, ...]]:
+    """Two rounds: everybody says its number, then tells each what it heard from it."""
+    inbox = yield Outgoing(b"%d" % me)
+    heard = inbox.public
+    inbox = yield Outgoing(b"", {party: b"heard " + heard[party] for party in range(parties)})
+    for party, told in enumerate(inbox.private):
+        if told != b"heard %d" % me:
+            raise Fault(party, "misheard")
+    return heard
+
+
+def all_of(parties: int, session: bytes = SESSION) -> list[Lockstep[tuple[bytes, ...]]]:
+    return [Lockstep(session, parties, i, greeting(i, parties)) for i in range(parties)]
+
+
+@settings(max_examples=30)
+@given(st.integers(2, 6), st.floats(0, 0.6), st.integers(0, 2**32))
+def test_all_end_with_the_same_however_many_messages_are_lost_repeated_or_late(
+    parties: int, loss: float, seed: int
+) -> None:
+    outcome = run(all_of(parties), loss=loss, seed=seed)
+    assert outcome.results == dict.fromkeys(range(parties), tuple(b"%d" % i for i in range(parties)))
+
+
+def test_a_message_for_the_next_round_waits_until_this_one_is_over() -> None:
+    first, second, third = all_of(3)
+    sent = {i: party.start().send for i, party in enumerate((first, second, third))}
+    to = {(i, message.to): message.data for i, messages in sent.items() for message in messages}
+    second.receive(0, to[0, 1])
+    ahead = {message.to: message.data for message in second.receive(2, to[2, 1]).send}
+    assert first.receive(1, to[1, 0]).send == ()
+    assert first.receive(1, ahead[0]).send == ()
+    assert len(first.receive(2, to[2, 0]).send) == 2
+
+
+def test_a_lie_in_one_round_names_its_sender_to_all() -> None:
+    parties = all_of(3)
+    parties[1] = Lockstep(SESSION, 3, 1, lying(greeting(1, 3), 1, lambda sent: Outgoing(b"", {0: b"?", 2: b"?"})))
+    outcome = run(parties)
+    assert outcome.aborted[0] == outcome.aborted[2] == Aborted("party 1: misheard", (1,))
+
+
+def test_a_lie_to_one_party_leaves_the_others_two_suspects() -> None:
+    parties = all_of(3)
+    lie = lying(greeting(1, 3), 1, lambda sent: Outgoing(b"", {**sent.private, 0: b"?"}))
+    parties[1] = Lockstep(SESSION, 3, 1, lie)
+    outcome = run(parties)
+    assert outcome.aborted[0] == Aborted("party 1: misheard", (1,))
+    assert 2 in outcome.results or outcome.aborted[2].suspects == (0, 1)
+
+
+def test_who_is_falsely_accused_knows_the_accuser_for_a_liar() -> None:
+    def accusing(me: int) -> Script[None]:
+        yield Outgoing()
+        raise Fault(1, "a pretence")
+
+    parties = [Lockstep(SESSION, 3, i, accusing(i) if i == 0 else greeting(i, 3)) for i in range(3)]
+    outcome = run(parties)
+    assert outcome.aborted[1].culprits == (0,)
+    assert outcome.aborted[2].culprits == ()
+    assert outcome.aborted[2].suspects == (0, 1)
+
+
+def test_two_messages_in_one_round_name_their_sender() -> None:
+    first, second, _ = all_of(3)
+    first.start()
+    data = next(message.data for message in second.start().send if message.to == 0)
+    assert first.receive(1, data).aborted is None
+    assert first.receive(1, data).aborted is None
+    step = first.receive(1, data + b"!")
+    assert step.aborted == Aborted("party 1: two messages in one round", (1,))
+    assert {message.to for message in step.send} == {1, 2}
+
+
+def test_parties_who_were_told_different_things_find_out_one_round_later() -> None:
+    def tamper(sender: int, message: Message) -> bytes:
+        changed = message.data[:-1] + b"7"
+        return changed if sender == 1 and message.to == 2 and message.data.endswith(b"\x01" + b"1") else message.data
+
+    outcome = run(all_of(3), tamper)
+    assert outcome.results == {}
+    assert any("told other things" in aborted.reason for aborted in outcome.aborted.values())
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:60], lambda data: data + bytes(MAX_MESSAGE_BYTES)])
+def test_messages_of_impossible_lengths_name_their_sender(change: object) -> None:
+    first, second, _ = all_of(3)
+    first.start()
+    data = next(message.data for message in second.start().send if message.to == 0)
+    assert first.receive(1, change(data)).aborted == Aborted(  # type: ignore[operator]
+        f"party 1: a message of {len(change(data))} bytes",
+        (1,),  # type: ignore[operator]
+    )
+
+
+def test_a_public_part_longer_than_its_message_names_the_sender() -> None:
+    outcome = run(all_of(3), lambda sender, m: m.data[:-1] if sender == 1 and m.data.endswith(b"\x011") else m.data)
+    assert outcome.aborted[0].culprits == outcome.aborted[2].culprits == (1,)
+
+
+@given(st.binary(max_size=100), st.integers(-2, 5), st.sampled_from([b"", b"\x01" + SESSION + b"\x00"]))
+def test_no_bytes_raise(data: bytes, sender: int, prefix: bytes) -> None:
+    first = all_of(3)[0]
+    assert first.receive(sender, prefix + data).send == ()
+    first.start()
+    first.receive(sender, prefix + data)
+    first.receive(sender, b"\x01" + SESSION + b"\x01" + data)
+
+
+def test_messages_of_another_session_are_ignored() -> None:
+    first, second = all_of(2)[0], all_of(2, bytes([1] * 32))[1]
+    first.start()
+    step = first.receive(1, second.start().send[0].data)
+    assert (step.send, step.result, step.aborted) == ((), None, None)
+
+
+def test_a_reason_from_elsewhere_is_shown_without_control_characters() -> None:
+    first = all_of(3)[0]
+    first.start()
+    step = first.receive(1, b"\x01" + SESSION + b"\x01" + b"\x01\x02" + "\x1b[2Jé".encode() + bytes(999))
+    assert step.aborted == Aborted("party 1 stopped: [2Jé", suspects=(1, 2))
+    assert first.receive(1, b"\x01" + SESSION + b"\x01").aborted is None  # it has ended
+
+
+def test_a_script_that_stops_tells_the_others() -> None:
+    def stopping(me: int) -> Script[None]:
+        yield Outgoing()
+        raise Stopped(Aborted("enough", suspects=(0,)))
+
+    outcome = run([Lockstep(SESSION, 2, i, stopping(i)) for i in range(2)])
+    assert outcome.aborted[0].reason.endswith("enough")
+
+
+def test_what_cannot_begin_is_refused() -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        Lockstep(b"", 2, 0, greeting(0, 2))
+    with pytest.raises(ValueError, match="no party 2"):
+        Lockstep(SESSION, 2, 2, greeting(0, 2))
+    party = all_of(2)[0]
+    party.start()
+    with pytest.raises(ValueError, match="begun already"):
+        party.start()
+    assert repr(party) == "<Lockstep of party 0 in round 0>"
+    assert repr(Inbox((), (b"secret",))) == "Inbox(public=())"
