@@ -588,7 +588,11 @@ class Node:
             case ("begin", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
                 self._begin_training()
             case ("share-deadline", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
+                # All members ack what they hold now: a choice among the acks is made when these have arrived.
                 ctx.sharing.on_deadline()
+                ctx.out.timer(ctx.state.genesis.view_delta_ms, "acks-deadline", round_)
+            case ("acks-deadline", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
+                ctx.sharing.deadline_passed = True
             case ("resend", height) if height == ctx.height:
                 self._resend(None)
                 ctx.out.timer(RESEND_MS, "resend", height)

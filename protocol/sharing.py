@@ -45,7 +45,10 @@ class Sharing:
     """The contributors are decided: nothing more is dealt or acked in this round (safety rule 4)."""
     may_begin: bool = False
     """The rest between rounds is over."""
+    acks_whatever: bool = False
+    """The share deadline has passed: ack whatever is held."""
     deadline_passed: bool = False
+    """And so has the time in which the acks of then arrive: go on with what there is."""
     vector: bytes | None = field(default=None, repr=False)
     deals: dict[int, Verified] = field(default_factory=dict)
     acks: dict[int, dict[int, bytes]] = field(default_factory=dict)
@@ -233,7 +236,7 @@ class Sharing:
         """Ack once all expected dealings are held; after the deadline, whatever is held."""
         assert self.me is not None
         expected = set(range(self.committee.n)) - set(self.sat_out) - self.liars
-        if not (expected <= set(self._held) or self.deadline_passed or whatever_is_missing):
+        if not (expected <= set(self._held) or self.acks_whatever or whatever_is_missing):
             return
         mine = {dealer: held.root for dealer, held in sorted(self._held.items())}
         if self.acks.get(self.me) == mine or not mine:
@@ -261,8 +264,8 @@ class Sharing:
         return places if self.me is None else places | {self.me}
 
     def on_deadline(self) -> None:
-        """The share deadline: go on with what there is."""
-        self.deadline_passed = True
+        """The share deadline: ack what there is."""
+        self.acks_whatever = True
         if self.me is not None:
             self._ack()
 

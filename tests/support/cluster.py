@@ -247,9 +247,9 @@ class Cluster:
         step = site.node.step(event, self.now_ms)
         site.disk.records.extend(step.persist)
         for send in step.send:
-            if site.node is None or site.boots != boot:
-                return
             self.before_send(site, send)
+            if site.node is None or site.boots != boot:
+                return  # killed after its records were durable, before all was sent
             self._send(site, send)
         for fetch in step.fetch:
             self._fetch(site, fetch)
