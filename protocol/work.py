@@ -144,6 +144,7 @@ class CheckVector:
         start = self.layout.slots
         wide = total[start : start + 4 * self.layout.wide].reshape(-1, 4)
         sums = tuple(decode_wide(row, self.contributors) for row in np.ascontiguousarray(wide))
+        self._check_counts(sums[0], sums[1])
         weights = self.base
         if self.layout.parameters:
             codec = FixedPoint(self.clip, self.summands)
@@ -162,6 +163,19 @@ class CheckVector:
             else fingerprint(self.challenge, from_bytes(self.own_sum, self.layout.columns)),
         )
 
+    def _check_counts(self, capped: int, examples: int) -> None:
+        """Every contributor weighs between 1 and examples_ref, and no more than it has examples.
+
+        Without this a contributor could make the divisor of the mean tiny, and so move the weights as far as it
+        likes, or make a Model block that the ledger refuses from a sum that nobody can find fault with.
+        """
+        from ..crypto.codec import EncodingError
+        from .contribution import WIDE_UNIT
+
+        least = self.contributors * WIDE_UNIT
+        if not least <= capped <= min(examples, least * self.examples_ref):
+            raise EncodingError("the example counts are not a sum of possible ones")
+
 
 def _new_weights(base: bytes, units: "NDArray[np.int64]", step: float, capped: int, examples_ref: int) -> bytes:
     """Weights plus the weighted mean of the updates.
@@ -172,13 +186,18 @@ def _new_weights(base: bytes, units: "NDArray[np.int64]", step: float, capped: i
     """
     import numpy as np
 
+    from ..crypto.codec import EncodingError
     from .contribution import WIDE_UNIT
 
     scale = step * (examples_ref * WIDE_UNIT / capped)
     mean = units.astype(np.float64)
     mean *= scale
     mean += np.frombuffer(base, dtype="<f4")
-    return mean.astype("<f4").tobytes()
+    with np.errstate(over="ignore"):
+        weights = mean.astype("<f4")
+    if not np.isfinite(weights).all():
+        raise EncodingError("the new weights are not finite")
+    return weights.tobytes()
 
 
 @dataclass(frozen=True, slots=True)
