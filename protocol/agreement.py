@@ -143,7 +143,7 @@ class Agreement:
         if ctx.state.phase is Phase.SUMMING:
             assert self.summing is not None
             opened = self.summing.model()
-            if opened is not None:
+            if opened is not None and view < 2 * self._void_after():
                 return opened[0]
             if view >= self._void_after():
                 late = tuple(ctx.state.committee.members[j] for j in self.summing.missing())
