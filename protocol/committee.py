@@ -37,10 +37,13 @@ class Committee:
 
     @cached_property
     def threshold(self) -> int:
-        """K: shares that open a sum; K-1 colluding holders learn nothing beyond it (DESIGN section 6)."""
+        """K: shares that open a sum; K-1 colluding holders learn nothing beyond it (DESIGN section 6).
+
+        Always more than f: the members that agreement expects to lie must not be able to open anything.
+        """
         default = 2 if self.n == MIN_TRAINING_MEMBERS else self.n - 2 * self.f
         wanted = self.configured or default
-        return max(2, min(wanted, self.n - self.f, self.n - 1))
+        return max(2, self.f + 1, min(wanted, self.n - self.f, self.n - 1))
 
     @cached_property
     def sum_quorum(self) -> int:

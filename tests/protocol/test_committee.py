@@ -43,7 +43,8 @@ def test_whatever_is_configured_the_threshold_keeps_its_rules(configured: int) -
         assert c.threshold <= c.n - 1
         assert c.sum_quorum <= c.n, "and there are enough of them to pin it down"
         assert c.min_contributors <= c.n
-        if configured and c.n - c.f >= configured < c.n:
+        assert c.threshold > c.f, "nor can those together who may lie"
+        if configured and c.f < configured <= c.n - c.f and configured < c.n:
             assert c.threshold == configured
 
 
