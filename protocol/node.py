@@ -306,7 +306,7 @@ class Node:
         ctx = self.ctx
         if ctx.summing is not None and ctx.sharing is not None:
             released = ctx.released.get(ctx.summing.round)
-            ctx.summing.release(ctx.sharing.vector, ctx.sharing.holds(), released)
+            ctx.summing.release(ctx.sharing.vector, ctx.sharing.holds(ctx.summing.body.dealers), released)
 
     def _on_decided(self, block: bytes, certificate: tuple[bytes, ...]) -> None:
         """A block was decided here."""

@@ -221,9 +221,14 @@ class Sharing:
         self.out.send(None, complaint, checked.reveal)
         return complaint
 
-    def holds(self) -> dict[int, bytes]:
-        """Return the values of the shares that are held, by dealer."""
-        return {dealer: held.values for dealer, held in self._held.items()}
+    def holds(self, dealers: Iterable[tuple[int, bytes]]) -> dict[int, bytes]:
+        """Return the values of the shares that are held of these dealings, by dealer.
+
+        The root counts: who put back an old copy of its state may hold a share of another dealing of the same
+        dealer than the one it acked, and would be taken for a liar if it added that up.
+        """
+        roots = dict(dealers)
+        return {dealer: held.values for dealer, held in self._held.items() if roots.get(dealer) == held.root}
 
     def forget_shares(self) -> None:
         """One's sum of the shares is made: the shares themselves are not needed any more."""
