@@ -1,9 +1,8 @@
-"""The compiled inner loops over field vectors: the only module that imports numba, so costly to import.
+"""The compiled inner loops over field vectors. This and its like are the only modules that import numba: costly.
 
-A product of two elements is 128 bits wide. The loops add such products up in 192 bits and reduce once at the
-end, which is what makes them fast; reducing after each product takes several times as long. Reductions use
-masks instead of branches, because whether an element wraps is a coin toss that no branch predictor can
-learn.
+A product of two elements is 128 bits wide. The loops add such products up, in 192 bits or in pieces, and reduce once
+at the end, which is what makes them fast; reducing after each product takes several times as long. Matrix products
+work on eight columns at a time (`lanes`).
 
 Every kernel releases the GIL and trusts its caller: `vectors` and `codec` check types and shapes. Signatures
 are explicit, so that each kernel is compiled once, when this module is imported, and a cache that cannot be
@@ -26,6 +25,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from .field import P, Vector
+from .lanes import LANES, WORD, Lanes
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -40,6 +40,11 @@ _PRIME: Final = np.uint64(P)
 _ZERO: Final = np.uint64(0)
 _LOW: Final = np.uint64(0xFFFFFFFF)  # the low half of a word, and also 2^64 mod P
 _HALF: Final = np.uint64(32)
+
+_LIMB: Final = np.uint64(2**22 - 1)
+_MAX_TERMS: Final = 512  # that a sum of products of limbs has room for
+_DOT_VECTORS: Final = 2  # of four columns each, that a dot product makes at once
+_DOT_COLUMNS: Final = _DOT_VECTORS * LANES
 
 # Columns that a matrix product works on at a time: all rows of such a block of X fit the first-level cache.
 _COLUMNS: Final = 512
@@ -146,19 +151,95 @@ def add_into(accumulator: Vector, x: Vector) -> None:
         accumulator[i] = a - room + (_PRIME & _mask(a < room))
 
 
+def _dot_lanes_code(_context, _limbs, _column, _row_bytes, _terms, _out):  # type: ignore[no-untyped-def]
+    """Eight elements at `out` = the sum over t of factor t * the eight elements at `column` + t * row_bytes.
+
+    The addresses are of words; `limbs` are the 22, 22 and 20 bits of each factor, lowest first. A limb times half an
+    element is below 2^54, so that up to 512 products add up without a carry, and all is reduced once.
+    """
+    signature = types.void(*[types.int64] * 5)
+
+    def generate(context, builder, _signature, arguments):  # type: ignore[no-untyped-def]
+        limbs, column, row_bytes, terms, out = arguments
+        lanes = Lanes(builder)
+        zero, low_half = lanes.constant(0), lanes.constant(0xFFFFFFFF)
+        before = builder.block
+        loop, after = builder.append_basic_block("dot"), builder.append_basic_block("dot.done")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        count, factor, place = (builder.phi(WORD) for _ in range(3))
+        sums = [[builder.phi(zero.type) for _ in range(6)] for _ in range(_DOT_VECTORS)]
+        parts = []
+        for limb in range(3):
+            word = builder.load(builder.inttoptr(_offset(builder, factor, 8 * limb), WORD.as_pointer()))
+            parts.append(builder.and_(lanes.broadcast(word), low_half))
+        following = []
+        for vector, before_adding in enumerate(sums):
+            x = lanes.load(_offset(builder, place, 8 * LANES * vector))
+            halves = [builder.and_(x, low_half), builder.lshr(x, lanes.constant(32))]
+            products = [builder.mul(part, half) for half in halves for part in parts]
+            following.append([builder.add(a, b) for a, b in zip(before_adding, products, strict=True)])
+        next_count = _offset(builder, count, 1)
+        steps = [(count, ir.Constant(WORD, 0), next_count), (factor, limbs, _offset(builder, factor, 24))]
+        steps.append((place, column, builder.add(place, row_bytes)))
+        for old, new in zip(sums, following, strict=True):
+            steps.extend((a, zero, b) for a, b in zip(old, new, strict=True))
+        for variable, first, then in steps:
+            variable.add_incoming(first, before)
+            variable.add_incoming(then, loop)
+        builder.cbranch(builder.icmp_signed("<", next_count, terms), loop, after)
+        builder.position_at_end(after)
+        for vector, total in enumerate(following):
+            lanes.store(lanes.folded(total), _offset(builder, out, 8 * LANES * vector))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _offset(builder: Any, value: Any, by: int) -> Any:
+    return builder.add(value, ir.Constant(WORD, by))
+
+
+_dot_lanes: Any = intrinsic(_dot_lanes_code)
+
+
+@numba.njit
+def _limbs_of(A):  # type: ignore[no-untyped-def]
+    """Each element of A as its lowest 22, its next 22 and its other 20 bits."""
+    limbs = np.empty((*A.shape, 3), dtype=np.uint64)
+    for i in range(A.shape[0]):
+        for t in range(A.shape[1]):
+            limbs[i, t, 0] = A[i, t] & _LIMB
+            limbs[i, t, 1] = (A[i, t] >> np.uint64(22)) & _LIMB
+            limbs[i, t, 2] = A[i, t] >> np.uint64(44)
+    return limbs
+
+
+@numba.njit
+def _dot_column(A, i, X, c):  # type: ignore[no-untyped-def]
+    high, middle, low = _ZERO, _ZERO, _ZERO
+    for t in range(A.shape[1]):
+        high, middle, low = _multiply_add(high, middle, low, A[i, t], X[t, c])
+    return _reduced(high, middle, low)
+
+
 @compiled(types.void(_IN_2D, _IN_2D, _OUT_2D))
 def matmul(A: Vector, X: Vector, out: Vector) -> None:
-    """out[m, C] = A[m, k] @ X[k, C]."""
+    """out[m, C] = A[m, k] @ X[k, C]: eight columns at a time, if k allows it."""
     rows, terms = A.shape
     columns = X.shape[1]
+    limbs = _limbs_of(A)
+    factors, source, target = np.int64(limbs.ctypes.data), np.int64(X.ctypes.data), np.int64(out.ctypes.data)
+    row = np.int64(8 * columns)
+    together = columns - columns % _DOT_COLUMNS if 0 < terms <= _MAX_TERMS else 0
     for start in range(0, columns, _COLUMNS):
         stop = min(columns, start + _COLUMNS)
         for i in range(rows):
-            for c in range(start, stop):
-                high, middle, low = _ZERO, _ZERO, _ZERO
-                for t in range(terms):
-                    high, middle, low = _multiply_add(high, middle, low, A[i, t], X[t, c])
-                out[i, c] = _reduced(high, middle, low)
+            for c in range(start, min(stop, together), _DOT_COLUMNS):
+                place = target + i * row + 8 * c
+                _dot_lanes(factors + i * 24 * terms, source + 8 * c, row, np.int64(terms), place)
+            for c in range(max(start, together), stop):
+                out[i, c] = _dot_column(A, i, X, c)
 
 
 @compiled(types.void(_IN_2D, _IN_2D, types.int64, _OUT_2D))

@@ -3,26 +3,21 @@
 A transform works on columns: row i of a buffer holds coefficient i of a few polynomials, and each butterfly
 combines two whole rows with one factor. All polynomials are so treated alike, four words at a time.
 
-The row operations are written as LLVM instructions on vectors of four words rather than as Python. LLVM turns
-"subtract the prime if the result is too large" in scalar code into a branch, which is a coin toss here: a
-butterfly then takes 12 ns instead of 2. No instruction of any particular processor is named, and nothing
-branches on data or looks anything up by it, so the time taken depends on sizes only.
+Nothing branches on data or looks anything up by it, so the time taken depends on sizes only.
 
 As in `kernels`, everything releases the GIL and trusts its caller, which is `ntt`.
 """
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import numba
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from .field import P, Vector
 from .kernels import compiled
+from .lanes import Lanes, row_operation
 
 _IN_1D: Final = types.Array(types.uint64, 1, "C", readonly=True)
 _IN_2D: Final = types.Array(types.uint64, 2, "C", readonly=True)
@@ -32,9 +27,6 @@ _INDICES: Final = types.Array(types.int64, 1, "C", readonly=True)
 _ZERO: Final = np.uint64(0)
 _ONE: Final = np.uint64(1)
 _MINUS_ONE: Final = np.uint64(P - 1)
-_WORD_IR: Final = ir.IntType(64)
-_LANES: Final = 4
-_LANES_IR: Final = ir.VectorType(_WORD_IR, _LANES)
 
 # Columns that are transformed at a time, a multiple of the lanes: few, so that 1024 rows stay in the cache
 # next to the core. A ring's polynomials have 4096 coefficients, so fewer of them.
@@ -42,125 +34,36 @@ _COLUMNS: Final = 16
 _RING_COLUMNS: Final = 8
 
 
-class _Lanes:
-    """Arithmetic modulo P on vectors of four words, all canonical, as instructions for the builder."""
-
-    def __init__(self, builder: Any) -> None:
-        self.builder = builder
-
-    def constant(self, value: int) -> Any:
-        return ir.Constant(_LANES_IR, [ir.Constant(_WORD_IR, value)] * _LANES)
-
-    def load(self, address: Any) -> Any:
-        pointer = self.builder.inttoptr(address, _LANES_IR.as_pointer())
-        return self.builder.load(pointer, align=8)
-
-    def store(self, lanes: Any, address: Any) -> None:
-        pointer = self.builder.inttoptr(address, _LANES_IR.as_pointer())
-        self.builder.store(lanes, pointer, align=8)
-
-    def broadcast(self, word: Any) -> Any:
-        undefined = ir.Constant(_LANES_IR, ir.Undefined)
-        first = self.builder.insert_element(undefined, word, ir.Constant(ir.IntType(32), 0))
-        lanes = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), [ir.Constant(ir.IntType(32), 0)] * _LANES)
-        return self.builder.shuffle_vector(first, undefined, lanes)
-
-    def where_less(self, a: Any, b: Any, value: int) -> Any:
-        """`value` in the lanes in which a < b, zero in the others."""
-        mask = self.builder.sext(self.builder.icmp_unsigned("<", a, b), _LANES_IR)
-        return self.builder.and_(mask, self.constant(value))
-
-    def sum(self, a: Any, b: Any) -> Any:
-        room = self.builder.sub(self.constant(P), b)
-        return self.builder.add(self.builder.sub(a, room), self.where_less(a, room, P))
-
-    def difference(self, a: Any, b: Any) -> Any:
-        return self.builder.add(self.builder.sub(a, b), self.where_less(a, b, P))
-
-    def product(self, a: Any, b: Any) -> Any:
-        """a * b from four products of 32-bit halves, reduced with 2^64 = 2^32 - 1 and 2^96 = -1 (mod P)."""
-        build, half, low = self.builder, self.constant(32), self.constant(0xFFFFFFFF)
-
-        def upper(x: Any) -> Any:
-            return build.lshr(x, half)
-
-        def lower(x: Any) -> Any:
-            return build.and_(x, low)
-
-        a_low, a_high, b_low, b_high = lower(a), upper(a), lower(b), upper(b)
-        bottom, top = build.mul(a_low, b_low), build.mul(a_high, b_high)
-        cross = build.add(build.mul(a_low, b_high), upper(bottom))
-        second_cross = build.add(build.mul(a_high, b_low), lower(cross))
-        high_word = build.add(build.add(top, upper(cross)), upper(second_cross))
-        low_word = build.or_(lower(bottom), build.shl(second_cross, half))
-
-        difference = build.sub(low_word, upper(high_word))
-        difference = build.sub(difference, self.where_less(low_word, upper(high_word), 0xFFFFFFFF))
-        rest = build.sub(build.shl(lower(high_word), half), lower(high_word))
-        total = build.add(difference, rest)
-        total = build.add(total, self.where_less(total, rest, 0xFFFFFFFF))
-        too_large = build.icmp_unsigned(">=", total, self.constant(P))
-        return build.select(too_large, build.sub(total, self.constant(P)), total)
-
-
-def _split(lanes: _Lanes, first: Any, second: Any, factor: Any) -> None:
+def _split(lanes: Lanes, first: Any, second: Any, factor: Any) -> None:
     """(a, b) becomes (a + factor * b, a - factor * b)."""
     a, b = lanes.load(first), lanes.product(lanes.load(second), factor)
     lanes.store(lanes.sum(a, b), first)
     lanes.store(lanes.difference(a, b), second)
 
 
-def _join(lanes: _Lanes, first: Any, second: Any, factor: Any) -> None:
+def _join(lanes: Lanes, first: Any, second: Any, factor: Any) -> None:
     """(a, b) becomes (a + b, (a - b) * factor): with the inverse factor, twice what `_split` started from."""
     a, b = lanes.load(first), lanes.load(second)
     lanes.store(lanes.sum(a, b), first)
     lanes.store(lanes.product(lanes.difference(a, b), factor), second)
 
 
-def _add_product(lanes: _Lanes, first: Any, second: Any, factor: Any) -> None:
+def _add_product(lanes: Lanes, first: Any, second: Any, factor: Any) -> None:
     """(a, b) becomes (a + factor * b, b)."""
     b = lanes.product(lanes.load(second), factor)
     lanes.store(lanes.sum(lanes.load(first), b), first)
 
 
-def _times_distance(lanes: _Lanes, first: Any, second: Any, factor: Any) -> None:
+def _times_distance(lanes: Lanes, first: Any, second: Any, factor: Any) -> None:
     """(a, b) becomes (a * (b - factor), b)."""
     distance = lanes.difference(lanes.load(second), factor)
     lanes.store(lanes.product(lanes.load(first), distance), first)
 
 
-def _row_operation(body: Callable[[_Lanes, Any, Any, Any], None]) -> Any:
-    """A function (first address, second address, factor, bytes in a row) that applies `body` along two rows."""
-
-    def code(_context, _first, _second, _factor, _size):  # type: ignore[no-untyped-def]
-        signature = types.void(types.int64, types.int64, types.uint64, types.int64)
-
-        def generate(context, builder, _signature, arguments):  # type: ignore[no-untyped-def]
-            first, second, factor, size = arguments
-            lanes = _Lanes(builder)
-            factor = lanes.broadcast(factor)
-            before = builder.block
-            loop, after = builder.append_basic_block("row"), builder.append_basic_block("row.done")
-            builder.branch(loop)
-            builder.position_at_end(loop)
-            offset = builder.phi(_WORD_IR)
-            offset.add_incoming(ir.Constant(_WORD_IR, 0), before)
-            body(lanes, builder.add(first, offset), builder.add(second, offset), factor)
-            following = builder.add(offset, ir.Constant(_WORD_IR, 8 * _LANES))
-            offset.add_incoming(following, builder.block)
-            builder.cbranch(builder.icmp_signed("<", following, size), loop, after)
-            builder.position_at_end(after)
-            return context.get_dummy_value()
-
-        return signature, generate
-
-    return intrinsic(code)
-
-
-_split_rows: Any = _row_operation(_split)
-_join_rows: Any = _row_operation(_join)
-_add_product_rows: Any = _row_operation(_add_product)
-_times_distance_rows: Any = _row_operation(_times_distance)
+_split_rows: Any = row_operation(_split)
+_join_rows: Any = row_operation(_join)
+_add_product_rows: Any = row_operation(_add_product)
+_times_distance_rows: Any = row_operation(_times_distance)
 
 
 @numba.njit

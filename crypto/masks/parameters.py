@@ -58,7 +58,7 @@ class MaskParameters:
 
 def _radix(summands: int, bits: int) -> int:
     """One more than the largest sum of that many values from 0 to 2^bits - 2, as `codec` stores them."""
-    return summands * (2**bits - 2) + 1
+    return summands * ((1 << bits) - 2) + 1
 
 
 def _scale(summands: int) -> int:

@@ -1,0 +1,148 @@
+"""Field arithmetic on four words at a time, written as LLVM instructions, for the kernels.
+
+LLVM turns "subtract the prime if the result is too large" in scalar code into a branch, which in a transform is a coin
+toss: a butterfly then takes 12 ns instead of 2. On vectors it selects. No instruction of any particular processor is
+named, so that this runs wherever LLVM does.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.extending import intrinsic
+
+from .field import P
+
+LANES: Final = 4
+WORD: Final = ir.IntType(64)
+_VECTOR: Final = ir.VectorType(WORD, LANES)
+_INDEX: Final = ir.IntType(32)
+
+
+class Lanes:
+    """Arithmetic modulo P on vectors of four words, all canonical, as instructions for the builder."""
+
+    def __init__(self, builder: Any) -> None:
+        self.builder = builder
+
+    def constant(self, value: int) -> Any:
+        return ir.Constant(_VECTOR, [ir.Constant(WORD, value)] * LANES)
+
+    def load(self, address: Any) -> Any:
+        pointer = self.builder.inttoptr(address, _VECTOR.as_pointer())
+        return self.builder.load(pointer, align=8)
+
+    def store(self, lanes: Any, address: Any) -> None:
+        pointer = self.builder.inttoptr(address, _VECTOR.as_pointer())
+        self.builder.store(lanes, pointer, align=8)
+
+    def broadcast(self, word: Any) -> Any:
+        undefined = ir.Constant(_VECTOR, ir.Undefined)
+        first = self.builder.insert_element(undefined, word, ir.Constant(_INDEX, 0))
+        lanes = ir.Constant(ir.VectorType(_INDEX, LANES), [ir.Constant(_INDEX, 0)] * LANES)
+        return self.builder.shuffle_vector(first, undefined, lanes)
+
+    def where_less(self, a: Any, b: Any, value: int) -> Any:
+        """`value` in the lanes in which a < b, zero in the others."""
+        mask = self.builder.sext(self.builder.icmp_unsigned("<", a, b), _VECTOR)
+        return self.builder.and_(mask, self.constant(value))
+
+    def sum(self, a: Any, b: Any) -> Any:
+        room = self.builder.sub(self.constant(P), b)
+        return self.builder.add(self.builder.sub(a, room), self.where_less(a, room, P))
+
+    def difference(self, a: Any, b: Any) -> Any:
+        return self.builder.add(self.builder.sub(a, b), self.where_less(a, b, P))
+
+    def product(self, a: Any, b: Any) -> Any:
+        """a * b from four products of 32-bit halves, reduced with 2^64 = 2^32 - 1 and 2^96 = -1 (mod P)."""
+        build, half, low = self.builder, self.constant(32), self.constant(0xFFFFFFFF)
+
+        def upper(x: Any) -> Any:
+            return build.lshr(x, half)
+
+        def lower(x: Any) -> Any:
+            return build.and_(x, low)
+
+        a_low, a_high, b_low, b_high = lower(a), upper(a), lower(b), upper(b)
+        bottom, top = build.mul(a_low, b_low), build.mul(a_high, b_high)
+        cross = build.add(build.mul(a_low, b_high), upper(bottom))
+        second_cross = build.add(build.mul(a_high, b_low), lower(cross))
+        high_word = build.add(build.add(top, upper(cross)), upper(second_cross))
+        low_word = build.or_(lower(bottom), build.shl(second_cross, half))
+
+        difference = build.sub(low_word, upper(high_word))
+        difference = build.sub(difference, self.where_less(low_word, upper(high_word), 0xFFFFFFFF))
+        rest = build.sub(build.shl(lower(high_word), half), lower(high_word))
+        total = build.add(difference, rest)
+        total = build.add(total, self.where_less(total, rest, 0xFFFFFFFF))
+        too_large = build.icmp_unsigned(">=", total, self.constant(P))
+        return build.select(too_large, build.sub(total, self.constant(P)), total)
+
+    def folded(self, sums: list[Any]) -> Any:
+        """sums[0] + sums[1]·2^22 + sums[2]·2^44 + 2^32·(sums[3] + sums[4]·2^22 + sums[5]·2^44), reduced.
+
+        The first two of each three are below 2^63, the third below 2^61. Written in words of 32 bits, with excess,
+        w0 + w1·2^32 + w2·2^64 + w3·2^96 is w0 - w2 - w3 + 2^32·(w1 + w2) modulo P.
+        """
+        build = self.builder
+
+        def bits(x: Any, shift: int, count: int) -> Any:
+            """The `count` lowest bits of x, shifted up."""
+            return build.shl(build.and_(x, self.constant(2**count - 1)), self.constant(shift))
+
+        def above(x: Any, count: int) -> Any:
+            return build.lshr(x, self.constant(count))
+
+        def total(*terms: Any) -> Any:
+            result = terms[0]
+            for term in terms[1:]:
+                result = build.add(result, term)
+            return result
+
+        w0 = total(sums[0], bits(sums[1], 22, 10))
+        w1 = total(above(sums[1], 10), bits(sums[2], 12, 20), sums[3], bits(sums[4], 22, 10))
+        w2 = total(above(sums[2], 20), above(sums[4], 10), bits(sums[5], 12, 20))
+        w3 = above(sums[5], 20)
+        # 2^32·u for u = w1 + w2 of up to 64 bits: twice, what reaches 2^64 comes back as 2^32 - 1.
+        u = total(w1, w2)
+        once = above(u, 32)
+        v = total(build.and_(u, self.constant(0xFFFFFFFF)), once)
+        twice = above(v, 32)
+        upper = build.shl(total(v, twice), self.constant(32))
+        negative = total(w3, w2, once, twice)
+        result = total(w0, upper)
+        result = total(result, self.where_less(result, upper, 0xFFFFFFFF))
+        difference = build.sub(result, negative)
+        difference = build.sub(difference, self.where_less(result, negative, 0xFFFFFFFF))
+        too_large = build.icmp_unsigned(">=", difference, self.constant(P))
+        return build.select(too_large, build.sub(difference, self.constant(P)), difference)
+
+
+def row_operation(body: Callable[[Lanes, Any, Any, Any], None]) -> Any:
+    """A function (first address, second address, factor, bytes in a row) that applies `body` along two rows."""
+
+    def code(_context, _first, _second, _factor, _size):  # type: ignore[no-untyped-def]
+        signature = types.void(types.int64, types.int64, types.uint64, types.int64)
+
+        def generate(context, builder, _signature, arguments):  # type: ignore[no-untyped-def]
+            first, second, factor, size = arguments
+            lanes = Lanes(builder)
+            factor = lanes.broadcast(factor)
+            before = builder.block
+            loop, after = builder.append_basic_block("row"), builder.append_basic_block("row.done")
+            builder.branch(loop)
+            builder.position_at_end(loop)
+            offset = builder.phi(WORD)
+            offset.add_incoming(ir.Constant(WORD, 0), before)
+            body(lanes, builder.add(first, offset), builder.add(second, offset), factor)
+            following = builder.add(offset, ir.Constant(WORD, 8 * LANES))
+            offset.add_incoming(following, builder.block)
+            builder.cbranch(builder.icmp_signed("<", following, size), loop, after)
+            builder.position_at_end(after)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return intrinsic(code)
