@@ -501,13 +501,10 @@ class Node:
             return
         if not ctx.is_member:
             return
-        known = request.sender in ctx.pool.candidates
         wrong = ctx.pool.add_join(ctx.state, request, ctx.now_ms)
         if wrong is not None:
             ctx.out.send(request.sender, Refusal(wrong))
-        elif not known or request.sender in ctx.alive:
-            # A newcomer asks again and again. Whoever it asks tells the others each time: whose turn it is to propose
-            # may have been admitted itself only now.
+        elif ctx.pool.is_to_be_passed_on(request.sender, ctx.now_ms):
             for member in ctx.audience:
                 ctx.out.send(member, request.raw)
 

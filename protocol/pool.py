@@ -11,7 +11,7 @@ from .admission import InviteError, read_ticket
 from .blocks import Change, Depart, Evict, Join
 from .envelope import Verified
 from .ledger import LedgerError, LedgerState, Member, apply_change
-from .limits import MAX_CHANGES_BYTES, MAX_CHANGES_PER_BLOCK, MAX_PENDING_EVIDENCE, MAX_PENDING_JOINS
+from .limits import JOIN_RETRY_MS, MAX_CHANGES_BYTES, MAX_CHANGES_PER_BLOCK, MAX_PENDING_EVIDENCE, MAX_PENDING_JOINS
 from .messages import JoinRequest
 from .wire import encode
 
@@ -30,6 +30,7 @@ class ChangePool:
     _evictions: dict[bytes, Evict] = field(default_factory=dict)
     vouched: set[bytes] = field(default_factory=set)
     """Dealers whose bad dealing this member checked itself."""
+    _passed_on_ms: dict[bytes, int] = field(default_factory=dict)
     _revision: int = 0
     """Counts what has come in."""
     _known: tuple[tuple[bytes, int], int, tuple[Change, ...]] | None = None
@@ -39,6 +40,21 @@ class ChangePool:
     def candidates(self) -> frozenset[bytes]:
         """Newcomers whose request is good so far: they may read the ledger and the model."""
         return frozenset(self._joins)
+
+    def is_to_be_passed_on(self, newcomer: bytes, now_ms: int) -> bool:
+        """Whether the others are to be told of this newcomer again: its turn to propose may be somebody's who was
+        admitted only since. At most once in the time after which a newcomer asks again.
+        """
+        if now_ms - self._passed_on_ms.get(newcomer, now_ms - JOIN_RETRY_MS) < JOIN_RETRY_MS:
+            return False
+        self._passed_on_ms = {one: at for one, at in self._passed_on_ms.items() if one in self._joins}
+        self._passed_on_ms[newcomer] = now_ms
+        return True
+
+    @property
+    def requests(self) -> tuple[bytes, ...]:
+        """The newcomers' requests, as they signed them."""
+        return tuple(request.raw for request in self._joins.values())
 
     def add_join(self, state: LedgerState, request: Verified, now_ms: int) -> str | None:
         """Take a join request; returns why not, for the newcomer to read."""
