@@ -200,10 +200,10 @@ def test_a_federation_of_too_few_waits_and_is_quiet() -> None:
 # Who is late, gone, or has nothing.
 
 
-def slow(federation: Federation, number: int, kind: type, until_ms: int) -> None:
-    """Messages of a kind from one peer are lost until then."""
+def lose_in_round_1(federation: Federation, number: int, kind: type) -> None:
+    """Messages of a kind from one peer are lost until the contributors of the first round are decided."""
     federation.drop = lambda sender, receiver, message: (
-        sender.number == number and isinstance(message.message, kind) and federation.now_ms < START_MS + until_ms
+        sender.number == number and isinstance(message.message, kind) and not federation.bodies()
     )
 
 
@@ -219,7 +219,7 @@ def contributing(federation: Federation, body: Contributors) -> set[int]:
 
 def test_whoever_has_not_dealt_by_the_share_deadline_is_left_out_and_takes_part_again_later() -> None:
     federation = Federation(4, rounds=3)
-    slow(federation, 2, Deal, until_ms=6_000)
+    lose_in_round_1(federation, 2, Deal)
     federation.start()
     federation.finish()
     rounds = [contributing(federation, body) for body in federation.bodies() if isinstance(body, Contributors)]
@@ -233,7 +233,7 @@ def test_at_the_share_deadline_the_acks_of_that_moment_are_waited_for(seed: int)
     """Nobody acks before it while somebody slow is alive: one slow dealer must not void the round."""
     federation = Federation(4, seed=seed, rounds=1)
     federation.latency_ms = (1, 200)
-    slow(federation, 2, Deal, until_ms=6_500)
+    lose_in_round_1(federation, 2, Deal)
     federation.start()
     federation.run(lambda: len(federation.bodies()) > 0)
     assert contributing(federation, federation.bodies()[0]) == {0, 1, 3}
@@ -241,7 +241,7 @@ def test_at_the_share_deadline_the_acks_of_that_moment_are_waited_for(seed: int)
 
 def test_a_holder_whose_acks_are_lost_still_contributes_and_does_not_hold() -> None:
     federation = Federation(4, rounds=1)
-    slow(federation, 2, Ack, until_ms=6_000)
+    lose_in_round_1(federation, 2, Ack)
     federation.start()
     federation.finish()
     body = federation.bodies()[0]
