@@ -26,6 +26,8 @@ class CatchUp:
     ctx: Context
     heads: dict[bytes, int] = field(default_factory=dict)
     _asking: int | None = None
+    _retrying: int | None = None
+    """The height for which a timer to ask again is under way."""
     _refused: set[bytes] = field(default_factory=set)
     _helped: dict[bytes, int] = field(default_factory=dict)
     _turn: int = 0
@@ -59,10 +61,14 @@ class CatchUp:
             self._asking = ctx.state.height
             self._turn += 1
             ctx.out.send(ahead[self._turn % len(ahead)], GetBlocks(ctx.state.height + 1))
-            ctx.out.timer(SYNC_RETRY_MS, "sync", ctx.state.height)
+            if self._retrying != ctx.state.height:  # one timer a height, however many refuse to answer
+                self._retrying = ctx.state.height
+                ctx.out.timer(SYNC_RETRY_MS, "sync", ctx.state.height)
 
     def on_retry(self, height: int) -> None:
         """No answer brought the ledger further: ask the next one."""
+        if self._retrying == height:
+            self._retrying = None
         if height == self.ctx.state.height:
             self._asking = None
             self._refused.clear()
@@ -116,13 +122,8 @@ class CatchUp:
             if count and total > SYNC_BATCH_BYTES:
                 break
             count += 1
-        if not count:
-            return
-        self.ctx.out.send(to, Blocks(blocks[:count]))
-        if self.ctx.state.member(to) is not None and _height_of(blocks[count - 1]) == self.ctx.state.height:
-            # Its turn to propose may be now, so it has to know who else waits.
-            for request in self.ctx.pool.requests:
-                self.ctx.out.send(to, request)
+        if count:
+            self.ctx.out.send(to, Blocks(blocks[:count]))
 
     def on_blocks(self, sender: bytes, blocks: Blocks) -> list[tuple[CertifiedBlock, LedgerState]]:
         """Check blocks that continue the ledger; return those that do, each with the state after it."""
