@@ -1,0 +1,194 @@
+"""`peer simulate`: a whole federation on this machine, in virtual time."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..exits import Exit, PeerError
+from .common import Subcommands
+
+if TYPE_CHECKING:
+    from ...topology.options import Options
+    from ...topology.recorder import RoundRow
+    from ...topology.report import Result
+
+_EPILOG = """\
+examples:
+  peer simulate
+  peer simulate --topology small-world --peers 20 --rounds 30 --latency 20..80ms --churn 0.05 --byzantine 2:wrong-share
+  peer simulate --graph sites.graphml --down "Lyon at 10s for 30s" --learn digits --skew 0.8
+"""
+
+
+def register(subcommands: Subcommands) -> None:
+    """Add the command."""
+    help = "simulate a federation: any network, any clock, any adversary"
+    command = subcommands.add_parser(
+        "simulate",
+        help=help,
+        description=help[0].upper() + help[1:] + ".",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=run)
+    network = command.add_argument_group("network")
+    network.add_argument(
+        "--topology",
+        default="small-world",
+        metavar="NAME",
+        help="complete, ring, star, regular, "
+        "small-world, scale-free, geometric, grid or hierarchy (default: %(default)s)",
+    )
+    network.add_argument("--peers", type=int, default=12, metavar="N", help="default: %(default)s")
+    network.add_argument("--graph", metavar="FILE", help="a GraphML, GML, GEXF or edge-list file instead")
+    network.add_argument("--latency", default="20..80ms", help="one way, a link (default: %(default)s)")
+    network.add_argument("--jitter", default="5ms", help="default: %(default)s")
+    network.add_argument("--bandwidth", default="100mbit", help="of a link, each way (default: %(default)s)")
+    network.add_argument("--loss", default="0", help="share of packets lost (default: %(default)s)")
+    task = command.add_argument_group("task")
+    task.add_argument("--rounds", type=int, default=10, metavar="N", help="default: %(default)s")
+    task.add_argument("--parameters", type=int, default=10_000, metavar="N", help="of the model (default: %(default)s)")
+    task.add_argument(
+        "--train", default="500ms", metavar="TIME", help="local training of a round (default: %(default)s)"
+    )
+    task.add_argument("--scheme", default="shamir", choices=("shamir", "plain"), help="default: %(default)s")
+    task.add_argument("--threshold", type=int, default=0, metavar="K", help="shares that open a sum (default: n - 2f)")
+    task.add_argument("--ideal-crypto", action="store_true", help="real messages and sizes, no heavy arithmetic")
+    task.add_argument("--learn", default="", metavar="DATA", help="learn digits, iris, wine or breast-cancer")
+    task.add_argument("--skew", default="0", help="how unevenly labels are spread, 0 to 1 (default: %(default)s)")
+    trouble = command.add_argument_group("trouble")
+    trouble.add_argument("--churn", default="0", metavar="SHARE", help="of the time that each peer is down")
+    trouble.add_argument("--flapping", default="0", metavar="SHARE", help="of the time that each link is down")
+    trouble.add_argument(
+        "--down",
+        action="append",
+        default=[],
+        metavar='"SITE at 10s for 30s"',
+        help="an outage of a site, or of a link written A--B (repeatable)",
+    )
+    trouble.add_argument(
+        "--byzantine",
+        action="append",
+        default=[],
+        metavar="COUNT:STRATEGY",
+        help="liars, also SITE=STRATEGY, several with + (repeatable); the strategies: silent, "
+        "equivocate, double-vote, amnesia, burst, stale-lock, invalid-value, view-flood, selective, "
+        "twins, mis-deal, withhold, wrong-share, forged-certificate, false-head, replay",
+    )
+    trouble.add_argument("--beyond-f", action="store_true", help="allow more liars than agreement bears")
+    trouble.add_argument(
+        "--partition",
+        default="",
+        metavar="NAME",
+        help="cut the network: halves, one-away, "
+        "proposer-away, flapping, one-way, ring-only, bridge, at-votes, after-decision, mid-release, "
+        "during-join or restart-cut",
+    )
+    command.add_argument("--seed", type=int, default=0, help="the same seed gives the same run (default: %(default)s)")
+    command.add_argument("--limit", default="1h", metavar="TIME", help="virtual time to give up after (default: 1h)")
+    command.add_argument("--json", metavar="FILE", help="where to write everything (default: simulation.json in --out)")
+    command.add_argument("--out", metavar="DIR", help="folder for the JSON file")
+    command.add_argument("--quiet", action="store_true", help="print the table only")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Carry the command out."""
+    from ...topology.learning import DataError
+    from ...topology.networks import TopologyError
+    from ...topology.options import OptionError, simulate
+    from ...topology.units import UnitError
+
+    began = time.perf_counter()
+    try:
+        graph, options = _read(given)
+        progress = None if given.quiet else _Progress(options.rounds)
+        result = simulate(graph, progress, options)
+    except (TopologyError, OptionError, UnitError, DataError, ValueError) as error:
+        raise PeerError(str(error)) from None
+    seconds = time.perf_counter() - began
+    _print(result, seconds)
+    _write(given, result)
+    return int(Exit.OK)
+
+
+def _read(given: argparse.Namespace) -> tuple[Any, "Options"]:
+    from ...topology import networks, units
+    from ...topology.options import Options
+
+    links = networks.LinkDefaults(
+        latency_ms=units.read_range_ms(given.latency),
+        jitter_ms=round(units.read_milliseconds(given.jitter)),
+        bandwidth_mbit=units.read_bandwidth_mbit(given.bandwidth),
+        loss=units.read_share(given.loss),
+    )
+    graph = networks.read(given.graph, given.seed, links) if given.graph else None
+    if graph is not None and graph.graph["filled"] and not given.quiet:
+        missing = ", ".join(f"{name} on {count} links" for name, count in sorted(graph.graph["filled"].items()))
+        print(f"{given.graph}: defaults for {missing}")
+    return graph, Options(
+        topology=given.topology,
+        peers=given.peers,
+        rounds=given.rounds,
+        links=links,
+        churn=units.read_share(given.churn),
+        flapping=units.read_share(given.flapping),
+        outages=tuple(units.read_outage(text) for text in given.down),
+        byzantine=tuple(given.byzantine),
+        beyond_f=given.beyond_f,
+        partition=given.partition,
+        seed=given.seed,
+        parameters=given.parameters,
+        train_ms=units.read_milliseconds(given.train),
+        threshold=given.threshold,
+        scheme=given.scheme,
+        ideal_crypto=given.ideal_crypto,
+        learn=given.learn,
+        skew=units.read_share(given.skew),
+        limit_ms=round(units.read_milliseconds(given.limit)),
+    )
+
+
+class _Progress:
+    """Prints a line a round while the simulation runs."""
+
+    def __init__(self, rounds: int) -> None:
+        self._rounds = rounds
+
+    def __call__(self, row: "RoundRow") -> None:
+        if row.round > self._rounds:
+            return
+        span = (row.ended_ms - row.began_ms) / 1000
+        text = (
+            f"round {row.round:>3}: {row.outcome:<7} in {span:6.2f} s, {row.contributors} of {row.members} contribute"
+        )
+        text += f", {row.views} more views" if row.views else ""
+        text += f", accuracy before it {row.metrics['accuracy']:.3f}" if "accuracy" in row.metrics else ""
+        text += f", missed: {', '.join(row.missed)}" if row.missed else ""
+        print(text, flush=True)
+
+
+def _print(result: "Result", seconds: float) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for what, figure in result.summary():
+        table.add_row(what, figure)
+    table.add_row("this machine", f"{seconds:.1f} s, {result.events / max(seconds, 1e-9):,.0f} events a second")
+    print()
+    Console(file=sys.stdout, highlight=False).print(table)
+
+
+def _write(given: argparse.Namespace, result: "Result") -> None:
+    places = [Path(given.json)] if given.json else []
+    if given.out:
+        folder = Path(given.out)
+        folder.mkdir(parents=True, exist_ok=True)
+        places = places or [folder / "simulation.json"]
+    for place in places:
+        place.write_text(result.to_json(), encoding="utf-8")
+        print(f"written: {place}")

@@ -1,0 +1,20 @@
+"""Networks and virtual time: any federation, under any network, clock and adversary, before it exists.
+
+The nodes are those of :mod:`coterie.protocol`, unchanged; everything around them is simulated. As a library::
+
+    import networkx as nx
+    from coterie.topology import simulate
+
+    sites = nx.cycle_graph(8)                        # any graph; see networks.py for the attributes
+    result = simulate(sites, rounds=20, churn=0.05, byzantine=("1:wrong-share",), seed=7)
+    print(result.decided, result.seconds(0.5), result.named)
+
+The parts: :mod:`.networks` and :mod:`.links` (graphs, and what they do to bytes), :mod:`.simulation` (the driver),
+:mod:`.adversaries`, :mod:`.faults` and :mod:`.partitions` (what goes wrong), and :mod:`.report` (what came of it).
+"""
+
+from .networks import LinkDefaults, TopologyError
+from .options import OptionError, Options, simulate
+from .report import Result
+
+__all__ = ["LinkDefaults", "OptionError", "Options", "Result", "TopologyError", "simulate"]

@@ -1,0 +1,90 @@
+"""What every adversary is: a bend in an honest node's ways.
+
+A Byzantine site runs the same node as everybody, with one or more adversaries between it and the world. They
+hold the site's key, so whatever they want to say they can sign; they cannot sign for anybody else.
+"""
+
+import random
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ...protocol.envelope import Verified, seal, verify
+from ...protocol.events import Event, Received, Send, Step
+from ...protocol.messages import Message
+
+if TYPE_CHECKING:
+    from ..simulation import Simulation
+    from ..site import Site
+
+__all__ = ["Adversary"]
+
+
+class Adversary:
+    """Override what is to be bent. One instance a site."""
+
+    name = ""
+    """What people call it by on a command line."""
+
+    def __init__(self, simulation: "Simulation", site: "Site") -> None:
+        self.simulation = simulation
+        self.site = site
+        self.random = random.Random(f"adversary {simulation.seed} {site.number} {self.name}")
+
+    def on_started(self) -> None:
+        """The site's node was made, at the first start or after a crash."""
+
+    def on_event(self, event: Event) -> bool:
+        """See an event first; returns whether the node may have it too."""
+        return True
+
+    def bend_step(self, event: Event, step: Step) -> Step:
+        """Change what the node does."""
+        return step
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        """Change what is sent to one receiver: nothing, one or several messages."""
+        return (send,)
+
+    def bend_result(self, work: Any, result: Any) -> Any:
+        """Change what a job of this site has computed."""
+        return result
+
+    def claimed_height(self, height: int) -> int:
+        """Change what the heartbeat says of this site's ledger."""
+        return height
+
+    # -- tools
+
+    @property
+    def others(self) -> list["Site"]:
+        """Everybody else."""
+        return [one for one in self.simulation.sites if one is not self.site]
+
+    @property
+    def half(self) -> frozenset[int]:
+        """A fixed half of the others, by number: those who get the second story."""
+        chosen = random.Random(f"half {self.simulation.seed} {self.site.number}")
+        numbers = [one.number for one in self.others]
+        return frozenset(chosen.sample(numbers, len(numbers) // 2))
+
+    def sign(self, message: Message, height: int | None = None, view: int | None = None) -> bytes:
+        """Sign anything, by default as of the height and view that the node is in."""
+        node = self.site.node
+        if node is not None:
+            height = node.state.height + 1 if height is None else height
+            view = node.view if view is None else view
+        return seal(self.site.identity, self.simulation.federation, height or 0, view or 0, message)
+
+    def read(self, raw: bytes) -> Verified | None:
+        """Read a signed message."""
+        found = verify(raw, self.simulation.federation)
+        return found if isinstance(found, Verified) else None
+
+    def say(self, receiver: "Site", raw: bytes, blob: bytes | None = None) -> None:
+        """Send a signed message past one's own node and adversaries."""
+        self.simulation.transmit(self.site, receiver, Send(receiver.key, raw, blob))
+
+    @staticmethod
+    def received(event: Event) -> Verified | None:
+        """Return the message that an event brings, if it is one."""
+        return event.message if isinstance(event, Received) else None

@@ -1,0 +1,149 @@
+"""Lies about who is there, who said what, and how far the ledger goes."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from ...protocol.blocks import Block, Void, block_hash
+from ...protocol.envelope import Verified
+from ...protocol.events import Event, Received, Send, Started, Step, TimerFired, WorkDone
+from ...protocol.messages import Blocks, CertifiedBlock, GetBlocks, Precommit, Status
+from ...protocol.node import Newcomer
+from ..disk import Disk
+from ..founding import MODEL
+from .base import Adversary
+
+if TYPE_CHECKING:
+    from ...protocol.node import Node
+    from ..simulation import Simulation
+    from ..site import Site
+
+FORGE_EVERY_MS: Final = 900
+REPLAY_EVERY_MS: Final = 300
+REPLAY_KEPT: Final = 400
+
+
+class Silent(Adversary):
+    """Takes everything in and says nothing."""
+
+    name = "silent"
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        return ()
+
+
+class Selective(Adversary):
+    """Talks to half of the members only."""
+
+    name = "selective"
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        return (send,) if receiver.number in self.half else ()
+
+
+class Twins(Adversary):
+    """Runs twice under one key: one copy talks to half of the members, the other one to the rest."""
+
+    name = "twins"
+
+    def __init__(self, simulation: "Simulation", site: "Site") -> None:
+        super().__init__(simulation, site)
+        self._disk = Disk(blocks=list(site.disk.blocks), model=site.disk.model)
+        self._twin: Node | None = None
+
+    def on_started(self) -> None:
+        newcomer = Newcomer(str(self.site.label), MODEL)
+        setup = self.simulation.setup
+        self._twin = setup.node(self.site.identity, setup.genesis, self._disk.load(), newcomer)
+
+    def on_event(self, event: Event) -> bool:
+        if not isinstance(event, TimerFired | WorkDone):  # those belong to the one that asked
+            self._step(event)
+        return True
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        return (send,) if receiver.number in self.half else ()
+
+    def _answer(self, site: "Site", boot: int, event: Event) -> None:
+        if site.node is not None and site.boots == boot:
+            self._step(event)
+
+    def _step(self, event: Event) -> None:
+        twin, simulation, site = self._twin, self.simulation, self.site
+        assert twin is not None
+        step: Step = twin.step(event, simulation.clock.now_ms + site.skew_ms)
+        self._disk.write(step.persist)
+        self._disk.sync()
+        for send in step.send:
+            for other in self.others:
+                if other.number not in self.half and send.to in (None, other.key):
+                    simulation.transmit(site, other, Send(other.key, send.envelope, send.blob))
+        for timer in step.timers:
+            simulation.clock.after(timer.after_ms, self._answer, site, site.boots, TimerFired(timer.key))
+        for work in step.work:
+            simulation.start_work(site, work, self._answer)
+        for fetch in step.fetch:
+            simulation.fetch(site, fetch, self._answer)
+
+
+class ForgedCertificate(Adversary):
+    """Shows a block that was never decided, with its own vote as often as a quorum has members."""
+
+    name = "forged-certificate"
+
+    def on_started(self) -> None:
+        self.simulation.clock.after(FORGE_EVERY_MS, self._forge, self.site.boots)
+
+    def _forge(self, boot: int) -> None:
+        node = self.site.node
+        if node is None or self.site.boots != boot:
+            return
+        state = node.state
+        data = Block(state.height + 1, state.head, Void(state.round, "shares", ())).encode()
+        vote = self.sign(Precommit(block_hash(data)))
+        forged = Blocks((CertifiedBlock(data, (vote,) * state.committee.quorum),))
+        for other in self.others:
+            self.say(other, self.sign(forged))
+        self.simulation.clock.after(FORGE_EVERY_MS, self._forge, boot)
+
+
+class FalseHead(Adversary):
+    """Says that its ledger goes far beyond everybody's, and has nothing to show for it."""
+
+    name = "false-head"
+
+    def claimed_height(self, height: int) -> int:
+        return height + 1000
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        if isinstance(message.message, Status):
+            said = message.message
+            lie = Status(said.nonce, said.head + 1000, said.seen_height, said.seen_view, said.seen_kind, said.seen_any)
+            return (Send(send.to, self.sign(lie, message.height, message.view)),)
+        return () if isinstance(message.message, Blocks | GetBlocks) else (send,)
+
+
+class Replay(Adversary):
+    """Says again, at random, what it or anybody else said before."""
+
+    name = "replay"
+
+    def __init__(self, simulation: "Simulation", site: "Site") -> None:
+        super().__init__(simulation, site)
+        self._heard: list[tuple[bytes, bytes | None]] = []
+
+    def on_event(self, event: Event) -> bool:
+        if isinstance(event, Started):
+            self.simulation.clock.after(REPLAY_EVERY_MS, self._replay, self.site.boots)
+        if isinstance(event, Received):
+            if len(self._heard) < REPLAY_KEPT:
+                self._heard.append((event.message.raw, event.blob))
+            else:
+                self._heard[self.random.randrange(REPLAY_KEPT)] = (event.message.raw, event.blob)
+        return True
+
+    def _replay(self, boot: int) -> None:
+        if self.site.node is None or self.site.boots != boot:
+            return
+        for raw, blob in self.random.sample(self._heard, min(6, len(self._heard))):
+            self.say(self.random.choice(self.others), raw, blob)
+        self.simulation.clock.after(REPLAY_EVERY_MS, self._replay, boot)

@@ -1,0 +1,185 @@
+"""Lies about proposals and votes: what agreement is to bear."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from ...protocol.blocks import Block, Contributors, Membership, Model, Void, block_hash, read_block
+from ...protocol.envelope import Verified
+from ...protocol.events import Event, Send
+from ...protocol.messages import Precommit, Prevote, Proposal
+from .base import Adversary
+
+if TYPE_CHECKING:
+    from ..simulation import Simulation
+    from ..site import Site
+
+BURST_MS: Final = 4_000
+FLOOD_EVERY_MS: Final = 700
+
+
+def other_block(data: bytes) -> bytes | None:
+    """Return a block for the same height that says something else and is as valid as can be, or None."""
+    block = read_block(data)
+    match block.body:
+        case Contributors(round=round_, scheme=scheme, base=base, dealers=dealers, holders=holders):
+            if len(dealers) < 2:
+                return None
+            other: Contributors | Membership | Model | Void = Contributors(round_, scheme, base, dealers[:-1], holders)
+        case Void(round=round_, reason=reason, names=names):
+            other = Void(round_, reason, names[1:] if names else ())
+        case Model(round=round_, vector=vector, sums=sums, weights=weights):
+            other = Model(round_, vector, sums, weights, bytes(31) + b"\1")
+        case _:
+            return None
+    changed = Block(block.height, block.previous, other).encode()
+    return changed if changed != data else None
+
+
+class Equivocate(Adversary):
+    """Proposes one block to half of the members and another one to the rest."""
+
+    name = "equivocate"
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        if isinstance(message.message, Proposal) and message.sender == self.site.key and receiver.number in self.half:
+            given = message.message
+            data = other_block(given.block)
+            if data is not None:
+                changed = Proposal(data, -1, given.acks, (), given.vector)
+                return (Send(send.to, self.sign(changed, message.height, message.view), send.blob),)
+        return (send,)
+
+
+class DoubleVote(Adversary):
+    """Votes for the block towards half of the members and for nil towards the rest."""
+
+    name = "double-vote"
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        if message.sender == self.site.key and receiver.number in self.half:
+            match message.message:
+                case Prevote(block=block):
+                    changed: Prevote | Precommit = Prevote(None if block else bytes(32), None)
+                case Precommit(block=block):
+                    changed = Precommit(None if block else bytes(32))
+                case _:
+                    return (send,)
+            return (Send(send.to, self.sign(changed, message.height, message.view)),)
+        return (send,)
+
+
+class Amnesia(Adversary):
+    """Forgets what it is locked on and what it voted, whenever a message comes in."""
+
+    name = "amnesia"
+
+    def on_event(self, event: Event) -> bool:
+        node = self.site.node
+        if node is not None:
+            node.ctx.guard.__init__()  # type: ignore[misc]
+            if node._agreement is not None:
+                node._agreement.consensus.locked = None
+                node._agreement.consensus.valid = None
+        return True
+
+
+class Burst(Adversary):
+    """Says nothing for a while, and then everything at once."""
+
+    name = "burst"
+
+    def __init__(self, simulation: "Simulation", site: "Site") -> None:
+        super().__init__(simulation, site)
+        self._held: list[tuple[Site, Send]] = []
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        if not self._held:
+            self.simulation.clock.after(BURST_MS, self._release)
+        self._held.append((receiver, send))
+        return ()
+
+    def _release(self) -> None:
+        held, self._held = self._held, []
+        for receiver, send in held:
+            self.simulation.transmit(self.site, receiver, send)
+
+
+class StaleLock(Adversary):
+    """Proposes again what an earlier view of the height proposed, with the prevotes it has, be they a polka or not."""
+
+    name = "stale-lock"
+
+    def __init__(self, simulation: "Simulation", site: "Site") -> None:
+        super().__init__(simulation, site)
+        self._seen: dict[int, tuple[int, Proposal]] = {}
+        self._votes: dict[tuple[int, int], dict[bytes, bytes]] = {}
+
+    def on_event(self, event: Event) -> bool:
+        message = self.received(event)
+        if message is not None:
+            if isinstance(message.message, Proposal):
+                self._seen.setdefault(message.height, (message.view, message.message))
+            elif isinstance(message.message, Prevote):
+                self._votes.setdefault((message.height, message.view), {})[message.sender] = message.raw
+        return True
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        if isinstance(message.message, Proposal) and message.height in self._seen:
+            view, old = self._seen[message.height]
+            if view < message.view:
+                polka = tuple(self._votes.get((message.height, view), {}).values())
+                changed = Proposal(old.block, view, old.acks, polka, old.vector)
+                return (Send(send.to, self.sign(changed, message.height, message.view), send.blob),)
+        return (send,)
+
+
+class InvalidValue(Adversary):
+    """Proposes what does not follow from the ledger, in another way each time."""
+
+    name = "invalid-value"
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        if not isinstance(message.message, Proposal):
+            return (send,)
+        given = message.message
+        block = read_block(given.block)
+        data = self._spoilt(block, message.view)
+        changed = Proposal(data, given.valid_view, given.acks, given.polka, given.vector)
+        return (Send(send.to, self.sign(changed, message.height, message.view), send.blob),)
+
+    @staticmethod
+    def _spoilt(block: Block, view: int) -> bytes:
+        body = block.body
+        match (block.height + view) % 4:
+            case 0:
+                return Block(block.height, bytes(32), body).encode()
+            case 1 if isinstance(body, Contributors):
+                few = Contributors(body.round, body.scheme, body.base, body.dealers[:2], body.holders)
+                return Block(block.height, block.previous, few).encode()
+            case 2 if isinstance(body, Model):
+                wrong = Model(body.round, body.vector, body.sums[::-1], body.weights, body.beacon)
+                return Block(block.height, block.previous, wrong).encode()
+            case 3:
+                return Block(block.height, block.previous, Void(9999, "shares", ())).encode()
+        return Block(block.height + 1, block.previous, body).encode()
+
+
+class ViewFlood(Adversary):
+    """Votes in thousands of views to come."""
+
+    name = "view-flood"
+
+    def on_started(self) -> None:
+        self.simulation.clock.after(FLOOD_EVERY_MS, self._flood, self.site.boots)
+
+    def _flood(self, boot: int) -> None:
+        node = self.site.node
+        if node is None or self.site.boots != boot:
+            return
+        for _ in range(8):
+            view = node.view + self.random.choice((1, 2, 3, 50, 10_000, 2**31))
+            vote = self.random.choice((Prevote(None, None), Precommit(None), Precommit(block_hash(b"flood"))))
+            raw = self.sign(vote, view=view)
+            for other in self.others:
+                self.say(other, raw)
+        self.simulation.clock.after(FLOOD_EVERY_MS, self._flood, boot)

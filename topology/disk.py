@@ -1,0 +1,90 @@
+"""A disk that keeps what was synced and may lose what was not.
+
+What a node persists in a step is written first and synced then; a crash in between leaves a prefix of it, as
+a torn journal does. After a sync nothing is lost.
+"""
+
+from dataclasses import dataclass, field
+
+from ..protocol.records import (
+    BlockDecided,
+    Dealt,
+    Memory,
+    ModelSaved,
+    Record,
+    Released,
+    RoundClosed,
+    ShareHeld,
+    ValueSeen,
+    VoteCast,
+)
+
+
+@dataclass(slots=True)
+class Disk:
+    """One peer's store: records that are durable, pruned as the real one prunes them, and those that are not yet."""
+
+    blocks: list[BlockDecided] = field(default_factory=list)
+    model: ModelSaved | None = None
+    votes: list[VoteCast] = field(default_factory=list)
+    values: list[ValueSeen] = field(default_factory=list)
+    dealt: Dealt | None = None
+    shares: list[ShareHeld] = field(default_factory=list)
+    released: dict[int, bytes] = field(default_factory=dict)
+    _unsynced: list[Record] = field(default_factory=list)
+
+    def write(self, records: tuple[Record, ...]) -> None:
+        """Write without syncing."""
+        self._unsynced.extend(records)
+
+    def sync(self) -> None:
+        """Make durable what was written."""
+        for record in self._unsynced:
+            self._keep(record)
+        self._unsynced.clear()
+
+    def crash(self, kept: int) -> None:
+        """The power fails: of what was not synced the first ``kept`` records survive."""
+        del self._unsynced[kept:]
+        self.sync()
+
+    @property
+    def unsynced(self) -> int:
+        """Records that a crash may lose."""
+        return len(self._unsynced)
+
+    def _keep(self, record: Record) -> None:
+        match record:
+            case BlockDecided(height=height):
+                self.blocks.append(record)
+                self.votes = [vote for vote in self.votes if vote.height > height]
+                self.values = [value for value in self.values if value.height > height]
+            case ModelSaved():
+                self.model = record
+            case VoteCast():
+                self.votes.append(record)
+            case ValueSeen(locked=locked):
+                self.values = [one for one in self.values if one.locked != locked]
+                self.values.append(record)
+            case Dealt():
+                self.dealt = record
+            case ShareHeld():
+                self.shares.append(record)
+            case Released():
+                self.released[record.round] = record.contributors
+            case RoundClosed(round=closed):
+                if self.dealt is not None and self.dealt.round <= closed:
+                    self.dealt = None
+                self.shares = [share for share in self.shares if share.round > closed]
+
+    def load(self) -> Memory:
+        """Return what a restarted peer finds."""
+        return Memory(
+            list(self.blocks),
+            self.model,
+            list(self.votes),
+            list(self.values),
+            self.dealt,
+            list(self.shares),
+            dict(self.released),
+        )

@@ -1,0 +1,101 @@
+"""Peers and links that fail and heal: at set times, or at random."""
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .networks import TopologyError
+from .observer import Observer
+
+if TYPE_CHECKING:
+    from .simulation import Simulation
+    from .site import Site
+
+MEAN_DOWN_MS = 8_000
+"""How long a peer or link that fails at random stays down, on average."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A site, or the link between two, is down for a while. Names are the graph's, as text."""
+
+    site: str
+    at_ms: int
+    for_ms: int | None
+    """None: for good."""
+    other: str = ""
+    """The link's other end; empty for a site."""
+
+
+class Outages(Observer):
+    """Takes sites and links down on a schedule."""
+
+    def __init__(self, outages: tuple[Outage, ...]) -> None:
+        self._outages = outages
+
+    def on_begin(self, simulation: "Simulation") -> None:
+        places = {str(label): number for number, label in enumerate(simulation.links.labels)}
+        for outage in self._outages:
+            for name in filter(None, (outage.site, outage.other)):
+                if name not in places:
+                    raise TopologyError(f"an outage of {name!r}: there is no such site; there are {', '.join(places)}")
+            if outage.other:
+                a, b = places[outage.site], places[outage.other]
+                if (min(a, b), max(a, b)) not in simulation.links.pairs:
+                    raise TopologyError(f"an outage of {outage.site}-{outage.other}: there is no such link")
+                simulation.clock.after(outage.at_ms, set_link, simulation, a, b, False)
+                if outage.for_ms is not None:
+                    simulation.clock.after(outage.at_ms + outage.for_ms, set_link, simulation, a, b, True)
+            elif places[outage.site] < len(simulation.sites):
+                site = simulation.sites[places[outage.site]]
+                simulation.clock.after(outage.at_ms, simulation.crash, site, outage.for_ms)
+            else:  # a router
+                simulation.clock.after(outage.at_ms, _set_router, simulation, places[outage.site], False)
+                if outage.for_ms is not None:
+                    router = places[outage.site]
+                    simulation.clock.after(outage.at_ms + outage.for_ms, _set_router, simulation, router, True)
+
+
+class Churn(Observer):
+    """Every peer is down for a share of the time, and every link for another, each by itself."""
+
+    def __init__(self, peers: float, links: float = 0.0) -> None:
+        self._peers, self._links = peers, links
+
+    def on_begin(self, simulation: "Simulation") -> None:
+        self._simulation = simulation
+        self._random = random.Random(f"churn {simulation.seed}")
+        if self._peers:
+            for site in simulation.sites:
+                simulation.clock.after(self._up_ms(self._peers), self._crash, site)
+        if self._links:
+            for a, b in simulation.links.pairs:
+                simulation.clock.after(self._up_ms(self._links), self._cut, a, b)
+
+    def _up_ms(self, share: float) -> int:
+        return 1 + int(self._random.expovariate(share / (MEAN_DOWN_MS * (1 - share))))
+
+    def _down_ms(self) -> int:
+        return 500 + int(self._random.expovariate(1 / MEAN_DOWN_MS))
+
+    def _crash(self, site: "Site") -> None:
+        down = self._down_ms()
+        self._simulation.crash(site, down)
+        self._simulation.clock.after(down + self._up_ms(self._peers), self._crash, site)
+
+    def _cut(self, a: int, b: int) -> None:
+        down = self._down_ms()
+        set_link(self._simulation, a, b, False)
+        self._simulation.clock.after(down, set_link, self._simulation, a, b, True)
+        self._simulation.clock.after(down + self._up_ms(self._links), self._cut, a, b)
+
+
+def set_link(simulation: "Simulation", a: int, b: int, is_up: bool) -> None:
+    """Take a link down or bring it back; the failure detectors see what follows."""
+    simulation.links.set_link(a, b, is_up)
+    simulation.detect_later()
+
+
+def _set_router(simulation: "Simulation", node: int, is_up: bool) -> None:
+    simulation.links.set_node(node, is_up)
+    simulation.detect_later()

@@ -1,0 +1,190 @@
+"""Ideal cryptography: the state machines, messages, counts and sizes are real; shares are handed to a trusted party.
+
+A dealer gives its vector to the :class:`Vault` and sends holders a token; who holds a token of a dealing can sum it
+like a share. Fingerprints of a sum are those of the vector itself, the same for all holders, which is what
+the polynomials of real ones say about it. So what costs time in a real round (sharing, checking, decoding)
+costs none here, and a false dealing or sum share is still found and named by the same steps of the protocol.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..crypto.identity import SEALED_OVERHEAD_BYTES, Identity
+from ..protocol.committee import Committee
+from ..protocol.genesis import Genesis
+from ..protocol.node import Newcomer, Node
+from ..protocol.records import Memory
+from ..protocol.schemes.base import NO_BOX, CheckedShare, Choice, Dealing, Judgement, Opened, Point, Terms
+from ..protocol.schemes.shamir import CheckShare, DealShares, OpenSum, RecheckShare
+from ..protocol.sharing import Sharing
+
+TOKEN_BYTES = 32 + SEALED_OVERHEAD_BYTES
+
+
+@dataclass(slots=True)
+class Vault:
+    """The trusted party: vectors by the root of their dealing; those of old rounds are forgotten."""
+
+    _vectors: dict[bytes, tuple[int, bytes]] = field(default_factory=dict, repr=False)
+
+    def keep(self, root: bytes, round_: int, vector: bytes) -> None:
+        """Take a vector."""
+        if root not in self._vectors:
+            oldest = min((kept for kept, _ in self._vectors.values()), default=round_)
+            if oldest < round_ - 1:
+                self._vectors = {key: kept for key, kept in self._vectors.items() if kept[0] >= round_ - 1}
+            self._vectors[root] = (round_, vector)
+
+    def get(self, root: bytes) -> bytes | None:
+        """Return a dealing's vector."""
+        kept = self._vectors.get(root)
+        return kept[1] if kept is not None else None
+
+
+class IdealNode(Node):
+    """A node whose rounds share through a vault."""
+
+    def __init__(
+        self, vault: Vault, identity: Identity, genesis: Genesis, memory: Memory, newcomer: Newcomer | None = None
+    ) -> None:
+        self._vault = vault
+        super().__init__(identity, genesis, memory, newcomer)
+
+    def _new_sharing(self) -> Sharing:
+        sharing = super()._new_sharing()
+        sharing.scheme = IdealScheme(sharing.committee, self._vault)
+        return sharing
+
+
+@dataclass(frozen=True, slots=True)
+class IdealScheme:
+    """Shamir's scheme as it would be if nobody could break it; see :class:`..protocol.schemes.base.Scheme`."""
+
+    committee: Committee
+    vault: Vault
+    name: str = "shamir"
+
+    def deal(self, terms: Terms, identity: Identity, vector: bytes, seed: bytes) -> "IdealDeal":
+        """Return the job that hands the vector in."""
+        return IdealDeal(terms, self.committee, identity, vector, seed, vault=self.vault)
+
+    def blob_bytes(self, terms: Terms, dealer: int, holder: int) -> int:
+        """Return the size of a token."""
+        return TOKEN_BYTES
+
+    def fingerprint_bytes(self) -> int:
+        """Return the size that real fingerprints have."""
+        return 16 * self.committee.threshold
+
+    def check(
+        self, terms: Terms, identity: Identity, dealer: int, root: bytes, fingerprints: bytes, blob: bytes
+    ) -> "IdealCheck":
+        """Return the job that asks the vault."""
+        return IdealCheck(terms, self.committee, identity, dealer, root, fingerprints, blob, vault=self.vault)
+
+    def recheck(
+        self, terms: Terms, dealer: int, holder: int, root: bytes, fingerprints: bytes, share: bytes
+    ) -> "IdealRecheck":
+        """Return the job that judges a revealed token."""
+        return IdealRecheck(terms, self.committee, dealer, holder, root, fingerprints, share, vault=self.vault)
+
+    def senders(self, choice: Choice) -> tuple[int, ...]:
+        """Return J."""
+        return choice.holders
+
+    def minimum(self, choice: Choice) -> int:
+        """Return K + f."""
+        return self.committee.sum_quorum
+
+    def own_row(
+        self, terms: Terms, choice: Choice, own_vector: bytes | None, held: Mapping[int, bytes]
+    ) -> tuple[bytes, ...]:
+        """Return one's shares of all of U."""
+        if not all(dealer in held for dealer, _ in choice.dealers):
+            return ()
+        return tuple(held[dealer] for dealer, _ in choice.dealers)
+
+    def open(self, terms: Terms, choice: Choice, rows: Mapping[int, bytes]) -> "IdealOpen":
+        """Return the job that finds what K + f sum shares agree on."""
+        return IdealOpen(terms, self.committee, tuple(sorted(rows.items())))
+
+    def judge(self, choice: Choice, points: Mapping[int, Point]) -> Judgement | None:
+        """Return what K + f fingerprints agree on."""
+        known = {index: point for index, point in points.items() if index in choice.holders}
+        if len(known) < self.committee.sum_quorum:
+            return None
+        secret, count = Counter(known.values()).most_common(1)[0]
+        if count < self.committee.sum_quorum:
+            return None
+        return Judgement(secret, tuple(sorted(index for index, point in known.items() if point != secret)))
+
+
+@dataclass(frozen=True, slots=True)
+class IdealDeal(DealShares):
+    """Hand a vector to the vault."""
+
+    vault: Vault = field(default_factory=Vault, repr=False)
+
+    def run(self) -> Dealing:
+        """Return a dealing of tokens."""
+        me = self.committee.index(self.identity.public)
+        assert me is not None
+        root = hashlib.sha256(b"ideal" + self.terms.context(me) + self.seed + self.vector).digest()
+        self.vault.keep(root, self.terms.round, self.vector)
+        token = root + bytes(SEALED_OVERHEAD_BYTES)
+        digest = hashlib.sha256(token).digest()
+        places = range(self.committee.n)
+        return Dealing(
+            self.terms.round,
+            root,
+            bytes(16 * self.committee.threshold),
+            tuple(b"" if holder == me else token for holder in places),
+            tuple(NO_BOX if holder == me else digest for holder in places),
+            self.vector,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class IdealCheck(CheckShare):
+    """Ask the vault for what a token stands for."""
+
+    vault: Vault = field(default_factory=Vault, repr=False)
+
+    def run(self) -> CheckedShare:
+        """Return the values, or what is wrong with them."""
+        return _check(self.vault, self.root, self.fingerprints, self.blob)
+
+
+@dataclass(frozen=True, slots=True)
+class IdealRecheck(RecheckShare):
+    """Judge a revealed token."""
+
+    vault: Vault = field(default_factory=Vault, repr=False)
+
+    def run(self) -> CheckedShare:
+        """Return ``reveal`` set if the complaint is right."""
+        return _check(self.vault, self.root, self.fingerprints, self.share)
+
+
+def _check(vault: Vault, root: bytes, fingerprints: bytes, token: bytes) -> CheckedShare:
+    if token[:32] != root:
+        return CheckedShare(wrong="not the token of this dealing")
+    if any(fingerprints):
+        return CheckedShare(wrong="the dealing is false", reveal=token[:32])
+    vector = vault.get(root)
+    return CheckedShare(values=vector) if vector is not None else CheckedShare(wrong="nothing was dealt")
+
+
+@dataclass(frozen=True, slots=True)
+class IdealOpen(OpenSum):
+    """Find the sum that K + f holders agree on; the sum shares are all equal where nobody lies."""
+
+    def run(self) -> Opened | None:
+        """Return W, or None."""
+        vector, count = Counter(row for _, row in self.rows).most_common(1)[0]
+        if count < self.committee.sum_quorum:
+            return None
+        liars = tuple(index for index, row in self.rows if row != vector)
+        return Opened(vector, hashlib.sha256(vector).digest(), liars)

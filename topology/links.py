@@ -1,0 +1,162 @@
+"""What a graph does to bytes: the way they take, and how long they need.
+
+A message goes hop by hop along the quickest path, and waits at each link for what is before it. Frames (what
+fits beside a signed message) pass bulk data, as they do on the two streams that real peers keep. A lost packet
+is repeated by the stream after a timeout, so loss costs time; a message is lost only when the connection is:
+a link or a relay on its way failed.
+"""
+
+import heapq
+import random
+from dataclasses import dataclass
+from typing import Any, Final
+
+import networkx as nx
+
+from .networks import peers_of
+
+RETRANSMIT_US: Final = 200_000
+"""What a lost packet costs besides a round trip: the usual minimum of a TCP retransmission timeout."""
+
+OVERHEAD_BYTES: Final = 60
+"""Frame header, Noise tag, multiplexer and TCP/IP headers of one frame."""
+
+PACKET_BYTES: Final = 1400
+
+
+@dataclass(slots=True)
+class Hop:
+    """One direction of one link."""
+
+    start: int
+    end: int
+    latency_us: int
+    jitter_us: int
+    us_per_byte: float
+    loss: float
+    frames_free_us: int = 0
+    bulk_free_us: int = 0
+    carried_bytes: int = 0
+
+
+Path = tuple[Hop, ...]
+
+
+class Links:
+    """The links of a graph, numbered nodes, and the paths between them at this moment."""
+
+    def __init__(self, graph: nx.Graph, rng: random.Random) -> None:
+        """``graph`` went through :func:`.networks.fill`. Peers get the numbers 0 to n-1, routers those after."""
+        peers = peers_of(graph)
+        self.labels: list[Any] = [*peers, *(node for node in graph if node not in set(peers))]
+        self.peers = len(peers)
+        self._number = {label: number for number, label in enumerate(self.labels)}
+        self._random = rng
+        self._out: list[dict[int, Hop]] = [{} for _ in self.labels]
+        self._paths: dict[int, dict[int, Path]] = {}
+        self._down_nodes: set[int] = set()
+        self._down_links: set[tuple[int, int]] = set()
+        for a, b, link in graph.edges(data=True):
+            for start, end in ((self._number[a], self._number[b]), (self._number[b], self._number[a])):
+                self._out[start][end] = Hop(
+                    start,
+                    end,
+                    round(1000 * link["latency_ms"]),
+                    round(1000 * link["jitter_ms"]),
+                    8 / link["bandwidth_mbit"],
+                    link["loss"],
+                )
+
+    def number(self, label: Any) -> int:
+        """Return a node's number. Raises KeyError."""
+        return self._number[label]
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """The links, each once, the smaller number first."""
+        return [(start, end) for start, hops in enumerate(self._out) for end in hops if start < end]
+
+    def hops(self) -> list[Hop]:
+        """Return all hops."""
+        return [hop for hops in self._out for hop in hops.values()]
+
+    def quickest_ms(self) -> int:
+        """Return the longest of the quickest ways between two peers: the network's width, in milliseconds."""
+        ways = (self.path(a, b) for a in range(self.peers) for b in range(a))
+        return max((sum(hop.latency_us for hop in way) for way in ways if way), default=0) // 1000
+
+    # -- failing and healing
+
+    def set_link(self, a: int, b: int, is_up: bool) -> None:
+        """Take a link down, or bring it back."""
+        (self._down_links.discard if is_up else self._down_links.add)((min(a, b), max(a, b)))
+        self._paths.clear()
+
+    def set_node(self, node: int, is_up: bool) -> None:
+        """A node that is down relays nothing."""
+        (self._down_nodes.discard if is_up else self._down_nodes.add)(node)
+        self._paths.clear()
+
+    def is_open(self, hop: Hop) -> bool:
+        """Whether a hop can be crossed now."""
+        return (
+            hop.end not in self._down_nodes
+            and hop.start not in self._down_nodes
+            and (min(hop.start, hop.end), max(hop.start, hop.end)) not in self._down_links
+        )
+
+    # -- paths
+
+    def path(self, start: int, end: int) -> Path:
+        """Return the hops from start to end: their own link if they have one, else the quickest way; () for none."""
+        known = self._paths.setdefault(start, {})
+        if end not in known:
+            direct = self._out[start].get(end)
+            if direct is not None and self.is_open(direct):
+                known[end] = (direct,)
+            else:
+                for target, path in self._search(start).items():
+                    known.setdefault(target, path)
+                known.setdefault(end, ())
+        return known[end]
+
+    def _search(self, start: int) -> dict[int, Path]:
+        """Dijkstra's algorithm by latency; among equals the path with the smaller numbers."""
+        best: dict[int, Path] = {}
+        queue: list[tuple[int, tuple[int, ...], Path]] = [(0, (start,), ())]
+        while queue:
+            far_us, nodes, path = heapq.heappop(queue)
+            here = nodes[-1]
+            if here in best:
+                continue
+            best[here] = path
+            for hop in self._out[here].values():
+                if hop.end not in best and self.is_open(hop):
+                    heapq.heappush(queue, (far_us + hop.latency_us + 1, (*nodes, hop.end), (*path, hop)))
+        del best[start]
+        return best
+
+    def cross(self, hop: Hop, size_bytes: int, now_us: int, is_bulk: bool) -> int:
+        """Return when the last byte is through, in microseconds, and keep the link busy until it was sent."""
+        size_bytes += OVERHEAD_BYTES
+        hop.carried_bytes += size_bytes
+        begin = max(now_us, hop.bulk_free_us if is_bulk else hop.frames_free_us)
+        sent = begin + int(size_bytes * hop.us_per_byte)
+        hop.bulk_free_us = max(hop.bulk_free_us, sent)
+        if not is_bulk:
+            hop.frames_free_us = sent
+        arrives = sent + hop.latency_us
+        if hop.jitter_us:
+            arrives += int(self._random.random() * hop.jitter_us)
+        if hop.loss:
+            arrives += self._repeats(hop, size_bytes)
+        return arrives
+
+    def _repeats(self, hop: Hop, size_bytes: int) -> int:
+        """Return what repeating lost packets costs: one timeout a round of losses, packets being repeated together."""
+        any_lost = 1 - (1 - hop.loss) ** (1 + size_bytes // PACKET_BYTES)
+        cost, rounds = 0, 0
+        while rounds < 10 and self._random.random() < any_lost:
+            cost += RETRANSMIT_US + 2 * hop.latency_us
+            any_lost, rounds = hop.loss, rounds + 1
+        return cost

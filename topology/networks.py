@@ -1,0 +1,229 @@
+"""Networks as networkx graphs: nodes are sites, edges are links.
+
+Attributes that the simulator reads, all optional:
+
+=========  ===============  =======================================================================
+on         name             meaning
+=========  ===============  =======================================================================
+edge       latency_ms       one way, milliseconds
+edge       jitter_ms        at most this much is added, uniformly
+edge       bandwidth_mbit   megabits a second, each way
+edge       loss             share of packets lost; the stream repeats them, which takes time
+node       speed            compute speed; 1.0 is the machine that costs.py was measured on
+node       peer             whether a peer runs here (true), or a router that only passes on (false)
+=========  ===============  =======================================================================
+
+Any networkx graph with such attributes is a network, and so is any file that networkx reads.
+"""
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import networkx as nx
+
+__all__ = ["TOPOLOGIES", "LinkDefaults", "TopologyError", "fill", "make", "peers_of", "read"]
+
+MAX_PEERS: Final = 512
+"""As many members as one federation can have (protocol/limits.py)."""
+
+
+class TopologyError(ValueError):
+    """A network that cannot be built or used; says what would work."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDefaults:
+    """What a link gets where the graph says nothing; the latency is drawn from the range."""
+
+    latency_ms: tuple[int, int] = (20, 80)
+    jitter_ms: int = 5
+    bandwidth_mbit: float = 100.0
+    loss: float = 0.0
+
+
+def _regular(n: int, rng: random.Random) -> nx.Graph:
+    degree = 4 if n > 5 else 2
+    return nx.random_regular_graph(degree, n, seed=rng.randrange(2**31))
+
+
+def _small_world(n: int, rng: random.Random) -> nx.Graph:
+    near = 4 if n > 4 else 2
+    return nx.connected_watts_strogatz_graph(n, near, 0.2, tries=200, seed=rng.randrange(2**31))
+
+
+def _scale_free(n: int, rng: random.Random) -> nx.Graph:
+    return nx.barabasi_albert_graph(n, min(2, n - 1), seed=rng.randrange(2**31))
+
+
+def _geometric(n: int, rng: random.Random) -> nx.Graph:
+    """Sites on a square, 3,000 km wide; the latency of a link follows from its length, 200 km a millisecond."""
+    radius = math.sqrt(3.0 * math.log(max(n, 3)) / (math.pi * n))
+    graph = nx.random_geometric_graph(n, radius, seed=rng.randrange(2**31))
+    places = nx.get_node_attributes(graph, "pos")
+
+    def distance(a: int, b: int) -> float:
+        return math.dist(places[a], places[b])
+
+    while not nx.is_connected(graph):  # join the nearest two sites of different parts
+        parts = [sorted(part) for part in nx.connected_components(graph)]
+        rest = [node for part in parts[1:] for node in part]
+        graph.add_edge(*min(((a, b) for a in parts[0] for b in rest), key=lambda pair: distance(*pair)))
+    for a, b, link in graph.edges(data=True):
+        link["latency_ms"] = max(1, round(3000 * distance(a, b) / 200))
+    for node in graph:
+        graph.nodes[node].pop("pos")
+        graph.nodes[node]["x"], graph.nodes[node]["y"] = places[node]
+    return graph
+
+
+def _grid(n: int, rng: random.Random) -> nx.Graph:  # noqa: ARG001
+    """As near to a square as n allows; the last row may be shorter."""
+    width = math.ceil(math.sqrt(n))
+    graph = nx.Graph()
+    graph.add_nodes_from(range(n))
+    graph.add_edges_from((i, i + 1) for i in range(n - 1) if (i + 1) % width)
+    graph.add_edges_from((i, i + width) for i in range(n - width))
+    return graph
+
+
+def _hierarchy(n: int, rng: random.Random) -> nx.Graph:
+    """Sites behind the router of their region, quick; regions joined to each other, slow."""
+    regions = max(2, round(math.sqrt(n)))
+    graph = nx.Graph()
+    graph.add_nodes_from(range(n))
+    for region in range(regions):
+        graph.add_node(f"region {region}", peer=False)
+    for site in range(n):
+        graph.add_edge(site, f"region {site % regions}", latency_ms=rng.randint(1, 8))
+    for one in range(regions):
+        for other in range(one):
+            graph.add_edge(f"region {one}", f"region {other}")
+    return graph
+
+
+TOPOLOGIES: Final[dict[str, Callable[[int, random.Random], nx.Graph]]] = {
+    "complete": lambda n, _: nx.complete_graph(n),
+    "ring": lambda n, _: nx.cycle_graph(n),
+    "star": lambda n, _: nx.star_graph(n - 1),
+    "regular": _regular,
+    "small-world": _small_world,
+    "scale-free": _scale_free,
+    "geometric": _geometric,
+    "grid": _grid,
+    "hierarchy": _hierarchy,
+}
+"""Names that :func:`make` knows. Sites are numbered from 0; the hub of a star is site 0."""
+
+
+def make(name: str, peers: int, seed: int = 0, defaults: LinkDefaults | None = None) -> nx.Graph:
+    """Return a network of ``peers`` sites, its attributes filled in.
+
+    >>> graph = make("ring", 5, seed=1)
+    >>> sorted(graph.edges(0))
+    [(0, 1), (0, 4)]
+
+    Raises:
+        TopologyError: no such topology, or too few or too many sites.
+    """
+    if name not in TOPOLOGIES:
+        raise TopologyError(f"no topology {name!r}; there are {', '.join(TOPOLOGIES)}")
+    if not 3 <= peers <= MAX_PEERS:
+        raise TopologyError(f"{peers} peers: a federation trains with 3 to {MAX_PEERS}")
+    rng = random.Random(f"network {name} {peers} {seed}")
+    return fill(TOPOLOGIES[name](peers, rng), seed, defaults)
+
+
+def read(path: str | Path, seed: int = 0, defaults: LinkDefaults | None = None) -> nx.Graph:
+    """Read a graph file: .graphml, .gml, .gexf, or an edge list (.txt, .edgelist, .csv).
+
+    Raises:
+        TopologyError: the file cannot be read, or is no network that a federation can run on.
+    """
+    path = Path(path)
+    readers: dict[str, Callable[[Path], nx.Graph]] = {
+        ".graphml": nx.read_graphml,
+        ".gml": nx.read_gml,
+        ".gexf": nx.read_gexf,
+        ".csv": lambda one: nx.read_edgelist(one, delimiter=","),
+        ".edgelist": nx.read_edgelist,
+        ".txt": nx.read_edgelist,
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise TopologyError(f"{path}: a graph file ends with {', '.join(readers)}")
+    try:
+        graph = reader(path)
+    except OSError as error:
+        raise TopologyError(f"{path}: {error.strerror}") from None
+    except Exception as error:  # each reader raises what its parser does
+        raise TopologyError(f"{path}: not a {path.suffix[1:]} file that networkx reads ({error})") from None
+    return fill(nx.Graph(graph), seed, defaults)
+
+
+def peers_of(graph: nx.Graph) -> list[Any]:
+    """Return the nodes at which peers run, in the graph's order."""
+    return [node for node, data in graph.nodes(data=True) if _is_true(data.get("peer", True))]
+
+
+def fill(graph: nx.Graph, seed: int = 0, defaults: LinkDefaults | None = None) -> nx.Graph:
+    """Check a graph and return a copy in which every attribute is there, as a number of the right range.
+
+    ``graph.graph["filled"]`` counts the links that got a default, by attribute.
+
+    Raises:
+        TopologyError: too few peers, not connected, or an attribute that is no such number.
+    """
+    defaults = defaults or LinkDefaults()
+    graph = nx.Graph(graph)
+    rng = random.Random(f"links {seed}")
+    graph.remove_edges_from(list(nx.selfloop_edges(graph)))
+    count = len(peers_of(graph))
+    if not 3 <= count <= MAX_PEERS:
+        raise TopologyError(f"the graph has {count} peers: a federation trains with 3 to {MAX_PEERS}")
+    if not nx.is_connected(graph):
+        parts = sorted(nx.connected_components(graph), key=len)
+        some = ", ".join(str(node) for node in sorted(parts[0], key=str)[:5])
+        raise TopologyError(
+            f"the graph is in {len(parts)} parts that no link joins (one of them: {some}): "
+            "add a link between them, or simulate the parts by themselves"
+        )
+    filled: dict[str, int] = {}
+    for a, b, link in graph.edges(data=True):
+        place = f"the link between {a} and {b}"
+        for name, lowest, highest in _LINK_RANGES:
+            if name not in link:
+                filled[name] = filled.get(name, 0) + 1
+                value = rng.randint(*defaults.latency_ms) if name == "latency_ms" else getattr(defaults, name)
+                link[name] = value
+            link[name] = _number(link[name], name, place, lowest, highest)
+    for node, data in graph.nodes(data=True):
+        data["speed"] = _number(data.get("speed", 1.0), "speed", f"site {node}", 0.001, 1000.0)
+        data["peer"] = _is_true(data.get("peer", True))
+    graph.graph["filled"] = filled
+    return graph
+
+
+_LINK_RANGES: Final = (
+    ("latency_ms", 0.0, 600_000.0),
+    ("jitter_ms", 0.0, 600_000.0),
+    ("bandwidth_mbit", 0.001, 1e6),
+    ("loss", 0.0, 0.9),
+)
+
+
+def _number(value: Any, name: str, place: str, lowest: float, highest: float) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not lowest <= number <= highest:
+        raise TopologyError(f"{place}: {name} is {value!r}, but it must be a number from {lowest:g} to {highest:g}")
+    return number
+
+
+def _is_true(value: Any) -> bool:
+    return str(value).strip().lower() not in ("false", "0", "no", "0.0")

@@ -1,0 +1,207 @@
+"""What a simulation can be asked for, and how a federation is put together from it."""
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import networkx as nx
+
+from ..protocol.committee import Committee
+from ..protocol.node import Node
+from .adversaries import STRATEGIES
+from .costs import Costs
+from .faults import Churn, Outage, Outages
+from .founding import make_genesis
+from .ideal import IdealNode, Vault
+from .learning import Learning
+from .networks import LinkDefaults, TopologyError, fill, make, peers_of
+from .partitions import PARTITIONS
+from .recorder import Recorder, RoundRow
+from .report import Result, result_of
+from .simulation import Setup, Simulation
+from .training import Flat, Trainer
+
+MAX_REAL_PARAMETERS = 1_000
+"""With ideal shares the simulated model is no larger; sizes and times are charged for the one that was asked for."""
+
+
+class OptionError(ValueError):
+    """Options that make no simulation; says what would."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """A simulation. Every field has a default that gives a sensible run."""
+
+    topology: str = "small-world"
+    peers: int = 12
+    rounds: int = 10
+    links: LinkDefaults = field(default_factory=LinkDefaults)
+    churn: float = 0.0
+    """Share of the time that each peer is down."""
+    flapping: float = 0.0
+    """Share of the time that each link is down."""
+    outages: tuple[Outage, ...] = ()
+    byzantine: tuple[str, ...] = ()
+    """COUNT:STRATEGY or SITE=STRATEGY each; several strategies of one site are joined by ``+``."""
+    beyond_f: bool = False
+    """Allow more liars than agreement can bear."""
+    partition: str = ""
+    """Name of a partition script."""
+    seed: int = 0
+    parameters: int = 10_000
+    train_ms: float = 500.0
+    threshold: int = 0
+    scheme: str = "shamir"
+    ideal_crypto: bool = False
+    learn: str = ""
+    """A data set to learn, or nothing."""
+    skew: float = 0.0
+    """How unevenly labels are spread over the sites: 0 for evenly, 1 for each site its own."""
+    share_deadline_ms: int = 20_000
+    view_timeout_ms: int = 3_000
+    clock_skew_ms: int = 100
+    limit_ms: int = 3_600_000
+    """Virtual time after which the simulation gives up."""
+
+
+def simulate(
+    graph: nx.Graph | None = None,
+    progress: Callable[[RoundRow], None] | None = None,
+    options: Options | None = None,
+    **changes: Any,
+) -> Result:
+    """Simulate a federation and return what happened.
+
+    ``graph``: any networkx graph with the attributes of :mod:`.networks`; without one, ``topology`` and
+    ``peers`` make it. ``changes`` are fields of :class:`Options`.
+
+    >>> result = simulate(topology="star", peers=5, rounds=2, ideal_crypto=True)
+    >>> [row["outcome"] for row in result.table()]
+    ['decided', 'decided']
+
+    Raises:
+        TopologyError: a network that no federation can run on.
+        OptionError: options that contradict each other; the message says what would work.
+    """
+    options = replace(options or Options(), **changes)
+    simulation, recorder = build(graph, options, progress)
+    finished = simulation.run(options.limit_ms)
+    return result_of(options, simulation, recorder, finished)
+
+
+def build(
+    graph: nx.Graph | None, options: Options, progress: Callable[[RoundRow], None] | None = None
+) -> tuple[Simulation, Recorder]:
+    """Put a simulation together without running it. Raises as :func:`simulate`."""
+    if graph is None:
+        graph = make(options.topology, options.peers, options.seed, options.links)
+    else:
+        graph = fill(graph, options.seed, options.links)
+    _check(options)
+    peers = len(peers_of(graph))
+    simulation = Simulation(graph, _setup(options, peers))
+    place_liars(simulation, options.byzantine, options.beyond_f)
+    recorder = Recorder(timeline_round=min(2, options.rounds), progress=progress)
+    simulation.watch(recorder)
+    if options.churn or options.flapping:
+        simulation.watch(Churn(options.churn, options.flapping))
+    if options.outages:
+        simulation.watch(Outages(options.outages))
+    if options.partition:
+        simulation.watch(PARTITIONS[options.partition]())
+    return simulation, recorder
+
+
+def _check(options: Options) -> None:
+    if options.rounds < 1:
+        raise OptionError(f"{options.rounds} rounds: at least one is needed")
+    if not 0 <= options.churn <= 0.9 or not 0 <= options.flapping <= 0.9:
+        raise OptionError("churn and flapping are shares of the time, from 0 to 0.9")
+    if options.partition and options.partition not in PARTITIONS:
+        raise OptionError(f"no partition {options.partition!r}; there are {', '.join(PARTITIONS)}")
+
+
+def _setup(options: Options, peers: int) -> Setup:
+    trainer: Trainer = Flat()
+    metrics: tuple[str, ...] = ()
+    simulated = options.parameters
+    if options.ideal_crypto:
+        simulated = min(options.parameters, MAX_REAL_PARAMETERS)
+    if options.learn:
+        trainer = Learning(options.learn, peers, options.skew, options.seed)
+        simulated, metrics = trainer.parameters, ("accuracy",)
+    genesis, weights = make_genesis(
+        simulated,
+        peers,
+        metrics=metrics,
+        rounds=options.rounds,
+        scheme=options.scheme,
+        threshold=options.threshold,
+        share_deadline_ms=options.share_deadline_ms,
+        view_timeout_ms=options.view_timeout_ms,
+    )
+    node: Callable[..., Node] = Node
+    charged = None
+    if options.ideal_crypto:
+        node, charged = partial(IdealNode, Vault()), max(simulated, options.parameters)
+    return Setup(
+        genesis,
+        weights,
+        seed=options.seed,
+        rounds=options.rounds,
+        costs=Costs(train_ms=options.train_ms),
+        parameters=charged,
+        node=node,
+        trainer=trainer,
+        skew_ms=options.clock_skew_ms,
+    )
+
+
+def place_liars(simulation: Simulation, byzantine: tuple[str, ...], beyond_f: bool = False) -> None:
+    """Make sites Byzantine, as texts such as ``2:wrong-share`` say. Raises OptionError."""
+    rng = random.Random(f"liars {simulation.seed}")
+    free = list(simulation.sites)
+    rng.shuffle(free)
+    for text in byzantine:
+        names = _strategies(text)
+        for site in _chosen(text, free):
+            free.remove(site)
+            site.adversaries = tuple(STRATEGIES[name](simulation, site) for name in names)
+    liars = len(simulation.sites) - len(simulation.honest)
+    n = len(simulation.sites)
+    f = Committee(tuple(site.key for site in simulation.sites)).f
+    if liars > f and not beyond_f:
+        raise OptionError(
+            f"{liars} liars among {n} peers, but agreement bears f = {f}: take at most {f}, or {3 * liars + 1} peers; "
+            "--beyond-f simulates it all the same"
+        )
+
+
+def _strategies(text: str) -> list[str]:
+    names = re.split(r"[:=]", text, maxsplit=1)[-1].split("+")
+    for name in names:
+        if name not in STRATEGIES:
+            raise OptionError(f"no strategy {name!r}; there are {', '.join(STRATEGIES)}")
+    return names
+
+
+def _chosen(text: str, free: list[Any]) -> list[Any]:
+    site, equals, _ = text.partition("=")
+    if equals:
+        chosen = [one for one in free if str(one.label) == site]
+        if not chosen:
+            raise OptionError(f"{text!r}: no site {site!r} that is not Byzantine already")
+        return chosen
+    count, colon, _ = text.partition(":")
+    if not colon or not count.isdigit():
+        raise OptionError(f"{text!r}: give COUNT:STRATEGY or SITE=STRATEGY, for example 2:wrong-share")
+    if int(count) > len(free):
+        raise OptionError(f"{text!r}: only {len(free)} honest sites are left")
+    return free[: int(count)]
+
+
+__all__ = ["OptionError", "Options", "TopologyError", "build", "place_liars", "simulate"]

@@ -1,0 +1,257 @@
+"""Twelve ways to cut a network, as scripts that wait for their moment.
+
+A script says which messages are lost, from when until when; every one heals, so that a decision has to follow.
+"""
+
+import random
+from typing import TYPE_CHECKING, Final
+
+from ..protocol.blocks import Contributors, read_block
+from ..protocol.envelope import Verified
+from ..protocol.events import Event, Step
+from ..protocol.messages import JoinRequest, Precommit, Prevote, SumShare
+from ..protocol.records import BlockDecided
+from .observer import Observer
+
+if TYPE_CHECKING:
+    from .simulation import Simulation
+    from .site import Site
+
+__all__ = ["PARTITIONS", "Partition"]
+
+CUT_MS: Final = 9_000
+"""How long a cut lasts: some views."""
+
+
+class Partition(Observer):
+    """Override :meth:`blocks`, and :meth:`begin` for a cut that does not begin at once."""
+
+    name = ""
+    begins_ms = 400
+
+    def on_begin(self, simulation: "Simulation") -> None:
+        self.simulation = simulation
+        self.random = random.Random(f"partition {simulation.seed} {self.name}")
+        self.numbers = [site.number for site in simulation.sites]
+        self.random.shuffle(self.numbers)
+        self.is_cut = False
+        self.was_cut = False
+        self.begin()
+
+    def begin(self) -> None:
+        """Decide when to cut."""
+        self.simulation.clock.after(self.begins_ms + self.random.randint(0, 1500), self.cut)
+
+    def blocks(self, source: int, target: int, message: Verified | None) -> bool:
+        """Whether a message is lost while the network is cut; ``message`` is None for the link itself."""
+        raise NotImplementedError
+
+    def cut(self, for_ms: int = CUT_MS) -> None:
+        """Cut, and heal after a while."""
+        if self.is_cut:
+            return
+        self.is_cut = self.was_cut = True
+        self.simulation.blocked = self.blocks
+        self.simulation.detect_later()
+        self.simulation.clock.after(for_ms, self.heal)
+
+    def cut_once(self) -> None:
+        """Cut, but only the first time."""
+        if not self.was_cut:
+            self.cut()
+
+    def heal(self) -> None:
+        """Let everything through again."""
+        self.is_cut = False
+        self.simulation.blocked = None
+        self.simulation.detect_later()
+
+    def separates(self, source: int, target: int, first: int) -> bool:
+        """Whether two sites are on different sides of a cut after the ``first`` of the shuffled sites."""
+        side = set(self.numbers[:first])
+        return (source in side) != (target in side)
+
+
+class Halves(Partition):
+    """Two halves; neither is a quorum."""
+
+    name = "halves"
+
+    def blocks(self, source: int, target: int, message: Verified | None) -> bool:
+        return self.separates(source, target, len(self.numbers) // 2)
+
+
+class OneAway(Partition):
+    """One member alone, the rest a quorum."""
+
+    name = "one-away"
+
+    def blocks(self, source: int, target: int, message: Verified | None) -> bool:
+        return self.separates(source, target, 1)
+
+
+class ProposerAway(Partition):
+    """Whoever is to propose is alone."""
+
+    name = "proposer-away"
+
+    def blocks(self, source: int, target: int, message: Verified | None) -> bool:
+        for site in self.simulation.sites:
+            if site.node is not None:
+                proposer = self.simulation.by_key[site.node.state.proposer(0)].number
+                return (source == proposer) != (target == proposer)
+        return False
+
+
+class Flapping(Partition):
+    """Cut and healed in quick turns."""
+
+    name = "flapping"
+
+    def begin(self) -> None:
+        for turn in range(8):
+            self.simulation.clock.after(300 + 1100 * turn, self.cut, 550)
+
+    def blocks(self, source: int, target: int, message: Verified | None) -> bool:
+        return self.separates(source, target, len(self.numbers) // 2)
+
+
+class OneWay(Partition):
+    """One side hears the other and is not heard."""
+
+    name = "one-way"
+
+    def blocks(self, source: int, target: int, message: Verified | None) -> bool:
+        side = set(self.numbers[: len(self.numbers) // 2])
+        return message is not None and source in side and target not in side
+
+
+class RingOnly(Partition):
+    """Everybody talks to two neighbours only."""
+
+    name = "ring-only"
+
+    def blocks(self, source: int, target: int, message: Verified | None) -> bool:
+        places = {number: place for place, number in enumerate(self.numbers)}
+        return (places[source] - places[target]) % len(places) not in (1, len(places) - 1)
+
+
+class Bridge(Partition):
+    """Two halves that share one member, which does not relay."""
+
+    name = "bridge"
+
+    def blocks(self, source: int, target: int, message: Verified | None) -> bool:
+        bridge = self.numbers[0]
+        return bridge not in (source, target) and self.separates(source, target, 1 + len(self.numbers) // 2)
+
+
+class AtVotes(Partition):
+    """Cut whenever the first prevote or the first precommit of a view is on its way, for a moment."""
+
+    name = "at-votes"
+
+    def begin(self) -> None:
+        self._seen: set[tuple[int, int, str]] = set()
+
+    def on_send(self, site: "Site", receiver: "Site", message: Verified, blob: bytes | None) -> None:
+        if isinstance(message.message, Prevote | Precommit) and len(self._seen) < 12:
+            key = (message.height, message.view, type(message.message).__name__)
+            if key not in self._seen:
+                self._seen.add(key)
+                self.random.shuffle(self.numbers)
+                self.cut(700)
+
+    def blocks(self, source: int, target: int, message: Verified | None) -> bool:
+        return message is not None and self.separates(source, target, len(self.numbers) // 2)
+
+
+class AfterDecision(Partition):
+    """Cut when the first member has decided the contributors: most have not, and nobody has released."""
+
+    name = "after-decision"
+
+    def begin(self) -> None:
+        """Wait for the decision."""
+
+    def on_step(self, site: "Site", event: Event, step: Step) -> None:
+        if self.was_cut:
+            return
+        for record in step.persist:
+            if isinstance(record, BlockDecided) and isinstance(read_block(record.block).body, Contributors):
+                self.numbers.remove(site.number)
+                self.numbers.insert(0, site.number)
+                self.cut_once()
+
+    def blocks(self, source: int, target: int, message: Verified | None) -> bool:
+        return self.separates(source, target, 1)
+
+
+class MidRelease(Partition):
+    """Cut when the first sum shares are on their way."""
+
+    name = "mid-release"
+
+    def begin(self) -> None:
+        self._sent = 0
+
+    def on_send(self, site: "Site", receiver: "Site", message: Verified, blob: bytes | None) -> None:
+        if isinstance(message.message, SumShare):
+            self._sent += 1
+            if self._sent == 2:
+                self.cut_once()
+
+    def blocks(self, source: int, target: int, message: Verified | None) -> bool:
+        return self.separates(source, target, len(self.numbers) // 2)
+
+
+class DuringJoin(Partition):
+    """Cut when a newcomer asks to be admitted; where all are members already, at once."""
+
+    name = "during-join"
+
+    def begin(self) -> None:
+        if self.simulation.setup.is_founded:
+            super().begin()
+
+    def on_send(self, site: "Site", receiver: "Site", message: Verified, blob: bytes | None) -> None:
+        if isinstance(message.message, JoinRequest) and not self.was_cut:
+            self.was_cut = True
+            self.simulation.clock.after(self.random.randint(1, 60), self.cut)
+
+    def blocks(self, source: int, target: int, message: Verified | None) -> bool:
+        return self.separates(source, target, len(self.numbers) // 2)
+
+
+class RestartCut(Partition):
+    """A member crashes while the network is cut, and comes back before it is whole."""
+
+    name = "restart-cut"
+
+    def cut(self, for_ms: int = CUT_MS) -> None:
+        super().cut(for_ms)
+        victim = self.simulation.sites[self.numbers[0]]
+        self.simulation.clock.after(1_000, self.simulation.crash, victim, 2_500)
+
+    def blocks(self, source: int, target: int, message: Verified | None) -> bool:
+        return self.separates(source, target, len(self.numbers) // 2)
+
+
+PARTITIONS: Final[dict[str, type[Partition]]] = {
+    one.name: one
+    for one in (
+        Halves,
+        OneAway,
+        ProposerAway,
+        Flapping,
+        OneWay,
+        RingOnly,
+        Bridge,
+        AtVotes,
+        AfterDecision,
+        MidRelease,
+        DuringJoin,
+        RestartCut,
+    )
+}
+"""The scripts by the names that ``--partition`` takes."""

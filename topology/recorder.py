@@ -1,0 +1,158 @@
+"""Writes down what happened, as numbers: rounds, views, who was named, what each site sent."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..protocol.blocks import Contributors, Membership, Model, Void, read_block
+from ..protocol.contribution import read_metrics
+from ..protocol.envelope import Verified
+from ..protocol.events import Event, Step
+from ..protocol.messages import Precommit, Proposal
+from ..protocol.records import BlockDecided
+from .clock import START_MS
+from .observer import Observer
+from .site import Site
+
+if TYPE_CHECKING:
+    from .simulation import Simulation
+
+
+@dataclass(slots=True)
+class RoundRow:
+    """One round. Times are milliseconds of virtual time; -1 where it did not come to that."""
+
+    round: int
+    began_ms: int
+    contributors_ms: int = -1
+    ended_ms: int = -1
+    """When the last of the n - f sites that were quickest had decided it."""
+    outcome: str = "open"
+    """decided, void or open."""
+    reason: str = ""
+    """Of a void round."""
+    contributors: int = 0
+    members: int = 0
+    aggregator: str = ""
+    views: int = 0
+    """Views beyond the first that its two decisions took."""
+    bytes_a_peer: int = 0
+    messages_a_peer: int = 0
+    missed: tuple[str, ...] = ()
+    """Whom a void round names."""
+    loss: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    """Of the weights that the round began with, over the members' test sets."""
+
+
+@dataclass(slots=True)
+class Timeline:
+    """One round as lanes: (site, what, begin, end) of work, and (site, what, when) of what it sent."""
+
+    round: int
+    work: list[tuple[int, str, int, int]] = field(default_factory=list)
+    marks: list[tuple[int, str, int]] = field(default_factory=list)
+
+
+class Recorder(Observer):
+    """Watches a simulation; its fields are read when it has ended."""
+
+    def __init__(self, timeline_round: int = 2, progress: Callable[[RoundRow], None] | None = None) -> None:
+        self.rounds: dict[int, RoundRow] = {}
+        self.timeline = Timeline(timeline_round)
+        self.named: dict[str, dict[str, int]] = {}
+        """Who was named for what, and by how many sites."""
+        self.evicted: list[str] = []
+        self.crashes = 0
+        self._progress = progress
+        self._blocks: dict[int, Any] = {}
+        self._decided: dict[int, list[int]] = {}
+        self._told: set[tuple[str, str, int]] = set()
+        self._proposers: dict[tuple[int, int], bytes] = {}
+        self._sent = (0, 0)
+
+    def on_begin(self, simulation: "Simulation") -> None:
+        self._simulation = simulation
+        self._label = {site.key: str(site.label) for site in simulation.sites}
+
+    def on_crash(self, site: Site) -> None:
+        self.crashes += 1
+
+    def on_work(self, site: Site, label: str, begin_ms: int, end_ms: int) -> None:
+        if site.node is not None and site.node.state.round == self.timeline.round and len(self.timeline.work) < 20_000:
+            self.timeline.work.append((site.number, label, begin_ms - START_MS, end_ms - START_MS))
+
+    def on_send(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
+        if isinstance(message.message, Proposal):
+            self._proposers.setdefault((message.height, message.view), message.sender)
+        if site.node is not None and site.node.state.round == self.timeline.round:
+            mark = (site.number, type(message.message).__name__, self._simulation.clock.elapsed_ms)
+            if not self.timeline.marks or self.timeline.marks[-1] != mark:
+                self.timeline.marks.append(mark)
+
+    def on_step(self, site: Site, event: Event, step: Step) -> None:
+        for notice in step.notify:
+            if notice.kind == "fault" and site.is_honest and notice.facts.get("member") in self._label:
+                self._name(site, self._label[notice.facts["member"]], notice.text)
+            elif notice.kind == "round":
+                now = self._simulation.clock.elapsed_ms
+                row = self.rounds.setdefault(notice.facts["round"], RoundRow(notice.facts["round"], now))
+                row.members = notice.facts["members"]
+        if site.is_honest:
+            for record in step.persist:
+                if isinstance(record, BlockDecided):
+                    self._on_block(site, record)
+
+    def _name(self, site: Site, who: str, text: str) -> None:
+        what = text.split(": ", 1)[-1].split(", height")[0].split(" at height")[0].split(" in view")[0]
+        if (who, what, site.number) not in self._told:
+            self._told.add((who, what, site.number))
+            known = self.named.setdefault(who, {})
+            known[what] = known.get(what, 0) + 1
+
+    def _on_block(self, site: Site, record: BlockDecided) -> None:
+        if record.height not in self._blocks:
+            self._blocks[record.height] = read_block(record.block).body
+            self._on_new_block(site, record, self._blocks[record.height])
+        body = self._blocks[record.height]
+        if isinstance(body, Model | Void):
+            decided = self._decided.setdefault(body.round, [])
+            decided.append(self._simulation.clock.elapsed_ms)
+            n = len(self._simulation.sites)
+            if len(decided) == n - (n - 1) // 3 or body.round not in self.rounds:
+                self._on_ended(body.round)
+
+    def _on_new_block(self, site: Site, record: BlockDecided, body: Any) -> None:
+        now = self._simulation.clock.elapsed_ms
+        vote = self._simulation.known(record.certificate[0])
+        views = vote.view if vote is not None and isinstance(vote.message, Precommit) else 0
+        if isinstance(body, Membership):
+            self.evicted += [self._label.get(one.member, "?") for one in body.changes if hasattr(one, "member")]
+            return
+        row = self.rounds.setdefault(body.round, RoundRow(body.round, now))
+        row.views += views
+        node = site.node
+        assert node is not None
+        match body:
+            case Contributors():
+                row.contributors_ms, row.contributors = now, len(body.dealers)
+            case Model():
+                row.outcome = "decided"
+                if node.state.sums is not None and node.state.kind == "train":
+                    found = read_metrics(node.state.genesis, node.state.sums)
+                    row.loss, row.metrics = found.loss, dict(found.named)
+            case Void():
+                row.outcome, row.reason = "void", body.reason
+                row.missed = tuple(self._label.get(name, "?") for name in body.names)
+        row.aggregator = self._label.get(self._proposers.get((record.height, views), b""), "")
+
+    def _on_ended(self, round_: int) -> None:
+        row = self.rounds[round_]
+        row.ended_ms = self._simulation.clock.elapsed_ms
+        sites = self._simulation.sites
+        sent = (sum(site.sent_bytes for site in sites), sum(site.sent_messages for site in sites))
+        row.bytes_a_peer = (sent[0] - self._sent[0]) // len(sites)
+        row.messages_a_peer = (sent[1] - self._sent[1]) // len(sites)
+        self._sent = sent
+        if self._progress is not None:
+            self._progress(row)

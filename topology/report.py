@@ -1,0 +1,160 @@
+"""What came of a simulation, for people, for scripts and for plots.
+
+A result is a function of the options and the seed alone: it holds no wall-clock figure, so two runs of the
+same command write the same bytes.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .recorder import Recorder, RoundRow, Timeline
+from .simulation import Simulation
+
+if TYPE_CHECKING:
+    from .options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished simulation. Times are milliseconds of virtual time, sizes bytes."""
+
+    options: dict[str, Any]
+    finished: bool
+    """Whether all honest peers got to the last round within the limit."""
+    elapsed_ms: int
+    events: int
+    rounds: tuple[RoundRow, ...]
+    sites: tuple[dict[str, Any], ...]
+    links: tuple[dict[str, Any], ...]
+    named: dict[str, dict[str, int]]
+    evicted: tuple[str, ...]
+    crashes: int
+    timeline: Timeline
+    trace: str
+    """A hash over everything that was sent, and when."""
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row a round: ``pandas.DataFrame(result.table())`` works."""
+        rows = []
+        for row in self.rounds:
+            flat = dataclasses.asdict(row)
+            flat |= flat.pop("metrics")
+            flat["seconds"] = (row.ended_ms - row.began_ms) / 1000 if row.ended_ms >= 0 else None
+            rows.append(flat)
+        return rows
+
+    @property
+    def decided(self) -> int:
+        """Rounds that ended with a model."""
+        return sum(row.outcome == "decided" for row in self.rounds)
+
+    @property
+    def share_decided(self) -> float:
+        """Share of the rounds asked for that ended with a model."""
+        return self.decided / max(1, int(self.options["rounds"]))
+
+    def seconds(self, quantile: float) -> float | None:
+        """Return a quantile of the duration of decided rounds, in seconds; None if there is none."""
+        spans = sorted(
+            row.ended_ms - row.began_ms for row in self.rounds if row.outcome == "decided" and row.ended_ms >= 0
+        )
+        return spans[min(len(spans) - 1, int(quantile * len(spans)))] / 1000 if spans else None
+
+    def to_json(self) -> str:
+        """Return everything as JSON, the same bytes for the same options and seed."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True, indent=1) + "\n"
+
+    def summary(self) -> list[tuple[str, str]]:
+        """Return (what, figure) pairs for people."""
+        n = len(self.sites)
+        void = sum(row.outcome == "void" for row in self.rounds)
+        minutes = self.elapsed_ms / 60_000
+        liars = [site["name"] for site in self.sites if site["strategies"]]
+        p50, p95 = self.seconds(0.5), self.seconds(0.95)
+        mean_bytes = sum(site["sent_bytes"] for site in self.sites) / n
+        most = max(self.sites, key=lambda site: site["sent_bytes"])
+        ended = max(1, self.decided + void)
+        lines = [
+            ("peers", f"{n}, of whom {len(liars)} lie" if liars else str(n)),
+            ("rounds", f"{self.decided} decided, {void} void, of {self.options['rounds']}"),
+            ("seconds a round", f"{p50:.2f} (p50), {p95:.2f} (p95)" if p50 is not None and p95 is not None else "none"),
+            ("rounds a minute", f"{self.decided / minutes:.1f}" if minutes else "none"),
+            ("views beyond the first", str(sum(row.views for row in self.rounds))),
+            (
+                "sent a peer and round",
+                f"{_bytes(mean_bytes / ended)}, most by {most['name']}: {_bytes(most['sent_bytes'] / ended)}",
+            ),
+            ("crashes", str(self.crashes)),
+            ("named", "; ".join(self._named()) or "nobody"),
+            ("evicted", ", ".join(self.evicted) or "nobody"),
+            ("virtual time", f"{self.elapsed_ms / 1000:.1f} s, {self.events} events"),
+        ]
+        if liars:
+            lines.insert(
+                1,
+                (
+                    "liars",
+                    ", ".join(
+                        f"{one['name']} ({'+'.join(one['strategies'])})" for one in self.sites if one["strategies"]
+                    ),
+                ),
+            )
+        accuracies = [(row.round, row.metrics["accuracy"]) for row in self.rounds if "accuracy" in row.metrics]
+        if accuracies:
+            (first, low), (last, high) = accuracies[0], accuracies[-1]
+            lines.append(("accuracy", f"{low:.3f} before round {first}, {high:.3f} before round {last}"))
+        if not self.finished:
+            lines.append(("not finished", "some honest peers did not reach the last round within the limit"))
+        return lines
+
+    def _named(self) -> list[str]:
+        return [
+            f"{who}: {what} ({count}×)"
+            for who, known in sorted(self.named.items())
+            for what, count in sorted(known.items())
+        ]
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def result_of(options: "Options", simulation: Simulation, recorder: Recorder, finished: bool) -> Result:
+    """Gather the result."""
+    labels = simulation.links.labels
+    sites = tuple(
+        {
+            "name": str(site.label),
+            "strategies": [one.name for one in site.adversaries],
+            "sent_bytes": site.sent_bytes,
+            "sent_messages": site.sent_messages,
+            "steps": site.steps,
+            "height": site.node.state.height if site.node is not None else None,
+            "aggregated": sum(row.aggregator == str(site.label) for row in recorder.rounds.values()),
+        }
+        for site in simulation.sites
+    )
+    links = tuple(
+        {"from": str(labels[hop.start]), "to": str(labels[hop.end]), "bytes": hop.carried_bytes}
+        for hop in simulation.links.hops()
+    )
+    return Result(
+        options=dataclasses.asdict(options),
+        finished=finished,
+        elapsed_ms=simulation.clock.elapsed_ms,
+        events=simulation.clock.events,
+        rounds=tuple(row for _, row in sorted(recorder.rounds.items()) if row.round <= options.rounds),
+        sites=sites,
+        links=links,
+        named=recorder.named,
+        evicted=tuple(recorder.evicted),
+        crashes=recorder.crashes,
+        timeline=recorder.timeline,
+        trace=simulation.trace,
+    )

@@ -1,0 +1,454 @@
+"""The driver: real nodes on a virtual network, disk, processor and clock.
+
+For each event it does what the driver in ``peer`` does with libp2p and SQLite: hands the event to the node,
+makes durable what is to be, sends, fetches, sets timers, runs work. It draws every random number from one
+seeded generator and reads no clock, so the same options and seed give the same run, bit for bit;
+:attr:`Simulation.trace` is a hash over everything that was sent, and when.
+"""
+
+import hashlib
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import networkx as nx
+
+from ..protocol.contribution import layout_of
+from ..protocol.envelope import Rejected, Verified, verify
+from ..protocol.events import (
+    Event,
+    Fetch,
+    FetchFailed,
+    HeadSeen,
+    PeerDown,
+    PeerUp,
+    Received,
+    Send,
+    Started,
+    Step,
+    TimerFired,
+    WorkDone,
+)
+from ..protocol.genesis import Genesis
+from ..protocol.ledger import Phase
+from ..protocol.limits import INLINE_BLOB_BYTES
+from ..protocol.messages import CertifiedBlock
+from ..protocol.node import Newcomer, Node
+from ..protocol.records import BlockDecided, ModelSaved
+from ..protocol.work import Contribution, ReadBlocks, Train
+from .clock import START_MS, Clock
+from .costs import Costs
+from .disk import Disk
+from .founding import MODEL, found, identity_of
+from .links import Links, Path
+from .networks import peers_of
+from .observer import Observer
+from .site import CrashPoint, Site
+from .sizes import Sizes, binds
+from .training import Flat, Trainer
+
+DETECT_MS: Final = 600
+"""How long the failure detector takes to see that a peer is gone or back."""
+
+BEAT_MS: Final = 1_000
+FETCH_TIMEOUT_MS: Final = 10_000
+MAX_KNOWN_ENVELOPES: Final = 100_000
+
+Blocked = Callable[[int, int, Verified | None], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a simulation runs on, apart from the graph."""
+
+    genesis: Genesis
+    weights: bytes = field(repr=False)
+    seed: int = 0
+    rounds: int = 10
+    """Rounds of the ledger, decided or void, after which the simulation is done."""
+    is_founded: bool = True
+    """Whether everybody is a member at the start; otherwise all but the founder ask to be admitted."""
+    costs: Costs = field(default_factory=Costs)
+    parameters: int | None = None
+    """Parameters that sizes and costs are charged for, if others than the simulated model has."""
+    node: Callable[..., Node] = Node
+    trainer: Trainer = field(default_factory=Flat)
+    skew_ms: int = 0
+    """Clocks are off by up to this much."""
+
+
+class Simulation:
+    """A federation at work. Add observers and faults, then :meth:`run`."""
+
+    def __init__(self, graph: nx.Graph, setup: Setup) -> None:
+        """``graph`` went through :func:`.networks.fill`."""
+        self.setup, self.seed = setup, setup.seed
+        self.random = random.Random(f"simulation {setup.seed}")
+        self.clock = Clock()
+        self.links = Links(graph, self.random)
+        self.federation = setup.genesis.federation
+        self.sizes = Sizes(setup.genesis, setup.parameters)
+        self.sites = self._make_sites(graph)
+        self.by_key = {site.key: site for site in self.sites}
+        self.blocked: Blocked | None = None
+        """A partition: says whether a message from one site to another is lost."""
+        self.goal: Callable[[Site], bool] = lambda site: (
+            site.node is not None and (site.node.state.round > setup.rounds or site.node.state.phase is Phase.FINISHED)
+        )
+        self._columns = layout_of(setup.genesis, "train").columns
+        if setup.parameters is not None:
+            self._columns += (setup.parameters + 1) // 2 - (setup.genesis.parameters + 1) // 2
+        self._observers: list[Observer] = []
+        self._on_step: list[Callable[..., None]] = []
+        self._on_send: list[Callable[..., None]] = []
+        self._on_work: list[Callable[..., None]] = []
+        self._trace = hashlib.sha256()
+        self._known: dict[bytes, Verified | None] = {}
+        self._is_done = False
+
+    def _make_sites(self, graph: nx.Graph) -> list[Site]:
+        setup = self.setup
+        labels = peers_of(graph)
+        identities = [identity_of(number) for number in range(len(labels))]
+        blocks = found(setup.genesis, identities) if setup.is_founded else []
+        sites = []
+        for number, (label, identity) in enumerate(zip(labels, identities, strict=True)):
+            disk = Disk(blocks=list(blocks))
+            if setup.is_founded or number == 0:
+                disk.model = ModelSaved(setup.genesis.weights, setup.weights)
+            skew = self.random.randint(-setup.skew_ms, setup.skew_ms)
+            sites.append(Site(number, label, identity, disk, graph.nodes[label]["speed"], skew))
+        return sites
+
+    # -- setting up and running
+
+    @property
+    def trace(self) -> str:
+        """A hash over all that was sent so far, by whom and when."""
+        return self._trace.hexdigest()
+
+    @property
+    def honest(self) -> list[Site]:
+        """The sites that follow the protocol."""
+        return [site for site in self.sites if site.is_honest]
+
+    def watch(self, *observers: Observer) -> None:
+        """Let these watch."""
+        for one in observers:
+            self._observers.append(one)
+            for name, calls in (("on_step", self._on_step), ("on_send", self._on_send), ("on_work", self._on_work)):
+                if getattr(type(one), name) is not getattr(Observer, name):
+                    calls.append(getattr(one, name))
+
+    def run(self, limit_ms: int) -> bool:
+        """Run until every honest site reached the goal; returns whether they did within the limit."""
+        if not any(site.boots for site in self.sites):
+            for observer in self._observers:
+                observer.on_begin(self)
+            for site in self.sites:
+                self.clock.after(self.random.randint(0, 20), self.start, site)
+            self.clock.after(BEAT_MS, self._beat)
+        done = self.clock.run(START_MS + limit_ms, lambda: self._is_done)
+        for observer in self._observers:
+            observer.on_end()
+        return done
+
+    def run_for(self, duration_ms: int) -> None:
+        """Run on for a while, whether the goal is reached or not."""
+        self.clock.run(self.clock.now_ms + duration_ms, lambda: False)
+
+    def start(self, site: Site) -> None:
+        """Start a site's peer from its disk."""
+        if site.node is not None:
+            return
+        site.boots += 1
+        self.links.set_node(site.number, True)
+        newcomer = Newcomer(str(site.label), MODEL)
+        site.node = self.setup.node(site.identity, self.setup.genesis, site.disk.load(), newcomer)
+        for adversary in site.adversaries:
+            adversary.on_started()
+        self.hand_in(site, Started())
+        self.clock.after(self.random.randint(1, 50), self.detect)
+
+    def crash(self, site: Site, down_ms: int | None, kept: int = 0) -> None:
+        """Kill a site's peer: what was not synced is lost. It comes back after ``down_ms``, or never."""
+        if site.node is None:
+            return
+        site.disk.crash(kept)
+        site.node = None
+        site.boots += 1
+        site.sees.clear()
+        site.offers.clear()
+        site.busy_until_ms = [0] * len(site.busy_until_ms)
+        self.links.set_node(site.number, False)
+        for observer in self._observers:
+            observer.on_crash(site)
+        self.detect_later()
+        if down_ms is not None:
+            self.clock.after(down_ms, self.start, site)
+        self._see_whether_done()
+
+    # -- who sees whom
+
+    def is_blocked(self, source: int, target: int, message: Verified | None) -> bool:
+        """Whether a partition keeps what source sends from target."""
+        return self.blocked is not None and self.blocked(source, target, message)
+
+    def reaches(self, one: Site, other: Site) -> bool:
+        """Whether two sites can talk to each other, both ways."""
+        a, b = one.number, other.number
+        up = one.node is not None and other.node is not None
+        return up and not (self.is_blocked(a, b, None) or self.is_blocked(b, a, None)) and bool(self.links.path(a, b))
+
+    def detect_later(self) -> None:
+        """Have the failure detectors see, after their time, what has changed."""
+        self.clock.after(DETECT_MS, self.detect)
+
+    def detect(self) -> None:
+        """Bring every failure detector up to date."""
+        for site in self.sites:
+            if site.node is None:
+                continue
+            for other in self.sites:
+                if other is site:
+                    continue
+                was, is_ = other.number in site.sees, self.reaches(site, other)
+                if is_ and not was:
+                    site.sees.add(other.number)
+                    self._deliver(site, site.boots, PeerUp(other.key))
+                elif was and not is_:
+                    site.sees.discard(other.number)
+                    self._deliver(site, site.boots, PeerDown(other.key))
+
+    def _beat(self) -> None:
+        """Heartbeats tell everybody's height; only who is behind need hear of it."""
+        heights = [(site, site.node.state.height) for site in self.sites if site.node is not None]
+        claims = [(site, self._claim(site, height)) for site, height in heights]
+        highest = max((height for _, height in claims), default=0)
+        for site, height in heights:
+            if height < highest:
+                for other, claim in claims:
+                    if claim > height and other.number in site.sees:
+                        self._deliver(site, site.boots, HeadSeen(other.key, claim))
+        self.clock.after(BEAT_MS, self._beat)
+
+    @staticmethod
+    def _claim(site: Site, height: int) -> int:
+        for adversary in site.adversaries:
+            height = adversary.claimed_height(height)
+        return height
+
+    # -- a step and what follows from it
+
+    def _deliver(self, site: Site, boot: int, event: Event) -> None:
+        if site.node is not None and site.boots == boot:
+            self.hand_in(site, event)
+
+    def hand_in(self, site: Site, event: Event) -> None:
+        """Hand an event to a site's node and carry out the step, field by field, in the order of its fields."""
+        node = site.node
+        assert node is not None
+        for adversary in site.adversaries:
+            if not adversary.on_event(event):
+                return
+        step = node.step(event, self.clock.now_ms + site.skew_ms)
+        site.steps += 1
+        for adversary in site.adversaries:
+            step = adversary.bend_step(event, step)
+        if step.persist and not self._persist(site, step):
+            return
+        for watch in self._on_step:
+            watch(site, event, step)
+        self.carry_out(site, step)
+        if step.persist and isinstance(step.persist[0], BlockDecided):
+            self._see_whether_done()
+
+    def carry_out(self, site: Site, step: Step) -> None:
+        """Send, fetch, set timers and start work; what is to be durable is."""
+        for send in step.send:
+            self._send(site, send)
+        for fetch in step.fetch:
+            self.fetch(site, fetch, self._deliver)
+        for timer in step.timers:
+            self.clock.after(timer.after_ms, self._deliver, site, site.boots, TimerFired(timer.key))
+        for work in step.work:
+            self.start_work(site, work, self._deliver)
+
+    def _persist(self, site: Site, step: Step) -> bool:
+        """Write and sync; returns whether the site survived it."""
+        point = site.crash_point
+        if point is not None and (point.record is None or point.record in {type(one).__name__ for one in step.persist}):
+            if not point.skip:
+                site.crash_point = None
+                self._crash_at(site, step, point)
+                return False
+            site.crash_point = replace(point, skip=point.skip - 1)
+        site.disk.write(step.persist)
+        site.disk.sync()
+        return True
+
+    def _crash_at(self, site: Site, step: Step, point: CrashPoint) -> None:
+        if point.moment == "before":
+            return self.crash(site, point.down_ms)
+        site.disk.write(step.persist)
+        if point.moment == "during":
+            return self.crash(site, point.down_ms, self.random.randint(0, site.disk.unsynced))
+        site.disk.sync()
+        if point.moment == "sending":
+            for send in step.send[: (1 + len(step.send)) // 2]:
+                self._send(site, send)
+        return self.crash(site, point.down_ms)
+
+    def _see_whether_done(self) -> None:
+        self._is_done = all(self.goal(site) for site in self.sites if site.is_honest)
+
+    # -- sending
+
+    def known(self, envelope: bytes) -> Verified | None:
+        """Return a message as every receiver would verify it; computed once, since all come to the same result."""
+        if envelope not in self._known:
+            if len(self._known) >= MAX_KNOWN_ENVELOPES:
+                self._known.clear()
+            found = verify(envelope, self.federation)
+            self._known[envelope] = None if isinstance(found, Rejected) else found
+        return self._known[envelope]
+
+    def _send(self, site: Site, send: Send) -> None:
+        if site.node is None:
+            return
+        receivers = site.node.audience if send.to is None else (send.to,)
+        message = self.known(send.envelope)
+        for key in receivers:
+            receiver = self.by_key.get(key)
+            if receiver is None or receiver is site or message is None:
+                continue
+            if site.adversaries:
+                for bent in self._bend(site, receiver, message, replace(send, to=key)):
+                    self.transmit(site, receiver, bent)
+            else:
+                self._transmit(site, receiver, message, send.blob)
+
+    @staticmethod
+    def _bend(site: Site, receiver: Site, message: Verified, send: Send) -> Iterable[Send]:
+        sends: Sequence[Send] = (send,)
+        for adversary in site.adversaries:
+            sends = [out for one in sends for out in adversary.bend_send(receiver, message, one)]
+        return sends
+
+    def transmit(self, site: Site, receiver: Site, send: Send) -> None:
+        """Send what an adversary made, checked as a receiving driver checks it."""
+        message = self.known(send.envelope)
+        if message is not None and (send.blob is None or binds(message, send.blob)):
+            self._transmit(site, receiver, message, send.blob)
+
+    def _transmit(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
+        blob_bytes = self.sizes.blob_bytes(message, receiver.key, blob)
+        size = len(message.raw)
+        if blob_bytes > INLINE_BLOB_BYTES:
+            assert blob is not None
+            site.offer(hashlib.sha256(blob).digest(), blob)
+            blob = None
+        else:
+            size += blob_bytes
+        self._trace.update(b"%d %d %d " % (self.clock.now_ms, site.number, receiver.number) + message.raw[-64:])
+        for watch in self._on_send:
+            watch(site, receiver, message, blob)
+        if self.is_blocked(site.number, receiver.number, message):
+            return
+        self._launch(site, receiver, size, False, self._handle, receiver, receiver.boots, Received(message, blob))
+
+    def _launch(
+        self, source: Site, target: Site, size: int, is_bulk: bool, then: Callable[..., None], *arguments: Any
+    ) -> bool:
+        path = self.links.path(source.number, target.number)
+        if not path or target.node is None:
+            return False
+        source.sent_messages += 1
+        source.sent_bytes += size
+        self._cross(path, 0, 1000 * self.clock.now_ms, size, is_bulk, then, arguments)
+        return True
+
+    def _cross(
+        self,
+        path: Path,
+        at: int,
+        now_us: int,
+        size: int,
+        is_bulk: bool,
+        then: Callable[..., None],
+        arguments: tuple[Any, ...],
+    ) -> None:
+        """Cross one hop, and go on from there when the bytes have."""
+        hop = path[at]
+        if at and not self.links.is_open(hop):
+            return
+        arrives_us = self.links.cross(hop, size, now_us, is_bulk)
+        if at + 1 < len(path):
+            self.clock.at(arrives_us // 1000, self._cross, path, at + 1, arrives_us, size, is_bulk, then, arguments)
+        else:
+            self.clock.at(-(-arrives_us // 1000), then, *arguments)
+
+    def _handle(self, site: Site, boot: int, event: Event) -> None:
+        """A message is here; verifying and handling it takes the site's one event loop some time."""
+        now_us = 1000 * self.clock.now_ms
+        begin_us = max(now_us, site.handling_until_us)
+        site.handling_until_us = begin_us + int(self.setup.costs.message_us / site.speed)
+        if begin_us < now_us + 1000:
+            self._deliver(site, boot, event)
+        else:
+            self.clock.at(begin_us // 1000, self._deliver, site, boot, event)
+
+    # -- pulling blobs
+
+    def fetch(self, site: Site, fetch: Fetch, answer: Callable[[Site, int, Event], None]) -> None:
+        """Pull a blob over the network and hand it to ``answer``."""
+        source = self.by_key.get(fetch.source)
+        boot = site.boots
+        if source is None or not self._can_pull(site, source):
+            self.clock.after(1, answer, site, boot, FetchFailed(fetch, "no link"))
+            return
+        self._launch(site, source, 64, False, self._serve, site, boot, source, fetch, answer)
+
+    def _can_pull(self, site: Site, source: Site) -> bool:
+        blocked = self.is_blocked(site.number, source.number, None) or self.is_blocked(source.number, site.number, None)
+        return source.node is not None and not blocked and bool(self.links.path(site.number, source.number))
+
+    def _serve(
+        self, site: Site, boot: int, source: Site, fetch: Fetch, answer: Callable[[Site, int, Event], None]
+    ) -> None:
+        data = source.offers.get(fetch.digest)
+        if data is None or len(data) != fetch.size_bytes or not self._can_pull(site, source):
+            self.clock.after(1, answer, site, boot, FetchFailed(fetch, "not offered"))
+            return
+        size = self.sizes.blob_bytes(fetch.message, site.key, data)
+        if not self._launch(source, site, size, True, answer, site, boot, Received(fetch.message, data)):
+            self.clock.after(FETCH_TIMEOUT_MS, answer, site, boot, FetchFailed(fetch, "the link broke"))
+
+    # -- work
+
+    def start_work(self, site: Site, work: Any, answer: Callable[[Site, int, Event], None]) -> None:
+        """Compute now, and answer when the site's processor would have."""
+        charged = self.setup.costs.work_ms(work, self._columns) / site.speed
+        begin, end = site.worker(self.clock.now_ms, round(charged))
+        for watch in self._on_work:
+            watch(site, work.label, begin, end)
+        self.clock.at(end, answer, site, site.boots, self._compute(site, work))
+
+    def _compute(self, site: Site, work: Any) -> WorkDone:
+        try:
+            if isinstance(work, ReadBlocks):
+                found = [one for one in site.disk.blocks if one.height >= work.start][:256]
+                result: Any = tuple(CertifiedBlock(one.block, one.certificate) for one in found)
+            elif isinstance(work, Train):
+                result = self._train(site, work)
+            else:
+                result = work.run()
+            for adversary in site.adversaries:
+                result = adversary.bend_result(work, result)
+            return WorkDone(work, result)
+        except ValueError as error:  # as the driver: what cannot be computed is told to the node
+            return WorkDone(work, error=f"{type(error).__name__}: {error}")
+
+    def _train(self, site: Site, work: Train) -> Contribution:
+        return self.setup.trainer.contribute(site.number, work, self.setup.genesis, self.random.randbytes(32))

@@ -1,0 +1,33 @@
+"""What a simulated peer answers when it is asked to train."""
+
+import hashlib
+from typing import Protocol
+
+import numpy as np
+
+from ..protocol.genesis import Genesis
+from ..protocol.work import Contribution, Train
+
+
+class Trainer(Protocol):
+    """Trains in every site's place."""
+
+    def contribute(self, site: int, work: Train, genesis: Genesis, entropy: bytes) -> Contribution:
+        """Return a site's contribution to a round; ``entropy``: 32 fresh bytes. Deterministic."""
+
+
+class Flat:
+    """No learning: every site adds a small vector of its own, so that sums can be told apart."""
+
+    def contribute(self, site: int, work: Train, genesis: Genesis, entropy: bytes) -> Contribution:
+        """Return it."""
+        examples = 10 + site
+        if work.kind == "setup":
+            return Contribution(examples, tuple(1.0 for _ in range(genesis.setup_sums)), entropy)
+        sums = (examples / 2, float(examples), *(1.0 for _ in genesis.metrics))
+        update = None
+        if work.kind == "train":
+            drawn = hashlib.sha256(b"update %d %d" % (site, work.round)).digest()
+            rng = np.random.default_rng(int.from_bytes(drawn[:8], "big"))
+            update = rng.uniform(-0.1, 0.1, genesis.parameters).astype(np.float32)
+        return Contribution(examples, sums, entropy, update)
