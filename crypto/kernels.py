@@ -216,6 +216,16 @@ def _limbs_of(A):  # type: ignore[no-untyped-def]
 
 
 @numba.njit
+def _dot_eight(limbs, i, X, c, out):  # type: ignore[no-untyped-def]
+    """out[i, c:c + 8]. Addresses are taken where the arrays are arguments: an array of the caller's own would be freed
+    as soon as the caller has no more use for it than its address."""
+    terms, row = np.int64(limbs.shape[1]), np.int64(8 * X.shape[1])
+    factors = np.int64(limbs.ctypes.data) + 24 * i * terms
+    place = np.int64(out.ctypes.data) + i * np.int64(8 * out.shape[1]) + 8 * c
+    _dot_lanes(factors, np.int64(X.ctypes.data) + 8 * c, row, terms, place)
+
+
+@numba.njit
 def _dot_column(A, i, X, c):  # type: ignore[no-untyped-def]
     high, middle, low = _ZERO, _ZERO, _ZERO
     for t in range(A.shape[1]):
@@ -229,15 +239,12 @@ def matmul(A: Vector, X: Vector, out: Vector) -> None:
     rows, terms = A.shape
     columns = X.shape[1]
     limbs = _limbs_of(A)
-    factors, source, target = np.int64(limbs.ctypes.data), np.int64(X.ctypes.data), np.int64(out.ctypes.data)
-    row = np.int64(8 * columns)
     together = columns - columns % _DOT_COLUMNS if 0 < terms <= _MAX_TERMS else 0
     for start in range(0, columns, _COLUMNS):
         stop = min(columns, start + _COLUMNS)
         for i in range(rows):
             for c in range(start, min(stop, together), _DOT_COLUMNS):
-                place = target + i * row + 8 * c
-                _dot_lanes(factors + i * 24 * terms, source + 8 * c, row, np.int64(terms), place)
+                _dot_eight(limbs, i, X, c, out)
             for c in range(max(start, together), stop):
                 out[i, c] = _dot_column(A, i, X, c)
 

@@ -52,6 +52,13 @@ def test_a_matrix_product_has_room_for_the_largest_sums(terms: int, element: int
     assert vectors.matmul(A, X).tolist() == [[terms * element * (P - 1) % P] * 11]
 
 
+def test_a_matrix_of_many_megabytes_lives_as_long_as_the_product_takes() -> None:
+    """Memory of that size goes back to the system when it is freed, and whoever reads it then is killed."""
+    A = prng.stream(b"seed", b"A", 1500 * 500).reshape(1500, 500)
+    X = prng.stream(b"seed", b"X", 500 * 8).reshape(500, 8)
+    assert vectors.matmul(A, X)[-1].tolist() == (A[-1:].astype(object) @ X.astype(object) % P)[0].tolist()
+
+
 def test_the_longest_lazy_sums_do_not_overflow() -> None:
     worst = np.full((1, 5000), P - 1, dtype=np.uint64)
     assert vectors.matmul(worst, worst.T.copy()).tolist() == [[5000]]
