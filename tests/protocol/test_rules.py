@@ -1,0 +1,432 @@
+"""The seven safety rules of the protocol: each attack works on a build without the one check, and fails on ours.
+
+| rule | what it says | tests |
+| --- | --- | --- |
+| 1 | a sum is released for one decided contributor set a round, durably first | `test_rule_1_…` |
+| 2 | at least K+1 updates are summed, all on the decided base model | `test_rule_2_…` |
+| 3 | no second, different vote, not even from an old copy of the state | `test_rule_3_…` |
+| 4 | once the contributors are decided the round ends; no update is dealt twice | `test_rule_4_…` |
+| 5 | certificates count distinct members | `test_rule_5_…` |
+| 6 | a dealing is durable before it is sent, a share before it is acked | `test_rule_6_…` |
+| 7 | the beacon follows from the contributors' sum | `test_rule_7_…` |
+"""
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from chains import Chain
+from cluster import Cluster, Site, make_genesis
+from invariants import Watch
+
+from coterie.crypto.dealing import Terms as DealingTerms
+from coterie.crypto.dealing import check, deal
+from coterie.crypto.field import P
+from coterie.crypto.robust import decode
+from coterie.protocol.agreement import Agreement
+from coterie.protocol.blocks import Contributors, Model, read_block
+from coterie.protocol.committee import Committee
+from coterie.protocol.envelope import Verified
+from coterie.protocol.ledger import LedgerError, check_sets, extend
+from coterie.protocol.messages import CertifiedBlock, Deal, Precommit, Prevote, Proposal, SumShare
+from coterie.protocol.outbox import Outbox
+from coterie.protocol.records import BlockDecided, Dealt, Record, Released, ShareHeld, VoteCast
+from coterie.protocol.safety import VoteGuard
+from coterie.protocol.sharing import Sharing
+from coterie.protocol.summing import Summing
+from coterie.protocol.work import SumShares, Train
+
+N, COLUMNS = 4, 5
+COMMITTEE = Committee(tuple(bytes([index]) * 32 for index in range(N)))
+
+
+class Shares:
+    """The dealings of four members, and every holder's share of each."""
+
+    def __init__(self) -> None:
+        random = np.random.default_rng(7)
+        self.vectors = [random.integers(0, P, COLUMNS, dtype=np.uint64) for _ in range(N)]
+        self.rows: list[list[np.ndarray[Any, Any]]] = []
+        for dealer, vector in enumerate(self.vectors):
+            terms = DealingTerms(N, COMMITTEE.threshold, COLUMNS, dealer)
+            context = hashlib.sha256(b"context %d" % dealer).digest()
+            dealt = deal(context, terms, vector, hashlib.sha256(b"seed %d" % dealer).digest())
+            opened = [check(context, terms, j, dealt.commitment, share) for j, share in enumerate(dealt.shares)]
+            self.rows.append(opened)
+
+    def sum_share(self, holder: int, dealers: tuple[int, ...]) -> "np.ndarray[Any, Any]":
+        """S_j over a contributor set."""
+        return np.array([sum(int(self.rows[i][holder][c]) for i in dealers) % P for c in range(COLUMNS)], np.uint64)
+
+    def opened(self, dealers: tuple[int, ...]) -> list[int]:
+        """What all holders' released sums open to."""
+        rows = np.stack([self.sum_share(holder, dealers) for holder in range(N)])
+        decoded = decode(tuple(range(N)), rows, COMMITTEE.threshold, COMMITTEE.sum_quorum, bytes(32))
+        assert decoded is not None
+        return [int(one) for one in decoded.secret]
+
+
+def difference(larger: list[int], smaller: list[int]) -> list[int]:
+    return [(one - other) % P for one, other in zip(larger, smaller, strict=True)]
+
+
+def body(*dealers: int) -> Contributors:
+    return Contributors(3, "shamir", bytes(32), tuple((i, bytes([i]) * 32) for i in dealers), (0, 1, 2))
+
+
+def summing(which: Contributors) -> Summing:
+    """A holder's sum phase for a contributor set; only what `release` looks at is real."""
+    from coterie.crypto.identity import Identity
+    from coterie.protocol.contribution import Layout
+    from coterie.protocol.schemes import ShamirScheme
+    from coterie.protocol.schemes.base import Terms
+
+    me = Identity.from_seed(bytes(32))
+    committee = Committee(tuple(sorted((me.public, *COMMITTEE.members[1:]))))
+    which = replace_holders(which, committee.index(me.public) or 0)
+    terms = Terms(bytes(32), 3, bytes(32), committee.members, Layout(COLUMNS, 0))
+    out = Outbox(me, bytes(32))
+    return Summing(out, which, committee, ShamirScheme(committee), terms, 4.0, 1024, None)
+
+
+def replace_holders(which: Contributors, me: int) -> Contributors:
+    holders = tuple(sorted({me, *which.holders}))
+    return Contributors(which.round, which.scheme, which.base, which.dealers, holders)
+
+
+def released_for(which: Contributors, before: bytes | None) -> bool:
+    """Whether a holder that released `before` adds up its shares for this set too."""
+    one = summing(which)
+    one.release(None, {dealer: bytes(8 * COLUMNS) for dealer, _ in which.dealers}, before)
+    return any(isinstance(work, SumShares) for work in one.out.flush().work)
+
+
+# Rule 1: one release a round.
+
+
+def test_rule_1_two_opened_sums_of_a_round_give_away_one_members_update() -> None:
+    shares = Shares()
+    exposed = difference(shares.opened((0, 1, 2, 3)), shares.opened((0, 1, 2)))
+    assert exposed == [int(one) for one in shares.vectors[3]]
+
+
+def test_rule_1_a_second_set_is_released_without_the_check_and_never_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = body(0, 1, 2, 3), body(0, 1, 2)
+    before = summing(first).body.digest()
+    assert released_for(first, None)
+    assert released_for(first, before), "after a restart the same sum may be sent again"
+    assert not released_for(second, before)
+
+    ours = Summing.release
+    monkeypatch.setattr(Summing, "release", lambda self, vector, held, released: ours(self, vector, held, None))
+    assert released_for(second, before)
+
+
+def test_rule_1_no_sum_leaves_before_its_release_is_durable(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert train_under_watch()
+    forget(monkeypatch, Released)
+    with pytest.raises(AssertionError, match="durable: .*SumShare"):
+        train_under_watch()
+
+
+def test_rule_1_no_sum_is_released_without_a_certificate() -> None:
+    cluster = Cluster(4, make_genesis(min_peers=4))
+    sent: list[bool] = []
+
+    def before_send(site: Site, send: Any) -> None:
+        message = verified(cluster, send.envelope)
+        if isinstance(message.message, SumShare):
+            decided = [read_block(one.block).body for one in site.disk.records if isinstance(one, BlockDecided)]
+            digests = {one.digest() for one in decided if isinstance(one, Contributors)}
+            sent.append(message.message.contributors in digests)
+
+    cluster.before_send = before_send
+    # Nobody's precommits for contributors arrive: there are prevotes, a polka, locks, but never a certificate.
+    cluster.drop = lambda sender, receiver, message: (
+        isinstance(message.message, Precommit) and receiver.node is not None and receiver.node.state.phase == "sharing"
+    )
+    cluster.start()
+    cluster.run_for(20_000)
+    assert not sent
+    cluster.drop = lambda sender, receiver, message: False
+    cluster.run(lambda: cluster.all_at("finished"))
+    assert sent
+    assert all(sent)
+
+
+# Rule 2: enough updates, on the right model.
+
+
+def test_rule_2_a_sum_with_colluders_around_one_honest_update_exposes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = Shares()
+    colluder, honest = 0, 3
+    padded = body(colluder, honest)
+    with pytest.raises(LedgerError, match=r"at least 3 must be summed \(K\+1\)"):
+        check_sets(Committee(COMMITTEE.members), padded)
+
+    monkeypatch.setattr(Committee, "min_contributors", 1)
+    check_sets(Committee(COMMITTEE.members), padded)
+    known = [int(one) for one in shares.vectors[colluder]]
+    assert difference(shares.opened((colluder, honest)), known) == [int(one) for one in shares.vectors[honest]]
+
+
+def test_rule_2_a_dealing_on_another_base_model_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rebased(site: Site, receiver: Site, send: Any) -> Any:
+        """Peer 1 deals an update of a model of its own."""
+        from coterie.protocol.envelope import seal
+
+        message = verified(cluster, send.envelope)
+        if site.number != 1 or not isinstance(message.message, Deal):
+            return send
+        fields = {name: getattr(message.message, name) for name in message.message.__struct_fields__}
+        forged = Deal(**fields | {"base": bytes(32)})
+        raw = seal(site.identity, cluster.genesis.federation, message.height, message.view, forged)
+        return replace(send, envelope=raw)
+
+    cluster = Cluster(4, make_genesis(min_peers=4))
+    cluster.tamper = rebased
+    cluster.start()
+    cluster.run(lambda: cluster.all_at("finished"))
+    contributors = decided(cluster, Contributors)
+    assert contributors
+    liar = cluster.sites[0].node.state.committee.index(cluster.sites[1].identity.public)  # type: ignore[union-attr]
+    assert all(liar not in dict(one.dealers) for one in contributors)
+
+    # Without the check the dealing is held: its commitment says nothing about the base, that is in the message.
+    monkeypatch.setattr(Sharing, "_wrong_deal", lambda self, dealer, message: None)
+    cluster = Cluster(4, make_genesis(min_peers=4))
+    cluster.tamper = rebased
+    cluster.start()
+    cluster.run(lambda: cluster.all_at("finished"))
+    assert any(liar in dict(one.dealers) for one in decided(cluster, Contributors))
+
+
+# Rule 3: sign once.
+
+
+def vote_again_from_an_old_copy() -> list[tuple[bytes | None, bytes | None]]:
+    """A member's home is put back to before a vote, and the proposal does not reach it again.
+
+    Returns its contradicting votes that left it.
+    """
+    cluster = Cluster(4, make_genesis(min_peers=4, view_timeout_ms=30_000))
+    # Decisions about contributors never come about, so the height lasts.
+    cluster.drop = lambda sender, receiver, message: (
+        isinstance(message.message, Precommit) and receiver.node is not None and receiver.node.state.phase == "sharing"
+    )
+    cluster.start()
+    cluster.run(lambda: all(has_voted(site) for site in cluster.sites))
+    state = cluster.sites[0].node.state  # type: ignore[union-attr]
+    victim = next(site for site in cluster.sites if site.identity.public != state.proposer(0))
+    place = next(i for i, one in enumerate(victim.disk.records) if is_vote_at(one, state.height + 1))
+    cluster.crash(victim.number)
+    victim.disk.records = victim.disk.records[:place]
+    ours = cluster.drop
+    cluster.drop = lambda sender, receiver, message: (
+        ours(sender, receiver, message) or (receiver is victim and isinstance(message.message, Proposal))
+    )
+    cluster.start(victim.number)
+    cluster.run_for(40_000)
+    cast: dict[tuple[int, int], set[bytes | None]] = {}
+    for _, sender, _, message in cluster.log:
+        if sender == victim.number and isinstance(message.message, Prevote):
+            cast.setdefault((message.height, message.view), set()).add(message.message.block)
+    return [tuple(blocks) for blocks in cast.values() if len(blocks) > 1]  # type: ignore[misc]
+
+
+def has_voted(site: Site) -> bool:
+    return site.node is not None and any(is_vote_at(one, site.node.state.height + 1) for one in site.disk.records)
+
+
+def is_vote_at(record: Record, height: int) -> bool:
+    return isinstance(record, VoteCast) and record.height == height and record.kind == 0
+
+
+def test_rule_3_an_old_copy_of_the_state_votes_against_itself_only_without_the_guard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert vote_again_from_an_old_copy() == []
+    monkeypatch.setattr(VoteGuard, "on_status", lambda self, sender, status, height: self._answered.add(sender))
+    assert vote_again_from_an_old_copy()
+
+
+def test_rule_3_no_vote_leaves_before_it_is_durable(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert train_under_watch()
+    forget(monkeypatch, VoteCast)
+    with pytest.raises(AssertionError, match="durable: .*Prevote"):
+        train_under_watch()
+
+
+# Rule 4: decided contributors end the round.
+
+
+def test_rule_4_the_ledger_takes_no_second_contributor_set_in_a_round() -> None:
+    chain = Chain(4)
+    state = chain.state
+    first = Contributors(state.round, "shamir", state.weights, tuple((i, bytes(32)) for i in range(4)), (0, 1, 2, 3))
+    second = Contributors(state.round, "shamir", state.weights, tuple((i, bytes(32)) for i in range(3)), (0, 1, 2, 3))
+    chain.append(first)
+    with pytest.raises(LedgerError, match="contributors while summing"):
+        chain.append(second)
+
+
+def test_rule_4_an_aborted_rounds_update_is_not_dealt_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def vectors() -> list[bytes]:
+        """What peer 2 dealt over two rounds, of which the first was void."""
+        cluster = Cluster(4, make_genesis(min_peers=4, rounds=1, view_timeout_ms=100, view_delta_ms=50))
+        cluster.drop = lambda sender, receiver, message: (
+            isinstance(message.message, SumShare) and message.message.round == 1
+        )
+        cluster.start()
+        cluster.run(lambda: cluster.all_at("finished"))
+        assert any("void" in site.kinds() for site in cluster.sites)
+        records = cluster.sites[2].disk.records
+        return [one.vector for one in records if isinstance(one, Dealt) and one.round in (1, 2)]
+
+    first, second = vectors()
+    assert first != second
+
+    # A build that keeps its old contribution deals the same vector twice: two sets could be opened of it.
+    kept: dict[bytes, Any] = {}
+
+    def reuse(self: Cluster, work: Train) -> Any:
+        return kept.setdefault(bytes([work.kind == "train"]), fresh(self, work))
+
+    fresh = Cluster._train
+    monkeypatch.setattr(Cluster, "_train", reuse)
+    first, second = vectors()
+    assert first == second
+
+
+# Rule 5: certificates count members.
+
+
+def test_rule_5_a_certificate_with_a_doubled_signer_passes_only_where_votes_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chain = Chain(4)
+    before, good = chain.states[0], chain.blocks[0]
+    state = chain.states[1]
+    chain.append(Contributors(state.round, "shamir", state.weights, tuple((i, bytes(32)) for i in range(4)), (0, 1, 2)))
+    certified = chain.blocks[1]
+    doubled = CertifiedBlock(certified.block, (certified.certificate[0],) * state.committee.quorum)
+    assert extend(before, good).height == 1
+    with pytest.raises(LedgerError, match="1 signers, but 3 are needed"):
+        extend(state, doubled)
+
+    def count_votes(state: Any, one: CertifiedBlock) -> None:
+        if len(one.certificate) < state.committee.quorum:
+            raise LedgerError("too few votes")
+
+    monkeypatch.setattr("coterie.protocol.ledger.check_certificate", count_votes)
+    assert extend(state, doubled).height == 2
+
+
+# Rule 6: durable before it is sent, held before it is acked.
+
+
+def test_rule_6_no_dealing_is_sent_before_it_is_durable(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget(monkeypatch, Dealt)
+    with pytest.raises(AssertionError, match="durable: .*Deal"):
+        train_under_watch()
+
+
+def test_rule_6_no_share_is_acked_before_it_is_durable(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget(monkeypatch, ShareHeld)
+    with pytest.raises(AssertionError, match="durable: .*Ack"):
+        train_under_watch()
+
+
+def roots_dealt_around_a_crash() -> set[bytes]:
+    """The roots under which peer 2 dealt in round 1, having been killed when its dealing had just left it."""
+    cluster = Cluster(4, make_genesis(min_peers=4, rounds=1), seed=3)
+    crashed: list[int] = []
+
+    def crash(site: Site) -> None:
+        if site.number == 2 and "dealt" in site.kinds() and not crashed:
+            crashed.append(2)
+            cluster.at(0, lambda: cluster.crash(2))
+            cluster.at(500, lambda: cluster.start(2))
+
+    cluster.after_step = crash
+    cluster.start()
+    cluster.run(lambda: bool(crashed) and len(cluster.running()) == 4 and cluster.all_at("finished"))
+    messages = [message for _, sender, _, message in cluster.log if sender == 2]
+    return {m.message.root for m in messages if isinstance(m.message, Deal) and m.message.round == 1}
+
+
+def test_rule_6_a_restarted_dealer_sends_the_very_same_dealing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(roots_dealt_around_a_crash()) == 1
+    forget(monkeypatch, Dealt)
+    assert len(roots_dealt_around_a_crash()) == 2
+
+
+# Rule 7: the beacon is nobody's choice.
+
+
+def beacons_with_a_choosy_proposer(monkeypatch: pytest.MonkeyPatch, chosen: bytes) -> set[bytes]:
+    """The decided beacons of a federation in which peers 0 and 1 propose a beacon that they chose."""
+    cluster = Cluster(7, make_genesis(min_peers=7, rounds=4))
+    choosy = {site.identity.public for site in cluster.sites[:2]}
+    ours = Summing.model
+
+    def model(self: Summing) -> Any:
+        opened = ours(self)
+        if opened is None or self.out.me not in choosy:
+            return opened
+        fields = {name: getattr(opened[0], name) for name in opened[0].__struct_fields__}
+        return Model(**fields | {"beacon": chosen}), opened[1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Summing, "model", model)
+        cluster.start()
+        cluster.run(lambda: cluster.all_at("finished"))
+    return {one.beacon for one in decided(cluster, Model)}
+
+
+def test_rule_7_a_proposer_that_chooses_the_beacon_is_outvoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = hashlib.sha256(b"the order that suits me").digest()
+    assert chosen not in beacons_with_a_choosy_proposer(monkeypatch, chosen)
+
+    def trusting(self: Agreement, vector_hash: bytes) -> None:
+        for proposal, digest in self._take_waiting(vector_hash):
+            self._enter(proposal, digest, True)
+
+    monkeypatch.setattr(Agreement, "on_vector", trusting)
+    assert chosen in beacons_with_a_choosy_proposer(monkeypatch, chosen)
+
+
+# What the tests share.
+
+
+def forget(monkeypatch: pytest.MonkeyPatch, kind: type[Record]) -> None:
+    """Weaken the build: records of this kind never reach the disk."""
+    ours = Outbox.persist
+    monkeypatch.setattr(
+        Outbox, "persist", lambda self, record: None if isinstance(record, kind) else ours(self, record)
+    )
+
+
+def train_under_watch() -> int:
+    """Train a small federation under all invariants; returns how many models were decided."""
+    cluster = Cluster(4, make_genesis(min_peers=4))
+    watch = Watch(cluster)
+    cluster.start()
+    cluster.run(lambda: cluster.all_at("finished"))
+    return watch.models
+
+
+def decided(cluster: Cluster, kind: type[Any]) -> list[Any]:
+    """The decided blocks of one kind."""
+    blocks = [read_block(one.block) for one in cluster.sites[2].disk.records if isinstance(one, BlockDecided)]
+    return [one.body for one in blocks if isinstance(one.body, kind)]
+
+
+def verified(cluster: Cluster, envelope: bytes) -> Verified:
+    from coterie.protocol.envelope import verify
+
+    message = verify(envelope, cluster.genesis.federation)
+    assert isinstance(message, Verified)
+    return message
