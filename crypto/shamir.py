@@ -52,8 +52,8 @@ class Way(enum.Enum):
 
 
 # Where transforms begin to beat matrices, as benchmarks/holders.py measures it.
-COSET_HOLDERS: Final = 16
-_NTT_COST: Final = 1.5  # of a step of n·log n, against a multiplication in a matrix
+COSET_HOLDERS: Final = 32
+_NTT_COST: Final = 2.0  # of a step of n·log n, against a multiplication in a matrix
 
 
 @dataclass(frozen=True, slots=True)

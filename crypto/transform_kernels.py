@@ -15,7 +15,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from .field import P, Vector
+from .field import Vector
 from .kernels import compiled
 from .lanes import Lanes, row_operation
 
@@ -25,12 +25,10 @@ _OUT_2D: Final = types.Array(types.uint64, 2, "C")
 _INDICES: Final = types.Array(types.int64, 1, "C", readonly=True)
 
 _ZERO: Final = np.uint64(0)
-_ONE: Final = np.uint64(1)
-_MINUS_ONE: Final = np.uint64(P - 1)
 
 # Columns that are transformed at a time, a multiple of the lanes: few, so that 1024 rows stay in the cache
 # next to the core. A ring's polynomials have 4096 coefficients, so fewer of them.
-_COLUMNS: Final = 16
+_COLUMNS: Final = 32
 _RING_COLUMNS: Final = 8
 
 
@@ -54,6 +52,16 @@ def _add_product(lanes: Lanes, first: Any, second: Any, factor: Any) -> None:
     lanes.store(lanes.sum(lanes.load(first), b), first)
 
 
+def _add(lanes: Lanes, first: Any, second: Any, _factor: Any) -> None:
+    """(a, b) becomes (a + b, b)."""
+    lanes.store(lanes.sum(lanes.load(first), lanes.load(second)), first)
+
+
+def _subtract(lanes: Lanes, first: Any, second: Any, _factor: Any) -> None:
+    """(a, b) becomes (a - b, b)."""
+    lanes.store(lanes.difference(lanes.load(first), lanes.load(second)), first)
+
+
 def _times_distance(lanes: Lanes, first: Any, second: Any, factor: Any) -> None:
     """(a, b) becomes (a * (b - factor), b)."""
     distance = lanes.difference(lanes.load(second), factor)
@@ -63,6 +71,8 @@ def _times_distance(lanes: Lanes, first: Any, second: Any, factor: Any) -> None:
 _split_rows: Any = row_operation(_split)
 _join_rows: Any = row_operation(_join)
 _add_product_rows: Any = row_operation(_add_product)
+_add_rows: Any = row_operation(_add)
+_subtract_rows: Any = row_operation(_subtract)
 _times_distance_rows: Any = row_operation(_times_distance)
 
 
@@ -108,11 +118,27 @@ def _store(buffer, i, values, column):  # type: ignore[no-untyped-def]
 
 
 @numba.njit
-def _add_row(buffer, i, factor, other, j):  # type: ignore[no-untyped-def]
+def _add_multiple(buffer, i, factor, other, j):  # type: ignore[no-untyped-def]
     """Row i of the buffer += factor * row j of the other one."""
     row = np.int64(buffer.shape[1] * 8)
     target, source = np.int64(buffer.ctypes.data) + i * row, np.int64(other.ctypes.data) + j * row
     _add_product_rows(target, source, factor, row)
+
+
+@numba.njit
+def _add_row(buffer, i, other, j):  # type: ignore[no-untyped-def]
+    """Row i of the buffer += row j of the other one."""
+    row = np.int64(buffer.shape[1] * 8)
+    target, source = np.int64(buffer.ctypes.data) + i * row, np.int64(other.ctypes.data) + j * row
+    _add_rows(target, source, _ZERO, row)
+
+
+@numba.njit
+def _subtract_row(buffer, i, other, j):  # type: ignore[no-untyped-def]
+    """Row i of the buffer -= row j of the other one."""
+    row = np.int64(buffer.shape[1] * 8)
+    target, source = np.int64(buffer.ctypes.data) + i * row, np.int64(other.ctypes.data) + j * row
+    _subtract_rows(target, source, _ZERO, row)
 
 
 @compiled(types.void(_IN_2D, _IN_1D, _OUT_2D))
@@ -124,7 +150,7 @@ def evaluate(coefficients: Vector, roots: Vector, out: Vector) -> None:
         buffer[:] = _ZERO
         for i in range(coefficients.shape[0]):
             _load(fresh, coefficients[i], column)
-            _add_row(buffer, i, _ONE, fresh, 0)
+            _add_row(buffer, i, fresh, 0)
         _split_all(buffer, roots.size, roots)
         for i in range(out.shape[0]):
             _store(buffer, i, out[i], column)
@@ -140,7 +166,7 @@ def interpolate(values: Vector, inverse_roots: Vector, scale: int, out: Vector) 
         buffer[:] = _ZERO
         for i in range(size):
             _load(fresh, values[i], column)
-            _add_row(buffer, i, scale, fresh, 0)
+            _add_multiple(buffer, i, scale, fresh, 0)
         _join_all(buffer, size, inverse_roots)
         for i in range(size):
             _store(buffer, i, out[i], column)
@@ -159,12 +185,12 @@ def share(secrets: Vector, randomness: Vector, inverse_roots: Vector, scale: int
         buffer[:] = _ZERO
         for i in range(pack):
             _load(fresh, secrets[i], column)
-            _add_row(buffer, i, scale, fresh, 0)
+            _add_multiple(buffer, i, scale, fresh, 0)
         _join_all(buffer, pack, inverse_roots)
         for i in range(randomness.shape[0]):
             _load(fresh, randomness[i], column)
-            _add_row(buffer, i, _MINUS_ONE, fresh, 0)
-            _add_row(buffer, i + pack, _ONE, fresh, 0)
+            _subtract_row(buffer, i, fresh, 0)
+            _add_row(buffer, i + pack, fresh, 0)
         _split_all(buffer, roots.size, roots)
         for i in range(out.shape[0]):
             _store(buffer, i, out[i], column)
@@ -195,17 +221,17 @@ def open_with_erasures(
         buffer[:] = _ZERO
         for i in range(positions.size):
             _load(fresh, rows[i], column)
-            _add_row(buffer, positions[i], weights[i], fresh, 0)
+            _add_multiple(buffer, positions[i], weights[i], fresh, 0)
         _join_all(buffer, size, inverse_roots)
         for i in range(terms, size):
             for c in range(_COLUMNS):
                 wrong += int(buffer[i, c] != _ZERO)
         for i in range(pack, terms):  # modulo X^l - 1, which vanishes where the secrets sit
-            _add_row(buffer, i % pack, _ONE, buffer, i)
+            _add_row(buffer, i % pack, buffer, i)
         _split_all(buffer, pack, secret_roots)
         for i in range(pack):
             fresh[:] = _ZERO
-            _add_row(fresh, 0, secret_weights[i], buffer, i)
+            _add_multiple(fresh, 0, secret_weights[i], buffer, i)
             _store(fresh, 0, out[i], column)
     return wrong
 
@@ -222,7 +248,7 @@ def ring_product(values: Vector, factor: Vector, inverse_roots: Vector, out: Vec
         for i in range(size):
             for b in range(count):
                 fresh[0, b] = values[first + b, i]
-            _add_row(buffer, i, factor[i], fresh, 0)
+            _add_multiple(buffer, i, factor[i], fresh, 0)
         _join_all(buffer, size, inverse_roots)
         for b in range(count):
             for i in range(size):
