@@ -1,0 +1,37 @@
+"""The documents name tests and files; this keeps them true."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TESTS = ROOT / "tests"
+NAMES = {name for path in TESTS.rglob("test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())}
+
+
+def named(text: str) -> bool:
+    """Whether a test or test file that a document names exists; … stands for a part that was left out."""
+    path, _, name = text.rpartition("::")
+    if not name and not path:
+        return False
+    if path and not (TESTS / path).is_file() and not path.startswith("…"):
+        return False
+    if name.endswith(".py"):
+        return (TESTS / name).is_file()
+    pattern = re.compile(re.escape(name).replace("…", r"\w*"))
+    return any(pattern.fullmatch(one) for one in NAMES)
+
+
+def test_every_test_that_the_threats_name_exists() -> None:
+    text = (ROOT / "docs" / "threats.md").read_text()
+    mentioned = [one for one in re.findall(r"`([^`]+)`", text) if "test_" in one]
+    assert len(mentioned) > 40
+    assert [one for one in mentioned if not named(one)] == []
+
+
+@pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_every_relative_link_of_a_document_leads_somewhere(document: str) -> None:
+    page = ROOT / document
+    links = [one for one in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()) if "://" not in one]
+    assert [one for one in links if not (page.parent / one).exists()] == []
