@@ -2,6 +2,7 @@
 
 import pytest
 from cluster import Cluster, Site, make_genesis
+
 from coterie.protocol.envelope import Verified
 
 
