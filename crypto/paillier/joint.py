@@ -5,8 +5,9 @@ primes among them (`biprimality`), and share the exponent (`exponent`). In each 
 one seed, and publishes a hash of it first; if what was published does not fit together, or too many attempts fail, an
 `audit` of the seeds shows who did not follow the protocol, and the generation ends with an `Aborted` that names it.
 
-Secure against fewer than half of the parties who follow the protocol and pool what they see. Against parties that
-deviate it promises only what is checked: docs/crypto-paillier.md says what those can do.
+Secure against fewer than half of the parties who follow the protocol and pool what they see, however high the threshold
+of the key is: so they erase what they saw when it ends. Against parties that deviate it promises only what is checked:
+docs/crypto-paillier.md says what those can do.
 """
 
 from functools import partial

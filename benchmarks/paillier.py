@@ -1,0 +1,173 @@
+"""Paillier beside what we aim at and beside phe, and keys without a dealer: medians of CPU time on one core."""
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import numpy as np
+import phe
+
+from coterie.crypto.paillier.encryption import CHUNK, Encrypted, add, decrypt, encrypt, encrypt_as_owner
+from coterie.crypto.paillier.group import deal
+from coterie.crypto.paillier.joint import Plan, joint_key
+from coterie.crypto.paillier.keys import PrivateKey, generate
+from coterie.crypto.paillier.packing import Packing
+from coterie.crypto.paillier.resharing import Participant, ResharingPlan, reshare
+from coterie.crypto.paillier.threshold import Agreed, open_sum, partial_decrypt
+
+PARAMETERS = 1_000_000
+SAMPLE = 4 * CHUNK  # ciphertexts from which the figures for all parameters are extrapolated
+KEY_OF_A_MASK = 21  # ciphertexts, what a live round decrypts
+SUMMANDS = 10
+
+
+def seconds(work: Callable[[], Any], repeat: int) -> tuple[float, Any]:
+    """The median CPU seconds of a call, and its result."""
+    times, result = [], work()
+    for _ in range(repeat):
+        began = time.thread_time()
+        result = work()
+        times.append(time.thread_time() - began)
+    return statistics.median(times), result
+
+
+def line(name: str, figure: str, aim: str = "") -> None:
+    """One row of the table."""
+    print(f"{name:58}{figure:>22}  {aim}")
+
+
+def measure_vectors(bits: int, repeat: int) -> None:
+    """Encrypting, adding and opening a model's update."""
+    print(f"\nN of {bits} bits")
+    made, private = seconds(lambda: generate(os.urandom(32), bits), 1)
+    line("make a key", f"{made * 1e3:.0f} ms")
+    key, packing = private.public, Packing(bits, SUMMANDS)
+    began = time.thread_time()
+    key.blinding()
+    line("its table, once", f"{(time.thread_time() - began) * 1e3:.0f} ms")
+    count = packing.plaintexts(PARAMETERS)
+    rng = np.random.default_rng(1)
+    values = rng.integers(-packing.limit, packing.limit, SAMPLE * packing.slots)
+    whole = rng.integers(-packing.limit, packing.limit, PARAMETERS)
+    packed, _ = seconds(lambda: packing.pack(whole), repeat)
+    plaintexts = packing.pack(values)
+    each, encrypted = seconds(lambda: encrypt(key, plaintexts, os.urandom(32)), repeat)
+    each /= SAMPLE
+    line("encrypt", f"{1 / each:.0f} a second", "aim 800" if bits == 2048 else "")
+    total = packed + each * count
+    aim = "aim 25 s" if bits == 2048 else ""
+    line(f"{PARAMETERS} parameters, {count} ciphertexts (from {SAMPLE})", f"{total:.1f} s", aim)
+    size = len(Encrypted(key, encrypted.values[:1]).to_bytes()) + (count - 1) * key.ciphertext_bytes
+    line("  on the wire", f"{size / 1e6:.2f} MB", "aim 9 MB" if bits == 2048 else "")
+    owner, _ = seconds(lambda: encrypt_as_owner(private, plaintexts[:CHUNK], os.urandom(32)), repeat)
+    line("encrypt as owner, without a table", f"{owner / CHUNK * 1e3:.2f} ms")
+    added, doubled = seconds(lambda: add([encrypted, encrypted]), repeat)
+    line("add", f"{added / SAMPLE * 1e6:.1f} µs")
+    opened, plain = seconds(lambda: decrypt(private, doubled), max(1, repeat // 3))
+    line("decrypt", f"{opened / SAMPLE * 1e3:.2f} ms")
+    assert np.array_equal(packing.unpack_sum(plain, values.size, 2), 2 * values)
+    compare_with_phe(private, total, repeat)
+
+
+def compare_with_phe(private: PrivateKey, ours: float, repeat: int) -> None:
+    """phe encrypts each parameter by itself."""
+    theirs = phe.PaillierPublicKey(int(private.public.modulus))
+    each, _ = seconds(lambda: theirs.encrypt(0.123), 3 * repeat)
+    ratio = each * PARAMETERS / ours
+    line(
+        f"phe, {PARAMETERS} parameters (from {3 * repeat})", f"{each * PARAMETERS / 3600:.1f} h",
+        f"{ratio:.0f} times ours (aim 300)",
+    )  # fmt: skip
+
+
+def measure_cores(repeat: int) -> None:
+    """Encryption on all cores, by wall clock."""
+    key = generate(os.urandom(32)).public
+    plaintexts = list(range(16 * CHUNK))
+    key.blinding()  # inherited by the workers
+    alone = _wall(lambda: encrypt(key, plaintexts, bytes(32)), repeat)
+    with ProcessPoolExecutor() as pool:
+        shared = _wall(lambda: encrypt(key, plaintexts, bytes(32), spread=pool.map), repeat)
+    line(f"encrypt on {os.cpu_count()} cores (wall clock)", f"{alone / shared:.2f} times one")
+
+
+def measure_threshold(repeat: int) -> None:
+    """Opening the key of a mask by 4 of 5, and handing the key on."""
+    print(f"\nThreshold, N of 2048 bits, 4 of 5, {KEY_OF_A_MASK} ciphertexts")
+    group, shares = deal(generate(os.urandom(32)), 4, 5, os.urandom(32))
+    plaintexts = list(range(KEY_OF_A_MASK))
+    encrypted = encrypt(group.key, plaintexts, os.urandom(32))
+    agreed = Agreed(bytes(32), 1, encrypted.digest)
+    each, _ = seconds(lambda: partial_decrypt(group, shares[0], encrypted, agreed, os.urandom(32)), repeat)
+    line("partial decryption with its proof", f"{each * 1e3:.0f} ms")
+    parts = [partial_decrypt(group, share, encrypted, agreed, os.urandom(32)) for share in shares]
+    line("  on the wire", f"{len(parts[0].to_bytes(group))} bytes")
+    checked, opened = seconds(lambda: open_sum(group, encrypted, agreed, parts), repeat)
+    assert opened.plaintexts == tuple(plaintexts)
+    line("check all 5 and combine", f"{checked * 1e3:.0f} ms", "aim 3 s")
+    plan = ResharingPlan(bytes(32), group, tuple(Participant(i if i < 4 else None, i) for i in range(5)), 4)
+    machines = [reshare(plan, i, shares[i] if i < 4 else None, os.urandom(32)) for i in range(5)]
+    cpu, sent, _ = run_parties(machines)
+    line("resharing 4 of 5 to 4 of 5, a party", f"{cpu * 1e3:.0f} ms", f"{sent / 1e3:.0f} kB sent")
+
+
+def measure_joint(parties: int, runs: int) -> None:
+    """Keys without a dealer: CPU seconds and bytes of each party."""
+    times, sizes = [], []
+    for _ in range(runs):
+        plan = Plan(os.urandom(32), parties, 2 * parties // 3 + 1 if parties > 3 else 2)
+        cpu, sent, _ = run_parties([joint_key(plan, i, os.urandom(32)) for i in range(parties)])
+        times.append(cpu)
+        sizes.append(sent)
+    figure = f"{statistics.mean(times):.1f} s ({min(times):.1f}-{max(times):.1f})"
+    line(f"joint key, 2048 bits, {parties} parties, a party, mean of {runs}", figure, "aim 60 s")
+    line("  bytes that each sends to all others together", f"{statistics.mean(sizes) / 1e6:.1f} MB")
+
+
+def run_parties(parties: Sequence[Any]) -> tuple[float, float, list[Any]]:
+    """CPU seconds and bytes sent, of a party on average, and the results; no message is lost."""
+    began, sent, results = time.thread_time(), 0, []
+    steps = [(i, party.start()) for i, party in enumerate(parties)]
+    while steps:
+        sender, step = steps.pop(0)
+        assert step.aborted is None, step.aborted
+        if step.result is not None:
+            results.append(step.result)
+        for message in step.send:
+            sent += len(message.data)
+            steps.append((message.to, parties[message.to].receive(sender, message.data)))
+    assert len(results) == len(parties)
+    return (time.thread_time() - began) / len(parties), sent / len(parties), results
+
+
+def _wall(work: Callable[[], Any], repeat: int) -> float:
+    times = []
+    for _ in range(repeat + 1):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--repeat", type=int, default=5, help="runs of each line (default: %(default)s)")
+    parser.add_argument("--keys", type=int, default=5, help="joint keys for each number of parties; 0 leaves them out")
+    chosen = parser.parse_args(arguments)
+    for bits in (2048, 3072):
+        measure_vectors(bits, chosen.repeat)
+    measure_cores(chosen.repeat)
+    measure_threshold(chosen.repeat)
+    if chosen.keys:
+        print()
+        for parties in (3, 5):
+            measure_joint(parties, chosen.keys)
+
+
+if __name__ == "__main__":
+    main()
