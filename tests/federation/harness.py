@@ -24,6 +24,8 @@ from coterie.peer.store import Reader
 from coterie.protocol.ledger import LedgerState
 
 Event = dict[str, Any]
+Table = Callable[[Path, int], Path]
+"""Writes the table of the peer with this number."""
 
 WAIT_SECONDS = 90.0
 """Longest wait for one event: no measure of speed, only the end of a test that hangs."""
@@ -245,37 +247,39 @@ class Orders:
 
 
 class Federation:
-    """A founder and those who join it, each with its own shard of a small regression.
+    """A founder and those who join it, each with its own shard of a small regression, or of another ``table``.
 
     ``obedient`` peers take :class:`Orders`.
     """
 
-    def __init__(self, folder: Path, *, obedient: bool = False) -> None:
+    def __init__(self, folder: Path, *, obedient: bool = False, table: Table | None = None) -> None:
         self.folder = folder
+        self.table = table or shard
         self.peers: list[Peer] = []
         self._orders = Orders(folder) if obedient else None
         self.command: Sequence[str] = self._orders.command if self._orders else _COMMAND
 
-    def found(self, *options: str, rows: int = 120, environment: dict[str, str] | None = None) -> Peer:
+    def found(self, *options: str, environment: dict[str, str] | None = None) -> Peer:
         """Start the founder; returns once it listens and has printed its invite."""
-        data = shard(self.folder / "data-0.csv", 0, rows)
-        given = ("--data", str(data), "--target", "y", "--listen", "127.0.0.1:0", "--name", "peer-0", *QUICK)
-        founder = Peer(self.folder / "peer-0", *given, *options, environment=environment, command=self.command)
-        self.peers.append(founder)
+        target = () if "--app" in options else ("--target", "y")
+        founder = self._start((*target, *QUICK, *options), environment)
         founder.wait("founded")
         return founder
 
-    def join(self, *options: str, rows: int = 120, environment: dict[str, str] | None = None) -> Peer:
+    def join(self, *options: str, environment: dict[str, str] | None = None) -> Peer:
         """Start one more peer with the founder's invite; does not wait."""
+        way_in = () if {"--invite", "--bootstrap"} & set(options) else self.way_in()
+        return self._start((*QUICK[:4], *way_in, *options), environment)
+
+    def _start(self, options: Sequence[str], environment: dict[str, str] | None) -> Peer:
         number = len(self.peers)
-        data = shard(self.folder / f"data-{number}.csv", number, rows)
-        given = ["--data", str(data), "--listen", "127.0.0.1:0", "--name", f"peer-{number}", *QUICK[:4]]
-        if not {"--invite", "--bootstrap"} & set(options):
-            given += self.way_in()
+        given = ["--listen", "127.0.0.1:0", "--name", f"peer-{number}"]
+        if "--app" not in options:
+            given += ["--data", str(self.table(self.folder / f"data-{number}.csv", number))]
         home = self.folder / f"peer-{number}"
-        joiner = Peer(home, *given, *options, environment=environment, command=self.command)
-        self.peers.append(joiner)
-        return joiner
+        one = Peer(home, *given, *options, environment=environment, command=self.command)
+        self.peers.append(one)
+        return one
 
     def way_in(self) -> list[str]:
         """The options with which a newcomer joins."""
@@ -358,6 +362,15 @@ def assert_alike(peers: Sequence[Peer]) -> Event:
     return all_proofs[0]
 
 
+def assert_finished(federation: Federation) -> None:
+    """Everybody ended by itself with the final model, the same one everywhere."""
+    for one in federation.peers:
+        one.wait("finished")
+        assert one.exit_code() == 0, one.story()
+    assert_alike(federation.peers)
+    assert_nobody_is_accused(federation.peers)
+
+
 def assert_nobody_is_accused(peers: Sequence[Peer]) -> None:
     """No peer found a fault in any other: no second vote, no bad share, no bad frame."""
     accusations = [event for one in peers for kind in ("fault", "bad-frame") for event in one.told(kind)]
@@ -369,7 +382,7 @@ def peer(*words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run((*_COMMAND, *words), capture_output=True, text=True, timeout=WAIT_SECONDS, check=False)
 
 
-def shard(path: Path, seed: int, rows: int) -> Path:
+def shard(path: Path, seed: int, rows: int = 120) -> Path:
     """Write a table of ``y = 2a - b + 1`` with some noise."""
     source = random.Random(seed)
     lines = ["a,b,y"]

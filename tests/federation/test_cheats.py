@@ -1,0 +1,39 @@
+"""A member that lies is named by everybody else and, with the evidence in the ledger, removed."""
+
+import pytest
+from harness import Federation, assert_alike
+
+from coterie.peer.exits import Exit
+
+pytestmark = pytest.mark.processes
+
+
+def test_whoever_falsifies_its_sum_is_named_by_all_others_and_evicted_on_that_evidence(federation: Federation) -> None:
+    federation.found("--rounds", "6", "--min-peers", "4", "--round-interval", "0.2")
+    federation.join()
+    liar = federation.join(environment={"COTERIE_FAULT": "wrong-sum:2"})
+    federation.grow(4)
+    honest = [peer for peer in federation.peers if peer is not liar]
+    for peer in honest:
+        fault = peer.wait("fault", lambda event: event["member"] == liar.id)
+        assert fault["wrong_sum"]
+        assert fault["round"] == 2
+        assert peer.wait("left", lambda event: event["member"] == liar.id)["evicted"]
+
+    assert liar.exit_code() == Exit.REMOVED, liar.story()
+    assert "was evicted: this peer is no member any more" in liar.told("stopped")[-1]["text"]
+    liar.environment.clear()
+    liar.restart()
+    assert liar.exit_code() == Exit.REMOVED
+    assert "evicted from its federation for cheating" in liar.errors
+
+    # Three are fewer than --min-peers, so they wait; a fourth lets them finish.
+    honest.append(federation.join())
+    for peer in honest:
+        peer.wait("finished")
+        assert peer.exit_code() == Exit.OK, peer.story()
+    assert assert_alike(honest)["members"] == 4
+    for peer in honest:
+        assert {event["member"] for event in peer.told("fault")} <= {liar.id}
+        evicted = [change for row in peer.ask("ledger", "show") for change in row.get("changes", [])]
+        assert {"change": "evict", "peer": liar.id, "name": liar.home.name, "reason": "wrong-sum"} in evicted
