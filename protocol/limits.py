@@ -73,5 +73,8 @@ SUM_GRACE_MS: Final = 300
 MAX_CHOICE_STEPS: Final = 1_000
 """Steps of the search for contributors and holders where some members are out to prevent that there are any."""
 
+DOUBTED_SUMS: Final = 4
+"""Sums that have to be decided until one that failed no longer guides who proposes contributors."""
+
 MAX_CHECKED_VECTORS: Final = 4
 """Sum vectors of one round that a member holds at a time, its own and those that proposers sent."""

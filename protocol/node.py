@@ -35,7 +35,7 @@ from .evidence import double_vote
 from .genesis import Genesis
 from .inbox import Inbox
 from .ledger import LedgerState, Phase, apply, genesis_state
-from .limits import JOIN_RETRY_MS, RESEND_MS, RESUME_WAIT_MS
+from .limits import DOUBTED_SUMS, JOIN_RETRY_MS, RESEND_MS, RESUME_WAIT_MS
 from .messages import (
     Accusation,
     Ack,
@@ -250,6 +250,7 @@ class Node:
             terms=terms,
             clip=2.0**state.genesis.clip_exponent,
             examples_ref=state.examples_ref,
+            doubts={index: ctx.doubts[one] for index, one in enumerate(state.committee.members) if one in ctx.doubts},
         )
 
     def _begin_round(self) -> None:
@@ -338,12 +339,24 @@ class Node:
         ctx, before = self.ctx, self.ctx.state
         if after.round != before.round and before.phase in (Phase.SHARING, Phase.SUMMING):
             ctx.out.persist(RoundClosed(before.round))
+        if before.phase is Phase.SUMMING:
+            self._weigh_doubts(has_failed=after.sums is before.sums)
         if after.weights != before.weights:
             found = self._weights_of(after.weights)
             ctx.weights = found
             if found is not None:
                 ctx.out.persist(ModelSaved(after.weights, found))
         ctx.state = after
+
+    def _weigh_doubts(self, has_failed: bool) -> None:
+        """A sum that failed speaks against its holders, until several others were decided."""
+        ctx = self.ctx
+        if not has_failed:
+            ctx.doubts = {member: count - 1 for member, count in ctx.doubts.items() if count > 1}
+        elif ctx.summing is not None:
+            for index in ctx.summing.doubtful():
+                member = ctx.summing.committee.members[index]
+                ctx.doubts[member] = ctx.doubts.get(member, 0) + DOUBTED_SUMS
 
     def _weights_of(self, wanted: bytes) -> bytes | None:
         checked = self.ctx.summing.checked.values() if self.ctx.summing else ()

@@ -41,6 +41,8 @@ class Sharing:
     terms: Terms
     clip: float
     examples_ref: int
+    doubts: dict[int, int] = field(default_factory=dict)
+    """Rises with every failed sum of which a member was a holder."""
     closed: bool = False
     """The contributors are decided: nothing more is dealt or acked in this round (safety rule 4)."""
     may_begin: bool = False
@@ -300,7 +302,8 @@ class Sharing:
     def choice(self) -> Choice | None:
         """Return a U and J that satisfy the rules, if there are any."""
         candidates = tuple(index for index in range(self.committee.n) if index not in self.liars)
-        return choose(self.acks, self.committee.min_contributors, self.committee.sum_quorum, candidates)
+        rules = self.committee
+        return choose(self.acks, rules.min_contributors, rules.sum_quorum, candidates, self.doubts)
 
     def is_complete(self, alive: Iterable[bytes], changes: int) -> bool:
         """Whether waiting longer could only bring in members that are gone, sit out or cheat.

@@ -116,6 +116,15 @@ class Summing:
         """
         return tuple(index for index in self.expected if index not in self._rows)
 
+    def doubtful(self) -> tuple[int, ...]:
+        """Return the holders that may be why the sum failed: those that sent no sum share where others did to this
+        member, and all but itself where that does not tell.
+        """
+        me = self.committee.index(self.out.me)
+        others = tuple(index for index in self.expected if index != me)
+        silent = tuple(index for index in others if index not in self._rows)
+        return silent if silent and len(silent) < len(others) else others
+
     def close(self) -> None:
         """The round is decided: keep what judges late prevotes, let go of the vectors."""
         self._rows.clear()

@@ -7,7 +7,11 @@ from .base import Choice
 
 
 def choose(
-    acks: Mapping[int, Mapping[int, bytes]], min_dealers: int, min_holders: int, candidates: tuple[int, ...]
+    acks: Mapping[int, Mapping[int, bytes]],
+    min_dealers: int,
+    min_holders: int,
+    candidates: tuple[int, ...],
+    doubts: Mapping[int, int] | None = None,
 ) -> Choice | None:
     """Find a large U and a J that acked all of it, or None if no sets meet the minima.
 
@@ -15,13 +19,19 @@ def choose(
     its most acked one. Where too few holders acked all, the dealer with the fewest acks goes. That finds the sets
     unless somebody is out to prevent it: f members who ack only each other, and deal to all but one, have the most
     acks of all, so that the honest dealers go first. Then a search looks for any sets that meet the minima.
+
+    ``doubts``: rises with every sum that failed of which a holder was one. A dealer that leaves out one honest holder
+    can make its own share of the sum indispensable, and then withhold it; after that, holders count for more than
+    dealers.
     """
     roots: dict[int, bytes] = {}
     for dealer in candidates:
         seen = [acks[holder][dealer] for holder in sorted(acks) if dealer in acks[holder]]
         if seen:
             roots[dealer] = max(sorted(set(seen)), key=seen.count)
-    dealers = _greedy(acks, roots, min_dealers, min_holders) or _search(acks, roots, min_dealers, min_holders)
+    dealers = _by_trust(acks, roots, min_dealers, min_holders, doubts) if doubts else None
+    dealers = dealers or _greedy(acks, roots, min_dealers, min_holders)
+    dealers = dealers or _search(acks, roots, min_dealers, min_holders)
     if dealers is None:
         return None
     return Choice(tuple(sorted(dealers.items())), _holders_of(acks, dealers))
@@ -32,6 +42,22 @@ def _holders_of(acks: Mapping[int, Mapping[int, bytes]], roots: Mapping[int, byt
     return tuple(
         holder for holder in sorted(acks) if all(acks[holder].get(dealer) == root for dealer, root in roots.items())
     )
+
+
+def _by_trust(
+    acks: Mapping[int, Mapping[int, bytes]],
+    roots: Mapping[int, bytes],
+    min_dealers: int,
+    min_holders: int,
+    doubts: Mapping[int, int],
+) -> dict[int, bytes] | None:
+    """Take in one holder after the other, the least doubted first, where enough dealers are left that all acked."""
+    left, count = dict(roots), 0
+    for holder in sorted(acks, key=lambda one: (doubts.get(one, 0), one)):
+        shared = {dealer: root for dealer, root in left.items() if acks[holder].get(dealer) == root}
+        if len(shared) >= min_dealers:
+            left, count = shared, count + 1
+    return left if count >= min_holders else None
 
 
 def _greedy(
