@@ -562,8 +562,8 @@ class Agreement:
             if aggregator == self.ctx.me:
                 self.summing.try_open(frozenset(self.ctx.alive), self.ctx.height, view)
 
-    def latest_vote(self, member: bytes) -> tuple[int, int] | None:
-        """Return (view, kind) of the latest vote that was seen of a member at this height."""
+    def latest_vote(self, member: bytes) -> Verified | None:
+        """Return the latest vote that was seen of a member at this height."""
         return self.consensus.latest_vote(member)
 
     def on_sum_share(self, share: Verified, blob: bytes | None) -> None:

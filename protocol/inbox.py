@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from .envelope import Verified
 from .limits import MAX_FUTURE_MESSAGE_BYTES, MAX_FUTURE_MESSAGES_PER_MEMBER
 from .messages import Ack, Complaint, Deal, Precommit, Prevote, SitOut, SumShare
+from .safety import place
 
 _Kept = tuple[Verified, bytes | None]
 
@@ -47,11 +48,7 @@ class Inbox:
                 self._kept[sender] = later
         return taken
 
-    def latest_vote(self, member: bytes) -> tuple[int, int, int] | None:
-        """Return (height, view, kind) of a member's latest vote among the early messages."""
-        votes = [
-            (message.height, message.view, int(isinstance(message.message, Precommit)))
-            for message, _ in self._kept.get(member, ())
-            if isinstance(message.message, Prevote | Precommit)
-        ]
-        return max(votes, default=None)
+    def latest_vote(self, member: bytes) -> Verified | None:
+        """Return a member's latest vote among the early messages."""
+        votes = [kept[0] for kept in self._kept.get(member, ()) if isinstance(kept[0].message, Prevote | Precommit)]
+        return max(votes, default=None, key=place)

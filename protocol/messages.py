@@ -19,7 +19,7 @@ from .limits import (
     MAX_PARAMETERS,
     SYNC_BATCH_BLOCKS,
 )
-from .wire import Element, Hash, Height, Index, Key, Round, Signature, View
+from .wire import Element, Hash, Height, Index, Key, Round, Signature
 
 RawEnvelope = Annotated[bytes, msgspec.Meta(max_length=MAX_ENVELOPE_BYTES)]
 Names = Annotated[tuple[Key, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
@@ -180,16 +180,14 @@ class GetStatus(Message, frozen=True):
 
 
 class Status(Message, frozen=True):
-    """The answer: the sender's head, and the latest vote of the asker it has seen (height, view, 0 prevote or
-    1 precommit).
+    """The answer: the sender's head, and the latest vote of the asker that it has seen, as the asker signed it.
+
+    A vote that one could just claim to have seen would keep its alleged author from voting for ever.
     """
 
     nonce: Hash
     head: Height
-    seen_height: Height
-    seen_view: View
-    seen_kind: Annotated[int, msgspec.Meta(ge=0, le=1)]
-    seen_any: bool
+    seen: RawEnvelope | None
 
 
 KINDS: tuple[tuple[type[Message], int, int], ...] = (
@@ -210,7 +208,7 @@ KINDS: tuple[tuple[type[Message], int, int], ...] = (
     (GetWeights, 64, 0),
     (Weights, 64, 4 * MAX_PARAMETERS),
     (GetStatus, 64, 0),
-    (Status, 128, 0),
+    (Status, 1024, 0),
     (SitOut, 2048, 0),
 )
 KIND_OF: dict[type[Message], int] = {kind: number for number, (kind, _, _) in enumerate(KINDS)}

@@ -59,6 +59,7 @@ from .messages import (
 )
 from .outbox import Outbox
 from .records import BlockDecided, Memory, ModelSaved, RoundClosed
+from .safety import place
 from .schemes import scheme_of
 from .schemes.base import Terms
 from .schemes.plain import AddVectors, CommitVector, NothingToCheck
@@ -187,10 +188,10 @@ class Node:
     def _try_resume(self) -> None:
         ctx = self.ctx
         others = frozenset(ctx.state.committee.members) - {ctx.me}
-        if ctx.guard.resuming and ctx.guard.try_resume(others, ctx.state.committee.quorum - 1):
+        if ctx.guard.resuming and ctx.guard.try_resume(others, ctx.state.committee.quorum - 1, ctx.height):
             if ctx.guard.abstain_through >= ctx.height:
                 through = ctx.guard.abstain_through
-                text = f"others are ahead of this copy of the state: no votes up to height {through}"
+                text = f"others saw votes that this copy of the state does not know: none up to height {through}"
                 ctx.out.notify("abstaining", text, through=through)
             self._open_height()
 
@@ -331,6 +332,7 @@ class Node:
                     self.catchup.farewell(key)
         ctx.out.height = ctx.height
         self._open_height()
+        self._try_resume()
         if ctx.weights is None:
             self.catchup.want_weights()
         self.catchup.ask()
@@ -545,17 +547,17 @@ class Node:
         ctx = self.ctx
         if ctx.state.member(asker) is None and ctx.state.committee.index(asker) is None:
             return
-        seen = self._agreement.latest_vote(asker) if self._agreement else None
-        early = self._inbox.latest_vote(asker)
-        height, view, kind = early or ((ctx.height, *seen) if seen else (0, 0, 0))
-        ctx.out.send(asker, Status(nonce, ctx.state.height, height, view, kind, early is not None or seen is not None))
+        seen = self._inbox.latest_vote(asker) or (self._agreement.latest_vote(asker) if self._agreement else None)
+        ctx.out.send(asker, Status(nonce, ctx.state.height, seen.raw if seen else None))
 
     def _on_status(self, sender: bytes, status: Status) -> None:
         ctx = self.ctx
         if not ctx.guard.resuming or status.nonce != self._status_nonce or sender not in ctx.state.keys:
             return
         self._remember_votes()
-        ctx.guard.on_status(sender, status, ctx.height)
+        seen = verify(status.seen, ctx.state.federation) if status.seen is not None else None
+        is_ours = isinstance(seen, Verified) and seen.sender == ctx.me and isinstance(seen.message, Prevote | Precommit)
+        ctx.guard.on_status(sender, status.head, place(seen) if is_ours else None, ctx.height)
         self._try_resume()
         self.catchup.on_head(sender, status.head)
 

@@ -4,17 +4,23 @@ process or disk.
 Three layers (safety rule 3 of DESIGN section 7):
 
 1. every vote is a durable record before it is sent, and the journal is asked before each vote;
-2. after a restart nothing is voted until the others have said what they saw of this member; if any saw a vote
+2. after a restart nothing is voted until the others have said what they saw of this member; if any shows a vote
 that is not in the
-   journal, or stands at a later height, the journal is an old copy, and the member abstains until it is past
-   that height;
+   journal, the journal is an old copy, and the member abstains until it is past that height; the answer of a member
+   that is ahead counts once this one has caught up with it, by certified blocks;
 3. where the store itself has reason to think that it is a copy, every other member must answer, not just a
 quorum; and the member sits out the round that it may have dealt in before (safety rule 6).
 """
 
 from dataclasses import dataclass, field
 
-from .messages import Status
+from .envelope import Verified
+from .messages import Precommit
+
+
+def place(vote: Verified) -> tuple[int, int, int]:
+    """Return height, view and kind (0 for a prevote, 1 for a precommit): for each of these a member votes once."""
+    return vote.height, vote.view, int(isinstance(vote.message, Precommit))
 
 
 @dataclass(slots=True)
@@ -24,10 +30,11 @@ class VoteGuard:
     resuming: bool = False
     abstain_through: int = -1
     copied: bool = False
-    head_seen: int = -1
-    """The highest head that others told while this member resumed."""
+    resumed_at: int = -1
+    """The height at which this member stopped resuming."""
     _journal: dict[tuple[int, int, int], bytes | None] = field(default_factory=dict)
-    _answered: set[bytes] = field(default_factory=set)
+    _heads: dict[bytes, int] = field(default_factory=dict)
+    """Who answered, and the head that it told."""
     _waited: bool = False
 
     def record(self, height: int, view: int, kind: int, block: bytes | None) -> None:
@@ -52,32 +59,33 @@ class VoteGuard:
         for key in [key for key in self._journal if key[0] < height]:
             del self._journal[key]
 
-    def on_status(self, sender: bytes, status: Status, height: int) -> None:
-        """Take a member's answer while resuming at ``height`` (the one being decided)."""
-        self._answered.add(sender)
-        self.head_seen = max(self.head_seen, status.head)
-        seen = (status.seen_height, status.seen_view, status.seen_kind)
-        if status.seen_any and status.seen_height >= height and not self._knows(seen):
-            self.abstain_through = max(self.abstain_through, status.seen_height)
-        if status.head >= height:
-            self.abstain_through = max(self.abstain_through, status.head)
+    def on_status(self, sender: bytes, head: int, seen: tuple[int, int, int] | None, height: int) -> None:
+        """Take a member's answer while resuming at ``height`` (the one being decided).
+
+        ``seen``: height, view and kind of the latest vote of this member that the sender shows.
+        """
+        self._heads[sender] = head
+        if seen is not None and seen[0] >= height and not self._knows(seen):
+            self.abstain_through = max(self.abstain_through, seen[0])
 
     def _knows(self, seen: tuple[int, int, int]) -> bool:
         return seen in self._journal or self._has_voted_later(*seen)
 
     def may_have_dealt(self, height: int) -> bool:
         """Whether the state of which this one is a copy may have dealt in the round that shares at ``height``."""
-        return self.copied and height <= self.head_seen + 1
+        return self.copied and height <= self.resumed_at
 
     def waited(self) -> None:
         """The time in which every member should have answered is over."""
         self._waited = True
 
-    def try_resume(self, others: frozenset[bytes], needed: int) -> bool:
-        """Stop resuming if enough of the other members answered: all of them, or ``needed`` once the wait is
-        over.
+    def try_resume(self, others: frozenset[bytes], needed: int, height: int) -> bool:
+        """Stop resuming at ``height`` if enough of the others answered: all, or ``needed`` once the wait is over.
+
+        Only who is not ahead counts, so that this member has seen what they decided. Whoever claims a head that it
+        cannot show is as good as silent.
         """
-        heard = len(self._answered & others)
-        if heard == len(others) or (self._waited and not self.copied and heard >= needed):
-            self.resuming = False
+        level = sum(self._heads.get(member, height) < height for member in others)
+        if self.resuming and (level == len(others) or (self._waited and not self.copied and level >= needed)):
+            self.resuming, self.resumed_at = False, height
         return not self.resuming

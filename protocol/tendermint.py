@@ -215,11 +215,13 @@ class Consensus:
         at = self._views.get(view)
         return at.precommits if at else {}
 
-    def latest_vote(self, member: bytes) -> tuple[int, int] | None:
-        """Return (view, 0 for a prevote or 1 for a precommit) of the latest vote of a member that is kept."""
-        seen = [(view, 0) for view, at in self._views.items() if member in at.prevotes]
-        seen += [(view, 1) for view, at in self._views.items() if member in at.precommits]
-        return max(seen, default=None)
+    def latest_vote(self, member: bytes) -> Verified | None:
+        """Return the latest vote of a member that is kept."""
+        for _, at in sorted(self._views.items(), reverse=True):
+            vote = at.precommits.get(member) or at.prevotes.get(member)
+            if vote is not None:
+                return vote
+        return None
 
     def conflicting(self, vote: Verified) -> Verified | None:
         """Return an earlier vote of the same sender, view and kind for another block: evidence."""

@@ -296,8 +296,9 @@ def test_a_member_that_must_not_vote_does_not_propose_either() -> None:
     bench = Bench(chain, number)
     bench.begin(connected=())
     nonce = bench.said(GetStatus)[0].message.nonce
+    lost = signed(bench.me, Prevote(None, None), chain.state.height + 1, 0, chain.state.federation)
     for one in bench.others:
-        bench.hear(one, Status(nonce, chain.state.height, chain.state.height + 1, 0, 0, True))
+        bench.hear(one, Status(nonce, chain.state.height, lost.raw))
     bench.fire("share-deadline", chain.state.round)
     bench.fire("view", chain.state.height + 1, 0, int(Stage.PROPOSE))
     assert "abstaining" in [notice.kind for notice in bench.notices]

@@ -117,7 +117,7 @@ class FalseHead(Adversary):
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
         if isinstance(message.message, Status):
             said = message.message
-            lie = Status(said.nonce, said.head + 1000, said.seen_height, said.seen_view, said.seen_kind, said.seen_any)
+            lie = Status(said.nonce, said.head + 1000, said.seen)
             return (Send(send.to, self.sign(lie, message.height, message.view)),)
         return () if isinstance(message.message, Blocks | GetBlocks) else (send,)
 
