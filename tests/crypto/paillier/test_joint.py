@@ -6,12 +6,15 @@ from typing import Any
 
 import gmpy2
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from parties import Outcome, lying, run
 
 from coterie.crypto.paillier import biprimality, joint, sieving
 from coterie.crypto.paillier.arithmetic import integer_lagrange
 from coterie.crypto.paillier.encryption import encrypt
 from coterie.crypto.paillier.joint import JointKey, Plan, joint_key
+from coterie.crypto.paillier.resharing import Participant, ResharingPlan, reshare
 from coterie.crypto.paillier.rounds import Aborted, Lockstep, Message, Outgoing, Script
 from coterie.crypto.paillier.sieving import sieve_of
 from coterie.crypto.paillier.threshold import Agreed, open_sum, partial_decrypt
@@ -334,3 +337,43 @@ def test_nobody_publishes_a_seed_once_somebody_may_have_the_key() -> None:
     run(parties, tamper)
     attempt_seeds = [derive(seed(i), b"attempt 0|" + PLAN.session) for i in range(3)]
     assert not any(secret in data for secret in attempt_seeds for data in published)
+
+
+@settings(max_examples=14)
+@given(st.integers(0, 3), st.integers(0, LAST), st.integers(-1, 3), st.integers(0, 10**6), st.integers(0, 7))
+def test_whatever_one_party_changes_no_honest_one_is_named_and_no_two_get_different_keys(
+    liar: int, at: int, to: int, place: int, bit: int
+) -> None:
+    def flipped(data: bytes) -> bytes:
+        if not data:
+            return data
+        changed = bytearray(data)
+        changed[place % len(data)] ^= 1 << bit
+        return bytes(changed)
+
+    def change(sent: Outgoing) -> Outgoing:
+        if to == -1 or to not in sent.private:
+            return replace(sent, public=flipped(sent.public))
+        return replace(sent, private={**sent.private, to: flipped(sent.private[to])})
+
+    outcome = spoiled(FOUR, liar, at, change)
+    assert len(outcome.results) + len(outcome.aborted) == 3
+    assert len({made.group for made in outcome.results.values()}) <= 1
+    for party, aborted in outcome.aborted.items():
+        assert set(aborted.culprits) <= {liar}
+        assert not aborted.suspects or liar in aborted.suspects
+        assert party not in aborted.culprits + aborted.suspects
+
+
+def test_a_joint_key_is_handed_on_to_others() -> None:
+    outcome = generated(PLAN)
+    group, shares = outcome.results[0].group, [outcome.results[i].share for i in range(3)]
+    participants = (Participant(0, None), Participant(2, 0), Participant(None, 1), Participant(None, 2))
+    plan = ResharingPlan(bytes(32), group, participants, 3)
+    old = (shares[0], shares[2], None, None)
+    handed = run([reshare(plan, i, share, seed(i)) for i, share in enumerate(old)])
+    made = handed.results[0].group
+    encrypted = encrypt(made.key, [5], seed(0))
+    agreed = Agreed(bytes(32), 2, encrypted.digest)
+    parts = [partial_decrypt(made, handed.results[i].share, encrypted, agreed, seed(i)) for i in (1, 2, 3)]
+    assert open_sum(made, encrypted, agreed, parts).plaintexts == (5,)
