@@ -556,8 +556,10 @@ class Node:
             return
         self._remember_votes()
         seen = verify(status.seen, ctx.state.federation) if status.seen is not None else None
-        is_ours = isinstance(seen, Verified) and seen.sender == ctx.me and isinstance(seen.message, Prevote | Precommit)
-        ctx.guard.on_status(sender, status.head, place(seen) if is_ours else None, ctx.height)
+        ours = None
+        if isinstance(seen, Verified) and seen.sender == ctx.me and isinstance(seen.message, Prevote | Precommit):
+            ours = place(seen)
+        ctx.guard.on_status(sender, status.head, ours, ctx.height)
         self._try_resume()
         self.catchup.on_head(sender, status.head)
 
