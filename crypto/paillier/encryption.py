@@ -10,7 +10,7 @@ asks each for a proof that it knows its plaintexts (`proofs.prove_knowledge`), w
 
 **All cores.** This package starts no thread. The functions cut their work into chunks and run them through `spread`,
 which takes a function and an iterable as `map` does: that of a `ThreadPoolExecutor` or `ProcessPoolExecutor`, say.
-Chunks of `encrypt` and `add` may go to other processes; those of `decrypt` hold the private key and must not, and let
+Chunks of `encrypt` and `add` may go to other processes; those of decryption hold secrets that are not pickled, and let
 other threads run while they compute. `progress(done, total)` is called from the caller's thread after each chunk.
 """
 

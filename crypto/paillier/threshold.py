@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial as applied
 from typing import Final
 
-from .arithmetic import digest, gcd, integer_lagrange, inverse, join, number, powers, split
+from .arithmetic import digest, gcd, integer_lagrange, join, number, split
 from .encryption import CHUNK, Encrypted, Progress, Spread
 from .errors import BadEncoding, BadPartial, BadProof, NotAgreed, TooFewPartials, WrongKey
 from .group import GROUP_ID_BYTES, Group, KeyShare
@@ -115,14 +115,12 @@ def partial_decrypt(
         raise WrongKey("the ciphertexts are under another key")
     if not share.matches(group):
         raise WrongKey("the key share belongs to another group")
-    square, exponent = group.key.square, 2 * group.delta * share.value
-    bases = encrypted.values if exponent >= 0 else tuple(inverse(c, square) for c in encrypted.values)
-    chunks = [bases[i : i + CHUNK] for i in range(0, len(bases), CHUNK)]
+    chunks = [encrypted.values[i : i + CHUNK] for i in range(0, len(encrypted.values), CHUNK)]
     values: list[int] = []
-    for part in spread(applied(_powers, abs(exponent), square), chunks):
+    for part in spread(applied(share.decrypt, group), chunks):
         values += part
         if progress is not None:
-            progress(len(values), len(bases))
+            progress(len(values), len(encrypted.values))
     context = agreed.context(group, share.holder)
     statement = _statement(group, share.holder, encrypted.values, tuple(values), context)
     proof = statement.prove(group.delta * share.value, seed)
@@ -177,10 +175,6 @@ def open_sum(group: Group, encrypted: Encrypted, agreed: Agreed, partials: Itera
     if len(holders) < group.threshold:
         raise TooFewPartials(len(holders), group.threshold, tuple(liars))
     return Opened(tuple(combine(group, correct)), tuple(liars))
-
-
-def _powers(exponent: int, modulus: int, bases: Sequence[int]) -> list[int]:
-    return powers(bases, exponent, modulus)
 
 
 def _statement(

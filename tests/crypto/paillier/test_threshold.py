@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -233,6 +234,19 @@ def test_an_element_of_small_order_would_pass_with_the_chance_of_its_order(priva
             continue
         passed += 1
     assert passed >= 1
+
+
+def test_no_chunk_of_work_takes_a_share_of_the_key_to_another_process(private: PrivateKey) -> None:
+    group, encrypted, agreed, _ = case()
+
+    def elsewhere(function: Any, jobs: Any) -> Any:
+        pickle.dumps(function)
+        return map(function, jobs)
+
+    with pytest.raises(TypeError, match="not pickled"):
+        partial_decrypt(group, dealt()[1][0], encrypted, agreed, SEED, spread=elsewhere)
+    with pytest.raises(TypeError, match="not pickled"):
+        decrypt(private, encrypt(private.public, [1], SEED), spread=elsewhere)
 
 
 # Groups and shares
