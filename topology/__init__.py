@@ -10,7 +10,8 @@ The nodes are those of :mod:`coterie.protocol`, unchanged; everything around the
     print(result.decided, result.seconds(0.5), result.named)
 
 The parts: :mod:`.networks` and :mod:`.links` (graphs, and what they do to bytes), :mod:`.simulation` (the driver),
-:mod:`.adversaries`, :mod:`.faults` and :mod:`.partitions` (what goes wrong), and :mod:`.report` (what came of it).
+:mod:`.adversaries`, :mod:`.faults` and :mod:`.partitions` (what goes wrong), :mod:`.invariants` (what must hold all the
+same), :mod:`.scenarios` and :mod:`.sweep` (random runs by the thousand), and :mod:`.report` (what came of it).
 """
 
 from .networks import LinkDefaults, TopologyError

@@ -33,7 +33,7 @@ from ..protocol.events import (
 from ..protocol.genesis import Genesis
 from ..protocol.ledger import Phase
 from ..protocol.limits import INLINE_BLOB_BYTES
-from ..protocol.messages import CertifiedBlock
+from ..protocol.messages import CertifiedBlock, JoinRequest
 from ..protocol.node import Newcomer, Node
 from ..protocol.records import BlockDecided, ModelSaved
 from ..protocol.work import Contribution, ReadBlocks, Train
@@ -339,7 +339,9 @@ class Simulation:
     def transmit(self, site: Site, receiver: Site, send: Send) -> None:
         """Send what an adversary made, checked as a receiving driver checks it."""
         message = self.known(send.envelope)
-        if message is not None and (send.blob is None or binds(message, send.blob)):
+        if message is None or (message.sender != site.key and not isinstance(message.message, JoinRequest)):
+            return
+        if send.blob is None or binds(message, send.blob):
             self._transmit(site, receiver, message, send.blob)
 
     def _transmit(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from ...protocol.blocks import Block, Void, block_hash
 from ...protocol.envelope import Verified
 from ...protocol.events import Event, Received, Send, Started, Step, TimerFired, WorkDone
-from ...protocol.messages import Blocks, CertifiedBlock, GetBlocks, Precommit, Status
+from ...protocol.messages import Blocks, CertifiedBlock, GetBlocks, JoinRequest, Precommit
 from ...protocol.node import Newcomer
 from ..disk import Disk
 from ..founding import MODEL
@@ -115,15 +115,11 @@ class FalseHead(Adversary):
         return height + 1000
 
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
-        if isinstance(message.message, Status):
-            said = message.message
-            lie = Status(said.nonce, said.head + 1000, said.seen)
-            return (Send(send.to, self.sign(lie, message.height, message.view)),)
         return () if isinstance(message.message, Blocks | GetBlocks) else (send,)
 
 
 class Replay(Adversary):
-    """Says again, at random, what it or anybody else said before."""
+    """Says again, at random, what it said before, and requests to join that it heard."""
 
     name = "replay"
 
@@ -134,12 +130,19 @@ class Replay(Adversary):
     def on_event(self, event: Event) -> bool:
         if isinstance(event, Started):
             self.simulation.clock.after(REPLAY_EVERY_MS, self._replay, self.site.boots)
-        if isinstance(event, Received):
-            if len(self._heard) < REPLAY_KEPT:
-                self._heard.append((event.message.raw, event.blob))
-            else:
-                self._heard[self.random.randrange(REPLAY_KEPT)] = (event.message.raw, event.blob)
+        if isinstance(event, Received) and isinstance(event.message.message, JoinRequest):
+            self._keep(event.message.raw, None)
         return True
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        self._keep(send.envelope, send.blob)
+        return (send,)
+
+    def _keep(self, raw: bytes, blob: bytes | None) -> None:
+        if len(self._heard) < REPLAY_KEPT:
+            self._heard.append((raw, blob))
+        else:
+            self._heard[self.random.randrange(REPLAY_KEPT)] = (raw, blob)
 
     def _replay(self, boot: int) -> None:
         if self.site.node is None or self.site.boots != boot:

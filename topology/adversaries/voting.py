@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 BURST_MS: Final = 4_000
 FLOOD_EVERY_MS: Final = 700
+FLOOD_VOTES: Final = 12
 
 
 def other_block(data: bytes) -> bytes | None:
@@ -176,8 +177,8 @@ class ViewFlood(Adversary):
         node = self.site.node
         if node is None or self.site.boots != boot:
             return
-        for _ in range(8):
-            view = node.view + self.random.choice((1, 2, 3, 50, 10_000, 2**31))
+        for _ in range(FLOOD_VOTES):
+            view = node.view + self.random.randrange(1, 2 ** self.random.randrange(1, 31))
             vote = self.random.choice((Prevote(None, None), Precommit(None), Precommit(block_hash(b"flood"))))
             raw = self.sign(vote, view=view)
             for other in self.others:

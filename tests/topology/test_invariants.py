@@ -1,0 +1,168 @@
+"""The invariants hold in every sampled run, and each checker finds the bug that is planted for it.
+
+A planted bug is looked for in scenarios of the same sweep, so a checker that never looks would fail here.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from coterie.protocol import agreement, ledger, node, tendermint
+from coterie.protocol.committee import Committee
+from coterie.protocol.ledger import LedgerError
+from coterie.protocol.records import BlockDecided, VoteCast
+from coterie.protocol.safety import VoteGuard
+from coterie.protocol.schemes import shamir
+from coterie.protocol.work import SumShares
+from coterie.topology.adversaries import STRATEGIES
+from coterie.topology.disk import Disk
+from coterie.topology.partitions import PARTITIONS
+from coterie.topology.scenarios import Failure, Scenario, run, scenario_of, shrink
+
+SEEDS = int(os.environ.get("COTERIE_SEEDS", "48"))
+SWEEP = range(320)
+"""The seeds in which planted bugs are looked for."""
+
+
+@pytest.mark.parametrize("start", range(0, SEEDS, 16))
+def test_no_invariant_is_violated_with_any_strategy(start: int) -> None:
+    found = [run(scenario_of(seed)) for seed in range(start, start + 16)]
+    assert [str(one) for one in found if isinstance(one, Failure)] == []
+
+
+def test_the_sweep_samples_every_strategy_and_every_partition() -> None:
+    scenarios = [scenario_of(seed) for seed in SWEEP]
+    said = "+".join(text.split("=")[1] for scenario in scenarios for text in scenario.byzantine)
+    assert set(said.split("+")) == set(STRATEGIES)
+    assert {scenario.partition for scenario in scenarios} == {*PARTITIONS, ""}
+
+
+def first_failure(wanted: Callable[[Scenario], bool], invariants: Iterable[str]) -> Failure:
+    """The first scenario of the sweep that violates one of the invariants."""
+    for seed in SWEEP:
+        scenario = scenario_of(seed)
+        found = run(scenario) if wanted(scenario) else None
+        if isinstance(found, Failure) and found.invariant in invariants:
+            return found
+    raise AssertionError("the sweep did not find the planted bug")
+
+
+def has(strategy: str) -> Callable[[Scenario], bool]:
+    return lambda scenario: any(strategy in text for text in scenario.byzantine)
+
+
+def test_a_quorum_of_f_plus_1_is_found_by_agreement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Committee, "quorum", property(lambda self: self.f + 1))
+    first_failure(lambda one: one.partition in ("halves", "ring-only", "bridge", "flapping"), ["agreement", "validity"])
+
+
+def test_a_certificate_that_counts_votes_and_not_signers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(state: Any, certified: Any) -> None:
+        if len(certified.certificate) < state.committee.quorum:
+            raise LedgerError("too few votes")
+
+    monkeypatch.setattr(ledger, "check_certificate", careless)
+    first_failure(has("forged-certificate"), ["agreement", "validity"])
+
+
+def forgetting(monkeypatch: pytest.MonkeyPatch, kind: type) -> None:
+    keep = Disk._keep
+    monkeypatch.setattr(Disk, "_keep", lambda self, record: None if isinstance(record, kind) else keep(self, record))
+
+
+def test_a_vote_that_is_not_durable_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    forgetting(monkeypatch, VoteCast)
+    first_failure(lambda one: not one.byzantine, ["durable first"])
+
+
+def test_a_release_without_a_decision_on_the_disk_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    forgetting(monkeypatch, BlockDecided)
+    first_failure(lambda one: not one.byzantine and one.is_founded, ["release once"])
+
+
+def test_a_member_that_votes_without_its_journal_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    cast = agreement.Agreement._cast
+
+    def hasty(self: Any, action: tendermint.CastVote) -> None:
+        cast(self, action)
+        if action.view == 1 and action.value is None:
+            self.ctx.guard = VoteGuard()
+            cast(self, tendermint.CastVote(action.stage, 1, bytes(32)))
+
+    monkeypatch.setattr(agreement.Agreement, "_cast", hasty)
+    first_failure(lambda one: bool(one.partition), ["sign once"])
+
+
+def test_a_contribution_counted_twice_in_the_sum_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    add = SumShares.run
+
+    def mistaken(self: SumShares) -> tuple[bytes, bytes]:
+        return add(SumShares(self.round, self.contributors, (*self.rows[:-1], self.rows[0])))
+
+    monkeypatch.setattr(SumShares, "run", mistaken)
+    first_failure(lambda one: not one.byzantine, ["exact sum"])
+
+
+def test_blame_that_is_off_by_one_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = shamir.judge_points
+
+    def off_by_one(points: Any, committee: Any) -> Any:
+        judged = judge(points, committee)
+        return judged and (judged[0], tuple((index + 1) % committee.n for index in judged[1]))
+
+    monkeypatch.setattr(shamir, "judge_points", off_by_one)
+    first_failure(has("wrong-share"), ["evidence"])
+
+
+def test_views_without_a_bound_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tendermint.Consensus, "_keeps", lambda self, view: True)
+    first_failure(has("view-flood"), ["memory"])
+
+
+def test_a_threshold_that_is_too_low_is_found_by_the_rank_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Committee, "threshold", property(lambda self: 2))
+    first_failure(lambda one: one.peers == 7 and len(one.byzantine) == 2, ["secrecy"])
+
+
+def test_members_that_never_repeat_themselves_are_found_by_liveness(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node.Node, "_resend", lambda self, to: None)
+    found = first_failure(lambda one: one.partition in ("halves", "ring-only") and not one.byzantine, ["liveness"])
+    assert found.scenario.partition
+
+
+def test_an_exception_in_a_node_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Any, member: bytes, height: int) -> None:
+        raise KeyError(member)
+
+    monkeypatch.setattr("coterie.protocol.catchup.CatchUp.on_head", broken)
+    first_failure(lambda one: bool(one.crashes), ["no exception"])
+
+
+def test_an_iteration_over_a_set_is_found_by_running_under_another_hash_seed() -> None:
+    code = (
+        "from coterie.protocol.context import Context\n"
+        "from coterie.topology.scenarios import Scenario, run\n"
+        "fair = Context.audience\n"
+        "Context.audience = property(lambda self: tuple(set(fair.fget(self))))\n"
+        "print(run(Scenario(seed=1, rounds=1)))"
+    )
+    traces = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(traces) > 1
+
+
+def test_a_failure_is_shrunk_to_the_faults_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    forgetting(monkeypatch, VoteCast)
+    found = run(scenario_of(3))
+    assert isinstance(found, Failure)
+    smallest = shrink(found).scenario
+    assert (smallest.byzantine, smallest.crashes, smallest.partition, smallest.rounds) == ((), (), "", 1)
+    assert "Prevote" in str(found)

@@ -1,0 +1,41 @@
+"""Durable first: whatever an honest member sends can be derived from what its disk holds already."""
+
+from ...protocol.envelope import Verified
+from ...protocol.messages import Ack, Deal, Precommit, Prevote, SumShare
+from ..site import Site
+from .base import Checker
+
+
+class Durable(Checker):
+    """Looks for the record behind each vote, dealing, ack and release."""
+
+    name = "durable first"
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[int, bytes]] = set()
+
+    def on_send(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
+        if not site.is_honest or message.sender != site.key or (site.number, message.raw) in self._seen:
+            return
+        self._seen.add((site.number, message.raw))
+        disk, node = site.disk, site.node
+        match message.message:
+            case Prevote() | Precommit():
+                done = bool(disk.blocks) and disk.blocks[-1].height >= message.height
+                if not done and all(vote.envelope != message.raw for vote in disk.votes):
+                    raise self.violated(
+                        f"{site.label} sent a vote of height {message.height} that its disk does not hold"
+                    )
+            case Deal(round=round_):
+                if disk.dealt is None or disk.dealt.round != round_:
+                    raise self.violated(f"{site.label} sent a dealing of round {round_} that its disk does not hold")
+            case SumShare(round=round_, contributors=contributors):
+                if disk.released.get(round_) != contributors:
+                    raise self.violated(f"{site.label} released round {round_} and its disk does not say so")
+            case Ack(round=round_, dealings=dealings) if node is not None:
+                members = node.state.committee.members
+                held = {share.dealer for share in disk.shares if share.round == round_} | {site.key}
+                if any(members[dealer] not in held for dealer, _ in dealings):
+                    raise self.violated(f"{site.label} acked a share of round {round_} that its disk does not hold")
+            case _:
+                pass

@@ -1,0 +1,55 @@
+"""Exact sum: the vector that a Model block names is the sum of what its contributors dealt, to the last bit."""
+
+import hashlib
+
+import numpy as np
+
+from ...crypto.field import P
+from ...protocol.blocks import Contributors, Model, read_block
+from ...protocol.events import Event, Step
+from ...protocol.records import BlockDecided, Dealt
+from ..site import Site
+from .base import Checker
+
+
+class ExactSum(Checker):
+    """Adds the vectors up by itself, in Python integers."""
+
+    name = "exact sum"
+
+    def __init__(self) -> None:
+        self._dealt: dict[tuple[int, bytes], bytes] = {}
+        self._contributors: dict[int, tuple[Contributors, tuple[bytes, ...]]] = {}
+        self._checked: set[bytes] = set()
+
+    def on_step(self, site: Site, event: Event, step: Step) -> None:
+        for record in step.persist:
+            if isinstance(record, Dealt):
+                self._dealt[(record.round, site.key)] = record.vector
+            elif isinstance(record, BlockDecided) and site.is_honest and record.block not in self._checked:
+                self._checked.add(record.block)
+                self._check(site, read_block(record.block).body)
+
+    def _deals_twice(self, member: bytes) -> bool:
+        """Twins write down two dealings; which of them counted only they know."""
+        return any(one.name == "twins" for one in self.simulation.by_key[member].adversaries)
+
+    def _check(self, site: Site, body: object) -> None:
+        if isinstance(body, Contributors):
+            assert site.node is not None
+            self._contributors[body.round] = (body, site.node.state.committee.members)
+        if not isinstance(body, Model) or body.round not in self._contributors:
+            return
+        contributors, members = self._contributors[body.round]
+        if any(self._deals_twice(members[dealer]) for dealer, _ in contributors.dealers):
+            return
+        vectors = [self._dealt.get((body.round, members[dealer])) for dealer, _ in contributors.dealers]
+        total: list[int] | None = None
+        for vector in vectors:
+            if vector is None:  # a liar that dealt what it never wrote down
+                return
+            row = [int(one) for one in np.frombuffer(vector, "<u8")]
+            total = row if total is None else [(a + b) % P for a, b in zip(total, row, strict=True)]
+        data = np.array(total, dtype="<u8").tobytes()
+        if hashlib.sha256(data).digest() != body.vector:
+            raise self.violated(f"the model of round {body.round} is not the sum of its {len(vectors)} contributions")

@@ -1,0 +1,184 @@
+"""Random runs: a seed gives a network, a schedule of faults and a set of liars, and the invariants must hold.
+
+A scenario is a value, so a failing one can be made smaller: :func:`shrink` leaves out one fault after the other
+and keeps what still fails.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ..protocol.envelope import Verified
+from ..protocol.messages import Proposal
+from .adversaries import STRATEGIES
+from .founding import make_genesis
+from .invariants import Violation, all_checkers
+from .networks import LinkDefaults, make
+from .observer import Observer
+from .options import place_liars
+from .partitions import PARTITIONS
+from .simulation import Setup, Simulation
+from .site import CrashPoint, Site
+
+MOMENTS: Final = ("before", "during", "after", "sending")
+RECORDS: Final = ("VoteCast", "ValueSeen", "Dealt", "ShareHeld", "Released", "BlockDecided", "RoundClosed", None)
+BOUND_MS: Final = 600_000
+"""Within this much virtual time all rounds must have ended: faults heal in the first half minute."""
+
+TRANSCRIPT_LINES: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One run, completely."""
+
+    seed: int
+    topology: str = "complete"
+    peers: int = 4
+    rounds: int = 2
+    is_founded: bool = True
+    latency_ms: tuple[int, int] = (1, 40)
+    loss: float = 0.0
+    byzantine: tuple[str, ...] = ()
+    partition: str = ""
+    crashes: tuple[tuple[int, CrashPoint], ...] = ()
+
+    def faults(self) -> Iterator["Scenario"]:
+        """Yield the scenarios with one fault less."""
+        for index in range(len(self.byzantine)):
+            yield replace(self, byzantine=self.byzantine[:index] + self.byzantine[index + 1 :])
+        for index in range(len(self.crashes)):
+            yield replace(self, crashes=self.crashes[:index] + self.crashes[index + 1 :])
+        if self.partition:
+            yield replace(self, partition="")
+        if self.loss:
+            yield replace(self, loss=0.0)
+        if self.rounds > 1:
+            yield replace(self, rounds=1)
+        if self.topology != "complete":
+            yield replace(self, topology="complete")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A violation, with what leads to it."""
+
+    scenario: Scenario
+    invariant: str
+    what: str
+    transcript: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.invariant}: {self.what}", f"{self.scenario}", *self.transcript])
+
+
+def scenario_of(seed: int) -> Scenario:
+    """Return the scenario of a seed: liars up to f, each with one or two strategies, and crashes, cuts, loss."""
+    rng = random.Random(f"scenario {seed}")
+    peers = rng.choice((4, 4, 4, 5, 7))
+    f = (peers - 1) // 3
+    names = list(STRATEGIES)
+    byzantine = []
+    sites = rng.sample(range(peers), f)
+    # While a federation is founded its first few members bear no liar (f = 0), so there is none then.
+    is_founded = rng.random() < 0.8
+    for number in range(rng.choice((0, 1, 1, f)) if is_founded else 0):
+        # Every strategy comes round in turn; a second one joins it at times.
+        chosen = [names[seed % len(names)] if number == 0 else rng.choice(names)]
+        if rng.random() < 0.3:
+            chosen.append(rng.choice([name for name in names if name not in chosen]))
+        byzantine.append(f"{sites[number % f]}={'+'.join(chosen)}")
+    byzantine = list({text.split("=")[0]: text for text in byzantine}.values())
+    crashes = tuple(
+        (
+            rng.randrange(peers),
+            CrashPoint(rng.choice(MOMENTS), rng.randrange(12), rng.choice(RECORDS), rng.randint(200, 6_000)),
+        )
+        for _ in range(rng.choice((0, 0, 1, 1, 2)))
+    )
+    return Scenario(
+        seed=seed,
+        topology=rng.choice(("complete", "complete", "ring", "star")),
+        peers=peers,
+        rounds=2,
+        is_founded=is_founded,
+        latency_ms=rng.choice(((1, 10), (1, 60), (20, 150))),
+        loss=rng.choice((0.0, 0.0, 0.05)),
+        byzantine=tuple(byzantine),
+        partition=rng.choice((*PARTITIONS, "", "", "", "")),
+        crashes=crashes,
+    )
+
+
+class _Transcript(Observer):
+    """The last messages, readable."""
+
+    def on_begin(self, simulation: Simulation) -> None:
+        self._clock = simulation.clock
+        self.lines: list[str] = []
+
+    def on_send(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
+        said = message.message
+        block = getattr(said, "block", None)
+        what = f" {block[:4].hex()}" if block is not None and not isinstance(said, Proposal) else ""
+        self.lines.append(
+            f"{self._clock.elapsed_ms:>7} ms  {site.label} -> {receiver.label}  {type(said).__name__}{what}"
+            f"  height {message.height} view {message.view}" + ("" if site.is_honest else "  (liar)")
+        )
+        del self.lines[:-TRANSCRIPT_LINES]
+
+    def on_crash(self, site: Site) -> None:
+        self.lines.append(f"{self._clock.elapsed_ms:>7} ms  {site.label} crashes")
+
+
+def build(scenario: Scenario) -> Simulation:
+    """Put a scenario together, without checkers."""
+    links = LinkDefaults(latency_ms=scenario.latency_ms, jitter_ms=scenario.latency_ms[1], loss=scenario.loss)
+    graph = make(scenario.topology, scenario.peers, scenario.seed, links)
+    genesis, weights = make_genesis(
+        6,
+        scenario.peers,
+        rounds=scenario.rounds,
+        share_deadline_ms=5_000,
+        view_timeout_ms=600,
+        view_delta_ms=300,
+    )
+    setup = Setup(
+        genesis, weights, seed=scenario.seed, rounds=scenario.rounds, is_founded=scenario.is_founded, skew_ms=500
+    )
+    simulation = Simulation(graph, setup)
+    place_liars(simulation, scenario.byzantine)
+    for number, point in scenario.crashes:
+        simulation.sites[number].crash_point = point
+    if scenario.partition:
+        simulation.watch(PARTITIONS[scenario.partition]())
+    return simulation
+
+
+def run(scenario: Scenario) -> Failure | str:
+    """Run a scenario under all checkers; returns the failure, or the hash of everything that was sent."""
+    simulation = build(scenario)
+    transcript = _Transcript()
+    simulation.watch(transcript, *all_checkers())
+    try:
+        simulation.run(BOUND_MS)
+    except Violation as violation:
+        return Failure(scenario, violation.invariant, violation.what, tuple(transcript.lines))
+    except Exception as error:  # a node never raises for what peers do: it is a finding like any other
+        what = f"{type(error).__name__}: {error}"
+        return Failure(scenario, "no exception", what, tuple(transcript.lines))
+    return simulation.trace
+
+
+def shrink(failure: Failure) -> Failure:
+    """Leave out faults one by one while the same invariant still fails."""
+    smaller = True
+    while smaller:
+        smaller = False
+        for candidate in failure.scenario.faults():
+            found = run(candidate)
+            if isinstance(found, Failure) and found.invariant == failure.invariant:
+                failure, smaller = found, True
+                break
+    return failure
