@@ -131,6 +131,13 @@ class Lockstep(Generic[Result]):
         """What somebody may still miss: the messages of this round and of the one before."""
         return self._sent_before + self._sent
 
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """Whose message of this round has not come: whom to blame when the caller's patience ends."""
+        if self._ended or self._round < 0:
+            return ()
+        return tuple(party for party in self._others() if party not in self._inbox[self._round])
+
     def receive(self, sender: int, data: bytes) -> Step[Result]:
         """Take in a message. sender: who sent it, as the channel proved. Never raises on what others send."""
         if self._ended or self._round < 0 or sender == self._me or not 0 <= sender < self._parties:

@@ -56,6 +56,17 @@ def test_a_message_for_the_next_round_waits_until_this_one_is_over() -> None:
     assert len(first.receive(2, to[2, 0]).send) == 2
 
 
+def test_a_silent_party_is_missed_by_name() -> None:
+    first, second, third = all_of(3)
+    assert first.missing == ()
+    first.start()
+    assert first.missing == (1, 2)
+    first.receive(1, next(message.data for message in second.start().send if message.to == 0))
+    assert first.missing == (2,)
+    first.receive(2, next(message.data for message in third.start().send if message.to == 0))
+    assert first.missing == (1, 2)  # of the next round
+
+
 def test_a_lie_in_one_round_names_its_sender_to_all() -> None:
     parties = all_of(3)
     parties[1] = Lockstep(SESSION, 3, 1, lying(greeting(1, 3), 1, lambda sent: Outgoing(b"", {0: b"?", 2: b"?"})))
