@@ -41,6 +41,11 @@ VIEW_WINDOW: Final = 16
 VIEW_HISTORY: Final = 64
 """Votes of views further behind than this are dropped, but for the view of the valid value."""
 
+LAST_VIEW_TO_SKIP_TO: Final = 2**30
+"""Votes of views above it move nobody ahead. Where f is 0 one member moves everybody, and could otherwise do so to the
+last view that a message can name, after which nobody could say anything.
+"""
+
 MAX_PENDING_JOINS: Final = 64
 MAX_PENDING_EVIDENCE: Final = 64
 MAX_CHANGES_PER_BLOCK: Final = 32

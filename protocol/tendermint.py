@@ -24,7 +24,7 @@ from enum import IntEnum
 
 from .committee import Committee
 from .envelope import Verified
-from .limits import VIEW_HISTORY, VIEW_WINDOW
+from .limits import LAST_VIEW_TO_SKIP_TO, VIEW_HISTORY, VIEW_WINDOW
 from .messages import Precommit, Prevote
 
 NIL = None
@@ -181,8 +181,9 @@ class Consensus:
         """Enter a vote without acting on it: after a restart, before :meth:`start`."""
         if self.committee.index(vote.sender) is None:
             return
-        self._latest[vote.sender] = max(vote.view, self._latest.get(vote.sender, 0))
-        self._furthest = max(self._furthest, vote.view)
+        if vote.view <= LAST_VIEW_TO_SKIP_TO:
+            self._latest[vote.sender] = max(vote.view, self._latest.get(vote.sender, 0))
+            self._furthest = max(self._furthest, vote.view)
         if self._keeps(vote.view):
             at = self._at(vote.view)
             is_prevote = isinstance(vote.message, Prevote)

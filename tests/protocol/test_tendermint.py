@@ -40,7 +40,7 @@ from signing import block, members, precommit, prevote
 from coterie.crypto.identity import Identity
 from coterie.protocol.committee import Committee
 from coterie.protocol.envelope import Verified
-from coterie.protocol.limits import VIEW_HISTORY, VIEW_WINDOW
+from coterie.protocol.limits import LAST_VIEW_TO_SKIP_TO, VIEW_HISTORY, VIEW_WINDOW
 from coterie.protocol.messages import Prevote
 from coterie.protocol.tendermint import (
     Action,
@@ -374,6 +374,16 @@ def test_line_55_one_member_alone_moves_nobody_however_much_it_says() -> None:
         peer.prevotes(view, V, 0)
         peer.precommits(view, V, 0)
     assert peer.consensus.view == 0
+
+
+def test_line_55_nobody_is_moved_to_the_last_views_that_there_are() -> None:
+    """With f = 0 one member moves everybody, and after the last view nobody could say anything."""
+    peer = begun(n=3, place=2)
+    peer.prevotes(LAST_VIEW_TO_SKIP_TO + 1, None, 0)
+    peer.precommits(2**31, None, 1)
+    assert peer.consensus.view == 0
+    peer.prevotes(LAST_VIEW_TO_SKIP_TO, None, 0)
+    assert peer.consensus.view == LAST_VIEW_TO_SKIP_TO
 
 
 def test_line_57_no_proposal_in_time_is_answered_with_a_nil_prevote() -> None:

@@ -1,7 +1,7 @@
-"""What must hold after every step of a federation of honest members, whatever its network and its power supply do.
+"""What must hold after every step of a federation, whatever its network, its power supply and its liars do.
 
-The numbers are those of the list in :data:`INVARIANTS`. A :class:`Watch` looks at each new record when it becomes
-durable, and at each message before it leaves.
+:data:`INVARIANTS` lists it. A :class:`Watch` looks at each new record of an honest member when it becomes durable, and
+at each of its messages before it leaves.
 """
 
 import hashlib
@@ -49,8 +49,10 @@ class _Seen:
 class Watch:
     """Checks a cluster while it runs."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, guilty: frozenset[bytes] = frozenset()) -> None:
+        """``guilty``: who may be accused, and is not looked at."""
         self.cluster = cluster
+        self.guilty = guilty
         self.states: list[LedgerState] = [genesis_state(cluster.genesis)]
         self.blocks: list[bytes] = []
         self.decided: set[bytes] = set()
@@ -62,6 +64,8 @@ class Watch:
 
     def look(self, site: Site) -> None:
         """Check what a step has written and told."""
+        if site.identity.public in self.guilty:
+            return
         seen = self._seen[site.number]
         for record in site.disk.records[seen.records :]:
             self._record(site, seen, record)
@@ -111,11 +115,13 @@ class Watch:
         assert before.contributors is not None
         vectors = self.dealt(before.round)
         members = [before.committee.members[index] for index, _ in before.contributors.dealers]
+        self.models += 1
+        if self.guilty & set(members):
+            return  # what such a one dealt, nobody knows
         total = np.frombuffer(vectors[members[0]], dtype=np.uint64).copy()
         for member in members[1:]:
             add_into(total, np.frombuffer(vectors[member], dtype=np.uint64))
         assert hashlib.sha256(total.tobytes()).digest() == body.vector, f"exact: round {before.round}"
-        self.models += 1
 
     def dealt(self, round_: int) -> Mapping[bytes, bytes]:
         """The vectors of a round by member, as they are on the disks."""
@@ -127,10 +133,14 @@ class Watch:
         }
 
     def _notice(self, site: Site, notice: Notice) -> None:
-        assert notice.kind != "fault", f"innocent: peer {site.number} says: {notice.text}"
+        accused = notice.facts.get("member")
+        innocent = notice.kind == "fault" and accused not in self.guilty and (accused is not None or not self.guilty)
+        assert not innocent, f"innocent: peer {site.number} says: {notice.text}"
 
     def before_send(self, site: Site, send: Send) -> None:
         """Check that a message follows from the disk; it leaves after the records of its step were written."""
+        if site.identity.public in self.guilty:
+            return
         self.look(site)
         seen = self._seen[site.number]
         message = verify(send.envelope, self.cluster.genesis.federation)

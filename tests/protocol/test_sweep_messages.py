@@ -1,0 +1,259 @@
+"""A member may say anything: no signed message makes a node raise, hoard, lie or stop.
+
+One of four members also says random things: messages of every kind with fields that fit the moment, or nearly do, with
+blobs of all sizes, replays and envelopes within envelopes. The invariants hold among the others, nobody else is
+accused, and they finish. A failure names its seed.
+"""
+
+import random
+from typing import Any
+
+import pytest
+from chains import digest
+from cluster import START_MS, Cluster, Site, identity, make_genesis
+from invariants import Watch
+
+from coterie.crypto.field import P
+from coterie.protocol.blocks import (
+    Block,
+    Contributors,
+    Depart,
+    Evict,
+    Join,
+    Membership,
+    Model,
+    Void,
+    block_hash,
+    wide_bytes,
+)
+from coterie.protocol.contribution import layout_of
+from coterie.protocol.envelope import Verified, seal, verify
+from coterie.protocol.events import Received
+from coterie.protocol.messages import (
+    KINDS,
+    Accusation,
+    Ack,
+    Blocks,
+    CertifiedBlock,
+    Complaint,
+    Deal,
+    GetBlocks,
+    GetStatus,
+    GetWeights,
+    JoinRequest,
+    LeaveRequest,
+    Message,
+    Precommit,
+    Prevote,
+    Proposal,
+    Refusal,
+    SitOut,
+    Status,
+    SumShare,
+    Weights,
+)
+
+LIAR = 3
+
+
+class Chatter(Cluster):
+    """Four members; peer 3 also says whatever comes to its mind."""
+
+    def __init__(self, seed: int) -> None:
+        self.liar = identity(LIAR)
+        scheme = random.Random(seed).choice(("shamir", "shamir", "plain"))
+        super().__init__(4, make_genesis(min_peers=3, rounds=2, scheme=scheme), seed, latency_ms=(1, 30))
+        self.watch = Watch(self, frozenset({self.liar.public}))
+        self.said: dict[type, int] = {}
+
+    def go(self) -> None:
+        """Run until the honest have finished."""
+        self.start()
+        self.at(1, self._chat)
+        honest = self.sites[:LIAR]
+        self.run(lambda: all(site.node is not None and site.node.state.phase == "finished" for site in honest), 300_000)
+
+    def _chat(self) -> None:
+        site = self.random.choice(self.sites[:LIAR])
+        for _ in range(self.random.choice((1, 1, 3))):
+            message, blob = self._something(site)
+            data = seal(self.liar, self.genesis.federation, self._height(site), self._view(site), message)
+            verified = verify(data, self.genesis.federation)
+            if isinstance(verified, Verified):  # what is too large for its kind never comes to a node
+                self.said[type(message)] = self.said.get(type(message), 0) + 1
+                self._deliver_later(site, Received(verified, blob))
+        if self.now_ms < START_MS + 20_000:
+            self.at(self.random.randint(1, 25), self._chat)
+
+    # Fields that fit, or nearly do.
+
+    def _height(self, site: Site) -> int:
+        height = self._state(site).height
+        return self.random.choice((height + 1,) * 6 + (height, height + 2, 0, 1, 2**53))
+
+    def _view(self, site: Site) -> int:
+        assert site.node is not None
+        return self.random.choice((site.node.view,) * 6 + (0, site.node.view + 1, 5, 2**31))
+
+    @staticmethod
+    def _state(site: Site) -> Any:
+        assert site.node is not None
+        return site.node.state
+
+    def _round(self, site: Site) -> int:
+        now: int = self._state(site).round
+        return self.random.choice((now,) * 6 + (now + 1, max(0, now - 1), 0, 2**53))
+
+    def _index(self) -> int:
+        return self.random.choice((0, 1, 2, 3, 3, 4, 511))
+
+    def _hash(self, site: Site) -> bytes:
+        state = self._state(site)
+        known = [state.weights, state.head, state.beacon, digest("x"), bytes(32)]
+        if state.contributors is not None:
+            known += [state.contributors.digest()] * 3
+        agreement = site.node._agreement if site.node else None
+        return self.random.choice(known + list(agreement._candidates if agreement else ()))
+
+    def _blob(self, site: Site) -> bytes:
+        columns = layout_of(self.genesis, self._state(site).kind).columns
+        size = self.random.choice((8 * columns,) * 5 + (0, 1, 8 * columns + 42, 169, 321, 4 * self.genesis.parameters))
+        return self.random.choice((bytes(size), b"\xff" * size, self.random.randbytes(size)))
+
+    def _envelope(self) -> bytes:
+        """Somebody's, or one's own, or none."""
+        if self.log and self.random.random() < 0.8:
+            return self.random.choice(self.log[-60:])[3].raw
+        return self.random.randbytes(self.random.choice((0, 5, 200)))
+
+    def _envelopes(self, at_most: int = 4) -> tuple[bytes, ...]:
+        return tuple(self._envelope() for _ in range(self.random.randrange(at_most + 1)))
+
+    def _z(self) -> tuple[int, int] | None:
+        return self.random.choice((None, (0, 1), (P - 1, P), (2**64 - 1, 5)))
+
+    def _key(self, site: Site) -> bytes:
+        return self.random.choice((*self._state(site).keys, identity(9).public, self.liar.public))
+
+    def _body(self, site: Site) -> Any:
+        state, rnd = self._state(site), self.random
+        members = tuple(sorted(rnd.sample(state.keys, rnd.randrange(len(state.keys) + 1))))
+        match rnd.randrange(5):
+            case 0:
+                reason = rnd.choice(("silent", "double-vote", "bad-dealing", "wrong-sum"))
+                changes = (
+                    Join(self._envelope()),
+                    Depart(self._envelope()),
+                    Evict(self._key(site), reason, self._envelopes()),
+                )
+                return Membership(tuple(rnd.choices(changes, k=rnd.randrange(1, 3))))
+            case 1:
+                roots = [tuple(ack.message.dealings) for _, _, _, ack in self.log[-80:] if isinstance(ack.message, Ack)]
+                dealers = rnd.choice(roots) if roots else ((0, digest("x")),)
+                holders = tuple(sorted(rnd.sample(range(4), rnd.randrange(1, 5))))
+                return Contributors(
+                    self._round(site), self.genesis.scheme, state.weights, dealers or ((0, bytes(32)),), holders
+                )
+            case 2:
+                wide = layout_of(self.genesis, state.kind).wide
+                sums = tuple(wide_bytes(rnd.choice((0, 1, 40 * 2**40, -1))) for _ in range(rnd.choice((wide, wide, 2))))
+                return Model(self._round(site), self._hash(site), sums, self._hash(site), self._hash(site))
+            case 3:
+                return Void(self._round(site), "shares", members)
+            case _:
+                return Void(self._round(site), "sum", members)
+
+    def _block(self, site: Site) -> bytes:
+        state = self._state(site)
+        if self.random.random() < 0.2:
+            return self.random.choice((b"", self.random.randbytes(60), Block(0, bytes(32), self._body(site)).encode()))
+        return Block(state.height + 1, state.head, self._body(site)).encode()
+
+    def _something(self, site: Site) -> tuple[Message, bytes | None]:
+        """A message, with or without a blob."""
+        rnd = self.random
+        kind = rnd.choice([kind for kind, _, _ in KINDS])
+        blob = rnd.choice((None, self._blob(site)))
+        message: Message
+        if kind is Deal:
+            fingerprints = rnd.randbytes(rnd.choice((32, 32, 32, 0, 7)))
+            boxes = tuple(digest(f"{holder}") for holder in range(rnd.choice((4, 4, 4, 3, 5))))
+            message = Deal(
+                self._round(site),
+                rnd.choice((self._state(site).weights, self._hash(site))),
+                digest("r"),
+                fingerprints,
+                boxes,
+            )
+        elif kind is Ack:
+            dealings = tuple((self._index(), self._hash(site)) for _ in range(rnd.randrange(5)))
+            message = Ack(self._round(site), dealings)
+        elif kind is SitOut:
+            message = SitOut(self._round(site), rnd.choice(("", "tired", "x" * 400)))
+        elif kind is Complaint:
+            message = Complaint(self._round(site), self._index(), self._deal_of_somebody(), self._hash(site))
+        elif kind is SumShare:
+            message = SumShare(self._round(site), self._hash(site), self._hash(site))
+        elif kind is Proposal:
+            data = self._block(site)
+            vector = rnd.choice((None, self._hash(site)))
+            message = Proposal(data, rnd.choice((-1, -1, 0, 1, 2**31)), self._envelopes(), self._envelopes(), vector)
+        elif kind is Prevote:
+            message = Prevote(rnd.choice((None, self._hash(site), block_hash(self._block(site)))), self._z())
+        elif kind is Precommit:
+            message = Precommit(rnd.choice((None, self._hash(site))))
+        elif kind is JoinRequest:
+            message = JoinRequest("x", rnd.choice(("test model", "mine")), b"ticket", b"")
+        elif kind is Refusal:
+            message = Refusal("no")
+        elif kind is LeaveRequest:
+            message = LeaveRequest(self._round(site)) if rnd.random() < 0.05 else GetStatus(digest("n"))
+        elif kind is Accusation:
+            message = Accusation(self._envelope()[:900], self._envelope()[:900])
+        elif kind is GetBlocks:
+            message = GetBlocks(rnd.choice((0, 1, 2, 2**53)))
+        elif kind is Blocks:
+            message = Blocks(
+                tuple(CertifiedBlock(self._block(site), self._envelopes()) for _ in range(rnd.randrange(3)))
+            )
+        elif kind is GetWeights:
+            message = GetWeights(self._hash(site))
+        elif kind is Weights:
+            message = Weights(self._hash(site))
+        elif kind is Status:
+            height = rnd.choice((0, self._state(site).height, self._state(site).height + 1, 2**53))
+            message = Status(digest("n"), height, rnd.choice((None, self._envelope()[:800])))
+        else:
+            message = GetStatus(digest("n"))
+        return message, blob
+
+    def _deal_of_somebody(self) -> bytes:
+        deals = [message.raw for _, _, _, message in self.log if isinstance(message.message, Deal)]
+        return self.random.choice(deals) if deals else self._envelope()
+
+
+def chat(seed: int) -> Chatter:
+    chatter = Chatter(seed)
+    try:
+        chatter.go()
+    except Exception as error:
+        raise AssertionError(f"seed {seed}: {type(error).__name__}: {error}") from error
+    return chatter
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_whatever_one_member_says_the_others_finish_and_accuse_nobody_else(seed: int) -> None:
+    chat(seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(1_000, 3_000))
+def test_whatever_one_member_says_the_others_finish_and_accuse_nobody_else_soak(seed: int) -> None:
+    chat(seed)
+
+
+def test_everything_that_can_be_said_is_said() -> None:
+    said: set[type] = set()
+    for seed in range(6):
+        said |= set(chat(seed).said)
+    assert said == {kind for kind, _, _ in KINDS}
