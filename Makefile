@@ -3,6 +3,7 @@
 .PHONY: help setup demo test lint format bench soak clean
 BIN := .venv/bin
 ARGS ?=
+SEEDS ?= 20000
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -28,8 +29,9 @@ format: setup  ## let ruff rewrite the sources
 bench: setup  ## seconds, CPU seconds, bytes and memory of whole rounds
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
-soak: setup  ## the long randomised tests
+soak: setup  ## the long randomised tests, then SEEDS simulated federations on all cores
 	@$(BIN)/pytest -m soak --hypothesis-profile=soak --timeout=3600 $(ARGS)
+	@$(BIN)/python -m coterie.topology.sweep --seeds $(SEEDS)
 
 clean:  ## remove the environment and all caches
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .bench .demo

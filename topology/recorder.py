@@ -138,7 +138,7 @@ class Recorder(Observer):
                 row.contributors_ms, row.contributors = now, len(body.dealers)
             case Model():
                 row.outcome = "decided"
-                if node.state.sums is not None and node.state.kind == "train":
+                if node.state.sums is not None and not node.state.genesis.setup_sums:
                     found = read_metrics(node.state.genesis, node.state.sums)
                     row.loss, row.metrics = found.loss, dict(found.named)
             case Void():

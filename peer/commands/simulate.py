@@ -18,7 +18,7 @@ _EPILOG = """\
 examples:
   peer simulate
   peer simulate --topology small-world --peers 20 --rounds 30 --latency 20..80ms --churn 0.05 --byzantine 2:wrong-share
-  peer simulate --graph sites.graphml --down "Lyon at 10s for 30s" --learn digits --skew 0.8
+  peer simulate --graph sites.graphml --down "Lyon at 10s for 30s" --learn digits --skew 0.8 --out pictures
 """
 
 
@@ -89,7 +89,7 @@ def register(subcommands: Subcommands) -> None:
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same run (default: %(default)s)")
     command.add_argument("--limit", default="1h", metavar="TIME", help="virtual time to give up after (default: 1h)")
     command.add_argument("--json", metavar="FILE", help="where to write everything (default: simulation.json in --out)")
-    command.add_argument("--out", metavar="DIR", help="folder for the JSON file")
+    command.add_argument("--out", metavar="DIR", help="folder for the JSON file and pictures")
     command.add_argument("--quiet", action="store_true", help="print the table only")
 
 
@@ -186,9 +186,16 @@ def _print(result: "Result", seconds: float) -> None:
 def _write(given: argparse.Namespace, result: "Result") -> None:
     places = [Path(given.json)] if given.json else []
     if given.out:
+        from ...topology import pictures
+
         folder = Path(given.out)
         folder.mkdir(parents=True, exist_ok=True)
         places = places or [folder / "simulation.json"]
+        try:
+            drawn = pictures.draw(folder, result)
+        except ImportError:
+            raise PeerError("pictures need matplotlib: pip install 'coterie[pictures]'") from None
+        print("drawn: " + ", ".join(str(path) for path in drawn))
     for place in places:
         place.write_text(result.to_json(), encoding="utf-8")
         print(f"written: {place}")
