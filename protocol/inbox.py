@@ -29,6 +29,10 @@ class Inbox:
         while len(queue) > MAX_FUTURE_MESSAGES_PER_MEMBER or sum(map(_bytes, queue)) > MAX_FUTURE_MESSAGE_BYTES:
             queue.pop(0)
 
+    def forget(self, sender: bytes) -> None:
+        """Drop what a sender said: it is gone, and no member."""
+        self._kept.pop(sender, None)
+
     def take(self, height: int, round_: int) -> list[_Kept]:
         """Return what concerns this height or round and drop what is older; what is still early stays."""
         taken: list[_Kept] = []

@@ -145,6 +145,8 @@ class Node:
                 self.ctx.alive.discard(member)
                 self.ctx.alive_changes += 1
                 self.catchup.on_gone(member)
+                if not self._listens_to(member):
+                    self._inbox.forget(member)
                 if self._agreement is not None:
                     self._agreement.on_peer_down(member)
             case HeadSeen(member=member, height=height):
@@ -444,7 +446,7 @@ class Node:
                 self._on_accusation(accusation)
             case GetBlocks(height=height):
                 self.catchup.on_get_blocks(received.sender, height)
-            case Blocks() as blocks:
+            case Blocks() as blocks if self._listens_to(received.sender):
                 accepted = self.catchup.on_blocks(received.sender, blocks)
                 if accepted:
                     self._adopt(accepted)
@@ -667,11 +669,17 @@ class Node:
                 else:
                     sharing.sit_out(done.error)
             case CheckShare() | NothingToCheck() if sharing is not None and work.terms == sharing.terms:
-                self._evict_dealer(work.dealer, sharing.on_checked(work.dealer, done.result))
-            case RecheckShare() if sharing is not None and work.terms == sharing.terms:
+                if done.error is None:
+                    self._evict_dealer(work.dealer, sharing.on_checked(work.dealer, done.result))
+                else:
+                    sharing.on_unchecked(work.dealer, done.error)
+            case RecheckShare() if done.error is None and sharing is not None and work.terms == sharing.terms:
                 self._evict_dealer(work.dealer, sharing.on_judged(work.dealer, work.holder, done.result))
             case SumShares() if summing is not None and work.contributors == summing.body.digest():
-                self._on_summed(done)
+                if done.error is None:
+                    self._on_summed(done)
+                else:
+                    summing.on_unsummed(done.error)
             case OpenSum() | AddVectors() if summing is not None and work.terms == summing.terms:
                 summing.on_opened(done.result)
                 if self._agreement is not None:

@@ -223,6 +223,11 @@ class Sharing:
         self.out.send(None, complaint, checked.reveal)
         return complaint
 
+    def on_unchecked(self, dealer: int, reason: str) -> None:
+        """This member failed to check a share; that says nothing about its dealer, who sends it again."""
+        self._checking.discard(dealer)
+        self.out.notify("work", f"round {self.round}: a share could not be checked here: {reason}", round=self.round)
+
     def holds(self, dealers: Iterable[tuple[int, bytes]]) -> dict[int, bytes]:
         """Return the values of the shares that are held of these dealings, by dealer.
 

@@ -91,11 +91,20 @@ class Summing:
         self.out.persist(Released(self.round, self.body.digest()))
         self._adding_up, self._released = False, True
         self.send_sum(aggregator)
-        deferred, self._deferred = self._deferred, {}
         for vector_hash, checked in list(self.checked.items()):
             if checked is not None and checked.own is None:  # checked before one's own share was there again
                 del self.checked[vector_hash]
-                deferred[vector_hash] = checked.vector
+                self._deferred[vector_hash] = checked.vector
+        self._check_deferred()
+
+    def on_unsummed(self, reason: str) -> None:
+        """One's shares could not be added up here: go on without a sum of one's own."""
+        self._adding_up = False
+        self.out.notify("work", f"round {self.round}: the shares could not be added up: {reason}", round=self.round)
+        self._check_deferred()
+
+    def _check_deferred(self) -> None:
+        deferred, self._deferred = self._deferred, {}
         for vector_hash, vector in deferred.items():
             self.check(vector_hash, vector)
 

@@ -99,8 +99,12 @@ class Bench:
 
     def said(self, kind: type[Message], to: bytes | None = None) -> list[Verified]:
         """The messages of a kind so far, to anybody or to one member only."""
-        envelopes = [verify(one.envelope, self.node.state.federation) for one in self.sent if to in (None, one.to)]
-        return [one for one in envelopes if isinstance(one, Verified) and isinstance(one.message, kind)]
+        return [one for send in self.sent if to in (None, send.to) for one in self.said_in(send, kind)]
+
+    def said_in(self, send: Send, kind: type[Message]) -> list[Verified]:
+        """The message that was sent, if it is of this kind."""
+        one = verify(send.envelope, self.node.state.federation)
+        return [one] if isinstance(one, Verified) and isinstance(one.message, kind) else []
 
     def faults(self, who: Identity | None = None) -> list[str]:
         """What was said against anybody, or against this member."""
