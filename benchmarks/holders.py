@@ -1,0 +1,230 @@
+"""What sharing costs, from 8 holders to 1024, by matrix, Newton's differences and transform; and what bits cost.
+
+    python benchmarks/holders.py [--pictures docs/pictures] [--largest 1024]
+
+One thread, CPU time, medians. Each figure is of the work per column; what is done once for a committee (matrices,
+weights) is printed beside it. With --pictures it draws what it measured (needs matplotlib).
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coterie.crypto import prng, robust, vectors
+from coterie.crypto.field import P, Vector, inverse, lagrange_matrix
+from coterie.crypto.shamir import Placement, Scheme, Way
+
+SEED = bytes(32)
+THRESHOLDS = (1 / 4, 1 / 2, 3 / 4)  # of the holders
+SLOTS_MEMBERS = 10  # whose sums the precision is for
+
+
+def seconds(work: Callable[[], Any], repeat: int = 3) -> float:
+    """Median CPU time, after one run to warm up."""
+    work()
+    times = []
+    for _ in range(repeat):
+        start = time.thread_time()
+        work()
+        times.append(time.thread_time() - start)
+    return statistics.median(times)
+
+
+def uniform(rows: int, columns: int) -> Vector:
+    """Pseudorandom elements."""
+    return prng.stream(SEED, b"%d rows" % rows, rows * columns).reshape(rows, columns)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Nanoseconds per share and column, and milliseconds once."""
+
+    each: float
+    once: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One committee. Reconstruction is from all but every fourth spare share, the rest checked against each other."""
+
+    holders: int
+    threshold: int
+    share: dict[str, Cost]
+    reconstruct: dict[str, Cost]
+
+
+def measure(holders: int, threshold: int, pack: int = 1) -> Measured:
+    """All ways for this committee, on cosets, with so many secrets a column."""
+    scheme = Scheme(holders, threshold, pack, Placement.COSETS)
+    columns = max(800, 60_000 // holders)
+    secrets, randomness = uniform(pack, columns), uniform(threshold - pack, columns)
+    stacked = np.concatenate([secrets, randomness])
+    shares, sharing = _share_costs(scheme, secrets, randomness, stacked)
+
+    missing = (holders - threshold) // 4
+    indices = [j for j in range(holders) if j % 4 != 1 or j // 4 >= missing]
+    rows = np.ascontiguousarray(shares[indices])
+    points = [scheme.points[j] for j in indices]
+    targets = [*scheme.secret_points, *points[threshold:]]
+    start = time.thread_time()
+    matrix = lagrange_matrix(points[:threshold], targets)
+    once = time.thread_time() - start
+    first = rows[:threshold]
+    per_share = 1e9 / (columns * len(indices))
+    opening = {"matrix": Cost(seconds(lambda: vectors.matmul(matrix, first)) * per_share, once * 1e3)}
+    # For packed secrets Newton's differences take a term each for every share: minutes, in large committees.
+    others = {"Newton": Way.NEWTON, "NTT": Way.NTT} if pack == 1 else {"NTT": Way.NTT}
+    for name, way in others.items():
+        # Of a single column nearly all is done once; Newton does much once, so it gets more columns.
+        copies = max(4, 4096 // holders) if way is Way.NEWTON else 1
+        wide, narrow = np.tile(rows, (1, copies)), rows[:, :1].copy()
+        repeat = 5 if holders <= 128 or way is Way.NTT else 1
+        once = seconds(lambda way=way, narrow=narrow: scheme.reconstruct(indices, narrow, way), repeat)
+        total = seconds(lambda way=way, wide=wide: scheme.reconstruct(indices, wide, way), repeat)
+        opening[name] = Cost((total - once) * per_share / copies, once * 1e3)
+    assert np.array_equal(scheme.reconstruct(indices, rows, Way.NTT), secrets)
+    assert np.array_equal(vectors.matmul(matrix, first)[:pack], secrets)
+    return Measured(holders, threshold, sharing, opening)
+
+
+def _share_costs(
+    scheme: Scheme, secrets: Vector, randomness: Vector, stacked: Vector
+) -> tuple[Vector, dict[str, Cost]]:
+    """The shares, and what they cost by matrix and by transform."""
+    from coterie.crypto import ntt, transform_kernels
+
+    size, columns = scheme.holders, secrets.shape[1]
+    per_share = 1e9 / (columns * size)
+    start = time.thread_time()
+    matrix = scheme.sharing_matrix()
+    once = time.thread_time() - start
+    by_matrix = Cost(seconds(lambda: vectors.matmul(matrix, stacked)) * per_share, once * 1e3)
+    shares = np.empty((size, columns), dtype=np.uint64)
+    inward, roots = ntt.coset(scheme.pack).inverse_roots, ntt.coset(1 << (size - 1).bit_length(), ntt.GENERATOR).roots
+    scale = inverse(scheme.pack)
+    transform = seconds(lambda: transform_kernels.share(secrets, randomness, inward, scale, roots, shares), 5)
+    assert np.array_equal(shares[:, :2], vectors.matmul(matrix, stacked[:, :2].copy()))
+    return shares, {"matrix": by_matrix, "NTT": Cost(transform * per_share, 0.0)}
+
+
+def report_ways(largest: int) -> list[Measured]:
+    """Measure and print committees of powers of two, and of sizes between them."""
+    print("ns per share and column; in brackets milliseconds once\n")
+    print(f"{'holders':>8}{'needed':>8}{'packed':>8}  |{'share: matrix':>22}{'NTT':>8}{'ratio':>8}", end="")
+    print(f"  |{'open: matrix':>22}{'Newton':>20}{'NTT':>16}{'ratio':>8}")
+    found = []
+    for holders in (m for m in (8, 12, 16, 24, 32, 64, 128, 256, 512, 768, 1024) if m <= largest):
+        for part in THRESHOLDS:
+            found.append(measure(holders, max(2, round(part * holders))))
+            _print_ways(found[-1], 1)
+    for holders in (m for m in (64, 256, 1024) if m <= largest):
+        _print_ways(measure(holders, 3 * holders // 4, holders // 4), holders // 4)
+    return found
+
+
+def _print_ways(measured: Measured, pack: int) -> None:
+    s, r = measured.share, measured.reconstruct
+    ratio = r["matrix"].each / r["NTT"].each
+    cells = {name: f"{cost.each:.1f} [{cost.once:.1f}]" for name, cost in r.items()}
+    print(
+        f"{measured.holders:8}{measured.threshold:8}{pack:8}  |{s['matrix'].each:12.1f} [{s['matrix'].once:7.1f}]"
+        f"{s['NTT'].each:8.1f}{s['matrix'].each / s['NTT'].each:8.1f}"
+        f"  |{cells['matrix']:>22}{cells.get('Newton', '-'):>20}{cells['NTT']:>16}{ratio:8.1f}",
+        flush=True,
+    )
+
+
+def report_small(parameters: int = 1_000_000, holders: int = 10, threshold: int = 6) -> None:
+    """The committee of the aims: a million parameters, ten holders, two of whom lie."""
+    columns = parameters // 2
+    secrets = prng.stream(SEED, b"secrets", columns)
+    scheme = Scheme(holders, threshold)
+
+    def share() -> Vector:
+        randomness = prng.stream(SEED, b"randomness", (threshold - 1) * columns).reshape(threshold - 1, columns)
+        return scheme.share(secrets, randomness)
+
+    shares = share()
+    print(f"\n{parameters:,} parameters, {holders} holders, {threshold} needed")
+    print(f"share, with drawing the randomness  {seconds(share) * 1e3:8.1f} ms   aim 60 ms")
+    first = shares[:threshold]
+    plain = seconds(lambda: scheme.reconstruct(range(threshold), first))
+    print(f"reconstruct from {threshold} shares          {plain * 1e3:8.1f} ms")
+    liars = (holders - threshold) // 2
+    for liar in range(liars):
+        shares[liar, liar] ^= np.uint64(1)
+
+    def decode() -> Any:
+        return robust.decode(range(holders), shares, threshold, holders - liars, SEED)
+
+    assert decode().liars == tuple(range(liars))
+    print(f"reconstruct from {holders}, {liars} of them lying {seconds(decode) * 1e3:8.1f} ms   aim 30 ms")
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What a value of that many bits costs, and how far the mean of the members' updates is off."""
+
+    bits: int
+    slots: int  # values that share a field element
+    milliseconds: float
+    error: float  # root mean square, of the mean of updates in [-1, 1], in units of 1
+
+
+def report_precision(parameters: int = 1_000_000) -> list[Precision]:
+    """Bits kept against time, for 10 members and as many holders, all 10 updates summed and 6 shares needed.
+
+    Sums of n values of b bits take b + log2 n bits; as many as fit share a field element. `codec` is the one with
+    two to an element; the others are what the same kernels take for their number of elements.
+    """
+    headroom = (SLOTS_MEMBERS - 1).bit_length()
+    prices: dict[int, float] = {}
+    found = []
+    updates = np.random.default_rng(1).uniform(-1, 1, (SLOTS_MEMBERS, 20_000))
+    print(f"\n{SLOTS_MEMBERS} members: bits of a value, values an element, share and reconstruct, error of the mean")
+    for bits in range(6, 41, 2):
+        slots = (P.bit_length() - 1) // (bits + headroom)
+        if slots not in prices:
+            prices[slots] = _price(parameters // slots)
+        units = 2.0 ** (bits - 1)
+        random = np.random.default_rng(2).uniform(size=updates.shape)
+        rounded = np.floor(updates * units + random) / units
+        error = float(np.sqrt(np.mean((rounded.mean(axis=0) - updates.mean(axis=0)) ** 2)))
+        found.append(Precision(bits, slots, prices[slots] * 1e3, error))
+        print(f"{bits:8}{slots:8}{prices[slots] * 1e3:12.1f} ms{error:14.1e}")
+    return found
+
+
+def _price(columns: int) -> float:
+    scheme = Scheme(10, 6)
+    secrets, randomness = uniform(1, columns), uniform(5, columns)
+    shares = scheme.share(secrets, randomness)
+    first = shares[:6].copy()
+    sharing = seconds(lambda: scheme.share(secrets, randomness), 9)
+    return sharing + seconds(lambda: scheme.reconstruct(range(6), first), 9)
+
+
+def main() -> None:
+    """Print all figures, and draw them if asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--pictures", type=Path, help="folder for holders.png and precision.png")
+    parser.add_argument("--largest", type=int, default=1024, help="committee (default: %(default)s)")
+    chosen = parser.parse_args()
+    ways = report_ways(chosen.largest)
+    report_small()
+    precision = report_precision()
+    if chosen.pictures:
+        import holders_pictures
+
+        holders_pictures.draw_ways(ways, chosen.pictures / "holders.png")
+        holders_pictures.draw_precision(precision, chosen.pictures / "precision.png")
+
+
+if __name__ == "__main__":
+    main()
