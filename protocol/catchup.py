@@ -33,6 +33,8 @@ class CatchUp:
     _turn: int = 0
     _wanting: bytes | None = None
     _source: bytes | None = None
+    _failed: set[bytes] = field(default_factory=set)
+    """Who promised the wanted model and did not give it."""
     _reading: set[bytes] = field(default_factory=set)
     """For whom blocks are being read: one answer at a time, however often a member asks."""
 
@@ -40,6 +42,8 @@ class CatchUp:
 
     def on_head(self, member: bytes, height: int) -> None:
         """A member says how far its ledger goes; it may lie, and then only costs a request."""
+        if member not in self.ctx.alive and member not in self.ctx.audience:
+            return
         self.heads[member] = height
         if height > self.ctx.state.height:
             self.ask()
@@ -161,8 +165,9 @@ class CatchUp:
             return
         if self._wanting != wanted:
             self._wanting = wanted
+            self._failed.clear()
             ctx.out.timer(SYNC_RETRY_MS, "weights", wanted)
-        for source in sorted(ctx.alive):
+        for source in sorted(ctx.alive - self._failed):
             ctx.out.send(source, GetWeights(wanted))
 
     def on_weights_timer(self, wanted: bytes) -> None:
@@ -170,6 +175,16 @@ class CatchUp:
         if self._wanting == wanted == self.ctx.state.weights and self.ctx.weights is None:
             self.want_weights(again=True)
             self.ctx.out.timer(SYNC_RETRY_MS, "weights", wanted)
+
+    def on_fetch_failed(self, source: bytes) -> None:
+        """A source did not give the model: ask the others; once all have failed, all again at the next timer."""
+        if self._source == source:
+            self._source = None
+        self._failed.add(source)
+        if self.ctx.alive <= self._failed:
+            self._failed.clear()
+        else:
+            self.want_weights(again=True)
 
     def on_get_weights(self, asker: bytes, wanted: bytes) -> None:
         """Send the model, if it is the one that this member has."""
@@ -185,7 +200,9 @@ class CatchUp:
             return False
         size = 4 * ctx.state.genesis.parameters
         if blob is None:
-            # One source at a time; when it fails, the timer asks all again.
+            # One source at a time; when it fails, the others are asked again.
+            if message.sender in self._failed:
+                return False
             if self._source in (None, message.sender) or self._source not in ctx.alive:
                 self._source = message.sender
                 ctx.out.fetch(Fetch(message.sender, ctx.state.weights, size, message))

@@ -154,6 +154,8 @@ class Node:
             case FetchFailed(fetch=fetch, reason=reason):
                 self.ctx.out.fetched(fetch.source, fetch.digest)
                 self.ctx.out.notify("fetch", f"could not fetch a blob: {reason}", member=fetch.source)
+                if isinstance(fetch.message.message, Weights):
+                    self.catchup.on_fetch_failed(fetch.source)
             case Leave():
                 self._leaving = True
                 self._ask_to_leave()
