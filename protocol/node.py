@@ -556,7 +556,9 @@ class Node:
 
     def _on_status(self, sender: bytes, status: Status) -> None:
         ctx = self.ctx
-        if not ctx.guard.resuming or status.nonce != self._status_nonce or sender not in ctx.state.keys:
+        if not ctx.guard.resuming or status.nonce != self._status_nonce:
+            return
+        if sender not in ctx.state.keys and ctx.state.committee.index(sender) is None:
             return
         self._remember_votes()
         seen = verify(status.seen, ctx.state.federation) if status.seen is not None else None
