@@ -139,6 +139,12 @@ class Agreement:
         self._publish(Proposal(data, -1, acks, (), digest), vector, view)
 
     def _value(self, view: int) -> Membership | Contributors | Model | Void | None:
+        """Return what there is to decide.
+
+        Changes of the membership come first, but a round that can go on does not wait for them in a later view, which
+        means that this one was refused, nor for one after the other: members that come and go, or an eviction whose
+        proof was shown to some only, would else keep it from ever going on.
+        """
         ctx = self.ctx
         if ctx.state.phase is Phase.SUMMING:
             assert self.summing is not None
@@ -149,11 +155,15 @@ class Agreement:
                 late = tuple(ctx.state.committee.members[j] for j in self.summing.missing())
                 return Void(ctx.state.round, "sum", late)
             return None
-        changes = ctx.pool.changes(ctx.state, ctx.now_ms)
-        if changes:
-            return Membership(changes)
         sharing = ctx.sharing
-        if sharing is None or not (sharing.deadline_passed or sharing.is_complete(ctx.alive, ctx.alive_changes)):
+        may_go_on = sharing is not None and (
+            sharing.deadline_passed or sharing.is_complete(ctx.alive, ctx.alive_changes)
+        )
+        if not (may_go_on and (view > 0 or ctx.just_changed)):
+            changes = ctx.pool.changes(ctx.state, ctx.now_ms, only_provable=view > 0)
+            if changes:
+                return Membership(changes)
+        if sharing is None or not may_go_on:
             return None
         choice = sharing.choice()
         if choice is None:

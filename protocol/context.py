@@ -29,6 +29,8 @@ class Context:
     guard: VoteGuard = field(default_factory=VoteGuard)
     sharing: Sharing | None = None
     summing: Summing | None = None
+    just_changed: bool = False
+    """The last block of this round changed the membership."""
     doubts: dict[bytes, int] = field(default_factory=dict)
     """Rises with every failed sum of which a member was a holder: a guess, which only guides what one proposes."""
     released: dict[int, bytes] = field(default_factory=dict)

@@ -352,6 +352,7 @@ class Node:
             ctx.weights = found
             if found is not None:
                 ctx.out.persist(ModelSaved(after.weights, found))
+        ctx.just_changed = after.round == before.round and after.phase is before.phase
         ctx.state = after
 
     def _weigh_doubts(self, has_failed: bool) -> None:

@@ -33,7 +33,7 @@ class ChangePool:
     _passed_on_ms: dict[bytes, int] = field(default_factory=dict)
     _revision: int = 0
     """Counts what has come in."""
-    _known: tuple[tuple[bytes, int], int, tuple[Change, ...]] | None = None
+    _known: tuple[tuple[bytes, int, bool], int, tuple[Change, ...]] | None = None
     """The last answer, what it depends on and until when it holds: asked after every event, computed once a block."""
 
     @property
@@ -92,21 +92,25 @@ class ChangePool:
         """Whether evidence against this member is at hand."""
         return member in self._evictions
 
-    def changes(self, state: LedgerState, now_ms: int) -> tuple[Change, ...]:
+    def changes(self, state: LedgerState, now_ms: int, only_provable: bool = False) -> tuple[Change, ...]:
         """Return the changes that can be made now, each checked on top of those before it; drop the
         impossible ones.
+
+        ``only_provable``: without evictions for a bad dealing, which only those vote for who saw the share.
         """
-        key = (state.head, self._revision)
+        key = (state.head, self._revision, only_provable)
         if self._known is None or self._known[0] != key or self._known[1] < now_ms:
-            found = self._changes(state, now_ms)
+            found = self._changes(state, now_ms, only_provable)
             expiries = [_expiry_ms(state, request) for request in self._joins.values()]
             self._known = (key, min(expiries, default=_NEVER_MS), found)
         return self._known[2]
 
-    def _changes(self, state: LedgerState, now_ms: int) -> tuple[Change, ...]:
+    def _changes(self, state: LedgerState, now_ms: int, only_provable: bool) -> tuple[Change, ...]:
         possible: list[Change] = []
         size = 0
         for change, forget in self._waiting(state, now_ms):
+            if only_provable and isinstance(change, Evict) and change.reason == "bad-dealing":
+                continue
             size += len(encode(change))
             if len(possible) == MAX_CHANGES_PER_BLOCK or size > MAX_CHANGES_BYTES:
                 break
