@@ -62,6 +62,8 @@ class Agreement:
     _proposal: tuple[bytes, bytes | None] | None = None
     """This member's own latest proposal, to send again."""
     _named: set[bytes] = field(default_factory=set)
+    _proofs: dict[bytes, dict[bytes, Evict]] = field(default_factory=dict)
+    """Who lied about the sum, by the Model block that their prevotes were for."""
     _done: bool = False
 
     def __post_init__(self) -> None:
@@ -260,6 +262,7 @@ class Agreement:
         held = {value[0] for value in (self.consensus.locked, self.consensus.valid) if value is not None}
         for digest in self._candidates.keys() - held - set(self._proposed.values()):
             del self._candidates[digest]
+            self._proofs.pop(digest, None)
 
     def _wrong(self, block: Block, message: Proposal, view: int) -> str | None:
         """Say what speaks against a new proposal, as things stand here and now.
@@ -401,7 +404,15 @@ class Agreement:
                 self._named.add(member)
                 text = f"round {summing.round}: a wrong sum share, as its prevote proves"
                 self.ctx.out.fault(member, text, round=summing.round, wrong_sum=True)
-                self.ctx.pool.add_eviction(Evict(member, "wrong-sum", tuple(vote.raw for vote in votes.values())))
+            proof = Evict(member, "wrong-sum", tuple(vote.raw for vote in votes.values()))
+            self._proofs.setdefault(digest, {}).setdefault(member, proof)
+        self._evict_liars()
+
+    def _evict_liars(self) -> None:
+        """Propose to evict who lied about the sum that was decided: it is the one that the ledger judges by."""
+        settled = self.ctx.state.settled
+        for eviction in self._proofs.get(settled.block, {}).values() if settled is not None else ():
+            self.ctx.pool.add_eviction(eviction)
 
     def _votes_for(self, view: int, digest: bytes) -> dict[bytes, Verified]:
         return {
@@ -420,6 +431,7 @@ class Agreement:
 
     def close(self) -> None:
         """The height is decided: keep what judges late prevotes, let go of the vectors."""
+        self._evict_liars()
         self._proposal = None
         self._waiting.clear()
         for known in self._candidates.values():
