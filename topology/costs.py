@@ -1,8 +1,8 @@
 """What work costs in virtual time, from the sizes of its operands.
 
 A run must not depend on the machine it is simulated on, so work that is really computed is charged by this
-model too. The constants were measured by ``benchmarks/kernels.py`` and ``benchmarks/simulator.py`` on one core
-of a 2.5 GHz server, in nanoseconds; a site with ``speed`` 2 takes half of it.
+model too. The constants are estimates after the figures of ``benchmarks/kernels.py`` for one core, in nanoseconds,
+rounded up for what the kernels leave out; a site with ``speed`` 2 takes half of it.
 """
 
 from dataclasses import dataclass
