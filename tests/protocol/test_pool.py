@@ -18,7 +18,7 @@ from coterie.protocol.limits import (
     MAX_PENDING_EVIDENCE,
     MAX_PENDING_JOINS,
 )
-from coterie.protocol.messages import JoinRequest, LeaveRequest, Precommit, Prevote
+from coterie.protocol.messages import Complaint, Deal, JoinRequest, LeaveRequest, Precommit, Prevote
 from coterie.protocol.pool import CLOCK_SKEW_MS, ChangePool, invite_expired
 
 NOW = START_MS
@@ -190,3 +190,15 @@ def test_a_new_request_to_leave_takes_the_place_of_the_old_one() -> None:
     again = signed(identity(2), LeaveRequest(1), 9, 0, chain.state.federation)
     pool.add_leave(again)
     assert pool.changes(chain.state, NOW) == (Depart(again.raw),)
+
+
+def test_where_only_proofs_that_anybody_can_check_will_do_a_bad_dealing_is_left_out() -> None:
+    """Its proof is a share that only those can judge who were shown it: the others would vote against the block."""
+    chain, pool = Chain(4), ChangePool()
+    deal = signed(identity(1), Deal(1, chain.state.weights, digest("r"), b"", ()), 2, 0, chain.state.federation)
+    complaint = signed(identity(2), Complaint(1, 0, deal.raw, digest("s")), 2, 0, chain.state.federation)
+    pool.add_eviction(Evict(identity(1).public, "bad-dealing", (complaint.raw,)))
+    pool.add_eviction(double_vote(chain, identity(3)))
+    every, provable = (pool.changes(chain.state, NOW, only_provable=only) for only in (False, True))
+    assert {change.reason for change in every if isinstance(change, Evict)} == {"bad-dealing", "double-vote"}
+    assert [change.reason for change in provable if isinstance(change, Evict)] == ["double-vote"]
