@@ -46,6 +46,8 @@ class Summing:
     _released: bool = False
     _opened: bytes | None = None
     _deferred: dict[bytes, bytes] = field(default_factory=dict, repr=False)
+    _proved: set[bytes] = field(default_factory=set)
+    """The W that was proved, by its digest: there is only one."""
     _judged: dict[frozenset[tuple[int, Point]], Judgement | None] = field(default_factory=dict)
 
     @property
@@ -268,7 +270,14 @@ class Summing:
         return self._judged[key]
 
     def proves(self, vector_hash: bytes, votes: Mapping[bytes, Verified]) -> bool:
-        """Whether these prevotes prove W: enough z's on one polynomial whose secret is <kappa, W>."""
-        checked = self.checked.get(vector_hash)
-        judged = self.judge(votes)
-        return checked is not None and judged is not None and judged.secret == checked.secret
+        """Whether these prevotes prove W: enough z's on one polynomial whose secret is <kappa, W>.
+
+        Once proved it stays so, whoever votes for it again: kappa does not depend on the view. Else a holder that
+        gave its z once, so that somebody locked W, and never again, would keep the others from ever joining in.
+        """
+        if vector_hash not in self._proved:
+            checked = self.checked.get(vector_hash)
+            judged = self.judge(votes)
+            if checked is not None and judged is not None and judged.secret == checked.secret:
+                self._proved.add(vector_hash)
+        return vector_hash in self._proved
