@@ -78,7 +78,7 @@ class Sharing:
 
     def begin(self, weights: bytes, totals: tuple[float, ...] | None) -> None:
         """Start training, or, after a restart, go on with the dealing that was made (safety rule 6)."""
-        if self.me is not None and self.vector is None:
+        if self.me is not None and self.vector is None and not self.closed:
             self.out.work(Train(self.round, self.kind, weights, totals))
 
     def restore(self, dealt: Dealt | None, shares: Iterable[ShareHeld]) -> None:
@@ -109,7 +109,9 @@ class Sharing:
             self.out.send(None, SitOut(self.round, reason))
 
     def on_encoded(self, encoded: Encoded) -> None:
-        """The vector is fixed from here on: durable, then dealt."""
+        """The vector is fixed from here on: durable, then dealt. One that comes too late is not needed any more."""
+        if self.closed or self.vector is not None:
+            return
         self.vector = encoded.vector
         self.out.persist(Dealt(self.round, encoded.seed, encoded.vector))
         if encoded.clipped:
