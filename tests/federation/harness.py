@@ -71,13 +71,18 @@ class Peer:
 
     def _read(self, process: "subprocess.Popen[bytes]") -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            with self._changed:
-                self.events.append(json.loads(line))
-                self._changed.notify_all()
+        with self.home.with_name(f"{self.home.name}.events").open("ab", buffering=0) as kept:
+            for line in process.stdout:
+                kept.write(line)  # for whoever looks into a failure
+                self._take(json.loads(line))
         process.wait()
         with self._changed:
             self._ended = True
+            self._changed.notify_all()
+
+    def _take(self, event: Event) -> None:
+        with self._changed:
+            self.events.append(event)
             self._changed.notify_all()
 
     # Waiting.
@@ -319,18 +324,26 @@ class Federation:
             one.model(goal)
         return goal
 
-    def rest(self, min_peers: int) -> None:
-        """Let so many leave that there are fewer than --min-peers: then all stop at the same height."""
+    def rest(self, min_peers: int) -> "list[Peer]":
+        """Let so many leave that there are fewer than --min-peers: then all who stay stop at the same height.
+
+        Returns these. A leaver holds what was decided while it belonged to it, and mostly the last blocks too.
+        """
+        stay = self.peers[: min_peers - 1]
         leavers = self.peers[min_peers - 1 :]
         for leaver in leavers:
             assert leaver.ask("leave")["left"]
-        for one in self.peers[: min_peers - 1]:
+        for one in stay:
             for leaver in leavers:
                 one.wait("left", lambda event, leaver=leaver: event["member"] == leaver.id)
         for leaver in leavers:
             assert leaver.exit_code() == 0, leaver.story()
-        for one in self.peers[: min_peers - 1]:
+        for one in stay:
+            # Too few are left to begin another round: who waits has closed the last one.
+            assert any(one.ask("status")["phase"] == "waiting" for _ in range(60)), one.story()
+        for one in stay:
             assert one.stop() == 0, one.story()
+        return stay
 
     def close(self) -> None:
         """End all processes."""

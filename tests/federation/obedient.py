@@ -12,6 +12,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,33 +39,34 @@ pending: list[tuple[Step, signal.Signals]] = []
 node_step, carry_out = Node.step, Driver._carry_out
 
 
-def moment(before: LedgerState, after: LedgerState, me: bytes, event: object, step: Step) -> tuple[str, bytes] | None:
-    """The moment that this step is, if it is one, and whose turn as aggregator it is."""
+def moments(
+    before: LedgerState, after: LedgerState, me: bytes, event: object, step: Step
+) -> Iterator[tuple[str, bytes]]:
+    """The moments that this step is, each with whose turn as aggregator it is."""
     now, next_one = before.proposer(0), after.proposer(0)
-    match event:
-        case WorkDone(work=Train(kind="train")) if before.phase is Phase.SHARING:
-            return "training", now
-        case Received(message=Verified(message=Prevote(block=bytes()), view=0)) if before.phase is Phase.SUMMING:
-            return "voting", now
-        case Received(message=Verified(message=Precommit(block=bytes()), view=0)) if before.phase is Phase.SHARING:
-            return "precommitting", now
     for record in step.persist:
         match record:
             case Dealt():
-                return "dealing", now
+                yield "dealing", now
             case Released():
-                return "releasing", now
+                yield "releasing", now
             case BlockDecided(block=block) if isinstance(read_block(block).body, Contributors):
-                return "contributing", next_one
+                yield "contributing", next_one
             case BlockDecided(block=block) if isinstance(read_block(block).body, Model):
-                return "deciding", now
+                yield "deciding", now
     for send in step.send:
         message = verify(send.envelope, before.federation)
         if isinstance(message, Verified) and isinstance(message.message, Proposal) and message.sender == me:
             body = read_block(message.message.block).body
             if isinstance(body, Contributors | Model):
-                return ("proposing" if isinstance(body, Contributors) else "summing"), now
-    return None
+                yield "proposing" if isinstance(body, Contributors) else "summing", now
+    match event:
+        case WorkDone(work=Train(kind="train")) if before.phase is Phase.SHARING:
+            yield "training", now
+        case Received(message=Verified(message=Prevote(block=bytes()), view=0)) if before.phase is Phase.SUMMING:
+            yield "voting", now
+        case Received(message=Verified(message=Precommit(block=bytes()), view=0)) if before.phase is Phase.SHARING:
+            yield "precommitting", now
 
 
 def taken(reached: str, aggregates: bool, name: str) -> signal.Signals | None:
@@ -90,14 +92,14 @@ def obedient_step(self: Node, event: Any, now_ms: int) -> Step:
     """A step of the node, and perhaps the last one."""
     before = self.state
     step = node_step(self, event, now_ms)
-    reached = moment(before, self.state, self.ctx.me, event, step)
-    if reached is None or self._newcomer is None:
+    if self._newcomer is None or not (folder / "order").exists():
         return step
-    order = taken(reached[0], reached[1] == self.ctx.me, self._newcomer.name)
-    if order is not None and reached[0] in WAITS:
-        obey(order)
-    elif order is not None:
-        pending.append((step, order))
+    for reached, aggregator in moments(before, self.state, self.ctx.me, event, step):
+        order = taken(reached, aggregator == self.ctx.me, self._newcomer.name)
+        if order is not None and reached in WAITS:
+            obey(order)
+        elif order is not None:
+            pending.append((step, order))
     return step
 
 

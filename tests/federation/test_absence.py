@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from harness import Federation, Peer, assert_alike, assert_nobody_is_accused
+from harness import Federation, Peer, assert_alike, assert_nobody_is_accused, proofs
 
 from coterie.peer.exits import Exit
 
@@ -116,6 +116,7 @@ def test_whoever_leaves_is_let_go_by_the_ledger_and_the_others_go_on(five: Feder
 
 def test_after_all_that_every_home_holds_the_same_ledger_and_model(five: Federation) -> None:
     five.go_on(five.peers)
-    five.rest(5)
-    assert_alike(five.peers)
+    stayed = five.rest(5)
+    assert_alike(stayed)
+    proofs(five.peers)
     assert_nobody_is_accused(five.peers)

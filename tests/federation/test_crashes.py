@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from harness import Federation, Peer, assert_alike, assert_nobody_is_accused
+from harness import Federation, Peer, assert_alike, assert_nobody_is_accused, proofs
 
 pytestmark = pytest.mark.processes
 
@@ -61,8 +61,21 @@ def test_one_after_the_other_is_stopped_and_started_again(five: Federation) -> N
     assert_nobody_is_accused(five.peers)
 
 
+def test_any_one_living_address_is_enough_to_come_back(five: Federation) -> None:
+    """All were invited by the founder, and it is gone when they come back."""
+    founder, *two = five.peers[:3]
+    for one in two:
+        assert one.stop() == 0, one.story()
+    founder.kill()
+    places = [one.restart() for one in two]
+    for one, place in zip(two, places, strict=True):
+        one.wait("model", after=place)
+    assert_back(founder, founder.restart(), five.round)
+
+
 def test_after_all_that_every_home_holds_the_same_ledger_and_model(five: Federation) -> None:
     five.go_on(five.peers)
-    five.rest(5)
-    assert_alike(five.peers)
+    stayed = five.rest(5)
+    assert_alike(stayed)
+    proofs(five.peers)
     assert_nobody_is_accused(five.peers)
