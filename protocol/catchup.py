@@ -126,8 +126,13 @@ class CatchUp:
             if count and total > SYNC_BATCH_BYTES:
                 break
             count += 1
-        if count:
-            self.ctx.out.send(to, Blocks(blocks[:count]))
+        if not count:
+            return
+        self.ctx.out.send(to, Blocks(blocks[:count]))
+        if self.ctx.state.member(to) is not None and _height_of(blocks[count - 1]) == self.ctx.state.height:
+            # Its turn to propose may be now, so it has to know who else waits.
+            for request in self.ctx.pool.requests:
+                self.ctx.out.send(to, request)
 
     def on_blocks(self, sender: bytes, blocks: Blocks) -> list[tuple[CertifiedBlock, LedgerState]]:
         """Check blocks that continue the ledger; return those that do, each with the state after it."""
