@@ -9,7 +9,8 @@ from harness import Federation, Peer, assert_alike, assert_nobody_is_accused, pr
 
 from coterie.peer.exits import Exit
 
-pytestmark = pytest.mark.processes
+# With the soak tests until they have run on a quiet machine: the ordered kills and freezes of these take minutes.
+pytestmark = [pytest.mark.processes, pytest.mark.soak]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from harness import Event, Federation, assert_finished
 
-pytestmark = pytest.mark.processes
+# With the soak tests until they have run on a quiet machine: the ordered kills and freezes of these take minutes.
+pytestmark = [pytest.mark.processes, pytest.mark.soak]
 
 APP = """
 import os

@@ -19,7 +19,8 @@ from coterie.peer.invites import new_invite
 from coterie.peer.store import FILE_NAME
 from coterie.protocol.admission import read_invite
 
-pytestmark = pytest.mark.processes
+# With the soak tests until they have run on a quiet machine: the ordered kills and freezes of these take minutes.
+pytestmark = [pytest.mark.processes, pytest.mark.soak]
 
 
 @pytest.fixture(scope="module")
