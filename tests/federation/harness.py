@@ -75,7 +75,8 @@ class Peer:
             for line in process.stdout:
                 kept.write(line)  # for whoever looks into a failure
                 self._take(json.loads(line))
-        process.wait()
+            end = {"event": "process-ended", "text": f"exit code {process.wait()}", "time": time.time()}
+            kept.write(json.dumps(end).encode() + b"\n")
         with self._changed:
             self._ended = True
             self._changed.notify_all()
