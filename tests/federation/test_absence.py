@@ -9,8 +9,7 @@ from harness import Federation, Peer, assert_alike, assert_nobody_is_accused, pr
 
 from coterie.peer.exits import Exit
 
-# With the soak tests until they have run on a quiet machine: the ordered kills and freezes of these take minutes.
-pytestmark = [pytest.mark.processes, pytest.mark.soak]
+pytestmark = pytest.mark.processes
 
 
 @pytest.fixture(scope="module")

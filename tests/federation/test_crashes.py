@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import pytest
 from harness import Federation, Peer, assert_alike, assert_nobody_is_accused, proofs
 
-# With the soak tests until they have run on a quiet machine: the ordered kills and freezes of these take minutes.
-pytestmark = [pytest.mark.processes, pytest.mark.soak]
+pytestmark = pytest.mark.processes
 
 MOMENTS = (
     "training",  # before it dealt

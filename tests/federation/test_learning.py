@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from harness import Event, Federation, assert_finished
 
-# With the soak tests until they have run on a quiet machine: the ordered kills and freezes of these take minutes.
-pytestmark = [pytest.mark.processes, pytest.mark.soak]
+pytestmark = pytest.mark.processes
 
 APP = """
 import os

@@ -19,8 +19,7 @@ from coterie.peer.invites import new_invite
 from coterie.peer.store import FILE_NAME
 from coterie.protocol.admission import read_invite
 
-# With the soak tests until they have run on a quiet machine: the ordered kills and freezes of these take minutes.
-pytestmark = [pytest.mark.processes, pytest.mark.soak]
+pytestmark = pytest.mark.processes
 
 
 @pytest.fixture(scope="module")
