@@ -49,6 +49,7 @@ class Agreement:
 
     ctx: Context
     decide: Callable[[bytes, tuple[bytes, ...]], None]
+    height: int = field(init=False)
     consensus: Consensus = field(init=False)
     summing: Summing | None = field(init=False)
     """The sum that is open at this height, if it is one that decides a Model."""
@@ -68,6 +69,7 @@ class Agreement:
 
     def __post_init__(self) -> None:
         ctx = self.ctx
+        self.height = ctx.height
         self.summing = ctx.summing
         self.consensus = Consensus(ctx.state.committee, ctx.me, ctx.state.proposer, self._proves)
 
@@ -362,7 +364,7 @@ class Agreement:
         if isinstance(vote.message, Precommit):
             self._finish_by_certificate()
         elif isinstance(vote.message, Prevote) and vote.message.block is not None:
-            self.name_liars(vote.view, vote.message.block)
+            self.name_liars(vote, vote.message.block)
 
     def _finish_by_certificate(self) -> None:
         """q precommits decide a known block, also one that could not be checked here (its W is still on the
@@ -391,14 +393,19 @@ class Agreement:
         if self.ctx.pool.add_eviction(Evict(offender, "double-vote", (first.raw, second.raw))):
             self.ctx.out.send(None, Accusation(first.raw, second.raw))
 
-    def name_liars(self, view: int, digest: bytes) -> None:
-        """Name the holders whose z is off the polynomial of a Model block's prevotes."""
+    def name_liars(self, vote: Verified, digest: bytes) -> None:
+        """A prevote for a block came: if that is a Model, name the holders whose z is off its prevotes' polynomial."""
         known, summing = self._candidates.get(digest), self.summing
         if known is None or summing is None or not isinstance(known.block.body, Model):
             return
-        votes = self._votes_for(view, digest)
-        judged = summing.judge(votes) if len(votes) >= summing.committee.sum_quorum else None
-        for index in judged.liars if judged else ():
+        if self.consensus.prevotes_for(vote.view, digest) < summing.committee.sum_quorum or summing.is_in_line(vote):
+            return
+        votes = self._votes_for(vote.view, digest)
+        judged = summing.judge(votes)
+        if judged is None:
+            return
+        summing.settle(digest, judged)
+        for index in judged.liars:
             member = summing.committee.members[index]
             if member not in self._named:
                 self._named.add(member)
@@ -439,13 +446,22 @@ class Agreement:
         if self.summing is not None:
             self.summing.close()
 
-    def on_late_prevote(self, vote: Verified) -> None:
-        """A prevote for the height that was decided just now: too late to count, but it may prove a lie."""
-        if self.ctx.state.settled is None or vote.height != self.ctx.state.settled.height:
-            return
-        self.consensus.on_vote(vote)
-        if isinstance(vote.message, Prevote) and vote.message.block is not None:
-            self.name_liars(vote.view, vote.message.block)
+    def on_late(self, message: Verified) -> bool:
+        """A message for this height came after it was decided: too late to count, but a prevote may prove a lie.
+
+        Returns whether it is merely late: the first of its kind, from a view in which its sender cannot have missed
+        the decision yet. The last n-q votes of a height always are; a member that is stuck repeats itself.
+        """
+        if message.height != self.height or message.view > self.consensus.view:
+            return False
+        if isinstance(message.message, Proposal):
+            return True
+        if self.consensus.has(message):
+            return False
+        self.consensus.on_vote(message)
+        if isinstance(message.message, Prevote) and message.message.block is not None:
+            self.name_liars(message, message.message.block)
+        return True
 
     def on_peer_down(self, member: bytes) -> None:
         """If it is the proposer that is awaited, do not wait long."""

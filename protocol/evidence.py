@@ -1,10 +1,36 @@
 """Proofs of misbehaviour that anybody can check from signed messages alone."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from ..crypto.field import P
 from .committee import Committee
 from .envelope import Verified
 from .messages import Precommit, Prevote
+
+Point = tuple[int, int]
+"""A fingerprint: two field elements, one for each challenge vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Prevotes' fingerprints, judged: the secrets that they prove, and who is off."""
+
+    secret: Point
+    liars: tuple[int, ...]
+    polynomials: tuple[tuple[int, ...], ...] = ()
+    """The coefficients of both, constant term first; none where a single fingerprint cannot be judged."""
+
+    def fits(self, index: int, point: Point) -> bool:
+        """Whether a further holder's fingerprint lies on the polynomials, so that it speaks against nobody."""
+        return all(_value(one, index + 1) == y for one, y in zip(self.polynomials, point, strict=False))
+
+
+def _value(polynomial: Sequence[int], x: int) -> int:
+    value = 0
+    for coefficient in reversed(polynomial):
+        value = (value * x + coefficient) % P
+    return value
 
 
 def double_vote(evidence: Sequence[Verified]) -> bytes | None:
@@ -32,7 +58,7 @@ def wrong_sum(
     """Return the members whose prevotes for a decided Model block carry a z off the sum's polynomial (DESIGN
     section 6).
     """
-    points: dict[int, tuple[int, int]] = {}
+    points: dict[int, Point] = {}
     for vote in evidence:
         index = committee.index(vote.sender)
         if index is None or index not in holders or vote.height != height:
@@ -40,16 +66,13 @@ def wrong_sum(
         if isinstance(vote.message, Prevote) and vote.message.block == block and vote.message.z is not None:
             points.setdefault(index, vote.message.z)
     judged = judge_points(points, committee)
-    return tuple(committee.members[index] for index in judged[1]) if judged else ()
+    return tuple(committee.members[index] for index in judged.liars) if judged else ()
 
 
-def judge_points(
-    points: Mapping[int, tuple[int, int]], committee: Committee
-) -> tuple[tuple[int, int], tuple[int, ...]] | None:
+def judge_points(points: Mapping[int, Point], committee: Committee) -> Judgement | None:
     """Find the polynomials of degree K-1 on which at least K+f of the z's lie, for both challenges.
 
-    Returns their secrets and the indices of the holders that are off either of them, or None while too few
-    agree.
+    A holder lies that is off either of them. None while too few agree.
     """
     if len(points) < committee.sum_quorum:
         return None
@@ -57,7 +80,7 @@ def judge_points(
     from ..crypto.robust import locate
 
     xs = sorted(points)
-    secrets: list[int] = []
+    found: list[tuple[int, ...]] = []
     liars: set[int] = set()
     for which in (0, 1):
         located = locate(
@@ -68,8 +91,8 @@ def judge_points(
         )
         if located is None:
             return None
-        secrets.append(located.value)
+        found.append(located.coefficients)
         liars |= {xs[position] for position in located.liars}
     if len(points) - len(liars) < committee.sum_quorum:
         return None
-    return (secrets[0], secrets[1]), tuple(sorted(liars))
+    return Judgement((found[0][0], found[1][0]), tuple(sorted(liars)), tuple(found))

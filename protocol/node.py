@@ -465,9 +465,8 @@ class Node:
     def _on_consensus(self, received: Verified, blob: bytes | None) -> None:
         ctx = self.ctx
         if received.height < ctx.height:
-            if isinstance(received.message, Prevote) and self._previous is not None:
-                self._previous.on_late_prevote(received)
-            self.catchup.help(received.sender, received.height)
+            if self._previous is None or not self._previous.on_late(received):
+                self.catchup.help(received.sender, received.height)
             return
         if not self._listens_to(received.sender):
             return

@@ -13,12 +13,13 @@ from .blocks import Contributors, Model, wide_bytes
 from .committee import Committee
 from .envelope import Verified
 from .events import Fetch
+from .evidence import Judgement, Point
 from .limits import MAX_CHECKED_VECTORS, SUM_GRACE_MS
 from .messages import Prevote, SumShare
 from .outbox import Outbox
 from .records import Released
 from .schemes import Choice, Scheme
-from .schemes.base import Judgement, Opened, Point, Terms
+from .schemes.base import Opened, Terms
 from .work import CheckedVector, CheckVector, SumShares
 
 
@@ -48,7 +49,10 @@ class Summing:
     _deferred: dict[bytes, bytes] = field(default_factory=dict, repr=False)
     _proved: set[bytes] = field(default_factory=set)
     """The W that was proved, by its digest: there is only one."""
-    _judged: dict[frozenset[tuple[int, Point]], Judgement | None] = field(default_factory=dict)
+    _judged: tuple[frozenset[tuple[int, Point]], Judgement | None] = (frozenset(), None)
+    """The last answer of ``judge``: two parts of a step ask for the same votes."""
+    _settled: dict[bytes, Judgement] = field(default_factory=dict)
+    """By the hash of a Model block, what K+f of its prevotes agree on; K of them are honest, so one block gets there."""
 
     @property
     def round(self) -> int:
@@ -255,19 +259,33 @@ class Summing:
         )
 
     def judge(self, votes: Mapping[bytes, Verified]) -> Judgement | None:
-        """Judge the z's of prevotes for one Model block; None while they prove nothing.
-
-        Each set is judged once.
-        """
+        """Judge the z's of prevotes for one Model block; None while they prove nothing."""
         points = {}
         for sender, vote in votes.items():
             index = self.committee.index(sender)
             if index is not None and isinstance(vote.message, Prevote) and vote.message.z is not None:
                 points[index] = vote.message.z
         key = frozenset(points.items())
-        if key not in self._judged:
-            self._judged[key] = self.scheme.judge(self.choice, points)
-        return self._judged[key]
+        if key != self._judged[0]:
+            self._judged = key, self.scheme.judge(self.choice, points)
+        return self._judged[1]
+
+    def is_in_line(self, vote: Verified) -> bool:
+        """Whether a prevote for a Model block agrees with what its block's earlier prevotes have proved.
+
+        The most do. They are told apart by one value of a polynomial, where judging the whole set anew after each
+        of n votes would take n^3 multiplications.
+        """
+        assert isinstance(vote.message, Prevote)
+        settled = self._settled.get(vote.message.block or b"")
+        index = self.committee.index(vote.sender)
+        if settled is None or index is None:
+            return False
+        return vote.message.z is None or index not in self.expected or settled.fits(index, vote.message.z)
+
+    def settle(self, block: bytes, judged: Judgement) -> None:
+        """Keep what a block's prevotes proved."""
+        self._settled[block] = judged
 
     def proves(self, vector_hash: bytes, votes: Mapping[bytes, Verified]) -> bool:
         """Whether these prevotes prove W: enough z's on one polynomial whose secret is <kappa, W>.

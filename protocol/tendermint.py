@@ -216,6 +216,16 @@ class Consensus:
         at = self._views.get(view)
         return at.precommits if at else {}
 
+    def prevotes_for(self, view: int, value: bytes | None) -> int:
+        """Return how many prevotes of a view are for a value."""
+        at = self._views.get(view)
+        return at.prevoted.get(value, 0) if at else 0
+
+    def has(self, vote: Verified) -> bool:
+        """Whether a vote of this sender, view and kind was received before."""
+        votes = self.prevotes(vote.view) if isinstance(vote.message, Prevote) else self.precommits(vote.view)
+        return vote.sender in votes
+
     def latest_vote(self, member: bytes) -> Verified | None:
         """Return the latest vote of a member that is kept."""
         for _, at in sorted(self._views.items(), reverse=True):

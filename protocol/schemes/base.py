@@ -8,12 +8,10 @@ from typing import Any, Protocol
 from ...crypto.identity import Identity
 from ..committee import Committee
 from ..contribution import Layout
+from ..evidence import Judgement, Point
 from ..wire import encode
 
 NO_BOX = bytes(32)
-
-Point = tuple[int, int]
-"""A fingerprint: two field elements, one for each challenge vector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +76,6 @@ class Opened:
 
     vector: bytes = field(repr=False)
     digest: bytes
-    liars: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """Prevotes' fingerprints, judged: the secrets that they prove, and who is off."""
-
-    secret: Point
     liars: tuple[int, ...]
 
 

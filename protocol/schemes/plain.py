@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from ...crypto.field import P
 from ...crypto.identity import Identity
 from ..committee import Committee
-from .base import NO_BOX, CheckedShare, Choice, Dealing, Judgement, Opened, Point, Terms
+from ..evidence import Judgement, Point
+from .base import NO_BOX, CheckedShare, Choice, Dealing, Opened, Terms
 
 
 @dataclass(frozen=True, slots=True)

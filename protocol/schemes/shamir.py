@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from ...crypto.identity import SEALED_OVERHEAD_BYTES, BoxError, Identity
 from ..committee import Committee
-from ..evidence import judge_points
-from .base import CheckedShare, Choice, Dealing, Judgement, Opened, Point, Terms, blob_digests
+from ..evidence import Judgement, Point, judge_points
+from .base import CheckedShare, Choice, Dealing, Opened, Terms, blob_digests
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,7 @@ class ShamirScheme:
 
     def judge(self, choice: Choice, points: Mapping[int, Point]) -> Judgement | None:
         """Return what K+f agreeing fingerprints prove."""
-        judged = judge_points({j: z for j, z in points.items() if j in choice.holders}, self.committee)
-        return Judgement(*judged) if judged else None
+        return judge_points({j: z for j, z in points.items() if j in choice.holders}, self.committee)
 
 
 def _crypto_terms(terms: Terms, committee: Committee, dealer: int):  # type: ignore[no-untyped-def]

@@ -327,7 +327,8 @@ def test_what_k_plus_f_honest_points_prove_is_right_and_only_liars_are_named(
     if honest < committee.sum_quorum:
         assert judged is None, "never a guess"
     elif judged is not None:
-        assert judged == (secrets, tuple(sorted(liars)))
+        assert (judged.secret, judged.liars) == (secrets, tuple(sorted(liars)))
+        assert all(judged.fits(index, point) is (index not in liars) for index, point in points.items())
     else:
         assert 2 * len(liars) > len(points) - committee.threshold, "too many errors for so few points"
 
@@ -336,7 +337,10 @@ def test_a_point_that_is_no_field_element_is_a_lie() -> None:
     committee = Committee(tuple(digest(f"{number}") for number in range(4)))
     points = {j: (5 + 7 * (j + 1), 3) for j in range(4)}
     points[2] = (P + points[2][0], 3)
-    assert judge_points(points, committee) == ((5, 3), (2,))
+    judged = judge_points(points, committee)
+    assert judged is not None
+    assert (judged.secret, judged.liars) == ((5, 3), (2,))
+    assert not judged.fits(2, points[2])
 
 
 def test_only_prevotes_of_holders_for_that_block_at_that_height_speak_against_anybody() -> None:

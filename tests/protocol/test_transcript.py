@@ -24,7 +24,7 @@ four hexadecimal digits stand for a hash.
 Read it like this: all have trained (not shown); they deal their updates out and check each other's shares. Once
 everybody has acked everybody, one proposes who contributes. That is decided, so all release the sums of their shares,
 to the one whose turn it is now. It opens the sum of the updates and proposes the model. All check it, prove with their
-prevotes that the sum is right, and the model is decided. Whoever has decided answers a late vote with the block.
+prevotes that the sum is right, and the model is decided.
 
 """
 

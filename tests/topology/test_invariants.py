@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -112,7 +113,7 @@ def test_blame_that_is_off_by_one_is_found(monkeypatch: pytest.MonkeyPatch) -> N
 
     def off_by_one(points: Any, committee: Any) -> Any:
         judged = judge(points, committee)
-        return judged and (judged[0], tuple((index + 1) % committee.n for index in judged[1]))
+        return judged and replace(judged, liars=tuple((index + 1) % committee.n for index in judged.liars))
 
     monkeypatch.setattr(shamir, "judge_points", off_by_one)
     first_failure(has("wrong-share"), ["evidence"])
