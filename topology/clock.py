@@ -1,30 +1,34 @@
-"""Virtual time: one queue of what is to happen, in whole milliseconds.
+"""Virtual time: what is to happen, in whole milliseconds.
 
 What is due in the same millisecond happens in the order in which it was scheduled, so a run depends on
-nothing but its inputs.
+nothing but its inputs. A large run schedules thousands of events for each millisecond, so they are kept in one
+queue a millisecond and only the milliseconds are sorted.
 """
 
 import heapq
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 START_MS: Final = 1_700_000_000_000
 """The unix time at which every simulation begins."""
 
-_Entry = tuple[int, int, Callable[..., None], tuple[Any, ...]]
+_Entry = tuple[Callable[..., None], tuple[Any, ...]]
 
 
 class Clock:
     """The time, and what is to happen."""
 
-    __slots__ = ("_count", "_queue", "events", "now_ms")
+    __slots__ = ("_due", "_is_stopped", "_times", "events", "now_ms")
 
     def __init__(self) -> None:
         self.now_ms = START_MS
         self.events = 0
         """How much has happened."""
-        self._queue: list[_Entry] = []
-        self._count = 0
+        self._due: dict[int, deque[_Entry]] = {}
+        self._times: list[int] = []
+        """The keys of ``_due``, as a heap."""
+        self._is_stopped = False
 
     @property
     def elapsed_ms(self) -> int:
@@ -33,22 +37,35 @@ class Clock:
 
     def at(self, when_ms: int, action: Callable[..., None], *arguments: Any) -> None:
         """Schedule an action for a time; one in the past happens now."""
-        self._count += 1
-        heapq.heappush(self._queue, (max(when_ms, self.now_ms), self._count, action, arguments))
+        if when_ms < self.now_ms:
+            when_ms = self.now_ms
+        due = self._due.get(when_ms)
+        if due is None:
+            due = self._due[when_ms] = deque()
+            heapq.heappush(self._times, when_ms)
+        due.append((action, arguments))
 
     def after(self, delay_ms: int, action: Callable[..., None], *arguments: Any) -> None:
         """Schedule an action."""
-        self._count += 1
-        heapq.heappush(self._queue, (self.now_ms + delay_ms, self._count, action, arguments))
+        self.at(self.now_ms + delay_ms, action, *arguments)
 
-    def run(self, until_ms: int, is_done: Callable[[], bool]) -> bool:
-        """Let things happen until ``is_done`` or the time is up; returns whether it is done."""
-        queue = self._queue
-        while not is_done():
-            if not queue or queue[0][0] > until_ms:
-                self.now_ms = max(self.now_ms, until_ms)
-                return False
-            self.now_ms, _, action, arguments = heapq.heappop(queue)
-            self.events += 1
-            action(*arguments)
-        return True
+    def stop(self) -> None:
+        """Let nothing more happen in this run."""
+        self._is_stopped = True
+
+    def run(self, until_ms: int) -> bool:
+        """Let things happen until :meth:`stop` or until the time is up; returns whether it was stopped."""
+        self._is_stopped = False
+        while self._times and self._times[0] <= until_ms:
+            self.now_ms = self._times[0]
+            due = self._due[self.now_ms]
+            while due:
+                if self._is_stopped:
+                    return True
+                action, arguments = due.popleft()
+                self.events += 1
+                action(*arguments)
+            heapq.heappop(self._times)
+            del self._due[self.now_ms]
+        self.now_ms = max(self.now_ms, until_ms)
+        return self._is_stopped

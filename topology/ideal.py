@@ -112,13 +112,15 @@ class IdealScheme:
 
     def judge(self, choice: Choice, points: Mapping[int, Point]) -> Judgement | None:
         """Return what K + f fingerprints agree on."""
-        known = {index: point for index, point in points.items() if index in choice.holders}
+        holders = set(choice.holders)
+        known = {index: point for index, point in points.items() if index in holders}
         if len(known) < self.committee.sum_quorum:
             return None
         secret, count = Counter(known.values()).most_common(1)[0]
         if count < self.committee.sum_quorum:
             return None
-        return Judgement(secret, tuple(sorted(index for index, point in known.items() if point != secret)))
+        liars = tuple(sorted(index for index, point in known.items() if point != secret))
+        return Judgement(secret, liars, tuple((value,) for value in secret))
 
 
 @dataclass(frozen=True, slots=True)

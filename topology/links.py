@@ -34,6 +34,8 @@ class Hop:
     jitter_us: int
     us_per_byte: float
     loss: float
+    is_open: bool = True
+    """Whether it can be crossed now: the link and the nodes at both ends are up."""
     frames_free_us: int = 0
     bulk_free_us: int = 0
     carried_bytes: int = 0
@@ -90,29 +92,49 @@ class Links:
     def set_link(self, a: int, b: int, is_up: bool) -> None:
         """Take a link down, or bring it back."""
         (self._down_links.discard if is_up else self._down_links.add)((min(a, b), max(a, b)))
-        self._paths.clear()
+        self._look_at(a)
 
     def set_node(self, node: int, is_up: bool) -> None:
         """A node that is down relays nothing."""
         (self._down_nodes.discard if is_up else self._down_nodes.add)(node)
-        self._paths.clear()
+        self._look_at(node)
 
-    def is_open(self, hop: Hop) -> bool:
-        """Whether a hop can be crossed now."""
-        return (
-            hop.end not in self._down_nodes
-            and hop.start not in self._down_nodes
-            and (min(hop.start, hop.end), max(hop.start, hop.end)) not in self._down_links
-        )
+    def _look_at(self, node: int) -> None:
+        """Something at a node has changed: see which hops from and to it are open, and forget all paths."""
+        self._paths.clear()
+        for other, hop in self._out[node].items():
+            is_open = not (
+                node in self._down_nodes
+                or other in self._down_nodes
+                or (min(node, other), max(node, other)) in self._down_links
+            )
+            hop.is_open = self._out[other][node].is_open = is_open
+
+    def parts(self) -> dict[int, int]:
+        """Return for every node that is up the part of the network that it can reach, by one number each."""
+        part: dict[int, int] = {}
+        for start in range(len(self._out)):
+            if start in part or start in self._down_nodes:
+                continue
+            part[start] = start
+            queue = [start]
+            while queue:
+                for hop in self._out[queue.pop()].values():
+                    if hop.is_open and hop.end not in part:
+                        part[hop.end] = start
+                        queue.append(hop.end)
+        return part
 
     # -- paths
 
     def path(self, start: int, end: int) -> Path:
         """Return the hops from start to end: their own link if they have one, else the quickest way; () for none."""
-        known = self._paths.setdefault(start, {})
+        known = self._paths.get(start)
+        if known is None:
+            known = self._paths[start] = {}
         if end not in known:
             direct = self._out[start].get(end)
-            if direct is not None and self.is_open(direct):
+            if direct is not None and direct.is_open:
                 known[end] = (direct,)
             else:
                 for target, path in self._search(start).items():
@@ -131,7 +153,7 @@ class Links:
                 continue
             best[here] = path
             for hop in self._out[here].values():
-                if hop.end not in best and self.is_open(hop):
+                if hop.end not in best and hop.is_open:
                     heapq.heappush(queue, (far_us + hop.latency_us + 1, (*nodes, hop.end), (*path, hop)))
         del best[start]
         return best
@@ -140,9 +162,10 @@ class Links:
         """Return when the last byte is through, in microseconds, and keep the link busy until it was sent."""
         size_bytes += OVERHEAD_BYTES
         hop.carried_bytes += size_bytes
-        begin = max(now_us, hop.bulk_free_us if is_bulk else hop.frames_free_us)
-        sent = begin + int(size_bytes * hop.us_per_byte)
-        hop.bulk_free_us = max(hop.bulk_free_us, sent)
+        begin = hop.bulk_free_us if is_bulk else hop.frames_free_us
+        sent = (begin if begin > now_us else now_us) + int(size_bytes * hop.us_per_byte)
+        if sent > hop.bulk_free_us:
+            hop.bulk_free_us = sent
         if not is_bulk:
             hop.frames_free_us = sent
         arrives = sent + hop.latency_us

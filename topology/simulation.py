@@ -149,14 +149,16 @@ class Simulation:
             for site in self.sites:
                 self.clock.after(self.random.randint(0, 20), self.start, site)
             self.clock.after(BEAT_MS, self._beat)
-        done = self.clock.run(START_MS + limit_ms, lambda: self._is_done)
+        done = self._is_done or self.clock.run(START_MS + limit_ms)
         for observer in self._observers:
             observer.on_end()
         return done
 
     def run_for(self, duration_ms: int) -> None:
         """Run on for a while, whether the goal is reached or not."""
-        self.clock.run(self.clock.now_ms + duration_ms, lambda: False)
+        until_ms = self.clock.now_ms + duration_ms
+        while self.clock.run(until_ms):
+            pass  # the goal was reached meanwhile
 
     def start(self, site: Site) -> None:
         """Start a site's peer from its disk."""
@@ -207,19 +209,24 @@ class Simulation:
 
     def detect(self) -> None:
         """Bring every failure detector up to date."""
+        part = self.links.parts()
+        together: dict[int, set[int]] = {}
+        for site in self.sites:
+            if site.node is not None:
+                together.setdefault(part[site.number], set()).add(site.number)
         for site in self.sites:
             if site.node is None:
                 continue
-            for other in self.sites:
-                if other is site:
-                    continue
-                was, is_ = other.number in site.sees, self.reaches(site, other)
-                if is_ and not was:
-                    site.sees.add(other.number)
-                    self._deliver(site, site.boots, PeerUp(other.key))
-                elif was and not is_:
-                    site.sees.discard(other.number)
-                    self._deliver(site, site.boots, PeerDown(other.key))
+            reached = together[part[site.number]] - {site.number}
+            if self.blocked is not None:
+                reached = {number for number in reached if self.reaches(site, self.sites[number])}
+            for number in sorted(site.sees ^ reached):
+                if site.node is None:  # it has crashed over the event before
+                    break
+                is_there = number in reached
+                (site.sees.add if is_there else site.sees.discard)(number)
+                key = self.sites[number].key
+                self._deliver(site, site.boots, PeerUp(key) if is_there else PeerDown(key))
 
     def _beat(self) -> None:
         """Heartbeats tell everybody's height; only who is behind need hear of it."""
@@ -302,6 +309,8 @@ class Simulation:
 
     def _see_whether_done(self) -> None:
         self._is_done = all(self.goal(site) for site in self.sites if site.is_honest)
+        if self._is_done:
+            self.clock.stop()
 
     # -- sending
 
@@ -383,7 +392,7 @@ class Simulation:
     ) -> None:
         """Cross one hop, and go on from there when the bytes have."""
         hop = path[at]
-        if at and not self.links.is_open(hop):
+        if at and not hop.is_open:
             return
         arrives_us = self.links.cross(hop, size, now_us, is_bulk)
         if at + 1 < len(path):
