@@ -42,7 +42,7 @@ class CatchUp:
 
     def on_head(self, member: bytes, height: int) -> None:
         """A member says how far its ledger goes; it may lie, and then only costs a request."""
-        if member not in self.ctx.alive and member not in self.ctx.audience:
+        if member not in self.ctx.alive and member not in self.ctx.state.audience:
             return
         self.heads[member] = height
         if height > self.ctx.state.height:
@@ -82,8 +82,7 @@ class CatchUp:
         """Whether a peer may see ledger and model: members, and newcomers whose request to join is good."""
         ctx = self.ctx
         return (
-            member in ctx.state.keys
-            or member in ctx.state.committee.members
+            member in ctx.state.audience
             or member in ctx.pool.candidates
             or (ctx.state.genesis.admit == "roster" and member in ctx.state.genesis.roster)
         )

@@ -53,6 +53,5 @@ class Context:
 
     @property
     def audience(self) -> tuple[bytes, ...]:
-        """Who EVERYONE is: the members, and who belongs to the current round still; without this member."""
-        keys = dict.fromkeys((*self.state.keys, *self.state.committee.members))
-        return tuple(key for key in keys if key != self.me)
+        """Who EVERYONE is, without this member."""
+        return tuple(key for key in self.state.audience if key != self.me)

@@ -15,6 +15,7 @@ States of a round, and the blocks that move between them::
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -89,7 +90,7 @@ class Gone:
     barred: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LedgerState:
     """What the blocks up to ``height`` say. Immutable; :func:`apply` makes the next one."""
 
@@ -121,14 +122,23 @@ class LedgerState:
             return "evaluate"
         return "train"
 
-    @property
+    @cached_property
+    def _by_key(self) -> dict[bytes, Member]:
+        return {member.key: member for member in self.members}
+
+    @cached_property
     def keys(self) -> tuple[bytes, ...]:
         """Public keys of the members, ascending."""
-        return tuple(member.key for member in self.members)
+        return tuple(self._by_key)
 
     def member(self, key: bytes) -> Member | None:
         """Return the member with this key."""
-        return next((member for member in self.members if member.key == key), None)
+        return self._by_key.get(key)
+
+    @cached_property
+    def audience(self) -> tuple[bytes, ...]:
+        """Who EVERYONE is: the members, and who belongs to the current round still."""
+        return tuple(dict.fromkeys((*self.keys, *self.committee.members)))
 
     def proposer(self, view: int) -> bytes:
         """Return whose turn it is at the next height in this view (DESIGN section 7)."""

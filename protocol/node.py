@@ -485,7 +485,9 @@ class Node:
     def _listens_to(self, sender: bytes) -> bool:
         """Members, and whoever is connected: its admission may be in a block that has not come yet."""
         ctx = self.ctx
-        return ctx.state.committee.index(sender) is not None or sender in ctx.alive or sender in ctx.state.keys
+        return (
+            ctx.state.committee.index(sender) is not None or sender in ctx.alive or ctx.state.member(sender) is not None
+        )
 
     def _on_round(self, received: Verified, blob: bytes | None) -> None:
         ctx, message = self.ctx, received.message
@@ -549,7 +551,7 @@ class Node:
 
     def _answer_status(self, asker: bytes, nonce: bytes) -> None:
         ctx = self.ctx
-        if ctx.state.member(asker) is None and ctx.state.committee.index(asker) is None:
+        if asker not in ctx.state.audience:
             return
         seen = self._inbox.latest_vote(asker) or (self._agreement.latest_vote(asker) if self._agreement else None)
         ctx.out.send(asker, Status(nonce, ctx.state.height, seen.raw if seen else None))
@@ -558,7 +560,7 @@ class Node:
         ctx = self.ctx
         if not ctx.guard.resuming or status.nonce != self._status_nonce:
             return
-        if sender not in ctx.state.keys and ctx.state.committee.index(sender) is None:
+        if sender not in ctx.state.audience:
             return
         self._remember_votes()
         seen = verify(status.seen, ctx.state.federation) if status.seen is not None else None

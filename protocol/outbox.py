@@ -1,13 +1,15 @@
 """Where the parts of a node put what is to be done; emptied into one :class:`.events.Step`."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from ..crypto.identity import Identity
 from .envelope import seal
 from .events import Fetch, Notice, Send, SetTimer, Step, Work
 from .messages import Message
 from .records import Record
+
+NOTHING: Final = Step((), (), (), (), (), ())
 
 
 @dataclass(slots=True)
@@ -75,6 +77,8 @@ class Outbox:
 
     def flush(self) -> Step:
         """Return everything as a step and start anew."""
+        if not (self._persist or self._send or self._fetch or self._timers or self._work or self._notify):
+            return NOTHING  # the answer to most votes
         step = Step(
             tuple(self._persist),
             tuple(self._send),

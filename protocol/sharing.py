@@ -66,6 +66,8 @@ class Sharing:
     _complete_seen: tuple[int, ...] = ()
     _is_complete: bool = False
     """The answer of ``is_complete`` for what was seen then: it is asked after every event."""
+    _present_seen: tuple[int, frozenset[int]] = (-1, frozenset())
+    """Who is there, and the change of ``alive`` for which that was found."""
     _complaints: dict[tuple[int, int], bytes] = field(default_factory=dict)
     """Complaints under judgement or judged, by (holder, dealer)."""
 
@@ -269,13 +271,15 @@ class Sharing:
         if seen == self._ack_seen:  # asked after every event: nothing has changed since the last answer
             return
         self._ack_seen = seen
-        if self._present(alive) - self.sat_out.keys() - self.liars <= self._held.keys():
+        if self._present(alive, changes) - self.sat_out.keys() - self.liars <= self._held.keys():
             self._ack(whatever_is_missing=True)
 
-    def _present(self, alive: Iterable[bytes]) -> set[int]:
+    def _present(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
         """Return the places of this member and of those that are alive."""
-        places = {index for member in alive if (index := self.committee.index(member)) is not None}
-        return places if self.me is None else places | {self.me}
+        if self._present_seen[0] != changes:
+            places = {self.committee.index(member) for member in (*alive, self.out.me)}
+            self._present_seen = changes, frozenset(place for place in places if place is not None)
+        return self._present_seen[1]
 
     def on_deadline(self) -> None:
         """The share deadline: ack what there is."""
@@ -319,7 +323,7 @@ class Sharing:
         """
         seen = (changes, self._ack_changes, len(self.sat_out), len(self.liars))
         if seen != self._complete_seen:
-            expected = self._present(alive)
+            expected = self._present(alive, changes)
             dealers = expected - self.sat_out.keys() - self.liars
             self._is_complete = (
                 expected <= self.acks.keys()

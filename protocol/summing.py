@@ -52,7 +52,7 @@ class Summing:
     _judged: tuple[frozenset[tuple[int, Point]], Judgement | None] = (frozenset(), None)
     """The last answer of ``judge``: two parts of a step ask for the same votes."""
     _settled: dict[bytes, Judgement] = field(default_factory=dict)
-    """By the hash of a Model block, what K+f of its prevotes agree on; K of them are honest, so one block gets there."""
+    """What K+f prevotes for a Model block agree on, by its hash. K of them are honest, so there is one such block."""
 
     @property
     def round(self) -> int:

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 
 from ..crypto.identity import SEALED_OVERHEAD_BYTES, Identity
 from ..protocol.committee import Committee
+from ..protocol.evidence import Judgement, Point
 from ..protocol.genesis import Genesis
 from ..protocol.node import Newcomer, Node
 from ..protocol.records import Memory
-from ..protocol.schemes.base import NO_BOX, CheckedShare, Choice, Dealing, Judgement, Opened, Point, Terms
+from ..protocol.schemes.base import NO_BOX, CheckedShare, Choice, Dealing, Opened, Terms
 from ..protocol.schemes.shamir import CheckShare, DealShares, OpenSum, RecheckShare
 from ..protocol.sharing import Sharing
 

@@ -220,13 +220,14 @@ class Simulation:
             reached = together[part[site.number]] - {site.number}
             if self.blocked is not None:
                 reached = {number for number in reached if self.reaches(site, self.sites[number])}
+            boot = site.boots
             for number in sorted(site.sees ^ reached):
-                if site.node is None:  # it has crashed over the event before
+                if site.boots != boot:  # it has crashed over the event before
                     break
                 is_there = number in reached
                 (site.sees.add if is_there else site.sees.discard)(number)
                 key = self.sites[number].key
-                self._deliver(site, site.boots, PeerUp(key) if is_there else PeerDown(key))
+                self._deliver(site, boot, PeerUp(key) if is_there else PeerDown(key))
 
     def _beat(self) -> None:
         """Heartbeats tell everybody's height; only who is behind need hear of it."""
