@@ -1,4 +1,4 @@
-"""Twelve ways to cut a network, as scripts that wait for their moment.
+"""Thirteen ways to cut a network, as scripts that wait for their moment.
 
 A script says which messages are lost, from when until when; every one heals, so that a decision has to follow.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .simulation import Simulation
     from .site import Site
 
-__all__ = ["PARTITIONS", "Partition"]
+__all__ = ["PARTITIONS", "LoneDecision", "Partition"]
 
 CUT_MS: Final = 9_000
 """How long a cut lasts: some views."""
@@ -166,6 +166,33 @@ class AtVotes(Partition):
         return message is not None and self.separates(source, target, len(self.numbers) // 2)
 
 
+class LoneDecision(Partition):
+    """One member decides by itself: it hears the precommits, nobody hears its own, and then it is alone.
+
+    The others are locked on what it decided, or should be: the lock rule is all that keeps them to it.
+    """
+
+    name = "lone-decision"
+
+    def begin(self) -> None:
+        self._lucky = self._height = -1
+        self._has_decided = False
+
+    def on_send(self, site: "Site", receiver: "Site", message: Verified, blob: bytes | None) -> None:
+        if isinstance(message.message, Precommit) and message.message.block and not self.was_cut and site.is_honest:
+            self._lucky, self._height = site.number, message.height
+            self.cut(2 * CUT_MS)
+
+    def on_step(self, site: "Site", event: Event, step: Step) -> None:
+        if site.number == self._lucky and any(isinstance(record, BlockDecided) for record in step.persist):
+            self._has_decided = True
+
+    def blocks(self, source: int, target: int, message: Verified | None) -> bool:
+        if self._has_decided:
+            return self._lucky in (source, target)
+        return source == self._lucky and message is not None and isinstance(message.message, Precommit)
+
+
 class AfterDecision(Partition):
     """Cut when the first member has decided the contributors: most have not, and nobody has released."""
 
@@ -248,6 +275,7 @@ PARTITIONS: Final[dict[str, type[Partition]]] = {
         RingOnly,
         Bridge,
         AtVotes,
+        LoneDecision,
         AfterDecision,
         MidRelease,
         DuringJoin,

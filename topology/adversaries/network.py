@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from ...protocol.blocks import Block, Void, block_hash
 from ...protocol.envelope import Verified
 from ...protocol.events import Event, Received, Send, Started, Step, TimerFired, WorkDone
-from ...protocol.messages import Blocks, CertifiedBlock, GetBlocks, JoinRequest, Precommit
+from ...protocol.messages import Blocks, CertifiedBlock, GetBlocks, JoinRequest, Precommit, Status
 from ...protocol.node import Newcomer
 from ..disk import Disk
 from ..founding import MODEL
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FORGE_EVERY_MS: Final = 900
 REPLAY_EVERY_MS: Final = 300
 REPLAY_KEPT: Final = 400
+FALSE_HEAD: Final = 1000
 
 
 class Silent(Adversary):
@@ -107,15 +108,21 @@ class ForgedCertificate(Adversary):
 
 
 class FalseHead(Adversary):
-    """Says that its ledger goes far beyond everybody's, and has nothing to show for it."""
+    """Says that its ledger goes far beyond everybody's, to whoever resumes too, and has nothing to show for it."""
 
     name = "false-head"
 
     def claimed_height(self, height: int) -> int:
-        return height + 1000
+        return height + FALSE_HEAD
 
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
-        return () if isinstance(message.message, Blocks | GetBlocks) else (send,)
+        match message.message:
+            case Blocks() | GetBlocks():
+                return ()
+            case Status(nonce=nonce, head=head, seen=seen):
+                changed = Status(nonce, head + FALSE_HEAD, seen)
+                return (Send(send.to, self.sign(changed, message.height, message.view)),)
+        return (send,)
 
 
 class Replay(Adversary):

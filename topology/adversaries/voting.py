@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...protocol.blocks import Block, Contributors, Membership, Model, Void, block_hash, read_block
 from ...protocol.envelope import Verified
-from ...protocol.events import Event, Send
+from ...protocol.events import Event, Send, Step
 from ...protocol.messages import Precommit, Prevote, Proposal
 from .base import Adversary
 
@@ -37,18 +37,53 @@ def other_block(data: bytes) -> bytes | None:
 
 
 class Equivocate(Adversary):
-    """Proposes one block to half of the members and another one to the rest."""
+    """Proposes one block to half of the members and another one to the rest.
+
+    Where they agree on one nevertheless, it votes against it, and in its next turn it proposes the other one to all:
+    who has forgotten what it is locked on goes along.
+    """
 
     name = "equivocate"
 
+    def __init__(self, simulation: "Simulation", site: "Site") -> None:
+        super().__init__(simulation, site)
+        self._instead: dict[tuple[int, int], bytes] = {}
+        """The block that it proposes to all, by height and view."""
+
+    def on_event(self, event: Event) -> bool:
+        """Do not decide on votes for what it is against: it would have to say so to whoever is behind."""
+        message = self.received(event)
+        if message is None or not isinstance(message.message, Precommit) or message.message.block is None:
+            return True
+        return message.message.block in {block_hash(data) for data in self._instead.values()}
+
+    def bend_step(self, event: Event, step: Step) -> Step:
+        """Choose the block before one's own prevote for the view is sent, which stands before the proposal."""
+        for send in step.send:
+            message = self.read(send.envelope)
+            if message is not None and isinstance(message.message, Proposal) and message.view > 0:
+                data = other_block(message.message.block)
+                if data is not None and message.sender == self.site.key:
+                    self._instead[(message.height, message.view)] = data
+        return step
+
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
-        if isinstance(message.message, Proposal) and message.sender == self.site.key and receiver.number in self.half:
-            given = message.message
-            data = other_block(given.block)
-            if data is not None:
+        if message.sender != self.site.key:
+            return (send,)
+        given, data = message.message, self._instead.get((message.height, message.view))
+        changed: Proposal | Prevote | Precommit
+        match given:
+            case Proposal() if data is not None:
                 changed = Proposal(data, -1, given.acks, (), given.vector)
-                return (Send(send.to, self.sign(changed, message.height, message.view), send.blob),)
-        return (send,)
+            case Proposal() if receiver.number in self.half and (data := other_block(given.block)) is not None:
+                changed = Proposal(data, -1, given.acks, (), given.vector)
+            case Prevote(z=z) if data is not None:
+                changed = Prevote(block_hash(data), z)
+            case Precommit():
+                changed = Precommit(block_hash(data) if data is not None else None)
+            case _:
+                return (send,)
+        return (Send(send.to, self.sign(changed, message.height, message.view), send.blob),)
 
 
 class DoubleVote(Adversary):

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from .accountability import Accountability
 from .agreement import Agreement
 from .base import Checker, Violation
 from .durable import Durable
@@ -14,9 +15,10 @@ from .secrecy import Secrecy
 from .sign_once import SignOnce
 from .validity import Validity
 
-__all__ = ["CHECKERS", "Checker", "Violation", "all_checkers"]
+__all__ = ["CHECKERS", "Checker", "Violation"]
 
 CHECKERS: Final[tuple[type[Checker], ...]] = (
+    Accountability,  # first: broken agreement that nobody answers for is the graver finding
     Agreement,
     Validity,
     SignOnce,
@@ -28,8 +30,3 @@ CHECKERS: Final[tuple[type[Checker], ...]] = (
     Secrecy,
     Liveness,
 )
-
-
-def all_checkers() -> list[Checker]:
-    """Return a new checker of every kind."""
-    return [kind() for kind in CHECKERS]

@@ -13,7 +13,7 @@ class ReleaseOnce(Checker):
     name = "release once"
 
     def __init__(self) -> None:
-        self._released: dict[tuple[int, int], bytes] = {}
+        self._released: dict[tuple[int, int], tuple[bytes, bytes]] = {}
 
     def on_send(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
         share = message.message
@@ -23,8 +23,8 @@ class ReleaseOnce(Checker):
         if first is None:
             if not self._is_decided(site, share):
                 raise self.violated(f"{site.label} released round {share.round} for contributors that nobody decided")
-            self._released[(site.number, share.round)] = share.contributors
-        elif first != share.contributors:
+            self._released[(site.number, share.round)] = (share.contributors, share.shares)
+        elif first != (share.contributors, share.shares):  # under one label or two: their difference gives away updates
             raise self.violated(f"{site.label} released two sums of round {share.round}")
 
     @staticmethod
