@@ -2,7 +2,7 @@
 
 A product of two elements is 128 bits wide. The loops add such products up, in 192 bits or in pieces, and reduce once
 at the end, which is what makes them fast; reducing after each product takes several times as long. Matrix products
-work on eight columns at a time (`lanes`).
+work on several columns at a time (`lanes`).
 
 Every kernel releases the GIL and trusts its caller: `vectors` and `codec` check types and shapes. Signatures
 are explicit, so that each kernel is compiled once, when this module is imported, and a cache that cannot be
@@ -25,7 +25,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from .field import P, Vector
-from .lanes import LANES, WORD, Lanes
+from .lanes import LANES, WORD, Lanes, copy_rows
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -43,11 +43,13 @@ _HALF: Final = np.uint64(32)
 
 _LIMB: Final = np.uint64(2**22 - 1)
 _MAX_TERMS: Final = 512  # that a sum of products of limbs has room for
-_DOT_VECTORS: Final = 2  # of four columns each, that a dot product makes at once
+_DOT_VECTORS: Final = 2  # of LANES columns each, that a dot product makes at once
 _DOT_COLUMNS: Final = _DOT_VECTORS * LANES
 
-# Columns that a matrix product works on at a time: all rows of such a block of X fit the first-level cache.
-_COLUMNS: Final = 512
+# Words of X that a matrix product gathers at a time, so that they stay in the first-level cache; but so many columns
+# at least that fetching a row's share of them is worth its while.
+_BLOCK: Final = 4096
+_LEAST_COLUMNS: Final = 64
 
 
 def _private_folder() -> Path:
@@ -143,110 +145,162 @@ def _reduced(high, middle, low):  # type: ignore[no-untyped-def]
     return total - rest + (_PRIME & _mask(total < rest))
 
 
+@numba.njit
+def _sum(a, b):  # type: ignore[no-untyped-def]
+    room = _PRIME - b
+    return a - room + (_PRIME & _mask(a < room))
+
+
 @compiled(types.void(_OUT_1D, _IN_1D))
 def add_into(accumulator: Vector, x: Vector) -> None:
     """accumulator += x, element by element."""
     for i in range(accumulator.size):
-        a, room = accumulator[i], _PRIME - x[i]
-        accumulator[i] = a - room + (_PRIME & _mask(a < room))
+        accumulator[i] = _sum(accumulator[i], x[i])
 
 
-def _dot_lanes_code(_context, _limbs, _column, _row_bytes, _terms, _out):  # type: ignore[no-untyped-def]
-    """Eight elements at `out` = the sum over t of factor t * the eight elements at `column` + t * row_bytes.
+def _dot_lanes(limbs_used: int) -> Any:
+    """A function that makes the next columns of a row of a product, from factors of that many limbs."""
 
-    The addresses are of words; `limbs` are the 22, 22 and 20 bits of each factor, lowest first. A limb times half an
-    element is below 2^54, so that up to 512 products add up without a carry, and all is reduced once.
-    """
-    signature = types.void(*[types.int64] * 5)
+    def code(_context, _limbs, _column, _terms, _out):  # type: ignore[no-untyped-def]
+        """_DOT_COLUMNS elements at `out` = the sum over t of factor t * as many elements, one t behind the other, at
+        `column`.
 
-    def generate(context, builder, _signature, arguments):  # type: ignore[no-untyped-def]
-        limbs, column, row_bytes, terms, out = arguments
-        lanes = Lanes(builder)
-        zero, low_half = lanes.constant(0), lanes.constant(0xFFFFFFFF)
-        before = builder.block
-        loop, after = builder.append_basic_block("dot"), builder.append_basic_block("dot.done")
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        count, factor, place = (builder.phi(WORD) for _ in range(3))
-        sums = [[builder.phi(zero.type) for _ in range(6)] for _ in range(_DOT_VECTORS)]
-        parts = []
-        for limb in range(3):
-            word = builder.load(builder.inttoptr(_offset(builder, factor, 8 * limb), WORD.as_pointer()))
-            parts.append(builder.and_(lanes.broadcast(word), low_half))
-        following = []
-        for vector, before_adding in enumerate(sums):
-            x = lanes.load(_offset(builder, place, 8 * LANES * vector))
-            halves = [builder.and_(x, low_half), builder.lshr(x, lanes.constant(32))]
-            products = [builder.mul(part, half) for half in halves for part in parts]
-            following.append([builder.add(a, b) for a, b in zip(before_adding, products, strict=True)])
-        next_count = _offset(builder, count, 1)
-        steps = [(count, ir.Constant(WORD, 0), next_count), (factor, limbs, _offset(builder, factor, 24))]
-        steps.append((place, column, builder.add(place, row_bytes)))
-        for old, new in zip(sums, following, strict=True):
-            steps.extend((a, zero, b) for a, b in zip(old, new, strict=True))
-        for variable, first, then in steps:
-            variable.add_incoming(first, before)
-            variable.add_incoming(then, loop)
-        builder.cbranch(builder.icmp_signed("<", next_count, terms), loop, after)
-        builder.position_at_end(after)
-        for vector, total in enumerate(following):
-            lanes.store(lanes.folded(total), _offset(builder, out, 8 * LANES * vector))
-        return context.get_dummy_value()
+        The addresses are of words; `limbs` are the 22, 22 and 20 bits of each factor, lowest first. A limb times half
+        an element is below 2^54, so that up to 512 products add up without a carry, and all is reduced once.
+        """
+        signature = types.void(*[types.int64] * 4)
 
-    return signature, generate
+        def generate(context, builder, _signature, arguments):  # type: ignore[no-untyped-def]
+            limbs, column, terms, out = arguments
+            lanes = Lanes(builder)
+            zero, low_half = lanes.constant(0), lanes.constant(0xFFFFFFFF)
+            before = builder.block
+            loop, after = builder.append_basic_block("dot"), builder.append_basic_block("dot.done")
+            builder.branch(loop)
+            builder.position_at_end(loop)
+            count, factor, place = (builder.phi(WORD) for _ in range(3))
+            sums = [[builder.phi(zero.type) for _ in range(2 * limbs_used)] for _ in range(_DOT_VECTORS)]
+            parts = []
+            for limb in range(limbs_used):
+                word = builder.load(builder.inttoptr(_offset(builder, factor, 8 * limb), WORD.as_pointer()))
+                parts.append(builder.and_(lanes.broadcast(word), low_half))
+            following = []
+            for vector, before_adding in enumerate(sums):
+                x = lanes.load(_offset(builder, place, 8 * LANES * vector))
+                halves = [builder.and_(x, low_half), builder.lshr(x, lanes.constant(32))]
+                products = [builder.mul(part, half) for half in halves for part in parts]
+                following.append([builder.add(a, b) for a, b in zip(before_adding, products, strict=True)])
+            next_count = _offset(builder, count, 1)
+            steps = [(count, ir.Constant(WORD, 0), next_count), (factor, limbs, _offset(builder, factor, 24))]
+            steps.append((place, column, _offset(builder, place, 8 * _DOT_COLUMNS)))
+            for old, new in zip(sums, following, strict=True):
+                steps.extend((a, zero, b) for a, b in zip(old, new, strict=True))
+            for variable, first, then in steps:
+                variable.add_incoming(first, before)
+                variable.add_incoming(then, loop)
+            builder.cbranch(builder.icmp_signed("<", next_count, terms), loop, after)
+            builder.position_at_end(after)
+            unused = [zero] * (3 - limbs_used)
+            for vector, total in enumerate(following):
+                six = [*total[:limbs_used], *unused, *total[limbs_used:], *unused]
+                lanes.store(lanes.folded(six), _offset(builder, out, 8 * LANES * vector))
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return intrinsic(code)
 
 
 def _offset(builder: Any, value: Any, by: int) -> Any:
     return builder.add(value, ir.Constant(WORD, by))
 
 
-_dot_lanes: Any = intrinsic(_dot_lanes_code)
+_dot_any: Any = _dot_lanes(3)
+_dot_small: Any = _dot_lanes(1)
 
 
 @numba.njit
-def _limbs_of(A):  # type: ignore[no-untyped-def]
-    """Each element of A as its lowest 22, its next 22 and its other 20 bits."""
-    limbs = np.empty((*A.shape, 3), dtype=np.uint64)
+def _limbs_of(A, first, terms):  # type: ignore[no-untyped-def]
+    """The lowest 22, the next 22 and the other 20 bits of A[:, first:first + terms]; and whether the first are all."""
+    limbs = np.empty((A.shape[0], terms, 3), dtype=np.uint64)
+    rest = _ZERO
     for i in range(A.shape[0]):
-        for t in range(A.shape[1]):
-            limbs[i, t, 0] = A[i, t] & _LIMB
-            limbs[i, t, 1] = (A[i, t] >> np.uint64(22)) & _LIMB
-            limbs[i, t, 2] = A[i, t] >> np.uint64(44)
-    return limbs
+        for t in range(terms):
+            factor = A[i, first + t]
+            limbs[i, t, 0] = factor & _LIMB
+            limbs[i, t, 1] = (factor >> np.uint64(22)) & _LIMB
+            limbs[i, t, 2] = factor >> np.uint64(44)
+            rest |= factor >> np.uint64(22)
+    return limbs, rest == _ZERO
 
 
 @numba.njit
-def _dot_eight(limbs, i, X, c, out):  # type: ignore[no-untyped-def]
-    """out[i, c:c + 8]. Addresses are taken where the arrays are arguments: an array of the caller's own would be freed
-    as soon as the caller has no more use for it than its address."""
-    terms, row = np.int64(limbs.shape[1]), np.int64(8 * X.shape[1])
+def _gather(X, t, start, stop, block, place):  # type: ignore[no-untyped-def]
+    """Row t of X[:, start:stop] into block[:, place, :], zeros behind it."""
+    whole = (stop - start) // _DOT_COLUMNS
+    row = np.int64(8 * _DOT_COLUMNS)
+    target = np.int64(block.ctypes.data) + row * place
+    source = np.int64(X.ctypes.data) + 8 * (t * X.shape[1] + start)
+    for g in range(whole):
+        copy_rows(target + g * block.shape[1] * row, source + g * row, _ZERO, row)
+    done = start + whole * _DOT_COLUMNS
+    if done < stop:
+        for c in range(_DOT_COLUMNS):
+            block[whole, place, c] = X[t, done + c] if done + c < stop else _ZERO
+
+
+@numba.njit
+def _dot_block(limbs, small, i, block, g, out, place):  # type: ignore[no-untyped-def]
+    """out[place] and what follows = row i of the factors times columns g of the block. Addresses are taken where the
+    arrays are arguments: an array of the caller's own would be freed as soon as the caller has no more use for it than
+    its address."""
+    terms = np.int64(limbs.shape[1])
     factors = np.int64(limbs.ctypes.data) + 24 * i * terms
-    place = np.int64(out.ctypes.data) + i * np.int64(8 * out.shape[1]) + 8 * c
-    _dot_lanes(factors, np.int64(X.ctypes.data) + 8 * c, row, terms, place)
+    columns = np.int64(block.ctypes.data) + 8 * g * block.shape[1] * _DOT_COLUMNS
+    target = np.int64(out.ctypes.data) + 8 * place
+    if small:
+        _dot_small(factors, columns, terms, target)
+    else:
+        _dot_any(factors, columns, terms, target)
 
 
 @numba.njit
-def _dot_column(A, i, X, c):  # type: ignore[no-untyped-def]
-    high, middle, low = _ZERO, _ZERO, _ZERO
-    for t in range(A.shape[1]):
-        high, middle, low = _multiply_add(high, middle, low, A[i, t], X[t, c])
-    return _reduced(high, middle, low)
+def _add_products(A, first, terms, X, Y, out):  # type: ignore[no-untyped-def]
+    """out = A[:, first:first + terms] times these rows of X over Y; added to what was there unless first is 0."""
+    columns = out.shape[1]
+    limbs, small = _limbs_of(A, first, terms)
+    size = max(_LEAST_COLUMNS, min(512, _BLOCK // terms // _DOT_COLUMNS * _DOT_COLUMNS))
+    block = np.empty((size // _DOT_COLUMNS, terms, _DOT_COLUMNS), dtype=np.uint64)
+    spare = np.empty((1, _DOT_COLUMNS), dtype=np.uint64)
+    for start in range(0, columns, size):
+        stop = min(columns, start + size)
+        for t in range(first, first + terms):
+            if t < X.shape[0]:
+                _gather(X, t, start, stop, block, t - first)
+            else:
+                _gather(Y, t - X.shape[0], start, stop, block, t - first)
+        for i in range(A.shape[0]):
+            for c in range(start, stop, _DOT_COLUMNS):
+                g = (c - start) // _DOT_COLUMNS
+                if first == 0 and c + _DOT_COLUMNS <= stop:
+                    _dot_block(limbs, small, i, block, g, out, i * columns + c)
+                    continue
+                _dot_block(limbs, small, i, block, g, spare, 0)
+                for j in range(min(_DOT_COLUMNS, stop - c)):
+                    out[i, c + j] = _sum(out[i, c + j], spare[0, j]) if first else spare[0, j]
 
 
-@compiled(types.void(_IN_2D, _IN_2D, _OUT_2D))
-def matmul(A: Vector, X: Vector, out: Vector) -> None:
-    """out[m, C] = A[m, k] @ X[k, C]: eight columns at a time, if k allows it."""
-    rows, terms = A.shape
-    columns = X.shape[1]
-    limbs = _limbs_of(A)
-    together = columns - columns % _DOT_COLUMNS if 0 < terms <= _MAX_TERMS else 0
-    for start in range(0, columns, _COLUMNS):
-        stop = min(columns, start + _COLUMNS)
-        for i in range(rows):
-            for c in range(start, min(stop, together), _DOT_COLUMNS):
-                _dot_eight(limbs, i, X, c, out)
-            for c in range(max(start, together), stop):
-                out[i, c] = _dot_column(A, i, X, c)
+@compiled(types.void(_IN_2D, _IN_2D, _IN_2D, _OUT_2D))
+def matmul(A: Vector, X: Vector, Y: Vector, out: Vector) -> None:
+    """out[m, C] = A[m, k + l] @ the rows of X[k, C] and then those of Y[l, C].
+
+    The columns are gathered in blocks that all rows of A then find in the cache. Reading them where they are, a few
+    columns of all rows at a time, would wait for memory most of the time.
+    """
+    if A.shape[1] == 0:
+        out[:] = _ZERO
+    for first in range(0, A.shape[1], _MAX_TERMS):
+        _add_products(A, first, min(_MAX_TERMS, A.shape[1] - first), X, Y, out)
 
 
 @compiled(types.void(_IN_2D, _IN_2D, types.int64, _OUT_2D))

@@ -104,8 +104,9 @@ def interpolate(points: Coset, values: Vector) -> Vector:
 def vanishing(zeros: Sequence[int], points: Sequence[int]) -> list[int]:
     """The values at `points` of the polynomial with these zeros: the product of all (x - zero)."""
     from . import transform_kernels as kernels
+    from .lanes import LANES
 
-    padded = np.zeros((1, -(-len(points) // 4) * 4), dtype=np.uint64)
+    padded = np.zeros((1, -(-len(points) // LANES) * LANES), dtype=np.uint64)
     padded[0, : len(points)] = points
     products = np.ones_like(padded)
     kernels.vanishing(padded, np.array(zeros, dtype=np.uint64), products)

@@ -128,7 +128,7 @@ class Scheme:
         secrets = checked(secrets[None] if secrets.ndim == 1 else secrets, self.pack, None)
         checked(randomness, self.threshold - self.pack, secrets.shape[1])
         if self.placement is Placement.LINE or self._matrix_is_faster(self.holders):
-            return matmul(self.sharing_matrix(), np.concatenate([secrets, randomness]))
+            return matmul(self.sharing_matrix(), secrets, randomness)
         from . import transform_kernels as kernels
 
         out = np.empty((self.holders, secrets.shape[1]), dtype=np.uint64)

@@ -1,7 +1,7 @@
 """The compiled inner loops of number-theoretic transforms. Like `kernels`, costly to import.
 
 A transform works on columns: row i of a buffer holds coefficient i of a few polynomials, and each butterfly
-combines two whole rows with one factor. All polynomials are so treated alike, four words at a time.
+combines two whole rows with one factor. All polynomials are so treated alike, several words at a time.
 
 Nothing branches on data or looks anything up by it, so the time taken depends on sizes only.
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .field import Vector
 from .kernels import compiled
-from .lanes import Lanes, row_operation
+from .lanes import Lanes, copy_rows, row_operation
 
 _IN_1D: Final = types.Array(types.uint64, 1, "C", readonly=True)
 _IN_2D: Final = types.Array(types.uint64, 2, "C", readonly=True)
@@ -46,10 +46,16 @@ def _join(lanes: Lanes, first: Any, second: Any, factor: Any) -> None:
     lanes.store(lanes.product(lanes.difference(a, b), factor), second)
 
 
-def _add_product(lanes: Lanes, first: Any, second: Any, factor: Any) -> None:
-    """(a, b) becomes (a + factor * b, b)."""
-    b = lanes.product(lanes.load(second), factor)
-    lanes.store(lanes.sum(lanes.load(first), b), first)
+def _fork(lanes: Lanes, first: Any, second: Any, _factor: Any) -> None:
+    """(a, b) becomes (a + b, a - b)."""
+    a, b = lanes.load(first), lanes.load(second)
+    lanes.store(lanes.sum(a, b), first)
+    lanes.store(lanes.difference(a, b), second)
+
+
+def _product(lanes: Lanes, first: Any, second: Any, factor: Any) -> None:
+    """(a, b) becomes (factor * b, b)."""
+    lanes.store(lanes.product(lanes.load(second), factor), first)
 
 
 def _add(lanes: Lanes, first: Any, second: Any, _factor: Any) -> None:
@@ -62,6 +68,11 @@ def _subtract(lanes: Lanes, first: Any, second: Any, _factor: Any) -> None:
     lanes.store(lanes.difference(lanes.load(first), lanes.load(second)), first)
 
 
+def _or(lanes: Lanes, first: Any, second: Any, _factor: Any) -> None:
+    """(a, b) becomes (a | b, b): bits, not elements."""
+    lanes.store(lanes.builder.or_(lanes.load(first), lanes.load(second)), first)
+
+
 def _times_distance(lanes: Lanes, first: Any, second: Any, factor: Any) -> None:
     """(a, b) becomes (a * (b - factor), b)."""
     distance = lanes.difference(lanes.load(second), factor)
@@ -70,30 +81,42 @@ def _times_distance(lanes: Lanes, first: Any, second: Any, factor: Any) -> None:
 
 _split_rows: Any = row_operation(_split)
 _join_rows: Any = row_operation(_join)
-_add_product_rows: Any = row_operation(_add_product)
+_fork_rows: Any = row_operation(_fork)
+_product_rows: Any = row_operation(_product)
 _add_rows: Any = row_operation(_add)
 _subtract_rows: Any = row_operation(_subtract)
+_or_rows: Any = row_operation(_or)
 _times_distance_rows: Any = row_operation(_times_distance)
 
 
 @numba.njit
-def _split_all(buffer, size, roots):  # type: ignore[no-untyped-def]
-    """The first `size` rows from coefficients to values, in place; see `ntt.Tree` for the order."""
+def _split_all(buffer, filled, size, roots):  # type: ignore[no-untyped-def]
+    """The first `size` rows from coefficients to values, in place; see `ntt` for the order.
+
+    Only the first `filled` coefficients count, the rest are taken to be zero: what is in their rows does not matter.
+    """
     start, row = np.int64(buffer.ctypes.data), np.int64(buffer.shape[1] * 8)
     nodes, distance = 1, size // 2
     while distance:
+        pairs, left = max(0, filled - distance), min(filled, distance)
         for node in range(nodes):
-            for i in range(2 * node * distance, (2 * node + 1) * distance):
+            first = 2 * node * distance
+            for i in range(first, first + pairs):
                 _split_rows(start + i * row, start + (i + distance) * row, roots[nodes + node], row)
-        nodes, distance = 2 * nodes, distance // 2
+            for i in range(first + pairs, first + left):
+                copy_rows(start + (i + distance) * row, start + i * row, _ZERO, row)
+        nodes, distance, filled = 2 * nodes, distance // 2, left
 
 
 @numba.njit
-def _join_all(buffer, size, inverse_roots):  # type: ignore[no-untyped-def]
-    """The first `size` rows from values to `size` times the coefficients, in place."""
+def _join_all(buffer, size, inverse_roots, parts):  # type: ignore[no-untyped-def]
+    """The first `size` rows from values to `size` times the coefficients, in place.
+
+    With parts = 2, to half as much of the coefficients of the remainders at the root's two children.
+    """
     start, row = np.int64(buffer.ctypes.data), np.int64(buffer.shape[1] * 8)
     nodes, distance = size // 2, 1
-    while nodes:
+    while nodes >= parts:
         for node in range(nodes):
             for i in range(2 * node * distance, (2 * node + 1) * distance):
                 _join_rows(start + i * row, start + (i + distance) * row, inverse_roots[nodes + node], row)
@@ -101,59 +124,75 @@ def _join_all(buffer, size, inverse_roots):  # type: ignore[no-untyped-def]
 
 
 @numba.njit
-def _load(fresh, values, column):  # type: ignore[no-untyped-def]
-    """The row `fresh` = values[column:], as far as they go; zeros behind them."""
-    count = min(fresh.shape[1], values.size - column)
-    for c in range(count):
-        fresh[0, c] = values[column + c]
-    for c in range(count, fresh.shape[1]):
-        fresh[0, c] = _ZERO
+def _row(buffer, i):  # type: ignore[no-untyped-def]
+    """The address of row i, and a row's size in bytes."""
+    size = np.int64(buffer.shape[1] * 8)
+    return np.int64(buffer.ctypes.data) + i * size, size
 
 
 @numba.njit
-def _store(buffer, i, values, column):  # type: ignore[no-untyped-def]
-    """values[column:] = row i, as far as they go."""
-    for c in range(min(buffer.shape[1], values.size - column)):
-        values[column + c] = buffer[i, c]
+def _source(values, i, column, fresh):  # type: ignore[no-untyped-def]
+    """The address of values[i, column:] where these are enough columns, else of the row `fresh`, which is filled with
+    them and with zeros behind them."""
+    count = values.shape[1] - column
+    if count >= fresh.shape[1]:
+        return np.int64(values.ctypes.data) + 8 * (i * np.int64(values.shape[1]) + column)
+    for c in range(fresh.shape[1]):
+        fresh[0, c] = values[i, column + c] if c < count else _ZERO
+    return np.int64(fresh.ctypes.data)
 
 
 @numba.njit
-def _add_multiple(buffer, i, factor, other, j):  # type: ignore[no-untyped-def]
-    """Row i of the buffer += factor * row j of the other one."""
-    row = np.int64(buffer.shape[1] * 8)
-    target, source = np.int64(buffer.ctypes.data) + i * row, np.int64(other.ctypes.data) + j * row
-    _add_product_rows(target, source, factor, row)
+def _load(buffer, i, values, j, column, fresh):  # type: ignore[no-untyped-def]
+    """Row i = values[j, column:], as far as they go; zeros behind them."""
+    target, row = _row(buffer, i)
+    copy_rows(target, _source(values, j, column, fresh), _ZERO, row)
 
 
 @numba.njit
-def _add_row(buffer, i, other, j):  # type: ignore[no-untyped-def]
-    """Row i of the buffer += row j of the other one."""
-    row = np.int64(buffer.shape[1] * 8)
-    target, source = np.int64(buffer.ctypes.data) + i * row, np.int64(other.ctypes.data) + j * row
-    _add_rows(target, source, _ZERO, row)
+def _load_product(buffer, i, factor, values, j, column, fresh):  # type: ignore[no-untyped-def]
+    """Row i = factor * values[j, column:]."""
+    target, row = _row(buffer, i)
+    _product_rows(target, _source(values, j, column, fresh), factor, row)
 
 
 @numba.njit
-def _subtract_row(buffer, i, other, j):  # type: ignore[no-untyped-def]
-    """Row i of the buffer -= row j of the other one."""
-    row = np.int64(buffer.shape[1] * 8)
-    target, source = np.int64(buffer.ctypes.data) + i * row, np.int64(other.ctypes.data) + j * row
-    _subtract_rows(target, source, _ZERO, row)
+def _store(buffer, i, values, j, column):  # type: ignore[no-untyped-def]
+    """values[j, column:] = row i, as far as they go."""
+    count = values.shape[1] - column
+    if count >= buffer.shape[1]:
+        source, row = _row(buffer, i)
+        copy_rows(np.int64(values.ctypes.data) + 8 * (j * np.int64(values.shape[1]) + column), source, _ZERO, row)
+    else:
+        for c in range(count):
+            values[j, column + c] = buffer[i, c]
+
+
+@numba.njit
+def _any(buffer, first, stop, seen):  # type: ignore[no-untyped-def]
+    """Whether anything but zeros is in these rows; `seen` is a row of room."""
+    target, row = _row(seen, 0)
+    seen[:] = _ZERO
+    for i in range(first, stop):
+        _or_rows(target, _row(buffer, i)[0], _ZERO, row)
+    found = _ZERO
+    for c in range(seen.shape[1]):
+        found |= seen[0, c]
+    return found != _ZERO
 
 
 @compiled(types.void(_IN_2D, _IN_1D, _OUT_2D))
 def evaluate(coefficients: Vector, roots: Vector, out: Vector) -> None:
     """out[m, C] = the first m of the n = roots.size values of the polynomials coefficients[k, C]; k, m <= n."""
-    buffer = np.empty((roots.size, _COLUMNS), dtype=np.uint64)
+    filled = coefficients.shape[0]
+    buffer = np.zeros((roots.size, _COLUMNS), dtype=np.uint64)
     fresh = np.empty((1, _COLUMNS), dtype=np.uint64)
     for column in range(0, out.shape[1], _COLUMNS):
-        buffer[:] = _ZERO
-        for i in range(coefficients.shape[0]):
-            _load(fresh, coefficients[i], column)
-            _add_row(buffer, i, fresh, 0)
-        _split_all(buffer, roots.size, roots)
+        for i in range(filled):
+            _load(buffer, i, coefficients, i, column, fresh)
+        _split_all(buffer, filled, roots.size, roots)
         for i in range(out.shape[0]):
-            _store(buffer, i, out[i], column)
+            _store(buffer, i, out, i, column)
 
 
 @compiled(types.void(_IN_2D, _IN_1D, types.uint64, _OUT_2D))
@@ -163,13 +202,11 @@ def interpolate(values: Vector, inverse_roots: Vector, scale: int, out: Vector) 
     buffer = np.empty((size, _COLUMNS), dtype=np.uint64)
     fresh = np.empty((1, _COLUMNS), dtype=np.uint64)
     for column in range(0, out.shape[1], _COLUMNS):
-        buffer[:] = _ZERO
         for i in range(size):
-            _load(fresh, values[i], column)
-            _add_multiple(buffer, i, scale, fresh, 0)
-        _join_all(buffer, size, inverse_roots)
+            _load_product(buffer, i, scale, values, i, column, fresh)
+        _join_all(buffer, size, inverse_roots, 1)
         for i in range(size):
-            _store(buffer, i, out[i], column)
+            _store(buffer, i, out, i, column)
 
 
 @compiled(types.void(_IN_2D, _IN_2D, _IN_1D, types.uint64, _IN_1D, _OUT_2D))
@@ -179,21 +216,42 @@ def share(secrets: Vector, randomness: Vector, inverse_roots: Vector, scale: int
     inverse_roots[l] and scale = 1 / l lead from the secrets to S, roots[n] from coefficients to values.
     """
     pack = secrets.shape[0]
+    filled = pack + randomness.shape[0]
     buffer = np.empty((roots.size, _COLUMNS), dtype=np.uint64)
     fresh = np.empty((1, _COLUMNS), dtype=np.uint64)
     for column in range(0, out.shape[1], _COLUMNS):
-        buffer[:] = _ZERO
         for i in range(pack):
-            _load(fresh, secrets[i], column)
-            _add_multiple(buffer, i, scale, fresh, 0)
-        _join_all(buffer, pack, inverse_roots)
+            _load_product(buffer, i, scale, secrets, i, column, fresh)
+        _join_all(buffer, pack, inverse_roots, 1)
         for i in range(randomness.shape[0]):
-            _load(fresh, randomness[i], column)
-            _subtract_row(buffer, i, fresh, 0)
-            _add_row(buffer, i + pack, fresh, 0)
-        _split_all(buffer, roots.size, roots)
+            _load(buffer, i + pack, randomness, i, column, fresh)
+            target, row = _row(buffer, i)
+            _subtract_rows(target, _row(buffer, i + pack)[0], _ZERO, row)
+        _split_all(buffer, filled, roots.size, roots)
         for i in range(out.shape[0]):
-            _store(buffer, i, out[i], column)
+            _store(buffer, i, out, i, column)
+
+
+@numba.njit
+def _last_join(buffer, size, factor, terms, pack, room):  # type: ignore[no-untyped-def]
+    """The last level of `_join_all`, down to what is left modulo X^l - 1, l = pack, which vanishes where secrets sit.
+
+    Returns whether a coefficient from `terms` on is not zero; `room` is a row. The factor, which all of the upper half
+    shares, is applied when only l rows are left of it.
+    """
+    half = size // 2
+    start, row = _row(buffer, 0)
+    for i in range(half):
+        _fork_rows(start + i * row, start + (i + half) * row, _ZERO, row)
+    wrong = _any(buffer, max(terms, half), size, room) or _any(buffer, min(terms, half), half, room)
+    for i in range(pack, min(terms, half)):
+        _add_rows(start + (i % pack) * row, start + i * row, _ZERO, row)
+    for i in range(half + pack, terms):
+        _add_rows(start + (half + i % pack) * row, start + i * row, _ZERO, row)
+    for i in range(pack):
+        _product_rows(start + (half + i) * row, start + (half + i) * row, factor, row)
+        _add_rows(start + i * row, start + (half + i) * row, _ZERO, row)
+    return wrong
 
 
 @compiled(types.int64(_IN_2D, _INDICES, _IN_1D, _IN_1D, types.int64, _IN_1D, _IN_1D, _OUT_2D))
@@ -211,28 +269,28 @@ def open_with_erasures(
 
     weights[m']: A / n at these positions, where A is the polynomial that vanishes at all others;
     secret_weights[l]: 1 / A where the secrets sit. `terms` is the number of coefficients of A times a shared
-    polynomial. Returns how many coefficients beyond these are not zero: none, if the rows are of one sharing.
+    polynomial. Returns in how many blocks of columns a coefficient beyond these is not zero: none, if the rows are of
+    one sharing.
     """
     size, pack = inverse_roots.size, secret_roots.size
     buffer = np.empty((size, _COLUMNS), dtype=np.uint64)
     fresh = np.empty((1, _COLUMNS), dtype=np.uint64)
+    missing = np.ones(size, dtype=np.bool_)
+    for position in positions:
+        missing[position] = False
     wrong = 0
     for column in range(0, out.shape[1], _COLUMNS):
-        buffer[:] = _ZERO
+        for i in range(size):
+            if missing[i]:
+                buffer[i] = _ZERO
         for i in range(positions.size):
-            _load(fresh, rows[i], column)
-            _add_multiple(buffer, positions[i], weights[i], fresh, 0)
-        _join_all(buffer, size, inverse_roots)
-        for i in range(terms, size):
-            for c in range(_COLUMNS):
-                wrong += int(buffer[i, c] != _ZERO)
-        for i in range(pack, terms):  # modulo X^l - 1, which vanishes where the secrets sit
-            _add_row(buffer, i % pack, buffer, i)
-        _split_all(buffer, pack, secret_roots)
+            _load_product(buffer, positions[i], weights[i], rows, i, column, fresh)
+        _join_all(buffer, size, inverse_roots, 2)
+        wrong += int(_last_join(buffer, size, inverse_roots[1], terms, pack, fresh))
+        _split_all(buffer, pack, pack, secret_roots)
         for i in range(pack):
-            fresh[:] = _ZERO
-            _add_multiple(fresh, 0, secret_weights[i], buffer, i)
-            _store(fresh, 0, out[i], column)
+            _load_product(fresh, 0, secret_weights[i], buffer, i, 0, fresh)
+            _store(fresh, 0, out, i, column)
     return wrong
 
 
@@ -244,12 +302,11 @@ def ring_product(values: Vector, factor: Vector, inverse_roots: Vector, out: Vec
     fresh = np.zeros((1, _RING_COLUMNS), dtype=np.uint64)
     for first in range(0, values.shape[0], _RING_COLUMNS):
         count = min(_RING_COLUMNS, values.shape[0] - first)
-        buffer[:] = _ZERO
         for i in range(size):
             for b in range(count):
                 fresh[0, b] = values[first + b, i]
-            _add_multiple(buffer, i, factor[i], fresh, 0)
-        _join_all(buffer, size, inverse_roots)
+            _load_product(buffer, i, factor[i], fresh, 0, 0, fresh)
+        _join_all(buffer, size, inverse_roots, 1)
         for b in range(count):
             for i in range(size):
                 out[first + b, i] = buffer[i, b]
@@ -257,7 +314,7 @@ def ring_product(values: Vector, factor: Vector, inverse_roots: Vector, out: Vec
 
 @compiled(types.void(_IN_2D, _IN_1D, _OUT_2D))
 def vanishing(points: Vector, zeros: Vector, out: Vector) -> None:
-    """out[1, k] *= the product over all zeros of (points[1, k] - zero); k a multiple of four."""
+    """out[1, k] *= the product over all zeros of (points[1, k] - zero); k a multiple of LANES."""
     target, source = np.int64(out.ctypes.data), np.int64(points.ctypes.data)
     for zero in zeros:
         _times_distance_rows(target, source, zero, np.int64(8 * points.size))

@@ -33,13 +33,19 @@ def add_into(accumulator: Vector, x: Vector) -> None:
     kernels.add_into(checked(accumulator, None), checked(x, accumulator.size))
 
 
-def matmul(A: Vector, X: Vector) -> Vector:
-    """A[m, k] @ X[k, C] -> uint64[m, C]. Raises ValueError when the shapes do not match."""
+def matmul(A: Vector, X: Vector, Y: Vector | None = None) -> Vector:
+    """A[m, k] @ X[k, C] -> uint64[m, C]; with Y[l, C], A[m, k + l] @ the rows of X and then those of Y.
+
+    Raises ValueError when the shapes do not match.
+    """
     from . import kernels
 
     checked(A, None, None)
-    out = np.empty((A.shape[0], checked(X, A.shape[1], None).shape[1]), dtype=np.uint64)
-    kernels.matmul(A, X, out)
+    columns = checked(X, None, None).shape[1]
+    rest = X[:0] if Y is None else checked(Y, None, columns)
+    checked(X, A.shape[1] - rest.shape[0], None)
+    out = np.empty((A.shape[0], columns), dtype=np.uint64)
+    kernels.matmul(A, X, rest, out)
     return out
 
 

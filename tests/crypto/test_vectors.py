@@ -47,9 +47,21 @@ def test_a_matrix_product_is_right_across_blocks(columns: int) -> None:
 @pytest.mark.parametrize("terms", [0, 1, 2, 511, 512, 513, 700])
 @pytest.mark.parametrize("element", [1, 2**32 - 1, 2**44 - 1, P - 2**32, P - 1])
 def test_a_matrix_product_has_room_for_the_largest_sums(terms: int, element: int) -> None:
-    """Up to 512 terms are added up in pieces of words, more in 192 bits: nothing is lost on either side."""
+    """Up to 512 terms are added up in pieces of words, more in several goes: nothing is lost on either side."""
     A, X = np.full((1, terms), element, dtype=np.uint64), np.full((terms, 11), P - 1, dtype=np.uint64)
     assert vectors.matmul(A, X).tolist() == [[terms * element * (P - 1) % P] * 11]
+
+
+@pytest.mark.parametrize("columns", [0, 1, 7, 15, 16, 17, 63, 64, 65, 511, 512, 513, 530])
+@pytest.mark.parametrize("largest", [2**22 - 1, 2**22, P - 1])
+def test_a_matrix_product_is_the_same_however_its_columns_are_cut(columns: int, largest: int) -> None:
+    """Products with factors of 22 bits go a way of their own, and so do columns at the edge."""
+    A = prng.stream(b"seed", b"A", 15).reshape(5, 3) % np.uint64(largest) + np.uint64(1)
+    X = prng.stream(b"seed", b"X", 3 * columns).reshape(3, columns)
+    expected = A.astype(object) @ X.astype(object) % P
+    assert vectors.matmul(A, X).tolist() == expected.tolist()
+    for rows in range(4):
+        assert vectors.matmul(A, X[:rows], X[rows:]).tolist() == expected.tolist()
 
 
 def test_a_matrix_of_many_megabytes_lives_as_long_as_the_product_takes() -> None:
@@ -130,6 +142,10 @@ def test_what_is_not_a_field_vector_of_the_right_shape_is_refused(wrong: Vector,
 def test_matrices_that_do_not_match_are_refused() -> None:
     with pytest.raises(ValueError, match="shape"):
         vectors.matmul(np.zeros((2, 3), dtype=np.uint64), np.zeros((4, 5), dtype=np.uint64))
+    with pytest.raises(ValueError, match="shape"):
+        vectors.matmul(*(np.zeros(shape, dtype=np.uint64) for shape in ((2, 3), (2, 5), (1, 4))))
+    with pytest.raises(ValueError, match="shape"):
+        vectors.matmul(*(np.zeros(shape, dtype=np.uint64) for shape in ((2, 3), (2, 5), (2, 5))))
 
 
 def test_more_columns_than_there_are_is_refused() -> None:
