@@ -203,14 +203,12 @@ class Agreement:
         if not self.ctx.guard.permits(self.ctx.height, view, 0, block_hash(message.block)):
             return  # who may not even prevote for it may have proposed something else before its restart
         self.ctx.out.view = view
-        envelope = self.ctx.out.seal(message)
-        self._proposal = (envelope, vector)
-        own = verify(envelope, self.ctx.state.federation)
-        assert isinstance(own, Verified), own
+        own = self.ctx.out.sealed(message)
+        self._proposal = (own.raw, vector)
         # One's own prevote is made durable in this very step, before the proposal is sent: a restarted
         # proposer finds it and does not propose a second block for the view.
         self.on_proposal(own, vector)
-        self.ctx.out.send(None, envelope, vector)
+        self.ctx.out.send(None, own.raw, vector)
 
     # The others' proposals.
 
@@ -522,12 +520,10 @@ class Agreement:
             return
         ctx.out.view = action.view
         message = Precommit(action.value) if kind else Prevote(action.value, self._z(action.value))
-        envelope = ctx.out.seal(message)
+        own = ctx.out.sealed(message)
         ctx.guard.record(height, action.view, kind, action.value)
-        ctx.out.persist(VoteCast(height, action.view, kind, envelope))
-        ctx.out.send(None, envelope)
-        own = verify(envelope, ctx.state.federation)
-        assert isinstance(own, Verified)
+        ctx.out.persist(VoteCast(height, action.view, kind, own.raw))
+        ctx.out.send(None, own.raw)
         self.on_vote(own)
 
     def _z(self, digest: bytes | None) -> tuple[int, int] | None:

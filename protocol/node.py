@@ -650,11 +650,9 @@ class Node:
         ctx = self.ctx
         if not self._leaving or not ctx.is_member:
             return
-        raw = ctx.out.seal(LeaveRequest(ctx.state.round))
-        own = verify(raw, ctx.state.federation)
-        assert isinstance(own, Verified)
-        ctx.pool.add_leave(own)
-        ctx.out.send(None, raw)
+        request = ctx.out.sealed(LeaveRequest(ctx.state.round))
+        ctx.pool.add_leave(request)
+        ctx.out.send(None, request.raw)
         ctx.out.timer(JOIN_RETRY_MS, "leave")
 
     # Finished work.

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..crypto.identity import Identity
-from .envelope import seal
+from .envelope import Verified, sealed
 from .events import Fetch, Notice, Send, SetTimer, Step, Work
 from .messages import Message
 from .records import Record
@@ -34,9 +34,13 @@ class Outbox:
         """This member's key."""
         return self.identity.public
 
-    def seal(self, message: Message) -> bytes:
+    def sealed(self, message: Message) -> Verified:
         """Sign a message for the current height and view."""
-        return seal(self.identity, self.federation, self.height, self.view, message)
+        return sealed(self.identity, self.federation, self.height, self.view, message)
+
+    def seal(self, message: Message) -> bytes:
+        """Sign a message for the current height and view, as bytes."""
+        return self.sealed(message).raw
 
     def persist(self, record: Record) -> None:
         """Make a record durable before anything of this step is sent."""

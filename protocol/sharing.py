@@ -61,6 +61,7 @@ class Sharing:
     _checking: set[int] = field(default_factory=set)
     _dealing: Dealing | None = None
     _deal_envelope: bytes | None = None
+    _last_ack: dict[int, bytes] = field(default_factory=dict)
     _ack_changes: int = 0
     _ack_seen: tuple[int, ...] = ()
     _complete_seen: tuple[int, ...] = ()
@@ -129,9 +130,8 @@ class Sharing:
             return
         self._dealing = dealing
         message = Deal(self.round, self.terms.base, dealing.root, dealing.fingerprints, dealing.digests)
-        self._deal_envelope = self.out.seal(message)
-        own = verify(self._deal_envelope, self.out.federation)
-        assert isinstance(own, Verified)
+        own = self.out.sealed(message)
+        self._deal_envelope = own.raw
         self.deals[self.me] = own
         self.out.notify("dealt", f"round {self.round}: dealt to {self.committee.n - 1} holders", round=self.round)
         for member in self.committee.members:
@@ -251,8 +251,7 @@ class Sharing:
     def _ack(self, whatever_is_missing: bool = False) -> None:
         """Ack once all expected dealings are held; after the deadline, whatever is held."""
         assert self.me is not None
-        expected = set(range(self.committee.n)) - set(self.sat_out) - self.liars
-        if not (expected <= set(self._held) or self.acks_whatever or whatever_is_missing):
+        if not (self.acks_whatever or whatever_is_missing or self._holds_all()):
             return
         mine = {dealer: held.root for dealer, held in sorted(self._held.items())}
         if self.acks.get(self.me) == mine or not mine:
@@ -262,6 +261,12 @@ class Sharing:
         envelope = self.out.seal(Ack(self.round, tuple(mine.items())))
         self.ack_envelopes[self.me] = envelope
         self.out.send(None, envelope)
+
+    def _holds_all(self) -> bool:
+        """Whether no share is missing of anybody who has not said that it sits out, and did not cheat."""
+        if len(self._held) < self.committee.n - len(self.sat_out) - len(self.liars):
+            return False
+        return set(range(self.committee.n)) - self.sat_out.keys() - self.liars <= self._held.keys()
 
     def ack_alive(self, alive: Iterable[bytes], changes: int) -> None:
         """Ack without waiting for members that are known to be gone. ``changes``: how often ``alive`` changed."""
@@ -295,11 +300,14 @@ class Sharing:
         if holder is None:
             return
         roots = dict(message.dealings)
-        if len(roots) != len(message.dealings) or any(dealer >= self.committee.n for dealer in roots):
+        if len(roots) != len(message.dealings) or max(roots, default=0) >= self.committee.n:
             self.out.fault(ack.sender, f"round {self.round}: a malformed ack")
             return
         if len(roots) >= len(self.acks.get(holder, {})):
-            self.acks[holder] = roots
+            # Most holders ack the same: one copy is kept of what is alike, which also tells `choose` that it is.
+            if roots == self._last_ack:
+                roots = self._last_ack
+            self.acks[holder] = self._last_ack = roots
             self.ack_envelopes[holder] = ack.raw
             self._ack_changes += 1
 

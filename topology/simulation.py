@@ -6,9 +6,11 @@ seeded generator and reads no clock, so the same options and seed give the same 
 :attr:`Simulation.trace` is a hash over everything that was sent, and when.
 """
 
+import gc
 import hashlib
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -52,6 +54,9 @@ DETECT_MS: Final = 600
 """How long the failure detector takes to see that a peer is gone or back."""
 
 BEAT_MS: Final = 1_000
+COLLECT_BEATS: Final = 60
+"""Garbage in cycles is collected this often, instead of whenever many objects were made."""
+
 FETCH_TIMEOUT_MS: Final = 10_000
 MAX_KNOWN_ENVELOPES: Final = 100_000
 
@@ -76,6 +81,18 @@ class Setup:
     trainer: Trainer = field(default_factory=Flat)
     skew_ms: int = 0
     """Clocks are off by up to this much."""
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """Keep the garbage collector from looking through the whole federation again and again: a quarter of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class Simulation:
@@ -149,7 +166,8 @@ class Simulation:
             for site in self.sites:
                 self.clock.after(self.random.randint(0, 20), self.start, site)
             self.clock.after(BEAT_MS, self._beat)
-        done = self._is_done or self.clock.run(START_MS + limit_ms)
+        with _collector_off():
+            done = self._is_done or self.clock.run(START_MS + limit_ms)
         for observer in self._observers:
             observer.on_end()
         return done
@@ -157,8 +175,9 @@ class Simulation:
     def run_for(self, duration_ms: int) -> None:
         """Run on for a while, whether the goal is reached or not."""
         until_ms = self.clock.now_ms + duration_ms
-        while self.clock.run(until_ms):
-            pass  # the goal was reached meanwhile
+        with _collector_off():
+            while self.clock.run(until_ms):
+                pass  # the goal was reached meanwhile
 
     def start(self, site: Site) -> None:
         """Start a site's peer from its disk."""
@@ -239,6 +258,8 @@ class Simulation:
                 for other, claim in claims:
                     if claim > height and other.number in site.sees:
                         self._deliver(site, site.boots, HeadSeen(other.key, claim))
+        if self.clock.elapsed_ms % (COLLECT_BEATS * BEAT_MS) == 0:
+            gc.collect()
         self.clock.after(BEAT_MS, self._beat)
 
     @staticmethod
@@ -327,17 +348,19 @@ class Simulation:
     def _send(self, site: Site, send: Send) -> None:
         if site.node is None:
             return
-        receivers = site.node.audience if send.to is None else (send.to,)
         message = self.known(send.envelope)
-        for key in receivers:
+        if message is None:
+            return
+        bare = Received(message)
+        for key in site.node.audience if send.to is None else (send.to,):
             receiver = self.by_key.get(key)
-            if receiver is None or receiver is site or message is None:
+            if receiver is None or receiver is site:
                 continue
             if site.adversaries:
                 for bent in self._bend(site, receiver, message, replace(send, to=key)):
                     self.transmit(site, receiver, bent)
             else:
-                self._transmit(site, receiver, message, send.blob)
+                self._transmit(site, receiver, bare, send.blob)
 
     @staticmethod
     def _bend(site: Site, receiver: Site, message: Verified, send: Send) -> Iterable[Send]:
@@ -352,23 +375,26 @@ class Simulation:
         if message is None or (message.sender != site.key and not isinstance(message.message, JoinRequest)):
             return
         if send.blob is None or binds(message, send.blob):
-            self._transmit(site, receiver, message, send.blob)
+            self._transmit(site, receiver, Received(message), send.blob)
 
-    def _transmit(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
-        blob_bytes = self.sizes.blob_bytes(message, receiver.key, blob)
+    def _transmit(self, site: Site, receiver: Site, event: Received, blob: bytes | None) -> None:
+        """Send a message with its blob, or, if that is large, offer the blob. ``event``: the message without it."""
+        message = event.message
         size = len(message.raw)
-        if blob_bytes > INLINE_BLOB_BYTES:
-            assert blob is not None
-            site.offer(hashlib.sha256(blob).digest(), blob)
-            blob = None
-        else:
-            size += blob_bytes
+        if blob is not None:
+            blob_bytes = self.sizes.blob_bytes(message, receiver.key, blob)
+            if blob_bytes > INLINE_BLOB_BYTES:
+                site.offer(hashlib.sha256(blob).digest(), blob)
+                blob = None
+            else:
+                event = Received(message, blob)
+                size += blob_bytes
         self._trace.update(b"%d %d %d " % (self.clock.now_ms, site.number, receiver.number) + message.raw[-64:])
         for watch in self._on_send:
             watch(site, receiver, message, blob)
         if self.is_blocked(site.number, receiver.number, message):
             return
-        self._launch(site, receiver, size, False, self._handle, receiver, receiver.boots, Received(message, blob))
+        self._launch(site, receiver, size, False, self._handle, receiver, receiver.boots, event)
 
     def _launch(
         self, source: Site, target: Site, size: int, is_bulk: bool, then: Callable[..., None], *arguments: Any

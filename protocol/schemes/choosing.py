@@ -24,24 +24,39 @@ def choose(
     can make its own share of the sum indispensable, and then withhold it; after that, holders count for more than
     dealers.
     """
+    alike = _group(acks)
     roots: dict[int, bytes] = {}
     for dealer in candidates:
-        seen = [acks[holder][dealer] for holder in sorted(acks) if dealer in acks[holder]]
+        seen: dict[bytes, int] = {}
+        for dealings, holders in alike:
+            if dealer in dealings:
+                seen[dealings[dealer]] = seen.get(dealings[dealer], 0) + len(holders)
         if seen:
-            roots[dealer] = max(sorted(set(seen)), key=seen.count)
+            roots[dealer] = max(sorted(seen), key=seen.__getitem__)
     dealers = _by_trust(acks, roots, min_dealers, min_holders, doubts) if doubts else None
-    dealers = dealers or _greedy(acks, roots, min_dealers, min_holders)
+    dealers = dealers or _greedy(alike, roots, min_dealers, min_holders)
     dealers = dealers or _search(acks, roots, min_dealers, min_holders)
     if dealers is None:
         return None
-    return Choice(tuple(sorted(dealers.items())), _holders_of(acks, dealers))
+    return Choice(tuple(sorted(dealers.items())), _holders_of(alike, dealers))
 
 
-def _holders_of(acks: Mapping[int, Mapping[int, bytes]], roots: Mapping[int, bytes]) -> tuple[int, ...]:
+_Alike = list[tuple[Mapping[int, bytes], list[int]]]
+"""What was acked, and by which holders."""
+
+
+def _group(acks: Mapping[int, Mapping[int, bytes]]) -> _Alike:
+    """Group holders whose ack is one and the same object, so that it is looked at once (:meth:`.Sharing.on_ack`)."""
+    alike: dict[int, tuple[Mapping[int, bytes], list[int]]] = {}
+    for holder in sorted(acks):
+        alike.setdefault(id(acks[holder]), (acks[holder], []))[1].append(holder)
+    return list(alike.values())
+
+
+def _holders_of(alike: _Alike, roots: Mapping[int, bytes]) -> tuple[int, ...]:
     """Return who acked all of these dealings."""
-    return tuple(
-        holder for holder in sorted(acks) if all(acks[holder].get(dealer) == root for dealer, root in roots.items())
-    )
+    wanted = roots.items()
+    return tuple(sorted(one for dealings, holders in alike if wanted <= dealings.items() for one in holders))
 
 
 def _by_trust(
@@ -60,14 +75,15 @@ def _by_trust(
     return left if count >= min_holders else None
 
 
-def _greedy(
-    acks: Mapping[int, Mapping[int, bytes]], roots: Mapping[int, bytes], min_dealers: int, min_holders: int
-) -> dict[int, bytes] | None:
+def _greedy(alike: _Alike, roots: Mapping[int, bytes], min_dealers: int, min_holders: int) -> dict[int, bytes] | None:
     left = dict(roots)
     while len(left) >= min_dealers:
-        if len(_holders_of(acks, left)) >= min_holders:
+        if len(_holders_of(alike, left)) >= min_holders:
             return left
-        support = {dealer: sum(acks[holder].get(dealer) == root for holder in acks) for dealer, root in left.items()}
+        support = {
+            dealer: sum(len(holders) for dealings, holders in alike if dealings.get(dealer) == root)
+            for dealer, root in left.items()
+        }
         del left[min(sorted(left), key=support.__getitem__)]
     return None
 
