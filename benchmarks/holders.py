@@ -3,13 +3,17 @@
     python benchmarks/holders.py [--pictures docs/pictures] [--largest 1024]
 
 One thread, CPU time, medians. Each figure is of the work per column; what is done once for a committee (matrices,
-weights) is printed beside it. With --pictures it draws what it measured (needs matplotlib).
+weights) is printed beside it. A ratio is the matrix's time over the transform's, per column; "loses" is what the way
+that `Scheme` chooses by itself for a million parameters takes more than the faster one of the two. All shares that are
+present are compared with each other: from just as many as are needed, a matrix opens with a single row.
+
+With --pictures it draws what it measured (needs matplotlib).
 """
 
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +21,16 @@ from typing import Any
 import numpy as np
 
 from coterie.crypto import prng, robust, vectors
-from coterie.crypto.field import P, Vector, inverse, lagrange_matrix
+from coterie.crypto.field import P, Vector, lagrange_matrix
 from coterie.crypto.shamir import Placement, Scheme, Way
 
 SEED = bytes(32)
 THRESHOLDS = (1 / 4, 1 / 2, 3 / 4)  # of the holders
+COLUMNS = 500_000  # of a million parameters, for which the automatic choice is judged
 SLOTS_MEMBERS = 10  # whose sums the precision is for
 
 
-def seconds(work: Callable[[], Any], repeat: int = 3) -> float:
+def seconds(work: Callable[[], Any], repeat: int = 5) -> float:
     """Median CPU time, after one run to warm up."""
     work()
     times = []
@@ -57,6 +62,7 @@ class Measured:
     threshold: int
     share: dict[str, Cost]
     reconstruct: dict[str, Cost]
+    lost: tuple[float, float]  # by the automatic choice: its time over that of the faster way, less one
 
 
 def measure(holders: int, threshold: int, pack: int = 1) -> Measured:
@@ -90,25 +96,30 @@ def measure(holders: int, threshold: int, pack: int = 1) -> Measured:
         opening[name] = Cost((total - once) * per_share / copies, once * 1e3)
     assert np.array_equal(scheme.reconstruct(indices, rows, Way.NTT), secrets)
     assert np.array_equal(vectors.matmul(matrix, first)[:pack], secrets)
-    return Measured(holders, threshold, sharing, opening)
+    lost = (
+        _lost(sharing, scheme.sharing_way(COLUMNS), holders),
+        _lost(opening, scheme.opening_way(len(indices), COLUMNS), len(indices)),
+    )
+    return Measured(holders, threshold, sharing, opening, lost)
+
+
+def _lost(costs: dict[str, Cost], chosen: Way, shares: int) -> float:
+    times = {name: cost.each * shares * COLUMNS / 1e6 + cost.once for name, cost in costs.items()}
+    return times["NTT" if chosen is Way.NTT else "matrix"] / min(times["matrix"], times["NTT"]) - 1
 
 
 def _share_costs(
     scheme: Scheme, secrets: Vector, randomness: Vector, stacked: Vector
 ) -> tuple[Vector, dict[str, Cost]]:
     """The shares, and what they cost by matrix and by transform."""
-    from coterie.crypto import ntt, transform_kernels
-
     size, columns = scheme.holders, secrets.shape[1]
     per_share = 1e9 / (columns * size)
     start = time.thread_time()
     matrix = scheme.sharing_matrix()
     once = time.thread_time() - start
     by_matrix = Cost(seconds(lambda: vectors.matmul(matrix, stacked)) * per_share, once * 1e3)
-    shares = np.empty((size, columns), dtype=np.uint64)
-    inward, roots = ntt.coset(scheme.pack).inverse_roots, ntt.coset(1 << (size - 1).bit_length(), ntt.GENERATOR).roots
-    scale = inverse(scheme.pack)
-    transform = seconds(lambda: transform_kernels.share(secrets, randomness, inward, scale, roots, shares), 5)
+    shares = scheme.share(secrets, randomness, Way.NTT)
+    transform = seconds(lambda: scheme.share(secrets, randomness, Way.NTT))
     assert np.array_equal(shares[:, :2], vectors.matmul(matrix, stacked[:, :2].copy()))
     return shares, {"matrix": by_matrix, "NTT": Cost(transform * per_share, 0.0)}
 
@@ -116,8 +127,8 @@ def _share_costs(
 def report_ways(largest: int) -> list[Measured]:
     """Measure and print committees of powers of two, and of sizes between them."""
     print("ns per share and column; in brackets milliseconds once\n")
-    print(f"{'holders':>8}{'needed':>8}{'packed':>8}  |{'share: matrix':>22}{'NTT':>8}{'ratio':>8}", end="")
-    print(f"  |{'open: matrix':>22}{'Newton':>20}{'NTT':>16}{'ratio':>8}")
+    print(f"{'holders':>8}{'needed':>8}{'packed':>8}  |{'share: matrix':>20}{'NTT':>8}{'ratio':>8}{'loses':>7}", end="")
+    print(f"  |{'open: matrix':>18}{'Newton':>18}{'NTT':>14}{'ratio':>8}{'loses':>7}")
     found = []
     for holders in (m for m in (8, 12, 16, 24, 32, 64, 128, 256, 512, 768, 1024) if m <= largest):
         for part in THRESHOLDS:
@@ -125,7 +136,17 @@ def report_ways(largest: int) -> list[Measured]:
             _print_ways(found[-1], 1)
     for holders in (m for m in (64, 256, 1024) if m <= largest):
         _print_ways(measure(holders, 3 * holders // 4, holders // 4), holders // 4)
+    if largest >= found[-1].holders:
+        _print_gain(found[-len(THRESHOLDS) :])
     return found
+
+
+def _print_gain(measured: Sequence[Measured]) -> None:
+    """The transform against the matrix at the largest committee, one secret a column."""
+    print(f"\n{measured[0].holders} holders: the matrix form takes so many times as long as the transform (aim 10)")
+    for m in measured:
+        sharing, opening = (costs["matrix"].each / costs["NTT"].each for costs in (m.share, m.reconstruct))
+        print(f"  {m.threshold:4} needed: share {sharing:5.1f}, open {opening:5.1f}")
 
 
 def _print_ways(measured: Measured, pack: int) -> None:
@@ -133,9 +154,9 @@ def _print_ways(measured: Measured, pack: int) -> None:
     ratio = r["matrix"].each / r["NTT"].each
     cells = {name: f"{cost.each:.1f} [{cost.once:.1f}]" for name, cost in r.items()}
     print(
-        f"{measured.holders:8}{measured.threshold:8}{pack:8}  |{s['matrix'].each:12.1f} [{s['matrix'].once:7.1f}]"
-        f"{s['NTT'].each:8.1f}{s['matrix'].each / s['NTT'].each:8.1f}"
-        f"  |{cells['matrix']:>22}{cells.get('Newton', '-'):>20}{cells['NTT']:>16}{ratio:8.1f}",
+        f"{measured.holders:8}{measured.threshold:8}{pack:8}  |{s['matrix'].each:10.1f} [{s['matrix'].once:7.1f}]"
+        f"{s['NTT'].each:8.1f}{s['matrix'].each / s['NTT'].each:8.1f}{measured.lost[0]:7.0%}"
+        f"  |{cells['matrix']:>18}{cells.get('Newton', '-'):>18}{cells['NTT']:>14}{ratio:8.1f}{measured.lost[1]:7.0%}",
         flush=True,
     )
 

@@ -51,9 +51,24 @@ class Way(enum.Enum):
     NTT = "ntt"
 
 
-# Where transforms begin to beat matrices, as benchmarks/holders.py measures it.
-COSET_HOLDERS: Final = 32
-_NTT_COST: Final = 2.0  # of a step of n·log n, against a multiplication in a matrix
+COSET_HOLDERS: Final = 16  # from where on a transform shares faster than a matrix, for some thresholds
+
+# What matrices and transforms cost, as benchmarks/holders.py measures it, in units of a product of two elements that
+# is one of many in a sum. In a matrix product each element of the result costs so much more than its sum:
+_ELEMENT: Final = 6.0
+# A transform costs so much for each of its points, and so much for each of its levels at each point:
+_SHARING: Final = (8.0, 1.5)
+_OPENING: Final = (6.0, 1.3)
+# And once, whatever the number of columns: an entry of either matrix, and a weight for a transform with erasures.
+_SHARING_ENTRY: Final = 1300.0
+_OPENING_ENTRY: Final = 6500.0
+_WEIGHT: Final = 5000.0
+_SMALL: Final = 2**22  # below this, factors in a matrix cost a third, which no transform beats in small committees
+
+
+def _transform_cost(size: int, cost: tuple[float, float]) -> float:
+    each, level = cost
+    return size * (each + level * (size.bit_length() - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +96,8 @@ class Scheme:
     @classmethod
     def for_committee(cls, holders: int, threshold: int, pack: int = 1) -> "Scheme":
         """The scheme with the placement that is fastest for that many holders. Raises ValueError as above."""
-        large = holders >= COSET_HOLDERS and pack > 0 and pack & (pack - 1) == 0
+        small_factors = pack == 1 and holders ** min(threshold - 1, 64) < _SMALL
+        large = holders >= COSET_HOLDERS and not small_factors and pack > 0 and pack & (pack - 1) == 0
         return cls(holders, threshold, pack, Placement.COSETS if large else Placement.LINE)
 
     @property
@@ -120,15 +136,25 @@ class Scheme:
             randomness.append(row)
         return np.concatenate([secrets, np.array(randomness, dtype=np.uint64)], axis=1)
 
-    def share(self, secrets: Vector, randomness: Vector) -> Vector:
+    def share(self, secrets: Vector, randomness: Vector, way: Way | None = None) -> Vector:
         """secrets[l, C] and uniform randomness[K - l, C] -> shares[m, C]. With l = 1, secrets[C] will do.
 
-        Raises ValueError for other shapes.
+        The way, by matrix (`Way.LAGRANGE`) or by transform, is chosen by the sizes when it is None. Raises ValueError
+        for other shapes, Newton's way, and transforms on the line.
         """
         secrets = checked(secrets[None] if secrets.ndim == 1 else secrets, self.pack, None)
         checked(randomness, self.threshold - self.pack, secrets.shape[1])
-        if self.placement is Placement.LINE or self._matrix_is_faster(self.holders):
-            return matmul(self.sharing_matrix(), secrets, randomness)
+        match way or self.sharing_way(secrets.shape[1]):
+            case Way.LAGRANGE:
+                return matmul(self.sharing_matrix(), secrets, randomness)
+            case Way.NEWTON:
+                raise ValueError("Newton's differences open, they do not share")
+            case Way.NTT:
+                return self._share_by_transform(secrets, randomness)
+
+    def _share_by_transform(self, secrets: Vector, randomness: Vector) -> Vector:
+        if self.placement is Placement.LINE:
+            raise ValueError("holders on the line have no transform")
         from . import transform_kernels as kernels
 
         out = np.empty((self.holders, secrets.shape[1]), dtype=np.uint64)
@@ -136,10 +162,25 @@ class Scheme:
         kernels.share(secrets, randomness, inward, inverse(self.pack), self._coset.roots, out)
         return out
 
-    def _matrix_is_faster(self, rows: int) -> bool:
-        """Whether that many rows of K multiplications cost less than a transform."""
+    def sharing_way(self, columns: int) -> Way:
+        """The way that shares so many columns fastest."""
+        if self.placement is Placement.LINE:
+            return Way.LAGRANGE
+        entries = self.holders * self.threshold
+        matrix = columns * self.holders * (_ELEMENT + self.threshold) + entries * _SHARING_ENTRY
+        transform = columns * (_transform_cost(self._coset.size, _SHARING) + _transform_cost(self.pack, _SHARING))
+        return Way.LAGRANGE if matrix < transform else Way.NTT
+
+    def opening_way(self, shares: int, columns: int) -> Way:
+        """The way that opens so many columns fastest from that many shares, all on hand."""
+        # Newton's differences are for shares that trickle in: on all at once they lose to the matrix.
+        if self.placement is Placement.LINE:
+            return Way.LAGRANGE
+        rows = shares - self.threshold + self.pack
+        matrix = columns * rows * (_ELEMENT + self.threshold) + rows * self.threshold * _OPENING_ENTRY
         size = self._coset.size
-        return rows * self.threshold < _NTT_COST * size * size.bit_length()
+        transform = columns * (_transform_cost(size, _OPENING) + _transform_cost(self.pack, _OPENING)) + size * _WEIGHT
+        return Way.LAGRANGE if matrix < transform else Way.NTT
 
     def reconstruct(self, indices: Sequence[int], rows: Vector, way: Way | None = None) -> Vector:
         """rows[m', C], row i being the share of holder indices[i], m' >= K -> secrets[l, C].
@@ -154,19 +195,13 @@ class Scheme:
             raise ValueError(f"{len(points)} shares where {self.threshold} are needed")
         if len(set(points)) != len(points):
             raise ValueError("a holder occurs twice")
-        match way or self._fastest_way(len(points)):
+        match way or self.opening_way(len(points), rows.shape[1]):
             case Way.LAGRANGE:
                 return self._by_lagrange(points, rows)
             case Way.NEWTON:
                 return self._by_newton(indices, rows)
             case Way.NTT:
                 return self._by_transform(indices, rows)
-
-    def _fastest_way(self, shares: int) -> Way:
-        # Newton's differences are for shares that trickle in: on all at once they lose to the matrix.
-        if self.placement is Placement.LINE or self._matrix_is_faster(shares - self.threshold + self.pack):
-            return Way.LAGRANGE
-        return Way.NTT
 
     def _by_lagrange(self, points: Sequence[int], rows: Vector) -> Vector:
         """One matrix for the secrets, and one for what the rows beyond the K-th must be."""

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coterie.crypto import ntt, prng, shamir
+from coterie.crypto import prng, shamir
 from coterie.crypto.field import P, Vector
 from coterie.crypto.shamir import InconsistentShares, Newton, Placement, Scheme, Way
 
@@ -94,17 +94,11 @@ def test_all_ways_open_the_same_secrets_whoever_is_missing(scheme: Scheme, colum
         assert np.array_equal(scheme.reconstruct(indices, shares[indices], way), secrets), way
 
 
-@given(schemes())
-def test_transform_and_matrix_make_the_same_shares(scheme: Scheme) -> None:
-    from coterie.crypto import transform_kernels as kernels
-    from coterie.crypto.vectors import matmul
-
-    secrets, randomness, shares = shared(scheme, 5)
-    assert np.array_equal(matmul(scheme.sharing_matrix(), np.concatenate([secrets, randomness])), shares)
-    transformed = np.empty_like(shares)
-    inward, outward = ntt.coset(scheme.pack), ntt.coset(1 << (scheme.holders - 1).bit_length(), 7)
-    kernels.share(secrets, randomness, inward.inverse_roots, pow(scheme.pack, -1, P), outward.roots, transformed)
-    assert np.array_equal(transformed, shares)
+@given(schemes(), st.integers(1, 70))
+def test_transform_and_matrix_make_the_same_shares(scheme: Scheme, columns: int) -> None:
+    secrets, randomness, shares = shared(scheme, columns)
+    for way in (Way.LAGRANGE, Way.NTT):
+        assert np.array_equal(scheme.share(secrets, randomness, way), shares), way
 
 
 @given(schemes(largest=12), st.data())
@@ -152,9 +146,41 @@ def test_large_committees_open_what_they_shared(holders: int, threshold: int, pa
 
 
 def test_the_size_of_the_committee_decides_the_placement() -> None:
-    assert Scheme.for_committee(shamir.COSET_HOLDERS - 1, 2).placement is Placement.LINE
-    assert Scheme.for_committee(shamir.COSET_HOLDERS, 2).placement is Placement.COSETS
-    assert Scheme.for_committee(shamir.COSET_HOLDERS, 7, 3).placement is Placement.LINE
+    assert Scheme.for_committee(shamir.COSET_HOLDERS - 1, 12).placement is Placement.LINE
+    assert Scheme.for_committee(shamir.COSET_HOLDERS, 12).placement is Placement.COSETS
+    assert Scheme.for_committee(shamir.COSET_HOLDERS, 12, 3).placement is Placement.LINE
+    assert Scheme.for_committee(20, 5).placement is Placement.LINE  # 20^4 is a small factor
+    assert Scheme.for_committee(20, 7).placement is Placement.COSETS
+
+
+@pytest.mark.parametrize(
+    ("holders", "threshold", "columns", "sharing", "opening"),
+    [
+        (16, 4, 10_000, Way.LAGRANGE, Way.LAGRANGE),
+        (32, 24, 1_000_000, Way.NTT, Way.LAGRANGE),
+        (128, 64, 10_000, Way.NTT, Way.NTT),
+        (32, 8, 1_000_000, Way.LAGRANGE, Way.LAGRANGE),
+        (32, 8, 10, Way.NTT, Way.NTT),  # a matrix for ten columns is not worth making
+        (1024, 256, 1_000_000, Way.NTT, Way.NTT),
+    ],
+)
+def test_sizes_decide_the_way(holders: int, threshold: int, columns: int, sharing: Way, opening: Way) -> None:
+    scheme = Scheme(holders, threshold, 1, Placement.COSETS)
+    assert scheme.sharing_way(columns) is sharing
+    assert scheme.opening_way(holders, columns) is opening
+
+
+def test_as_many_shares_as_are_needed_are_opened_by_matrix() -> None:
+    """One row of the matrix, and nothing to compare: no transform is as fast."""
+    assert Scheme(1024, 512, 1, Placement.COSETS).opening_way(512, 100_000) is Way.LAGRANGE
+
+
+def test_sharing_knows_no_way_of_newtons_and_no_transform_on_the_line() -> None:
+    secrets, randomness = np.zeros((1, 3), dtype=np.uint64), np.zeros((4, 3), dtype=np.uint64)
+    with pytest.raises(ValueError, match="Newton"):
+        Scheme(9, 5).share(secrets, randomness, Way.NEWTON)
+    with pytest.raises(ValueError, match="no transform"):
+        Scheme(9, 5).share(secrets, randomness, Way.NTT)
 
 
 def test_the_ways_on_the_line_agree_too_and_have_no_transform() -> None:
