@@ -48,6 +48,14 @@ class Lanes:
         pointer = self.builder.inttoptr(address, _VECTOR.as_pointer())
         self.builder.store(lanes, pointer, align=8)
 
+    def fetch(self, address: Any, for_writing: bool = False) -> None:
+        """Ask for the cache line at this address ahead of its use; no harm if there is no such memory."""
+        pointer = self.builder.inttoptr(address, ir.IntType(8).as_pointer())
+        flag = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, flag, flag, flag])
+        prefetch = self.builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
+        self.builder.call(prefetch, [pointer, flag(int(for_writing)), flag(2), flag(1)])
+
     def broadcast(self, word: Any) -> Any:
         undefined = ir.Constant(_VECTOR, ir.Undefined)
         first = self.builder.insert_element(undefined, word, ir.Constant(_INDEX, 0))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .field import Vector
 from .kernels import compiled
-from .lanes import Lanes, copy_rows, row_operation
+from .lanes import WORD, Lanes, copy_rows, row_operation
 
 _IN_1D: Final = types.Array(types.uint64, 1, "C", readonly=True)
 _IN_2D: Final = types.Array(types.uint64, 2, "C", readonly=True)
@@ -68,6 +68,24 @@ def _subtract(lanes: Lanes, first: Any, second: Any, _factor: Any) -> None:
     lanes.store(lanes.difference(lanes.load(first), lanes.load(second)), first)
 
 
+def _read(lanes: Lanes, first: Any, second: Any, _factor: Any) -> None:
+    """(a, b) becomes (b, b), and the columns behind b are asked for."""
+    lanes.store(lanes.load(second), first)
+    lanes.fetch(lanes.builder.add(second, WORD(8 * _COLUMNS)))
+
+
+def _read_product(lanes: Lanes, first: Any, second: Any, factor: Any) -> None:
+    """(a, b) becomes (factor * b, b), and the columns behind b are asked for."""
+    lanes.store(lanes.product(lanes.load(second), factor), first)
+    lanes.fetch(lanes.builder.add(second, WORD(8 * _COLUMNS)))
+
+
+def _write(lanes: Lanes, first: Any, second: Any, _factor: Any) -> None:
+    """(a, b) becomes (b, b), and the columns behind a are asked for."""
+    lanes.store(lanes.load(second), first)
+    lanes.fetch(lanes.builder.add(first, WORD(8 * _COLUMNS)), for_writing=True)
+
+
 def _or(lanes: Lanes, first: Any, second: Any, _factor: Any) -> None:
     """(a, b) becomes (a | b, b): bits, not elements."""
     lanes.store(lanes.builder.or_(lanes.load(first), lanes.load(second)), first)
@@ -85,6 +103,9 @@ _fork_rows: Any = row_operation(_fork)
 _product_rows: Any = row_operation(_product)
 _add_rows: Any = row_operation(_add)
 _subtract_rows: Any = row_operation(_subtract)
+_read_rows: Any = row_operation(_read)
+_read_product_rows: Any = row_operation(_read_product)
+_write_rows: Any = row_operation(_write)
 _or_rows: Any = row_operation(_or)
 _times_distance_rows: Any = row_operation(_times_distance)
 
@@ -146,14 +167,14 @@ def _source(values, i, column, fresh):  # type: ignore[no-untyped-def]
 def _load(buffer, i, values, j, column, fresh):  # type: ignore[no-untyped-def]
     """Row i = values[j, column:], as far as they go; zeros behind them."""
     target, row = _row(buffer, i)
-    copy_rows(target, _source(values, j, column, fresh), _ZERO, row)
+    _read_rows(target, _source(values, j, column, fresh), _ZERO, row)
 
 
 @numba.njit
 def _load_product(buffer, i, factor, values, j, column, fresh):  # type: ignore[no-untyped-def]
     """Row i = factor * values[j, column:]."""
     target, row = _row(buffer, i)
-    _product_rows(target, _source(values, j, column, fresh), factor, row)
+    _read_product_rows(target, _source(values, j, column, fresh), factor, row)
 
 
 @numba.njit
@@ -162,7 +183,7 @@ def _store(buffer, i, values, j, column):  # type: ignore[no-untyped-def]
     count = values.shape[1] - column
     if count >= buffer.shape[1]:
         source, row = _row(buffer, i)
-        copy_rows(np.int64(values.ctypes.data) + 8 * (j * np.int64(values.shape[1]) + column), source, _ZERO, row)
+        _write_rows(np.int64(values.ctypes.data) + 8 * (j * np.int64(values.shape[1]) + column), source, _ZERO, row)
     else:
         for c in range(count):
             values[j, column + c] = buffer[i, c]
