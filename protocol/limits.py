@@ -8,9 +8,8 @@ from typing import Final
 
 PROTOCOL_VERSION: Final = 1
 
-MAX_MEMBERS: Final = 512
-"""Members of one federation: the fixed-point codec's headroom (DESIGN section 5) is computed for this many.
-"""
+MAX_MEMBERS: Final = 1024
+"""Members of one federation. Above 512 the fixed-point codec keeps 21 bits of a value instead of 22."""
 
 MIN_TRAINING_MEMBERS: Final = 3
 """A sum of two updates shows each member the other's, so fewer than three never train."""

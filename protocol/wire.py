@@ -9,6 +9,8 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from .limits import MAX_MEMBERS
+
 T = TypeVar("T")
 
 Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
@@ -21,7 +23,7 @@ Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 Height = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 View = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 Round = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-Index = Annotated[int, msgspec.Meta(ge=0, le=511)]
+Index = Annotated[int, msgspec.Meta(ge=0, le=MAX_MEMBERS - 1)]
 """A member's place in the sorted member list of a round."""
 
 Element = Annotated[int, msgspec.Meta(ge=0)]

@@ -25,10 +25,11 @@ from typing import Any, Final
 
 import networkx as nx
 
+from ..protocol.limits import MAX_MEMBERS
+
 __all__ = ["TOPOLOGIES", "LinkDefaults", "TopologyError", "fill", "make", "peers_of", "read"]
 
-MAX_PEERS: Final = 512
-"""As many members as one federation can have (protocol/limits.py)."""
+MAX_PEERS: Final = MAX_MEMBERS
 
 
 class TopologyError(ValueError):

@@ -19,7 +19,7 @@ MAX_STATUS_BYTES: Final = 256
 MAX_REASON_BYTES: Final = 512
 MAX_GREETING_BYTES: Final = 72 * 1024
 MAX_RECORD_BYTES: Final = 1024
-MAX_RECORDS: Final = 2 * MAX_MEMBERS
+MAX_RECORDS: Final = MAX_MEMBERS + MAX_MEMBERS // 2
 """Address records in one frame and in the book: of members, and of members that left."""
 
 MAX_CHUNK_BYTES: Final = 1024 * 1024
