@@ -6,6 +6,8 @@ same command write the same bytes.
 
 import dataclasses
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +36,8 @@ class Result:
     timeline: Timeline
     trace: str
     """A hash over everything that was sent, and when."""
+    resilience: tuple[dict[str, Any], ...] = ()
+    """Short runs with some peers dead, if they were made; see :mod:`.resilience`."""
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a round: ``pandas.DataFrame(result.table())`` works."""
@@ -69,45 +73,49 @@ class Result:
     def summary(self) -> list[tuple[str, str]]:
         """Return (what, figure) pairs for people."""
         n = len(self.sites)
-        void = sum(row.outcome == "void" for row in self.rounds)
-        minutes = self.elapsed_ms / 60_000
-        liars = [site["name"] for site in self.sites if site["strategies"]]
+        liars = [f"{one['name']} ({'+'.join(one['strategies'])})" for one in self.sites if one["strategies"]]
+        void = [row for row in self.rounds if row.outcome == "void"]
+        ended = max(1, self.decided + len(void))
+        minutes = max((row.ended_ms for row in self.rounds), default=0) / 60_000
         p50, p95 = self.seconds(0.5), self.seconds(0.95)
-        mean_bytes = sum(site["sent_bytes"] for site in self.sites) / n
         most = max(self.sites, key=lambda site: site["sent_bytes"])
-        ended = max(1, self.decided + void)
+        by_most = f"most by {most['name']}: {_bytes(most['sent_bytes'] / ended)}"
+        mean_bytes = sum(site["sent_bytes"] for site in self.sites) / n
+        mean_messages = sum(site["sent_messages"] for site in self.sites) / n
         lines = [
-            ("peers", f"{n}, of whom {len(liars)} lie" if liars else str(n)),
-            ("rounds", f"{self.decided} decided, {void} void, of {self.options['rounds']}"),
+            ("peers", f"{n}, of whom {len(liars)} lie: {', '.join(liars)}" if liars else str(n)),
+            ("rounds", f"{self.decided} decided, {len(void)} void, of {self.options['rounds']}"),
+            ("void for want of", _reasons(void)),
             ("seconds a round", f"{p50:.2f} (p50), {p95:.2f} (p95)" if p50 is not None and p95 is not None else "none"),
-            ("rounds a minute", f"{self.decided / minutes:.1f}" if minutes else "none"),
-            ("views beyond the first", str(sum(row.views for row in self.rounds))),
-            (
-                "sent a peer and round",
-                f"{_bytes(mean_bytes / ended)}, most by {most['name']}: {_bytes(most['sent_bytes'] / ended)}",
-            ),
+            ("rounds a minute", f"{self.decided / minutes:.1f} decided" if minutes > 0 else "none"),
+            ("views", self._views()),
+            ("sent a peer and round", f"{mean_messages / ended:.0f} messages, {_bytes(mean_bytes / ended)}; {by_most}"),
             ("crashes", str(self.crashes)),
-            ("named", "; ".join(self._named()) or "nobody"),
+            ("named", "\n".join(self._named()) or "nobody"),
             ("evicted", ", ".join(self.evicted) or "nobody"),
-            ("virtual time", f"{self.elapsed_ms / 1000:.1f} s, {self.events} events"),
+            ("accuracy", self._accuracy()),
+            ("virtual time", f"{self.elapsed_ms / 1000:.1f} s, {self.events:,} events"),
+            (
+                "not finished",
+                "" if self.finished else "some honest peers did not reach the last round within the limit",
+            ),
         ]
-        if liars:
-            lines.insert(
-                1,
-                (
-                    "liars",
-                    ", ".join(
-                        f"{one['name']} ({'+'.join(one['strategies'])})" for one in self.sites if one["strategies"]
-                    ),
-                ),
-            )
-        accuracies = [(row.round, row.metrics["accuracy"]) for row in self.rounds if "accuracy" in row.metrics]
-        if accuracies:
-            (first, low), (last, high) = accuracies[0], accuracies[-1]
-            lines.append(("accuracy", f"{low:.3f} before round {first}, {high:.3f} before round {last}"))
-        if not self.finished:
-            lines.append(("not finished", "some honest peers did not reach the last round within the limit"))
-        return lines
+        return [(what, figure) for what, figure in lines if figure]
+
+    def _views(self) -> str:
+        """One a decision is the least, and a decided round takes two decisions."""
+        late = [row for row in self.rounds if row.views]
+        if not late:
+            return "the first one each time"
+        more = sum(row.views for row in late)
+        return f"{more} more than the first, in {len(late)} of {len(self.rounds)} rounds"
+
+    def _accuracy(self) -> str:
+        found = [(row.round, row.metrics["accuracy"]) for row in self.rounds if "accuracy" in row.metrics]
+        if not found:
+            return ""
+        (first, low), (last, high) = found[0], found[-1]
+        return f"{100 * low:.1f} % before round {first}, {100 * high:.1f} % before round {last}"
 
     def _named(self) -> list[str]:
         return [
@@ -115,6 +123,15 @@ class Result:
             for who, known in sorted(self.named.items())
             for what, count in sorted(known.items())
         ]
+
+
+def _reasons(void: Sequence[RoundRow]) -> str:
+    """What void rounds lacked, and whom they name."""
+    counts = Counter("sum shares" if row.reason == "sum" else row.reason for row in void)
+    names = Counter(name for row in void for name in row.missed)
+    text = ", ".join(f"{reason} ({count}×)" for reason, count in sorted(counts.items()))
+    missed = ", ".join(f"{name} ({count}×)" for name, count in sorted(names.items()))
+    return f"{text}; missed: {missed}" if missed else text
 
 
 def _bytes(count: float) -> str:

@@ -1,6 +1,7 @@
 """`peer simulate`: a whole federation on this machine, in virtual time."""
 
 import argparse
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from ...topology.options import Options
     from ...topology.recorder import RoundRow
     from ...topology.report import Result
+    from ...topology.resilience import Trial
 
 _EPILOG = """\
 examples:
@@ -83,7 +85,7 @@ def register(subcommands: Subcommands) -> None:
         default="",
         metavar="NAME",
         help="cut the network: halves, one-away, "
-        "proposer-away, flapping, one-way, ring-only, bridge, at-votes, after-decision, mid-release, "
+        "proposer-away, flapping, one-way, ring-only, bridge, at-votes, lone-decision, after-decision, mid-release, "
         "during-join or restart-cut",
     )
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same run (default: %(default)s)")
@@ -95,20 +97,20 @@ def register(subcommands: Subcommands) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Carry the command out."""
-    from ...topology.learning import DataError
-    from ...topology.networks import TopologyError
-    from ...topology.options import OptionError, simulate
-    from ...topology.units import UnitError
+    from ...topology.options import simulate
 
-    began = time.perf_counter()
     try:
         graph, options = _read(given)
-        progress = None if given.quiet else _Progress(options.rounds)
-        result = simulate(graph, progress, options)
-    except (TopologyError, OptionError, UnitError, DataError, ValueError) as error:
+        if not given.quiet:
+            _introduce(given, graph, options)
+        began = time.perf_counter()
+        result = simulate(graph, None if given.quiet else _Progress(options.rounds), options)
+        seconds = time.perf_counter() - began
+        _print(result, seconds)
+        if given.out:
+            result = _with_resilience(graph, options, result, given.quiet)
+    except ValueError as error:  # of every kind that the options and the graph can raise; each says what would work
         raise PeerError(str(error)) from None
-    seconds = time.perf_counter() - began
-    _print(result, seconds)
     _write(given, result)
     return int(Exit.OK)
 
@@ -123,10 +125,10 @@ def _read(given: argparse.Namespace) -> tuple[Any, "Options"]:
         bandwidth_mbit=units.read_bandwidth_mbit(given.bandwidth),
         loss=units.read_share(given.loss),
     )
-    graph = networks.read(given.graph, given.seed, links) if given.graph else None
-    if graph is not None and graph.graph["filled"] and not given.quiet:
-        missing = ", ".join(f"{name} on {count} links" for name, count in sorted(graph.graph["filled"].items()))
-        print(f"{given.graph}: defaults for {missing}")
+    if given.graph:
+        graph = networks.read(given.graph, given.seed, links)
+    else:
+        graph = networks.make(given.topology, given.peers, given.seed, links)
     return graph, Options(
         topology=given.topology,
         peers=given.peers,
@@ -148,6 +150,37 @@ def _read(given: argparse.Namespace) -> tuple[Any, "Options"]:
         skew=units.read_share(given.skew),
         limit_ms=round(units.read_milliseconds(given.limit)),
     )
+
+
+def _introduce(given: argparse.Namespace, graph: Any, options: "Options") -> None:
+    """Say what is simulated before it begins."""
+    from ...topology.networks import peers_of
+
+    peers = len(peers_of(graph))
+    what = given.graph or options.topology
+    routers = f", {len(graph) - peers} routers" if len(graph) > peers else ""
+    print(f"{what}: {peers} peers{routers}, {graph.number_of_edges()} links, seed {options.seed}")
+    if given.graph and graph.graph["filled"]:
+        missing = ", ".join(f"{name} on {count} links" for name, count in sorted(graph.graph["filled"].items()))
+        print(f"the file does not say everything; defaults for {missing}")
+    print()
+
+
+def _with_resilience(graph: Any, options: "Options", result: "Result", is_quiet: bool) -> "Result":
+    """Run it again and again with more and more peers dead, for the picture."""
+    from ...topology.resilience import MANY_PEERS, resilience
+
+    if not is_quiet:
+        print("\nthe same with peers dead from the beginning, in short:")
+
+    def show(trial: "Trial") -> None:
+        if not is_quiet:
+            who = f"  ({', '.join(trial.names)})" if trial.names else ""
+            print(f"{trial.dead:>3} dead: {trial.decided} of {trial.rounds} decided{who}", flush=True)
+
+    trials = resilience(graph, options, 2 if len(result.sites) <= MANY_PEERS else 1, show)
+    rows = tuple(dataclasses.asdict(trial) | {"share": trial.share} for trial in trials)
+    return dataclasses.replace(result, resilience=rows)
 
 
 class _Progress:

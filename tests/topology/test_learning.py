@@ -55,7 +55,7 @@ def test_the_command_prints_a_table_and_writes_pictures_and_the_same_json_twice(
         assert main(["simulate", *arguments]) == 0
         written.append((folder / "simulation.json").read_bytes())
         pictures = sorted(path.name for path in folder.glob("*.png"))
-        assert pictures == ["learning.png", "network.png", "round.png", "rounds.png"]
+        assert pictures == ["learning.png", "network.png", "resilience.png", "round.png", "rounds.png"]
     assert written[0] == written[1]
     assert json.loads(written[0])["finished"]
     assert "2 decided, 0 void" in capsys.readouterr().out
