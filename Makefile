@@ -26,7 +26,7 @@ format: setup  ## let ruff rewrite the sources
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: setup  ## seconds, CPU seconds, bytes and memory of whole rounds
+bench: setup  ## what everything costs, beside the aims; ARGS="paillier masks" selects, ARGS=--help lists
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 soak: setup  ## the long randomised tests, then SEEDS simulated federations on all cores

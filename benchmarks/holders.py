@@ -231,6 +231,13 @@ def _price(columns: int) -> float:
     return sharing + seconds(lambda: scheme.reconstruct(range(6), first), 9)
 
 
+def report(largest: int = 1024) -> None:
+    """Everything: about a minute."""
+    report_ways(largest)
+    report_small()
+    report_precision()
+
+
 def main() -> None:
     """Print all figures, and draw them if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)

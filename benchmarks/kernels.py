@@ -110,6 +110,17 @@ def measure_rounds(table: Table, holders: int, threshold: int) -> None:
     print(f"\nA dealing sends {sent / 1e6:.2f} MB; without seeds it would be {plain / 1e6:.2f} MB.")
 
 
+def report(parameters: int = 1_000_000, holders: int = 8, threshold: int = 4, repeat: int = 9) -> None:
+    """The table."""
+    columns = codec.FixedPoint.columns(parameters)
+    print(f"{parameters} parameters, {holders} holders, of whom {threshold} open a sum")
+    table = Table(columns, repeat)
+    measure_vectors(table)
+    measure_codec(table, holders)
+    measure_shamir(table, holders, threshold)
+    measure_rounds(table, holders, threshold)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -118,13 +129,7 @@ def main() -> None:
     parser.add_argument("--threshold", type=int, default=4, help="default: %(default)s")
     parser.add_argument("--repeat", type=int, default=9, help="runs of each line (default: %(default)s)")
     chosen = parser.parse_args()
-    columns = codec.FixedPoint.columns(chosen.parameters)
-    print(f"{chosen.parameters} parameters, {chosen.holders} holders, of whom {chosen.threshold} open a sum")
-    table = Table(columns, chosen.repeat)
-    measure_vectors(table)
-    measure_codec(table, chosen.holders)
-    measure_shamir(table, chosen.holders, chosen.threshold)
-    measure_rounds(table, chosen.holders, chosen.threshold)
+    report(chosen.parameters, chosen.holders, chosen.threshold, chosen.repeat)
 
 
 if __name__ == "__main__":

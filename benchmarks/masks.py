@@ -102,6 +102,13 @@ def show_bits() -> None:
     print("bits kept    " + "".join(f"{largest_bits(n):6}" for n in (2, 10, 16, 25, 50, 100, 250, 500, 1000)))
 
 
+def report(parameters: int = 1_000_000, members: int = 10, repeat: int = 9) -> None:
+    """Everything."""
+    measure(parameters, members, repeat)
+    measure_streaming()
+    show_bits()
+
+
 def main() -> None:
     """Print all figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -109,9 +116,7 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=10, help="default: %(default)s")
     parser.add_argument("--repeat", type=int, default=9, help="runs of each line (default: %(default)s)")
     chosen = parser.parse_args()
-    measure(chosen.parameters, chosen.members, chosen.repeat)
-    measure_streaming()
-    show_bits()
+    report(chosen.parameters, chosen.members, chosen.repeat)
 
 
 if __name__ == "__main__":
