@@ -35,6 +35,9 @@ class Outages(Observer):
 
     def on_begin(self, simulation: "Simulation") -> None:
         places = {str(label): number for number, label in enumerate(simulation.links.labels)}
+        gone = {outage.site for outage in self._outages if outage.for_ms is None and not outage.other}
+        reached = simulation.goal
+        simulation.goal = lambda site: str(site.label) in gone or reached(site)  # nobody waits for who never comes back
         for outage in self._outages:
             for name in filter(None, (outage.site, outage.other)):
                 if name not in places:
