@@ -7,6 +7,7 @@ import gmpy2
 import pytest
 
 from coterie.crypto.paillier import keys
+from coterie.crypto.paillier.encryption import encrypt
 from coterie.crypto.paillier.errors import BadEncoding, BadModulus
 from coterie.crypto.paillier.keys import PrivateKey, PublicKey, check_modulus, generate
 
@@ -64,6 +65,47 @@ def test_a_modulus_with_a_small_factor_is_refused(factor: int) -> None:
     large = gmpy2.next_prime((1 << 511) // factor + (1 << 400))
     with pytest.raises(BadModulus, match="factor below 1048576"):
         check_modulus(factor * large)
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A weakened build, which takes any modulus."""
+    monkeypatch.setattr(keys, "check_modulus", lambda modulus: None)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("factor", [2, 3, 65537])
+def test_a_modulus_with_a_small_factor_would_show_plaintexts_modulo_it(factor: int) -> None:
+    """CVE-2023-33241. Modulo the square of the factor, the blinding has an order prime to it."""
+    large = gmpy2.next_prime((1 << 511) // factor + (1 << 400))
+    while gmpy2.gcd(PublicKey(factor * large).generator(), factor) != 1:
+        large = gmpy2.next_prime(large)
+    plaintexts = [0, 1, 2, 12345, 2**500 + 7]
+    encrypted = encrypt(PublicKey(factor * large), plaintexts, SEED)
+    found = []
+    for value in encrypted.values:
+        bare = gmpy2.powmod(value, factor - 1, factor**2)  # 1 + N·m·(factor - 1)
+        found.append((bare - 1) // factor * gmpy2.invert(large * (factor - 1), factor) % factor)
+    assert found == [m % factor for m in plaintexts]
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_prime_modulus_would_let_everybody_decrypt() -> None:
+    """Everybody knows the order of the blinding: N - 1."""
+    modulus = gmpy2.prev_prime(1 << 512)
+    encrypted = encrypt(PublicKey(modulus), [2**500 + 7], SEED)
+    bare = gmpy2.powmod(encrypted.values[0], modulus - 1, modulus**2)
+    assert -(bare - 1) // modulus % modulus == 2**500 + 7
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_square_modulus_would_let_everybody_decrypt_what_is_below_its_root(private: PrivateKey) -> None:
+    """The root is found at once, and p(p - 1) is a multiple of the order of the blinding."""
+    modulus = private._p**2
+    encrypted = encrypt(PublicKey(modulus), [2**200 + 7], SEED)
+    p = gmpy2.isqrt(modulus)
+    bare = gmpy2.powmod(encrypted.values[0], p * (p - 1), modulus**2)  # 1 + N·m·p·(p - 1)
+    assert -(bare - 1) // (modulus * p) % p == 2**200 + 7
 
 
 @pytest.mark.parametrize("modulus", [0, 1, -15, 15, 1 << 511, 1 << 4096])
