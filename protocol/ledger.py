@@ -15,7 +15,7 @@ States of a round, and the blocks that move between them::
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -113,6 +113,9 @@ class LedgerState:
     ticket_uses: tuple[tuple[bytes, int], ...]
     gone: tuple[Gone, ...]
 
+    def __hash__(self) -> int:
+        return hash(self.head)  # the rest follows from it
+
     @property
     def kind(self) -> RoundKind:
         """What the current round is for."""
@@ -171,8 +174,12 @@ def genesis_state(genesis: Genesis) -> LedgerState:
     )
 
 
+@lru_cache(maxsize=64)
 def apply(state: LedgerState, data: bytes) -> LedgerState:
     """Return the state after the block with these bytes.
+
+    Kept for a while: a block is applied when it is proposed and again when it is decided, and where many members are
+    simulated, by all of them.
 
     Raises:
         LedgerError: the block does not follow from ``state``.

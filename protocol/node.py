@@ -104,6 +104,7 @@ class Node:
         self._explained: tuple[bytes, ...] = ()
         self._leaving = False
         self._status_nonce = bytes(32)
+        self._status_request = b""
 
     # What people and drivers may ask.
 
@@ -179,7 +180,8 @@ class Node:
         if votes and ctx.state.height > 0 and len(ctx.audience) > 0:
             ctx.guard.resuming, ctx.guard.copied = True, memory.copied
             self._status_nonce = hashlib.sha256(ctx.identity.sign(b"resume" + ctx.now_ms.to_bytes(8, "big"))).digest()
-            ctx.out.send(None, GetStatus(self._status_nonce))
+            self._status_request = ctx.out.seal(GetStatus(self._status_nonce))
+            ctx.out.send(None, self._status_request)
             ctx.out.timer(RESUME_WAIT_MS, "resume")
             text = f"resuming at height {ctx.height}, round {ctx.state.round}"
             if memory.copied:
@@ -191,8 +193,7 @@ class Node:
 
     def _try_resume(self) -> None:
         ctx = self.ctx
-        others = frozenset(ctx.state.committee.members) - {ctx.me}
-        if ctx.guard.resuming and ctx.guard.try_resume(others, ctx.state.committee.quorum - 1, ctx.height):
+        if ctx.guard.resuming and ctx.guard.try_resume(ctx.state.committee, ctx.me, ctx.height):
             if ctx.guard.abstain_through >= ctx.height:
                 through = ctx.guard.abstain_through
                 text = f"others saw votes that this copy of the state does not know: none up to height {through}"
@@ -585,7 +586,7 @@ class Node:
         ctx.alive.add(member)
         ctx.alive_changes += 1
         if ctx.guard.resuming:
-            ctx.out.send(member, GetStatus(self._status_nonce))
+            ctx.out.send(member, self._status_request)
         if not ctx.is_member:
             self._ask_to_join()
         if ctx.weights is None:
@@ -629,7 +630,7 @@ class Node:
                 self._ask_to_leave()
             case ("resume",) if ctx.guard.resuming:
                 ctx.guard.waited()
-                ctx.out.send(None, GetStatus(self._status_nonce))
+                ctx.out.send(None, self._status_request)
                 ctx.out.timer(RESUME_WAIT_MS, "resume")
                 self._try_resume()
             case _:

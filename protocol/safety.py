@@ -14,6 +14,7 @@ quorum; and the member sits out the round that it may have dealt in before (safe
 
 from dataclasses import dataclass, field
 
+from .committee import Committee
 from .envelope import Verified
 from .messages import Precommit
 
@@ -79,13 +80,17 @@ class VoteGuard:
         """The time in which every member should have answered is over."""
         self._waited = True
 
-    def try_resume(self, others: frozenset[bytes], needed: int, height: int) -> bool:
-        """Stop resuming at ``height`` if enough of the others answered: all, or ``needed`` once the wait is over.
+    def try_resume(self, committee: Committee, me: bytes, height: int) -> bool:
+        """Stop resuming at ``height`` if enough of the others answered: all, or a quorum once the wait is over.
 
         Only who is not ahead counts, so that this member has seen what they decided. Whoever claims a head that it
         cannot show is as good as silent.
         """
-        level = sum(self._heads.get(member, height) < height for member in others)
-        if self.resuming and (level == len(others) or (self._waited and not self.copied and level >= needed)):
-            self.resuming, self.resumed_at = False, height
+        needed = committee.n - (committee.index(me) is not None)
+        if self._waited and not self.copied:
+            needed = committee.quorum - 1
+        if self.resuming and len(self._heads) >= needed:
+            level = sum(self._heads.get(member, height) < height for member in committee.members if member != me)
+            if level >= needed:
+                self.resuming, self.resumed_at = False, height
         return not self.resuming

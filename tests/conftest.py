@@ -1,6 +1,11 @@
 """Settings that all tests share."""
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from coterie.protocol import ledger
 
 # Nothing here is timed: a loaded machine must not fail a test. The default run is the same every time;
 # `make soak` draws new examples, many more of them.
@@ -13,3 +18,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("default")
+
+
+@pytest.fixture(autouse=True)
+def _no_block_was_applied_before() -> Iterator[None]:
+    """What a deliberately weakened build let pass in one test must not be remembered in the next."""
+    ledger.apply.cache_clear()
+    yield
+    ledger.apply.cache_clear()

@@ -122,6 +122,8 @@ class Simulation:
         self._on_work: list[Callable[..., None]] = []
         self._trace = hashlib.sha256()
         self._known: dict[bytes, Verified | None] = {}
+        self._detections: set[int] = set()
+        """When the failure detectors are going to look."""
         self._is_done = False
 
     def _make_sites(self, graph: nx.Graph) -> list[Site]:
@@ -190,7 +192,7 @@ class Simulation:
         for adversary in site.adversaries:
             adversary.on_started()
         self.hand_in(site, Started())
-        self.clock.after(self.random.randint(1, 50), self.detect)
+        self.detect_later(self.random.randint(1, 50))
 
     def crash(self, site: Site, down_ms: int | None, kept: int = 0) -> None:
         """Kill a site's peer: what was not synced is lost. It comes back after ``down_ms``, or never."""
@@ -222,12 +224,16 @@ class Simulation:
         up = one.node is not None and other.node is not None
         return up and not (self.is_blocked(a, b, None) or self.is_blocked(b, a, None)) and bool(self.links.path(a, b))
 
-    def detect_later(self) -> None:
+    def detect_later(self, after_ms: int = DETECT_MS) -> None:
         """Have the failure detectors see, after their time, what has changed."""
-        self.clock.after(DETECT_MS, self.detect)
+        when_ms = self.clock.now_ms + after_ms
+        if when_ms not in self._detections:
+            self._detections.add(when_ms)
+            self.clock.at(when_ms, self.detect)
 
     def detect(self) -> None:
         """Bring every failure detector up to date."""
+        self._detections.discard(self.clock.now_ms)
         part = self.links.parts()
         together: dict[int, set[int]] = {}
         for site in self.sites:
