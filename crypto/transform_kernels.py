@@ -30,6 +30,7 @@ _ZERO: Final = np.uint64(0)
 # next to the core. A ring's polynomials have 4096 coefficients, so fewer of them.
 _COLUMNS: Final = 32
 _RING_COLUMNS: Final = 8
+_TILE: Final = 8  # words in a cache line
 
 
 def _split(lanes: Lanes, first: Any, second: Any, factor: Any) -> None:
@@ -315,22 +316,37 @@ def open_with_erasures(
     return wrong
 
 
+@numba.njit
+def _turn(source, first, count, target, back):  # type: ignore[no-untyped-def]
+    """target[i, b] = source[first + b, i], or the way back: target[first + b, i] = source[i, b]; for all b < count.
+
+    A cache line of each row at a time: neither side is gone through with long strides twice.
+    """
+    size = source.shape[0] if back else source.shape[1]
+    for start in range(0, size, _TILE):
+        stop = min(size, start + _TILE)
+        for b in range(count):
+            if back:
+                for i in range(start, stop):
+                    target[first + b, i] = source[i, b]
+            else:
+                for i in range(start, stop):
+                    target[i, b] = source[first + b, i]
+
+
 @compiled(types.void(_IN_2D, _IN_1D, _IN_1D, _OUT_2D))
 def ring_product(values: Vector, factor: Vector, inverse_roots: Vector, out: Vector) -> None:
     """out[b, n] = the coefficients of n times the polynomials whose values are values[b, n] * factor[n]."""
     size = factor.size
-    buffer = np.empty((size, _RING_COLUMNS), dtype=np.uint64)
-    fresh = np.zeros((1, _RING_COLUMNS), dtype=np.uint64)
+    buffer = np.zeros((size, _RING_COLUMNS), dtype=np.uint64)
     for first in range(0, values.shape[0], _RING_COLUMNS):
         count = min(_RING_COLUMNS, values.shape[0] - first)
+        _turn(values, first, count, buffer, False)
         for i in range(size):
-            for b in range(count):
-                fresh[0, b] = values[first + b, i]
-            _load_product(buffer, i, factor[i], fresh, 0, 0, fresh)
+            target, row = _row(buffer, i)
+            _product_rows(target, target, factor[i], row)
         _join_all(buffer, size, inverse_roots, 1)
-        for b in range(count):
-            for i in range(size):
-                out[first + b, i] = buffer[i, b]
+        _turn(buffer, first, count, out, True)
 
 
 @compiled(types.void(_IN_2D, _IN_1D, _OUT_2D))
