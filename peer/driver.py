@@ -49,6 +49,10 @@ from .workshop import Workshop
 MAX_PENDING_STEPS: Final = 64
 """Steps whose records wait for the disk; then events wait."""
 
+MAX_FAULTY_PEERS: Final = 1024
+MAX_FAULTS_A_PEER: Final = 32
+"""Different ones that are told apart: there are more ways to be wrong than can be kept."""
+
 log = logging.getLogger("coterie.driver")
 
 
@@ -288,7 +292,11 @@ class Driver:
 
     def _fault(self, member: bytes, what: str) -> None:
         """Count a peer's fault; tell people about the first and then about every tenfold."""
+        if member not in self.faults and len(self.faults) >= MAX_FAULTY_PEERS:
+            del self.faults[next(iter(self.faults))]
         counts = self.faults.setdefault(member, Counter())
+        if what not in counts and len(counts) >= MAX_FAULTS_A_PEER:
+            what = "other bad frames"
         counts[what] += 1
         if str(counts[what]).strip("0") == "1":
             self._notice(Notice("bad-frame", f"sent {what} ({counts[what]}×)", {"member": member}))

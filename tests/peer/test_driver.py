@@ -15,10 +15,10 @@ import trio.testing
 from coterie.crypto.identity import Identity
 from coterie.peer.beats import decode_beat, encode_beat
 from coterie.peer.database import StoreError
-from coterie.peer.driver import Driver
+from coterie.peer.driver import MAX_FAULTS_A_PEER, MAX_FAULTY_PEERS, Driver
 from coterie.peer.stall import GRACE_SECONDS, OFFER_SECONDS
 from coterie.peer.workshop import MAX_JOBS, Workshop
-from coterie.protocol.envelope import Verified, seal, verify
+from coterie.protocol.envelope import Verified, _Body, _Envelope, seal, verify
 from coterie.protocol.events import (
     Event,
     Fetch,
@@ -39,8 +39,9 @@ from coterie.protocol.events import (
 from coterie.protocol.genesis import Genesis
 from coterie.protocol.ledger import LedgerState, Member, Phase, genesis_state
 from coterie.protocol.limits import INLINE_BLOB_BYTES
-from coterie.protocol.messages import CertifiedBlock, GetBlocks, JoinRequest, Message, SumShare
+from coterie.protocol.messages import KINDS, CertifiedBlock, GetBlocks, JoinRequest, Message, SumShare
 from coterie.protocol.records import Record, Released, RoundClosed
+from coterie.protocol.wire import encode
 from coterie.protocol.work import Contribution, ReadBlocks, Train
 
 ME = Identity.from_seed(b"m" * 32)
@@ -398,6 +399,24 @@ def test_a_flood_of_bad_frames_is_told_a_few_times_only() -> None:
                 await rig.driver.frame(PEER.public, b"garbage", None)
             assert len(rig.notices) == 4
             assert sum(rig.driver.faults[PEER.public].values()) == 1000
+
+    run(main)
+
+
+def test_faults_of_every_kind_by_ever_new_peers_do_not_fill_the_memory() -> None:
+    def wrong(kind: int) -> bytes:
+        body = encode(_Body(GENESIS.federation, kind, 1, 0, PEER.public, b""))
+        return encode(_Envelope(body, bytes(64)))
+
+    async def main() -> None:
+        async with Rig(lambda event: None).running() as rig:
+            for kind in range(len(KINDS), 256):
+                await rig.driver.frame(PEER.public, wrong(kind), None)
+            assert len(rig.driver.faults[PEER.public]) == MAX_FAULTS_A_PEER + 1
+            assert rig.driver.faults[PEER.public].total() == 256 - len(KINDS)
+            for number in range(2 * MAX_FAULTY_PEERS):
+                await rig.driver.frame(number.to_bytes(32, "big"), b"garbage", None)
+            assert len(rig.driver.faults) == MAX_FAULTY_PEERS
 
     run(main)
 
