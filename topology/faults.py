@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .links import Links
 from .networks import TopologyError
 from .observer import Observer
 
@@ -33,30 +34,36 @@ class Outages(Observer):
     def __init__(self, outages: tuple[Outage, ...]) -> None:
         self._outages = outages
 
+    def check(self, links: Links) -> None:
+        """See whether the names are those of sites and links. Raises TopologyError."""
+        names = [str(label) for label in links.labels]
+        pairs = {frozenset((names[a], names[b])) for a, b in links.pairs}
+        for outage in self._outages:
+            for name in filter(None, (outage.site, outage.other)):
+                if name not in names:
+                    raise TopologyError(f"an outage of {name!r}: there is no such site; there are {', '.join(names)}")
+            if outage.other and frozenset((outage.site, outage.other)) not in pairs:
+                near = ", ".join(sorted("--".join(sorted(pair)) for pair in pairs if outage.site in pair))
+                raise TopologyError(f"an outage of {outage.site}--{outage.other}: no such link; there are {near}")
+
     def on_begin(self, simulation: "Simulation") -> None:
+        self.check(simulation.links)
         places = {str(label): number for number, label in enumerate(simulation.links.labels)}
         gone = {outage.site for outage in self._outages if outage.for_ms is None and not outage.other}
         reached = simulation.goal
         simulation.goal = lambda site: str(site.label) in gone or reached(site)  # nobody waits for who never comes back
+        clock = simulation.clock
         for outage in self._outages:
-            for name in filter(None, (outage.site, outage.other)):
-                if name not in places:
-                    raise TopologyError(f"an outage of {name!r}: there is no such site; there are {', '.join(places)}")
-            if outage.other:
-                a, b = places[outage.site], places[outage.other]
-                if (min(a, b), max(a, b)) not in simulation.links.pairs:
-                    raise TopologyError(f"an outage of {outage.site}-{outage.other}: there is no such link")
-                simulation.clock.after(outage.at_ms, set_link, simulation, a, b, False)
-                if outage.for_ms is not None:
-                    simulation.clock.after(outage.at_ms + outage.for_ms, set_link, simulation, a, b, True)
-            elif places[outage.site] < len(simulation.sites):
-                site = simulation.sites[places[outage.site]]
-                simulation.clock.after(outage.at_ms, simulation.crash, site, outage.for_ms)
-            else:  # a router
-                simulation.clock.after(outage.at_ms, _set_router, simulation, places[outage.site], False)
-                if outage.for_ms is not None:
-                    router = places[outage.site]
-                    simulation.clock.after(outage.at_ms + outage.for_ms, _set_router, simulation, router, True)
+            heals_ms = None if outage.for_ms is None else outage.at_ms + outage.for_ms
+            place = places[outage.site]
+            if not outage.other and place < len(simulation.sites):
+                clock.after(outage.at_ms, simulation.crash, simulation.sites[place], outage.for_ms)
+                continue
+            ends = (place, places[outage.other]) if outage.other else (place,)
+            change = set_link if outage.other else _set_router
+            clock.after(outage.at_ms, change, simulation, *ends, False)
+            if heals_ms is not None:
+                clock.after(heals_ms, change, simulation, *ends, True)
 
 
 class Churn(Observer):

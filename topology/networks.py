@@ -161,7 +161,11 @@ def read(path: str | Path, seed: int = 0, defaults: LinkDefaults | None = None) 
     except OSError as error:
         raise TopologyError(f"{path}: {error.strerror}") from None
     except Exception as error:  # each reader raises what its parser does
-        raise TopologyError(f"{path}: not a {path.suffix[1:]} file that networkx reads ({error})") from None
+        advice = ""
+        if path.suffix.lower() in (".csv", ".edgelist", ".txt"):
+            between = "," if path.suffix.lower() == ".csv" else " "
+            advice = f'; a line of it joins two sites, such as: Lyon{between}Paris{between}{{"latency_ms": 20}}'
+        raise TopologyError(f"{path}: networkx cannot read it as {path.suffix[1:]} ({error}){advice}") from None
     return fill(nx.Graph(graph), seed, defaults)
 
 

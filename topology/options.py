@@ -101,8 +101,8 @@ def build(
         graph = make(options.topology, options.peers, options.seed, options.links)
     else:
         graph = fill(graph, options.seed, options.links)
-    _check(options)
     peers = len(peers_of(graph))
+    _check(options, peers)
     simulation = Simulation(graph, _setup(options, peers))
     place_liars(simulation, options.byzantine, options.beyond_f)
     recorder = Recorder(timeline_round=min(2, options.rounds), progress=progress)
@@ -110,15 +110,25 @@ def build(
     if options.churn or options.flapping:
         simulation.watch(Churn(options.churn, options.flapping))
     if options.outages:
-        simulation.watch(Outages(options.outages))
+        outages = Outages(options.outages)
+        outages.check(simulation.links)
+        simulation.watch(outages)
     if options.partition:
         simulation.watch(PARTITIONS[options.partition]())
     return simulation, recorder
 
 
-def _check(options: Options) -> None:
+def _check(options: Options, peers: int) -> None:
     if options.rounds < 1:
         raise OptionError(f"{options.rounds} rounds: at least one is needed")
+    if options.parameters < 1:
+        raise OptionError(f"{options.parameters} parameters: a model has at least one")
+    if options.limit_ms < 1:
+        raise OptionError("no virtual time to simulate: the limit is to be longer, for example 1h")
+    f = (peers - 1) // 3
+    least, most = max(2, f + 1), max(2, min(peers - f, peers - 1))
+    if options.threshold and not least <= options.threshold <= most:
+        raise OptionError(f"threshold {options.threshold}: {peers} peers take {least} to {most}, or 0 for the default")
     if not 0 <= options.churn <= 0.9 or not 0 <= options.flapping <= 0.9:
         raise OptionError("churn and flapping are shares of the time, from 0 to 0.9")
     if options.partition and options.partition not in PARTITIONS:

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import importlib.util
 import sys
 import time
 from pathlib import Path
@@ -90,28 +91,34 @@ def register(subcommands: Subcommands) -> None:
     )
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same run (default: %(default)s)")
     command.add_argument("--limit", default="1h", metavar="TIME", help="virtual time to give up after (default: 1h)")
-    command.add_argument("--json", metavar="FILE", help="where to write everything (default: simulation.json in --out)")
+    command.add_argument(
+        "--json", metavar="FILE", help="where to write everything (default: simulation.json, here or in --out)"
+    )
     command.add_argument("--out", metavar="DIR", help="folder for the JSON file and pictures")
     command.add_argument("--quiet", action="store_true", help="print the table only")
 
 
 def run(given: argparse.Namespace) -> int:
     """Carry the command out."""
-    from ...topology.options import simulate
+    from ...topology.options import build
+    from ...topology.report import result_of
 
     try:
         graph, options = _read(given)
+        simulation, recorder = build(graph, options, None if given.quiet else _Progress(options.rounds))
+        place = _place(given)
         if not given.quiet:
             _introduce(given, graph, options)
         began = time.perf_counter()
-        result = simulate(graph, None if given.quiet else _Progress(options.rounds), options)
+        finished = simulation.run(options.limit_ms)
+        result = result_of(options, simulation, recorder, finished)
         seconds = time.perf_counter() - began
         _print(result, seconds)
         if given.out:
             result = _with_resilience(graph, options, result, given.quiet)
     except ValueError as error:  # of every kind that the options and the graph can raise; each says what would work
         raise PeerError(str(error)) from None
-    _write(given, result)
+    _write(given, result, place)
     return int(Exit.OK)
 
 
@@ -216,19 +223,27 @@ def _print(result: "Result", seconds: float) -> None:
     Console(file=sys.stdout, highlight=False).print(table)
 
 
-def _write(given: argparse.Namespace, result: "Result") -> None:
-    places = [Path(given.json)] if given.json else []
+def _place(given: argparse.Namespace) -> Path:
+    """Return where the JSON goes; seen to before the run, which may be a long one."""
+    place = Path(given.json) if given.json else Path(given.out or ".") / "simulation.json"
+    try:
+        if given.out:
+            Path(given.out).mkdir(parents=True, exist_ok=True)
+        place.touch()
+    except OSError as error:
+        raise PeerError(
+            f"{error.filename} cannot be written ({error.strerror}): choose another --out or --json"
+        ) from None
+    if given.out and importlib.util.find_spec("matplotlib") is None:
+        raise PeerError("pictures need matplotlib: pip install 'coterie[pictures]', or leave out --out")
+    return place
+
+
+def _write(given: argparse.Namespace, result: "Result", place: Path) -> None:
     if given.out:
         from ...topology import pictures
 
-        folder = Path(given.out)
-        folder.mkdir(parents=True, exist_ok=True)
-        places = places or [folder / "simulation.json"]
-        try:
-            drawn = pictures.draw(folder, result)
-        except ImportError:
-            raise PeerError("pictures need matplotlib: pip install 'coterie[pictures]'") from None
+        drawn = pictures.draw(Path(given.out), result)
         print("drawn: " + ", ".join(str(path) for path in drawn))
-    for place in places:
-        place.write_text(result.to_json(), encoding="utf-8")
-        print(f"written: {place}")
+    place.write_text(result.to_json(), encoding="utf-8")
+    print(f"written: {place}")

@@ -1,11 +1,7 @@
-"""Learning on divided data, and the pictures and the command that show it."""
-
-import json
-from pathlib import Path
+"""Learning on divided data, and quantities with units."""
 
 import pytest
 
-from coterie.peer.cli import main
 from coterie.topology import simulate
 from coterie.topology.learning import DataError, Learning
 from coterie.topology.units import (
@@ -42,28 +38,6 @@ def test_data_that_cannot_be_had_or_divided_is_refused_with_what_would_work() ->
         Learning("faces", 5)
     with pytest.raises(DataError, match="enough for 18 sites"):
         Learning("iris", 40)
-
-
-def test_the_command_prints_a_table_and_writes_pictures_and_the_same_json_twice(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("matplotlib")
-    written = []
-    for name in ("one", "two"):
-        folder = tmp_path / name
-        arguments = ["--peers", "4", "--rounds", "2", "--learn", "iris", "--out", str(folder), "--quiet"]
-        assert main(["simulate", *arguments]) == 0
-        written.append((folder / "simulation.json").read_bytes())
-        pictures = sorted(path.name for path in folder.glob("*.png"))
-        assert pictures == ["learning.png", "network.png", "resilience.png", "round.png", "rounds.png"]
-    assert written[0] == written[1]
-    assert json.loads(written[0])["finished"]
-    assert "2 decided, 0 void" in capsys.readouterr().out
-
-
-def test_the_command_says_what_would_work(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["simulate", "--latency", "soon"]) == 2
-    assert "such as 80ms" in capsys.readouterr().err
 
 
 def test_quantities_are_read_with_their_units() -> None:

@@ -1,0 +1,126 @@
+"""`peer simulate`, as people type it: what it prints and writes, and what it says when it cannot."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from coterie.peer.cli import main
+
+QUICK = ["--topology", "complete", "--peers", "4", "--rounds", "1", "--ideal-crypto"]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What the command says instead of simulating."""
+    assert main(["simulate", *QUICK, *arguments]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    return said.err
+
+
+def test_it_prints_a_line_a_round_and_a_table_and_writes_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", *QUICK]) == 0
+    said = capsys.readouterr().out
+    for wanted in ("round   1: decided", "1 decided, 0 void", "seconds a round", "rounds a minute", "views", "named"):
+        assert wanted in said
+    assert "written: simulation.json" in said
+    assert json.loads(Path("simulation.json").read_text())["finished"]
+
+
+def test_who_lies_is_named_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", *QUICK, "--rounds", "2", "--byzantine", "3=wrong-share"]) == 0
+    said = capsys.readouterr().out
+    assert "of whom 1 lie: 3 (wrong-share)" in said
+    assert "3: a wrong sum share" in said
+
+
+def test_pictures_and_the_same_json_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("sklearn")
+    written = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        arguments = ["--peers", "4", "--rounds", "2", "--learn", "iris", "--out", str(folder), "--quiet"]
+        assert main(["simulate", *arguments]) == 0
+        written.append((folder / "simulation.json").read_bytes())
+        pictures = sorted(path.name for path in folder.glob("*.png"))
+        assert pictures == ["learning.png", "network.png", "resilience.png", "round.png", "rounds.png"]
+    assert written[0] == written[1]
+    found = json.loads(written[0])
+    assert found["finished"]
+    assert {trial["dead"] for trial in found["resilience"]} == {0, 1, 2, 3}
+    assert "2 decided, 0 void" in capsys.readouterr().out
+
+
+def test_the_json_holds_no_figure_of_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    assert main(["simulate", *QUICK, "--json", "before.json"]) == 0
+    later = time.time() + 86_400
+    monkeypatch.setattr(time, "time", lambda: later)
+    monkeypatch.setattr(time, "perf_counter", lambda: later)
+    assert main(["simulate", *QUICK, "--json", "after.json"]) == 0
+    assert Path("before.json").read_bytes() == Path("after.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["--latency", "soon"], "such as 80ms"),
+        (["--topology", "torus"], "there are complete, ring"),
+        (["--byzantine", "2:silent"], "take at most 1, or 7 peers"),
+        (["--byzantine", "x=silent"], "no site 'x'"),
+        (["--down", "Rome at 3s"], "there is no such site; there are 0, 1, 2, 3"),
+        (["--down", "0 3s"], "site at 10s for 30s"),
+        (["--partition", "thirds"], "there are halves"),
+        (["--threshold", "4"], "4 peers take 2 to 3, or 0"),
+        (["--parameters", "0"], "at least one"),
+        (["--limit", "0s"], "for example 1h"),
+        (["--churn", "95%"], "from 0 to 0.9"),
+        (["--learn", "faces"], "there are digits"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused_with_what_could(
+    arguments: list[str], advice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "--learn" in arguments:
+        pytest.importorskip("sklearn")
+    assert advice in refusal(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "advice"),
+    [
+        ("missing.graphml", None, "No such file"),
+        ("sites.pdf", "", "a graph file ends with .graphml"),
+        ("sites.graphml", "no graph", "networkx cannot read it as graphml"),
+        ("sites.edgelist", "a b 5\nb c 7\n", 'a line of it joins two sites, such as: Lyon Paris {"latency_ms": 20}'),
+        ("sites.txt", "", "the graph has 0 peers: a federation trains with 3 to"),
+        ("sites.csv", "a,b\nb,c\nd,e\n", "in 2 parts that no link joins (one of them: d, e): add a link"),
+        ("sites.txt", 'a b {"latency_ms": -4}\nb c\n', "the link between a and b: latency_ms is -4"),
+    ],
+)
+def test_a_graph_file_that_is_no_network_is_refused_with_what_would_be(
+    name: str, text: str | None, advice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if text is not None:
+        Path(name).write_text(text)
+    assert advice in refusal(capsys, "--graph", name)
+
+
+def test_a_graph_file_without_attributes_is_run_and_the_defaults_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("sites.csv").write_text("Lyon,Paris\nParis,Lille\nLille,Lyon\n")
+    assert main(["simulate", "--graph", "sites.csv", "--rounds", "1", "--ideal-crypto"]) == 0
+    said = capsys.readouterr().out
+    assert "sites.csv: 3 peers, 3 links" in said
+    assert "defaults for bandwidth_mbit on 3 links, jitter_ms on 3 links" in said
+
+
+def test_a_place_that_cannot_be_written_is_said_before_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("file").write_text("")
+    assert "choose another --out or --json" in refusal(capsys, "--out", "file/below")
