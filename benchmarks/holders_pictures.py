@@ -54,20 +54,18 @@ def draw_precision(found: Sequence["Precision"], path: Path) -> None:
     left.text(bits[0], 2.0**-24 * 1.4, "rounding of float32 at 1", fontsize=8, color="grey")
     left.set(title="Error of the mean of 10 updates", yscale="log", xlabel="bits of a value", ylabel="root mean square")
     right.step(bits, [p.milliseconds for p in found], where="mid", color=COLOURS["matrix"])
-    seen = set()
-    for p in found:
-        if p.slots not in seen:
-            seen.add(p.slots)
-            right.text(p.bits, p.milliseconds + 1.5, str(p.slots), fontsize=9, ha="center")
+    for slots in {p.slots for p in found}:
+        step = [p for p in found if p.slots == slots]
+        wide = len(step) > 1
+        values = "1 value an element" if slots == 1 else f"{slots} values" if wide else str(slots)
+        place = step[0].bits - 0.8 if wide else step[0].bits
+        right.text(place, step[0].milliseconds * 1.02 + 0.3, values, fontsize=9, ha="left" if wide else "center")
     right.set(title="A million parameters, 10 holders: share and reconstruct", xlabel="bits of a value", ylabel="ms")
     right.set_ylim(0, max(p.milliseconds for p in found) * 1.2)
     for axis in (left, right):
         axis.axvline(22, color="black", linewidth=0.8)
         axis.grid(alpha=0.3)
     right.text(22.3, 1, "22 bits, as built", fontsize=8)
-    right.text(
-        bits[0], right.get_ylim()[1] * 0.93, "figures at the line: values that share a field element", fontsize=8
-    )
     _save(figure, path)
 
 

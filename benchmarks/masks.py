@@ -90,6 +90,7 @@ def measure_streaming() -> None:
         assert np.array_equal(unmasker.unmask(masked), words)
     seconds = time.thread_time() - start
     _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()  # or whatever is measured next takes many times as long
     print(
         f"\nstreaming {LARGE:,} parameters through encode, mask, fingerprint and unmask: {seconds:.1f} s,"
         f" peak memory {peak / 1e6:.1f} MB"
