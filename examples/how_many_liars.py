@@ -27,7 +27,8 @@ def main() -> None:
                 seed=2,
             )
             caught = f", evicted: {', '.join(result.evicted)}" if result.evicted else ""
-            print(f"  {liars} of {PEERS}: {result.decided} of {ROUNDS} rounds decided{caught}")
+            lasted = f", {result.seconds(0.5):.1f} s each" if result.decided else ""
+            print(f"  {liars} of {PEERS}: {result.decided} of {ROUNDS} rounds decided{lasted}{caught}")
     print("\nUp to f = 3 a wrong sum share costs nothing but its sender's membership. Silence costs time: the share")
     print("deadline, and the views of absent aggregators. With four, no quorum is left.")
 

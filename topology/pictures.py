@@ -245,27 +245,31 @@ def _rounds(pyplot: Any, result: Result) -> Any:
 
 
 def _learning(pyplot: Any, result: Result) -> Any:
-    """Accuracy against time, and the rounds that brought nothing."""
+    """Accuracy and loss against time, and the rounds that brought nothing."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     rows = [row for row in result.rounds if "accuracy" in row.metrics]
-    figure, axes = pyplot.subplots(figsize=(9, 4))
-    axes.plot(
-        [row.began_ms / 1000 for row in rows],
-        [100 * row.metrics["accuracy"] for row in rows],
-        color=GREEN,
-        marker="o",
-        label="agreed model",
-    )
+    figure, (axes, below) = pyplot.subplots(2, 1, figsize=(9, 6.5), sharex=True, layout="constrained")
+    times = [row.began_ms / 1000 for row in rows]
+    axes.plot(times, [100 * row.metrics["accuracy"] for row in rows], color=GREEN, marker="o", label="agreed model")
     void = [row.ended_ms / 1000 for row in result.rounds if row.outcome == "void" and row.ended_ms >= 0]
     if void:
-        axes.scatter(void, [2] * len(void), marker="X", color=RED, label="void round", zorder=3)
-    axes.set_xlabel("virtual time (s)")
-    axes.set_ylabel("accuracy on the peers' test rows (%)")
+        axes.scatter(void, [3] * len(void), marker="X", color=RED, label="void round", zorder=3)
+    axes.set_ylabel("accuracy (%)")
     axes.set_ylim(0, 101)
     axes.set_xlim(left=0)
-    axes.grid(alpha=0.25)
     spread = f", label skew {result.options['skew']:g}" if result.options["skew"] else ""
-    axes.set_title(f"Learning {result.options['learn']} at {len(result.sites)} peers{spread}")
+    axes.set_title(f"Learning {result.options['learn']} at {len(result.sites)} peers{spread}: all peers' test rows")
     _legend(axes, loc="lower right", frameon=False)
+    below.plot(times, [row.loss for row in rows], color=BLUE, marker="s")
+    below.set_yscale("log")
+    below.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    below.yaxis.set_major_formatter("{x:g}")
+    below.yaxis.set_minor_formatter(NullFormatter())
+    below.set_ylabel("loss (cross-entropy, nats)")
+    below.set_xlabel("virtual time (s)")
+    for panel in (axes, below):
+        panel.grid(alpha=0.25, which="both")
     return figure
 
 

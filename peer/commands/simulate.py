@@ -96,6 +96,7 @@ def register(subcommands: Subcommands) -> None:
     )
     command.add_argument("--out", metavar="DIR", help="folder for the JSON file and pictures")
     command.add_argument("--quiet", action="store_true", help="print the table only")
+    command.set_defaults(untouched=command.parse_args([]))
 
 
 def run(given: argparse.Namespace) -> int:
@@ -103,6 +104,8 @@ def run(given: argparse.Namespace) -> int:
     from ...topology.options import build
     from ...topology.report import result_of
 
+    if all(getattr(given, name) == value for name, value in vars(given.untouched).items()):
+        _show_something(given)
     try:
         graph, options = _read(given)
         simulation, recorder = build(graph, options, None if given.quiet else _Progress(options.rounds))
@@ -120,6 +123,16 @@ def run(given: argparse.Namespace) -> int:
         raise PeerError(str(error)) from None
     _write(given, result, place)
     return int(Exit.OK)
+
+
+def _show_something(given: argparse.Namespace) -> None:
+    """Nothing was asked for: let peers crash, one of them lie, and the model be a real one."""
+    given.churn, given.byzantine = "20%", ["1:wrong-share"]
+    said = "--churn 20% --byzantine 1:wrong-share"
+    if importlib.util.find_spec("sklearn") is not None:
+        given.learn = "digits"
+        said += " --learn digits"
+    print(f"No options: this is the same as peer simulate {said}")
 
 
 def _read(given: argparse.Namespace) -> tuple[Any, "Options"]:

@@ -1,6 +1,7 @@
 """`peer simulate`, as people type it: what it prints and writes, and what it says when it cannot."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,21 @@ def test_a_graph_file_without_attributes_is_run_and_the_defaults_are_told(capsys
 def test_a_place_that_cannot_be_written_is_said_before_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     Path("file").write_text("")
     assert "choose another --out or --json" in refusal(capsys, "--out", "file/below")
+
+
+def test_alone_it_shows_crashes_a_liar_and_learning_and_says_how_to_ask_for_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["simulate"]) == 0
+    said = capsys.readouterr().out
+    assert "this is the same as peer simulate --churn 20% --byzantine 1:wrong-share" in said
+    assert "10 decided, 0 void, of 10" in said
+    assert "of whom 1 lie" in said
+
+
+def test_the_example_of_the_guide_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    guide = Path(__file__).parents[2] / "docs" / "guide.md"
+    part = guide.read_text(encoding="utf-8").split("## Ask before you found")[1].split("\n## ")[0]
+    (example,) = re.findall(r"```python\n(.*?)```", part, re.DOTALL)
+    exec(compile(example, "guide.md", "exec"), {})
+    assert "'decided'" in capsys.readouterr().out
