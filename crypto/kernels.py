@@ -303,13 +303,70 @@ def matmul(A: Vector, X: Vector, Y: Vector, out: Vector) -> None:
         _add_products(A, first, min(_MAX_TERMS, A.shape[1] - first), X, Y, out)
 
 
+def _dot_lanewise_code(_context, _first, _second, _terms, _out):  # type: ignore[no-untyped-def]
+    """LANES elements at `out` = the sum over t of a[t] * b[t], for vectors a and b, one behind the other at `first` and
+    `second`; as in `_dot_lanes`, with limbs of a."""
+    signature = types.void(*[types.int64] * 4)
+
+    def generate(context, builder, _signature, arguments):  # type: ignore[no-untyped-def]
+        first, second, terms, out = arguments
+        lanes = Lanes(builder)
+        before = builder.block
+        loop, after = builder.append_basic_block("dot"), builder.append_basic_block("dot.done")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        count = builder.phi(WORD)
+        sums = [builder.phi(lanes.constant(0).type) for _ in range(6)]
+        offset = builder.mul(count, ir.Constant(WORD, 8 * LANES))
+        a, b = lanes.load(builder.add(first, offset)), lanes.load(builder.add(second, offset))
+        shifted = [a, builder.lshr(a, lanes.constant(22)), builder.lshr(a, lanes.constant(44))]
+        limbs = [builder.and_(x, lanes.constant(int(_LIMB))) for x in shifted]
+        halves = [builder.and_(b, lanes.constant(0xFFFFFFFF)), builder.lshr(b, lanes.constant(32))]
+        products = [builder.mul(limb, half) for half in halves for limb in limbs]
+        following = [builder.add(x, y) for x, y in zip(sums, products, strict=True)]
+        next_count = _offset(builder, count, 1)
+        count.add_incoming(ir.Constant(WORD, 0), before)
+        count.add_incoming(next_count, loop)
+        for old, new in zip(sums, following, strict=True):
+            old.add_incoming(lanes.constant(0), before)
+            old.add_incoming(new, loop)
+        builder.cbranch(builder.icmp_signed("<", next_count, terms), loop, after)
+        builder.position_at_end(after)
+        lanes.store(lanes.folded(following), out)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+_dot_lanewise: Any = intrinsic(_dot_lanewise_code)
+
+
+@numba.njit
+def _dot_run(A, i, a, X, j, x, terms, spare):  # type: ignore[no-untyped-def]
+    """The sum of A[i, a + c] * X[j, x + c] over all c < terms * LANES; `spare` is room for LANES elements."""
+    first = np.int64(A.ctypes.data) + 8 * (i * np.int64(A.shape[1]) + a)
+    second = np.int64(X.ctypes.data) + 8 * (j * np.int64(X.shape[1]) + x)
+    _dot_lanewise(first, second, np.int64(terms), np.int64(spare.ctypes.data))
+    total = spare[0]
+    for lane in range(1, LANES):
+        total = _sum(total, spare[lane])
+    return total
+
+
 @compiled(types.void(_IN_2D, _IN_2D, types.int64, _OUT_2D))
 def add_dot_products(weights: Vector, rows: Vector, start: int, out: Vector) -> None:
     """out[i, k] += the sum over b of weights[k, b] * rows[i, start + b], for each row i and each k."""
+    columns = weights.shape[1]
+    together = columns - columns % LANES
+    spare = np.empty(LANES, dtype=np.uint64)
     for i in range(rows.shape[0]):
         for k in range(weights.shape[0]):
-            high, middle, low = _ZERO, _ZERO, out[i, k]
-            for b in range(weights.shape[1]):
+            total = out[i, k]
+            for b in range(0, together, _MAX_TERMS * LANES):
+                terms = min(_MAX_TERMS, (together - b) // LANES)
+                total = _sum(total, _dot_run(weights, k, b, rows, i, start + b, terms, spare))
+            high, middle, low = _ZERO, _ZERO, total
+            for b in range(together, columns):
                 high, middle, low = _multiply_add(high, middle, low, weights[k, b], rows[i, start + b])
             out[i, k] = _reduced(high, middle, low)
 

@@ -83,6 +83,14 @@ def test_the_dot_product_agrees_with_integers(pairs: list[tuple[int, int]]) -> N
     assert vectors.dot(a, b) == sum(x * y for x, y in pairs) % P
 
 
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 2048, 4095, 4096, 4097, 8192])
+@pytest.mark.parametrize("element", [1, 2**32 - 1, 2**44 - 1, P - 2**32, P - 1])
+def test_a_dot_product_has_room_for_the_largest_sums(size: int, element: int) -> None:
+    x, y = np.full(size, element, dtype=np.uint64), np.full(size, P - 1, dtype=np.uint64)
+    assert vectors.dot(x, y) == size * element * (P - 1) % P
+    assert vectors.dot(y, x) == size * element * (P - 1) % P
+
+
 @pytest.mark.parametrize("size", [0, 1, prng.BLOCK - 1, prng.BLOCK, prng.BLOCK + 1, 2 * prng.BLOCK + 5])
 def test_a_fingerprint_is_two_dot_products_with_streams_of_the_seed(size: int) -> None:
     x = prng.stream(b"x", b"", size)
