@@ -102,8 +102,8 @@ SECTIONS = {
     "paillier": Section("encryption against phe, threshold opening, two cores (1 to 2 min)", _paillier),
     "masks": Section("masked sums: time, bytes, memory (10 s)", _masks),
     "holders": Section("committees of 8 to 1024 by matrix and transform; bits against time (1 min)", _holders),
-    "joint": Section("joint keys of 2048 bits for 3 and 5 parties, 5 of each (2 to 6 min)", _joint, by_default=False),
-    "joint10": Section("one joint key of 2048 bits for 10 parties (1 to 10 min)", _joint_ten, by_default=False),
+    "joint": Section("joint keys of 2048 bits for 3 and 5 parties, 5 of each (1 to 4 min)", _joint, by_default=False),
+    "joint10": Section("one joint key of 2048 bits for 10 parties (10 s to 3 min)", _joint_ten, by_default=False),
 }
 
 
