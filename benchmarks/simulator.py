@@ -8,27 +8,31 @@ options: the messages and bytes are the same on every machine.
 import argparse
 import cProfile
 import json
+import math
 import pstats
 import statistics
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from coterie.protocol.envelope import verify
+from coterie.protocol.envelope import Verified, seal, verify
 from coterie.protocol.events import Received
 from coterie.protocol.messages import Precommit
 from coterie.topology.costs import Costs
 from coterie.topology.founding import identity_of
+from coterie.topology.observer import Observer
 from coterie.topology.options import Options, build
 from coterie.topology.report import result_of
+from coterie.topology.site import Site
 
 AIM_SECONDS = 60.0
 AIM_PEERS, AIM_ROUNDS = 100, 20
 GROWTH = (13, 25, 50, 100, 200)
 GROWTH_ROUNDS = 3
+KIND_SIZES = (25, 50, 100, 200)
 CASES = (("shamir", 7, 10_000), ("shamir", 7, 1_000_000), ("shamir", 25, 100_000), ("plain", 7, 1_000_000))
 
 
@@ -107,11 +111,39 @@ def report_growth(sizes: Sequence[int], rounds: int) -> list[Run]:
     return runs
 
 
+class Kinds(Observer):
+    """Counts messages and their signed bytes by kind; what travels beside them is the rest."""
+
+    def __init__(self) -> None:
+        self.messages: Counter[str] = Counter()
+        self.sizes: Counter[str] = Counter()
+
+    def on_send(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
+        kind = type(message.message).__name__
+        self.messages[kind] += 1
+        self.sizes[kind] += len(message.raw)
+
+
+def report_kinds(sizes: Sequence[int], rounds: int) -> None:
+    """Which messages carry the bytes."""
+    print(f"\n{'of a peer in a round':24}" + "".join(f"{peers:>10} peers " for peers in sizes))
+    columns = []
+    for peers in sizes:
+        options = growing(peers, rounds)
+        simulation, _ = build(None, options)
+        kinds = Kinds()
+        simulation.watch(kinds)
+        simulation.run(options.limit_ms)
+        blobs = sum(site.sent_bytes for site in simulation.sites) - sum(kinds.sizes.values())
+        column = {kind: size / peers / rounds for kind, size in kinds.sizes.items()}
+        columns.append(column | {"shares, sums (beside)": blobs / peers / rounds})
+    for kind in sorted(columns[-1], key=lambda one: -columns[-1][one])[:8]:
+        print(f"{kind:24}" + "".join(f"{column.get(kind, 0) / 1e3:>13.1f} kB" for column in columns))
+
+
 def slope(n: int, m: int, at_n: float, at_m: float) -> float:
     """Return x where a figure grows like n^x."""
-    from math import log
-
-    return log(at_m / at_n) / log(m / n) if at_n and at_m else 0.0
+    return math.log(at_m / at_n) / math.log(m / n) if at_n and at_m else 0.0
 
 
 def report_profile(peers: int, rounds: int, lines: int = 14) -> None:
@@ -200,8 +232,6 @@ def message_us() -> float:
 
     simulation.setup = replace(simulation.setup, node=timed)
     simulation.run(600_000)
-    from coterie.protocol.envelope import seal
-
     federation = simulation.federation
     votes = [seal(identity_of(0), federation, 5, view, Precommit(bytes(32))) for view in range(2_000)]
     began = time.process_time()
@@ -260,6 +290,7 @@ def main() -> None:
     if "growth" in parts:
         runs = report_growth([int(n) for n in given.growth.split(",")], GROWTH_ROUNDS)
         found += runs
+        report_kinds([size for size in KIND_SIZES if size <= max(run.peers for run in runs)], 2)
         if given.pictures:
             Path(given.pictures).mkdir(parents=True, exist_ok=True)
             draw_growth(runs, Path(given.pictures) / "simulator-growth.png")
