@@ -91,8 +91,6 @@ class Churn(Observer):
     def _crash(self, site: "Site") -> None:
         down = self._down_ms()
         self._simulation.crash(site, down)
-        # One that had finished before it went down does nothing on its return by which the end would be noticed.
-        self._simulation.clock.after(down + 1, self._simulation._see_whether_done)
         self._simulation.clock.after(down + self._up_ms(self._peers), self._crash, site)
 
     def _cut(self, a: int, b: int) -> None:

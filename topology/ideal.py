@@ -38,10 +38,15 @@ class Vault:
                 self._vectors = {key: kept for key, kept in self._vectors.items() if kept[0] >= round_ - 1}
             self._vectors[root] = (round_, vector)
 
-    def get(self, root: bytes) -> bytes | None:
-        """Return a dealing's vector."""
-        kept = self._vectors.get(root)
-        return kept[1] if kept is not None else None
+    def get(self, root: bytes, round_: int) -> bytes | None:
+        """Return a dealing's vector, or None if there was no such dealing.
+
+        Raises:
+            ValueError: the round is so old that its dealings are forgotten; that says nothing about any of them.
+        """
+        if root not in self._vectors and any(kept > round_ + 1 for kept, _ in self._vectors.values()):
+            raise ValueError(f"the dealings of round {round_} are forgotten")
+        return self._vectors[root][1] if root in self._vectors else None
 
 
 class IdealNode(Node):
@@ -157,7 +162,7 @@ class IdealCheck(CheckShare):
 
     def run(self) -> CheckedShare:
         """Return the values, or what is wrong with them."""
-        return _check(self.vault, self.root, self.fingerprints, self.blob)
+        return _check(self.vault, self.terms.round, self.root, self.fingerprints, self.blob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,15 +173,15 @@ class IdealRecheck(RecheckShare):
 
     def run(self) -> CheckedShare:
         """Return ``reveal`` set if the complaint is right."""
-        return _check(self.vault, self.root, self.fingerprints, self.share)
+        return _check(self.vault, self.terms.round, self.root, self.fingerprints, self.share)
 
 
-def _check(vault: Vault, root: bytes, fingerprints: bytes, token: bytes) -> CheckedShare:
+def _check(vault: Vault, round_: int, root: bytes, fingerprints: bytes, token: bytes) -> CheckedShare:
     if token[:32] != root:
         return CheckedShare(wrong="not the token of this dealing")
     if any(fingerprints):
         return CheckedShare(wrong="the dealing is false", reveal=token[:32])
-    vector = vault.get(root)
+    vector = vault.get(root, round_)
     return CheckedShare(values=vector) if vector is not None else CheckedShare(wrong="nothing was dealt")
 
 

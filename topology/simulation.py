@@ -54,8 +54,8 @@ DETECT_MS: Final = 600
 """How long the failure detector takes to see that a peer is gone or back."""
 
 BEAT_MS: Final = 1_000
-COLLECT_BEATS: Final = 60
-"""Garbage in cycles is collected this often, instead of whenever many objects were made."""
+COLLECT_EVENTS: Final = 2_000_000
+"""Garbage in cycles is collected after so many events, instead of whenever many objects were made."""
 
 FETCH_TIMEOUT_MS: Final = 10_000
 MAX_KNOWN_ENVELOPES: Final = 100_000
@@ -122,6 +122,8 @@ class Simulation:
         self._on_work: list[Callable[..., None]] = []
         self._trace = hashlib.sha256()
         self._known: dict[bytes, Verified | None] = {}
+        self._collected = 0
+        """How much had happened when garbage was collected last."""
         self._detections: set[int] = set()
         """When the failure detectors are going to look."""
         self._is_done = False
@@ -193,6 +195,7 @@ class Simulation:
             adversary.on_started()
         self.hand_in(site, Started())
         self.detect_later(self.random.randint(1, 50))
+        self._see_whether_done()  # it may have been what the others waited for, and be past the goal already
 
     def crash(self, site: Site, down_ms: int | None, kept: int = 0) -> None:
         """Kill a site's peer: what was not synced is lost. It comes back after ``down_ms``, or never."""
@@ -264,7 +267,8 @@ class Simulation:
                 for other, claim in claims:
                     if claim > height and other.number in site.sees:
                         self._deliver(site, site.boots, HeadSeen(other.key, claim))
-        if self.clock.elapsed_ms % (COLLECT_BEATS * BEAT_MS) == 0:
+        if self.clock.events > self._collected + COLLECT_EVENTS:
+            self._collected = self.clock.events
             gc.collect()
         self.clock.after(BEAT_MS, self._beat)
 
