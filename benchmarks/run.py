@@ -1,6 +1,6 @@
 """`make bench`: everything that is measured, section by section, printed side by side with what we aim at.
 
-make bench                          all sections but the last two, some five minutes
+make bench                          all sections but the last two, some six minutes
 make bench ARGS="paillier masks"    these sections
 make bench ARGS=--help              the sections and what each takes
 """
@@ -73,6 +73,12 @@ def _holders() -> None:
     holders.report()
 
 
+def _simulator() -> None:
+    import simulator
+
+    simulator.report_speed(simulator.AIM_PEERS, simulator.AIM_ROUNDS)
+
+
 def _joint() -> None:
     import paillier
 
@@ -102,6 +108,7 @@ SECTIONS = {
     "paillier": Section("encryption against phe, threshold opening, two cores (1 to 2 min)", _paillier),
     "masks": Section("masked sums: time, bytes, memory (10 s)", _masks),
     "holders": Section("committees of 8 to 1024 by matrix and transform; bits against time (1 min)", _holders),
+    "simulator": Section("20 rounds of 100 simulated peers, on one core (1 min)", _simulator),
     "joint": Section("joint keys of 2048 bits for 3 and 5 parties, 5 of each (1 to 4 min)", _joint, by_default=False),
     "joint10": Section("one joint key of 2048 bits for 10 parties (10 s to 3 min)", _joint_ten, by_default=False),
 }
