@@ -13,10 +13,11 @@ from typing import Any
 from ..crypto.identity import Identity
 from .admission import Invite
 from .agreement import Agreement
+from .announcing import announce
 from .blocks import Evict
 from .catchup import CatchUp
 from .context import Context
-from .contribution import WIDE_UNIT, layout_of, read_metrics
+from .contribution import WIDE_UNIT, layout_of
 from .envelope import Verified, blob_digest, verify
 from .events import (
     Event,
@@ -326,7 +327,7 @@ class Node:
         for certified, after in accepted:
             before = ctx.state
             ctx.out.persist(BlockDecided(after.height, certified.block, certified.certificate))
-            self._announce(before, after)
+            announce(ctx.out, before, after, self.view)
             self._move_to(after)
             known = set(before.keys)
             for member in after.members:
@@ -369,64 +370,6 @@ class Node:
     def _weights_of(self, wanted: bytes) -> bytes | None:
         checked = self.ctx.summing.checked.values() if self.ctx.summing else ()
         return next((one.weights for one in checked if one is not None and one.weights_hash == wanted), None)
-
-    def _announce(self, before: LedgerState, after: LedgerState) -> None:
-        """Tell people what a block decided."""
-        out, round_ = self.ctx.out, before.round
-        were, are = set(before.keys), set(after.keys)
-        for member in after.members:
-            if member.key not in were:
-                out.notify(
-                    "joined",
-                    f"{member.name} joined",
-                    member=member.key,
-                    name=member.name,
-                    height=after.height,
-                )
-        for member in before.members:
-            if member.key not in are:
-                gone = next(one for one in after.gone if one.key == member.key)
-                text = f"{member.name} was evicted" if gone.barred else f"{member.name} left"
-                out.notify(
-                    "left",
-                    text,
-                    member=member.key,
-                    name=member.name,
-                    evicted=gone.barred,
-                    height=after.height,
-                )
-        if after.phase is Phase.SUMMING and before.phase is Phase.SHARING and after.contributors is not None:
-            names = [before.committee.members[index] for index, _ in after.contributors.dealers]
-            aggregator = before.proposer(self.view)
-            text = f"round {round_}: {len(names)} contribute"
-            out.notify("contributors", text, round=round_, members=names, height=after.height, proposer=aggregator)
-        elif after.round != before.round and after.sums is not before.sums:
-            self._announce_model(before, after)
-        elif after.round != before.round:
-            out.notify("void", f"round {round_}: void", round=round_, height=after.height, phase=str(before.phase))
-        if after.phase is Phase.FINISHED and before.phase is not Phase.FINISHED:
-            out.notify("finished", f"training is finished after {after.trained} rounds", rounds=after.trained)
-
-    def _announce_model(self, before: LedgerState, after: LedgerState) -> None:
-        assert after.sums is not None
-        facts: dict[str, Any] = {
-            "round": before.round,
-            "kind": before.kind,
-            "height": after.height,
-            "view": self.view,
-        }
-        facts |= {
-            "aggregator": before.proposer(self.view),
-            "next_aggregator": after.proposer(0),
-            "weights": after.weights,
-            "trained": after.trained,
-        }
-        text = f"round {before.round} ({before.kind}): agreed"
-        if before.kind != "setup":
-            metrics = read_metrics(after.genesis, after.sums)
-            facts |= {"examples": metrics.examples, "evaluated": metrics.evaluated, "loss": metrics.loss}
-            facts |= {"metrics": dict(metrics.named)}
-        self.ctx.out.notify("model", text, **facts)
 
     # Messages.
 
