@@ -65,6 +65,8 @@ class Agreement:
     _named: set[bytes] = field(default_factory=set)
     _proofs: dict[bytes, dict[bytes, Evict]] = field(default_factory=dict)
     """Who lied about the sum, by the Model block that their prevotes were for."""
+    _brought: dict[bytes, list[Verified]] = field(default_factory=dict)
+    """The prevotes that came with the latest proposal of a block, or from the disk: they may prove its W."""
     _done: bool = False
 
     def __post_init__(self) -> None:
@@ -88,8 +90,11 @@ class Agreement:
         for vote in sorted(votes, key=lambda one: (one.view, one.kind)):
             self.consensus.view, self.consensus.stage = vote.view, Stage(vote.kind + 1)
             self._restore_vote(vote.envelope)
-        for raw in (raw for value in values for raw in value.polka):
-            self._restore_vote(raw)
+        for value in values:
+            for raw in value.polka:
+                self._restore_vote(raw)
+            if value.polka:
+                self._brought[block_hash(value.block)] = self._prevotes_among(value.polka)
         self._act(self.consensus.start())
         self.check_ready()
 
@@ -182,11 +187,7 @@ class Agreement:
         """Line 16: propose the valid value, with the prevotes that made it so."""
         assert action.value is not None
         known = self._candidates[action.value]
-        polka = tuple(
-            vote.raw
-            for vote in self.consensus.prevotes(action.valid_view).values()
-            if isinstance(vote.message, Prevote) and vote.message.block == action.value
-        )
+        polka = self._polka_and_proof(action.valid_view, action.value)
         vector, digest = self._vector_of(known), None
         if isinstance(known.block.body, Model):
             digest = known.block.body.vector
@@ -263,6 +264,7 @@ class Agreement:
         for digest in self._candidates.keys() - held - set(self._proposed.values()):
             del self._candidates[digest]
             self._proofs.pop(digest, None)
+            self._brought.pop(digest, None)
 
     def _wrong(self, block: Block, message: Proposal, view: int) -> str | None:
         """Say what speaks against a new proposal, as things stand here and now.
@@ -333,16 +335,19 @@ class Agreement:
     def _enter(self, proposal: Verified, digest: bytes, is_valid: bool) -> None:
         message = proposal.message
         assert isinstance(message, Proposal)
-        polka = self._polka_of(message)
+        polka = self._prevotes_among(message.polka)
+        if polka:
+            self._brought[digest] = polka
+            self._proves(digest, {})
         for vote in polka:
             self.on_vote(vote)
         if not self._done:
             self._act(self.consensus.on_proposal(proposal.view, digest, message.valid_view, is_valid, polka))
             self._finish_by_certificate()
 
-    def _polka_of(self, message: Proposal) -> list[Verified]:
-        """Return the prevotes of this height that a proposal brought along."""
-        votes = [verify(raw, self.ctx.state.federation) for raw in message.polka]
+    def _prevotes_among(self, envelopes: tuple[bytes, ...]) -> list[Verified]:
+        """Return the prevotes of this height, which a proposal brought along or the disk."""
+        votes = [verify(raw, self.ctx.state.federation) for raw in envelopes]
         return [
             vote
             for vote in votes
@@ -432,7 +437,30 @@ class Agreement:
             return False
         if not isinstance(known.block.body, Model):
             return True
-        return self.summing is not None and self.summing.proves(known.block.body.vector, votes)
+        vector, summing = known.block.body.vector, self.summing
+        if summing is None:
+            return False
+        return summing.proves(vector, votes) or any(summing.proves(vector, one) for one in self._views_of(digest))
+
+    def _views_of(self, digest: bytes) -> list[dict[bytes, Verified]]:
+        """Return the prevotes for a block that were brought along, those of each view by sender."""
+        views: dict[int, dict[bytes, Verified]] = {}
+        for vote in self._brought.get(digest, ()):
+            if isinstance(vote.message, Prevote) and vote.message.block == digest:
+                views.setdefault(vote.view, {})[vote.sender] = vote
+        return list(views.values())
+
+    def _polka_and_proof(self, view: int, digest: bytes) -> tuple[bytes, ...]:
+        """Return the prevotes of a view for a block, and, if it is a Model, those that proved its W, of whatever view.
+
+        Without the latter a liar that shows its z to some only, and once, lets these lock a block of which the others,
+        who never saw the proof, will have none.
+        """
+        polka = [vote.raw for vote in self._votes_for(view, digest).values()]
+        body = self._candidates[digest].block.body
+        if self.summing is not None and isinstance(body, Model):
+            polka += self.summing.proof(body.vector) or [vote.raw for vote in self._brought.get(digest, ())]
+        return tuple(dict.fromkeys(polka))
 
     def close(self) -> None:
         """The height is decided: keep what judges late prevotes, let go of the vectors."""
@@ -535,7 +563,7 @@ class Agreement:
 
     def _remember(self, action: Remember) -> None:
         known = self._candidates[action.value]
-        polka = tuple(vote.raw for vote in self._votes_for(action.view, action.value).values())
+        polka = self._polka_and_proof(action.view, action.value)
         # The lock and the valid value are the same at line 37 to 43: W goes to the disk once, with the valid
         # value.
         vector = None if action.locked else self._vector_of(known)
@@ -582,14 +610,12 @@ class Agreement:
         out, view = self.ctx.out, self.consensus.view
         if self._proposal is not None and self.ctx.state.proposer(view) == self.ctx.me:
             out.send(to, self._proposal[0], self._proposal[1])
-        for votes in (
-            self.consensus.prevotes(view),
-            self.consensus.precommits(view),
-            self.consensus.precommits(view - 1),
-        ):
-            own = votes.get(self.ctx.me)
-            if own is not None:
-                out.send(to, own.raw)
+        # Those of the view before, too: who is one view ahead of the others may be who their quorum there lacks.
+        for one in (view - 1, view):
+            for votes in (self.consensus.prevotes(one), self.consensus.precommits(one)):
+                own = votes.get(self.ctx.me)
+                if own is not None:
+                    out.send(to, own.raw)
         aggregator = self.ctx.state.proposer(view)
         if self.summing is not None and to in (None, aggregator):
             self.summing.send_sum(aggregator)

@@ -81,15 +81,15 @@ class Proposal(Message, frozen=True):
     """PROPOSAL of Algorithm 1: the block, the view of its polka (-1 for none), and what others need to check
     it.
 
-    ``acks`` are the signed acks behind a Contributors block; ``polka`` the prevotes of ``valid_view``, so
-    that line 28 never depends on messages that only some received. The blob of a Model proposal is the sum
-    vector W.
+    ``acks`` are the signed acks behind a Contributors block; ``polka`` the prevotes of ``valid_view``, and
+    those that proved a Model's W if that was in another view, so that line 28 never depends on messages that
+    only some received. The blob of a Model proposal is the sum vector W.
     """
 
     block: Annotated[bytes, msgspec.Meta(max_length=MAX_BLOCK_BYTES)]
     valid_view: Annotated[int, msgspec.Meta(ge=-1, le=2**31)]
     acks: Annotated[tuple[RawEnvelope, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
-    polka: Annotated[tuple[RawEnvelope, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
+    polka: Annotated[tuple[RawEnvelope, ...], msgspec.Meta(max_length=2 * MAX_MEMBERS)]
     vector: Hash | None
 
 

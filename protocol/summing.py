@@ -47,8 +47,8 @@ class Summing:
     _released: bool = False
     _opened: bytes | None = None
     _deferred: dict[bytes, bytes] = field(default_factory=dict, repr=False)
-    _proved: set[bytes] = field(default_factory=set)
-    """The W that was proved, by its digest: there is only one."""
+    _proofs: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)
+    """The prevotes that proved W, by its digest: there is only one."""
     _judged: tuple[frozenset[tuple[int, Point]], Judgement | None] = (frozenset(), None)
     """The last answer of ``judge``: two parts of a step ask for the same votes."""
     _settled: dict[bytes, Judgement] = field(default_factory=dict)
@@ -293,9 +293,13 @@ class Summing:
         Once proved it stays so, whoever votes for it again: kappa does not depend on the view. Else a holder that
         gave its z once, so that somebody locked W, and never again, would keep the others from ever joining in.
         """
-        if vector_hash not in self._proved:
+        if vector_hash not in self._proofs:
             checked = self.checked.get(vector_hash)
             judged = self.judge(votes)
             if checked is not None and judged is not None and judged.secret == checked.secret:
-                self._proved.add(vector_hash)
-        return vector_hash in self._proved
+                self._proofs[vector_hash] = tuple(vote.raw for vote in votes.values())
+        return vector_hash in self._proofs
+
+    def proof(self, vector_hash: bytes) -> tuple[bytes, ...]:
+        """Return the prevotes that proved W here; none if it was not proved."""
+        return self._proofs.get(vector_hash, ())

@@ -136,12 +136,15 @@ class Consensus:
     # Inputs.
 
     def start(self) -> list[Action]:
-        """Begin with line 10, or go on after a restart in the view and stage that were restored."""
+        """Begin with line 10, or go on after a restart in the view and stage that were restored.
+
+        No timeout runs then before a quorum of votes is there again (lines 34 and 47): a member that leaves a view on
+        its own leaves the others there without the vote that they need from it.
+        """
         if self.view == 0 and self.stage is Stage.PROPOSE:
             self._start_view(0)
         else:
             self._out.append(NewView(self.view))
-            self._out.append(StartTimeout(self.stage, self.view))
         return self._advance()
 
     def on_ready(self) -> list[Action]:

@@ -600,7 +600,13 @@ def restarted(before: Peer, view: int, stage: Stage) -> Peer:
 
 def test_after_a_restart_it_goes_on_in_the_step_after_its_last_vote() -> None:
     after = restarted(locked_on(V), 0, PRECOMMIT)
-    assert after.begin() == [NewView(0), StartTimeout(PRECOMMIT, 0)]
+    assert after.begin() == [NewView(0)]
+
+
+def test_after_a_restart_no_time_runs_out_before_a_quorum_of_votes_is_there_again() -> None:
+    after = restarted(locked_on(V), 0, PRECOMMIT)
+    assert not any(isinstance(action, StartTimeout) for action in after.begin() + after.precommits(0, None, 0, 1))
+    assert StartTimeout(PRECOMMIT, 0) in after.precommits(0, None, 2)
 
 
 def test_after_a_restart_no_vote_is_cast_a_second_time() -> None:
