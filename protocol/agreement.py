@@ -346,8 +346,12 @@ class Agreement:
             self._finish_by_certificate()
 
     def _prevotes_among(self, envelopes: tuple[bytes, ...]) -> list[Verified]:
-        """Return the prevotes of this height, which a proposal brought along or the disk."""
-        votes = [verify(raw, self.ctx.state.federation) for raw in envelopes]
+        """Return the prevotes of this height, which a proposal brought along or the disk.
+
+        A polka and a proof are two votes a member at most; more are not looked at, since each costs a signature.
+        """
+        enough = 2 * self.ctx.state.committee.n
+        votes = [verify(raw, self.ctx.state.federation) for raw in envelopes[:enough]]
         return [
             vote
             for vote in votes

@@ -12,9 +12,11 @@ from signing import signed
 
 from coterie.crypto.identity import Identity
 from coterie.crypto.vectors import add_into
+from coterie.protocol import agreement
 from coterie.protocol.blocks import Membership, Model, block_hash, wide_bytes
 from coterie.protocol.contribution import layout_of
-from coterie.protocol.limits import VIEW_HISTORY, VIEW_WINDOW
+from coterie.protocol.envelope import verify
+from coterie.protocol.limits import MAX_MEMBERS, VIEW_HISTORY, VIEW_WINDOW
 from coterie.protocol.messages import GetBlocks, GetStatus, Precommit, Prevote, Proposal, Status
 from coterie.protocol.records import Memory, ModelSaved, ValueSeen, VoteCast
 from coterie.protocol.tendermint import Stage
@@ -103,6 +105,24 @@ def test_of_all_that_a_proposer_signs_for_a_view_one_block_is_kept_and_it_is_nam
     assert len(bench.node._agreement._candidates) == 1
     assert bench.faults(bench.proposer(view))[0] == f"proposed two blocks in view {view}"
     assert len(prevoted(bench)) == 1
+
+
+def test_a_proposal_that_brings_thousands_of_votes_costs_no_more_checks_than_a_real_one_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = idle()
+    proposer = bench.proposer(0)
+    vote = signed(proposer, Prevote(digest("x"), None), 9, federation=bench.node.state.federation).raw
+    looked_at: list[bytes] = []
+
+    def counting(raw: bytes, federation: bytes) -> object:
+        looked_at.append(raw)
+        return verify(raw, federation)
+
+    monkeypatch.setattr(agreement, "verify", counting)
+    crowded = Proposal(join_of(bench, 9).block, -1, (), (vote,) * (2 * MAX_MEMBERS), None)
+    bench.hear(proposer, crowded)
+    assert len(looked_at) == 2 * 4, "a polka and a proof of four members"
 
 
 def test_proposals_for_views_far_ahead_are_not_kept() -> None:
