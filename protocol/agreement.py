@@ -522,8 +522,8 @@ class Agreement:
                     self._propose_again(action)
                 case CastVote():
                     self._cast(action)
-                case StartTimeout(at_once=True, view=view):
-                    self.ctx.out.timer(0, "view", self.ctx.height, view, int(Stage.PRECOMMIT))
+                case StartTimeout(stage=stage, view=view, at_once=True):
+                    self.ctx.out.timer(0, "view", self.ctx.height, view, int(stage))
                 case StartTimeout(stage=stage, view=view):
                     self.ctx.out.timer(self._timeout_ms(stage, view), "view", self.ctx.height, view, int(stage))
                 case Remember():

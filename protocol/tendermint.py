@@ -63,7 +63,9 @@ class StartTimeout:
     stage: Stage
     view: int
     at_once: bool = False
-    """Nothing can come of the view any more: q precommits are for nil, and any two quorums share an honest member."""
+    """Nothing can come of the view any more: q precommits are for nil, and any two quorums share an honest member; or
+    all have prevoted, and no block has a quorum.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +314,9 @@ class Consensus:
         if self.stage is Stage.PREVOTE and "34" not in at.fired and len(at.prevotes) >= self.committee.quorum:
             at.fired.add("34")
             self._out.append(StartTimeout(Stage.PREVOTE, self.view))
+        if self.stage is Stage.PREVOTE and "split" not in at.fired and self._is_split(at.prevoted):
+            at.fired.add("split")
+            self._out.append(StartTimeout(Stage.PREVOTE, self.view, at_once=True))
 
     def _line_36(self) -> bool:
         at = self._at(self.view)
@@ -366,6 +371,10 @@ class Consensus:
         return True
 
     # Parts.
+
+    def _is_split(self, counts: Mapping[bytes | None, int]) -> bool:
+        """Whether all have voted and nothing has got a quorum: there is nobody to wait for."""
+        return sum(counts.values()) == self.committee.n and max(counts.values()) < self.committee.quorum
 
     def _vote(self, stage: Stage, value: bytes | None) -> None:
         self.stage = stage

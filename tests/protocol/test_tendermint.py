@@ -228,7 +228,21 @@ def test_line_34_a_quorum_of_prevotes_starts_the_prevote_timeout_once() -> None:
     peer.timeout(PROPOSE, 0)
     assert peer.prevotes(0, V, 0) == []
     assert peer.prevotes(0, W, 1) == [StartTimeout(PREVOTE, 0)]
-    assert peer.prevotes(0, None, 2) == []
+    assert peer.prevotes(0, W, 1) == []
+
+
+def test_line_34_waits_for_nobody_once_all_have_prevoted_and_no_block_has_a_quorum() -> None:
+    peer = begun()
+    peer.timeout(PROPOSE, 0)
+    peer.prevotes(0, V, 0, 1)
+    assert peer.prevotes(0, None, 2) == [StartTimeout(PREVOTE, 0, at_once=True)]
+    assert CastVote(PRECOMMIT, 0, None) in peer.timeout(PREVOTE, 0)
+
+
+def test_line_34_waits_while_one_more_prevote_could_make_a_polka() -> None:
+    peer = begun()
+    peer.timeout(PROPOSE, 0)
+    assert peer.prevotes(0, V, 0, 1) == [StartTimeout(PREVOTE, 0)]
 
 
 def test_line_34_waits_for_the_step_prevote() -> None:

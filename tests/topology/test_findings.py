@@ -16,17 +16,9 @@ PROOF_SHOWN_TO_SOME = [
     Scenario(
         seed=10553,
         topology="star",
-        rounds=2,
         latency_ms=(20, 150),
         byzantine=("2=twins+view-flood",),
         partition="mid-release",
-    ),
-    Scenario(
-        seed=11335,
-        latency_ms=(20, 150),
-        byzantine=("0=view-flood+invalid-value",),
-        partition="one-way",
-        crashes=((1, CrashPoint("sending", 1, "Dealt", 3863)),),
     ),
 ]
 """A liar shows its z to some only, and once: these lock a block that they cannot prove to the others."""
