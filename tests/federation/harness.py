@@ -153,6 +153,18 @@ class Peer:
     def freeze(self) -> None:
         """SIGSTOP: it is there, and does nothing."""
         self.process.send_signal(signal.SIGSTOP)
+        self.wait_until_frozen()
+
+    def wait_until_frozen(self) -> None:
+        """Wait until it has stopped: a SIGCONT that overtakes the SIGSTOP is lost, and nothing thaws it then.
+
+        Raises:
+            AssertionError: it ended instead.
+        """
+        # WNOWAIT: whoever reaps the process finds its exit code still there.
+        found = os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        assert found is not None
+        assert found.si_code == os.CLD_STOPPED, self.story()
 
     def thaw(self) -> None:
         """SIGCONT."""
@@ -311,6 +323,8 @@ class Federation:
         victim = next(peer for peer in self.peers if peer.process.pid == pid)
         if what == "kill":
             assert victim.exit_code() == -signal.SIGKILL
+        else:
+            victim.wait_until_frozen()
         return victim
 
     @property
