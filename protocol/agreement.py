@@ -15,7 +15,14 @@ from .events import Fetch
 from .ledger import LedgerError, Phase, apply
 from .limits import DEAD_PROPOSER_TIMEOUT_MS, VIEW_HISTORY, VIEW_TIMEOUT_CAP_MS, VIEW_WINDOW
 from .messages import Accusation, Precommit, Prevote, Proposal, SumShare
-from .proposals import acks_behind, contributors_body, wrong_contributors, wrong_membership, wrong_void
+from .proposals import (
+    acks_behind,
+    contributors_body,
+    wrong_contributors,
+    wrong_membership,
+    wrong_omission,
+    wrong_void,
+)
 from .records import ValueSeen, VoteCast
 from .summing import Summing
 from .tendermint import (
@@ -158,9 +165,9 @@ class Agreement:
         if ctx.state.phase is Phase.SUMMING:
             assert self.summing is not None
             opened = self.summing.model()
-            if opened is not None and view < 2 * self._void_after():
+            if opened is not None and view < 2 * self._patience():
                 return opened[0]
-            if view >= self._void_after():
+            if view >= self._patience():
                 late = tuple(ctx.state.committee.members[j] for j in self.summing.missing())
                 return Void(ctx.state.round, "sum", late)
             return None
@@ -179,8 +186,10 @@ class Agreement:
             return Void(ctx.state.round, "shares", sharing.missing())
         return contributors_body(ctx.state, choice)
 
-    def _void_after(self) -> int:
-        """Views that a sum gets before the round may be given up: each of f+1 aggregators in a row twice."""
+    def _patience(self) -> int:
+        """Views before less will do than what is wanted (a sum that stays closed, contributors that are not all that
+        could be): each of f+1 aggregators in a row twice.
+        """
         return 2 * (self.ctx.state.committee.f + 1)
 
     def _propose_again(self, action: ProposeNow) -> None:
@@ -281,12 +290,16 @@ class Agreement:
             case Contributors() as body:
                 if ctx.sharing is None:
                     return "the round is not open here"
-                return wrong_contributors(ctx.sharing, body, message.acks)
+                wrong = wrong_contributors(ctx.sharing, body, message.acks)
+                # Members may see that differently, so nobody insists on it for ever.
+                if wrong is None and view < self._patience():
+                    wrong = wrong_omission(ctx.sharing, body, ctx.alive, ctx.alive_changes)
+                return wrong
             case Membership() as body:
                 return wrong_membership(ctx.state, body, ctx.pool, ctx.now_ms)
             case Void() as body:
                 has_model = self.summing is not None and self.summing.model() is not None
-                return wrong_void(body, ctx.sharing, has_model, view, self._void_after())
+                return wrong_void(body, ctx.sharing, has_model, view, self._patience())
             case _:
                 return None
 
@@ -371,6 +384,8 @@ class Agreement:
         if isinstance(vote.message, Precommit):
             self._finish_by_certificate()
         elif isinstance(vote.message, Prevote) and vote.message.block is not None:
+            if self.summing is not None:
+                self.summing.on_prevote(vote)
             self.name_liars(vote, vote.message.block)
 
     def _finish_by_certificate(self) -> None:

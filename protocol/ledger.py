@@ -110,6 +110,8 @@ class LedgerState:
     totals: tuple[int, ...] | None
     sums: tuple[int, ...] | None
     settled: Settled | None
+    failed: tuple[bytes, ...]
+    """Whose sum on this base model was the first to fail, if one did: somebody may have opened it all the same."""
     ticket_uses: tuple[tuple[bytes, int], ...]
     gone: tuple[Gone, ...]
 
@@ -169,6 +171,7 @@ def genesis_state(genesis: Genesis) -> LedgerState:
         totals=None,
         sums=None,
         settled=None,
+        failed=(),
         ticket_uses=(),
         gone=(),
     )
@@ -221,7 +224,7 @@ def _apply_body(state: LedgerState, block: Block, data: bytes) -> LedgerState:
             )
             _expect(_ascending(body.names), "void names are not in order")
             _expect(set(body.names) <= set(state.committee.members), "void names somebody outside the round")
-            return _next_round(state)
+            return _next_round(replace(state, failed=state.failed or _contributing(state)))
 
 
 def check_sets(committee: Committee, body: Contributors) -> None:
@@ -251,7 +254,7 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
     _expect(state.kind == "train" or body.weights == state.weights, f"a {state.kind} round changes the weights")
     sums = tuple(wide_value(one) for one in body.sums)
     _expect(0 < sums[0] <= sums[1], "model with an impossible example count")
-    present = {state.committee.members[index] for index, _ in state.contributors.dealers}
+    present = _contributing(state)
     members = tuple(
         replace(
             member,
@@ -269,10 +272,17 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
         totals=sums[2:] if state.kind == "setup" else state.totals,
         sums=sums,
         settled=Settled(height, digest, state.committee, state.contributors.holders),
+        failed=(),
     )
     if state.kind == "evaluate":
         return replace(_next_round(ended), phase=Phase.FINISHED)
     return _next_round(ended)
+
+
+def _contributing(state: LedgerState) -> tuple[bytes, ...]:
+    """Return who contributes to the sum that is open, if one is."""
+    dealers = state.contributors.dealers if state.contributors is not None else ()
+    return tuple(state.committee.members[index] for index, _ in dealers)
 
 
 def _next_round(state: LedgerState) -> LedgerState:

@@ -258,6 +258,7 @@ class Node:
             clip=2.0**state.genesis.clip_exponent,
             examples_ref=state.examples_ref,
             doubts={index: ctx.doubts[one] for index, one in enumerate(state.committee.members) if one in ctx.doubts},
+            failed=frozenset(index for index, one in enumerate(state.committee.members) if one in state.failed),
         )
 
     def _begin_round(self) -> None:

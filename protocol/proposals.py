@@ -1,11 +1,11 @@
 """What a proposer may propose, and what a member checks at the moment it votes.
 
 :mod:`.ledger` checks what follows from the blocks alone. Here stands the rest: the signed acks behind a
-contributor set, one's own share deadline, an invite's expiry. The sum itself is checked in :mod:`.summing`,
-because that takes time.
+contributor set, and whom it leaves out, one's own share deadline, an invite's expiry. The sum itself is checked
+in :mod:`.summing`, because that takes time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from .blocks import Contributors, Evict, Join, Membership, Void
 from .envelope import Verified, verify
@@ -54,6 +54,24 @@ def wrong_contributors(sharing: Sharing, body: Contributors, acks: Sequence[byte
     if any(dealer in sharing.liars for dealer, _ in body.dealers):
         return "a dealer that was caught is among the contributors"
     return None
+
+
+def wrong_omission(sharing: Sharing, body: Contributors, alive: Iterable[bytes], changes: int) -> str | None:
+    """Say whom a Contributors proposal leaves out, or takes in, without need. ``changes``: how often ``alive`` changed.
+
+    Else a proposer chooses whose updates count; and one that has opened a sum, and made it fail, has it repeated
+    without the one member whose update it wants to know, or with it where it was not among them.
+    """
+    dealers, due = frozenset(dict(body.dealers)), sharing.due(alive, changes)
+    if due - dealers:
+        return f"it leaves out {_named(due - dealers)}"
+    if sharing.failed and due <= sharing.failed and dealers - sharing.failed:
+        return f"it repeats a sum that failed, with {_named(dealers - sharing.failed)} added"
+    return None
+
+
+def _named(members: Iterable[int]) -> str:
+    return "member " + ", ".join(str(index) for index in sorted(members))
 
 
 def wrong_membership(state: LedgerState, body: Membership, pool: ChangePool, now_ms: int) -> str | None:

@@ -43,6 +43,10 @@ class Sharing:
     examples_ref: int
     doubts: dict[int, int] = field(default_factory=dict)
     """Rises with every failed sum of which a member was a holder."""
+    failed: frozenset[int] = frozenset()
+    """Those of the committee whose sum on this base model failed: it is tried again with the same contributors, since
+    two sums that differ in one of them, of which one was opened before it failed, give away that one's update.
+    """
     closed: bool = False
     """The contributors are decided: nothing more is dealt or acked in this round (safety rule 4)."""
     may_begin: bool = False
@@ -319,10 +323,26 @@ class Sharing:
             self.sat_out[index] = message.message.reason
 
     def choice(self) -> Choice | None:
-        """Return a U and J that satisfy the rules, if there are any."""
-        candidates = tuple(index for index in range(self.committee.n) if index not in self.liars)
+        """Return a U and J that satisfy the rules, if there are any; of a sum that failed, the same U if possible."""
+        candidates = frozenset(range(self.committee.n)) - self.liars
+        return (self._choose(candidates & self.failed) if self.failed else None) or self._choose(candidates)
+
+    def _choose(self, candidates: frozenset[int]) -> Choice | None:
         rules = self.committee
-        return choose(self.acks, rules.min_contributors, rules.sum_quorum, candidates, self.doubts)
+        return choose(self.acks, rules.min_contributors, rules.sum_quorum, tuple(sorted(candidates)), self.doubts)
+
+    def due(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
+        """Return who may not be left out of the contributors, as things stand here; ``changes``: of ``alive``.
+
+        Until the share deadline these are all that are there and do not sit out, or all of the sum that failed; after
+        it, those that this member would choose.
+        """
+        if self.deadline_passed:
+            choice = self.choice()
+            return frozenset(dict(choice.dealers)) if choice is not None else frozenset()
+        if self.failed:
+            return self.failed - self.liars
+        return self._present(alive, changes) - self.sat_out.keys() - self.liars
 
     def is_complete(self, alive: Iterable[bytes], changes: int) -> bool:
         """Whether waiting longer could only bring in members that are gone, sit out or cheat.
@@ -336,7 +356,8 @@ class Sharing:
             self._is_complete = (
                 expected <= self.acks.keys()
                 and all(dealers <= self.acks[holder].keys() for holder in expected)
-                and self.choice() is not None
+                and (choice := self.choice()) is not None
+                and self.due(alive, changes) <= dict(choice.dealers).keys()
             )
             self._complete_seen = seen
         return self._is_complete

@@ -49,6 +49,8 @@ class Summing:
     _deferred: dict[bytes, bytes] = field(default_factory=dict, repr=False)
     _proofs: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)
     """The prevotes that proved W, by its digest: there is only one."""
+    _showed: set[int] = field(default_factory=set)
+    """Who showed a fingerprint of its sum with a prevote, of whatever W and view."""
     _judged: tuple[frozenset[tuple[int, Point]], Judgement | None] = (frozenset(), None)
     """The last answer of ``judge``: two parts of a step ask for the same votes."""
     _settled: dict[bytes, Judgement] = field(default_factory=dict)
@@ -132,12 +134,12 @@ class Summing:
         return tuple(index for index in self.expected if index not in self._rows)
 
     def doubtful(self) -> tuple[int, ...]:
-        """Return the holders that may be why the sum failed: those that sent no sum share where others did to this
-        member, and all but itself where that does not tell.
+        """Return the holders that may be why the sum failed: those that showed no fingerprint where others did, else
+        those that sent no sum share where others did to this member, and all but itself where that does not tell.
         """
         me = self.committee.index(self.out.me)
         others = tuple(index for index in self.expected if index != me)
-        silent = tuple(index for index in others if index not in self._rows)
+        silent = tuple(index for index in others if index not in (self._showed or self._rows))
         return silent if silent and len(silent) < len(others) else others
 
     def close(self) -> None:
@@ -257,6 +259,13 @@ class Summing:
             checked.weights_hash,
             checked.beacon,
         )
+
+    def on_prevote(self, vote: Verified) -> None:
+        """Remember who shows fingerprints: who does not is why a sum stays unproved."""
+        assert isinstance(vote.message, Prevote)
+        index = self.committee.index(vote.sender)
+        if index is not None and vote.message.z is not None:
+            self._showed.add(index)
 
     def judge(self, votes: Mapping[bytes, Verified]) -> Judgement | None:
         """Judge the z's of prevotes for one Model block; None while they prove nothing."""

@@ -66,11 +66,16 @@ def _by_trust(
     min_holders: int,
     doubts: Mapping[int, int],
 ) -> dict[int, bytes] | None:
-    """Take in one holder after the other, the least doubted first, where enough dealers are left that all acked."""
+    """Take in one holder after the other, the least doubted first, where enough dealers are left that all acked.
+
+    Of those equally doubted the one that acked most, and once there are enough nobody that costs a dealer more: else a
+    liar could leave out whom it likes by not acking them.
+    """
+    acked = {holder: len(roots.items() & dealings.items()) for holder, dealings in acks.items()}
     left, count = dict(roots), 0
-    for holder in sorted(acks, key=lambda one: (doubts.get(one, 0), one)):
+    for holder in sorted(acks, key=lambda one: (doubts.get(one, 0), -acked[one], one)):
         shared = {dealer: root for dealer, root in left.items() if acks[holder].get(dealer) == root}
-        if len(shared) >= min_dealers:
+        if len(shared) == len(left) or (count < min_holders and len(shared) >= min_dealers):
             left, count = shared, count + 1
     return left if count >= min_holders else None
 

@@ -83,6 +83,15 @@ def test_a_dealer_that_only_some_hold_goes_before_a_holder_does() -> None:
     assert choice.holders == (0, 1, 2, 3, 4)
 
 
+def test_a_liar_cannot_leave_out_whom_it_likes_by_not_acking_them_once_somebody_is_doubted() -> None:
+    """It is the first of those that nobody doubts, and acked all but the first honest dealer."""
+    acks = {holder: {dealer: root(dealer) for dealer in range(7) if (holder, dealer) != (0, 1)} for holder in range(7)}
+    choice = choose(acks, 4, 5, tuple(range(7)), {6: 4})
+    assert choice is not None
+    assert [dealer for dealer, _ in choice.dealers] == list(range(7))
+    assert choice.holders == (1, 2, 3, 4, 5, 6)
+
+
 def test_who_was_caught_is_not_chosen() -> None:
     acks = {holder: {dealer: root(dealer) for dealer in range(5)} for holder in range(5)}
     choice = choose(acks, 4, 4, (0, 1, 2, 4))
