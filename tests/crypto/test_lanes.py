@@ -60,7 +60,7 @@ def test_registers_of_another_width_give_the_same_results(tmp_path: Path) -> Non
         text=True,
         check=True,
         env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
-        timeout=200,
+        timeout=150,
     )
     scope: dict[str, Any] = {"np": np, "prng": prng, "vectors": vectors, "Scheme": Scheme, "Placement": Placement}
     exec(RESULTS, scope)

@@ -65,7 +65,10 @@ def moments(
             yield "training", now
         case Received(message=Verified(message=Prevote(block=bytes()), view=0)) if before.phase is Phase.SUMMING:
             yield "voting", now
-        case Received(message=Verified(message=Precommit(block=bytes()), view=0)) if before.phase is Phase.SHARING:
+        # Not the proposer: if it dies and forgets, nobody can repeat its proposal, and the view is over.
+        case Received(message=Verified(message=Precommit(block=bytes()), view=0)) if (
+            before.phase is Phase.SHARING and now != me
+        ):
             yield "precommitting", now
 
 

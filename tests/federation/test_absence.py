@@ -108,8 +108,10 @@ def test_whoever_leaves_is_let_go_by_the_ledger_and_the_others_go_on(five: Feder
     assert "--invite TOKEN" in leaver.errors
 
     invite = others[0].ask("invite")["invite"]
+    seen = others[0].mark()
     leaver.restart("--invite", invite)
-    leaver.wait("joined", lambda event: event["name"] == leaver.home.name, after=place)
+    for peer, after in ((leaver, place), (others[0], seen)):
+        peer.wait("joined", lambda event: event["name"] == leaver.home.name, after=after)
     leaver.contributes(after_round=five.round)
     assert [one["change"] for one in changes(others[0])[-2:]] == ["leave", "join"]
 

@@ -136,10 +136,11 @@ def test_an_address_of_another_machine_cannot_be_listened_on(peer: Peer) -> None
 
 
 def test_an_unreachable_federation_is_told_of_and_given_up_after_the_timeout(peer: Peer) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as once:
-        port = once.getsockname()[1]
-    words = ("start", "--bootstrap", f"127.0.0.1:{port}", "--data", "data.csv", "--listen", "127.0.0.1:0", "--json")
-    code, out, _ = peer(*words, "--join-timeout", "1")
+    with socket.socket() as held:  # bound, so that nobody else is there, and not listening
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        words = ("start", "--bootstrap", f"127.0.0.1:{port}", "--data", "data.csv", "--listen", "127.0.0.1:0", "--json")
+        code, out, _ = peer(*words, "--join-timeout", "3")
     events = [json.loads(line) for line in out.splitlines()]
     assert code == Exit.UNREACHABLE
     assert [event["event"] for event in events] == ["listening", "joining", "unreachable", "stopped"]
@@ -235,7 +236,8 @@ def test_doctor_says_what_to_do_about_each_problem(peer: Peer, home: Home) -> No
     assert {"versions", "store", "home", "key", "disk", "fsync", "clock", "port", "reachability"} <= set(checks)
 
 
-def test_doctor_is_content_with_a_fresh_machine(peer: Peer) -> None:
+def test_doctor_is_content_with_a_fresh_machine(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coterie.peer.doctor._fsync_seconds", lambda folder: 0.001)  # not what is tested here
     code, out, _ = peer("doctor")
     assert code == Exit.OK, out
     assert "BAD" not in out

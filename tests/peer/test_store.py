@@ -357,6 +357,7 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_persisted(tmp_path: Path) -
         writer = context.Process(target=_persist_for_ever, args=(home, told))
         writer.start()
         while int(os.pread(told, 12, 0) or b"0") < before + 10:
+            assert writer.is_alive()
             os.sched_yield()
         os.kill(writer.pid or 0, signal.SIGKILL)
         writer.join()

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 import trio
 
+from coterie.crypto.identity import Identity
 from coterie.peer.network.events import Beat, Connected, Disconnected, Frame
 from coterie.peer.network.transfers import PullFailed
 
 pytestmark = pytest.mark.processes
 
 BLOB = bytes(32 * 1024 * 1024)
+PROCESS = Identity.from_seed(bytes([255]) * 32).public
 
 PEER = """
 import hashlib, sys, trio
@@ -57,7 +59,7 @@ async def test_a_frozen_peer_is_reported_and_holds_nobody_up(world: Callable[[],
     async with world() as peers:
         first, second = await peers.pair()
         async with process(first.address) as frozen:
-            member = (await first.event(Connected, after=1)).member
+            member = (await first.event(Connected, member=PROCESS)).member
             await second.event(Connected, member=member)
             frozen.send_signal(signal.SIGSTOP)
             # Fill what the kernel takes on behalf of the frozen process, and more.
@@ -90,7 +92,7 @@ async def test_a_pull_from_a_peer_that_freezes_fails_and_one_from_another_does_n
         digest = hashlib.sha256(BLOB).digest()
         second.network.offer(digest, BLOB)
         async with process(first.address) as frozen:
-            member = (await first.event(Connected, after=1)).member
+            member = (await first.event(Connected, member=PROCESS)).member
             frozen.send_signal(signal.SIGSTOP)
             with pytest.raises(PullFailed, match="the link ended: nothing heard|too little progress"):
                 await first.network.pull(member, digest, len(BLOB))

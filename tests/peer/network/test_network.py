@@ -10,6 +10,8 @@ import trio
 
 from coterie.crypto.identity import Identity
 from coterie.peer.network import greeting
+from coterie.peer.network import link as link_module
+from coterie.peer.network import yamux as yamux_module
 from coterie.peer.network.events import Connected, Disconnected, Frame, Refused, Unreachable
 from coterie.peer.network.host import ListenError
 from coterie.peer.network.network import Network
@@ -197,10 +199,10 @@ async def test_a_peer_that_leaves_mid_transfer_fails_the_pull_with_the_reason(wo
 async def test_peers_find_each_other_again_when_the_connection_breaks(world: Callable[[], Any]) -> None:
     async with world() as peers:
         first, second = await peers.pair()
+        seen = len(second.events)
         await first.network.link_to(second.member).connection.abort()
         await first.event(Disconnected)
         await second.event(Disconnected)
-        seen = len(second.events)
         await second.event(Connected, after=seen)
         await first.linked(second)
         assert second.network.send(first.member, b"again")
@@ -220,7 +222,12 @@ async def test_a_peer_that_restarts_elsewhere_is_found_at_its_new_address(world:
         await reborn.linked(first, third)
 
 
-async def test_stop_says_goodbye_and_delivers_what_was_queued(world: Callable[[], Any]) -> None:
+async def test_stop_says_goodbye_and_delivers_what_was_queued(
+    world: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # How long a peer that leaves waits for slow ones is not what this is about.
+    monkeypatch.setattr(link_module, "_FLUSH_SECONDS", 30.0)
+    monkeypatch.setattr(yamux_module, "_CLOSE_GRACE_SECONDS", 30.0)
     async with world() as peers:
         first, second = await peers.pair()
         sent = [bytes([number]) * 100_000 for number in range(20)]

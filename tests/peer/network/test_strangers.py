@@ -159,6 +159,8 @@ async def test_a_connection_that_does_not_greet_is_dropped(
         async with stranger(member, identity(9)) as guest:
             await guest.dial()
             await guest.connection.closed.wait()
+            # Time enough to begin a greeting, on a slow machine too.
+            member.network.timing = replace(member.network.timing, greeting_seconds=2.0)
             await guest.dial()
             control = await guest.connection.open(CONTROL_PROTOCOL)
             await control.write(encode(Kind.GREETING, encode_greeting(b"", b"", "", b""))[:20])
