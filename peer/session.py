@@ -213,10 +213,10 @@ class Session:
         except ListenError as error:
             raise PeerError(f"--listen: {error}", Exit.PORT) from None
 
-    def _allow(self, member: bytes) -> bool:
-        """Members and the current round's; before one is a member oneself, whoever was dialled or calls."""
+    def _allow(self, member: bytes) -> bool | None:
+        """Members and the current round's; None before one is a member oneself, and has their ledger."""
         if self.node is None or self.node.state.member(self.identity.public) is None:
-            return True
+            return None
         # Those about to be admitted too: their address may come before the block that admits them.
         return member in self.node.audience or member in self.node.ctx.pool.candidates
 

@@ -18,6 +18,9 @@ from .host import DialedOurselves, DialError
 from .link import Link
 
 MAX_DIALS: Final = 8
+MAX_SUGGESTION_DIALS: Final = 2
+"""Suggestions that are tried at a time: beside the dials to members, which do not wait for them."""
+
 MAX_SUGGESTIONS: Final = 32
 """Addresses found by discovery that wait to be dialled; more are dropped, and found again."""
 
@@ -89,6 +92,7 @@ class Dialler:
         self._targets: dict[bytes, _Target] = {}
         self._suggested: set[Address] = set()
         self._slots = trio.CapacityLimiter(MAX_DIALS)
+        self._suggestion_slots = trio.CapacityLimiter(MAX_SUGGESTION_DIALS)
 
     def want(self, member: bytes) -> None:
         """Keep a link to `member` up from now on, for as long as it is one; if we do already, there is news
@@ -124,7 +128,7 @@ class Dialler:
 
     async def _try_suggestion(self, address: Address) -> None:
         try:
-            async with self._slots:
+            async with self._suggestion_slots:
                 link = await self._roads.dial(address)
             if link is not None:
                 await link.settled.wait()
@@ -221,6 +225,8 @@ class Dialler:
             if link is not None:
                 await link.settled.wait()
                 member = link.member
+                if not link.up:
+                    self._roads.unreachable(address, link.ending)
                 while (current := self._roads.link_to(member)) is not None:
                     await _outlive(current, backoff)
                     # Its own task, if it has one, comes first.

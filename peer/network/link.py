@@ -99,6 +99,9 @@ class Owner(Protocol):
     def beat_arrived(self, link: "Link", status: bytes) -> None:
         """A heartbeat came."""
 
+    def welcome(self, link: "Link") -> None:
+        """The peer is no stranger, or is none any more."""
+
     def records_arrived(self, link: "Link", records: list[bytes]) -> None:
         """Address records came. Raises BadRecord."""
 
@@ -116,7 +119,7 @@ class Link:
         self.refusal = ""
         self.refused_by_peer = False
         self.rtt_seconds: float | None = None
-        self.last_beat = trio.current_time()
+        self.since = self.last_beat = trio.current_time()
         self.last_status = b""
         self.gossiped = False
         self.settled = trio.Event()
@@ -175,7 +178,8 @@ class Link:
         self._scope.cancel()
 
     async def say_goodbye(self, reason: str) -> None:
-        """Send what is queued and a last word, if the peer takes it quickly; then end."""
+        """Send what is queued, where we stand, and a last word, if the peer takes it quickly; then end."""
+        self.send(encode_beat(int(trio.current_time() * 1e6), self.owner.beat_status))
         self.send(encode_reason(Kind.GOODBYE, reason))
         self.ending = reason
         with trio.move_on_after(_FLUSH_SECONDS):
@@ -333,6 +337,7 @@ class Link:
         if not self.is_stranger:
             muxer.budget_bytes = None
             bulk.widen(BULK_WINDOW_BYTES)
+            self.owner.welcome(self)
         elif now - self._last_envelope > timing.stranger_idle_seconds:
             raise LinkOver("a stranger that says nothing")
         else:

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import logging
 import secrets
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ MAX_WAITING: Final = 64
 
 _MAX_ENTRY_BYTES: Final = 255
 _ASK_SECONDS: Final = 3.0
+_AGAIN_SECONDS: Final = 10.0
+"""When nothing new is heard for so long, one that was heard is looked at again: its peer may not have been up yet."""
 
 log = logging.getLogger("coterie.network")
 
@@ -97,8 +100,11 @@ class Mdns:
             )
             await trio.to_thread.run_sync(server.register_service, ours)
             zeroconf.ServiceBrowser(server, SERVICE, handlers=[heard])
-            async for name in receive:
+            known: deque[str] = deque(maxlen=MAX_WAITING)
+            while True:
+                name = await _next_of(receive, known)
                 if name != own:
+                    known.append(name)
                     await self._look_at(zeroconf.ServiceInfo(SERVICE, name), server, federation())
         finally:
             with trio.CancelScope(shield=True), trio.move_on_after(_ASK_SECONDS):
@@ -108,6 +114,15 @@ class Mdns:
         if await _in_thread(lambda: info.request(server, _ASK_SECONDS * 1000)):
             for address in candidates(info.properties, federation):
                 self._found(address)
+
+
+async def _next_of(heard: trio.MemoryReceiveChannel[str], known: deque[str]) -> str:
+    """Wait for an announcement; if none comes for a while, take the one that was looked at longest ago."""
+    while True:
+        with trio.move_on_after(_AGAIN_SECONDS):
+            return await heard.receive()
+        if known:
+            return known.popleft()
 
 
 async def _in_thread(work: Callable[[], Any]) -> Any:

@@ -35,6 +35,12 @@ from .yamux import Traffic
 
 MAX_STRANGERS: Final = 32
 MAX_STRANGERS_PER_HOST: Final = 16
+STRANGER_GRACE_SECONDS: Final = 5.0
+"""How long a stranger may take to ask for admission before it has to make room for another one."""
+
+MAX_VOUCHED: Final = 64
+"""Peers that a newcomer takes for members because somebody that it dialled named them."""
+
 MAX_QUEUED_EVENTS: Final = 64
 """Events that wait for the driver; then peers wait, each in its turn."""
 
@@ -46,8 +52,9 @@ log = logging.getLogger("coterie.network")
 class Network:
     """Links to all members. Build it, `run` it, read `inbound`.
 
-    `allow` says whether a peer is a member (or trusted like one, while there is no ledger yet); everybody
-    else is a stranger, who may connect in small numbers and say little: that is how newcomers ask to join.
+    `allow` says whether a peer is a member, or None while there is no ledger to say so: then it is whom those that
+    we dialled have named. Everybody else is a stranger, who may connect in small numbers and say little: that is how
+    newcomers ask to join.
     """
 
     def __init__(
@@ -55,7 +62,7 @@ class Network:
         identity: Identity,
         listen: Sequence[str] = ("/ip4/0.0.0.0/tcp/0",),
         *,
-        allow: Callable[[bytes], bool],
+        allow: Callable[[bytes], bool | None],
         name: str = "",
         federation: bytes = b"",
         genesis: bytes = b"",
@@ -82,7 +89,9 @@ class Network:
         self._bootstrap = [parse_address(text) for text in bootstrap]
         self._announce = [parse_address(text) for text in announce]
         self._host = Host(identity, self._admit, self._connected, (CONTROL_PROTOCOL, BULK_PROTOCOL))
-        self._book = AddressBook(lambda member: member != self.member and allow(member))
+        self._book = AddressBook(lambda member: member != self.member and self.is_member(member))
+        self._vouched: set[bytes] = set()
+        self._last_statuses: dict[bytes, bytes] = {}
         self._record: AddressRecord | None = None
         self._sequence = time.time_ns() // 1_000_000
         self._links: dict[bytes, Link] = {}
@@ -159,8 +168,9 @@ class Network:
     def refresh(self) -> None:
         """The answers of `allow` have changed: dial new members, tell them addresses, let go of old ones."""
         self._book.forget_unwanted()
+        self._last_statuses = {one: status for one, status in self._last_statuses.items() if self.is_member(one)}
         for link in self._links.values():
-            self._share_with(link)
+            self.welcome(link)
         if self._dialler is not None:
             for member in self._book.members():
                 self._dialler.want(member)
@@ -239,7 +249,7 @@ class Network:
             is_member=self.is_member(member),
             beat_age_seconds=now - link.last_beat if link else None,
             rtt_seconds=link.rtt_seconds if link else None,
-            status=link.last_status if link else b"",
+            status=link.last_status if link else self._last_statuses.get(member, b""),
             trouble=self._dialler.trouble(member) if self._dialler and link is None else "",
         )
 
@@ -251,7 +261,8 @@ class Network:
 
     def is_member(self, member: bytes) -> bool:
         """See `link.Owner`."""
-        return self._allow(member)
+        allowed = self._allow(member)
+        return member in self._vouched if allowed is None else allowed
 
     def judge(self, greeting: Greeting) -> None:
         """See `link.Owner`."""
@@ -273,7 +284,9 @@ class Network:
         link.mark_up()
         if self._dialler is not None:
             self._dialler.link_changed(link.member)
-        self._share_with(link)
+        if link.connection.outbound:
+            self._vouch_for([link.member])
+        self.welcome(link)
         if other is not None:
             await self._events.send(Disconnected(link.member, other.ending))
         await self._events.send(Connected(link.member, link.greeting))
@@ -285,12 +298,16 @@ class Network:
 
     def beat_arrived(self, link: Link, status: bytes) -> None:
         """See `link.Owner`."""
+        if self.is_member(link.member):
+            self._last_statuses[link.member] = status
         self._report(Beat(link.member, status))
 
     def records_arrived(self, link: Link, records: list[bytes]) -> None:
         """See `link.Owner`."""
         if link.is_stranger:
             return
+        if link.connection.outbound:
+            self._vouch_for([peek_record(encoded)[0] for encoded in records])
         for encoded in records:
             self._look_for_ourselves(encoded)
         self._spread(self._book.add_all(records), link)
@@ -320,11 +337,23 @@ class Network:
         return self._nursery is not None and not self._stopping.is_set() and self._has_room_for(connection)
 
     def _has_room_for(self, connection: Connection) -> bool:
+        """Whether one more may come in; of too many strangers, the one that has been there longest has to go.
+
+        Who asks for admission is none any more (`allow`), so that those who only hold a place cannot keep it.
+        """
         if connection.outbound or self.is_member(connection.member):
             return True
-        strangers = [link for link in (*self._early.values(), *self._links.values()) if link.is_stranger]
-        neighbours = sum(link.connection.remote_host == connection.remote_host for link in strangers)
-        return len(strangers) < MAX_STRANGERS and neighbours < MAX_STRANGERS_PER_HOST
+        links = (*self._early.values(), *self._links.values())
+        strangers = [link for link in links if link.is_stranger and not link.ending]
+        neighbours = [link for link in strangers if link.connection.remote_host == connection.remote_host]
+        if len(strangers) < MAX_STRANGERS and len(neighbours) < MAX_STRANGERS_PER_HOST:
+            return True
+        crowd = neighbours if len(neighbours) >= MAX_STRANGERS_PER_HOST else strangers
+        oldest = min(crowd, key=lambda link: link.since)
+        if trio.current_time() - oldest.since < STRANGER_GRACE_SECONDS:
+            return False
+        oldest.stop("a stranger that asks for nothing, and others wait")
+        return True
 
     def _connected(self, connection: Connection) -> None:
         if self._nursery is None:
@@ -377,8 +406,14 @@ class Network:
             self._sequence = open_record(encoded).sequence
             self._reissue_record()
 
-    def _share_with(self, link: Link) -> None:
-        """Give a member our address book, and take its own address, once."""
+    def _vouch_for(self, members: Iterable[bytes]) -> None:
+        """Take somebody for a member while there is no ledger to say who is."""
+        for member in members:
+            if len(self._vouched) < MAX_VOUCHED and self._allow(member) is None:
+                self._vouched.add(member)
+
+    def welcome(self, link: Link) -> None:
+        """Give a member our address book, and take its own address, once. Also: see `link.Owner`."""
         if link.gossiped or link.is_stranger:
             return
         link.gossiped = True

@@ -25,8 +25,9 @@ from coterie.peer.network.transfers import PullFailed
 class Stranger:
     """A peer whose every byte the test decides."""
 
-    def __init__(self, host: Host, target: Any) -> None:
+    def __init__(self, host: Host, target: Any, member: bytes) -> None:
         self.host = host
+        self.member = member
         self.target = target
         self.connection: Connection
         self.control: Any
@@ -50,7 +51,7 @@ class Stranger:
 async def stranger(target: Any, identity: Identity) -> AsyncIterator[Stranger]:
     host = Host(identity, lambda connection: True, lambda connection: None, [])
     async with host.run([]):
-        yield Stranger(host, target)
+        yield Stranger(host, target, identity.public)
 
 
 @pytest.fixture
@@ -295,3 +296,88 @@ async def test_addresses_that_a_stranger_spreads_are_not_taken(
             await guest.control.write(encode_records([record.encoded]) + encode_envelope(b"after", None))
             await member.event(Frame)
         assert member.network.records() == []
+
+
+async def test_of_too_many_strangers_the_one_that_was_there_longest_makes_room(
+    world: Callable[[], Any],
+    identity: Callable[[int], Identity],
+    members: Callable[[bytes], bool],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However it keeps busy: else a few that hold their places keep every newcomer out."""
+    monkeypatch.setattr(network_module, "MAX_STRANGERS", 2)
+    monkeypatch.setattr(network_module, "STRANGER_GRACE_SECONDS", 0.0)
+    async with world() as peers:
+        first = await peers.start(0, allow=members)
+        async with (
+            stranger(first, identity(10)) as oldest,
+            stranger(first, identity(11)) as older,
+            stranger(first, identity(12)) as newcomer,
+        ):
+            for guest in (oldest, older):
+                await guest.greet()
+                await guest.control.write(encode_envelope(b"junk", None))
+                await first.event(Frame, member=guest.member)
+            await newcomer.greet()
+            await newcomer.control.write(encode_envelope(b"may I join?", None))
+            await first.event(Frame, member=identity(12).public)
+            gone = await first.event(Disconnected)
+            assert gone.member == identity(10).public
+            assert "others wait" in gone.reason
+
+
+async def test_a_caller_cannot_send_a_newcomer_to_addresses_of_its_choice(
+    world: Callable[[], Any], identity: Callable[[int], Identity]
+) -> None:
+    from coterie.peer.network.addresses import parse_address, sign_record
+    from coterie.peer.network.frames import encode_records
+
+    async with world() as peers:
+        newcomer = await peers.start(0, allow=lambda member: None)
+        async with stranger(newcomer, identity(9)) as guest:
+            await guest.greet()
+            record = sign_record(identity(1), [parse_address("/ip4/192.0.2.1/tcp/1")], 2**40)
+            await guest.control.write(encode_records([record.encoded]) + encode_envelope(b"after", None))
+            await newcomer.event(Frame)
+            assert {row.member for row in newcomer.network.peers()} == {identity(9).public}
+            assert newcomer.network.records() == []
+
+
+async def test_a_newcomer_dials_whom_those_that_it_dialled_name_and_no_more_than_so_many(
+    world: Callable[[], Any], identity: Callable[[int], Identity], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network_module, "MAX_VOUCHED", 2)
+    async with world() as peers:
+        first, second = await peers.pair()
+        third = await peers.start(2, first, second)
+        await third.linked(first, second)
+        await first.linked(second, third)
+        newcomer = await peers.start(9, first, allow=lambda member: None)
+        await newcomer.until(lambda: len(newcomer.network.records()) == 2)
+        known = {row.member for row in newcomer.network.peers() if row.is_member}
+        assert len(known) == 2
+        assert first.member in known
+
+
+async def test_a_newcomer_finds_the_others_when_the_one_it_knew_is_gone_before_it_is_admitted(
+    world: Callable[[], Any], identity: Callable[[int], Identity]
+) -> None:
+    roll = {identity(number).public for number in range(2)}
+    async with world() as peers:
+        first, second = await peers.pair(allow=roll.__contains__)
+        newcomer = await peers.start(9, first, allow=lambda member: None)
+        await newcomer.linked(first)
+        roll.add(newcomer.member)  # it has asked; nobody tells the network of it, for no block is decided
+        await newcomer.linked(second)
+        await first.network.stop()
+        assert second.member in newcomer.network.connected()
+
+
+async def test_where_a_peer_stood_when_it_said_goodbye_stays_known(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first, second = await peers.pair()
+        second.network.beat_status = b"height 7"  # between two heartbeats
+        await second.network.stop()
+        await first.event(Disconnected, member=second.member)
+        (row,) = first.network.peers()
+        assert (row.connected, row.status) == (False, b"height 7")
