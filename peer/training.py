@@ -92,9 +92,7 @@ class Trainer:
         entropy = os.urandom(32)
         if train.kind == "setup":
             sums = tuple(self.learner.setup())
-            # A table's first sum is its number of rows; other apps tell theirs with their first update.
-            examples = int(sums[0]) if isinstance(self.learner.app, TableApp) else 1
-            return Contribution(examples, sums, entropy)
+            return Contribution(self.learner.examples or 1, sums, entropy)
         if train.totals is not None and train.totals != self._prepared:
             self.learner.prepare(train.totals)
             self._prepared = train.totals

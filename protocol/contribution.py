@@ -73,12 +73,12 @@ def read_metrics(genesis: Genesis, sums: tuple[int, ...]) -> Metrics:
     return Metrics(examples, evaluated, means[0], tuple(zip(genesis.metrics, means[1:], strict=True)))
 
 
-def next_examples_ref(sums: tuple[int, ...], contributors: int) -> int:
-    """Return the example count that weighs 1 in the next mean: four times this round's average, up to a power
-    of two.
+def are_possible_counts(capped: int, examples: int, contributors: int, examples_ref: int) -> bool:
+    """Whether two wide sums can be those of the example counts: every contributor weighs between 1 and
+    ``examples_ref`` examples, and no more than it has.
 
-    It follows the data, so that a parameter keeps its precision however large the data sets are; a member
-    with more weighs 1 all the same.
+    Without this a contributor could make the divisor of the mean tiny, and so move the weights as far as it
+    likes, or huge, so that nobody's update counts.
     """
-    mean = max(1, sums[1] // (WIDE_UNIT * contributors))
-    return 1 << int(4 * mean - 1).bit_length()
+    least = contributors * WIDE_UNIT
+    return least <= capped <= min(examples, least * examples_ref)

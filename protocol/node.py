@@ -13,7 +13,7 @@ from typing import Any
 from ..crypto.identity import Identity
 from .admission import Invite
 from .agreement import Agreement
-from .announcing import announce
+from .announcing import announce, announce_capped
 from .blocks import Evict
 from .catchup import CatchUp
 from .context import Context
@@ -256,7 +256,7 @@ class Node:
             scheme=scheme_of(state.genesis.scheme, state.committee),
             terms=terms,
             clip=2.0**state.genesis.clip_exponent,
-            examples_ref=state.examples_ref,
+            examples_ref=state.genesis.examples_ref,
             doubts={index: ctx.doubts[one] for index, one in enumerate(state.committee.members) if one in ctx.doubts},
         )
 
@@ -304,7 +304,7 @@ class Node:
             scheme=sharing.scheme,
             terms=sharing.terms,
             clip=sharing.clip,
-            examples_ref=state.examples_ref,
+            examples_ref=state.genesis.examples_ref,
             base=ctx.weights,
         )
         self._release()
@@ -643,6 +643,7 @@ class Node:
         if done.error is not None:
             sharing.sit_out(done.error)
         elif isinstance(done.result, Contribution):
+            announce_capped(self.ctx, done.result.examples)
             sharing.on_contribution(done.result)
         else:
             sharing.on_encoded(done.result)

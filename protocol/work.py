@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .contribution import Layout, RoundKind
+from .contribution import WIDE_UNIT, Layout, RoundKind, are_possible_counts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -136,7 +136,7 @@ class CheckVector:
         """Return what follows from W. Raises ValueError when W cannot be a sum of encodings."""
         import numpy as np
 
-        from ..crypto.codec import FixedPoint, decode_wide
+        from ..crypto.codec import EncodingError, FixedPoint, decode_wide
         from ..crypto.field import from_bytes
         from ..crypto.vectors import fingerprint
 
@@ -144,7 +144,8 @@ class CheckVector:
         start = self.layout.slots
         wide = total[start : start + 4 * self.layout.wide].reshape(-1, 4)
         sums = tuple(decode_wide(row, self.contributors) for row in np.ascontiguousarray(wide))
-        self._check_counts(sums[0], sums[1])
+        if not are_possible_counts(sums[0], sums[1], self.contributors, self.examples_ref):
+            raise EncodingError("the example counts are not a sum of possible ones")
         weights = self.base
         if self.layout.parameters:
             codec = FixedPoint(self.clip, self.summands)
@@ -163,19 +164,6 @@ class CheckVector:
             else fingerprint(self.challenge, from_bytes(self.own_sum, self.layout.columns)),
         )
 
-    def _check_counts(self, capped: int, examples: int) -> None:
-        """Every contributor weighs between 1 and examples_ref, and no more than it has examples.
-
-        Without this a contributor could make the divisor of the mean tiny, and so move the weights as far as it
-        likes, or make a Model block that the ledger refuses from a sum that nobody can find fault with.
-        """
-        from ..crypto.codec import EncodingError
-        from .contribution import WIDE_UNIT
-
-        least = self.contributors * WIDE_UNIT
-        if not least <= capped <= min(examples, least * self.examples_ref):
-            raise EncodingError("the example counts are not a sum of possible ones")
-
 
 def _new_weights(base: bytes, units: "NDArray[np.int64]", step: float, capped: int, examples_ref: int) -> bytes:
     """Weights plus the weighted mean of the updates.
@@ -187,7 +175,6 @@ def _new_weights(base: bytes, units: "NDArray[np.int64]", step: float, capped: i
     import numpy as np
 
     from ..crypto.codec import EncodingError
-    from .contribution import WIDE_UNIT
 
     scale = step * (examples_ref * WIDE_UNIT / capped)
     mean = units.astype(np.float64)

@@ -10,6 +10,7 @@ An app is any object with three methods; weights are a list of numpy arrays whos
 the metrics, which are means over those rows. `metrics` maps names to numbers. Optional:
 
     metrics: tuple of the names that evaluate reports to everybody, as securely summed as the loss
+    examples: int, how many rows fit trains on; a founder's fixes as how many any member counts at most
     setup() -> list of floats      added up over all peers, securely, once before training
     prepare(totals)                receives those totals
     describe() -> str              what is trained; peers whose descriptions differ do not train together
