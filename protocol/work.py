@@ -150,6 +150,7 @@ class CheckVector:
         if self.layout.parameters:
             codec = FixedPoint(self.clip, self.summands)
             units = codec.decode_sum(np.ascontiguousarray(total[:start]), self.layout.parameters, self.contributors)
+            self._check_mean(units, codec.limit, sums[0])
             weights = _new_weights(self.base, units, codec.step, sums[0], self.examples_ref)
         return CheckedVector(
             vector=self.vector,
@@ -163,6 +164,19 @@ class CheckVector:
             if self.own_sum is None
             else fingerprint(self.challenge, from_bytes(self.own_sum, self.layout.columns)),
         )
+
+    def _check_mean(self, units: "NDArray[np.int64]", limit: int, capped: int) -> None:
+        """No element of a mean of clipped updates is beyond the clip.
+
+        Of encodings this holds by itself: a member's element is at most limit * its count / examples_ref, rounded
+        up. A dealer whose numbers are no encoding could else take away from the divisor of the mean, and so move the
+        weights by examples_ref times the clip.
+        """
+        from ..crypto.codec import EncodingError
+
+        largest = limit * capped // (self.examples_ref * WIDE_UNIT) + self.contributors
+        if max(int(units.max()), -int(units.min())) > largest:
+            raise EncodingError("the mean of the updates is beyond the clip")
 
 
 def _new_weights(base: bytes, units: "NDArray[np.int64]", step: float, capped: int, examples_ref: int) -> bytes:

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from cluster import Cluster, make_genesis
 
+from coterie.crypto.codec import EncodingError, encode_wide
+from coterie.crypto.vectors import add_into
 from coterie.protocol import ledger
 from coterie.protocol.blocks import Model
-from coterie.protocol.contribution import WIDE_UNIT
+from coterie.protocol.contribution import WIDE_UNIT, Layout
 from coterie.protocol.ledger import LedgerState
-from coterie.protocol.work import Contribution, Train
+from coterie.protocol.work import CheckVector, Contribution, Encode, Train
 
 LIAR, CAP = 3, 400
 
@@ -70,3 +72,30 @@ def test_a_member_with_more_examples_than_count_is_told_so_once() -> None:
     cluster = trained_with_a_liar(1_000)
     assert cluster.sites[LIAR].facts("capped") == [{"counted": CAP, "examples": 1_000}]
     assert all(not site.facts("capped") for site in cluster.sites[:LIAR])
+
+
+def moved_by_a_divisor_of(stated: int) -> float:
+    """How far a weight moves by four updates of 0.25 with 100 examples each, where one member states another
+    capped count than the one that it scaled its update by.
+    """
+    layout = Layout(3, 4)
+    total = np.zeros(layout.columns, dtype=np.uint64)
+    for number in range(4):
+        given = Contribution(100, (4.0, 8.0), bytes([number]) * 32, np.full(3, 0.25, np.float32))
+        vector = np.frombuffer(Encode(1, layout, given, 4.0, 4, CAP).run().vector, np.uint64).copy()
+        if number == LIAR:
+            vector[layout.slots : layout.slots + 4] = encode_wide(stated)
+        add_into(total, vector)
+    base = np.zeros(3, "<f4").tobytes()
+    job = CheckVector(1, bytes(32), total.tobytes(), layout, 4, bytes(32), 4.0, 4, CAP, base, own_sum=None)
+    return float(np.abs(np.frombuffer(job.run().weights, "<f4")).max())
+
+
+def test_a_false_count_does_not_move_the_weights_beyond_the_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert moved_by_a_divisor_of(100) == pytest.approx(0.25, rel=1e-3)
+    assert moved_by_a_divisor_of(-275) <= 4.0, "as far as a bad update of the right form could move them, too"
+    with pytest.raises(EncodingError, match="beyond the clip"):
+        moved_by_a_divisor_of(-296)
+
+    monkeypatch.setattr(CheckVector, "_check_mean", lambda self, units, limit, capped: None)
+    assert moved_by_a_divisor_of(-296) > 6 * 4.0
