@@ -230,12 +230,13 @@ class Session:
             raise StoreError(
                 f"{self.store.path}: the ledger in it is damaged ({error}); join again with a new --home"
             ) from None
+        trainer = Trainer(self._learner)
         self.driver = Driver(
             self.node,
             self.identity.public,
             self.store,
             self.network,
-            Workshop(Trainer(self._learner), self._read_blocks, from_environment()),
+            Workshop(trainer, trainer.prepare, self._read_blocks, from_environment()),
             self._on_notice,
         )
         if not self.rejoins and check_not_gone(self.node.state, self.identity.public, self.home.folder):

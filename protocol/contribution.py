@@ -33,6 +33,8 @@ class Layout:
 
     parameters: int
     wide: int
+    is_setup: bool = False
+    """Whether the sums are those of a setup round, which every application must be able to use."""
 
     @property
     def slots(self) -> int:
@@ -48,7 +50,7 @@ class Layout:
 def layout_of(genesis: Genesis, kind: RoundKind) -> Layout:
     """Return the layout of a round of this kind."""
     if kind == "setup":
-        return Layout(0, _CAPPED_AND_COUNT + genesis.setup_sums)
+        return Layout(0, _CAPPED_AND_COUNT + genesis.setup_sums, is_setup=True)
     evaluated = _CAPPED_AND_COUNT + _EVALUATED_AND_LOSS + len(genesis.metrics)
     return Layout(genesis.parameters if kind == "train" else 0, evaluated)
 
@@ -71,6 +73,16 @@ def read_metrics(genesis: Genesis, sums: tuple[int, ...]) -> Metrics:
         return Metrics(examples, 0, None, ())
     means = [total / sums[2] for total in sums[3:]]
     return Metrics(examples, evaluated, means[0], tuple(zip(genesis.metrics, means[1:], strict=True)))
+
+
+def setup_sums_of(sums: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the part of a setup round's wide sums that is the application's."""
+    return sums[_CAPPED_AND_COUNT:]
+
+
+def read_totals(setup_sums: tuple[int, ...]) -> tuple[float, ...]:
+    """Decode the setup sums, as applications are handed them."""
+    return tuple(one / WIDE_UNIT for one in setup_sums)
 
 
 def are_possible_counts(capped: int, examples: int, contributors: int, examples_ref: int) -> bool:

@@ -35,7 +35,7 @@ from .blocks import (
     wide_value,
 )
 from .committee import Committee
-from .contribution import RoundKind, are_possible_counts, layout_of
+from .contribution import RoundKind, are_possible_counts, layout_of, setup_sums_of
 from .envelope import Rejected, Verified, verify
 from .evidence import double_vote, wrong_sum
 from .genesis import Genesis
@@ -264,7 +264,7 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
         trained=state.trained + (state.kind == "train"),
         weights=body.weights,
         beacon=body.beacon,
-        totals=sums[2:] if state.kind == "setup" else state.totals,
+        totals=setup_sums_of(sums) if state.kind == "setup" else state.totals,
         sums=sums,
         settled=Settled(height, digest, state.committee, state.contributors.holders),
     )

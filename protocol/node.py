@@ -17,7 +17,7 @@ from .announcing import announce, announce_capped
 from .blocks import Evict
 from .catchup import CatchUp
 from .context import Context
-from .contribution import WIDE_UNIT, layout_of
+from .contribution import layout_of, read_totals
 from .envelope import Verified, blob_digest, verify
 from .events import (
     Event,
@@ -290,7 +290,7 @@ class Node:
 
     def _totals(self) -> tuple[float, ...] | None:
         totals = self.ctx.state.totals
-        return None if totals is None else tuple(one / WIDE_UNIT for one in totals)
+        return None if totals is None else read_totals(totals)
 
     def _open_sum(self) -> None:
         ctx, state, sharing = self.ctx, self.ctx.state, self.ctx.sharing
@@ -673,9 +673,8 @@ class Node:
             summing.on_checked(done.result)
         else:
             summing.on_check_failed(work.vector_hash)
-            self.ctx.out.notify(
-                "fault", f"round {summing.round}: the sum is not one of encodings: {done.error}", member=None
-            )
+            text = f"round {summing.round}: the sum is none of possible contributions: {done.error}"
+            self.ctx.out.notify("fault", text, member=None)
         if self._agreement is None:
             return
         if done.error is None:

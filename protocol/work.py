@@ -117,7 +117,11 @@ class SumShares:
 
 @dataclass(frozen=True, slots=True)
 class CheckVector:
-    """Derive all that a Model block says from W, and one's own fingerprint of the sum (DESIGN section 6)."""
+    """Derive all that a Model block says from W, and one's own fingerprint of the sum (DESIGN section 6).
+
+    In a setup round the driver has the application look at the sums besides: where it refuses them, the job has
+    failed as if W were no sum of encodings. Once they were decided, nobody could ever train.
+    """
 
     round: int
     vector_hash: bytes

@@ -17,7 +17,7 @@ def test_two_parameters_take_an_element_a_wide_sum_four_and_the_beacon_two(param
 
 def test_each_kind_of_round_carries_what_it_is_for() -> None:
     genesis = make_genesis(parameters=7, setup_sums=5, metrics=("a", "b", "c"))
-    assert layout_of(genesis, "setup") == Layout(0, 2 + 5)
+    assert layout_of(genesis, "setup") == Layout(0, 2 + 5, is_setup=True)
     assert layout_of(genesis, "train") == Layout(7, 2 + 2 + 3)
     assert layout_of(genesis, "evaluate") == Layout(0, 2 + 2 + 3)
 

@@ -61,9 +61,7 @@ def test_a_weight_that_follows_the_claimed_counts_lets_one_member_take_the_model
 
     with monkeypatch.context() as weakened:
         weakened.setattr(ledger, "_apply_model", following)
-        ledger.apply.cache_clear()
         moved = movement(trained_with_a_liar(2**60))
-        ledger.apply.cache_clear()
     first = (3 * 100 * 0.25 - CAP * 1.0) / (3 * 100 + CAP)
     assert moved == pytest.approx(first + 3 * -1.0, rel=1e-3), "from the second round on, the others count for nothing"
 
