@@ -35,7 +35,7 @@ from .events import (
 from .evidence import double_vote
 from .genesis import Genesis
 from .inbox import Inbox
-from .ledger import LedgerState, Phase, apply, genesis_state
+from .ledger import LedgerError, LedgerState, Phase, apply, genesis_state
 from .limits import DOUBTED_SUMS, JOIN_RETRY_MS, RESEND_MS, RESUME_WAIT_MS
 from .messages import (
     Accusation,
@@ -59,6 +59,7 @@ from .messages import (
     Weights,
 )
 from .outbox import Outbox
+from .proving import Proving
 from .records import BlockDecided, Memory, ModelSaved, RoundClosed
 from .safety import place
 from .schemes import scheme_of
@@ -87,16 +88,21 @@ class Node:
         """Resume from ``memory``; an empty one starts from genesis.
 
         Raises:
-            LedgerError: the remembered blocks are no ledger of this federation.
+            LedgerError: the remembered blocks are no ledger of this federation, or not that of the invite.
         """
         state = genesis_state(genesis)
+        checkpoint = newcomer.invite.terms.checkpoint if newcomer is not None and newcomer.invite is not None else None
         for block in memory.blocks:
             state = apply(state, block.block)
+            if checkpoint is not None and state.height == checkpoint.height and state.head != checkpoint.head:
+                raise LedgerError(f"height {state.height}: another block than the one that the invite names")
         out = Outbox(identity, state.federation, height=state.height + 1)
         self.ctx = Context(identity=identity, out=out, state=state, released=dict(memory.released))
         if memory.model is not None and memory.model.weights_hash == state.weights:
             self.ctx.weights = memory.model.weights
         self.catchup = CatchUp(self.ctx)
+        if checkpoint is not None and checkpoint.height > state.height:
+            self.catchup.proving = Proving(out, checkpoint)
         self._memory: Memory | None = memory
         self._newcomer = newcomer
         self._agreement: Agreement | None = None
@@ -354,6 +360,7 @@ class Node:
             ctx.weights = found
             if found is not None:
                 ctx.out.persist(ModelSaved(after.weights, found))
+        self.catchup.forks.passed(before)
         ctx.just_changed = after.round == before.round and after.phase is before.phase
         ctx.state = after
 
@@ -414,7 +421,7 @@ class Node:
             return
         if not self._listens_to(received.sender):
             return
-        if received.height > ctx.height or self._agreement is None:
+        if received.height > ctx.height or self._agreement is None or self.catchup.proving is not None:
             self._inbox.keep(received, blob)
             self.catchup.on_head(received.sender, received.height - 1)
             return
@@ -564,6 +571,8 @@ class Node:
                 ctx.out.timer(RESEND_MS, "resend", height)
             case ("sync", height):
                 self.catchup.on_retry(height)
+            case ("checkpoint",) if self.catchup.proving is not None:
+                self.catchup.proving.on_timer(ctx.alive)
             case ("weights", wanted):
                 self.catchup.on_weights_timer(wanted)
             case ("join", height) if height == ctx.height and not ctx.is_member:
