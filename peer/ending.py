@@ -39,6 +39,8 @@ class Ending:
                     self.end(Exit.REMOVED, f"{notice.text}: this peer is no member any more")
             case "finished":
                 self.finished.set()
+            case "another-ledger":
+                self.end(Exit.INVITE, f"{notice.text}; ask whoever invited you, and for the addresses of other members")
             case "refused":
                 self._on_refusal(notice, state)
             case _:

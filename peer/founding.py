@@ -3,6 +3,7 @@
 import hashlib
 import math
 from pathlib import Path
+from typing import Final
 
 from ..crypto.identity import BadPeerId, Identity, public_of
 from ..protocol.committee import Committee
@@ -10,8 +11,11 @@ from ..protocol.genesis import Genesis, GenesisError, read_genesis
 from ..protocol.limits import MIN_TRAINING_MEMBERS
 from ..protocol.records import ModelSaved
 from .exits import PeerError
-from .learning.learner import Learner
+from .learning.learner import MAX_EXAMPLES, Learner
 from .settings import Settings
+
+_UNKNOWN_EXAMPLES_CAP: Final = 1024
+"""Where an app does not say how many examples it trains on."""
 
 
 def found(
@@ -33,6 +37,8 @@ def found(
         raise PeerError("--admit roster: give --roster FILE with the PeerIds that may join, one a line")
     if settings.admit != "roster" and settings.roster is not None:
         raise PeerError("--roster: only with --admit roster")
+    if settings.examples_cap > MAX_EXAMPLES:
+        raise PeerError(f"--examples-cap {settings.examples_cap}: at most {MAX_EXAMPLES}")
     weights = learner.initial().astype("<f4").tobytes()
     digest = hashlib.sha256(weights).digest()
     try:
@@ -49,6 +55,7 @@ def found(
             scheme=settings.scheme,  # type: ignore[arg-type]  # argparse knows the choices
             threshold=settings.threshold,
             clip_exponent=_exponent(settings.clip),
+            examples_ref=settings.examples_cap or default_examples_cap(learner.examples),
             rounds=settings.rounds,
             min_peers=settings.min_peers,
             admit=settings.admit,  # type: ignore[arg-type]
@@ -64,6 +71,17 @@ def found(
         return read_genesis(genesis.encode()), ModelSaved(digest, weights)
     except GenesisError as error:
         raise PeerError(f"no federation can be founded with these options: {error}") from None
+
+
+def default_examples_cap(examples: int | None) -> int:
+    """Return as how many examples a member counts at most, where the founder has so many and did not say.
+
+    Four times as many, up to a power of two: the founder's update keeps all bits but about two of its precision, and
+    a member with a few times its data still counts in full.
+    """
+    if examples is None:
+        return _UNKNOWN_EXAMPLES_CAP
+    return min(1 << max(2, (4 * examples - 1).bit_length()), MAX_EXAMPLES)
 
 
 def explain_threshold(genesis: Genesis, members: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..crypto.identity import Identity
-from ..protocol.admission import Invite, InviteError, make_invite, read_invite
+from ..protocol.admission import Checkpoint, Invite, InviteError, make_invite, read_invite
 from ..protocol.genesis import Genesis
 from .exits import Exit, PeerError
 
@@ -30,10 +30,20 @@ def parse_duration_ms(text: str) -> int:
     return int(match[1]) * _UNITS[match[2]] * 1000
 
 
-def new_invite(identity: Identity, federation: bytes, addresses: Sequence[str], expires_ms: int, uses: int) -> str:
-    """Return a token with which up to ``uses`` newcomers may join until ``expires_ms`` (unix time)."""
+def new_invite(
+    identity: Identity,
+    federation: bytes,
+    addresses: Sequence[str],
+    expires_ms: int,
+    uses: int,
+    checkpoint: Checkpoint | None = None,
+) -> str:
+    """Return a token with which up to ``uses`` newcomers may join until ``expires_ms`` (unix time).
+
+    They accept no ledger without ``checkpoint``, the newest block of this peer's; None for the genesis.
+    """
     seed = secrets.token_bytes(32)
-    return make_invite(identity, federation, seed, expires_ms, uses, tuple(addresses)[:MAX_ADDRESSES])
+    return make_invite(identity, federation, seed, expires_ms, uses, tuple(addresses)[:MAX_ADDRESSES], checkpoint)
 
 
 def open_invite(text: str, now_ms: int) -> Invite:

@@ -44,7 +44,6 @@ def refound(old: Home, new: Home, min_peers: int | None, rounds: int | None) -> 
         min_peers=min_peers or state.genesis.min_peers,
         rounds=state.genesis.rounds if rounds is None else rounds,
         roster=roster,
-        examples_ref=state.examples_ref,
         previous=state.head,
     )
     try:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from ..protocol.admission import Checkpoint
 from .control import Json
 from .exits import Exit, PeerError
 from .invites import join_command, new_invite
@@ -41,7 +42,8 @@ def _make_invite(session: "Session", request: Json) -> Json:
         raise PeerError("this peer is no member yet, so nobody would accept its invites", Exit.FEDERATION)
     addresses = session.network.addresses()
     expires_ms = int(time.time() * 1000) + int(request["expires_ms"])
-    token = new_invite(session.identity, genesis.federation, addresses, expires_ms, int(request["uses"]))
+    newest = Checkpoint(node.state.height, node.state.head)
+    token = new_invite(session.identity, genesis.federation, addresses, expires_ms, int(request["uses"]), newest)
     return {"invite": token, "command": join_command(genesis, addresses, token)}
 
 

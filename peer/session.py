@@ -230,12 +230,13 @@ class Session:
             raise StoreError(
                 f"{self.store.path}: the ledger in it is damaged ({error}); join again with a new --home"
             ) from None
+        trainer = Trainer(self._learner)
         self.driver = Driver(
             self.node,
             self.identity.public,
             self.store,
             self.network,
-            Workshop(Trainer(self._learner), self._read_blocks, from_environment()),
+            Workshop(trainer, trainer.prepare, self._read_blocks, from_environment()),
             self._on_notice,
         )
         if not self.rejoins and check_not_gone(self.node.state, self.identity.public, self.home.folder):
@@ -339,6 +340,7 @@ class Session:
         text = (
             f"founded the federation {genesis.name!r} {genesis.federation.hex()[:16]}…\n"
             f"with {explain_threshold(genesis, genesis.min_peers)}\n"
+            f"no member counts as more than {genesis.examples_ref} examples in the mean (--examples-cap)\n"
             f"training starts with {genesis.min_peers} members; the others join with:\n\n  {command}\n"
         )
         facts = {"federation": genesis.federation, "name": genesis.name, "command": command, "invite": invite}

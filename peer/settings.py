@@ -20,6 +20,7 @@ FOUNDING: Final = (
     "scheme",
     "threshold",
     "clip",
+    "examples_cap",
     "round_interval",
     "share_deadline",
     "view_timeout",
@@ -72,6 +73,7 @@ class Settings:
     scheme: str = "shamir"
     threshold: int = 0
     clip: float = 4.0
+    examples_cap: int = 0
     round_interval: float = 0.0
     share_deadline: float = 60.0
     view_timeout: float = 3.0

@@ -92,18 +92,26 @@ class Trainer:
         entropy = os.urandom(32)
         if train.kind == "setup":
             sums = tuple(self.learner.setup())
-            # A table's first sum is its number of rows; other apps tell theirs with their first update.
-            examples = int(sums[0]) if isinstance(self.learner.app, TableApp) else 1
-            return Contribution(examples, sums, entropy)
-        if train.totals is not None and train.totals != self._prepared:
-            self.learner.prepare(train.totals)
-            self._prepared = train.totals
+            return Contribution(self.learner.examples or 1, sums, entropy)
+        if train.totals is not None:
+            self.prepare(train.totals)
         weights = np.frombuffer(train.weights, dtype="<f4")
         evaluation = self.learner.evaluate(weights)
         if train.kind == "evaluate":
             return Contribution(max(1, evaluation.examples), _sums(evaluation), entropy)
         fit = self.learner.fit(weights, train.round)
         return Contribution(fit.examples, _sums(evaluation), entropy, fit.weights - weights)
+
+    def prepare(self, totals: tuple[float, ...]) -> None:
+        """Have the app use the totals of the setup round, unless it does already.
+
+        Raises:
+            AppError: it cannot; then nobody votes for them.
+        """
+        if totals != self._prepared:
+            self._prepared = None
+            self.learner.prepare(totals)
+            self._prepared = totals
 
 
 def _sums(evaluation: Evaluation) -> tuple[float, ...]:

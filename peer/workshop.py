@@ -6,9 +6,10 @@ from typing import Any, Final, TypeVar
 
 import trio
 
+from ..protocol.contribution import read_totals, setup_sums_of
 from ..protocol.events import Work, WorkDone
 from ..protocol.messages import CertifiedBlock
-from ..protocol.work import Contribution, ReadBlocks, Train
+from ..protocol.work import CheckVector, Contribution, ReadBlocks, Train
 from .misbehaviour import Misbehaviour
 
 MAX_JOBS: Final = 2
@@ -16,6 +17,8 @@ MAX_JOBS: Final = 2
 
 T = TypeVar("T")
 Trainer = Callable[[Train], Contribution]
+Preparer = Callable[[tuple[float, ...]], None]
+"""Has the application use the totals of a setup round; raises where it cannot."""
 BlockReader = Callable[[int], tuple[CertifiedBlock, ...]]
 """Gives decided blocks from a height on, as many as go into a message or more."""
 
@@ -25,9 +28,16 @@ log = logging.getLogger("coterie.work")
 class Workshop:
     """Runs jobs and hands back what they gave, never an exception."""
 
-    def __init__(self, trainer: Trainer, read_blocks: BlockReader, misbehaviour: Misbehaviour | None = None) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        prepare: Preparer,
+        read_blocks: BlockReader,
+        misbehaviour: Misbehaviour | None = None,
+    ) -> None:
         self._misbehaviour = misbehaviour or Misbehaviour()
         self._trainer = trainer
+        self._prepare = prepare
         self._read_blocks = read_blocks
         self._jobs = trio.CapacityLimiter(MAX_JOBS)
         self._training = trio.CapacityLimiter(1)
@@ -41,11 +51,14 @@ class Workshop:
         self.running[ticket] = work.label
         try:
             if isinstance(work, Train):
-                result: object = await _in_thread(self._trainer, work, limiter=self._training)
+                result: Any = await _in_thread(self._trainer, work, limiter=self._training)
             elif isinstance(work, ReadBlocks):
                 result = await _in_thread(self._read_blocks, work.start, limiter=self._reading)
             else:
                 result = await _in_thread(work.run, limiter=self._jobs)
+                if isinstance(work, CheckVector) and work.layout.is_setup:
+                    totals = read_totals(setup_sums_of(result.sums))
+                    await _in_thread(self._prepare, totals, limiter=self._training)
             return self._misbehaviour.falsify(work, WorkDone(work, result))
         except Exception as error:
             # The expected ones are ValueErrors (NaN in an update, a sum out of range), and anything that a

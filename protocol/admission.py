@@ -4,6 +4,10 @@ A member signs a ticket that names a fresh ticket key, an expiry and a number of
 pass on holds the ticket and the ticket key's seed. A newcomer proves the token by signing its own public key
 with the ticket key, so the proof can stand in the ledger for everybody to read and be of no use to anybody
 else.
+
+The ticket also names the newest block of the inviter's ledger. Certificates alone do not tell two ledgers of one
+federation apart: whoever held a quorum at some height, the founder alone at the first, can sign another one for
+newcomers, long after they left. A newcomer takes only a ledger that has this block.
 """
 
 import base64
@@ -28,12 +32,22 @@ class InviteError(ValueError):
     """An invite that cannot be used; says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A block that a ledger has to have: the one at this height, by its hash. Height 0 is the genesis."""
+
+    height: int
+    head: bytes
+
+
 class _Terms(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     federation: Hash
     inviter: Key
     key: Key
     expires_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
     uses: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+    height: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    head: Hash
 
 
 class _Ticket(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -56,6 +70,7 @@ class Ticket:
     key: bytes
     expires_ms: int
     uses: int
+    checkpoint: Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +94,15 @@ def make_invite(
     expires_ms: int,
     uses: int,
     addresses: tuple[str, ...] = (),
+    checkpoint: Checkpoint | None = None,
 ) -> str:
     """Return the token that admits up to ``uses`` newcomers until ``expires_ms`` (unix time).
 
-    ``seed``: 32 random bytes.
+    ``seed``: 32 random bytes. ``checkpoint``: the newest block of the inviter's ledger; None for the genesis.
     """
-    terms = encode(_Terms(federation, inviter.public, Identity.from_seed(seed).public, expires_ms, uses))
+    key = Identity.from_seed(seed).public
+    at = checkpoint or Checkpoint(0, federation)
+    terms = encode(_Terms(federation, inviter.public, key, expires_ms, uses, at.height, at.head))
     ticket = encode(_Ticket(terms, inviter.sign(_TICKET_DOMAIN + terms)))
     token = encode(_Token(ticket, seed, addresses))
     return _PREFIX + base64.urlsafe_b64encode(token).decode().rstrip("=")
@@ -122,7 +140,8 @@ def read_ticket(data: bytes) -> Ticket:
         raise InviteError("the invite is malformed") from None
     if not verify(terms.inviter, _TICKET_DOMAIN + ticket.terms, ticket.signature):
         raise InviteError("the invite's signature is wrong")
-    return Ticket(terms.federation, terms.inviter, terms.key, terms.expires_ms, terms.uses)
+    checkpoint = Checkpoint(terms.height, terms.head)
+    return Ticket(terms.federation, terms.inviter, terms.key, terms.expires_ms, terms.uses, checkpoint)
 
 
 def check_bearer(ticket: Ticket, newcomer: bytes, signature: bytes) -> bool:

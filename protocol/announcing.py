@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .context import Context
 from .contribution import read_metrics
 from .ledger import LedgerState, Phase
 from .outbox import Outbox
@@ -22,6 +23,16 @@ def announce(out: Outbox, before: LedgerState, after: LedgerState, view: int) ->
         out.notify("void", f"round {round_}: void", round=round_, height=after.height, phase=str(before.phase))
     if after.phase is Phase.FINISHED and before.phase is not Phase.FINISHED:
         out.notify("finished", f"training is finished after {after.trained} rounds", rounds=after.trained)
+
+
+def announce_capped(ctx: Context, examples: int) -> None:
+    """Tell people that this member has more examples than count in the mean; once for each such number."""
+    cap = ctx.state.genesis.examples_ref
+    if ctx.state.kind == "evaluate" or examples <= cap or examples == ctx.capped_examples:
+        return
+    ctx.capped_examples = examples
+    text = f"this member counts as {cap} of its {examples} examples: the founder fixed that nobody counts as more"
+    ctx.out.notify("capped", text, counted=cap, examples=examples)
 
 
 def _announce_members(out: Outbox, before: LedgerState, after: LedgerState) -> None:

@@ -2,7 +2,7 @@
 
 A member believes no one: blocks are checked against the certificates from genesis on, weights against the
 hash in the ledger. One request is under way at a time, and it is repeated, to another member, until this
-member is level with the highest head it heard of.
+member is level with the highest head it heard of. What a newcomer holds back at first: :mod:`.proving`.
 """
 
 import hashlib
@@ -12,9 +12,11 @@ from .blocks import read_block
 from .context import Context
 from .envelope import Verified
 from .events import Fetch
+from .forks import Forks
 from .ledger import LedgerError, LedgerState, extend
 from .limits import SYNC_BATCH_BLOCKS, SYNC_BATCH_BYTES, SYNC_RETRY_MS
 from .messages import Blocks, CertifiedBlock, GetBlocks, GetWeights, Weights
+from .proving import Extension, Proving, Trial
 from .wire import DecodeError
 from .work import ReadBlocks
 
@@ -24,6 +26,9 @@ class CatchUp:
     """This member's view of how far the others are, and what it asked them for."""
 
     ctx: Context
+    proving: Proving | None = None
+    """What the invite of this peer says of the ledger; None once that was seen, or where there is no invite."""
+    forks: Forks = field(init=False)
     heads: dict[bytes, int] = field(default_factory=dict)
     _asking: int | None = None
     _retrying: int | None = None
@@ -38,7 +43,19 @@ class CatchUp:
     _reading: set[bytes] = field(default_factory=set)
     """For whom blocks are being read: one answer at a time, however often a member asks."""
 
+    def __post_init__(self) -> None:
+        self.forks = Forks(self.ctx.out)
+
     # Blocks.
+
+    @property
+    def _trial(self) -> Trial | None:
+        return None if self.proving is None else self.proving.trial
+
+    @property
+    def _front(self) -> LedgerState:
+        """The state that the next blocks have to continue."""
+        return self.ctx.state if self._trial is None else self._trial.state
 
     def on_head(self, member: bytes, height: int) -> None:
         """A member says how far its ledger goes; it may lie, and then only costs a request."""
@@ -54,28 +71,48 @@ class CatchUp:
         self._refused.discard(member)
         if self._source == member:
             self._source = None
+        self._end_trial(member)
 
     def ask(self) -> None:
         """Ask somebody who is ahead for the next blocks, unless a request is under way."""
-        ctx = self.ctx
-        if self._asking == ctx.state.height:
+        ctx, height = self.ctx, self._front.height
+        if self._asking == height:
             return
-        ahead = sorted(peer for peer in ctx.alive - self._refused if self.heads.get(peer, 0) > ctx.state.height)
+        ahead = self._ahead()
         if ahead:
-            self._asking = ctx.state.height
+            self._asking = height
             self._turn += 1
-            ctx.out.send(ahead[self._turn % len(ahead)], GetBlocks(ctx.state.height + 1))
-            if self._retrying != ctx.state.height:  # one timer a height, however many refuse to answer
-                self._retrying = ctx.state.height
-                ctx.out.timer(SYNC_RETRY_MS, "sync", ctx.state.height)
+            source = ahead[self._turn % len(ahead)]
+            if self.proving is not None and self.proving.trial is None:
+                self.proving.trial = Trial(source, ctx.state)
+            ctx.out.send(source, GetBlocks(height + 1))
+            if self._retrying != height:  # one timer a height, however many refuse to answer
+                self._retrying = height
+                ctx.out.timer(SYNC_RETRY_MS, "sync", height)
+
+    def _ahead(self) -> list[bytes]:
+        """Who may be asked for the next blocks."""
+        peers, least = self.ctx.alive - self._refused, self.ctx.state.height + 1
+        if self._trial is not None:
+            return [self._trial.source]
+        if self.proving is not None:
+            peers, least = peers - self.proving.strangers, self.proving.checkpoint.height
+        return sorted(peer for peer in peers if self.heads.get(peer, 0) >= least)
+
+    def _end_trial(self, source: bytes) -> None:
+        if self.proving is not None and self.proving.trial is not None and self.proving.trial.source == source:
+            self.proving.trial = self._asking = None
+            self.ask()
 
     def on_retry(self, height: int) -> None:
         """No answer brought the ledger further: ask the next one."""
         if self._retrying == height:
             self._retrying = None
-        if height == self.ctx.state.height:
+        if height == self._front.height:
             self._asking = None
             self._refused.clear()
+            if self.proving is not None:
+                self.proving.on_silence()
             self.ask()
 
     def may_read(self, member: bytes) -> bool:
@@ -133,17 +170,29 @@ class CatchUp:
             for request in self.ctx.pool.requests:
                 self.ctx.out.send(to, request)
 
-    def on_blocks(self, sender: bytes, blocks: Blocks) -> list[tuple[CertifiedBlock, LedgerState]]:
+    def on_blocks(self, sender: bytes, blocks: Blocks) -> Extension:
         """Check blocks that continue the ledger; return those that do, each with the state after it."""
         if not blocks.blocks:  # it has none for us, or may not give us any yet: ask the next one
             self._refused.add(sender)
+            if self._trial is None or self._trial.source == sender:
+                self._end_trial(sender)
+                self._asking = None
+                self.ask()
+        if self.proving is not None:
+            return self._prove(self.proving, sender, blocks)
+        accepted, _ = self._continue(self.ctx.state, sender, blocks)
+        if accepted:
             self._asking = None
-            self.ask()
-        state = self.ctx.state
-        accepted: list[tuple[CertifiedBlock, LedgerState]] = []
+            self._refused.clear()
+        return accepted
+
+    def _continue(self, state: LedgerState, sender: bytes, blocks: Blocks) -> tuple[Extension, bool]:
+        """Return the blocks that continue a state, and whether none was wrong."""
+        continued: Extension = []
         for certified in blocks.blocks:
             height = _height_of(certified)
             if height is not None and height <= state.height:
+                self.forks.compare(sender, certified, height, self.ctx.state)
                 continue
             if height is not None and height > state.height + 1:
                 self.on_head(sender, height)
@@ -152,11 +201,26 @@ class CatchUp:
                 state = extend(state, certified)
             except LedgerError as error:
                 self.ctx.out.fault(sender, f"sent a wrong ledger: {error}")
-                break
-            accepted.append((certified, state))
-        if accepted:
+                return continued, False
+            continued.append((certified, state))
+        return continued, True
+
+    def _prove(self, proving: Proving, sender: bytes, blocks: Blocks) -> Extension:
+        """Hold back the ledger that one peer shows, until the block of the invite is there; then take all of it."""
+        trial = proving.trial
+        if trial is None or trial.source != sender:
+            if blocks.blocks:  # unasked: it tells how far its ledger goes
+                self.on_head(sender, _height_of(blocks.blocks[-1]) or 0)
+            return []
+        before = trial.state
+        accepted = proving.hold_back(trial, *self._continue(before, sender, blocks))
+        if proving.trial is None or trial.state is not before:  # it was wrong, or there is more to come
             self._asking = None
+        if accepted:
+            self.proving = None
             self._refused.clear()
+        else:
+            self.ask()
         return accepted
 
     # Weights.

@@ -33,6 +33,8 @@ class Context:
     """The last block of this round changed the membership."""
     doubts: dict[bytes, int] = field(default_factory=dict)
     """Rises with every failed sum of which a member was a holder: a guess, which only guides what one proposes."""
+    capped_examples: int = 0
+    """The last number of examples, above what may count, that people were told of."""
     released: dict[int, bytes] = field(default_factory=dict)
     """Safety rule 1, durable: the contributor set whose sum was released, by round."""
 

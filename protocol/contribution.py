@@ -33,6 +33,8 @@ class Layout:
 
     parameters: int
     wide: int
+    is_setup: bool = False
+    """Whether the sums are those of a setup round, which every application must be able to use."""
 
     @property
     def slots(self) -> int:
@@ -48,7 +50,7 @@ class Layout:
 def layout_of(genesis: Genesis, kind: RoundKind) -> Layout:
     """Return the layout of a round of this kind."""
     if kind == "setup":
-        return Layout(0, _CAPPED_AND_COUNT + genesis.setup_sums)
+        return Layout(0, _CAPPED_AND_COUNT + genesis.setup_sums, is_setup=True)
     evaluated = _CAPPED_AND_COUNT + _EVALUATED_AND_LOSS + len(genesis.metrics)
     return Layout(genesis.parameters if kind == "train" else 0, evaluated)
 
@@ -73,12 +75,22 @@ def read_metrics(genesis: Genesis, sums: tuple[int, ...]) -> Metrics:
     return Metrics(examples, evaluated, means[0], tuple(zip(genesis.metrics, means[1:], strict=True)))
 
 
-def next_examples_ref(sums: tuple[int, ...], contributors: int) -> int:
-    """Return the example count that weighs 1 in the next mean: four times this round's average, up to a power
-    of two.
+def setup_sums_of(sums: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the part of a setup round's wide sums that is the application's."""
+    return sums[_CAPPED_AND_COUNT:]
 
-    It follows the data, so that a parameter keeps its precision however large the data sets are; a member
-    with more weighs 1 all the same.
+
+def read_totals(setup_sums: tuple[int, ...]) -> tuple[float, ...]:
+    """Decode the setup sums, as applications are handed them."""
+    return tuple(one / WIDE_UNIT for one in setup_sums)
+
+
+def are_possible_counts(capped: int, examples: int, contributors: int, examples_ref: int) -> bool:
+    """Whether two wide sums can be those of the example counts: every contributor weighs between 1 and
+    ``examples_ref`` examples, and no more than it has.
+
+    Without this a contributor could make the divisor of the mean tiny, and so move the weights as far as it
+    likes, or huge, so that nobody's update counts.
     """
-    mean = max(1, sums[1] // (WIDE_UNIT * contributors))
-    return 1 << int(4 * mean - 1).bit_length()
+    least = contributors * WIDE_UNIT
+    return least <= capped <= min(examples, least * examples_ref)

@@ -62,7 +62,10 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     admit: Literal["invite", "open", "roster"] = "invite"
     roster: Annotated[tuple[Key, ...], msgspec.Meta(max_length=MAX_MEMBERS)] = ()
     examples_ref: Annotated[int, msgspec.Meta(ge=1, le=2**40)] = 1024
-    """Examples that weigh 1 in the first mean; later the ledger derives it from the counts that were summed.
+    """Examples that weigh 1 in the mean: a member with more counts as so many.
+
+    It never changes: if it followed the counts that members state, one that states a huge count would make every
+    other weigh next to nothing.
     """
     round_interval_ms: Annotated[int, msgspec.Meta(ge=0, le=30 * 86_400_000)] = 0
     """Rest between the end of a round and the training for the next: 0 for none, a day for nightly rounds."""

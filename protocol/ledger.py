@@ -35,7 +35,7 @@ from .blocks import (
     wide_value,
 )
 from .committee import Committee
-from .contribution import RoundKind, layout_of, next_examples_ref
+from .contribution import RoundKind, are_possible_counts, layout_of, setup_sums_of
 from .envelope import Rejected, Verified, verify
 from .evidence import double_vote, wrong_sum
 from .genesis import Genesis
@@ -106,7 +106,6 @@ class LedgerState:
     contributors: Contributors | None
     weights: bytes
     beacon: bytes
-    examples_ref: int
     totals: tuple[int, ...] | None
     sums: tuple[int, ...] | None
     settled: Settled | None
@@ -167,7 +166,6 @@ def genesis_state(genesis: Genesis) -> LedgerState:
         contributors=None,
         weights=genesis.weights,
         beacon=genesis.federation,
-        examples_ref=genesis.examples_ref,
         totals=None,
         sums=None,
         settled=None,
@@ -253,7 +251,8 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
     _expect(len(body.sums) == layout_of(state.genesis, state.kind).wide, "model with the wrong number of sums")
     _expect(state.kind == "train" or body.weights == state.weights, f"a {state.kind} round changes the weights")
     sums = tuple(wide_value(one) for one in body.sums)
-    _expect(0 < sums[0] <= sums[1], "model with an impossible example count")
+    counted = len(state.contributors.dealers), state.genesis.examples_ref
+    _expect(are_possible_counts(sums[0], sums[1], *counted), "model with an impossible example count")
     present = _contributing(state)
     members = tuple(
         replace(
@@ -268,8 +267,7 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
         trained=state.trained + (state.kind == "train"),
         weights=body.weights,
         beacon=body.beacon,
-        examples_ref=next_examples_ref(sums, len(state.contributors.dealers)),
-        totals=sums[2:] if state.kind == "setup" else state.totals,
+        totals=setup_sums_of(sums) if state.kind == "setup" else state.totals,
         sums=sums,
         settled=Settled(height, digest, state.committee, state.contributors.holders),
         failed=(),

@@ -67,6 +67,15 @@ stalls.
 
 JOIN_RETRY_MS: Final = 2_000
 SYNC_RETRY_MS: Final = 1_000
+MAX_TRIAL_SILENCES: Final = 10
+"""How often in a row a newcomer asks one peer for more of the ledger that it holds back, without an answer."""
+
+CHECKPOINT_WAIT_MS: Final = 10_000
+"""How long a newcomer waits for a peer that shows the block of its invite, once one has shown another."""
+
+MAX_COMPARED_HEIGHTS: Final = 16
+"""The last heights at which a second certified block would be noticed."""
+
 RESUME_WAIT_MS: Final = 3_000
 """How long a restarted member waits for every other member to say what it saw of it, before a quorum will do.
 """

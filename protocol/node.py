@@ -13,11 +13,11 @@ from typing import Any
 from ..crypto.identity import Identity
 from .admission import Invite
 from .agreement import Agreement
-from .announcing import announce
+from .announcing import announce, announce_capped
 from .blocks import Evict
 from .catchup import CatchUp
 from .context import Context
-from .contribution import WIDE_UNIT, layout_of
+from .contribution import layout_of, read_totals
 from .envelope import Verified, blob_digest, verify
 from .events import (
     Event,
@@ -35,7 +35,7 @@ from .events import (
 from .evidence import double_vote
 from .genesis import Genesis
 from .inbox import Inbox
-from .ledger import LedgerState, Phase, apply, genesis_state
+from .ledger import LedgerError, LedgerState, Phase, apply, genesis_state
 from .limits import DOUBTED_SUMS, JOIN_RETRY_MS, RESEND_MS, RESUME_WAIT_MS
 from .messages import (
     Accusation,
@@ -59,6 +59,7 @@ from .messages import (
     Weights,
 )
 from .outbox import Outbox
+from .proving import Proving
 from .records import BlockDecided, Memory, ModelSaved, RoundClosed
 from .safety import place
 from .schemes import scheme_of
@@ -87,16 +88,21 @@ class Node:
         """Resume from ``memory``; an empty one starts from genesis.
 
         Raises:
-            LedgerError: the remembered blocks are no ledger of this federation.
+            LedgerError: the remembered blocks are no ledger of this federation, or not that of the invite.
         """
         state = genesis_state(genesis)
+        checkpoint = newcomer.invite.terms.checkpoint if newcomer is not None and newcomer.invite is not None else None
         for block in memory.blocks:
             state = apply(state, block.block)
+            if checkpoint is not None and state.height == checkpoint.height and state.head != checkpoint.head:
+                raise LedgerError(f"height {state.height}: another block than the one that the invite names")
         out = Outbox(identity, state.federation, height=state.height + 1)
         self.ctx = Context(identity=identity, out=out, state=state, released=dict(memory.released))
         if memory.model is not None and memory.model.weights_hash == state.weights:
             self.ctx.weights = memory.model.weights
         self.catchup = CatchUp(self.ctx)
+        if checkpoint is not None and checkpoint.height > state.height:
+            self.catchup.proving = Proving(out, checkpoint)
         self._memory: Memory | None = memory
         self._newcomer = newcomer
         self._agreement: Agreement | None = None
@@ -256,7 +262,7 @@ class Node:
             scheme=scheme_of(state.genesis.scheme, state.committee),
             terms=terms,
             clip=2.0**state.genesis.clip_exponent,
-            examples_ref=state.examples_ref,
+            examples_ref=state.genesis.examples_ref,
             doubts={index: ctx.doubts[one] for index, one in enumerate(state.committee.members) if one in ctx.doubts},
             failed=frozenset(index for index, one in enumerate(state.committee.members) if one in state.failed),
         )
@@ -291,7 +297,7 @@ class Node:
 
     def _totals(self) -> tuple[float, ...] | None:
         totals = self.ctx.state.totals
-        return None if totals is None else tuple(one / WIDE_UNIT for one in totals)
+        return None if totals is None else read_totals(totals)
 
     def _open_sum(self) -> None:
         ctx, state, sharing = self.ctx, self.ctx.state, self.ctx.sharing
@@ -305,7 +311,7 @@ class Node:
             scheme=sharing.scheme,
             terms=sharing.terms,
             clip=sharing.clip,
-            examples_ref=state.examples_ref,
+            examples_ref=state.genesis.examples_ref,
             base=ctx.weights,
         )
         self._release()
@@ -355,6 +361,7 @@ class Node:
             ctx.weights = found
             if found is not None:
                 ctx.out.persist(ModelSaved(after.weights, found))
+        self.catchup.forks.passed(before)
         ctx.just_changed = after.round == before.round and after.phase is before.phase
         ctx.state = after
 
@@ -415,7 +422,7 @@ class Node:
             return
         if not self._listens_to(received.sender):
             return
-        if received.height > ctx.height or self._agreement is None:
+        if received.height > ctx.height or self._agreement is None or self.catchup.proving is not None:
             self._inbox.keep(received, blob)
             self.catchup.on_head(received.sender, received.height - 1)
             return
@@ -565,6 +572,8 @@ class Node:
                 ctx.out.timer(RESEND_MS, "resend", height)
             case ("sync", height):
                 self.catchup.on_retry(height)
+            case ("checkpoint",) if self.catchup.proving is not None:
+                self.catchup.proving.on_timer(ctx.alive)
             case ("weights", wanted):
                 self.catchup.on_weights_timer(wanted)
             case ("join", height) if height == ctx.height and not ctx.is_member:
@@ -644,6 +653,7 @@ class Node:
         if done.error is not None:
             sharing.sit_out(done.error)
         elif isinstance(done.result, Contribution):
+            announce_capped(self.ctx, done.result.examples)
             sharing.on_contribution(done.result)
         else:
             sharing.on_encoded(done.result)
@@ -673,9 +683,8 @@ class Node:
             summing.on_checked(done.result)
         else:
             summing.on_check_failed(work.vector_hash)
-            self.ctx.out.notify(
-                "fault", f"round {summing.round}: the sum is not one of encodings: {done.error}", member=None
-            )
+            text = f"round {summing.round}: the sum is none of possible contributions: {done.error}"
+            self.ctx.out.notify("fault", text, member=None)
         if self._agreement is None:
             return
         if done.error is None:

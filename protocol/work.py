@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .contribution import Layout, RoundKind
+from .contribution import WIDE_UNIT, Layout, RoundKind, are_possible_counts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,7 +117,11 @@ class SumShares:
 
 @dataclass(frozen=True, slots=True)
 class CheckVector:
-    """Derive all that a Model block says from W, and one's own fingerprint of the sum (DESIGN section 6)."""
+    """Derive all that a Model block says from W, and one's own fingerprint of the sum (DESIGN section 6).
+
+    In a setup round the driver has the application look at the sums besides: where it refuses them, the job has
+    failed as if W were no sum of encodings. Once they were decided, nobody could ever train.
+    """
 
     round: int
     vector_hash: bytes
@@ -136,7 +140,7 @@ class CheckVector:
         """Return what follows from W. Raises ValueError when W cannot be a sum of encodings."""
         import numpy as np
 
-        from ..crypto.codec import FixedPoint, decode_wide
+        from ..crypto.codec import EncodingError, FixedPoint, decode_wide
         from ..crypto.field import from_bytes
         from ..crypto.vectors import fingerprint
 
@@ -144,11 +148,13 @@ class CheckVector:
         start = self.layout.slots
         wide = total[start : start + 4 * self.layout.wide].reshape(-1, 4)
         sums = tuple(decode_wide(row, self.contributors) for row in np.ascontiguousarray(wide))
-        self._check_counts(sums[0], sums[1])
+        if not are_possible_counts(sums[0], sums[1], self.contributors, self.examples_ref):
+            raise EncodingError("the example counts are not a sum of possible ones")
         weights = self.base
         if self.layout.parameters:
             codec = FixedPoint(self.clip, self.summands)
             units = codec.decode_sum(np.ascontiguousarray(total[:start]), self.layout.parameters, self.contributors)
+            self._check_mean(units, codec.limit, sums[0])
             weights = _new_weights(self.base, units, codec.step, sums[0], self.examples_ref)
         return CheckedVector(
             vector=self.vector,
@@ -163,18 +169,18 @@ class CheckVector:
             else fingerprint(self.challenge, from_bytes(self.own_sum, self.layout.columns)),
         )
 
-    def _check_counts(self, capped: int, examples: int) -> None:
-        """Every contributor weighs between 1 and examples_ref, and no more than it has examples.
+    def _check_mean(self, units: "NDArray[np.int64]", limit: int, capped: int) -> None:
+        """No element of a mean of clipped updates is beyond the clip.
 
-        Without this a contributor could make the divisor of the mean tiny, and so move the weights as far as it
-        likes, or make a Model block that the ledger refuses from a sum that nobody can find fault with.
+        Of encodings this holds by itself: a member's element is at most limit * its count / examples_ref, rounded
+        up. A dealer whose numbers are no encoding could else take away from the divisor of the mean, and so move the
+        weights by examples_ref times the clip.
         """
         from ..crypto.codec import EncodingError
-        from .contribution import WIDE_UNIT
 
-        least = self.contributors * WIDE_UNIT
-        if not least <= capped <= min(examples, least * self.examples_ref):
-            raise EncodingError("the example counts are not a sum of possible ones")
+        largest = limit * capped // (self.examples_ref * WIDE_UNIT) + self.contributors
+        if max(int(units.max()), -int(units.min())) > largest:
+            raise EncodingError("the mean of the updates is beyond the clip")
 
 
 def _new_weights(base: bytes, units: "NDArray[np.int64]", step: float, capped: int, examples_ref: int) -> bytes:
@@ -187,7 +193,6 @@ def _new_weights(base: bytes, units: "NDArray[np.int64]", step: float, capped: i
     import numpy as np
 
     from ..crypto.codec import EncodingError
-    from .contribution import WIDE_UNIT
 
     scale = step * (examples_ref * WIDE_UNIT / capped)
     mean = units.astype(np.float64)

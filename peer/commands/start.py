@@ -56,6 +56,8 @@ def _founding_options(group: Any) -> None:
     group.add_argument("--scheme", choices=("shamir", "plain"), help="how updates are summed (shamir)")
     group.add_argument("--threshold", type=_count, metavar="K", help="shares that open a sum (default: n - 2f)")
     group.add_argument("--clip", type=_positive, metavar="C", help="bound of an update's parameters (4)")
+    cap = "examples as which a member counts in the mean at most (four times the founder's own)"
+    group.add_argument("--examples-cap", type=_count, metavar="N", help=cap)
     group.add_argument("--round-interval", type=_seconds, metavar="S", help="rest between rounds (0)")
     group.add_argument("--share-deadline", type=_seconds, metavar="S", help="longest wait for updates (60)")
     group.add_argument("--view-timeout", type=_seconds, metavar="S", help="wait for an aggregator (3)")

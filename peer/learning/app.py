@@ -10,8 +10,10 @@ An app is any object with three methods; weights are a list of numpy arrays whos
 the metrics, which are means over those rows. `metrics` maps names to numbers. Optional:
 
     metrics: tuple of the names that evaluate reports to everybody, as securely summed as the loss
+    examples: int, how many rows fit trains on; a founder's fixes as how many any member counts at most
     setup() -> list of floats      added up over all peers, securely, once before training
-    prepare(totals)                receives those totals
+    prepare(totals)                receives those totals; raises where no data have such, and then the peer votes
+                                   against them, and they are added up anew (so there may be several calls)
     describe() -> str              what is trained; peers whose descriptions differ do not train together
 
 The peer calls an app in a worker thread, one call at a time, and stores nothing for it: after a restart,

@@ -12,7 +12,7 @@ from ...protocol.limits import MAX_DESCRIPTOR_BYTES, MAX_METRICS, MAX_NAME_CHARS
 from .app import AppError, told
 from .arrays import Shapes, Vector, flatten, shapes_text, unflatten
 
-__all__ = ["Evaluation", "Fit", "Learner"]
+__all__ = ["MAX_EXAMPLES", "Evaluation", "Fit", "Learner"]
 
 MAX_EXAMPLES: Final = 2**40
 
@@ -52,12 +52,17 @@ class Learner:
     """Names of the metrics that go into the secure sum."""
     descriptor: str = field(init=False)
     """What is trained; equal among all members."""
+    examples: int | None = field(init=False)
+    """How many rows the app trains on, where it says so."""
     _initial: Vector = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._initial, self.shapes = flatten(self._call("initial"), f"{self.name}.initial()")
         self.metrics = self._metric_names()
         self.descriptor = self._description()
+        # An app may well keep its data under this name; only a number says how many there are.
+        count = getattr(self.app, "examples", None)
+        self.examples = self._examples(count, "examples") if isinstance(count, int | np.integer) else None
 
     def initial(self) -> Vector:
         """The initial weights, float32[L]."""
@@ -87,13 +92,13 @@ class Learner:
                 f"{self.name}.fit() changed the model: it began as {shapes_text(self.shapes)} "
                 f"and came back as {shapes_text(shapes)}"
             )
-        return Fit(vector, self._examples(examples, "fit"), self._named(metrics, "fit"))
+        return Fit(vector, self._examples(examples, "fit() examples"), self._named(metrics, "fit"))
 
     def evaluate(self, weights: Vector) -> Evaluation:
         """Measure float32[L] `weights` on this peer's test rows; 0 examples where it has none."""
         result = self._call("evaluate", unflatten(weights, self.shapes))
         loss, examples, metrics = self._triple(result, "evaluate", "(loss, examples, metrics)")
-        count = self._examples(examples, "evaluate")
+        count = self._examples(examples, "evaluate() examples")
         if count == 0:
             return Evaluation(0.0, 0, (0.0,) * len(self.metrics))
         named = self._named(metrics, "evaluate")
@@ -124,10 +129,10 @@ class Learner:
             raise AppError(f"{self.name}.{where} is {number}")
         return number
 
-    def _examples(self, value: Any, method: str) -> int:
-        number = self._number(value, f"{method}() examples")
+    def _examples(self, value: Any, where: str) -> int:
+        number = self._number(value, where)
         if number != int(number) or not 0 <= number <= MAX_EXAMPLES:
-            raise AppError(f"{self.name}.{method}() examples is {value!r}, not a count from 0 to {MAX_EXAMPLES}")
+            raise AppError(f"{self.name}.{where} is {value!r}, not a count from 0 to {MAX_EXAMPLES}")
         return int(number)
 
     def _named(self, metrics: Any, method: str) -> dict[str, float]:

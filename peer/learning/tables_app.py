@@ -121,6 +121,11 @@ class TableApp:
         """What `evaluate` reports besides the loss: the accuracy, where classes are predicted."""
         return ("accuracy",) if self.task.classes else ()
 
+    @property
+    def examples(self) -> int:
+        """How many rows are trained on."""
+        return int((~self.tested).sum())
+
     def describe(self) -> str:
         """The task's canonical description, the same for all members."""
         return self.task.describe()

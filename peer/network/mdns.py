@@ -119,10 +119,12 @@ class Mdns:
 async def _next_of(heard: trio.MemoryReceiveChannel[str], known: deque[str]) -> str:
     """Wait for an announcement; if none comes for a while, take the one that was looked at longest ago."""
     while True:
-        with trio.move_on_after(_AGAIN_SECONDS):
-            return await heard.receive()
-        if known:
-            return known.popleft()
+        try:
+            with trio.fail_after(_AGAIN_SECONDS):
+                return await heard.receive()
+        except trio.TooSlowError:
+            if known:
+                return known.popleft()
 
 
 async def _in_thread(work: Callable[[], Any]) -> Any:

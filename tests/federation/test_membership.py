@@ -18,7 +18,7 @@ from coterie.peer.exits import Exit
 from coterie.peer.home import Home
 from coterie.peer.invites import new_invite
 from coterie.peer.store import FILE_NAME
-from coterie.protocol.admission import read_invite
+from coterie.protocol.admission import Checkpoint, read_invite
 
 pytestmark = pytest.mark.processes
 
@@ -31,11 +31,11 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
         yield running
 
 
-def named(federation: Federation) -> str:
-    """An invite by the founder that names the federation and no address."""
+def named(federation: Federation, addresses: Sequence[str] = (), checkpoint: Checkpoint | None = None) -> str:
+    """An invite by the founder that names the federation, and by default no address."""
     founder = federation.peers[0]
     key = Identity.from_seed(open_seed((founder.home / "identity.key").read_bytes()))
-    return new_invite(key, bytes.fromhex(founder.wait("founded")["federation"]), (), 2**50, 9)
+    return new_invite(key, bytes.fromhex(founder.wait("founded")["federation"]), addresses, 2**50, 9, checkpoint)
 
 
 def test_an_invite_of_another_federation_leads_nowhere(three: Federation) -> None:
@@ -99,6 +99,26 @@ def test_a_joiners_unusable_cell_is_named_by_line_and_column(three: Federation, 
     joiner = three.join("--data", str(path))
     assert joiner.exit_code() == Exit.DATA, joiner.story()
     assert "line 3, column 'b'" in joiner.errors
+
+
+def test_whoever_shows_no_ledger_with_the_block_of_the_invite_is_not_believed(federation: Federation) -> None:
+    founder = federation.found("--round-interval", "0.5")
+    federation.grow(3)
+    height = founder.model(1)["height"]
+    right = read_invite(founder.ask("invite")["invite"]).terms.checkpoint
+    assert right.height >= height
+    joiner = federation.join(
+        "--invite", named(federation, right_addresses(founder), Checkpoint(right.height, bytes(32)))
+    )
+    assert joiner.exit_code() == Exit.INVITE, joiner.story()
+    assert f"at height {right.height} that the invite names" in joiner.wait("stopped")["text"]
+    assert joiner.told("joined") == [], "nothing of what it was shown is in its ledger"
+    another = federation.join("--invite", named(federation, right_addresses(founder), right))
+    another.wait("joined", lambda event: event["name"] == another.home.name)
+
+
+def right_addresses(peer: Peer) -> Sequence[str]:
+    return tuple(peer.wait("listening")["addresses"])
 
 
 def test_an_open_federation_admits_without_an_invite(federation: Federation) -> None:

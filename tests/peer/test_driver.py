@@ -152,7 +152,7 @@ class Rig:
         self.node = FakeNode(script)
         self.world = World(**world)
         self.notices: list[Notice] = []
-        workshop = Workshop(self.train, lambda start: (CertifiedBlock(b"%d" % start, ()),))
+        workshop = Workshop(self.train, lambda totals: None, lambda start: (CertifiedBlock(b"%d" % start, ()),))
         self.driver = Driver(self.node, ME.public, self.world, self.world, workshop, self.notices.append)
 
     def train(self, train: Train) -> Contribution:

@@ -8,7 +8,7 @@ from cluster import START_MS, identity
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coterie.protocol.admission import InviteError, check_bearer, make_invite, read_invite, read_ticket
+from coterie.protocol.admission import Checkpoint, InviteError, check_bearer, make_invite, read_invite, read_ticket
 from coterie.protocol.wire import encode
 
 INVITER, NEWCOMER, THIEF = identity(0), identity(7), identity(8)
@@ -26,6 +26,13 @@ def test_a_token_says_who_invites_where_to_and_until_when() -> None:
     assert (invite.terms.expires_ms, invite.terms.uses) == (START_MS, 3)
     assert invite.addresses == ("/ip4/10.0.0.1/tcp/4001",)
     assert read_ticket(invite.ticket) == invite.terms
+
+
+def test_a_ticket_names_a_block_of_the_inviters_ledger_which_is_the_genesis_at_first() -> None:
+    assert read_invite(token()).terms.checkpoint == Checkpoint(0, FEDERATION)
+    newest = Checkpoint(17, digest("head"))
+    text = make_invite(INVITER, FEDERATION, SEED, START_MS, 1, checkpoint=newest)
+    assert read_invite(text).terms.checkpoint == newest
 
 
 def test_a_token_is_one_word_that_survives_a_terminal() -> None:
@@ -117,7 +124,7 @@ def test_terms_out_of_bounds_are_refused_though_they_are_signed(terms: list[obje
 
 
 def test_a_signature_made_for_something_else_makes_no_ticket() -> None:
-    data = encode([FEDERATION, INVITER.public, digest("key"), START_MS, 1])
+    data = encode([FEDERATION, INVITER.public, digest("key"), START_MS, 1, 0, FEDERATION])
     for domain in (b"", b"coterie/envelope/1\x00", b"coterie/bearer/1\x00", b"coterie/ticket/2\x00"):
         with pytest.raises(InviteError, match="signature is wrong"):
             read_ticket(encode([data, INVITER.sign(domain + data)]))

@@ -175,11 +175,11 @@ def open_sum(memory: Memory | None = None, chain: Chain | None = None) -> OpenSu
     for number in range(4):
         update = np.full(chain.genesis.parameters, 0.5, dtype=np.float32)
         given = Contribution(10, (4.0, 2.0), digest(f"entropy {number}"), update)
-        encoded = Encode(state.round, layout, given, 4.0, 4, state.examples_ref).run()
+        encoded = Encode(state.round, layout, given, 4.0, 4, chain.genesis.examples_ref).run()
         add_into(total, np.frombuffer(encoded.vector, dtype=np.uint64))
     vector = total.tobytes()
     job = CheckVector(
-        state.round, digest(""), vector, layout, 4, bytes(32), 4.0, 4, state.examples_ref, base, own_sum=None
+        state.round, digest(""), vector, layout, 4, bytes(32), 4.0, 4, chain.genesis.examples_ref, base, own_sum=None
     )
     checked = job.run()
     body = Model(

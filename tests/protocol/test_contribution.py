@@ -1,13 +1,11 @@
 """The layout of a round's vector, and what the sums in the ledger mean."""
 
-from fractions import Fraction
-
 import pytest
 from cluster import make_genesis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coterie.protocol.contribution import WIDE_UNIT, Layout, layout_of, next_examples_ref, read_metrics
+from coterie.protocol.contribution import WIDE_UNIT, Layout, are_possible_counts, layout_of, read_metrics
 
 
 @given(st.integers(0, 10**6), st.integers(0, 100))
@@ -19,7 +17,7 @@ def test_two_parameters_take_an_element_a_wide_sum_four_and_the_beacon_two(param
 
 def test_each_kind_of_round_carries_what_it_is_for() -> None:
     genesis = make_genesis(parameters=7, setup_sums=5, metrics=("a", "b", "c"))
-    assert layout_of(genesis, "setup") == Layout(0, 2 + 5)
+    assert layout_of(genesis, "setup") == Layout(0, 2 + 5, is_setup=True)
     assert layout_of(genesis, "train") == Layout(7, 2 + 2 + 3)
     assert layout_of(genesis, "evaluate") == Layout(0, 2 + 2 + 3)
 
@@ -41,14 +39,17 @@ def test_where_nobody_evaluated_there_are_no_means() -> None:
     assert (metrics.examples, metrics.evaluated, metrics.loss, metrics.named) == (900, 0, None, ())
 
 
-@given(st.integers(1, 2**40), st.integers(1, 512))
-def test_the_reference_of_the_next_mean_is_a_power_of_two_near_four_times_the_average(total: int, count: int) -> None:
-    reference = next_examples_ref((0, total * WIDE_UNIT), count)
-    assert reference.bit_count() == 1
-    average = max(Fraction(1), Fraction(total // count))
-    assert 4 * average <= reference < 8 * average
+@given(st.lists(st.integers(1, 2**50), min_size=1), st.integers(1, 2**40))
+def test_the_counts_of_honest_contributors_are_possible_ones(counts: list[int], cap: int) -> None:
+    capped, examples = (WIDE_UNIT * sum(given) for given in ([min(one, cap) for one in counts], counts))
+    assert are_possible_counts(capped, examples, len(counts), cap)
 
 
-@pytest.mark.parametrize("total", [0, 1])
-def test_the_reference_is_never_too_small_to_be_one(total: int) -> None:
-    assert next_examples_ref((0, total * WIDE_UNIT), 512) == 4
+@pytest.mark.parametrize(
+    ("capped", "examples"),
+    [(0, 30), (2.9, 30), (-3, 30), (30.1, 90), (30, 29), (3 * 2**40, 3 * 2**40)],
+    ids=["none", "less than one each", "negative", "above the cap", "more than there are", "huge"],
+)
+def test_counts_that_no_contributors_can_have_are_not_possible(capped: float, examples: float) -> None:
+    assert are_possible_counts(30 * WIDE_UNIT, 30 * WIDE_UNIT, 3, 10)
+    assert not are_possible_counts(*exact(capped, examples), 3, 10)

@@ -137,9 +137,14 @@ def test_a_model_ends_the_round_with_its_weights_its_beacon_and_its_sums() -> No
     assert state.sums == tuple(WIDE_UNIT * one for one in (30, 30, 1, 2))
 
 
-def test_a_model_fixes_the_example_count_that_weighs_1_in_the_next_round() -> None:
-    chain = summing()
-    assert chain.append(chain.model(400, 4_000, 1, 2)).examples_ref == 4_096
+@pytest.mark.parametrize(
+    "sums", [(3.5, 40), (4_096.5, 10**6), (50, 40)], ids=["too few", "above the cap", "more than all"]
+)
+def test_a_model_with_an_example_count_that_four_contributors_cannot_have_is_refused(sums: tuple[float, float]) -> None:
+    chain = summing(examples_ref=1_024)
+    with pytest.raises(LedgerError, match="impossible example count"):
+        chain.append(chain.model(*sums, 1, 2))
+    assert chain.append(chain.model(4_096, 10**6, 1, 2)).trained == 1
 
 
 def test_a_void_round_leaves_the_model_alone_and_the_next_begins() -> None:

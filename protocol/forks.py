@@ -1,0 +1,38 @@
+"""Two ledgers of one federation: noticing a second certified block in the place of one that was decided."""
+
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from .blocks import block_hash
+from .ledger import LedgerError, LedgerState, check_certificate
+from .limits import MAX_COMPARED_HEIGHTS
+from .messages import CertifiedBlock
+from .outbox import Outbox
+
+
+@dataclass(slots=True)
+class Forks:
+    """The last states of the ledger, against which blocks of the past are compared."""
+
+    out: Outbox
+    _before: deque[LedgerState] = field(default_factory=lambda: deque(maxlen=MAX_COMPARED_HEIGHTS))
+    """The states before the last blocks, the newest last."""
+
+    def passed(self, before: LedgerState) -> None:
+        """The ledger has moved on from a state."""
+        self._before.append(before)
+
+    def compare(self, sender: bytes, certified: CertifiedBlock, height: int, now: LedgerState) -> None:
+        """Look at a block of the past that somebody sent; tell people where it is not the one that was decided, and a
+        quorum signed it all the same.
+        """
+        states = (*self._before, now)
+        before = next((state for state in states[:-1] if state.height == height - 1), None)
+        after = next((state for state in states if state.height == height), None)
+        if before is None or after is None or after.head == block_hash(certified.block):
+            return
+        with suppress(LedgerError):
+            check_certificate(before, certified)
+            text = f"shows a second certified block at height {height}: more members than may lie signed both"
+            self.out.notify("fork", text, member=sender, height=height)
