@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gmpy2
 
+from coterie.crypto.paillier.claims import claim_fingerprint
 from coterie.crypto.paillier.encryption import Encrypted, encrypt
 from coterie.crypto.paillier.group import deal
 from coterie.crypto.paillier.keys import PublicKey, generate
@@ -132,6 +133,28 @@ def knowledge(encrypted: Encrypted) -> None:
     made("range", "a response above N", beyond, "BadProof")
 
 
+def claims(encrypted: Encrypted) -> None:
+    challenge = b"known answers: challenge"
+    claim = claim_fingerprint(encrypted, PLAINTEXTS, SEED, challenge, CONTEXT)
+    key = encrypted.key
+    more = {"key": key.to_bytes().hex(), "challenge": challenge.hex(), "context": CONTEXT.hex()}
+
+    def made(name: str, what: str, data: bytes, error: str | None, **other: object) -> None:
+        write(f"claim-{name}", what, "claim", data, error, **{**more, **other})
+
+    data = claim.to_bytes()
+    made("valid", "of two ciphertexts", data, None)
+    made("context", "of another sender", data, "BadProof", context=CONTEXT[::-1].hex())
+    made("challenge", "under another challenge", data, "BadProof", challenge=challenge[::-1].hex())
+    made("trailing", "a byte too many", data + b"\0", "BadEncoding")
+    made("several", "two ciphertexts for a fingerprint", encrypted.to_bytes() + claim.proof, "BadEncoding")
+    value = claim.fingerprint.values[0]
+    false = replace(claim, fingerprint=Encrypted(key, (value * (1 + key.modulus) % key.square,)))
+    made("false", "the fingerprint of something else", false.to_bytes(), "BadProof")
+    zero = replace(claim, fingerprint=Encrypted(key, (0,)))
+    made("zero", "the fingerprint is 0", zero.to_bytes(), "BadCiphertext")
+
+
 def main() -> None:
     """Write all files."""
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -143,6 +166,7 @@ def main() -> None:
     ciphertexts(key, encrypted)
     partials()
     knowledge(encrypted)
+    claims(encrypted)
 
 
 if __name__ == "__main__":
