@@ -212,7 +212,10 @@ class Lockstep(Generic[Result]):
         return Step(self._sent[-(self._parties - 1) :], aborted=aborted)
 
     def _abort_received(self, sender: int, data: bytes) -> Step[Result]:
-        """End because another party did, which may be true or not: it and those it names contradict each other."""
+        """End because another party did: it and those it names contradict each other, and either may be lying.
+
+        Who names nobody contradicts nobody: it may have been told other things by a third one.
+        """
         self._ended = True
         self._script.close()
         accused = set(data[1 : 1 + data[0]] if data else b"") & set(range(self._parties))
@@ -220,7 +223,7 @@ class Lockstep(Generic[Result]):
         reason = f"party {sender} stopped: {''.join(c for c in text if c.isprintable())}"
         if self._me in accused:
             return Step(aborted=Aborted(reason, culprits=(sender,)))  # this party knows what it sent
-        return Step(aborted=Aborted(reason, suspects=tuple(sorted({sender, *accused}))))
+        return Step(aborted=Aborted(reason, suspects=tuple(sorted({sender, *accused})) if accused else ()))
 
     def _others(self) -> list[int]:
         return [party for party in range(self._parties) if party != self._me]

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from parties import lying, run
+from parties import Tamper, lying, run
 
 from coterie.crypto.paillier.rounds import (
     MAX_MESSAGE_BYTES,
@@ -114,6 +114,48 @@ def test_parties_who_were_told_different_things_find_out_one_round_later() -> No
     outcome = run(all_of(3), tamper)
     assert outcome.results == {}
     assert any("told other things" in aborted.reason for aborted in outcome.aborted.values())
+
+
+def changed_at(place: int, sender: int, to: int, number: int) -> Tamper:
+    """In every message of that round from the sender to the receiver, a bit of one byte behind the round's number."""
+
+    def tamper(by: int, message: Message) -> bytes:
+        data = bytearray(message.data)
+        if (by, message.to) == (sender, to) and data[33] == 0 and int.from_bytes(data[34:38], "big") == number:
+            data[38 + place % (len(data) - 38)] ^= 1
+        return bytes(data)
+
+    return tamper
+
+
+def chatting(me: int) -> Script[int]:
+    """Four rounds in which everybody says something to all and to each."""
+    for number in range(4):
+        yield Outgoing(b"%d" % (number + me), {party: b"%d" % party for party in range(4)})
+    return 0
+
+
+@pytest.mark.parametrize("loss", [0, 0.3])
+def test_a_false_echo_to_one_party_makes_nobody_a_suspect(loss: float) -> None:
+    parties = [Lockstep(SESSION, 4, i, chatting(i)) for i in range(4)]
+    outcome = run(parties, changed_at(0, sender=2, to=0, number=1), loss=loss)
+    assert "was told other things" in outcome.aborted[0].reason
+    assert set(outcome.aborted) == {0, 1, 2, 3}
+    for aborted in outcome.aborted.values():
+        assert aborted.culprits == aborted.suspects == ()
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 80), st.integers(0, 3), st.integers(0, 3), st.integers(0, 3), st.integers(0, 2**32))
+def test_whatever_one_party_changes_in_its_messages_no_list_of_suspects_leaves_it_out(
+    place: int, liar: int, to: int, number: int, order: int
+) -> None:
+    parties = [Lockstep(SESSION, 4, i, chatting(i)) for i in range(4)]
+    outcome = run(parties, changed_at(place, liar, to, number), loss=0.2, seed=order)
+    for party in {0, 1, 2, 3} - {liar}:
+        aborted = outcome.aborted.get(party, Aborted(""))
+        assert set(aborted.culprits) <= {liar}
+        assert not aborted.suspects or liar in aborted.suspects
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:60], lambda data: data + bytes(MAX_MESSAGE_BYTES)])
