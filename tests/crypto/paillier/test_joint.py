@@ -15,7 +15,7 @@ from coterie.crypto.paillier.arithmetic import integer_lagrange
 from coterie.crypto.paillier.encryption import encrypt
 from coterie.crypto.paillier.joint import JointKey, Plan, joint_key
 from coterie.crypto.paillier.resharing import Participant, ResharingPlan, reshare
-from coterie.crypto.paillier.rounds import Aborted, Lockstep, Message, Outgoing, Script
+from coterie.crypto.paillier.rounds import Aborted, Fault, Lockstep, Message, Outgoing, Script
 from coterie.crypto.paillier.sieving import sieve_of
 from coterie.crypto.paillier.threshold import Agreed, open_sum, partial_decrypt
 from coterie.crypto.prng import derive
@@ -35,12 +35,12 @@ def generated(plan: Plan, **how: Any) -> Outcome[JointKey]:
     return run([joint_key(plan, i, seed(i)) for i in range(plan.parties)], **how)
 
 
-def spoiled(plan: Plan, liar: int, at: int, change: Change) -> Outcome[JointKey]:
+def spoiled(plan: Plan, liar: int, at: int, change: Change, loss: float = 0.0) -> Outcome[JointKey]:
     """All parties honest but one, who changes what it sends in one round."""
     parties = [joint_key(plan, i, seed(i)) for i in range(plan.parties)]
     script = lying(joint._generate(plan, liar, seed(liar)), at, change)
     parties[liar] = Lockstep(plan.session, plan.parties, liar, script)
-    outcome = run(parties)
+    outcome = run(parties, loss=loss, seed=at)
     del parties[liar]
     outcome.results.pop(liar, None)
     outcome.aborted.pop(liar, None)
@@ -150,23 +150,43 @@ def test_seeds_and_sessions_of_other_lengths_are_refused() -> None:
 
 
 @pytest.mark.parametrize("at", [3, 9, 10])
-@pytest.mark.parametrize("liar", [0, 2])
-def test_a_false_public_message_names_its_sender_to_all(liar: int, at: int) -> None:
-    outcome = spoiled(PLAN, liar, at, other_public)
+@pytest.mark.parametrize(("liar", "loss"), [(0, 0), (2, 0), (2, 0.3)])
+def test_a_false_public_message_names_its_sender_to_all(liar: int, at: int, loss: float) -> None:
+    outcome = spoiled(FOUR, liar, at, other_public, loss)
     assert not outcome.results
-    assert len(outcome.aborted) == 2
+    assert len(outcome.aborted) == 3
     for aborted in outcome.aborted.values():
         assert aborted.culprits == (liar,)
 
 
 @pytest.mark.parametrize("at", [2, 8])
-def test_a_false_private_message_names_its_sender_to_the_receiver_and_two_suspects_to_others(at: int) -> None:
-    outcome = spoiled(FOUR, 2, at, other_private(to=1))
+@pytest.mark.parametrize("loss", [0, 0.3])
+def test_a_false_private_message_names_its_sender_to_the_receiver_and_two_suspects_to_others(
+    at: int, loss: float
+) -> None:
+    outcome = spoiled(FOUR, 2, at, other_private(to=1), loss)
     assert not outcome.results
     assert outcome.aborted[1].culprits == (2,)
     for party in (0, 3):
         assert outcome.aborted[party].suspects == (1, 2)
         assert outcome.aborted[party].culprits == ()
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_liar_who_drops_out_of_the_audit_cannot_put_the_blame_on_another_alone(opened: bool) -> None:
+    def script() -> Script[JointKey]:
+        lied = lying(joint._generate(FOUR, 2, seed(2)), 3, other_public)
+        sent = next(lied)
+        for _ in range(4 + opened):
+            sent = lied.send((yield sent))
+        raise Fault(0, "a pretence")
+
+    parties = [joint_key(FOUR, i, seed(i)) for i in range(4)]
+    parties[2] = Lockstep(FOUR.session, 4, 2, script())
+    outcome = run(parties, loss=0.3)
+    assert outcome.aborted[0].culprits == (2,)
+    for party in (1, 3):
+        assert outcome.aborted[party].suspects == (0, 2)
 
 
 def test_a_false_share_of_the_exponent_names_its_dealer() -> None:
@@ -356,7 +376,7 @@ def test_whatever_one_party_changes_no_honest_one_is_named_and_no_two_get_differ
             return replace(sent, public=flipped(sent.public))
         return replace(sent, private={**sent.private, to: flipped(sent.private[to])})
 
-    outcome = spoiled(FOUR, liar, at, change)
+    outcome = spoiled(FOUR, liar, at, change, loss=0.2)
     assert len(outcome.results) + len(outcome.aborted) == 3
     assert len({made.group for made in outcome.results.values()}) <= 1
     for party, aborted in outcome.aborted.items():
