@@ -59,18 +59,25 @@ class Partial:
         return header + join(self.values, group.key.ciphertext_bytes) + self.proof
 
     @classmethod
-    def from_bytes(cls, group: Group, data: bytes) -> "Partial":
-        """What `to_bytes` wrote. Raises BadEncoding, or WrongKey for a part of another group or epoch."""
+    def from_bytes(cls, group: Group, data: bytes, sender: int) -> "Partial":
+        """What `to_bytes` wrote. sender: the holder who sent it, as the channel proved.
+
+        Raises BadEncoding, WrongKey for a part of another group or epoch, and BadPartial, which names the sender, for a
+        part in the name of another holder: that one would be blamed for it.
+        """
         header = 1 + GROUP_ID_BYTES + 6
         if data[:1] != _VERSION or len(data) < header:
             raise BadEncoding("not a partial decryption of a known version")
         if data[1 : 1 + GROUP_ID_BYTES] != group.group_id:
             raise WrongKey("the partial decryption is by another group")
+        holder = int.from_bytes(data[header - 6 : header - 4], "big")
+        if holder != sender:
+            raise BadPartial(sender, f"a part in the name of holder {holder}")
         end = header + int.from_bytes(data[header - 4 : header], "big") * group.key.ciphertext_bytes
         if len(data) != end + proof_bytes(group):
             raise BadEncoding(f"a partial decryption of {len(data)} bytes")
         values = split(data[header:end], group.key.ciphertext_bytes, 1 << (8 * group.key.ciphertext_bytes))
-        return cls(int.from_bytes(data[header - 6 : header - 4], "big"), group.group_id, tuple(values), data[end:])
+        return cls(holder, group.group_id, tuple(values), data[end:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def partials() -> None:
     encrypted = encrypt(group.key, PLAINTEXTS, SEED)
     agreed = Agreed(bytes(32), 7, encrypted.digest)
     part = partial_decrypt(group, shares[1], encrypted, agreed, SEED)
-    more = {"group": group.to_bytes().hex(), "ciphertexts": encrypted.to_bytes().hex(), "epoch": 7}
+    more = {"group": group.to_bytes().hex(), "ciphertexts": encrypted.to_bytes().hex(), "epoch": 7, "sender": 1}
 
     def made(name: str, what: str, data: bytes, error: str | None, **other: object) -> None:
         write(f"partial-{name}", what, "partial", data, error, **{**more, **other})
@@ -94,8 +94,9 @@ def partials() -> None:
     made("version", "another version", b"\x02" + data[1:], "BadEncoding")
     made("group", "another group's id", data[:1] + bytes(32) + data[33:], "WrongKey")
     made("trailing", "a byte too many", data + b"\0", "BadEncoding")
-    made("sender", "sent as holder 2's", replace(part, holder=2).to_bytes(group), "BadPartial")
-    made("stranger", "sent as holder 3's", replace(part, holder=3).to_bytes(group), "BadPartial")
+    made("sender", "sent by holder 2 as its own", replace(part, holder=2).to_bytes(group), "BadPartial", sender=2)
+    made("stranger", "sent by holder 3 of 3", replace(part, holder=3).to_bytes(group), "BadPartial", sender=3)
+    made("framing", "sent by holder 2 in the name of holder 1", data, "BadPartial", sender=2)
     first, second = part.values
     swapped = replace(part, values=(second, first))
     made("swapped", "the values in another order", swapped.to_bytes(group), "BadPartial")

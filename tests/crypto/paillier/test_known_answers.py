@@ -36,7 +36,7 @@ def read(case: dict[str, Any]) -> object:
     group = Group.from_bytes(bytes.fromhex(case["group"]))
     encrypted = Encrypted.from_bytes(group.key, bytes.fromhex(case["ciphertexts"]))
     agreed = Agreed(bytes(32), case["epoch"], encrypted.digest)
-    return check_partial(group, encrypted, agreed, Partial.from_bytes(group, data))
+    return check_partial(group, encrypted, agreed, Partial.from_bytes(group, data, case["sender"]))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

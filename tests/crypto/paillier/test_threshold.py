@@ -160,7 +160,17 @@ def test_a_part_of_another_group_is_refused(other: PrivateKey) -> None:
     with pytest.raises(BadPartial, match="not a holder of this group"):
         check_partial(substituted, encrypted, agreed, parts[0])
     with pytest.raises(WrongKey):
-        Partial.from_bytes(substituted, parts[0].to_bytes(group))
+        Partial.from_bytes(substituted, parts[0].to_bytes(group), 0)
+
+
+def test_nobody_sends_a_part_in_the_name_of_another_holder() -> None:
+    group, encrypted, agreed, parts = case()
+    false = replace(parts[1], holder=0).to_bytes(group)
+    with pytest.raises(BadPartial) as caught:
+        Partial.from_bytes(group, false, sender=1)
+    assert caught.value.holder == 1
+    framed = Partial.from_bytes(group, false, sender=0)  # the attack: the word of the part taken for who sent it
+    assert [liar.holder for liar in open_sum(group, encrypted, agreed, [*parts, framed]).liars] == [0]
 
 
 def test_a_single_contribution_is_not_opened() -> None:
@@ -259,15 +269,15 @@ def test_groups_shares_and_parts_survive_their_encodings() -> None:
         again = KeyShare.from_bytes(group, share.to_bytes(group))
         assert (again.holder, again.value) == (share.holder, share.value)
     for part in parts:
-        assert Partial.from_bytes(group, part.to_bytes(group)) == part
+        assert Partial.from_bytes(group, part.to_bytes(group), part.holder) == part
 
 
 @given(st.binary(max_size=300))
 def test_no_bytes_crash_the_decoders(data: bytes) -> None:
     group = dealt()[0]
     for given_bytes in (data, b"\x01" + data, b"\x01" + group.group_id + data):
-        with pytest.raises((BadEncoding, WrongKey)):
-            Partial.from_bytes(group, given_bytes)
+        with pytest.raises((BadEncoding, WrongKey, BadPartial)):
+            Partial.from_bytes(group, given_bytes, 0)
         with pytest.raises((BadEncoding, BadModulus, BadGroup)):
             Group.from_bytes(given_bytes)
         with pytest.raises((BadEncoding, WrongKey)):
