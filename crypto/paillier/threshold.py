@@ -116,10 +116,7 @@ def partial_decrypt(
     seed: 32 secret random bytes. Raises NotAgreed for other ciphertexts than those agreed on, WrongKey for those of
     another key or a share of another group.
     """
-    if encrypted.digest != agreed.digest:
-        raise NotAgreed("these are not the ciphertexts whose opening was agreed on")
-    if encrypted.key != group.key:
-        raise WrongKey("the ciphertexts are under another key")
+    _check_agreed(group, encrypted, agreed)
     if not share.matches(group):
         raise WrongKey("the key share belongs to another group")
     chunks = [encrypted.values[i : i + CHUNK] for i in range(0, len(encrypted.values), CHUNK)]
@@ -135,12 +132,19 @@ def partial_decrypt(
 
 
 def check_partial(group: Group, encrypted: Encrypted, agreed: Agreed, partial: Partial) -> Checked:
-    """The part, if it is right: one proof covers all its values. Raises BadPartial, which names the holder."""
+    """The part, if it is right: one proof covers all its values. Raises BadPartial, which names the holder.
+
+    What is the caller's mistake names no holder: NotAgreed for other ciphertexts than those agreed on, WrongKey for
+    those of another key or a part that was read as one of another group.
+    """
+    _check_agreed(group, encrypted, agreed)
+    if partial.group_id != group.group_id:
+        raise WrongKey("the partial decryption is by another group")
     holder, square = partial.holder, group.key.square
-    if partial.group_id != group.group_id or not 0 <= holder < group.holders:
+    if not 0 <= holder < group.holders:
         raise BadPartial(holder, "not a holder of this group")
-    if encrypted.digest != agreed.digest or len(partial.values) != len(encrypted.values):
-        raise BadPartial(holder, "not for the ciphertexts that were agreed on")
+    if len(partial.values) != len(encrypted.values):
+        raise BadPartial(holder, f"{len(partial.values)} values for {len(encrypted.values)} ciphertexts")
     product = number(1)
     for value in partial.values:
         if not 0 < value < square:
@@ -171,7 +175,10 @@ def combine(group: Group, checked: Sequence[Checked]) -> list[int]:
 
 
 def open_sum(group: Group, encrypted: Encrypted, agreed: Agreed, partials: Iterable[Partial]) -> Opened:
-    """Check every part and open the sum with the correct ones. Raises TooFewPartials, which lists the liars."""
+    """Check every part and open the sum with the correct ones.
+
+    Raises TooFewPartials, which lists the liars, and NotAgreed or WrongKey as `check_partial` does.
+    """
     correct, liars = [], []
     for part in partials:
         try:
@@ -182,6 +189,13 @@ def open_sum(group: Group, encrypted: Encrypted, agreed: Agreed, partials: Itera
     if len(holders) < group.threshold:
         raise TooFewPartials(len(holders), group.threshold, tuple(liars))
     return Opened(tuple(combine(group, correct)), tuple(liars))
+
+
+def _check_agreed(group: Group, encrypted: Encrypted, agreed: Agreed) -> None:
+    if encrypted.key != group.key:
+        raise WrongKey("the ciphertexts are under another key")
+    if encrypted.digest != agreed.digest:
+        raise NotAgreed("these are not the ciphertexts whose opening was agreed on")
 
 
 def _statement(

@@ -97,7 +97,7 @@ def test_parts_by_old_shares_are_refused_in_the_new_group() -> None:
     encrypted = encrypt(group.key, [5], SEED)
     agreed = Agreed(bytes(32), 1, encrypted.digest)
     old = partial_decrypt(group, shares[0], encrypted, agreed, SEED)
-    with pytest.raises(BadPartial, match="not a holder of this group"):
+    with pytest.raises(WrongKey, match="by another group"):
         check_partial(made, encrypted, agreed, old)
     with pytest.raises(BadPartial, match="holder 0"):
         check_partial(made, encrypted, agreed, replace(old, group_id=made.group_id))

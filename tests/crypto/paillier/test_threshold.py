@@ -138,8 +138,17 @@ def test_a_proof_does_not_hold_for_another_federation_epoch_sender_or_ciphertext
         check_partial(group, encrypted, agreed, replace(parts[0], holder=1))
     with pytest.raises(BadPartial, match="not a holder"):
         check_partial(group, encrypted, agreed, replace(parts[0], holder=5))
-    with pytest.raises(BadPartial, match="not for the ciphertexts"):
-        check_partial(group, others, agreed, parts[0])
+    with pytest.raises(BadPartial, match="holder 0: 2 values for 3 ciphertexts"):
+        check_partial(group, encrypted, agreed, replace(parts[0], values=parts[0].values[:2]))
+
+
+def test_who_opens_other_ciphertexts_than_agreed_or_under_another_key_blames_no_holder(other: PrivateKey) -> None:
+    group, _, agreed, parts = case()
+    with pytest.raises(NotAgreed):
+        open_sum(group, encrypt(group.key, [5, 6, 2**500], SEED[::-1]), agreed, parts)
+    foreign = encrypt(other.public, [5, 6, 2**500], SEED)
+    with pytest.raises(WrongKey, match="under another key"):
+        open_sum(group, foreign, opening(foreign), parts)
 
 
 def test_a_replayed_proof_would_hold_if_the_context_were_not_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,8 +166,11 @@ def test_a_part_of_another_group_is_refused(other: PrivateKey) -> None:
         partial_decrypt(substituted, shares[0], encrypted, agreed, SEED)
     with pytest.raises(WrongKey):
         partial_decrypt(group, shares[0], encrypted, agreed, SEED)
-    with pytest.raises(BadPartial, match="not a holder of this group"):
+    with pytest.raises(WrongKey):
         check_partial(substituted, encrypted, agreed, parts[0])
+    substitute = encrypt(other.public, [5, 6, 2**500], SEED)
+    with pytest.raises(WrongKey, match="by another group"):
+        check_partial(substituted, substitute, opening(substitute), parts[0])
     with pytest.raises(WrongKey):
         Partial.from_bytes(substituted, parts[0].to_bytes(group), 0)
 
