@@ -31,13 +31,13 @@ def joint_key(plan: Plan, me: int, seed: bytes) -> Lockstep[JointKey]:
     """One party's part in the generation. seed: 32 secret random bytes, used for nothing else."""
     if len(seed) != SEED_BYTES:
         raise ValueError(f"a seed has {SEED_BYTES} bytes, not {len(seed)}")
-    return Lockstep(plan.session, plan.parties, me, _generate(plan, me, seed))
+    return Lockstep(plan.lockstep_session(), plan.parties, me, _generate(plan, me, seed))
 
 
 def _generate(plan: Plan, me: int, seed: bytes) -> Script[JointKey]:
     number = 0
     while True:
-        own = derive(seed, b"attempt %d|" % number + plan.session)
+        own = derive(seed, b"attempt %d|" % number + plan.lockstep_session())
         log: list[Inbox] = []
         try:
             made: JointKey | None = yield from logged(_attempt(plan, number, me, own), log)
@@ -64,4 +64,4 @@ def _attempt(plan: Plan, number: int, me: int, seed: bytes) -> Script[JointKey |
 
 
 def _commitment(plan: Plan, number: int, party: int, seed: bytes) -> bytes:
-    return digest(b"attempt", plan.session, join([number, party], 8), seed)
+    return digest(b"attempt", plan.lockstep_session(), join([number, party], 8), seed)
