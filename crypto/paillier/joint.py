@@ -17,14 +17,15 @@ from ..prng import derive
 from .arithmetic import digest, join
 from .audit import Attempt, Inconsistent, audit, logged
 from .biprimality import find_biprime
-from .errors import BadModulus
+from .errors import BadGroup, BadModulus
 from .exponent import JointKey, share_exponent
+from .group import Group
 from .rounds import Inbox, Lockstep, Script, Stopped
-from .sieving import Plan, draw_candidates
+from .sieving import Plan, draw_candidates, fixed_modulus
 
 SEED_BYTES: Final = 32
 
-__all__ = ["JointKey", "Plan", "joint_key"]
+__all__ = ["JointKey", "Plan", "joint_key", "read_group"]
 
 
 def joint_key(plan: Plan, me: int, seed: bytes) -> Lockstep[JointKey]:
@@ -32,6 +33,18 @@ def joint_key(plan: Plan, me: int, seed: bytes) -> Lockstep[JointKey]:
     if len(seed) != SEED_BYTES:
         raise ValueError(f"a seed has {SEED_BYTES} bytes, not {len(seed)}")
     return Lockstep(plan.lockstep_session(), plan.parties, me, _generate(plan, me, seed))
+
+
+def read_group(data: bytes) -> Group:
+    """The public part of a joint key, or of one reshared from it, as others sent it or a ledger keeps it.
+
+    p = q = -1 mod K in a joint key, so N is 1 mod K: the proofs rest on p and q, and this much of it anybody can see.
+    Raises BadGroup for another N, and what `Group.from_bytes` raises.
+    """
+    group = Group.from_bytes(data)
+    if group.key.modulus % fixed_modulus() != 1:
+        raise BadGroup("no joint generation made this modulus: it is not 1 mod K")
+    return group
 
 
 def _generate(plan: Plan, me: int, seed: bytes) -> Script[JointKey]:

@@ -6,7 +6,8 @@ electronic voting" (2010), section 4.2. Here x is a hash of N, so that nobody ha
 
 A modulus that came from elsewhere is checked before anything is done with it. The checks find what can be found
 without its factors: with a small factor in N a share of the plaintext can be read off (CVE-2023-33241). They cannot
-show that N has exactly two prime factors; a member trusts the joint generation for that (see `joint`).
+show that N has exactly two prime factors, nor that both are 3 mod 4 (they may both be 1 mod 4); a member trusts the
+joint generation for that (see `joint`).
 """
 
 from dataclasses import dataclass, field
@@ -61,6 +62,8 @@ def check_modulus(modulus: int) -> None:
         raise BadModulus(f"the modulus has a prime factor below {SMALL_FACTOR}")
     if is_prime(modulus):
         raise BadModulus("the modulus is prime")
+    if modulus % 4 != 1:
+        raise BadModulus("the modulus is not 1 mod 4, so its factors are not both 3 mod 4")
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,10 +101,15 @@ class Sieve:
     field: int  # F
 
 
+def fixed_modulus() -> int:
+    """K = 4·3·5·...·53."""
+    return 2 * primorial(FIXED_LIMIT)
+
+
 @cache
 def sieve_of(bits: int, parties: int) -> Sieve:
     """The moduli for keys of that size: M as large as leaves 64 free bits in every share."""
-    fixed = 2 * primorial(FIXED_LIMIT)
+    fixed = fixed_modulus()
     prime_bits = bits // 2
     room = prime_bits - 3 - SLACK_BITS - parties.bit_length()
     chosen, modulus = [], number(1)

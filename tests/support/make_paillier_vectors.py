@@ -44,6 +44,13 @@ def keys(key: PublicKey) -> None:
     write(
         "key-leading-zero", "2047 bits", "key", b"\x01" + (int(key.modulus) >> 1 | 1).to_bytes(256, "big"), "BadModulus"
     )
+    third = gmpy2.next_prime(gmpy2.mpz(3) << 1022)
+    while third % 4 != 3:
+        third = gmpy2.next_prime(third)
+    first = gmpy2.next_prime(gmpy2.mpz(7) << 1021)
+    while first % 4 != 1:
+        first = gmpy2.next_prime(first)
+    write("key-residue", "factors that are 3 and 1 mod 4", "key", raw_key(third * first), "BadModulus")
     write("key-version", "another version", "key", b"\x02" + data[1:], "BadEncoding")
     write("key-truncated", "a byte missing", "key", data[:-1], "BadEncoding")
     write("key-trailing", "a byte too many", "key", data + b"\0", "BadEncoding")

@@ -14,8 +14,10 @@ from parties import Outcome, lying, run
 from coterie.crypto.paillier import biprimality, joint, sieving
 from coterie.crypto.paillier.arithmetic import integer_lagrange, size_of
 from coterie.crypto.paillier.encryption import encrypt
-from coterie.crypto.paillier.errors import BadModulus
-from coterie.crypto.paillier.joint import JointKey, Plan, joint_key
+from coterie.crypto.paillier.errors import BadGroup, BadModulus
+from coterie.crypto.paillier.group import Group, deal
+from coterie.crypto.paillier.joint import JointKey, Plan, joint_key, read_group
+from coterie.crypto.paillier.keys import PrivateKey
 from coterie.crypto.paillier.resharing import Participant, ResharingPlan, reshare
 from coterie.crypto.paillier.rounds import MAX_MESSAGE_BYTES, Aborted, Fault, Lockstep, Message, Outgoing, Script
 from coterie.crypto.paillier.sieving import sieve_of
@@ -116,6 +118,17 @@ def test_the_modulus_is_a_product_of_two_primes_of_half_its_size() -> None:
         assert gmpy2.is_prime(prime)
         assert prime.bit_length() == 256
         assert prime % fixed == fixed - 1
+
+
+def test_a_group_is_read_as_a_joint_one_only_if_its_modulus_has_the_residue_that_all_joint_ones_have(
+    private: PrivateKey,
+) -> None:
+    group = generated(three()).results[0].group
+    assert read_group(group.to_bytes()) == group
+    dealt, _ = deal(private, 2, 3, seed(0))
+    assert Group.from_bytes(dealt.to_bytes()) == dealt
+    with pytest.raises(BadGroup, match="not 1 mod K"):
+        read_group(dealt.to_bytes())
 
 
 def test_messages_that_are_lost_repeated_or_late_change_nothing() -> None:
