@@ -47,7 +47,10 @@ class Spread(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Encrypted:
-    """Ciphertexts under one key, each valid: made by `encrypt`, `add`, `received` and `from_bytes`."""
+    """Ciphertexts under one key, each valid if made by `encrypt`, `add`, `received` and `from_bytes`.
+
+    The constructor checks nothing: what comes from elsewhere goes through `received` or `from_bytes`.
+    """
 
     key: PublicKey
     values: tuple[int, ...] = field(repr=False)

@@ -11,7 +11,7 @@ threshold RSA under standard assumptions" (Asiacrypt 2001), for moduli that are 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from functools import partial as applied
 from typing import Final
 
@@ -23,6 +23,7 @@ from .powers import signed_product
 from .proofs import SameExponent
 
 _VERSION: Final = b"\x01"
+_WITNESS: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +83,17 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A partial decryption whose proof held. Only `check_partial` makes one."""
+    """A partial decryption of the sum of that digest whose proof held. Only `check_partial` makes one."""
 
     holder: int
+    group_id: bytes
+    digest: bytes
     values: tuple[int, ...] = field(repr=False)
+    witness: InitVar[object]
+
+    def __post_init__(self, witness: object) -> None:
+        if witness is not _WITNESS:
+            raise TypeError("only check_partial makes a Checked part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +165,17 @@ def check_partial(group: Group, encrypted: Encrypted, agreed: Agreed, partial: P
         statement.check(partial.proof)
     except BadProof as error:
         raise BadPartial(holder, str(error)) from None
-    return Checked(holder, partial.values)
+    return Checked(holder, group.group_id, agreed.digest, partial.values, _WITNESS)
 
 
 def combine(group: Group, checked: Sequence[Checked]) -> list[int]:
-    """The plaintexts, from checked parts of distinct holders; the first t are used. Raises TooFewPartials."""
+    """The plaintexts, from checked parts of distinct holders; the first t are used.
+
+    Raises TooFewPartials, WrongKey for parts of another group or of different sums, and BadProof where parts do not
+    combine although all their proofs held.
+    """
+    if any(part.group_id != group.group_id or part.digest != checked[0].digest for part in checked):
+        raise WrongKey("the parts are of another group or of different sums")
     distinct = list({part.holder: part for part in checked}.values())[: group.threshold]
     if len(distinct) < group.threshold:
         raise TooFewPartials(len(distinct), group.threshold, ())
@@ -170,6 +184,8 @@ def combine(group: Group, checked: Sequence[Checked]) -> list[int]:
     plaintexts = []
     for column in zip(*(part.values for part in distinct), strict=True):
         opened = signed_product(column, [2 * coefficient for coefficient in coefficients], key.square)
+        if opened % key.modulus != 1:
+            raise BadProof("parts whose proofs held do not combine to a plaintext")
         plaintexts.append((opened - 1) // key.modulus * group.divisor % key.modulus)
     return plaintexts
 

@@ -27,7 +27,15 @@ from coterie.crypto.paillier.errors import (
 )
 from coterie.crypto.paillier.group import Group, KeyShare, deal
 from coterie.crypto.paillier.keys import PrivateKey, generate
-from coterie.crypto.paillier.threshold import Agreed, Partial, check_partial, combine, open_sum, partial_decrypt
+from coterie.crypto.paillier.threshold import (
+    Agreed,
+    Checked,
+    Partial,
+    check_partial,
+    combine,
+    open_sum,
+    partial_decrypt,
+)
 
 SEED = b"thirty-two secret random bytes.."
 FEDERATION = bytes(32)
@@ -200,7 +208,34 @@ def test_a_single_contribution_would_be_opened_by_holders_who_take_the_askers_wo
     assert open_sum(group, victim, opening(victim), parts).plaintexts == (7,)
 
 
-def test_coefficients_without_their_signs_would_open_nonsense(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_different_sums_or_another_group_are_not_combined(other: PrivateKey) -> None:
+    group, encrypted, agreed, parts = case()
+    checked = [check_partial(group, encrypted, agreed, part) for part in parts[:3]]
+    second = encrypt(group.key, [7, 8, 9], SEED)
+    stray = partial_decrypt(group, dealt()[1][2], second, opening(second), SEED)
+    with pytest.raises(WrongKey, match="different sums"):
+        combine(group, [*checked[:2], check_partial(group, second, opening(second), stray)])
+    with pytest.raises(WrongKey, match="another group"):
+        combine(deal(other, 3, 5, SEED)[0], checked)
+
+
+def test_only_the_check_makes_a_checked_part() -> None:
+    group, encrypted, agreed, parts = case()
+    with pytest.raises(TypeError, match="only check_partial"):
+        Checked(0, group.group_id, agreed.digest, parts[0].values, object())
+    with pytest.raises(ValueError, match="witness"):
+        replace(check_partial(group, encrypted, agreed, parts[0]), values=())
+
+
+def test_parts_that_do_not_combine_open_nothing_even_where_nobody_checked_their_proofs(monkeypatch: pytest.MonkeyPatch) -> None:
+    group, encrypted, agreed, parts = case()
+    monkeypatch.setattr(proofs.SameExponent, "check", lambda self, proof: None)  # the fault
+    false = replace(parts[0], values=(parts[0].values[0] * 2 % group.key.square, *parts[0].values[1:]))
+    with pytest.raises(BadProof, match="do not combine"):
+        open_sum(group, encrypted, agreed, [false, *parts[1:]])
+
+
+def test_coefficients_without_their_signs_would_open_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     group, encrypted, agreed, parts = case()
     checked = [check_partial(group, encrypted, agreed, part) for part in parts[:3]]
 
@@ -208,7 +243,8 @@ def test_coefficients_without_their_signs_would_open_nonsense(monkeypatch: pytes
         return [abs(c) for c in arithmetic.integer_lagrange(points, target, holders)]
 
     monkeypatch.setattr(threshold, "integer_lagrange", unsigned)  # the fault
-    assert combine(group, checked) != [5, 6, 2**500]
+    with pytest.raises(BadProof, match="do not combine"):
+        combine(group, checked)
 
 
 def test_folding_with_equal_exponents_would_let_two_errors_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
