@@ -158,6 +158,20 @@ def test_a_ciphertext_of_zero_would_erase_the_sum_if_it_were_let_in(private: Pri
         Encrypted.received(private.public, unchecked.values)
 
 
+def test_a_ciphertext_above_the_square_would_be_the_same_contribution_under_another_digest(
+    private: PrivateKey,
+) -> None:
+    key = private.public
+    room = (1 << 8 * key.ciphertext_bytes) - key.square
+    honest = next(c for c in (encrypt(key, [5], bytes([i] * 32)) for i in range(99)) if c.values[0] < room)
+    shifted = Encrypted(key, (honest.values[0] + key.square,))  # the attack: `received` skipped
+    assert len(shifted.to_bytes()) == len(honest.to_bytes())
+    assert shifted.digest != honest.digest  # two names of one sum: what was decided is not what is opened
+    assert decrypt(private, shifted) == decrypt(private, honest) == [5]
+    with pytest.raises(BadCiphertext, match="not between 0 and N²"):
+        Encrypted.from_bytes(key, shifted.to_bytes())
+
+
 # Powers
 
 

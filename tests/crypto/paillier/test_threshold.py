@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coterie.crypto.paillier import arithmetic, proofs, threshold
+from coterie.crypto.paillier import arithmetic, keys, proofs, threshold
 from coterie.crypto.paillier.encryption import Encrypted, add, decrypt, encrypt
 from coterie.crypto.paillier.errors import (
     BadEncoding,
@@ -183,6 +183,28 @@ def test_a_part_of_another_group_is_refused(other: PrivateKey) -> None:
         Partial.from_bytes(substituted, parts[0].to_bytes(group), 0)
 
 
+def test_ciphertexts_under_a_key_substituted_for_the_groups_are_refused(other: PrivateKey) -> None:
+    group, _ = dealt()
+    misled = encrypt(other.public, [7], SEED)
+    with pytest.raises(WrongKey):
+        Encrypted.from_bytes(group.key, misled.to_bytes())
+
+
+def test_a_substituted_key_would_spoil_sums_unnoticed_if_ciphertexts_did_not_carry_its_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keys, "digest", lambda domain, *parts: bytes(32))  # the attack: one id for all keys
+    group, shares = deal(generate(b"of the federation: 32 bytes seed", 512), 3, 5, SEED)
+    theirs = generate(b"of whoever misleads: a seed too.", 512)  # given to one member as that of the new epoch
+    sent = encrypt(theirs.public, [7], SEED)
+    assert decrypt(theirs, sent) == [7]
+    total = add([encrypt(group.key, [8], SEED), Encrypted.from_bytes(group.key, sent.to_bytes())])
+    parts = [partial_decrypt(group, share, total, opening(total), SEED) for share in shares[:3]]
+    opened = open_sum(group, total, opening(total), parts)
+    assert opened.liars == ()
+    assert opened.plaintexts != (15,)
+
+
 def test_nobody_sends_a_part_in_the_name_of_another_holder() -> None:
     group, encrypted, agreed, parts = case()
     false = replace(parts[1], holder=0).to_bytes(group)
@@ -227,7 +249,9 @@ def test_only_the_check_makes_a_checked_part() -> None:
         replace(check_partial(group, encrypted, agreed, parts[0]), values=())
 
 
-def test_parts_that_do_not_combine_open_nothing_even_where_nobody_checked_their_proofs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_that_do_not_combine_open_nothing_even_where_nobody_checked_their_proofs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     group, encrypted, agreed, parts = case()
     monkeypatch.setattr(proofs.SameExponent, "check", lambda self, proof: None)  # the fault
     false = replace(parts[0], values=(parts[0].values[0] * 2 % group.key.square, *parts[0].values[1:]))
@@ -335,9 +359,9 @@ def test_no_bytes_crash_the_decoders(data: bytes) -> None:
 def test_a_group_whose_keys_do_not_belong_together_is_refused(private: PrivateKey) -> None:
     group, _ = dealt()
     first, second, *rest = group.verification_keys
-    for keys in ((second, first, *rest), (first, second, *rest[:-1], first), (0, second, *rest), (1,) * 5):
+    for false in ((second, first, *rest), (first, second, *rest[:-1], first), (0, second, *rest), (1,) * 5):
         with pytest.raises(BadGroup):
-            replace(group, verification_keys=keys)
+            replace(group, verification_keys=false)
     for threshold_ in (1, 2, 6):
         with pytest.raises(BadGroup):
             replace(group, threshold=threshold_)
