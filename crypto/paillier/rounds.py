@@ -17,7 +17,7 @@ common search for who is at fault by stopping first, unless it drops out of it.
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NoReturn, TypeVar
 
 from .arithmetic import digest
 
@@ -43,6 +43,9 @@ class Outgoing:
     public: bytes = b""
     private: Mapping[int, bytes] = field(default_factory=dict, repr=False)
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("what a party sends holds secrets and is not pickled")
+
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
@@ -50,6 +53,9 @@ class Inbox:
 
     public: tuple[bytes, ...]
     private: tuple[bytes, ...] = field(repr=False)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("what a party got holds secrets and is not pickled")
 
 
 Script = Generator[Outgoing, Inbox, Result]
@@ -91,6 +97,9 @@ class Message:
 
     to: int
     data: bytes = field(repr=False)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a message holds secrets and is not pickled")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Final, NoReturn
 
 from ..prng import derive
 from .arithmetic import Draws, digest, gcd, inverse, join, number, primes, primorial, size_of, split
@@ -141,6 +141,12 @@ class Candidate:
     p: int
     q: int
 
+    def __repr__(self) -> str:
+        return f"<Candidate of {self.modulus.bit_length()} bits (secret)>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a candidate holds shares of its factors and is not pickled")
+
 
 class Masks:
     """Shares of zero from keys that each two parties have in common: random, and known to add up to zero."""
@@ -153,6 +159,9 @@ class Masks:
 
     def __repr__(self) -> str:
         return "Masks(<secret>)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("masks hold keys and are not pickled")
 
     def zeros(self, label: bytes, modulus: int, count: int) -> list[int]:
         """This party's shares of that many zeros mod modulus. A label is used once."""

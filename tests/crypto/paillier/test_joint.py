@@ -1,5 +1,7 @@
 """Keys without a dealer: any number of parties make one that works, and who spoils it is named."""
 
+import copy
+import pickle  # noqa: TID251
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -12,14 +14,24 @@ from hypothesis import strategies as st
 from parties import Outcome, lying, run
 
 from coterie.crypto.paillier import biprimality, joint, sieving
-from coterie.crypto.paillier.arithmetic import integer_lagrange, size_of
+from coterie.crypto.paillier.arithmetic import integer_lagrange, primes, size_of
 from coterie.crypto.paillier.encryption import encrypt
 from coterie.crypto.paillier.errors import BadGroup, BadModulus
-from coterie.crypto.paillier.group import Group, deal
+from coterie.crypto.paillier.group import MAX_HOLDERS, Group, deal
 from coterie.crypto.paillier.joint import JointKey, Plan, joint_key, read_group
 from coterie.crypto.paillier.keys import PrivateKey
 from coterie.crypto.paillier.resharing import Participant, ResharingPlan, reshare
-from coterie.crypto.paillier.rounds import MAX_MESSAGE_BYTES, Aborted, Fault, Lockstep, Message, Outgoing, Script
+from coterie.crypto.paillier.rounds import (
+    MAX_MESSAGE_BYTES,
+    Aborted,
+    Fault,
+    Inbox,
+    Lockstep,
+    Message,
+    Outgoing,
+    Script,
+    Step,
+)
 from coterie.crypto.paillier.sieving import sieve_of
 from coterie.crypto.paillier.threshold import Agreed, open_sum, partial_decrypt
 from coterie.crypto.prng import derive
@@ -153,6 +165,29 @@ def test_nobodys_messages_or_state_show_a_factor() -> None:
     for factor in factors(outcome):
         assert not any(factor.to_bytes(32, "big") in data for data in seen)
     assert "secret" in repr(outcome.results[0].share)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        sieving.Candidate(35, 424242, 7),
+        sieving.Masks(0, {1: b"424242"}),
+        Inbox((b"",), (b"424242",)),
+        Outgoing(b"", {0: b"424242"}),
+        Message(1, b"424242"),
+        Step((Message(1, b"424242"),)),
+    ],
+    ids=lambda secret: type(secret).__name__,
+)
+def test_what_a_generation_keeps_and_sends_is_not_shown_pickled_or_copied(secret: object) -> None:
+    assert "424242" not in repr(secret)
+    for attempt in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(TypeError, match="not pickled"):
+            attempt(secret)
+
+
+def test_no_factorial_of_holders_has_a_prime_that_could_divide_the_order_of_a_joint_key() -> None:
+    assert primes(sieving.FIXED_LIMIT + 1, MAX_HOLDERS + 1) == []
 
 
 @pytest.mark.parametrize(("parties", "threshold", "bits"), [(2, 2, 2048), (11, 7, 2048), (3, 1, 2048), (3, 4, 2048)])
