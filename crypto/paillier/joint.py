@@ -3,7 +3,8 @@
 Attempt after attempt, until one succeeds, the parties draw a batch of candidates (`sieving`), look for a product of two
 primes among them (`biprimality`), and share the exponent (`exponent`). In each attempt a party draws all it needs from
 one seed, and publishes a hash of it first; if what was published does not fit together, or too many attempts fail, an
-`audit` of the seeds shows who did not follow the protocol, and the generation ends with an `Aborted` that names it.
+`audit` of the seeds of that attempt, or of all of them, shows who did not follow the protocol, and the generation ends
+with an `Aborted` that names it.
 
 Secure against fewer than half of the parties who follow the protocol and pool what they see, however high the threshold
 of the key is: so they erase what they saw when it ends. Against parties that deviate it promises only what is checked:
@@ -20,7 +21,7 @@ from .biprimality import find_biprime
 from .errors import BadGroup, BadModulus
 from .exponent import JointKey, share_exponent
 from .group import Group
-from .rounds import Inbox, Lockstep, Script, Stopped
+from .rounds import Lockstep, Script, Stopped
 from .sieving import Plan, draw_candidates, fixed_modulus
 
 SEED_BYTES: Final = 32
@@ -48,20 +49,19 @@ def read_group(data: bytes) -> Group:
 
 
 def _generate(plan: Plan, me: int, seed: bytes) -> Script[JointKey]:
-    number = 0
-    while True:
+    attempts: list[Attempt] = []
+    while len(attempts) <= plan.patience:
+        number = len(attempts)
         own = derive(seed, b"attempt %d|" % number + plan.lockstep_session())
-        log: list[Inbox] = []
+        attempts.append(Attempt(own, partial(_attempt, plan, number), partial(_commitment, plan, number), []))
         try:
-            made: JointKey | None = yield from logged(_attempt(plan, number, me, own), log)
-            if made is None and number >= plan.patience:
-                raise Inconsistent(f"no modulus in {number + 1} attempts")
+            made: JointKey | None = yield from logged(_attempt(plan, number, me, own), attempts[-1].log)
         except Inconsistent as fault:
-            attempt = Attempt(partial(_attempt, plan, number), partial(_commitment, plan, number), log)
-            raise Stopped((yield from audit(attempt, me, own, str(fault)))) from None
+            raise Stopped((yield from audit(attempts[-1:], me, str(fault)))) from None
         if made is not None:
             return made
-        number += 1
+    # Any of them may have been spoiled: one who sees a good modulus coming has to spoil that attempt alone.
+    raise Stopped((yield from audit(attempts, me, f"no modulus in {len(attempts)} attempts")))
 
 
 def _attempt(plan: Plan, number: int, me: int, seed: bytes) -> Script[JointKey | None]:

@@ -15,6 +15,7 @@ from parties import Outcome, lying, run
 
 from coterie.crypto.paillier import biprimality, joint, sieving
 from coterie.crypto.paillier.arithmetic import integer_lagrange, primes, size_of
+from coterie.crypto.paillier.audit import Attempt
 from coterie.crypto.paillier.encryption import encrypt
 from coterie.crypto.paillier.errors import BadGroup, BadModulus
 from coterie.crypto.paillier.group import MAX_HOLDERS, Group, deal
@@ -335,6 +336,66 @@ def test_who_spoils_every_attempt_is_named_when_patience_ends(monkeypatch: pytes
     for party in (0, 2):
         assert outcome.aborted[party].reason.endswith("no modulus in 3 attempts")
         assert outcome.aborted[party].culprits == (1,)
+
+
+@pytest.fixture
+def two_attempts(monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """A plan for four with patience for two attempts, of five rounds each, of which only the first can succeed."""
+    monkeypatch.setattr(Plan, "patience", 1)
+    return Plan(bytes([8] * 32), 4, 3, bits=512, batch=30)
+
+
+def no_powers(sent: Outgoing) -> Outgoing:
+    """All that is published is 0: as powers of a base, that none of the moduli passes."""
+    return replace(sent, public=bytes(len(sent.public)))
+
+
+def test_who_spoils_the_one_attempt_that_would_have_succeeded_is_named_when_patience_ends(two_attempts: Plan) -> None:
+    assert len(generated(two_attempts).results) == 4
+    outcome = spoiled(two_attempts, 2, 4, no_powers)
+    for party in (0, 1, 3):
+        assert outcome.aborted[party] == Aborted("no modulus in 2 attempts", (2,))
+
+
+def test_who_spoils_an_earlier_attempt_in_private_is_named_by_the_receiver_when_patience_ends(
+    two_attempts: Plan,
+) -> None:
+    size = size_of(sieve_of(512, 4).modulus)
+
+    def change(sent: Outgoing) -> Outgoing:
+        shares = bytearray(sent.private[1])
+        for last in range(size - 1, len(shares), size):
+            shares[last] ^= 1
+        return replace(sent, private={**sent.private, 1: bytes(shares)})
+
+    outcome = spoiled(two_attempts, 2, 0, change)
+    assert outcome.aborted[1] == Aborted("no modulus in 2 attempts", (2,))
+    for party in (0, 3):
+        assert outcome.aborted[party] == Aborted("no modulus in 2 attempts", (), (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda sent: Outgoing(bytes(32) + sent.public[32:]), "the seed is not the one that was committed to"),
+        (lambda sent: Outgoing(sent.public[:32]), "32 bytes of seeds for 2 attempts"),
+    ],
+    ids=["other", "fewer"],
+)
+def test_who_opens_other_seeds_of_earlier_attempts_is_named(two_attempts: Plan, change: Change, why: str) -> None:
+    lied = lying(joint._generate(two_attempts, 1, seed(1)), 4, no_powers)
+    parties = [joint_key(two_attempts, i, seed(i)) for i in range(4)]
+    parties[1] = Lockstep(two_attempts.lockstep_session(), 4, 1, lying(lied, 10, change))
+    outcome = run(parties)
+    for party in (0, 2, 3):
+        assert outcome.aborted[party] == Aborted(f"party 1: {why}", (1,))
+
+
+def test_what_an_audit_keeps_is_not_shown_or_pickled() -> None:
+    attempt = Attempt(b"424242", lambda party, seed: iter(()), lambda party, seed: b"", [])  # type: ignore[arg-type]
+    assert repr(attempt) == "<Attempt of 0 rounds (secret)>"
+    with pytest.raises(TypeError, match="not pickled"):
+        copy.copy(attempt)
 
 
 def test_a_seed_other_than_the_one_committed_to_names_who_opens_it() -> None:
