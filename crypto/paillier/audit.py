@@ -4,12 +4,16 @@ When what was published in an attempt does not fit together, the attempt is lost
 all parties publish their seeds, and each replays the attempt as it should have gone. A party whose public messages
 differ from the replay is at fault, unless somebody misled it by a false private message before: that is found by its
 receiver, who complains. Of accuser and accused one lies; each of the two knows which, the others do not.
+
+The same goes for many attempts in a row of which none succeeded, where any of them may have been spoiled. So of each
+attempt only digests of what arrived are kept; they are all that a comparison needs.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
+from .arithmetic import digest
 from .rounds import Aborted, Fault, Inbox, Outgoing, Script
 
 _NEVER: Final = 2**32 - 1  # a round that does not come
@@ -21,64 +25,113 @@ class Inconsistent(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """The digests of what a party got in a round, by sender."""
+
+    public: tuple[bytes, ...]
+    private: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, inbox: Inbox) -> "Heard":
+        """Those of an inbox."""
+        return cls(tuple(map(_digest, inbox.public)), tuple(map(_digest, inbox.private)))
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """What an audit needs to know of a failed attempt.
 
-    script_of: the script that a party with that seed should have run; commitment_of: what it should have committed to,
-    in public, in the first round; log: what this party got, round by round.
+    seed: this party's, 32 bytes; script_of: the script that a party with that seed should have run; commitment_of: what
+    it should have committed to, in public, in the first round; log: what this party got, round by round.
     """
 
+    seed: bytes
     script_of: Callable[[int, bytes], Script[Any]]
     commitment_of: Callable[[int, bytes], bytes]
-    log: Sequence[Inbox]
+    log: list[Heard]
+
+    def __repr__(self) -> str:
+        return f"<Attempt of {len(self.log)} rounds (secret)>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an attempt holds a seed and is not pickled")
 
 
-def logged(script: Script[Any], log: list[Inbox]) -> Script[Any]:
-    """The same script, with all that arrives written down."""
+def logged(script: Script[Any], log: list[Heard]) -> Script[Any]:
+    """The same script, with digests of all that arrives written down."""
     try:
         sent = next(script)
         while True:
             inbox = yield sent
-            log.append(inbox)
+            log.append(Heard.of(inbox))
             sent = script.send(inbox)
     except StopIteration as end:
         return end.value
 
 
-def audit(attempt: Attempt, me: int, seed: bytes, reason: str) -> Script[Aborted]:
-    """Two rounds: all publish their seeds, replay the attempt, and say whose private messages were false."""
-    inbox = yield Outgoing(seed)
-    for party, (opened, committed) in enumerate(zip(inbox.public, attempt.log[0].public, strict=True)):
-        if attempt.commitment_of(party, opened) != committed:
-            raise Fault(party, "the seed is not the one that was committed to")
-    expected = _replay(attempt, inbox.public)
-    public = [(at, i) for at, i, sent in _each(expected) if sent.public != attempt.log[at].public[i]]
-    private = [(at, i) for at, i, sent in _each(expected) if sent.private.get(me, b"") != attempt.log[at].private[i]]
-    at, accused = private[0] if private else (_NEVER, me)
+def audit(attempts: Sequence[Attempt], me: int, reason: str) -> Script[Aborted]:
+    """Two rounds: all publish their seeds, replay the attempts, and say whose private messages were false.
+
+    Rounds are counted on from one attempt to the next. The replay takes every party as long as the attempts took all of
+    them together.
+    """
+    inbox = yield Outgoing(b"".join(attempt.seed for attempt in attempts))
+    seeds = _opened(attempts, inbox.public)
+    public, (at, accused) = _faults(attempts, seeds, me)
     inbox = yield Outgoing(at.to_bytes(4, "big") + bytes([accused]))
     complaints = [_complaint(i, data, len(inbox.public)) for i, data in enumerate(inbox.public)]
     return _verdict(me, reason, public, complaints)
 
 
-def _each(expected: Sequence[Sequence[Outgoing]]) -> Iterator[tuple[int, int, Outgoing]]:
-    """Round, party, and what the party should have sent, in the order of rounds."""
-    return ((at, party, sent) for at, row in enumerate(expected) for party, sent in enumerate(row))
+def _opened(attempts: Sequence[Attempt], published: Sequence[bytes]) -> list[list[bytes]]:
+    """The seeds of all parties, for each attempt. Raises Fault for those that nobody committed to."""
+    seeds: list[list[bytes]] = [[] for _ in attempts]
+    for party, data in enumerate(published):
+        size = len(attempts[0].seed)
+        if len(data) != size * len(attempts):
+            raise Fault(party, f"{len(data)} bytes of seeds for {len(attempts)} attempts")
+        for k, attempt in enumerate(attempts):
+            opened = data[k * size : (k + 1) * size]
+            if _digest(attempt.commitment_of(party, opened)) != attempt.log[0].public[party]:
+                raise Fault(party, "the seed is not the one that was committed to")
+            seeds[k].append(opened)
+    return seeds
 
 
-def _replay(attempt: Attempt, seeds: Sequence[bytes]) -> list[list[Outgoing]]:
-    """What all parties should have sent, round by round, for as many rounds as there were."""
+def _faults(
+    attempts: Sequence[Attempt], seeds: Sequence[Sequence[bytes]], me: int
+) -> tuple[list[tuple[int, int]], tuple[int, int]]:
+    """Round and party of the first false public messages, and of the first false private one to this party."""
+    private, begun = (_NEVER, me), 0
+    for attempt, opened in zip(attempts, seeds, strict=True):
+        for at, (row, heard) in enumerate(zip(_replay(attempt, opened), attempt.log, strict=False), begun):
+            sent = Heard.of(Inbox(tuple(o.public for o in row), tuple(o.private.get(me, b"") for o in row)))
+            lied = [party for party in range(len(row)) if sent.private[party] != heard.private[party]]
+            if lied and private[0] == _NEVER:
+                private = at, lied[0]
+            public = [(at, party) for party in range(len(row)) if sent.public[party] != heard.public[party]]
+            if public:
+                return public, private  # what came later does not count
+        begun += len(attempt.log)
+    return [], private
+
+
+def _replay(attempt: Attempt, seeds: Sequence[bytes]) -> Iterator[list[Outgoing]]:
+    """What all parties should have sent, round by round."""
     scripts = [attempt.script_of(party, seed) for party, seed in enumerate(seeds)]
-    history: list[list[Outgoing]] = []
     try:
         sent = [next(script) for script in scripts]
-        for _ in attempt.log:
-            history.append(sent)
+        while True:
+            yield sent
             public = tuple(outgoing.public for outgoing in sent)
             private = [tuple(outgoing.private.get(i, b"") for outgoing in sent) for i in range(len(seeds))]
             sent = [script.send(Inbox(public, mine)) for script, mine in zip(scripts, private, strict=True)]
     except (StopIteration, Inconsistent):
-        pass  # followed by all, it would have ended here: whatever came later follows from an earlier fault
-    return history
+        return  # followed by all, it would have ended here: whatever came later follows from an earlier fault
+
+
+def _digest(data: bytes) -> bytes:
+    return digest(b"heard", data)
 
 
 def _complaint(accuser: int, data: bytes, parties: int) -> tuple[int, int]:

@@ -54,7 +54,7 @@ def _test(plan: Plan, me: int, tests: Sequence[tuple[Candidate, int]]) -> Script
 def _power(plan: Plan, me: int, candidate: Candidate, number_of_base: int) -> int:
     """g^((N + 1 - p_0 - q_0) / 4) by party 0, and g^((p_i + q_i) / 4) by the others."""
     n, exponent = candidate.modulus, candidate.p + candidate.q
-    draws = Draws(digest(b"bases", plan.session, join([n], size_of(n))), b"base %d" % number_of_base)
+    draws = Draws(digest(b"bases", plan.lockstep_session(), join([n], size_of(n))), b"base %d" % number_of_base)
     g = draws.below(n)
     while jacobi(g, n) != 1:
         g = draws.below(n)

@@ -24,11 +24,9 @@ from ..prng import derive
 from .arithmetic import Draws, digest, gcd, join, number, size_of, split
 from .errors import BadCiphertext, BadEncoding, BadPlaintext, WrongKey
 from .keys import KEY_ID_BYTES, SEED_BYTES, PrivateKey, PublicKey
-from .powers import product_of_powers
 
 CHUNK: Final = 64  # ciphertexts: some 50 ms of work
 MAX_CIPHERTEXTS: Final = 2**24  # in one vector; 8 GB at 2048 bits
-FINGERPRINT_BITS: Final = 128
 
 _VERSION: Final = b"\x01"
 _COUNT_BYTES: Final = 4
@@ -49,7 +47,10 @@ class Spread(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Encrypted:
-    """Ciphertexts under one key, each valid: made by `encrypt`, `add`, `received` and `from_bytes`."""
+    """Ciphertexts under one key, each valid if made by `encrypt`, `add`, `received` and `from_bytes`.
+
+    The constructor checks nothing: what comes from elsewhere goes through `received` or `from_bytes`.
+    """
 
     key: PublicKey
     values: tuple[int, ...] = field(repr=False)
@@ -142,9 +143,14 @@ def blinding_root(key: PublicKey, plaintexts: Sequence[int], seed: bytes) -> byt
     return derive(seed, digest(b"plaintexts", key.key_id, join(plaintexts, size_of(key.modulus))))
 
 
+def blinding_bits(key: PublicKey) -> int:
+    """How long the exponents are that hide plaintexts: half as long as N."""
+    return key.bits // 2
+
+
 def blinding_exponent(key: PublicKey, root: bytes, i: int) -> int:
-    """The exponent a that hides plaintext i: half the bits of N."""
-    return Draws(root, b"blinding %d" % i).bits(key.bits // 2)
+    """The exponent a that hides plaintext i."""
+    return Draws(root, b"blinding %d" % i).bits(blinding_bits(key))
 
 
 def _encrypt_chunk(chunk: _Chunk) -> list[int]:
@@ -201,16 +207,3 @@ def decrypt(
         if progress is not None:
             progress(len(done), len(values))
     return done
-
-
-def fingerprint(encrypted: Encrypted, challenge: bytes) -> int:
-    """The product of the ciphertexts to 128-bit powers that follow from the challenge: a number mod N².
-
-    The product of the summands' fingerprints is that of their sum, so who knows the former checks the latter without
-    the ciphertexts. The challenge must be unknown to whoever made the ciphertexts and the sum until they are fixed: two
-    vectors with the same fingerprint are then equal except with probability 2^-128, up to factors of low order (see
-    docs/crypto-paillier.md).
-    """
-    draws = Draws(challenge, b"fingerprint")
-    exponents = [draws.bits(FINGERPRINT_BITS) for _ in encrypted.values]
-    return product_of_powers(encrypted.values, exponents, encrypted.key.square)

@@ -6,7 +6,7 @@ class PaillierError(ValueError):
 
 
 class BadModulus(PaillierError):
-    """A modulus that is even, prime, a power, of another size than is allowed, or has a small factor."""
+    """A modulus that is even, prime, a power, 3 mod 4, of another size than is allowed, or has a small factor."""
 
 
 class BadEncoding(PaillierError):

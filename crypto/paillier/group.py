@@ -35,8 +35,8 @@ from .powers import FixedBase, signed_product
 from .proofs import CHALLENGE_BITS
 from .sharing import Terms, deal_integer, evaluate_commitments, signed_power, verification_table
 
-MAX_HOLDERS: Final = 64
-MAX_SHARE_BITS: Final = 16384  # some fifty resharings; each makes shares longer and decryption slower
+MAX_HOLDERS: Final = 58  # the primes in Δ are then at most 53, which joint keys keep out of φ(N)
+MAX_SHARE_BITS: Final = 16384  # each resharing makes shares longer and decryption slower (docs/crypto-paillier.md)
 GROUP_ID_BYTES: Final = 32
 
 _VERSION: Final = b"\x01"

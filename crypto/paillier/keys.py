@@ -6,7 +6,8 @@ electronic voting" (2010), section 4.2. Here x is a hash of N, so that nobody ha
 
 A modulus that came from elsewhere is checked before anything is done with it. The checks find what can be found
 without its factors: with a small factor in N a share of the plaintext can be read off (CVE-2023-33241). They cannot
-show that N has exactly two prime factors; a member trusts the joint generation for that (see `joint`).
+show that N has exactly two prime factors, nor that both are 3 mod 4 (they may both be 1 mod 4); a member trusts the
+joint generation for that (see `joint`).
 """
 
 from dataclasses import dataclass, field
@@ -42,11 +43,17 @@ _VERSION: Final = b"\x01"
 _CLOSE_BITS: Final = 100  # |p - q| has at most this many bits fewer than p: else N falls to Fermat's method
 
 
+def check_bits(bits: int) -> None:
+    """Raise BadModulus for a size of N that is not accepted."""
+    if bits not in KEY_BITS:
+        raise BadModulus(f"a modulus has {' or '.join(map(str, KEY_BITS))} bits, not {bits}")
+
+
 def check_modulus(modulus: int) -> None:
     """Raise BadModulus, saying why, for a number that must not be used as N."""
-    bits = modulus.bit_length()
-    if modulus < 0 or bits not in KEY_BITS:
-        raise BadModulus(f"a modulus has {' or '.join(map(str, KEY_BITS))} bits, not {bits}")
+    if modulus < 0:
+        raise BadModulus("the modulus is negative")
+    check_bits(modulus.bit_length())
     if modulus % 2 == 0:
         raise BadModulus("the modulus is even")
     if is_power(modulus):
@@ -55,6 +62,8 @@ def check_modulus(modulus: int) -> None:
         raise BadModulus(f"the modulus has a prime factor below {SMALL_FACTOR}")
     if is_prime(modulus):
         raise BadModulus("the modulus is prime")
+    if modulus % 4 != 1:
+        raise BadModulus("the modulus is not 1 mod 4, so its factors are not both 3 mod 4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +180,7 @@ def generate(seed: bytes, bits: int = DEFAULT_BITS) -> PrivateKey:
     p and q are 3 mod 4 with their two top bits set, so that N has exactly `bits` bits, and p - 1 and q - 1 share no
     factor but 2. Raises BadModulus for a size that is not accepted, ValueError for a seed of another length.
     """
-    if bits not in KEY_BITS:
-        raise BadModulus(f"a modulus has {' or '.join(map(str, KEY_BITS))} bits, not {bits}")
+    check_bits(bits)
     if len(seed) != SEED_BYTES:
         raise ValueError(f"a seed has {SEED_BYTES} bytes, not {len(seed)}")
     draws = Draws(seed, b"generate %d" % bits)

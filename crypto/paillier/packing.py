@@ -65,8 +65,7 @@ class Packing:
             raise BadPlaintext("values are a one-dimensional array of int64")
         beyond = (values > self.limit) | (values < -self.limit)
         if beyond.any():
-            index = int(beyond.argmax())
-            raise BadPlaintext(f"value {index} is {values[index]}, beyond ±{self.limit}")
+            raise BadPlaintext(f"value {int(beyond.argmax())} is beyond ±{self.limit}")  # and not what it is: a secret
         stored = np.ascontiguousarray(values + self.limit).astype("<i8", copy=False)
         data = stored.view(np.uint8).reshape(-1, 8)[:, : self.slot_bytes].tobytes()
         size = self.slots * self.slot_bytes

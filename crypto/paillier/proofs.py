@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from .arithmetic import STATISTICAL_BITS, Draws, digest, inverse, join, power, size_of
-from .encryption import Encrypted, blinding_exponent, blinding_root
+from .encryption import Encrypted, blinding_bits, blinding_exponent, blinding_root
 from .errors import BadProof
 from .keys import PublicKey
 from .powers import FixedBase, product_of_powers
 
 CHALLENGE_BITS: Final = 128
+COUNT_BITS: Final = 24  # more than `MAX_CIPHERTEXTS` challenges never add up
 _CHALLENGE_BYTES: Final = CHALLENGE_BITS // 8
-_KNOWLEDGE_COUNT_BITS: Final = 24  # more than `MAX_CIPHERTEXTS` challenges never add up
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,65 +96,91 @@ class SameExponent:
         return int.from_bytes(hashed[:_CHALLENGE_BYTES], "big")
 
 
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """The statement: the prover knows m_i and a_i with ciphertexts[i] = (1 + N)^m_i · h^(N·a_i) mod N², for all i.
+
+    exponent_bits: each a_i of an honest prover is below 2^this; context: what the proof is bound to. Cramer, Damgård
+    and Nielsen, "Multiparty computation from threshold homomorphic encryption" (Eurocrypt 2001), section 8; one proof
+    for all, with a challenge for each ciphertext.
+    """
+
+    encrypted: Encrypted
+    exponent_bits: int
+    context: bytes
+
+    @property
+    def proof_bytes(self) -> int:
+        """The exact length of a proof."""
+        return _CHALLENGE_BYTES + size_of(self.encrypted.key.modulus) + size_of(2 << self._hiding_bits)
+
+    def prove(self, plaintexts: Sequence[int], exponents: Sequence[int], root: bytes) -> bytes:
+        """The proof, by whoever knows all m_i and a_i. The root is secret; the statement goes into what is drawn."""
+        modulus, transcript = self.encrypted.key.modulus, self._transcript()
+        draws = Draws(root, b"knowledge|" + transcript)
+        plain, hiding = draws.below(modulus), draws.bits(self._hiding_bits)
+        challenge = self._challenge(transcript, self._encryption_of(plain, hiding))
+        for factor, plaintext, exponent in zip(self._factors(challenge), plaintexts, exponents, strict=True):
+            plain = (plain + factor * plaintext) % modulus
+            hiding += factor * exponent
+        return challenge + join([plain], size_of(modulus)) + join([hiding], size_of(2 << self._hiding_bits))
+
+    def check(self, proof: bytes) -> None:
+        """Raise BadProof unless the proof holds."""
+        key = self.encrypted.key
+        wide = size_of(key.modulus)
+        if len(proof) != self.proof_bytes:
+            raise BadProof(f"a proof of {len(proof)} bytes where {self.proof_bytes} are due")
+        challenge, rest = proof[:_CHALLENGE_BYTES], proof[_CHALLENGE_BYTES:]
+        plain, hiding = int.from_bytes(rest[:wide], "big"), int.from_bytes(rest[wide:], "big")
+        if plain >= key.modulus:
+            raise BadProof("the response is out of range")
+        product = product_of_powers(self.encrypted.values, self._factors(challenge), key.square)
+        commitment = self._encryption_of(plain, hiding) * inverse(product, key.square) % key.square
+        if self._challenge(self._transcript(), commitment) != challenge:
+            raise BadProof("the sender does not know the plaintexts")
+
+    @property
+    def _hiding_bits(self) -> int:
+        return self.exponent_bits + CHALLENGE_BITS + COUNT_BITS + STATISTICAL_BITS
+
+    def _encryption_of(self, plain: int, hiding: int) -> int:
+        key = self.encrypted.key
+        blinding = power(power(key.generator(), key.modulus, key.square), hiding, key.square)
+        return (1 + plain * key.modulus) * blinding % key.square
+
+    def _transcript(self) -> bytes:
+        return digest(b"knowledge", self.context, self.encrypted.to_bytes())
+
+    def _challenge(self, transcript: bytes, commitment: int) -> bytes:
+        hashed = join([commitment], self.encrypted.key.ciphertext_bytes)
+        return digest(b"knowledge challenge", transcript, hashed)[:_CHALLENGE_BYTES]
+
+    def _factors(self, challenge: bytes) -> list[int]:
+        """A challenge for each ciphertext, all from the one that was hashed."""
+        draws = Draws(challenge, b"knowledge exponents|" + self.encrypted.key.key_id)
+        return [draws.bits(CHALLENGE_BITS) for _ in self.encrypted.values]
+
+
 def prove_knowledge(encrypted: Encrypted, plaintexts: Sequence[int], seed: bytes, context: bytes) -> bytes:
     """A proof that the sender knows the plaintexts of ciphertexts that `encrypt(key, plaintexts, seed)` made.
 
-    A copy of another's ciphertexts, blinded anew or not, comes from a sender who cannot prove this. Cramer, Damgård and
-    Nielsen, "Multiparty computation from threshold homomorphic encryption" (Eurocrypt 2001), section 8; one proof for
-    all, with a challenge for each ciphertext.
+    A copy of another's ciphertexts, blinded anew or not, comes from a sender who cannot prove this.
     """
-    key = encrypted.key
-    root = blinding_root(key, plaintexts, seed)
-    transcript = _knowledge_transcript(encrypted, context)
-    draws = Draws(root, b"knowledge|" + transcript)
-    plain, hiding = draws.below(key.modulus), draws.bits(_hiding_bits(key))
-    challenge = _knowledge_challenge(key, transcript, _encryption_of(key, plain, hiding))
-    for i, (exponent, plaintext) in enumerate(zip(_exponents(challenge, encrypted), plaintexts, strict=True)):
-        plain = (plain + exponent * plaintext) % key.modulus
-        hiding += exponent * blinding_exponent(key, root, i)
-    return challenge + join([plain], size_of(key.modulus)) + join([hiding], size_of(2 << _hiding_bits(key)))
+    root = blinding_root(encrypted.key, plaintexts, seed)
+    exponents = [blinding_exponent(encrypted.key, root, i) for i in range(len(plaintexts))]
+    return _knowledge(encrypted, context).prove(plaintexts, exponents, root)
 
 
 def check_knowledge(encrypted: Encrypted, proof: bytes, context: bytes) -> None:
     """Raise BadProof unless whoever made the proof for this context knew the plaintexts."""
-    key = encrypted.key
-    wide = size_of(key.modulus)
-    if len(proof) != knowledge_bytes(key):
-        raise BadProof(f"a proof of {len(proof)} bytes where {knowledge_bytes(key)} are due")
-    challenge, rest = proof[:_CHALLENGE_BYTES], proof[_CHALLENGE_BYTES:]
-    plain, hiding = int.from_bytes(rest[:wide], "big"), int.from_bytes(rest[wide:], "big")
-    if plain >= key.modulus:
-        raise BadProof("the response is out of range")
-    transcript = _knowledge_transcript(encrypted, context)
-    product = product_of_powers(encrypted.values, _exponents(challenge, encrypted), key.square)
-    commitment = _encryption_of(key, plain, hiding) * inverse(product, key.square) % key.square
-    if _knowledge_challenge(key, transcript, commitment) != challenge:
-        raise BadProof("the sender does not know the plaintexts")
+    _knowledge(encrypted, context).check(proof)
 
 
 def knowledge_bytes(key: PublicKey) -> int:
     """The exact length of a proof of knowledge."""
-    return _CHALLENGE_BYTES + size_of(key.modulus) + size_of(2 << _hiding_bits(key))
+    return _knowledge(Encrypted(key, ()), b"").proof_bytes
 
 
-def _hiding_bits(key: PublicKey) -> int:
-    return key.bits // 2 + CHALLENGE_BITS + _KNOWLEDGE_COUNT_BITS + STATISTICAL_BITS
-
-
-def _encryption_of(key: PublicKey, plain: int, hiding: int) -> int:
-    blinding = power(power(key.generator(), key.modulus, key.square), hiding, key.square)
-    return (1 + plain * key.modulus) * blinding % key.square
-
-
-def _knowledge_transcript(encrypted: Encrypted, context: bytes) -> bytes:
-    return digest(b"knowledge", context, encrypted.to_bytes())
-
-
-def _knowledge_challenge(key: PublicKey, transcript: bytes, commitment: int) -> bytes:
-    return digest(b"knowledge challenge", transcript, join([commitment], key.ciphertext_bytes))[:_CHALLENGE_BYTES]
-
-
-def _exponents(challenge: bytes, encrypted: Encrypted) -> list[int]:
-    """A challenge for each ciphertext, all from the one that was hashed."""
-    draws = Draws(challenge, b"knowledge exponents|" + encrypted.key.key_id)
-    return [draws.bits(CHALLENGE_BITS) for _ in encrypted.values]
+def _knowledge(encrypted: Encrypted, context: bytes) -> Knowledge:
+    return Knowledge(encrypted, blinding_bits(encrypted.key), context)

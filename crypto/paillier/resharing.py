@@ -6,7 +6,8 @@ That dealer i shares the right number, all check on its verification key v_i = v
 is V = v^(Δ'·λ_i·s_i), so V^Δ is v_i^(Δ'·λ_i). A dealer or a share that does not fit is named.
 
 Two rounds in which all dealers and all new holders take part: deal, then confirm that all computed the same group. A
-member may be both. Shares get some 200 bits longer each time; `group.MAX_SHARE_BITS` is when a new key is due. Old
+member may be both. Shares get longer each time, by 159 bits where 4 of 5 share to 4 of 5 and by 921 where 39 of 58 do;
+`group.MAX_SHARE_BITS` is when a new key is due. Old
 shares go on being shares of the same key: whoever keeps t of them can decrypt. So a member erases its old share once
 the new group is decided, and resharing protects against those who learn shares later, not against t old holders.
 
@@ -21,7 +22,7 @@ from typing import Final
 
 from .arithmetic import Draws, digest, integer_lagrange, join, number, power
 from .errors import BadDealing, BadGroup, WrongKey
-from .group import Group, KeyShare
+from .group import MAX_HOLDERS, MAX_SHARE_BITS, Group, KeyShare
 from .rounds import SESSION_BYTES, Aborted, Fault, Inbox, Lockstep, Outgoing, Script, Stopped
 from .sharing import Terms, check_integer, deal_integer, evaluate_commitments
 from .sieving import numbers
@@ -61,8 +62,10 @@ class ResharingPlan:
         new = sorted(p.new for p in self.participants if p.new is not None)
         if new != list(range(len(new))):
             raise ValueError(f"the new holders are numbered {new}")
-        if not 2 <= self.threshold <= len(new):
-            raise ValueError(f"a threshold of {self.threshold} among {len(new)} holders")
+        if not 2 <= self.threshold <= len(new) <= MAX_HOLDERS:
+            raise ValueError(f"a threshold of {self.threshold} among {len(new)} holders, of {MAX_HOLDERS} at most")
+        if self.share_bits > MAX_SHARE_BITS:
+            raise ValueError(f"shares would have {self.share_bits} bits, of {MAX_SHARE_BITS} at most: a new key is due")
 
     @property
     def dealers(self) -> tuple[int, ...]:
@@ -87,6 +90,11 @@ class ResharingPlan:
         return Terms(self.holders, self.threshold, self.group.share_bits + longest)
 
     @property
+    def share_bits(self) -> int:
+        """How long the shares of the new group are."""
+        return self.terms.share_bits(len(self.dealers))
+
+    @property
     def share_bytes(self) -> int:
         """How many bytes a share on its way takes, its sign included."""
         return self.terms.exponent_bits // 8 + 1
@@ -108,8 +116,11 @@ class Reshared:
 def reshare(plan: ResharingPlan, me: int, share: KeyShare | None, seed: bytes) -> Lockstep[Reshared]:
     """One participant's part. share: its old one, if it is a dealer; seed: 32 secret random bytes.
 
-    Raises WrongKey where the share is not the one that the plan says this participant has.
+    Raises WrongKey where the share is not the one that the plan says this participant has, and ValueError for a seed of
+    another length or a participant that the plan has not.
     """
+    if not 0 <= me < len(plan.participants):
+        raise ValueError(f"no participant {me} among {len(plan.participants)}")
     if len(seed) != SEED_BYTES:
         raise ValueError(f"a seed has {SEED_BYTES} bytes, not {len(seed)}")
     if (share.holder if share is not None else None) != plan.participants[me].old:
@@ -187,6 +198,6 @@ def _new_group(plan: ResharingPlan, commitments: Sequence[Sequence[int]]) -> Gro
     shared = [evaluate_commitments(key, added, j + 1) for j in range(plan.holders)]
     keys = tuple(power(value, factorial(plan.holders), key.square) for value in shared)
     try:
-        return Group(key, plan.threshold, keys, plan.terms.share_bits(len(commitments)))
+        return Group(key, plan.threshold, keys, plan.share_bits)
     except BadGroup as error:
         raise Stopped(Aborted(str(error))) from None

@@ -9,11 +9,15 @@ Channels must be private and authenticated: the caller says who sent a message. 
 caller sends `outstanding()` again whenever it likes, until `Step.result` or `Step.aborted` comes, and for as long after
 that as others may need it. The public part of a message must be the same for all; each message carries a digest of all
 public parts of the round before, so that parties who were told different things find out one round later.
+
+A party that stops says why, and how many rounds it took part in. The others go on for as long as they need no more of
+it than that: so all come to the same verdict of what they all saw, in whatever order it arrives, and nobody ends a
+common search for who is at fault by stopping first, unless it drops out of it.
 """
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NoReturn, TypeVar
 
 from .arithmetic import digest
 
@@ -27,6 +31,7 @@ _ABORT: Final = b"\x01"
 _DIGEST_BYTES: Final = 32
 _PREFIX_BYTES: Final = 1 + SESSION_BYTES + 1
 _HEADER_BYTES: Final = _PREFIX_BYTES + 4 + _DIGEST_BYTES + 4
+_MAX_ABORT_BYTES: Final = 4 + 1 + 255 + MAX_REASON_BYTES
 
 Result = TypeVar("Result")
 
@@ -38,6 +43,9 @@ class Outgoing:
     public: bytes = b""
     private: Mapping[int, bytes] = field(default_factory=dict, repr=False)
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("what a party sends holds secrets and is not pickled")
+
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
@@ -45,6 +53,9 @@ class Inbox:
 
     public: tuple[bytes, ...]
     private: tuple[bytes, ...] = field(repr=False)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("what a party got holds secrets and is not pickled")
 
 
 Script = Generator[Outgoing, Inbox, Result]
@@ -87,6 +98,32 @@ class Message:
     to: int
     data: bytes = field(repr=False)
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a message holds secrets and is not pickled")
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """That a party stopped: after how many rounds, whom it named, and why."""
+
+    rounds: int
+    named: frozenset[int]
+    reason: str
+
+    def to_bytes(self) -> bytes:
+        """The rounds (4 bytes), how many are named (1), who, and the reason."""
+        head = self.rounds.to_bytes(4, "big") + bytes([len(self.named), *sorted(self.named)])
+        return head + self.reason.encode()[:MAX_REASON_BYTES]
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "_Stop | None":
+        """What `to_bytes` wrote, or None for what it never writes."""
+        if not 5 <= len(data) <= _MAX_ABORT_BYTES or len(data) < 5 + data[4]:
+            return None
+        text = data[5 + data[4] :].decode(errors="replace")
+        named = frozenset(data[5 : 5 + data[4]])
+        return cls(int.from_bytes(data[:4], "big"), named, "".join(c for c in text if c.isprintable()))
+
 
 @dataclass(frozen=True, slots=True)
 class Step(Generic[Result]):
@@ -114,6 +151,7 @@ class Lockstep(Generic[Result]):
         self._own = Outgoing()
         self._echo = bytes(_DIGEST_BYTES)
         self._inbox: dict[int, dict[int, bytes]] = {0: {}, 1: {}}  # by round, this and the next, and sender
+        self._stopped: dict[int, _Stop] = {}  # by sender
         self._sent: tuple[Message, ...] = ()
         self._sent_before: tuple[Message, ...] = ()
         self._ended = False
@@ -143,7 +181,7 @@ class Lockstep(Generic[Result]):
         if self._ended or self._round < 0 or sender == self._me or not 0 <= sender < self._parties:
             return Step()
         if data[:_PREFIX_BYTES] == _VERSION + self._session + _ABORT:
-            return self._abort_received(sender, data[_PREFIX_BYTES:])
+            return self._take_stop(sender, data[_PREFIX_BYTES:])
         if data[:_PREFIX_BYTES] != _VERSION + self._session + _ROUND:
             return Step()  # another session, or noise
         if not _HEADER_BYTES <= len(data) <= MAX_MESSAGE_BYTES:
@@ -154,14 +192,31 @@ class Lockstep(Generic[Result]):
         known = self._inbox[number].setdefault(sender, data)
         if known != data:
             return self._abort(Aborted(f"party {sender}: two messages in one round", (sender,)))
+        if sender in self._stopped and number >= self._stopped[sender].rounds:
+            return self._abort(Aborted(f"party {sender}: it went on after it had stopped", (sender,)))
+        return self._go_on()
+
+    def _take_stop(self, sender: int, data: bytes) -> Step[Result]:
+        """Take in that another party stopped; this one may still need what that one sent before."""
+        stop = _Stop.from_bytes(data)
+        if stop is None or self._stopped.setdefault(sender, stop) != stop:
+            return self._abort(Aborted(f"party {sender}: it stopped in a way in which nobody does", (sender,)))
+        # It took part in the last round, or this one would not be over it; and it is not two rounds ahead of this one.
+        heard = max((number + 1 for number, messages in self._inbox.items() if sender in messages), default=self._round)
+        if not max(heard, self._round) <= stop.rounds <= self._round + 2:
+            return self._abort(Aborted(f"party {sender}: it stopped where it cannot have been", (sender,)))
         return self._go_on()
 
     def _go_on(self) -> Step[Result]:
-        """Advance for as long as a round is complete."""
+        """Advance for as long as a round is complete, and end where one never will be."""
         step: Step[Result] = Step()
         while not self._ended and len(self._inbox[self._round]) == self._parties - 1:
             done = self._finish_round()
             step = Step(step.send + done.send, done.result, done.aborted)
+        for sender, stop in self._stopped.items():
+            if not self._ended and stop.rounds <= self._round:
+                done = self._abort(self._because_of(sender, stop))
+                step = Step(step.send + done.send, aborted=done.aborted)
         return step
 
     def _finish_round(self) -> Step[Result]:
@@ -205,22 +260,21 @@ class Lockstep(Generic[Result]):
         """End, and tell the others."""
         self._ended = True
         self._script.close()
-        named = bytes(aborted.culprits)
-        reason = aborted.reason.encode()[:MAX_REASON_BYTES]
-        data = _VERSION + self._session + _ABORT + bytes([len(named)]) + named + reason
+        stop = _Stop(self._round + 1, frozenset(aborted.culprits), aborted.reason)
+        data = _VERSION + self._session + _ABORT + stop.to_bytes()
         self._sent += tuple(Message(party, data) for party in self._others())
         return Step(self._sent[-(self._parties - 1) :], aborted=aborted)
 
-    def _abort_received(self, sender: int, data: bytes) -> Step[Result]:
-        """End because another party did, which may be true or not: it and those it names contradict each other."""
-        self._ended = True
-        self._script.close()
-        accused = set(data[1 : 1 + data[0]] if data else b"") & set(range(self._parties))
-        text = data[1 + (data[0] if data else 0) :][:MAX_REASON_BYTES].decode(errors="replace")
-        reason = f"party {sender} stopped: {''.join(c for c in text if c.isprintable())}"
-        if self._me in accused:
-            return Step(aborted=Aborted(reason, culprits=(sender,)))  # this party knows what it sent
-        return Step(aborted=Aborted(reason, suspects=tuple(sorted({sender, *accused}))))
+    def _because_of(self, sender: int, stop: _Stop) -> Aborted:
+        """The end because another party stopped: it and those it names contradict each other, and either may be lying.
+
+        Who names nobody contradicts nobody: it may have been told other things by a third one.
+        """
+        named = stop.named & set(range(self._parties))
+        reason = f"party {sender} stopped: {stop.reason}"
+        if self._me in named:
+            return Aborted(reason, culprits=(sender,))  # this party knows what it sent
+        return Aborted(reason, suspects=tuple(sorted({sender, *named})) if named else ())
 
     def _others(self) -> list[int]:
         return [party for party in range(self._parties) if party != self._me]

@@ -23,17 +23,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Final, NoReturn
 
 from ..prng import derive
-from .arithmetic import Draws, gcd, inverse, join, number, primes, primorial, size_of, split
+from .arithmetic import Draws, digest, gcd, inverse, join, number, primes, primorial, size_of, split
 from .audit import Inconsistent
 from .errors import BadEncoding
+from .keys import check_bits
 from .rounds import SESSION_BYTES, Fault, Inbox, Outgoing, Script
 from .sharing import deal_modular, lagrange_at_zero
 
 MIN_PARTIES: Final = 3
 MAX_PARTIES: Final = 10
+MAX_BATCH: Final = 4096  # candidates: at most 3.3 MB in a message, of the 8 MiB that `rounds` takes
 FIXED_LIMIT: Final = 53  # p and q are -1 modulo all primes up to here
 SLACK_BITS: Final = 64  # of a share beyond what the sieve fixes, and of F beyond N
 _KEY_BYTES: Final = 32
@@ -44,7 +46,8 @@ class Plan:
     """What the parties agree on beforehand.
 
     session: 32 bytes that name this run (a hash of federation, epoch and attempt); parties: n, 3 to 10; threshold: t,
-    how many holders will open a sum; bits: of N; batch: candidates tried at a time. Raises ValueError.
+    how many holders will open a sum; bits: of N; batch: candidates tried at a time, as many as fit into a message.
+    Raises BadModulus for a size of N that is not accepted, and ValueError.
     """
 
     session: bytes
@@ -60,8 +63,14 @@ class Plan:
             raise ValueError(f"a key is made by {MIN_PARTIES} to {MAX_PARTIES} parties, not {self.parties}")
         if not 2 <= self.threshold <= self.parties:
             raise ValueError(f"a threshold of {self.threshold} among {self.parties} parties")
-        if self.batch < 1:
-            raise ValueError("a batch has at least one candidate")
+        if not 1 <= self.batch <= MAX_BATCH:
+            raise ValueError(f"a batch has 1 to {MAX_BATCH} candidates, not {self.batch}")
+        check_bits(self.bits)
+
+    def lockstep_session(self) -> bytes:
+        """The session of the run: bound to the whole plan, so that parties with different plans do not blame each other
+        for what each did right by its own."""
+        return digest(b"joint key", self.session, join([self.parties, self.threshold, self.bits, self.batch], 4))
 
     @property
     def patience(self) -> int:
@@ -92,10 +101,15 @@ class Sieve:
     field: int  # F
 
 
+def fixed_modulus() -> int:
+    """K = 4·3·5·...·53."""
+    return 2 * primorial(FIXED_LIMIT)
+
+
 @cache
 def sieve_of(bits: int, parties: int) -> Sieve:
     """The moduli for keys of that size: M as large as leaves 64 free bits in every share."""
-    fixed = 2 * primorial(FIXED_LIMIT)
+    fixed = fixed_modulus()
     prime_bits = bits // 2
     room = prime_bits - 3 - SLACK_BITS - parties.bit_length()
     chosen, modulus = [], number(1)
@@ -127,6 +141,12 @@ class Candidate:
     p: int
     q: int
 
+    def __repr__(self) -> str:
+        return f"<Candidate of {self.modulus.bit_length()} bits (secret)>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a candidate holds shares of its factors and is not pickled")
+
 
 class Masks:
     """Shares of zero from keys that each two parties have in common: random, and known to add up to zero."""
@@ -139,6 +159,9 @@ class Masks:
 
     def __repr__(self) -> str:
         return "Masks(<secret>)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("masks hold keys and are not pickled")
 
     def zeros(self, label: bytes, modulus: int, count: int) -> list[int]:
         """This party's shares of that many zeros mod modulus. A label is used once."""

@@ -11,7 +11,7 @@ threshold RSA under standard assumptions" (Asiacrypt 2001), for moduli that are 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from functools import partial as applied
 from typing import Final
 
@@ -23,6 +23,7 @@ from .powers import signed_product
 from .proofs import SameExponent
 
 _VERSION: Final = b"\x01"
+_WITNESS: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +60,40 @@ class Partial:
         return header + join(self.values, group.key.ciphertext_bytes) + self.proof
 
     @classmethod
-    def from_bytes(cls, group: Group, data: bytes) -> "Partial":
-        """What `to_bytes` wrote. Raises BadEncoding, or WrongKey for a part of another group or epoch."""
+    def from_bytes(cls, group: Group, data: bytes, sender: int) -> "Partial":
+        """What `to_bytes` wrote. sender: the holder who sent it, as the channel proved.
+
+        Raises BadEncoding, WrongKey for a part of another group or epoch, and BadPartial, which names the sender, for a
+        part in the name of another holder: that one would be blamed for it.
+        """
         header = 1 + GROUP_ID_BYTES + 6
         if data[:1] != _VERSION or len(data) < header:
             raise BadEncoding("not a partial decryption of a known version")
         if data[1 : 1 + GROUP_ID_BYTES] != group.group_id:
             raise WrongKey("the partial decryption is by another group")
+        holder = int.from_bytes(data[header - 6 : header - 4], "big")
+        if holder != sender:
+            raise BadPartial(sender, f"a part in the name of holder {holder}")
         end = header + int.from_bytes(data[header - 4 : header], "big") * group.key.ciphertext_bytes
         if len(data) != end + proof_bytes(group):
             raise BadEncoding(f"a partial decryption of {len(data)} bytes")
         values = split(data[header:end], group.key.ciphertext_bytes, 1 << (8 * group.key.ciphertext_bytes))
-        return cls(int.from_bytes(data[header - 6 : header - 4], "big"), group.group_id, tuple(values), data[end:])
+        return cls(holder, group.group_id, tuple(values), data[end:])
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A partial decryption whose proof held. Only `check_partial` makes one."""
+    """A partial decryption of the sum of that digest whose proof held. Only `check_partial` makes one."""
 
     holder: int
+    group_id: bytes
+    digest: bytes
     values: tuple[int, ...] = field(repr=False)
+    witness: InitVar[object]
+
+    def __post_init__(self, witness: object) -> None:
+        if witness is not _WITNESS:
+            raise TypeError("only check_partial makes a Checked part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +124,7 @@ def partial_decrypt(
     seed: 32 secret random bytes. Raises NotAgreed for other ciphertexts than those agreed on, WrongKey for those of
     another key or a share of another group.
     """
-    if encrypted.digest != agreed.digest:
-        raise NotAgreed("these are not the ciphertexts whose opening was agreed on")
-    if encrypted.key != group.key:
-        raise WrongKey("the ciphertexts are under another key")
+    _check_agreed(group, encrypted, agreed)
     if not share.matches(group):
         raise WrongKey("the key share belongs to another group")
     chunks = [encrypted.values[i : i + CHUNK] for i in range(0, len(encrypted.values), CHUNK)]
@@ -128,12 +140,19 @@ def partial_decrypt(
 
 
 def check_partial(group: Group, encrypted: Encrypted, agreed: Agreed, partial: Partial) -> Checked:
-    """The part, if it is right: one proof covers all its values. Raises BadPartial, which names the holder."""
+    """The part, if it is right: one proof covers all its values. Raises BadPartial, which names the holder.
+
+    What is the caller's mistake names no holder: NotAgreed for other ciphertexts than those agreed on, WrongKey for
+    those of another key or a part that was read as one of another group.
+    """
+    _check_agreed(group, encrypted, agreed)
+    if partial.group_id != group.group_id:
+        raise WrongKey("the partial decryption is by another group")
     holder, square = partial.holder, group.key.square
-    if partial.group_id != group.group_id or not 0 <= holder < group.holders:
+    if not 0 <= holder < group.holders:
         raise BadPartial(holder, "not a holder of this group")
-    if encrypted.digest != agreed.digest or len(partial.values) != len(encrypted.values):
-        raise BadPartial(holder, "not for the ciphertexts that were agreed on")
+    if len(partial.values) != len(encrypted.values):
+        raise BadPartial(holder, f"{len(partial.values)} values for {len(encrypted.values)} ciphertexts")
     product = number(1)
     for value in partial.values:
         if not 0 < value < square:
@@ -146,11 +165,17 @@ def check_partial(group: Group, encrypted: Encrypted, agreed: Agreed, partial: P
         statement.check(partial.proof)
     except BadProof as error:
         raise BadPartial(holder, str(error)) from None
-    return Checked(holder, partial.values)
+    return Checked(holder, group.group_id, agreed.digest, partial.values, _WITNESS)
 
 
 def combine(group: Group, checked: Sequence[Checked]) -> list[int]:
-    """The plaintexts, from checked parts of distinct holders; the first t are used. Raises TooFewPartials."""
+    """The plaintexts, from checked parts of distinct holders; the first t are used.
+
+    Raises TooFewPartials, WrongKey for parts of another group or of different sums, and BadProof where parts do not
+    combine although all their proofs held.
+    """
+    if any(part.group_id != group.group_id or part.digest != checked[0].digest for part in checked):
+        raise WrongKey("the parts are of another group or of different sums")
     distinct = list({part.holder: part for part in checked}.values())[: group.threshold]
     if len(distinct) < group.threshold:
         raise TooFewPartials(len(distinct), group.threshold, ())
@@ -159,12 +184,17 @@ def combine(group: Group, checked: Sequence[Checked]) -> list[int]:
     plaintexts = []
     for column in zip(*(part.values for part in distinct), strict=True):
         opened = signed_product(column, [2 * coefficient for coefficient in coefficients], key.square)
+        if opened % key.modulus != 1:
+            raise BadProof("parts whose proofs held do not combine to a plaintext")
         plaintexts.append((opened - 1) // key.modulus * group.divisor % key.modulus)
     return plaintexts
 
 
 def open_sum(group: Group, encrypted: Encrypted, agreed: Agreed, partials: Iterable[Partial]) -> Opened:
-    """Check every part and open the sum with the correct ones. Raises TooFewPartials, which lists the liars."""
+    """Check every part and open the sum with the correct ones.
+
+    Raises TooFewPartials, which lists the liars, and NotAgreed or WrongKey as `check_partial` does.
+    """
     correct, liars = [], []
     for part in partials:
         try:
@@ -175,6 +205,13 @@ def open_sum(group: Group, encrypted: Encrypted, agreed: Agreed, partials: Itera
     if len(holders) < group.threshold:
         raise TooFewPartials(len(holders), group.threshold, tuple(liars))
     return Opened(tuple(combine(group, correct)), tuple(liars))
+
+
+def _check_agreed(group: Group, encrypted: Encrypted, agreed: Agreed) -> None:
+    if encrypted.key != group.key:
+        raise WrongKey("the ciphertexts are under another key")
+    if encrypted.digest != agreed.digest:
+        raise NotAgreed("these are not the ciphertexts whose opening was agreed on")
 
 
 def _statement(

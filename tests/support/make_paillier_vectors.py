@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gmpy2
 
+from coterie.crypto.paillier.claims import claim_fingerprint
 from coterie.crypto.paillier.encryption import Encrypted, encrypt
 from coterie.crypto.paillier.group import deal
 from coterie.crypto.paillier.keys import PublicKey, generate
@@ -43,6 +44,13 @@ def keys(key: PublicKey) -> None:
     write(
         "key-leading-zero", "2047 bits", "key", b"\x01" + (int(key.modulus) >> 1 | 1).to_bytes(256, "big"), "BadModulus"
     )
+    third = gmpy2.next_prime(gmpy2.mpz(3) << 1022)
+    while third % 4 != 3:
+        third = gmpy2.next_prime(third)
+    first = gmpy2.next_prime(gmpy2.mpz(7) << 1021)
+    while first % 4 != 1:
+        first = gmpy2.next_prime(first)
+    write("key-residue", "factors that are 3 and 1 mod 4", "key", raw_key(third * first), "BadModulus")
     write("key-version", "another version", "key", b"\x02" + data[1:], "BadEncoding")
     write("key-truncated", "a byte missing", "key", data[:-1], "BadEncoding")
     write("key-trailing", "a byte too many", "key", data + b"\0", "BadEncoding")
@@ -82,7 +90,7 @@ def partials() -> None:
     encrypted = encrypt(group.key, PLAINTEXTS, SEED)
     agreed = Agreed(bytes(32), 7, encrypted.digest)
     part = partial_decrypt(group, shares[1], encrypted, agreed, SEED)
-    more = {"group": group.to_bytes().hex(), "ciphertexts": encrypted.to_bytes().hex(), "epoch": 7}
+    more = {"group": group.to_bytes().hex(), "ciphertexts": encrypted.to_bytes().hex(), "epoch": 7, "sender": 1}
 
     def made(name: str, what: str, data: bytes, error: str | None, **other: object) -> None:
         write(f"partial-{name}", what, "partial", data, error, **{**more, **other})
@@ -93,8 +101,9 @@ def partials() -> None:
     made("version", "another version", b"\x02" + data[1:], "BadEncoding")
     made("group", "another group's id", data[:1] + bytes(32) + data[33:], "WrongKey")
     made("trailing", "a byte too many", data + b"\0", "BadEncoding")
-    made("sender", "sent as holder 2's", replace(part, holder=2).to_bytes(group), "BadPartial")
-    made("stranger", "sent as holder 3's", replace(part, holder=3).to_bytes(group), "BadPartial")
+    made("sender", "sent by holder 2 as its own", replace(part, holder=2).to_bytes(group), "BadPartial", sender=2)
+    made("stranger", "sent by holder 3 of 3", replace(part, holder=3).to_bytes(group), "BadPartial", sender=3)
+    made("framing", "sent by holder 2 in the name of holder 1", data, "BadPartial", sender=2)
     first, second = part.values
     swapped = replace(part, values=(second, first))
     made("swapped", "the values in another order", swapped.to_bytes(group), "BadPartial")
@@ -132,6 +141,28 @@ def knowledge(encrypted: Encrypted) -> None:
     made("range", "a response above N", beyond, "BadProof")
 
 
+def claims(encrypted: Encrypted) -> None:
+    challenge = b"known answers: challenge"
+    claim = claim_fingerprint(encrypted, PLAINTEXTS, SEED, challenge, CONTEXT)
+    key = encrypted.key
+    more = {"key": key.to_bytes().hex(), "challenge": challenge.hex(), "context": CONTEXT.hex()}
+
+    def made(name: str, what: str, data: bytes, error: str | None, **other: object) -> None:
+        write(f"claim-{name}", what, "claim", data, error, **{**more, **other})
+
+    data = claim.to_bytes()
+    made("valid", "of two ciphertexts", data, None)
+    made("context", "of another sender", data, "BadProof", context=CONTEXT[::-1].hex())
+    made("challenge", "under another challenge", data, "BadProof", challenge=challenge[::-1].hex())
+    made("trailing", "a byte too many", data + b"\0", "BadEncoding")
+    made("several", "two ciphertexts for a fingerprint", encrypted.to_bytes() + claim.proof, "BadEncoding")
+    value = claim.fingerprint.values[0]
+    false = replace(claim, fingerprint=Encrypted(key, (value * (1 + key.modulus) % key.square,)))
+    made("false", "the fingerprint of something else", false.to_bytes(), "BadProof")
+    zero = replace(claim, fingerprint=Encrypted(key, (0,)))
+    made("zero", "the fingerprint is 0", zero.to_bytes(), "BadCiphertext")
+
+
 def main() -> None:
     """Write all files."""
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -143,6 +174,7 @@ def main() -> None:
     ciphertexts(key, encrypted)
     partials()
     knowledge(encrypted)
+    claims(encrypted)
 
 
 if __name__ == "__main__":

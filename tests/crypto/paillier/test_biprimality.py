@@ -13,7 +13,6 @@ from coterie.crypto.paillier.rounds import Lockstep, Script
 from coterie.crypto.paillier.sieving import Candidate, Masks, Plan
 
 PARTIES = 4
-PLAN = Plan(bytes(32), PARTIES, 3, bits=512)
 DRAWS = Draws(b"seed", b"")
 
 
@@ -35,13 +34,15 @@ def accepted(factors: list[tuple[int, int]]) -> int | None:
     """Which modulus all parties accept, when they try these."""
     shares = [(p * q, split_up(p), split_up(q)) for p, q in factors]
 
+    plan = Plan(bytes(32), PARTIES, 3, bits=512)
+
     def script(me: int) -> Script[tuple[int | None]]:
         mine = [Candidate(gmpy2.mpz(n), p[me], q[me]) for n, p, q in shares]
         masks = Masks(me, {i: b"%d %d" % (min(i, me), max(i, me)) for i in range(PARTIES) if i != me})
-        found = yield from find_biprime(PLAN, me, b"%d" % me, mine, masks)
+        found = yield from find_biprime(plan, me, b"%d" % me, mine, masks)
         return (None if found is None else int(found.modulus),)
 
-    outcome = run([Lockstep(PLAN.session, PARTIES, i, script(i)) for i in range(PARTIES)])
+    outcome = run([Lockstep(plan.session, PARTIES, i, script(i)) for i in range(PARTIES)])
     (answer,) = set(outcome.results.values())
     assert len(outcome.results) == PARTIES
     verdict: int | None = answer[0]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coterie.crypto.paillier import encryption, keys
-from coterie.crypto.paillier.encryption import Encrypted, add, decrypt, encrypt, encrypt_as_owner, fingerprint
+from coterie.crypto.paillier.encryption import Encrypted, add, decrypt, encrypt, encrypt_as_owner
 from coterie.crypto.paillier.errors import BadCiphertext, BadEncoding, BadPlaintext, WrongKey
 from coterie.crypto.paillier.keys import PrivateKey
 from coterie.crypto.paillier.powers import FixedBase, product_of_powers
@@ -158,34 +158,21 @@ def test_a_ciphertext_of_zero_would_erase_the_sum_if_it_were_let_in(private: Pri
         Encrypted.received(private.public, unchecked.values)
 
 
-# Fingerprints and powers
-
-
-def test_the_product_of_fingerprints_is_that_of_the_sum(private: PrivateKey) -> None:
-    summands = [encrypt(private.public, [i, 2 * i, 3 * i], SEED) for i in range(1, 4)]
-    product = 1
-    for summand in summands:
-        product = product * fingerprint(summand, b"challenge") % private.public.square
-    assert product == fingerprint(add(summands), b"challenge")
-
-
-def test_a_changed_ciphertext_changes_the_fingerprint(private: PrivateKey) -> None:
-    sound = encrypt(private.public, [1, 2, 3], SEED)
-    swapped = Encrypted(private.public, (sound.values[1], sound.values[0], sound.values[2]))
-    assert fingerprint(sound, b"challenge") != fingerprint(swapped, b"challenge")
-
-
-def test_a_challenge_known_beforehand_would_let_a_false_sum_pass(private: PrivateKey) -> None:
+def test_a_ciphertext_above_the_square_would_be_the_same_contribution_under_another_digest(
+    private: PrivateKey,
+) -> None:
     key = private.public
-    draws = encryption.Draws(b"foreseen", b"fingerprint")
-    first, second = (draws.bits(encryption.FINGERPRINT_BITS) for _ in range(2))
-    sound = encrypt(key, [5, 6], SEED)
-    shift = encrypt(key, [1], SEED).values[0]
-    false = (sound.values[0] * pow(shift, second, key.square), sound.values[1] * pow(shift, -first, key.square))
-    changed = Encrypted.received(key, [value % key.square for value in false])
-    assert fingerprint(changed, b"foreseen") == fingerprint(sound, b"foreseen")  # the attack
-    assert fingerprint(changed, b"unforeseen") != fingerprint(sound, b"unforeseen")
-    assert decrypt(private, changed) != [5, 6]
+    room = (1 << 8 * key.ciphertext_bytes) - key.square
+    honest = next(c for c in (encrypt(key, [5], bytes([i] * 32)) for i in range(99)) if c.values[0] < room)
+    shifted = Encrypted(key, (honest.values[0] + key.square,))  # the attack: `received` skipped
+    assert len(shifted.to_bytes()) == len(honest.to_bytes())
+    assert shifted.digest != honest.digest  # two names of one sum: what was decided is not what is opened
+    assert decrypt(private, shifted) == decrypt(private, honest) == [5]
+    with pytest.raises(BadCiphertext, match="not between 0 and N²"):
+        Encrypted.from_bytes(key, shifted.to_bytes())
+
+
+# Powers
 
 
 @settings(max_examples=30)

@@ -1,7 +1,10 @@
 """Keys without a dealer: any number of parties make one that works, and who spoils it is named."""
 
+import copy
+import pickle  # noqa: TID251
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import gmpy2
@@ -11,20 +14,44 @@ from hypothesis import strategies as st
 from parties import Outcome, lying, run
 
 from coterie.crypto.paillier import biprimality, joint, sieving
-from coterie.crypto.paillier.arithmetic import integer_lagrange
+from coterie.crypto.paillier.arithmetic import integer_lagrange, primes, size_of
+from coterie.crypto.paillier.audit import Attempt
 from coterie.crypto.paillier.encryption import encrypt
-from coterie.crypto.paillier.joint import JointKey, Plan, joint_key
+from coterie.crypto.paillier.errors import BadGroup, BadModulus
+from coterie.crypto.paillier.group import MAX_HOLDERS, Group, deal
+from coterie.crypto.paillier.joint import JointKey, Plan, joint_key, read_group
+from coterie.crypto.paillier.keys import PrivateKey
 from coterie.crypto.paillier.resharing import Participant, ResharingPlan, reshare
-from coterie.crypto.paillier.rounds import Aborted, Lockstep, Message, Outgoing, Script
+from coterie.crypto.paillier.rounds import (
+    MAX_MESSAGE_BYTES,
+    Aborted,
+    Fault,
+    Inbox,
+    Lockstep,
+    Message,
+    Outgoing,
+    Script,
+    Step,
+)
 from coterie.crypto.paillier.sieving import sieve_of
 from coterie.crypto.paillier.threshold import Agreed, open_sum, partial_decrypt
 from coterie.crypto.prng import derive
 
-PLAN = Plan(bytes(32), 3, 2, bits=512, batch=150)  # the first attempt finds a modulus
-FOUR = Plan(bytes([4] * 32), 4, 3, bits=512, batch=150)  # here too
-LAST = 10  # the number of its last round
+LAST = 10  # the number of the last round of `three` and `four`
 
 Change = Callable[[Outgoing], Outgoing]
+
+
+@cache
+def three() -> Plan:
+    """Of three parties, small; the first attempt finds a modulus."""
+    return Plan(bytes([1] * 32), 3, 2, bits=512, batch=150)
+
+
+@cache
+def four() -> Plan:
+    """The same for four."""
+    return Plan(bytes([2] * 32), 4, 3, bits=512, batch=150)
 
 
 def seed(party: int) -> bytes:
@@ -35,12 +62,12 @@ def generated(plan: Plan, **how: Any) -> Outcome[JointKey]:
     return run([joint_key(plan, i, seed(i)) for i in range(plan.parties)], **how)
 
 
-def spoiled(plan: Plan, liar: int, at: int, change: Change) -> Outcome[JointKey]:
+def spoiled(plan: Plan, liar: int, at: int, change: Change, loss: float = 0.0) -> Outcome[JointKey]:
     """All parties honest but one, who changes what it sends in one round."""
     parties = [joint_key(plan, i, seed(i)) for i in range(plan.parties)]
     script = lying(joint._generate(plan, liar, seed(liar)), at, change)
-    parties[liar] = Lockstep(plan.session, plan.parties, liar, script)
-    outcome = run(parties)
+    parties[liar] = Lockstep(plan.lockstep_session(), plan.parties, liar, script)
+    outcome = run(parties, loss=loss, seed=at)
     del parties[liar]
     outcome.results.pop(liar, None)
     outcome.aborted.pop(liar, None)
@@ -98,7 +125,7 @@ def test_all_parties_get_one_key_and_shares_that_open_sums(parties: int, thresho
 
 
 def test_the_modulus_is_a_product_of_two_primes_of_half_its_size() -> None:
-    p, q = factors(generated(PLAN))
+    p, q = factors(generated(three()))
     fixed = int(sieve_of(512, 3).fixed)
     for prime in (p, q):
         assert gmpy2.is_prime(prime)
@@ -106,15 +133,26 @@ def test_the_modulus_is_a_product_of_two_primes_of_half_its_size() -> None:
         assert prime % fixed == fixed - 1
 
 
+def test_a_group_is_read_as_a_joint_one_only_if_its_modulus_has_the_residue_that_all_joint_ones_have(
+    private: PrivateKey,
+) -> None:
+    group = generated(three()).results[0].group
+    assert read_group(group.to_bytes()) == group
+    dealt, _ = deal(private, 2, 3, seed(0))
+    assert Group.from_bytes(dealt.to_bytes()) == dealt
+    with pytest.raises(BadGroup, match="not 1 mod K"):
+        read_group(dealt.to_bytes())
+
+
 def test_messages_that_are_lost_repeated_or_late_change_nothing() -> None:
-    calm, rough = generated(PLAN), generated(PLAN, loss=0.3, seed=1)
+    calm, rough = generated(three()), generated(three(), loss=0.3, seed=1)
     assert {i: made.group for i, made in rough.results.items()} == {i: made.group for i, made in calm.results.items()}
 
 
 def test_other_seeds_or_another_session_make_another_key() -> None:
-    first = generated(PLAN).results[0].group.key
-    assert generated(PLAN).results[0].group.key == first
-    assert generated(replace(PLAN, session=bytes([1] * 32))).results[0].group.key != first
+    first = generated(three()).results[0].group.key
+    assert generated(three()).results[0].group.key == first
+    assert generated(replace(three(), session=bytes([5] * 32))).results[0].group.key != first
 
 
 def test_nobodys_messages_or_state_show_a_factor() -> None:
@@ -124,10 +162,33 @@ def test_nobodys_messages_or_state_show_a_factor() -> None:
         seen.append(message.data)
         return message.data
 
-    outcome = generated(PLAN, tamper=listen)
+    outcome = generated(three(), tamper=listen)
     for factor in factors(outcome):
         assert not any(factor.to_bytes(32, "big") in data for data in seen)
     assert "secret" in repr(outcome.results[0].share)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        sieving.Candidate(35, 424242, 7),
+        sieving.Masks(0, {1: b"424242"}),
+        Inbox((b"",), (b"424242",)),
+        Outgoing(b"", {0: b"424242"}),
+        Message(1, b"424242"),
+        Step((Message(1, b"424242"),)),
+    ],
+    ids=lambda secret: type(secret).__name__,
+)
+def test_what_a_generation_keeps_and_sends_is_not_shown_pickled_or_copied(secret: object) -> None:
+    assert "424242" not in repr(secret)
+    for attempt in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(TypeError, match="not pickled"):
+            attempt(secret)
+
+
+def test_no_factorial_of_holders_has_a_prime_that_could_divide_the_order_of_a_joint_key() -> None:
+    assert primes(sieving.FIXED_LIMIT + 1, MAX_HOLDERS + 1) == []
 
 
 @pytest.mark.parametrize(("parties", "threshold", "bits"), [(2, 2, 2048), (11, 7, 2048), (3, 1, 2048), (3, 4, 2048)])
@@ -138,11 +199,45 @@ def test_plans_that_cannot_work_are_refused(parties: int, threshold: int, bits: 
 
 def test_seeds_and_sessions_of_other_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
-        joint_key(PLAN, 0, b"short")
+        joint_key(three(), 0, b"short")
     with pytest.raises(ValueError, match="32 bytes"):
-        replace(PLAN, session=b"short")
-    with pytest.raises(ValueError, match="at least one"):
-        replace(PLAN, batch=0)
+        replace(three(), session=b"short")
+
+
+@pytest.mark.parametrize("bits", [0, 500, 2047, 4096])
+def test_a_plan_for_a_size_that_no_key_may_have_is_refused_before_anybody_draws(bits: int) -> None:
+    with pytest.raises(BadModulus, match=f"not {bits}"):
+        Plan(bytes(32), 3, 2, bits)
+
+
+@pytest.mark.parametrize("batch", [0, sieving.MAX_BATCH + 1])
+def test_a_plan_whose_messages_nobody_would_take_is_refused(batch: int) -> None:
+    with pytest.raises(ValueError, match="a batch has"):
+        replace(three(), batch=batch)
+
+
+@pytest.mark.parametrize("bits", [2048, 3072])
+def test_the_messages_of_the_largest_batch_are_not_too_long(bits: int) -> None:
+    sieve, wanted = sieve_of(bits, 10), 2 * sieving.MAX_BATCH
+    drawn = 2 * (wanted + sieving._spares(wanted, sieve.primes[0]))
+    for longest in (drawn * size_of(sieve.modulus), wanted * size_of(sieve.field)):
+        assert 200 + longest < MAX_MESSAGE_BYTES / 2
+
+
+def test_parties_with_different_plans_hear_nothing_of_each_other() -> None:
+    for other in (
+        replace(three(), threshold=3),
+        replace(three(), bits=768),
+        replace(three(), batch=149),
+        replace(four(), session=three().session),
+    ):
+        first, second = joint_key(three(), 0, seed(0)), joint_key(other, 1, seed(1))
+        to_second = next(message.data for message in first.start().send if message.to == 1)
+        to_first = next(message.data for message in second.start().send if message.to == 0)
+        first.receive(1, to_first)
+        second.receive(0, to_second)
+        assert 1 in first.missing
+        assert 0 in second.missing
 
 
 # Parties that do not follow the protocol. Rounds: 0 draw, 1 sieve, 2 share, 3 multiply, 4 first test, 5 further tests,
@@ -150,18 +245,21 @@ def test_seeds_and_sessions_of_other_lengths_are_refused() -> None:
 
 
 @pytest.mark.parametrize("at", [3, 9, 10])
-@pytest.mark.parametrize("liar", [0, 2])
-def test_a_false_public_message_names_its_sender_to_all(liar: int, at: int) -> None:
-    outcome = spoiled(PLAN, liar, at, other_public)
+@pytest.mark.parametrize(("liar", "loss"), [(0, 0), (2, 0), (2, 0.3)])
+def test_a_false_public_message_names_its_sender_to_all(liar: int, at: int, loss: float) -> None:
+    outcome = spoiled(four(), liar, at, other_public, loss)
     assert not outcome.results
-    assert len(outcome.aborted) == 2
+    assert len(outcome.aborted) == 3
     for aborted in outcome.aborted.values():
         assert aborted.culprits == (liar,)
 
 
 @pytest.mark.parametrize("at", [2, 8])
-def test_a_false_private_message_names_its_sender_to_the_receiver_and_two_suspects_to_others(at: int) -> None:
-    outcome = spoiled(FOUR, 2, at, other_private(to=1))
+@pytest.mark.parametrize("loss", [0, 0.3])
+def test_a_false_private_message_names_its_sender_to_the_receiver_and_two_suspects_to_others(
+    at: int, loss: float
+) -> None:
+    outcome = spoiled(four(), 2, at, other_private(to=1), loss)
     assert not outcome.results
     assert outcome.aborted[1].culprits == (2,)
     for party in (0, 3):
@@ -169,8 +267,25 @@ def test_a_false_private_message_names_its_sender_to_the_receiver_and_two_suspec
         assert outcome.aborted[party].culprits == ()
 
 
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_liar_who_drops_out_of_the_audit_cannot_put_the_blame_on_another_alone(opened: bool) -> None:
+    def script() -> Script[JointKey]:
+        lied = lying(joint._generate(four(), 2, seed(2)), 3, other_public)
+        sent = next(lied)
+        for _ in range(4 + opened):
+            sent = lied.send((yield sent))
+        raise Fault(0, "a pretence")
+
+    parties = [joint_key(four(), i, seed(i)) for i in range(4)]
+    parties[2] = Lockstep(four().lockstep_session(), 4, 2, script())
+    outcome = run(parties, loss=0.3)
+    assert outcome.aborted[0].culprits == (2,)
+    for party in (1, 3):
+        assert outcome.aborted[party].suspects == (0, 2)
+
+
 def test_a_false_share_of_the_exponent_names_its_dealer() -> None:
-    outcome = spoiled(FOUR, 2, 9, other_private(to=1))
+    outcome = spoiled(four(), 2, 9, other_private(to=1))
     assert outcome.aborted[1].culprits == (2,)
     assert "not what was committed to" in outcome.aborted[1].reason
     for party in (0, 3):
@@ -184,7 +299,7 @@ def test_a_message_of_the_wrong_length_names_its_sender_at_once(at: int) -> None
         private = {party: data + b"\0" for party, data in sent.private.items()}
         return Outgoing(public, {} if at == 0 or public else private) if at else Outgoing(sent.public, private)
 
-    outcome = spoiled(PLAN, 1, at, longer)
+    outcome = spoiled(three(), 1, at, longer)
     assert not outcome.results
     for aborted in outcome.aborted.values():
         assert 1 in aborted.culprits + aborted.suspects
@@ -192,7 +307,7 @@ def test_a_message_of_the_wrong_length_names_its_sender_at_once(at: int) -> None
 
 @pytest.mark.parametrize(("at", "change"), [(0, other_private(to=0)), (1, other_public), (4, other_public)])
 def test_lies_in_the_sieve_and_the_first_test_cost_candidates_and_give_no_bad_key(at: int, change: Change) -> None:
-    outcome = spoiled(PLAN, 1, at, change)
+    outcome = spoiled(three(), 1, at, change)
     if outcome.results:
         assert outcome.results[0].share.matches(outcome.results[0].group)
     else:
@@ -217,29 +332,89 @@ def test_who_spoils_every_attempt_is_named_when_patience_ends(monkeypatch: pytes
         return honest_audit(*arguments)
 
     monkeypatch.setattr(joint, "audit", audit)
-    outcome = generated(PLAN)
+    outcome = generated(three())
     for party in (0, 2):
         assert outcome.aborted[party].reason.endswith("no modulus in 3 attempts")
         assert outcome.aborted[party].culprits == (1,)
 
 
+@pytest.fixture
+def two_attempts(monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """A plan for four with patience for two attempts, of five rounds each, of which only the first can succeed."""
+    monkeypatch.setattr(Plan, "patience", 1)
+    return Plan(bytes([8] * 32), 4, 3, bits=512, batch=30)
+
+
+def no_powers(sent: Outgoing) -> Outgoing:
+    """All that is published is 0: as powers of a base, that none of the moduli passes."""
+    return replace(sent, public=bytes(len(sent.public)))
+
+
+def test_who_spoils_the_one_attempt_that_would_have_succeeded_is_named_when_patience_ends(two_attempts: Plan) -> None:
+    assert len(generated(two_attempts).results) == 4
+    outcome = spoiled(two_attempts, 2, 4, no_powers)
+    for party in (0, 1, 3):
+        assert outcome.aborted[party] == Aborted("no modulus in 2 attempts", (2,))
+
+
+def test_who_spoils_an_earlier_attempt_in_private_is_named_by_the_receiver_when_patience_ends(
+    two_attempts: Plan,
+) -> None:
+    size = size_of(sieve_of(512, 4).modulus)
+
+    def change(sent: Outgoing) -> Outgoing:
+        shares = bytearray(sent.private[1])
+        for last in range(size - 1, len(shares), size):
+            shares[last] ^= 1
+        return replace(sent, private={**sent.private, 1: bytes(shares)})
+
+    outcome = spoiled(two_attempts, 2, 0, change)
+    assert outcome.aborted[1] == Aborted("no modulus in 2 attempts", (2,))
+    for party in (0, 3):
+        assert outcome.aborted[party] == Aborted("no modulus in 2 attempts", (), (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda sent: Outgoing(bytes(32) + sent.public[32:]), "the seed is not the one that was committed to"),
+        (lambda sent: Outgoing(sent.public[:32]), "32 bytes of seeds for 2 attempts"),
+    ],
+    ids=["other", "fewer"],
+)
+def test_who_opens_other_seeds_of_earlier_attempts_is_named(two_attempts: Plan, change: Change, why: str) -> None:
+    lied = lying(joint._generate(two_attempts, 1, seed(1)), 4, no_powers)
+    parties = [joint_key(two_attempts, i, seed(i)) for i in range(4)]
+    parties[1] = Lockstep(two_attempts.lockstep_session(), 4, 1, lying(lied, 10, change))
+    outcome = run(parties)
+    for party in (0, 2, 3):
+        assert outcome.aborted[party] == Aborted(f"party 1: {why}", (1,))
+
+
+def test_what_an_audit_keeps_is_not_shown_or_pickled() -> None:
+    attempt = Attempt(b"424242", lambda party, seed: iter(()), lambda party, seed: b"", [])  # type: ignore[arg-type]
+    assert repr(attempt) == "<Attempt of 0 rounds (secret)>"
+    with pytest.raises(TypeError, match="not pickled"):
+        copy.copy(attempt)
+
+
 def test_a_seed_other_than_the_one_committed_to_names_who_opens_it() -> None:
     def script() -> Script[JointKey]:
-        lied = lying(joint._generate(PLAN, 1, seed(1)), 3, other_public)
+        lied = lying(joint._generate(three(), 1, seed(1)), 3, other_public)
         return lying(lied, 4, lambda sent: Outgoing(bytes(32)))
 
-    parties = [joint_key(PLAN, i, seed(i)) for i in range(3)]
-    parties[1] = Lockstep(PLAN.session, 3, 1, script())
+    parties = [joint_key(three(), i, seed(i)) for i in range(3)]
+    parties[1] = Lockstep(three().lockstep_session(), 3, 1, script())
     outcome = run(parties)
     for party in (0, 2):
         assert outcome.aborted[party] == Aborted("party 1: the seed is not the one that was committed to", (1,))
 
 
 def test_a_false_complaint_is_known_for_one_by_the_accused() -> None:
-    lied = lying(joint._generate(FOUR, 1, seed(1)), 3, other_public)
+    lied = lying(joint._generate(four(), 1, seed(1)), 3, other_public)
     complaining = lying(lied, 5, lambda sent: Outgoing((0).to_bytes(4, "big") + bytes([2])))
-    parties = [joint_key(FOUR, i, seed(i)) for i in range(4)]
-    parties[1] = Lockstep(FOUR.session, 4, 1, complaining)
+    parties = [joint_key(four(), i, seed(i)) for i in range(4)]
+    parties[1] = Lockstep(four().lockstep_session(), 4, 1, complaining)
     outcome = run(parties)
     assert outcome.aborted[2].culprits == (1,)
     for party in (0, 3):
@@ -254,7 +429,7 @@ def test_a_modulus_that_no_test_looked_at_is_found_out_when_the_exponent_does_no
         return [True] * len(tests)
 
     monkeypatch.setattr(biprimality, "_test", pretending)  # the attack
-    outcome = generated(replace(PLAN, session=bytes([1] * 32), batch=8))
+    outcome = generated(replace(three(), session=bytes([3] * 32), batch=8))
     assert not outcome.results
     for aborted in outcome.aborted.values():
         assert aborted.reason == "the shared exponent does not decrypt"
@@ -262,7 +437,7 @@ def test_a_modulus_that_no_test_looked_at_is_found_out_when_the_exponent_does_no
 
 def test_honest_parties_are_not_named_when_chance_alone_was_against_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Plan, "patience", 0)
-    outcome = generated(replace(PLAN, batch=1))
+    outcome = generated(replace(three(), batch=1))
     assert {(a.reason, a.culprits, a.suspects) for a in outcome.aborted.values()} == {
         ("no modulus in 1 attempts", (), ())
     }
@@ -273,11 +448,11 @@ def test_honest_parties_are_not_named_when_chance_alone_was_against_them(monkeyp
 
 def test_candidates_are_free_of_the_sieves_primes_and_shares_add_up() -> None:
     def script(me: int) -> Script[list[sieving.Candidate]]:
-        found, _ = yield from sieving.draw_candidates(PLAN, me, seed(me), b"")
+        found, _ = yield from sieving.draw_candidates(three(), me, seed(me), b"")
         return found
 
-    outcome = run([Lockstep(PLAN.session, 3, i, script(i)) for i in range(3)])
-    assert len(outcome.results[0]) > 0.9 * PLAN.batch
+    outcome = run([Lockstep(three().lockstep_session(), 3, i, script(i)) for i in range(3)])
+    assert len(outcome.results[0]) > 0.9 * three().batch
     sieve = sieve_of(512, 3)
     for rows in zip(*(outcome.results[i] for i in range(3)), strict=True):
         p, q = sum(row.p for row in rows), sum(row.q for row in rows)
@@ -293,10 +468,10 @@ def test_a_sieve_without_repair_would_let_small_factors_through(monkeypatch: pyt
     )  # the fault
 
     def script(me: int) -> Script[list[sieving.Candidate]]:
-        found, _ = yield from sieving.draw_candidates(PLAN, me, seed(me), b"")
+        found, _ = yield from sieving.draw_candidates(three(), me, seed(me), b"")
         return found
 
-    outcome = run([Lockstep(PLAN.session, 3, i, script(i)) for i in range(3)])
+    outcome = run([Lockstep(three().lockstep_session(), 3, i, script(i)) for i in range(3)])
     assert any(gmpy2.gcd(row.modulus, sieve_of(512, 3).modulus) != 1 for row in outcome.results[0])
 
 
@@ -332,10 +507,12 @@ def test_nobody_publishes_a_seed_once_somebody_may_have_the_key() -> None:
         published.append(message.data)
         return message.data
 
-    parties = [joint_key(PLAN, i, seed(i)) for i in range(3)]
-    parties[1] = Lockstep(PLAN.session, 3, 1, lying(joint._generate(PLAN, 1, seed(1)), LAST, other_public))
+    parties = [joint_key(three(), i, seed(i)) for i in range(3)]
+    parties[1] = Lockstep(
+        three().lockstep_session(), 3, 1, lying(joint._generate(three(), 1, seed(1)), LAST, other_public)
+    )
     run(parties, tamper)
-    attempt_seeds = [derive(seed(i), b"attempt 0|" + PLAN.session) for i in range(3)]
+    attempt_seeds = [derive(seed(i), b"attempt 0|" + three().lockstep_session()) for i in range(3)]
     assert not any(secret in data for secret in attempt_seeds for data in published)
 
 
@@ -356,7 +533,7 @@ def test_whatever_one_party_changes_no_honest_one_is_named_and_no_two_get_differ
             return replace(sent, public=flipped(sent.public))
         return replace(sent, private={**sent.private, to: flipped(sent.private[to])})
 
-    outcome = spoiled(FOUR, liar, at, change)
+    outcome = spoiled(four(), liar, at, change, loss=0.2)
     assert len(outcome.results) + len(outcome.aborted) == 3
     assert len({made.group for made in outcome.results.values()}) <= 1
     for party, aborted in outcome.aborted.items():
@@ -366,7 +543,7 @@ def test_whatever_one_party_changes_no_honest_one_is_named_and_no_two_get_differ
 
 
 def test_a_joint_key_is_handed_on_to_others() -> None:
-    outcome = generated(PLAN)
+    outcome = generated(three())
     group, shares = outcome.results[0].group, [outcome.results[i].share for i in range(3)]
     participants = (Participant(0, None), Participant(2, 0), Participant(None, 1), Participant(None, 2))
     plan = ResharingPlan(bytes(32), group, participants, 3)

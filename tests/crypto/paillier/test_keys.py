@@ -60,6 +60,14 @@ def test_a_prime_modulus_is_refused() -> None:
         check_modulus(gmpy2.prev_prime(1 << 512))
 
 
+def test_a_modulus_whose_factors_are_not_both_3_mod_4_is_refused(private: PrivateKey) -> None:
+    other = gmpy2.next_prime(private._q)
+    while other % 4 != 1:
+        other = gmpy2.next_prime(other)
+    with pytest.raises(BadModulus, match="not 1 mod 4"):
+        check_modulus(private._p * other)
+
+
 @pytest.mark.parametrize("factor", [3, 65537, 1048573])
 def test_a_modulus_with_a_small_factor_is_refused(factor: int) -> None:
     large = gmpy2.next_prime((1 << 511) // factor + (1 << 400))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from coterie.crypto.paillier import errors, keys
+from coterie.crypto.paillier.claims import Claim, check_claim
 from coterie.crypto.paillier.encryption import Encrypted, decrypt, encrypt
 from coterie.crypto.paillier.group import Group
 from coterie.crypto.paillier.keys import PublicKey, generate
@@ -29,10 +30,13 @@ def read(case: dict[str, Any]) -> object:
         key = PublicKey.from_bytes(bytes.fromhex(case["key"]))
         encrypted = Encrypted.from_bytes(key, bytes.fromhex(case["ciphertexts"]))
         return check_knowledge(encrypted, data, bytes.fromhex(case["context"]))
+    if case["kind"] == "claim":
+        claim = Claim.from_bytes(PublicKey.from_bytes(bytes.fromhex(case["key"])), data)
+        return check_claim(claim, bytes.fromhex(case["challenge"]), bytes.fromhex(case["context"]))
     group = Group.from_bytes(bytes.fromhex(case["group"]))
     encrypted = Encrypted.from_bytes(group.key, bytes.fromhex(case["ciphertexts"]))
     agreed = Agreed(bytes(32), case["epoch"], encrypted.digest)
-    return check_partial(group, encrypted, agreed, Partial.from_bytes(group, data))
+    return check_partial(group, encrypted, agreed, Partial.from_bytes(group, data, case["sender"]))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -49,7 +53,7 @@ def test_a_file_is_accepted_or_raises_the_error_that_it_names(path: Path, monkey
 
 def test_every_kind_has_a_file_that_is_accepted() -> None:
     assert {path.stem for path in FILES if path.stem.endswith("-valid")} == {
-        f"{kind}-valid" for kind in ("key", "ciphertexts", "partial", "group", "knowledge")
+        f"{kind}-valid" for kind in ("key", "ciphertexts", "partial", "group", "knowledge", "claim")
     }
 
 

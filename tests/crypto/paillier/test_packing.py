@@ -55,8 +55,8 @@ def test_parameters_under_which_sums_could_overflow_are_refused(bits: int, summa
 
 
 @pytest.mark.parametrize("value", [2**23, -(2**23), 2**62, -(2**63)])
-def test_a_value_beyond_the_limit_is_refused_by_place(value: int) -> None:
-    with pytest.raises(BadPlaintext, match="value 3 is"):
+def test_a_value_beyond_the_limit_is_refused_by_place_and_not_shown(value: int) -> None:
+    with pytest.raises(BadPlaintext, match=f"^value 3 is beyond ±{2**23 - 1}$"):
         Packing(2048, 9).pack(np.array([1, -1, 2**23 - 1, value], dtype=np.int64))
 
 

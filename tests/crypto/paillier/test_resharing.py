@@ -1,5 +1,6 @@
 """New holders open what was encrypted for the old ones, and who deals falsely is named."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -9,13 +10,14 @@ import pytest
 from parties import Outcome, lying, run
 
 from coterie.crypto.paillier import resharing
-from coterie.crypto.paillier.arithmetic import Draws
+from coterie.crypto.paillier.arithmetic import Draws, integer_lagrange
 from coterie.crypto.paillier.encryption import encrypt
 from coterie.crypto.paillier.errors import BadPartial, WrongKey
-from coterie.crypto.paillier.group import Group, KeyShare, deal
+from coterie.crypto.paillier.group import MAX_HOLDERS, MAX_SHARE_BITS, Group, KeyShare, deal
 from coterie.crypto.paillier.keys import generate
 from coterie.crypto.paillier.resharing import Participant, Reshared, ResharingPlan, reshare
 from coterie.crypto.paillier.rounds import Inbox, Lockstep, Outgoing
+from coterie.crypto.paillier.sharing import Terms
 from coterie.crypto.paillier.threshold import Agreed, check_partial, open_sum, partial_decrypt
 
 SEED = b"thirty-two secret random bytes.."
@@ -97,7 +99,7 @@ def test_parts_by_old_shares_are_refused_in_the_new_group() -> None:
     encrypted = encrypt(group.key, [5], SEED)
     agreed = Agreed(bytes(32), 1, encrypted.digest)
     old = partial_decrypt(group, shares[0], encrypted, agreed, SEED)
-    with pytest.raises(BadPartial, match="not a holder of this group"):
+    with pytest.raises(WrongKey, match="by another group"):
         check_partial(made, encrypted, agreed, old)
     with pytest.raises(BadPartial, match="holder 0"):
         check_partial(made, encrypted, agreed, replace(old, group_id=made.group_id))
@@ -170,6 +172,36 @@ def test_a_false_dealer_would_spoil_the_key_unnamed_if_nobody_looked_at_its_veri
     assert {aborted.culprits for party, aborted in outcome.aborted.items() if party != 1} == {()}  # nobody is named
 
 
+def test_more_new_holders_than_a_group_may_have_are_refused_before_anybody_deals() -> None:
+    group, _ = dealt()
+    assert plan_for(group, (0, 1, 2), (None, None, None, *range(MAX_HOLDERS)), 5).holders == MAX_HOLDERS
+    with pytest.raises(ValueError, match=f"among {MAX_HOLDERS + 1} holders"):
+        plan_for(group, (0, 1, 2), (None, None, None, *range(MAX_HOLDERS + 1)), 5)
+
+
+def test_a_plan_whose_shares_would_be_too_long_is_refused_before_anybody_deals(monkeypatch: pytest.MonkeyPatch) -> None:
+    group, _ = dealt()
+    longest = plan_for(group, (0, 1, 2), (0, 1, 2, 3, 4), 3).share_bits
+    monkeypatch.setattr(resharing, "MAX_SHARE_BITS", longest)
+    plan_for(group, (0, 1, 2), (0, 1, 2, 3, 4), 3)
+    monkeypatch.setattr(resharing, "MAX_SHARE_BITS", longest - 1)
+    with pytest.raises(ValueError, match="a new key is due"):
+        plan_for(group, (0, 1, 2), (0, 1, 2, 3, 4), 3)
+
+
+@pytest.mark.parametrize(
+    ("holders", "threshold", "growth", "times"), [(5, 4, 159, 76), (10, 7, 205, 59), (58, 39, 921, 12)]
+)
+def test_a_share_grows_and_lasts_as_the_documents_say(holders: int, threshold: int, growth: int, times: int) -> None:
+    weights = integer_lagrange(range(1, threshold + 1), 0, holders)
+    longest = max(abs(weight) for weight in weights).bit_length()
+    bits = [Terms(holders, threshold, 2 * 2048).share_bits(1)]
+    while bits[-1] <= MAX_SHARE_BITS:
+        bits.append(Terms(holders, threshold, bits[-1] + longest).share_bits(threshold))
+    assert {after - before for before, after in itertools.pairwise(bits)} == {growth}
+    assert len(bits) - 2 == times
+
+
 def test_plans_and_shares_that_do_not_fit_are_refused() -> None:
     group, shares = dealt()
     for dealers, new, threshold in (
@@ -184,6 +216,9 @@ def test_plans_and_shares_that_do_not_fit_are_refused() -> None:
         with pytest.raises(ValueError, match=r"holder|threshold"):
             plan_for(group, dealers, new, threshold)
     plan = plan_for(group, (0, 1, 2), (0, 1, 2), 2)
+    for nobody in (-1, 3):
+        with pytest.raises(ValueError, match="no participant"):
+            reshare(plan, nobody, shares[0], SEED)
     with pytest.raises(WrongKey, match="holder 0"):
         reshare(plan, 0, shares[1], SEED)
     with pytest.raises(WrongKey, match="does not match"):

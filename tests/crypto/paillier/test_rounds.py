@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from parties import lying, run
+from parties import Tamper, lying, run
 
 from coterie.crypto.paillier.rounds import (
     MAX_MESSAGE_BYTES,
@@ -74,25 +74,121 @@ def test_a_lie_in_one_round_names_its_sender_to_all() -> None:
     assert outcome.aborted[0] == outcome.aborted[2] == Aborted("party 1: misheard", (1,))
 
 
-def test_a_lie_to_one_party_leaves_the_others_two_suspects() -> None:
+@pytest.mark.parametrize("loss", [0, 0.3])
+def test_a_lie_to_one_party_in_the_last_round_keeps_no_other_from_its_result(loss: float) -> None:
     parties = all_of(3)
     lie = lying(greeting(1, 3), 1, lambda sent: Outgoing(b"", {**sent.private, 0: b"?"}))
     parties[1] = Lockstep(SESSION, 3, 1, lie)
-    outcome = run(parties)
+    outcome = run(parties, loss=loss)
     assert outcome.aborted[0] == Aborted("party 1: misheard", (1,))
-    assert 2 in outcome.results or outcome.aborted[2].suspects == (0, 1)
+    assert 2 in outcome.results
 
 
 def test_who_is_falsely_accused_knows_the_accuser_for_a_liar() -> None:
-    def accusing(me: int) -> Script[None]:
-        yield Outgoing()
+    def accusing() -> Script[None]:
+        yield Outgoing(b"0")
         raise Fault(1, "a pretence")
 
-    parties = [Lockstep(SESSION, 3, i, accusing(i) if i == 0 else greeting(i, 3)) for i in range(3)]
-    outcome = run(parties)
-    assert outcome.aborted[1].culprits == (0,)
-    assert outcome.aborted[2].culprits == ()
-    assert outcome.aborted[2].suspects == (0, 1)
+    for order in range(6):
+        parties = [Lockstep(SESSION, 4, i, accusing() if i == 0 else chatting(i)) for i in range(4)]
+        outcome = run(parties, loss=0.3, seed=order)
+        assert outcome.aborted[1].culprits == (0,)
+        for party in (2, 3):
+            assert outcome.aborted[party].culprits == ()
+            assert outcome.aborted[party].suspects == (0, 1)
+
+
+def judging(me: int) -> Script[None]:
+    """Everybody says 1; who does not is at fault, as all find one round later."""
+    first = yield Outgoing(b"1")
+    yield Outgoing()
+    for party, said in enumerate(first.public):
+        if said != b"1":
+            raise Stopped(Aborted("a lie", (party,)))
+
+
+@pytest.mark.parametrize("order", range(8))
+def test_all_come_to_the_same_verdict_in_whatever_order_messages_arrive(order: int) -> None:
+    parties = [Lockstep(SESSION, 4, i, judging(i)) for i in range(4)]
+    parties[2] = Lockstep(SESSION, 4, 2, lying(judging(2), 0, lambda sent: Outgoing(b"2")))
+    outcome = run(parties, loss=0.4, seed=order)
+    for party in (0, 1, 3):
+        assert outcome.aborted[party] == Aborted("a lie", (2,))
+
+
+def stop_of(rounds: int, named: bytes = b"", reason: bytes = b"") -> bytes:
+    return b"\x01" + SESSION + b"\x01" + rounds.to_bytes(4, "big") + bytes([len(named)]) + named + reason
+
+
+def test_who_accuses_another_when_it_has_sent_all_that_convicts_it_is_still_convicted() -> None:
+    liar = Lockstep(SESSION, 4, 2, lying(judging(2), 0, lambda sent: Outgoing(b"2")))
+    parties = [Lockstep(SESSION, 4, i, judging(i)) if i != 2 else liar for i in range(4)]
+    steps = [party.start() for party in parties]
+    second: list[tuple[int, Message]] = []
+    for sender, step in enumerate(steps):
+        for message in step.send:
+            second += [(message.to, sent) for sent in parties[message.to].receive(sender, message.data).send]
+    for party in (0, 1, 3):  # the pretence overtakes everything else
+        assert parties[party].receive(2, stop_of(2, named=b"\x00")).aborted is None
+    verdicts = {}
+    for sender, message in second:
+        step = parties[message.to].receive(sender, message.data)
+        if step.aborted is not None:
+            verdicts[message.to] = step.aborted
+    for party in (0, 1, 3):
+        assert verdicts[party] == Aborted("a lie", (2,))
+
+
+def test_who_stops_to_one_party_alone_does_not_make_that_one_look_silent() -> None:
+    parties = [Lockstep(SESSION, 4, i, chatting(i)) for i in range(4)]
+    for party in parties:
+        party.start()
+    step = parties[0].receive(2, stop_of(0, named=b"\x03"))
+    assert step.aborted is not None
+    assert step.aborted.suspects == (2, 3)
+    told = next(message.data for message in step.send if message.to == 1)
+    for message in parties[0].outstanding():
+        if message.to == 1:
+            parties[1].receive(0, message.data)
+    assert parties[1].missing == (2, 3)
+    parties[1].receive(0, told)
+    for sender in (2, 3):
+        step = parties[1].receive(sender, next(m.data for m in parties[sender].outstanding() if m.to == 1))
+    assert step.aborted == Aborted("party 0 stopped: party 2 stopped: ")
+
+
+@pytest.mark.parametrize(
+    ("stop", "why"),
+    [
+        (stop_of(0), "where it cannot have been"),  # its message of round 0 has come
+        (stop_of(3), "where it cannot have been"),  # nobody is in round 2
+        (stop_of(1)[:-1], "in a way in which nobody does"),
+        (stop_of(1)[:-1] + b"\x02\x00", "in a way in which nobody does"),
+        (stop_of(1, reason=bytes(999)), "in a way in which nobody does"),
+    ],
+    ids=["too-early", "too-late", "short", "names-cut-off", "long"],
+)
+def test_a_stop_that_no_honest_party_sends_names_its_sender(stop: bytes, why: str) -> None:
+    first, second, _ = all_of(3)
+    first.start()
+    first.receive(1, next(message.data for message in second.start().send if message.to == 0))
+    assert first.receive(1, stop).aborted == Aborted(f"party 1: it stopped {why}", (1,))
+
+
+@pytest.mark.parametrize(
+    ("then", "why"),
+    [
+        (stop_of(1, named=b"\x02"), "it stopped in a way in which nobody does"),
+        (b"\x01" + SESSION + b"\x00" + (1).to_bytes(4, "big") + bytes(36), "it went on after it had stopped"),
+    ],
+    ids=["twice", "goes-on"],
+)
+def test_who_stops_twice_or_goes_on_is_named(then: bytes, why: str) -> None:
+    first = all_of(3)[0]
+    first.start()
+    for _ in range(2):
+        assert first.receive(1, stop_of(1)).aborted is None
+    assert first.receive(1, then).aborted == Aborted(f"party 1: {why}", (1,))
 
 
 def test_two_messages_in_one_round_name_their_sender() -> None:
@@ -114,6 +210,48 @@ def test_parties_who_were_told_different_things_find_out_one_round_later() -> No
     outcome = run(all_of(3), tamper)
     assert outcome.results == {}
     assert any("told other things" in aborted.reason for aborted in outcome.aborted.values())
+
+
+def changed_at(place: int, sender: int, to: int, number: int) -> Tamper:
+    """In every message of that round from the sender to the receiver, a bit of one byte behind the round's number."""
+
+    def tamper(by: int, message: Message) -> bytes:
+        data = bytearray(message.data)
+        if (by, message.to) == (sender, to) and data[33] == 0 and int.from_bytes(data[34:38], "big") == number:
+            data[38 + place % (len(data) - 38)] ^= 1
+        return bytes(data)
+
+    return tamper
+
+
+def chatting(me: int) -> Script[int]:
+    """Four rounds in which everybody says something to all and to each."""
+    for number in range(4):
+        yield Outgoing(b"%d" % (number + me), {party: b"%d" % party for party in range(4)})
+    return 0
+
+
+@pytest.mark.parametrize("loss", [0, 0.3])
+def test_a_false_echo_to_one_party_makes_nobody_a_suspect(loss: float) -> None:
+    parties = [Lockstep(SESSION, 4, i, chatting(i)) for i in range(4)]
+    outcome = run(parties, changed_at(0, sender=2, to=0, number=1), loss=loss)
+    assert "was told other things" in outcome.aborted[0].reason
+    assert set(outcome.aborted) == {0, 1, 2, 3}
+    for aborted in outcome.aborted.values():
+        assert aborted.culprits == aborted.suspects == ()
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 80), st.integers(0, 3), st.integers(0, 3), st.integers(0, 3), st.integers(0, 2**32))
+def test_whatever_one_party_changes_in_its_messages_no_list_of_suspects_leaves_it_out(
+    place: int, liar: int, to: int, number: int, order: int
+) -> None:
+    parties = [Lockstep(SESSION, 4, i, chatting(i)) for i in range(4)]
+    outcome = run(parties, changed_at(place, liar, to, number), loss=0.2, seed=order)
+    for party in {0, 1, 2, 3} - {liar}:
+        aborted = outcome.aborted.get(party, Aborted(""))
+        assert set(aborted.culprits) <= {liar}
+        assert not aborted.suspects or liar in aborted.suspects
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:60], lambda data: data + bytes(MAX_MESSAGE_BYTES)])
@@ -151,9 +289,9 @@ def test_messages_of_another_session_are_ignored() -> None:
 def test_a_reason_from_elsewhere_is_shown_without_control_characters() -> None:
     first = all_of(3)[0]
     first.start()
-    step = first.receive(1, b"\x01" + SESSION + b"\x01" + b"\x01\x02" + "\x1b[2Jé".encode() + bytes(999))
+    step = first.receive(1, stop_of(0, b"\x02", "\x1b[2Jé".encode() + bytes(99)))
     assert step.aborted == Aborted("party 1 stopped: [2Jé", suspects=(1, 2))
-    assert first.receive(1, b"\x01" + SESSION + b"\x01").aborted is None  # it has ended
+    assert first.receive(1, stop_of(0)).aborted is None  # it has ended
 
 
 def test_a_script_that_stops_tells_the_others() -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coterie.crypto.paillier import arithmetic, proofs, threshold
+from coterie.crypto.paillier import arithmetic, keys, proofs, threshold
 from coterie.crypto.paillier.encryption import Encrypted, add, decrypt, encrypt
 from coterie.crypto.paillier.errors import (
     BadEncoding,
@@ -27,7 +27,15 @@ from coterie.crypto.paillier.errors import (
 )
 from coterie.crypto.paillier.group import Group, KeyShare, deal
 from coterie.crypto.paillier.keys import PrivateKey, generate
-from coterie.crypto.paillier.threshold import Agreed, Partial, check_partial, combine, open_sum, partial_decrypt
+from coterie.crypto.paillier.threshold import (
+    Agreed,
+    Checked,
+    Partial,
+    check_partial,
+    combine,
+    open_sum,
+    partial_decrypt,
+)
 
 SEED = b"thirty-two secret random bytes.."
 FEDERATION = bytes(32)
@@ -138,8 +146,17 @@ def test_a_proof_does_not_hold_for_another_federation_epoch_sender_or_ciphertext
         check_partial(group, encrypted, agreed, replace(parts[0], holder=1))
     with pytest.raises(BadPartial, match="not a holder"):
         check_partial(group, encrypted, agreed, replace(parts[0], holder=5))
-    with pytest.raises(BadPartial, match="not for the ciphertexts"):
-        check_partial(group, others, agreed, parts[0])
+    with pytest.raises(BadPartial, match="holder 0: 2 values for 3 ciphertexts"):
+        check_partial(group, encrypted, agreed, replace(parts[0], values=parts[0].values[:2]))
+
+
+def test_who_opens_other_ciphertexts_than_agreed_or_under_another_key_blames_no_holder(other: PrivateKey) -> None:
+    group, _, agreed, parts = case()
+    with pytest.raises(NotAgreed):
+        open_sum(group, encrypt(group.key, [5, 6, 2**500], SEED[::-1]), agreed, parts)
+    foreign = encrypt(other.public, [5, 6, 2**500], SEED)
+    with pytest.raises(WrongKey, match="under another key"):
+        open_sum(group, foreign, opening(foreign), parts)
 
 
 def test_a_replayed_proof_would_hold_if_the_context_were_not_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,10 +174,45 @@ def test_a_part_of_another_group_is_refused(other: PrivateKey) -> None:
         partial_decrypt(substituted, shares[0], encrypted, agreed, SEED)
     with pytest.raises(WrongKey):
         partial_decrypt(group, shares[0], encrypted, agreed, SEED)
-    with pytest.raises(BadPartial, match="not a holder of this group"):
-        check_partial(substituted, encrypted, agreed, parts[0])
     with pytest.raises(WrongKey):
-        Partial.from_bytes(substituted, parts[0].to_bytes(group))
+        check_partial(substituted, encrypted, agreed, parts[0])
+    substitute = encrypt(other.public, [5, 6, 2**500], SEED)
+    with pytest.raises(WrongKey, match="by another group"):
+        check_partial(substituted, substitute, opening(substitute), parts[0])
+    with pytest.raises(WrongKey):
+        Partial.from_bytes(substituted, parts[0].to_bytes(group), 0)
+
+
+def test_ciphertexts_under_a_key_substituted_for_the_groups_are_refused(other: PrivateKey) -> None:
+    group, _ = dealt()
+    misled = encrypt(other.public, [7], SEED)
+    with pytest.raises(WrongKey):
+        Encrypted.from_bytes(group.key, misled.to_bytes())
+
+
+def test_a_substituted_key_would_spoil_sums_unnoticed_if_ciphertexts_did_not_carry_its_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keys, "digest", lambda domain, *parts: bytes(32))  # the attack: one id for all keys
+    group, shares = deal(generate(b"of the federation: 32 bytes seed", 512), 3, 5, SEED)
+    theirs = generate(b"of whoever misleads: a seed too.", 512)  # given to one member as that of the new epoch
+    sent = encrypt(theirs.public, [7], SEED)
+    assert decrypt(theirs, sent) == [7]
+    total = add([encrypt(group.key, [8], SEED), Encrypted.from_bytes(group.key, sent.to_bytes())])
+    parts = [partial_decrypt(group, share, total, opening(total), SEED) for share in shares[:3]]
+    opened = open_sum(group, total, opening(total), parts)
+    assert opened.liars == ()
+    assert opened.plaintexts != (15,)
+
+
+def test_nobody_sends_a_part_in_the_name_of_another_holder() -> None:
+    group, encrypted, agreed, parts = case()
+    false = replace(parts[1], holder=0).to_bytes(group)
+    with pytest.raises(BadPartial) as caught:
+        Partial.from_bytes(group, false, sender=1)
+    assert caught.value.holder == 1
+    framed = Partial.from_bytes(group, false, sender=0)  # the attack: the word of the part taken for who sent it
+    assert [liar.holder for liar in open_sum(group, encrypted, agreed, [*parts, framed]).liars] == [0]
 
 
 def test_a_single_contribution_is_not_opened() -> None:
@@ -178,7 +230,36 @@ def test_a_single_contribution_would_be_opened_by_holders_who_take_the_askers_wo
     assert open_sum(group, victim, opening(victim), parts).plaintexts == (7,)
 
 
-def test_coefficients_without_their_signs_would_open_nonsense(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_different_sums_or_another_group_are_not_combined(other: PrivateKey) -> None:
+    group, encrypted, agreed, parts = case()
+    checked = [check_partial(group, encrypted, agreed, part) for part in parts[:3]]
+    second = encrypt(group.key, [7, 8, 9], SEED)
+    stray = partial_decrypt(group, dealt()[1][2], second, opening(second), SEED)
+    with pytest.raises(WrongKey, match="different sums"):
+        combine(group, [*checked[:2], check_partial(group, second, opening(second), stray)])
+    with pytest.raises(WrongKey, match="another group"):
+        combine(deal(other, 3, 5, SEED)[0], checked)
+
+
+def test_only_the_check_makes_a_checked_part() -> None:
+    group, encrypted, agreed, parts = case()
+    with pytest.raises(TypeError, match="only check_partial"):
+        Checked(0, group.group_id, agreed.digest, parts[0].values, object())
+    with pytest.raises(ValueError, match="witness"):
+        replace(check_partial(group, encrypted, agreed, parts[0]), values=())
+
+
+def test_parts_that_do_not_combine_open_nothing_even_where_nobody_checked_their_proofs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    group, encrypted, agreed, parts = case()
+    monkeypatch.setattr(proofs.SameExponent, "check", lambda self, proof: None)  # the fault
+    false = replace(parts[0], values=(parts[0].values[0] * 2 % group.key.square, *parts[0].values[1:]))
+    with pytest.raises(BadProof, match="do not combine"):
+        open_sum(group, encrypted, agreed, [false, *parts[1:]])
+
+
+def test_coefficients_without_their_signs_would_open_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     group, encrypted, agreed, parts = case()
     checked = [check_partial(group, encrypted, agreed, part) for part in parts[:3]]
 
@@ -186,7 +267,8 @@ def test_coefficients_without_their_signs_would_open_nonsense(monkeypatch: pytes
         return [abs(c) for c in arithmetic.integer_lagrange(points, target, holders)]
 
     monkeypatch.setattr(threshold, "integer_lagrange", unsigned)  # the fault
-    assert combine(group, checked) != [5, 6, 2**500]
+    with pytest.raises(BadProof, match="do not combine"):
+        combine(group, checked)
 
 
 def test_folding_with_equal_exponents_would_let_two_errors_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,15 +341,15 @@ def test_groups_shares_and_parts_survive_their_encodings() -> None:
         again = KeyShare.from_bytes(group, share.to_bytes(group))
         assert (again.holder, again.value) == (share.holder, share.value)
     for part in parts:
-        assert Partial.from_bytes(group, part.to_bytes(group)) == part
+        assert Partial.from_bytes(group, part.to_bytes(group), part.holder) == part
 
 
 @given(st.binary(max_size=300))
 def test_no_bytes_crash_the_decoders(data: bytes) -> None:
     group = dealt()[0]
     for given_bytes in (data, b"\x01" + data, b"\x01" + group.group_id + data):
-        with pytest.raises((BadEncoding, WrongKey)):
-            Partial.from_bytes(group, given_bytes)
+        with pytest.raises((BadEncoding, WrongKey, BadPartial)):
+            Partial.from_bytes(group, given_bytes, 0)
         with pytest.raises((BadEncoding, BadModulus, BadGroup)):
             Group.from_bytes(given_bytes)
         with pytest.raises((BadEncoding, WrongKey)):
@@ -277,9 +359,9 @@ def test_no_bytes_crash_the_decoders(data: bytes) -> None:
 def test_a_group_whose_keys_do_not_belong_together_is_refused(private: PrivateKey) -> None:
     group, _ = dealt()
     first, second, *rest = group.verification_keys
-    for keys in ((second, first, *rest), (first, second, *rest[:-1], first), (0, second, *rest), (1,) * 5):
+    for false in ((second, first, *rest), (first, second, *rest[:-1], first), (0, second, *rest), (1,) * 5):
         with pytest.raises(BadGroup):
-            replace(group, verification_keys=keys)
+            replace(group, verification_keys=false)
     for threshold_ in (1, 2, 6):
         with pytest.raises(BadGroup):
             replace(group, threshold=threshold_)
