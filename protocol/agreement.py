@@ -393,7 +393,7 @@ class Agreement:
         """
         certified = None if self._done else self.consensus.certificate()
         if certified is not None and certified[0] in self._candidates:
-            self._act([Decide(*certified)])
+            self._act(self.consensus.on_certificate(*certified))
 
     def certified_elsewhere(self) -> tuple[bytes, ...]:
         """Return the signers of a block that q precommits decide but that is unknown here."""

@@ -238,6 +238,25 @@ def test_a_model_whose_sum_did_not_come_along_is_voted_for_once_it_was_fetched()
     assert prevoted(bench) == [block_hash(case.proposal().block)]
 
 
+def test_late_votes_do_not_go_on_with_a_height_that_a_certificate_has_closed() -> None:
+    case = open_sum()
+    bench = case.bench
+    view, height = views_of(bench, others=True)[0], bench.node.state.height + 1
+    move_to(bench, view)
+    bench.hear(bench.proposer(view), case.proposal(), view=view)
+    bench.fire("view", height, view, int(Stage.PROPOSE))
+    for one in bench.others:
+        bench.hear(one, Precommit(block_hash(case.proposal().block)), view=view)
+    assert bench.node.state.height == height, "decided, though its sum has not come"
+    closed = bench.node._previous
+    assert closed is not None
+    assert closed.consensus.decided == block_hash(case.proposal().block)
+    for one in bench.others:
+        bench.hear(one, Prevote(None, None), view=view, height=height)
+    assert closed.consensus.prevotes_for(view, None) == 4
+    assert closed.consensus.stage is Stage.PREVOTE, "a quorum of nil prevotes would be answered"
+
+
 @pytest.mark.parametrize("repeats", [1, 50])
 def test_proposers_whose_sums_never_come_cannot_keep_a_good_one_out(repeats: int) -> None:
     case = open_sum()
