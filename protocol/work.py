@@ -156,7 +156,7 @@ class CheckVector:
             sums=sums,
             weights=weights,
             weights_hash=hashlib.sha256(weights).digest(),
-            beacon=hashlib.sha256(b"coterie/beacon\x00" + total[-2:].tobytes()).digest(),
+            beacon=beacon_of(self.vector),
             secret=fingerprint(self.challenge, total),
             own=None
             if self.own_sum is None
@@ -175,6 +175,11 @@ class CheckVector:
         least = self.contributors * WIDE_UNIT
         if not least <= capped <= min(examples, least * self.examples_ref):
             raise EncodingError("the example counts are not a sum of possible ones")
+
+
+def beacon_of(vector: bytes) -> bytes:
+    """Return the beacon that follows from W: a hash of the sums of the contributors' two random elements."""
+    return hashlib.sha256(b"coterie/beacon\x00" + vector[-16:]).digest()
 
 
 def _new_weights(base: bytes, units: "NDArray[np.int64]", step: float, capped: int, examples_ref: int) -> bytes:
