@@ -48,6 +48,7 @@ class _Candidate:
     data: bytes
     block: Block
     vector: bytes | None = field(default=None, repr=False)
+    """W, where it came from the disk, or with a proposal before its view."""
 
 
 @dataclass(slots=True)
@@ -64,7 +65,7 @@ class Agreement:
     _proposed: dict[int, bytes] = field(default_factory=dict)
     """The block hash of the first proposal of each view, the only one that counts."""
     _waiting: dict[int, tuple[Verified, bytes]] = field(default_factory=dict)
-    """Model proposals (with their block hash) that wait for W to be fetched or checked, by view."""
+    """Model proposals (with their block hash) that wait for their view, or for W to be fetched or checked, by view."""
     _turn: int | None = None
     """The view in which it is this member's turn and nothing was ready to propose yet."""
     _proposal: tuple[bytes, bytes | None] | None = None
@@ -305,30 +306,43 @@ class Agreement:
 
     def _on_model(self, proposal: Verified, digest: bytes, body: Model, blob: bytes | None) -> None:
         """A Model block is checked against W itself: fetch it, derive everything, compare."""
-        summing, ctx = self.summing, self.ctx
         message = proposal.message
         assert isinstance(message, Proposal)
-        if summing is None or message.vector != body.vector:
+        if self.summing is None or message.vector != body.vector:
             self._enter(proposal, digest, False)
             return
         self._waiting[proposal.view] = (proposal, digest)
-        known = self._candidates[digest].vector or blob
-        checked = summing.checked.get(body.vector)
-        if checked is not None:
-            self.on_vector(body.vector)
-        elif body.vector in summing.checked:
+        known = self._candidates[digest]
+        if proposal.view > self.consensus.view:
+            # A proposer has many views ahead, and may propose in all of them at once.
+            known.vector = known.vector or blob
+        else:
+            self._examine(proposal, digest, blob)
+
+    def _examine(self, proposal: Verified, digest: bytes, blob: bytes | None) -> None:
+        """The view of a Model proposal has come: have its W checked, unless it is already."""
+        summing, known = self.summing, self._candidates[digest]
+        assert summing is not None
+        assert isinstance(known.block.body, Model)
+        vector_hash, vector = known.block.body.vector, known.vector or blob
+        if proposal.view == self.consensus.view:
+            summing.on_table = vector_hash
+        size = 8 * summing.terms.layout.columns
+        if summing.verdict(vector_hash) is not None:
+            self.on_vector(vector_hash)
+        elif summing.holds(vector_hash):
             return
-        elif known is None:
-            size = 8 * summing.terms.layout.columns
-            ctx.out.fetch(Fetch(proposal.sender, body.vector, size, proposal))
-        elif len(known) != 8 * summing.terms.layout.columns or not summing.check(body.vector, known):
-            self.on_bad_vector(body.vector)
+        elif vector is None:
+            self.ctx.out.fetch(Fetch(proposal.sender, vector_hash, size, proposal))
+        elif len(vector) != size or not summing.check(vector_hash, vector):
+            self.on_bad_vector(vector_hash)
 
     def on_vector(self, vector_hash: bytes) -> None:
         """W was checked: the proposals that wait for it are valid if they say what follows from it."""
         assert self.summing is not None
-        checked = self.summing.checked.get(vector_hash)
-        assert checked is not None
+        checked = self.summing.verdict(vector_hash)
+        if checked is None:  # it is going to be checked again, with one's own sum
+            return
         expected = self.summing.model_of(checked)
         for proposal, digest in self._take_waiting(vector_hash):
             self._enter(proposal, digest, self._candidates[digest].block.body == expected)
@@ -339,11 +353,11 @@ class Agreement:
             self._enter(proposal, digest, False)
 
     def _take_waiting(self, vector_hash: bytes) -> list[tuple[Verified, bytes]]:
-        def waits(digest: bytes) -> bool:
+        def waits(view: int, digest: bytes) -> bool:
             body = self._candidates[digest].block.body
-            return isinstance(body, Model) and body.vector == vector_hash
+            return view <= self.consensus.view and isinstance(body, Model) and body.vector == vector_hash
 
-        return [self._waiting.pop(view) for view, (_, digest) in sorted(self._waiting.items()) if waits(digest)]
+        return [self._waiting.pop(view) for view, (_, digest) in sorted(self._waiting.items()) if waits(view, digest)]
 
     def _enter(self, proposal: Verified, digest: bytes, is_valid: bool) -> None:
         message = proposal.message
@@ -394,7 +408,7 @@ class Agreement:
         """
         certified = None if self._done else self.consensus.certificate()
         if certified is not None and certified[0] in self._candidates:
-            self._act([Decide(*certified)])
+            self._act(self.consensus.on_certificate(*certified))
 
     def certified_elsewhere(self) -> tuple[bytes, ...]:
         """Return the signers of a block that q precommits decide but that is unknown here."""
@@ -558,6 +572,8 @@ class Agreement:
                 self.summing.try_open(frozenset(ctx.alive), ctx.height, view)
         if view > 0:
             ctx.out.notify("view", f"height {ctx.height}: view {view}", height=ctx.height, view=view)
+        if view in self._waiting:
+            self._examine(*self._waiting[view], None)
 
     def _cast(self, action: CastVote) -> None:
         ctx = self.ctx

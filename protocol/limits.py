@@ -90,4 +90,6 @@ DOUBTED_SUMS: Final = 4
 """Sums that have to be decided until one that failed no longer guides who proposes contributors."""
 
 MAX_CHECKED_VECTORS: Final = 4
-"""Sum vectors of one round that a member holds at a time, its own and those that proposers sent."""
+"""Sum vectors of one round that a member checks or has checked at a time, its own and those that proposers sent; as
+many may wait to be checked.
+"""

@@ -377,7 +377,7 @@ class Node:
 
     def _weights_of(self, wanted: bytes) -> bytes | None:
         checked = self.ctx.summing.checked.values() if self.ctx.summing else ()
-        return next((one.weights for one in checked if one is not None and one.weights_hash == wanted), None)
+        return next((one.weights for one in checked if one.weights_hash == wanted), None)
 
     # Messages.
 
@@ -685,9 +685,9 @@ class Node:
             summing.on_check_failed(work.vector_hash)
             text = f"round {summing.round}: the sum is none of possible contributions: {done.error}"
             self.ctx.out.notify("fault", text, member=None)
-        if self._agreement is None:
-            return
-        if done.error is None:
-            self._agreement.on_vector(work.vector_hash)
-        else:
-            self._agreement.on_bad_vector(work.vector_hash)
+        if self._agreement is not None:
+            if done.error is None:
+                self._agreement.on_vector(work.vector_hash)
+            else:
+                self._agreement.on_bad_vector(work.vector_hash)
+        summing.check_deferred()

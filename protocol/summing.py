@@ -36,8 +36,10 @@ class Summing:
     examples_ref: int
     base: bytes | None = field(repr=False)
     """The weights of the base model; None for a member that has not got them and can only watch."""
-    checked: dict[bytes, CheckedVector | None] = field(default_factory=dict)
-    """What follows from each W that was checked, by its digest; None while being checked."""
+    checked: dict[bytes, CheckedVector] = field(default_factory=dict)
+    """What follows from each W that was checked, by its digest."""
+    on_table: bytes = b""
+    """The digest of the W that was proposed last, in a view that has come."""
     own_sum: bytes | None = field(default=None, repr=False)
     _own_digest: bytes = b""
     _rows: dict[int, bytes] = field(default_factory=dict)
@@ -46,7 +48,10 @@ class Summing:
     _adding_up: bool = False
     _released: bool = False
     _opened: bytes | None = None
+    _running: set[bytes] = field(default_factory=set)
+    """Digests of the W's that are being checked; some for the second time, now with one's own sum."""
     _deferred: dict[bytes, bytes] = field(default_factory=dict, repr=False)
+    """W's to check once one's own sum is there, or there is room, by their digests."""
     _proofs: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)
     """The prevotes that proved W, by its digest: there is only one."""
     _showed: set[int] = field(default_factory=set)
@@ -99,22 +104,15 @@ class Summing:
         self.out.persist(Released(self.round, self.body.digest()))
         self._adding_up, self._released = False, True
         self.send_sum(aggregator)
-        for vector_hash, checked in list(self.checked.items()):
-            if checked is not None and checked.own is None:  # checked before one's own share was there again
-                del self.checked[vector_hash]
-                self._deferred[vector_hash] = checked.vector
-        self._check_deferred()
+        self._defer_what_lacks_z()
+        self.check_deferred()
 
     def on_unsummed(self, reason: str) -> None:
         """One's shares could not be added up here: go on without a sum of one's own."""
+        self._defer_what_lacks_z()
         self._adding_up = False
         self.out.notify("work", f"round {self.round}: the shares could not be added up: {reason}", round=self.round)
-        self._check_deferred()
-
-    def _check_deferred(self) -> None:
-        deferred, self._deferred = self._deferred, {}
-        for vector_hash, vector in deferred.items():
-            self.check(vector_hash, vector)
+        self.check_deferred()
 
     def send_sum(self, aggregator: bytes) -> None:
         """Send one's sum to this view's aggregator; to oneself, keep it."""
@@ -145,8 +143,8 @@ class Summing:
     def close(self) -> None:
         """The round is decided: keep what judges late prevotes, let go of the vectors."""
         self._rows.clear()
-        self._deferred.clear()
-        self.checked.clear()
+        for vectors in (self._deferred, self._running, self.checked):
+            vectors.clear()
         self.base = self.own_sum = None
         self._released = False
 
@@ -203,51 +201,100 @@ class Summing:
         return hashlib.sha256(b"coterie/kappa\x00" + bound).digest()
 
     def check(self, vector_hash: bytes, vector: bytes) -> bool:
-        """Start deriving what W says. Returns False where this member cannot."""
+        """Derive what W says, now or when that is possible. Returns False where this member cannot."""
         if self.base is None:
             return False
-        if self._adding_up:  # one's z is part of the answer
+        if vector_hash not in self._running and self.verdict(vector_hash) is None:
             self._deferred[vector_hash] = vector
-        elif vector_hash not in self.checked:
-            self._make_room()
-            self.checked[vector_hash] = None
-            self.out.work(
-                CheckVector(
-                    round=self.round,
-                    vector_hash=vector_hash,
-                    vector=vector,
-                    layout=self.terms.layout,
-                    contributors=len(self.body.dealers),
-                    challenge=self.challenge(vector_hash),
-                    clip=self.clip,
-                    summands=self.committee.n,
-                    examples_ref=self.examples_ref,
-                    base=self.base,
-                    own_sum=self.own_sum,
-                )
-            )
+            self.check_deferred()
         return True
 
-    def _make_room(self) -> None:
-        """Keep the vectors that a row of lying proposers can make us hold within a bound."""
-        for vector_hash in list(self.checked):
-            if len(self.checked) < MAX_CHECKED_VECTORS:
-                return
-            if vector_hash != self._opened:
-                del self.checked[vector_hash]
+    def holds(self, vector_hash: bytes) -> bool:
+        """Whether W is here: checked, being checked, or waiting for it."""
+        return vector_hash in self.checked or vector_hash in self._running or vector_hash in self._deferred
+
+    def verdict(self, vector_hash: bytes) -> CheckedVector | None:
+        """Return what follows from W; None while it is not checked, or not yet with the sum that one is to have."""
+        checked = self.checked.get(vector_hash)
+        return None if checked is None or self._lacks_z(checked) else checked
+
+    def _lacks_z(self, checked: CheckedVector) -> bool:
+        """Whether W was checked before one's own share was there again: one's prevotes would say nothing for ever."""
+        return checked.own is None and (self._adding_up or self.own_sum is not None)
+
+    def _defer_what_lacks_z(self) -> None:
+        for vector_hash, checked in self.checked.items():
+            if self._lacks_z(checked) and vector_hash not in self._running:
+                self._deferred[vector_hash] = checked.vector
+
+    def check_deferred(self) -> None:
+        """Start what can be started: nothing while one's own sum is being added up, for one's z is in the answer.
+
+        To be called after the end of a check, once it was seen what it says: its W may have to make room.
+        """
+        needed = self._needed()
+        for vector_hash in [] if self._adding_up else sorted(self._deferred, key=lambda one: one not in needed):
+            if self._make_room(vector_hash):
+                self._running.add(vector_hash)
+                self.out.work(self._job(vector_hash, self._deferred.pop(vector_hash)))
+        waiting = [vector_hash for vector_hash in self._deferred if vector_hash not in self.checked]
+        spare = [vector_hash for vector_hash in waiting if vector_hash not in needed]
+        for vector_hash in spare[: max(0, len(waiting) - MAX_CHECKED_VECTORS)]:
+            del self._deferred[vector_hash]
+
+    def _needed(self) -> set[bytes]:
+        """Return the W's that are never dropped: what was opened here, what is to be voted on, and what votes proved.
+
+        Members may be locked on the latter, and show it to the others when they propose it again.
+        """
+        return {self._opened or b"", self.on_table, *self._proofs}
+
+    def _make_room(self, vector_hash: bytes) -> bool:
+        """Keep the vectors that a row of lying proposers can make us hold within a bound, this one included.
+
+        Returns whether it fits. What is being checked stays, for the job holds it anyhow, and its end has to find it.
+        """
+        needed = self._needed() | self._running | {vector_hash}
+        for old in list(self.checked):
+            if len(self.checked.keys() | self._running | {vector_hash}) <= MAX_CHECKED_VECTORS:
+                break
+            if old not in needed:
+                del self.checked[old]
+        return len(self.checked.keys() | self._running | {vector_hash}) <= MAX_CHECKED_VECTORS
+
+    def _job(self, vector_hash: bytes, vector: bytes) -> CheckVector:
+        assert self.base is not None
+        return CheckVector(
+            round=self.round,
+            vector_hash=vector_hash,
+            vector=vector,
+            layout=self.terms.layout,
+            contributors=len(self.body.dealers),
+            challenge=self.challenge(vector_hash),
+            clip=self.clip,
+            summands=self.committee.n,
+            examples_ref=self.examples_ref,
+            base=self.base,
+            own_sum=self.own_sum,
+        )
 
     def on_checked(self, checked: CheckedVector) -> None:
-        """Keep what was derived."""
-        if checked.vector_hash in self.checked:
-            self.checked[checked.vector_hash] = checked
+        """Keep what was derived; derive it again if one's own sum has come meanwhile, or is about to."""
+        vector_hash = checked.vector_hash
+        if vector_hash not in self._running:
+            return
+        self._running.discard(vector_hash)
+        self.checked[vector_hash] = checked
+        if self._lacks_z(checked):
+            self._deferred[vector_hash] = checked.vector
 
     def on_check_failed(self, vector_hash: bytes) -> None:
         """W is no sum of encodings: nobody honest votes for it."""
-        self.checked.pop(vector_hash, None)
+        self._running.discard(vector_hash)
 
     def model(self) -> tuple[Model, bytes] | None:
         """Return the Model body and W, if it was opened here: what this member proposes."""
-        checked = self.checked.get(self._opened or b"")
+        checked = self.verdict(self._opened or b"")
         return (self.model_of(checked), checked.vector) if checked is not None else None
 
     def model_of(self, checked: CheckedVector) -> Model:

@@ -209,6 +209,11 @@ class Consensus:
                 self._start_view(self.view + 1)
         return self._advance()
 
+    def on_certificate(self, value: bytes, view: int) -> list[Action]:
+        """Take what :meth:`certificate` returned as decided, though its validity could not be judged here."""
+        self.decided = value
+        return [Decide(value, view)]
+
     # Queries.
 
     def prevotes(self, view: int) -> Mapping[bytes, Verified]:

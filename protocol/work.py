@@ -162,7 +162,7 @@ class CheckVector:
             sums=sums,
             weights=weights,
             weights_hash=hashlib.sha256(weights).digest(),
-            beacon=hashlib.sha256(b"coterie/beacon\x00" + total[-2:].tobytes()).digest(),
+            beacon=beacon_of(self.vector),
             secret=fingerprint(self.challenge, total),
             own=None
             if self.own_sum is None
@@ -181,6 +181,11 @@ class CheckVector:
         largest = limit * capped // (self.examples_ref * WIDE_UNIT) + self.contributors
         if max(int(units.max()), -int(units.min())) > largest:
             raise EncodingError("the mean of the updates is beyond the clip")
+
+
+def beacon_of(vector: bytes) -> bytes:
+    """Return the beacon that follows from W: a hash of the sums of the contributors' two random elements."""
+    return hashlib.sha256(b"coterie/beacon\x00" + vector[-16:]).digest()
 
 
 def _new_weights(base: bytes, units: "NDArray[np.int64]", step: float, capped: int, examples_ref: int) -> bytes:

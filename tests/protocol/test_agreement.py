@@ -13,12 +13,14 @@ from signing import signed
 from coterie.crypto.identity import Identity
 from coterie.crypto.vectors import add_into
 from coterie.protocol import agreement
+from coterie.protocol.agreement import Agreement
 from coterie.protocol.blocks import Membership, Model, block_hash, wide_bytes
 from coterie.protocol.contribution import layout_of
-from coterie.protocol.envelope import verify
-from coterie.protocol.limits import MAX_MEMBERS, VIEW_HISTORY, VIEW_WINDOW
+from coterie.protocol.envelope import Verified, verify
+from coterie.protocol.limits import MAX_CHECKED_VECTORS, MAX_MEMBERS, VIEW_HISTORY, VIEW_WINDOW
 from coterie.protocol.messages import GetBlocks, GetStatus, Precommit, Prevote, Proposal, Status
 from coterie.protocol.records import Memory, ModelSaved, ValueSeen, VoteCast
+from coterie.protocol.summing import Summing
 from coterie.protocol.tendermint import Stage
 from coterie.protocol.work import CheckVector, Contribution, Encode
 
@@ -159,6 +161,11 @@ class OpenSum:
         data = self.bench.chain.block(self.body)
         return Proposal(data, valid_view, (), polka, self.body.vector)
 
+    def well_formed(self, number: int) -> tuple[Proposal, bytes]:
+        """One whose W could be a sum of this round's updates, and is not; and that W."""
+        vector, body = sum_of_updates(self.bench.chain, f"other {number}")
+        return Proposal(self.bench.chain.block(body), -1, (), (), body.vector), vector
+
     def false_proposal(self, view: int) -> Proposal:
         """One whose W nobody has."""
         body = self.bench.chain.model()
@@ -166,15 +173,15 @@ class OpenSum:
         return Proposal(data, -1, (), (), digest(f"{view}"))
 
 
-def open_sum(memory: Memory | None = None, chain: Chain | None = None) -> OpenSum:
-    chain = chain or summing_chain()
+def sum_of_updates(chain: Chain, name: str = "entropy") -> tuple[bytes, Model]:
+    """Return the sum of four updates, whose random elements have this name, and what follows from it."""
     state = chain.state
     layout = layout_of(chain.genesis, state.kind)
     base = np.zeros(chain.genesis.parameters, "<f4").tobytes()
     total = np.zeros(layout.columns, dtype=np.uint64)
     for number in range(4):
         update = np.full(chain.genesis.parameters, 0.5, dtype=np.float32)
-        given = Contribution(10, (4.0, 2.0), digest(f"entropy {number}"), update)
+        given = Contribution(10, (4.0, 2.0), digest(f"{name} {number}"), update)
         encoded = Encode(state.round, layout, given, 4.0, 4, chain.genesis.examples_ref).run()
         add_into(total, np.frombuffer(encoded.vector, dtype=np.uint64))
     vector = total.tobytes()
@@ -189,9 +196,15 @@ def open_sum(memory: Memory | None = None, chain: Chain | None = None) -> OpenSu
         checked.weights_hash,
         checked.beacon,
     )
+    return vector, body
+
+
+def open_sum(memory: Memory | None = None, chain: Chain | None = None) -> OpenSum:
+    chain = chain or summing_chain()
+    base = np.zeros(chain.genesis.parameters, "<f4").tobytes()
     bench = Bench(chain, 0, memory or Memory(model=ModelSaved(chain.genesis.weights, base)))
     bench.begin()
-    return OpenSum(bench, vector, body)
+    return OpenSum(bench, *sum_of_updates(chain))
 
 
 def summing_chain() -> Chain:
@@ -223,6 +236,25 @@ def test_a_model_whose_sum_did_not_come_along_is_voted_for_once_it_was_fetched()
     bench.hear(proposer, case.proposal(), case.vector, view=view)
     bench.compute()
     assert prevoted(bench) == [block_hash(case.proposal().block)]
+
+
+def test_late_votes_do_not_go_on_with_a_height_that_a_certificate_has_closed() -> None:
+    case = open_sum()
+    bench = case.bench
+    view, height = views_of(bench, others=True)[0], bench.node.state.height + 1
+    move_to(bench, view)
+    bench.hear(bench.proposer(view), case.proposal(), view=view)
+    bench.fire("view", height, view, int(Stage.PROPOSE))
+    for one in bench.others:
+        bench.hear(one, Precommit(block_hash(case.proposal().block)), view=view)
+    assert bench.node.state.height == height, "decided, though its sum has not come"
+    closed = bench.node._previous
+    assert closed is not None
+    assert closed.consensus.decided == block_hash(case.proposal().block)
+    for one in bench.others:
+        bench.hear(one, Prevote(None, None), view=view, height=height)
+    assert closed.consensus.prevotes_for(view, None) == 4
+    assert closed.consensus.stage is Stage.PREVOTE, "a quorum of nil prevotes would be answered"
 
 
 @pytest.mark.parametrize("repeats", [1, 50])
@@ -265,6 +297,69 @@ def test_a_model_that_does_not_follow_from_its_sum_gets_a_nil_prevote(field: str
     bench.hear(bench.proposer(view), case.proposal(), case.vector, view=view)
     bench.compute()
     assert prevoted(bench) == [None]
+
+
+def flooded_while_it_checks(case: OpenSum) -> list[bytes | None]:
+    """While a good sum is being checked, the next proposer proposes others, in all of its views. What is voted for."""
+    bench = case.bench
+    good, bad = views_of(bench, others=True)[:2]
+    move_to(bench, good)
+    bench.hear(bench.proposer(good), case.proposal(), case.vector, view=good)
+    for number, view in enumerate(range(bad, VIEW_WINDOW + 1, 4)):
+        bench.hear(bench.proposer(bad), *case.well_formed(number), view=view)
+    bench.compute()
+    return prevoted(bench)
+
+
+def test_sums_proposed_in_many_views_at_once_do_not_crowd_out_the_one_that_is_voted_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = open_sum()
+    assert flooded_while_it_checks(case) == [block_hash(case.proposal().block)]
+
+    def at_once(self: Agreement, proposal: Verified, digest: bytes, body: Model, blob: bytes | None) -> None:
+        self._waiting[proposal.view] = (proposal, digest)
+        self._examine(proposal, digest, blob)
+
+    def anyhow(self: Summing, vector_hash: bytes) -> bool:
+        if len(self.checked) + len(self._running) >= MAX_CHECKED_VECTORS:
+            self.checked.clear()
+            self._running.clear()
+        return True
+
+    monkeypatch.setattr(Agreement, "_on_model", at_once)
+    monkeypatch.setattr(Summing, "_make_room", anyhow)
+    assert flooded_while_it_checks(open_sum()) == []
+
+
+def test_sums_of_views_to_come_are_checked_when_these_have_come() -> None:
+    case = open_sum()
+    bench = case.bench
+    ahead = views_of(bench, others=True)[1:6]
+    for number, view in enumerate(ahead):
+        bench.hear(bench.proposer(view), *case.well_formed(number), view=view)
+    assert [job for job in bench.work if isinstance(job, CheckVector)] == []
+    for number, view in enumerate(ahead):
+        move_to(bench, view)
+        assert [job.vector for job in bench.work if isinstance(job, CheckVector)] == [case.well_formed(number)[1]]
+        bench.compute()
+        assert prevoted(bench)[-1] == block_hash(case.well_formed(number)[0].block)
+
+
+def test_a_sum_that_was_checked_before_ones_own_shares_were_there_is_voted_for_with_them_later() -> None:
+    case = open_sum()
+    bench = case.bench
+    first, second = views_of(bench, others=True)[:2]
+    move_to(bench, first)
+    bench.hear(bench.proposer(first), case.proposal(), case.vector, view=first)
+    summing = bench.node.ctx.summing
+    assert summing is not None
+    summing.release(None, {dealer: bytes(len(case.vector)) for dealer, _ in summing.body.dealers}, None)
+    bench.compute()
+    assert [bool(vote.message.z) for vote in bench.said(Prevote) if isinstance(vote.message, Prevote)] == [True]
+    move_to(bench, second)
+    bench.hear(bench.proposer(second), case.proposal(), case.vector, view=second)
+    assert [vote.message.z for vote in bench.said(Prevote) if isinstance(vote.message, Prevote)] == [(0, 0), (0, 0)]
 
 
 # Restarts.

@@ -1,6 +1,6 @@
 """The second half of a round: one sum a round leaves a member, and whoever opens it guesses nothing."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -268,16 +268,66 @@ def checked(name: str) -> CheckedVector:
     return CheckedVector(bytes(SIZE), digest(name), (1, 1, 1, 1), b"", digest("w"), digest("b"), (0, 0), None)
 
 
-def test_no_more_vectors_are_held_than_the_limit_and_the_one_opened_here_stays() -> None:
+def checked_there(holder: Holder, name: str) -> None:
+    """This W comes and is checked."""
+    assert holder.summing.check(digest(name), bytes(SIZE))
+    holder.summing.on_checked(checked(name))
+    holder.summing.check_deferred()
+
+
+def held(holder: Holder) -> int:
+    """How many vectors are checked or being checked."""
+    return len(holder.summing.checked.keys() | holder.summing._running)
+
+
+def test_no_more_vectors_are_held_than_the_limit_and_those_that_are_needed_stay() -> None:
     holder = Holder()
-    holder.summing.on_opened(Opened(bytes(SIZE), digest("W"), ()))
-    holder.summing.on_checked(checked("W"))
+    holder.summing.on_opened(Opened(bytes(SIZE), digest("opened"), ()))
+    holder.summing.on_checked(checked("opened"))
+    checked_there(holder, "proved")
+    assert prove(holder, (0, 0), (0, 1, 2), "proved")
+    holder.summing.on_table = digest("on the table")
+    checked_there(holder, "on the table")
     for number in range(30):
-        assert holder.summing.check(digest(f"{number}"), bytes(SIZE))
-        assert len(holder.summing.checked) <= MAX_CHECKED_VECTORS
-    assert digest("W") in holder.summing.checked
-    holder.summing.on_checked(checked("0"))
-    assert digest("0") not in holder.summing.checked, "it was dropped while it was being checked"
+        checked_there(holder, f"{number}")
+        assert held(holder) <= MAX_CHECKED_VECTORS
+    for name in ("opened", "proved", "on the table", "29"):
+        assert holder.summing.verdict(digest(name)) == checked(name)
+    assert not holder.summing.holds(digest("28"))
+
+
+def test_what_is_being_checked_is_not_dropped_and_what_comes_meanwhile_waits() -> None:
+    holder = Holder()
+    names = [f"{number}" for number in range(2 * MAX_CHECKED_VECTORS)]
+    for name in names:
+        assert holder.summing.check(digest(name), bytes(SIZE))
+    first, later = names[:MAX_CHECKED_VECTORS], names[MAX_CHECKED_VECTORS:]
+    assert [job.vector_hash for job in holder.work()] == [digest(name) for name in first]
+    for done, waited in zip(first, later, strict=True):
+        holder.summing.on_checked(checked(done))
+        assert holder.summing.verdict(digest(done)) == checked(done), "until it was looked at"
+        holder.summing.check_deferred()
+        assert [job.vector_hash for job in holder.work()] == [digest(waited)]
+        assert held(holder) <= MAX_CHECKED_VECTORS
+
+
+@pytest.mark.parametrize("is_on_the_table", [False, True])
+def test_of_what_waits_to_be_checked_the_oldest_go_but_for_what_is_to_be_voted_on(is_on_the_table: bool) -> None:
+    holder = Holder()
+    for number in range(MAX_CHECKED_VECTORS):
+        holder.summing.check(digest(f"running {number}"), bytes(SIZE))
+    if is_on_the_table:
+        holder.summing.on_table = digest("waiting 0")
+    for number in range(30):
+        holder.summing.check(digest(f"waiting {number}"), bytes(SIZE))
+        assert len(holder.summing._deferred) <= MAX_CHECKED_VECTORS
+    assert holder.summing.holds(digest("waiting 0")) is is_on_the_table
+    assert holder.summing.holds(digest("waiting 29"))
+    holder.work()
+    holder.summing.on_check_failed(digest("running 0"))
+    holder.summing.check_deferred()
+    first = "waiting 0" if is_on_the_table else f"waiting {30 - MAX_CHECKED_VECTORS}"
+    assert [job.vector_hash for job in holder.work()] == [digest(first)]
 
 
 def test_without_the_base_model_nothing_can_be_checked() -> None:
@@ -296,6 +346,59 @@ def test_a_vector_is_checked_with_ones_own_sum_even_if_that_comes_later() -> Non
     job = holder.work()[0]
     assert isinstance(job, CheckVector)
     assert (job.vector_hash, job.own_sum) == (digest("W"), own)
+
+
+@pytest.mark.parametrize("ends", ["before the adding up", "during the adding up", "after the adding up"])
+def test_a_vector_that_was_checked_without_ones_own_sum_is_checked_again_with_it(ends: str) -> None:
+    holder = Holder()
+    holder.summing.check(digest("W"), bytes(SIZE))
+    if ends == "before the adding up":
+        holder.summing.on_checked(checked("W"))
+        assert holder.summing.verdict(digest("W")) is not None, "there is no sum to wait for"
+    holder.release()
+    if ends == "during the adding up":
+        holder.summing.on_checked(checked("W"))
+        assert holder.summing.verdict(digest("W")) is None, "its z is about to come"
+    holder.work()
+    holder.summing.on_summed(bytes(SIZE), digest("sum"), holder.committee.members[2])
+    if ends == "after the adding up":
+        holder.summing.on_checked(checked("W"))
+        holder.summing.check_deferred()
+    assert holder.summing.verdict(digest("W")) is None
+    assert [job.own_sum for job in holder.work()] == [bytes(SIZE)]
+    holder.summing.on_checked(replace(checked("W"), own=(7, 8)))
+    found = holder.summing.verdict(digest("W"))
+    assert found is not None
+    assert found.own == (7, 8)
+    assert holder.work() == []
+
+
+@pytest.mark.parametrize("is_checked_before", [False, True])
+def test_where_the_shares_cannot_be_added_up_what_was_checked_without_their_sum_will_do(
+    is_checked_before: bool,
+) -> None:
+    holder = Holder()
+    holder.summing.check(digest("W"), bytes(SIZE))
+    if is_checked_before:
+        holder.summing.on_checked(checked("W"))
+    holder.release()
+    if not is_checked_before:
+        holder.summing.on_checked(checked("W"))
+    holder.work()
+    holder.summing.on_unsummed("no memory")
+    assert [type(job) for job in holder.work()] == [CheckVector], "its end reaches whoever waits for it"
+    holder.summing.on_checked(checked("W"))
+    assert holder.summing.verdict(digest("W")) == checked("W")
+    assert holder.work() == []
+
+
+def test_the_check_of_a_sum_that_is_decided_meanwhile_leaves_nothing_behind() -> None:
+    holder = Holder()
+    holder.summing.check(digest("W"), bytes(SIZE))
+    holder.summing.close()
+    holder.summing.on_checked(checked("W"))
+    holder.summing.check_deferred()
+    assert not holder.summing.holds(digest("W"))
 
 
 # What prevotes prove.
@@ -368,21 +471,18 @@ def test_a_prevote_that_carries_no_z_proves_nothing_and_harms_nobody() -> None:
     assert not holder.summing.proves(digest("W"), votes)
 
 
-def prove(holder: Holder, secret: tuple[int, int], places: tuple[int, ...]) -> bool:
-    """Whether prevotes with points of a line through this secret prove a W whose fingerprint is (5, 3)."""
+def prove(holder: Holder, secret: tuple[int, int], places: tuple[int, ...], name: str = "W") -> bool:
+    """Whether prevotes with points of a line through this secret prove a W."""
     votes = {
         holder.ids[j].public: signed(holder.ids[j], Prevote(digest("b"), (secret[0] + 7 * (j + 1), secret[1])))
         for j in places
     }
-    return holder.summing.proves(digest("W"), votes)
+    return holder.summing.proves(digest(name), votes)
 
 
 def test_a_sum_is_proved_by_k_plus_f_points_whose_secret_is_its_fingerprint() -> None:
     holder = Holder()
-    one = checked("W")
-    holder.summing.checked[digest("W")] = CheckedVector(
-        one.vector, one.vector_hash, one.sums, one.weights, one.weights_hash, one.beacon, (5, 3), None
-    )
+    holder.summing.checked[digest("W")] = replace(checked("W"), secret=(5, 3))
     assert not prove(holder, (5, 3), (0, 1)), "too few"
     assert not prove(holder, (6, 3), (0, 1, 2, 3)), "another sum"
     assert not prove(holder, (5, 4), (0, 1, 2, 3))

@@ -1,9 +1,10 @@
 """Honest federations in all kinds of trouble: after every step the invariants hold, and when it is over they finish.
 
-Each seed draws a size, a scheme, latencies, losses, partitions, crashes at any moment (also between two messages of one
-step), late joiners and leavers; see tests/support/sweeping.py, and tests/support/invariants.py for what is checked.
-A failure names its seed; ``SEEDS=123`` or ``SEEDS=100-200`` with ``pytest tests/protocol/test_sweep.py`` runs those
-instead, and ``python tests/support/sweeping.py 123`` prints what happened, message by message.
+Each seed draws a size, a scheme, latencies, how long jobs take, losses, partitions, crashes at any moment (also between
+two messages of one step), late joiners and leavers; see tests/support/sweeping.py, and tests/support/invariants.py for
+what is checked. A failure names its seed; ``SEEDS=123`` or ``SEEDS=100-200`` with
+``pytest tests/protocol/test_sweep.py`` runs those instead, and ``python tests/support/sweeping.py 123`` prints what
+happened, message by message.
 """
 
 import os
@@ -61,7 +62,8 @@ def test_whatever_happens_the_invariants_hold_and_the_training_finishes_soak(see
 
 def test_the_sweep_is_as_troubled_as_it_says() -> None:
     plans = [sweeping.Plan.of(seed) for seed in DEFAULT]
-    for field in ("peers", "late", "leaves", "scheme", "rounds", "slowest_ms", "loss", "partitions", "crashes"):
+    fields = ("peers", "late", "leaves", "scheme", "rounds", "slowest_ms", "slowest_work_ms", "loss")
+    for field in (*fields, "partitions", "crashes"):
         counts = [[getattr(plan, field) for plan in plans].count(value) for value in {getattr(p, field) for p in plans}]
         assert len(counts) > 1, field
         assert min(counts) >= 10, field
@@ -178,6 +180,15 @@ def accuse(cluster: Cluster, watch: Watch) -> None:
     watch.look(cluster.sites[0])
 
 
+def hoard_sums(cluster: Cluster, watch: Watch) -> None:
+    cluster.run(lambda: cluster.all_at("summing"))
+    node = cluster.sites[0].node
+    assert node is not None
+    assert node.ctx.summing is not None
+    node.ctx.summing._deferred |= {bytes([number]): b"" for number in range(100)}
+    watch.look(cluster.sites[0])
+
+
 def hoard(cluster: Cluster, watch: Watch) -> None:
     node = cluster.sites[0].node
     assert node is not None
@@ -197,6 +208,7 @@ BREACHES = [
     ("durable", send_undurable(Deal(9, bytes(32), bytes(32), b"", ()))),
     ("innocent", accuse),
     ("bounded", hoard),
+    ("bounded", hoard_sums),
 ]
 
 

@@ -1,19 +1,22 @@
 """A member may say anything: no signed message makes a node raise, hoard, lie or stop.
 
 One of four members also says random things: messages of every kind with fields that fit the moment, or nearly do, with
-blobs of all sizes, replays and envelopes within envelopes. The invariants hold among the others, nobody else is
-accused, and they finish. A failure names its seed.
+blobs of all sizes, replays and envelopes within envelopes; and it proposes sums that could be ones, in many views at
+once. The invariants hold among the others, nobody else is accused, and they finish. A failure names its seed.
 """
 
+import hashlib
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 from chains import digest
 from cluster import START_MS, Cluster, Site, identity, make_genesis
 from invariants import Watch
 
 from coterie.crypto.field import P
+from coterie.crypto.vectors import add_into
 from coterie.protocol.blocks import (
     Block,
     Contributors,
@@ -29,6 +32,7 @@ from coterie.protocol.blocks import (
 from coterie.protocol.contribution import layout_of
 from coterie.protocol.envelope import Verified, seal, verify
 from coterie.protocol.events import Received
+from coterie.protocol.limits import VIEW_WINDOW
 from coterie.protocol.messages import (
     KINDS,
     Accusation,
@@ -52,6 +56,8 @@ from coterie.protocol.messages import (
     SumShare,
     Weights,
 )
+from coterie.protocol.summing import Summing
+from coterie.protocol.work import Contribution, Encode
 
 LIAR = 3
 
@@ -62,9 +68,11 @@ class Chatter(Cluster):
     def __init__(self, seed: int) -> None:
         self.liar = identity(LIAR)
         scheme = random.Random(seed).choice(("shamir", "shamir", "plain"))
-        super().__init__(4, make_genesis(min_peers=3, rounds=2, scheme=scheme), seed, latency_ms=(1, 30))
+        slowest_work_ms = (0, 40, 400)[seed % 3]
+        super().__init__(4, make_genesis(min_peers=3, rounds=2, scheme=scheme), seed, (1, 30), slowest_work_ms)
         self.watch = Watch(self, frozenset({self.liar.public}))
         self.said: dict[type, int] = {}
+        self.sums = 0
 
     def go(self) -> None:
         """Run until the honest have finished."""
@@ -77,13 +85,44 @@ class Chatter(Cluster):
         site = self.random.choice(self.sites[:LIAR])
         for _ in range(self.random.choice((1, 1, 3))):
             message, blob = self._something(site)
-            data = seal(self.liar, self.genesis.federation, self._height(site), self._view(site), message)
-            verified = verify(data, self.genesis.federation)
-            if isinstance(verified, Verified):  # what is too large for its kind never comes to a node
-                self.said[type(message)] = self.said.get(type(message), 0) + 1
-                self._deliver_later(site, Received(verified, blob))
+            self._say(site, message, blob, self._height(site), self._view(site))
+        if self.random.random() < 0.1:
+            self._propose_sums(site)
         if self.now_ms < START_MS + 20_000:
             self.at(self.random.randint(1, 25), self._chat)
+
+    def _say(self, site: Site, message: Message, blob: bytes | None, height: int, view: int) -> None:
+        data = seal(self.liar, self.genesis.federation, height, view, message)
+        verified = verify(data, self.genesis.federation)
+        if isinstance(verified, Verified):  # what is too large for its kind never comes to a node
+            self.said[type(message)] = self.said.get(type(message), 0) + 1
+            self._deliver_later(site, Received(verified, blob))
+
+    def _propose_sums(self, site: Site) -> None:
+        """In all of one's views, past and to come, propose the model of a sum that could be one and is not."""
+        assert site.node is not None
+        ctx, state = site.node.ctx, site.node.state
+        if ctx.summing is None or ctx.summing.base is None:
+            return
+        for view in range(max(0, site.node.view - VIEW_WINDOW), site.node.view + VIEW_WINDOW + 1):
+            if state.proposer(view) == self.liar.public:
+                vector = self._well_formed(ctx.summing)
+                digest = hashlib.sha256(vector).digest()
+                body = ctx.summing.model_of(ctx.summing._job(digest, vector).run())
+                block = Block(ctx.height, state.head, body).encode()
+                self._say(site, Proposal(block, -1, (), (), digest), vector, ctx.height, view)
+                self.sums += 1
+
+    def _well_formed(self, summing: Summing) -> bytes:
+        """The sum of as many encodings as there are contributors."""
+        layout = summing.terms.layout
+        update = np.zeros(layout.parameters, dtype=np.float32) if layout.parameters else None
+        total = np.zeros(layout.columns, dtype=np.uint64)
+        for _ in summing.body.dealers:
+            given = Contribution(10, (1.0,) * (layout.wide - 2), self.random.randbytes(32), update)
+            job = Encode(summing.round, layout, given, summing.clip, summing.committee.n, summing.examples_ref)
+            add_into(total, np.frombuffer(job.run().vector, dtype=np.uint64))
+        return total.tobytes()
 
     # Fields that fit, or nearly do.
 
@@ -253,7 +292,6 @@ def test_whatever_one_member_says_the_others_finish_and_accuse_nobody_else_soak(
 
 
 def test_everything_that_can_be_said_is_said() -> None:
-    said: set[type] = set()
-    for seed in range(6):
-        said |= set(chat(seed).said)
-    assert said == {kind for kind, _, _ in KINDS}
+    chatters = [chat(seed) for seed in range(6)]
+    assert {kind for one in chatters for kind in one.said} == {kind for kind, _, _ in KINDS}
+    assert sum(one.sums for one in chatters) > 100

@@ -360,11 +360,18 @@ def test_line_49_precommits_of_different_rounds_do_not_add_up() -> None:
     assert peer.consensus.certificate() is None
 
 
-def test_line_49_nothing_is_done_after_the_decision() -> None:
+@pytest.mark.parametrize("is_judged", [False, True])
+def test_line_49_nothing_is_done_after_the_decision(is_judged: bool) -> None:
+    """Be it one's own or that of a certificate for a block that could not be judged here."""
     peer = begun()
-    peer.proposal(0, V)
+    if is_judged:
+        peer.proposal(0, V)
     peer.precommits(0, V, 0, 1, 2)
+    if not is_judged:
+        assert peer.consensus.certificate() == (V, 0)
+        assert peer.consensus.on_certificate(V, 0) == [Decide(V, 0)]
     later = [
+        *peer.proposal(0, V),
         *peer.prevotes(0, V, 0, 1, 2),
         *peer.timeout(PROPOSE, 0),
         *peer.timeout(PRECOMMIT, 0),

@@ -2,7 +2,8 @@
 sockets.
 
 Every node is an unchanged :class:`coterie.protocol.node.Node`. Messages take a random number of milliseconds;
-work is really computed, at the moment it is asked for. The same seed gives the same run. Tests bend it
+work is really computed, at the moment it is asked for, and handed back after a random time of its own, in whatever
+order. The same seed gives the same run. Tests bend it
 through the hooks: ``drop``, ``tamper``, ``crash``.
 """
 
@@ -139,11 +140,17 @@ class Cluster:
     """Peers 0 to n-1 on a virtual network."""
 
     def __init__(
-        self, peers: int, genesis: Genesis | None = None, seed: int = 0, latency_ms: tuple[int, int] = (1, 20)
+        self,
+        peers: int,
+        genesis: Genesis | None = None,
+        seed: int = 0,
+        latency_ms: tuple[int, int] = (1, 20),
+        slowest_work_ms: int = 0,
     ) -> None:
         self.genesis = genesis or make_genesis()
         self.random = random.Random(seed)
         self.latency_ms = latency_ms
+        self.slowest_work_ms = slowest_work_ms
         self.now_ms = START_MS
         self.sites = [Site(number, identity(number), Disk()) for number in range(peers)]
         self.by_key = {site.identity.public: site for site in self.sites}
@@ -256,7 +263,7 @@ class Cluster:
         for timer in step.timers:
             self._schedule(site, boot, timer.after_ms, TimerFired(timer.key))
         for work in step.work:
-            self._schedule(site, boot, 0, self._compute(site, work))
+            self._schedule(site, boot, self._work_ms(), self._compute(site, work))
         site.notices.extend(step.notify)
         for other in self.running():
             if other is not site and step.persist and isinstance(step.persist[0], BlockDecided):
@@ -303,6 +310,9 @@ class Cluster:
             self._deliver_later(site, FetchFailed(fetch, "not offered"))
         else:
             self._deliver_later(site, Received(fetch.message, data))
+
+    def _work_ms(self) -> int:
+        return self.random.randint(0, self.slowest_work_ms) if self.slowest_work_ms else 0
 
     def _compute(self, site: Site, work: Any) -> WorkDone:
         if isinstance(work, ReadBlocks):

@@ -16,7 +16,7 @@ from coterie.protocol.blocks import Contributors, Model, block_hash, read_block
 from coterie.protocol.envelope import Verified, verify
 from coterie.protocol.events import Notice, Send
 from coterie.protocol.ledger import LedgerState, apply, check_certificate, genesis_state
-from coterie.protocol.limits import MAX_FUTURE_MESSAGES_PER_MEMBER, VIEW_HISTORY, VIEW_WINDOW
+from coterie.protocol.limits import MAX_CHECKED_VECTORS, MAX_FUTURE_MESSAGES_PER_MEMBER, VIEW_HISTORY, VIEW_WINDOW
 from coterie.protocol.messages import Ack, CertifiedBlock, Deal, Precommit, Prevote, SumShare
 from coterie.protocol.records import BlockDecided, Dealt, Record, Released, ShareHeld, VoteCast
 
@@ -167,8 +167,12 @@ def _follows(message: Verified, seen: _Seen, states: list[LedgerState]) -> bool:
 
 def _bounded(site: Site) -> None:
     assert site.node is not None
-    agreement, inbox = site.node._agreement, site.node._inbox
+    agreement, inbox, summing = site.node._agreement, site.node._inbox, site.node.ctx.summing
     assert all(len(queue) <= MAX_FUTURE_MESSAGES_PER_MEMBER for queue in inbox._kept.values()), "bounded: inbox"
+    if summing is not None:
+        checked = summing.checked.keys() | summing._running
+        assert len(checked) <= MAX_CHECKED_VECTORS, "bounded: sums"
+        assert len(summing._deferred.keys() - checked) <= MAX_CHECKED_VECTORS, "bounded: sums that wait"
     if agreement is not None:
         assert len(agreement.consensus._views) <= VIEW_WINDOW + VIEW_HISTORY + 2, "bounded: views"
         assert len(agreement._candidates) <= VIEW_WINDOW + VIEW_HISTORY + 2, "bounded: candidates"

@@ -1,4 +1,4 @@
-"""Federations with random troubles, each made from one seed: sizes, latencies, losses, partitions, crashes.
+"""Federations with random troubles, each made from one seed: sizes, latencies, slow jobs, losses, partitions, crashes.
 
 ``python tests/support/sweeping.py SEED`` runs one and prints what happened, message by message. The same seed gives the
 same run, in whatever process; :func:`digest` says whether two runs were the same.
@@ -42,6 +42,7 @@ class Plan:
     loss: float
     partitions: bool
     crashes: bool
+    slowest_work_ms: int
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
@@ -60,6 +61,7 @@ class Plan:
             loss=rnd.choice((0.0, 0.0, 0.02, 0.1)),
             partitions=rnd.random() < 0.4,
             crashes=rnd.random() < 0.7,
+            slowest_work_ms=rnd.choice((0, 60, 400)),
         )
 
 
@@ -72,7 +74,7 @@ class Trouble(Cluster):
         genesis = make_genesis(
             plan.parameters, rounds=plan.rounds, min_peers=fewest, scheme=plan.scheme, setup_sums=plan.seed % 3
         )
-        super().__init__(plan.peers, genesis, plan.seed, (1, plan.slowest_ms))
+        super().__init__(plan.peers, genesis, plan.seed, (1, plan.slowest_ms), plan.slowest_work_ms)
         self.watch = Watch(self)
         check, self.before_send = self.before_send, self._maybe_crash
         self._check = check

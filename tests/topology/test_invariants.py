@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 
 from coterie.protocol import agreement, ledger, node, tendermint
-from coterie.protocol.blocks import Contributors
+from coterie.protocol.blocks import Contributors, Model
 from coterie.protocol.committee import Committee
+from coterie.protocol.envelope import Verified
 from coterie.protocol.ledger import LedgerError
 from coterie.protocol.messages import SumShare
 from coterie.protocol.records import BlockDecided, Memory, Released, VoteCast
 from coterie.protocol.safety import VoteGuard
 from coterie.protocol.schemes import Choice, shamir
+from coterie.protocol.summing import Summing
 from coterie.protocol.work import SumShares
 from coterie.topology.adversaries import STRATEGIES
 from coterie.topology.disk import Disk
@@ -180,6 +182,16 @@ def test_blame_that_is_off_by_one_is_found(monkeypatch: pytest.MonkeyPatch) -> N
 def test_views_without_a_bound_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tendermint.Consensus, "_keeps", lambda self, view: True)
     first_failure(has("view-flood"), ["memory"])
+
+
+def test_sums_without_a_bound_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def at_once(self: Any, proposal: Verified, digest: bytes, body: Model, blob: bytes | None) -> None:
+        self._waiting[proposal.view] = (proposal, digest)
+        self._examine(proposal, digest, blob)
+
+    monkeypatch.setattr(agreement.Agreement, "_on_model", at_once)
+    monkeypatch.setattr(Summing, "_make_room", lambda self, vector_hash: True)
+    first_failure(has("invalid-value"), ["memory"])
 
 
 def test_a_threshold_that_is_too_low_is_found_by_the_rank_test(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,16 @@
 """Lies about proposals and votes: what agreement is to bear."""
 
+import hashlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from ...crypto.field import P
 from ...protocol.blocks import Block, Contributors, Membership, Model, Void, block_hash, read_block
 from ...protocol.envelope import Verified
 from ...protocol.events import Event, Send, Step
+from ...protocol.limits import VIEW_WINDOW
 from ...protocol.messages import Precommit, Prevote, Proposal
+from ...protocol.work import beacon_of
 from .base import Adversary
 
 if TYPE_CHECKING:
@@ -169,8 +173,19 @@ class StaleLock(Adversary):
         return (send,)
 
 
+def other_sum(body: Model, vector: bytes, number: int) -> tuple[Model, bytes]:
+    """Return another sum, which nobody can tell from a real one by itself, and the model that follows from it."""
+    last = (int.from_bytes(vector[-8:], "little") + number) % P  # a random element
+    other = vector[:-8] + last.to_bytes(8, "little")
+    digest = hashlib.sha256(other).digest()
+    return Model(body.round, digest, body.sums, body.weights, beacon_of(other)), other
+
+
 class InvalidValue(Adversary):
-    """Proposes what does not follow from the ledger, in another way each time."""
+    """Proposes what does not follow from the ledger, in another way each time.
+
+    One way is a false sum that could be a real one, and others at once in all of its views to come.
+    """
 
     name = "invalid-value"
 
@@ -179,9 +194,22 @@ class InvalidValue(Adversary):
             return (send,)
         given = message.message
         block = read_block(given.block)
+        if isinstance(block.body, Model) and send.blob is not None and (block.height + message.view) % 4 == 1:
+            return self._false_sums(message, block, block.body, send)
         data = self._spoilt(block, message.view)
         changed = Proposal(data, given.valid_view, given.acks, given.polka, given.vector)
         return (Send(send.to, self.sign(changed, message.height, message.view), send.blob),)
+
+    def _false_sums(self, message: Verified, block: Block, body: Model, send: Send) -> Iterable[Send]:
+        """Propose another sum in this view and, at once, in each later one in which it is this site's turn."""
+        assert self.site.node is not None
+        assert send.blob is not None
+        proposer = self.site.node.state.proposer
+        for view in range(message.view, message.view + VIEW_WINDOW + 1):
+            if proposer(view) == self.site.key:
+                other, false = other_sum(body, send.blob, 1 + view)
+                data = Block(block.height, block.previous, other).encode()
+                yield Send(send.to, self.sign(Proposal(data, -1, (), (), other.vector), message.height, view), false)
 
     @staticmethod
     def _spoilt(block: Block, view: int) -> bytes:

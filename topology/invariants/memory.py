@@ -21,8 +21,13 @@ class MemoryCaps(Checker):
         for queue in node._inbox._kept.values():
             self._cap(site, "early messages of one member", len(queue), limits.MAX_FUTURE_MESSAGES_PER_MEMBER)
         self._cap(site, "requests to join", len(node.ctx.pool.candidates), limits.MAX_PENDING_JOINS)
-        if node.ctx.summing is not None:
-            self._cap(site, "sum vectors", len(node.ctx.summing.checked), limits.MAX_CHECKED_VECTORS + 1)
+        summing = node.ctx.summing
+        if summing is not None:
+            checked = summing.checked.keys() | summing._running
+            self._cap(site, "sum vectors", len(checked), limits.MAX_CHECKED_VECTORS)
+            self._cap(
+                site, "sum vectors that wait", len(summing._deferred.keys() - checked), limits.MAX_CHECKED_VECTORS
+            )
         if node._agreement is not None:
             most = limits.VIEW_WINDOW + limits.VIEW_HISTORY + 4
             self._cap(site, "views with votes", len(node._agreement.consensus._views), most)
