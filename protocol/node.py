@@ -257,6 +257,7 @@ class Node:
             terms=terms,
             clip=2.0**state.genesis.clip_exponent,
             examples_ref=state.examples_ref,
+            opened_at=ctx.height,
             doubts={index: ctx.doubts[one] for index, one in enumerate(state.committee.members) if one in ctx.doubts},
         )
 
@@ -283,7 +284,7 @@ class Node:
         ctx, sharing = self.ctx, self.ctx.sharing
         if ctx.weights is None or sharing is None or not sharing.may_begin:
             return
-        if sharing.vector is None and ctx.guard.may_have_dealt(ctx.height):
+        if sharing.vector is None and ctx.guard.may_have_dealt(sharing.opened_at):
             sharing.sit_out("this home is a copy of an older state, which may have dealt in this round")
         else:
             sharing.begin(ctx.weights, self._totals())

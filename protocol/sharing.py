@@ -41,6 +41,8 @@ class Sharing:
     terms: Terms
     clip: float
     examples_ref: int
+    opened_at: int
+    """The height being decided when the round began, as far as this member knows. A round may last for several."""
     doubts: dict[int, int] = field(default_factory=dict)
     """Rises with every failed sum of which a member was a holder."""
     closed: bool = False
