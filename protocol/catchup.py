@@ -207,9 +207,9 @@ class CatchUp:
             # One source at a time; when it fails, the others are asked again.
             if message.sender in self._failed:
                 return False
-            if self._source in (None, message.sender) or self._source not in ctx.alive:
+            is_free = self._source in (None, message.sender) or self._source not in ctx.alive
+            if is_free and ctx.out.fetch(Fetch(message.sender, ctx.state.weights, size, message)):
                 self._source = message.sender
-                ctx.out.fetch(Fetch(message.sender, ctx.state.weights, size, message))
             return False
         if len(blob) != size or hashlib.sha256(blob).digest() != ctx.state.weights:
             ctx.out.fault(message.sender, "sent a model with another hash")

@@ -28,6 +28,11 @@ MAX_ENVELOPE_BYTES: Final = MAX_PAYLOAD_BYTES + 1024
 INLINE_BLOB_BYTES: Final = 64 * 1024
 """A blob up to this size travels with its envelope; the receiver pulls a larger one by digest."""
 
+MAX_FETCHES_PER_MEMBER: Final = 32
+"""Blobs of one member that are being fetched at a time. An honest one has a share or a sum, a model, the W of some
+views and its complaints; what is left out is fetched when it is said again.
+"""
+
 MAX_REPEATED_ACK_BYTES: Final = 512 * 1024
 """Acks that a Contributors proposal carries along; each member has had the rest by broadcast."""
 

@@ -71,8 +71,10 @@ class Sharing:
     """The answer of ``is_complete`` for what was seen then: it is asked after every event."""
     _present_seen: tuple[int, frozenset[int]] = (-1, frozenset())
     """Who is there, and the change of ``alive`` for which that was found."""
-    _complaints: dict[tuple[int, int], bytes] = field(default_factory=dict)
-    """Complaints under judgement or judged, by (holder, dealer)."""
+    _complaints: dict[tuple[int, int], Verified] = field(default_factory=dict)
+    """The first complaint of each holder about each dealer: the only one that is fetched and judged."""
+    _judging: set[tuple[int, int]] = field(default_factory=set)
+    """Which of them are under judgement or judged."""
 
     @property
     def me(self) -> int | None:
@@ -361,25 +363,36 @@ class Sharing:
         message = complaint.message
         assert isinstance(message, Complaint)
         holder = self.committee.index(complaint.sender)
+        if holder is not None and not self._is_first(holder, message):
+            return
         deal = verify(message.deal, self.out.federation)
         if holder is None or isinstance(deal, Rejected) or not isinstance(deal.message, Deal):
             self.out.fault(complaint.sender, f"round {self.round}: a complaint without a dealing")
             return
         dealer = self.committee.index(deal.sender)
-        if dealer is None or dealer != message.dealer or (holder, dealer) in self._complaints:
+        if dealer is None or dealer != message.dealer:
             return
         if deal.message.round != self.round or deal.message.base != self.terms.base:
             return
         size = self.scheme.blob_bytes(self.terms, dealer, holder)
         if not size:
             return
+        self._complaints[(holder, dealer)] = complaint
         if blob is None:
             self.out.fetch(Fetch(complaint.sender, message.share, size - SEALED_OVERHEAD_BYTES, complaint))
             return
-        self._complaints[(holder, dealer)] = complaint.raw
+        self._judging.add((holder, dealer))
         self.out.work(
             self.scheme.recheck(self.terms, dealer, holder, deal.message.root, deal.message.fingerprints, blob)
         )
+
+    def _is_first(self, holder: int, complaint: Complaint) -> bool:
+        """Whether this is, or repeats, the first complaint about this dealer, and has not come with its proof yet."""
+        first = self._complaints.get((holder, complaint.dealer))
+        if first is None:
+            return True
+        assert isinstance(first.message, Complaint)
+        return first.message.share == complaint.share and (holder, complaint.dealer) not in self._judging
 
     def on_judged(self, dealer: int, holder: int, judged: CheckedShare) -> bytes | None:
         """Name the dealer if the complaint is right, else the holder.
@@ -393,4 +406,4 @@ class Sharing:
         self.liars.add(dealer)
         text = f"round {self.round}: dealt a bad share, as a holder proved"
         self.out.fault(self.committee.members[dealer], text, round=self.round, dealing=True)
-        return self._complaints[(holder, dealer)]
+        return self._complaints[(holder, dealer)].raw

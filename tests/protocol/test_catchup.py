@@ -10,11 +10,12 @@ from cluster import identity
 from signing import prevote, signed
 
 from coterie.protocol.blocks import Membership
-from coterie.protocol.events import HeadSeen, PeerDown, PeerUp, Started, WorkDone
+from coterie.protocol.events import Fetch, HeadSeen, PeerDown, PeerUp, Started, WorkDone
 from coterie.protocol.inbox import Inbox
 from coterie.protocol.ledger import LedgerError
 from coterie.protocol.limits import (
     INLINE_BLOB_BYTES,
+    MAX_FETCHES_PER_MEMBER,
     MAX_FUTURE_MESSAGE_BYTES,
     MAX_FUTURE_MESSAGES_PER_MEMBER,
     SYNC_BATCH_BLOCKS,
@@ -319,6 +320,17 @@ def test_a_large_model_is_fetched_from_one_member_at_a_time_with_its_exact_size(
         bench.hear(one, Weights(wanted))
     assert [(fetch.source, fetch.digest, fetch.size_bytes) for fetch in bench.fetches] == [(A.public, wanted, 160_000)]
     assert bench.fetches[0].size_bytes > INLINE_BLOB_BYTES
+
+
+def test_a_source_of_which_too_much_is_being_fetched_already_does_not_keep_the_model_from_coming_from_another() -> None:
+    bench = without_model(parameters=40_000)
+    wanted = bench.node.state.weights
+    for number in range(MAX_FETCHES_PER_MEMBER):
+        other = Fetch(A.public, digest(f"blob {number}"), 1, signed(A, Weights(digest(f"blob {number}"))))
+        bench.node.ctx.out.fetch(other)
+    bench.hear(A, Weights(wanted))
+    bench.hear(C, Weights(wanted))
+    assert [fetch.source for fetch in bench.fetches if fetch.digest == wanted] == [C.public]
 
 
 def test_the_model_is_given_to_members_only() -> None:

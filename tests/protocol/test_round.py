@@ -391,6 +391,29 @@ def test_a_restart_in_the_middle_of_a_round_goes_on_with_the_very_same_dealing(p
     assert federation.watch.models == 2
 
 
+@pytest.mark.parametrize("scheme", ["shamir", "plain"])
+def test_a_restarted_holder_sends_the_very_same_sum_and_nobody_says_that_it_sent_two(scheme: str) -> None:
+    federation = Federation(4, rounds=1, scheme=scheme, view_timeout_ms=20_000)
+    sums: list[bytes] = []
+
+    def keep_open(sender: Site, receiver: Site, message: Verified) -> bool:
+        """Nobody but peer 2 gives its sum, and the first aggregator stays the only one."""
+        if isinstance(message.message, SumShare) and sender.number == 2:
+            sums.append(message.message.shares)
+        return isinstance(message.message, SumShare) and sender.number != 2
+
+    federation.drop = keep_open
+    federation.start()
+    federation.run(lambda: len(sums) > 0)
+    federation.crash(2)
+    federation.run_for(100)
+    federation.start(2)
+    federation.run(lambda: len(sums) >= 2)
+    federation.drop = lambda sender, receiver, message: False
+    federation.finish()
+    assert len(set(sums[:2])) == 1
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_round_survives_its_aggregator(seed: int) -> None:
     federation = Federation(4, seed=seed, rounds=1)

@@ -1,0 +1,99 @@
+"""The first half of a round, from one member's side: what it takes from the others, and what it does not."""
+
+from functools import cached_property
+
+from bench import Bench
+from chains import Chain, digest
+from cluster import identity
+
+from coterie.crypto.identity import Identity
+from coterie.protocol.envelope import Verified
+from coterie.protocol.events import FetchFailed
+from coterie.protocol.messages import Complaint, Deal
+from coterie.protocol.schemes.base import Dealing
+from coterie.protocol.schemes.shamir import RecheckShare
+from coterie.protocol.sharing import Sharing
+
+A, B, C, D = (identity(number) for number in range(4))
+
+
+class Table(Bench):
+    """Peer 0 in the first round of four; the others deal as they are told to."""
+
+    def __init__(self) -> None:
+        super().__init__(Chain(4))
+        self.begin()
+
+    @property
+    def sharing(self) -> Sharing:
+        assert self.node.ctx.sharing is not None
+        return self.node.ctx.sharing
+
+    def place(self, who: Identity) -> int:
+        place = self.sharing.committee.index(who.public)
+        assert place is not None
+        return place
+
+    @cached_property
+    def dealings(self) -> dict[bytes, Dealing]:
+        """What each member deals: zeros."""
+        sharing = self.sharing
+        zeros = bytes(8 * sharing.terms.layout.columns)
+        return {
+            one.public: sharing.scheme.deal(sharing.terms, one, zeros, digest("seed")).run() for one in (A, B, C, D)
+        }
+
+    def deal(self, who: Identity) -> Verified:
+        """Hear this member's dealing, check the share and hold it."""
+        dealing = self.dealings[who.public]
+        message = Deal(1, self.sharing.terms.base, dealing.root, dealing.fingerprints, dealing.digests)
+        self.hear(who, message, dealing.blobs[self.place(A)])
+        self.compute()
+        return self.sharing.deals[self.place(who)]
+
+    def complain(self, who: Identity, deal: Verified, share: bytes, blob: bytes | None = None) -> None:
+        """``who`` says that the share which ``deal`` binds for it is bad."""
+        self.hear(who, Complaint(1, self.place_of(deal), deal.raw, share), blob)
+
+    def place_of(self, deal: Verified) -> int:
+        place = self.sharing.committee.index(deal.sender)
+        assert place is not None
+        return place
+
+    def share(self, dealer: Identity, holder: Identity) -> bytes:
+        """The share of a dealing, as its holder opens it."""
+        return holder.open(dealer.public, self.dealings[dealer.public].blobs[self.place(holder)])
+
+
+# Complaints.
+
+
+def test_of_all_complaints_of_a_holder_about_a_dealer_one_is_fetched() -> None:
+    table = Table()
+    deal = table.deal(C)
+    for number in range(50):
+        table.complain(B, deal, digest(f"share {number}"))
+    assert [fetch.digest for fetch in table.fetches] == [digest("share 0")]
+    table.complain(D, deal, digest("another holder's"))
+    assert len(table.fetches) == 2
+
+
+def test_a_complaint_whose_fetch_failed_is_fetched_again_when_it_is_repeated() -> None:
+    table = Table()
+    deal = table.deal(C)
+    table.complain(B, deal, digest("share"))
+    table.hand(FetchFailed(table.fetches[0], "the link is gone"))
+    table.complain(B, deal, digest("share"))
+    assert [fetch.digest for fetch in table.fetches] == [digest("share")] * 2
+
+
+def test_a_complaint_is_judged_once_and_names_who_complains_falsely() -> None:
+    table = Table()
+    deal = table.deal(C)
+    for _ in range(3):
+        table.complain(B, deal, digest("share"), table.share(C, B))
+    assert len([work for work in table.work if isinstance(work, RecheckShare)]) == 1
+    table.compute()
+    assert table.faults(B) == ["round 1: a false complaint"]
+    assert table.faults(C) == []
+    assert table.sharing.liars == set()
