@@ -155,12 +155,15 @@ class Sharing:
         self._deal_envelope = None
 
     def resend(self, to: bytes | None) -> None:
-        """Repeat one's dealing, to who has not acked it, and one's ack."""
+        """Repeat one's dealing and one's ack, to all or to a member that (re)connected.
+
+        Who acked the dealing needs it no more, unless it has come back: it may have lost what it held.
+        """
         if self.me is None or self.closed:
             return
         for member in self.committee.members if to is None else (to,):
             index = self.committee.index(member)
-            if index is not None and self.me not in self.acks.get(index, {}):
+            if index is not None and (to is not None or self.me not in self.acks.get(index, {})):
                 self.send_deal(member)
         if self.me in self.ack_envelopes:
             self.out.send(to, self.ack_envelopes[self.me])

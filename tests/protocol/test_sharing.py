@@ -8,8 +8,8 @@ from cluster import identity
 
 from coterie.crypto.identity import Identity
 from coterie.protocol.envelope import Verified
-from coterie.protocol.events import FetchFailed
-from coterie.protocol.messages import Complaint, Deal
+from coterie.protocol.events import FetchFailed, PeerDown, PeerUp
+from coterie.protocol.messages import Ack, Complaint, Deal
 from coterie.protocol.schemes.base import Dealing
 from coterie.protocol.schemes.shamir import RecheckShare
 from coterie.protocol.sharing import Sharing
@@ -63,6 +63,26 @@ class Table(Bench):
     def share(self, dealer: Identity, holder: Identity) -> bytes:
         """The share of a dealing, as its holder opens it."""
         return holder.open(dealer.public, self.dealings[dealer.public].blobs[self.place(holder)])
+
+
+# Dealing.
+
+
+def test_who_acked_a_dealing_is_sent_it_again_only_where_it_comes_back() -> None:
+    """It may be an old copy that has lost its shares, and would never ack again without them."""
+    table = Table()
+    sharing = table.sharing
+    sharing.vector = bytes(8 * sharing.terms.layout.columns)
+    sharing.on_dealt(table.dealings[A.public])
+    root = table.dealings[A.public].root
+    table.hear(B, Ack(1, ((table.place(A), root),)))
+    table.sent.clear()
+    table.fire("resend", table.node.state.height + 1)
+    assert {send.to for send in table.sent if table.said_in(send, Deal)} == {C.public, D.public}
+    table.sent.clear()
+    table.hand(PeerDown(B.public))
+    table.hand(PeerUp(B.public))
+    assert [send.to for send in table.sent if table.said_in(send, Deal)] == [B.public]
 
 
 # Complaints.
