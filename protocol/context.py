@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ..crypto.identity import Identity
 from .ledger import LedgerState
 from .outbox import Outbox
+from .patience import Patience
 from .pool import ChangePool
 from .safety import VoteGuard
 from .sharing import Sharing
@@ -33,6 +34,7 @@ class Context:
     """The last block of this round changed the membership."""
     doubts: dict[bytes, int] = field(default_factory=dict)
     """Rises with every failed sum of which a member was a holder: a guess, which only guides what one proposes."""
+    patience: Patience = field(default_factory=Patience)
     released: dict[int, bytes] = field(default_factory=dict)
     """Safety rule 1, durable: the contributor set whose sum was released, by round."""
 

@@ -85,5 +85,11 @@ MAX_CHOICE_STEPS: Final = 1_000
 DOUBTED_SUMS: Final = 4
 """Sums that have to be decided until one that failed no longer guides who proposes contributors."""
 
+UNAWAITED_ROUNDS: Final = 50
+"""Rounds in which nobody waits for an ack that was waited for in vain until a share deadline."""
+
+MAX_UNAWAITED_ACKS: Final = 8 * MAX_MEMBERS
+"""Such acks that are remembered; the oldest go."""
+
 MAX_CHECKED_VECTORS: Final = 4
 """Sum vectors of one round that a member holds at a time, its own and those that proposers sent."""

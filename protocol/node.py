@@ -259,6 +259,7 @@ class Node:
             examples_ref=state.examples_ref,
             opened_at=ctx.height,
             doubts={index: ctx.doubts[one] for index, one in enumerate(state.committee.members) if one in ctx.doubts},
+            unawaited=ctx.patience.unawaited(state.round, state.committee),
         )
 
     def _begin_round(self) -> None:
@@ -560,6 +561,7 @@ class Node:
                 ctx.out.timer(ctx.state.genesis.view_delta_ms, "acks-deadline", round_)
             case ("acks-deadline", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
                 ctx.sharing.deadline_passed = True
+                ctx.patience.on_deadline(ctx.sharing, ctx.alive, ctx.alive_changes)
             case ("resend", height) if height == ctx.height:
                 self._resend(None)
                 ctx.out.timer(RESEND_MS, "resend", height)

@@ -21,6 +21,7 @@ from .schemes.choosing import choose
 from .work import Contribution, Encode, Encoded, Train
 
 NO_BOX = bytes(32)
+NOBODY: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)
@@ -45,6 +46,8 @@ class Sharing:
     """The height being decided when the round began, as far as this member knows. A round may last for several."""
     doubts: dict[int, int] = field(default_factory=dict)
     """Rises with every failed sum of which a member was a holder."""
+    unawaited: dict[int, frozenset[int]] = field(default_factory=dict)
+    """By holder, the dealers for which its ack was waited for in vain (:mod:`.patience`)."""
     closed: bool = False
     """The contributors are decided: nothing more is dealt or acked in this round (safety rule 4)."""
     may_begin: bool = False
@@ -283,7 +286,8 @@ class Sharing:
         if seen == self._ack_seen:  # asked after every event: nothing has changed since the last answer
             return
         self._ack_seen = seen
-        if self._present(alive, changes) - self.sat_out.keys() - self.liars <= self._held.keys():
+        expected = self._present(alive, changes) - self.sat_out.keys() - self.liars
+        if expected - self.unawaited.get(self.me, NOBODY) <= self._held.keys():
             self._ack(whatever_is_missing=True)
 
     def _present(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
@@ -341,12 +345,34 @@ class Sharing:
             expected = self._present(alive, changes)
             dealers = expected - self.sat_out.keys() - self.liars
             self._is_complete = (
-                expected <= self.acks.keys()
-                and all(dealers <= self.acks[holder].keys() for holder in expected)
-                and self.choice() is not None
+                all(self._has_acked(holder, dealers) for holder in expected) and self.choice() is not None
             )
             self._complete_seen = seen
         return self._is_complete
+
+    def _has_acked(self, holder: int, dealers: frozenset[int]) -> bool:
+        """Whether a holder has acked these dealers, but for those for which its ack is not waited for."""
+        unawaited = self.unawaited.get(holder)
+        awaited = dealers - unawaited if unawaited else dealers
+        return awaited <= self.acks.get(holder, {}).keys()
+
+    def overdue(self, alive: Iterable[bytes], changes: int) -> list[tuple[int, int | None]]:
+        """Return the acks that were waited for in vain, by holder and dealer: those that enough others have given.
+
+        A dealer that too few have acked is late itself. None for the dealer: more than f are missing, so the holder is
+        to blame, whoever lies.
+        """
+        present, f = self._present(alive, changes), self.committee.f
+        support = {dealer: sum(dealer in roots for roots in self.acks.values()) for dealer in present - self.liars}
+        dealt = {dealer for dealer, count in support.items() if count >= self.committee.sum_quorum}
+        found: list[tuple[int, int | None]] = []
+        for holder in sorted(present):
+            lacking = sorted(dealt - self.acks.get(holder, {}).keys())
+            if len(lacking) <= f:
+                found += [(holder, dealer) for dealer in lacking]
+            elif holder != self.me:
+                found.append((holder, None))
+        return found
 
     def missing(self) -> tuple[bytes, ...]:
         """Return the members that have not acked or have not been acked by enough: named when the round is

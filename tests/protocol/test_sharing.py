@@ -7,9 +7,12 @@ from chains import Chain, digest
 from cluster import identity
 
 from coterie.crypto.identity import Identity
+from coterie.protocol.committee import Committee
 from coterie.protocol.envelope import Verified
 from coterie.protocol.events import FetchFailed, PeerDown, PeerUp
+from coterie.protocol.limits import MAX_UNAWAITED_ACKS, UNAWAITED_ROUNDS
 from coterie.protocol.messages import Ack, Complaint, Deal
+from coterie.protocol.patience import Patience
 from coterie.protocol.schemes.base import Dealing
 from coterie.protocol.schemes.shamir import RecheckShare
 from coterie.protocol.sharing import Sharing
@@ -83,6 +86,52 @@ def test_who_acked_a_dealing_is_sent_it_again_only_where_it_comes_back() -> None
     table.hand(PeerDown(B.public))
     table.hand(PeerUp(B.public))
     assert [send.to for send in table.sent if table.said_in(send, Deal)] == [B.public]
+
+
+# Waiting.
+
+
+def overdue(table: Table, acks: dict[Identity, tuple[Identity, ...]]) -> list[tuple[int, int | None]]:
+    """What is given up where these are the acks of the deadline."""
+    for holder, dealers in acks.items():
+        places = sorted(table.place(dealer) for dealer in dealers)
+        table.sharing.acks[table.place(holder)] = {place: digest("root") for place in places}
+    return table.sharing.overdue(table.node.ctx.alive, table.node.ctx.alive_changes)
+
+
+def test_an_ack_is_overdue_only_where_enough_others_have_given_it() -> None:
+    """A dealer that is late is nobody else's fault."""
+    table = Table()
+    everybody = (A, B, C, D)
+    assert overdue(table, dict.fromkeys(everybody, everybody)) == []
+    assert overdue(table, dict.fromkeys(everybody, (A, B, C))) == []
+    assert overdue(table, {C: everybody, D: everybody}) == [], "two of four are no proof that it has dealt"
+    one = overdue(table, {A: everybody, B: (A, B, C)})
+    assert one == [(table.place(B), table.place(D))]
+    assert overdue(table, {B: (B,)}) == [(table.place(B), None)], "it lacks more than f lying dealers can have caused"
+    assert overdue(table, {B: everybody, A: (A,)}) == [], "and one's own lack is no reason to ack less"
+
+
+def test_an_ack_is_given_up_for_some_rounds_and_who_left_is_forgotten() -> None:
+    table = Table()
+    patience, committee = Patience(), table.sharing.committee
+    assert overdue(table, dict.fromkeys((A, B, C), (A, B, C, D)) | {D: ()}) == [(table.place(D), None)]
+    patience.on_deadline(table.sharing, table.node.ctx.alive, table.node.ctx.alive_changes)
+    everybody = frozenset(range(4))
+    assert patience.unawaited(2, committee) == {table.place(D): everybody}
+    assert patience.unawaited(2, Committee(tuple(one for one in committee.members if one != D.public))) == {}
+    assert patience.unawaited(1 + UNAWAITED_ROUNDS, committee) == {table.place(D): everybody}
+    assert patience.unawaited(2 + UNAWAITED_ROUNDS, committee) == {}
+    assert patience._given_up == {}
+
+
+def test_no_more_acks_are_remembered_than_the_limit_and_the_latest_stay() -> None:
+    table, patience = Table(), Patience()
+    overdue(table, dict.fromkeys((A, B, C), (A, B, C, D)) | {D: ()})
+    patience._given_up = {(digest(f"{number}"), None): 1 for number in range(MAX_UNAWAITED_ACKS)}
+    patience.on_deadline(table.sharing, table.node.ctx.alive, table.node.ctx.alive_changes)
+    assert len(patience._given_up) == MAX_UNAWAITED_ACKS
+    assert (D.public, None) in patience._given_up
 
 
 # Complaints.
