@@ -111,8 +111,11 @@ class Sharing:
         )
 
     def sit_out(self, reason: str) -> None:
-        """Have no update this round, and say so; go on holding the others' shares."""
-        reason = reason[:300]
+        """Have no update this round, and say so; go on holding the others' shares.
+
+        ``reason``: any text, also the message of an application's exception, which may be no Unicode.
+        """
+        reason = reason[:300].encode("utf-8", "replace").decode()
         self.out.notify("sitting-out", f"sitting out round {self.round}: {reason}", round=self.round, reason=reason)
         if self.me is not None:
             self.sat_out[self.me] = reason

@@ -2,6 +2,7 @@
 
 from functools import cached_property
 
+import pytest
 from bench import Bench
 from chains import Chain, digest
 from cluster import identity
@@ -9,13 +10,14 @@ from cluster import identity
 from coterie.crypto.identity import Identity
 from coterie.protocol.committee import Committee
 from coterie.protocol.envelope import Verified
-from coterie.protocol.events import FetchFailed, PeerDown, PeerUp
+from coterie.protocol.events import FetchFailed, PeerDown, PeerUp, WorkDone
 from coterie.protocol.limits import MAX_UNAWAITED_ACKS, UNAWAITED_ROUNDS
-from coterie.protocol.messages import Ack, Complaint, Deal
+from coterie.protocol.messages import Ack, Complaint, Deal, SitOut
 from coterie.protocol.patience import Patience
 from coterie.protocol.schemes.base import Dealing
 from coterie.protocol.schemes.shamir import RecheckShare
 from coterie.protocol.sharing import Sharing
+from coterie.protocol.work import Train
 
 A, B, C, D = (identity(number) for number in range(4))
 
@@ -86,6 +88,18 @@ def test_who_acked_a_dealing_is_sent_it_again_only_where_it_comes_back() -> None
     table.hand(PeerDown(B.public))
     table.hand(PeerUp(B.public))
     assert [send.to for send in table.sent if table.said_in(send, Deal)] == [B.public]
+
+
+@pytest.mark.parametrize("reason", ["cannot read 'caf\udce9.csv'", "\ud800", "ü" * 1_000, ""], ids=ascii)
+def test_a_reason_to_sit_out_is_sent_whatever_characters_are_in_it(reason: str) -> None:
+    """A file name that is no UTF-8 is in the message of an exception as lone surrogates."""
+    table = Table()
+    table.fire("begin", 1)
+    train = next(work for work in table.work if isinstance(work, Train))
+    table.hand(WorkDone(train, error=reason))
+    said = table.said(SitOut)[0].message
+    assert isinstance(said, SitOut)
+    assert said.reason == reason[:300].replace("\udce9", "?").replace("\ud800", "?")
 
 
 # Waiting.
