@@ -78,6 +78,8 @@ class Sharing:
     """The first complaint of each holder about each dealer: the only one that is fetched and judged."""
     _judging: set[tuple[int, int]] = field(default_factory=set)
     """Which of them are under judgement or judged."""
+    _false_accusers: set[int] = field(default_factory=set)
+    """Holders that complained falsely: nothing more is fetched and judged for them in this round."""
 
     @property
     def me(self) -> int | None:
@@ -395,7 +397,7 @@ class Sharing:
         message = complaint.message
         assert isinstance(message, Complaint)
         holder = self.committee.index(complaint.sender)
-        if holder is not None and not self._is_first(holder, message):
+        if holder is not None and (holder in self._false_accusers or not self._is_first(holder, message)):
             return
         deal = verify(message.deal, self.out.federation)
         if holder is None or isinstance(deal, Rejected) or not isinstance(deal.message, Deal):
@@ -433,6 +435,7 @@ class Sharing:
         """
         if judged.reveal is None:
             accuser = self.committee.members[holder]
+            self._false_accusers.add(holder)
             self.out.fault(accuser, f"round {self.round}: a false complaint", round=self.round)
             return None
         self.liars.add(dealer)

@@ -180,3 +180,16 @@ def test_a_complaint_is_judged_once_and_names_who_complains_falsely() -> None:
     assert table.faults(B) == ["round 1: a false complaint"]
     assert table.faults(C) == []
     assert table.sharing.liars == set()
+
+
+def test_who_complained_falsely_is_not_listened_to_again_in_the_round_and_others_are() -> None:
+    table = Table()
+    deals = {who: table.deal(who) for who in (B, C, D)}
+    table.complain(B, deals[C], digest("share"), table.share(C, B))
+    table.compute()
+    table.fetches.clear()
+    table.complain(B, deals[D], digest("share"))
+    table.complain(B, deals[D], digest("share"), table.share(D, B))
+    assert (table.fetches, table.work) == ([], [])
+    table.complain(D, deals[C], digest("share"))
+    assert [fetch.source for fetch in table.fetches] == [D.public]
