@@ -36,7 +36,7 @@ class Context:
     """Rises with every failed sum of which a member was a holder: a guess, which only guides what one proposes."""
     patience: Patience = field(default_factory=Patience)
     released: dict[int, bytes] = field(default_factory=dict)
-    """Safety rule 1, durable: the contributor set whose sum was released, by round."""
+    """Safety rule 1, durable: the contributor set whose sum was released, by round; none of a round that is over."""
 
     @property
     def me(self) -> bytes:

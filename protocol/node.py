@@ -93,7 +93,9 @@ class Node:
         for block in memory.blocks:
             state = apply(state, block.block)
         out = Outbox(identity, state.federation, height=state.height + 1)
-        self.ctx = Context(identity=identity, out=out, state=state, released=dict(memory.released))
+        self.ctx = Context(
+            identity=identity, out=out, state=state, released=_of_rounds_from(state.round, memory.released)
+        )
         if memory.model is not None and memory.model.weights_hash == state.weights:
             self.ctx.weights = memory.model.weights
         self.catchup = CatchUp(self.ctx)
@@ -356,6 +358,7 @@ class Node:
             ctx.weights = found
             if found is not None:
                 ctx.out.persist(ModelSaved(after.weights, found))
+        ctx.released = _of_rounds_from(after.round, ctx.released)
         ctx.just_changed = after.round == before.round and after.phase is before.phase
         ctx.state = after
 
@@ -684,3 +687,7 @@ class Node:
             self._agreement.on_vector(work.vector_hash)
         else:
             self._agreement.on_bad_vector(work.vector_hash)
+
+
+def _of_rounds_from(first: int, by_round: dict[int, bytes]) -> dict[int, bytes]:
+    return {round_: one for round_, one in by_round.items() if round_ >= first}

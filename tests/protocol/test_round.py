@@ -198,6 +198,19 @@ def test_a_federation_of_too_few_waits_and_is_quiet() -> None:
     assert not any("round" in site.kinds() for site in federation.sites)
 
 
+def test_of_the_rounds_that_are_over_no_release_is_kept_in_memory_and_none_is_read_back() -> None:
+    federation = Federation(4, rounds=6)
+    federation.start()
+    federation.run(lambda: federation.all_at("summing") and federation.state.round == 5)
+    federation.crash(2)
+    federation.start(2)
+    kept = [site.node.ctx.released for site in federation.sites if site.node]
+    assert all(one.keys() <= {5} for one in kept)
+    federation.finish()
+    assert all(site.node.ctx.released == {} for site in federation.sites if site.node)
+    assert len(federation.sites[2].disk.load().released) == 7
+
+
 # Who is late, gone, or has nothing.
 
 
