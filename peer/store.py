@@ -229,15 +229,15 @@ class Store(Reader):
             case VoteCast(height, view, kind, envelope):
                 key = {"height": height, "view": view, "kind": kind}
                 self._insert_once("votes", key, {"envelope": envelope})
-                if self.copied:
-                    # The node votes again, so it is past everything that it may have signed before.
-                    link.execute("DELETE FROM facts WHERE name = ?", (_COPIED,))
             case ValueSeen():
                 self._write_value(link, record)
             case Released(number, contributors):
                 self._insert_once("released", {"round": number}, {"contributors": contributors})
             case Dealt(number, seed, vector):
                 self._write_dealing(link, number, seed, vector)
+                if self.copied:
+                    # The node deals again, so it is past every vote and every dealing that it may have made before.
+                    link.execute("DELETE FROM facts WHERE name = ?", (_COPIED,))
             case ShareHeld(number, dealer, deal, values):
                 sealed = self._vault(link, number).seal(dealer, values)
                 link.execute(
@@ -335,7 +335,7 @@ class Store(Reader):
             self.keep(_ORIGIN, self._lineage.found(self._serial))
         elif self._lineage.doubt(remembered, self._serial) is not None:
             with self._transaction() as link:
-                # The doubt outlives another crash; only a vote, cast when the node is sure, ends it.
+                # The doubt outlives another crash. A vote does not end it: the round that is sat out goes on.
                 link.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_COPIED, b"1"))
                 link.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_ORIGIN, self._lineage.found(self._serial)))
         return self.fact(_COPIED) is not None

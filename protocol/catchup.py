@@ -35,6 +35,9 @@ class CatchUp:
     """The height for which a timer to ask again is under way."""
     _refused: set[bytes] = field(default_factory=set)
     _helped: dict[bytes, int] = field(default_factory=dict)
+    """Up to which height each reader of the ledger was given blocks unasked."""
+    _given: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
+    """Which model whoever is connected was given last, and when."""
     _turn: int = 0
     _wanting: bytes | None = None
     _source: bytes | None = None
@@ -69,6 +72,7 @@ class CatchUp:
         """The link to a member is lost: forget what was only about the link."""
         self.heads.pop(member, None)
         self._refused.discard(member)
+        self._given.pop(member, None)
         if self._source == member:
             self._source = None
         self._end_trial(member)
@@ -134,6 +138,9 @@ class CatchUp:
     def help(self, member: bytes, height: int) -> None:
         """A member is still at a height that is decided: give it the block unasked, once."""
         if self._helped.get(member, -1) < height and self.may_read(member):
+            if member not in self._helped:
+                readers = {*self.ctx.state.audience, *self.ctx.pool.candidates}
+                self._helped = {one: given for one, given in self._helped.items() if one in readers}
             self._helped[member] = height
             self._read(member, height)
 
@@ -255,9 +262,16 @@ class CatchUp:
             self.want_weights(again=True)
 
     def on_get_weights(self, asker: bytes, wanted: bytes) -> None:
-        """Send the model, if it is the one that this member has."""
+        """Send the model, if it is the one that this member has.
+
+        An honest member asks again after SYNC_RETRY_MS; half of it, because one request may take longer than the next.
+        """
         ctx = self.ctx
-        if self.may_read(asker) and ctx.weights is not None and wanted == ctx.state.weights:
+        if not self.may_read(asker) or ctx.weights is None or wanted != ctx.state.weights:
+            return
+        given, at_ms = self._given.get(asker, (b"", 0))
+        if given != wanted or ctx.now_ms - at_ms >= SYNC_RETRY_MS // 2:
+            self._given[asker] = wanted, ctx.now_ms
             ctx.out.send(asker, Weights(wanted), ctx.weights)
 
     def on_weights(self, message: Verified, blob: bytes | None) -> bool:
@@ -271,9 +285,9 @@ class CatchUp:
             # One source at a time; when it fails, the others are asked again.
             if message.sender in self._failed:
                 return False
-            if self._source in (None, message.sender) or self._source not in ctx.alive:
+            is_free = self._source in (None, message.sender) or self._source not in ctx.alive
+            if is_free and ctx.out.fetch(Fetch(message.sender, ctx.state.weights, size, message)):
                 self._source = message.sender
-                ctx.out.fetch(Fetch(message.sender, ctx.state.weights, size, message))
             return False
         if len(blob) != size or hashlib.sha256(blob).digest() != ctx.state.weights:
             ctx.out.fault(message.sender, "sent a model with another hash")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ..crypto.identity import Identity
 from .ledger import LedgerState
 from .outbox import Outbox
+from .patience import Patience
 from .pool import ChangePool
 from .safety import VoteGuard
 from .sharing import Sharing
@@ -35,8 +36,13 @@ class Context:
     """Rises with every failed sum of which a member was a holder: a guess, which only guides what one proposes."""
     capped_examples: int = 0
     """The last number of examples, above what may count, that people were told of."""
+    patience: Patience = field(default_factory=Patience)
     released: dict[int, bytes] = field(default_factory=dict)
-    """Safety rule 1, durable: the contributor set whose sum was released, by round."""
+    """Safety rule 1, durable: the contributor set whose sum was released, by round; none of a round that is over."""
+
+    def forget_releases(self) -> None:
+        """Forget what was released in rounds that are over: nothing can be released in them again."""
+        self.released = {round_: one for round_, one in self.released.items() if round_ >= self.state.round}
 
     @property
     def me(self) -> bytes:

@@ -28,6 +28,11 @@ MAX_ENVELOPE_BYTES: Final = MAX_PAYLOAD_BYTES + 1024
 INLINE_BLOB_BYTES: Final = 64 * 1024
 """A blob up to this size travels with its envelope; the receiver pulls a larger one by digest."""
 
+MAX_FETCHES_PER_MEMBER: Final = 32
+"""Blobs of one member that are being fetched at a time. An honest one has a share or a sum, a model, the W of some
+views and its complaints; what is left out is fetched when it is said again.
+"""
+
 MAX_REPEATED_ACK_BYTES: Final = 512 * 1024
 """Acks that a Contributors proposal carries along; each member has had the rest by broadcast."""
 
@@ -88,6 +93,12 @@ MAX_CHOICE_STEPS: Final = 1_000
 
 DOUBTED_SUMS: Final = 4
 """Sums that have to be decided until one that failed no longer guides who proposes contributors."""
+
+UNAWAITED_ROUNDS: Final = 50
+"""Rounds in which nobody waits for an ack that was waited for in vain until a share deadline."""
+
+MAX_UNAWAITED_ACKS: Final = 8 * MAX_MEMBERS
+"""Such acks that are remembered; the oldest go."""
 
 MAX_CHECKED_VECTORS: Final = 4
 """Sum vectors of one round that a member checks or has checked at a time, its own and those that proposers sent; as

@@ -193,7 +193,7 @@ class Status(Message, frozen=True):
 KINDS: tuple[tuple[type[Message], int, int], ...] = (
     # type, largest payload in bytes, largest blob in bytes; a kind's number is its place, so only append
     (Deal, 64 * 1024, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
-    (Ack, 32 * 1024, 0),
+    (Ack, 40 * 1024, 0),
     (Complaint, 96 * 1024, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
     (SumShare, 256, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
     (Proposal, MAX_ENVELOPE_BYTES - 1024, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),

@@ -98,6 +98,7 @@ class Node:
                 raise LedgerError(f"height {state.height}: another block than the one that the invite names")
         out = Outbox(identity, state.federation, height=state.height + 1)
         self.ctx = Context(identity=identity, out=out, state=state, released=dict(memory.released))
+        self.ctx.forget_releases()
         if memory.model is not None and memory.model.weights_hash == state.weights:
             self.ctx.weights = memory.model.weights
         self.catchup = CatchUp(self.ctx)
@@ -263,8 +264,10 @@ class Node:
             terms=terms,
             clip=2.0**state.genesis.clip_exponent,
             examples_ref=state.genesis.examples_ref,
+            opened_at=ctx.height,
             doubts={index: ctx.doubts[one] for index, one in enumerate(state.committee.members) if one in ctx.doubts},
             failed=frozenset(index for index, one in enumerate(state.committee.members) if one in state.failed),
+            unawaited=ctx.patience.unawaited(state.round, state.committee),
         )
 
     def _begin_round(self) -> None:
@@ -290,7 +293,7 @@ class Node:
         ctx, sharing = self.ctx, self.ctx.sharing
         if ctx.weights is None or sharing is None or not sharing.may_begin:
             return
-        if sharing.vector is None and ctx.guard.may_have_dealt(ctx.height):
+        if sharing.vector is None and ctx.guard.may_have_dealt(sharing.opened_at):
             sharing.sit_out("this home is a copy of an older state, which may have dealt in this round")
         else:
             sharing.begin(ctx.weights, self._totals())
@@ -364,6 +367,7 @@ class Node:
         self.catchup.forks.passed(before)
         ctx.just_changed = after.round == before.round and after.phase is before.phase
         ctx.state = after
+        ctx.forget_releases()
 
     def _weigh_doubts(self, has_failed: bool) -> None:
         """A sum that failed speaks against its holders, until several others were decided."""
@@ -567,6 +571,7 @@ class Node:
                 ctx.out.timer(ctx.state.genesis.view_delta_ms, "acks-deadline", round_)
             case ("acks-deadline", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
                 ctx.sharing.deadline_passed = True
+                ctx.patience.on_deadline(ctx.sharing, ctx.alive, ctx.alive_changes)
             case ("resend", height) if height == ctx.height:
                 self._resend(None)
                 ctx.out.timer(RESEND_MS, "resend", height)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from ..crypto.identity import Identity
 from .envelope import Verified, sealed
 from .events import Fetch, Notice, Send, SetTimer, Step, Work
+from .limits import MAX_FETCHES_PER_MEMBER
 from .messages import Message
 from .records import Record
 
@@ -26,8 +27,8 @@ class Outbox:
     _timers: list[SetTimer] = field(default_factory=list)
     _work: list[Work] = field(default_factory=list)
     _notify: list[Notice] = field(default_factory=list)
-    _fetching: set[tuple[bytes, bytes]] = field(default_factory=set)
-    """Blobs under way, by source and digest: a message that is repeated meanwhile asks for nothing new."""
+    _fetching: dict[bytes, set[bytes]] = field(default_factory=dict)
+    """Digests of the blobs under way, by source: a message that is repeated meanwhile asks for nothing new."""
 
     @property
     def me(self) -> bytes:
@@ -51,17 +52,21 @@ class Outbox:
         envelope = message if isinstance(message, bytes) else self.seal(message)
         self._send.append(Send(to, envelope, blob))
 
-    def fetch(self, fetch: Fetch) -> None:
-        """Pull a blob, unless it is under way from the same source."""
-        key = (fetch.source, fetch.digest)
-        if key not in self._fetching:
-            self._fetching.add(key)
+    def fetch(self, fetch: Fetch) -> bool:
+        """Pull a blob, unless it is under way from the same source. Returns whether it is; too many are not."""
+        digests = self._fetching.setdefault(fetch.source, set())
+        if fetch.digest not in digests and len(digests) < MAX_FETCHES_PER_MEMBER:
+            digests.add(fetch.digest)
             self._fetch.append(fetch)
+        return fetch.digest in digests
 
     def fetched(self, source: bytes, digest: bytes | None) -> None:
         """A fetch has ended, one way or the other."""
-        if digest is not None:
-            self._fetching.discard((source, digest))
+        digests = self._fetching.get(source, set())
+        if digest is not None and digest in digests:
+            digests.discard(digest)
+            if not digests:
+                del self._fetching[source]
 
     def timer(self, after_ms: int, *key: Any) -> None:
         """Set a timer."""

@@ -9,7 +9,8 @@ that is not in the
    journal, the journal is an old copy, and the member abstains until it is past that height; the answer of a member
    that is ahead counts once this one has caught up with it, by certified blocks;
 3. where the store itself has reason to think that it is a copy, every other member must answer, not just a
-quorum; and the member sits out the round that it may have dealt in before (safety rule 6).
+quorum; and the member sits out each round that it may have dealt in before, however many blocks it lasts (safety
+rule 6).
 """
 
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ class VoteGuard:
     abstain_through: int = -1
     copied: bool = False
     resumed_at: int = -1
-    """The height at which this member stopped resuming."""
+    """The height being decided when this member stopped resuming."""
     _journal: dict[tuple[int, int, int], bytes | None] = field(default_factory=dict)
     _heads: dict[bytes, int] = field(default_factory=dict)
     """Who answered, and the head that it told."""
@@ -72,9 +73,13 @@ class VoteGuard:
     def _knows(self, seen: tuple[int, int, int]) -> bool:
         return seen in self._journal or self._has_voted_later(*seen)
 
-    def may_have_dealt(self, height: int) -> bool:
-        """Whether the state of which this one is a copy may have dealt in the round that shares at ``height``."""
-        return self.copied and height <= self.resumed_at
+    def may_have_dealt(self, opened_at: int) -> bool:
+        """Whether the state of which this one is a copy may have dealt in the round that began at ``opened_at``.
+
+        Everybody who answered was at ``resumed_at``. That state was there too, or had decided one block more by itself:
+        for two it takes the votes of somebody who knows the first one.
+        """
+        return self.copied and opened_at <= self.resumed_at + 1
 
     def waited(self) -> None:
         """The time in which every member should have answered is over."""

@@ -21,6 +21,7 @@ from .schemes.choosing import choose
 from .work import Contribution, Encode, Encoded, Train
 
 NO_BOX = bytes(32)
+NOBODY: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)
@@ -41,12 +42,16 @@ class Sharing:
     terms: Terms
     clip: float
     examples_ref: int
+    opened_at: int
+    """The height being decided when the round began, as far as this member knows. A round may last for several."""
     doubts: dict[int, int] = field(default_factory=dict)
     """Rises with every failed sum of which a member was a holder."""
     failed: frozenset[int] = frozenset()
     """Those of the committee whose sum on this base model failed: it is tried again with the same contributors, since
     two sums that differ in one of them, of which one was opened before it failed, give away that one's update.
     """
+    unawaited: dict[int, frozenset[int]] = field(default_factory=dict)
+    """By holder, the dealers for which its ack was waited for in vain (:mod:`.patience`)."""
     closed: bool = False
     """The contributors are decided: nothing more is dealt or acked in this round (safety rule 4)."""
     may_begin: bool = False
@@ -73,8 +78,12 @@ class Sharing:
     """The answer of ``is_complete`` for what was seen then: it is asked after every event."""
     _present_seen: tuple[int, frozenset[int]] = (-1, frozenset())
     """Who is there, and the change of ``alive`` for which that was found."""
-    _complaints: dict[tuple[int, int], bytes] = field(default_factory=dict)
-    """Complaints under judgement or judged, by (holder, dealer)."""
+    _complaints: dict[tuple[int, int], Verified] = field(default_factory=dict)
+    """The first complaint of each holder about each dealer: the only one that is fetched and judged."""
+    _judging: set[tuple[int, int]] = field(default_factory=set)
+    """Which of them are under judgement or judged."""
+    _false_accusers: set[int] = field(default_factory=set)
+    """Holders that complained falsely: nothing more is fetched and judged for them in this round."""
 
     @property
     def me(self) -> int | None:
@@ -108,8 +117,11 @@ class Sharing:
         )
 
     def sit_out(self, reason: str) -> None:
-        """Have no update this round, and say so; go on holding the others' shares."""
-        reason = reason[:300]
+        """Have no update this round, and say so; go on holding the others' shares.
+
+        ``reason``: any text, also the message of an application's exception, which may be no Unicode.
+        """
+        reason = reason[:300].encode("utf-8", "replace").decode()
         self.out.notify("sitting-out", f"sitting out round {self.round}: {reason}", round=self.round, reason=reason)
         if self.me is not None:
             self.sat_out[self.me] = reason
@@ -155,12 +167,15 @@ class Sharing:
         self._deal_envelope = None
 
     def resend(self, to: bytes | None) -> None:
-        """Repeat one's dealing, to who has not acked it, and one's ack."""
+        """Repeat one's dealing and one's ack, to all or to a member that (re)connected.
+
+        Who acked the dealing needs it no more, unless it has come back: it may have lost what it held.
+        """
         if self.me is None or self.closed:
             return
         for member in self.committee.members if to is None else (to,):
             index = self.committee.index(member)
-            if index is not None and self.me not in self.acks.get(index, {}):
+            if index is not None and (to is not None or self.me not in self.acks.get(index, {})):
                 self.send_deal(member)
         if self.me in self.ack_envelopes:
             self.out.send(to, self.ack_envelopes[self.me])
@@ -280,7 +295,8 @@ class Sharing:
         if seen == self._ack_seen:  # asked after every event: nothing has changed since the last answer
             return
         self._ack_seen = seen
-        if self._present(alive, changes) - self.sat_out.keys() - self.liars <= self._held.keys():
+        expected = self._present(alive, changes) - self.sat_out.keys() - self.liars
+        if expected - self.unawaited.get(self.me, NOBODY) <= self._held.keys():
             self._ack(whatever_is_missing=True)
 
     def _present(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
@@ -334,15 +350,16 @@ class Sharing:
     def due(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
         """Return who may not be left out of the contributors, as things stand here; ``changes``: of ``alive``.
 
-        Until the share deadline these are all that are there and do not sit out, or all of the sum that failed; after
-        it, those that this member would choose.
+        Until the share deadline these are all that are there, do not sit out and are held by all as far as anybody
+        waits for that, or all of the sum that failed; after it, those that this member would choose.
         """
         if self.deadline_passed:
             choice = self.choice()
             return frozenset(dict(choice.dealers)) if choice is not None else frozenset()
         if self.failed:
             return self.failed - self.liars
-        return self._present(alive, changes) - self.sat_out.keys() - self.liars
+        unheld = frozenset(dealer for dealers in self.unawaited.values() for dealer in dealers)
+        return self._present(alive, changes) - self.sat_out.keys() - self.liars - unheld
 
     def is_complete(self, alive: Iterable[bytes], changes: int) -> bool:
         """Whether waiting longer could only bring in members that are gone, sit out or cheat.
@@ -354,13 +371,36 @@ class Sharing:
             expected = self._present(alive, changes)
             dealers = expected - self.sat_out.keys() - self.liars
             self._is_complete = (
-                expected <= self.acks.keys()
-                and all(dealers <= self.acks[holder].keys() for holder in expected)
+                all(self._has_acked(holder, dealers) for holder in expected)
                 and (choice := self.choice()) is not None
                 and self.due(alive, changes) <= dict(choice.dealers).keys()
             )
             self._complete_seen = seen
         return self._is_complete
+
+    def _has_acked(self, holder: int, dealers: frozenset[int]) -> bool:
+        """Whether a holder has acked these dealers, but for those for which its ack is not waited for."""
+        unawaited = self.unawaited.get(holder)
+        awaited = dealers - unawaited if unawaited else dealers
+        return awaited <= self.acks.get(holder, {}).keys()
+
+    def overdue(self, alive: Iterable[bytes], changes: int) -> list[tuple[int, int | None]]:
+        """Return the acks that were waited for in vain, by holder and dealer: those that enough others have given.
+
+        A dealer that too few have acked is late itself. None for the dealer: more than f are missing, so the holder is
+        to blame, whoever lies.
+        """
+        present, f = self._present(alive, changes), self.committee.f
+        support = {dealer: sum(dealer in roots for roots in self.acks.values()) for dealer in present - self.liars}
+        dealt = {dealer for dealer, count in support.items() if count >= self.committee.sum_quorum}
+        found: list[tuple[int, int | None]] = []
+        for holder in sorted(present):
+            lacking = sorted(dealt - self.acks.get(holder, {}).keys())
+            if len(lacking) <= f:
+                found += [(holder, dealer) for dealer in lacking]
+            elif holder != self.me:
+                found.append((holder, None))
+        return found
 
     def missing(self) -> tuple[bytes, ...]:
         """Return the members that have not acked or have not been acked by enough: named when the round is
@@ -380,25 +420,36 @@ class Sharing:
         message = complaint.message
         assert isinstance(message, Complaint)
         holder = self.committee.index(complaint.sender)
+        if holder is not None and (holder in self._false_accusers or not self._is_first(holder, message)):
+            return
         deal = verify(message.deal, self.out.federation)
         if holder is None or isinstance(deal, Rejected) or not isinstance(deal.message, Deal):
             self.out.fault(complaint.sender, f"round {self.round}: a complaint without a dealing")
             return
         dealer = self.committee.index(deal.sender)
-        if dealer is None or dealer != message.dealer or (holder, dealer) in self._complaints:
+        if dealer is None or dealer != message.dealer:
             return
         if deal.message.round != self.round or deal.message.base != self.terms.base:
             return
         size = self.scheme.blob_bytes(self.terms, dealer, holder)
         if not size:
             return
+        self._complaints[(holder, dealer)] = complaint
         if blob is None:
             self.out.fetch(Fetch(complaint.sender, message.share, size - SEALED_OVERHEAD_BYTES, complaint))
             return
-        self._complaints[(holder, dealer)] = complaint.raw
+        self._judging.add((holder, dealer))
         self.out.work(
             self.scheme.recheck(self.terms, dealer, holder, deal.message.root, deal.message.fingerprints, blob)
         )
+
+    def _is_first(self, holder: int, complaint: Complaint) -> bool:
+        """Whether this is, or repeats, the first complaint about this dealer, and has not come with its proof yet."""
+        first = self._complaints.get((holder, complaint.dealer))
+        if first is None:
+            return True
+        assert isinstance(first.message, Complaint)
+        return first.message.share == complaint.share and (holder, complaint.dealer) not in self._judging
 
     def on_judged(self, dealer: int, holder: int, judged: CheckedShare) -> bytes | None:
         """Name the dealer if the complaint is right, else the holder.
@@ -407,9 +458,10 @@ class Sharing:
         """
         if judged.reveal is None:
             accuser = self.committee.members[holder]
+            self._false_accusers.add(holder)
             self.out.fault(accuser, f"round {self.round}: a false complaint", round=self.round)
             return None
         self.liars.add(dealer)
         text = f"round {self.round}: dealt a bad share, as a holder proved"
         self.out.fault(self.committee.members[dealer], text, round=self.round, dealing=True)
-        return self._complaints[(holder, dealer)]
+        return self._complaints[(holder, dealer)].raw

@@ -42,6 +42,8 @@ class Summing:
     """The digest of the W that was proposed last, in a view that has come."""
     own_sum: bytes | None = field(default=None, repr=False)
     _own_digest: bytes = b""
+    _announced: dict[int, bytes] = field(default_factory=dict)
+    """The digest of each holder's sum share. It follows from the shares that it acked, also after a restart."""
     _rows: dict[int, bytes] = field(default_factory=dict)
     _tried: int = 0
     _opening: bool = False
@@ -155,10 +157,15 @@ class Summing:
         message = share.message
         assert isinstance(message, SumShare)
         index = self.committee.index(share.sender)
-        if index is None or index not in self.expected or index in self._rows:
+        if index is None or index not in self.expected:
             return
         if message.contributors != self.body.digest():
             self.out.fault(share.sender, f"round {self.round}: a sum over another contributor set")
+            return
+        if self._announced.setdefault(index, message.shares) != message.shares:
+            self.out.fault(share.sender, f"round {self.round}: sent two different sums", round=self.round)
+            return
+        if index in self._rows:
             return
         size = 8 * self.terms.layout.columns
         if blob is None:

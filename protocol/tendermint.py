@@ -11,8 +11,8 @@ Three things come from outside:
 been checked);
 * ``proves``: whether the prevotes for a value suffice as a polka. For a Model block they must prove the sum
 (DESIGN section 6);
-* ``ready``: the node says when there is something to decide. Until then view 0 has no propose timeout, so
-that an idle federation
+* ``ready``: the node says when there is something to decide, or f+1 others do by voting. Until then view 0 has no
+propose timeout, so that an idle federation
   stays quiet. Views after 0 exist only because somebody was ready.
 
 The paper writes 2f+1 for n = 3f+1; with any n that is the quorum of :class:`.committee.Committee`.
@@ -180,7 +180,14 @@ class Consensus:
     def on_vote(self, vote: Verified) -> list[Action]:
         """Take a prevote or precommit of a committee member; the first one of a view and kind counts."""
         self.restore_vote(vote)
-        return self._advance()
+        actions = self._advance()
+        if not self.ready and self.decided is None and self._others_are_ready():
+            actions += self.on_ready()
+        return actions
+
+    def _others_are_ready(self) -> bool:
+        """Whether somebody honest among the others has voted: their quorum may need this member's vote, too."""
+        return len(self._latest) - (self.me in self._latest) > self.committee.f
 
     def restore_vote(self, vote: Verified) -> None:
         """Enter a vote without acting on it: after a restart, before :meth:`start`."""

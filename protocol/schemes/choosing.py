@@ -77,7 +77,7 @@ def _by_trust(
         shared = {dealer: root for dealer, root in left.items() if acks[holder].get(dealer) == root}
         if len(shared) == len(left) or (count < min_holders and len(shared) >= min_dealers):
             left, count = shared, count + 1
-    return left if count >= min_holders else None
+    return left if count >= min_holders and len(left) >= min_dealers else None
 
 
 def _greedy(alike: _Alike, roots: Mapping[int, bytes], min_dealers: int, min_holders: int) -> dict[int, bytes] | None:

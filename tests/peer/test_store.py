@@ -262,7 +262,7 @@ def test_reading_where_no_peer_ever_ran_says_so(tmp_path: Path) -> None:
         Reader.open(tmp_path)
 
 
-def test_a_copied_home_is_noticed_until_it_votes_again(tmp_path: Path) -> None:
+def test_a_copied_home_is_noticed_until_it_deals_again(tmp_path: Path) -> None:
     home, copy = tmp_path / "home", tmp_path / "copy"
     home.mkdir()
     with Store.open(home) as store:
@@ -276,6 +276,9 @@ def test_a_copied_home_is_noticed_until_it_votes_again(tmp_path: Path) -> None:
     with Store.open(copy) as store:
         assert store.copied
         store.persist([VoteCast(9, 0, 0, b"v")])
+    with Store.open(copy) as store:
+        assert store.copied, "it votes again in the very round that it sits out"
+        store.persist([Dealt(4, b"seed", b"vector")])
     assert not reopened(copy).copied
 
 

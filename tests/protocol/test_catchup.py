@@ -9,16 +9,19 @@ from chains import Chain, digest
 from cluster import identity
 from signing import prevote, signed
 
+from coterie.crypto.identity import Identity
 from coterie.protocol.blocks import Membership
-from coterie.protocol.events import HeadSeen, PeerDown, PeerUp, Started, WorkDone
+from coterie.protocol.events import Fetch, HeadSeen, PeerDown, PeerUp, Started, WorkDone
 from coterie.protocol.inbox import Inbox
 from coterie.protocol.ledger import LedgerError
 from coterie.protocol.limits import (
     INLINE_BLOB_BYTES,
+    MAX_FETCHES_PER_MEMBER,
     MAX_FUTURE_MESSAGE_BYTES,
     MAX_FUTURE_MESSAGES_PER_MEMBER,
     SYNC_BATCH_BLOCKS,
     SYNC_BATCH_BYTES,
+    SYNC_RETRY_MS,
 )
 from coterie.protocol.messages import (
     Blocks,
@@ -278,6 +281,14 @@ def test_a_member_that_votes_at_a_decided_height_is_given_the_block_once() -> No
     assert reading(bench) == [(B.public, 3)]
 
 
+def test_who_left_is_forgotten_with_the_blocks_that_it_was_given() -> None:
+    bench = behind(grown(), at=5)
+    bench.hear(B, Prevote(None, None), height=3)
+    bench.node.catchup._helped |= {identity(number).public: 3 for number in range(30, 60)}
+    bench.hear(C, Prevote(None, None), height=3)
+    assert bench.node.catchup._helped.keys() == {B.public, C.public}
+
+
 # The model.
 
 
@@ -321,6 +332,17 @@ def test_a_large_model_is_fetched_from_one_member_at_a_time_with_its_exact_size(
     assert bench.fetches[0].size_bytes > INLINE_BLOB_BYTES
 
 
+def test_a_source_of_which_too_much_is_being_fetched_already_does_not_keep_the_model_from_coming_from_another() -> None:
+    bench = without_model(parameters=40_000)
+    wanted = bench.node.state.weights
+    for number in range(MAX_FETCHES_PER_MEMBER):
+        other = Fetch(A.public, digest(f"blob {number}"), 1, signed(A, Weights(digest(f"blob {number}"))))
+        bench.node.ctx.out.fetch(other)
+    bench.hear(A, Weights(wanted))
+    bench.hear(C, Weights(wanted))
+    assert [fetch.source for fetch in bench.fetches if fetch.digest == wanted] == [C.public]
+
+
 def test_the_model_is_given_to_members_only() -> None:
     bench = behind(grown(rounds=0))
     wanted = bench.node.state.weights
@@ -328,6 +350,25 @@ def test_the_model_is_given_to_members_only() -> None:
     bench.hear(STRANGER, GetWeights(wanted))
     bench.hear(C, GetWeights(digest("another")))
     assert [send.to for send in bench.sent if any(bench.said_in(send, Weights))] == [B.public]
+
+
+def test_a_model_is_not_sent_to_the_same_member_again_before_an_honest_one_would_ask_again() -> None:
+    bench = behind(grown(rounds=0))
+    wanted = bench.node.state.weights
+
+    def given(who: Identity) -> int:
+        return len(bench.said(Weights, who.public))
+
+    for _ in range(50):
+        bench.hear(B, GetWeights(wanted))
+    bench.hear(C, GetWeights(wanted))
+    assert (given(B), given(C)) == (1, 1)
+    bench.now_ms += SYNC_RETRY_MS
+    bench.hear(B, GetWeights(wanted))
+    assert given(B) == 2
+    bench.hand(PeerDown(B.public))
+    bench.hear(B, GetWeights(wanted))
+    assert given(B) == 3, "who has come back may have lost it"
 
 
 # Early messages.

@@ -60,7 +60,8 @@ def sets_exist(acks: Acks, min_dealers: int, min_holders: int) -> bool:
 def test_sets_are_found_where_there_are_any_and_obey_the_minima(acks: Acks, data: st.DataObject) -> None:
     n = len(acks)
     min_dealers, min_holders = data.draw(st.integers(1, n)), data.draw(st.integers(1, n))
-    choice = choose(acks, min_dealers, min_holders, tuple(range(n)))
+    doubts = data.draw(st.none() | st.dictionaries(st.integers(0, n - 1), st.integers(1, 9)))
+    choice = choose(acks, min_dealers, min_holders, tuple(range(n)), doubts)
     assert (choice is not None) == sets_exist(acks, min_dealers, min_holders)
     if choice is not None:
         assert_admissible(choice, acks, min_dealers, min_holders)

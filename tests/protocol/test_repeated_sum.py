@@ -169,7 +169,7 @@ def sharing(acks: dict[int, set[int]], **changes: Any) -> Sharing:
     """A member's share phase among four, with these acks."""
     me = Identity.from_seed(bytes(32))
     committee = Committee(tuple(sorted((me.public, *(digest(f"{number}") for number in range(N - 1))))))
-    one = Sharing(Outbox(me, bytes(32)), 5, "train", committee, None, None, 4.0, 64, **changes)  # type: ignore[arg-type]
+    one = Sharing(Outbox(me, bytes(32)), 5, "train", committee, None, None, 4.0, 64, 1, **changes)  # type: ignore[arg-type]
     for holder, dealers in acks.items():
         one.acks[holder] = {dealer: digest(f"root {dealer}") for dealer in dealers}
     return one

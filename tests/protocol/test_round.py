@@ -19,6 +19,7 @@ from coterie.protocol.genesis import Genesis
 from coterie.protocol.ledger import LedgerState
 from coterie.protocol.messages import Ack, Deal, Proposal, SumShare
 from coterie.protocol.node import Newcomer, Node
+from coterie.protocol.patience import Patience
 from coterie.protocol.records import BlockDecided, Dealt, Memory, ModelSaved
 from coterie.protocol.work import Contribution, Train
 
@@ -197,6 +198,19 @@ def test_a_federation_of_too_few_waits_and_is_quiet() -> None:
     assert not any("round" in site.kinds() for site in federation.sites)
 
 
+def test_of_the_rounds_that_are_over_no_release_is_kept_in_memory_and_none_is_read_back() -> None:
+    federation = Federation(4, rounds=6)
+    federation.start()
+    federation.run(lambda: federation.all_at("summing") and federation.state.round == 5)
+    federation.crash(2)
+    federation.start(2)
+    kept = [site.node.ctx.released for site in federation.sites if site.node]
+    assert all(one.keys() <= {5} for one in kept)
+    federation.finish()
+    assert all(site.node.ctx.released == {} for site in federation.sites if site.node)
+    assert len(federation.sites[2].disk.load().released) == 7
+
+
 # Who is late, gone, or has nothing.
 
 
@@ -247,6 +261,62 @@ def test_a_holder_whose_acks_are_lost_still_contributes_and_does_not_hold() -> N
     body = federation.bodies()[0]
     assert contributing(federation, body) == {0, 1, 2, 3}
     assert len(body.holders) == 3
+
+
+def seconds_for(federation: Federation) -> float:
+    """How long the whole training takes, in virtual time."""
+    federation.start()
+    federation.finish(3_000_000)
+    assert federation.watch.models == 11
+    return (federation.now_ms - START_MS) / 1000
+
+
+def acks_are_lost(sender: Site, receiver: Site, message: Verified) -> bool:
+    return sender.number == 3 and isinstance(message.message, Ack)
+
+
+def deals_to_one_are_lost(sender: Site, receiver: Site, message: Verified) -> bool:
+    return (sender.number, receiver.number) == (3, 1) and isinstance(message.message, Deal)
+
+
+@pytest.mark.parametrize("lost", [acks_are_lost, deals_to_one_are_lost])
+def test_an_ack_that_never_comes_holds_up_one_round_and_not_each(
+    lost: Callable[[Site, Site, Verified], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether its holder does not give it or a dealer does not send that holder its share; and people are told."""
+    federation = Federation(4, rounds=10, share_deadline_ms=60_000)
+    federation.drop = lost
+    assert seconds_for(federation) < 65
+    overdue = [one for site in federation.sites for one in site.facts("overdue")]
+    assert len({one["round"] for one in overdue}) == 1
+    assert {member for one in overdue for member in one["members"]} == {key(3 if lost is acks_are_lost else 1)}
+    contributors = [body for body in federation.bodies() if isinstance(body, Contributors)]
+    assert all(len(body.dealers) + len(body.holders) >= 7 for body in contributors), "and nobody else is left out"
+
+    monkeypatch.setattr(Patience, "unawaited", lambda self, round_, committee: {})
+    federation = Federation(4, rounds=10, share_deadline_ms=60_000)
+    federation.drop = lost
+    assert seconds_for(federation) > 11 * 30
+
+
+def test_a_dealer_that_is_slow_is_waited_for_also_after_it_has_missed_a_deadline() -> None:
+    """A slow machine is no reason to be left out."""
+    federation = Federation(4, rounds=4, share_deadline_ms=20_000)
+
+    def late(sender: Site, receiver: Site, message: Verified) -> bool:
+        """Its first dealing of a round is lost, the one that it repeats after five seconds is not; in round 1 it is."""
+        if sender.number != 2 or not isinstance(message.message, Deal):
+            return False
+        sent[message.message.round, receiver.number] = sent.get((message.message.round, receiver.number), 0) + 1
+        return message.message.round == 1 or sent[message.message.round, receiver.number] == 1
+
+    sent: dict[tuple[int, int], int] = {}
+    federation.drop = late
+    federation.start()
+    federation.finish(400_000)
+    rounds = [contributing(federation, body) for body in federation.bodies() if isinstance(body, Contributors)]
+    assert rounds == [{0, 1, 3}, *[{0, 1, 2, 3}] * 4]
+    assert not any(site.facts("overdue") for site in federation.sites)
 
 
 def test_a_round_is_void_where_too_few_dealt_names_who_was_missing_and_the_next_goes_on() -> None:
@@ -389,6 +459,29 @@ def test_a_restart_in_the_middle_of_a_round_goes_on_with_the_very_same_dealing(p
     if everybody or phase == "summing":
         assert rounds[0] == {0, 1, 2, 3}
     assert federation.watch.models == 2
+
+
+@pytest.mark.parametrize("scheme", ["shamir", "plain"])
+def test_a_restarted_holder_sends_the_very_same_sum_and_nobody_says_that_it_sent_two(scheme: str) -> None:
+    federation = Federation(4, rounds=1, scheme=scheme, view_timeout_ms=20_000)
+    sums: list[bytes] = []
+
+    def keep_open(sender: Site, receiver: Site, message: Verified) -> bool:
+        """Nobody but peer 2 gives its sum, and the first aggregator stays the only one."""
+        if isinstance(message.message, SumShare) and sender.number == 2:
+            sums.append(message.message.shares)
+        return isinstance(message.message, SumShare) and sender.number != 2
+
+    federation.drop = keep_open
+    federation.start()
+    federation.run(lambda: len(sums) > 0)
+    federation.crash(2)
+    federation.run_for(100)
+    federation.start(2)
+    federation.run(lambda: len(sums) >= 2)
+    federation.drop = lambda sender, receiver, message: False
+    federation.finish()
+    assert len(set(sums[:2])) == 1
 
 
 @pytest.mark.parametrize("seed", range(6))

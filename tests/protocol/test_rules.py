@@ -30,7 +30,7 @@ from coterie.protocol.blocks import Contributors, Model, read_block
 from coterie.protocol.committee import Committee
 from coterie.protocol.envelope import Verified
 from coterie.protocol.ledger import LedgerError, check_sets, extend
-from coterie.protocol.messages import CertifiedBlock, Deal, Precommit, Prevote, Proposal, SumShare
+from coterie.protocol.messages import Ack, Blocks, CertifiedBlock, Deal, Precommit, Prevote, Proposal, SumShare
 from coterie.protocol.outbox import Outbox
 from coterie.protocol.records import BlockDecided, Dealt, Record, Released, ShareHeld, VoteCast
 from coterie.protocol.safety import VoteGuard
@@ -347,6 +347,56 @@ def test_rule_6_a_restarted_dealer_sends_the_very_same_dealing(monkeypatch: pyte
     assert len(roots_dealt_around_a_crash()) == 1
     forget(monkeypatch, Dealt)
     assert len(roots_dealt_around_a_crash()) == 2
+
+
+def roots_dealt_from_an_old_copy(moment: str) -> dict[int, int]:
+    """How many roots peer 2 dealt under in each round, where its home is put back to before its first dealing.
+
+    In that round somebody joins, so that it lasts for another height; or peer 2 alone knew that it had begun.
+    """
+    cluster = Cluster(5, make_genesis(min_peers=4, rounds=2, round_interval_ms=10_000, share_deadline_ms=60_000))
+    victim, after = cluster.sites[2], int(moment == "it was ahead")
+    cluster.start(0, 1, 2, 3)
+    cluster.run(lambda: cluster.all_at("sharing"))
+    cluster.drop = lambda sender, receiver, message: isinstance(message.message, Ack)
+    if after:
+        cluster.drop = lambda sender, receiver, message: False
+        cluster.run(lambda: cluster.all_at("summing"))
+        cluster.drop = lambda sender, receiver, message: (
+            receiver is not victim and isinstance(message.message, Precommit | Blocks)
+        )
+    old = list(victim.disk.records)
+    dealings = 1 + after
+    cluster.run(lambda: sum(isinstance(one, Dealt) for one in victim.disk.records) == dealings)
+    cluster.run_for(500)
+    assert all(site.node.state.round == 1 for site in cluster.sites[:4] if site is not victim and site.node)
+    cluster.crash(2)
+    victim.disk.records = old
+    cluster.start(2, memory=replace(victim.disk.load(), copied=True))
+    cluster.run_for(1_000)
+    if not after:
+        cluster.start(4)
+        cluster.run_for(12_000)  # so long that it would have trained again
+    cluster.drop = lambda sender, receiver, message: False
+    cluster.run(lambda: cluster.all_at("finished"), 600_000)
+    roots: dict[int, set[bytes]] = {}
+    for _, sender, _, message in cluster.log:
+        if sender == 2 and isinstance(message.message, Deal):
+            roots.setdefault(message.message.round, set()).add(message.message.root)
+    return {round_: len(found) for round_, found in roots.items()}
+
+
+@pytest.mark.parametrize(("moment", "round_"), [("somebody joins", 1), ("it was ahead", 2)])
+def test_rule_6_an_old_copy_of_the_state_deals_twice_in_a_round_only_without_the_guard(
+    moment: str, round_: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dealt = roots_dealt_from_an_old_copy(moment)
+    assert dealt[round_] == 1
+    assert set(dealt.values()) == {1}
+    assert max(dealt) == 3, "and it takes part again"
+
+    monkeypatch.setattr(VoteGuard, "may_have_dealt", lambda self, opened_at: self.copied and opened_at < 0)
+    assert roots_dealt_from_an_old_copy(moment)[round_] == 2
 
 
 # Rule 7: the beacon is nobody's choice.

@@ -64,8 +64,10 @@ class Holder:
     def release(self, released: bytes | None = None) -> None:
         self.summing.release(None, self.shares, released)
 
-    def sum_from(self, place: int, blob: bytes | None = bytes(SIZE), contributors: bytes | None = None) -> None:
-        share = SumShare(7, contributors or self.summing.body.digest(), digest("blob"))
+    def sum_from(
+        self, place: int, blob: bytes | None = bytes(SIZE), contributors: bytes | None = None, name: str = "blob"
+    ) -> None:
+        share = SumShare(7, contributors or self.summing.body.digest(), digest(name))
         self.summing.on_sum_share(signed(self.ids[place], share), blob)
 
     def faults(self) -> list[str]:
@@ -188,6 +190,17 @@ def test_a_large_sum_share_is_fetched_with_its_exact_size() -> None:
     holder.sum_from(1, blob=None)
     fetch = holder.out.flush().fetch[0]
     assert (fetch.source, fetch.digest, fetch.size_bytes) == (holder.committee.members[1], digest("blob"), SIZE)
+
+
+def test_of_all_the_sums_that_a_holder_announces_one_is_fetched_and_it_is_named() -> None:
+    holder = Holder()
+    for number in range(20):
+        holder.sum_from(1, None, name=f"sum {number}")
+    step = holder.out.flush()
+    assert [fetch.digest for fetch in step.fetch] == [digest("sum 0")]
+    assert {notice.text for notice in step.notify} == {"round 7: sent two different sums"}
+    holder.sum_from(1, name="sum 0")
+    assert 1 not in holder.summing.missing(), "and the first one counts still"
 
 
 def test_the_sum_is_opened_at_once_when_all_that_are_alive_have_sent() -> None:

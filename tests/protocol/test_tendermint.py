@@ -21,6 +21,7 @@ line     tests
 49-54    test_line_49_a_quorum_of_precommits_decides_in_whatever_round_they_are
 55-56    test_line_55_votes_of_more_than_f_members_from_later_rounds_move_on_to_them
 57-60    test_line_57_no_proposal_in_time_is_answered_with_a_nil_prevote
+         test_line_57_who_has_nothing_to_decide_waits_for_a_proposal_once_more_than_f_others_have_voted
 61-64    test_line_61_no_polka_in_time_is_answered_with_a_nil_precommit
 65-67    test_line_65_no_decision_in_time_starts_the_next_round
 =======  ====================================================================================
@@ -414,6 +415,29 @@ def test_line_57_no_proposal_in_time_is_answered_with_a_nil_prevote() -> None:
     assert peer.proposal(0, V) == [], "the prevote of this view is cast"
 
 
+def test_line_57_who_has_nothing_to_decide_waits_for_a_proposal_once_more_than_f_others_have_voted() -> None:
+    """The others' quorum may need its nil prevote."""
+    peer = Peer()
+    peer.carry_out(peer.consensus.start())
+    assert peer.prevotes(0, None, 0) == [], "one may lie"
+    assert peer.precommits(0, None, 0) == []
+    assert peer.prevotes(0, None, 1) == [StartTimeout(PROPOSE, 0)]
+    assert peer.timeout(PROPOSE, 0)[0] == CastVote(PREVOTE, 0, None)
+
+
+@pytest.mark.parametrize("view", [0, 3])
+def test_votes_of_more_than_f_others_make_a_proposer_propose_in_the_view_that_they_are_in(view: int) -> None:
+    peer = Peer(place=view)
+    peer.carry_out(peer.consensus.start())
+    voters = [place for place in range(4) if place != view]
+    assert peer.prevotes(view, None, voters[0]) == []
+    acts = peer.prevotes(view, None, voters[1])
+    assert [act for act in acts if not isinstance(act, NewView)] == [
+        ProposeNow(view, None, -1),
+        StartTimeout(PROPOSE, view),
+    ]
+
+
 def test_line_61_no_polka_in_time_is_answered_with_a_nil_precommit() -> None:
     peer = begun()
     peer.proposal(0, V)
@@ -441,7 +465,7 @@ def test_lines_57_to_65_a_timeout_of_another_view_or_step_changes_nothing(stage:
 def test_the_table_above_names_the_tests() -> None:
     assert __doc__ is not None
     named = re.findall(r"test_line_\w+", __doc__)
-    assert len(named) == 17
+    assert len(named) == 18
     assert set(named) <= set(globals())
 
 

@@ -20,6 +20,8 @@ class MemoryCaps(Checker):
         assert node is not None
         for queue in node._inbox._kept.values():
             self._cap(site, "early messages of one member", len(queue), limits.MAX_FUTURE_MESSAGES_PER_MEMBER)
+        for digests in node.ctx.out._fetching.values():
+            self._cap(site, "blobs of one member under way", len(digests), limits.MAX_FETCHES_PER_MEMBER)
         self._cap(site, "requests to join", len(node.ctx.pool.candidates), limits.MAX_PENDING_JOINS)
         summing = node.ctx.summing
         if summing is not None:
