@@ -182,7 +182,7 @@ def report_small(parameters: int = 1_000_000, holders: int = 10, threshold: int 
         shares[liar, liar] ^= np.uint64(1)
 
     def decode() -> Any:
-        return robust.decode(range(holders), shares, threshold, holders - liars, SEED)
+        return robust.decode(scheme, range(holders), shares, holders - liars, SEED)
 
     assert decode().liars == tuple(range(liars))
     print(f"reconstruct from {holders}, {liars} of them lying {seconds(decode) * 1e3:8.1f} ms   aim 30 ms")
