@@ -57,6 +57,7 @@ _ELEMENT: Final = 6.0
 # A transform costs so much for each of its points, and so much for each of its levels at each point:
 _SHARING: Final = (8.0, 1.5)
 _OPENING: Final = (6.0, 1.3)
+_OPENING_IN_BLOCKS: Final = (2.0, 0.9)
 # And once, whatever the number of columns: an entry of either matrix, and a weight for a transform with erasures.
 _SHARING_ENTRY: Final = 1300.0
 _OPENING_ENTRY: Final = 6500.0
@@ -177,7 +178,8 @@ class Scheme:
         rows = shares - self.threshold + self.pack
         matrix = columns * rows * (_ELEMENT + self.threshold) + rows * self.threshold * _OPENING_ENTRY
         size = self._coset.size
-        transform = columns * (_transform_cost(size, _OPENING) + _transform_cost(self.pack, _OPENING)) + size * _WEIGHT
+        each = _OPENING_IN_BLOCKS if erasures.in_blocks(size) else _OPENING
+        transform = columns * (_transform_cost(size, each) + _transform_cost(self.pack, _OPENING)) + size * _WEIGHT
         return Way.LAGRANGE if matrix < transform else Way.NTT
 
     def reconstruct(self, indices: Sequence[int], rows: Vector, way: Way | None = None) -> Vector:
