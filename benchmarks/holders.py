@@ -1,11 +1,12 @@
 """What sharing costs, from 8 holders to 1024, by matrix, Newton's differences and transform; and what bits cost.
 
-    python benchmarks/holders.py [--pictures docs/pictures] [--largest 1024]
+    python benchmarks/holders.py [--pictures docs/pictures] [--largest 1024] [--runs 1]
 
-One thread, CPU time, medians. Each figure is of the work per column; what is done once for a committee (matrices,
-weights) is printed beside it. A ratio is the matrix's time over the transform's, per column; "loses" is what the way
-that `Scheme` chooses by itself for a million parameters takes more than the faster one of the two. All shares that are
-present are compared with each other: from just as many as are needed, a matrix opens with a single row.
+One thread, CPU time, medians; also over several runs, on a machine that does other things. Each figure is of the work
+per column; what is done once for a committee (matrices, weights) is printed beside it. A ratio is the matrix's time
+over the transform's, per column; "loses" is what the way that `Scheme` chooses by itself for a million parameters takes
+more than the faster one of the two. All shares that are present are compared with each other: from just as many as are
+needed, a matrix opens with a single row.
 
 With --pictures it draws what it measured (needs matplotlib).
 """
@@ -60,6 +61,7 @@ class Measured:
 
     holders: int
     threshold: int
+    pack: int
     share: dict[str, Cost]
     reconstruct: dict[str, Cost]
     lost: tuple[float, float]  # by the automatic choice: its time over that of the faster way, less one
@@ -100,7 +102,7 @@ def measure(holders: int, threshold: int, pack: int = 1) -> Measured:
         _lost(sharing, scheme.sharing_way(COLUMNS), holders),
         _lost(opening, scheme.opening_way(len(indices), COLUMNS), len(indices)),
     )
-    return Measured(holders, threshold, sharing, opening, lost)
+    return Measured(holders, threshold, pack, sharing, opening, lost)
 
 
 def _lost(costs: dict[str, Cost], chosen: Way, shares: int) -> float:
@@ -124,21 +126,37 @@ def _share_costs(
     return shares, {"matrix": by_matrix, "NTT": Cost(transform * per_share, 0.0)}
 
 
-def report_ways(largest: int) -> list[Measured]:
-    """Measure and print committees of powers of two, and of sizes between them."""
+def _median_of(runs: Sequence[Measured]) -> Measured:
+    """One committee measured several times."""
+
+    def costs(found: Sequence[dict[str, Cost]]) -> dict[str, Cost]:
+        return {
+            name: Cost(
+                statistics.median(each[name].each for each in found),
+                statistics.median(each[name].once for each in found),
+            )
+            for name in found[0]
+        }
+
+    lost = (statistics.median(run.lost[0] for run in runs), statistics.median(run.lost[1] for run in runs))
+    share, reconstruct = costs([run.share for run in runs]), costs([run.reconstruct for run in runs])
+    return Measured(runs[0].holders, runs[0].threshold, runs[0].pack, share, reconstruct, lost)
+
+
+def report_ways(largest: int, runs: int = 1) -> list[Measured]:
+    """Measure and print committees of powers of two, and of sizes between them; returns those with nothing packed."""
+    sizes = [m for m in (8, 12, 16, 24, 32, 64, 128, 256, 512, 768, 1024) if m <= largest]
+    committees = [(m, max(2, round(part * m)), 1) for m in sizes for part in THRESHOLDS]
+    committees += [(m, 3 * m // 4, m // 4) for m in (64, 256, 1024) if m <= largest]
+    found = [_median_of(each) for each in zip(*([measure(*c) for c in committees] for _ in range(runs)), strict=True)]
     print("ns per share and column; in brackets milliseconds once\n")
     print(f"{'holders':>8}{'needed':>8}{'packed':>8}  |{'share: matrix':>20}{'NTT':>8}{'ratio':>8}{'loses':>7}", end="")
     print(f"  |{'open: matrix':>18}{'Newton':>18}{'NTT':>14}{'ratio':>8}{'loses':>7}")
-    found = []
-    for holders in (m for m in (8, 12, 16, 24, 32, 64, 128, 256, 512, 768, 1024) if m <= largest):
-        for part in THRESHOLDS:
-            found.append(measure(holders, max(2, round(part * holders))))
-            _print_ways(found[-1], 1)
-    for holders in (m for m in (64, 256, 1024) if m <= largest):
-        _print_ways(measure(holders, 3 * holders // 4, holders // 4), holders // 4)
-    if largest >= found[-1].holders:
-        _print_gain(found[-len(THRESHOLDS) :])
-    return found
+    for measured in found:
+        _print_ways(measured)
+    unpacked = [measured for measured in found if measured.pack == 1]
+    _print_gain(unpacked[-len(THRESHOLDS) :])
+    return unpacked
 
 
 def _print_gain(measured: Sequence[Measured]) -> None:
@@ -149,15 +167,15 @@ def _print_gain(measured: Sequence[Measured]) -> None:
         print(f"  {m.threshold:4} needed: share {sharing:5.1f}, open {opening:5.1f}")
 
 
-def _print_ways(measured: Measured, pack: int) -> None:
+def _print_ways(measured: Measured) -> None:
     s, r = measured.share, measured.reconstruct
     ratio = r["matrix"].each / r["NTT"].each
     cells = {name: f"{cost.each:.1f} [{cost.once:.1f}]" for name, cost in r.items()}
     print(
-        f"{measured.holders:8}{measured.threshold:8}{pack:8}  |{s['matrix'].each:10.1f} [{s['matrix'].once:7.1f}]"
+        f"{measured.holders:8}{measured.threshold:8}{measured.pack:8}"
+        f"  |{s['matrix'].each:10.1f} [{s['matrix'].once:7.1f}]"
         f"{s['NTT'].each:8.1f}{s['matrix'].each / s['NTT'].each:8.1f}{measured.lost[0]:7.0%}"
-        f"  |{cells['matrix']:>18}{cells.get('Newton', '-'):>18}{cells['NTT']:>14}{ratio:8.1f}{measured.lost[1]:7.0%}",
-        flush=True,
+        f"  |{cells['matrix']:>18}{cells.get('Newton', '-'):>18}{cells['NTT']:>14}{ratio:8.1f}{measured.lost[1]:7.0%}"
     )
 
 
@@ -182,7 +200,7 @@ def report_small(parameters: int = 1_000_000, holders: int = 10, threshold: int 
         shares[liar, liar] ^= np.uint64(1)
 
     def decode() -> Any:
-        return robust.decode(range(holders), shares, threshold, holders - liars, SEED)
+        return robust.decode(scheme, range(holders), shares, holders - liars, SEED)
 
     assert decode().liars == tuple(range(liars))
     print(f"reconstruct from {holders}, {liars} of them lying {seconds(decode) * 1e3:8.1f} ms   aim 30 ms")
@@ -243,8 +261,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--pictures", type=Path, help="folder for holders.png and precision.png")
     parser.add_argument("--largest", type=int, default=1024, help="committee (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=1, help="of the committees, for medians (default: %(default)s)")
     chosen = parser.parse_args()
-    ways = report_ways(chosen.largest)
+    ways = report_ways(chosen.largest, chosen.runs)
     report_small()
     precision = report_precision()
     if chosen.pictures:

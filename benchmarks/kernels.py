@@ -97,7 +97,7 @@ def measure_rounds(table: Table, holders: int, threshold: int) -> None:
     agree = threshold + (holders - 1) // 3
 
     def decode() -> Any:
-        return robust.decode(range(holders), rows, threshold, agree, SEED)
+        return robust.decode(Scheme(holders, threshold), range(holders), rows, agree, SEED)
 
     assert np.array_equal(table.line("decode: all honest", holders, decode).secret, secrets)
     liars = min((holders - threshold) // 2, holders - agree)

@@ -94,7 +94,7 @@ class FixedPoint:
         if update.dtype != np.float32 or update.ndim != 1:
             raise EncodingError("an update is a one-dimensional array of float32")
         if not 0.0 < weight <= 1.0:
-            raise EncodingError(f"a weight is above 0 and at most 1, not {weight!r}")
+            raise EncodingError("a weight is above 0 and at most 1")
         update = np.ascontiguousarray(update)
         _refuse_non_finite(update)
         noise = np.empty(BLOCK, dtype=np.uint64)
@@ -138,13 +138,13 @@ def _refuse_non_finite(update: NDArray[np.float32]) -> None:
 def encode_wide(value: int | float) -> Vector:
     """A number as uint64[4], for sums with 40 bits after the point: rounded to 2^-40, |value| < 2^82.
 
-    Raises EncodingError for NaN, infinity and values out of range.
+    Raises EncodingError for NaN, infinity and values out of range; its text does not say which value, a private one.
     """
     if isinstance(value, float) and not math.isfinite(value):
-        raise EncodingError(f"{value} has no encoding")
+        raise EncodingError("NaN and infinity have no encoding")
     scaled = round(Fraction(value) * 2**WIDE_FRACTION_BITS)
     if abs(scaled) >= _WIDE_OFFSET:
-        raise EncodingError(f"{value} is not below 2^{WIDE_RANGE_BITS} in magnitude")
+        raise EncodingError(f"a number is not below 2^{WIDE_RANGE_BITS} in magnitude")
     shifted = scaled + _WIDE_OFFSET
     limbs = [(shifted >> (SLOT_BITS * i)) & _SLOT_MASK for i in range(WIDE_LIMBS)]
     return np.array(limbs, dtype=np.uint64)

@@ -5,7 +5,7 @@ an error in it. Decoding column by column is slow and unnecessary, because a lia
 linear combination of all columns, drawn after the shares are fixed, is again a codeword, in which a row that
 is wrong anywhere is wrong with probability 1 - 1/p. Two combinations bring what slips through to about
 2^-128. One decoding of that codeword (Gao, "A new algorithm for decoding Reed-Solomon codes", 2003) names
-the liars, and one matrix product opens the batch.
+the liars, and the rows of the others open the batch. Where holders and secrets sit is the `Scheme`'s affair.
 
 An answer is given only when `agree` rows agree with it and no other answer is as close; otherwise there is
 none.
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .field import P, Vector, evaluate, from_roots, interpolate, inverse, lagrange_matrix
+from .shamir import Scheme, Way
 from .vectors import checked, fingerprints, matmul
 
 
@@ -29,19 +30,27 @@ class Located:
 
     @property
     def value(self) -> int:
-        """The polynomial's value at 0: the secret."""
+        """The polynomial's value at 0: on the line, the only or the first secret."""
         return self.coefficients[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """An opened batch: the values at 0, uint64[C], and the indices of the holders whose rows were wrong."""
+    """An opened batch: its secrets, uint64[l, C], and the indices of the holders whose rows were wrong."""
 
-    secret: Vector
+    secrets: Vector
     liars: tuple[int, ...]
 
     def __repr__(self) -> str:
-        return f"Decoded(secret=<{self.secret.size} elements>, liars={self.liars})"
+        return f"Decoded(secrets=<{self.secrets.size} elements>, liars={self.liars})"
+
+    @property
+    def secret(self) -> Vector:
+        """The secrets of an unpacked batch, uint64[C]. Raises ValueError when a column has several."""
+        if len(self.secrets) != 1:
+            raise ValueError(f"{len(self.secrets)} secrets in each column, not one")
+        only: Vector = self.secrets[0]
+        return only
 
 
 def locate(xs: Sequence[int], ys: Sequence[int], threshold: int, agree: int) -> Located | None:
@@ -69,19 +78,20 @@ def locate(xs: Sequence[int], ys: Sequence[int], threshold: int, agree: int) -> 
     return Located(tuple(decoded), liars)
 
 
-def decode(indices: Sequence[int], rows: Vector, threshold: int, agree: int, seed: bytes) -> Decoded | None:
-    """Open rows[m', C], row i being the sum of shares that holder indices[i] (counted from 0) answered.
+def decode(scheme: Scheme, indices: Sequence[int], rows: Vector, agree: int, seed: bytes) -> Decoded | None:
+    """Open rows[m', C], row i being the share that holder indices[i] (counted from 0) answered, or a sum of shares.
 
     The seed makes the random combinations: 32 bytes that nobody knew when the rows were fixed. The result is
-    None unless at least `agree` rows lie on polynomials of degree below `threshold`, column by column.
-    Raises ValueError for shapes that do not match and holders named twice.
+    None unless at least `agree` rows lie on polynomials of degree below the scheme's threshold, column by column.
+    Raises ValueError for shapes that do not match, agree < threshold, and holders out of range or named twice.
     """
     checked(rows, len(indices), None)
-    if any(index < 0 for index in indices):
-        raise ValueError("a holder's index is not negative")
-    xs = [index + 1 for index in indices]
+    if any(not 0 <= index < scheme.holders for index in indices):
+        raise ValueError(f"a holder's index is from 0 to {scheme.holders - 1}")
+    points = scheme.points
+    xs = [points[index] for index in indices]
     combined = fingerprints(seed, rows)
-    found = [locate(xs, [int(y) for y in column], threshold, agree) for column in combined.T]
+    found = [locate(xs, [int(y) for y in column], scheme.threshold, agree) for column in combined.T]
     first, second = found
     if first is None or second is None:
         return None
@@ -89,10 +99,22 @@ def decode(indices: Sequence[int], rows: Vector, threshold: int, agree: int, see
     right = [position for position in range(len(xs)) if position not in wrong]
     if len(right) < agree:
         return None
-    secret = _erased(xs, right[:threshold], rows)
-    if tuple(int(y) for y in fingerprints(seed, secret[None])[0]) != (first.value, second.value):
+    secrets = _opened(scheme, indices, rows, right[: scheme.threshold])
+    expected = [[evaluate(one.coefficients, z) for one in (first, second)] for z in scheme.secret_points]
+    if fingerprints(seed, secrets).tolist() != expected:
         raise ArithmeticError("the opened batch does not match its own fingerprint")
-    return Decoded(secret, tuple(sorted(indices[position] for position in wrong)))
+    return Decoded(secrets, tuple(sorted(indices[position] for position in wrong)))
+
+
+def _opened(scheme: Scheme, indices: Sequence[int], rows: Vector, positions: Sequence[int]) -> Vector:
+    """The secrets, uint64[l, C], from the rows at these K positions."""
+    if scheme.opening_way(len(positions), rows.shape[1]) is Way.NTT:
+        return scheme.reconstruct([indices[position] for position in positions], rows[positions], Way.NTT)
+    # Zero weights are cheaper than a copy of the rows that count.
+    weights = np.zeros((scheme.pack, len(indices)), dtype=np.uint64)
+    points = scheme.points
+    weights[:, positions] = lagrange_matrix([points[indices[position]] for position in positions], scheme.secret_points)
+    return matmul(weights, rows)
 
 
 def _check(xs: Sequence[int], threshold: int, agree: int) -> None:
@@ -101,14 +123,6 @@ def _check(xs: Sequence[int], threshold: int, agree: int) -> None:
     reduced = {x % P for x in xs}
     if len(reduced) != len(xs) or 0 in reduced:
         raise ValueError("every holder has one point of its own, and none of them is 0")
-
-
-def _erased(xs: Sequence[int], positions: Sequence[int], rows: Vector) -> Vector:
-    """The values at 0 from the rows at these positions; zero weights are cheaper than a copy of the rest."""
-    weights = np.zeros((1, len(xs)), dtype=np.uint64)
-    weights[0, positions] = lagrange_matrix([xs[position] for position in positions], [0])[0]
-    opened: Vector = matmul(weights, rows)[0]
-    return opened
 
 
 def _off(coefficients: Sequence[int], xs: Sequence[int], ys: Sequence[int]) -> tuple[int, ...]:

@@ -10,9 +10,7 @@ Where the points lie decides what sharing and reconstruction cost. On the *line*
 and holders (counted from 0) at 1, 2, 3, ...; with l = 1 the polynomial is the familiar secret + r_1·x + r_2·x^2
 + ..., and everything is a matrix product, K multiplications for each share. On the *cosets* of `ntt`, secrets
 sit at the roots of unity of order l and holders in the coset of 7, away from them. There a transform makes all
-n shares in n·log n multiplications, and gives the secrets back although some are missing: if A vanishes where
-they are, A·(S + Z·R) is known at all points, zeros included, and has as many coefficients as there are points
-when K shares are there (Soro and Lacan, "FNT-based Reed-Solomon erasure codes", 2010).
+n shares in n·log n multiplications, and gives the secrets back although some are missing: see `erasures`.
 
 Reconstruction comes in three ways with the same results: one product with Lagrange's matrix; Newton's divided
 differences, which take shares as they come, each for O(number of shares so far), with nothing left to do after
@@ -27,7 +25,7 @@ from typing import Final, NoReturn
 
 import numpy as np
 
-from . import ntt
+from . import erasures, ntt
 from .field import P, Vector, inverse, inverses, lagrange_matrix
 from .vectors import add_into, checked, matmul
 
@@ -59,6 +57,7 @@ _ELEMENT: Final = 6.0
 # A transform costs so much for each of its points, and so much for each of its levels at each point:
 _SHARING: Final = (8.0, 1.5)
 _OPENING: Final = (6.0, 1.3)
+_OPENING_IN_BLOCKS: Final = (2.0, 0.9)
 # And once, whatever the number of columns: an entry of either matrix, and a weight for a transform with erasures.
 _SHARING_ENTRY: Final = 1300.0
 _OPENING_ENTRY: Final = 6500.0
@@ -179,7 +178,8 @@ class Scheme:
         rows = shares - self.threshold + self.pack
         matrix = columns * rows * (_ELEMENT + self.threshold) + rows * self.threshold * _OPENING_ENTRY
         size = self._coset.size
-        transform = columns * (_transform_cost(size, _OPENING) + _transform_cost(self.pack, _OPENING)) + size * _WEIGHT
+        each = _OPENING_IN_BLOCKS if erasures.in_blocks(size) else _OPENING
+        transform = columns * (_transform_cost(size, each) + _transform_cost(self.pack, _OPENING)) + size * _WEIGHT
         return Way.LAGRANGE if matrix < transform else Way.NTT
 
     def reconstruct(self, indices: Sequence[int], rows: Vector, way: Way | None = None) -> Vector:
@@ -220,26 +220,12 @@ class Scheme:
         return newton.secrets()
 
     def _by_transform(self, indices: Sequence[int], rows: Vector) -> Vector:
-        """A·(S + Z·R) from all points of the coset, reduced to where the secrets sit, and divided by A there."""
         if self.placement is Placement.LINE:
             raise ValueError("holders on the line have no transform")
-        from . import transform_kernels as kernels
-
-        coset, secret_coset = self._coset, self._secret_coset
-        present = set(indices)
-        missing = [point for j, point in enumerate(coset.points) if j not in present]
-        given = [coset.points[index] for index in indices]
-        erased = ntt.vanishing(missing, [*given, *secret_coset.points])
-        scale = inverse(coset.size)
-        weights = np.array([value * scale % P for value in erased[: len(given)]], dtype=np.uint64)
-        secret_weights = np.array(inverses(erased[len(given) :]), dtype=np.uint64)
-        positions = np.array(indices, dtype=np.int64)
-        terms = len(missing) + self.threshold
-        out = np.empty((self.pack, rows.shape[1]), dtype=np.uint64)
-        inward, outward = coset.inverse_roots, secret_coset.roots
-        if kernels.open_with_erasures(rows, positions, weights, inward, terms, outward, secret_weights, out):
-            raise _inconsistent(len(given))
-        return out
+        found = erasures.opened(self._coset, self._secret_coset, indices, rows, self.threshold)
+        if found is None:
+            raise _inconsistent(len(indices))
+        return found
 
     def _point(self, index: int) -> int:
         if not 0 <= index < self.holders:

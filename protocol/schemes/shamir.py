@@ -196,6 +196,7 @@ class OpenSum:
 
         from ...crypto.field import is_canonical
         from ...crypto.robust import decode
+        from ...crypto.shamir import Scheme
 
         # One matrix, filled row by row: a round's sum shares are the largest thing that a member ever holds.
         matrix = np.empty((len(self.rows), self.terms.layout.columns), dtype=np.uint64)
@@ -211,7 +212,8 @@ class OpenSum:
             return None
         # The combination that locates the liars must not be known before the shares are fixed: it hashes all of them.
         fixed = hashlib.sha256(hashes).digest()
-        decoded = decode(good, matrix[: len(good)], self.committee.threshold, self.committee.sum_quorum, fixed)
+        scheme = Scheme(self.committee.n, self.committee.threshold)
+        decoded = decode(scheme, good, matrix[: len(good)], self.committee.sum_quorum, fixed)
         if decoded is None:
             return None
         vector = decoded.secret.tobytes()

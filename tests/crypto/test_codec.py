@@ -226,6 +226,17 @@ def test_a_wide_number_out_of_range_is_refused(value: float) -> None:
         codec.encode_wide(value)
 
 
+def test_private_numbers_that_are_refused_are_not_in_the_errors() -> None:
+    """A loss says something about the data, a weight about how many examples there are."""
+    for number in (2**82 + 123456789, 1.23456789e88):
+        with pytest.raises(EncodingError) as refused:
+            codec.encode_wide(number)
+        assert "23456789" not in str(refused.value)
+    with pytest.raises(EncodingError) as refused:
+        FixedPoint(1.0, 2).encode(np.zeros(2, dtype=np.float32), 1.23456789, b"")
+    assert "23456789" not in str(refused.value)
+
+
 @pytest.mark.parametrize("limbs", [[2**31, 0, 0, 0], [0, 0, 0, P - 1], [0, 0, 0, 2**31 - 1], [0, 0, 0, 0]])
 def test_words_that_are_no_wide_sum_are_refused(limbs: list[int]) -> None:
     with pytest.raises(EncodingError, match="not a sum of 1"):

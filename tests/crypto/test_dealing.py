@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from coterie.crypto import dealing, field, merkle, prng, robust, vectors
 from coterie.crypto.dealing import Dealing, Terms, check, deal, share_size
 from coterie.crypto.field import P, Vector
+from coterie.crypto.shamir import Scheme
 
 
 @st.composite
@@ -53,7 +54,8 @@ def test_sums_of_shares_open_to_the_sum_of_the_secrets() -> None:
         dealt = deal(context, terms, secrets, SEED)
         for holder, share in enumerate(dealt.shares):
             vectors.add_into(sums[holder], check(context, terms, holder, dealt.commitment, share))
-    opened = robust.decode(range(TERMS.holders), sums, TERMS.threshold, TERMS.threshold + 1, SEED)
+    scheme = Scheme(TERMS.holders, TERMS.threshold)
+    opened = robust.decode(scheme, range(TERMS.holders), sums, TERMS.threshold + 1, SEED)
     assert opened is not None
     assert np.array_equal(opened.secret, expected)
 

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from coterie.crypto import dealing, field, merkle, prng, robust, vectors
 from coterie.crypto.dealing import Commitment, Terms, check, deal
 from coterie.crypto.field import P, Vector
+from coterie.crypto.shamir import Scheme
 
 # Shares changed on their way
 
@@ -125,7 +126,7 @@ def test_a_challenge_that_the_dealer_foresees_lets_a_false_sharing_pass(
     dealt = falsified(monkeypatch, change)
     assert verdicts(dealt) == [True] * 5
     rows = np.stack([check(CONTEXT, TERMS, j, dealt.commitment, dealt.shares[j]) for j in range(5)])
-    assert robust.decode(range(5), rows, 3, 5, SEED) is None
+    assert robust.decode(Scheme(5, 3), range(5), rows, 5, SEED) is None
 
 
 def test_one_fingerprint_alone_misses_a_change_orthogonal_to_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 from llvmlite import binding
 
 from coterie.crypto import lanes, prng, vectors
-from coterie.crypto.shamir import Placement, Scheme
+from coterie.crypto.shamir import Placement, Scheme, Way
 
 PROGRAM = """
 import sys
@@ -23,7 +23,7 @@ binding.get_host_cpu_features = features
 assert lanes.LANES == {lanes}
 import numpy as np
 from coterie.crypto import prng, vectors
-from coterie.crypto.shamir import Placement, Scheme
+from coterie.crypto.shamir import Placement, Scheme, Way
 exec(sys.stdin.read())
 np.save(sys.argv[1], results())
 """
@@ -34,7 +34,14 @@ def results():
     shares = scheme.share(numbers[:1], numbers.copy())
     opened = scheme.reconstruct(range(42), shares[:42])
     prints = np.concatenate([vectors.fingerprints(b"seed", numbers).reshape(-1), shares[0]])[None, :37]
-    return np.concatenate([vectors.matmul(numbers[:, :7].copy(), numbers[:7]), shares, opened, prints])
+    blocks = [in_blocks(numbers, size) for size in (128, 256, 512, 1024)]
+    return np.concatenate([vectors.matmul(numbers[:, :7].copy(), numbers[:7]), shares, opened, prints, *blocks])
+
+
+def in_blocks(numbers, size):
+    scheme = Scheme(size, 42, 2, Placement.COSETS)
+    shares = scheme.share(numbers[:2], numbers, Way.NTT)
+    return scheme.reconstruct(range(3, size), shares[3:], Way.NTT)
 """
 
 
@@ -62,6 +69,13 @@ def test_registers_of_another_width_give_the_same_results(tmp_path: Path) -> Non
         env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
         timeout=150,
     )
-    scope: dict[str, Any] = {"np": np, "prng": prng, "vectors": vectors, "Scheme": Scheme, "Placement": Placement}
+    scope: dict[str, Any] = {
+        "np": np,
+        "prng": prng,
+        "vectors": vectors,
+        "Scheme": Scheme,
+        "Placement": Placement,
+        "Way": Way,
+    }
     exec(RESULTS, scope)
     assert np.array_equal(np.load(path), scope["results"]())

@@ -159,6 +159,8 @@ def test_the_size_of_the_committee_decides_the_placement() -> None:
         (16, 4, 10_000, Way.LAGRANGE, Way.LAGRANGE),
         (32, 24, 1_000_000, Way.NTT, Way.LAGRANGE),
         (128, 64, 10_000, Way.NTT, Way.NTT),
+        (64, 58, 1_000_000, Way.NTT, Way.LAGRANGE),
+        (128, 115, 1_000_000, Way.NTT, Way.NTT),  # opened in blocks
         (32, 8, 1_000_000, Way.LAGRANGE, Way.LAGRANGE),
         (32, 8, 10, Way.NTT, Way.NTT),  # a matrix for ten columns is not worth making
         (1024, 256, 1_000_000, Way.NTT, Way.NTT),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from coterie.crypto import prng, robust, vectors
 from coterie.crypto.field import P, Vector, evaluate, interpolate
 from coterie.crypto.robust import decode, locate
-from coterie.crypto.shamir import Scheme
+from coterie.crypto.shamir import Placement, Scheme, Way
 
 elements = st.sampled_from([0, 1, 2**32, P - 1]) | st.integers(0, P - 1)
 nonzero = st.integers(1, P - 1)
@@ -140,7 +140,7 @@ def test_a_batch_opens_exactly_and_names_whoever_lied_in_a_single_element(holder
     for liar in liars:
         column = data.draw(st.integers(0, 8))
         rows[liar, column] = (int(rows[liar, column]) + data.draw(nonzero)) % P
-    found = decode(answered, rows[answered], threshold, threshold + f, SEED)
+    found = decode(Scheme(holders, threshold), answered, rows[answered], threshold + f, SEED)
     assert found is not None
     assert found.liars == tuple(sorted(liars))
     assert np.array_equal(found.secret, secrets)
@@ -150,14 +150,14 @@ def test_a_batch_opens_exactly_and_names_whoever_lied_in_a_single_element(holder
 def test_a_batch_with_more_liars_than_the_bound_is_not_opened(liars: int) -> None:
     _, rows = sharing(7, 3, 5)
     rows[:liars] = prng.stream(b"lies", b"", liars * 5).reshape(liars, 5)
-    assert decode(range(7), rows, 3, 6, SEED) is None
+    assert decode(Scheme(7, 3), range(7), rows, 6, SEED) is None
 
 
 def test_different_liars_in_different_columns_are_all_found_at_once() -> None:
     secrets, rows = sharing(10, 4, 6)
     for column, liar in enumerate((9, 0, 4)):
         rows[liar, column] ^= np.uint64(1)
-    found = decode(range(10), rows, 4, 7, SEED)
+    found = decode(Scheme(10, 4), range(10), rows, 7, SEED)
     assert found is not None
     assert found.liars == (0, 4, 9)
     assert np.array_equal(found.secret, secrets)
@@ -171,11 +171,11 @@ def test_a_liar_who_knows_the_challenge_beforehand_goes_unnoticed() -> None:
     (a, b, c), (d, e, g) = first[:3], second[:3]
     change = np.array([b * g - c * e, c * d - a * g, a * e - b * d, 0, 0], dtype=object) % P
     rows[0] = (rows[0].astype(object) + change) % P
-    attacked = decode(range(4), rows, 2, 3, SEED)
+    attacked = decode(Scheme(4, 2), range(4), rows, 3, SEED)
     assert attacked is not None
     assert attacked.liars == ()
     assert not np.array_equal(attacked.secret, secrets)
-    found = decode(range(4), rows, 2, 3, b"a seed that was not known")
+    found = decode(Scheme(4, 2), range(4), rows, 3, b"a seed that was not known")
     assert found is not None
     assert found.liars == (0,)
     assert np.array_equal(found.secret, secrets)
@@ -185,16 +185,79 @@ def test_a_product_that_went_wrong_is_not_returned(monkeypatch: pytest.MonkeyPat
     _, rows = sharing(4, 2, 5)
     monkeypatch.setattr(robust, "matmul", lambda A, X: vectors.matmul(A, X) ^ np.uint64(1))
     with pytest.raises(ArithmeticError):
-        decode(range(4), rows, 2, 3, SEED)
+        decode(Scheme(4, 2), range(4), rows, 3, SEED)
 
 
 def test_holders_doubled_negative_or_not_as_many_as_rows_are_refused() -> None:
     _, rows = sharing(4, 2, 5)
-    for indices in ([0, 1, 2, 2], [-1, 0, 1, 2], [0, 1, 2]):
+    for indices in ([0, 1, 2, 2], [-1, 0, 1, 2], [0, 1, 2, 4], [0, 1, 2]):
         with pytest.raises(ValueError, match=r"holder|shape"):
-            decode(indices, rows, 2, 3, SEED)
+            decode(Scheme(4, 2), indices, rows, 3, SEED)
 
 
 def test_an_opened_batch_does_not_print_its_values() -> None:
     _, rows = sharing(4, 2, 5)
-    assert repr(decode(range(4), rows, 2, 3, SEED)) == "Decoded(secret=<5 elements>, liars=())"
+    assert repr(decode(Scheme(4, 2), range(4), rows, 3, SEED)) == "Decoded(secrets=<5 elements>, liars=())"
+
+
+@st.composite
+def schemes(draw: st.DrawFn) -> Scheme:
+    """On the line and on cosets, packed and not."""
+    placement = draw(st.sampled_from(Placement))
+    threshold = draw(st.integers(2, 12))
+    packs = range(1, threshold) if placement is Placement.LINE else [1 << b for b in range(4) if 1 << b < threshold]
+    return Scheme(draw(st.integers(threshold, 24)), threshold, draw(st.sampled_from(list(packs))), placement)
+
+
+@settings(max_examples=60)
+@given(schemes(), st.data())
+def test_wherever_holders_and_secrets_sit_liars_are_named_and_the_secrets_opened(
+    scheme: Scheme, data: st.DataObject
+) -> None:
+    columns = 9
+    secrets = prng.stream(b"s", b"secrets", scheme.pack * columns).reshape(scheme.pack, columns)
+    spare = scheme.threshold - scheme.pack
+    rows = scheme.share(secrets, prng.stream(b"s", b"randomness", spare * columns).reshape(spare, columns))
+    count = data.draw(st.integers(scheme.threshold, scheme.holders))
+    answered = data.draw(st.permutations(range(scheme.holders)))[:count]
+    errors = data.draw(st.integers(0, (count - scheme.threshold) // 2))
+    liars = data.draw(st.sets(st.sampled_from(answered), min_size=errors, max_size=errors))
+    for liar in liars:
+        column = data.draw(st.integers(0, columns - 1))
+        rows[liar, column] = (int(rows[liar, column]) + data.draw(nonzero)) % P
+    found = decode(scheme, answered, rows[answered], count - errors, SEED)
+    assert found is not None
+    assert found.liars == tuple(sorted(liars))
+    assert np.array_equal(found.secrets, secrets)
+
+
+@pytest.mark.parametrize(("threshold", "pack"), [(40, 1), (40, 32)])
+def test_a_large_committee_opens_although_some_lie_by_either_way(threshold: int, pack: int) -> None:
+    scheme = Scheme.for_committee(64, threshold, pack)
+    assert scheme.opening_way(threshold, 2000) is (Way.NTT if pack > 1 else Way.LAGRANGE)
+    secrets = prng.stream(b"s", b"secrets", pack * 2000).reshape(pack, 2000)
+    randomness = prng.stream(b"s", b"randomness", (threshold - pack) * 2000).reshape(-1, 2000)
+    rows = scheme.share(secrets, randomness)
+    liars = (0, 7, 33, 63)
+    for liar in liars:
+        rows[liar, 31 * liar] ^= np.uint64(1)
+    found = decode(scheme, range(64), rows, 60, SEED)
+    assert found is not None
+    assert found.liars == liars
+    assert np.array_equal(found.secrets, secrets)
+
+
+def test_more_liars_than_the_bound_are_not_opened_on_cosets_either() -> None:
+    scheme = Scheme.for_committee(16, 8)
+    assert scheme.placement is Placement.COSETS
+    rows = prng.stream(b"lies", b"", 16 * 3).reshape(16, 3)
+    assert decode(scheme, range(16), rows, 12, SEED) is None
+
+
+def test_only_an_unpacked_batch_has_the_one_secret_of_a_column() -> None:
+    scheme = Scheme(6, 4, 2)
+    rows = scheme.share(prng.stream(b"s", b"", 10).reshape(2, 5), prng.stream(b"r", b"", 10).reshape(2, 5))
+    found = decode(scheme, range(6), rows, 5, SEED)
+    assert found is not None
+    with pytest.raises(ValueError, match="2 secrets in each column"):
+        _ = found.secret

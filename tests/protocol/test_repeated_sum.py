@@ -16,6 +16,7 @@ from cluster import Cluster, Site, make_genesis
 from coterie.crypto.codec import FixedPoint
 from coterie.crypto.identity import Identity
 from coterie.crypto.robust import decode
+from coterie.crypto.shamir import Scheme
 from coterie.protocol.blocks import Contributors, read_block
 from coterie.protocol.committee import Committee
 from coterie.protocol.envelope import Verified
@@ -108,7 +109,7 @@ def attack(monkeypatch: pytest.MonkeyPatch, seed: int) -> Attack:
         if summing.round == 1 and len(rows) >= 2:  # K shares open a sum; that nobody can be sure of it is no comfort
             indices = sorted(rows)
             shares = np.stack([np.frombuffer(rows[index], np.uint64) for index in indices])
-            decoded = decode(indices, shares, 2, 2, bytes(32))
+            decoded = decode(Scheme(N, 2), indices, shares, 2, bytes(32))
             assert decoded is not None
             run.opened[1] = decoded.secret, summing
         for checked in summing.checked.values():

@@ -25,6 +25,7 @@ from coterie.crypto.dealing import Terms as DealingTerms
 from coterie.crypto.dealing import check, deal
 from coterie.crypto.field import P
 from coterie.crypto.robust import decode
+from coterie.crypto.shamir import Scheme
 from coterie.protocol.agreement import Agreement
 from coterie.protocol.blocks import Contributors, Model, read_block
 from coterie.protocol.committee import Committee
@@ -64,7 +65,7 @@ class Shares:
     def opened(self, dealers: tuple[int, ...]) -> list[int]:
         """What all holders' released sums open to."""
         rows = np.stack([self.sum_share(holder, dealers) for holder in range(N)])
-        decoded = decode(tuple(range(N)), rows, COMMITTEE.threshold, COMMITTEE.sum_quorum, bytes(32))
+        decoded = decode(Scheme(N, COMMITTEE.threshold), range(N), rows, COMMITTEE.sum_quorum, bytes(32))
         assert decoded is not None
         return [int(one) for one in decoded.secret]
 

@@ -110,6 +110,38 @@ def test_all_keys_but_one_open_nothing() -> None:
         unmask(PARAMETERS, PUBLIC, total, keys, 3)
 
 
+def masked_by(members: tuple[int, ...]) -> tuple[Vector, Vector, dict[int, Vector]]:
+    """The sum of these members' masked vectors, the sum of their keys, and what each masked."""
+    total, keys = np.zeros(DIMENSION, dtype=np.uint64), np.zeros(DIMENSION, dtype=np.uint64)
+    for member in members:
+        key, masked = mask(PARAMETERS, PUBLIC, words_of(member), bytes([member]) * 32, b"")
+        add_into(total, masked)
+        add_into(keys, key.vector)
+    return total, keys, {member: words_of(member) for member in members}
+
+
+def moved(total: Vector, source: Vector, target: Vector) -> Vector:
+    """A sum that unmasks to `target` where `total` unmasks to `source`."""
+    steps = [b - a for a, b in zip(message(source), message(target), strict=True)]
+    return np.array([(int(t) + step) % P for t, step in zip(total, steps, strict=True)], dtype=np.uint64)
+
+
+def test_whoever_proposes_the_sum_after_the_keys_have_opened_chooses_what_comes_out() -> None:
+    """The order that is not allowed: fingerprints let it pass if the proposer contributes (`test_blame.py`)."""
+    total, keys, _ = masked_by((0, 1, 2))
+    opened = unmask(PARAMETERS, PUBLIC, total, keys, 3)
+    wanted = sum(words_of(member) for member in (7, 8, 9))
+    assert np.array_equal(unmask(PARAMETERS, PUBLIC, moved(total, opened, wanted), keys, 3), wanted)
+
+
+@pytest.mark.parametrize("others", [(1, 2), (3, 4)])
+def test_a_sum_fixed_before_the_keys_open_holds_all_others_whatever_they_masked(others: tuple[int, int]) -> None:
+    """Blind, proposer 0 can only put another vector of its own in its place."""
+    total, keys, words = masked_by((0, *others))
+    false = moved(total, words[0], words_of(9))
+    assert np.array_equal(unmask(PARAMETERS, PUBLIC, false, keys, 3), sum(words_of(m) for m in (9, *others)))
+
+
 def test_a_key_off_by_one_in_one_coefficient_opens_nothing() -> None:
     key, masked = mask(PARAMETERS, PUBLIC, words_of(1), bytes(32), b"")
     wrong = key.vector

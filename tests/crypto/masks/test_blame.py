@@ -48,15 +48,33 @@ def test_a_false_claim_is_found_and_its_member_named(member: int, half: int, cha
     assert judge(seed, total, claims, vectors) == Verdict((member,), sum_is_false=False)
 
 
-def test_a_false_sum_that_a_false_claim_covers_up_is_found() -> None:
-    """An aggregator leaves out its own vector and claims that it was zero."""
+def test_any_vector_adds_up_if_its_aggregator_contributes_and_only_judging_finds_it() -> None:
+    """It claims what the others' claims leave. Why a sum's hash is decided before the keys' sum opens."""
     seed, _, claims, vectors = scene(3)
-    total = np.zeros(LENGTH, dtype=np.uint64)
-    for member in (1, 2):
-        add_into(total, vectors[member])
-    claims[0] = (0, 0)
-    assert adds_up(fingerprint(seed, total), claims)
+    total = prng.stream(b"seed", b"anything at all", LENGTH)
+    proposed = fingerprint(seed, total)
+    claims[0] = tuple((proposed[k] - claims[1][k] - claims[2][k]) % P for k in (0, 1))
+    assert adds_up(proposed, claims)
     assert judge(seed, total, claims, vectors) == Verdict((0,), sum_is_false=True)
+
+
+@given(st.integers(0, 1), st.integers(-2, 2).filter(bool))
+def test_a_true_claim_that_is_not_canonical_is_no_lie(half: int, turns: int) -> None:
+    seed, total, claims, vectors = scene(2)
+    claim = list(claims[1])
+    claim[half] += turns * P
+    claims[1] = (claim[0], claim[1])
+    assert adds_up(fingerprint(seed, total), claims)
+    assert judge(seed, total, claims, vectors) == Verdict((), sum_is_false=False)
+
+
+@pytest.mark.parametrize("length", [LENGTH - 1, LENGTH + 50])
+def test_a_contribution_of_another_length_than_the_sum_is_refused(length: int) -> None:
+    """With zeros behind it, it would have the fingerprint of what it is not."""
+    seed, total, claims, vectors = scene(2)
+    vectors[1] = np.resize(np.append(vectors[1], np.zeros(50, dtype=np.uint64)), length)
+    with pytest.raises(ValueError, match="shape"):
+        judge(seed, total, claims, vectors)
 
 
 def test_two_claims_that_cancel_are_both_found() -> None:
