@@ -45,7 +45,7 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
         store.keep(SETTINGS, settings.encode())
         report = reporter(as_json)
         session = Session(home, settings, identity, store, report)
-        session.rejoins = bool({"invite", "bootstrap"} & set(given))
+        session.ending.rejoins = bool({"invite", "bootstrap"} & set(given))
         try:
             code = trio.run(session.run)
         except PeerError:
@@ -89,5 +89,5 @@ def _report_crash(home: Home, error: BaseException) -> str:
         path.write_text(f"{time.ctime()}\nPython {sys.version}\n\n{frames}{type(error).__name__}: {message}\n")
     return (
         f"a bug of ours: {type(error).__name__}. {path} says where; nothing that was sent is lost, and"
-        f" `peer start --home {home.folder}` goes on"
+        f" `peer start {home.option}` goes on"
     )

@@ -43,7 +43,7 @@ from .network.events import Beat, Connected, Disconnected, Frame
 from .network.host import ListenError
 from .network.link import Timing
 from .network.network import Network
-from .parting import GOODBYE_SECONDS, REFRESH_SECONDS, check_not_gone, depart, linger, wait_for_admission
+from .parting import GOODBYE_SECONDS, REFRESH_SECONDS, check_not_gone, depart, linger, wait_for_admission, way_back
 from .places import dial_place, listen_place
 from .progress import Reporter, plain_facts
 from .requests import answer
@@ -73,8 +73,6 @@ class Session:
         self.node: Node | None = None
         self.driver: Driver | None = None
         self.ending = Ending(identity.public)
-        self.rejoins = False
-        """Whether the user asked, with this very start, to join: then one that left before is let in again."""
         self._invite: Invite | None = None
         self._learner: Learner | None = None
         self._control = ControlServer(home.socket_path, self._answer)
@@ -223,7 +221,7 @@ class Session:
     def _make_node(self, genesis: Genesis) -> None:
         assert self._learner is not None
         memory = self.store.load()
-        newcomer = Newcomer(self.settings.name, genesis.model, self._invite)
+        newcomer = Newcomer(self.settings.name, genesis.model, self._invite, self.ending.rejoins)
         try:
             self.node = Node(self.identity, genesis, memory, newcomer)
         except LedgerError as error:
@@ -238,7 +236,8 @@ class Session:
             Workshop(Trainer(self._learner), self._read_blocks, from_environment()),
             self._on_notice,
         )
-        if not self.rejoins and check_not_gone(self.node.state, self.identity.public, self.home.folder):
+        me = self.identity.public
+        if not self.ending.rejoins and check_not_gone(self.node.state, me, memory.blocks, self.home):
             self.ending.asked_to_leave = True
             self.ending.left.set()
             self.driver.leave()
@@ -339,6 +338,7 @@ class Session:
         text = (
             f"founded the federation {genesis.name!r} {genesis.federation.hex()[:16]}…\n"
             f"with {explain_threshold(genesis, genesis.min_peers)}\n"
+            f"{_explain_eviction(genesis.evict_after_rounds)}\n"
             f"training starts with {genesis.min_peers} members; the others join with:\n\n  {command}\n"
         )
         facts = {"federation": genesis.federation, "name": genesis.name, "command": command, "invite": invite}
@@ -351,7 +351,9 @@ class Session:
     def _tell_end(self) -> None:
         text = self.ending.reason
         if self.ending.code is Exit.OK and not self.ending.left.is_set():
-            text += f"; go on with: peer start --home {self.home.folder}"
+            text += f"; go on with: peer start {self.home.option}"
+        elif self.ending.code is Exit.REMOVED and self._failure is None and self.node is not None:
+            text += f"; {way_back(self.node.state, self.identity.public, self.home)}"
         self._tell("stopped", text, {"exit": int(self.ending.code)})
 
     def status(self) -> Json:
@@ -386,6 +388,12 @@ def first_cause(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = next((one for one in error.exceptions if isinstance(one, PeerError)), error.exceptions[0])
     return error
+
+
+def _explain_eviction(rounds: int) -> str:
+    if not rounds:
+        return "a member may stay away for as long as it likes"
+    return f"a member that misses {rounds} rounds in a row is removed, and may join again"
 
 
 def _with_ports(listen: tuple[str, ...], addresses: list[str]) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ class Settings:
     round_interval: float = 0.0
     share_deadline: float = 60.0
     view_timeout: float = 3.0
-    evict_after: int = 50
+    evict_after: int = 1000
     no_evict: bool = False
 
     def with_given(self, given: Mapping[str, Any]) -> "Settings":

@@ -78,6 +78,8 @@ class Newcomer:
     name: str
     model: str
     invite: Invite | None = None
+    returns: bool = True
+    """Whether it asks again once it is gone; else only people decide that."""
 
 
 class Node:
@@ -209,6 +211,8 @@ class Node:
         """
         ctx = self.ctx
         if ctx.guard.resuming:
+            if not ctx.is_member:  # removed while it was away: the others answer only once it is back in
+                self._keep_asking_to_join()
             return
         memory, self._memory = self._memory or Memory(), None
         ctx.out.height, ctx.out.view = ctx.height, 0
@@ -222,8 +226,7 @@ class Node:
         self._agreement.open(votes, [value for value in memory.values if value.height == ctx.height])
         ctx.out.timer(RESEND_MS, "resend", ctx.height)
         if not ctx.is_member:
-            self._ask_to_join()
-            ctx.out.timer(JOIN_RETRY_MS, "join", ctx.height)
+            self._keep_asking_to_join()
         for message, blob in self._inbox.take(ctx.height, ctx.state.round):
             self._on_message(message, blob)
 
@@ -328,7 +331,7 @@ class Node:
         for certified, after in accepted:
             before = ctx.state
             ctx.out.persist(BlockDecided(after.height, certified.block, certified.certificate))
-            announce(ctx.out, before, after, self.view)
+            announce(ctx.out, before, after, self.view, certified.block)
             self._move_to(after)
             known = set(before.keys)
             for member in after.members:
@@ -568,8 +571,7 @@ class Node:
             case ("weights", wanted):
                 self.catchup.on_weights_timer(wanted)
             case ("join", height) if height == ctx.height and not ctx.is_member:
-                self._ask_to_join()
-                ctx.out.timer(JOIN_RETRY_MS, "join", height)
+                self._keep_asking_to_join()
             case ("leave",) if self._leaving and ctx.is_member:
                 self._ask_to_leave()
             case ("resume",) if ctx.guard.resuming:
@@ -580,9 +582,15 @@ class Node:
             case _:
                 pass
 
+    def _keep_asking_to_join(self) -> None:
+        self._ask_to_join()
+        self.ctx.out.timer(JOIN_RETRY_MS, "join", self.ctx.height)
+
     def _ask_to_join(self) -> None:
         ctx, newcomer = self.ctx, self._newcomer
         if ctx.is_member or newcomer is None or self._leaving:
+            return
+        if not newcomer.returns and any(one.key == ctx.me for one in ctx.state.gone):
             return
         ticket, proof = b"", b""
         if newcomer.invite is not None:

@@ -59,7 +59,9 @@ def _founding_options(group: Any) -> None:
     group.add_argument("--round-interval", type=_seconds, metavar="S", help="rest between rounds (0)")
     group.add_argument("--share-deadline", type=_seconds, metavar="S", help="longest wait for updates (60)")
     group.add_argument("--view-timeout", type=_seconds, metavar="S", help="wait for an aggregator (3)")
-    group.add_argument("--evict-after", type=int, metavar="N", help="missed rounds until removal (50; 0: never)")
+    group.add_argument(
+        "--evict-after", type=int, metavar="N", help="missed rounds in a row until removal (1000; 0: never)"
+    )
     group.add_argument("--no-evict", action="store_true", help="name members that provably cheat, but keep them")
 
 
