@@ -18,7 +18,7 @@ from .home import Home, passphrase_source
 from .memory import return_large_blocks
 from .progress import reporter
 from .session import GENESIS, SETTINGS, Session, first_cause
-from .settings import changed_founding_options, read_settings
+from .settings import changed_founding_options, founding_options, read_settings
 from .store import Store
 
 _MAX_NAME_CHARS: Final = 64
@@ -39,10 +39,11 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
         if store.fact(GENESIS) is not None and (changed := changed_founding_options(given, kept)):
             raise PeerError(f"{', '.join(changed)}: fixed when the federation was founded; use a new --home")
         settings = kept.with_given(given)
+        if settings.joins and store.fact(GENESIS) is None and (founders := founding_options(given)):
+            raise PeerError(f"{', '.join(founders)}: only a founder can choose this; leave it out to join")
         if not settings.name:
             settings = settings.with_given({"name": socket.gethostname()[:_MAX_NAME_CHARS] or "peer"})
         identity = home.identity(passphrase_source(settings.passphrase_file))
-        store.keep(SETTINGS, settings.encode())
         report = reporter(as_json)
         session = Session(home, settings, identity, store, report)
         session.ending.rejoins = bool({"invite", "bootstrap"} & set(given))

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -24,6 +25,7 @@ from ..protocol.ledger import LedgerError
 from ..protocol.limits import SYNC_BATCH_BLOCKS
 from ..protocol.messages import CertifiedBlock
 from ..protocol.node import Newcomer, Node
+from ..protocol.records import ModelSaved
 from .control import Json
 from .control_server import ControlServer
 from .database import StoreError
@@ -74,6 +76,8 @@ class Session:
         self.driver: Driver | None = None
         self.ending = Ending(identity.public)
         self._invite: Invite | None = None
+        self._founded: ModelSaved | None = None
+        """The model to begin with, where this very run founds the federation."""
         self._learner: Learner | None = None
         self._control = ControlServer(home.socket_path, self._answer)
         self._started = time.monotonic()
@@ -93,6 +97,8 @@ class Session:
             self._invite = open_invite(self.settings.invite, _now_ms())
         await self._remember_federation()
         self.network = self._make_network()
+        wanted = None if self._invite is None else self._invite.terms.federation
+        discovery = Discovery(self.settings, self.identity, self.network, wanted)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._heed_signals)
             try:
@@ -101,7 +107,7 @@ class Session:
                 raise PeerError(f"--listen: {group.exceptions[0]}", Exit.PORT) from None
             async with self._control.serving(), trio.open_nursery() as living:
                 self._tell_listening(addresses)
-                for task in (self._live, self._discover):
+                for task in (self._live, partial(self._discover, discovery)):
                     living.start_soon(self._or_fail, task)
                 await self.ending.over.wait()
                 self._tell_end()
@@ -122,12 +128,9 @@ class Session:
             code = self._failure.code if isinstance(self._failure, PeerError) else Exit.CRASH
             self.ending.end(code, str(self._failure) if code is not Exit.CRASH else "a bug of ours")
 
-    async def _discover(self) -> None:
+    async def _discover(self, discovery: Discovery) -> None:
         """Look for peers beyond the addresses that are known."""
-        wanted = None if self._invite is None else self._invite.terms.federation
-        await Discovery(self.settings, self.identity, self.network, wanted).run(
-            lambda address: self._tell("dht", f"DHT node at {address}", {"address": str(address)})
-        )
+        await discovery.run(lambda address: self._tell("dht", f"DHT node at {address}", {"address": str(address)}))
 
     async def _live(self) -> None:
         """Find the federation if need be, then be a member of it."""
@@ -158,9 +161,7 @@ class Session:
             self._learner = await trio.to_thread.run_sync(member_learner, self.settings, self.genesis)
         elif not self.settings.joins:
             self._learner = await trio.to_thread.run_sync(founder_learner, self.settings)
-            self.genesis, model = found(self.settings, self.identity, self._learner, _now_ms())
-            self.store.persist([model])
-            self.store.keep(GENESIS, self.genesis.encode())
+            self.genesis, self._founded = found(self.settings, self.identity, self._learner, _now_ms())
 
     async def _find_federation(self) -> None:
         self.report.event("joining", "looking for the federation", {"addresses": list(self._bootstrap())})
@@ -168,10 +169,18 @@ class Session:
         genesis = await find_genesis(self.network, self.report, wanted)
         self._learner = await trio.to_thread.run_sync(member_learner, self.settings, genesis)
         self.genesis = genesis
-        self.store.keep(GENESIS, genesis.encode())
+        self._keep()
         self.network.introduce(genesis.federation, genesis.encode())
         text = f"found the federation {genesis.name!r}"
         self.report.event("found", text, {"federation": genesis.federation, "name": genesis.name})
+
+    def _keep(self) -> None:
+        """Keep settings and federation, now that they have proved to be usable: a mistyped start leaves no trace."""
+        self.store.keep(SETTINGS, self.settings.encode())
+        if self._founded is not None:
+            self.store.persist([self._founded])
+        if self.genesis is not None:
+            self.store.keep(GENESIS, self.genesis.encode())
 
     def _check_invite(self, genesis: Genesis) -> None:
         if self.settings.invite is None:
@@ -326,8 +335,9 @@ class Session:
         self.store.keep(OWN_ADDRESSES, msgspec.msgpack.encode(addresses))
         self._tell("listening", f"listening on {', '.join(addresses)}", {"addresses": addresses, "id": self._id})
         self.settings = self.settings.with_given({"listen": _with_ports(self.settings.listen, addresses)})
-        self.store.keep(SETTINGS, self.settings.encode())
         genesis = self.genesis
+        if genesis is not None:
+            self._keep()
         if genesis is None or genesis.founder != self.identity.public or self.store.height() > 0:
             return
         invite = None
@@ -350,6 +360,8 @@ class Session:
 
     def _tell_end(self) -> None:
         text = self.ending.reason
+        if self.ending.code is Exit.OK:
+            self._keep()
         if self.ending.code is Exit.OK and not self.ending.left.is_set():
             text += f"; go on with: peer start {self.home.option}"
         elif self.ending.code is Exit.REMOVED and self._failure is None and self.node is not None:

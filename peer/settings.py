@@ -28,8 +28,6 @@ FOUNDING: Final = (
 )
 """Options that the founder fixes for everybody, in the genesis block."""
 
-DEFAULT_NAME: Final = "peer"
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -114,6 +112,11 @@ def read_settings(data: bytes | None) -> Settings:
         ) from None
 
 
+def founding_options(given: Mapping[str, Any]) -> list[str]:
+    """Return those of the options that were given which the founder fixes."""
+    return [f"--{name.replace('_', '-')}" for name in FOUNDING if name in given]
+
+
 def changed_founding_options(given: Mapping[str, Any], kept: Settings) -> list[str]:
     """Return the options that were given, differ from what was kept, and cannot be changed any more."""
-    return [f"--{name.replace('_', '-')}" for name in FOUNDING if name in given and given[name] != getattr(kept, name)]
+    return founding_options({name: value for name, value in given.items() if value != getattr(kept, name, value)})

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from ..exits import Exit
 
 _LIST = {"action": "append", "metavar": "ADDR"}
+_EITHER = argparse.BooleanOptionalAction
+"""An option that is kept must be possible to take back."""
 
 
 def register(subcommands: Subcommands) -> None:
@@ -28,7 +30,7 @@ def register(subcommands: Subcommands) -> None:
 def _joining_options(group: Any) -> None:
     group.add_argument("--bootstrap", **_LIST, help="address of any member, HOST:PORT or a multiaddr (repeatable)")
     group.add_argument("--invite", metavar="TOKEN", help="token from a member's `peer invite`")
-    group.add_argument("--join", action="store_true", help="join whatever federation --mdns finds")
+    group.add_argument("--join", action=_EITHER, help="join whatever federation --mdns finds")
     group.add_argument("--join-timeout", type=_seconds, metavar="S", help="give up after S seconds (default: never)")
 
 
@@ -71,14 +73,14 @@ def _running_options(group: Any) -> None:
         "--listen", **_LIST, help="port, HOST:PORT or multiaddr to listen on (default: any free port, then kept)"
     )
     group.add_argument("--announce", **_LIST, help="address at which others reach this peer, behind a NAT")
-    group.add_argument("--mdns", action="store_true", help="announce this peer and find others on the local network")
+    group.add_argument("--mdns", action=_EITHER, help="announce this peer and find others on the local network")
     dht = "find peers through a DHT, by way of the node /ip4/…/tcp/…/p2p/… (repeatable); without one, be the first node"
     group.add_argument("--dht", action="append", nargs="?", const="", metavar="NODE", help=dht)
     group.add_argument("--dht-listen", metavar="ADDR", help="port or address of this peer's DHT node (any free port)")
     group.add_argument("--heartbeat", type=_seconds, metavar="S", help="between heartbeats (2)")
     group.add_argument("--dead-after", type=_seconds, metavar="S", help="silence that ends a link (12)")
     group.add_argument("--linger", type=_seconds, metavar="S", help="longest stay after the last round (60)")
-    group.add_argument("--stay", action="store_true", help="stay after the last round, for latecomers")
+    group.add_argument("--stay", action=_EITHER, help="stay after the last round, for latecomers")
     group.add_argument("--passphrase-file", metavar="FILE", help="of the identity key; - asks on the terminal")
     group.add_argument("--log", metavar="LEVEL", choices=("debug", "info", "warning"), help="log to stderr")
 

@@ -17,6 +17,7 @@ from coterie.peer.exits import Exit
 from coterie.peer.home import PASSPHRASE_VARIABLE, Home
 from coterie.peer.invites import new_invite, parse_duration_ms
 from coterie.peer.places import dial_place, listen_place
+from coterie.peer.session import Session
 from coterie.peer.settings import Settings, read_settings
 from coterie.peer.store import FILE_NAME, Store
 
@@ -195,22 +196,78 @@ def test_a_damaged_store_has_its_own_exit_code(peer: Peer, broken: Path) -> None
     assert str(broken) in err
 
 
-def test_options_are_kept_and_explicit_ones_replace_them(peer: Peer, home: Home) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        listen = f"127.0.0.1:{taken.getsockname()[1]}"
-        assert peer(*FOUND[:-1], listen, "--name", "Ada", "--steps", "7")[0] == Exit.PORT
-        assert peer("start", "--steps", "9")[0] == Exit.PORT
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that listens ends at once, as if somebody had typed Ctrl-C."""
+
+    async def live(session: Session) -> None:
+        session.ending.end(Exit.OK, "stopped")
+
+    monkeypatch.setattr(Session, "_live", live)
+
+
+def kept(home: Home) -> Settings:
     with Store.open(home.folder) as store:
-        kept = read_settings(store.fact("settings"))
-    assert (kept.name, kept.steps, kept.data, kept.target) == ("Ada", 9, "data.csv", "y")
+        return read_settings(store.fact("settings"))
 
 
+@pytest.mark.usefixtures("brief")
+def test_options_are_kept_and_explicit_ones_replace_them(peer: Peer, home: Home) -> None:
+    assert peer(*FOUND, "--name", "Ada", "--steps", "7", "--mdns")[0] == Exit.OK
+    assert peer("start", "--steps", "9", "--no-mdns")[0] == Exit.OK
+    settings = kept(home)
+    assert (settings.name, settings.steps, settings.data, settings.target) == ("Ada", 9, "data.csv", "y")
+    assert not settings.mdns
+
+
+@pytest.mark.usefixtures("brief")
 def test_what_was_founded_cannot_be_changed_later(peer: Peer) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert peer(*FOUND[:-1], f"127.0.0.1:{taken.getsockname()[1]}", "--rounds", "3")[0] == Exit.PORT
+    assert peer(*FOUND, "--rounds", "3")[0] == Exit.OK
     code, _, err = peer("start", "--rounds", "4")
     assert code == Exit.USAGE
     assert "--rounds" in err
+
+
+@pytest.mark.usefixtures("brief")
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        ("--hidden", "3"),
+        ("--columns", "nocol"),
+        ("--clip", "3"),
+        ("--threshold", "1"),
+        ("--min-peers", "2"),
+        ("--roster", "none.txt"),
+        ("--name", "x" * 65),
+        ("--app", "nomod:x"),
+        ("--bootstrap", "nohost"),
+        ("--invite", "coterie1-abc"),
+        ("--announce", "nohost"),
+        ("--dht", "nohost"),
+        ("--dht", "/ip4/127.0.0.1/tcp/1"),
+        ("--dht-listen", "nowhere"),
+        ("--listen", "nowhere"),
+        ("--listen", "192.0.2.1:4001"),
+    ],
+    ids="=".join,
+)
+def test_a_start_that_failed_leaves_nothing_behind_that_spoils_the_next(
+    peer: Peer, home: Home, mistake: tuple[str, str]
+) -> None:
+    code, _, err = peer(*FOUND, "--rounds", "3", *mistake)
+    assert code not in (Exit.OK, Exit.CRASH), err
+    assert kept(home) == Settings()
+    code, out, err = peer(*FOUND, "--rounds", "4")
+    assert code == Exit.OK, err
+    assert "founded the federation" in out
+
+
+def test_a_joiner_is_told_which_options_are_only_the_founders(peer: Peer) -> None:
+    code, _, err = peer(
+        "start", "--bootstrap", "127.0.0.1:1", "--data", "data.csv", "--rounds", "7", "--evict-after", "9"
+    )
+    assert code == Exit.USAGE
+    assert "--rounds, --evict-after: only a founder can choose this" in err
 
 
 def test_settings_survive_their_own_encoding() -> None:
