@@ -79,7 +79,11 @@ def _open_case(home: Home, bootstrap: Sequence[str], listen: str | None) -> tupl
         try:
             with Reader.open(home.folder) as reader:
                 settings, state, known = _read(reader)
+                spoilt = reader.has_damaged_model()
             found = Finding("store", True, f"{path}: {path.stat().st_size / _MB:.1f} MB, readable")
+            if spoilt:
+                advice = "start the peer while others run: it fetches the model from them"
+                found = Finding("store", False, f"{path}: the model in it is damaged", advice)
         except Exception as error:
             found = Finding("store", False, str(error), "put back a backup, or join again with a new --home")
     with suppress(PeerError):

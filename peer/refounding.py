@@ -33,7 +33,9 @@ def refound(old: Home, new: Home, min_peers: int | None, rounds: int | None) -> 
     if state is None or public is None:
         raise PeerError(f"{old.folder}: this peer is in no federation", Exit.FEDERATION)
     if model is None or model.weights_hash != state.weights:
-        raise PeerError(f"{old.folder}: the last model is not here; another member has to refound", Exit.STORE)
+        raise PeerError(
+            f"{old.folder}: the last model is not here, or is damaged; another member has to refound", Exit.STORE
+        )
     roster = tuple(sorted({*state.genesis.roster, public})) if state.genesis.admit == "roster" else ()
     genesis = msgspec.structs.replace(
         state.genesis,

@@ -20,7 +20,7 @@ import trio
 from ..crypto.identity import Identity
 from ..protocol.admission import Invite
 from ..protocol.events import Notice
-from ..protocol.genesis import Genesis, read_genesis
+from ..protocol.genesis import Genesis, GenesisError, read_genesis
 from ..protocol.ledger import LedgerError
 from ..protocol.limits import SYNC_BATCH_BLOCKS
 from ..protocol.messages import CertifiedBlock
@@ -28,7 +28,7 @@ from ..protocol.node import Newcomer, Node
 from ..protocol.records import ModelSaved
 from .control import Json
 from .control_server import ControlServer
-from .database import StoreError
+from .database import StoreError, damaged
 from .discovering import Discovery
 from .driver import Driver
 from .ending import Ending
@@ -156,7 +156,10 @@ class Session:
         """Take the federation from the store, or found one where there is none to join."""
         remembered = self.store.fact(GENESIS)
         if remembered is not None:
-            self.genesis = read_genesis(remembered)
+            try:
+                self.genesis = read_genesis(remembered)
+            except GenesisError as error:
+                raise StoreError(damaged(self.store.path, f"its genesis: {error}")) from None
             self._check_invite(self.genesis)
             self._learner = await trio.to_thread.run_sync(member_learner, self.settings, self.genesis)
         elif not self.settings.joins:
@@ -234,9 +237,7 @@ class Session:
         try:
             self.node = Node(self.identity, genesis, memory, newcomer)
         except LedgerError as error:
-            raise StoreError(
-                f"{self.store.path}: the ledger in it is damaged ({error}); join again with a new --home"
-            ) from None
+            raise StoreError(damaged(self.store.path, f"its ledger: {error}")) from None
         self.driver = Driver(
             self.node,
             self.identity.public,

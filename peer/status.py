@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..crypto.identity import peer_id
 from ..protocol.contribution import read_metrics
-from ..protocol.genesis import read_genesis
-from ..protocol.ledger import LedgerState, Phase, apply, genesis_state
+from ..protocol.genesis import GenesisError, read_genesis
+from ..protocol.ledger import LedgerError, LedgerState, Phase, apply, genesis_state
 from .beats import decode_beat
+from .database import StoreError, damaged
 from .measures import measures, measures_text
 from .store import Reader
 
@@ -87,13 +88,20 @@ def members_status(state: LedgerState, me: bytes, rows: "Iterable[PeerRow]") -> 
 
 
 def replay(reader: Reader) -> LedgerState | None:
-    """Return the state that a store's blocks lead to, None where there is no federation yet."""
+    """Return the state that a store's blocks lead to, None where there is no federation yet.
+
+    Raises:
+        StoreError: the ledger in it is damaged.
+    """
     data = reader.fact("genesis")
     if data is None:
         return None
-    state = genesis_state(read_genesis(data))
-    for block in reader.blocks():
-        state = apply(state, block.block)
+    try:
+        state = genesis_state(read_genesis(data))
+        for block in reader.blocks():
+            state = apply(state, block.block)
+    except (GenesisError, LedgerError) as error:
+        raise StoreError(damaged(reader.path, f"its ledger: {error}")) from None
     return state
 
 
