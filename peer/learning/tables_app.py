@@ -1,5 +1,6 @@
 """The app that comes with the peer: a table from a CSV file, and one of the models of this package."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -207,11 +208,12 @@ class TableApp:
         if self.table.values is not None:
             named[self.task.target] = self.table.values
         for column, values in named.items():
-            largest = float(np.abs(values).max())
-            if largest**2 * len(values) > _LARGEST_SUM:
+            worst = int(np.abs(values).argmax())
+            largest = float(np.abs(values[worst]))
+            if largest > math.sqrt(_LARGEST_SUM / len(values)):  # its square may be beyond any float
                 raise TableError(
-                    f"{self.table.name}: column {column!r} has values up to {largest:g}, too large to sum; "
-                    "write it in a larger unit"
+                    f"{self.table.name}, row {worst + 1} below the header: column {column!r} holds {values[worst]:g}, "
+                    "too large to sum; correct it, or write the column in a larger unit"
                 )
             if 0 < largest < _SMALLEST_COLUMN:
                 raise TableError(

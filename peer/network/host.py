@@ -33,6 +33,7 @@ from .yamux import Muxer, Traffic
 DIAL_SECONDS: Final = 10.0
 NEGOTIATE_SECONDS: Final = 10
 _MAX_WAITING_STREAMS: Final = 1
+_PORTS: Final = range(65_536)
 _SHUTDOWN_SECONDS: Final = 5.0
 
 
@@ -242,11 +243,13 @@ def split_listen(address: str) -> tuple[int, str, int]:
     parts = address.strip("/").split("/")
     with contextlib.suppress(ValueError):
         match parts:
-            case ["ip4", host, "tcp", port]:
+            case ["ip4", host, "tcp", port] if int(port) in _PORTS:
                 return socket.AF_INET, str(IPv4Address(host)), int(port)
-            case ["ip6", host, "tcp", port]:
+            case ["ip6", host, "tcp", port] if int(port) in _PORTS:
                 return socket.AF_INET6, str(IPv6Address(host)), int(port)
-    raise ListenError(f"cannot listen on {address}: the form is /ip4/0.0.0.0/tcp/4001 or /ip6/::/tcp/4001")
+    raise ListenError(
+        f"cannot listen on {address}: the form is /ip4/0.0.0.0/tcp/4001 or /ip6/::/tcp/4001, the port at most 65535"
+    )
 
 
 def check_port_is_free(address: str) -> None:
