@@ -131,7 +131,11 @@ def _home(case: _Case) -> Iterator[Finding]:
 def _key(case: _Case) -> Iterator[Finding]:
     path = case.home.key_path
     if not path.exists():
-        yield Finding("key", True, "none yet; `peer start` makes one")
+        if case.state is None:
+            yield Finding("key", True, "none yet; `peer start` makes one")
+        else:
+            advice = "put it back from a backup, or join again with a new --home"
+            yield Finding("key", False, f"{path}: missing, and the federation knows this peer by it", advice)
         return
     mode = stat.S_IMODE(path.stat().st_mode)
     public = case.home.public_key()

@@ -183,6 +183,14 @@ class Home:
             raise KeyProblem(f"{self.key_path}: cannot be written ({error.strerror})") from None
 
 
+def missing_key(home: Home) -> str:
+    """Say that a home that belongs to a federation has lost its key, and what to do."""
+    return (
+        f"{home.key_path}: the key of this home is missing, and its federation knows this peer by it; put the file"
+        " back from a backup, or join again with a new --home"
+    )
+
+
 def passphrase_source(file: str | None) -> Callable[[bool], str | None]:
     """Return where passphrases come from: ``file`` ("-" asks on the terminal), $COTERIE_PASSPHRASE, or a
     prompt.

@@ -7,7 +7,7 @@ import msgspec
 
 from ..protocol.genesis import GenesisError, read_genesis
 from .exits import Exit, PeerError
-from .home import Home, HomeError
+from .home import Home, HomeError, KeyProblem, missing_key
 from .session import GENESIS, SETTINGS
 from .settings import read_settings
 from .status import replay
@@ -30,6 +30,8 @@ def refound(old: Home, new: Home, min_peers: int | None, rounds: int | None) -> 
     with Reader.open(old.folder) as reader:
         state, model, settings = replay(reader), reader.model(), read_settings(reader.fact(SETTINGS))
     public = old.public_key()
+    if state is not None and public is None:
+        raise KeyProblem(missing_key(old))
     if state is None or public is None:
         raise PeerError(f"{old.folder}: this peer is in no federation", Exit.FEDERATION)
     if model is None or model.weights_hash != state.weights:

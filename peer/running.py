@@ -14,7 +14,7 @@ from typing import Any, Final
 import trio
 
 from .exits import Exit, PeerError
-from .home import Home, passphrase_source
+from .home import Home, KeyProblem, missing_key, passphrase_source
 from .memory import return_large_blocks
 from .progress import reporter
 from .session import GENESIS, SETTINGS, Session, first_cause
@@ -43,6 +43,8 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
             raise PeerError(f"{', '.join(founders)}: only a founder can choose this; leave it out to join")
         if not settings.name:
             settings = settings.with_given({"name": socket.gethostname()[:_MAX_NAME_CHARS] or "peer"})
+        if store.fact(GENESIS) is not None and not home.key_path.exists():
+            raise KeyProblem(missing_key(home))
         identity = home.identity(passphrase_source(settings.passphrase_file))
         report = reporter(as_json)
         session = Session(home, settings, identity, store, report)

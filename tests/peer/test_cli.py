@@ -87,6 +87,7 @@ def test_wrong_options_end_with_2_and_one_line(peer: Peer, words: tuple[str, ...
         ((*FOUND, "--min-peers", "2"), Exit.USAGE, "--min-peers"),
         ((*FOUND, "--roster", "none.txt", "--admit", "roster"), Exit.USAGE, "none.txt"),
         ((*FOUND[:-1], "nowhere"), Exit.USAGE, "--listen nowhere"),
+        ((*FOUND[:-1], "/ip4/0.0.0.0/tcp/99999"), Exit.PORT, "/ip4/0.0.0.0/tcp/99999: the form is"),
         (("start", "--invite", "coterie1-AAAA", "--data", "data.csv"), Exit.INVITE, "damaged"),
         (("start", "--invite", "hello", "--data", "data.csv"), Exit.INVITE, "starts with"),
         (("start", "--bootstrap", "nowhere", "--data", "data.csv"), Exit.USAGE, "--bootstrap nowhere"),
@@ -178,6 +179,22 @@ def test_a_wrong_passphrase_has_its_own_exit_code(
 def broken(home: Home) -> Path:
     Store.open(home.folder).close()
     return home.folder / FILE_NAME
+
+
+def test_a_home_in_a_federation_that_lost_its_key_is_not_given_another(
+    peer: Peer, old_home: Home, tmp_path: Path
+) -> None:
+    old_home.key_path.unlink()
+    home = ("--home", str(old_home.folder))
+    for words in (("start", "--app", "none:app"), ("refound", "--to", str(tmp_path / "new"))):
+        code, _, err = peer(*words, *home)
+        assert code == Exit.KEY
+        assert f"{old_home.key_path}: the key of this home is missing" in err
+        assert "back from a backup" in err
+    assert not old_home.key_path.exists()
+    code, out, _ = peer("doctor", *home)
+    assert code == Exit.CHECK_FAILED
+    assert "missing, and the federation knows this peer by it" in out
 
 
 def test_a_newer_store_has_its_own_exit_code(peer: Peer, broken: Path) -> None:
