@@ -52,6 +52,7 @@ class _Case:
     state: "LedgerState | None"
     running: int | None
     addresses: tuple[str, ...]
+    """Where others may be reached, as people typed it or as they told it themselves."""
     listen: tuple[str, ...]
 
 
@@ -86,8 +87,7 @@ def _open_case(home: Home, bootstrap: Sequence[str], listen: str | None) -> tupl
                 found = Finding("store", False, f"{path}: the model in it is damaged", advice)
         except Exception as error:
             found = Finding("store", False, str(error), "put back a backup, or join again with a new --home")
-    with suppress(PeerError):
-        known += [dial_place(text) for text in (*settings.bootstrap, *bootstrap)]
+    known += [*settings.bootstrap, *bootstrap]
     places = (listen,) if listen else settings.listen
     return found, _Case(home, settings, state, home.running_pid(), tuple(dict.fromkeys(known)), places)
 
@@ -215,39 +215,43 @@ def _port(case: _Case) -> Iterator[Finding]:
     if case.running is not None:
         yield Finding("port", True, "the running peer listens")
         return
-    for place in map(listen_place, case.listen):
-        _, family, host, _, port, *_ = place.split("/")
-        with socket.socket(socket.AF_INET6 if family == "ip6" else socket.AF_INET) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind((host, int(port)))
-                listener.listen(1)
-            except OSError as error:
-                found = f"{place}: {error.strerror}"
-                yield Finding("port", False, found, "stop what listens there, or choose another --listen")
-            else:
-                what = "any free port" if port == "0" else "free"
-                yield Finding("port", True, f"{place}: {what}")
+    from .network.host import ListenError, check_port_is_free
+
+    for text in case.listen:
+        try:
+            place = listen_place(text)
+            check_port_is_free(place)
+        except PeerError as error:
+            yield Finding("port", False, str(error), "correct the address")
+        except ListenError as error:
+            yield Finding("port", False, str(error), "stop what listens there, or choose another --listen")
+        else:
+            what = "any free port" if place.endswith("/tcp/0") else "free"
+            yield Finding("port", True, f"{place}: {what}")
 
 
 def _reach(case: _Case) -> Iterator[Finding]:
     """Each known address by itself. One that answers is enough, so the others are no fault."""
-    answers = {address: _connect(address) for address in case.addresses}
+    places = []
+    for text in case.addresses:
+        try:
+            places.append(dial_place(text))
+        except PeerError as error:
+            yield Finding("reachability", False, str(error), "correct the address")
+    answers = {place: _connect(place) for place in dict.fromkeys(places)}
     reached = [address for address, trouble in answers.items() if trouble is None]
     for address, trouble in answers.items():
         ok = trouble is None or bool(reached)
         advice = "" if ok else "is the peer up, the port forwarded, the firewall open?"
         yield Finding("reachability", ok, f"{address}: {trouble or 'answers'}", advice)
-    if not answers:
+    if not case.addresses:
         yield Finding("reachability", True, "no other peer is known yet; --bootstrap ADDR tries one")
 
 
 def _connect(address: str) -> str | None:
-    parts = address.split("/")
-    if len(parts) < 5 or parts[3] != "tcp":
-        return "not a TCP address"
+    _, _, host, _, port, *_ = address.split("/")
     try:
-        with socket.create_connection((parts[2], int(parts[4])), CONNECT_SECONDS):
+        with socket.create_connection((host, int(port)), CONNECT_SECONDS):
             return None
     except OSError as error:
         return error.strerror or "no answer"

@@ -215,7 +215,7 @@ class Session:
                 federation=b"" if genesis is None else genesis.federation,
                 genesis=b"" if genesis is None else genesis.encode(),
                 bootstrap=self._bootstrap(),
-                announce=[dial_place(text) for text in self.settings.announce],
+                announce=[dial_place(text, "--announce") for text in self.settings.announce],
                 timing=Timing(beat_seconds=self.settings.heartbeat, dead_seconds=self.settings.dead_after),
             )
         except AddressError as error:

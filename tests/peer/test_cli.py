@@ -309,6 +309,31 @@ def test_doctor_says_what_to_do_about_each_problem(peer: Peer, home: Home) -> No
     assert {"versions", "store", "home", "key", "disk", "fsync", "clock", "port", "reachability"} <= set(checks)
 
 
+@pytest.mark.parametrize(
+    ("option", "address", "told"),
+    [
+        ("--listen", "nowhere", "--listen nowhere: write HOST:PORT"),
+        ("--listen", "/foo", "cannot listen on /foo: the form is"),
+        ("--listen", "/ip4/0.0.0.0/tcp/abc", "cannot listen on /ip4/0.0.0.0/tcp/abc"),
+        ("--listen", "/ip4/0.0.0.0/udp/1", "cannot listen on /ip4/0.0.0.0/udp/1"),
+        ("--bootstrap", "foo", "--bootstrap foo: write HOST:PORT"),
+        ("--bootstrap", "/ip4/1.2.3.4/tcp/abc", "--bootstrap '/ip4/1.2.3.4/tcp/abc': the port"),
+    ],
+)
+def test_doctor_finds_an_address_that_is_none(peer: Peer, option: str, address: str, told: str) -> None:
+    code, out, _ = peer("doctor", option, address)
+    assert code == Exit.CHECK_FAILED
+    assert f"BAD  {'port' if option == '--listen' else 'reachability':<14} {told}" in out
+
+
+@pytest.mark.parametrize("option", ["--listen", "--dht-listen", "--announce", "--bootstrap"])
+def test_a_wrong_address_is_told_with_the_option_that_it_was_given_with(peer: Peer, option: str) -> None:
+    for address in ("nowhere", "/ip4/1.2.3.4/udp/1"):
+        _, _, err = peer(*FOUND[:-2], "--dht", option, address)
+        assert err.startswith(f"peer: error: {option}"), err
+        assert address in err
+
+
 def test_doctor_is_content_with_a_fresh_machine(peer: Peer) -> None:
     code, out, _ = peer("doctor")
     assert code == Exit.OK, out
