@@ -50,6 +50,7 @@ from .places import dial_place, listen_place
 from .progress import Reporter, plain_facts
 from .requests import answer
 from .settings import Settings
+from .standstill import Watch, abstention, shortage
 from .status import ledger_status, members_status
 from .store import Reader, Store
 from .training import Trainer, founder_learner, member_learner
@@ -144,7 +145,7 @@ class Session:
         self._make_node(self.genesis)
         assert self.driver is not None
         async with trio.open_nursery() as nursery:
-            for task in (self._pump, self._keep_book, self._refresh):
+            for task in (self._pump, self._keep_book, self._refresh, self._watch):
                 nursery.start_soon(task)
             for parting in (linger, depart, wait_for_admission):
                 nursery.start_soon(parting, self)
@@ -301,6 +302,20 @@ class Session:
             self.report.refresh(self.status())
             await trio.sleep(REFRESH_SECONDS)
 
+    async def _watch(self) -> None:
+        """Tell people, once, when agreement cannot go on because too few members can be reached."""
+        assert self.node is not None
+        watch = Watch(self.settings.dead_after)
+        while True:
+            told = watch.look(self._shortage(), trio.current_time())
+            if told is not None:
+                self._tell("stalled" if self._shortage() else "going-on", told, {"height": self.node.state.height})
+            await trio.sleep(REFRESH_SECONDS)
+
+    def _shortage(self) -> str | None:
+        assert self.node is not None
+        return shortage(self.node.state, self.identity.public, self.network.connected(), self.home)
+
     async def _heed_signals(self) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async for _ in signals:
@@ -385,6 +400,8 @@ class Session:
             me = self.identity.public
             status["members"] = members_status(self.node.state, me, self.network.peers())
             status |= ledger_status(self.node.state, self.node.view)
+            status["stalled"] = self._shortage()
+            status["abstains"] = abstention(self.node.ctx.guard, self.node.ctx.height)
             status["fetching"] = list(self.driver.fetching.values())
             status["working"] = list(self.driver.workshop.running.values())
             status["faults"] = plain_facts(

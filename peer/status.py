@@ -142,6 +142,9 @@ def _lines(status: Json) -> Iterable[str]:
     yield f"height      {status['height']}, head {status['head'][:16]}…"
     if status["measures"]:
         yield f"model       {measures_text(status['measures'])}, over all members' test rows, a round ago"
+    for trouble in ("stalled", "abstains"):
+        if status.get(trouble):
+            yield f"{trouble:<11} {status[trouble]}"
     if status.get("fetching"):
         yield f"receiving   {len(status['fetching'])} blobs, {sum(status['fetching']) / 1e6:.1f} MB"
     if status.get("working"):

@@ -199,7 +199,8 @@ class Node:
         if ctx.guard.resuming and ctx.guard.try_resume(ctx.state.committee, ctx.me, ctx.height):
             if ctx.guard.abstain_through >= ctx.height:
                 through = ctx.guard.abstain_through
-                text = f"others saw votes that this copy of the state does not know: none up to height {through}"
+                text = f"this home will cast no votes up to height {through}: it is an older copy of itself"
+                text += ", and the others saw votes of it that it does not know"
                 ctx.out.notify("abstaining", text, through=through)
             self._open_height()
 
