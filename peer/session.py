@@ -183,6 +183,7 @@ class Session:
         self.store.keep(SETTINGS, self.settings.encode())
         if self._founded is not None:
             self.store.persist([self._founded])
+            self._founded = None
         if self.genesis is not None:
             self.store.keep(GENESIS, self.genesis.encode())
 

@@ -1,5 +1,6 @@
 """The command line: quick help, one exit code a reason, and messages that say what, where and what to do."""
 
+import hashlib
 import json
 import os
 import socket
@@ -20,6 +21,7 @@ from coterie.peer.places import dial_place, listen_place
 from coterie.peer.session import Session
 from coterie.peer.settings import Settings, read_settings
 from coterie.peer.store import FILE_NAME, Store
+from coterie.protocol.records import ModelSaved
 
 TABLE = "a,b,y\n" + "".join(f"{i},{i * i % 7},{2 * i + 1}\n" for i in range(30))
 
@@ -235,6 +237,21 @@ def test_options_are_kept_and_explicit_ones_replace_them(peer: Peer, home: Home)
     settings = kept(home)
     assert (settings.name, settings.steps, settings.data, settings.target) == ("Ada", 9, "data.csv", "y")
     assert not settings.mdns
+
+
+def test_a_founder_that_stops_keeps_the_model_it_has_by_then(
+    peer: Peer, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = ModelSaved(hashlib.sha256(b"trained").digest(), b"trained")
+
+    async def live(session: Session) -> None:
+        session.store.persist([trained])
+        session.ending.end(Exit.OK, "stopped")
+
+    monkeypatch.setattr(Session, "_live", live)
+    assert peer(*FOUND)[0] == Exit.OK
+    with Store.open(home.folder) as store:
+        assert store.load().model == trained
 
 
 @pytest.mark.usefixtures("brief")
