@@ -51,7 +51,8 @@ class Settings:
 
     data: str | None = None
     target: str | None = None
-    model: str = "linear"
+    model: str | None = None
+    """A founder's default is linear; a joiner takes the federation's."""
     columns: tuple[str, ...] = ()
     test_fraction: float = 0.2
     hidden: tuple[int, ...] = ()

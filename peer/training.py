@@ -12,7 +12,7 @@ from .exits import Exit, PeerError
 from .learning.app import AppError, load_app
 from .learning.learner import Evaluation, Learner
 from .learning.models import Training
-from .learning.table import TableError
+from .learning.table import TableError, normal_label
 from .learning.tables_app import TableApp
 from .learning.task import TaskMismatch
 from .settings import Settings
@@ -118,11 +118,10 @@ def _found(settings: Settings) -> Learner:
         raise PeerError("nothing to train: give --data FILE.csv --target COLUMN, or --app module:object")
     if settings.target is None:
         raise PeerError(f"which column of {settings.data} is to be predicted? Give --target COLUMN")
-    kind: Kind = settings.model  # type: ignore[assignment]  # argparse knows the choices
     app = TableApp.found(
         settings.data,
         settings.target,
-        kind,
+        _kind(settings) or "linear",
         hidden=settings.hidden,
         classes=settings.classes,
         columns=settings.columns or None,
@@ -140,11 +139,28 @@ def _adopt(settings: Settings, genesis: Genesis) -> Learner:
     app = TableApp.adopt(
         genesis.model,
         settings.data,
+        target=settings.target,
+        kind=_kind(settings),
         columns=settings.columns or None,
         test_fraction=settings.test_fraction,
         seed=settings.seed,
     )
+    _check_expected("hidden", settings.hidden, app.task.hidden)
+    _check_expected("classes", tuple(sorted(map(normal_label, settings.classes))), tuple(sorted(app.task.classes)))
     return _tuned(app, settings)
+
+
+def _kind(settings: Settings) -> "Kind | None":
+    return settings.model  # type: ignore[return-value]  # argparse knows the choices
+
+
+def _check_expected(option: str, mine: tuple[object, ...], theirs: tuple[object, ...]) -> None:
+    """What a joiner expects, if it expects anything, is what the federation has."""
+    if mine and mine != theirs:
+        had, wanted = (",".join(map(str, one)) or "none" for one in (theirs, mine))
+        raise TaskMismatch(
+            f"--{option}: the federation's is {had}, and not {wanted}; leave --{option} out to take the federation's"
+        )
 
 
 def _tuned(app: TableApp, settings: Settings) -> Learner:

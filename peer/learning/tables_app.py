@@ -109,7 +109,8 @@ class TableApp:
         fields = read_description(description)
         for what, mine, theirs in (("target", target, fields["target"]), ("model", kind, fields["kind"])):
             if mine not in (None, theirs):
-                raise TaskMismatch(f"the federation's {what} is {theirs!r}, and not {mine!r}")
+                advice = f"leave --{what} out to take the federation's"
+                raise TaskMismatch(f"the federation's {what} is {theirs!r}, and not {mine!r}; {advice}")
         table = read_table(path, fields["target"], labelled=bool(fields["classes"]), columns=columns)
         task = Task.adopt(description, table.columns, table.name)
         unknown = [label for label in table.labels if label not in task.classes]

@@ -1,0 +1,50 @@
+"""From options to what is trained: a joiner takes what the federation has, and is refused where it expects another."""
+
+from pathlib import Path
+
+import pytest
+from cluster import make_genesis
+
+from coterie.peer.exits import Exit
+from coterie.peer.settings import Settings
+from coterie.peer.training import ModelMismatch, founder_learner, member_learner
+from coterie.protocol.genesis import Genesis
+
+FOUNDER = {"data": "data.csv", "target": "y", "model": "mlp", "hidden": (4,), "classes": ("1", "0")}
+
+
+@pytest.fixture
+def genesis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Genesis:
+    """What a founder with these options fixes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.csv").write_text("a,b,y\n" + "1,2,0\n3,4,1\n" * 5)
+    learner = founder_learner(Settings().with_given(FOUNDER))
+    return make_genesis(
+        model=learner.descriptor, shapes=learner.shapes, metrics=learner.metrics, setup_sums=len(learner.setup())
+    )
+
+
+def test_a_joiner_takes_target_model_layers_and_classes_from_the_federation(genesis: Genesis) -> None:
+    assert member_learner(Settings(data="data.csv"), genesis).descriptor == genesis.model
+
+
+def test_a_joiner_may_say_what_the_federation_has(genesis: Genesis) -> None:
+    same = Settings().with_given(FOUNDER | {"classes": ("0.0", "1.0")})
+    assert member_learner(same, genesis).descriptor == genesis.model
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("target", "b", "target is 'y', and not 'b'; leave --target out"),
+        ("model", "linear", "model is 'mlp', and not 'linear'; leave --model out"),
+        ("hidden", (16,), "--hidden: the federation's is 4, and not 16; leave --hidden out"),
+        ("classes", ("a", "b"), "--classes: the federation's is 0,1, and not a,b; leave --classes out"),
+    ],
+)
+def test_a_joiner_that_expects_something_else_is_refused_with_both_sides(
+    genesis: Genesis, option: str, value: object, told: str
+) -> None:
+    with pytest.raises(ModelMismatch, match=told) as caught:
+        member_learner(Settings(data="data.csv").with_given({option: value}), genesis)
+    assert caught.value.code is Exit.MODEL
