@@ -18,7 +18,7 @@ from .home import Home, KeyProblem, missing_key, passphrase_source
 from .memory import return_large_blocks
 from .progress import reporter
 from .session import GENESIS, SETTINGS, Session, first_cause
-from .settings import changed_founding_options, founding_options, read_settings
+from .settings import changed_founding_options, check_settings, founding_options, read_settings
 from .store import Store
 
 _MAX_NAME_CHARS: Final = 64
@@ -41,6 +41,7 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
         settings = kept.with_given(given)
         if settings.joins and store.fact(GENESIS) is None and (founders := founding_options(given)):
             raise PeerError(f"{', '.join(founders)}: only a founder can choose this; leave it out to join")
+        check_settings(settings)
         if not settings.name:
             settings = settings.with_given({"name": socket.gethostname()[:_MAX_NAME_CHARS] or "peer"})
         if store.fact(GENESIS) is not None and not home.key_path.exists():

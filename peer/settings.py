@@ -78,9 +78,13 @@ class Settings:
     no_evict: bool = False
 
     def with_given(self, given: Mapping[str, Any]) -> "Settings":
-        """Return these settings with those that were given explicitly in their place."""
+        """Return these settings with those that were given explicitly in their place; a table replaces an app."""
         known = {one.name for one in dataclasses.fields(self)}
-        return dataclasses.replace(self, **{name: value for name, value in given.items() if name in known})
+        values = {name: value for name, value in given.items() if name in known}
+        for one, other in (("data", "app"), ("app", "data")):
+            if values.get(one) is not None:
+                values.setdefault(other, None)
+        return dataclasses.replace(self, **values)
 
     @property
     def joins(self) -> bool:
@@ -90,6 +94,25 @@ class Settings:
     def encode(self) -> bytes:
         """Return the settings as JSON."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True).encode()
+
+
+def check_settings(settings: Settings) -> None:
+    """Check what options say only together.
+
+    Raises:
+        PeerError: they contradict each other.
+    """
+    if settings.dead_after < 2 * settings.heartbeat:
+        raise PeerError(
+            f"--dead-after {settings.dead_after:g}: at least twice the --heartbeat of {settings.heartbeat:g} seconds,"
+            " or a single late heartbeat would end a link"
+        )
+    if settings.dht_listen != Settings().dht_listen and not settings.dht:
+        raise PeerError(f"--dht-listen {settings.dht_listen}: only with --dht")
+    if settings.app is not None and settings.data is not None:
+        raise PeerError(
+            f"--app {settings.app} and --data {settings.data}: one or the other; your own model reads its data itself"
+        )
 
 
 def read_settings(data: bytes | None) -> Settings:

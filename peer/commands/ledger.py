@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..exits import PeerError
 from .common import Subcommands, add_command, add_json, home_of, print_json
+from .values import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ def register(subcommands: Subcommands) -> None:
     )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     show = add_command(actions, "show", "show the blocks", run_show)
-    show.add_argument("--from", dest="start", type=int, default=0, metavar="HEIGHT", help="first block (0)")
+    show.add_argument("--from", dest="start", type=whole(0), default=0, metavar="HEIGHT", help="first block (0)")
     verify = add_command(actions, "verify", "check every block and certificate from genesis", run_verify)
     export = add_command(actions, "export", "write the ledger to a file that anybody can verify", run_export)
     export.add_argument("--out", required=True, metavar="FILE", help="file to write")

@@ -77,8 +77,46 @@ def test_wrong_options_end_with_2_and_one_line(peer: Peer, words: tuple[str, ...
 
 
 @pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("start", "--evict-after", "-1"), "--evict-after: '-1': a whole number from 0 to 2147483648 is needed"),
+        (("start", "--name", "x" * 65), "1 to 64 printable characters are needed"),
+        (("start", "--name", "a\nb"), "1 to 64 printable characters are needed"),
+        (("start", "--federation", ""), "--federation: '': 1 to 64 printable characters are needed"),
+        (("start", "--view-timeout", "0"), "--view-timeout: '0': a number from 0.01 to 86400 seconds is needed"),
+        (("start", "--share-deadline", "soon"), "--share-deadline: 'soon': a number from 0.01 to 86400 seconds"),
+        (("start", "--heartbeat", "0"), "--heartbeat: '0': a number from 0.1 to 3600 seconds"),
+        (("start", "--dead-after", "nan"), "--dead-after: 'nan': a number from 0.2"),
+        (("start", "--hidden", "16,a"), "--hidden: 'a': a whole number from 1"),
+        (("start", "--learning-rate", "0"), "--learning-rate: '0': a number above 0"),
+        (("start", "--test-fraction", "1"), "--test-fraction: '1': less than 1 is needed"),
+        (("start", "--columns", "a,,b"), "--columns: 'a,,b': names with commas between them"),
+        (("refound", "--to", "x", "--rounds", "-1"), "--rounds: '-1': a whole number from 1"),
+    ],
+)
+def test_a_value_out_of_its_bounds_is_told_with_the_bounds(peer: Peer, words: tuple[str, ...], told: str) -> None:
+    code, _, err = peer(*words)
+    assert code == Exit.USAGE
+    assert told in err
+
+
+def test_a_table_replaces_an_app_and_the_other_way_round() -> None:
+    table = Settings().with_given({"data": "data.csv", "target": "y"})
+    app = table.with_given({"app": "mine:app"})
+    assert (app.data, app.app) == (None, "mine:app")
+    assert (app.with_given({"data": "new.csv"}).data, app.with_given({"data": "new.csv"}).app) == ("new.csv", None)
+
+
+@pytest.mark.parametrize(
     ("words", "code", "told"),
     [
+        (
+            (*FOUND, "--dead-after", "12", "--heartbeat", "20"),
+            Exit.USAGE,
+            "--dead-after 12: at least twice the --heartbeat",
+        ),
+        ((*FOUND, "--dht-listen", "4001"), Exit.USAGE, "--dht-listen 4001: only with --dht"),
+        ((*FOUND, "--app", "mine:app"), Exit.USAGE, "--app mine:app and --data data.csv: one or the other"),
         (("start",), Exit.USAGE, "--data FILE.csv --target COLUMN"),
         (("start", "--data", "data.csv"), Exit.USAGE, "--target COLUMN"),
         (("start", "--data", "none.csv", "--target", "y"), Exit.DATA, "none.csv"),
@@ -272,8 +310,6 @@ def test_what_was_founded_cannot_be_changed_later(peer: Peer) -> None:
         ("--threshold", "1"),
         ("--min-peers", "2"),
         ("--roster", "none.txt"),
-        ("--name", "x" * 65),
-        ("--app", "nomod:x"),
         ("--bootstrap", "nohost"),
         ("--invite", "coterie1-abc"),
         ("--announce", "nohost"),
