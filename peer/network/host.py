@@ -16,7 +16,7 @@ from typing import Final
 import trio
 from libp2p.abc import IMuxedConn, INetStream
 from libp2p.custom_types import TProtocol
-from libp2p.exceptions import BaseLibp2pError
+from libp2p.exceptions import BaseLibp2pError, ParseError
 from libp2p.network.connection.swarm_connection import SwarmConn
 from libp2p.network.stream.net_stream import NetStream
 from libp2p.peer.id import ID
@@ -234,6 +234,10 @@ def _root_cause(error: BaseException) -> str:
         cause = cause.exceptions[0]
     if isinstance(cause, PeerIDMismatchesPubkey):
         return "another peer than the expected one answers there"
+    if isinstance(cause, ParseError):
+        return "no Coterie peer answers there, but something else"
+    if isinstance(cause, socket.gaierror):
+        return str(cause.strerror)  # its number is none of the system's errors
     text = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
     return os.strerror(cause.errno) if isinstance(cause, OSError) and cause.errno else text
 
