@@ -1,8 +1,9 @@
 """From the settings to something that trains, and from what it trains to a contribution to the round."""
 
+import logging
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -19,6 +20,12 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from .learning.task import Kind
+
+
+MANY_CLASSES: Final = 20
+"""Above it a founder is reminded that the labels are published."""
+
+log = logging.getLogger("coterie.training")
 
 
 class DataProblem(PeerError):
@@ -98,12 +105,20 @@ class Trainer:
         if train.totals is not None and train.totals != self._prepared:
             self.learner.prepare(train.totals)
             self._prepared = train.totals
+            _tell_constants(self.learner)
         weights = np.frombuffer(train.weights, dtype="<f4")
         evaluation = self.learner.evaluate(weights)
         if train.kind == "evaluate":
             return Contribution(max(1, evaluation.examples), _sums(evaluation), entropy)
         fit = self.learner.fit(weights, train.round)
         return Contribution(fit.examples, _sums(evaluation), entropy, fit.weights - weights)
+
+
+def _tell_constants(learner: Learner) -> None:
+    ignored = learner.app.constant_columns if isinstance(learner.app, TableApp) else ()
+    if ignored:
+        shown = ", ".join(map(repr, ignored[:10])) + (" …" if len(ignored) > 10 else "")
+        log.warning("%s: the same in all rows of all peers, and so ignored: %s", learner.name, shown)
 
 
 def _sums(evaluation: Evaluation) -> tuple[float, ...]:
@@ -128,6 +143,8 @@ def _found(settings: Settings) -> Learner:
         test_fraction=settings.test_fraction,
         seed=settings.seed,
     )
+    if len(app.task.classes) > MANY_CLASSES:
+        log.warning("all members will read the %d classes of %r in the genesis", len(app.task.classes), settings.target)
     return _tuned(app, settings)
 
 

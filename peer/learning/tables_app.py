@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,9 @@ __all__ = ["TableApp"]
 # The secure sum keeps 40 bits after the point and 82 before it.
 _SMALLEST_COLUMN = 1e-5
 _LARGEST_SUM = 2.0**80
+
+MAX_UNNAMED_CLASSES: Final = 100
+"""More different labels are taken for numbers, unless people name them all."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +72,8 @@ class TableApp:
         """The app of a founder, whose task becomes everybody's.
 
         `hidden`: units of one or two hidden layers of an mlp, 16 by default. `classes`: all labels there can
-        be; logistic takes those of the table when none are given, an mlp with classes predicts a class.
+        be; logistic takes those of the table, if they are not too many, when none are given; an mlp with classes
+        predicts a class.
         `columns`: the inputs, by default all columns but the target. Raises TableError, or ValueError for the
         other arguments.
         """
@@ -81,6 +86,11 @@ class TableApp:
                 "state all that there can be with --classes"
             )
         units = tuple(hidden) or (DEFAULT_HIDDEN if kind == "mlp" else ())
+        if labelled and not classes and len(known) > MAX_UNNAMED_CLASSES:
+            raise TableError(
+                f"{table.name}: column {target!r} holds {len(known)} different values, each of which would be a class "
+                "and stand in the genesis for all to read; for numbers use --model linear or mlp, or name the --classes"
+            )
         task = Task(kind, target, table.columns, units, known)
         task.describe()
         unknown = [label for label in table.labels if label not in known]

@@ -7,8 +7,9 @@ from cluster import make_genesis
 
 from coterie.peer.exits import Exit
 from coterie.peer.settings import Settings
-from coterie.peer.training import ModelMismatch, founder_learner, member_learner
+from coterie.peer.training import DataProblem, ModelMismatch, Trainer, founder_learner, member_learner
 from coterie.protocol.genesis import Genesis
+from coterie.protocol.work import Train
 
 FOUNDER = {"data": "data.csv", "target": "y", "model": "mlp", "hidden": (4,), "classes": ("1", "0")}
 
@@ -48,3 +49,30 @@ def test_a_joiner_that_expects_something_else_is_refused_with_both_sides(
     with pytest.raises(ModelMismatch, match=told) as caught:
         member_learner(Settings(data="data.csv").with_given({option: value}), genesis)
     assert caught.value.code is Exit.MODEL
+
+
+def labelled(tmp_path: Path, labels: int) -> Settings:
+    (tmp_path / "labels.csv").write_text("a,y\n" + "".join(f"{row},{row % labels + 0.5}\n" for row in range(400)))
+    return Settings(data=str(tmp_path / "labels.csv"), target="y", model="logistic")
+
+
+def test_a_numeric_target_is_not_published_as_classes_by_mistake(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(DataProblem, match=r"column 'y' holds 200 different values.*--model linear"):
+        founder_learner(labelled(tmp_path, 200))
+    founder_learner(labelled(tmp_path, 20))
+    assert caplog.text == ""
+    founder_learner(labelled(tmp_path, 30))
+    assert "all members will read the 30 classes of 'y' in the genesis" in caplog.text
+    named = labelled(tmp_path, 200).with_given({"classes": tuple(f"{number}.5" for number in range(200))})
+    assert len(founder_learner(named).descriptor) > 200
+
+
+def test_columns_that_are_the_same_everywhere_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "one.csv").write_text("a,b,y\n" + "".join(f"7,{row},{row}\n" for row in range(9)))
+    learner = founder_learner(Settings(data=str(tmp_path / "one.csv"), target="y"))
+    trainer = Trainer(learner)
+    for round_ in (1, 2):
+        trainer(Train(round_, "train", learner.initial().tobytes(), tuple(learner.setup())))
+    assert caplog.text.count("ignored: 'a'") == 1

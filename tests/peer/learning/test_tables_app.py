@@ -335,9 +335,10 @@ def test_a_task_with_more_names_than_fit_is_described_by_their_hash(tmp_path: Pa
 
 
 def test_a_task_too_long_to_describe_is_refused(tmp_path: Path) -> None:
-    rows = [[i, f"class number {i}"] for i in range(400)]
+    classes = [f"class number {i}" for i in range(400)]
+    path = write(tmp_path / "1.csv", ["a", "y"], enumerate(classes))
     with pytest.raises(ValueError, match="over 4096; use fewer classes"):
-        TableApp.found(write(tmp_path / "1.csv", ["a", "y"], rows), "y", "logistic")
+        TableApp.found(path, "y", "logistic", classes=classes)
 
 
 @pytest.mark.parametrize(
