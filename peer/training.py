@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from ..crypto.codec import WIDE_RANGE_BITS
 from ..protocol.genesis import Genesis
 from ..protocol.work import Contribution, Train
 from .exits import Exit, PeerError
@@ -98,7 +99,7 @@ class Trainer:
         """
         entropy = os.urandom(32)
         if train.kind == "setup":
-            sums = tuple(self.learner.setup())
+            sums = tuple(_summable(value, f"setup sum {i}") for i, value in enumerate(self.learner.setup()))
             # A table's first sum is its number of rows; other apps tell theirs with their first update.
             examples = int(sums[0]) if isinstance(self.learner.app, TableApp) else 1
             return Contribution(examples, sums, entropy)
@@ -108,10 +109,11 @@ class Trainer:
             _tell_constants(self.learner)
         weights = np.frombuffer(train.weights, dtype="<f4")
         evaluation = self.learner.evaluate(weights)
+        sums = _sums(evaluation, self.learner.metrics)
         if train.kind == "evaluate":
-            return Contribution(max(1, evaluation.examples), _sums(evaluation), entropy)
+            return Contribution(max(1, evaluation.examples), sums, entropy)
         fit = self.learner.fit(weights, train.round)
-        return Contribution(fit.examples, _sums(evaluation), entropy, fit.weights - weights)
+        return Contribution(fit.examples, sums, entropy, fit.weights - weights)
 
 
 def _tell_constants(learner: Learner) -> None:
@@ -121,9 +123,17 @@ def _tell_constants(learner: Learner) -> None:
         log.warning("%s: the same in all rows of all peers, and so ignored: %s", learner.name, shown)
 
 
-def _sums(evaluation: Evaluation) -> tuple[float, ...]:
+def _sums(evaluation: Evaluation, names: tuple[str, ...]) -> tuple[float, ...]:
     count = evaluation.examples
-    return (float(count), evaluation.loss * count, *(value * count for value in evaluation.metrics))
+    means = zip(("loss", *names), (evaluation.loss, *evaluation.metrics), strict=True)
+    return (float(count), *(_summable(mean * count, f"{name} over {count} examples") for name, mean in means))
+
+
+def _summable(value: float, what: str) -> float:
+    """What goes into the secure sum, if it has room for it."""
+    if not abs(value) < 2.0**WIDE_RANGE_BITS:
+        raise AppError(f"{what} adds up to {value:g}, and a secure sum holds less than {2.0**WIDE_RANGE_BITS:.2g}")
+    return value
 
 
 def _found(settings: Settings) -> Learner:

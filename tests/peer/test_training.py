@@ -1,11 +1,15 @@
 """From options to what is trained: a joiner takes what the federation has, and is refused where it expects another."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from cluster import make_genesis
 
 from coterie.peer.exits import Exit
+from coterie.peer.learning.app import AppError
+from coterie.peer.learning.learner import Learner
 from coterie.peer.settings import Settings
 from coterie.peer.training import DataProblem, ModelMismatch, Trainer, founder_learner, member_learner
 from coterie.protocol.genesis import Genesis
@@ -76,3 +80,41 @@ def test_columns_that_are_the_same_everywhere_are_told_once(tmp_path: Path, capl
     for round_ in (1, 2):
         trainer(Train(round_, "train", learner.initial().tobytes(), tuple(learner.setup())))
     assert caplog.text.count("ignored: 'a'") == 1
+
+
+class Large:
+    """An app whose numbers are beyond all sums."""
+
+    metrics = ("cost",)
+
+    def __init__(self, loss: float = 0.0, cost: float = 0.0, sums: tuple[float, ...] = ()) -> None:
+        self.loss, self.cost, self.sums = loss, cost, sums
+
+    def initial(self) -> list[Any]:
+        return [np.zeros(3)]
+
+    def fit(self, weights: Any, round: int) -> tuple[Any, int, dict[str, float]]:
+        return weights, 10, {}
+
+    def evaluate(self, weights: Any) -> tuple[float, int, dict[str, float]]:
+        return self.loss, 10, {"cost": self.cost}
+
+    def setup(self) -> tuple[float, ...]:
+        return self.sums
+
+
+@pytest.mark.parametrize(
+    ("app", "kind", "told"),
+    [
+        (
+            Large(loss=1e300),
+            "train",
+            r"loss over 10 examples adds up to 1e\+301, and a secure sum holds less than 4.8e\+24",
+        ),
+        (Large(cost=-1e24), "evaluate", r"cost over 10 examples adds up to -1e\+25"),
+        (Large(sums=(1.0, 1e30)), "setup", r"setup sum 1 adds up to 1e\+30"),
+    ],
+)
+def test_a_number_that_no_secure_sum_holds_is_named(app: Large, kind: Any, told: str) -> None:
+    with pytest.raises(AppError, match=told):
+        Trainer(Learner(app))(Train(1, kind, bytes(12), None))
