@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import shutil
 import socket
 import stat
@@ -123,7 +124,7 @@ def _home(case: _Case) -> Iterator[Finding]:
         return
     mode = stat.S_IMODE(folder.stat().st_mode)
     closed = not mode & 0o077
-    advice = "" if closed else f"others may look in; run: chmod 700 {folder}"
+    advice = "" if closed else f"others may look in; run: chmod 700 {shlex.quote(str(folder))}"
     running = "no peer runs in it" if case.running is None else f"in use by the peer with pid {case.running}"
     yield Finding("home", closed, f"{folder} (mode {mode:04o}): {running}", advice)
 
@@ -142,7 +143,9 @@ def _key(case: _Case) -> Iterator[Finding]:
     if public is None:
         yield Finding("key", False, f"{path}: cannot be read", "put back a copy of the key file")
     elif mode & 0o077:
-        yield Finding("key", False, f"{path}: others may read it (mode {mode:04o})", f"run: chmod 600 {path}")
+        yield Finding(
+            "key", False, f"{path}: others may read it (mode {mode:04o})", f"run: chmod 600 {shlex.quote(str(path))}"
+        )
     else:
         from ..crypto.identity import peer_id
 

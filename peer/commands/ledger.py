@@ -1,7 +1,7 @@
 """`peer ledger show|verify|export`: what the members agreed on, block by block."""
 
 import argparse
-import sys
+import shlex
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,5 +113,5 @@ def run_export(given: argparse.Namespace) -> int:
     if given.json:
         print_json({"file": str(path), "blocks": count + 1})
     else:
-        print(f"{path}: {count + 1} blocks; check it with: peer ledger verify --file {path}", file=sys.stdout)
+        print(f"{path}: {count + 1} blocks; check it with: peer ledger verify --file {shlex.quote(str(path))}")
     return 0

@@ -215,6 +215,26 @@ def test_a_new_federation_goes_on_from_the_old_ones_model(
     assert str(new) in capsys.readouterr().out
 
 
+def test_commands_that_people_are_told_to_type_are_quoted(
+    old_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spaced = tmp_path / "a home"
+    old_home.folder.rename(spaced)
+    home = ("--home", str(spaced))
+    assert main(("stop", *home)) == Exit.NOT_RUNNING
+    assert f"peer start --home '{spaced}'" in capsys.readouterr().err
+    assert main(("ledger", "export", "--out", str(tmp_path / "a file"), *home)) == Exit.OK
+    assert f"peer ledger verify --file '{tmp_path / 'a file'}'" in capsys.readouterr().out
+    with Home(spaced).locked():
+        assert main(("refound", "--to", str(tmp_path / "new one"), *home)) == Exit.HOME
+    assert f"peer stop --home '{spaced}'" in capsys.readouterr().err
+    assert main(("refound", "--to", str(tmp_path / "new one"), *home)) == Exit.OK
+    assert f"peer start --home '{tmp_path / 'new one'}'" in capsys.readouterr().out
+    (spaced / "identity.key").chmod(0o644)
+    assert main(("doctor", *home)) == Exit.CHECK_FAILED
+    assert f"chmod 600 '{spaced / 'identity.key'}'" in capsys.readouterr().out
+
+
 def test_refounding_over_a_peer_is_refused(old_home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("refound", "--home", str(old_home.folder), "--to", str(old_home.folder))
     assert main(words) == Exit.HOME
