@@ -83,7 +83,7 @@ class _Lines:
         """Return the line for an event, None if it is not shown."""
         self._counts[kind] += kind in REPEATED
         count = self._counts[kind]
-        if kind in QUIET or str(count).strip("0") not in ("", "1"):
+        if kind in QUIET or facts.get("on_stderr") or str(count).strip("0") not in ("", "1"):
             return None
         if kind in REPEATED:
             text += f" ({count}×; {REPEATED[kind]})"

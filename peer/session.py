@@ -51,7 +51,7 @@ from .progress import Reporter, plain_facts
 from .requests import answer
 from .settings import Settings
 from .standstill import Watch, abstention, shortage
-from .status import ledger_status, members_status
+from .status import faults_status, ledger_status, members_status
 from .store import Reader, Store
 from .training import Trainer, founder_learner, member_learner
 from .workshop import Workshop
@@ -383,7 +383,8 @@ class Session:
             text += f"; go on with: peer start {self.home.option}"
         elif self.ending.code is Exit.REMOVED and self._failure is None and self.node is not None:
             text += f"; {way_back(self.node.state, self.identity.public, self.home)}"
-        self._tell("stopped", text, {"exit": int(self.ending.code)})
+        # An error is told on stderr, by the command itself.
+        self._tell("stopped", text, {"exit": int(self.ending.code), "on_stderr": self._failure is not None})
 
     def status(self) -> Json:
         """What `peer status` shows."""
@@ -405,9 +406,7 @@ class Session:
             status["abstains"] = abstention(self.node.ctx.guard, self.node.ctx.height)
             status["fetching"] = list(self.driver.fetching.values())
             status["working"] = list(self.driver.workshop.running.values())
-            status["faults"] = plain_facts(
-                {self._name(member) or member.hex(): dict(counts) for member, counts in self.driver.faults.items()}
-            )
+            status["faults"] = faults_status(self.driver.faults)
         return status
 
     async def _answer(self, request: Json) -> Json:

@@ -2,7 +2,7 @@
 people."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..crypto.identity import peer_id
@@ -85,6 +85,11 @@ def members_status(state: LedgerState, me: bytes, rows: "Iterable[PeerRow]") -> 
             }
         )
     return table
+
+
+def faults_status(faults: Mapping[bytes, Mapping[str, int]]) -> Json:
+    """What each peer did wrong and how often, by its PeerId: a name is whatever a peer says it is."""
+    return {peer_id(member): dict(counts) for member, counts in faults.items()}
 
 
 def replay(reader: Reader) -> LedgerState | None:
