@@ -97,7 +97,7 @@ class CatchUp:
         Who was removed while it was away has to learn that from somebody: its own ledger says that it is a member.
         """
         last = self.ctx.state.height if self.may_read(asker) else self._last_of(asker)
-        if height > last:
+        if last == 0 or height > last:
             self.ctx.out.send(asker, Blocks(()))
         else:
             self._read(asker, max(1, height), None if self.may_read(asker) else last)
