@@ -7,6 +7,7 @@ closes. The socket's mode is 0600: the file system says who may connect. This mo
 
 import json
 import os
+import shlex
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,7 +72,7 @@ def _connected(path: Path) -> Iterator[socket.socket]:
         except OSError as error:
             raise NotRunning(
                 f"{path.parent}: no peer runs in this home ({error.strerror or error}); start it with"
-                f" `peer start --home {path.parent}`"
+                f" `peer start --home {shlex.quote(str(path.parent))}`"
             ) from None
         yield connection
 

@@ -73,7 +73,7 @@ def open_writer(path: Path, max_bytes: int | None = None) -> sqlite3.Connection:
                 link.execute(f"PRAGMA max_page_count={max(1, max_bytes // PAGE_BYTES)}")
             damage = link.execute("PRAGMA quick_check(1)").fetchone()[0]
             if damage != "ok":
-                raise StoreError(_damaged(path, damage))
+                raise StoreError(damaged(path, damage))
             if link.execute("PRAGMA user_version").fetchone()[0] == 0:
                 link.executescript(
                     f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id={APPLICATION_ID};"
@@ -124,7 +124,7 @@ def _check_kind(path: Path, link: sqlite3.Connection) -> int:
 def _explain(path: Path, error: sqlite3.Error) -> str:
     name = getattr(error, "sqlite_errorname", "") or type(error).__name__
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return _damaged(path, str(error))
+        return damaged(path, str(error))
     if name == "SQLITE_FULL":
         return (
             f"{path}: the disk is full. Everything that was sent is safely stored; free some space and start"
@@ -139,7 +139,8 @@ def _explain(path: Path, error: sqlite3.Error) -> str:
     return f"{path}: {error} ({name})"
 
 
-def _damaged(path: Path, reason: str) -> str:
+def damaged(path: Path, reason: str) -> str:
+    """Say that the file cannot be relied on, why, and what to do."""
     return (
         f"{path}: the file is damaged ({reason}). Put back a backup of the home (the peer then abstains until"
         " it has caught up), or join again with a new --home"

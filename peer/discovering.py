@@ -26,7 +26,7 @@ class Discovery:
     def __init__(self, settings: Settings, identity: Identity, network: Network, wanted: bytes | None) -> None:
         """Raises PeerError for a DHT entry that is no address with a PeerId."""
         self._mdns = settings.mdns
-        self._listen = listen_place(settings.dht_listen)
+        self._listen = listen_place(settings.dht_listen, "--dht-listen")
         self._takes_part = bool(settings.dht)
         self._identity = identity
         self._network = network

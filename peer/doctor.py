@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import shutil
 import socket
 import stat
@@ -52,6 +53,7 @@ class _Case:
     state: "LedgerState | None"
     running: int | None
     addresses: tuple[str, ...]
+    """Where others may be reached, as people typed it or as they told it themselves."""
     listen: tuple[str, ...]
 
 
@@ -79,11 +81,14 @@ def _open_case(home: Home, bootstrap: Sequence[str], listen: str | None) -> tupl
         try:
             with Reader.open(home.folder) as reader:
                 settings, state, known = _read(reader)
+                spoilt = reader.has_damaged_model()
             found = Finding("store", True, f"{path}: {path.stat().st_size / _MB:.1f} MB, readable")
+            if spoilt:
+                advice = "start the peer while others run: it fetches the model from them"
+                found = Finding("store", False, f"{path}: the model in it is damaged", advice)
         except Exception as error:
             found = Finding("store", False, str(error), "put back a backup, or join again with a new --home")
-    with suppress(PeerError):
-        known += [dial_place(text) for text in (*settings.bootstrap, *bootstrap)]
+    known += [*settings.bootstrap, *bootstrap]
     places = (listen,) if listen else settings.listen
     return found, _Case(home, settings, state, home.running_pid(), tuple(dict.fromkeys(known)), places)
 
@@ -119,7 +124,7 @@ def _home(case: _Case) -> Iterator[Finding]:
         return
     mode = stat.S_IMODE(folder.stat().st_mode)
     closed = not mode & 0o077
-    advice = "" if closed else f"others may look in; run: chmod 700 {folder}"
+    advice = "" if closed else f"others may look in; run: chmod 700 {shlex.quote(str(folder))}"
     running = "no peer runs in it" if case.running is None else f"in use by the peer with pid {case.running}"
     yield Finding("home", closed, f"{folder} (mode {mode:04o}): {running}", advice)
 
@@ -127,14 +132,20 @@ def _home(case: _Case) -> Iterator[Finding]:
 def _key(case: _Case) -> Iterator[Finding]:
     path = case.home.key_path
     if not path.exists():
-        yield Finding("key", True, "none yet; `peer start` makes one")
+        if case.state is None:
+            yield Finding("key", True, "none yet; `peer start` makes one")
+        else:
+            advice = "put it back from a backup, or join again with a new --home"
+            yield Finding("key", False, f"{path}: missing, and the federation knows this peer by it", advice)
         return
     mode = stat.S_IMODE(path.stat().st_mode)
     public = case.home.public_key()
     if public is None:
         yield Finding("key", False, f"{path}: cannot be read", "put back a copy of the key file")
     elif mode & 0o077:
-        yield Finding("key", False, f"{path}: others may read it (mode {mode:04o})", f"run: chmod 600 {path}")
+        yield Finding(
+            "key", False, f"{path}: others may read it (mode {mode:04o})", f"run: chmod 600 {shlex.quote(str(path))}"
+        )
     else:
         from ..crypto.identity import peer_id
 
@@ -207,39 +218,43 @@ def _port(case: _Case) -> Iterator[Finding]:
     if case.running is not None:
         yield Finding("port", True, "the running peer listens")
         return
-    for place in map(listen_place, case.listen):
-        _, family, host, _, port, *_ = place.split("/")
-        with socket.socket(socket.AF_INET6 if family == "ip6" else socket.AF_INET) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind((host, int(port)))
-                listener.listen(1)
-            except OSError as error:
-                found = f"{place}: {error.strerror}"
-                yield Finding("port", False, found, "stop what listens there, or choose another --listen")
-            else:
-                what = "any free port" if port == "0" else "free"
-                yield Finding("port", True, f"{place}: {what}")
+    from .network.host import ListenError, check_port_is_free
+
+    for text in case.listen:
+        try:
+            place = listen_place(text)
+            check_port_is_free(place)
+        except PeerError as error:
+            yield Finding("port", False, str(error), "correct the address")
+        except ListenError as error:
+            yield Finding("port", False, str(error), "stop what listens there, or choose another --listen")
+        else:
+            what = "any free port" if place.endswith("/tcp/0") else "free"
+            yield Finding("port", True, f"{place}: {what}")
 
 
 def _reach(case: _Case) -> Iterator[Finding]:
     """Each known address by itself. One that answers is enough, so the others are no fault."""
-    answers = {address: _connect(address) for address in case.addresses}
+    places = []
+    for text in case.addresses:
+        try:
+            places.append(dial_place(text))
+        except PeerError as error:
+            yield Finding("reachability", False, str(error), "correct the address")
+    answers = {place: _connect(place) for place in dict.fromkeys(places)}
     reached = [address for address, trouble in answers.items() if trouble is None]
     for address, trouble in answers.items():
         ok = trouble is None or bool(reached)
         advice = "" if ok else "is the peer up, the port forwarded, the firewall open?"
         yield Finding("reachability", ok, f"{address}: {trouble or 'answers'}", advice)
-    if not answers:
+    if not case.addresses:
         yield Finding("reachability", True, "no other peer is known yet; --bootstrap ADDR tries one")
 
 
 def _connect(address: str) -> str | None:
-    parts = address.split("/")
-    if len(parts) < 5 or parts[3] != "tcp":
-        return "not a TCP address"
+    _, _, host, _, port, *_ = address.split("/")
     try:
-        with socket.create_connection((parts[2], int(parts[4])), CONNECT_SECONDS):
+        with socket.create_connection((host, int(port)), CONNECT_SECONDS):
             return None
     except OSError as error:
         return error.strerror or "no answer"

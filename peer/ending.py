@@ -21,6 +21,8 @@ class Ending:
     code: Exit = Exit.OK
     reason: str = ""
     asked_to_leave: bool = False
+    rejoins: bool = False
+    """The user asked, with this very start, to join: one that was removed for its silence asks to be let in again."""
     _refusing: set[bytes] = field(default_factory=set)
 
     def end(self, code: Exit, reason: str) -> None:
@@ -35,8 +37,10 @@ class Ending:
             case "left" if notice.facts.get("member") == self.me:
                 if self.asked_to_leave:
                     self.left.set()
-                else:
-                    self.end(Exit.REMOVED, f"{notice.text}: this peer is no member any more")
+                elif not self.rejoins or notice.facts["reason"] not in (None, "silent"):
+                    self.end(Exit.REMOVED, f"{notice.text}; this peer is no member any more")
+            case "joined" if notice.facts.get("member") == self.me:
+                self.rejoins = False
             case "finished":
                 self.finished.set()
             case "another-ledger":

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import secrets
+import shlex
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -51,6 +52,11 @@ class Home:
         self.key_path = self.folder / KEY_FILE
         self.socket_path = self.folder / SOCKET_FILE
 
+    @property
+    def option(self) -> str:
+        """How to name this home in a command that people are told to type."""
+        return f"--home {shlex.quote(str(self.folder))}"
+
     def prepare(self) -> None:
         """Make the folder if it is not there.
 
@@ -85,7 +91,7 @@ class Home:
                 holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
                 raise HomeError(
                     f"{self.folder}: another peer runs in this home (pid {holder}); stop it with"
-                    f" `peer stop --home {self.folder}`, or choose another --home"
+                    f" `peer stop {self.option}`, or choose another --home"
                 ) from None
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
@@ -148,9 +154,8 @@ class Home:
             with self.key_path.open("rb") as file:
                 mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
                 if mode & 0o077:
-                    raise KeyProblem(
-                        f"{self.key_path}: others may read this key (mode {mode:04o}); run: chmod 600 {self.key_path}"
-                    )
+                    command = f"chmod 600 {shlex.quote(str(self.key_path))}"
+                    raise KeyProblem(f"{self.key_path}: others may read this key (mode {mode:04o}); run: {command}")
                 return file.read(4096)
         except FileNotFoundError:
             return None
@@ -176,6 +181,14 @@ class Home:
                 os.close(folder)
         except OSError as error:
             raise KeyProblem(f"{self.key_path}: cannot be written ({error.strerror})") from None
+
+
+def missing_key(home: Home) -> str:
+    """Say that a home that belongs to a federation has lost its key, and what to do."""
+    return (
+        f"{home.key_path}: the key of this home is missing, and its federation knows this peer by it; put the file"
+        " back from a backup, or join again with a new --home"
+    )
 
 
 def passphrase_source(file: str | None) -> Callable[[bool], str | None]:

@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from ..protocol.ledger import LedgerState, Phase
+from ..protocol.blocks import Evict, Membership, read_block
+from ..protocol.ledger import Gone, LedgerState, Phase
 from .exits import Exit, PeerError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
+    from ..protocol.records import BlockDecided
     from .control import Json
+    from .home import Home
     from .session import Session
 
 REFRESH_SECONDS: Final = 1.0
@@ -19,27 +22,48 @@ GOODBYE_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = REFRESH_SECONDS / 4
 
 
-def check_not_gone(state: LedgerState, me: bytes, home: "Path") -> bool:
-    """See to it that nobody who left is let in again by a mere restart.
+def check_not_gone(state: LedgerState, me: bytes, blocks: "Sequence[BlockDecided]", home: "Home") -> bool:
+    """See to it that nobody who is gone is let in again by a mere restart.
 
-    Returns whether this peer left, but still belongs to a round that is not over.
+    ``blocks``: those of the ledger, from height 1 on. Returns whether this peer left, but still belongs to a round that
+    is not over.
 
     Raises:
         PeerError: this peer left, or was removed, as its own ledger says.
     """
-    gone = next((one for one in state.gone if one.key == me), None)
+    gone = _gone(state, me)
     if gone is None or state.member(me) is not None:
         return False
     if gone.barred:
-        text = f"was evicted from its federation for cheating (height {gone.height}), and will not be let in again"
+        text = "was evicted from its federation for cheating"
+    elif _was_evicted(me, blocks[gone.height - 1].block):
+        text = "was evicted from its federation for its silence"
     elif state.committee.index(me) is not None:
         return True
     else:
-        text = (
-            f"left its federation, or was removed for its silence (height {gone.height}); to join again, ask a member"
-            f" for an invite and type: peer start --home {home} --invite TOKEN"
-        )
-    raise PeerError(f"{home}: this peer {text}", Exit.REMOVED)
+        text = "left its federation"
+    text += f" (height {gone.height}); {way_back(state, me, home)}"
+    raise PeerError(f"{home.folder}: this peer {text}", Exit.REMOVED)
+
+
+def way_back(state: LedgerState, me: bytes, home: "Home") -> str:
+    """Say how one that is gone can become a member again."""
+    gone = _gone(state, me)
+    if gone is not None and gone.barred:
+        return "it will not be let in again"
+    if state.genesis.admit == "invite":
+        return f"to join again, ask a member for an invite and type: peer start {home.option} --invite TOKEN"
+    return f"to join again, type: peer start {home.option} --bootstrap ADDRESS, with the address of a member"
+
+
+def _gone(state: LedgerState, me: bytes) -> Gone | None:
+    return next((one for one in state.gone if one.key == me), None)
+
+
+def _was_evicted(member: bytes, block: bytes) -> bool:
+    body = read_block(block).body
+    changes = body.changes if isinstance(body, Membership) else ()
+    return any(isinstance(change, Evict) and change.member == member for change in changes)
 
 
 async def linger(session: "Session") -> None:

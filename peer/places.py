@@ -9,32 +9,37 @@ from .exits import PeerError
 _HOST_PORT: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^:/\s]*)):(?P<port>\d{1,5})")
 
 
-def dial_place(text: str) -> str:
+def dial_place(text: str, option: str = "--bootstrap") -> str:
     """Return the multiaddr of "192.0.2.1:4001", "peer.example.org:4001" or a multiaddr.
 
     Raises:
-        PeerError: it is none of these.
+        PeerError: it is none of these; names the ``option`` that it was given with.
     """
+    from .network.addresses import AddressError, parse_address
+
     if text.startswith("/"):
-        return text
-    host, port = _split(text, "--bootstrap")
+        try:
+            return str(parse_address(text))
+        except AddressError as error:
+            raise PeerError(f"{option} {error}") from None
+    host, port = _split(text, option)
     if not host or port == 0:
-        raise PeerError(f"--bootstrap {text}: host and port are needed, such as 192.0.2.1:4001")
+        raise PeerError(f"{option} {text}: host and port are needed, such as 192.0.2.1:4001")
     return f"{_family(host)}/tcp/{port}"
 
 
-def listen_place(text: str) -> str:
+def listen_place(text: str, option: str = "--listen") -> str:
     """Return the multiaddr of "4001", "0.0.0.0:4001", "[::]:4001" or a multiaddr. Port 0: any free one.
 
     Raises:
-        PeerError: it is none of these.
+        PeerError: it is none of these; names the ``option`` that it was given with.
     """
     if text.startswith("/"):
         return text
-    host, port = _split(f":{text}" if text.isdecimal() else text, "--listen")
+    host, port = _split(f":{text}" if text.isdecimal() else text, option)
     place = _family(host or "0.0.0.0")
     if place.startswith("/dns"):
-        raise PeerError(f"--listen {text}: one of this machine's IP addresses is needed, or the port alone")
+        raise PeerError(f"{option} {text}: one of this machine's IP addresses is needed, or the port alone")
     return f"{place}/tcp/{port}"
 
 

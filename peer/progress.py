@@ -3,14 +3,18 @@
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, Protocol, TextIO
 
 from ..crypto.identity import PUBLIC_BYTES, peer_id
 from .status import Json, lines, printable, timestamp
 
-QUIET: Final = frozenset({"dealt", "fetch", "clipped"})
+QUIET: Final = frozenset({"dealt", "fetch"})
 """Notices that people need not see in the plain log; scripts get them all."""
+
+REPEATED: Final = {"clipped": "a smaller --learning-rate or fewer --steps avoid that"}
+"""Notices that may come in every round, with what to do: people see the first and then every tenfold."""
 
 _PEERS: Final = frozenset({"member", "members", "aggregator", "next_aggregator", "proposer", "names", "peer"})
 """Facts that hold members' keys."""
@@ -69,6 +73,23 @@ class JsonLines:
         """Nothing to do."""
 
 
+class _Lines:
+    """What of the events people see, as lines."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def line(self, kind: str, text: str, facts: Mapping[str, Any]) -> str | None:
+        """Return the line for an event, None if it is not shown."""
+        self._counts[kind] += kind in REPEATED
+        count = self._counts[kind]
+        if kind in QUIET or facts.get("on_stderr") or str(count).strip("0") not in ("", "1"):
+            return None
+        if kind in REPEATED:
+            text += f" ({count}×; {REPEATED[kind]})"
+        return f"{timestamp()} {describe(text, facts)}"
+
+
 class PlainLines:
     """Lines for a log."""
 
@@ -76,11 +97,13 @@ class PlainLines:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+        self._lines = _Lines()
 
     def event(self, kind: str, text: str, facts: Mapping[str, Any]) -> None:
         """Print an event."""
-        if kind not in QUIET:
-            _print(self._out, f"{timestamp()} {describe(text, facts)}")
+        line = self._lines.line(kind, text, facts)
+        if line is not None:
+            _print(self._out, line)
 
     def refresh(self, status: Json) -> None:
         """A log does not repeat itself."""
@@ -100,14 +123,16 @@ class Live:
         from rich.text import Text
 
         self._text = Text
+        self._lines = _Lines()
         self._console = Console(file=out, highlight=False)
         self._live = RichLive(console=self._console, auto_refresh=False, transient=True)
         self._live.start()
 
     def event(self, kind: str, text: str, facts: Mapping[str, Any]) -> None:
         """Print an event above the table."""
-        if kind not in QUIET:
-            self._console.print(self._text(f"{timestamp()} {describe(text, facts)}"), soft_wrap=True)
+        line = self._lines.line(kind, text, facts)
+        if line is not None:
+            self._console.print(self._text(line), soft_wrap=True)
 
     def refresh(self, status: Json) -> None:
         """Draw the table anew."""

@@ -50,6 +50,15 @@ def _make_invite(session: "Session", request: Json) -> Json:
 async def _leave(session: "Session") -> Json:
     if session.driver is None or session.node is None:
         raise PeerError("this peer is in no federation yet; stop it with `peer stop`", Exit.FEDERATION)
+    state, me = session.node.state, session.identity.public
+    if state.member(me) is None:
+        raise PeerError("this peer is no member yet; stop it with `peer stop`", Exit.FEDERATION)
+    if len(state.members) == 1:
+        raise PeerError(
+            "this peer is the only member, so there is nobody to leave; stop it with `peer stop`, and delete its home"
+            " if the federation is not needed any more",
+            Exit.FEDERATION,
+        )
     session.ending.asked_to_leave = True
     session.driver.leave()
     with trio.move_on_after(LEAVE_SECONDS):

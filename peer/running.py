@@ -14,11 +14,11 @@ from typing import Any, Final
 import trio
 
 from .exits import Exit, PeerError
-from .home import Home, passphrase_source
+from .home import Home, KeyProblem, missing_key, passphrase_source
 from .memory import return_large_blocks
 from .progress import reporter
 from .session import GENESIS, SETTINGS, Session, first_cause
-from .settings import changed_founding_options, read_settings
+from .settings import changed_founding_options, check_settings, founding_options, read_settings
 from .store import Store
 
 _MAX_NAME_CHARS: Final = 64
@@ -39,13 +39,17 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
         if store.fact(GENESIS) is not None and (changed := changed_founding_options(given, kept)):
             raise PeerError(f"{', '.join(changed)}: fixed when the federation was founded; use a new --home")
         settings = kept.with_given(given)
+        if settings.joins and store.fact(GENESIS) is None and (founders := founding_options(given)):
+            raise PeerError(f"{', '.join(founders)}: only a founder can choose this; leave it out to join")
+        check_settings(settings)
         if not settings.name:
             settings = settings.with_given({"name": socket.gethostname()[:_MAX_NAME_CHARS] or "peer"})
+        if store.fact(GENESIS) is not None and not home.key_path.exists():
+            raise KeyProblem(missing_key(home))
         identity = home.identity(passphrase_source(settings.passphrase_file))
-        store.keep(SETTINGS, settings.encode())
         report = reporter(as_json)
         session = Session(home, settings, identity, store, report)
-        session.rejoins = bool({"invite", "bootstrap"} & set(given))
+        session.ending.rejoins = bool({"invite", "bootstrap"} & set(given))
         try:
             code = trio.run(session.run)
         except PeerError:
@@ -89,5 +93,5 @@ def _report_crash(home: Home, error: BaseException) -> str:
         path.write_text(f"{time.ctime()}\nPython {sys.version}\n\n{frames}{type(error).__name__}: {message}\n")
     return (
         f"a bug of ours: {type(error).__name__}. {path} says where; nothing that was sent is lost, and"
-        f" `peer start --home {home.folder}` goes on"
+        f" `peer start {home.option}` goes on"
     )

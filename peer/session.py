@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -19,14 +20,15 @@ import trio
 from ..crypto.identity import Identity
 from ..protocol.admission import Invite
 from ..protocol.events import Notice
-from ..protocol.genesis import Genesis, read_genesis
+from ..protocol.genesis import Genesis, GenesisError, read_genesis
 from ..protocol.ledger import LedgerError
 from ..protocol.limits import SYNC_BATCH_BLOCKS
 from ..protocol.messages import CertifiedBlock
 from ..protocol.node import Newcomer, Node
+from ..protocol.records import ModelSaved
 from .control import Json
 from .control_server import ControlServer
-from .database import StoreError
+from .database import StoreError, damaged
 from .discovering import Discovery
 from .driver import Driver
 from .ending import Ending
@@ -43,12 +45,13 @@ from .network.events import Beat, Connected, Disconnected, Frame
 from .network.host import ListenError
 from .network.link import Timing
 from .network.network import Network
-from .parting import GOODBYE_SECONDS, REFRESH_SECONDS, check_not_gone, depart, linger, wait_for_admission
+from .parting import GOODBYE_SECONDS, REFRESH_SECONDS, check_not_gone, depart, linger, wait_for_admission, way_back
 from .places import dial_place, listen_place
 from .progress import Reporter, plain_facts
 from .requests import answer
 from .settings import Settings
-from .status import ledger_status, members_status
+from .standstill import Watch, abstention, shortage
+from .status import faults_status, ledger_status, members_status
 from .store import Reader, Store
 from .training import Trainer, founder_learner, member_learner
 from .workshop import Workshop
@@ -73,9 +76,9 @@ class Session:
         self.node: Node | None = None
         self.driver: Driver | None = None
         self.ending = Ending(identity.public)
-        self.rejoins = False
-        """Whether the user asked, with this very start, to join: then one that left before is let in again."""
         self._invite: Invite | None = None
+        self._founded: ModelSaved | None = None
+        """The model to begin with, where this very run founds the federation."""
         self._learner: Learner | None = None
         self._control = ControlServer(home.socket_path, self._answer)
         self._started = time.monotonic()
@@ -95,6 +98,8 @@ class Session:
             self._invite = open_invite(self.settings.invite, _now_ms())
         await self._remember_federation()
         self.network = self._make_network()
+        wanted = None if self._invite is None else self._invite.terms.federation
+        discovery = Discovery(self.settings, self.identity, self.network, wanted)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._heed_signals)
             try:
@@ -103,7 +108,7 @@ class Session:
                 raise PeerError(f"--listen: {group.exceptions[0]}", Exit.PORT) from None
             async with self._control.serving(), trio.open_nursery() as living:
                 self._tell_listening(addresses)
-                for task in (self._live, self._discover):
+                for task in (self._live, partial(self._discover, discovery)):
                     living.start_soon(self._or_fail, task)
                 await self.ending.over.wait()
                 self._tell_end()
@@ -124,12 +129,9 @@ class Session:
             code = self._failure.code if isinstance(self._failure, PeerError) else Exit.CRASH
             self.ending.end(code, str(self._failure) if code is not Exit.CRASH else "a bug of ours")
 
-    async def _discover(self) -> None:
+    async def _discover(self, discovery: Discovery) -> None:
         """Look for peers beyond the addresses that are known."""
-        wanted = None if self._invite is None else self._invite.terms.federation
-        await Discovery(self.settings, self.identity, self.network, wanted).run(
-            lambda address: self._tell("dht", f"DHT node at {address}", {"address": str(address)})
-        )
+        await discovery.run(lambda address: self._tell("dht", f"DHT node at {address}", {"address": str(address)}))
 
     async def _live(self) -> None:
         """Find the federation if need be, then be a member of it."""
@@ -143,7 +145,7 @@ class Session:
         self._make_node(self.genesis)
         assert self.driver is not None
         async with trio.open_nursery() as nursery:
-            for task in (self._pump, self._keep_book, self._refresh):
+            for task in (self._pump, self._keep_book, self._refresh, self._watch):
                 nursery.start_soon(task)
             for parting in (linger, depart, wait_for_admission):
                 nursery.start_soon(parting, self)
@@ -155,14 +157,15 @@ class Session:
         """Take the federation from the store, or found one where there is none to join."""
         remembered = self.store.fact(GENESIS)
         if remembered is not None:
-            self.genesis = read_genesis(remembered)
+            try:
+                self.genesis = read_genesis(remembered)
+            except GenesisError as error:
+                raise StoreError(damaged(self.store.path, f"its genesis: {error}")) from None
             self._check_invite(self.genesis)
             self._learner = await trio.to_thread.run_sync(member_learner, self.settings, self.genesis)
         elif not self.settings.joins:
             self._learner = await trio.to_thread.run_sync(founder_learner, self.settings)
-            self.genesis, model = found(self.settings, self.identity, self._learner, _now_ms())
-            self.store.persist([model])
-            self.store.keep(GENESIS, self.genesis.encode())
+            self.genesis, self._founded = found(self.settings, self.identity, self._learner, _now_ms())
 
     async def _find_federation(self) -> None:
         self.report.event("joining", "looking for the federation", {"addresses": list(self._bootstrap())})
@@ -170,10 +173,19 @@ class Session:
         genesis = await find_genesis(self.network, self.report, wanted)
         self._learner = await trio.to_thread.run_sync(member_learner, self.settings, genesis)
         self.genesis = genesis
-        self.store.keep(GENESIS, genesis.encode())
+        self._keep()
         self.network.introduce(genesis.federation, genesis.encode())
         text = f"found the federation {genesis.name!r}"
         self.report.event("found", text, {"federation": genesis.federation, "name": genesis.name})
+
+    def _keep(self) -> None:
+        """Keep settings and federation, now that they have proved to be usable: a mistyped start leaves no trace."""
+        self.store.keep(SETTINGS, self.settings.encode())
+        if self._founded is not None:
+            self.store.persist([self._founded])
+            self._founded = None
+        if self.genesis is not None:
+            self.store.keep(GENESIS, self.genesis.encode())
 
     def _check_invite(self, genesis: Genesis) -> None:
         if self.settings.invite is None:
@@ -205,7 +217,7 @@ class Session:
                 federation=b"" if genesis is None else genesis.federation,
                 genesis=b"" if genesis is None else genesis.encode(),
                 bootstrap=self._bootstrap(),
-                announce=[dial_place(text) for text in self.settings.announce],
+                announce=[dial_place(text, "--announce") for text in self.settings.announce],
                 timing=Timing(beat_seconds=self.settings.heartbeat, dead_seconds=self.settings.dead_after),
             )
         except AddressError as error:
@@ -223,13 +235,11 @@ class Session:
     def _make_node(self, genesis: Genesis) -> None:
         assert self._learner is not None
         memory = self.store.load()
-        newcomer = Newcomer(self.settings.name, genesis.model, self._invite)
+        newcomer = Newcomer(self.settings.name, genesis.model, self._invite, self.ending.rejoins)
         try:
             self.node = Node(self.identity, genesis, memory, newcomer)
         except LedgerError as error:
-            raise StoreError(
-                f"{self.store.path}: the ledger in it is damaged ({error}); join again with a new --home"
-            ) from None
+            raise StoreError(damaged(self.store.path, f"its ledger: {error}")) from None
         trainer = Trainer(self._learner)
         self.driver = Driver(
             self.node,
@@ -239,7 +249,8 @@ class Session:
             Workshop(trainer, trainer.prepare, self._read_blocks, from_environment()),
             self._on_notice,
         )
-        if not self.rejoins and check_not_gone(self.node.state, self.identity.public, self.home.folder):
+        me = self.identity.public
+        if not self.ending.rejoins and check_not_gone(self.node.state, me, memory.blocks, self.home):
             self.ending.asked_to_leave = True
             self.ending.left.set()
             self.driver.leave()
@@ -293,6 +304,20 @@ class Session:
             self.report.refresh(self.status())
             await trio.sleep(REFRESH_SECONDS)
 
+    async def _watch(self) -> None:
+        """Tell people, once, when agreement cannot go on because too few members can be reached."""
+        assert self.node is not None
+        watch = Watch(self.settings.dead_after)
+        while True:
+            told = watch.look(self._shortage(), trio.current_time())
+            if told is not None:
+                self._tell("stalled" if self._shortage() else "going-on", told, {"height": self.node.state.height})
+            await trio.sleep(REFRESH_SECONDS)
+
+    def _shortage(self) -> str | None:
+        assert self.node is not None
+        return shortage(self.node.state, self.identity.public, self.network.connected(), self.home)
+
     async def _heed_signals(self) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async for _ in signals:
@@ -328,8 +353,9 @@ class Session:
         self.store.keep(OWN_ADDRESSES, msgspec.msgpack.encode(addresses))
         self._tell("listening", f"listening on {', '.join(addresses)}", {"addresses": addresses, "id": self._id})
         self.settings = self.settings.with_given({"listen": _with_ports(self.settings.listen, addresses)})
-        self.store.keep(SETTINGS, self.settings.encode())
         genesis = self.genesis
+        if genesis is not None:
+            self._keep()
         if genesis is None or genesis.founder != self.identity.public or self.store.height() > 0:
             return
         invite = None
@@ -341,6 +367,7 @@ class Session:
             f"founded the federation {genesis.name!r} {genesis.federation.hex()[:16]}…\n"
             f"with {explain_threshold(genesis, genesis.min_peers)}\n"
             f"no member counts as more than {genesis.examples_ref} examples in the mean (--examples-cap)\n"
+            f"{_explain_eviction(genesis.evict_after_rounds)}\n"
             f"training starts with {genesis.min_peers} members; the others join with:\n\n  {command}\n"
         )
         facts = {"federation": genesis.federation, "name": genesis.name, "command": command, "invite": invite}
@@ -352,9 +379,14 @@ class Session:
 
     def _tell_end(self) -> None:
         text = self.ending.reason
+        if self.ending.code is Exit.OK:
+            self._keep()
         if self.ending.code is Exit.OK and not self.ending.left.is_set():
-            text += f"; go on with: peer start --home {self.home.folder}"
-        self._tell("stopped", text, {"exit": int(self.ending.code)})
+            text += f"; go on with: peer start {self.home.option}"
+        elif self.ending.code is Exit.REMOVED and self._failure is None and self.node is not None:
+            text += f"; {way_back(self.node.state, self.identity.public, self.home)}"
+        # An error is told on stderr, by the command itself.
+        self._tell("stopped", text, {"exit": int(self.ending.code), "on_stderr": self._failure is not None})
 
     def status(self) -> Json:
         """What `peer status` shows."""
@@ -372,11 +404,11 @@ class Session:
             me = self.identity.public
             status["members"] = members_status(self.node.state, me, self.network.peers())
             status |= ledger_status(self.node.state, self.node.view)
+            status["stalled"] = self._shortage()
+            status["abstains"] = abstention(self.node.ctx.guard, self.node.ctx.height)
             status["fetching"] = list(self.driver.fetching.values())
             status["working"] = list(self.driver.workshop.running.values())
-            status["faults"] = plain_facts(
-                {self._name(member) or member.hex(): dict(counts) for member, counts in self.driver.faults.items()}
-            )
+            status["faults"] = faults_status(self.driver.faults)
         return status
 
     async def _answer(self, request: Json) -> Json:
@@ -388,6 +420,12 @@ def first_cause(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = next((one for one in error.exceptions if isinstance(one, PeerError)), error.exceptions[0])
     return error
+
+
+def _explain_eviction(rounds: int) -> str:
+    if not rounds:
+        return "a member may stay away for as long as it likes"
+    return f"a member that misses {rounds} rounds in a row is removed, and may join again"
 
 
 def _with_ports(listen: tuple[str, ...], addresses: list[str]) -> tuple[str, ...]:

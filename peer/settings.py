@@ -29,8 +29,6 @@ FOUNDING: Final = (
 )
 """Options that the founder fixes for everybody, in the genesis block."""
 
-DEFAULT_NAME: Final = "peer"
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -54,7 +52,8 @@ class Settings:
 
     data: str | None = None
     target: str | None = None
-    model: str = "linear"
+    model: str | None = None
+    """A founder's default is linear; a joiner takes the federation's."""
     columns: tuple[str, ...] = ()
     test_fraction: float = 0.2
     hidden: tuple[int, ...] = ()
@@ -77,13 +76,17 @@ class Settings:
     round_interval: float = 0.0
     share_deadline: float = 60.0
     view_timeout: float = 3.0
-    evict_after: int = 50
+    evict_after: int = 1000
     no_evict: bool = False
 
     def with_given(self, given: Mapping[str, Any]) -> "Settings":
-        """Return these settings with those that were given explicitly in their place."""
+        """Return these settings with those that were given explicitly in their place; a table replaces an app."""
         known = {one.name for one in dataclasses.fields(self)}
-        return dataclasses.replace(self, **{name: value for name, value in given.items() if name in known})
+        values = {name: value for name, value in given.items() if name in known}
+        for one, other in (("data", "app"), ("app", "data")):
+            if values.get(one) is not None:
+                values.setdefault(other, None)
+        return dataclasses.replace(self, **values)
 
     @property
     def joins(self) -> bool:
@@ -93,6 +96,25 @@ class Settings:
     def encode(self) -> bytes:
         """Return the settings as JSON."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True).encode()
+
+
+def check_settings(settings: Settings) -> None:
+    """Check what options say only together.
+
+    Raises:
+        PeerError: they contradict each other.
+    """
+    if settings.dead_after < 2 * settings.heartbeat:
+        raise PeerError(
+            f"--dead-after {settings.dead_after:g}: at least twice the --heartbeat of {settings.heartbeat:g} seconds,"
+            " or a single late heartbeat would end a link"
+        )
+    if settings.dht_listen != Settings().dht_listen and not settings.dht:
+        raise PeerError(f"--dht-listen {settings.dht_listen}: only with --dht")
+    if settings.app is not None and settings.data is not None:
+        raise PeerError(
+            f"--app {settings.app} and --data {settings.data}: one or the other; your own model reads its data itself"
+        )
 
 
 def read_settings(data: bytes | None) -> Settings:
@@ -116,6 +138,11 @@ def read_settings(data: bytes | None) -> Settings:
         ) from None
 
 
+def founding_options(given: Mapping[str, Any]) -> list[str]:
+    """Return those of the options that were given which the founder fixes."""
+    return [f"--{name.replace('_', '-')}" for name in FOUNDING if name in given]
+
+
 def changed_founding_options(given: Mapping[str, Any], kept: Settings) -> list[str]:
     """Return the options that were given, differ from what was kept, and cannot be changed any more."""
-    return [f"--{name.replace('_', '-')}" for name in FOUNDING if name in given and given[name] != getattr(kept, name)]
+    return founding_options({name: value for name, value in given.items() if value != getattr(kept, name, value)})

@@ -2,14 +2,15 @@
 people."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..crypto.identity import peer_id
 from ..protocol.contribution import read_metrics
-from ..protocol.genesis import read_genesis
-from ..protocol.ledger import LedgerState, Phase, apply, genesis_state
+from ..protocol.genesis import GenesisError, read_genesis
+from ..protocol.ledger import LedgerError, LedgerState, Phase, apply, genesis_state
 from .beats import decode_beat
+from .database import StoreError, damaged
 from .measures import measures, measures_text
 from .store import Reader
 
@@ -86,14 +87,26 @@ def members_status(state: LedgerState, me: bytes, rows: "Iterable[PeerRow]") -> 
     return table
 
 
+def faults_status(faults: Mapping[bytes, Mapping[str, int]]) -> Json:
+    """What each peer did wrong and how often, by its PeerId: a name is whatever a peer says it is."""
+    return {peer_id(member): dict(counts) for member, counts in faults.items()}
+
+
 def replay(reader: Reader) -> LedgerState | None:
-    """Return the state that a store's blocks lead to, None where there is no federation yet."""
+    """Return the state that a store's blocks lead to, None where there is no federation yet.
+
+    Raises:
+        StoreError: the ledger in it is damaged.
+    """
     data = reader.fact("genesis")
     if data is None:
         return None
-    state = genesis_state(read_genesis(data))
-    for block in reader.blocks():
-        state = apply(state, block.block)
+    try:
+        state = genesis_state(read_genesis(data))
+        for block in reader.blocks():
+            state = apply(state, block.block)
+    except (GenesisError, LedgerError) as error:
+        raise StoreError(damaged(reader.path, f"its ledger: {error}")) from None
     return state
 
 
@@ -134,6 +147,9 @@ def _lines(status: Json) -> Iterable[str]:
     yield f"height      {status['height']}, head {status['head'][:16]}…"
     if status["measures"]:
         yield f"model       {measures_text(status['measures'])}, over all members' test rows, a round ago"
+    for trouble in ("stalled", "abstains"):
+        if status.get(trouble):
+            yield f"{trouble:<11} {status[trouble]}"
     if status.get("fetching"):
         yield f"receiving   {len(status['fetching'])} blobs, {sum(status['fetching']) / 1e6:.1f} MB"
     if status.get("working"):

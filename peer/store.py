@@ -9,6 +9,7 @@ The store is also the last guard of two safety rules: it refuses a second, diffe
 view, kind), and a second, different contributor set for a round, whoever asks.
 """
 
+import hashlib
 import secrets
 import sqlite3
 import threading
@@ -90,10 +91,16 @@ class Reader:
             start = rows[-1][0] + 1
 
     def model(self) -> ModelSaved | None:
-        """Return the newest model."""
+        """Return the newest model; None where there is none, or where its weights do not have its hash."""
         with explained(self.path):
             row = self._link.execute("SELECT hash, weights FROM model").fetchone()
-        return None if row is None else ModelSaved(*row)
+        return None if row is None or hashlib.sha256(row[1]).digest() != row[0] else ModelSaved(*row)
+
+    def has_damaged_model(self) -> bool:
+        """Whether there is a model, but not the one that it says it is."""
+        with explained(self.path):
+            stored = self._link.execute("SELECT count(*) FROM model").fetchone()[0]
+        return bool(stored) and self.model() is None
 
     def close(self) -> None:
         """Close the file."""

@@ -1,24 +1,32 @@
 """From the settings to something that trains, and from what it trains to a contribution to the round."""
 
+import logging
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from ..crypto.codec import WIDE_RANGE_BITS
 from ..protocol.genesis import Genesis
 from ..protocol.work import Contribution, Train
 from .exits import Exit, PeerError
 from .learning.app import AppError, load_app
 from .learning.learner import Evaluation, Learner
 from .learning.models import Training
-from .learning.table import TableError
+from .learning.table import TableError, normal_label
 from .learning.tables_app import TableApp
 from .learning.task import TaskMismatch
 from .settings import Settings
 
 if TYPE_CHECKING:
     from .learning.task import Kind
+
+
+MANY_CLASSES: Final = 20
+"""Above it a founder is reminded that the labels are published."""
+
+log = logging.getLogger("coterie.training")
 
 
 class DataProblem(PeerError):
@@ -91,16 +99,17 @@ class Trainer:
         """
         entropy = os.urandom(32)
         if train.kind == "setup":
-            sums = tuple(self.learner.setup())
+            sums = tuple(_summable(value, f"setup sum {i}") for i, value in enumerate(self.learner.setup()))
             return Contribution(self.learner.examples or 1, sums, entropy)
         if train.totals is not None:
             self.prepare(train.totals)
         weights = np.frombuffer(train.weights, dtype="<f4")
         evaluation = self.learner.evaluate(weights)
+        sums = _sums(evaluation, self.learner.metrics)
         if train.kind == "evaluate":
-            return Contribution(max(1, evaluation.examples), _sums(evaluation), entropy)
+            return Contribution(max(1, evaluation.examples), sums, entropy)
         fit = self.learner.fit(weights, train.round)
-        return Contribution(fit.examples, _sums(evaluation), entropy, fit.weights - weights)
+        return Contribution(fit.examples, sums, entropy, fit.weights - weights)
 
     def prepare(self, totals: tuple[float, ...]) -> None:
         """Have the app use the totals of the setup round, unless it does already.
@@ -112,11 +121,27 @@ class Trainer:
             self._prepared = None
             self.learner.prepare(totals)
             self._prepared = totals
+            _tell_constants(self.learner)
 
 
-def _sums(evaluation: Evaluation) -> tuple[float, ...]:
+def _tell_constants(learner: Learner) -> None:
+    ignored = learner.app.constant_columns if isinstance(learner.app, TableApp) else ()
+    if ignored:
+        shown = ", ".join(map(repr, ignored[:10])) + (" …" if len(ignored) > 10 else "")
+        log.warning("%s: the same in all rows of all peers, and so ignored: %s", learner.name, shown)
+
+
+def _sums(evaluation: Evaluation, names: tuple[str, ...]) -> tuple[float, ...]:
     count = evaluation.examples
-    return (float(count), evaluation.loss * count, *(value * count for value in evaluation.metrics))
+    means = zip(("loss", *names), (evaluation.loss, *evaluation.metrics), strict=True)
+    return (float(count), *(_summable(mean * count, f"{name} over {count} examples") for name, mean in means))
+
+
+def _summable(value: float, what: str) -> float:
+    """What goes into the secure sum, if it has room for it."""
+    if not abs(value) < 2.0**WIDE_RANGE_BITS:
+        raise AppError(f"{what} adds up to {value:g}, and a secure sum holds less than {2.0**WIDE_RANGE_BITS:.2g}")
+    return value
 
 
 def _found(settings: Settings) -> Learner:
@@ -126,17 +151,18 @@ def _found(settings: Settings) -> Learner:
         raise PeerError("nothing to train: give --data FILE.csv --target COLUMN, or --app module:object")
     if settings.target is None:
         raise PeerError(f"which column of {settings.data} is to be predicted? Give --target COLUMN")
-    kind: Kind = settings.model  # type: ignore[assignment]  # argparse knows the choices
     app = TableApp.found(
         settings.data,
         settings.target,
-        kind,
+        _kind(settings) or "linear",
         hidden=settings.hidden,
         classes=settings.classes,
         columns=settings.columns or None,
         test_fraction=settings.test_fraction,
         seed=settings.seed,
     )
+    if len(app.task.classes) > MANY_CLASSES:
+        log.warning("all members will read the %d classes of %r in the genesis", len(app.task.classes), settings.target)
     return _tuned(app, settings)
 
 
@@ -148,11 +174,28 @@ def _adopt(settings: Settings, genesis: Genesis) -> Learner:
     app = TableApp.adopt(
         genesis.model,
         settings.data,
+        target=settings.target,
+        kind=_kind(settings),
         columns=settings.columns or None,
         test_fraction=settings.test_fraction,
         seed=settings.seed,
     )
+    _check_expected("hidden", settings.hidden, app.task.hidden)
+    _check_expected("classes", tuple(sorted(map(normal_label, settings.classes))), tuple(sorted(app.task.classes)))
     return _tuned(app, settings)
+
+
+def _kind(settings: Settings) -> "Kind | None":
+    return settings.model  # type: ignore[return-value]  # argparse knows the choices
+
+
+def _check_expected(option: str, mine: tuple[object, ...], theirs: tuple[object, ...]) -> None:
+    """What a joiner expects, if it expects anything, is what the federation has."""
+    if mine and mine != theirs:
+        had, wanted = (",".join(map(str, one)) or "none" for one in (theirs, mine))
+        raise TaskMismatch(
+            f"--{option}: the federation's is {had}, and not {wanted}; leave --{option} out to take the federation's"
+        )
 
 
 def _tuned(app: TableApp, settings: Settings) -> Learner:

@@ -60,9 +60,9 @@ class Workshop:
                     totals = read_totals(setup_sums_of(result.sums))
                     await _in_thread(self._prepare, totals, limiter=self._training)
             return self._misbehaviour.falsify(work, WorkDone(work, result))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # The expected ones are ValueErrors (NaN in an update, a sum out of range), and anything that a
-            # user's application raises. An unexpected one must not end the peer either.
+            # user's application raises, sys.exit() among it. An unexpected one must not end the peer either.
             if not isinstance(error, ValueError):
                 log.warning("%s failed", work.label, exc_info=True)
             return WorkDone(work, error=f"{type(error).__name__}: {error}")

@@ -1,16 +1,25 @@
 """What a decided block means, for people: the notices that a member gives of it."""
 
-from typing import Any
+from typing import Any, Final
 
+from .blocks import Body, Evict, Membership, Void, read_block
 from .context import Context
 from .contribution import read_metrics
 from .ledger import LedgerState, Phase
 from .outbox import Outbox
 
+_EVICTED_FOR: Final = {
+    "silent": "it missed {missed} rounds in a row",
+    "double-vote": "it signed two different votes",
+    "bad-dealing": "it dealt false shares",
+    "wrong-sum": "it sent a wrong sum",
+}
 
-def announce(out: Outbox, before: LedgerState, after: LedgerState, view: int) -> None:
+
+def announce(out: Outbox, before: LedgerState, after: LedgerState, view: int, block: bytes) -> None:
     """Tell people what a block decided that led from one state to the other. ``view``: in which it was decided here."""
-    _announce_members(out, before, after)
+    body = read_block(block).body
+    _announce_members(out, before, after, body)
     round_ = before.round
     if after.phase is Phase.SUMMING and before.phase is Phase.SHARING and after.contributors is not None:
         names = [before.committee.members[index] for index, _ in after.contributors.dealers]
@@ -19,8 +28,8 @@ def announce(out: Outbox, before: LedgerState, after: LedgerState, view: int) ->
         out.notify("contributors", text, round=round_, members=names, height=after.height, proposer=aggregator)
     elif after.round != before.round and after.sums is not before.sums:
         _announce_model(out, before, after, view)
-    elif after.round != before.round:
-        out.notify("void", f"round {round_}: void", round=round_, height=after.height, phase=str(before.phase))
+    elif isinstance(body, Void):
+        _announce_void(out, before, after, body)
     if after.phase is Phase.FINISHED and before.phase is not Phase.FINISHED:
         out.notify("finished", f"training is finished after {after.trained} rounds", rounds=after.trained)
 
@@ -35,17 +44,31 @@ def announce_capped(ctx: Context, examples: int) -> None:
     ctx.out.notify("capped", text, counted=cap, examples=examples)
 
 
-def _announce_members(out: Outbox, before: LedgerState, after: LedgerState) -> None:
+def _announce_members(out: Outbox, before: LedgerState, after: LedgerState, body: Body) -> None:
     for member in after.members:
         if before.member(member.key) is None:
             facts = {"member": member.key, "name": member.name, "height": after.height}
             out.notify("joined", f"{member.name} joined", **facts)
+    changes = body.changes if isinstance(body, Membership) else ()
+    reasons = {one.member: one.reason for one in changes if isinstance(one, Evict)}
     for member in before.members:
         if after.member(member.key) is None:
-            gone = next(one for one in after.gone if one.key == member.key)
-            text = f"{member.name} was evicted" if gone.barred else f"{member.name} left"
-            facts = {"member": member.key, "name": member.name, "evicted": gone.barred, "height": after.height}
-            out.notify("left", text, **facts)
+            reason = reasons.get(member.key)
+            text = f"{member.name} left"
+            if reason is not None:
+                text = f"{member.name} was evicted: {_EVICTED_FOR[reason].format(missed=member.missed)}"
+            facts = {"member": member.key, "name": member.name, "evicted": reason is not None, "reason": reason}
+            out.notify("left", text, **facts, height=after.height)
+
+
+def _announce_void(out: Outbox, before: LedgerState, after: LedgerState, body: Void) -> None:
+    """Say for want of what a round has no result, and whom its proposer missed."""
+    want = "the updates of too few could be summed" if body.reason == "shares" else "the sum could not be opened"
+    missed = [before.member(key) for key in body.names]
+    names = [one.name if one is not None else key.hex()[:16] for one, key in zip(missed, body.names, strict=True)]
+    text = f"round {before.round}: void, because {want}" + (f"; missed: {', '.join(names)}" if names else "")
+    facts = {"round": before.round, "height": after.height, "phase": str(before.phase)}
+    out.notify("void", text, **facts, reason=body.reason, members=body.names, missed=names)
 
 
 def _announce_model(out: Outbox, before: LedgerState, after: LedgerState, view: int) -> None:

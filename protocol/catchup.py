@@ -43,8 +43,12 @@ class CatchUp:
     _source: bytes | None = None
     _failed: set[bytes] = field(default_factory=set)
     """Who promised the wanted model and did not give it."""
-    _reading: set[bytes] = field(default_factory=set)
-    """For whom blocks are being read: one answer at a time, however often a member asks."""
+    _reading: dict[bytes, int | None] = field(default_factory=dict)
+    """For whom blocks are being read, and the last height that it may see if it may not see all: one answer at a time,
+    however often a member asks.
+    """
+    _closed: dict[bytes, int] = field(default_factory=dict)
+    """At which height the last round of one that is gone ended, where this member saw it."""
 
     def __post_init__(self) -> None:
         self.forks = Forks(self.ctx.out)
@@ -129,11 +133,23 @@ class CatchUp:
         )
 
     def on_get_blocks(self, asker: bytes, height: int) -> None:
-        """Read the blocks for a member that asked."""
-        if self.may_read(asker) and height <= self.ctx.state.height:
-            self._read(asker, max(1, height))
-        else:
+        """Read the blocks for a member that asked; for one that is gone, no more than it had a right to.
+
+        Who was removed while it was away has to learn that from somebody: its own ledger says that it is a member.
+        """
+        last = self.ctx.state.height if self.may_read(asker) else self._last_of(asker)
+        if last == 0 or height > last:
             self.ctx.out.send(asker, Blocks(()))
+        else:
+            self._read(asker, max(1, height), None if self.may_read(asker) else last)
+
+    def _last_of(self, gone: bytes) -> int:
+        """The last height that one who is gone may see: its removal, or the end of the round it still belonged to.
+
+        A stranger may see none (0).
+        """
+        removal = next((one.height for one in self.ctx.state.gone if one.key == gone), 0)
+        return max(removal, self._closed.get(gone, 0))
 
     def help(self, member: bytes, height: int) -> None:
         """A member is still at a height that is decided: give it the block unasked, once."""
@@ -151,18 +167,21 @@ class CatchUp:
             self._read(newcomer, self.ctx.state.height)
 
     def farewell(self, leaver: bytes) -> None:
-        """Give one whose last round is closed the blocks that closed it: it may not ask for them any more."""
+        """Give one whose last round is closed the blocks that closed it, and remember how far it may ask."""
+        self._closed[leaver] = self.ctx.state.height
         if leaver in self.ctx.alive:
-            self._read(leaver, max(1, self.ctx.state.height - 1))
+            self._read(leaver, max(1, self.ctx.state.height - 1), self.ctx.state.height)
 
-    def _read(self, to: bytes, start: int) -> None:
+    def _read(self, to: bytes, start: int, last: int | None = None) -> None:
         if to not in self._reading:
-            self._reading.add(to)
+            self._reading[to] = last
             self.ctx.out.work(ReadBlocks(to, start))
 
     def on_read(self, to: bytes, blocks: tuple[CertifiedBlock, ...]) -> None:
         """The driver read blocks: send as many as fit a message."""
-        self._reading.discard(to)
+        last = self._reading.pop(to, None)
+        if last is not None:
+            blocks = tuple(one for one in blocks if (_height_of(one) or 0) <= last)
         total, count = 0, 0
         for one in blocks[:SYNC_BATCH_BLOCKS]:
             total += len(one.block) + sum(map(len, one.certificate))

@@ -71,10 +71,11 @@ class Committee:
         """Say in one sentence what the numbers mean for these members."""
         if self.n < MIN_TRAINING_MEMBERS:
             return f"{self.n} member(s): training starts with {MIN_TRAINING_MEMBERS}"
-        slack = self.n - self.sum_quorum
+        slack = self.n - max(self.quorum, self.sum_quorum, self.min_contributors)
         return (
             f"{self.n} members: any {self.threshold - 1} colluding learn nothing beyond the sum; "
-            f"{self.f} may lie or stall; {slack} may be absent in a round; {self.quorum} votes decide"
+            f"{self.f or 'none'} may lie or stall; {slack or 'none'} may be absent in a round; "
+            f"{self.quorum} votes decide"
         )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from ..crypto.identity import Identity
 from .ledger import LedgerState
+from .limits import DOUBTED_SUMS
 from .outbox import Outbox
 from .patience import Patience
 from .pool import ChangePool
@@ -39,6 +40,15 @@ class Context:
     patience: Patience = field(default_factory=Patience)
     released: dict[int, bytes] = field(default_factory=dict)
     """Safety rule 1, durable: the contributor set whose sum was released, by round; none of a round that is over."""
+
+    def weigh_doubts(self, has_failed: bool) -> None:
+        """A sum that failed speaks against its holders, until several others were decided."""
+        if not has_failed:
+            self.doubts = {member: count - 1 for member, count in self.doubts.items() if count > 1}
+        elif self.summing is not None:
+            for index in self.summing.doubtful():
+                member = self.summing.committee.members[index]
+                self.doubts[member] = self.doubts.get(member, 0) + DOUBTED_SUMS
 
     def forget_releases(self) -> None:
         """Forget what was released in rounds that are over: nothing can be released in them again."""

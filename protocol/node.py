@@ -36,7 +36,7 @@ from .evidence import double_vote
 from .genesis import Genesis
 from .inbox import Inbox
 from .ledger import LedgerError, LedgerState, Phase, apply, genesis_state
-from .limits import DOUBTED_SUMS, JOIN_RETRY_MS, RESEND_MS, RESUME_WAIT_MS
+from .limits import JOIN_RETRY_MS, RESEND_MS, RESUME_WAIT_MS
 from .messages import (
     Accusation,
     Ack,
@@ -79,6 +79,8 @@ class Newcomer:
     name: str
     model: str
     invite: Invite | None = None
+    returns: bool = True
+    """Whether it asks again once it is gone; else only people decide that."""
 
 
 class Node:
@@ -204,7 +206,8 @@ class Node:
         if ctx.guard.resuming and ctx.guard.try_resume(ctx.state.committee, ctx.me, ctx.height):
             if ctx.guard.abstain_through >= ctx.height:
                 through = ctx.guard.abstain_through
-                text = f"others saw votes that this copy of the state does not know: none up to height {through}"
+                text = f"this home will cast no votes up to height {through}: it is an older copy of itself"
+                text += ", and the others saw votes of it that it does not know"
                 ctx.out.notify("abstaining", text, through=through)
             self._open_height()
 
@@ -216,6 +219,8 @@ class Node:
         """
         ctx = self.ctx
         if ctx.guard.resuming:
+            if not ctx.is_member:  # removed while it was away: the others answer only once it is back in
+                self._keep_asking_to_join()
             return
         memory, self._memory = self._memory or Memory(), None
         ctx.out.height, ctx.out.view = ctx.height, 0
@@ -229,8 +234,7 @@ class Node:
         self._agreement.open(votes, [value for value in memory.values if value.height == ctx.height])
         ctx.out.timer(RESEND_MS, "resend", ctx.height)
         if not ctx.is_member:
-            self._ask_to_join()
-            ctx.out.timer(JOIN_RETRY_MS, "join", ctx.height)
+            self._keep_asking_to_join()
         for message, blob in self._inbox.take(ctx.height, ctx.state.round):
             self._on_message(message, blob)
 
@@ -337,7 +341,7 @@ class Node:
         for certified, after in accepted:
             before = ctx.state
             ctx.out.persist(BlockDecided(after.height, certified.block, certified.certificate))
-            announce(ctx.out, before, after, self.view)
+            announce(ctx.out, before, after, self.view, certified.block)
             self._move_to(after)
             known = set(before.keys)
             for member in after.members:
@@ -358,7 +362,7 @@ class Node:
         if after.round != before.round and before.phase in (Phase.SHARING, Phase.SUMMING):
             ctx.out.persist(RoundClosed(before.round))
         if before.phase is Phase.SUMMING:
-            self._weigh_doubts(has_failed=after.sums is before.sums)
+            ctx.weigh_doubts(has_failed=after.sums is before.sums)
         if after.weights != before.weights:
             found = self._weights_of(after.weights)
             ctx.weights = found
@@ -368,16 +372,6 @@ class Node:
         ctx.just_changed = after.round == before.round and after.phase is before.phase
         ctx.state = after
         ctx.forget_releases()
-
-    def _weigh_doubts(self, has_failed: bool) -> None:
-        """A sum that failed speaks against its holders, until several others were decided."""
-        ctx = self.ctx
-        if not has_failed:
-            ctx.doubts = {member: count - 1 for member, count in ctx.doubts.items() if count > 1}
-        elif ctx.summing is not None:
-            for index in ctx.summing.doubtful():
-                member = ctx.summing.committee.members[index]
-                ctx.doubts[member] = ctx.doubts.get(member, 0) + DOUBTED_SUMS
 
     def _weights_of(self, wanted: bytes) -> bytes | None:
         checked = self.ctx.summing.checked.values() if self.ctx.summing else ()
@@ -582,8 +576,7 @@ class Node:
             case ("weights", wanted):
                 self.catchup.on_weights_timer(wanted)
             case ("join", height) if height == ctx.height and not ctx.is_member:
-                self._ask_to_join()
-                ctx.out.timer(JOIN_RETRY_MS, "join", height)
+                self._keep_asking_to_join()
             case ("leave",) if self._leaving and ctx.is_member:
                 self._ask_to_leave()
             case ("resume",) if ctx.guard.resuming:
@@ -594,9 +587,15 @@ class Node:
             case _:
                 pass
 
+    def _keep_asking_to_join(self) -> None:
+        self._ask_to_join()
+        self.ctx.out.timer(JOIN_RETRY_MS, "join", self.ctx.height)
+
     def _ask_to_join(self) -> None:
         ctx, newcomer = self.ctx, self._newcomer
         if ctx.is_member or newcomer is None or self._leaving:
+            return
+        if not newcomer.returns and any(one.key == ctx.me for one in ctx.state.gone):
             return
         ticket, proof = b"", b""
         if newcomer.invite is not None:

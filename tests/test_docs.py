@@ -1,9 +1,12 @@
 """The documents name tests and files; this keeps them true."""
 
+import argparse
 import re
 from pathlib import Path
 
 import pytest
+
+from coterie.peer.cli import parser
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests"
@@ -28,6 +31,38 @@ def test_every_test_that_the_threats_name_exists() -> None:
     mentioned = [one for one in re.findall(r"`([^`]+)`", text) if "test_" in one]
     assert len(mentioned) > 40
     assert [one for one in mentioned if not named(one)] == []
+
+
+def options_of(command: argparse.ArgumentParser) -> set[str]:
+    """The options of a command and of its subcommands."""
+    found: set[str] = set()
+    for action in command._actions:
+        found |= set(action.option_strings)
+        if isinstance(action, argparse._SubParsersAction):
+            found |= {option for one in action.choices.values() for option in options_of(one)}
+    return found
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/guide.md"])
+def test_every_option_that_people_are_told_of_exists(document: str) -> None:
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", (ROOT / document).read_text()))
+    assert named - options_of(parser()) == set()
+
+
+def test_the_guide_tells_of_every_option_that_one_needs_to_be_reached_and_to_join() -> None:
+    text = (ROOT / "docs" / "guide.md").read_text()
+    needed = (
+        "--listen",
+        "--announce",
+        "--bootstrap",
+        "--invite",
+        "--join",
+        "--mdns",
+        "--dht",
+        "--passphrase-file",
+        "--home",
+    )
+    assert [option for option in needed if f"`{option}" not in text and f" {option}" not in text] == []
 
 
 @pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])

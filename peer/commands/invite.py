@@ -2,15 +2,16 @@
 
 import argparse
 
-from ..exits import Exit, PeerError
+from ..exits import PeerError
 from .common import Subcommands, add_command, add_json, home_of, print_json
+from .values import whole
 
 
 def register(subcommands: Subcommands) -> None:
     """Add the command."""
     command = add_command(subcommands, "invite", "print a token that lets others join", run)
     command.add_argument("--expires", default="24h", metavar="TIME", help="such as 30m, 24h or 7d (24h)")
-    command.add_argument("--uses", type=int, default=1, metavar="N", help="how many may join with it (1)")
+    command.add_argument("--uses", type=whole(1, 100_000), default=1, metavar="N", help="how many may join with it (1)")
     add_json(command)
 
 
@@ -23,8 +24,6 @@ def run(given: argparse.Namespace) -> int:
         expires_ms = parse_duration_ms(given.expires)
     except ValueError as error:
         raise PeerError(f"--expires: {error}") from None
-    if not 1 <= given.uses <= 100_000:
-        raise PeerError("--uses: from 1 to 100000", Exit.USAGE)
     request = {"do": "invite", "expires_ms": expires_ms, "uses": given.uses}
     answer = ask(home_of(given).socket_path, request)
     if given.json:

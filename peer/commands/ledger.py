@@ -1,13 +1,14 @@
 """`peer ledger show|verify|export`: what the members agreed on, block by block."""
 
 import argparse
-import sys
+import shlex
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..exits import PeerError
 from .common import Subcommands, add_command, add_json, home_of, print_json
+from .values import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ def register(subcommands: Subcommands) -> None:
     )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     show = add_command(actions, "show", "show the blocks", run_show)
-    show.add_argument("--from", dest="start", type=int, default=0, metavar="HEIGHT", help="first block (0)")
+    show.add_argument("--from", dest="start", type=whole(0), default=0, metavar="HEIGHT", help="first block (0)")
     verify = add_command(actions, "verify", "check every block and certificate from genesis", run_verify)
     export = add_command(actions, "export", "write the ledger to a file that anybody can verify", run_export)
     export.add_argument("--out", required=True, metavar="FILE", help="file to write")
@@ -112,5 +113,5 @@ def run_export(given: argparse.Namespace) -> int:
     if given.json:
         print_json({"file": str(path), "blocks": count + 1})
     else:
-        print(f"{path}: {count + 1} blocks; check it with: peer ledger verify --file {path}", file=sys.stdout)
+        print(f"{path}: {count + 1} blocks; check it with: peer ledger verify --file {shlex.quote(str(path))}")
     return 0

@@ -4,6 +4,7 @@ import argparse
 
 from ..exits import Exit
 from .common import Subcommands, add_command, home_of
+from .values import count, members
 
 
 def register(subcommands: Subcommands) -> None:
@@ -15,8 +16,8 @@ def register(subcommands: Subcommands) -> None:
         "--home. Its genesis names the head of the old ledger; the old home is left as it is."
     )
     command.add_argument("--to", required=True, metavar="DIR", help="new folder for the new federation")
-    command.add_argument("--min-peers", type=int, metavar="N", help="members that training waits for")
-    command.add_argument("--rounds", type=int, metavar="N", help="further rounds to train")
+    command.add_argument("--min-peers", type=members, metavar="N", help="members that training waits for")
+    command.add_argument("--rounds", type=count, metavar="N", help="further rounds to train")
 
 
 def run(given: argparse.Namespace) -> "int | Exit":

@@ -3,13 +3,27 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ..exits import PeerError
 from .common import Subcommands, add_command, add_json, home_of
+from .values import (
+    DAY_SECONDS,
+    count,
+    counts,
+    fraction,
+    members,
+    name,
+    number,
+    positive,
+    seconds,
+    whole,
+    words,
+)
 
 if TYPE_CHECKING:
     from ..exits import Exit
 
 _LIST = {"action": "append", "metavar": "ADDR"}
+_EITHER = argparse.BooleanOptionalAction
+"""An option that is kept must be possible to take back."""
 
 
 def register(subcommands: Subcommands) -> None:
@@ -28,57 +42,74 @@ def register(subcommands: Subcommands) -> None:
 def _joining_options(group: Any) -> None:
     group.add_argument("--bootstrap", **_LIST, help="address of any member, HOST:PORT or a multiaddr (repeatable)")
     group.add_argument("--invite", metavar="TOKEN", help="token from a member's `peer invite`")
-    group.add_argument("--join", action="store_true", help="join whatever federation --mdns finds")
-    group.add_argument("--join-timeout", type=_seconds, metavar="S", help="give up after S seconds (default: never)")
+    group.add_argument("--join", action=_EITHER, help="join whatever federation --mdns finds")
+    group.add_argument(
+        "--join-timeout",
+        type=seconds(0, 30 * DAY_SECONDS),
+        metavar="S",
+        help="give up after S seconds (default: never)",
+    )
 
 
 def _data_options(group: Any) -> None:
     group.add_argument("--data", metavar="FILE.csv", help="this peer's own table; it never leaves the machine")
     group.add_argument("--target", metavar="COLUMN", help="column to predict (a founder's choice)")
     group.add_argument("--model", choices=("linear", "mlp", "logistic"), help="default: linear")
-    group.add_argument("--columns", type=_words, metavar="A,B,…", help="inputs (default: all but the target)")
-    group.add_argument("--test-fraction", type=_fraction, metavar="F", help="rows kept for testing (0.2)")
-    group.add_argument("--hidden", type=_counts, metavar="N[,N]", help="units of an mlp's hidden layers (16)")
-    group.add_argument("--classes", type=_words, metavar="A,B,…", help="all class labels that there can be")
-    group.add_argument("--learning-rate", type=_positive, metavar="R", help="of the local training")
-    group.add_argument("--steps", type=_count, metavar="N", help="steps of the local training a round")
-    group.add_argument("--batch", type=_count, metavar="ROWS", help="smallest batch of the local training")
-    group.add_argument("--seed", type=int, metavar="N", help="of the choice of test rows and of batches (0)")
+    group.add_argument("--columns", type=words, metavar="A,B,…", help="inputs (default: all but the target)")
+    group.add_argument("--test-fraction", type=fraction, metavar="F", help="rows kept for testing (0.2)")
+    group.add_argument("--hidden", type=counts, metavar="N[,N]", help="units of an mlp's hidden layers (16)")
+    group.add_argument("--classes", type=words, metavar="A,B,…", help="all class labels that there can be")
+    group.add_argument("--learning-rate", type=positive, metavar="R", help="of the local training")
+    group.add_argument("--steps", type=count, metavar="N", help="steps of the local training a round")
+    group.add_argument("--batch", type=count, metavar="ROWS", help="smallest batch of the local training")
+    group.add_argument("--seed", type=whole(0), metavar="N", help="of the choice of test rows and of batches (0)")
     group.add_argument("--app", metavar="MODULE:OBJECT", help="your own model instead of a table")
 
 
 def _founding_options(group: Any) -> None:
-    group.add_argument("--federation", metavar="NAME", help="name of the federation")
+    group.add_argument("--federation", type=name, metavar="NAME", help="name of the federation")
     group.add_argument("--admit", choices=("invite", "open", "roster"), help="who may join (default: invite)")
     group.add_argument("--roster", metavar="FILE", help="PeerIds that may join, one a line")
-    group.add_argument("--min-peers", type=_count, metavar="N", help="members that training waits for (3)")
-    group.add_argument("--rounds", type=_count, metavar="N", help="rounds to train (default: until stopped)")
+    group.add_argument("--min-peers", type=members, metavar="N", help="members that training waits for (3)")
+    group.add_argument("--rounds", type=count, metavar="N", help="rounds to train (default: until stopped)")
     group.add_argument("--scheme", choices=("shamir", "plain"), help="how updates are summed (shamir)")
-    group.add_argument("--threshold", type=_count, metavar="K", help="shares that open a sum (default: n - 2f)")
-    group.add_argument("--clip", type=_positive, metavar="C", help="bound of an update's parameters (4)")
+    group.add_argument("--threshold", type=members, metavar="K", help="shares that open a sum (default: n - 2f)")
+    group.add_argument("--clip", type=number(2**-20, 2**20), metavar="C", help="bound of an update's parameters (4)")
     cap = "examples as which a member counts in the mean at most (four times the founder's own)"
-    group.add_argument("--examples-cap", type=_count, metavar="N", help=cap)
-    group.add_argument("--round-interval", type=_seconds, metavar="S", help="rest between rounds (0)")
-    group.add_argument("--share-deadline", type=_seconds, metavar="S", help="longest wait for updates (60)")
-    group.add_argument("--view-timeout", type=_seconds, metavar="S", help="wait for an aggregator (3)")
-    group.add_argument("--evict-after", type=int, metavar="N", help="missed rounds until removal (50; 0: never)")
+    group.add_argument("--examples-cap", type=count, metavar="N", help=cap)
+    group.add_argument(
+        "--round-interval", type=seconds(0, 30 * DAY_SECONDS), metavar="S", help="rest between rounds (0)"
+    )
+    group.add_argument(
+        "--share-deadline", type=seconds(0.01, DAY_SECONDS), metavar="S", help="longest wait for updates (60)"
+    )
+    group.add_argument(
+        "--view-timeout", type=seconds(0.01, DAY_SECONDS), metavar="S", help="wait for an aggregator (3)"
+    )
+    group.add_argument(
+        "--evict-after", type=whole(0), metavar="N", help="missed rounds in a row until removal (1000; 0: never)"
+    )
     group.add_argument("--no-evict", action="store_true", help="name members that provably cheat, but keep them")
 
 
 def _running_options(group: Any) -> None:
-    group.add_argument("--name", help="how the others see this peer (default: the machine's name)")
+    group.add_argument("--name", type=name, help="how the others see this peer (default: the machine's name)")
     group.add_argument(
         "--listen", **_LIST, help="port, HOST:PORT or multiaddr to listen on (default: any free port, then kept)"
     )
     group.add_argument("--announce", **_LIST, help="address at which others reach this peer, behind a NAT")
-    group.add_argument("--mdns", action="store_true", help="announce this peer and find others on the local network")
+    group.add_argument("--mdns", action=_EITHER, help="announce this peer and find others on the local network")
     dht = "find peers through a DHT, by way of the node /ip4/…/tcp/…/p2p/… (repeatable); without one, be the first node"
     group.add_argument("--dht", action="append", nargs="?", const="", metavar="NODE", help=dht)
     group.add_argument("--dht-listen", metavar="ADDR", help="port or address of this peer's DHT node (any free port)")
-    group.add_argument("--heartbeat", type=_seconds, metavar="S", help="between heartbeats (2)")
-    group.add_argument("--dead-after", type=_seconds, metavar="S", help="silence that ends a link (12)")
-    group.add_argument("--linger", type=_seconds, metavar="S", help="longest stay after the last round (60)")
-    group.add_argument("--stay", action="store_true", help="stay after the last round, for latecomers")
+    group.add_argument("--heartbeat", type=seconds(0.1, 3600), metavar="S", help="between heartbeats (2)")
+    group.add_argument(
+        "--dead-after", type=seconds(0.2, DAY_SECONDS), metavar="S", help="silence that ends a link (12)"
+    )
+    group.add_argument(
+        "--linger", type=seconds(0, 30 * DAY_SECONDS), metavar="S", help="longest stay after the last round (60)"
+    )
+    group.add_argument("--stay", action=_EITHER, help="stay after the last round, for latecomers")
     group.add_argument("--passphrase-file", metavar="FILE", help="of the identity key; - asks on the terminal")
     group.add_argument("--log", metavar="LEVEL", choices=("debug", "info", "warning"), help="log to stderr")
 
@@ -87,49 +118,8 @@ def run(given: argparse.Namespace) -> "int | Exit":
     """Carry the command out."""
     from ..running import run_peer
 
-    options = {name: value for name, value in vars(given).items() if name not in ("run", "home", "json")}
-    for name in ("bootstrap", "listen", "announce", "dht"):
-        if name in options:
-            options[name] = tuple(options[name])
-    if "rounds" in options and options["rounds"] < 1:
-        raise PeerError("--rounds: at least 1")
+    options = {option: value for option, value in vars(given).items() if option not in ("run", "home", "json")}
+    for repeatable in ("bootstrap", "listen", "announce", "dht"):
+        if repeatable in options:
+            options[repeatable] = tuple(options[repeatable])
     return run_peer(home_of(given), options, given.json)
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1e6:
-        raise argparse.ArgumentTypeError(f"{text}: seconds, 0 or more")
-    return value
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1e9:
-        raise argparse.ArgumentTypeError(f"{text}: a number above 0")
-    return value
-
-
-def _fraction(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"{text}: from 0 to below 1")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text}: 1 or more")
-    return value
-
-
-def _counts(text: str) -> tuple[int, ...]:
-    return tuple(_count(part) for part in text.split(","))
-
-
-def _words(text: str) -> tuple[str, ...]:
-    words = tuple(part.strip() for part in text.split(","))
-    if not all(words):
-        raise argparse.ArgumentTypeError(f"{text!r}: names with commas between them")
-    return words

@@ -1,6 +1,7 @@
 """`peer status`: where a peer stands, running or not."""
 
 import argparse
+import json
 import sys
 import time
 from typing import Any
@@ -24,7 +25,10 @@ def run(given: argparse.Namespace) -> int:
         status = _status(given)
         if sys.stdout.isatty() and not given.json:
             print("\x1b[H\x1b[2J", end="")
-        _show(status, given.json)
+        if given.json:
+            print(json.dumps(status))  # a line each, for scripts that read as it comes
+        else:
+            _show(status, False)
         sys.stdout.flush()
         time.sleep(1)
 

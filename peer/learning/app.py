@@ -68,7 +68,7 @@ def load_app(name: str) -> Any:
     except ModuleNotFoundError as error:
         where = f"in {os.getcwd()} or among the installed ones"
         raise AppError(f"app {name!r}: no module named {error.name!r} {where}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise AppError(f"app {name!r}: importing {module_name} raised {told(error)}") from error
     for part in path.split("."):
         if not hasattr(thing, part):
@@ -77,7 +77,7 @@ def load_app(name: str) -> Any:
     if isinstance(thing, type) or (callable(thing) and not hasattr(thing, "initial")):
         try:
             thing = thing()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise AppError(f"app {name!r}: calling {path}() raised {told(error)}") from error
     missing = [method for method in _METHODS if not callable(getattr(thing, method, None))]
     if missing:

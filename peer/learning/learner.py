@@ -112,7 +112,7 @@ class Learner:
             return getattr(self.app, method)(*arguments)
         except AppError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise AppError(f"{self.name}.{method}() raised {told(error)}") from error
 
     def _triple(self, result: Any, method: str, parts: str) -> tuple[Any, Any, Any]:

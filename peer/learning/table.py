@@ -66,7 +66,7 @@ def read_table(path: str | Path, target: str, *, labelled: bool = False, columns
     except OSError as error:
         raise TableError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise TableError(f"{path}: not UTF-8 text (byte {error.start} of a block); save it as CSV UTF-8") from error
+        raise TableError(f"{path}, line {_first_foreign_line(path)}: not UTF-8 text; save it as CSV UTF-8") from error
 
 
 def held_out(rows: int, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
@@ -209,6 +209,18 @@ class _Reader:
                 "for a numeric target use --model linear or mlp"
             )
         return code
+
+
+def _first_foreign_line(path: Path) -> int:
+    """The number of the first line that is not UTF-8."""
+    number = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):  # noqa: B007
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                break
+    return number
 
 
 def _number(cell: str) -> float:

@@ -1,8 +1,10 @@
 """The app that comes with the peer: a table from a CSV file, and one of the models of this package."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,9 @@ __all__ = ["TableApp"]
 # The secure sum keeps 40 bits after the point and 82 before it.
 _SMALLEST_COLUMN = 1e-5
 _LARGEST_SUM = 2.0**80
+
+MAX_UNNAMED_CLASSES: Final = 100
+"""More different labels are taken for numbers, unless people name them all."""
 
 
 @dataclass(slots=True, eq=False)
@@ -67,7 +72,8 @@ class TableApp:
         """The app of a founder, whose task becomes everybody's.
 
         `hidden`: units of one or two hidden layers of an mlp, 16 by default. `classes`: all labels there can
-        be; logistic takes those of the table when none are given, an mlp with classes predicts a class.
+        be; logistic takes those of the table, if they are not too many, when none are given; an mlp with classes
+        predicts a class.
         `columns`: the inputs, by default all columns but the target. Raises TableError, or ValueError for the
         other arguments.
         """
@@ -80,6 +86,11 @@ class TableApp:
                 "state all that there can be with --classes"
             )
         units = tuple(hidden) or (DEFAULT_HIDDEN if kind == "mlp" else ())
+        if labelled and not classes and len(known) > MAX_UNNAMED_CLASSES:
+            raise TableError(
+                f"{table.name}: column {target!r} holds {len(known)} different values, each of which would be a class "
+                "and stand in the genesis for all to read; for numbers use --model linear or mlp, or name the --classes"
+            )
         task = Task(kind, target, table.columns, units, known)
         task.describe()
         unknown = [label for label in table.labels if label not in known]
@@ -108,7 +119,8 @@ class TableApp:
         fields = read_description(description)
         for what, mine, theirs in (("target", target, fields["target"]), ("model", kind, fields["kind"])):
             if mine not in (None, theirs):
-                raise TaskMismatch(f"the federation's {what} is {theirs!r}, and not {mine!r}")
+                advice = f"leave --{what} out to take the federation's"
+                raise TaskMismatch(f"the federation's {what} is {theirs!r}, and not {mine!r}; {advice}")
         table = read_table(path, fields["target"], labelled=bool(fields["classes"]), columns=columns)
         task = Task.adopt(description, table.columns, table.name)
         unknown = [label for label in table.labels if label not in task.classes]
@@ -212,11 +224,12 @@ class TableApp:
         if self.table.values is not None:
             named[self.task.target] = self.table.values
         for column, values in named.items():
-            largest = float(np.abs(values).max())
-            if largest**2 * len(values) > _LARGEST_SUM:
+            worst = int(np.abs(values).argmax())
+            largest = float(np.abs(values[worst]))
+            if largest > math.sqrt(_LARGEST_SUM / len(values)):  # its square may be beyond any float
                 raise TableError(
-                    f"{self.table.name}: column {column!r} has values up to {largest:g}, too large to sum; "
-                    "write it in a larger unit"
+                    f"{self.table.name}, row {worst + 1} below the header: column {column!r} holds {values[worst]:g}, "
+                    "too large to sum; correct it, or write the column in a larger unit"
                 )
             if 0 < largest < _SMALLEST_COLUMN:
                 raise TableError(

@@ -16,7 +16,7 @@ from typing import Final
 import trio
 from libp2p.abc import IMuxedConn, INetStream
 from libp2p.custom_types import TProtocol
-from libp2p.exceptions import BaseLibp2pError
+from libp2p.exceptions import BaseLibp2pError, ParseError
 from libp2p.network.connection.swarm_connection import SwarmConn
 from libp2p.network.stream.net_stream import NetStream
 from libp2p.peer.id import ID
@@ -33,6 +33,7 @@ from .yamux import Muxer, Traffic
 DIAL_SECONDS: Final = 10.0
 NEGOTIATE_SECONDS: Final = 10
 _MAX_WAITING_STREAMS: Final = 1
+_PORTS: Final = range(65_536)
 _SHUTDOWN_SECONDS: Final = 5.0
 
 
@@ -233,6 +234,10 @@ def _root_cause(error: BaseException) -> str:
         cause = cause.exceptions[0]
     if isinstance(cause, PeerIDMismatchesPubkey):
         return "another peer than the expected one answers there"
+    if isinstance(cause, ParseError):
+        return "no Coterie peer answers there, but something else"
+    if isinstance(cause, socket.gaierror):
+        return str(cause.strerror)  # its number is none of the system's errors
     text = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
     return os.strerror(cause.errno) if isinstance(cause, OSError) and cause.errno else text
 
@@ -242,11 +247,13 @@ def split_listen(address: str) -> tuple[int, str, int]:
     parts = address.strip("/").split("/")
     with contextlib.suppress(ValueError):
         match parts:
-            case ["ip4", host, "tcp", port]:
+            case ["ip4", host, "tcp", port] if int(port) in _PORTS:
                 return socket.AF_INET, str(IPv4Address(host)), int(port)
-            case ["ip6", host, "tcp", port]:
+            case ["ip6", host, "tcp", port] if int(port) in _PORTS:
                 return socket.AF_INET6, str(IPv6Address(host)), int(port)
-    raise ListenError(f"cannot listen on {address}: the form is /ip4/0.0.0.0/tcp/4001 or /ip6/::/tcp/4001")
+    raise ListenError(
+        f"cannot listen on {address}: the form is /ip4/0.0.0.0/tcp/4001 or /ip6/::/tcp/4001, the port at most 65535"
+    )
 
 
 def check_port_is_free(address: str) -> None:

@@ -122,3 +122,27 @@ def test_after_all_that_every_home_holds_the_same_ledger_and_model(five: Federat
     assert_alike(stayed)
     proofs(five.peers)
     assert_nobody_is_accused(five.peers)
+
+
+def test_whoever_was_evicted_while_it_was_stopped_is_told_so_and_comes_back_with_an_invite(
+    federation: Federation,
+) -> None:
+    """Its own ledger still says that it is a member, so it must learn better from those for whom it is a stranger."""
+    federation.found("--evict-after", "2", "--round-interval", "0.4")
+    *others, away = federation.grow(4)
+    away.contributes(after_round=0)
+    assert away.stop() == Exit.OK
+    for one in others:
+        assert one.wait("left", lambda event: event["member"] == away.id)["reason"] == "silent"
+    unaware = shutil.copytree(away.home, away.home.with_name("unaware"))
+
+    away.restart()
+    assert away.exit_code() == Exit.REMOVED, away.story()
+    assert "was evicted: it missed 2 rounds in a row" in away.told("stopped")[-1]["text"]
+    assert "--invite TOKEN" in away.told("stopped")[-1]["text"]
+
+    shutil.rmtree(away.home)
+    unaware.rename(away.home)
+    away.restart("--invite", others[0].ask("invite")["invite"])
+    away.contributes(after_round=federation.round)
+    assert_nobody_is_accused(federation.peers)

@@ -23,7 +23,10 @@ def test_whoever_falsifies_its_sum_is_named_by_all_others_and_evicted_on_that_ev
         assert peer.wait("left", lambda event: event["member"] == liar.id)["evicted"]
 
     assert liar.exit_code() == Exit.REMOVED, liar.story()
-    assert "was evicted: this peer is no member any more" in liar.told("stopped")[-1]["text"]
+    assert (
+        "was evicted: it sent a wrong sum; this peer is no member any more; it will not be let in again"
+        in liar.told("stopped")[-1]["text"]
+    )
     liar.environment.clear()
     liar.restart()
     assert liar.exit_code() == Exit.REMOVED

@@ -157,7 +157,11 @@ def test_a_terminal_shows_a_live_table_and_takes_ctrl_c(three: Federation) -> No
 def test_the_remaining_ones_refound_from_the_last_model_when_one_is_lost_for_good(three: Federation) -> None:
     """Below four members agreement waits for everyone, so it takes people to go on without one."""
     keeper, other, lost = three.peers
+    place = keeper.mark()
     lost.kill()
+    stalled = keeper.wait("stalled", after=place)["text"]
+    assert "3 votes are needed, and 2 of 3 members can be reached; waiting for peer-2" in stalled
+    assert keeper.ask("status")["stalled"] == stalled
     assert keeper.stop() == Exit.OK
     assert other.stop() == Exit.OK
     old = keeper.ask("ledger", "verify")

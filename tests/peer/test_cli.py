@@ -1,5 +1,6 @@
 """The command line: quick help, one exit code a reason, and messages that say what, where and what to do."""
 
+import hashlib
 import json
 import os
 import socket
@@ -17,8 +18,10 @@ from coterie.peer.exits import Exit
 from coterie.peer.home import PASSPHRASE_VARIABLE, Home
 from coterie.peer.invites import new_invite, parse_duration_ms
 from coterie.peer.places import dial_place, listen_place
+from coterie.peer.session import Session
 from coterie.peer.settings import Settings, read_settings
 from coterie.peer.store import FILE_NAME, Store
+from coterie.protocol.records import ModelSaved
 
 TABLE = "a,b,y\n" + "".join(f"{i},{i * i % 7},{2 * i + 1}\n" for i in range(30))
 
@@ -74,8 +77,46 @@ def test_wrong_options_end_with_2_and_one_line(peer: Peer, words: tuple[str, ...
 
 
 @pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("start", "--evict-after", "-1"), "--evict-after: '-1': a whole number from 0 to 2147483648 is needed"),
+        (("start", "--name", "x" * 65), "1 to 64 printable characters are needed"),
+        (("start", "--name", "a\nb"), "1 to 64 printable characters are needed"),
+        (("start", "--federation", ""), "--federation: '': 1 to 64 printable characters are needed"),
+        (("start", "--view-timeout", "0"), "--view-timeout: '0': a number from 0.01 to 86400 seconds is needed"),
+        (("start", "--share-deadline", "soon"), "--share-deadline: 'soon': a number from 0.01 to 86400 seconds"),
+        (("start", "--heartbeat", "0"), "--heartbeat: '0': a number from 0.1 to 3600 seconds"),
+        (("start", "--dead-after", "nan"), "--dead-after: 'nan': a number from 0.2"),
+        (("start", "--hidden", "16,a"), "--hidden: 'a': a whole number from 1"),
+        (("start", "--learning-rate", "0"), "--learning-rate: '0': a number above 0"),
+        (("start", "--test-fraction", "1"), "--test-fraction: '1': less than 1 is needed"),
+        (("start", "--columns", "a,,b"), "--columns: 'a,,b': names with commas between them"),
+        (("refound", "--to", "x", "--rounds", "-1"), "--rounds: '-1': a whole number from 1"),
+    ],
+)
+def test_a_value_out_of_its_bounds_is_told_with_the_bounds(peer: Peer, words: tuple[str, ...], told: str) -> None:
+    code, _, err = peer(*words)
+    assert code == Exit.USAGE
+    assert told in err
+
+
+def test_a_table_replaces_an_app_and_the_other_way_round() -> None:
+    table = Settings().with_given({"data": "data.csv", "target": "y"})
+    app = table.with_given({"app": "mine:app"})
+    assert (app.data, app.app) == (None, "mine:app")
+    assert (app.with_given({"data": "new.csv"}).data, app.with_given({"data": "new.csv"}).app) == ("new.csv", None)
+
+
+@pytest.mark.parametrize(
     ("words", "code", "told"),
     [
+        (
+            (*FOUND, "--dead-after", "12", "--heartbeat", "20"),
+            Exit.USAGE,
+            "--dead-after 12: at least twice the --heartbeat",
+        ),
+        ((*FOUND, "--dht-listen", "4001"), Exit.USAGE, "--dht-listen 4001: only with --dht"),
+        ((*FOUND, "--app", "mine:app"), Exit.USAGE, "--app mine:app and --data data.csv: one or the other"),
         (("start",), Exit.USAGE, "--data FILE.csv --target COLUMN"),
         (("start", "--data", "data.csv"), Exit.USAGE, "--target COLUMN"),
         (("start", "--data", "none.csv", "--target", "y"), Exit.DATA, "none.csv"),
@@ -86,6 +127,7 @@ def test_wrong_options_end_with_2_and_one_line(peer: Peer, words: tuple[str, ...
         ((*FOUND, "--min-peers", "2"), Exit.USAGE, "--min-peers"),
         ((*FOUND, "--roster", "none.txt", "--admit", "roster"), Exit.USAGE, "none.txt"),
         ((*FOUND[:-1], "nowhere"), Exit.USAGE, "--listen nowhere"),
+        ((*FOUND[:-1], "/ip4/0.0.0.0/tcp/99999"), Exit.PORT, "/ip4/0.0.0.0/tcp/99999: the form is"),
         (("start", "--invite", "coterie1-AAAA", "--data", "data.csv"), Exit.INVITE, "damaged"),
         (("start", "--invite", "hello", "--data", "data.csv"), Exit.INVITE, "starts with"),
         (("start", "--bootstrap", "nowhere", "--data", "data.csv"), Exit.USAGE, "--bootstrap nowhere"),
@@ -180,6 +222,22 @@ def broken(home: Home) -> Path:
     return home.folder / FILE_NAME
 
 
+def test_a_home_in_a_federation_that_lost_its_key_is_not_given_another(
+    peer: Peer, old_home: Home, tmp_path: Path
+) -> None:
+    old_home.key_path.unlink()
+    home = ("--home", str(old_home.folder))
+    for words in (("start", "--app", "none:app"), ("refound", "--to", str(tmp_path / "new"))):
+        code, _, err = peer(*words, *home)
+        assert code == Exit.KEY
+        assert f"{old_home.key_path}: the key of this home is missing" in err
+        assert "back from a backup" in err
+    assert not old_home.key_path.exists()
+    code, out, _ = peer("doctor", *home)
+    assert code == Exit.CHECK_FAILED
+    assert "missing, and the federation knows this peer by it" in out
+
+
 def test_a_newer_store_has_its_own_exit_code(peer: Peer, broken: Path) -> None:
     with sqlite3.connect(broken) as link:
         link.execute(f"PRAGMA user_version={VERSION + 1}")
@@ -196,22 +254,91 @@ def test_a_damaged_store_has_its_own_exit_code(peer: Peer, broken: Path) -> None
     assert str(broken) in err
 
 
-def test_options_are_kept_and_explicit_ones_replace_them(peer: Peer, home: Home) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        listen = f"127.0.0.1:{taken.getsockname()[1]}"
-        assert peer(*FOUND[:-1], listen, "--name", "Ada", "--steps", "7")[0] == Exit.PORT
-        assert peer("start", "--steps", "9")[0] == Exit.PORT
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that listens ends at once, as if somebody had typed Ctrl-C."""
+
+    async def live(session: Session) -> None:
+        session.ending.end(Exit.OK, "stopped")
+
+    monkeypatch.setattr(Session, "_live", live)
+
+
+def kept(home: Home) -> Settings:
     with Store.open(home.folder) as store:
-        kept = read_settings(store.fact("settings"))
-    assert (kept.name, kept.steps, kept.data, kept.target) == ("Ada", 9, "data.csv", "y")
+        return read_settings(store.fact("settings"))
 
 
+@pytest.mark.usefixtures("brief")
+def test_options_are_kept_and_explicit_ones_replace_them(peer: Peer, home: Home) -> None:
+    assert peer(*FOUND, "--name", "Ada", "--steps", "7", "--mdns")[0] == Exit.OK
+    assert peer("start", "--steps", "9", "--no-mdns")[0] == Exit.OK
+    settings = kept(home)
+    assert (settings.name, settings.steps, settings.data, settings.target) == ("Ada", 9, "data.csv", "y")
+    assert not settings.mdns
+
+
+def test_a_founder_that_stops_keeps_the_model_it_has_by_then(
+    peer: Peer, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = ModelSaved(hashlib.sha256(b"trained").digest(), b"trained")
+
+    async def live(session: Session) -> None:
+        session.store.persist([trained])
+        session.ending.end(Exit.OK, "stopped")
+
+    monkeypatch.setattr(Session, "_live", live)
+    assert peer(*FOUND)[0] == Exit.OK
+    with Store.open(home.folder) as store:
+        assert store.load().model == trained
+
+
+@pytest.mark.usefixtures("brief")
 def test_what_was_founded_cannot_be_changed_later(peer: Peer) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert peer(*FOUND[:-1], f"127.0.0.1:{taken.getsockname()[1]}", "--rounds", "3")[0] == Exit.PORT
+    assert peer(*FOUND, "--rounds", "3")[0] == Exit.OK
     code, _, err = peer("start", "--rounds", "4")
     assert code == Exit.USAGE
     assert "--rounds" in err
+
+
+@pytest.mark.usefixtures("brief")
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        ("--hidden", "3"),
+        ("--columns", "nocol"),
+        ("--clip", "3"),
+        ("--threshold", "1"),
+        ("--min-peers", "2"),
+        ("--roster", "none.txt"),
+        ("--bootstrap", "nohost"),
+        ("--invite", "coterie1-abc"),
+        ("--announce", "nohost"),
+        ("--dht", "nohost"),
+        ("--dht", "/ip4/127.0.0.1/tcp/1"),
+        ("--dht-listen", "nowhere"),
+        ("--listen", "nowhere"),
+        ("--listen", "192.0.2.1:4001"),
+    ],
+    ids="=".join,
+)
+def test_a_start_that_failed_leaves_nothing_behind_that_spoils_the_next(
+    peer: Peer, home: Home, mistake: tuple[str, str]
+) -> None:
+    code, _, err = peer(*FOUND, "--rounds", "3", *mistake)
+    assert code not in (Exit.OK, Exit.CRASH), err
+    assert kept(home) == Settings()
+    code, out, err = peer(*FOUND, "--rounds", "4")
+    assert code == Exit.OK, err
+    assert "founded the federation" in out
+
+
+def test_a_joiner_is_told_which_options_are_only_the_founders(peer: Peer) -> None:
+    code, _, err = peer(
+        "start", "--bootstrap", "127.0.0.1:1", "--data", "data.csv", "--rounds", "7", "--evict-after", "9"
+    )
+    assert code == Exit.USAGE
+    assert "--rounds, --evict-after: only a founder can choose this" in err
 
 
 def test_settings_survive_their_own_encoding() -> None:
@@ -234,6 +361,31 @@ def test_doctor_says_what_to_do_about_each_problem(peer: Peer, home: Home) -> No
     assert not checks["port"]["ok"]
     assert checks["reachability"]["ok"]
     assert {"versions", "store", "home", "key", "disk", "fsync", "clock", "port", "reachability"} <= set(checks)
+
+
+@pytest.mark.parametrize(
+    ("option", "address", "told"),
+    [
+        ("--listen", "nowhere", "--listen nowhere: write HOST:PORT"),
+        ("--listen", "/foo", "cannot listen on /foo: the form is"),
+        ("--listen", "/ip4/0.0.0.0/tcp/abc", "cannot listen on /ip4/0.0.0.0/tcp/abc"),
+        ("--listen", "/ip4/0.0.0.0/udp/1", "cannot listen on /ip4/0.0.0.0/udp/1"),
+        ("--bootstrap", "foo", "--bootstrap foo: write HOST:PORT"),
+        ("--bootstrap", "/ip4/1.2.3.4/tcp/abc", "--bootstrap '/ip4/1.2.3.4/tcp/abc': the port"),
+    ],
+)
+def test_doctor_finds_an_address_that_is_none(peer: Peer, option: str, address: str, told: str) -> None:
+    code, out, _ = peer("doctor", option, address)
+    assert code == Exit.CHECK_FAILED
+    assert f"BAD  {'port' if option == '--listen' else 'reachability':<14} {told}" in out
+
+
+@pytest.mark.parametrize("option", ["--listen", "--dht-listen", "--announce", "--bootstrap"])
+def test_a_wrong_address_is_told_with_the_option_that_it_was_given_with(peer: Peer, option: str) -> None:
+    for address in ("nowhere", "/ip4/1.2.3.4/udp/1"):
+        _, _, err = peer(*FOUND[:-2], "--dht", option, address)
+        assert err.startswith(f"peer: error: {option}"), err
+        assert address in err
 
 
 def test_doctor_is_content_with_a_fresh_machine(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -455,10 +455,11 @@ class Job:
 class Failing:
     """Work that fails."""
 
+    error: BaseException
     label: str = "failing"
 
     def run(self) -> None:
-        raise ValueError("NaN in the update")
+        raise self.error
 
 
 def test_work_comes_back_as_an_event_and_never_more_than_two_at_a_time() -> None:
@@ -473,12 +474,16 @@ def test_work_comes_back_as_an_event_and_never_more_than_two_at_a_time() -> None
     run(main)
 
 
-def test_failing_work_comes_back_with_its_reason() -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(ValueError("NaN in the update"), "ValueError: NaN in the update"), (SystemExit(3), "SystemExit: 3")],
+)
+def test_failing_work_comes_back_with_its_reason(error: BaseException, told: str) -> None:
     async def main() -> None:
-        async with Rig(on(PeerUp, Step(work=(Failing(),)))).running() as rig:
+        async with Rig(on(PeerUp, Step(work=(Failing(error),)))).running() as rig:
             await rig.driver.peer_up(PEER.public)
             await rig.until(lambda: len(rig.node.events) == 3)
-            assert rig.node.events[2] == WorkDone(Failing(), error="ValueError: NaN in the update")
+            assert rig.node.events[2] == WorkDone(Failing(error), error=told)
 
     run(main)
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,72 @@ def test_a_missing_block_is_found(old_home: Home) -> None:
         verify(of_store(reader))
 
 
+def flip_a_byte_of_a_block(home: Home) -> None:
+    with Store.open(home.folder) as store:
+        block = bytearray(next(store.blocks(3)).block)
+        block[-1] ^= 1
+        store._link.execute("UPDATE blocks SET block = ? WHERE height = 3", (bytes(block),))
+
+
+def lose_a_block(home: Home) -> None:
+    with Store.open(home.folder) as store:
+        store._link.execute("DELETE FROM blocks WHERE height = 2")
+
+
+def damage_the_genesis(home: Home) -> None:
+    with Store.open(home.folder) as store:
+        store.keep("genesis", (store.fact("genesis") or b"")[:-1])
+
+
+@pytest.mark.parametrize("spoil", [flip_a_byte_of_a_block, lose_a_block, damage_the_genesis])
+@pytest.mark.parametrize(
+    "words",
+    [("status",), ("model", "export", "--out", "x"), ("refound", "--to", "new"), ("start",)],
+    ids=lambda one: one[0],
+)
+def test_a_damaged_ledger_is_told_with_what_to_do_by_every_command_that_needs_it(
+    old_home: Home,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[Home], None],
+    words: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "none.py").write_text(
+        "class App:\n"
+        "    def initial(self): return [[0.0] * 6]\n"
+        "    def describe(self): return 'test model'\n"
+        "    fit = evaluate = initial\n"
+    )
+    spoil(old_home)
+    options = ("--app", "none:App", "--listen", "127.0.0.1:0") if words == ("start",) else ()
+    assert main((*words, "--home", str(old_home.folder), *options)) == Exit.STORE
+    told = capsys.readouterr().err
+    assert "peer.sqlite: the file is damaged" in told
+    assert "Put back a backup" in told
+
+
+def spoil_the_model(home: Home) -> None:
+    with Store.open(home.folder) as store:
+        store._link.execute("UPDATE model SET weights = ?", (b"\1" * 24,))
+
+
+def test_a_damaged_model_is_neither_exported_nor_refounded_nor_trained_on(
+    old_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil_the_model(old_home)
+    home = ("--home", str(old_home.folder))
+    for words in (("model", "export", "--out", str(tmp_path / "x")), ("refound", "--to", str(tmp_path / "new"))):
+        assert main((*words, *home)) == Exit.STORE
+        assert "damaged" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+    with Store.open(old_home.folder) as store:
+        assert store.load().model is None
+    assert main(("doctor", *home)) == Exit.CHECK_FAILED
+    assert "the model in it is damaged" in capsys.readouterr().out
+
+
 def test_every_block_has_a_line_and_a_row(old_home: Home) -> None:
     with Reader.open(old_home.folder) as reader:
         shown = list(rows(of_store(reader)))
@@ -146,6 +213,26 @@ def test_a_new_federation_goes_on_from_the_old_ones_model(
     assert (state.height, genesis.rounds, genesis.founder) == (0, 5, old_home.public_key())
     assert (kept.data, kept.bootstrap, kept.rounds) == ("data.csv", (), 5)
     assert str(new) in capsys.readouterr().out
+
+
+def test_commands_that_people_are_told_to_type_are_quoted(
+    old_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spaced = tmp_path / "a home"
+    old_home.folder.rename(spaced)
+    home = ("--home", str(spaced))
+    assert main(("stop", *home)) == Exit.NOT_RUNNING
+    assert f"peer start --home '{spaced}'" in capsys.readouterr().err
+    assert main(("ledger", "export", "--out", str(tmp_path / "a file"), *home)) == Exit.OK
+    assert f"peer ledger verify --file '{tmp_path / 'a file'}'" in capsys.readouterr().out
+    with Home(spaced).locked():
+        assert main(("refound", "--to", str(tmp_path / "new one"), *home)) == Exit.HOME
+    assert f"peer stop --home '{spaced}'" in capsys.readouterr().err
+    assert main(("refound", "--to", str(tmp_path / "new one"), *home)) == Exit.OK
+    assert f"peer start --home '{tmp_path / 'new one'}'" in capsys.readouterr().out
+    (spaced / "identity.key").chmod(0o644)
+    assert main(("doctor", *home)) == Exit.CHECK_FAILED
+    assert f"chmod 600 '{spaced / 'identity.key'}'" in capsys.readouterr().out
 
 
 def test_refounding_over_a_peer_is_refused(old_home: Home, capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,6 +38,27 @@ def test_plain_lines_say_whom_they_are_about() -> None:
     assert peer_id(KEY)[-11:] in second
 
 
+def test_what_repeats_every_round_is_shown_first_and_then_every_tenfold_with_what_to_do() -> None:
+    out = io.StringIO()
+    lines = PlainLines(out)
+    for _ in range(120):
+        lines.event("clipped", "3 elements of the update were clipped to ±4", {})
+        lines.event("dealt", "dealt to 2 holders", {})
+    assert [line.partition(" ")[2] for line in out.getvalue().splitlines()] == [
+        f"3 elements of the update were clipped to ±4 ({count}×; a smaller --learning-rate or fewer --steps avoid that)"
+        for count in (1, 10, 100)
+    ]
+
+
+def test_an_error_that_the_command_tells_on_stderr_is_not_told_twice() -> None:
+    lines, events = io.StringIO(), io.StringIO()
+    for told, out in ((PlainLines, lines), (JsonLines, events)):
+        told(out).event("stopped", "the disk is full", {"exit": 6, "on_stderr": True})
+        told(out).event("stopped", "stopped", {"exit": 0, "on_stderr": False})
+    assert lines.getvalue().count("\n") == 1
+    assert "the disk is full" in events.getvalue()
+
+
 def test_a_name_cannot_send_codes_to_the_terminal() -> None:
     out = io.StringIO()
     PlainLines(out).event("joined", "\x1b[2J\x07evil\u202e joined", {"name": "x"})

@@ -1,5 +1,6 @@
 """The store gives back exactly what was persisted, forgets what it must, and names what went wrong."""
 
+import hashlib
 import multiprocessing
 import os
 import shutil
@@ -43,6 +44,10 @@ def reopened(folder: Path) -> Memory:
         return store.load()
 
 
+def model(weights: bytes) -> ModelSaved:
+    return ModelSaved(hashlib.sha256(weights).digest(), weights)
+
+
 def block(height: int) -> BlockDecided:
     return BlockDecided(height, b"block %d" % height, (b"vote a", b"vote b"))
 
@@ -55,7 +60,7 @@ def test_everything_persisted_comes_back_after_a_restart(tmp_path: Path) -> None
     records: list[Record] = [
         block(1),
         block(2),
-        ModelSaved(b"h" * 32, b"weights"),
+        model(b"weights"),
         VoteCast(3, 0, 0, b"prevote"),
         VoteCast(3, 0, 1, b"precommit"),
         ValueSeen(3, 0, True, b"locked", b"W", (b"p", b"q")),
@@ -98,8 +103,8 @@ def test_lock_and_valid_value_share_one_copy_of_their_vector(store: Store, tmp_p
 
 
 def test_only_the_newest_model_is_kept(store: Store) -> None:
-    store.persist([ModelSaved(b"1" * 32, b"old"), ModelSaved(b"2" * 32, b"new")])
-    assert store.load().model == ModelSaved(b"2" * 32, b"new")
+    store.persist([model(b"old"), model(b"new")])
+    assert store.load().model == model(b"new")
 
 
 def test_a_closed_round_leaves_its_release_and_nothing_secret(store: Store) -> None:
@@ -169,11 +174,11 @@ def test_facts_are_kept_and_replaced(store: Store, tmp_path: Path) -> None:
 def test_a_reader_sees_what_was_committed_while_the_peer_writes(store: Store, tmp_path: Path) -> None:
     store.persist([block(1)])
     with Reader.open(tmp_path) as reader:
-        store.persist([block(2), ModelSaved(b"h" * 32, b"w")])
+        store.persist([block(2), model(b"w")])
         assert list(reader.blocks()) == [block(1), block(2)]
         assert list(reader.blocks(2)) == [block(2)]
         assert reader.height() == 2
-        assert reader.model() == ModelSaved(b"h" * 32, b"w")
+        assert reader.model() == model(b"w")
 
 
 def test_many_blocks_are_read_in_several_short_reads(store: Store) -> None:
@@ -185,7 +190,7 @@ def test_a_full_disk_is_named_and_what_was_stored_before_stays(tmp_path: Path) -
     with Store.open(tmp_path, max_bytes=2_000_000) as store:
         store.persist([block(1), VoteCast(2, 0, 0, b"v")])
         with pytest.raises(StoreError, match="disk is full") as caught:
-            store.persist([VoteCast(2, 0, 1, b"w"), ModelSaved(b"h" * 32, bytes(3_000_000))])
+            store.persist([VoteCast(2, 0, 1, b"w"), model(bytes(3_000_000))])
         assert caught.value.code is Exit.STORE
         assert str(tmp_path / FILE_NAME) in str(caught.value)
     memory = reopened(tmp_path)
@@ -196,9 +201,9 @@ def test_a_full_disk_is_named_and_what_was_stored_before_stays(tmp_path: Path) -
 
 def test_a_store_works_again_once_there_is_room(tmp_path: Path) -> None:
     with Store.open(tmp_path, max_bytes=2_000_000) as store, pytest.raises(StoreError):
-        store.persist([ModelSaved(b"h" * 32, bytes(3_000_000))])
+        store.persist([model(bytes(3_000_000))])
     with Store.open(tmp_path) as store:
-        store.persist([ModelSaved(b"h" * 32, bytes(3_000_000))])
+        store.persist([model(bytes(3_000_000))])
         assert store.load().model is not None
 
 

@@ -10,7 +10,7 @@ from cluster import identity
 from signing import prevote, signed
 
 from coterie.crypto.identity import Identity
-from coterie.protocol.blocks import Membership
+from coterie.protocol.blocks import Join, Membership, read_block
 from coterie.protocol.events import Fetch, HeadSeen, PeerDown, PeerUp, Started, WorkDone
 from coterie.protocol.inbox import Inbox
 from coterie.protocol.ledger import LedgerError
@@ -28,6 +28,7 @@ from coterie.protocol.messages import (
     CertifiedBlock,
     Deal,
     GetBlocks,
+    GetStatus,
     GetWeights,
     JoinRequest,
     Prevote,
@@ -216,9 +217,10 @@ def test_members_get_the_blocks_they_ask_for_and_strangers_get_none() -> None:
     bench = behind(grown(), at=5)
     bench.hear(B, GetBlocks(2))
     assert reading(bench) == [(B.public, 2)]
-    bench.hear(STRANGER, GetBlocks(1))
+    for height in (0, 1):
+        bench.hear(STRANGER, GetBlocks(height))
     assert len(reading(bench)) == 1
-    assert [message.message for message in bench.said(Blocks, STRANGER.public)] == [Blocks(())]
+    assert [message.message for message in bench.said(Blocks, STRANGER.public)] == [Blocks(())] * 2
 
 
 def test_a_newcomer_whose_request_is_good_may_read_and_so_may_who_is_on_the_roster() -> None:
@@ -262,6 +264,85 @@ def test_an_answer_is_bounded_in_blocks_and_bytes_and_has_one_block_at_least() -
         bench.hand(WorkDone(bench.work[-1], tuple(blocks)))
         answers = [len(message.message.blocks) for message in bench.said(Blocks, B.public)]
         assert answers == ([] if expected is None else [expected])
+
+
+def left(rounds: int = 2) -> Chain:
+    """The ledger of four members of whom one, D, left at height 4, in the round that ends at height 6."""
+    chain = grown(rounds=1, min_peers=3)
+    chain.append(Membership((chain.leave(D),)))
+    for _ in range(rounds):
+        chain.round()
+    return chain
+
+
+def given(bench: Bench, asker: Identity, height: int) -> list[int | None]:
+    """The heights of the blocks that it gives to who asks for those from ``height`` on."""
+    bench.sent.clear()
+    bench.hear(asker, GetBlocks(height))
+    for work in [one for one in bench.work if isinstance(one, ReadBlocks)]:
+        bench.work.remove(work)
+        bench.hand(WorkDone(work, tuple(bench.chain.blocks[work.start - 1 :])))
+    (answer,) = bench.said(Blocks, asker.public)
+    return [read_block(one.block).height for one in answer.message.blocks]
+
+
+def test_who_was_removed_while_it_was_away_learns_so_and_nothing_that_came_after() -> None:
+    bench = Bench(left(), 0)
+    bench.begin()
+    assert given(bench, D, 2) == [2, 3, 4]
+    assert given(bench, D, 4) == [4]
+    assert given(bench, D, 5) == []
+    assert given(bench, STRANGER, 1) == []
+
+
+def test_who_left_may_read_to_the_end_of_the_round_that_it_belonged_to() -> None:
+    chain = left()
+    bench = behind(chain, at=3)
+    bench.hear(C, Blocks(tuple(chain.blocks[3:])))
+    assert bench.node.state == chain.state
+    bench.work.clear()
+    bench.node.catchup._reading.clear()  # the farewell, which was lost
+    assert given(bench, D, 4) == [4, 5, 6]
+    assert given(bench, D, 7) == []
+
+
+def returning(chain: Chain, newcomer: Newcomer) -> Bench:
+    """D, started again with a ledger that does not know yet that it is gone."""
+    blocks = [BlockDecided(height, one.block, one.certificate) for height, one in enumerate(chain.blocks[:3], 1)]
+    bench = Bench(chain, 3, Memory(blocks=blocks), newcomer)
+    bench.hand(Started())
+    for one in (A, B, C):
+        bench.hand(PeerUp(one.public))
+    return bench
+
+
+def test_who_was_removed_asks_to_be_let_in_again_only_if_people_want_it() -> None:
+    chain = left()
+    bench = returning(chain, Newcomer("D", "test model", returns=False))
+    bench.hear(C, Blocks(tuple(chain.blocks[3:6])))
+    bench.fire("join", 7)
+    assert not bench.node.ctx.is_member
+    assert bench.said(JoinRequest) == []
+
+
+def test_who_was_removed_while_it_was_away_asks_to_be_let_in_again_and_votes_only_when_the_others_answered() -> None:
+    chain = left()
+    bench = returning(chain, Newcomer("D", "test model"))
+    assert bench.said(JoinRequest) == []
+    bench.hear(C, Blocks(tuple(chain.blocks[3:6])))
+    requests = bench.said(JoinRequest)
+    assert {one.height for one in requests} == {7}
+    bench.fire("join", 7)
+    assert len(bench.said(JoinRequest)) == 2 * len(requests)
+
+    chain.append(Membership((Join(requests[0].raw),)))
+    chain.round()
+    bench.hear(C, Blocks(tuple(chain.blocks[6:])))
+    assert bench.node.state.committee.index(D.public) is not None
+    assert bench.node.ctx.guard.resuming
+    bench.sent.clear()
+    bench.fire("resume")
+    assert bench.said(GetStatus)
 
 
 def test_a_failed_reading_is_not_answered_and_may_be_asked_for_again() -> None:

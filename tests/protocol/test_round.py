@@ -386,7 +386,7 @@ def test_one_that_leaves_serves_its_last_round_and_the_others_go_on() -> None:
         (lambda work: contribution(work, 5, 10, 1.0), "does not have the agreed 6 parameters"),
         (lambda work: contribution(work, 6, 0, 1.0), "there are no examples to train on"),
         (lambda work: contribution(work, 6, 10, 1.0, sums=(1.0,)), "1 sums, but 2 were agreed"),
-        (lambda work: contribution(work, 6, 10, 1.0, sums=(1.0, float("nan"))), "nan"),
+        (lambda work: contribution(work, 6, 10, 1.0, sums=(1.0, float("nan"))), "NaN and infinity have no encoding"),
         (lambda work: contribution(work, 6, 10, 1.0, sums=(1.0, 1e300)), "not below"),
     ],
     ids=["error", "nan", "infinity", "wrong size", "no examples", "wrong sums", "nan sum", "huge sum"],

@@ -25,6 +25,7 @@ ready = Model()
 number = 7
 def make(): return Model()
 def broken(): raise RuntimeError("no luck")
+def quits(): raise SystemExit(3)
 class Half:
     def initial(self): return []
 """
@@ -51,6 +52,7 @@ def test_an_app_is_found_in_the_working_directory_as_object_class_or_factory(mod
         ("missing", "has no 'missing'"),
         ("box.outer", "has no 'outer'"),
         ("broken", r"calling broken\(\) raised RuntimeError: no luck"),
+        ("quits", r"calling quits\(\) raised SystemExit: 3"),
         ("number", "a int has no method initial, fit, evaluate"),
         ("Half", "a Half has no method fit, evaluate"),
     ],
@@ -71,9 +73,10 @@ def test_a_module_that_is_not_there_is_named() -> None:
         load_app("no_such_module_here:app")
 
 
-def test_a_module_that_fails_to_import_is_named_with_its_error(module: str) -> None:
-    Path(f"{module}_bad.py").write_text("1 / 0")
-    with pytest.raises(AppError, match=f"importing {module}_bad raised ZeroDivisionError"):
+@pytest.mark.parametrize(("code", "error"), [("1 / 0", "ZeroDivisionError"), ("raise SystemExit(3)", "SystemExit: 3")])
+def test_a_module_that_fails_to_import_is_named_with_its_error(module: str, code: str, error: str) -> None:
+    Path(f"{module}_bad.py").write_text(code)
+    with pytest.raises(AppError, match=f"importing {module}_bad raised {error}"):
         load_app(f"{module}_bad:app")
 
 

@@ -1,5 +1,6 @@
 """The checks between the peer and an app: what an app may return, and how each mistake is named."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -115,6 +116,7 @@ def test_an_app_that_cannot_begin_is_refused_with_the_reason(replaced: dict[str,
         (lambda w, r: (w, 1, [1]), r"app.fit\(\) metrics must map names to numbers, not list"),
         (lambda w, r: (w, 1, {"a": "b"}), r"metric 'a' is 'b', not a number"),
         (lambda w, r: {}[r], r"app.fit\(\) raised KeyError: 1"),
+        (lambda w, r: sys.exit(3), r"app.fit\(\) raised SystemExit: 3"),
     ],
 )
 def test_a_bad_fit_is_refused_with_what_and_where(fit: Callable[..., Any], message: str) -> None:

@@ -148,7 +148,10 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(file: Path) -> None:
     with pytest.raises(TableError, match="data.csv: cannot be read: No such file"):
         read_table(file, "y")
     file.write_bytes("a,y\n1,2\n".encode("utf-16"))
-    with pytest.raises(TableError, match="not UTF-8 text"):
+    with pytest.raises(TableError, match="line 1: not UTF-8 text"):
+        read_table(file, "y")
+    file.write_bytes(b"a,y\n" + b"1,2\n" * 5000 + b"3,\xff\n")
+    with pytest.raises(TableError, match="line 5002: not UTF-8 text"):
         read_table(file, "y")
 
 

@@ -1,0 +1,81 @@
+"""Values of options, read with their bounds: what is out of them is told in the option's own words and unit."""
+
+import argparse
+import math
+from collections.abc import Callable
+from typing import Final
+
+from ...protocol.limits import MAX_MEMBERS, MAX_NAME_CHARS
+
+DAY_SECONDS: Final = 86_400.0
+MAX_ROUNDS: Final = 2**31
+
+
+def number(low: float, high: float, unit: str = "", *, above: bool = False) -> Callable[[str], float]:
+    """Return a reader of numbers from ``low`` (not itself where ``above``) to ``high``."""
+    least = f"above {low:g}" if above else f"from {low:g}"
+    what = f"a number {least} to {high:g}{unit and f' {unit}'} is needed"
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high or (above and value == low):
+            raise argparse.ArgumentTypeError(f"{text!r}: {what}")
+        return value
+
+    return read
+
+
+def seconds(low: float, high: float) -> Callable[[str], float]:
+    """Return a reader of seconds."""
+    return number(low, high, "seconds")
+
+
+def whole(low: int, high: int = MAX_ROUNDS) -> Callable[[str], int]:
+    """Return a reader of whole numbers from ``low`` to ``high``."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r}: a whole number from {low} to {high} is needed")
+        return value
+
+    return read
+
+
+positive: Final = number(0, 1e9, above=True)
+count: Final = whole(1)
+members: Final = whole(1, MAX_MEMBERS)
+
+
+def fraction(text: str) -> float:
+    """Read a part of a whole, which it is less than."""
+    value = number(0, 1)(text)
+    if value == 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: less than 1 is needed")
+    return value
+
+
+def counts(text: str) -> tuple[int, ...]:
+    """Read whole numbers with commas between them."""
+    return tuple(count(part) for part in text.split(","))
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Read names with commas between them."""
+    found = tuple(part.strip() for part in text.split(","))
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"{text!r}: names with commas between them are needed")
+    return found
+
+
+def name(text: str) -> str:
+    """Read a name that others will see."""
+    if not 1 <= len(text) <= MAX_NAME_CHARS or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"{text!r:.80}: 1 to {MAX_NAME_CHARS} printable characters are needed")
+    return text

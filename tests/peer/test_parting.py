@@ -1,0 +1,79 @@
+"""Whoever is gone is told so, with why and with the way back, and is not let in again by a mere restart."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from chains import Chain
+from cluster import identity
+
+from coterie.peer.ending import Ending
+from coterie.peer.exits import Exit, PeerError
+from coterie.peer.home import Home
+from coterie.peer.parting import check_not_gone
+from coterie.protocol.blocks import Change, Evict, Membership
+from coterie.protocol.events import Notice
+from coterie.protocol.records import BlockDecided
+
+D = identity(3)
+
+
+def check(chain: Chain, admit: str = "invite") -> bool:
+    blocks = [BlockDecided(height, one.block, one.certificate) for height, one in enumerate(chain.blocks, 1)]
+    state = replace(chain.state, genesis=msgspec.structs.replace(chain.genesis, admit=admit))
+    return check_not_gone(state, D.public, blocks, Home(Path("/where it is")))
+
+
+def gone(change: Change | None = None) -> Chain:
+    """A ledger in which D has missed a round, and then leaves or is evicted in the middle of another one."""
+    chain = Chain(5, min_peers=3, evict_after_rounds=1)
+    place = chain.state.committee.index(D.public)
+    chain.append(chain.contributors(dealers=[one for one in range(5) if one != place]))
+    chain.append(chain.model())
+    chain.append(Membership((change or chain.leave(D),)))
+    return chain
+
+
+def test_a_member_is_not_gone() -> None:
+    assert not check(Chain(5, min_peers=3))
+
+
+def test_who_left_still_belongs_to_its_round_and_after_it_is_shown_the_way_back() -> None:
+    chain = gone()
+    assert check(chain)
+    chain.round()
+    words = r"left its federation \(height 4\); .*--home '/where it is' --invite TOKEN"
+    with pytest.raises(PeerError, match=words) as told:
+        check(chain)
+    assert told.value.code is Exit.REMOVED
+
+
+def test_who_was_evicted_for_its_silence_is_told_so_at_once() -> None:
+    with pytest.raises(PeerError, match=r"evicted from its federation for its silence \(height 4\); .*--invite TOKEN"):
+        check(gone(Evict(D.public, "silent", ())))
+
+
+def test_where_no_invite_is_needed_none_is_asked_for() -> None:
+    with pytest.raises(PeerError, match="--bootstrap ADDRESS"):
+        check(gone(Evict(D.public, "silent", ())), admit="open")
+
+
+@pytest.mark.parametrize(
+    ("rejoins", "reason", "ends"),
+    [(False, "silent", True), (False, None, True), (True, "silent", False), (True, "wrong-sum", True)],
+)
+def test_who_is_removed_while_it_runs_ends_unless_it_was_started_to_come_back(
+    rejoins: bool, reason: str | None, ends: bool
+) -> None:
+    ending = Ending(D.public, rejoins=rejoins)
+    ending.on_notice(Notice("left", "D is gone", {"member": D.public, "reason": reason}), Chain(4).state)
+    assert ending.over.is_set() == ends
+    assert ending.code is (Exit.REMOVED if ends else Exit.OK)
+
+
+def test_who_is_back_is_not_let_in_a_second_time() -> None:
+    ending = Ending(D.public, rejoins=True)
+    ending.on_notice(Notice("joined", "D joined", {"member": D.public}), Chain(4).state)
+    ending.on_notice(Notice("left", "D is gone", {"member": D.public, "reason": "silent"}), Chain(4).state)
+    assert ending.code is Exit.REMOVED

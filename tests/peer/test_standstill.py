@@ -1,0 +1,74 @@
+"""When agreement cannot go on, people are told why, for whom it waits and what to do, and once only."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from chains import Chain
+from cluster import identity
+
+from coterie.peer.home import Home
+from coterie.peer.standstill import Watch, abstention, shortage
+from coterie.protocol.ledger import LedgerState, Phase
+from coterie.protocol.safety import VoteGuard
+
+A, B, C, D = (identity(number).public for number in range(4))
+HOME = Home(Path("/my home"))
+
+
+def name(state: LedgerState, key: bytes) -> str:
+    member = state.member(key)
+    assert member is not None
+    return member.name
+
+
+def test_too_few_reachable_members_are_told_with_who_is_missing_and_the_way_out() -> None:
+    state = Chain(4).state
+    assert shortage(state, A, [B, C], HOME) is None
+    text = shortage(state, A, [B], HOME)
+    assert text is not None
+    assert "3 votes are needed, and 2 of 4 members can be reached" in text
+    assert name(state, C) in text
+    assert name(state, D) in text
+    assert name(state, B) not in text
+    assert "peer refound --home '/my home' --to DIR" in text
+
+
+def test_strangers_do_not_count_and_nothing_is_missed_by_who_has_no_part() -> None:
+    state = Chain(4).state
+    assert shortage(state, A, [B, identity(9).public, identity(8).public], HOME) is not None
+    assert shortage(state, identity(9).public, [], HOME) is None
+    assert shortage(replace(state, phase=Phase.FINISHED), A, [], HOME) is None
+    assert shortage(Chain(1, min_peers=3).state, A, [], HOME) is None
+
+
+def test_it_is_told_once_after_a_while_and_so_is_its_end() -> None:
+    watch = Watch(patience_seconds=10)
+    looks = [
+        ("few", 0),
+        ("few", 9),
+        (None, 10),
+        ("few", 11),
+        ("few", 20),
+        ("few", 21),
+        ("few", 40),
+        (None, 41),
+        (None, 42),
+    ]
+    told = [watch.look(trouble, now) for trouble, now in looks]
+    assert told == [None, None, None, None, None, "few", None, "enough members can be reached again", None]
+
+
+@pytest.mark.parametrize(
+    ("guard", "told"),
+    [
+        (VoteGuard(), None),
+        (VoteGuard(abstain_through=6), None),
+        (VoteGuard(abstain_through=7), "this home casts no votes up to height 7: it is an older copy"),
+        (VoteGuard(resuming=True), "before the other members told what they saw of it"),
+        (VoteGuard(resuming=True, copied=True), "before every other member told what they saw of it"),
+    ],
+)
+def test_who_may_not_vote_says_why_and_for_how_long(guard: VoteGuard, told: str | None) -> None:
+    text = abstention(guard, 7)
+    assert (text is None) if told is None else (text is not None and told in text)

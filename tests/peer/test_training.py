@@ -1,0 +1,120 @@
+"""From options to what is trained: a joiner takes what the federation has, and is refused where it expects another."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cluster import make_genesis
+
+from coterie.peer.exits import Exit
+from coterie.peer.learning.app import AppError
+from coterie.peer.learning.learner import Learner
+from coterie.peer.settings import Settings
+from coterie.peer.training import DataProblem, ModelMismatch, Trainer, founder_learner, member_learner
+from coterie.protocol.genesis import Genesis
+from coterie.protocol.work import Train
+
+FOUNDER = {"data": "data.csv", "target": "y", "model": "mlp", "hidden": (4,), "classes": ("1", "0")}
+
+
+@pytest.fixture
+def genesis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Genesis:
+    """What a founder with these options fixes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.csv").write_text("a,b,y\n" + "1,2,0\n3,4,1\n" * 5)
+    learner = founder_learner(Settings().with_given(FOUNDER))
+    return make_genesis(
+        model=learner.descriptor, shapes=learner.shapes, metrics=learner.metrics, setup_sums=len(learner.setup())
+    )
+
+
+def test_a_joiner_takes_target_model_layers_and_classes_from_the_federation(genesis: Genesis) -> None:
+    assert member_learner(Settings(data="data.csv"), genesis).descriptor == genesis.model
+
+
+def test_a_joiner_may_say_what_the_federation_has(genesis: Genesis) -> None:
+    same = Settings().with_given(FOUNDER | {"classes": ("0.0", "1.0")})
+    assert member_learner(same, genesis).descriptor == genesis.model
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("target", "b", "target is 'y', and not 'b'; leave --target out"),
+        ("model", "linear", "model is 'mlp', and not 'linear'; leave --model out"),
+        ("hidden", (16,), "--hidden: the federation's is 4, and not 16; leave --hidden out"),
+        ("classes", ("a", "b"), "--classes: the federation's is 0,1, and not a,b; leave --classes out"),
+    ],
+)
+def test_a_joiner_that_expects_something_else_is_refused_with_both_sides(
+    genesis: Genesis, option: str, value: object, told: str
+) -> None:
+    with pytest.raises(ModelMismatch, match=told) as caught:
+        member_learner(Settings(data="data.csv").with_given({option: value}), genesis)
+    assert caught.value.code is Exit.MODEL
+
+
+def labelled(tmp_path: Path, labels: int) -> Settings:
+    (tmp_path / "labels.csv").write_text("a,y\n" + "".join(f"{row},{row % labels + 0.5}\n" for row in range(400)))
+    return Settings(data=str(tmp_path / "labels.csv"), target="y", model="logistic")
+
+
+def test_a_numeric_target_is_not_published_as_classes_by_mistake(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(DataProblem, match=r"column 'y' holds 200 different values.*--model linear"):
+        founder_learner(labelled(tmp_path, 200))
+    founder_learner(labelled(tmp_path, 20))
+    assert caplog.text == ""
+    founder_learner(labelled(tmp_path, 30))
+    assert "all members will read the 30 classes of 'y' in the genesis" in caplog.text
+    named = labelled(tmp_path, 200).with_given({"classes": tuple(f"{number}.5" for number in range(200))})
+    assert len(founder_learner(named).descriptor) > 200
+
+
+def test_columns_that_are_the_same_everywhere_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "one.csv").write_text("a,b,y\n" + "".join(f"7,{row},{row}\n" for row in range(9)))
+    learner = founder_learner(Settings(data=str(tmp_path / "one.csv"), target="y"))
+    trainer = Trainer(learner)
+    for round_ in (1, 2):
+        trainer(Train(round_, "train", learner.initial().tobytes(), tuple(learner.setup())))
+    assert caplog.text.count("ignored: 'a'") == 1
+
+
+class Large:
+    """An app whose numbers are beyond all sums."""
+
+    metrics = ("cost",)
+
+    def __init__(self, loss: float = 0.0, cost: float = 0.0, sums: tuple[float, ...] = ()) -> None:
+        self.loss, self.cost, self.sums = loss, cost, sums
+
+    def initial(self) -> list[Any]:
+        return [np.zeros(3)]
+
+    def fit(self, weights: Any, round: int) -> tuple[Any, int, dict[str, float]]:
+        return weights, 10, {}
+
+    def evaluate(self, weights: Any) -> tuple[float, int, dict[str, float]]:
+        return self.loss, 10, {"cost": self.cost}
+
+    def setup(self) -> tuple[float, ...]:
+        return self.sums
+
+
+@pytest.mark.parametrize(
+    ("app", "kind", "told"),
+    [
+        (
+            Large(loss=1e300),
+            "train",
+            r"loss over 10 examples adds up to 1e\+301, and a secure sum holds less than 4.8e\+24",
+        ),
+        (Large(cost=-1e24), "evaluate", r"cost over 10 examples adds up to -1e\+25"),
+        (Large(sums=(1.0, 1e30)), "setup", r"setup sum 1 adds up to 1e\+30"),
+    ],
+)
+def test_a_number_that_no_secure_sum_holds_is_named(app: Large, kind: Any, told: str) -> None:
+    with pytest.raises(AppError, match=told):
+        Trainer(Learner(app))(Train(1, kind, bytes(12), None))
