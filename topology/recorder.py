@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..protocol.blocks import Contributors, Membership, Model, Void, read_block
+from ..protocol.committee import Committee
 from ..protocol.contribution import read_metrics
 from ..protocol.envelope import Verified
 from ..protocol.events import Event, Step
@@ -26,7 +27,8 @@ class RoundRow:
     began_ms: int
     contributors_ms: int = -1
     ended_ms: int = -1
-    """When the last of the n - f sites that were quickest had decided it."""
+    """When as many honest members had decided it as every quorum has: all but the liars of one. Of them, those that
+    run: nobody waits for one that is down."""
     outcome: str = "open"
     """decided, void or open."""
     reason: str = ""
@@ -66,7 +68,9 @@ class Recorder(Observer):
         self.crashes = 0
         self._progress = progress
         self._blocks: dict[int, Any] = {}
-        self._decided: dict[int, list[int]] = {}
+        self._decided: dict[int, set[bytes]] = {}
+        """Who has decided the end of a round, while the round has not ended."""
+        self._committees: dict[int, Committee] = {}
         self._told: set[tuple[str, str, int]] = set()
         self._proposers: dict[tuple[int, int], bytes] = {}
         self._sent = (0, 0)
@@ -77,6 +81,13 @@ class Recorder(Observer):
 
     def on_crash(self, site: Site) -> None:
         self.crashes += 1
+        for round_ in sorted(self._decided):
+            self._see_whether_ended(round_)
+
+    def on_end(self) -> None:
+        """A round that some decided and the others never heard of has ended with the simulation."""
+        for round_ in sorted(self._decided):
+            self._on_ended(round_)
 
     def on_work(self, site: Site, label: str, begin_ms: int, end_ms: int) -> None:
         if site.node is not None and site.node.state.round == self.timeline.round and len(self.timeline.work) < 20_000:
@@ -98,6 +109,7 @@ class Recorder(Observer):
                 now = self._simulation.clock.elapsed_ms
                 row = self.rounds.setdefault(notice.facts["round"], RoundRow(notice.facts["round"], now))
                 row.members = notice.facts["members"]
+                self._note_committee(site, row.round)
         if site.is_honest:
             for record in step.persist:
                 if isinstance(record, BlockDecided):
@@ -115,12 +127,22 @@ class Recorder(Observer):
             self._blocks[record.height] = read_block(record.block).body
             self._on_new_block(site, record, self._blocks[record.height])
         body = self._blocks[record.height]
-        if isinstance(body, Model | Void):
-            decided = self._decided.setdefault(body.round, [])
-            decided.append(self._simulation.clock.elapsed_ms)
-            n = len(self._simulation.sites)
-            if len(decided) == n - (n - 1) // 3 or body.round not in self.rounds:
-                self._on_ended(body.round)
+        if isinstance(body, Model | Void) and self.rounds[body.round].ended_ms < 0:
+            self._decided.setdefault(body.round, set()).add(site.key)
+            self._see_whether_ended(body.round)
+
+    def _note_committee(self, site: Site, round_: int) -> None:
+        """A round's members are those that the ledger has when it begins."""
+        assert site.node is not None
+        self._committees.setdefault(round_, site.node.state.committee)
+
+    def _see_whether_ended(self, round_: int) -> None:
+        committee = self._committees[round_]
+        honest = [site for site in self._simulation.honest if committee.index(site.key) is not None]
+        running = sum(site.node is not None for site in honest)
+        wanted = max(1, min(committee.quorum - (committee.n - len(honest)), running))
+        if len(self._decided[round_]) >= wanted:
+            self._on_ended(round_)
 
     def _on_new_block(self, site: Site, record: BlockDecided, body: Any) -> None:
         now = self._simulation.clock.elapsed_ms
@@ -131,6 +153,7 @@ class Recorder(Observer):
             return
         row = self.rounds.setdefault(body.round, RoundRow(body.round, now))
         row.views += views
+        self._note_committee(site, body.round)
         node = site.node
         assert node is not None
         match body:
@@ -147,6 +170,7 @@ class Recorder(Observer):
         row.aggregator = self._label.get(self._proposers.get((record.height, views), b""), "")
 
     def _on_ended(self, round_: int) -> None:
+        del self._decided[round_]
         row = self.rounds[round_]
         row.ended_ms = self._simulation.clock.elapsed_ms
         sites = self._simulation.sites

@@ -1,0 +1,57 @@
+"""What is written down of a run: when its rounds ended, what was sent, what broke, and why it did not finish."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from coterie.topology import simulate
+from coterie.topology.faults import Outage
+from coterie.topology.recorder import RoundRow
+from coterie.topology.report import Result
+
+
+def spans(result: Result) -> Iterator[float]:
+    """Seconds of each round that has ended."""
+    return (row["seconds"] for row in result.table() if row["outcome"] != "open")
+
+
+@pytest.mark.parametrize("for_ms", [40_000, None], ids=["back after 40 s", "gone for good"])
+def test_a_round_that_f_liars_are_in_does_not_wait_for_a_member_that_is_down(for_ms: int | None) -> None:
+    result = simulate(
+        topology="complete",
+        peers=7,
+        rounds=8,
+        ideal_crypto=True,
+        byzantine=("2:wrong-share",),
+        outages=(Outage("0", 5_000, for_ms),),
+    )
+    assert result.finished
+    assert len(list(spans(result))) == 8
+    assert max(spans(result)) < 5
+
+
+def test_rounds_end_and_are_told_in_their_order_with_more_than_f_liars() -> None:
+    told: list[RoundRow] = []
+    result = simulate(
+        progress=told.append,
+        topology="complete",
+        peers=12,
+        rounds=2,
+        ideal_crypto=True,
+        byzantine=("5:withhold",),
+        beyond_f=True,
+    )
+    assert [row.outcome for row in result.rounds] == ["void", "void"]
+    assert all(row.ended_ms >= 0 for row in result.rounds)
+    assert [row.round for row in told] == [1, 2]
+
+
+def test_a_round_that_only_some_had_decided_when_the_time_was_up_has_ended() -> None:
+    whole = simulate(topology="complete", peers=4, rounds=1, ideal_crypto=True).rounds[0].ended_ms
+    cut_short = [
+        simulate(topology="complete", peers=4, rounds=1, ideal_crypto=True, limit_ms=limit_ms)
+        for limit_ms in range(whole - 60, whole, 5)
+    ]
+    some = [result.rounds[0] for result in cut_short if result.rounds[0].outcome == "decided"]
+    assert some
+    assert all(0 <= row.ended_ms < whole for row in some)
