@@ -55,9 +55,14 @@ class Result:
         return sum(row.outcome == "decided" for row in self.rounds)
 
     @property
-    def share_decided(self) -> float:
-        """Share of the rounds asked for that ended with a model."""
-        return self.decided / max(1, int(self.options["rounds"]))
+    def decided_a_minute(self) -> float:
+        """Rounds decided in a minute of virtual time: until the last one ended, or of all the time if some never did.
+
+        So waiting for those that come back when the rounds are over does not count, and a standstill does.
+        """
+        ends = [row.ended_ms for row in self.rounds if row.ended_ms >= 0]
+        spent_ms = max(ends) if len(ends) == self.options["rounds"] else self.elapsed_ms
+        return 60_000 * self.decided / max(1, spent_ms)
 
     def seconds(self, quantile: float) -> float | None:
         """Return a quantile of the duration of decided rounds, in seconds; None if there is none."""
@@ -76,7 +81,6 @@ class Result:
         liars = [f"{one['name']} ({'+'.join(one['strategies'])})" for one in self.sites if one["strategies"]]
         void = [row for row in self.rounds if row.outcome == "void"]
         ended = max(1, self.decided + len(void))
-        minutes = max((row.ended_ms for row in self.rounds), default=0) / 60_000
         p50, p95 = self.seconds(0.5), self.seconds(0.95)
         most = max(self.sites, key=lambda site: site["sent_bytes"])
         by_most = f"most by {most['name']}: {_bytes(most['sent_bytes'] / ended)}"
@@ -87,7 +91,7 @@ class Result:
             ("rounds", f"{self.decided} decided, {len(void)} void, of {self.options['rounds']}"),
             ("void for want of", _reasons(void)),
             ("seconds a round", f"{p50:.2f} (p50), {p95:.2f} (p95)" if p50 is not None and p95 is not None else "none"),
-            ("rounds a minute", f"{self.decided / minutes:.1f} decided" if minutes > 0 else "none"),
+            ("rounds a minute", f"{self.decided_a_minute:.1f} decided"),
             ("views", self._views()),
             ("sent a peer and round", f"{mean_messages / ended:.0f} messages, {_bytes(mean_bytes / ended)}; {by_most}"),
             ("crashes", str(self.crashes)),

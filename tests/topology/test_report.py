@@ -55,3 +55,21 @@ def test_a_round_that_only_some_had_decided_when_the_time_was_up_has_ended() -> 
     some = [result.rounds[0] for result in cut_short if result.rounds[0].outcome == "decided"]
     assert some
     assert all(0 <= row.ended_ms < whole for row in some)
+
+
+def test_a_standstill_counts_in_the_rounds_a_minute_and_waiting_after_the_last_round_does_not() -> None:
+    quick = simulate(topology="complete", peers=4, rounds=3, ideal_crypto=True)
+    late = simulate(
+        topology="complete", peers=4, rounds=3, ideal_crypto=True, outages=(Outage("0", 200, 60_000),), seed=1
+    )
+    stuck = simulate(
+        topology="complete",
+        peers=4,
+        rounds=3,
+        ideal_crypto=True,
+        outages=(Outage("0", 1_700, None), Outage("1", 1_700, None)),
+        limit_ms=120_000,
+    )
+    assert late.finished
+    assert late.decided_a_minute > quick.decided_a_minute / 8
+    assert (stuck.decided, stuck.decided_a_minute) == (1, 0.5)
