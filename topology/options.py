@@ -23,6 +23,7 @@ from .recorder import Recorder, RoundRow
 from .report import Result, result_of
 from .simulation import Setup, Simulation
 from .training import Flat, Trainer
+from .watching import Watch
 
 MAX_REAL_PARAMETERS = 1_000
 """With ideal shares the simulated model is no larger; sizes and times are charged for the one that was asked for."""
@@ -107,6 +108,7 @@ def build(
     place_liars(simulation, options.byzantine, options.beyond_f)
     recorder = Recorder(timeline_round=min(2, options.rounds), progress=progress)
     simulation.watch(recorder)
+    recorder.watch = Watch(simulation)
     if options.churn or options.flapping:
         simulation.watch(Churn(options.churn, options.flapping))
     if options.outages:

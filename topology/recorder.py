@@ -17,6 +17,7 @@ from .site import Site
 
 if TYPE_CHECKING:
     from .simulation import Simulation
+    from .watching import Watch
 
 
 @dataclass(slots=True)
@@ -66,6 +67,8 @@ class Recorder(Observer):
         """Who was named for what, and by how many sites."""
         self.evicted: list[str] = []
         self.crashes = 0
+        self.watch: Watch | None = None
+        """The invariants, if they were watched."""
         self._progress = progress
         self._blocks: dict[int, Any] = {}
         self._decided: dict[int, set[bytes]] = {}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .recorder import Recorder, RoundRow, Timeline
 from .simulation import Simulation
+from .watching import Broken
 
 if TYPE_CHECKING:
     from .options import Options
@@ -33,6 +34,10 @@ class Result:
     named: dict[str, dict[str, int]]
     evicted: tuple[str, ...]
     crashes: int
+    invariants: tuple[str, ...]
+    """Those that were watched."""
+    broken: tuple[Broken, ...]
+    """Those of them that did not hold."""
     timeline: Timeline
     trace: str
     """A hash over everything that was sent, and when."""
@@ -48,6 +53,21 @@ class Result:
             flat["seconds"] = (row.ended_ms - row.began_ms) / 1000 if row.ended_ms >= 0 else None
             rows.append(flat)
         return rows
+
+    @property
+    def f(self) -> int:
+        """Liars that agreement among the founding members bears."""
+        return (len(self.sites) - 1) // 3
+
+    @property
+    def liars(self) -> list[str]:
+        """The sites that were told to lie."""
+        return [site["name"] for site in self.sites if site["strategies"]]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether all held that has to: with more than f liars nothing has to."""
+        return not self.broken or len(self.liars) > self.f
 
     @property
     def decided(self) -> int:
@@ -98,6 +118,7 @@ class Result:
             ("named", "\n".join(self._named()) or "nobody"),
             ("evicted", ", ".join(self.evicted) or "nobody"),
             ("accuracy", self._accuracy()),
+            ("invariants", self._invariants()),
             ("virtual time", f"{self.elapsed_ms / 1000:.1f} s, {self.events:,} events"),
             (
                 "not finished",
@@ -113,6 +134,14 @@ class Result:
             return "the first one each time"
         more = sum(row.views for row in late)
         return f"{more} more than the first, in {len(late)} of {len(self.rounds)} rounds"
+
+    def _invariants(self) -> str:
+        if not self.broken:
+            return f"{len(self.invariants)} watched, all held" if self.invariants else ""
+        lines = [f"{one.invariant} BROKEN after {one.at_ms / 1000:.1f} s: {one.what}" for one in self.broken]
+        if self.is_sound:
+            return "\n".join([*lines, f"{len(self.liars)} lie, and f = {self.f}: nothing is promised then"])
+        return "\n".join([*lines, f"{len(self.liars)} lie, no more than f = {self.f}: this is a bug of ours"])
 
     def _accuracy(self) -> str:
         found = [(row.round, row.metrics["accuracy"]) for row in self.rounds if "accuracy" in row.metrics]
@@ -176,6 +205,8 @@ def result_of(options: "Options", simulation: Simulation, recorder: Recorder, fi
         named=recorder.named,
         evicted=tuple(recorder.evicted),
         crashes=recorder.crashes,
+        invariants=recorder.watch.invariants if recorder.watch else (),
+        broken=tuple(recorder.watch.broken.values()) if recorder.watch else (),
         timeline=recorder.timeline,
         trace=simulation.trace,
     )

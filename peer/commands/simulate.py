@@ -122,7 +122,7 @@ def run(given: argparse.Namespace) -> int:
     except ValueError as error:  # of every kind that the options and the graph can raise; each says what would work
         raise PeerError(str(error)) from None
     _write(given, result, place)
-    return int(Exit.OK)
+    return int(Exit.OK if result.is_sound else Exit.CHECK_FAILED)
 
 
 def _show_something(given: argparse.Namespace) -> None:

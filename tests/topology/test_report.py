@@ -1,13 +1,21 @@
 """What is written down of a run: when its rounds ended, what was sent, what broke, and why it did not finish."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from coterie.peer.cli import main
+from coterie.protocol.work import SumShares
 from coterie.topology import simulate
 from coterie.topology.faults import Outage
 from coterie.topology.recorder import RoundRow
 from coterie.topology.report import Result
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
 def spans(result: Result) -> Iterator[float]:
@@ -73,3 +81,32 @@ def test_a_standstill_counts_in_the_rounds_a_minute_and_waiting_after_the_last_r
     assert late.finished
     assert late.decided_a_minute > quick.decided_a_minute / 8
     assert (stuck.decided, stuck.decided_a_minute) == (1, 0.5)
+
+
+def test_what_more_than_f_liars_break_is_a_finding_of_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--topology", "complete", "--peers", "4", "--rounds", "1", "--parameters", "6", "--quiet"]
+    assert main(["simulate", *arguments, "--byzantine", "2:invalid-value", "--beyond-f"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "secrecy BROKEN" in said
+    assert "2 lie, and f = 1: nothing is promised then" in said
+
+
+def test_a_wrong_sum_without_a_liar_is_told_as_a_bug_and_the_run_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add = SumShares.run
+    twice = lambda self: add(SumShares(self.round, self.contributors, (*self.rows[:-1], self.rows[0])))  # noqa: E731
+    monkeypatch.setattr(SumShares, "run", twice)
+    arguments = ["--topology", "complete", "--peers", "4", "--rounds", "2", "--parameters", "6"]
+    assert main(["simulate", *arguments]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "exact sum BROKEN" in said
+    assert "this is a bug of ours" in said
+    assert "round 2: decided" in said
+
+
+def test_secrecy_is_not_watched_where_nothing_is_shared() -> None:
+    shared = simulate(topology="complete", peers=4, rounds=1, parameters=6)
+    plain = simulate(topology="complete", peers=4, rounds=1, parameters=6, scheme="plain")
+    assert {"agreement", "exact sum", "secrecy"} <= set(shared.invariants)
+    assert set(shared.invariants) - set(plain.invariants) == {"secrecy"}
