@@ -27,7 +27,7 @@ import networkx as nx
 
 from ..protocol.limits import MAX_MEMBERS
 
-__all__ = ["TOPOLOGIES", "LinkDefaults", "TopologyError", "fill", "make", "peers_of", "read"]
+__all__ = ["LINK_ATTRIBUTES", "TOPOLOGIES", "LinkDefaults", "TopologyError", "fill", "make", "peers_of", "read"]
 
 MAX_PEERS: Final = MAX_MEMBERS
 
@@ -135,7 +135,9 @@ def make(name: str, peers: int, seed: int = 0, defaults: LinkDefaults | None = N
     if not 3 <= peers <= MAX_PEERS:
         raise TopologyError(f"{peers} peers: a federation trains with 3 to {MAX_PEERS}")
     rng = random.Random(f"network {name} {peers} {seed}")
-    return fill(TOPOLOGIES[name](peers, rng), seed, defaults)
+    graph = TOPOLOGIES[name](peers, rng)
+    graph.graph["name"] = name
+    return fill(graph, seed, defaults)
 
 
 def read(path: str | Path, seed: int = 0, defaults: LinkDefaults | None = None) -> nx.Graph:
@@ -166,6 +168,7 @@ def read(path: str | Path, seed: int = 0, defaults: LinkDefaults | None = None) 
             between = "," if path.suffix.lower() == ".csv" else " "
             advice = f'; a line of it joins two sites, such as: Lyon{between}Paris{between}{{"latency_ms": 20}}'
         raise TopologyError(f"{path}: networkx cannot read it as {path.suffix[1:]} ({error}){advice}") from None
+    graph.graph["name"] = path.name
     return fill(nx.Graph(graph), seed, defaults)
 
 
@@ -177,6 +180,7 @@ def peers_of(graph: nx.Graph) -> list[Any]:
 def fill(graph: nx.Graph, seed: int = 0, defaults: LinkDefaults | None = None) -> nx.Graph:
     """Check a graph and return a copy in which every attribute is there, as a number of the right range.
 
+    ``graph.graph["name"]`` says where a graph of this module comes from, and
     ``graph.graph["filled"]`` counts the links that got a default, by attribute.
 
     Raises:
@@ -218,6 +222,8 @@ _LINK_RANGES: Final = (
     ("bandwidth_mbit", 0.001, 1e6),
     ("loss", 0.0, 0.9),
 )
+LINK_ATTRIBUTES: Final = tuple(name for name, _, _ in _LINK_RANGES)
+"""What every link of a filled graph has."""
 
 
 def _number(value: Any, name: str, place: str, lowest: float, highest: float) -> float:

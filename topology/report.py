@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .networks import LINK_ATTRIBUTES
 from .recorder import Recorder, RoundRow, Timeline
 from .simulation import Simulation
 from .watching import Broken
@@ -24,13 +25,17 @@ class Result:
     """A finished simulation. Times are milliseconds of virtual time, sizes bytes."""
 
     options: dict[str, Any]
+    """With the topology's name, or that of the file or graph in its place, and the number of peers in it."""
     finished: bool
     """Whether all honest peers got to the last round within the limit."""
     elapsed_ms: int
     events: int
     rounds: tuple[RoundRow, ...]
     sites: tuple[dict[str, Any], ...]
+    routers: tuple[str, ...]
+    """Nodes that only pass on."""
     links: tuple[dict[str, Any], ...]
+    """Each direction of each link: its attributes, and what it carried."""
     named: dict[str, dict[str, int]]
     evicted: tuple[str, ...]
     crashes: int
@@ -102,8 +107,10 @@ class Result:
         void = [row for row in self.rounds if row.outcome == "void"]
         ended = max(1, self.decided + len(void))
         p50, p95 = self.seconds(0.5), self.seconds(0.95)
-        most = max(self.sites, key=lambda site: site["sent_bytes"])
+        most = max(self.sites, key=lambda site: site["sent_bytes"] + site["relayed_bytes"])
         by_most = f"most by {most['name']}: {_bytes(most['sent_bytes'] / ended)}"
+        if most["relayed_bytes"]:
+            by_most += f", and {_bytes(most['relayed_bytes'] / ended)} passed on for others"
         mean_bytes = sum(site["sent_bytes"] for site in self.sites) / n
         mean_messages = sum(site["sent_messages"] for site in self.sites) / n
         lines = [
@@ -177,31 +184,36 @@ def _bytes(count: float) -> str:
 
 def result_of(options: "Options", simulation: Simulation, recorder: Recorder, finished: bool) -> Result:
     """Gather the result."""
-    labels = simulation.links.labels
+    graph, labels = simulation.graph, simulation.links.labels
     sites = tuple(
         {
             "name": str(site.label),
+            "speed": site.speed,
             "strategies": [one.name for one in site.adversaries],
             "sent_bytes": site.sent_bytes,
             "sent_messages": site.sent_messages,
+            "relayed_bytes": site.relayed_bytes,
             "steps": site.steps,
             "height": site.node.state.height if site.node is not None else None,
             "aggregated": sum(row.aggregator == str(site.label) for row in recorder.rounds.values()),
         }
         for site in simulation.sites
     )
-    links = tuple(
-        {"from": str(labels[hop.start]), "to": str(labels[hop.end]), "bytes": hop.carried_bytes}
-        for hop in simulation.links.hops()
-    )
+    links = []
+    for hop in simulation.links.hops():
+        ends = labels[hop.start], labels[hop.end]
+        read = {name: graph.edges[ends][name] for name in LINK_ATTRIBUTES}
+        links.append({"from": str(ends[0]), "to": str(ends[1]), "bytes": hop.carried_bytes} | read)
+    network = {"topology": graph.graph.get("name") or "a graph", "peers": len(sites)}
     return Result(
-        options=dataclasses.asdict(options),
+        options=dataclasses.asdict(options) | network,
         finished=finished,
         elapsed_ms=simulation.clock.elapsed_ms,
         events=simulation.clock.events,
         rounds=tuple(row for _, row in sorted(recorder.rounds.items()) if row.round <= options.rounds),
         sites=sites,
-        links=links,
+        routers=tuple(str(label) for label in labels[len(sites) :]),
+        links=tuple(links),
         named=recorder.named,
         evicted=tuple(recorder.evicted),
         crashes=recorder.crashes,

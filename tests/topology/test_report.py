@@ -1,13 +1,15 @@
 """What is written down of a run: when its rounds ended, what was sent, what broke, and why it did not finish."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 from coterie.peer.cli import main
 from coterie.protocol.work import SumShares
-from coterie.topology import simulate
+from coterie.topology import networks, simulate
 from coterie.topology.faults import Outage
 from coterie.topology.recorder import RoundRow
 from coterie.topology.report import Result
@@ -110,3 +112,30 @@ def test_secrecy_is_not_watched_where_nothing_is_shared() -> None:
     plain = simulate(topology="complete", peers=4, rounds=1, parameters=6, scheme="plain")
     assert {"agreement", "exact sum", "secrecy"} <= set(shared.invariants)
     assert set(shared.invariants) - set(plain.invariants) == {"secrecy"}
+
+
+def test_the_file_describes_the_network_of_a_graph_down_to_what_was_filled_in() -> None:
+    rows = ["Lyon Paris {'latency_ms': 7}", "Paris Lille {'loss': 0.01}", "Lille Lyon", "Lille Nice"]
+    Path("sites.edgelist").write_text("\n".join(rows))
+    graph = networks.read("sites.edgelist", seed=3)
+    graph.nodes["Paris"]["speed"] = 0.5
+    graph.nodes["Lille"]["peer"] = False
+    found = json.loads(simulate(graph, rounds=1, ideal_crypto=True, seed=3).to_json())
+    assert (found["options"]["topology"], found["options"]["peers"]) == ("sites.edgelist", 3)
+    assert found["routers"] == ["Lille"]
+    assert {site["name"]: site["speed"] for site in found["sites"]} == {"Lyon": 1.0, "Paris": 0.5, "Nice": 1.0}
+    described = {
+        (link["from"], link["to"]): {name: link[name] for name in networks.LINK_ATTRIBUTES} for link in found["links"]
+    }
+    assert described == {(a, b): graph.edges[a, b] for one in graph.edges for a, b in (one, one[::-1])}
+    assert described["Lyon", "Paris"]["latency_ms"] == 7
+
+
+def test_what_the_hub_of_a_star_passes_on_is_counted_and_makes_it_the_one_that_sends_most() -> None:
+    result = simulate(topology="star", peers=6, rounds=2, ideal_crypto=True)
+    relayed = {site["name"]: site["relayed_bytes"] for site in result.sites}
+    leaves = sum(site["sent_bytes"] for site in result.sites if site["name"] != "0")
+    assert leaves / 2 < relayed["0"] < leaves
+    assert set(relayed.values()) == {relayed["0"], 0}
+    assert "most by 0: " in dict(result.summary())["sent a peer and round"]
+    assert "passed on for others" in dict(result.summary())["sent a peer and round"]
