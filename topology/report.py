@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .networks import LINK_ATTRIBUTES
 from .recorder import Recorder, RoundRow, Timeline
 from .simulation import Simulation
+from .standstill import why_unfinished
 from .watching import Broken
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Result:
     """With the topology's name, or that of the file or graph in its place, and the number of peers in it."""
     finished: bool
     """Whether all honest peers got to the last round within the limit."""
+    unfinished: str
+    """Why they did not."""
     elapsed_ms: int
     events: int
     rounds: tuple[RoundRow, ...]
@@ -127,10 +130,7 @@ class Result:
             ("accuracy", self._accuracy()),
             ("invariants", self._invariants()),
             ("virtual time", f"{self.elapsed_ms / 1000:.1f} s, {self.events:,} events"),
-            (
-                "not finished",
-                "" if self.finished else "some honest peers did not reach the last round within the limit",
-            ),
+            ("not finished", self.unfinished),
         ]
         return [(what, figure) for what, figure in lines if figure]
 
@@ -208,6 +208,7 @@ def result_of(options: "Options", simulation: Simulation, recorder: Recorder, fi
     return Result(
         options=dataclasses.asdict(options) | network,
         finished=finished,
+        unfinished="" if finished else why_unfinished(simulation),
         elapsed_ms=simulation.clock.elapsed_ms,
         events=simulation.clock.events,
         rounds=tuple(row for _, row in sorted(recorder.rounds.items()) if row.round <= options.rounds),

@@ -1,10 +1,10 @@
 """`peer simulate`: a whole federation on this machine, in virtual time."""
 
 import argparse
-import dataclasses
 import importlib.util
 import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,16 +113,20 @@ def run(given: argparse.Namespace) -> int:
         if not given.quiet:
             _introduce(given, graph, options)
         began = time.perf_counter()
-        finished = simulation.run(options.limit_ms)
+        try:
+            finished = simulation.run(options.limit_ms)
+        except KeyboardInterrupt:  # shown, but not written: a file is to be the same for the same options
+            result = replace(result_of(options, simulation, recorder, False), unfinished="interrupted")
+            _print(result, time.perf_counter() - began)
+            raise
         result = result_of(options, simulation, recorder, finished)
-        seconds = time.perf_counter() - began
-        _print(result, seconds)
+        _print(result, time.perf_counter() - began)
         if given.out:
             result = _with_resilience(graph, options, result, given.quiet)
     except ValueError as error:  # of every kind that the options and the graph can raise; each says what would work
         raise PeerError(str(error)) from None
     _write(given, result, place)
-    return int(Exit.OK if result.is_sound else Exit.CHECK_FAILED)
+    return int(Exit.OK if result.finished and result.is_sound else Exit.CHECK_FAILED)
 
 
 def _show_something(given: argparse.Namespace) -> None:
@@ -199,8 +203,8 @@ def _with_resilience(graph: Any, options: "Options", result: "Result", is_quiet:
             print(f"{trial.dead:>3} dead: {trial.decided} of {trial.rounds} decided{who}", flush=True)
 
     trials = resilience(graph, options, 2 if len(result.sites) <= MANY_PEERS else 1, show)
-    rows = tuple(dataclasses.asdict(trial) | {"share": trial.share} for trial in trials)
-    return dataclasses.replace(result, resilience=rows)
+    rows = tuple(asdict(trial) | {"share": trial.share} for trial in trials)
+    return replace(result, resilience=rows)
 
 
 class _Progress:
@@ -242,7 +246,10 @@ def _place(given: argparse.Namespace) -> Path:
     try:
         if given.out:
             Path(given.out).mkdir(parents=True, exist_ok=True)
-        place.touch()
+        was_there = place.exists()
+        place.open("a").close()
+        if not was_there:
+            place.unlink()
     except OSError as error:
         raise PeerError(
             f"{error.filename} cannot be written ({error.strerror}): choose another --out or --json"

@@ -3,16 +3,18 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import networkx as nx
 import pytest
 
 from coterie.peer.cli import main
 from coterie.protocol.work import SumShares
 from coterie.topology import networks, simulate
 from coterie.topology.faults import Outage
+from coterie.topology.options import Options
 from coterie.topology.recorder import RoundRow
 from coterie.topology.report import Result
+from coterie.topology.simulation import Simulation
 
 
 @pytest.fixture(autouse=True)
@@ -139,3 +141,47 @@ def test_what_the_hub_of_a_star_passes_on_is_counted_and_makes_it_the_one_that_s
     assert set(relayed.values()) == {relayed["0"], 0}
     assert "most by 0: " in dict(result.summary())["sent a peer and round"]
     assert "passed on for others" in dict(result.summary())["sent a peer and round"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"outages": (Outage("1", 1_000, None), Outage("3", 1_000, None))}, "3 are up, and 4 votes of 5"),
+        ({"topology": "star", "outages": (Outage("0", 1_000, None),)}, "no more than 1 reach each other"),
+        ({"byzantine": ("2:silent",), "beyond_f": True}, "3 honest ones reach each other, and 4 votes"),
+        ({"limit_ms": 1_000}, "before these had reached the last round: 0, 1, 2, 3, 4"),
+    ],
+)
+def test_a_run_that_did_not_finish_says_what_was_missing(changes: dict[str, Any], why: str) -> None:
+    options = Options(topology="complete", peers=5, rounds=3, ideal_crypto=True, limit_ms=60_000)
+    result = simulate(options=options, **changes)
+    assert not result.finished
+    assert why in dict(result.summary())["not finished"]
+
+
+def test_the_exit_code_says_that_a_run_did_not_finish() -> None:
+    arguments = ["--topology", "complete", "--peers", "4", "--rounds", "2", "--ideal-crypto", "--limit", "20s"]
+    assert main(["simulate", *arguments]) == 0
+    assert main(["simulate", *arguments, "--down", "1 at 1s", "--down", "2 at 1s"]) == 1
+
+
+@pytest.mark.parametrize("before", [None, "a file of another run"])
+def test_ctrl_c_shows_what_there_is_and_leaves_the_file_as_it_was(
+    before: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = Path("simulation.json")
+    if before:
+        place.write_text(before)
+    start = Simulation.start_work
+
+    def interrupted(self: Simulation, *arguments: Any) -> None:
+        if self.clock.elapsed_ms > 2_000:
+            raise KeyboardInterrupt
+        start(self, *arguments)
+
+    monkeypatch.setattr(Simulation, "start_work", interrupted)
+    assert main(["simulate", "--topology", "complete", "--peers", "4", "--rounds", "9", "--ideal-crypto"]) == 130
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 decided, 0 void, of 9" in said
+    assert "not finished interrupted" in said
+    assert (place.read_text() if place.exists() else None) == before
