@@ -26,7 +26,7 @@ class Result:
     """A finished simulation. Times are milliseconds of virtual time, sizes bytes."""
 
     options: dict[str, Any]
-    """With the topology's name, or that of the file or graph in its place, and the number of peers in it."""
+    """Topology (a name, or that of the file or graph), peers and parameters are those that were simulated."""
     finished: bool
     """Whether all honest peers got to the last round within the limit."""
     unfinished: str
@@ -204,9 +204,14 @@ def result_of(options: "Options", simulation: Simulation, recorder: Recorder, fi
         ends = labels[hop.start], labels[hop.end]
         read = {name: graph.edges[ends][name] for name in LINK_ATTRIBUTES}
         links.append({"from": str(ends[0]), "to": str(ends[1]), "bytes": hop.carried_bytes} | read)
-    network = {"topology": graph.graph.get("name") or "a graph", "peers": len(sites)}
+    setup = simulation.setup
+    simulated = {
+        "topology": graph.graph.get("name") or "a graph",
+        "peers": len(sites),
+        "parameters": setup.parameters or setup.genesis.parameters,
+    }
     return Result(
-        options=dataclasses.asdict(options) | network,
+        options=dataclasses.asdict(options) | simulated,
         finished=finished,
         unfinished="" if finished else why_unfinished(simulation),
         elapsed_ms=simulation.clock.elapsed_ms,

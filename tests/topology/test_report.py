@@ -9,7 +9,7 @@ import pytest
 
 from coterie.peer.cli import main
 from coterie.protocol.work import SumShares
-from coterie.topology import networks, simulate
+from coterie.topology import graph_files, networks, simulate
 from coterie.topology.faults import Outage
 from coterie.topology.options import Options
 from coterie.topology.recorder import RoundRow
@@ -119,7 +119,7 @@ def test_secrecy_is_not_watched_where_nothing_is_shared() -> None:
 def test_the_file_describes_the_network_of_a_graph_down_to_what_was_filled_in() -> None:
     rows = ["Lyon Paris {'latency_ms': 7}", "Paris Lille {'loss': 0.01}", "Lille Lyon", "Lille Nice"]
     Path("sites.edgelist").write_text("\n".join(rows))
-    graph = networks.read("sites.edgelist", seed=3)
+    graph = graph_files.read("sites.edgelist", seed=3)
     graph.nodes["Paris"]["speed"] = 0.5
     graph.nodes["Lille"]["peer"] = False
     found = json.loads(simulate(graph, rounds=1, ideal_crypto=True, seed=3).to_json())
