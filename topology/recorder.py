@@ -9,7 +9,7 @@ from ..protocol.committee import Committee
 from ..protocol.contribution import read_metrics
 from ..protocol.envelope import Verified
 from ..protocol.events import Event, Step
-from ..protocol.messages import Precommit, Proposal
+from ..protocol.messages import Ack, Precommit, Proposal
 from ..protocol.records import BlockDecided
 from .clock import START_MS
 from .observer import Observer
@@ -50,7 +50,10 @@ class RoundRow:
 
 @dataclass(slots=True)
 class Timeline:
-    """One round as lanes: (site, what, begin, end) of work, and (site, what, when) of what it sent."""
+    """One round as lanes: (site, what, begin, end) of work, and (site, what, when) of what it sent.
+
+    What was sent is the name of the message; of acks, "Ack" is one of all members' dealings and "Ack of some" is not.
+    """
 
     round: int
     work: list[tuple[int, str, int, int]] = field(default_factory=list)
@@ -71,6 +74,8 @@ class Recorder(Observer):
         """The invariants, if they were watched."""
         self._progress = progress
         self._blocks: dict[int, Any] = {}
+        self._acked: dict[int, tuple[int, int]] = {}
+        """How many dealings each site has acked in the round of the timeline, and when it said so first."""
         self._decided: dict[int, set[bytes]] = {}
         """Who has decided the end of a round, while the round has not ended."""
         self._committees: dict[int, Committee] = {}
@@ -100,9 +105,22 @@ class Recorder(Observer):
         if isinstance(message.message, Proposal):
             self._proposers.setdefault((message.height, message.view), message.sender)
         if site.node is not None and site.node.state.round == self.timeline.round:
-            mark = (site.number, type(message.message).__name__, self._simulation.clock.elapsed_ms)
-            if not self.timeline.marks or self.timeline.marks[-1] != mark:
+            what = type(message.message).__name__
+            if isinstance(message.message, Ack):
+                what = self._which_ack(site, message.message)
+            mark = (site.number, what, self._simulation.clock.elapsed_ms)
+            if what and (not self.timeline.marks or self.timeline.marks[-1] != mark):
                 self.timeline.marks.append(mark)
+
+    def _which_ack(self, site: Site, ack: Ack) -> str:
+        """Members ack what they hold again and again: only one that says more than those before is of interest."""
+        count, at_ms = self._acked.get(site.number, (0, 0))
+        now = self._simulation.clock.elapsed_ms
+        if len(ack.dealings) < count or (len(ack.dealings) == count and now > at_ms):
+            return ""
+        self._acked[site.number] = (len(ack.dealings), now)
+        assert site.node is not None
+        return "Ack" if len(ack.dealings) == site.node.state.committee.n else "Ack of some"
 
     def on_step(self, site: Site, event: Event, step: Step) -> None:
         for notice in step.notify:
