@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -202,3 +203,20 @@ def test_the_example_of_the_guide_runs(capsys: pytest.CaptureFixture[str]) -> No
     (example,) = re.findall(r"```python\n(.*?)```", part, re.DOTALL)
     exec(compile(example, "guide.md", "exec"), {})
     assert "'decided'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "critical_sites",
+            ["without Lille A  5 of 5 rounds   cuts off Lille B", "without Lyon A   2 of 5 rounds   critical"],
+        ),
+        ("how_many_liars", ["4 of 10: 0 of 4 rounds decided, 4 void", "4 of 10: 0 of 4 rounds decided, 0 void"]),
+    ],
+)
+def test_the_examples_show_what_they_say(name: str, said: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(__file__).parents[2] / "examples" / f"{name}.py"
+    runpy.run_path(str(path), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert [line for line in said if line not in printed] == []
