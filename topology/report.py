@@ -185,6 +185,9 @@ def _bytes(count: float) -> str:
 def result_of(options: "Options", simulation: Simulation, recorder: Recorder, finished: bool) -> Result:
     """Gather the result."""
     graph, labels = simulation.graph, simulation.links.labels
+    relayed: Counter[int] = Counter()
+    for hop in simulation.links.hops():
+        relayed[hop.start] += hop.relayed_bytes
     sites = tuple(
         {
             "name": str(site.label),
@@ -192,7 +195,7 @@ def result_of(options: "Options", simulation: Simulation, recorder: Recorder, fi
             "strategies": [one.name for one in site.adversaries],
             "sent_bytes": site.sent_bytes,
             "sent_messages": site.sent_messages,
-            "relayed_bytes": site.relayed_bytes,
+            "relayed_bytes": relayed[site.number],
             "steps": site.steps,
             "height": site.node.state.height if site.node is not None else None,
             "aggregated": sum(row.aggregator == str(site.label) for row in recorder.rounds.values()),

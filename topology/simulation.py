@@ -431,8 +431,8 @@ class Simulation:
         hop = path[at]
         if at and not hop.is_open:
             return
-        if at and hop.start < len(self.sites):
-            self.sites[hop.start].relayed_bytes += size
+        if at:
+            hop.relayed_bytes += size
         arrives_us = self.links.cross(hop, size, now_us, is_bulk)
         if at + 1 < len(path):
             self.clock.at(arrives_us // 1000, self._cross, path, at + 1, arrives_us, size, is_bulk, then, arguments)

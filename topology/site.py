@@ -54,8 +54,6 @@ class Site:
     steps: int = 0
     sent_messages: int = 0
     sent_bytes: int = 0
-    relayed_bytes: int = 0
-    """Of messages between others that came through here."""
 
     @property
     def key(self) -> bytes:
