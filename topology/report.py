@@ -7,7 +7,7 @@ same command write the same bytes.
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -184,12 +184,38 @@ def _bytes(count: float) -> str:
 
 def result_of(options: "Options", simulation: Simulation, recorder: Recorder, finished: bool) -> Result:
     """Gather the result."""
-    graph, labels = simulation.graph, simulation.links.labels
+    setup, watch = simulation.setup, recorder.watch
+    simulated = {
+        "topology": simulation.graph.graph.get("name") or "a graph",
+        "peers": len(simulation.sites),
+        "parameters": setup.parameters or setup.genesis.parameters,
+    }
+    return Result(
+        options=dataclasses.asdict(options) | simulated,
+        finished=finished,
+        unfinished="" if finished else why_unfinished(simulation),
+        elapsed_ms=simulation.clock.elapsed_ms,
+        events=simulation.clock.events,
+        rounds=tuple(row for _, row in sorted(recorder.rounds.items()) if row.round <= options.rounds),
+        sites=tuple(_sites(simulation, recorder)),
+        routers=tuple(str(label) for label in simulation.links.labels[len(simulation.sites) :]),
+        links=tuple(_links(simulation)),
+        named=recorder.named,
+        evicted=tuple(recorder.evicted),
+        crashes=recorder.crashes,
+        invariants=watch.invariants if watch else (),
+        broken=tuple(watch.broken.values()) if watch else (),
+        timeline=recorder.timeline,
+        trace=simulation.trace,
+    )
+
+
+def _sites(simulation: Simulation, recorder: Recorder) -> Iterator[dict[str, Any]]:
     relayed: Counter[int] = Counter()
     for hop in simulation.links.hops():
         relayed[hop.start] += hop.relayed_bytes
-    sites = tuple(
-        {
+    for site in simulation.sites:
+        yield {
             "name": str(site.label),
             "speed": site.speed,
             "strategies": [one.name for one in site.adversaries],
@@ -200,34 +226,11 @@ def result_of(options: "Options", simulation: Simulation, recorder: Recorder, fi
             "height": site.node.state.height if site.node is not None else None,
             "aggregated": sum(row.aggregator == str(site.label) for row in recorder.rounds.values()),
         }
-        for site in simulation.sites
-    )
-    links = []
+
+
+def _links(simulation: Simulation) -> Iterator[dict[str, Any]]:
+    labels = simulation.links.labels
     for hop in simulation.links.hops():
         ends = labels[hop.start], labels[hop.end]
-        read = {name: graph.edges[ends][name] for name in LINK_ATTRIBUTES}
-        links.append({"from": str(ends[0]), "to": str(ends[1]), "bytes": hop.carried_bytes} | read)
-    setup = simulation.setup
-    simulated = {
-        "topology": graph.graph.get("name") or "a graph",
-        "peers": len(sites),
-        "parameters": setup.parameters or setup.genesis.parameters,
-    }
-    return Result(
-        options=dataclasses.asdict(options) | simulated,
-        finished=finished,
-        unfinished="" if finished else why_unfinished(simulation),
-        elapsed_ms=simulation.clock.elapsed_ms,
-        events=simulation.clock.events,
-        rounds=tuple(row for _, row in sorted(recorder.rounds.items()) if row.round <= options.rounds),
-        sites=sites,
-        routers=tuple(str(label) for label in labels[len(sites) :]),
-        links=tuple(links),
-        named=recorder.named,
-        evicted=tuple(recorder.evicted),
-        crashes=recorder.crashes,
-        invariants=recorder.watch.invariants if recorder.watch else (),
-        broken=tuple(recorder.watch.broken.values()) if recorder.watch else (),
-        timeline=recorder.timeline,
-        trace=simulation.trace,
-    )
+        read = {name: simulation.graph.edges[ends][name] for name in LINK_ATTRIBUTES}
+        yield {"from": str(ends[0]), "to": str(ends[1]), "bytes": hop.carried_bytes} | read
