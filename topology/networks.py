@@ -215,7 +215,8 @@ def fill(graph: nx.Graph, seed: int = 0, defaults: LinkDefaults | None = None) -
 
 def _undirected(graph: nx.Graph) -> nx.Graph:
     """Return a copy with one link between two sites, the same both ways."""
-    links = nx.Graph(**graph.graph)
+    links = nx.Graph()
+    links.graph |= graph.graph
     links.add_nodes_from((node, dict(data)) for node, data in graph.nodes(data=True))
     directions: set[tuple[Any, Any]] = set()
     repeated = 0
