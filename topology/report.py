@@ -144,7 +144,7 @@ class Result:
 
     def _invariants(self) -> str:
         if not self.broken:
-            return f"{len(self.invariants)} watched, all held" if self.invariants else ""
+            return f"{', '.join(self.invariants)}: all held" if self.invariants else ""
         lines = [f"{one.invariant} BROKEN after {one.at_ms / 1000:.1f} s: {one.what}" for one in self.broken]
         if self.is_sound:
             return "\n".join([*lines, f"{len(self.liars)} lie, and f = {self.f}: nothing is promised then"])

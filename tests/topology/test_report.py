@@ -11,7 +11,7 @@ from coterie.peer.cli import main
 from coterie.protocol.work import SumShares
 from coterie.topology import graph_files, networks, simulate
 from coterie.topology.faults import Outage
-from coterie.topology.options import Options
+from coterie.topology.options import Options, build
 from coterie.topology.recorder import RoundRow
 from coterie.topology.report import Result
 from coterie.topology.simulation import Simulation
@@ -114,6 +114,13 @@ def test_secrecy_is_not_watched_where_nothing_is_shared() -> None:
     plain = simulate(topology="complete", peers=4, rounds=1, parameters=6, scheme="plain")
     assert {"agreement", "exact sum", "secrecy"} <= set(shared.invariants)
     assert set(shared.invariants) - set(plain.invariants) == {"secrecy"}
+
+
+def test_in_a_large_federation_what_is_decided_is_watched_still() -> None:
+    _, recorder = build(None, Options(peers=31, ideal_crypto=True))
+    assert recorder.watch is not None
+    assert {"agreement", "exact sum", "secrecy"} <= set(recorder.watch.invariants)
+    assert len(recorder.watch.invariants) < len(simulate(peers=4, rounds=1, ideal_crypto=True).invariants)
 
 
 def test_the_file_describes_the_network_of_a_graph_down_to_what_was_filled_in() -> None:
