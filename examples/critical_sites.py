@@ -2,14 +2,14 @@
 
 Seven hospitals in three cities want to train together. Their network was not planned for it: two cities hang on
 one link each. Before they begin they ask what a failure would cost them, site by site: the simulator takes each
-one down for good in the second round and counts the rounds that are still decided.
+one down for good in the second round, counts the rounds that are still decided, and looks who is left out of them.
 
 Run: python examples/critical_sites.py
 """
 
 import networkx as nx
 
-from coterie.topology import simulate
+from coterie.topology import Result, simulate
 from coterie.topology.faults import Outage
 
 ROUNDS = 5
@@ -25,24 +25,31 @@ network.add_edge("Paris B", "Lille A", latency_ms=5, bandwidth_mbit=50)
 network.add_edge("Lille A", "Lille B", latency_ms=1, bandwidth_mbit=1000)
 
 
-def rounds_without(site: str | None) -> tuple[int, float | None]:
-    """Rounds decided, and the median seconds of one, when a site fails 1.5 seconds after the start."""
+def without(site: str | None) -> Result:
+    """What happens when a site fails 1.5 seconds after the start, for good."""
     outages = () if site is None else (Outage(site, at_ms=1_500, for_ms=None),)
-    result = simulate(network, rounds=ROUNDS, outages=outages, ideal_crypto=True, limit_ms=180_000, seed=1)
-    return result.decided, result.seconds(0.5)
+    return simulate(network, rounds=ROUNDS, outages=outages, ideal_crypto=True, limit_ms=180_000, seed=1)
+
+
+def left_behind(result: Result) -> list[str]:
+    """Sites that run, and whose ledgers have ended all the same before those of the others."""
+    heights = {site["name"]: site["height"] for site in result.sites if site["height"] is not None}
+    return [name for name, height in heights.items() if height < max(heights.values())]
 
 
 def main() -> None:
     """Take down one site after the other."""
-    decided, seconds = rounds_without(None)
-    print(f"with all sites: {decided} of {ROUNDS} rounds, {seconds} s each\n")
+    whole = without(None)
+    print(f"with all sites: {whole.decided} of {ROUNDS} rounds, {whole.seconds(0.5)} s each\n")
     for site in network:
-        decided, _ = rounds_without(site)
-        verdict = "critical" if decided < ROUNDS - 1 else "can be spared"
-        print(f"without {site:<8} {decided} of {ROUNDS} rounds   {verdict}")
-    print(
-        "\nA site is critical when the others cannot reach a quorum without it: it is a bridge. Give it a second link."
-    )
+        result = without(site)
+        verdict = "can be spared"
+        if result.decided < ROUNDS - 1:
+            verdict = "critical: the rest reach no quorum"
+        elif left_behind(result):
+            verdict = f"cuts off {', '.join(left_behind(result))}"
+        print(f"without {site:<8} {result.decided} of {ROUNDS} rounds   {verdict}")
+    print("\nA site that is critical, or cuts others off, is a bridge: give those behind it a second link.")
 
 
 if __name__ == "__main__":

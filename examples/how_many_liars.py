@@ -1,7 +1,7 @@
 """How many liars can we take?
 
 Ten peers bear f = 3 that lie: that is the theorem. This script looks at it: with one to four peers that send wrong
-sum shares, and with as many that say nothing at all, how many rounds are still decided, and who is named?
+sum shares, and with as many that say nothing at all, how many rounds are still decided, and who is evicted?
 
 Run: python examples/how_many_liars.py
 """
@@ -26,11 +26,18 @@ def main() -> None:
                 limit_ms=400_000,
                 seed=2,
             )
+            void = sum(row.outcome == "void" for row in result.rounds)
             caught = f", evicted: {', '.join(result.evicted)}" if result.evicted else ""
             lasted = f", {result.seconds(0.5):.1f} s each" if result.decided else ""
-            print(f"  {liars} of {PEERS}: {result.decided} of {ROUNDS} rounds decided{lasted}{caught}")
+            print(f"  {liars} of {PEERS}: {result.decided} of {ROUNDS} rounds decided, {void} void{lasted}{caught}")
     print("\nUp to f = 3 a wrong sum share costs nothing but its sender's membership. Silence costs time: the share")
-    print("deadline, and the views of absent aggregators. With four, no quorum is left.")
+    print(
+        "deadline, and the views of absent aggregators. With four that send wrong shares there still are votes, but of"
+    )
+    print(
+        "the K + f = 7 right sum shares that a sum takes only 6: all rounds are void. With four that are silent there"
+    )
+    print("are no 7 votes either: nothing is decided.")
 
 
 if __name__ == "__main__":

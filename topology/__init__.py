@@ -11,8 +11,9 @@ The nodes are those of :mod:`coterie.protocol`, unchanged; everything around the
 
 The parts: :mod:`.networks` and :mod:`.links` (graphs, and what they do to bytes), :mod:`.simulation` (the driver),
 :mod:`.adversaries`, :mod:`.faults` and :mod:`.partitions` (what goes wrong), :mod:`.invariants` (what must hold all the
-same), :mod:`.scenarios` and :mod:`.sweep` (random runs by the thousand), :mod:`.report` and :mod:`.pictures` (what came
-of it), and :mod:`.resilience` (how many peers may die).
+same), :mod:`.watching` (which of it is looked at in a single run), :mod:`.scenarios` and :mod:`.sweep` (random runs by
+the thousand), :mod:`.report`, :mod:`.standstill` and :mod:`.pictures` (what came of it, and why it did not finish), and
+:mod:`.resilience` (how many peers may die).
 """
 
 from .networks import LinkDefaults, TopologyError

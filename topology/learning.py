@@ -53,11 +53,6 @@ class Learning:
         update = (self._trained(weights, train) - weights).astype(np.float32).ravel() if work.kind == "train" else None
         return Contribution(len(train), sums, entropy, update)
 
-    def accuracy(self, weights: bytes) -> float:
-        """Measure weights on all test rows together."""
-        everything = np.concatenate([test for _, test in self._parts])
-        return self._measure(np.frombuffer(weights, "<f4").astype(np.float64).reshape(-1, self.classes), everything)[1]
-
     def _trained(self, weights: Rows, rows: NDArray[np.int64]) -> Rows:
         features, wanted = self._rows[rows], np.eye(self.classes)[self._labels[rows]]
         for _ in range(STEPS):

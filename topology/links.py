@@ -39,6 +39,8 @@ class Hop:
     frames_free_us: int = 0
     bulk_free_us: int = 0
     carried_bytes: int = 0
+    relayed_bytes: int = 0
+    """Of the messages that it carried, those that its start had only passed on."""
 
 
 Path = tuple[Hop, ...]

@@ -13,23 +13,25 @@ node       speed            compute speed; 1.0 is the machine that costs.py was 
 node       peer             whether a peer runs here (true), or a router that only passes on (false)
 =========  ===============  =======================================================================
 
-Any networkx graph with such attributes is a network, and so is any file that networkx reads.
+Any networkx graph with such attributes is a network; for files see :mod:`.graph_files`. Two sites have one link, the
+same both ways: a graph that says otherwise is refused.
 """
 
 import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import networkx as nx
 
 from ..protocol.limits import MAX_MEMBERS
 
-__all__ = ["TOPOLOGIES", "LinkDefaults", "TopologyError", "fill", "make", "peers_of", "read"]
+__all__ = ["LINK_ATTRIBUTES", "TOPOLOGIES", "LinkDefaults", "TopologyError", "fill", "make", "peers_of"]
 
 MAX_PEERS: Final = MAX_MEMBERS
+TRIES: Final = 200
+"""Graphs drawn at random until one is connected."""
 
 
 class TopologyError(ValueError):
@@ -46,14 +48,19 @@ class LinkDefaults:
     loss: float = 0.0
 
 
-def _regular(n: int, rng: random.Random) -> nx.Graph:
-    degree = 4 if n > 5 else 2
-    return nx.random_regular_graph(degree, n, seed=rng.randrange(2**31))
+def _regular(n: int, rng: random.Random, degree: int = 0) -> nx.Graph:
+    degree = degree or (4 if n > 5 else 2)
+    graph = nx.random_regular_graph(degree, n, seed=rng.randrange(2**31))
+    for _ in range(TRIES):
+        if nx.is_connected(graph):
+            break
+        graph = nx.random_regular_graph(degree, n, seed=rng.randrange(2**31))
+    return graph
 
 
-def _small_world(n: int, rng: random.Random) -> nx.Graph:
-    near = 4 if n > 4 else 2
-    return nx.connected_watts_strogatz_graph(n, near, 0.2, tries=200, seed=rng.randrange(2**31))
+def _small_world(n: int, rng: random.Random, degree: int = 0) -> nx.Graph:
+    near = degree or (4 if n > 4 else 2)
+    return nx.connected_watts_strogatz_graph(n, near, 0.2, tries=TRIES, seed=rng.randrange(2**31))
 
 
 def _scale_free(n: int, rng: random.Random) -> nx.Graph:
@@ -106,7 +113,7 @@ def _hierarchy(n: int, rng: random.Random) -> nx.Graph:
     return graph
 
 
-TOPOLOGIES: Final[dict[str, Callable[[int, random.Random], nx.Graph]]] = {
+TOPOLOGIES: Final[dict[str, Callable[..., nx.Graph]]] = {
     "complete": lambda n, _: nx.complete_graph(n),
     "ring": lambda n, _: nx.cycle_graph(n),
     "star": lambda n, _: nx.star_graph(n - 1),
@@ -119,54 +126,45 @@ TOPOLOGIES: Final[dict[str, Callable[[int, random.Random], nx.Graph]]] = {
 }
 """Names that :func:`make` knows. Sites are numbered from 0; the hub of a star is site 0."""
 
+WITH_DEGREE: Final = ("regular", "small-world")
+"""Those in which the number of links that a site has can be chosen; of a small world it is that before rewiring."""
 
-def make(name: str, peers: int, seed: int = 0, defaults: LinkDefaults | None = None) -> nx.Graph:
-    """Return a network of ``peers`` sites, its attributes filled in.
+
+def make(name: str, peers: int, seed: int = 0, defaults: LinkDefaults | None = None, degree: int = 0) -> nx.Graph:
+    """Return a network of ``peers`` sites, its attributes filled in. ``degree``: links of a site, 0 for the default.
 
     >>> graph = make("ring", 5, seed=1)
     >>> sorted(graph.edges(0))
     [(0, 1), (0, 4)]
 
     Raises:
-        TopologyError: no such topology, or too few or too many sites.
+        TopologyError: no such topology, too few or too many sites, or a degree that it cannot have.
     """
     if name not in TOPOLOGIES:
         raise TopologyError(f"no topology {name!r}; there are {', '.join(TOPOLOGIES)}")
     if not 3 <= peers <= MAX_PEERS:
         raise TopologyError(f"{peers} peers: a federation trains with 3 to {MAX_PEERS}")
     rng = random.Random(f"network {name} {peers} {seed}")
-    return fill(TOPOLOGIES[name](peers, rng), seed, defaults)
+    if degree:
+        _check_degree(name, peers, degree)
+        graph = TOPOLOGIES[name](peers, rng, degree)
+    else:
+        graph = TOPOLOGIES[name](peers, rng)
+    graph.graph["name"] = name
+    return fill(graph, seed, defaults)
 
 
-def read(path: str | Path, seed: int = 0, defaults: LinkDefaults | None = None) -> nx.Graph:
-    """Read a graph file: .graphml, .gml, .gexf, or an edge list (.txt, .edgelist, .csv).
-
-    Raises:
-        TopologyError: the file cannot be read, or is no network that a federation can run on.
-    """
-    path = Path(path)
-    readers: dict[str, Callable[[Path], nx.Graph]] = {
-        ".graphml": nx.read_graphml,
-        ".gml": nx.read_gml,
-        ".gexf": nx.read_gexf,
-        ".csv": lambda one: nx.read_edgelist(one, delimiter=","),
-        ".edgelist": nx.read_edgelist,
-        ".txt": nx.read_edgelist,
-    }
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise TopologyError(f"{path}: a graph file ends with {', '.join(readers)}")
-    try:
-        graph = reader(path)
-    except OSError as error:
-        raise TopologyError(f"{path}: {error.strerror}") from None
-    except Exception as error:  # each reader raises what its parser does
-        advice = ""
-        if path.suffix.lower() in (".csv", ".edgelist", ".txt"):
-            between = "," if path.suffix.lower() == ".csv" else " "
-            advice = f'; a line of it joins two sites, such as: Lyon{between}Paris{between}{{"latency_ms": 20}}'
-        raise TopologyError(f"{path}: networkx cannot read it as {path.suffix[1:]} ({error}){advice}") from None
-    return fill(nx.Graph(graph), seed, defaults)
+def _check_degree(name: str, peers: int, degree: int) -> None:
+    if name not in WITH_DEGREE:
+        raise TopologyError(f"degree {degree}: {name} has none to choose; {' and '.join(WITH_DEGREE)} have")
+    if not 2 <= degree < peers:
+        raise TopologyError(f"degree {degree}: {peers} peers can have 2 to {peers - 1} links each")
+    if name == "regular" and degree * peers % 2:
+        raise TopologyError(f"degree {degree}: {peers} peers can only have an even number of links each")
+    if name == "small-world" and degree % 2:
+        raise TopologyError(
+            f"degree {degree}: in a small world as many neighbours lie on either side; take an even one"
+        )
 
 
 def peers_of(graph: nx.Graph) -> list[Any]:
@@ -177,13 +175,16 @@ def peers_of(graph: nx.Graph) -> list[Any]:
 def fill(graph: nx.Graph, seed: int = 0, defaults: LinkDefaults | None = None) -> nx.Graph:
     """Check a graph and return a copy in which every attribute is there, as a number of the right range.
 
-    ``graph.graph["filled"]`` counts the links that got a default, by attribute.
+    Of ``graph.graph``, ``"name"`` says where a graph of this package comes from, ``"filled"`` counts the links that got
+    a default, by attribute, ``"unread"`` names the attributes of links and nodes that mean nothing here, and
+    ``"repeated"`` counts links that were there already.
 
     Raises:
-        TopologyError: too few peers, not connected, or an attribute that is no such number.
+        TopologyError: too few peers, not connected, two links that differ between the same two sites, or an attribute
+            that is no such number.
     """
     defaults = defaults or LinkDefaults()
-    graph = nx.Graph(graph)
+    graph = _undirected(graph)
     rng = random.Random(f"links {seed}")
     graph.remove_edges_from(list(nx.selfloop_edges(graph)))
     count = len(peers_of(graph))
@@ -212,12 +213,38 @@ def fill(graph: nx.Graph, seed: int = 0, defaults: LinkDefaults | None = None) -
     return graph
 
 
+def _undirected(graph: nx.Graph) -> nx.Graph:
+    """Return a copy with one link between two sites, the same both ways."""
+    links = nx.Graph()
+    links.graph |= graph.graph
+    links.add_nodes_from((node, dict(data)) for node, data in graph.nodes(data=True))
+    directions: set[tuple[Any, Any]] = set()
+    repeated = 0
+    unread: set[str] = set()
+    for a, b, data in graph.edges(data=True):
+        read = {name: value for name, value in data.items() if name in LINK_ATTRIBUTES}
+        unread |= data.keys() - read.keys() - {"id"}  # which some formats number them by
+        if links.has_edge(a, b) and links.edges[a, b] != read:
+            raise TopologyError(
+                f"between {a} and {b} there are links, or directions of one, that differ: "
+                f"{links.edges[a, b]} and {read}; here two sites have one link, the same both ways"
+            )
+        repeated += (a, b) in directions
+        directions.add((a, b))
+        links.add_edge(a, b, **read)
+    of_nodes = {name for _, data in graph.nodes(data=True) for name in data} - {"speed", "peer", "id"}
+    links.graph |= {"repeated": repeated, "unread": (tuple(sorted(unread)), tuple(sorted(of_nodes)))}
+    return links
+
+
 _LINK_RANGES: Final = (
     ("latency_ms", 0.0, 600_000.0),
     ("jitter_ms", 0.0, 600_000.0),
     ("bandwidth_mbit", 0.001, 1e6),
     ("loss", 0.0, 0.9),
 )
+LINK_ATTRIBUTES: Final = tuple(name for name, _, _ in _LINK_RANGES)
+"""What every link of a filled graph has."""
 
 
 def _number(value: Any, name: str, place: str, lowest: float, highest: float) -> float:

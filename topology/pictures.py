@@ -35,6 +35,7 @@ _CALLED: Final = {"checking": "checking the sum"}
 """What a picture calls a job where that is more than the label of the job."""
 
 _MARKS: Final = {
+    "Ack of some": ("+", BLACK, "acks some shares"),
     "Ack": ("x", BLACK, "acks all shares"),
     "Proposal": ("D", BLACK, "proposes a block"),
     "SumShare": ("^", BLACK, "sends its sum share"),
@@ -118,20 +119,31 @@ def _load(figure: Any, axes: Any, result: Result) -> None:
                 graph, places, names, ax=axes, node_size=size, node_color=colour, node_shape=shape, label=label
             )
     if len(graph) <= MAX_NAMES:
-        is_short = max(map(len, graph)) <= 3
-        labels = {name: name for name in graph if name in peers}
-        if is_short:
-            nx.draw_networkx_labels(graph, places, labels, ax=axes, font_size=9, font_color="white")
-        else:
-            above = {name: (x, y + 0.07) for name, (x, y) in places.items()}
-            box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
-            nx.draw_networkx_labels(graph, above, labels, ax=axes, font_size=10, bbox=box, verticalalignment="bottom")
+        _name_nodes(axes, places, list(peers), [name for name in graph if name not in peers])
     if lines is not None:
         figure.colorbar(lines, ax=axes, label="carried by a link, both ways (MB)", shrink=0.7, location="left")
     axes.set_title("Load on the links")
-    axes.margins(0.08)
     _legend(axes, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, frameon=False)
     axes.set_axis_off()
+
+
+def _name_nodes(axes: Any, places: Any, peers: Sequence[str], routers: Sequence[str]) -> None:
+    """Short names of peers stand in their nodes, all others above."""
+    are_short = max(map(len, peers)) <= 3
+    above = {name: (x, y + 0.07) for name, (x, y) in places.items()}
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
+    outside: dict[str, Any] = {"bbox": box, "verticalalignment": "bottom", "clip_on": False, "ax": axes}
+    if are_short:
+        nx.draw_networkx_labels(
+            nx.Graph(), places, dict(zip(peers, peers, strict=True)), ax=axes, font_size=9, font_color="white"
+        )
+    else:
+        nx.draw_networkx_labels(nx.Graph(), above, dict(zip(peers, peers, strict=True)), font_size=10, **outside)
+    nx.draw_networkx_labels(
+        nx.Graph(), above, dict(zip(routers, routers, strict=True)), font_size=9, font_color="#555555", **outside
+    )
+    longest = max(map(len, [*routers, *([] if are_short else peers)]), default=0)
+    axes.margins(x=0.08 + min(0.25, 0.006 * longest), y=0.1)
 
 
 def _shade(share: float) -> tuple[float, float, float]:
@@ -146,7 +158,9 @@ def _rotation(axes: Any, result: Result) -> None:
         rows = [row for row in result.rounds if row.outcome == outcome and row.aggregator in names]
         if rows:
             lanes = [names.index(row.aggregator) for row in rows]
-            axes.scatter([row.round for row in rows], lanes, marker=marker, s=36, color=colour, label=f"{outcome} by")
+            axes.scatter(
+                [row.round for row in rows], lanes, marker=marker, s=36, color=colour, label=f"its round was {outcome}"
+            )
     _lanes(axes, names)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.25)
@@ -211,20 +225,27 @@ def _round(pyplot: Any, result: Result) -> Any:
         if points:
             times, sites = zip(*points, strict=True)
             axes.scatter(times, sites, marker=marker, s=34, color=colour, label=called, zorder=3, linewidths=1)
-    moments = ((row.contributors_ms, "contributors decided"), (row.ended_ms, row.outcome)) if row is not None else ()
-    for when, text in moments:
-        if when >= 0:
-            axes.axvline(when - start, color=BLACK, linestyle=":", linewidth=1)
-            axes.text(when - start, -1.0, f"{text} ", fontsize=9, ha="right", va="center")
     axes.set_yticks(range(len(shown)), [result.sites[site]["name"] for site in shown])
-    axes.set_ylim(len(shown) - 0.4, -1.6)
-    axes.set_xlim(left=0)
+    axes.set_ylim(len(shown) - 0.4, -2.2)
+    axes.set_xlim(0, max(axes.get_xlim()[1], 1.02 * (ended - start)))
+    if row is not None:
+        _moments(axes, [(row.contributors_ms - start, "contributors decided"), (row.ended_ms - start, row.outcome)])
     axes.set_xlabel("time since the round began (ms)")
     axes.set_ylabel("peer")
     some = f", {len(shown)} of {len(result.sites)} peers" if len(shown) < len(result.sites) else ""
     axes.set_title(f"Round {timeline.round}{some}")
     _legend(axes, loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=9, frameon=False)
     return figure
+
+
+def _moments(axes: Any, moments: Sequence[tuple[int, str]]) -> None:
+    """Say what was decided when, each on a line of its own above the lanes, on the side of it where there is room."""
+    _, right = axes.get_xlim()
+    for place, (when, text) in enumerate(moments):
+        if when >= 0:
+            axes.axvline(when, color=BLACK, linestyle=":", linewidth=1)
+            side = "left" if when < right / 2 else "right"
+            axes.text(when, place * 0.7 - 1.7, f" {text} ", fontsize=9, ha=side, va="center")
 
 
 def _rounds(pyplot: Any, result: Result) -> Any:

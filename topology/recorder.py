@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..protocol.blocks import Contributors, Membership, Model, Void, read_block
+from ..protocol.committee import Committee
 from ..protocol.contribution import read_metrics
 from ..protocol.envelope import Verified
 from ..protocol.events import Event, Step
-from ..protocol.messages import Precommit, Proposal
+from ..protocol.messages import Ack, Precommit, Proposal
 from ..protocol.records import BlockDecided
 from .clock import START_MS
 from .observer import Observer
@@ -16,6 +17,7 @@ from .site import Site
 
 if TYPE_CHECKING:
     from .simulation import Simulation
+    from .watching import Watch
 
 
 @dataclass(slots=True)
@@ -26,7 +28,8 @@ class RoundRow:
     began_ms: int
     contributors_ms: int = -1
     ended_ms: int = -1
-    """When the last of the n - f sites that were quickest had decided it."""
+    """When as many honest members had decided it as every quorum has: all but the liars of one. Of them, those that
+    run: nobody waits for one that is down."""
     outcome: str = "open"
     """decided, void or open."""
     reason: str = ""
@@ -47,7 +50,10 @@ class RoundRow:
 
 @dataclass(slots=True)
 class Timeline:
-    """One round as lanes: (site, what, begin, end) of work, and (site, what, when) of what it sent."""
+    """One round as lanes: (site, what, begin, end) of work, and (site, what, when) of what it sent.
+
+    What was sent is the name of the message; of acks, "Ack" is one of all members' dealings and "Ack of some" is not.
+    """
 
     round: int
     work: list[tuple[int, str, int, int]] = field(default_factory=list)
@@ -64,9 +70,15 @@ class Recorder(Observer):
         """Who was named for what, and by how many sites."""
         self.evicted: list[str] = []
         self.crashes = 0
+        self.watch: Watch | None = None
+        """The invariants, if they were watched."""
         self._progress = progress
         self._blocks: dict[int, Any] = {}
-        self._decided: dict[int, list[int]] = {}
+        self._acked: dict[int, tuple[int, int]] = {}
+        """How many dealings each site has acked in the round of the timeline, and when it said so first."""
+        self._decided: dict[int, set[bytes]] = {}
+        """Who has decided the end of a round, while the round has not ended."""
+        self._committees: dict[int, Committee] = {}
         self._told: set[tuple[str, str, int]] = set()
         self._proposers: dict[tuple[int, int], bytes] = {}
         self._sent = (0, 0)
@@ -77,6 +89,13 @@ class Recorder(Observer):
 
     def on_crash(self, site: Site) -> None:
         self.crashes += 1
+        for round_ in sorted(self._decided):
+            self._see_whether_ended(round_)
+
+    def on_end(self) -> None:
+        """A round that some decided and the others never heard of has ended with the simulation."""
+        for round_ in sorted(self._decided):
+            self._on_ended(round_)
 
     def on_work(self, site: Site, label: str, begin_ms: int, end_ms: int) -> None:
         if site.node is not None and site.node.state.round == self.timeline.round and len(self.timeline.work) < 20_000:
@@ -86,9 +105,22 @@ class Recorder(Observer):
         if isinstance(message.message, Proposal):
             self._proposers.setdefault((message.height, message.view), message.sender)
         if site.node is not None and site.node.state.round == self.timeline.round:
-            mark = (site.number, type(message.message).__name__, self._simulation.clock.elapsed_ms)
-            if not self.timeline.marks or self.timeline.marks[-1] != mark:
+            what = type(message.message).__name__
+            if isinstance(message.message, Ack):
+                what = self._which_ack(site, message.message)
+            mark = (site.number, what, self._simulation.clock.elapsed_ms)
+            if what and (not self.timeline.marks or self.timeline.marks[-1] != mark):
                 self.timeline.marks.append(mark)
+
+    def _which_ack(self, site: Site, ack: Ack) -> str:
+        """Members ack what they hold again and again: only one that says more than those before is of interest."""
+        count, at_ms = self._acked.get(site.number, (0, 0))
+        now = self._simulation.clock.elapsed_ms
+        if len(ack.dealings) < count or (len(ack.dealings) == count and now > at_ms):
+            return ""
+        self._acked[site.number] = (len(ack.dealings), now)
+        assert site.node is not None
+        return "Ack" if len(ack.dealings) == site.node.state.committee.n else "Ack of some"
 
     def on_step(self, site: Site, event: Event, step: Step) -> None:
         for notice in step.notify:
@@ -98,6 +130,7 @@ class Recorder(Observer):
                 now = self._simulation.clock.elapsed_ms
                 row = self.rounds.setdefault(notice.facts["round"], RoundRow(notice.facts["round"], now))
                 row.members = notice.facts["members"]
+                self._note_committee(site, row.round)
         if site.is_honest:
             for record in step.persist:
                 if isinstance(record, BlockDecided):
@@ -115,12 +148,22 @@ class Recorder(Observer):
             self._blocks[record.height] = read_block(record.block).body
             self._on_new_block(site, record, self._blocks[record.height])
         body = self._blocks[record.height]
-        if isinstance(body, Model | Void):
-            decided = self._decided.setdefault(body.round, [])
-            decided.append(self._simulation.clock.elapsed_ms)
-            n = len(self._simulation.sites)
-            if len(decided) == n - (n - 1) // 3 or body.round not in self.rounds:
-                self._on_ended(body.round)
+        if isinstance(body, Model | Void) and self.rounds[body.round].ended_ms < 0:
+            self._decided.setdefault(body.round, set()).add(site.key)
+            self._see_whether_ended(body.round)
+
+    def _note_committee(self, site: Site, round_: int) -> None:
+        """A round's members are those that the ledger has when it begins."""
+        assert site.node is not None
+        self._committees.setdefault(round_, site.node.state.committee)
+
+    def _see_whether_ended(self, round_: int) -> None:
+        committee = self._committees[round_]
+        honest = [site for site in self._simulation.honest if committee.index(site.key) is not None]
+        running = sum(site.node is not None for site in honest)
+        wanted = max(1, min(committee.quorum - (committee.n - len(honest)), running))
+        if len(self._decided[round_]) >= wanted:
+            self._on_ended(round_)
 
     def _on_new_block(self, site: Site, record: BlockDecided, body: Any) -> None:
         now = self._simulation.clock.elapsed_ms
@@ -131,6 +174,7 @@ class Recorder(Observer):
             return
         row = self.rounds.setdefault(body.round, RoundRow(body.round, now))
         row.views += views
+        self._note_committee(site, body.round)
         node = site.node
         assert node is not None
         match body:
@@ -147,6 +191,7 @@ class Recorder(Observer):
         row.aggregator = self._label.get(self._proposers.get((record.height, views), b""), "")
 
     def _on_ended(self, round_: int) -> None:
+        del self._decided[round_]
         row = self.rounds[round_]
         row.ended_ms = self._simulation.clock.elapsed_ms
         sites = self._simulation.sites

@@ -7,12 +7,15 @@ same command write the same bytes.
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .networks import LINK_ATTRIBUTES
 from .recorder import Recorder, RoundRow, Timeline
 from .simulation import Simulation
+from .standstill import why_unfinished
+from .watching import Broken
 
 if TYPE_CHECKING:
     from .options import Options
@@ -23,16 +26,26 @@ class Result:
     """A finished simulation. Times are milliseconds of virtual time, sizes bytes."""
 
     options: dict[str, Any]
+    """Topology (a name, or that of the file or graph), peers and parameters are those that were simulated."""
     finished: bool
     """Whether all honest peers got to the last round within the limit."""
+    unfinished: str
+    """Why they did not."""
     elapsed_ms: int
     events: int
     rounds: tuple[RoundRow, ...]
     sites: tuple[dict[str, Any], ...]
+    routers: tuple[str, ...]
+    """Nodes that only pass on."""
     links: tuple[dict[str, Any], ...]
+    """Each direction of each link: its attributes, and what it carried."""
     named: dict[str, dict[str, int]]
     evicted: tuple[str, ...]
     crashes: int
+    invariants: tuple[str, ...]
+    """Those that were watched."""
+    broken: tuple[Broken, ...]
+    """Those of them that did not hold."""
     timeline: Timeline
     trace: str
     """A hash over everything that was sent, and when."""
@@ -50,14 +63,34 @@ class Result:
         return rows
 
     @property
+    def f(self) -> int:
+        """Liars that agreement among the founding members bears."""
+        return (len(self.sites) - 1) // 3
+
+    @property
+    def liars(self) -> list[str]:
+        """The sites that were told to lie."""
+        return [site["name"] for site in self.sites if site["strategies"]]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether all held that has to: with more than f liars nothing has to."""
+        return not self.broken or len(self.liars) > self.f
+
+    @property
     def decided(self) -> int:
         """Rounds that ended with a model."""
         return sum(row.outcome == "decided" for row in self.rounds)
 
     @property
-    def share_decided(self) -> float:
-        """Share of the rounds asked for that ended with a model."""
-        return self.decided / max(1, int(self.options["rounds"]))
+    def decided_a_minute(self) -> float:
+        """Rounds decided in a minute of virtual time: until the last one ended, or of all the time if some never did.
+
+        So waiting for those that come back when the rounds are over does not count, and a standstill does.
+        """
+        ends = [row.ended_ms for row in self.rounds if row.ended_ms >= 0]
+        spent_ms = max(ends) if len(ends) == self.options["rounds"] else self.elapsed_ms
+        return 60_000 * self.decided / max(1, spent_ms)
 
     def seconds(self, quantile: float) -> float | None:
         """Return a quantile of the duration of decided rounds, in seconds; None if there is none."""
@@ -76,10 +109,11 @@ class Result:
         liars = [f"{one['name']} ({'+'.join(one['strategies'])})" for one in self.sites if one["strategies"]]
         void = [row for row in self.rounds if row.outcome == "void"]
         ended = max(1, self.decided + len(void))
-        minutes = max((row.ended_ms for row in self.rounds), default=0) / 60_000
         p50, p95 = self.seconds(0.5), self.seconds(0.95)
-        most = max(self.sites, key=lambda site: site["sent_bytes"])
+        most = max(self.sites, key=lambda site: site["sent_bytes"] + site["relayed_bytes"])
         by_most = f"most by {most['name']}: {_bytes(most['sent_bytes'] / ended)}"
+        if most["relayed_bytes"]:
+            by_most += f", and {_bytes(most['relayed_bytes'] / ended)} passed on for others"
         mean_bytes = sum(site["sent_bytes"] for site in self.sites) / n
         mean_messages = sum(site["sent_messages"] for site in self.sites) / n
         lines = [
@@ -87,18 +121,16 @@ class Result:
             ("rounds", f"{self.decided} decided, {len(void)} void, of {self.options['rounds']}"),
             ("void for want of", _reasons(void)),
             ("seconds a round", f"{p50:.2f} (p50), {p95:.2f} (p95)" if p50 is not None and p95 is not None else "none"),
-            ("rounds a minute", f"{self.decided / minutes:.1f} decided" if minutes > 0 else "none"),
+            ("rounds a minute", f"{self.decided_a_minute:.1f} decided"),
             ("views", self._views()),
             ("sent a peer and round", f"{mean_messages / ended:.0f} messages, {_bytes(mean_bytes / ended)}; {by_most}"),
             ("crashes", str(self.crashes)),
             ("named", "\n".join(self._named()) or "nobody"),
             ("evicted", ", ".join(self.evicted) or "nobody"),
             ("accuracy", self._accuracy()),
+            ("invariants", self._invariants()),
             ("virtual time", f"{self.elapsed_ms / 1000:.1f} s, {self.events:,} events"),
-            (
-                "not finished",
-                "" if self.finished else "some honest peers did not reach the last round within the limit",
-            ),
+            ("not finished", self.unfinished),
         ]
         return [(what, figure) for what, figure in lines if figure]
 
@@ -109,6 +141,14 @@ class Result:
             return "the first one each time"
         more = sum(row.views for row in late)
         return f"{more} more than the first, in {len(late)} of {len(self.rounds)} rounds"
+
+    def _invariants(self) -> str:
+        if not self.broken:
+            return f"{', '.join(self.invariants)}: all held" if self.invariants else ""
+        lines = [f"{one.invariant} BROKEN after {one.at_ms / 1000:.1f} s: {one.what}" for one in self.broken]
+        if self.is_sound:
+            return "\n".join([*lines, f"{len(self.liars)} lie, and f = {self.f}: nothing is promised then"])
+        return "\n".join([*lines, f"{len(self.liars)} lie, no more than f = {self.f}: this is a bug of ours"])
 
     def _accuracy(self) -> str:
         found = [(row.round, row.metrics["accuracy"]) for row in self.rounds if "accuracy" in row.metrics]
@@ -144,34 +184,53 @@ def _bytes(count: float) -> str:
 
 def result_of(options: "Options", simulation: Simulation, recorder: Recorder, finished: bool) -> Result:
     """Gather the result."""
-    labels = simulation.links.labels
-    sites = tuple(
-        {
+    setup, watch = simulation.setup, recorder.watch
+    simulated = {
+        "topology": simulation.graph.graph.get("name") or "a graph",
+        "peers": len(simulation.sites),
+        "parameters": setup.parameters or setup.genesis.parameters,
+    }
+    return Result(
+        options=dataclasses.asdict(options) | simulated,
+        finished=finished,
+        unfinished="" if finished else why_unfinished(simulation),
+        elapsed_ms=simulation.clock.elapsed_ms,
+        events=simulation.clock.events,
+        rounds=tuple(row for _, row in sorted(recorder.rounds.items()) if row.round <= options.rounds),
+        sites=tuple(_sites(simulation, recorder)),
+        routers=tuple(str(label) for label in simulation.links.labels[len(simulation.sites) :]),
+        links=tuple(_links(simulation)),
+        named=recorder.named,
+        evicted=tuple(recorder.evicted),
+        crashes=recorder.crashes,
+        invariants=watch.invariants if watch else (),
+        broken=tuple(watch.broken.values()) if watch else (),
+        timeline=recorder.timeline,
+        trace=simulation.trace,
+    )
+
+
+def _sites(simulation: Simulation, recorder: Recorder) -> Iterator[dict[str, Any]]:
+    relayed: Counter[int] = Counter()
+    for hop in simulation.links.hops():
+        relayed[hop.start] += hop.relayed_bytes
+    for site in simulation.sites:
+        yield {
             "name": str(site.label),
+            "speed": site.speed,
             "strategies": [one.name for one in site.adversaries],
             "sent_bytes": site.sent_bytes,
             "sent_messages": site.sent_messages,
+            "relayed_bytes": relayed[site.number],
             "steps": site.steps,
             "height": site.node.state.height if site.node is not None else None,
             "aggregated": sum(row.aggregator == str(site.label) for row in recorder.rounds.values()),
         }
-        for site in simulation.sites
-    )
-    links = tuple(
-        {"from": str(labels[hop.start]), "to": str(labels[hop.end]), "bytes": hop.carried_bytes}
-        for hop in simulation.links.hops()
-    )
-    return Result(
-        options=dataclasses.asdict(options),
-        finished=finished,
-        elapsed_ms=simulation.clock.elapsed_ms,
-        events=simulation.clock.events,
-        rounds=tuple(row for _, row in sorted(recorder.rounds.items()) if row.round <= options.rounds),
-        sites=sites,
-        links=links,
-        named=recorder.named,
-        evicted=tuple(recorder.evicted),
-        crashes=recorder.crashes,
-        timeline=recorder.timeline,
-        trace=simulation.trace,
-    )
+
+
+def _links(simulation: Simulation) -> Iterator[dict[str, Any]]:
+    labels = simulation.links.labels
+    for hop in simulation.links.hops():
+        ends = labels[hop.start], labels[hop.end]
+        read = {name: simulation.graph.edges[ends][name] for name in LINK_ATTRIBUTES}
+        yield {"from": str(ends[0]), "to": str(ends[1]), "bytes": hop.carried_bytes} | read

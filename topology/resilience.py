@@ -66,7 +66,7 @@ def resilience(
     """
     options = options or Options()
     if graph is None:
-        graph = make(options.topology, options.peers, options.seed, options.links)
+        graph = make(options.topology, options.peers, options.seed, options.links, options.degree)
     else:
         graph = fill(graph, options.seed, options.links)
     names = [str(label) for label in peers_of(graph)]
@@ -76,6 +76,7 @@ def resilience(
         rounds=ROUNDS,
         ideal_crypto=True,
         learn="",
+        skew=0.0,
         churn=0.0,
         flapping=0.0,
         byzantine=(),

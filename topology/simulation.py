@@ -100,7 +100,7 @@ class Simulation:
 
     def __init__(self, graph: nx.Graph, setup: Setup) -> None:
         """``graph`` went through :func:`.networks.fill`."""
-        self.setup, self.seed = setup, setup.seed
+        self.setup, self.seed, self.graph = setup, setup.seed, graph
         self.random = random.Random(f"simulation {setup.seed}")
         self.clock = Clock()
         self.links = Links(graph, self.random)
@@ -431,6 +431,8 @@ class Simulation:
         hop = path[at]
         if at and not hop.is_open:
             return
+        if at:
+            hop.relayed_bytes += size
         arrives_us = self.links.cross(hop, size, now_us, is_bulk)
         if at + 1 < len(path):
             self.clock.at(arrives_us // 1000, self._cross, path, at + 1, arrives_us, size, is_bulk, then, arguments)

@@ -1,10 +1,10 @@
 """`peer simulate`: a whole federation on this machine, in virtual time."""
 
 import argparse
-import dataclasses
 import importlib.util
 import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     from ...topology.report import Result
     from ...topology.resilience import Trial
 
+Group = argparse._ArgumentGroup  # it has no public name
+
 _EPILOG = """\
 examples:
   peer simulate
   peer simulate --topology small-world --peers 20 --rounds 30 --latency 20..80ms --churn 0.05 --byzantine 2:wrong-share
   peer simulate --graph sites.graphml --down "Lyon at 10s for 30s" --learn digits --skew 0.8 --out pictures
 """
+
+LARGE_BYTES = 500_000_000
+"""Memory that a run may take without a word."""
 
 
 def register(subcommands: Subcommands) -> None:
@@ -36,59 +41,9 @@ def register(subcommands: Subcommands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.set_defaults(run=run)
-    network = command.add_argument_group("network")
-    network.add_argument(
-        "--topology",
-        default="small-world",
-        metavar="NAME",
-        help="complete, ring, star, regular, "
-        "small-world, scale-free, geometric, grid or hierarchy (default: %(default)s)",
-    )
-    network.add_argument("--peers", type=int, default=12, metavar="N", help="default: %(default)s")
-    network.add_argument("--graph", metavar="FILE", help="a GraphML, GML, GEXF or edge-list file instead")
-    network.add_argument("--latency", default="20..80ms", help="one way, a link (default: %(default)s)")
-    network.add_argument("--jitter", default="5ms", help="default: %(default)s")
-    network.add_argument("--bandwidth", default="100mbit", help="of a link, each way (default: %(default)s)")
-    network.add_argument("--loss", default="0", help="share of packets lost (default: %(default)s)")
-    task = command.add_argument_group("task")
-    task.add_argument("--rounds", type=int, default=10, metavar="N", help="default: %(default)s")
-    task.add_argument("--parameters", type=int, default=10_000, metavar="N", help="of the model (default: %(default)s)")
-    task.add_argument(
-        "--train", default="500ms", metavar="TIME", help="local training of a round (default: %(default)s)"
-    )
-    task.add_argument("--scheme", default="shamir", choices=("shamir", "plain"), help="default: %(default)s")
-    task.add_argument("--threshold", type=int, default=0, metavar="K", help="shares that open a sum (default: n - 2f)")
-    task.add_argument("--ideal-crypto", action="store_true", help="real messages and sizes, no heavy arithmetic")
-    task.add_argument("--learn", default="", metavar="DATA", help="learn digits, iris, wine or breast-cancer")
-    task.add_argument("--skew", default="0", help="how unevenly labels are spread, 0 to 1 (default: %(default)s)")
-    trouble = command.add_argument_group("trouble")
-    trouble.add_argument("--churn", default="0", metavar="SHARE", help="of the time that each peer is down")
-    trouble.add_argument("--flapping", default="0", metavar="SHARE", help="of the time that each link is down")
-    trouble.add_argument(
-        "--down",
-        action="append",
-        default=[],
-        metavar='"SITE at 10s for 30s"',
-        help="an outage of a site, or of a link written A--B (repeatable)",
-    )
-    trouble.add_argument(
-        "--byzantine",
-        action="append",
-        default=[],
-        metavar="COUNT:STRATEGY",
-        help="liars, also SITE=STRATEGY, several with + (repeatable); the strategies: silent, "
-        "equivocate, double-vote, amnesia, burst, stale-lock, invalid-value, view-flood, selective, "
-        "twins, mis-deal, withhold, wrong-share, forged-certificate, false-head, replay",
-    )
-    trouble.add_argument("--beyond-f", action="store_true", help="allow more liars than agreement bears")
-    trouble.add_argument(
-        "--partition",
-        default="",
-        metavar="NAME",
-        help="cut the network: halves, one-away, "
-        "proposer-away, flapping, one-way, ring-only, bridge, at-votes, lone-decision, after-decision, mid-release, "
-        "during-join or restart-cut",
-    )
+    _add_network(command.add_argument_group("network"))
+    _add_task(command.add_argument_group("task"))
+    _add_trouble(command.add_argument_group("trouble"))
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same run (default: %(default)s)")
     command.add_argument("--limit", default="1h", metavar="TIME", help="virtual time to give up after (default: 1h)")
     command.add_argument(
@@ -97,6 +52,69 @@ def register(subcommands: Subcommands) -> None:
     command.add_argument("--out", metavar="DIR", help="folder for the JSON file and pictures")
     command.add_argument("--quiet", action="store_true", help="print the table only")
     command.set_defaults(untouched=command.parse_args([]))
+
+
+def _add_network(group: Group) -> None:
+    group.add_argument(
+        "--topology",
+        metavar="NAME",
+        help="complete, ring, star, regular, "
+        "small-world, scale-free, geometric, grid or hierarchy (default: small-world)",
+    )
+    group.add_argument("--peers", type=int, metavar="N", help="default: 12")
+    group.add_argument("--degree", type=int, metavar="K", help="links of each peer in a regular graph or small world")
+    group.add_argument(
+        "--graph", metavar="FILE", help="a GraphML, GML, GEXF, Pajek, adjacency-list or edge-list file instead"
+    )
+    group.add_argument("--latency", default="20..80ms", help="one way, a link (default: %(default)s)")
+    group.add_argument("--jitter", default="5ms", help="default: %(default)s")
+    group.add_argument("--bandwidth", default="100mbit", help="of a link, each way (default: %(default)s)")
+    group.add_argument("--loss", default="0", help="share of packets lost (default: %(default)s)")
+
+
+def _add_task(group: Group) -> None:
+    group.add_argument("--rounds", type=int, default=10, metavar="N", help="default: %(default)s")
+    group.add_argument(
+        "--parameters", type=int, metavar="N", help="of the model (default: 10000, or what --learn takes)"
+    )
+    group.add_argument(
+        "--train", default="500ms", metavar="TIME", help="local training of a round (default: %(default)s)"
+    )
+    group.add_argument("--scheme", default="shamir", choices=("shamir", "plain"), help="default: %(default)s")
+    group.add_argument("--threshold", type=int, default=0, metavar="K", help="shares that open a sum (default: n - 2f)")
+    group.add_argument("--ideal-crypto", action="store_true", help="real messages and sizes, no heavy arithmetic")
+    group.add_argument("--learn", default="", metavar="DATA", help="learn digits, iris, wine or breast-cancer")
+    group.add_argument("--skew", default="0", help="how unevenly labels are spread, 0 to 1 (default: %(default)s)")
+
+
+def _add_trouble(group: Group) -> None:
+    group.add_argument("--churn", default="0", metavar="SHARE", help="of the time that each peer is down")
+    group.add_argument("--flapping", default="0", metavar="SHARE", help="of the time that each link is down")
+    group.add_argument(
+        "--down",
+        action="append",
+        default=[],
+        metavar='"SITE at 10s for 30s"',
+        help="an outage of a site, or of a link written A--B (repeatable)",
+    )
+    group.add_argument(
+        "--byzantine",
+        action="append",
+        default=[],
+        metavar="COUNT:STRATEGY",
+        help="liars, also SITE=STRATEGY, several with + (repeatable); the strategies: silent, "
+        "equivocate, double-vote, amnesia, burst, stale-lock, invalid-value, view-flood, selective, "
+        "twins, mis-deal, withhold, wrong-share, forged-certificate, false-head, replay",
+    )
+    group.add_argument("--beyond-f", action="store_true", help="allow more liars than agreement bears")
+    group.add_argument(
+        "--partition",
+        default="",
+        metavar="NAME",
+        help="cut the network: halves, one-away, "
+        "proposer-away, flapping, one-way, ring-only, bridge, at-votes, lone-decision, after-decision, mid-release, "
+        "during-join or restart-cut",
+    )
 
 
 def run(given: argparse.Namespace) -> int:
@@ -113,16 +131,20 @@ def run(given: argparse.Namespace) -> int:
         if not given.quiet:
             _introduce(given, graph, options)
         began = time.perf_counter()
-        finished = simulation.run(options.limit_ms)
+        try:
+            finished = simulation.run(options.limit_ms)
+        except KeyboardInterrupt:  # shown, but not written: a file is to be the same for the same options
+            result = replace(result_of(options, simulation, recorder, False), unfinished="interrupted")
+            _print(result, time.perf_counter() - began)
+            raise
         result = result_of(options, simulation, recorder, finished)
-        seconds = time.perf_counter() - began
-        _print(result, seconds)
+        _print(result, time.perf_counter() - began)
         if given.out:
             result = _with_resilience(graph, options, result, given.quiet)
     except ValueError as error:  # of every kind that the options and the graph can raise; each says what would work
         raise PeerError(str(error)) from None
     _write(given, result, place)
-    return int(Exit.OK)
+    return int(Exit.OK if result.finished and result.is_sound else Exit.CHECK_FAILED)
 
 
 def _show_something(given: argparse.Namespace) -> None:
@@ -136,22 +158,19 @@ def _show_something(given: argparse.Namespace) -> None:
 
 
 def _read(given: argparse.Namespace) -> tuple[Any, "Options"]:
-    from ...topology import networks, units
+    from ...topology import graph_files, networks, units
     from ...topology.options import Options
 
+    _refuse_contradictions(given)
     links = networks.LinkDefaults(
         latency_ms=units.read_range_ms(given.latency),
         jitter_ms=round(units.read_milliseconds(given.jitter)),
         bandwidth_mbit=units.read_bandwidth_mbit(given.bandwidth),
         loss=units.read_share(given.loss),
     )
-    if given.graph:
-        graph = networks.read(given.graph, given.seed, links)
-    else:
-        graph = networks.make(given.topology, given.peers, given.seed, links)
-    return graph, Options(
-        topology=given.topology,
-        peers=given.peers,
+    chosen = ("topology", "peers", "degree", "parameters")  # else they are those of Options
+    options = Options(
+        **{name: getattr(given, name) for name in chosen if getattr(given, name) is not None},
         rounds=given.rounds,
         links=links,
         churn=units.read_share(given.churn),
@@ -161,7 +180,6 @@ def _read(given: argparse.Namespace) -> tuple[Any, "Options"]:
         beyond_f=given.beyond_f,
         partition=given.partition,
         seed=given.seed,
-        parameters=given.parameters,
         train_ms=units.read_milliseconds(given.train),
         threshold=given.threshold,
         scheme=given.scheme,
@@ -170,20 +188,46 @@ def _read(given: argparse.Namespace) -> tuple[Any, "Options"]:
         skew=units.read_share(given.skew),
         limit_ms=round(units.read_milliseconds(given.limit)),
     )
+    if given.graph:
+        return graph_files.read(given.graph, options.seed, links), options
+    return networks.make(options.topology, options.peers, options.seed, links, options.degree), options
+
+
+def _refuse_contradictions(given: argparse.Namespace) -> None:
+    """Of two options that exclude each other one would be ignored, and nobody would know which."""
+    for name in ("topology", "peers", "degree"):
+        if given.graph and getattr(given, name) is not None:
+            raise PeerError(f"--{name} and --graph: the file says what the network is; leave one of them out")
+    if given.learn and given.parameters is not None:
+        raise PeerError("--parameters and --learn: what is learned says how large the model is; leave one of them out")
 
 
 def _introduce(given: argparse.Namespace, graph: Any, options: "Options") -> None:
     """Say what is simulated before it begins."""
     from ...topology.networks import peers_of
+    from ...topology.options import memory_bytes
 
     peers = len(peers_of(graph))
     what = given.graph or options.topology
     routers = f", {len(graph) - peers} routers" if len(graph) > peers else ""
     print(f"{what}: {peers} peers{routers}, {graph.number_of_edges()} links, seed {options.seed}")
-    if given.graph and graph.graph["filled"]:
+    if given.graph:
+        _say_what_the_file_lacks(graph)
+    held = memory_bytes(options, peers)
+    if held > LARGE_BYTES:
+        print(f"real shares will take about {held / 1e9:.1f} GB of memory; --ideal-crypto does without them")
+    print()
+
+
+def _say_what_the_file_lacks(graph: Any) -> None:
+    if graph.graph["filled"]:
         missing = ", ".join(f"{name} on {count} links" for name, count in sorted(graph.graph["filled"].items()))
         print(f"the file does not say everything; defaults for {missing}")
-    print()
+    for names, where in zip(graph.graph["unread"], ("links", "sites"), strict=True):
+        if names:
+            print(f"of {where} it says what nobody reads: {', '.join(names)}")
+    if graph.graph["repeated"]:
+        print(f"{graph.graph['repeated']} links are there twice; each counts as one")
 
 
 def _with_resilience(graph: Any, options: "Options", result: "Result", is_quiet: bool) -> "Result":
@@ -199,8 +243,8 @@ def _with_resilience(graph: Any, options: "Options", result: "Result", is_quiet:
             print(f"{trial.dead:>3} dead: {trial.decided} of {trial.rounds} decided{who}", flush=True)
 
     trials = resilience(graph, options, 2 if len(result.sites) <= MANY_PEERS else 1, show)
-    rows = tuple(dataclasses.asdict(trial) | {"share": trial.share} for trial in trials)
-    return dataclasses.replace(result, resilience=rows)
+    rows = tuple(asdict(trial) | {"share": trial.share} for trial in trials)
+    return replace(result, resilience=rows)
 
 
 class _Progress:
@@ -242,7 +286,10 @@ def _place(given: argparse.Namespace) -> Path:
     try:
         if given.out:
             Path(given.out).mkdir(parents=True, exist_ok=True)
-        place.touch()
+        was_there = place.exists()
+        place.open("a").close()
+        if not was_there:
+            place.unlink()
     except OSError as error:
         raise PeerError(
             f"{error.filename} cannot be written ({error.strerror}): choose another --out or --json"

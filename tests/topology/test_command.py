@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -84,12 +85,21 @@ def test_the_json_holds_no_figure_of_the_clock_on_the_wall(monkeypatch: pytest.M
         (["--limit", "0s"], "for example 1h"),
         (["--churn", "95%"], "from 0 to 0.9"),
         (["--learn", "faces"], "there are digits"),
+        (["--parameters", "300000000"], "no more than 200,000,000"),
+        (["--seed", "-1", "--learn", "iris"], "seed -1: seeds are whole numbers from 0"),
+        (["--skew", "0.5"], "skew is of labels, and without learn there are none"),
+        (["--learn", "iris", "--parameters", "50"], "--parameters and --learn: "),
+        (["--graph", "sites.csv"], "--topology and --graph: "),
+        (["--degree", "2"], "complete has none to choose; regular and small-world have"),
+        (["--topology", "regular", "--degree", "4"], "4 peers can have 2 to 3 links each"),
+        (["--topology", "small-world", "--degree", "3"], "take an even one"),
+        (["--topology", "regular", "--peers", "5", "--degree", "3"], "an even number of links each"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused_with_what_could(
     arguments: list[str], advice: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if "--learn" in arguments:
+    if "--learn" in arguments and "--parameters" not in arguments:
         pytest.importorskip("sklearn")
     assert advice in refusal(capsys, *arguments)
 
@@ -101,6 +111,12 @@ def test_what_cannot_be_simulated_is_refused_with_what_could(
         ("sites.pdf", "", "a graph file ends with .graphml"),
         ("sites.graphml", "no graph", "networkx cannot read it as graphml"),
         ("sites.edgelist", "a b 5\nb c 7\n", 'a line of it joins two sites, such as: Lyon Paris {"latency_ms": 20}'),
+        ("sites.csv", "a,b,5\nb,c,7\n", "a bare number is not read, because it does not say of what"),
+        (
+            "sites.txt",
+            "a b {'loss': 0.1}\nb c\nb a\n",
+            "between a and b there are links, or directions of one, that differ",
+        ),
         ("sites.txt", "", "the graph has 0 peers: a federation trains with 3 to"),
         ("sites.csv", "a,b\nb,c\nd,e\n", "in 2 parts that no link joins (one of them: d, e): add a link"),
         ("sites.txt", 'a b {"latency_ms": -4}\nb c\n', "the link between a and b: latency_ms is -4"),
@@ -111,7 +127,10 @@ def test_a_graph_file_that_is_no_network_is_refused_with_what_would_be(
 ) -> None:
     if text is not None:
         Path(name).write_text(text)
-    assert advice in refusal(capsys, "--graph", name)
+    assert main(["simulate", "--graph", name]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert advice in said.err
 
 
 def test_a_graph_file_without_attributes_is_run_and_the_defaults_are_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,6 +139,47 @@ def test_a_graph_file_without_attributes_is_run_and_the_defaults_are_told(capsys
     said = capsys.readouterr().out
     assert "sites.csv: 3 peers, 3 links" in said
     assert "defaults for bandwidth_mbit on 3 links, jitter_ms on 3 links" in said
+
+
+def test_of_a_graph_file_names_lose_blanks_and_what_nobody_reads_or_is_there_twice_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("sites.csv").write_text(
+        "\ufeffLyon, Paris,{'latency': 5}\nParis ,Lille\nLille,Lyon\nLyon,Lille\n", encoding="utf-8"
+    )
+    assert main(["simulate", "--graph", "sites.csv", "--rounds", "1", "--ideal-crypto"]) == 0
+    said = capsys.readouterr().out
+    assert "sites.csv: 3 peers, 3 links" in said
+    assert "of links it says what nobody reads: latency" in said
+    assert "1 links are there twice; each counts as one" in said
+    found = json.loads(Path("simulation.json").read_text())
+    assert [site["name"] for site in found["sites"]] == ["Lyon", "Paris", "Lille"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("sites.adjlist", "Lyon Paris Lille\nParis Lille\n"),
+        ("sites.net", "*Vertices 3\n1 Lyon\n2 Paris\n3 Lille\n*Edges\n1 2\n2 3\n3 1\n"),
+    ],
+)
+def test_an_adjacency_list_and_a_pajek_file_are_networks(
+    name: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(name).write_text(text)
+    assert main(["simulate", "--graph", name, "--rounds", "1", "--ideal-crypto"]) == 0
+    assert f"{name}: 3 peers, 3 links" in capsys.readouterr().out
+
+
+def test_a_large_model_with_real_shares_is_announced_with_what_does_without(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coterie.peer.commands.simulate.LARGE_BYTES", 4_000)
+    arguments = ["simulate", "--topology", "complete", "--peers", "4", "--rounds", "1", "--parameters", "100"]
+    assert main(arguments) == 0
+    assert "GB of memory; --ideal-crypto does without them" in capsys.readouterr().out
+    assert main([*arguments, "--ideal-crypto"]) == 0
+    assert "GB of memory" not in capsys.readouterr().out
 
 
 def test_a_place_that_cannot_be_written_is_said_before_the_run(capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,3 +203,20 @@ def test_the_example_of_the_guide_runs(capsys: pytest.CaptureFixture[str]) -> No
     (example,) = re.findall(r"```python\n(.*?)```", part, re.DOTALL)
     exec(compile(example, "guide.md", "exec"), {})
     assert "'decided'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "critical_sites",
+            ["without Lille A  5 of 5 rounds   cuts off Lille B", "without Lyon A   2 of 5 rounds   critical"],
+        ),
+        ("how_many_liars", ["4 of 10: 0 of 4 rounds decided, 4 void", "4 of 10: 0 of 4 rounds decided, 0 void"]),
+    ],
+)
+def test_the_examples_show_what_they_say(name: str, said: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(__file__).parents[2] / "examples" / f"{name}.py"
+    runpy.run_path(str(path), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert [line for line in said if line not in printed] == []

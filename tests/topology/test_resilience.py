@@ -1,10 +1,5 @@
-"""How many peers may die, as the simulator finds it, and the pictures that have to stay legible."""
+"""How many peers may die, as the simulator finds it."""
 
-from pathlib import Path
-
-import pytest
-
-from coterie.topology import simulate
 from coterie.topology.options import Options
 from coterie.topology.resilience import _counts, resilience
 
@@ -29,24 +24,3 @@ def test_in_a_large_federation_only_some_numbers_are_tried_and_always_f_and_the_
     counts = list(_counts(33, 100, 1))
     assert len(counts) <= 10
     assert {0, 33, 34, 35} <= set(counts)
-
-
-def test_a_picture_of_many_peers_shows_lanes_of_some_of_them_and_of_all_that_matter() -> None:
-    from coterie.topology import pictures
-
-    result = simulate(topology="star", peers=40, rounds=1, ideal_crypto=True, byzantine=("2:withhold",))
-    shown = pictures._shown(result)
-    liars = {number for number, site in enumerate(result.sites) if site["strategies"]}
-    proposers = {site for site, what, _ in result.timeline.marks if what == "Proposal"}
-    assert len(shown) == pictures.MAX_LANES
-    assert liars | proposers <= set(shown)
-
-
-def test_pictures_are_drawn_of_a_run_in_which_nothing_was_decided(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    from coterie.topology import pictures
-
-    options = Options(topology="complete", peers=4, rounds=1, ideal_crypto=True, limit_ms=5_000)
-    result = simulate(options=options, byzantine=("2:silent",), beyond_f=True)
-    assert result.decided == 0
-    assert len(pictures.draw(tmp_path, result)) == 3

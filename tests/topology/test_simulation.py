@@ -7,7 +7,7 @@ import sys
 import networkx as nx
 import pytest
 
-from coterie.topology import OptionError, TopologyError, networks, simulate
+from coterie.topology import OptionError, TopologyError, graph_files, networks, simulate
 from coterie.topology.options import Options
 from coterie.topology.report import Result
 
@@ -21,6 +21,29 @@ def test_a_federation_decides_its_rounds_on_every_topology(name: str) -> None:
     result = simulate(topology=name, peers=7, rounds=2, ideal_crypto=True)
     assert result.finished
     assert decided(result) == ["decided", "decided"]
+
+
+@pytest.mark.parametrize("degree", [2, 4, 6])
+def test_the_degree_of_a_regular_graph_and_of_a_small_world_can_be_chosen(degree: int) -> None:
+    regular = networks.make("regular", 10, seed=1, degree=degree)
+    assert {links for _, links in regular.degree()} == {degree}
+    assert networks.make("small-world", 10, seed=1, degree=degree).number_of_edges() == 5 * degree
+
+
+@pytest.mark.parametrize("ideal", [False, True])
+def test_what_is_learned_says_how_large_the_model_is(ideal: bool) -> None:
+    pytest.importorskip("sklearn")
+    result = simulate(topology="complete", peers=4, rounds=1, learn="iris", ideal_crypto=ideal)
+    assert result.options["parameters"] == 15
+
+
+def test_a_directed_graph_is_a_network_if_its_links_are_the_same_both_ways() -> None:
+    graph = nx.DiGraph(nx.cycle_graph(4))
+    nx.set_edge_attributes(graph, 9, "latency_ms")
+    assert networks.fill(graph).number_of_edges() == 4
+    graph.edges[1, 0]["latency_ms"] = 30
+    with pytest.raises(TopologyError, match="that differ: {'latency_ms': 9} and {'latency_ms': 30}"):
+        networks.fill(graph)
 
 
 def test_real_shares_give_the_same_rounds_as_ideal_ones() -> None:
@@ -121,6 +144,6 @@ def test_a_graph_file_is_read_and_what_it_lacks_is_filled_in(tmp_path: object) -
     graph = nx.cycle_graph(5)
     nx.set_edge_attributes(graph, 7.5, "latency_ms")
     nx.write_graphml(graph, path)
-    found = networks.read(path)
+    found = graph_files.read(path)
     assert {link["latency_ms"] for _, _, link in found.edges(data=True)} == {7.5}
     assert found.graph["filled"] == {"jitter_ms": 5, "bandwidth_mbit": 5, "loss": 5}

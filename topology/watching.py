@@ -1,0 +1,77 @@
+"""The invariants as a run's observers: what breaks is noted, and the run goes on.
+
+A sweep ends with the first violation, because a run that violates an invariant is a bug of ours. Who simulates a
+federation with more liars than it bears wants to see what comes of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Final
+
+from .invariants import CHECKERS, Checker, Violation
+from .observer import Observer
+from .simulation import Simulation
+
+__all__ = ["Broken", "Watch"]
+
+MAX_RANKED: Final = 1_000
+"""Liars times peers beyond which secrecy is not watched: its rank tests would take longer than the run."""
+
+MAX_CLOSE: Final = 30
+"""Peers beyond which only decisions, blame and secrecy are watched: looking at all messages would cost a third more."""
+
+_COARSE: Final = ("agreement", "exact sum", "evidence", "secrecy")
+
+_HOOKS: Final = tuple(name for name in vars(Observer) if name.startswith("on_"))
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An invariant that did not hold: the first time that it was seen."""
+
+    invariant: str
+    what: str
+    at_ms: int
+    """Virtual time."""
+
+
+class Watch:
+    """Checks a simulation; ``broken`` is read when it has ended."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self.broken: dict[str, Broken] = {}
+        kinds = _watched(simulation)
+        self.invariants = tuple(kind.name for kind in kinds)
+        simulation.watch(*(self._noting(simulation, kind) for kind in kinds))
+
+    def _noting(self, simulation: Simulation, kind: type[Checker]) -> Checker:
+        """Return a checker that notes what is violated, and looks no further then."""
+
+        def noting(hook: Callable[..., None]) -> Callable[..., None]:
+            @wraps(hook)
+            def call(*arguments: Any) -> None:
+                if kind.name not in self.broken:
+                    try:
+                        hook(*arguments)
+                    except Violation as violation:
+                        at_ms = simulation.clock.elapsed_ms
+                        self.broken[kind.name] = Broken(violation.invariant, violation.what, at_ms)
+
+            return call
+
+        mine = {name: getattr(kind, name) for name in _HOOKS if getattr(kind, name) is not getattr(Observer, name)}
+        noted = type(kind.__name__, (kind,), {name: noting(hook) for name, hook in mine.items()})
+        checker: Checker = noted()
+        return checker
+
+
+def _watched(simulation: Simulation) -> list[type[Checker]]:
+    """All of them but liveness, which has no bound here: that a run did not finish is said anyway."""
+    peers, liars = len(simulation.sites), len(simulation.sites) - len(simulation.honest)
+    left_out = {"liveness"}
+    if simulation.setup.genesis.scheme == "plain" or liars * peers > MAX_RANKED:
+        left_out.add("secrecy")
+    if peers > MAX_CLOSE:
+        left_out |= {kind.name for kind in CHECKERS} - set(_COARSE)
+    return [kind for kind in CHECKERS if kind.name not in left_out]
