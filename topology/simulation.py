@@ -9,7 +9,7 @@ seeded generator and reads no clock, so the same options and seed give the same 
 import gc
 import hashlib
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -39,6 +39,8 @@ from ..protocol.messages import CertifiedBlock, JoinRequest
 from ..protocol.node import Newcomer, Node
 from ..protocol.records import BlockDecided, ModelSaved
 from ..protocol.work import Contribution, ReadBlocks, Train
+from .adversaries.base import Adversary
+from .adversaries.chain import bend, in_order
 from .clock import START_MS, Clock
 from .costs import Costs
 from .disk import Disk
@@ -168,6 +170,7 @@ class Simulation:
             for observer in self._observers:
                 observer.on_begin(self)
             for site in self.sites:
+                site.adversaries = in_order(site.adversaries)
                 self.clock.after(self.random.randint(0, 20), self.start, site)
             self.clock.after(BEAT_MS, self._beat)
         with _collector_off():
@@ -288,9 +291,9 @@ class Simulation:
         """Hand an event to a site's node and carry out the step, field by field, in the order of its fields."""
         node = site.node
         assert node is not None
-        for adversary in site.adversaries:
-            if not adversary.on_event(event):
-                return
+        heard = [adversary.on_event(event) for adversary in site.adversaries]
+        if not all(heard):
+            return
         step = node.step(event, self.clock.now_ms + site.skew_ms)
         site.steps += 1
         for adversary in site.adversaries:
@@ -367,17 +370,14 @@ class Simulation:
             if receiver is None or receiver is site:
                 continue
             if site.adversaries:
-                for bent in self._bend(site, receiver, message, replace(send, to=key)):
-                    self.transmit(site, receiver, bent)
+                self.transmit_bent(site, receiver, replace(send, to=key))
             else:
                 self._transmit(site, receiver, bare, send.blob)
 
-    @staticmethod
-    def _bend(site: Site, receiver: Site, message: Verified, send: Send) -> Iterable[Send]:
-        sends: Sequence[Send] = (send,)
-        for adversary in site.adversaries:
-            sends = [out for one in sends for out in adversary.bend_send(receiver, message, one)]
-        return sends
+    def transmit_bent(self, site: Site, receiver: Site, send: Send, without: Adversary | None = None) -> None:
+        """Send what a liar's strategies make of a message."""
+        for bent in bend(self, site, receiver, send, without):
+            self.transmit(site, receiver, bent)
 
     def transmit(self, site: Site, receiver: Site, send: Send) -> None:
         """Send what an adversary made, checked as a receiving driver checks it."""

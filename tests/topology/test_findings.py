@@ -1,6 +1,7 @@
 """Runs of the sweep that once ended without a decision, each also with the rule left out that mends it.
 
-All needed a liar and something else at one certain moment: one in 5,000 random runs met it.
+All needed a liar and something else at one certain moment: one in 5,000 random runs met it. One of the scenarios is
+not the one that was met but its like, since liars have become better at lying.
 """
 
 from typing import Any
@@ -34,7 +35,7 @@ A_VIEW_AHEAD = [
         crashes=((4, CrashPoint("after", 0, "ValueSeen", 3958)),),
     ),
     Scenario(
-        seed=16712,
+        seed=39,
         latency_ms=(1, 10),
         byzantine=("0=selective+wrong-share",),
         partition="restart-cut",

@@ -7,7 +7,7 @@ from ...protocol.blocks import Block, Contributors, Membership, Model, Void, blo
 from ...protocol.envelope import Verified
 from ...protocol.events import Event, Send, Step
 from ...protocol.messages import Precommit, Prevote, Proposal
-from .base import Adversary
+from .base import Adversary, Turn
 
 if TYPE_CHECKING:
     from ..simulation import Simulation
@@ -44,6 +44,7 @@ class Equivocate(Adversary):
     """
 
     name = "equivocate"
+    turn = Turn.BLOCK
 
     def __init__(self, simulation: "Simulation", site: "Site") -> None:
         super().__init__(simulation, site)
@@ -123,6 +124,7 @@ class Burst(Adversary):
     """Says nothing for a while, and then everything at once."""
 
     name = "burst"
+    turn = Turn.TIME
 
     def __init__(self, simulation: "Simulation", site: "Site") -> None:
         super().__init__(simulation, site)
@@ -144,6 +146,7 @@ class StaleLock(Adversary):
     """Proposes again what an earlier view of the height proposed, with the prevotes it has, be they a polka or not."""
 
     name = "stale-lock"
+    turn = Turn.PROOF
 
     def __init__(self, simulation: "Simulation", site: "Site") -> None:
         super().__init__(simulation, site)
