@@ -19,7 +19,10 @@ class Observer:
         """The simulation is set up, and nothing has happened yet."""
 
     def on_step(self, site: "Site", event: Event, step: Step) -> None:
-        """A node made a step; what it persists is durable, and nothing of it was sent yet."""
+        """A node made a step; what it persists is durable, and nothing of it was sent yet.
+
+        Of a step at which the site crashes, ``step`` holds the records that survive and nothing else.
+        """
 
     def on_send(self, site: "Site", receiver: "Site", message: Verified, blob: bytes | None) -> None:
         """A message leaves for a receiver, whether it arrives or not."""

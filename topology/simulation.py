@@ -200,11 +200,10 @@ class Simulation:
         self.detect_later(self.random.randint(1, 50))
         self._see_whether_done()  # it may have been what the others waited for, and be past the goal already
 
-    def crash(self, site: Site, down_ms: int | None, kept: int = 0) -> None:
-        """Kill a site's peer: what was not synced is lost. It comes back after ``down_ms``, or never."""
+    def crash(self, site: Site, down_ms: int | None) -> None:
+        """Kill a site's peer. It comes back after ``down_ms``, or never."""
         if site.node is None:
             return
-        site.disk.crash(kept)
         site.node = None
         site.boots += 1
         site.sees.clear()
@@ -298,13 +297,21 @@ class Simulation:
         site.steps += 1
         for adversary in site.adversaries:
             step = adversary.bend_step(event, step)
-        if step.persist and not self._persist(site, step):
-            return
-        for watch in self._on_step:
-            watch(site, event, step)
+        if step.persist:
+            point = self._crash_point_of(site, step)
+            if point is not None:
+                self._crash_at(site, event, step, point)
+                return
+            site.disk.write(step.persist)
+            site.disk.sync()
+        self._show(site, event, step)
         self.carry_out(site, step)
         if step.persist and isinstance(step.persist[0], BlockDecided):
             self._see_whether_done()
+
+    def _show(self, site: Site, event: Event, step: Step) -> None:
+        for watch in self._on_step:
+            watch(site, event, step)
 
     def carry_out(self, site: Site, step: Step) -> None:
         """Send, fetch, set timers and start work; what is to be durable is."""
@@ -317,30 +324,28 @@ class Simulation:
         for work in step.work:
             self.start_work(site, work, self._deliver)
 
-    def _persist(self, site: Site, step: Step) -> bool:
-        """Write and sync; returns whether the site survived it."""
+    @staticmethod
+    def _crash_point_of(site: Site, step: Step) -> CrashPoint | None:
+        """Return the point at which the site is to crash, if it is this step."""
         point = site.crash_point
-        if point is not None and (point.record is None or point.record in {type(one).__name__ for one in step.persist}):
-            if not point.skip:
-                site.crash_point = None
-                self._crash_at(site, step, point)
-                return False
-            site.crash_point = replace(point, skip=point.skip - 1)
-        site.disk.write(step.persist)
-        site.disk.sync()
-        return True
+        if point is None or not (point.record is None or point.record in {type(one).__name__ for one in step.persist}):
+            return None
+        site.crash_point = replace(point, skip=point.skip - 1) if point.skip else None
+        return None if point.skip else point
 
-    def _crash_at(self, site: Site, step: Step, point: CrashPoint) -> None:
-        if point.moment == "before":
-            return self.crash(site, point.down_ms)
-        site.disk.write(step.persist)
+    def _crash_at(self, site: Site, event: Event, step: Step, point: CrashPoint) -> None:
+        """Crash at a step. Whoever watches is shown what survives of it: a restart goes on from that."""
+        kept = 0 if point.moment == "before" else len(step.persist)
         if point.moment == "during":
-            return self.crash(site, point.down_ms, self.random.randint(0, site.disk.unsynced))
-        site.disk.sync()
+            kept = self.random.randint(0, kept)
+        site.disk.write(step.persist)
+        site.disk.crash(kept)
+        if kept:
+            self._show(site, event, Step(persist=step.persist[:kept]))
         if point.moment == "sending":
             for send in step.send[: (1 + len(step.send)) // 2]:
                 self._send(site, send)
-        return self.crash(site, point.down_ms)
+        self.crash(site, point.down_ms)
 
     def _see_whether_done(self) -> None:
         self._is_done = all(self.goal(site) for site in self.sites if site.is_honest)

@@ -15,9 +15,10 @@ import pytest
 from coterie.protocol import agreement, ledger, node, tendermint
 from coterie.protocol.blocks import Contributors
 from coterie.protocol.committee import Committee
+from coterie.protocol.events import Step
 from coterie.protocol.ledger import LedgerError
 from coterie.protocol.messages import SumShare
-from coterie.protocol.records import BlockDecided, Memory, Released, VoteCast
+from coterie.protocol.records import BlockDecided, Dealt, Memory, Released, VoteCast
 from coterie.protocol.safety import VoteGuard
 from coterie.protocol.schemes import Choice, shamir
 from coterie.protocol.work import SumShares
@@ -25,9 +26,11 @@ from coterie.topology.adversaries import STRATEGIES
 from coterie.topology.disk import Disk
 from coterie.topology.invariants import CHECKERS, Checker
 from coterie.topology.invariants.accountability import Accountability
+from coterie.topology.invariants.exact_sum import ExactSum
 from coterie.topology.invariants.release_once import ReleaseOnce
 from coterie.topology.partitions import PARTITIONS
 from coterie.topology.scenarios import Failure, Scenario, run, scenario_of, shrink
+from coterie.topology.site import CrashPoint
 
 SEEDS = int(os.environ.get("COTERIE_SEEDS", "320"))
 SWEEP = range(320)
@@ -156,14 +159,49 @@ def test_a_member_that_votes_without_its_journal_is_found(monkeypatch: pytest.Mo
     first_failure(lambda one: bool(one.partition), ["sign once"])
 
 
-def test_a_contribution_counted_twice_in_the_sum_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def counting_one_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     add = SumShares.run
 
     def mistaken(self: SumShares) -> tuple[bytes, bytes]:
         return add(SumShares(self.round, self.contributors, (*self.rows[:-1], self.rows[0])))
 
     monkeypatch.setattr(SumShares, "run", mistaken)
+
+
+def test_a_contribution_counted_twice_in_the_sum_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    counting_one_twice(monkeypatch)
     first_failure(lambda one: not one.byzantine, ["exact sum"])
+
+
+@pytest.mark.parametrize("moment", ["after", "sending"])
+def test_what_a_member_writes_down_before_it_crashes_is_checked_like_the_rest(
+    moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting_one_twice(monkeypatch)
+    found = run(Scenario(seed=3, rounds=1, crashes=((2, CrashPoint(moment, 0, "Dealt", 300)),)))
+    assert isinstance(found, Failure)
+    assert found.invariant == "exact sum"
+
+
+def test_a_sum_over_a_dealing_that_nobody_wrote_down_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = node.Node.step
+
+    def careless(self: node.Node, event: Any, now_ms: int) -> Step:
+        done = step(self, event, now_ms)
+        return replace(done, persist=tuple(one for one in done.persist if not isinstance(one, Dealt)))
+
+    monkeypatch.setattr(node.Node, "step", careless)
+    found = run(Scenario(seed=3, rounds=1), [ExactSum])
+    assert isinstance(found, Failure)
+    assert "never wrote down" in found.what
+
+
+def test_a_fork_is_found_where_the_one_that_decides_by_itself_crashes_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tendermint.Consensus, "locked", property(lambda self: None, lambda self, value: None))
+    crash = (0, CrashPoint("after", 0, "BlockDecided", 2_000))
+    found = run(replace(scenario_of(109), crashes=(crash,)))
+    assert isinstance(found, Failure)
+    assert found.invariant == "agreement"
 
 
 def test_blame_that_is_off_by_one_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
