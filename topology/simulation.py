@@ -187,8 +187,8 @@ class Simulation:
                 pass  # the goal was reached meanwhile
 
     def start(self, site: Site) -> None:
-        """Start a site's peer from its disk."""
-        if site.node is not None:
+        """Start a site's peer from its disk, unless an outage keeps it down."""
+        if site.node is not None or site.outages:
             return
         site.boots += 1
         self.links.set_node(site.number, True)
@@ -201,7 +201,10 @@ class Simulation:
         self._see_whether_done()  # it may have been what the others waited for, and be past the goal already
 
     def crash(self, site: Site, down_ms: int | None) -> None:
-        """Kill a site's peer. It comes back after ``down_ms``, or never."""
+        """Kill a site's peer. It comes back after ``down_ms``, or never; where outages overlap, after the last."""
+        site.outages += 1
+        if down_ms is not None:
+            self.clock.after(down_ms, self._end_outage, site)
         if site.node is None:
             return
         site.node = None
@@ -213,9 +216,11 @@ class Simulation:
         for observer in self._observers:
             observer.on_crash(site)
         self.detect_later()
-        if down_ms is not None:
-            self.clock.after(down_ms, self.start, site)
         self._see_whether_done()
+
+    def _end_outage(self, site: Site) -> None:
+        site.outages -= 1
+        self.start(site)
 
     # -- who sees whom
 

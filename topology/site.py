@@ -44,6 +44,8 @@ class Site:
     """How far this site's clock is off."""
     node: Node | None = field(default=None, repr=False)
     boots: int = 0
+    outages: int = 0
+    """What keeps it down now; it runs when nothing does."""
     adversaries: tuple["Adversary", ...] = ()
     crash_point: CrashPoint | None = None
     sees: set[int] = field(default_factory=set, repr=False)

@@ -41,13 +41,12 @@ class ExactSum(Checker):
         if not isinstance(body, Model) or body.round not in self._contributors:
             return
         contributors, members = self._contributors[body.round]
-        if any(self._deals_twice(members[dealer]) for dealer, _ in contributors.dealers):
+        dealers = [members[dealer] for dealer, _ in contributors.dealers]
+        if any(self._deals_twice(dealer) for dealer in dealers):
             return
-        vectors = {
-            members[dealer]: self._dealt.get((body.round, members[dealer])) for dealer, _ in contributors.dealers
-        }
         total: list[int] | None = None
-        for dealer, vector in vectors.items():
+        for dealer in dealers:
+            vector = self._dealt.get((body.round, dealer))
             if vector is None:
                 if self.simulation.by_key[dealer].is_honest:
                     label = self.simulation.by_key[dealer].label
@@ -57,4 +56,4 @@ class ExactSum(Checker):
             total = row if total is None else [(a + b) % P for a, b in zip(total, row, strict=True)]
         data = np.array(total, dtype="<u8").tobytes()
         if hashlib.sha256(data).digest() != body.vector:
-            raise self.violated(f"the model of round {body.round} is not the sum of its {len(vectors)} contributions")
+            raise self.violated(f"the model of round {body.round} is not the sum of its {len(dealers)} contributions")
