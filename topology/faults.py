@@ -103,9 +103,12 @@ class Churn(Observer):
 def set_link(simulation: "Simulation", a: int, b: int, is_up: bool) -> None:
     """Take a link down or bring it back; the failure detectors see what follows."""
     simulation.links.set_link(a, b, is_up)
+    labels = simulation.links.labels
+    simulation.tell(f"{'end of an' if is_up else 'an'} outage of the link {labels[a]}--{labels[b]}")
     simulation.detect_later()
 
 
 def _set_router(simulation: "Simulation", node: int, is_up: bool) -> None:
     simulation.links.set_node(node, is_up)
+    simulation.tell(f"{'end of an' if is_up else 'an'} outage of {simulation.links.labels[node]}")
     simulation.detect_later()

@@ -9,24 +9,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ..protocol.envelope import Verified
-from ..protocol.messages import Proposal
 from .adversaries import STRATEGIES
 from .founding import make_genesis
 from .invariants import CHECKERS, Checker, Violation
 from .networks import LinkDefaults, make
-from .observer import Observer
 from .options import place_liars
 from .partitions import PARTITIONS, LoneDecision
 from .simulation import Setup, Simulation
-from .site import CrashPoint, Site
+from .site import CrashPoint
+from .transcript import Transcript
 
 MOMENTS: Final = ("before", "during", "after", "sending")
 RECORDS: Final = ("VoteCast", "ValueSeen", "Dealt", "ShareHeld", "Released", "BlockDecided", "RoundClosed", None)
 BOUND_MS: Final = 600_000
 """Within this much virtual time all rounds must have ended: faults heal in the first half minute."""
 
-TRANSCRIPT_LINES: Final = 60
+SIMPLE_LATENCY_MS: Final = (1, 10)
 AIMED_EVERY: Final = 10
 """One scenario in so many aims at the lock rule, which chance hardly ever puts to the test."""
 
@@ -47,9 +45,12 @@ class Scenario:
     crashes: tuple[tuple[int, CrashPoint], ...] = ()
 
     def faults(self) -> Iterator["Scenario"]:
-        """Yield the scenarios with one fault less."""
+        """Yield the scenarios with one fault less: fewer liars first, simpler ones then, a simpler network last."""
         for index in range(len(self.byzantine)):
             yield replace(self, byzantine=self.byzantine[:index] + self.byzantine[index + 1 :])
+        for index, text in enumerate(self.byzantine):
+            for fewer in _with_one_strategy_less(text):
+                yield replace(self, byzantine=(*self.byzantine[:index], fewer, *self.byzantine[index + 1 :]))
         for index in range(len(self.crashes)):
             yield replace(self, crashes=self.crashes[:index] + self.crashes[index + 1 :])
         if self.partition:
@@ -60,6 +61,21 @@ class Scenario:
             yield replace(self, rounds=1)
         if self.topology != "complete":
             yield replace(self, topology="complete")
+        if self.latency_ms != SIMPLE_LATENCY_MS:
+            yield replace(self, latency_ms=SIMPLE_LATENCY_MS)
+        if self.peers > 4 and self.peers - 1 not in self._named():
+            yield replace(self, peers=self.peers - 1)
+
+    def _named(self) -> set[int]:
+        """Sites that something is said of."""
+        return {int(text.split("=")[0]) for text in self.byzantine} | {number for number, _ in self.crashes}
+
+
+def _with_one_strategy_less(text: str) -> Iterator[str]:
+    site, names = text.split("=")
+    each = names.split("+")
+    for index in range(len(each) if len(each) > 1 else 0):
+        yield f"{site}={'+'.join(each[:index] + each[index + 1 :])}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,27 +133,6 @@ def scenario_of(seed: int) -> Scenario:
     return drawn
 
 
-class _Transcript(Observer):
-    """The last messages, readable."""
-
-    def on_begin(self, simulation: Simulation) -> None:
-        self._clock = simulation.clock
-        self.lines: list[str] = []
-
-    def on_send(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
-        said = message.message
-        block = getattr(said, "block", None)
-        what = f" {block[:4].hex()}" if block is not None and not isinstance(said, Proposal) else ""
-        self.lines.append(
-            f"{self._clock.elapsed_ms:>7} ms  {site.label} -> {receiver.label}  {type(said).__name__}{what}"
-            f"  height {message.height} view {message.view}" + ("" if site.is_honest else "  (liar)")
-        )
-        del self.lines[:-TRANSCRIPT_LINES]
-
-    def on_crash(self, site: Site) -> None:
-        self.lines.append(f"{self._clock.elapsed_ms:>7} ms  {site.label} crashes")
-
-
 def build(scenario: Scenario) -> Simulation:
     """Put a scenario together, without checkers."""
     links = LinkDefaults(latency_ms=scenario.latency_ms, jitter_ms=scenario.latency_ms[1], loss=scenario.loss)
@@ -165,15 +160,15 @@ def build(scenario: Scenario) -> Simulation:
 def run(scenario: Scenario, checkers: Iterable[type[Checker]] = CHECKERS) -> Failure | str:
     """Run a scenario under checkers; returns the failure, or the hash of everything that was sent."""
     simulation = build(scenario)
-    transcript = _Transcript()
+    transcript = Transcript()
     simulation.watch(transcript, *(kind() for kind in checkers))
     try:
         simulation.run(BOUND_MS)
     except Violation as violation:
-        return Failure(scenario, violation.invariant, violation.what, tuple(transcript.lines))
+        return Failure(scenario, violation.invariant, violation.what, transcript.lines)
     except Exception as error:  # a node never raises for what peers do: it is a finding like any other
         what = f"{type(error).__name__}: {error}"
-        return Failure(scenario, "no exception", what, tuple(transcript.lines))
+        return Failure(scenario, "no exception", what, transcript.lines)
     return simulation.trace
 
 

@@ -45,12 +45,13 @@ from .clock import START_MS, Clock
 from .costs import Costs
 from .disk import Disk
 from .founding import MODEL, found, identity_of
-from .links import Links, Path
+from .links import Links
 from .networks import peers_of
 from .observer import Observer
 from .site import CrashPoint, Site
 from .sizes import Sizes, binds
 from .training import Flat, Trainer
+from .transit import Parcel, Transit
 
 DETECT_MS: Final = 600
 """How long the failure detector takes to see that a peer is gone or back."""
@@ -63,6 +64,8 @@ FETCH_TIMEOUT_MS: Final = 10_000
 MAX_KNOWN_ENVELOPES: Final = 100_000
 
 Blocked = Callable[[int, int, Verified | None], bool]
+Answer = Callable[[Site, int, Event], None]
+"""Hands an event to a site if it is still in the same boot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ class Simulation:
         self.random = random.Random(f"simulation {setup.seed}")
         self.clock = Clock()
         self.links = Links(graph, self.random)
+        self._transit = Transit(self.links, self.clock)
         self.federation = setup.genesis.federation
         self.sizes = Sizes(setup.genesis, setup.parameters)
         self.sites = self._make_sites(graph)
@@ -121,6 +125,7 @@ class Simulation:
         self._observers: list[Observer] = []
         self._on_step: list[Callable[..., None]] = []
         self._on_send: list[Callable[..., None]] = []
+        self._on_loss: list[Callable[..., None]] = []
         self._on_work: list[Callable[..., None]] = []
         self._trace = hashlib.sha256()
         self._known: dict[bytes, Verified | None] = {}
@@ -160,9 +165,9 @@ class Simulation:
         """Let these watch."""
         for one in observers:
             self._observers.append(one)
-            for name, calls in (("on_step", self._on_step), ("on_send", self._on_send), ("on_work", self._on_work)):
+            for name in ("on_step", "on_send", "on_loss", "on_work"):
                 if getattr(type(one), name) is not getattr(Observer, name):
-                    calls.append(getattr(one, name))
+                    getattr(self, f"_{name}").append(getattr(one, name))
 
     def run(self, limit_ms: int) -> bool:
         """Run until every honest site reached the goal; returns whether they did within the limit."""
@@ -194,6 +199,8 @@ class Simulation:
         self.links.set_node(site.number, True)
         newcomer = Newcomer(str(site.label), MODEL)
         site.node = self.setup.node(site.identity, self.setup.genesis, site.disk.load(), newcomer)
+        for observer in self._observers:
+            observer.on_start(site)
         for adversary in site.adversaries:
             adversary.on_started()
         self.hand_in(site, Started())
@@ -221,6 +228,11 @@ class Simulation:
     def _end_outage(self, site: Site) -> None:
         site.outages -= 1
         self.start(site)
+
+    def tell(self, what: str) -> None:
+        """Tell whoever watches that the network has changed."""
+        for observer in self._observers:
+            observer.on_network(what)
 
     # -- who sees whom
 
@@ -413,41 +425,34 @@ class Simulation:
         for watch in self._on_send:
             watch(site, receiver, message, blob)
         if self.is_blocked(site.number, receiver.number, message):
-            return
-        self._launch(site, receiver, size, False, self._handle, receiver, receiver.boots, event)
+            self._lose(site, receiver, receiver.boots, event)
+        else:
+            self._launch(site, receiver, size, False, self._handle, self._lose, receiver.boots, event)
 
     def _launch(
-        self, source: Site, target: Site, size: int, is_bulk: bool, then: Callable[..., None], *arguments: Any
-    ) -> bool:
-        path = self.links.path(source.number, target.number)
-        if not path or target.node is None:
-            return False
-        source.sent_messages += 1
-        source.sent_bytes += size
-        self._cross(path, 0, 1000 * self.clock.now_ms, size, is_bulk, then, arguments)
-        return True
-
-    def _cross(
         self,
-        path: Path,
-        at: int,
-        now_us: int,
+        source: Site,
+        target: Site,
         size: int,
         is_bulk: bool,
-        then: Callable[..., None],
-        arguments: tuple[Any, ...],
+        arrived: Callable[..., None],
+        lost: Callable[..., None],
+        *arguments: Any,
     ) -> None:
-        """Cross one hop, and go on from there when the bytes have."""
-        hop = path[at]
-        if at and not hop.is_open:
+        """Send bytes; ``arrived`` or ``lost`` is called with source, target and ``arguments``."""
+        path = self.links.path(source.number, target.number)
+        if not path or target.node is None:
+            lost(source, target, *arguments)
             return
-        arrives_us = self.links.cross(hop, size, now_us, is_bulk)
-        if at + 1 < len(path):
-            self.clock.at(arrives_us // 1000, self._cross, path, at + 1, arrives_us, size, is_bulk, then, arguments)
-        else:
-            self.clock.at(-(-arrives_us // 1000), then, *arguments)
+        source.sent_messages += 1
+        source.sent_bytes += size
+        self._transit.carry(Parcel(path, size, is_bulk, arrived, lost, (source, target, *arguments)))
 
-    def _handle(self, site: Site, boot: int, event: Event) -> None:
+    def _lose(self, source: Site, target: Site, boot: int, event: Received) -> None:
+        for watch in self._on_loss:
+            watch(source, target, event.message)
+
+    def _handle(self, source: Site, site: Site, boot: int, event: Received) -> None:
         """A message is here; verifying and handling it takes the site's one event loop some time."""
         now_us = 1000 * self.clock.now_ms
         begin_us = max(now_us, site.handling_until_us)
@@ -459,33 +464,40 @@ class Simulation:
 
     # -- pulling blobs
 
-    def fetch(self, site: Site, fetch: Fetch, answer: Callable[[Site, int, Event], None]) -> None:
+    def fetch(self, site: Site, fetch: Fetch, answer: Answer) -> None:
         """Pull a blob over the network and hand it to ``answer``."""
         source = self.by_key.get(fetch.source)
         boot = site.boots
         if source is None or not self._can_pull(site, source):
             self.clock.after(1, answer, site, boot, FetchFailed(fetch, "no link"))
             return
-        self._launch(site, source, 64, False, self._serve, site, boot, source, fetch, answer)
+        self._launch(site, source, 64, False, self._serve, self._give_up, boot, fetch, answer)
 
     def _can_pull(self, site: Site, source: Site) -> bool:
         blocked = self.is_blocked(site.number, source.number, None) or self.is_blocked(source.number, site.number, None)
         return source.node is not None and not blocked and bool(self.links.path(site.number, source.number))
 
-    def _serve(
-        self, site: Site, boot: int, source: Site, fetch: Fetch, answer: Callable[[Site, int, Event], None]
-    ) -> None:
+    def _give_up(self, site: Site, source: Site, boot: int, fetch: Fetch, answer: Answer) -> None:
+        self.clock.after(FETCH_TIMEOUT_MS, answer, site, boot, FetchFailed(fetch, "the link broke"))
+
+    def _serve(self, site: Site, source: Site, boot: int, fetch: Fetch, answer: Answer) -> None:
         data = source.offers.get(fetch.digest)
         if data is None or len(data) != fetch.size_bytes or not self._can_pull(site, source):
             self.clock.after(1, answer, site, boot, FetchFailed(fetch, "not offered"))
             return
         size = self.sizes.blob_bytes(fetch.message, site.key, data)
-        if not self._launch(source, site, size, True, answer, site, boot, Received(fetch.message, data)):
-            self.clock.after(FETCH_TIMEOUT_MS, answer, site, boot, FetchFailed(fetch, "the link broke"))
+
+        def lost(_source: Site, _site: Site) -> None:
+            self._give_up(site, source, boot, fetch, answer)
+
+        def arrived(_source: Site, _site: Site) -> None:
+            answer(site, boot, Received(fetch.message, data))
+
+        self._launch(source, site, size, True, arrived, lost)
 
     # -- work
 
-    def start_work(self, site: Site, work: Any, answer: Callable[[Site, int, Event], None]) -> None:
+    def start_work(self, site: Site, work: Any, answer: Answer) -> None:
         """Compute now, and answer when the site's processor would have."""
         charged = self.setup.costs.work_ms(work, self._columns) / site.speed
         begin, end = site.worker(self.clock.now_ms, round(charged))

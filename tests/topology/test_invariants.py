@@ -4,6 +4,7 @@ A planted bug is looked for in scenarios of the same sweep, so a checker that ne
 """
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -29,8 +30,9 @@ from coterie.topology.invariants.accountability import Accountability
 from coterie.topology.invariants.exact_sum import ExactSum
 from coterie.topology.invariants.release_once import ReleaseOnce
 from coterie.topology.partitions import PARTITIONS
-from coterie.topology.scenarios import Failure, Scenario, run, scenario_of, shrink
+from coterie.topology.scenarios import Failure, Scenario, build, run, scenario_of, shrink
 from coterie.topology.site import CrashPoint
+from coterie.topology.transcript import Transcript
 
 SEEDS = int(os.environ.get("COTERIE_SEEDS", "320"))
 SWEEP = range(320)
@@ -39,8 +41,10 @@ SWEEP = range(320)
 
 @pytest.mark.parametrize("start", range(0, SEEDS, 16))
 def test_no_invariant_is_violated_with_any_strategy(start: int) -> None:
-    found = [run(scenario_of(seed)) for seed in range(start, start + 16)]
-    assert [str(one) for one in found if isinstance(one, Failure)] == []
+    for seed in range(start, start + 16):
+        found = run(scenario_of(seed))
+        if isinstance(found, Failure):
+            pytest.fail(f"seed {seed}: {found.what}\n{shrink(found)}", pytrace=False)
 
 
 def test_the_sweep_samples_every_strategy_and_every_partition() -> None:
@@ -85,12 +89,16 @@ def test_a_decision_of_too_few_is_found_by_validity(monkeypatch: pytest.MonkeyPa
     first_failure(lambda one: one.partition == "halves", ["validity"])
 
 
-def test_a_certificate_that_counts_votes_and_not_signers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def counting_votes_and_not_signers(monkeypatch: pytest.MonkeyPatch) -> None:
     def careless(state: Any, certified: Any) -> None:
         if len(certified.certificate) < state.committee.quorum:
             raise LedgerError("too few votes")
 
     monkeypatch.setattr(ledger, "check_certificate", careless)
+
+
+def test_a_certificate_that_counts_votes_and_not_signers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    counting_votes_and_not_signers(monkeypatch)
     first_failure(has("forged-certificate"), ["agreement", "validity"])
 
 
@@ -263,3 +271,32 @@ def test_a_failure_is_shrunk_to_the_faults_that_it_needs(monkeypatch: pytest.Mon
     smallest = shrink(found).scenario
     assert (smallest.byzantine, smallest.crashes, smallest.partition, smallest.rounds) == ((), (), "", 1)
     assert "Prevote" in str(found)
+
+
+def test_a_failure_is_shrunk_to_one_strategy_few_members_and_a_simpler_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    counting_votes_and_not_signers(monkeypatch)
+    liar = "1=twins+forged-certificate"
+    found = run(Scenario(seed=3, peers=7, topology="star", latency_ms=(20, 150), byzantine=(liar,)))
+    assert isinstance(found, Failure)
+    smallest = shrink(found).scenario
+    assert (smallest.topology, smallest.peers, smallest.byzantine) == ("complete", 4, ("1=forged-certificate",))
+    quick = replace(found.scenario, latency_ms=(1, 10))
+    assert quick in found.scenario.faults()
+
+
+def test_a_transcript_tells_of_broadcasts_cuts_losses_crashes_and_decisions() -> None:
+    crash = (1, CrashPoint("after", 0, "Dealt", 300))
+    transcript = Transcript(most=10_000)
+    simulation = build(Scenario(seed=3, partition="at-votes", crashes=(crash,)))
+    simulation.watch(transcript)
+    assert simulation.run(600_000)
+    text = "\n".join(transcript.lines)
+    for line in (
+        r"ms  0 -> \d, \d, \d  \w+  height 2 view 0$",
+        r"ms  1  crashes$",
+        r"ms  1  starts again$",
+        r"ms  \*  the network is cut: at-votes$",
+        r"  Prevote [0-9a-f]{8}  height 2 view 0  \(lost: \d.*\)$",
+        r"ms  \d  decides [0-9a-f]{8} at height 2$",
+    ):
+        assert re.search(line, text, re.MULTILINE), line
