@@ -67,10 +67,13 @@ class Outages(Observer):
 
 
 class Churn(Observer):
-    """Every peer is down for a share of the time, and every link for another, each by itself."""
+    """Every peer is down for a share of the time, and every link for another, each by itself.
 
-    def __init__(self, peers: float, links: float = 0.0) -> None:
-        self._peers, self._links = peers, links
+    Nothing more fails after ``until_ms``, if that is given.
+    """
+
+    def __init__(self, peers: float, links: float = 0.0, until_ms: int | None = None) -> None:
+        self._peers, self._links, self._until_ms = peers, links, until_ms
 
     def on_begin(self, simulation: "Simulation") -> None:
         self._simulation = simulation
@@ -88,12 +91,20 @@ class Churn(Observer):
     def _down_ms(self) -> int:
         return 500 + int(self._random.expovariate(1 / MEAN_DOWN_MS))
 
+    @property
+    def _is_over(self) -> bool:
+        return self._until_ms is not None and self._simulation.clock.elapsed_ms > self._until_ms
+
     def _crash(self, site: "Site") -> None:
+        if self._is_over:
+            return
         down = self._down_ms()
         self._simulation.crash(site, down)
         self._simulation.clock.after(down + self._up_ms(self._peers), self._crash, site)
 
     def _cut(self, a: int, b: int) -> None:
+        if self._is_over:
+            return
         down = self._down_ms()
         set_link(self._simulation, a, b, False)
         self._simulation.clock.after(down, set_link, self._simulation, a, b, True)

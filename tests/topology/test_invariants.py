@@ -12,23 +12,26 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
-from coterie.protocol import agreement, ledger, node, tendermint
+from coterie.protocol import agreement, inbox, ledger, node, tendermint
 from coterie.protocol.blocks import Contributors
 from coterie.protocol.committee import Committee
 from coterie.protocol.events import Step
 from coterie.protocol.ledger import LedgerError
-from coterie.protocol.messages import SumShare
-from coterie.protocol.records import BlockDecided, Dealt, Memory, Released, VoteCast
+from coterie.protocol.messages import Proposal, SumShare
+from coterie.protocol.records import BlockDecided, Dealt, Memory, Released, ValueSeen, VoteCast
 from coterie.protocol.safety import VoteGuard
 from coterie.protocol.schemes import Choice, shamir
 from coterie.protocol.work import SumShares
 from coterie.topology.adversaries import STRATEGIES
+from coterie.topology.adversaries.voting import other_block
 from coterie.topology.disk import Disk
 from coterie.topology.invariants import CHECKERS, Checker
 from coterie.topology.invariants.accountability import Accountability
 from coterie.topology.invariants.exact_sum import ExactSum
 from coterie.topology.invariants.release_once import ReleaseOnce
+from coterie.topology.invariants.secrecy import Secrecy
 from coterie.topology.partitions import PARTITIONS
 from coterie.topology.scenarios import Failure, Scenario, build, run, scenario_of, shrink
 from coterie.topology.site import CrashPoint
@@ -52,6 +55,16 @@ def test_the_sweep_samples_every_strategy_and_every_partition() -> None:
     said = "+".join(text.split("=")[1] for scenario in scenarios for text in scenario.byzantine)
     assert set(said.split("+")) == set(STRATEGIES)
     assert {scenario.partition for scenario in scenarios} == {*PARTITIONS, ""}
+
+
+def test_the_sweep_samples_small_and_large_federations_schemes_thresholds_and_whatever_fails() -> None:
+    scenarios = [scenario_of(seed) for seed in SWEEP]
+    assert {scenario.peers for scenario in scenarios} == {3, 4, 5, 7, 10}
+    assert {scenario.scheme for scenario in scenarios} == {"shamir", "plain"}
+    assert {len(scenario.byzantine) for scenario in scenarios} == {0, 1, 2, 3}
+    for name in ("loss", "churn", "flapping", "threshold", "crashes"):
+        assert any(getattr(scenario, name) for scenario in scenarios)
+        assert not all(getattr(scenario, name) for scenario in scenarios)
 
 
 def first_failure(
@@ -112,7 +125,7 @@ def test_a_vote_that_is_not_durable_is_found(monkeypatch: pytest.MonkeyPatch) ->
     first_failure(lambda one: not one.byzantine, ["durable first"])
 
 
-def test_a_release_for_contributors_that_are_locked_but_not_decided_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def releasing_what_is_only_locked(monkeypatch: pytest.MonkeyPatch) -> None:
     remember = agreement.Agreement._remember
 
     def hasty(self: Any, action: tendermint.Remember) -> None:
@@ -129,6 +142,10 @@ def test_a_release_for_contributors_that_are_locked_but_not_decided_is_found(mon
             ctx.out.send(ctx.state.proposer(action.view), SumShare(body.round, body.digest(), digest), data)
 
     monkeypatch.setattr(agreement.Agreement, "_remember", hasty)
+
+
+def test_a_release_for_contributors_that_are_locked_but_not_decided_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    releasing_what_is_only_locked(monkeypatch)
     found = first_failure(lambda one: not one.byzantine, ["release once"])
     assert "nobody decided" in found.what
 
@@ -237,6 +254,51 @@ def test_members_that_never_repeat_themselves_are_found_by_liveness(monkeypatch:
     monkeypatch.setattr(node.Node, "_resend", lambda self, to: None)
     found = first_failure(lambda one: one.partition in ("halves", "ring-only") and not one.byzantine, ["liveness"])
     assert found.scenario.partition
+
+
+def test_a_sum_that_liars_can_compute_before_it_is_decided_is_found_by_the_rank_test(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    releasing_what_is_only_locked(monkeypatch)
+    found = first_failure(lambda one: bool(one.byzantine), ["secrecy"], [Secrecy])
+    assert " decides " in found.transcript[-1]  # at the end the same sum may be known
+
+
+def test_a_member_that_proposes_two_blocks_in_a_view_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    publish = agreement.Agreement._publish
+
+    def twice(self: Any, message: Proposal, vector: bytes | None, view: int) -> None:
+        publish(self, message, vector, view)
+        data = other_block(message.block)
+        if data is not None:
+            self.ctx.out.send(None, self.ctx.out.sealed(replace_struct(message, block=data)).raw)
+
+    monkeypatch.setattr(agreement.Agreement, "_publish", twice)
+    found = first_failure(lambda one: not one.byzantine, ["sign once"])
+    assert "a second Proposal" in found.what
+
+
+def test_a_proposal_without_a_prevote_on_the_disk_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hasty(self: Any, message: Proposal, vector: bytes | None, view: int) -> None:
+        self._turn = None
+        self.ctx.out.view = view
+        self.ctx.out.send(None, self.ctx.out.sealed(message).raw, vector)
+
+    monkeypatch.setattr(agreement.Agreement, "_publish", hasty)
+    found = first_failure(lambda one: not one.byzantine, ["durable first"])
+    assert "its disk holds no vote of that view" in found.what
+
+
+def test_a_valid_value_that_is_not_durable_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    forgetting(monkeypatch, ValueSeen)
+    found = first_failure(lambda one: one.partition == "lone-decision", ["durable first"])
+    assert "proposed again what its disk does not hold" in found.what
+
+
+def test_early_messages_without_a_bound_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "MAX_FUTURE_MESSAGES_PER_MEMBER", 10**6)
+    found = first_failure(has("view-flood"), ["memory"])
+    assert "early messages of one member" in found.what
 
 
 def test_an_exception_in_a_node_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
