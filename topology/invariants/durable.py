@@ -26,15 +26,7 @@ class Durable(Checker):
         done = bool(disk.blocks) and disk.blocks[-1].height >= message.height
         match message.message:
             case Proposal(block=block, valid_view=valid_view) if not done:
-                place = (message.height, message.view, 0)  # its prevote keeps it from proposing another one
-                if all((vote.height, vote.view, vote.kind) != place for vote in disk.votes):
-                    raise self.violated(
-                        f"{site.label} proposed at height {message.height} and its disk holds no vote of that view"
-                    )
-                if valid_view >= 0 and all((one.block, one.view) != (block, valid_view) for one in disk.values):
-                    raise self.violated(
-                        f"{site.label} proposed again what its disk does not hold, height {message.height}"
-                    )
+                self._check_proposal(site, message, block, valid_view)
             case Prevote() | Precommit():
                 if not done and all(vote.envelope != message.raw for vote in disk.votes):
                     raise self.violated(
@@ -53,3 +45,15 @@ class Durable(Checker):
                     raise self.violated(f"{site.label} acked a share of round {round_} that its disk does not hold")
             case _:
                 pass
+
+    def _check_proposal(self, site: Site, message: Verified, block: bytes, valid_view: int) -> None:
+        """After a restart it proposes its valid value again; its prevote keeps it from proposing a second new block."""
+        if valid_view >= 0:
+            if all((one.block, one.view) != (block, valid_view) for one in site.disk.values):
+                raise self.violated(f"{site.label} proposed again what its disk does not hold, height {message.height}")
+            return
+        place = (message.height, message.view, 0)
+        if all((vote.height, vote.view, vote.kind) != place for vote in site.disk.votes):
+            raise self.violated(
+                f"{site.label} proposed at height {message.height} and its disk holds no vote of that view"
+            )
