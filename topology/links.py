@@ -40,6 +40,8 @@ class Hop:
     frames_free_us: int = 0
     bulk_free_us: int = 0
     carried_bytes: int = 0
+    longest_wait_us: int = 0
+    """The longest that a frame had to wait for those before it: how congested the link was."""
 
 
 Path = tuple[Hop, ...]
@@ -156,6 +158,8 @@ class Links:
         size_bytes += OVERHEAD_BYTES
         hop.carried_bytes += size_bytes
         begin = hop.bulk_free_us if is_bulk else hop.frames_free_us
+        if begin > now_us:
+            hop.longest_wait_us = max(hop.longest_wait_us, 0 if is_bulk else begin - now_us)
         sent = (begin if begin > now_us else now_us) + int(size_bytes * hop.us_per_byte)
         if sent > hop.bulk_free_us:
             hop.bulk_free_us = sent

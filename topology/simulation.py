@@ -51,7 +51,7 @@ from .observer import Observer
 from .site import CrashPoint, Site
 from .sizes import Sizes, binds
 from .training import Flat, Trainer
-from .transit import Parcel, Transit
+from .transit import Parcel, Queue, Transit
 
 DETECT_MS: Final = 600
 """How long the failure detector takes to see that a peer is gone or back."""
@@ -116,6 +116,8 @@ class Simulation:
         self.by_key = {site.key: site for site in self.sites}
         self.blocked: Blocked | None = None
         """A partition: says whether a message from one site to another is lost."""
+        self.refused_messages = 0
+        """Messages that were not sent because the link's queue was full."""
         self.goal: Callable[[Site], bool] = lambda site: (
             site.node is not None and (site.node.state.round > setup.rounds or site.node.state.phase is Phase.FINISHED)
         )
@@ -218,6 +220,9 @@ class Simulation:
         site.boots += 1
         site.sees.clear()
         site.offers.clear()
+        site.queues.clear()
+        for other in self.sites:
+            other.queues.pop(site.number, None)
         site.busy_until_ms = [0] * len(site.busy_until_ms)
         self.links.set_node(site.number, False)
         for observer in self._observers:
@@ -424,10 +429,14 @@ class Simulation:
         self._trace.update(b"%d %d %d " % (self.clock.now_ms, site.number, receiver.number) + message.raw[-64:])
         for watch in self._on_send:
             watch(site, receiver, message, blob)
-        if self.is_blocked(site.number, receiver.number, message):
-            self._lose(site, receiver, receiver.boots, event)
+        queue = site.queues.setdefault(receiver.number, Queue())
+        has_room = queue.has_room(size)
+        self.refused_messages += not has_room
+        queue.put(size)
+        if self.is_blocked(site.number, receiver.number, message) or not has_room:
+            self._lose(site, receiver, queue, size, receiver.boots, event)
         else:
-            self._launch(site, receiver, size, False, self._handle, self._lose, receiver.boots, event)
+            self._launch(site, receiver, size, False, self._handle, self._lose, queue, size, receiver.boots, event)
 
     def _launch(
         self,
@@ -448,12 +457,20 @@ class Simulation:
         source.sent_bytes += size
         self._transit.carry(Parcel(path, size, is_bulk, arrived, lost, (source, target, *arguments)))
 
-    def _lose(self, source: Site, target: Site, boot: int, event: Received) -> None:
+    @staticmethod
+    def _unqueue(source: Site, target: Site, queue: Queue, size: int) -> None:
+        queue.take(size)
+        if not queue.frames and source.queues.get(target.number) is queue:
+            del source.queues[target.number]
+
+    def _lose(self, source: Site, target: Site, queue: Queue, size: int, boot: int, event: Received) -> None:
+        self._unqueue(source, target, queue, size)
         for watch in self._on_loss:
             watch(source, target, event.message)
 
-    def _handle(self, source: Site, site: Site, boot: int, event: Received) -> None:
+    def _handle(self, source: Site, site: Site, queue: Queue, size: int, boot: int, event: Received) -> None:
         """A message is here; verifying and handling it takes the site's one event loop some time."""
+        self._unqueue(source, site, queue, size)
         now_us = 1000 * self.clock.now_ms
         begin_us = max(now_us, site.handling_until_us)
         site.handling_until_us = begin_us + int(self.setup.costs.message_us / site.speed)

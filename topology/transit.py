@@ -2,12 +2,38 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from .clock import Clock
 from .links import Links, Path
 
-__all__ = ["Parcel", "Transit"]
+__all__ = ["MAX_QUEUED_BYTES", "MAX_QUEUED_FRAMES", "Parcel", "Queue", "Transit"]
+
+MAX_QUEUED_FRAMES: Final = 4096
+MAX_QUEUED_BYTES: Final = 32 * 1024 * 1024
+"""What waits from one peer to another before more is refused, as on the links of real peers."""
+
+
+@dataclass(slots=True)
+class Queue:
+    """What one peer has yet to get to another: frames that wait or are on their way."""
+
+    frames: int = 0
+    size_bytes: int = 0
+
+    def has_room(self, size_bytes: int) -> bool:
+        """Whether a frame of this size is taken."""
+        return self.frames < MAX_QUEUED_FRAMES and self.size_bytes + size_bytes <= MAX_QUEUED_BYTES
+
+    def put(self, size_bytes: int) -> None:
+        """Take a frame in."""
+        self.frames += 1
+        self.size_bytes += size_bytes
+
+    def take(self, size_bytes: int) -> None:
+        """A frame has arrived, or is lost."""
+        self.frames -= 1
+        self.size_bytes -= size_bytes
 
 
 @dataclass(frozen=True, slots=True)
