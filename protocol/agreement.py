@@ -587,6 +587,7 @@ class Agreement:
         ctx.guard.record(height, action.view, kind, action.value)
         ctx.out.persist(VoteCast(height, action.view, kind, own.raw))
         ctx.out.send(None, own.raw)
+        ctx.out.view = self.consensus.view
         self.on_vote(own)
 
     def _z(self, digest: bytes | None) -> tuple[int, int] | None:

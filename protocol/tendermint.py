@@ -268,9 +268,17 @@ class Consensus:
     # The algorithm.
 
     def _start_view(self, view: int) -> None:
-        """Lines 11 to 21."""
+        """Lines 11 to 21.
+
+        The paper has every message gossiped to all. Here a liar's votes may reach one member alone, which lines 47 and
+        55 then take to a new view before it has voted in the last one, where the others need just its votes to
+        follow. So it casts those that it has not cast, for nil.
+        """
+        left = [stage for stage in (Stage.PREVOTE, Stage.PRECOMMIT) if self.view < view - 1 or self.stage < stage]
         self.view, self.stage = view, Stage.PROPOSE
         self._out.append(NewView(view))
+        if view > 0:
+            self._out.extend(CastVote(stage, view - 1, NIL) for stage in left)
         self._forget_old_views()
         if view > 0 or self.ready:
             self._begin_proposing()

@@ -48,11 +48,6 @@ class Disk:
         del self._unsynced[kept:]
         self.sync()
 
-    @property
-    def unsynced(self) -> int:
-        """Records that a crash may lose."""
-        return len(self._unsynced)
-
     def _keep(self, record: Record) -> None:
         match record:
             case BlockDecided(height=height):

@@ -67,10 +67,13 @@ class Outages(Observer):
 
 
 class Churn(Observer):
-    """Every peer is down for a share of the time, and every link for another, each by itself."""
+    """Every peer is down for a share of the time, and every link for another, each by itself.
 
-    def __init__(self, peers: float, links: float = 0.0) -> None:
-        self._peers, self._links = peers, links
+    Nothing more fails after ``until_ms``, if that is given.
+    """
+
+    def __init__(self, peers: float, links: float = 0.0, until_ms: int | None = None) -> None:
+        self._peers, self._links, self._until_ms = peers, links, until_ms
 
     def on_begin(self, simulation: "Simulation") -> None:
         self._simulation = simulation
@@ -88,12 +91,20 @@ class Churn(Observer):
     def _down_ms(self) -> int:
         return 500 + int(self._random.expovariate(1 / MEAN_DOWN_MS))
 
+    @property
+    def _is_over(self) -> bool:
+        return self._until_ms is not None and self._simulation.clock.elapsed_ms > self._until_ms
+
     def _crash(self, site: "Site") -> None:
+        if self._is_over:
+            return
         down = self._down_ms()
         self._simulation.crash(site, down)
         self._simulation.clock.after(down + self._up_ms(self._peers), self._crash, site)
 
     def _cut(self, a: int, b: int) -> None:
+        if self._is_over:
+            return
         down = self._down_ms()
         set_link(self._simulation, a, b, False)
         self._simulation.clock.after(down, set_link, self._simulation, a, b, True)
@@ -103,9 +114,12 @@ class Churn(Observer):
 def set_link(simulation: "Simulation", a: int, b: int, is_up: bool) -> None:
     """Take a link down or bring it back; the failure detectors see what follows."""
     simulation.links.set_link(a, b, is_up)
+    labels = simulation.links.labels
+    simulation.tell(f"{'end of an' if is_up else 'an'} outage of the link {labels[a]}--{labels[b]}")
     simulation.detect_later()
 
 
 def _set_router(simulation: "Simulation", node: int, is_up: bool) -> None:
     simulation.links.set_node(node, is_up)
+    simulation.tell(f"{'end of an' if is_up else 'an'} outage of {simulation.links.labels[node]}")
     simulation.detect_later()

@@ -18,7 +18,7 @@ from ..protocol.genesis import Genesis
 from ..protocol.node import Newcomer, Node
 from ..protocol.records import Memory
 from ..protocol.schemes.base import NO_BOX, CheckedShare, Choice, Dealing, Opened, Terms
-from ..protocol.schemes.shamir import CheckShare, DealShares, OpenSum, RecheckShare
+from ..protocol.schemes.shamir import CheckShare, DealShares, OpenSum, RecheckShare, ShamirScheme
 from ..protocol.sharing import Sharing
 
 TOKEN_BYTES = 32 + SEALED_OVERHEAD_BYTES
@@ -50,7 +50,7 @@ class Vault:
 
 
 class IdealNode(Node):
-    """A node whose rounds share through a vault."""
+    """A node whose rounds share through a vault, if its federation shares with Shamir's scheme: no other is ideal."""
 
     def __init__(
         self, vault: Vault, identity: Identity, genesis: Genesis, memory: Memory, newcomer: Newcomer | None = None
@@ -60,7 +60,8 @@ class IdealNode(Node):
 
     def _new_sharing(self) -> Sharing:
         sharing = super()._new_sharing()
-        sharing.scheme = IdealScheme(sharing.committee, self._vault)
+        if isinstance(sharing.scheme, ShamirScheme):
+            sharing.scheme = IdealScheme(sharing.committee, self._vault)
         return sharing
 
 

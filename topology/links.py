@@ -8,8 +8,9 @@ a link or a relay on its way failed.
 
 import heapq
 import random
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import networkx as nx
 
@@ -41,9 +42,12 @@ class Hop:
     carried_bytes: int = 0
     relayed_bytes: int = 0
     """Of the messages that it carried, those that its start had only passed on."""
+    longest_wait_us: int = 0
+    """The longest that a frame had to wait for those before it: how congested the link was."""
 
 
 Path = tuple[Hop, ...]
+Place = TypeVar("Place")
 
 
 class Links:
@@ -53,15 +57,15 @@ class Links:
         """``graph`` went through :func:`.networks.fill`. Peers get the numbers 0 to n-1, routers those after."""
         peers = peers_of(graph)
         self.labels: list[Any] = [*peers, *(node for node in graph if node not in set(peers))]
-        self.peers = len(peers)
-        self._number = {label: number for number, label in enumerate(self.labels)}
+        number = {label: number for number, label in enumerate(self.labels)}
         self._random = rng
         self._out: list[dict[int, Hop]] = [{} for _ in self.labels]
         self._paths: dict[int, dict[int, Path]] = {}
-        self._down_nodes: set[int] = set()
-        self._down_links: set[tuple[int, int]] = set()
+        self._down_nodes: Counter[int] = Counter()
+        self._down_links: Counter[tuple[int, int]] = Counter()
+        """How many outages each has now; those that have none are not in here."""
         for a, b, link in graph.edges(data=True):
-            for start, end in ((self._number[a], self._number[b]), (self._number[b], self._number[a])):
+            for start, end in ((number[a], number[b]), (number[b], number[a])):
                 self._out[start][end] = Hop(
                     start,
                     end,
@@ -70,10 +74,6 @@ class Links:
                     8 / link["bandwidth_mbit"],
                     link["loss"],
                 )
-
-    def number(self, label: Any) -> int:
-        """Return a node's number. Raises KeyError."""
-        return self._number[label]
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
@@ -84,21 +84,16 @@ class Links:
         """Return all hops."""
         return [hop for hops in self._out for hop in hops.values()]
 
-    def quickest_ms(self) -> int:
-        """Return the longest of the quickest ways between two peers: the network's width, in milliseconds."""
-        ways = (self.path(a, b) for a in range(self.peers) for b in range(a))
-        return max((sum(hop.latency_us for hop in way) for way in ways if way), default=0) // 1000
-
     # -- failing and healing
 
     def set_link(self, a: int, b: int, is_up: bool) -> None:
-        """Take a link down, or bring it back."""
-        (self._down_links.discard if is_up else self._down_links.add)((min(a, b), max(a, b)))
+        """Take a link down, or bring it back: it is up once it was brought back as often as it was taken down."""
+        _count(self._down_links, (min(a, b), max(a, b)), is_up)
         self._look_at(a)
 
     def set_node(self, node: int, is_up: bool) -> None:
-        """A node that is down relays nothing."""
-        (self._down_nodes.discard if is_up else self._down_nodes.add)(node)
+        """Take a node down, so that it relays nothing, or bring it back; counted like :meth:`set_link`."""
+        _count(self._down_nodes, node, is_up)
         self._look_at(node)
 
     def _look_at(self, node: int) -> None:
@@ -165,6 +160,8 @@ class Links:
         size_bytes += OVERHEAD_BYTES
         hop.carried_bytes += size_bytes
         begin = hop.bulk_free_us if is_bulk else hop.frames_free_us
+        if begin > now_us:
+            hop.longest_wait_us = max(hop.longest_wait_us, 0 if is_bulk else begin - now_us)
         sent = (begin if begin > now_us else now_us) + int(size_bytes * hop.us_per_byte)
         if sent > hop.bulk_free_us:
             hop.bulk_free_us = sent
@@ -185,3 +182,9 @@ class Links:
             cost += RETRANSMIT_US + 2 * hop.latency_us
             any_lost, rounds = hop.loss, rounds + 1
         return cost
+
+
+def _count(outages: Counter[Place], place: Place, is_over: bool) -> None:
+    outages[place] += -1 if is_over else 1
+    if outages[place] <= 0:  # what never was down can be brought up
+        del outages[place]

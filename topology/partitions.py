@@ -52,6 +52,7 @@ class Partition(Observer):
             return
         self.is_cut = self.was_cut = True
         self.simulation.blocked = self.blocks
+        self.simulation.tell(f"the network is cut: {self.name}")
         self.simulation.detect_later()
         self.simulation.clock.after(for_ms, self.heal)
 
@@ -64,6 +65,7 @@ class Partition(Observer):
         """Let everything through again."""
         self.is_cut = False
         self.simulation.blocked = None
+        self.simulation.tell("the network is whole again")
         self.simulation.detect_later()
 
     def separates(self, source: int, target: int, first: int) -> bool:

@@ -9,24 +9,27 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ..protocol.envelope import Verified
-from ..protocol.messages import Proposal
 from .adversaries import STRATEGIES
+from .faults import Churn
 from .founding import make_genesis
 from .invariants import CHECKERS, Checker, Violation
 from .networks import LinkDefaults, make
-from .observer import Observer
 from .options import place_liars
 from .partitions import PARTITIONS, LoneDecision
 from .simulation import Setup, Simulation
-from .site import CrashPoint, Site
+from .site import CrashPoint
+from .transcript import Transcript
 
+PEERS: Final = (3, *(4,) * 9, *(5,) * 3, *(7,) * 3, 10)
 MOMENTS: Final = ("before", "during", "after", "sending")
 RECORDS: Final = ("VoteCast", "ValueSeen", "Dealt", "ShareHeld", "Released", "BlockDecided", "RoundClosed", None)
-BOUND_MS: Final = 600_000
+BOUND_MS: Final = 120_000
 """Within this much virtual time all rounds must have ended: faults heal in the first half minute."""
 
-TRANSCRIPT_LINES: Final = 60
+CHURN_MS: Final = 20_000
+"""How long peers and links come and go, where they do."""
+
+SIMPLE_LATENCY_MS: Final = (1, 10)
 AIMED_EVERY: Final = 10
 """One scenario in so many aims at the lock rule, which chance hardly ever puts to the test."""
 
@@ -45,21 +48,43 @@ class Scenario:
     byzantine: tuple[str, ...] = ()
     partition: str = ""
     crashes: tuple[tuple[int, CrashPoint], ...] = ()
+    churn: float = 0.0
+    flapping: float = 0.0
+    scheme: str = "shamir"
+    threshold: int = 0
 
     def faults(self) -> Iterator["Scenario"]:
-        """Yield the scenarios with one fault less."""
+        """Yield the scenarios with one fault less: fewer liars first, simpler ones then, a simpler network last."""
         for index in range(len(self.byzantine)):
             yield replace(self, byzantine=self.byzantine[:index] + self.byzantine[index + 1 :])
+        for index, text in enumerate(self.byzantine):
+            for fewer in _with_one_strategy_less(text):
+                yield replace(self, byzantine=(*self.byzantine[:index], fewer, *self.byzantine[index + 1 :]))
         for index in range(len(self.crashes)):
             yield replace(self, crashes=self.crashes[:index] + self.crashes[index + 1 :])
         if self.partition:
             yield replace(self, partition="")
-        if self.loss:
-            yield replace(self, loss=0.0)
+        without = (replace(self, loss=0.0), replace(self, churn=0.0), replace(self, flapping=0.0))
+        yield from (one for one in (*without, replace(self, threshold=0)) if one != self)
         if self.rounds > 1:
             yield replace(self, rounds=1)
         if self.topology != "complete":
             yield replace(self, topology="complete")
+        if self.latency_ms != SIMPLE_LATENCY_MS:
+            yield replace(self, latency_ms=SIMPLE_LATENCY_MS)
+        if self.peers > 4 and not self.threshold and self.peers - 1 not in self._named():
+            yield replace(self, peers=self.peers - 1)
+
+    def _named(self) -> set[int]:
+        """Sites that something is said of."""
+        return {int(text.split("=")[0]) for text in self.byzantine} | {number for number, _ in self.crashes}
+
+
+def _with_one_strategy_less(text: str) -> Iterator[str]:
+    site, names = text.split("=")
+    each = names.split("+")
+    for index in range(len(each) if len(each) > 1 else 0):
+        yield f"{site}={'+'.join(each[:index] + each[index + 1 :])}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +103,14 @@ class Failure:
 def scenario_of(seed: int) -> Scenario:
     """Return the scenario of a seed: liars up to f, each with one or two strategies, and crashes, cuts, loss."""
     rng = random.Random(f"scenario {seed}")
-    peers = rng.choice((4, 4, 4, 5, 7))
+    peers = rng.choice(PEERS)
     f = (peers - 1) // 3
     names = list(STRATEGIES)
     byzantine = []
     sites = rng.sample(range(peers), f)
     # While a federation is founded its first few members bear no liar (f = 0), so there is none then.
     is_founded = rng.random() < 0.8
-    for number in range(rng.choice((0, 1, 1, f)) if is_founded else 0):
+    for number in range(rng.choice((0, min(1, f), min(1, f), f)) if is_founded else 0):
         # Every strategy comes round in turn; a second one joins it at times.
         chosen = [names[seed % len(names)] if number == 0 else rng.choice(names)]
         if rng.random() < 0.3:
@@ -110,32 +135,16 @@ def scenario_of(seed: int) -> Scenario:
         byzantine=tuple(byzantine),
         partition=rng.choice((*(name for name in PARTITIONS if name != LoneDecision.name), "", "", "", "")),
         crashes=crashes,
+        churn=rng.choice((0.2, *(0.0,) * 9)),
+        flapping=rng.choice((0.2, *(0.0,) * 9)),
+        scheme=rng.choice(("plain", *("shamir",) * 9)),
+        threshold=rng.choice((rng.randint(max(2, f + 1), max(2, min(peers - f, peers - 1))), *(0,) * 9)),
     )
     if seed % AIMED_EVERY == AIMED_EVERY - 1:
         liars = tuple(f"{number}=equivocate" for number in sites)
-        return replace(drawn, is_founded=True, byzantine=liars, partition=LoneDecision.name, crashes=())
+        calm = replace(drawn, crashes=(), churn=0.0, flapping=0.0)
+        return replace(calm, is_founded=True, byzantine=liars, partition=LoneDecision.name)
     return drawn
-
-
-class _Transcript(Observer):
-    """The last messages, readable."""
-
-    def on_begin(self, simulation: Simulation) -> None:
-        self._clock = simulation.clock
-        self.lines: list[str] = []
-
-    def on_send(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
-        said = message.message
-        block = getattr(said, "block", None)
-        what = f" {block[:4].hex()}" if block is not None and not isinstance(said, Proposal) else ""
-        self.lines.append(
-            f"{self._clock.elapsed_ms:>7} ms  {site.label} -> {receiver.label}  {type(said).__name__}{what}"
-            f"  height {message.height} view {message.view}" + ("" if site.is_honest else "  (liar)")
-        )
-        del self.lines[:-TRANSCRIPT_LINES]
-
-    def on_crash(self, site: Site) -> None:
-        self.lines.append(f"{self._clock.elapsed_ms:>7} ms  {site.label} crashes")
 
 
 def build(scenario: Scenario) -> Simulation:
@@ -146,6 +155,8 @@ def build(scenario: Scenario) -> Simulation:
         6,
         scenario.peers,
         rounds=scenario.rounds,
+        scheme=scenario.scheme,
+        threshold=scenario.threshold,
         share_deadline_ms=5_000,
         view_timeout_ms=600,
         view_delta_ms=300,
@@ -157,6 +168,8 @@ def build(scenario: Scenario) -> Simulation:
     place_liars(simulation, scenario.byzantine)
     for number, point in scenario.crashes:
         simulation.sites[number].crash_point = point
+    if scenario.churn or scenario.flapping:
+        simulation.watch(Churn(scenario.churn, scenario.flapping, CHURN_MS))
     if scenario.partition:
         simulation.watch(PARTITIONS[scenario.partition]())
     return simulation
@@ -165,15 +178,15 @@ def build(scenario: Scenario) -> Simulation:
 def run(scenario: Scenario, checkers: Iterable[type[Checker]] = CHECKERS) -> Failure | str:
     """Run a scenario under checkers; returns the failure, or the hash of everything that was sent."""
     simulation = build(scenario)
-    transcript = _Transcript()
+    transcript = Transcript()
     simulation.watch(transcript, *(kind() for kind in checkers))
     try:
         simulation.run(BOUND_MS)
     except Violation as violation:
-        return Failure(scenario, violation.invariant, violation.what, tuple(transcript.lines))
+        return Failure(scenario, violation.invariant, violation.what, transcript.lines)
     except Exception as error:  # a node never raises for what peers do: it is a finding like any other
         what = f"{type(error).__name__}: {error}"
-        return Failure(scenario, "no exception", what, tuple(transcript.lines))
+        return Failure(scenario, "no exception", what, transcript.lines)
     return simulation.trace
 
 

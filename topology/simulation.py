@@ -9,7 +9,7 @@ seeded generator and reads no clock, so the same options and seed give the same 
 import gc
 import hashlib
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -39,16 +39,19 @@ from ..protocol.messages import CertifiedBlock, JoinRequest
 from ..protocol.node import Newcomer, Node
 from ..protocol.records import BlockDecided, ModelSaved
 from ..protocol.work import Contribution, ReadBlocks, Train
+from .adversaries.base import Adversary
+from .adversaries.chain import bend, in_order
 from .clock import START_MS, Clock
 from .costs import Costs
 from .disk import Disk
 from .founding import MODEL, found, identity_of
-from .links import Links, Path
+from .links import Links
 from .networks import peers_of
 from .observer import Observer
 from .site import CrashPoint, Site
 from .sizes import Sizes, binds
 from .training import Flat, Trainer
+from .transit import Parcel, Queue, Transit
 
 DETECT_MS: Final = 600
 """How long the failure detector takes to see that a peer is gone or back."""
@@ -61,6 +64,8 @@ FETCH_TIMEOUT_MS: Final = 10_000
 MAX_KNOWN_ENVELOPES: Final = 100_000
 
 Blocked = Callable[[int, int, Verified | None], bool]
+Answer = Callable[[Site, int, Event], None]
+"""Hands an event to a site if it is still in the same boot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +109,15 @@ class Simulation:
         self.random = random.Random(f"simulation {setup.seed}")
         self.clock = Clock()
         self.links = Links(graph, self.random)
+        self._transit = Transit(self.links, self.clock)
         self.federation = setup.genesis.federation
         self.sizes = Sizes(setup.genesis, setup.parameters)
         self.sites = self._make_sites(graph)
         self.by_key = {site.key: site for site in self.sites}
         self.blocked: Blocked | None = None
         """A partition: says whether a message from one site to another is lost."""
+        self.refused_messages = 0
+        """Messages that were not sent because the link's queue was full."""
         self.goal: Callable[[Site], bool] = lambda site: (
             site.node is not None and (site.node.state.round > setup.rounds or site.node.state.phase is Phase.FINISHED)
         )
@@ -119,6 +127,7 @@ class Simulation:
         self._observers: list[Observer] = []
         self._on_step: list[Callable[..., None]] = []
         self._on_send: list[Callable[..., None]] = []
+        self._on_loss: list[Callable[..., None]] = []
         self._on_work: list[Callable[..., None]] = []
         self._trace = hashlib.sha256()
         self._known: dict[bytes, Verified | None] = {}
@@ -158,9 +167,9 @@ class Simulation:
         """Let these watch."""
         for one in observers:
             self._observers.append(one)
-            for name, calls in (("on_step", self._on_step), ("on_send", self._on_send), ("on_work", self._on_work)):
+            for name in ("on_step", "on_send", "on_loss", "on_work"):
                 if getattr(type(one), name) is not getattr(Observer, name):
-                    calls.append(getattr(one, name))
+                    getattr(self, f"_{name}").append(getattr(one, name))
 
     def run(self, limit_ms: int) -> bool:
         """Run until every honest site reached the goal; returns whether they did within the limit."""
@@ -168,6 +177,7 @@ class Simulation:
             for observer in self._observers:
                 observer.on_begin(self)
             for site in self.sites:
+                site.adversaries = in_order(site.adversaries)
                 self.clock.after(self.random.randint(0, 20), self.start, site)
             self.clock.after(BEAT_MS, self._beat)
         with _collector_off():
@@ -184,36 +194,50 @@ class Simulation:
                 pass  # the goal was reached meanwhile
 
     def start(self, site: Site) -> None:
-        """Start a site's peer from its disk."""
-        if site.node is not None:
+        """Start a site's peer from its disk, unless an outage keeps it down."""
+        if site.node is not None or site.outages:
             return
         site.boots += 1
         self.links.set_node(site.number, True)
         newcomer = Newcomer(str(site.label), MODEL)
         site.node = self.setup.node(site.identity, self.setup.genesis, site.disk.load(), newcomer)
+        for observer in self._observers:
+            observer.on_start(site)
         for adversary in site.adversaries:
             adversary.on_started()
         self.hand_in(site, Started())
         self.detect_later(self.random.randint(1, 50))
         self._see_whether_done()  # it may have been what the others waited for, and be past the goal already
 
-    def crash(self, site: Site, down_ms: int | None, kept: int = 0) -> None:
-        """Kill a site's peer: what was not synced is lost. It comes back after ``down_ms``, or never."""
+    def crash(self, site: Site, down_ms: int | None) -> None:
+        """Kill a site's peer. It comes back after ``down_ms``, or never; where outages overlap, after the last."""
+        site.outages += 1
+        if down_ms is not None:
+            self.clock.after(down_ms, self._end_outage, site)
         if site.node is None:
             return
-        site.disk.crash(kept)
         site.node = None
         site.boots += 1
         site.sees.clear()
         site.offers.clear()
+        site.queues.clear()
+        for other in self.sites:
+            other.queues.pop(site.number, None)
         site.busy_until_ms = [0] * len(site.busy_until_ms)
         self.links.set_node(site.number, False)
         for observer in self._observers:
             observer.on_crash(site)
         self.detect_later()
-        if down_ms is not None:
-            self.clock.after(down_ms, self.start, site)
         self._see_whether_done()
+
+    def _end_outage(self, site: Site) -> None:
+        site.outages -= 1
+        self.start(site)
+
+    def tell(self, what: str) -> None:
+        """Tell whoever watches that the network has changed."""
+        for observer in self._observers:
+            observer.on_network(what)
 
     # -- who sees whom
 
@@ -288,20 +312,28 @@ class Simulation:
         """Hand an event to a site's node and carry out the step, field by field, in the order of its fields."""
         node = site.node
         assert node is not None
-        for adversary in site.adversaries:
-            if not adversary.on_event(event):
-                return
+        heard = [adversary.on_event(event) for adversary in site.adversaries]
+        if not all(heard):
+            return
         step = node.step(event, self.clock.now_ms + site.skew_ms)
         site.steps += 1
         for adversary in site.adversaries:
             step = adversary.bend_step(event, step)
-        if step.persist and not self._persist(site, step):
-            return
-        for watch in self._on_step:
-            watch(site, event, step)
+        if step.persist:
+            point = self._crash_point_of(site, step)
+            if point is not None:
+                self._crash_at(site, event, step, point)
+                return
+            site.disk.write(step.persist)
+            site.disk.sync()
+        self._show(site, event, step)
         self.carry_out(site, step)
         if step.persist and isinstance(step.persist[0], BlockDecided):
             self._see_whether_done()
+
+    def _show(self, site: Site, event: Event, step: Step) -> None:
+        for watch in self._on_step:
+            watch(site, event, step)
 
     def carry_out(self, site: Site, step: Step) -> None:
         """Send, fetch, set timers and start work; what is to be durable is."""
@@ -314,30 +346,28 @@ class Simulation:
         for work in step.work:
             self.start_work(site, work, self._deliver)
 
-    def _persist(self, site: Site, step: Step) -> bool:
-        """Write and sync; returns whether the site survived it."""
+    @staticmethod
+    def _crash_point_of(site: Site, step: Step) -> CrashPoint | None:
+        """Return the point at which the site is to crash, if it is this step."""
         point = site.crash_point
-        if point is not None and (point.record is None or point.record in {type(one).__name__ for one in step.persist}):
-            if not point.skip:
-                site.crash_point = None
-                self._crash_at(site, step, point)
-                return False
-            site.crash_point = replace(point, skip=point.skip - 1)
-        site.disk.write(step.persist)
-        site.disk.sync()
-        return True
+        if point is None or not (point.record is None or point.record in {type(one).__name__ for one in step.persist}):
+            return None
+        site.crash_point = replace(point, skip=point.skip - 1) if point.skip else None
+        return None if point.skip else point
 
-    def _crash_at(self, site: Site, step: Step, point: CrashPoint) -> None:
-        if point.moment == "before":
-            return self.crash(site, point.down_ms)
-        site.disk.write(step.persist)
+    def _crash_at(self, site: Site, event: Event, step: Step, point: CrashPoint) -> None:
+        """Crash at a step. Whoever watches is shown what survives of it: a restart goes on from that."""
+        kept = 0 if point.moment == "before" else len(step.persist)
         if point.moment == "during":
-            return self.crash(site, point.down_ms, self.random.randint(0, site.disk.unsynced))
-        site.disk.sync()
+            kept = self.random.randint(0, kept)
+        site.disk.write(step.persist)
+        site.disk.crash(kept)
+        if kept:
+            self._show(site, event, Step(persist=step.persist[:kept]))
         if point.moment == "sending":
             for send in step.send[: (1 + len(step.send)) // 2]:
                 self._send(site, send)
-        return self.crash(site, point.down_ms)
+        self.crash(site, point.down_ms)
 
     def _see_whether_done(self) -> None:
         self._is_done = all(self.goal(site) for site in self.sites if site.is_honest)
@@ -367,17 +397,14 @@ class Simulation:
             if receiver is None or receiver is site:
                 continue
             if site.adversaries:
-                for bent in self._bend(site, receiver, message, replace(send, to=key)):
-                    self.transmit(site, receiver, bent)
+                self.transmit_bent(site, receiver, replace(send, to=key))
             else:
                 self._transmit(site, receiver, bare, send.blob)
 
-    @staticmethod
-    def _bend(site: Site, receiver: Site, message: Verified, send: Send) -> Iterable[Send]:
-        sends: Sequence[Send] = (send,)
-        for adversary in site.adversaries:
-            sends = [out for one in sends for out in adversary.bend_send(receiver, message, one)]
-        return sends
+    def transmit_bent(self, site: Site, receiver: Site, send: Send, without: Adversary | None = None) -> None:
+        """Send what a liar's strategies make of a message."""
+        for bent in bend(self, site, receiver, send, without):
+            self.transmit(site, receiver, bent)
 
     def transmit(self, site: Site, receiver: Site, send: Send) -> None:
         """Send what an adversary made, checked as a receiving driver checks it."""
@@ -402,45 +429,48 @@ class Simulation:
         self._trace.update(b"%d %d %d " % (self.clock.now_ms, site.number, receiver.number) + message.raw[-64:])
         for watch in self._on_send:
             watch(site, receiver, message, blob)
-        if self.is_blocked(site.number, receiver.number, message):
-            return
-        self._launch(site, receiver, size, False, self._handle, receiver, receiver.boots, event)
+        queue = site.queues.setdefault(receiver.number, Queue())
+        has_room = queue.has_room(size)
+        self.refused_messages += not has_room
+        queue.put(size)
+        if self.is_blocked(site.number, receiver.number, message) or not has_room:
+            self._lose(site, receiver, queue, size, receiver.boots, event)
+        else:
+            self._launch(site, receiver, size, False, self._handle, self._lose, queue, size, receiver.boots, event)
 
     def _launch(
-        self, source: Site, target: Site, size: int, is_bulk: bool, then: Callable[..., None], *arguments: Any
-    ) -> bool:
-        path = self.links.path(source.number, target.number)
-        if not path or target.node is None:
-            return False
-        source.sent_messages += 1
-        source.sent_bytes += size
-        self._cross(path, 0, 1000 * self.clock.now_ms, size, is_bulk, then, arguments)
-        return True
-
-    def _cross(
         self,
-        path: Path,
-        at: int,
-        now_us: int,
+        source: Site,
+        target: Site,
         size: int,
         is_bulk: bool,
-        then: Callable[..., None],
-        arguments: tuple[Any, ...],
+        arrived: Callable[..., None],
+        lost: Callable[..., None],
+        *arguments: Any,
     ) -> None:
-        """Cross one hop, and go on from there when the bytes have."""
-        hop = path[at]
-        if at and not hop.is_open:
+        """Send bytes; ``arrived`` or ``lost`` is called with source, target and ``arguments``."""
+        path = self.links.path(source.number, target.number)
+        if not path or target.node is None:
+            lost(source, target, *arguments)
             return
-        if at:
-            hop.relayed_bytes += size
-        arrives_us = self.links.cross(hop, size, now_us, is_bulk)
-        if at + 1 < len(path):
-            self.clock.at(arrives_us // 1000, self._cross, path, at + 1, arrives_us, size, is_bulk, then, arguments)
-        else:
-            self.clock.at(-(-arrives_us // 1000), then, *arguments)
+        source.sent_messages += 1
+        source.sent_bytes += size
+        self._transit.carry(Parcel(path, size, is_bulk, arrived, lost, (source, target, *arguments)))
 
-    def _handle(self, site: Site, boot: int, event: Event) -> None:
+    @staticmethod
+    def _unqueue(source: Site, target: Site, queue: Queue, size: int) -> None:
+        queue.take(size)
+        if not queue.frames and source.queues.get(target.number) is queue:
+            del source.queues[target.number]
+
+    def _lose(self, source: Site, target: Site, queue: Queue, size: int, boot: int, event: Received) -> None:
+        self._unqueue(source, target, queue, size)
+        for watch in self._on_loss:
+            watch(source, target, event.message)
+
+    def _handle(self, source: Site, site: Site, queue: Queue, size: int, boot: int, event: Received) -> None:
         """A message is here; verifying and handling it takes the site's one event loop some time."""
+        self._unqueue(source, site, queue, size)
         now_us = 1000 * self.clock.now_ms
         begin_us = max(now_us, site.handling_until_us)
         site.handling_until_us = begin_us + int(self.setup.costs.message_us / site.speed)
@@ -451,33 +481,40 @@ class Simulation:
 
     # -- pulling blobs
 
-    def fetch(self, site: Site, fetch: Fetch, answer: Callable[[Site, int, Event], None]) -> None:
+    def fetch(self, site: Site, fetch: Fetch, answer: Answer) -> None:
         """Pull a blob over the network and hand it to ``answer``."""
         source = self.by_key.get(fetch.source)
         boot = site.boots
         if source is None or not self._can_pull(site, source):
             self.clock.after(1, answer, site, boot, FetchFailed(fetch, "no link"))
             return
-        self._launch(site, source, 64, False, self._serve, site, boot, source, fetch, answer)
+        self._launch(site, source, 64, False, self._serve, self._give_up, boot, fetch, answer)
 
     def _can_pull(self, site: Site, source: Site) -> bool:
         blocked = self.is_blocked(site.number, source.number, None) or self.is_blocked(source.number, site.number, None)
         return source.node is not None and not blocked and bool(self.links.path(site.number, source.number))
 
-    def _serve(
-        self, site: Site, boot: int, source: Site, fetch: Fetch, answer: Callable[[Site, int, Event], None]
-    ) -> None:
+    def _give_up(self, site: Site, source: Site, boot: int, fetch: Fetch, answer: Answer) -> None:
+        self.clock.after(FETCH_TIMEOUT_MS, answer, site, boot, FetchFailed(fetch, "the link broke"))
+
+    def _serve(self, site: Site, source: Site, boot: int, fetch: Fetch, answer: Answer) -> None:
         data = source.offers.get(fetch.digest)
         if data is None or len(data) != fetch.size_bytes or not self._can_pull(site, source):
             self.clock.after(1, answer, site, boot, FetchFailed(fetch, "not offered"))
             return
         size = self.sizes.blob_bytes(fetch.message, site.key, data)
-        if not self._launch(source, site, size, True, answer, site, boot, Received(fetch.message, data)):
-            self.clock.after(FETCH_TIMEOUT_MS, answer, site, boot, FetchFailed(fetch, "the link broke"))
+
+        def lost(_source: Site, _site: Site) -> None:
+            self._give_up(site, source, boot, fetch, answer)
+
+        def arrived(_source: Site, _site: Site) -> None:
+            answer(site, boot, Received(fetch.message, data))
+
+        self._launch(source, site, size, True, arrived, lost)
 
     # -- work
 
-    def start_work(self, site: Site, work: Any, answer: Callable[[Site, int, Event], None]) -> None:
+    def start_work(self, site: Site, work: Any, answer: Answer) -> None:
         """Compute now, and answer when the site's processor would have."""
         charged = self.setup.costs.work_ms(work, self._columns) / site.speed
         begin, end = site.worker(self.clock.now_ms, round(charged))

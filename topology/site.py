@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ..crypto.identity import Identity
 from ..protocol.node import Node
 from .disk import Disk
+from .transit import Queue
 
 if TYPE_CHECKING:
     from .adversaries.base import Adversary
@@ -44,10 +45,14 @@ class Site:
     """How far this site's clock is off."""
     node: Node | None = field(default=None, repr=False)
     boots: int = 0
+    outages: int = 0
+    """What keeps it down now; it runs when nothing does."""
     adversaries: tuple["Adversary", ...] = ()
     crash_point: CrashPoint | None = None
     sees: set[int] = field(default_factory=set, repr=False)
     """Sites that its failure detector reports as reachable."""
+    queues: dict[int, Queue] = field(default_factory=dict, repr=False)
+    """What waits to be sent, by the number of its receiver."""
     offers: dict[bytes, bytes] = field(default_factory=dict, repr=False)
     busy_until_ms: list[int] = field(default_factory=lambda: [0] * WORKERS)
     handling_until_us: int = 0

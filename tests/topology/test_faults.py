@@ -1,5 +1,7 @@
 """Sites, links and routers that fail and heal; disks that lose what was not synced; liars that really lie."""
 
+from typing import Any
+
 import networkx as nx
 import pytest
 
@@ -54,6 +56,41 @@ def test_a_site_that_comes_back_catches_up() -> None:
     assert {site["height"] for site in result.sites} == {max(site["height"] for site in result.sites)}
 
 
+def seconds_up(place: str, other: str = "", **changes: Any) -> list[int]:
+    """The whole seconds of the first 40 at which a site, or a link, is up."""
+    options = Options(topology="complete", peers=5, rounds=99, ideal_crypto=True, **changes)
+    simulation, _ = build(None, options)
+    found = []
+
+    def look() -> None:
+        if other:
+            is_up = len(simulation.links.path(int(place), int(other))) == 1
+        else:
+            is_up = simulation.sites[int(place)].node is not None
+        if is_up:
+            found.append(simulation.clock.elapsed_ms // 1000)
+
+    for second in range(1, 40):
+        simulation.clock.after(1000 * second, look)
+    simulation.run(40_000)
+    return found
+
+
+@pytest.mark.parametrize("other", ["", "1"])
+def test_what_several_outages_take_down_is_up_again_when_the_last_one_is_over(other: str) -> None:
+    outages = (Outage("0", 5_500, 5_000, other), Outage("0", 7_500, 10_000, other), Outage("0", 8_500, 1_000, other))
+    assert seconds_up("0", other, outages=outages) == [*range(1, 6), *range(18, 40)]
+
+
+@pytest.mark.parametrize(("other", "kind"), [("", "churn"), ("1", "flapping")])
+def test_what_is_down_for_good_stays_down_under_churn_and_flapping(other: str, kind: str) -> None:
+    gone = (Outage("0", 10_500, None, other),)
+    assert set(seconds_up("0", other, **{kind: 0.4}, seed=4)) & set(range(20, 40)), "there is churn to bring it up"
+    up = seconds_up("0", other, **{kind: 0.4}, seed=4, outages=gone)
+    assert up
+    assert max(up) <= 10
+
+
 @pytest.mark.parametrize("changes", [{"churn": 0.2}, {"flapping": 0.2}])
 def test_rounds_go_on_under_churn_and_flapping_links(changes: dict[str, float]) -> None:
     result = simulate(topology="small-world", peers=10, rounds=8, ideal_crypto=True, seed=3, **changes)
@@ -78,7 +115,6 @@ def test_a_disk_keeps_a_prefix_of_what_was_not_synced_and_all_that_was() -> None
     disk.crash(kept=2)
     assert disk.load().votes == list(votes[:2])
     assert disk.load().released == {1: b"set"}
-    assert disk.unsynced == 0
 
 
 def trace(**changes: object) -> str:

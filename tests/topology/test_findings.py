@@ -1,6 +1,7 @@
 """Runs of the sweep that once ended without a decision, each also with the rule left out that mends it.
 
-All needed a liar and something else at one certain moment: one in 5,000 random runs met it.
+All needed a liar and something else at one certain moment: one in 5,000 random runs met it. One of the scenarios is
+not the one that was met but its like, since liars have become better at lying.
 """
 
 from typing import Any
@@ -33,16 +34,30 @@ A_VIEW_AHEAD = [
         partition="halves",
         crashes=((4, CrashPoint("after", 0, "ValueSeen", 3958)),),
     ),
+]
+"""A member is restarted after its vote became durable and before it was sent, and goes on to the next view alone."""
+
+LED_AWAY = [
     Scenario(
-        seed=16658,
+        seed=808,
+        topology="star",
+        latency_ms=(20, 150),
+        loss=0.05,
+        byzantine=("0=selective",),
+        partition="one-way",
+        crashes=((3, CrashPoint("during", 1, "Released", 5334)),),
+    ),
+    Scenario(
+        seed=39,
         latency_ms=(1, 10),
         byzantine=("0=selective+wrong-share",),
         partition="restart-cut",
         crashes=((3, CrashPoint("during", 5, "VoteCast", 4253)),),
     ),
+    Scenario(seed=138, rounds=1, latency_ms=(20, 150), loss=0.05, byzantine=("3=selective",), partition="flapping"),
 ]
-"""A member is restarted after its vote became durable and before it was sent, and goes on to the next view alone. The
-second one is that of the sweep's seed 16712, with a seed of its own: messages that were not sent then move the moment.
+"""A liar votes in front of one member only: with the others' votes these are a quorum, by which it goes on to the next
+view before it has voted in this one, where the others wait for its vote.
 """
 
 
@@ -53,7 +68,7 @@ def is_stuck(scenario: Scenario) -> bool:
     return isinstance(found, Failure)
 
 
-@pytest.mark.parametrize("scenario", PROOF_SHOWN_TO_SOME + A_VIEW_AHEAD, ids=lambda one: str(one.seed))
+@pytest.mark.parametrize("scenario", PROOF_SHOWN_TO_SOME + A_VIEW_AHEAD + LED_AWAY, ids=lambda one: str(one.seed))
 def test_what_once_was_stuck_ends(scenario: Scenario) -> None:
     assert not is_stuck(scenario)
 
@@ -91,4 +106,19 @@ def test_a_member_that_leaves_a_view_alone_and_takes_its_prevote_with_it_is_miss
 
     monkeypatch.setattr(tendermint.Consensus, "start", hasty)
     monkeypatch.setattr(agreement.Agreement, "resend", forgetful)
+    assert is_stuck(scenario)
+
+
+@pytest.mark.parametrize("scenario", LED_AWAY, ids=lambda one: str(one.seed))
+def test_a_member_that_a_liar_leads_on_before_it_has_voted_is_missed_by_the_others(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_view = tendermint.Consensus._start_view
+
+    def without_votes(self: Any, view: int) -> None:
+        before = len(self._out)
+        start_view(self, view)
+        self._out[before:] = [one for one in self._out[before:] if not isinstance(one, tendermint.CastVote)]
+
+    monkeypatch.setattr(tendermint.Consensus, "_start_view", without_votes)
     assert is_stuck(scenario)

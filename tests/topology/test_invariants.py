@@ -4,6 +4,7 @@ A planted bug is looked for in scenarios of the same sweep, so a checker that ne
 """
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -11,25 +12,32 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
-from coterie.protocol import agreement, ledger, node, tendermint
+from coterie.protocol import agreement, inbox, ledger, node, tendermint
 from coterie.protocol.blocks import Contributors, Model
 from coterie.protocol.committee import Committee
 from coterie.protocol.envelope import Verified
+from coterie.protocol.events import Step
 from coterie.protocol.ledger import LedgerError
-from coterie.protocol.messages import SumShare
-from coterie.protocol.records import BlockDecided, Memory, Released, VoteCast
+from coterie.protocol.messages import Proposal, SumShare
+from coterie.protocol.records import BlockDecided, Dealt, Memory, Released, ValueSeen, VoteCast
 from coterie.protocol.safety import VoteGuard
 from coterie.protocol.schemes import Choice, shamir
 from coterie.protocol.summing import Summing
 from coterie.protocol.work import SumShares
 from coterie.topology.adversaries import STRATEGIES
+from coterie.topology.adversaries.voting import other_block
 from coterie.topology.disk import Disk
 from coterie.topology.invariants import CHECKERS, Checker
 from coterie.topology.invariants.accountability import Accountability
+from coterie.topology.invariants.exact_sum import ExactSum
 from coterie.topology.invariants.release_once import ReleaseOnce
+from coterie.topology.invariants.secrecy import Secrecy
 from coterie.topology.partitions import PARTITIONS
-from coterie.topology.scenarios import Failure, Scenario, run, scenario_of, shrink
+from coterie.topology.scenarios import Failure, Scenario, build, run, scenario_of, shrink
+from coterie.topology.site import CrashPoint
+from coterie.topology.transcript import Transcript
 
 SEEDS = int(os.environ.get("COTERIE_SEEDS", "320"))
 SWEEP = range(320)
@@ -38,8 +46,10 @@ SWEEP = range(320)
 
 @pytest.mark.parametrize("start", range(0, SEEDS, 16))
 def test_no_invariant_is_violated_with_any_strategy(start: int) -> None:
-    found = [run(scenario_of(seed)) for seed in range(start, start + 16)]
-    assert [str(one) for one in found if isinstance(one, Failure)] == []
+    for seed in range(start, start + 16):
+        found = run(scenario_of(seed))
+        if isinstance(found, Failure):
+            pytest.fail(f"seed {seed}: {found.what}\n{shrink(found)}", pytrace=False)
 
 
 def test_the_sweep_samples_every_strategy_and_every_partition() -> None:
@@ -47,6 +57,16 @@ def test_the_sweep_samples_every_strategy_and_every_partition() -> None:
     said = "+".join(text.split("=")[1] for scenario in scenarios for text in scenario.byzantine)
     assert set(said.split("+")) == set(STRATEGIES)
     assert {scenario.partition for scenario in scenarios} == {*PARTITIONS, ""}
+
+
+def test_the_sweep_samples_small_and_large_federations_schemes_thresholds_and_whatever_fails() -> None:
+    scenarios = [scenario_of(seed) for seed in SWEEP]
+    assert {scenario.peers for scenario in scenarios} == {3, 4, 5, 7, 10}
+    assert {scenario.scheme for scenario in scenarios} == {"shamir", "plain"}
+    assert {len(scenario.byzantine) for scenario in scenarios} == {0, 1, 2, 3}
+    for name in ("loss", "churn", "flapping", "threshold", "crashes"):
+        assert any(getattr(scenario, name) for scenario in scenarios)
+        assert not all(getattr(scenario, name) for scenario in scenarios)
 
 
 def first_failure(
@@ -84,12 +104,16 @@ def test_a_decision_of_too_few_is_found_by_validity(monkeypatch: pytest.MonkeyPa
     first_failure(lambda one: one.partition == "halves", ["validity"])
 
 
-def test_a_certificate_that_counts_votes_and_not_signers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def counting_votes_and_not_signers(monkeypatch: pytest.MonkeyPatch) -> None:
     def careless(state: Any, certified: Any) -> None:
         if len(certified.certificate) < state.committee.quorum:
             raise LedgerError("too few votes")
 
     monkeypatch.setattr(ledger, "check_certificate", careless)
+
+
+def test_a_certificate_that_counts_votes_and_not_signers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    counting_votes_and_not_signers(monkeypatch)
     first_failure(has("forged-certificate"), ["agreement", "validity"])
 
 
@@ -103,7 +127,7 @@ def test_a_vote_that_is_not_durable_is_found(monkeypatch: pytest.MonkeyPatch) ->
     first_failure(lambda one: not one.byzantine, ["durable first"])
 
 
-def test_a_release_for_contributors_that_are_locked_but_not_decided_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def releasing_what_is_only_locked(monkeypatch: pytest.MonkeyPatch) -> None:
     remember = agreement.Agreement._remember
 
     def hasty(self: Any, action: tendermint.Remember) -> None:
@@ -120,6 +144,10 @@ def test_a_release_for_contributors_that_are_locked_but_not_decided_is_found(mon
             ctx.out.send(ctx.state.proposer(action.view), SumShare(body.round, body.digest(), digest), data)
 
     monkeypatch.setattr(agreement.Agreement, "_remember", hasty)
+
+
+def test_a_release_for_contributors_that_are_locked_but_not_decided_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    releasing_what_is_only_locked(monkeypatch)
     found = first_failure(lambda one: not one.byzantine, ["release once"])
     assert "nobody decided" in found.what
 
@@ -158,14 +186,49 @@ def test_a_member_that_votes_without_its_journal_is_found(monkeypatch: pytest.Mo
     first_failure(lambda one: bool(one.partition), ["sign once"])
 
 
-def test_a_contribution_counted_twice_in_the_sum_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def counting_one_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     add = SumShares.run
 
     def mistaken(self: SumShares) -> tuple[bytes, bytes]:
         return add(SumShares(self.round, self.contributors, (*self.rows[:-1], self.rows[0])))
 
     monkeypatch.setattr(SumShares, "run", mistaken)
+
+
+def test_a_contribution_counted_twice_in_the_sum_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    counting_one_twice(monkeypatch)
     first_failure(lambda one: not one.byzantine, ["exact sum"])
+
+
+@pytest.mark.parametrize("moment", ["after", "sending"])
+def test_what_a_member_writes_down_before_it_crashes_is_checked_like_the_rest(
+    moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting_one_twice(monkeypatch)
+    found = run(Scenario(seed=3, rounds=1, crashes=((2, CrashPoint(moment, 0, "Dealt", 300)),)))
+    assert isinstance(found, Failure)
+    assert found.invariant == "exact sum"
+
+
+def test_a_sum_over_a_dealing_that_nobody_wrote_down_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = node.Node.step
+
+    def careless(self: node.Node, event: Any, now_ms: int) -> Step:
+        done = step(self, event, now_ms)
+        return replace(done, persist=tuple(one for one in done.persist if not isinstance(one, Dealt)))
+
+    monkeypatch.setattr(node.Node, "step", careless)
+    found = run(Scenario(seed=3, rounds=1), [ExactSum])
+    assert isinstance(found, Failure)
+    assert "never wrote down" in found.what
+
+
+def test_a_fork_is_found_where_the_one_that_decides_by_itself_crashes_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tendermint.Consensus, "locked", property(lambda self: None, lambda self, value: None))
+    crash = (0, CrashPoint("after", 0, "BlockDecided", 2_000))
+    found = run(replace(scenario_of(109), crashes=(crash,)))
+    assert isinstance(found, Failure)
+    assert found.invariant == "agreement"
 
 
 def test_blame_that_is_off_by_one_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,6 +268,51 @@ def test_members_that_never_repeat_themselves_are_found_by_liveness(monkeypatch:
     assert found.scenario.partition
 
 
+def test_a_sum_that_liars_can_compute_before_it_is_decided_is_found_by_the_rank_test(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    releasing_what_is_only_locked(monkeypatch)
+    found = first_failure(lambda one: bool(one.byzantine), ["secrecy"], [Secrecy])
+    assert " decides " in found.transcript[-1]  # at the end the same sum may be known
+
+
+def test_a_member_that_proposes_two_blocks_in_a_view_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    publish = agreement.Agreement._publish
+
+    def twice(self: Any, message: Proposal, vector: bytes | None, view: int) -> None:
+        publish(self, message, vector, view)
+        data = other_block(message.block)
+        if data is not None:
+            self.ctx.out.send(None, self.ctx.out.sealed(replace_struct(message, block=data)).raw)
+
+    monkeypatch.setattr(agreement.Agreement, "_publish", twice)
+    found = first_failure(lambda one: not one.byzantine, ["sign once"])
+    assert "a second Proposal" in found.what
+
+
+def test_a_proposal_without_a_prevote_on_the_disk_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hasty(self: Any, message: Proposal, vector: bytes | None, view: int) -> None:
+        self._turn = None
+        self.ctx.out.view = view
+        self.ctx.out.send(None, self.ctx.out.sealed(message).raw, vector)
+
+    monkeypatch.setattr(agreement.Agreement, "_publish", hasty)
+    found = first_failure(lambda one: not one.byzantine, ["durable first"])
+    assert "its disk holds no vote of that view" in found.what
+
+
+def test_a_valid_value_that_is_not_durable_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    forgetting(monkeypatch, ValueSeen)
+    found = first_failure(lambda one: one.partition == "lone-decision", ["durable first"])
+    assert "proposed again what its disk does not hold" in found.what
+
+
+def test_early_messages_without_a_bound_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "MAX_FUTURE_MESSAGES_PER_MEMBER", 10**6)
+    found = first_failure(has("view-flood"), ["memory"])
+    assert "early messages of one member" in found.what
+
+
 def test_an_exception_in_a_node_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: Any, member: bytes, height: int) -> None:
         raise KeyError(member)
@@ -237,3 +345,32 @@ def test_a_failure_is_shrunk_to_the_faults_that_it_needs(monkeypatch: pytest.Mon
     smallest = shrink(found).scenario
     assert (smallest.byzantine, smallest.crashes, smallest.partition, smallest.rounds) == ((), (), "", 1)
     assert "Prevote" in str(found)
+
+
+def test_a_failure_is_shrunk_to_one_strategy_few_members_and_a_simpler_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    counting_votes_and_not_signers(monkeypatch)
+    liar = "1=twins+forged-certificate"
+    found = run(Scenario(seed=3, peers=7, topology="star", latency_ms=(20, 150), byzantine=(liar,)))
+    assert isinstance(found, Failure)
+    smallest = shrink(found).scenario
+    assert (smallest.topology, smallest.peers, smallest.byzantine) == ("complete", 4, ("1=forged-certificate",))
+    quick = replace(found.scenario, latency_ms=(1, 10))
+    assert quick in found.scenario.faults()
+
+
+def test_a_transcript_tells_of_broadcasts_cuts_losses_crashes_and_decisions() -> None:
+    crash = (1, CrashPoint("after", 0, "Dealt", 300))
+    transcript = Transcript(most=10_000)
+    simulation = build(Scenario(seed=3, partition="at-votes", crashes=(crash,)))
+    simulation.watch(transcript)
+    assert simulation.run(600_000)
+    text = "\n".join(transcript.lines)
+    for line in (
+        r"ms  0 -> \d, \d, \d  \w+  height 2 view 0$",
+        r"ms  1  crashes$",
+        r"ms  1  starts again$",
+        r"ms  \*  the network is cut: at-votes$",
+        r"  Prevote [0-9a-f]{8}  height 2 view 0  \(lost: \d.*\)$",
+        r"ms  \d  decides [0-9a-f]{8} at height 2$",
+    ):
+        assert re.search(line, text, re.MULTILINE), line

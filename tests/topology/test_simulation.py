@@ -51,6 +51,17 @@ def test_real_shares_give_the_same_rounds_as_ideal_ones() -> None:
         assert decided(simulate(peers=5, rounds=2, parameters=50, ideal_crypto=ideal)) == ["decided", "decided"]
 
 
+def test_ideal_shares_leave_a_federation_that_does_not_share_as_it_is() -> None:
+    sizes = [
+        simulate(topology="complete", peers=7, rounds=2, parameters=10_000, scheme="plain", ideal_crypto=ideal)
+        for ideal in (False, True)
+    ]
+    real, ideal = (sum(site["sent_bytes"] for site in result.sites) for result in sizes)
+    assert abs(ideal - real) < 0.05 * real
+    shared = simulate(topology="complete", peers=7, rounds=2, parameters=10_000, ideal_crypto=True)
+    assert sum(site["sent_bytes"] for site in shared.sites) > 2 * ideal
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_ones() -> None:
     first, again, other = (
         simulate(peers=5, rounds=2, churn=0.1, ideal_crypto=True, seed=seed).to_json() for seed in (3, 3, 4)

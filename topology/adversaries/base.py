@@ -6,6 +6,7 @@ hold the site's key, so whatever they want to say they can sign; they cannot sig
 
 import random
 from collections.abc import Iterable
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from ...protocol.envelope import Verified, seal, verify
@@ -16,7 +17,23 @@ if TYPE_CHECKING:
     from ..simulation import Simulation
     from ..site import Site
 
-__all__ = ["Adversary"]
+__all__ = ["Adversary", "Turn"]
+
+
+class Turn(IntEnum):
+    """When a strategy has its say on what its site sends, where the site has several; see :mod:`.chain`."""
+
+    BLOCK = 0
+    """Which block is spoken for."""
+    PROOF = 1
+    """What speaks for it."""
+    CONTENT = 2
+    RECEIVER = 3
+    """Who gets it."""
+    SAID = 4
+    """What was really said is noted."""
+    TIME = 5
+    """When it leaves."""
 
 
 class Adversary:
@@ -24,6 +41,7 @@ class Adversary:
 
     name = ""
     """What people call it by on a command line."""
+    turn = Turn.CONTENT
 
     def __init__(self, simulation: "Simulation", site: "Site") -> None:
         self.simulation = simulation
@@ -42,7 +60,10 @@ class Adversary:
         return step
 
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
-        """Change what is sent to one receiver: nothing, one or several messages."""
+        """Change what is sent to one receiver: nothing, one or several messages.
+
+        ``message`` is what ``send`` says, with what other strategies have changed already.
+        """
         return (send,)
 
     def bend_result(self, work: Any, result: Any) -> Any:
@@ -62,8 +83,8 @@ class Adversary:
 
     @property
     def half(self) -> frozenset[int]:
-        """A fixed half of the others, by number: those who get the second story."""
-        chosen = random.Random(f"half {self.simulation.seed} {self.site.number}")
+        """A fixed half of the others, by number: those who get the second story. Another one for each strategy."""
+        chosen = random.Random(f"half {self.simulation.seed} {self.site.number} {self.name}")
         numbers = [one.number for one in self.others]
         return frozenset(chosen.sample(numbers, len(numbers) // 2))
 

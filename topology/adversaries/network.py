@@ -6,11 +6,21 @@ from typing import TYPE_CHECKING, Final
 from ...protocol.blocks import Block, Void, block_hash
 from ...protocol.envelope import Verified
 from ...protocol.events import Event, Received, Send, Started, Step, TimerFired, WorkDone
-from ...protocol.messages import Blocks, CertifiedBlock, GetBlocks, JoinRequest, Precommit, Status
+from ...protocol.messages import (
+    Blocks,
+    CertifiedBlock,
+    GetBlocks,
+    GetStatus,
+    GetWeights,
+    JoinRequest,
+    Precommit,
+    Status,
+    Weights,
+)
 from ...protocol.node import Newcomer
 from ..disk import Disk
 from ..founding import MODEL
-from .base import Adversary
+from .base import Adversary, Turn
 
 if TYPE_CHECKING:
     from ...protocol.node import Node
@@ -27,24 +37,33 @@ class Silent(Adversary):
     """Takes everything in and says nothing."""
 
     name = "silent"
+    turn = Turn.RECEIVER
 
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
         return ()
 
 
 class Selective(Adversary):
-    """Talks to half of the members only."""
+    """Deals to half of the members and votes towards them; to the rest it says only that it is there.
+
+    Who resumes votes once others have answered, so one that did not ask all of them would be silent towards everybody.
+    """
 
     name = "selective"
+    turn = Turn.RECEIVER
 
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
-        return (send,) if receiver.number in self.half else ()
+        is_there = isinstance(
+            message.message, GetStatus | Status | GetBlocks | Blocks | GetWeights | Weights | JoinRequest
+        )
+        return (send,) if is_there or receiver.number in self.half else ()
 
 
 class Twins(Adversary):
     """Runs twice under one key: one copy talks to half of the members, the other one to the rest."""
 
     name = "twins"
+    turn = Turn.RECEIVER
 
     def __init__(self, simulation: "Simulation", site: "Site") -> None:
         super().__init__(simulation, site)
@@ -74,10 +93,13 @@ class Twins(Adversary):
         step: Step = twin.step(event, simulation.clock.now_ms + site.skew_ms)
         self._disk.write(step.persist)
         self._disk.sync()
+        for adversary in site.adversaries:
+            if adversary is not self:
+                step = adversary.bend_step(event, step)
         for send in step.send:
             for other in self.others:
                 if other.number not in self.half and send.to in (None, other.key):
-                    simulation.transmit(site, other, Send(other.key, send.envelope, send.blob))
+                    simulation.transmit_bent(site, other, Send(other.key, send.envelope, send.blob), without=self)
         for timer in step.timers:
             simulation.clock.after(timer.after_ms, self._answer, site, site.boots, TimerFired(timer.key))
         for work in step.work:
@@ -129,6 +151,7 @@ class Replay(Adversary):
     """Says again, at random, what it said before, and requests to join that it heard."""
 
     name = "replay"
+    turn = Turn.SAID
 
     def __init__(self, simulation: "Simulation", site: "Site") -> None:
         super().__init__(simulation, site)

@@ -11,7 +11,7 @@ from ...protocol.events import Event, Send, Step
 from ...protocol.limits import VIEW_WINDOW
 from ...protocol.messages import Precommit, Prevote, Proposal
 from ...protocol.work import beacon_of
-from .base import Adversary
+from .base import Adversary, Turn
 
 if TYPE_CHECKING:
     from ..simulation import Simulation
@@ -48,6 +48,7 @@ class Equivocate(Adversary):
     """
 
     name = "equivocate"
+    turn = Turn.BLOCK
 
     def __init__(self, simulation: "Simulation", site: "Site") -> None:
         super().__init__(simulation, site)
@@ -127,6 +128,7 @@ class Burst(Adversary):
     """Says nothing for a while, and then everything at once."""
 
     name = "burst"
+    turn = Turn.TIME
 
     def __init__(self, simulation: "Simulation", site: "Site") -> None:
         super().__init__(simulation, site)
@@ -148,6 +150,7 @@ class StaleLock(Adversary):
     """Proposes again what an earlier view of the height proposed, with the prevotes it has, be they a polka or not."""
 
     name = "stale-lock"
+    turn = Turn.PROOF
 
     def __init__(self, simulation: "Simulation", site: "Site") -> None:
         super().__init__(simulation, site)

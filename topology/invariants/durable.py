@@ -1,13 +1,17 @@
-"""Durable first: whatever an honest member sends can be derived from what its disk holds already."""
+"""Durable first: whatever an honest member sends can be derived from what its disk holds already.
+
+A complaint needs no record: it shows what its dealer signed, and a restarted member that has forgotten it checks the
+same share again.
+"""
 
 from ...protocol.envelope import Verified
-from ...protocol.messages import Ack, Deal, Precommit, Prevote, SumShare
+from ...protocol.messages import Ack, Deal, Precommit, Prevote, Proposal, SumShare
 from ..site import Site
 from .base import Checker
 
 
 class Durable(Checker):
-    """Looks for the record behind each vote, dealing, ack and release."""
+    """Looks for the record behind each vote, proposal, dealing, ack and release."""
 
     name = "durable first"
 
@@ -19,9 +23,11 @@ class Durable(Checker):
             return
         self._seen.add((site.number, message.raw))
         disk, node = site.disk, site.node
+        done = bool(disk.blocks) and disk.blocks[-1].height >= message.height
         match message.message:
+            case Proposal(block=block, valid_view=valid_view) if not done:
+                self._check_proposal(site, message, block, valid_view)
             case Prevote() | Precommit():
-                done = bool(disk.blocks) and disk.blocks[-1].height >= message.height
                 if not done and all(vote.envelope != message.raw for vote in disk.votes):
                     raise self.violated(
                         f"{site.label} sent a vote of height {message.height} that its disk does not hold"
@@ -39,3 +45,15 @@ class Durable(Checker):
                     raise self.violated(f"{site.label} acked a share of round {round_} that its disk does not hold")
             case _:
                 pass
+
+    def _check_proposal(self, site: Site, message: Verified, block: bytes, valid_view: int) -> None:
+        """After a restart it proposes its valid value again; its prevote keeps it from proposing a second new block."""
+        if valid_view >= 0:
+            if all((one.block, one.view) != (block, valid_view) for one in site.disk.values):
+                raise self.violated(f"{site.label} proposed again what its disk does not hold, height {message.height}")
+            return
+        place = (message.height, message.view, 0)
+        if all((vote.height, vote.view, vote.kind) != place for vote in site.disk.votes):
+            raise self.violated(
+                f"{site.label} proposed at height {message.height} and its disk holds no vote of that view"
+            )

@@ -41,15 +41,19 @@ class ExactSum(Checker):
         if not isinstance(body, Model) or body.round not in self._contributors:
             return
         contributors, members = self._contributors[body.round]
-        if any(self._deals_twice(members[dealer]) for dealer, _ in contributors.dealers):
+        dealers = [members[dealer] for dealer, _ in contributors.dealers]
+        if any(self._deals_twice(dealer) for dealer in dealers):
             return
-        vectors = [self._dealt.get((body.round, members[dealer])) for dealer, _ in contributors.dealers]
         total: list[int] | None = None
-        for vector in vectors:
-            if vector is None:  # a liar that dealt what it never wrote down
-                return
+        for dealer in dealers:
+            vector = self._dealt.get((body.round, dealer))
+            if vector is None:
+                if self.simulation.by_key[dealer].is_honest:
+                    label = self.simulation.by_key[dealer].label
+                    raise self.violated(f"round {body.round} sums a dealing that {label} never wrote down")
+                return  # a liar knows what it dealt
             row = [int(one) for one in np.frombuffer(vector, "<u8")]
             total = row if total is None else [(a + b) % P for a, b in zip(total, row, strict=True)]
         data = np.array(total, dtype="<u8").tobytes()
         if hashlib.sha256(data).digest() != body.vector:
-            raise self.violated(f"the model of round {body.round} is not the sum of its {len(vectors)} contributions")
+            raise self.violated(f"the model of round {body.round} is not the sum of its {len(dealers)} contributions")

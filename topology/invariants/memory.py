@@ -1,11 +1,18 @@
 """Memory: what others can make a member hold stays under the caps of protocol/limits.py."""
 
+from collections.abc import Iterator
+
 from ...protocol import limits
 from ...protocol.events import Event, Step
+from ...protocol.inbox import _bytes
+from ...protocol.node import Node
 from ..site import Site
 from .base import Checker
 
 EVERY = 50
+
+Cap = tuple[str, int, int]
+"""What is held, how much, and how much at most."""
 
 
 class MemoryCaps(Checker):
@@ -18,23 +25,43 @@ class MemoryCaps(Checker):
             return
         node = site.node
         assert node is not None
-        for queue in node._inbox._kept.values():
-            self._cap(site, "early messages of one member", len(queue), limits.MAX_FUTURE_MESSAGES_PER_MEMBER)
-        for digests in node.ctx.out._fetching.values():
-            self._cap(site, "blobs of one member under way", len(digests), limits.MAX_FETCHES_PER_MEMBER)
-        self._cap(site, "requests to join", len(node.ctx.pool.candidates), limits.MAX_PENDING_JOINS)
-        summing = node.ctx.summing
-        if summing is not None:
-            checked = summing.checked.keys() | summing._running
-            self._cap(site, "sum vectors", len(checked), limits.MAX_CHECKED_VECTORS)
-            self._cap(
-                site, "sum vectors that wait", len(summing._deferred.keys() - checked), limits.MAX_CHECKED_VECTORS
-            )
-        if node._agreement is not None:
-            most = limits.VIEW_WINDOW + limits.VIEW_HISTORY + 4
-            self._cap(site, "views with votes", len(node._agreement.consensus._views), most)
-            self._cap(site, "proposals", len(node._agreement._proposed), most)
+        for what, count, most in (*self._of_node(node), *self._of_round(node), *self._of_height(node)):
+            if count > most:
+                raise self.violated(f"{site.label} holds {count} {what}; the cap is {most}")
 
-    def _cap(self, site: Site, what: str, count: int, most: int) -> None:
-        if count > most:
-            raise self.violated(f"{site.label} holds {count} {what}; the cap is {most}")
+    def _of_node(self, node: Node) -> Iterator[Cap]:
+        known = len(self.simulation.sites)
+        for queue in node._inbox._kept.values():
+            yield "early messages of one member", len(queue), limits.MAX_FUTURE_MESSAGES_PER_MEMBER
+            yield "bytes of early messages of one member", sum(map(_bytes, queue)), limits.MAX_FUTURE_MESSAGE_BYTES
+        for digests in node.ctx.out._fetching.values():
+            yield "blobs of one member under way", len(digests), limits.MAX_FETCHES_PER_MEMBER
+        yield "members with early messages", len(node._inbox._kept), known
+        yield "requests to join", len(node.ctx.pool.candidates), limits.MAX_PENDING_JOINS
+        yield "members that want to leave", len(node.ctx.pool._leaves), known
+        yield "evictions", len(node.ctx.pool._evictions), limits.MAX_PENDING_EVIDENCE
+        yield "heads of others", len(node.catchup.heads), known
+
+    @staticmethod
+    def _of_round(node: Node) -> Iterator[Cap]:
+        sharing, summing = node.ctx.sharing, node.ctx.summing
+        if sharing is not None:
+            n = sharing.committee.n
+            yield "dealings", len(sharing.deals), n
+            yield "shares", len(sharing._held), n
+            yield "complaints", len(sharing._complaints), n * n
+        if summing is not None:
+            yield "sum shares", len(summing._rows), summing.committee.n
+            checked = summing.checked.keys() | summing._running
+            yield "sum vectors", len(checked), limits.MAX_CHECKED_VECTORS
+            yield "sum vectors that wait", len(summing._deferred.keys() - checked), limits.MAX_CHECKED_VECTORS
+
+    @staticmethod
+    def _of_height(node: Node) -> Iterator[Cap]:
+        agreement, most = node._agreement, limits.VIEW_WINDOW + limits.VIEW_HISTORY + 4
+        if agreement is not None:
+            yield "views with votes", len(agreement.consensus._views), most
+            yield "proposals", len(agreement._proposed), most
+            yield "proposed blocks", len(agreement._candidates), most
+            yield "proposals that wait for a sum", len(agreement._waiting), most
+            yield "blocks with prevotes brought along", len(agreement._brought), most

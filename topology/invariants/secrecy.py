@@ -31,6 +31,7 @@ class Secrecy(Checker):
 
     def on_begin(self, simulation: "Simulation") -> None:
         super().on_begin(simulation)
+        self._is_secret = simulation.setup.genesis.scheme != "plain"
         self._liars = {site.key for site in simulation.sites if not site.is_honest}
         self._rows: dict[int, list[Row]] = {}
         self._known: set[tuple[int, bytes, bytes]] = set()
@@ -43,10 +44,14 @@ class Secrecy(Checker):
                 body = read_block(record.block).body
                 if isinstance(body, Contributors):
                     self._learn_of(site, body)
+                    if body.round not in self._decided:  # until now, not even a sum
+                        self._check(body.round, self._rows.get(body.round, []))
                     self._decided[body.round] = body.digest()
 
     def on_send(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
         said = message.message
+        if not self._is_secret:
+            return
         if isinstance(said, Proposal) and site.node is not None:
             self._on_proposal(site, receiver, message, said)
         elif isinstance(said, Deal) and receiver.key in self._liars and message.sender not in self._liars:

@@ -1,7 +1,8 @@
-"""Sign once: no honest member signs two votes for one (height, view, kind), nor deals twice in a round."""
+"""Sign once: no honest member signs two votes or proposals for one (height, view), nor deals twice in a round."""
 
+from ...protocol.blocks import block_hash
 from ...protocol.envelope import Verified
-from ...protocol.messages import Deal, Precommit, Prevote
+from ...protocol.messages import Deal, Precommit, Prevote, Proposal
 from ..site import Site
 from .base import Checker
 
@@ -20,6 +21,8 @@ class SignOnce(Checker):
         match message.message:
             case Prevote(block=said) | Precommit(block=said):
                 key = (site.number, type(message.message).__name__, message.height, message.view)
+            case Proposal(block=block):
+                key, said = (site.number, "Proposal", message.height, message.view), block_hash(block)
             case Deal(round=round_, root=said):
                 key = (site.number, "Deal", round_, 0)
             case _:

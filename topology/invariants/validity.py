@@ -68,10 +68,9 @@ class Validity(Checker):
             raise self.violated(f"height {record.height} was decided in view {view}, whose proposer did not propose it")
         if isinstance(body, Contributors):
             n = state.committee.n
-            least = (
-                (2 if n == 3 else n - 2 * ((n - 1) // 3)) if not state.genesis.threshold else state.genesis.threshold
-            )
-            if len(body.dealers) < min(least, n - 1) + 1:
+            f = (n - 1) // 3
+            wanted = state.genesis.threshold or (2 if n == 3 else n - 2 * f)
+            if len(body.dealers) < max(2, f + 1, min(wanted, n - f, n - 1)) + 1:
                 raise self.violated(f"round {body.round} sums only {len(body.dealers)} contributions")
             if body.base != state.weights:
                 raise self.violated(f"round {body.round} sums updates of another model")
