@@ -54,7 +54,6 @@ LED_AWAY = [
         partition="restart-cut",
         crashes=((3, CrashPoint("during", 5, "VoteCast", 4253)),),
     ),
-    Scenario(seed=138, rounds=1, latency_ms=(20, 150), loss=0.05, byzantine=("3=selective",), partition="flapping"),
 ]
 """A liar votes in front of one member only: with the others' votes these are a quorum, by which it goes on to the next
 view before it has voted in this one, where the others wait for its vote.
