@@ -104,7 +104,7 @@ class Node:
         if memory.model is not None and memory.model.weights_hash == state.weights:
             self.ctx.weights = memory.model.weights
         self.catchup = CatchUp(self.ctx)
-        if checkpoint is not None and checkpoint.height > state.height:
+        if checkpoint is not None and checkpoint.height > 0 == state.height:
             self.catchup.proving = Proving(out, checkpoint)
         self._memory: Memory | None = memory
         self._newcomer = newcomer

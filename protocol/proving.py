@@ -3,7 +3,8 @@
 Certificates alone do not tell two ledgers of one federation apart: a quorum of the past, at height 1 the founder
 alone, can sign another one at any time. So a newcomer with an invite holds back what it is shown until it has
 come to the block that the invite names, and takes all up to there from one peer: where it turns out to be another
-ledger, nothing of it was believed, and it is known who showed it.
+ledger, nothing of it was believed, and it is known who showed it. One that was removed while it was away, and comes
+back with an invite, goes on from the ledger that it has: it is shown no more of it than its own removal at first.
 """
 
 from collections.abc import Set

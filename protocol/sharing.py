@@ -351,15 +351,16 @@ class Sharing:
         """Return who may not be left out of the contributors, as things stand here; ``changes``: of ``alive``.
 
         Until the share deadline these are all that are there, do not sit out and are held by all as far as anybody
-        waits for that, or all of the sum that failed; after it, those that this member would choose.
+        waits for that; of the sum that failed, if one did, those that are there, however few hold them. After the
+        deadline they are those that this member would choose.
         """
         if self.deadline_passed:
             choice = self.choice()
             return frozenset(dict(choice.dealers)) if choice is not None else frozenset()
+        there = self._present(alive, changes) - self.sat_out.keys() - self.liars
         if self.failed:
-            return self.failed - self.liars
-        unheld = frozenset(dealer for dealers in self.unawaited.values() for dealer in dealers)
-        return self._present(alive, changes) - self.sat_out.keys() - self.liars - unheld
+            return there & self.failed
+        return there - {dealer for dealers in self.unawaited.values() for dealer in dealers}
 
     def is_complete(self, alive: Iterable[bytes], changes: int) -> bool:
         """Whether waiting longer could only bring in members that are gone, sit out or cheat.

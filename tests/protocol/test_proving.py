@@ -167,8 +167,18 @@ def test_a_home_with_another_ledger_than_the_invites_is_refused() -> None:
         return Node(identity(NEWCOMER), genesis(), Memory(blocks=blocks), me)
 
     assert resumed(TRUE).state.height == 5
+    assert resumed(TRUE).catchup.proving is None
     with pytest.raises(LedgerError, match="height 4: another block than the one that the invite names"):
         resumed(FORK)
+
+
+def test_who_has_a_ledger_of_its_own_goes_on_from_there_and_holds_nothing_back() -> None:
+    """One that was removed while it was away is shown no block after that: the block of its new invite least of all."""
+    first = BlockDecided(1, TRUE.blocks[0].block, TRUE.blocks[0].certificate)
+    me = Newcomer("new", "test model", invite(at(4)))
+    node = Node(identity(NEWCOMER), genesis(), Memory(blocks=[first]), me)
+    assert node.state.height == 1
+    assert node.catchup.proving is None
 
 
 # Members.

@@ -228,14 +228,17 @@ def test_a_failed_sum_is_repeated_neither_with_fewer_nor_with_more() -> None:
     assert chosen.holders == (0, 1, 2, 3)
 
 
-def test_a_failed_sum_waits_for_its_contributors_until_the_deadline_and_then_goes_on() -> None:
-    acks = {holder: {0, 1, 2} for holder in (0, 1, 2)}
-    one = sharing(acks, failed=frozenset(range(N)))
-    present = one.committee.members[:3]
-    assert not one.is_complete(present, 1)
-    assert omission(one, 0, 1, 2, alive=3) == "it leaves out member 3"
-    one = sharing(acks, failed=frozenset(range(N)), deadline_passed=True)
-    assert omission(one, 0, 1, 2, alive=3) is None
+def test_a_failed_sum_waits_for_those_of_its_contributors_that_are_there_and_for_nobody_else() -> None:
+    three = {holder: {0, 1, 2} for holder in (0, 1, 2)}
+    everybody = frozenset(range(N))
+    late = sharing(three, failed=everybody, unawaited={holder: frozenset({3}) for holder in range(N)})
+    assert not late.is_complete(late.committee.members, 1)
+    assert omission(late, 0, 1, 2) == "it leaves out member 3", "though nobody waits for acks of what it dealt"
+    gone = sharing(three, failed=everybody)
+    assert gone.is_complete(gone.committee.members[:3], 1)
+    assert omission(gone, 0, 1, 2, alive=3) is None
+    slow = sharing(three, failed=everybody, deadline_passed=True)
+    assert omission(slow, 0, 1, 2) is None
 
 
 def test_the_ledger_remembers_the_first_failed_sum_until_a_model_is_decided() -> None:
