@@ -372,7 +372,8 @@ class Sharing:
             expected = self._present(alive, changes)
             dealers = expected - self.sat_out.keys() - self.liars
             self._is_complete = (
-                all(self._has_acked(holder, dealers) for holder in expected)
+                (bool(self.unawaited) or expected <= self.acks.keys())  # mostly that settles it
+                and all(self._has_acked(holder, dealers) for holder in expected)
                 and (choice := self.choice()) is not None
                 and self.due(alive, changes) <= dict(choice.dealers).keys()
             )

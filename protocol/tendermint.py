@@ -417,7 +417,10 @@ class Consensus:
         return {held[1] for held in (self.valid, self.locked) if held is not None}
 
     def _at(self, view: int) -> _View:
-        return self._views.setdefault(view, _View())
+        at = self._views.get(view)
+        if at is None:  # asked at every vote: no view is made to be thrown away
+            at = self._views[view] = _View()
+        return at
 
     def _forget_old_views(self) -> None:
         kept = self._held_views()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .clock import Clock
 from .links import Links, Path
@@ -36,9 +36,11 @@ class Queue:
         self.size_bytes -= size_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """What crosses a path. ``arrived`` or ``lost`` is called with ``arguments``: one of them, and once."""
+class Parcel(NamedTuple):
+    """What crosses a path. ``arrived`` or ``lost`` is called with ``arguments``: one of them, and once.
+
+    There is one for each of millions of messages, and a tuple is made in a third of the time of a frozen dataclass.
+    """
 
     path: Path
     size_bytes: int
