@@ -9,7 +9,8 @@ from ...protocol.node import Node
 from ..site import Site
 from .base import Checker
 
-EVERY = 50
+EVERY = 7
+"""Steps between two looks: what is held for a moment only is seen too, in one run or another."""
 
 Cap = tuple[str, int, int]
 """What is held, how much, and how much at most."""
