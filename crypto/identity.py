@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import lru_cache
+from hashlib import sha512
 from typing import Final, NoReturn
 
 from nacl import bindings
 from nacl.exceptions import CryptoError
 
 __all__ = [
+    "GROUP_ORDER",
     "MAX_CACHED_BOXES",
     "NONCE_BYTES",
     "PUBLIC_BYTES",
@@ -43,8 +45,13 @@ NONCE_BYTES: Final = 24
 SEALED_OVERHEAD_BYTES: Final = NONCE_BYTES + 16
 """A sealed message is this much longer than its plaintext: the nonce in front and the Poly1305 tag."""
 
+GROUP_ORDER: Final = 2**252 + 27742317777372353535851937790883648493
+"""The prime order of the subgroup that Ed25519 keys are in (RFC 8032, section 5.1)."""
+
 MAX_CACHED_BOXES: Final = 1024
 """Precomputed boxes that one identity keeps; twice the members of the largest federation."""
+
+_ORDER_PLUS_ONE: Final = (GROUP_ORDER + 1).to_bytes(32, "little")
 
 # Protobuf of the public key (field 1: type Ed25519 = 1; field 2: 32 bytes) inside an identity multihash of 36
 # bytes.
@@ -119,7 +126,7 @@ class Identity(_Secret):
     printed.
     """
 
-    __slots__ = ("_box", "_exchange", "_signing", "public")
+    __slots__ = ("_box", "_exchange", "_nonce_secret", "_scalar", "_signing", "public")
 
     public: Final[bytes]
     """The Ed25519 public key, 32 bytes: the member's id."""
@@ -131,6 +138,10 @@ class Identity(_Secret):
             raise ValueError(f"a seed has {SEED_BYTES} bytes, not {length}")
         self.public, self._signing = bindings.crypto_sign_seed_keypair(bytes(seed))
         self._exchange = bindings.crypto_sign_ed25519_sk_to_curve25519(self._signing)
+        # RFC 8032, section 5.1.5: the scalar is the first half, clamped (which the key of X25519 is, too); the
+        # second half is what nonces are derived from. `sealing` uses both.
+        self._scalar = bindings.crypto_core_ed25519_scalar_reduce(self._exchange + bytes(32))
+        self._nonce_secret = sha512(bytes(seed)).digest()[32:]
         self._box = lru_cache(maxsize=MAX_CACHED_BOXES)(self._make_box)
 
     @classmethod
@@ -205,9 +216,13 @@ def is_usable(public: bytes) -> bool:
     """Whether boxes can be made for `public`: an Ed25519 point of prime order in its one encoding.
 
     Some keys of mixed order verify signatures and yet cannot be sealed to. Whoever admits members asks this
-    first.
+    first. Never raises on bad input.
     """
-    return len(public) == PUBLIC_BYTES and _exchange_key(bytes(public)) is not None
+    # (L+1)·P = P says both, for a part T of small order would become 6·T. libsodium's own test let P + (0, -1)
+    # pass before December 2025 (CVE-2025-69277), and members must agree whatever library they have.
+    with suppress(CryptoError):
+        return bindings.crypto_scalarmult_ed25519_noclamp(_ORDER_PLUS_ONE, bytes(public)) == bytes(public)
+    return False
 
 
 def peer_id(public: bytes) -> str:

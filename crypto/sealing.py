@@ -1,0 +1,266 @@
+"""Boxes that a third party can judge: a holder can show what a dealer sealed for it, and cannot lie about it.
+
+A NaCl box between two members convinces only these two: both know its key, so a holder that shows an opened
+box may have made it. Here a dealing has a scalar r of its own and publishes R = r·B. The box for the holder
+with the Ed25519 key A = a·B is a NaCl secretbox under a hash of S = r·A = a·R:
+
+    key = SHA-256("coterie/box/2" 0x00 || context || R || A || S)
+
+A holder that complains reveals S with a proof that log_B(A) = log_R(S). There is exactly one such S, so every
+member opens the same bytes, which the dealer signed, and comes to the same verdict. Nothing that a dealer
+seals is beyond proof: not a wrong share, and not a box that opens for nobody.
+
+**The nonce is zero**, because each key seals one message: it is bound to the dealing, the holder and the
+context. Ephemeral derives r from the commitment to what is sealed too, so that a dealer that deals twice under
+one seed (from an old copy of its state) has two keys, and not one key stream over two messages.
+
+**What a reveal tells.** S is a Diffie-Hellman value under the holder's long-term key. Without the next
+paragraph, a holder that complains would answer "a·R for any R of a dealer's choice". A dealer that copied the R
+of an honest dealer's message would so learn r'·A, and with it the key of the honest dealer's box for that
+holder; the context in the key does not help, as S itself is revealed. A dealer that publishes the member key of
+a third party as its R would learn the static secret of two members.
+
+**So a dealer proves that it knows r**: a Schnorr proof under the context, which names the dealer. It is checked
+by everybody before anything is opened, and a message without it is refused by all and is nobody's complaint.
+A dealer that knows r computes S = r·A without the holder, so a reveal tells it nothing: a simulator that has r
+makes the same complaint without a (S = r·A, and the proof is zero-knowledge). To anybody else, S is one
+Diffie-Hellman value for an R that no other box depends on. A holder is so no Diffie-Hellman oracle, and the
+other boxes for it stay as hard to open as computational Diffie-Hellman problems with a test for solutions
+(gap-CDH, in the random oracle model). The simulator has to extract r while other proofs are made: that works
+in the algebraic group model with a random oracle; with the random oracle alone the argument loses a factor for
+rewinding.
+
+**Points.** Only points of the prime-order subgroup in their one encoding are accepted: R, A and S. If S could
+have a part of small order, a holder could try nonces until the proof passes for a second S, and so make a good
+box of an honest dealer look bad.
+
+Sources: Diffie-Hellman boxes as in ECIES and libsodium's sealed boxes; C. P. Schnorr, "Efficient signature
+generation by smart cards" (1991); D. Chaum and T. P. Pedersen, "Wallet databases with observers" (1992), section
+3.2; challenges by A. Fiat and A. Shamir (1986), with the whole statement hashed (D. Bernhard, O. Pereira, B.
+Warinschi, "How not to prove yourself", 2012); extraction: G. Fuchsbauer, A. Plouviez, Y. Seurin, "Blind Schnorr
+signatures and signed ElGamal encryption in the algebraic group model" (2020); nonces as in RFC 8032, under
+domains of their own; one key for signatures and key agreement: E. Thormarker, "On using the same key pair for
+Ed25519 and an X25519 based KEM" (2021).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from nacl import bindings
+from nacl.exceptions import CryptoError
+
+from .identity import GROUP_ORDER, PUBLIC_BYTES, BoxError, Identity, _Secret, is_usable
+
+__all__ = [
+    "BOX_OVERHEAD_BYTES",
+    "CONTEXT_BYTES",
+    "KEY_BYTES",
+    "PROOF_BYTES",
+    "DealingKey",
+    "Ephemeral",
+    "Opening",
+    "check_ephemeral",
+    "dealing_key",
+]
+
+CONTEXT_BYTES: Final = 32
+PROOF_BYTES: Final = 64
+"""A challenge and a response, 32 bytes each, both below the group's order."""
+
+KEY_BYTES: Final = PUBLIC_BYTES + PROOF_BYTES
+"""What a dealer publishes: R, then the proof that it knows r."""
+
+BOX_OVERHEAD_BYTES: Final = 16
+"""A box is this much longer than its plaintext: the Poly1305 tag."""
+
+_KEY: Final = b"coterie/box/2\0"
+_SCALAR: Final = b"coterie/box/2 scalar\0"
+_KNOWLEDGE: Final = b"coterie/box/2 knowledge\0"
+_EQUALITY: Final = b"coterie/box/2 equality\0"
+_NONCE: Final = b"nonce\0"  # after a domain, before a secret
+
+_BASE: Final = b"\x58" + b"\x66" * 31  # B as it is encoded
+_ZERO_NONCE: Final = bytes(24)
+
+
+class Ephemeral(_Secret):
+    """The scalar r of one dealing, which seals its boxes. It cannot be pickled or printed."""
+
+    __slots__ = ("_scalar", "context", "key")
+
+    context: Final[bytes]
+    """What no other dealing has: federation, round, base model, members, dealer."""
+
+    key: Final[bytes]
+    """R and the proof of knowledge of r (`KEY_BYTES`), to be published."""
+
+    def __init__(self, seed: bytes, context: bytes, commitment: bytes) -> None:
+        """Derive r from a secret seed (32 bytes), the context (32 bytes) and the commitment (32 bytes).
+
+        The same arguments give the same r, so a restarted dealer seals the very same bytes. `commitment` is the
+        Merkle root of the shares, which fixes all that will be sealed. Raises ValueError for other lengths.
+        """
+        sizes = tuple(map(len, (seed, context, commitment)))
+        if sizes != (32, CONTEXT_BYTES, 32):
+            del seed
+            raise ValueError(f"seed, context and commitment have 32 bytes each, not {sizes}")
+        self.context = bytes(context)
+        self._scalar = _hash_to_scalar(_SCALAR, seed, context, commitment)
+        point = bindings.crypto_scalarmult_ed25519_base_noclamp(self._scalar)
+        k = _hash_to_scalar(_KNOWLEDGE, _NONCE, seed, context, commitment, point)
+        challenge = _hash_to_scalar(
+            _KNOWLEDGE, _BASE, point, bindings.crypto_scalarmult_ed25519_base_noclamp(k), self.context
+        )
+        self.key = point + challenge + _response(k, challenge, self._scalar)
+
+    def seal(self, to: bytes, plaintext: bytes) -> bytes:
+        """Seal for the holder of the Ed25519 key `to`. One plaintext for each holder: the nonce is fixed.
+
+        Raises BoxError when `to` is no point of prime order (see `identity.is_usable`).
+        """
+        box_key = None
+        if is_usable(to) and (shared := _multiply(self._scalar, to)):
+            box_key = _box_key(self.context, self.key[:PUBLIC_BYTES], to, shared)
+            del shared
+        if box_key is None:
+            del plaintext
+            raise BoxError("no box with this key: it is no Ed25519 point of prime order")
+        return bindings.crypto_secretbox_easy(plaintext, _ZERO_NONCE, box_key)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a holder reveals of one box: S, which opens this box only, and the proof that it is the right one.
+
+    It is a secret until its holder decides to publish it, so it does not show in a repr.
+    """
+
+    shared: bytes = field(repr=False)
+    proof: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DealingKey:
+    """A dealer's R whose proof of knowledge was checked under `context`. `dealing_key` alone makes it.
+
+    Take R from the dealer's signed message: an R from anywhere else proves nothing about this dealer.
+    """
+
+    point: bytes
+    context: bytes
+
+    def open(self, identity: Identity, sealed: bytes) -> bytes:
+        """The plaintext that the dealer sealed for this identity. Raises BoxError when it does not open."""
+        return _opened(self._own_box_key(identity), sealed)
+
+    def reveal(self, identity: Identity) -> Opening:
+        """What opens this identity's box for everybody, with the proof that it does (Chaum and Pedersen).
+
+        It tells the dealer nothing and others nothing about any other box: the module says why. The same
+        arguments give the same bytes. Its nonce is a hash of a secret of the identity and of the statement,
+        as in Ed25519, so it never serves two statements.
+        """
+        a, public = identity._scalar, identity.public
+        shared = _multiply(a, self.point)
+        k = _hash_to_scalar(_EQUALITY, _NONCE, identity._nonce_secret, _BASE, self.point, public, shared, self.context)
+        first = bindings.crypto_scalarmult_ed25519_base_noclamp(k)
+        second = _multiply(k, self.point)
+        challenge = self._equality_challenge(public, shared, first, second)
+        return Opening(shared, challenge + _response(k, challenge, a))
+
+    def judge(self, holder: bytes, opening: Opening) -> bool:
+        """Whether `opening` is the right one for the box of the holder with this Ed25519 key.
+
+        Sound in the random oracle model: a false S passes with probability about 2^-252 a try. Never raises
+        on hostile bytes.
+        """
+        shared = opening.shared
+        parts = _proof_parts(opening.proof)
+        if parts is None or not is_usable(holder) or not is_usable(shared):
+            return False
+        challenge, response = parts
+        first = _commitment(response, _BASE, challenge, holder)
+        second = _commitment(response, self.point, challenge, shared)
+        return challenge == self._equality_challenge(holder, shared, first, second)
+
+    def open_with(self, holder: bytes, opening: Opening, sealed: bytes) -> bytes:
+        """The plaintext of that holder's box, by an opening that passed `judge`. Raises BoxError when the box
+        does not open: the dealer signed bytes that are no box.
+        """
+        return _opened(_box_key(self.context, self.point, holder, opening.shared), sealed)
+
+    def _own_box_key(self, identity: Identity) -> bytes:
+        shared = _multiply(identity._scalar, self.point)
+        return _box_key(self.context, self.point, identity.public, shared)
+
+    def _equality_challenge(self, holder: bytes, shared: bytes, first: bytes, second: bytes) -> bytes:
+        return _hash_to_scalar(_EQUALITY, _BASE, self.point, holder, shared, first, second, self.context)
+
+
+def dealing_key(key: bytes, context: bytes) -> DealingKey | None:
+    """The checked form of what a dealer published, or None if it is not good.
+
+    None for a point that is not of prime order or not in its one encoding, and for a proof that does not show
+    that the dealer knows r for this context. Every member comes to the same answer from the dealer's signed
+    message alone. Never raises on hostile bytes.
+    """
+    point, proof = bytes(key[:PUBLIC_BYTES]), bytes(key[PUBLIC_BYTES:])
+    return DealingKey(point, bytes(context)) if check_ephemeral(point, proof, context) else None
+
+
+def check_ephemeral(point: bytes, proof: bytes, context: bytes) -> bool:
+    """Whether `proof` shows that the maker of R = `point` knows its scalar, for this context (Schnorr)."""
+    parts = _proof_parts(proof)
+    if parts is None or len(context) != CONTEXT_BYTES or not is_usable(point):
+        return False
+    challenge, response = parts
+    commitment = _commitment(response, _BASE, challenge, point)
+    return challenge == _hash_to_scalar(_KNOWLEDGE, _BASE, point, commitment, context)
+
+
+def _box_key(context: bytes, point: bytes, holder: bytes, shared: bytes) -> bytes:
+    return hashlib.sha256(_KEY + context + point + holder + shared).digest()
+
+
+def _opened(box_key: bytes, sealed: bytes) -> bytes:
+    with suppress(CryptoError):
+        return bindings.crypto_secretbox_open_easy(bytes(sealed), _ZERO_NONCE, box_key)
+    # Outside of the handler, so that the library's frames do not hang on the exception; and without the key in
+    # this one.
+    del box_key
+    raise BoxError("the box does not open: it was altered, or is from or for another key")
+
+
+def _hash_to_scalar(*parts: bytes) -> bytes:
+    """A scalar that is uniform up to 2^-256. All parts but the first, a domain, have fixed lengths."""
+    return bindings.crypto_core_ed25519_scalar_reduce(hashlib.sha512(b"".join(parts)).digest())
+
+
+def _response(k: bytes, challenge: bytes, secret: bytes) -> bytes:
+    """k + challenge·secret."""
+    return bindings.crypto_core_ed25519_scalar_add(k, bindings.crypto_core_ed25519_scalar_mul(challenge, secret))
+
+
+def _proof_parts(proof: bytes) -> tuple[bytes, bytes] | None:
+    """Challenge and response, or None where they are not two scalars in their one encoding."""
+    if len(proof) != PROOF_BYTES:
+        return None
+    parts = bytes(proof[:32]), bytes(proof[32:])
+    if all(0 < int.from_bytes(part, "little") < GROUP_ORDER for part in parts):
+        return parts
+    return None  # zero too: an honest proof has one with probability 2^-251, and the library refuses it
+
+
+def _commitment(response: bytes, base: bytes, challenge: bytes, public: bytes) -> bytes:
+    """response·base - challenge·public: the commitment that goes with this challenge."""
+    left = bindings.crypto_scalarmult_ed25519_base_noclamp(response) if base == _BASE else _multiply(response, base)
+    return bindings.crypto_core_ed25519_sub(left, _multiply(challenge, public))
+
+
+def _multiply(scalar: bytes, point: bytes) -> bytes:
+    """scalar·point for a checked point and a scalar that is not zero modulo the group's order."""
+    return bindings.crypto_scalarmult_ed25519_noclamp(scalar, point)
