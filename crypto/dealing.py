@@ -11,22 +11,29 @@ polynomials is what they check:
 4. Holder j checks that its share is the leaf j below the root and that Y_k(j + 1) = ⟨ρ_k, its values⟩ +
    B_k(j + 1).
 
-Values off a polynomial of degree below K, chosen before ρ was known, pass with probability about p^-2 =
-2^-128. Two fingerprints are needed because one would leave 2^-64, which a dealer can search for by trying
-roots. The blinding makes Y_k independent of the secrets for anybody with fewer than K shares. A share that
-fails step 4 after its path led to the root is evidence: anyone who sees it, with the dealer's signed
-commitment, comes to the same verdict. The context goes into every leaf and every challenge, so that what was
-dealt in one round, by one dealer, proves nothing in another.
+The values of K + 1 holders that are on no polynomial of degree below K, fixed before ρ was known, pass with
+probability about p^-2 = 2^-128. The dealer chooses Y_k last, and to which of the honest holders it deals at
+all, so the bound for a dealing is C(n - f, K + 1) times that: 2^-124 at n = 10, 2^-110 at 30, 2^-64 at 100
+(f = (n - 1)//3, K = n - 2f), times the roots that a dealer tries. One fingerprint would leave 2^-64 in place of
+2^-128, which a dealer can search for. The blinding makes Y_k independent of the secrets for anybody with
+fewer than K shares.
 
-**Compressed shares.** K - 1 values of a polynomial may be chosen freely, whatever its value at 0. So the
-K - 1 holders after the dealer get a 32-byte seed each, from which they expand their values, and only the
-other holders get values, computed from the secrets and those seeds. K - 1 colluding holders know K - 1
-points of polynomials of degree K - 1, which any secrets fit; with seeds instead of random values this holds
-against whoever cannot tell AES from random.
+A share that fails step 4 after its path led to the root is evidence by itself: anyone who sees it, with the
+dealer's signed commitment, comes to the same verdict. Where the share is known to be what the dealer sealed
+(`sealing`), every failure is. The context goes into every leaf and every challenge, so that what was dealt in
+one round, by one dealer, proves nothing in another.
+
+**Compressed shares.** K - 1 values of a polynomial may be chosen freely, whatever its value at 0. So K - 1
+holders get a 32-byte seed each, from which they expand their values, and only the other holders get values,
+computed from the secrets and those seeds. K - 1 colluding holders know K - 1 points of polynomials of degree
+K - 1, which any secrets fit; with seeds instead of random values this holds against whoever cannot tell AES
+from random. It holds for any K - 1 holders and any choice of those that get seeds, so the dealer may choose
+them: members that are away, for instance, as their shares have to be kept for them. The choice is published.
 """
 
 import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, NoReturn
 
 import numpy as np
@@ -48,8 +55,10 @@ _VALUES: Final = b"\x01"  # the payload is the values themselves
 class BadShare(Exception):
     """A share that its holder refuses.
 
-    provable: whether the share is evidence against the dealer that any third party can check. Where it is
-    not, the fault may as well lie with whoever carried or shows the share.
+    provable: whether the share, without the box that it came in, is evidence against the dealer: it was
+    committed to as it is. Where it is not, the fault may as well lie with the member that carried or shows
+    the share. A share from a box that was judged (`sealing`) is what the dealer sealed: then every BadShare is
+    proof, whatever this says.
     """
 
     def __init__(self, reason: str, *, provable: bool) -> None:
@@ -63,13 +72,15 @@ class Terms:
     """What all parties know of a dealing. Raises ValueError for terms under which nothing can be dealt.
 
     holders: how many, m; threshold: K, how many shares open the sum; columns: C, field elements in a secret;
-    dealer: its index among the holders.
+    dealer: its index among the holders; seeded: the indices of the K - 1 holders whose shares are seeds, in
+    ascending order and without the dealer. The dealer chooses them; () stands for those that follow it.
     """
 
     holders: int
     threshold: int
     columns: int
     dealer: int
+    seeded: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not 2 <= self.threshold <= self.holders:
@@ -77,15 +88,24 @@ class Terms:
         if self.columns < 1:
             raise ValueError("there is nothing to deal")
         self._check_index(self.dealer)
+        if not self.seeded:
+            following = sorted((self.dealer + i) % self.holders for i in range(1, self.threshold))
+            object.__setattr__(self, "seeded", tuple(following))
+        self._check_seeded()
 
     def _check_index(self, holder: int) -> None:
         if not 0 <= holder < self.holders:
             raise ValueError(f"no holder {holder} among {self.holders}")
 
-    @property
-    def seeded(self) -> tuple[int, ...]:
-        """The holders whose shares are seeds: the K - 1 that follow the dealer."""
-        return tuple((self.dealer + 1 + i) % self.holders for i in range(self.threshold - 1))
+    def _check_seeded(self) -> None:
+        if len(self.seeded) != self.threshold - 1:
+            raise ValueError(f"{self.threshold - 1} holders get seeds, not {len(self.seeded)}")
+        if any(one >= other for one, other in pairwise(self.seeded)):
+            raise ValueError("the holders that get seeds are not distinct and ascending")
+        for holder in (self.seeded[0], self.seeded[-1]):
+            self._check_index(holder)
+        if self.dealer in self.seeded:
+            raise ValueError("the dealer is among the holders that get seeds")
 
     @property
     def header_bytes(self) -> int:
@@ -105,8 +125,9 @@ class Terms:
         return ELEMENT_BYTES * (self.columns + CHALLENGES)
 
     def encoded(self) -> bytes:
-        """A fixed-length form, to be hashed."""
-        return b"".join(n.to_bytes(8, "big") for n in (self.holders, self.threshold, self.columns, self.dealer))
+        """A form to be hashed. No encoding is the start of another: the threshold gives the length."""
+        numbers = (self.holders, self.threshold, self.columns, self.dealer, *self.seeded)
+        return b"".join(number.to_bytes(8, "big") for number in numbers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,10 @@ from coterie.crypto.shamir import Scheme
 @st.composite
 def all_terms(draw: st.DrawFn) -> Terms:
     holders = draw(st.integers(2, 9))
-    return Terms(holders, draw(st.integers(2, holders)), draw(st.integers(1, 5)), draw(st.integers(0, holders - 1)))
+    threshold, dealer = draw(st.integers(2, holders)), draw(st.integers(0, holders - 1))
+    others = [holder for holder in range(holders) if holder != dealer]
+    seeded = draw(st.just(()) | st.permutations(others).map(lambda some: tuple(sorted(some[: threshold - 1]))))
+    return Terms(holders, threshold, draw(st.integers(1, 5)), dealer, seeded)
 
 
 @settings(max_examples=60)
@@ -33,14 +36,31 @@ def test_every_holder_accepts_an_honest_dealing_and_any_threshold_many_open_it(t
 
 
 @given(all_terms())
-def test_sizes_are_exact_and_the_holders_after_the_dealer_get_seeds(terms: Terms) -> None:
+def test_sizes_are_exact_and_the_chosen_holders_get_seeds(terms: Terms) -> None:
     dealt = deal(CONTEXT, terms, prng.stream(b"secrets", b"", terms.columns), SEED)
     assert [len(share) for share in dealt.shares] == [share_size(terms, j) for j in range(terms.holders)]
     header = 1 + 32 + 32 * merkle.depth(terms.holders)
-    followers = {(terms.dealer + i) % terms.holders for i in range(1, terms.threshold)}
     for holder in range(terms.holders):
-        payload = 32 if holder in followers else 8 * (terms.columns + 2)
+        payload = 32 if holder in terms.seeded else 8 * (terms.columns + 2)
         assert share_size(terms, holder) == header + payload
+
+
+@pytest.mark.parametrize(("dealer", "seeded"), [(0, (1, 2)), (1, (2, 3)), (3, (0, 4)), (4, (0, 1))])
+def test_without_a_choice_the_holders_after_the_dealer_get_seeds(dealer: int, seeded: tuple[int, ...]) -> None:
+    assert Terms(5, 3, 7, dealer).seeded == seeded
+    assert Terms(5, 3, 7, dealer) == Terms(5, 3, 7, dealer, seeded)
+
+
+def test_terms_are_encoded_differently_for_each_choice_and_none_begins_another() -> None:
+    every = [
+        Terms(holders, threshold, 1, dealer, seeded)
+        for holders in range(2, 6)
+        for threshold in range(2, holders + 1)
+        for dealer in range(holders)
+        for seeded in itertools.combinations(sorted({*range(holders)} - {dealer}), threshold - 1)
+    ]
+    encoded = [terms.encoded() for terms in every]
+    assert not any(a.startswith(b) for a, b in itertools.permutations(encoded, 2))
 
 
 def test_sums_of_shares_open_to_the_sum_of_the_secrets() -> None:
@@ -69,6 +89,7 @@ def test_a_seed_used_twice_shares_no_randomness() -> None:
     others = [
         deal(OTHER_CONTEXT, TERMS, SECRETS, SEED),
         deal(CONTEXT, Terms(5, 3, 7, 2), SECRETS, SEED),
+        deal(CONTEXT, Terms(5, 3, 7, 1, (0, 2)), SECRETS, SEED),
         deal(CONTEXT, TERMS, SECRETS ^ np.uint64(1), SEED),
         deal(CONTEXT, TERMS, SECRETS, SEED[::-1]),
     ]
@@ -152,6 +173,24 @@ def test_without_blinding_the_fingerprints_would_confirm_a_guess(monkeypatch: py
 def test_terms_that_cannot_be_dealt_under_are_refused(holders: int, threshold: int, columns: int, dealer: int) -> None:
     with pytest.raises(ValueError, match=r"threshold|nothing to deal|no holder"):
         Terms(holders, threshold, columns, dealer)
+
+
+@pytest.mark.parametrize(
+    ("seeded", "reason"),
+    [
+        ((2,), "2 holders get seeds, not 1"),
+        ((0, 2, 3), "2 holders get seeds, not 3"),
+        ((2, 2), "not distinct and ascending"),
+        ((3, 2), "not distinct and ascending"),
+        ((0, 1), "the dealer is among"),
+        ((1, 4), "the dealer is among"),
+        ((-1, 2), "no holder -1"),
+        ((2, 5), "no holder 5"),
+    ],
+)
+def test_a_choice_of_seeded_holders_that_is_none_is_refused(seeded: tuple[int, ...], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        Terms(5, 3, 7, 1, seeded)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,13 @@ def test_a_share_of_another_round_dealer_or_shape_is_refused() -> None:
     dealt = deal(CONTEXT, TERMS, SECRETS, SEED)
     for holder, share in enumerate(dealt.shares):
         assert not refused(share, holder, dealt.commitment, context=OTHER_CONTEXT).provable
-        for terms in (Terms(5, 3, 7, 2), Terms(5, 2, 7, 1), Terms(5, 3, 6, 1), Terms(6, 3, 7, 1)):
+        for terms in (
+            Terms(5, 3, 7, 2),
+            Terms(5, 2, 7, 1),
+            Terms(5, 3, 6, 1),
+            Terms(6, 3, 7, 1),
+            Terms(5, 3, 7, 1, (0, 2)),
+        ):
             refused(share, holder, dealt.commitment, terms=terms)
 
 
@@ -81,6 +87,19 @@ def test_a_replayed_share_would_frame_its_dealer_if_leaves_did_not_name_the_cont
     monkeypatch.setattr(merkle, "leaf", lambda context, *parts: honest_leaf(*parts))  # the attack
     dealt = deal(CONTEXT, TERMS, SECRETS, SEED)
     assert refused(dealt.shares[EXPLICIT], EXPLICIT, dealt.commitment, context=OTHER_CONTEXT).provable
+
+
+def test_a_dealer_cannot_say_other_seeded_holders_afterwards() -> None:
+    """The challenge hashes the choice: of the holders of one kind under both, none accepts."""
+    dealt = deal(CONTEXT, TERMS, SECRETS, SEED)
+    said = Terms(5, 3, 7, 1, (2, 4))
+    for holder in range(5):
+        reason = refused(dealt.shares[holder], holder, dealt.commitment, terms=said).reason
+        assert reason == (
+            "a share of the wrong kind for this holder"
+            if holder in (3, 4)
+            else "the share does not lie on the committed polynomials"
+        )
 
 
 def test_a_commitment_copied_from_another_dealer_is_refused() -> None:

@@ -16,7 +16,7 @@ FAULTS = sorted(VECTORS.glob("fault-*.json"))
 
 
 def terms_of(case: dict[str, Any]) -> Terms:
-    return Terms(case["holders"], case["threshold"], case["columns"], case["dealer"])
+    return Terms(case["holders"], case["threshold"], case["columns"], case["dealer"], tuple(case["seeded"]))
 
 
 def commitment_of(case: dict[str, Any]) -> Commitment:
