@@ -171,6 +171,25 @@ def test_a_seed_used_twice_never_gives_the_same_key_for_two_messages() -> None:
     assert len({other.key[:32] for other in [DEALER, *others]}) == 4
 
 
+def test_two_messages_under_one_key_would_show_their_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dealer with an old copy of its state deals other shares with the same seed in the same context."""
+
+    def difference() -> bytes:
+        first, second = Ephemeral(SEED, CONTEXT, ROOT), Ephemeral(SEED, CONTEXT, ROOT[::-1])
+        boxes = first.seal(BOB.public, SHARE), second.seal(BOB.public, SHARE[::-1])
+        return bytes(a ^ b for a, b in zip(*(box[BOX_OVERHEAD_BYTES:] for box in boxes), strict=True))
+
+    shown = bytes(a ^ b for a, b in zip(SHARE, SHARE[::-1], strict=True))
+    assert difference() != shown
+    derive = sealing._hash_to_scalar
+    monkeypatch.setattr(
+        sealing,
+        "_hash_to_scalar",
+        lambda domain, *parts: derive(domain, *(parts[:2] if domain == sealing._SCALAR else parts)),
+    )  # the weakened build: r does not follow from the commitment
+    assert difference() == shown
+
+
 # What is altered or meant for another is refused
 
 
