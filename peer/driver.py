@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 import trio
 
-from ..protocol.envelope import Rejected, Verified, blob_digest, verify
+from ..protocol.envelope import Rejected, Verified, blob_digest, may_be_passed_on, verify
 from ..protocol.events import (
     Event,
     Fetch,
@@ -38,7 +38,7 @@ from ..protocol.events import (
 )
 from ..protocol.ledger import LedgerState
 from ..protocol.limits import INLINE_BLOB_BYTES
-from ..protocol.messages import Deal, JoinRequest
+from ..protocol.messages import Deal
 from ..protocol.records import Record, RoundClosed
 from .alarms import Alarms, Clock
 from .beats import decode_beat, encode_beat
@@ -179,12 +179,12 @@ class Driver:
     async def frame(self, member: bytes, envelope: bytes, blob: bytes | None) -> None:
         """An envelope came over the link of ``member``. Waits while the node is behind.
 
-        Everybody speaks for himself; only requests to join are passed on.
+        Everybody speaks for itself, but for what :func:`.may_be_passed_on`.
         """
         verified = verify(envelope, self._federation)
         if isinstance(verified, Rejected):
             self._fault(member, f"a bad envelope: {verified.reason}")
-        elif verified.sender != member and not isinstance(verified.message, JoinRequest):
+        elif verified.sender != member and not may_be_passed_on(verified.message):
             self._fault(member, "an envelope of somebody else")
         elif blob is not None and not _binds(verified, blob):
             self._fault(member, "a blob that its message does not bind")

@@ -240,8 +240,8 @@ class Store(Reader):
                 self._write_value(link, record)
             case Released(number, contributors):
                 self._insert_once("released", {"round": number}, {"contributors": contributors})
-            case Dealt(number, seed, vector):
-                self._write_dealing(link, number, seed, vector)
+            case Dealt():
+                self._write_dealing(link, record)
                 if self.copied:
                     # The node deals again, so it is past every vote and every dealing that it may have made before.
                     link.execute("DELETE FROM facts WHERE name = ?", (_COPIED,))
@@ -275,14 +275,15 @@ class Store(Reader):
             raise Contradiction(f"a second, different {value} for {key} was to be stored")
         return row is None
 
-    def _write_dealing(self, link: sqlite3.Connection, number: int, seed: bytes, vector: bytes) -> None:
+    def _write_dealing(self, link: sqlite3.Connection, dealt: Dealt) -> None:
         """Nobody deals twice in a round (safety rule 6)."""
-        vault = self._vault(link, number)
+        number, vault = dealt.round, self._vault(link, dealt.round)
         row = link.execute("SELECT seed, vector FROM dealt WHERE round = ?", (number,)).fetchone()
         if row is None:
-            sealed = (vault.seal(b"seed", seed), vault.seal(b"vector", vector))
-            link.execute("INSERT INTO dealt VALUES (?, ?, ?)", (number, *sealed))
-        elif (vault.open(b"seed", row[0]), vault.open(b"vector", row[1])) != (seed, vector):
+            sealed = (vault.seal(b"seed", dealt.seed), vault.seal(b"vector", dealt.vector))
+            values = (number, *sealed, msgspec.json.encode(dealt.seeded))
+            link.execute("INSERT INTO dealt VALUES (?, ?, ?, ?)", values)
+        elif (vault.open(b"seed", row[0]), vault.open(b"vector", row[1])) != (dealt.seed, dealt.vector):
             raise Contradiction(f"a second, different dealing for round {number} was to be stored")
 
     def _write_value(self, link: sqlite3.Connection, record: ValueSeen) -> None:
@@ -317,13 +318,17 @@ class Store(Reader):
     def _load_secrets(self, memory: Memory) -> None:
         keys = dict(self._link.execute("SELECT round, key FROM round_keys").fetchall())
         vaults = {number: Vault(key) for number, key in keys.items()}
-        dealt = self._link.execute("SELECT round, seed, vector FROM dealt ORDER BY round DESC LIMIT 1").fetchone()
+        dealt = self._link.execute(
+            "SELECT round, seed, vector, seeded FROM dealt ORDER BY round DESC LIMIT 1"
+        ).fetchone()
         shares = self._link.execute("SELECT round, dealer, deal, sealed FROM shares ORDER BY id").fetchall()
         if missing := {row[0] for row in (*shares, *([dealt] if dealt else []))} - set(vaults):
             raise Damaged(f"the keys of the rounds {sorted(missing)} are missing")
         if dealt is not None:
-            number, seed, vector = dealt
-            memory.dealt = Dealt(number, vaults[number].open(b"seed", seed), vaults[number].open(b"vector", vector))
+            number, seed, vector, seeded = dealt
+            vault = vaults[number]
+            opened = vault.open(b"seed", seed), vault.open(b"vector", vector)
+            memory.dealt = Dealt(number, *opened, tuple(msgspec.json.decode(seeded)))
         memory.shares = [
             ShareHeld(number, dealer, deal, vaults[number].open(dealer, sealed))
             for number, dealer, deal, sealed in shares

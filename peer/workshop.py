@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import trio
@@ -9,7 +10,7 @@ import trio
 from ..protocol.contribution import read_totals, setup_sums_of
 from ..protocol.events import Work, WorkDone
 from ..protocol.messages import CertifiedBlock
-from ..protocol.work import CheckVector, Contribution, ReadBlocks, Train
+from ..protocol.work import CheckedVector, CheckVector, Contribution, ReadBlocks, Train
 from .misbehaviour import Misbehaviour
 
 MAX_JOBS: Final = 2
@@ -56,9 +57,8 @@ class Workshop:
                 result = await _in_thread(self._read_blocks, work.start, limiter=self._reading)
             else:
                 result = await _in_thread(work.run, limiter=self._jobs)
-                if isinstance(work, CheckVector) and work.layout.is_setup:
-                    totals = read_totals(setup_sums_of(result.sums))
-                    await _in_thread(self._prepare, totals, limiter=self._training)
+                if isinstance(work, CheckVector) and work.layout.is_setup and result.wrong is None:
+                    result = await self._tried(result)
             return self._misbehaviour.falsify(work, WorkDone(work, result))
         except (Exception, SystemExit) as error:
             # The expected ones are ValueErrors (NaN in an update, a sum out of range), and anything that a
@@ -68,6 +68,14 @@ class Workshop:
             return WorkDone(work, error=f"{type(error).__name__}: {error}")
         finally:
             del self.running[ticket]
+
+    async def _tried(self, checked: CheckedVector) -> CheckedVector:
+        """Have the application look at setup sums: those that it refuses are none that data have."""
+        try:
+            await _in_thread(self._prepare, read_totals(setup_sums_of(checked.sums)), limiter=self._training)
+        except (Exception, SystemExit) as error:
+            return replace(checked, wrong=f"{type(error).__name__}: {error}")
+        return checked
 
 
 async def _in_thread(function: Callable[..., T], *arguments: object, limiter: trio.CapacityLimiter) -> T:

@@ -8,20 +8,20 @@ node.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from .blocks import Block, Contributors, Evict, Membership, Model, Void, block_hash, read_block
+from .blocks import Block, Change, Contributors, Evict, Membership, Model, Void, block_hash, claimed_sum, read_block
 from .context import Context
 from .envelope import Verified, verify
 from .events import Fetch
+from .genesis import is_private
 from .ledger import LedgerError, Phase, apply
 from .limits import DEAD_PROPOSER_TIMEOUT_MS, VIEW_HISTORY, VIEW_TIMEOUT_CAP_MS, VIEW_WINDOW
-from .messages import Accusation, Precommit, Prevote, Proposal, SumShare
+from .messages import Precommit, Prevote, Proposal, SumShare
 from .proposals import (
     acks_behind,
     contributors_body,
+    wrong_choice,
     wrong_contributors,
     wrong_membership,
-    wrong_omission,
-    wrong_void,
 )
 from .records import ValueSeen, VoteCast
 from .summing import Summing
@@ -60,19 +60,21 @@ class Agreement:
     height: int = field(init=False)
     consensus: Consensus = field(init=False)
     summing: Summing | None = field(init=False)
-    """The sum that is open at this height, if it is one that decides a Model."""
+    """The sum that is open at this height, if one is."""
     _candidates: dict[bytes, _Candidate] = field(default_factory=dict)
     _proposed: dict[int, bytes] = field(default_factory=dict)
     """The block hash of the first proposal of each view, the only one that counts."""
     _waiting: dict[int, tuple[Verified, bytes]] = field(default_factory=dict)
-    """Model proposals (with their block hash) that wait for their view, or for W to be fetched or checked, by view."""
+    """Proposals about a sum (with their block hash) that wait for their view, or for W to be fetched or checked, by
+    view.
+    """
     _turn: int | None = None
     """The view in which it is this member's turn and nothing was ready to propose yet."""
     _proposal: tuple[bytes, bytes | None] | None = None
     """This member's own latest proposal, to send again."""
     _named: set[bytes] = field(default_factory=set)
     _proofs: dict[bytes, dict[bytes, Evict]] = field(default_factory=dict)
-    """Who lied about the sum, by the Model block that their prevotes were for."""
+    """Who lied about the sum, by the block about it that their prevotes were for."""
     _brought: dict[bytes, list[Verified]] = field(default_factory=dict)
     """The prevotes that came with the latest proposal of a block, or from the disk: they may prove its W."""
     _done: bool = False
@@ -126,11 +128,38 @@ class Agreement:
     def _is_ready(self) -> bool:
         ctx = self.ctx
         if ctx.state.phase is Phase.SUMMING:
+            return self.can_open()
+        return bool(self._changes()) or self._may_go_on()
+
+    def _changes(self, only_provable: bool = False) -> tuple[Change, ...]:
+        """Return the changes of the membership that this member would propose."""
+        found = self.ctx.pool.changes(self.ctx.state, self.ctx.now_ms, only_provable)
+        if not any(isinstance(one, Evict) and one.reason == "silent" for one in found):
+            return found
+        heard = self._heard()
+        return tuple(
+            one for one in found if not (isinstance(one, Evict) and one.reason == "silent" and one.member in heard)
+        )
+
+    def can_open(self) -> bool:
+        """Whether enough members that may hold a share of the open sum are there; nothing can be decided before."""
+        ctx, sharing = self.ctx, self.ctx.sharing
+        if self.summing is None or sharing is None or not is_private(ctx.state.genesis.scheme):
             return True
-        if ctx.pool.changes(ctx.state, ctx.now_ms):
-            return True
-        sharing = ctx.sharing
-        return sharing is not None and (sharing.deadline_passed or sharing.is_complete(ctx.alive, ctx.alive_changes))
+        dealers = dict(self.summing.body.dealers)
+        holders = {*self.summing.expected, *sharing.acks.holders_of(dealers)}
+        members = self.summing.committee.members
+        there = sum(members[index] in ctx.alive or members[index] == ctx.me for index in holders)
+        return there >= self.summing.committee.sum_quorum
+
+    def _may_go_on(self) -> bool:
+        """Whether the share phase can end: everything that is waited for is there, or the deadline has passed."""
+        ctx, sharing, required = self.ctx, self.ctx.sharing, self.ctx.state.required
+        if sharing is None or sharing.is_complete(required, ctx.alive, ctx.alive_changes):
+            return sharing is not None
+        if required is not None and not ctx.state.is_stuck:  # a failed sum is repeated with the same members, or not
+            return sharing.choice(required, ctx.alive, ctx.alive_changes) is not None and sharing.deadline_passed
+        return sharing.deadline_passed
 
     # Proposing.
 
@@ -144,14 +173,12 @@ class Agreement:
         vector = digest = None
         if isinstance(body, Contributors):
             assert self.ctx.sharing is not None
-            choice = self.ctx.sharing.choice()
-            assert choice is not None
-            acks = acks_behind(self.ctx.sharing, choice)
-        if isinstance(body, Model):
+            acks = acks_behind(self.ctx.sharing, body)
+        if claimed_sum(body) is not None:
             assert self.summing is not None
-            opened = self.summing.model()
+            opened = self.summing.outcome()
             assert opened is not None
-            vector, digest = opened[1], body.vector
+            vector, digest = opened[1], claimed_sum(body)
         data = Block(self.ctx.height, self.ctx.state.head, body).encode()
         self._publish(Proposal(data, -1, acks, (), digest), vector, view)
 
@@ -165,27 +192,43 @@ class Agreement:
         ctx = self.ctx
         if ctx.state.phase is Phase.SUMMING:
             assert self.summing is not None
-            opened = self.summing.model()
+            opened = self.summing.outcome()
             if opened is not None and view < 2 * self._patience():
                 return opened[0]
-            if view >= self._patience():
+            if self._why_not_give_up(view) is None:
                 late = tuple(ctx.state.committee.members[j] for j in self.summing.missing())
                 return Void(ctx.state.round, "sum", late)
             return None
-        sharing = ctx.sharing
-        may_go_on = sharing is not None and (
-            sharing.deadline_passed or sharing.is_complete(ctx.alive, ctx.alive_changes)
-        )
+        sharing, may_go_on = ctx.sharing, self._may_go_on()
         if not (may_go_on and (view > 0 or ctx.just_changed)):
-            changes = ctx.pool.changes(ctx.state, ctx.now_ms, only_provable=view > 0)
+            changes = self._changes(only_provable=view > 0)
             if changes:
                 return Membership(changes)
         if sharing is None or not may_go_on:
             return None
-        choice = sharing.choice()
+        choice = sharing.choice(ctx.state.required, ctx.alive, ctx.alive_changes)
         if choice is None:
             return Void(ctx.state.round, "shares", sharing.missing())
         return contributors_body(ctx.state, choice)
+
+    def _why_not_give_up(self, view: int) -> str | None:
+        """Say why the open sum need not be void without proof: a member gives it up only when it sees no way itself.
+
+        What is secret is given up only when all that contributed are there to repeat it. A plain sum is lost with any
+        contributor.
+        """
+        ctx, summing = self.ctx, self.summing
+        assert summing is not None
+        if view < self._patience():
+            return f"only view {view} of {self._patience()}"
+        # Open is not agreed: holders that gave their sums and withhold their fingerprints would else hold up the round
+        # for ever.
+        if summing.outcome() is not None and view < 2 * self._patience():
+            return "the sum is open"
+        members = (summing.committee.members[index] for index, _ in summing.body.dealers)
+        if is_private(ctx.state.genesis.scheme) and not all(one in ctx.alive or one == ctx.me for one in members):
+            return "not everybody is there to repeat the sum"
+        return None
 
     def _patience(self) -> int:
         """Views before less will do than what is wanted (a sum that stays closed, contributors that are not all that
@@ -198,15 +241,12 @@ class Agreement:
         assert action.value is not None
         known = self._candidates[action.value]
         polka = self._polka_and_proof(action.valid_view, action.value)
-        vector, digest = self._vector_of(known), None
-        if isinstance(known.block.body, Model):
-            digest = known.block.body.vector
+        vector, digest = self._vector_of(known), claimed_sum(known.block.body)
         self._publish(Proposal(known.data, action.valid_view, (), polka, digest), vector, action.view)
 
     def _vector_of(self, known: _Candidate) -> bytes | None:
-        if not isinstance(known.block.body, Model):
-            return None
-        checked = self.summing.checked.get(known.block.body.vector) if self.summing else None
+        claimed = claimed_sum(known.block.body)
+        checked = self.summing.checked.get(claimed) if self.summing and claimed is not None else None
         return checked.vector if checked is not None else known.vector
 
     def _publish(self, message: Proposal, vector: bytes | None, view: int) -> None:
@@ -240,8 +280,8 @@ class Agreement:
             self._enter(proposal, digest, False)
             return
         self._candidates.setdefault(digest, _Candidate(message.block, block))
-        if isinstance(block.body, Model):
-            self._on_model(proposal, digest, block.body, blob)
+        if claimed_sum(block.body) is not None:
+            self._on_claim(proposal, digest, blob)
             return
         wrong = self._wrong(block, message, proposal.view)
         if wrong and proposal.sender != ctx.me:
@@ -292,27 +332,51 @@ class Agreement:
                 if ctx.sharing is None:
                     return "the round is not open here"
                 wrong = wrong_contributors(ctx.sharing, body, message.acks)
-                # Members may see that differently, so nobody insists on it for ever.
-                if wrong is None and view < self._patience():
-                    wrong = wrong_omission(ctx.sharing, body, ctx.alive, ctx.alive_changes)
+                if wrong is None and ctx.state.required is None:
+                    wrong = wrong_choice(ctx.sharing, body, ctx.alive, ctx.alive_changes, view < self._patience())
+                    if wrong is not None:
+                        self._show_acks(view)
                 return wrong
             case Membership() as body:
-                return wrong_membership(ctx.state, body, ctx.pool, ctx.now_ms)
-            case Void() as body:
-                has_model = self.summing is not None and self.summing.model() is not None
-                return wrong_void(body, ctx.sharing, has_model, view, self._patience())
+                return wrong_membership(ctx.state, body, ctx.pool, ctx.now_ms, self._heard())
+            case Void(reason="sum"):
+                return self._why_not_give_up(view) if self.summing is not None else "no sum is open here"
+            case Void():
+                return self._why_not_void()
             case _:
                 return None
 
-    def _on_model(self, proposal: Verified, digest: bytes, body: Model, blob: bytes | None) -> None:
-        """A Model block is checked against W itself: fetch it, derive everything, compare."""
-        message = proposal.message
+    def _why_not_void(self) -> str | None:
+        """Say why the share phase need not end without a sum."""
+        ctx, sharing, required = self.ctx, self.ctx.sharing, self.ctx.state.required
+        if sharing is None or not sharing.deadline_passed:
+            return "the share deadline has not passed"
+        if required is not None and not ctx.state.is_stuck:
+            return "a failed sum is to be repeated, however long it takes"
+        return "the shares suffice" if sharing.choice(required, ctx.alive, ctx.alive_changes) is not None else None
+
+    def _heard(self) -> frozenset[bytes]:
+        """Return the members that are there, or dealt or acked in this round: none of them is silent."""
+        ctx, sharing = self.ctx, self.ctx.sharing
+        if sharing is None:
+            return frozenset(ctx.alive)
+        places = sharing.deals.keys() | sharing.acks.latest.keys()
+        return frozenset(ctx.alive) | {sharing.committee.members[one] for one in places}
+
+    def _show_acks(self, view: int) -> None:
+        """Show the next proposer the acks that this member has: they may be what the proposer of this view lacks."""
+        assert self.ctx.sharing is not None
+        for ack in self.ctx.sharing.acks.latest.values():
+            self.ctx.out.send(self.ctx.state.proposer(view + 1), ack.raw)
+
+    def _on_claim(self, proposal: Verified, digest: bytes, blob: bytes | None) -> None:
+        """A block about a sum is checked against W itself: fetch it, derive everything, compare."""
+        message, known = proposal.message, self._candidates[digest]
         assert isinstance(message, Proposal)
-        if self.summing is None or message.vector != body.vector:
+        if self.summing is None or message.vector != claimed_sum(known.block.body):
             self._enter(proposal, digest, False)
             return
         self._waiting[proposal.view] = (proposal, digest)
-        known = self._candidates[digest]
         if proposal.view > self.consensus.view:
             # A proposer has many views ahead, and may propose in all of them at once.
             known.vector = known.vector or blob
@@ -320,11 +384,11 @@ class Agreement:
             self._examine(proposal, digest, blob)
 
     def _examine(self, proposal: Verified, digest: bytes, blob: bytes | None) -> None:
-        """The view of a Model proposal has come: have its W checked, unless it is already."""
+        """The view of a proposal about a sum has come: have its W checked, unless it is already."""
         summing, known = self.summing, self._candidates[digest]
+        vector_hash, vector = claimed_sum(known.block.body), known.vector or blob
         assert summing is not None
-        assert isinstance(known.block.body, Model)
-        vector_hash, vector = known.block.body.vector, known.vector or blob
+        assert vector_hash is not None
         if proposal.view == self.consensus.view:
             summing.on_table = vector_hash
         size = 8 * summing.terms.layout.columns
@@ -343,19 +407,18 @@ class Agreement:
         checked = self.summing.verdict(vector_hash)
         if checked is None:  # it is going to be checked again, with one's own sum
             return
-        expected = self.summing.model_of(checked)
+        expected = self.summing.outcome_of(checked)
         for proposal, digest in self._take_waiting(vector_hash):
             self._enter(proposal, digest, self._candidates[digest].block.body == expected)
 
     def on_bad_vector(self, vector_hash: bytes) -> None:
-        """W cannot be a sum, or cannot be checked here."""
+        """W is not of the round's form, or cannot be checked here."""
         for proposal, digest in self._take_waiting(vector_hash):
             self._enter(proposal, digest, False)
 
     def _take_waiting(self, vector_hash: bytes) -> list[tuple[Verified, bytes]]:
         def waits(view: int, digest: bytes) -> bool:
-            body = self._candidates[digest].block.body
-            return view <= self.consensus.view and isinstance(body, Model) and body.vector == vector_hash
+            return view <= self.consensus.view and claimed_sum(self._candidates[digest].block.body) == vector_hash
 
         return [self._waiting.pop(view) for view, (_, digest) in sorted(self._waiting.items()) if waits(view, digest)]
 
@@ -393,13 +456,11 @@ class Agreement:
             return
         earlier = self.consensus.conflicting(vote)
         if earlier is not None and vote.sender != self.ctx.me:
-            self._accuse(earlier, vote)
+            self.ctx.accuse(earlier, vote)
         self._act(self.consensus.on_vote(vote))
         if isinstance(vote.message, Precommit):
             self._finish_by_certificate()
         elif isinstance(vote.message, Prevote) and vote.message.block is not None:
-            if self.summing is not None:
-                self.summing.on_prevote(vote)
             self.name_liars(vote, vote.message.block)
 
     def _finish_by_certificate(self) -> None:
@@ -417,22 +478,10 @@ class Agreement:
             return ()
         return tuple(self.consensus.precommits(certified[1]))
 
-    def _accuse(self, first: Verified, second: Verified) -> None:
-        offender = first.sender
-        if self.ctx.pool.accuses(offender):
-            return
-        self.ctx.out.fault(
-            offender,
-            f"signed two different votes at height {first.height}, view {first.view}",
-            double_vote=True,
-        )
-        if self.ctx.pool.add_eviction(Evict(offender, "double-vote", (first.raw, second.raw))):
-            self.ctx.out.send(None, Accusation(first.raw, second.raw))
-
     def name_liars(self, vote: Verified, digest: bytes) -> None:
-        """A prevote for a block came: if that is a Model, name the holders whose z is off its prevotes' polynomial."""
+        """A prevote for a block about a sum came: name the holders whose z is off its prevotes' polynomial."""
         known, summing = self._candidates.get(digest), self.summing
-        if known is None or summing is None or not isinstance(known.block.body, Model):
+        if known is None or summing is None or claimed_sum(known.block.body) is None:
             return
         if self.consensus.prevotes_for(vote.view, digest) < summing.committee.sum_quorum or summing.is_in_line(vote):
             return
@@ -468,9 +517,9 @@ class Agreement:
         known = self._candidates.get(digest)
         if known is None:
             return False
-        if not isinstance(known.block.body, Model):
+        vector, summing = claimed_sum(known.block.body), self.summing
+        if vector is None:
             return True
-        vector, summing = known.block.body.vector, self.summing
         if summing is None:
             return False
         return summing.proves(vector, votes) or any(summing.proves(vector, one) for one in self._views_of(digest))
@@ -484,15 +533,15 @@ class Agreement:
         return list(views.values())
 
     def _polka_and_proof(self, view: int, digest: bytes) -> tuple[bytes, ...]:
-        """Return the prevotes of a view for a block, and, if it is a Model, those that proved its W, of whatever view.
+        """Return the prevotes of a view for a block, and those that proved its W, if it has one, of whatever view.
 
         Without the latter a liar that shows its z to some only, and once, lets these lock a block of which the others,
         who never saw the proof, will have none.
         """
         polka = [vote.raw for vote in self._votes_for(view, digest).values()]
-        body = self._candidates[digest].block.body
-        if self.summing is not None and isinstance(body, Model):
-            polka += self.summing.proof(body.vector) or [vote.raw for vote in self._brought.get(digest, ())]
+        vector = claimed_sum(self._candidates[digest].block.body)
+        if self.summing is not None and vector is not None:
+            polka += self.summing.proof(vector) or [vote.raw for vote in self._brought.get(digest, ())]
         return tuple(dict.fromkeys(polka))
 
     def close(self) -> None:
@@ -592,9 +641,10 @@ class Agreement:
 
     def _z(self, digest: bytes | None) -> tuple[int, int] | None:
         known = self._candidates.get(digest) if digest else None
-        if known is None or not isinstance(known.block.body, Model) or self.summing is None:
+        vector = claimed_sum(known.block.body) if known is not None else None
+        if vector is None or self.summing is None:
             return None
-        checked = self.summing.checked.get(known.block.body.vector)
+        checked = self.summing.checked.get(vector)
         return checked.own if checked else None
 
     def _remember(self, action: Remember) -> None:

@@ -11,8 +11,16 @@ from .outbox import Outbox
 _EVICTED_FOR: Final = {
     "silent": "it missed {missed} rounds in a row",
     "double-vote": "it signed two different votes",
+    "double-deal": "it signed two different dealings of a round",
+    "double-ack": "it signed acks that contradict each other",
     "bad-dealing": "it dealt false shares",
     "wrong-sum": "it sent a wrong sum",
+}
+
+_VOID_FOR: Final = {
+    "shares": "the updates of too few could be summed",
+    "sum": "the sum could not be opened",
+    "encoding": "the sum is of numbers that no honest member contributes, as the votes prove",
 }
 
 
@@ -63,7 +71,7 @@ def _announce_members(out: Outbox, before: LedgerState, after: LedgerState, body
 
 def _announce_void(out: Outbox, before: LedgerState, after: LedgerState, body: Void) -> None:
     """Say for want of what a round has no result, and whom its proposer missed."""
-    want = "the updates of too few could be summed" if body.reason == "shares" else "the sum could not be opened"
+    want = _VOID_FOR[body.reason]
     missed = [before.member(key) for key in body.names]
     names = [one.name if one is not None else key.hex()[:16] for one, key in zip(missed, body.names, strict=True)]
     text = f"round {before.round}: void, because {want}" + (f"; missed: {', '.join(names)}" if names else "")
@@ -88,3 +96,22 @@ def _announce_model(out: Outbox, before: LedgerState, after: LedgerState, view: 
         facts |= {"examples": metrics.examples, "evaluated": metrics.evaluated, "loss": metrics.loss}
         facts |= {"metrics": dict(metrics.named)}
     out.notify("model", f"round {before.round} ({before.kind}): agreed", **facts)
+
+
+def announce_stuck(out: Outbox, state: LedgerState, names: tuple[bytes, ...]) -> None:
+    """Say that a sum waits for members that are away, or can never be repeated, and what to type."""
+    members = [state.member(key) for key in names]
+    missing = [one.name if one is not None else key.hex()[:16] for one, key in zip(members, names, strict=True)]
+    who, again = ", ".join(missing), "start it again there: peer start --home HOME"
+    if state.phase is Phase.SUMMING:
+        text = (
+            f"round {state.round}: the sum of its updates opens once enough of its holders are here; waiting for {who}"
+        )
+    elif state.phase is Phase.SHARING:
+        text = (
+            f"round {state.round} repeats a sum that failed, with the same members and nobody else; waiting for {who}"
+        )
+    else:
+        text = f"round {state.round}: too few are left of the members whose sum failed, so it is repeated never"
+    text += f". If a member is away, {again}. If a home is lost for good: peer refound --disclose NAME"
+    out.notify("stuck", text, round=state.round, phase=str(state.phase), members=names, missing=missing)

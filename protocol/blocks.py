@@ -34,7 +34,7 @@ class Evict(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     """Remove a member, with the signed evidence; silence is proved by the ledger itself."""
 
     member: Key
-    reason: Literal["silent", "double-vote", "bad-dealing", "wrong-sum"]
+    reason: Literal["silent", "double-vote", "double-deal", "double-ack", "bad-dealing", "wrong-sum"]
     evidence: Annotated[tuple[RawEnvelope, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
 
 
@@ -48,9 +48,7 @@ class Membership(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
 
 
 class Contributors(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="contributors"):
-    """U with the root of each dealing, and the holder set J that acked all of them (DESIGN section 8, step
-    2).
-    """
+    """U with the id of each dealing, and the holder set J that acked all of them."""
 
     round: Round
     scheme: Annotated[str, msgspec.Meta(max_length=16)]
@@ -74,11 +72,16 @@ class Model(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 
 
 class Void(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="void"):
-    """The round ends without a result; ``names`` are those the proposer missed."""
+    """The round ends without a result; ``names`` are those the proposer missed.
+
+    ``encoding``: the sum W with the hash ``vector`` is right, and cannot be one of contributions. Like a Model it is
+    decided by votes that prove W.
+    """
 
     round: Round
-    reason: Literal["shares", "sum"]
+    reason: Literal["shares", "sum", "encoding"]
     names: Names
+    vector: Hash | None = None
 
 
 Body = Membership | Contributors | Model | Void
@@ -103,6 +106,11 @@ def read_block(data: bytes) -> Block:
         DecodeError: malformed, out of bounds or not canonical.
     """
     return decode(data, Block, MAX_BLOCK_BYTES)
+
+
+def claimed_sum(body: Body) -> bytes | None:
+    """Return the hash of the sum that a body makes a claim about, which votes for it have to prove; None for none."""
+    return body.vector if isinstance(body, Model | Void) else None
 
 
 def block_hash(data: bytes) -> bytes:

@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 
 from ..crypto.identity import Identity
+from .blocks import Evict
+from .envelope import Verified
+from .evidence import CONTRADICTIONS, contradiction
 from .ledger import LedgerState
-from .limits import DOUBTED_SUMS
+from .messages import Accusation
 from .outbox import Outbox
 from .patience import Patience
 from .pool import ChangePool
@@ -33,22 +36,22 @@ class Context:
     summing: Summing | None = None
     just_changed: bool = False
     """The last block of this round changed the membership."""
-    doubts: dict[bytes, int] = field(default_factory=dict)
-    """Rises with every failed sum of which a member was a holder: a guess, which only guides what one proposes."""
     capped_examples: int = 0
     """The last number of examples, above what may count, that people were told of."""
     patience: Patience = field(default_factory=Patience)
     released: dict[int, bytes] = field(default_factory=dict)
     """Safety rule 1, durable: the contributor set whose sum was released, by round; none of a round that is over."""
 
-    def weigh_doubts(self, has_failed: bool) -> None:
-        """A sum that failed speaks against its holders, until several others were decided."""
-        if not has_failed:
-            self.doubts = {member: count - 1 for member, count in self.doubts.items() if count > 1}
-        elif self.summing is not None:
-            for index in self.summing.doubtful():
-                member = self.summing.committee.members[index]
-                self.doubts[member] = self.doubts.get(member, 0) + DOUBTED_SUMS
+    def accuse(self, first: Verified, second: Verified) -> None:
+        """Two statements of one member contradict each other: tell people, and have everybody vote on its eviction."""
+        found = contradiction((first, second))
+        if found is None or self.pool.accuses(found[0]):
+            return
+        offender, what = found
+        facts = {what.replace("-", "_"): True}
+        self.out.fault(offender, f"{CONTRADICTIONS[what]} (height {first.height})", **facts)
+        if self.pool.add_eviction(Evict(offender, what, (first.raw, second.raw))):
+            self.out.send(None, Accusation(first.raw, second.raw))
 
     def forget_releases(self) -> None:
         """Forget what was released in rounds that are over: nothing can be released in them again."""

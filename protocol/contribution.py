@@ -7,12 +7,16 @@
 A *setup* round has no update and carries the sums from which a common standardisation follows; an *evaluate*
 round has no update either and closes the training with the metrics of the last model.
 
-The wide sums are: the capped example count that weighs the mean, the true example count, and then the setup
+The wide sums are: the capped example count that weighs the mean, the example count, and then the setup
 sums, or the evaluated examples, the sum of losses and the sum of each metric.
+
+Counts of examples are coarse (:func:`coarse`). Sums over sets that differ in one member give that member's count away,
+so it is public by design, and as little as the mean needs: nothing needs the exact one.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from .genesis import Genesis
 
@@ -45,6 +49,35 @@ class Layout:
     def columns(self) -> int:
         """C: the whole vector."""
         return self.slots + _WIDE_LIMBS * self.wide + _BEACON_ELEMENTS
+
+
+def coarse(count: int) -> int:
+    """Return the largest number of a fixed grid that is at most ``count`` (>= 0).
+
+    The grid has 0, 1, 2, ... and from 20 on steps of 5 %.
+
+    >>> [coarse(count) for count in (0, 7, 20, 24, 1000)]
+    [0, 7, 20, 24, 986]
+    """
+    return _GRID[bisect_right(_GRID, count) - 1]
+
+
+def coarse_sums(sums: tuple[float, ...]) -> tuple[float, ...]:
+    """Return evaluation sums (count, loss and metrics times the count) for the coarse count, with the same means."""
+    if not sums or sums[0] <= 0:
+        return sums
+    count = coarse(int(sums[0]))
+    return (float(count), *(one / sums[0] * count for one in sums[1:]))
+
+
+def _grid(limit: int) -> tuple[int, ...]:
+    numbers = [0]
+    while numbers[-1] < limit:
+        numbers.append(max(numbers[-1] + 1, numbers[-1] * 21 // 20))
+    return tuple(numbers)
+
+
+_GRID: Final = _grid(2**53)
 
 
 def layout_of(genesis: Genesis, kind: RoundKind) -> Layout:

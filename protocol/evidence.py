@@ -2,11 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from ..crypto.field import P
 from .committee import Committee
 from .envelope import Verified
-from .messages import Precommit, Prevote
+from .messages import Ack, Deal, Precommit, Prevote
+
+Contradiction = Literal["double-vote", "double-deal", "double-ack"]
+
+CONTRADICTIONS: Final[dict[Contradiction, str]] = {
+    "double-vote": "signed two different votes for one place",
+    "double-deal": "signed two different dealings of one round",
+    "double-ack": "signed two acks that name different dealings of one dealer",
+}
+"""What a member did, for people."""
 
 Point = tuple[int, int]
 """A fingerprint: two field elements, one for each challenge vector."""
@@ -33,35 +43,50 @@ def _value(polynomial: Sequence[int], x: int) -> int:
     return value
 
 
-def double_vote(evidence: Sequence[Verified]) -> bytes | None:
-    """Return the member that signed two different votes for one (height, view, kind), or None.
+def contradiction(evidence: Sequence[Verified]) -> tuple[bytes, Contradiction] | None:
+    """Return the member that signed two statements of which an honest one signs one only, and what they are.
 
-    Two prevotes for the same block that differ in z are no contradiction about the decision, so only blocks
-    are compared.
+    * Two votes for one (height, view, kind) and different blocks. Two prevotes for the same block that differ in z are
+      no contradiction about the decision.
+    * Two different dealings of one round. A dealer writes down what it deals before it deals, and makes the very same
+      dealing again after a restart.
+    * Two acks of one round that name different dealings of one dealer. A holder writes down the dealing whose share it
+      holds before it acks, and holds one of each dealer.
+
+    Everything that is compared is signed by the accused, so whatever others send it makes no difference.
     """
-    if len(evidence) != 2:
+    if len(evidence) != 2 or evidence[0].sender != evidence[1].sender:
         return None
     first, second = evidence
-    if first.sender != second.sender or (first.height, first.view) != (second.height, second.view):
-        return None
+    same_place = (first.height, first.view) == (second.height, second.view)
     match first.message, second.message:
         case (Prevote(block=one), Prevote(block=other)) | (Precommit(block=one), Precommit(block=other)) if (
-            one != other
+            same_place and one != other
         ):
-            return first.sender
+            return first.sender, "double-vote"
+        case (Deal() as one, Deal() as other) if one.round == other.round and one != other:
+            return first.sender, "double-deal"
+        case (Ack() as one, Ack() as other) if one.round == other.round and _disagree(one, other):
+            return first.sender, "double-ack"
     return None
 
 
-def wrong_sum(
-    evidence: Sequence[Verified], height: int, block: bytes, committee: Committee, holders: Sequence[int]
-) -> tuple[bytes, ...]:
-    """Return the members whose prevotes for a decided Model block carry a z off the sum's polynomial (DESIGN
-    section 6).
+def _disagree(one: Ack, other: Ack) -> bool:
+    """Whether two acks name different dealings of one dealer."""
+    named = dict(one.dealings)
+    return any(named.get(dealer, dealing) != dealing for dealer, dealing in other.dealings)
+
+
+def wrong_sum(evidence: Sequence[Verified], height: int, block: bytes, committee: Committee) -> tuple[bytes, ...]:
+    """Return the members whose prevotes for a decided sum carry a z off its polynomial.
+
+    An honest member signs a z only for a sum of shares that it checked against the dealings that the ledger names. At
+    least K of the K+f agreeing ones are honest, so its z lies on their polynomial, whatever the dealers did.
     """
     points: dict[int, Point] = {}
     for vote in evidence:
         index = committee.index(vote.sender)
-        if index is None or index not in holders or vote.height != height:
+        if index is None or vote.height != height:
             continue
         if isinstance(vote.message, Prevote) and vote.message.block == block and vote.message.z is not None:
             points.setdefault(index, vote.message.z)

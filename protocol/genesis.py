@@ -38,7 +38,7 @@ class GenesisError(ValueError):
 class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
     """The parameters of a federation. All members run exactly these."""
 
-    version: Literal[1] = PROTOCOL_VERSION
+    version: Literal[2] = PROTOCOL_VERSION
     name: Name
     founder: Key
     founder_name: Name
@@ -100,6 +100,11 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     def federation(self) -> bytes:
         """The federation's id: the hash of the genesis bytes, and the head hash at height 0."""
         return hashlib.sha256(b"coterie/genesis/%d\x00" % PROTOCOL_VERSION + encode(self)).digest()
+
+
+def is_private(scheme: str) -> bool:
+    """Whether a scheme keeps single updates secret, so that it matters which sums are opened."""
+    return scheme != "plain"
 
 
 def read_genesis(data: bytes) -> Genesis:

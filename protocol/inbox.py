@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from .envelope import Verified
 from .limits import MAX_FUTURE_MESSAGE_BYTES, MAX_FUTURE_MESSAGES_PER_MEMBER
-from .messages import Ack, Complaint, Deal, Precommit, Prevote, SitOut, SumShare
+from .messages import Ack, Complaint, Deal, HandBox, Precommit, Prevote, SitOut, SumShare
 from .safety import place
 
 _Kept = tuple[Verified, bytes | None]
@@ -23,8 +23,13 @@ class Inbox:
     _kept: dict[bytes, list[_Kept]] = field(default_factory=dict)
 
     def keep(self, message: Verified, blob: bytes | None) -> None:
-        """Keep a message; where the sender's share is used up, its oldest go."""
+        """Keep a message; where the sender's share is used up, its oldest go.
+
+        The same one is kept once: somebody else may pass it on, and must not push out the rest.
+        """
         queue = self._kept.setdefault(message.sender, [])
+        if any(kept.raw == message.raw and (blob is None or has_blob is not None) for kept, has_blob in queue):
+            return
         queue.append((message, blob))
         while len(queue) > MAX_FUTURE_MESSAGES_PER_MEMBER or sum(map(_bytes, queue)) > MAX_FUTURE_MESSAGE_BYTES:
             queue.pop(0)
@@ -40,7 +45,7 @@ class Inbox:
             later: list[_Kept] = []
             for kept in self._kept.pop(sender):
                 message = kept[0].message
-                if isinstance(message, Deal | Ack | SitOut | Complaint | SumShare):
+                if isinstance(message, Deal | Ack | SitOut | Complaint | HandBox | SumShare):
                     age = message.round - round_
                 else:
                     age = kept[0].height - height

@@ -37,8 +37,8 @@ from .blocks import (
 from .committee import Committee
 from .contribution import RoundKind, are_possible_counts, layout_of, setup_sums_of
 from .envelope import Rejected, Verified, verify
-from .evidence import double_vote, wrong_sum
-from .genesis import Genesis
+from .evidence import contradiction, wrong_sum
+from .genesis import Genesis, is_private
 from .limits import MAX_MEMBERS
 from .messages import CertifiedBlock, Complaint, Deal, JoinRequest, LeaveRequest, Precommit
 from .wire import DecodeError
@@ -70,12 +70,25 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The last Model block and who had to prove it: what evidence of a wrong sum is judged against."""
+    """The last block that votes proved a sum for: what evidence of a wrong sum is judged against."""
 
     height: int
     block: bytes
     committee: Committee
-    holders: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """The first sum on the current base model that was decided on and had no result (safety rule 8).
+
+    Somebody may have opened it all the same. The numbers behind it are the same when it is tried again, so it is
+    tried again with exactly its ``contributors``, and by its ``committee`` under its ``threshold``, as far as these are
+    not evicted: a sum over another set would give away what the difference is.
+    """
+
+    contributors: tuple[bytes, ...]
+    committee: tuple[bytes, ...]
+    threshold: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +122,7 @@ class LedgerState:
     totals: tuple[int, ...] | None
     sums: tuple[int, ...] | None
     settled: Settled | None
-    failed: tuple[bytes, ...]
-    """Whose sum on this base model was the first to fail, if one did: somebody may have opened it all the same."""
+    repeat: Repeat | None
     ticket_uses: tuple[tuple[bytes, int], ...]
     gone: tuple[Gone, ...]
 
@@ -134,6 +146,22 @@ class LedgerState:
     def keys(self) -> tuple[bytes, ...]:
         """Public keys of the members, ascending."""
         return tuple(self._by_key)
+
+    @property
+    def required(self) -> tuple[bytes, ...] | None:
+        """Exactly whose updates the next sum has to be of: those of a failed one that are not proven liars."""
+        if self.repeat is None:
+            return None
+        liars = {one.key for one in self.gone if one.barred}
+        return tuple(key for key in self.repeat.contributors if key not in liars)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a failed sum can never be repeated: too few of its contributors are left."""
+        required, committee = self.required, _committee_of(self)
+        return required is not None and (
+            len(required) < committee.min_contributors or not set(required) <= set(committee.members)
+        )
 
     def member(self, key: bytes) -> Member | None:
         """Return the member with this key."""
@@ -169,7 +197,7 @@ def genesis_state(genesis: Genesis) -> LedgerState:
         totals=None,
         sums=None,
         settled=None,
-        failed=(),
+        repeat=None,
         ticket_uses=(),
         gone=(),
     )
@@ -210,6 +238,8 @@ def _apply_body(state: LedgerState, block: Block, data: bytes) -> LedgerState:
             _expect(body.base == state.weights, "contributors on another base model")
             _expect(body.scheme == state.genesis.scheme, f"scheme {body.scheme} is not the federation's")
             check_sets(state.committee, body)
+            summed = tuple(state.committee.members[index] for index, _ in body.dealers)
+            _expect(state.required in (None, summed), "a failed sum is repeated with other contributors")
             return replace(state, phase=Phase.SUMMING, contributors=body)
         case Model() as body:
             return _apply_model(state, body, block.height, block_hash(data))
@@ -217,12 +247,15 @@ def _apply_body(state: LedgerState, block: Block, data: bytes) -> LedgerState:
             _expect(state.phase in (Phase.SHARING, Phase.SUMMING), f"void while {state.phase}")
             _expect(body.round == state.round, f"void of round {body.round} in round {state.round}")
             _expect(
-                (body.reason == "sum") == (state.phase is Phase.SUMMING),
+                (body.reason == "shares") == (state.phase is Phase.SHARING),
                 f"void for {body.reason} while {state.phase}",
             )
+            _expect((body.vector is not None) == (body.reason == "encoding"), "a void with the wrong claim of a sum")
             _expect(_ascending(body.names), "void names are not in order")
             _expect(set(body.names) <= set(state.committee.members), "void names somebody outside the round")
-            return _next_round(replace(state, failed=state.failed or _contributing(state)))
+            if body.vector is not None:
+                state = replace(state, settled=Settled(block.height, block_hash(data), state.committee))
+            return _next_round(replace(state, repeat=state.repeat or _failed_sum(state)))
 
 
 def check_sets(committee: Committee, body: Contributors) -> None:
@@ -269,8 +302,8 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
         beacon=body.beacon,
         totals=setup_sums_of(sums) if state.kind == "setup" else state.totals,
         sums=sums,
-        settled=Settled(height, digest, state.committee, state.contributors.holders),
-        failed=(),
+        settled=Settled(height, digest, state.committee),
+        repeat=None,
     )
     if state.kind == "evaluate":
         return replace(_next_round(ended), phase=Phase.FINISHED)
@@ -283,15 +316,34 @@ def _contributing(state: LedgerState) -> tuple[bytes, ...]:
     return tuple(state.committee.members[index] for index, _ in dealers)
 
 
+def _failed_sum(state: LedgerState) -> Repeat | None:
+    """Return what a void leaves to repeat: nothing where no sum was decided on, or where nothing is secret."""
+    if state.contributors is None or not is_private(state.genesis.scheme):
+        return None
+    return Repeat(_contributing(state), state.committee.members, state.committee.threshold)
+
+
 def _next_round(state: LedgerState) -> LedgerState:
     return _open_round(replace(state, round=state.round + 1, contributors=None, phase=Phase.WAITING))
 
 
 def _open_round(state: LedgerState) -> LedgerState:
     """Fix the committee: of the round that begins now, or of the wait for enough members."""
-    committee = Committee(state.keys, state.genesis.threshold)
-    phase = Phase.SHARING if len(state.members) >= state.genesis.min_peers else Phase.WAITING
-    return replace(state, committee=committee, phase=phase)
+    if len(state.members) < state.genesis.min_peers or state.is_stuck:
+        return replace(state, committee=Committee(state.keys, state.genesis.threshold), phase=Phase.WAITING)
+    return replace(state, committee=_committee_of(state), phase=Phase.SHARING)
+
+
+def _committee_of(state: LedgerState) -> Committee:
+    """Return the members of the next round: everybody, or who is left of the committee of a failed sum.
+
+    Newcomers wait until the base model has moved on. With them K would rise, and less of the failed sum's contributors
+    than it takes could be left.
+    """
+    if state.repeat is None:
+        return Committee(state.keys, state.genesis.threshold)
+    left = tuple(key for key in state.repeat.committee if state.member(key) is not None)
+    return Committee(left, state.repeat.threshold)
 
 
 def _apply_membership(state: LedgerState, body: Membership) -> LedgerState:
@@ -320,14 +372,21 @@ def apply_change(state: LedgerState, change: Join | Depart | Evict) -> LedgerSta
             gone = request.sender
             member = state.member(gone)
             _expect(member is not None and member.joined < request.height, "a leave of somebody who is no member")
+            _expect_not_required(state, gone)
         case Evict(member=gone) as evict:
             _expect(state.member(gone) is not None, "an eviction of somebody who is no member")
             _check_eviction(state, evict)
             barred = evict.reason != "silent"
+            if not barred:
+                _expect_not_required(state, gone)
     _expect(len(state.members) > 1, "the last member cannot be removed")
     members = tuple(member for member in state.members if member.key != gone)
     record = Gone(gone, state.height + 1, barred)
     return replace(state, members=members, gone=(*(one for one in state.gone if one.key != gone), record))
+
+
+def _expect_not_required(state: LedgerState, gone: bytes) -> None:
+    _expect(gone not in (state.required or ()), "a failed sum has to be repeated with this member first")
 
 
 def _apply_join(state: LedgerState, request: Verified) -> LedgerState:
@@ -375,6 +434,7 @@ def _check_eviction(state: LedgerState, evict: Evict) -> None:
     if evict.reason == "silent":
         limit = state.genesis.evict_after_rounds
         _expect(limit > 0 and member.missed >= limit, f"silent for {member.missed} rounds, and {limit} are needed")
+        _expect(evict.evidence == (), "silence is proved by the ledger, not by evidence")
         return
     _expect(state.genesis.evict_on_proof, "this federation does not evict on proof")
     evidence = []
@@ -384,20 +444,21 @@ def _check_eviction(state: LedgerState, evict: Evict) -> None:
             raise LedgerError(f"evidence: {one.reason}")
         evidence.append(one)
     match evict.reason:
-        case "double-vote":
-            _expect(double_vote(evidence) == evict.member, "the evidence shows no double vote of this member")
+        case "double-vote" | "double-deal" | "double-ack":
+            found = contradiction(evidence)
+            _expect(found == (evict.member, evict.reason), f"the evidence shows no {evict.reason} of this member")
         case "wrong-sum":
             settled = state.settled
             # In plain averaging the fingerprints lie on no polynomial, and one who signs a false one can make it look
             # as if the others' were off.
-            _expect(state.genesis.scheme != "plain", "a plain sum proves nothing about anybody")
+            _expect(is_private(state.genesis.scheme), "a plain sum proves nothing about anybody")
             _expect(settled is not None, "there is no sum to judge")
             assert settled is not None
-            liars = wrong_sum(evidence, settled.height, settled.block, settled.committee, settled.holders)
+            liars = wrong_sum(evidence, settled.height, settled.block, settled.committee)
             _expect(evict.member in liars, "the evidence shows no wrong sum of this member")
         case "bad-dealing":
-            # The opened share is large and stays out of the ledger: each voter checked it; here stands who
-            # vouches for it.
+            # The sealed box is large and stays out of the ledger: each voter opened it with the secret that the
+            # complaint proves; here stands who vouches for it.
             _expect(
                 len(evidence) == 1 and isinstance(evidence[0].message, Complaint),
                 "the evidence is no complaint",

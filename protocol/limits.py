@@ -6,7 +6,7 @@ list and buffer of this package names the constant here that limits it.
 
 from typing import Final
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 
 MAX_MEMBERS: Final = 1024
 """Members of one federation. Above 512 the fixed-point codec keeps 21 bits of a value instead of 22."""
@@ -88,17 +88,17 @@ RESUME_WAIT_MS: Final = 3_000
 SUM_GRACE_MS: Final = 300
 """Once enough sum shares have come to open the sum, how long the aggregator waits for the others."""
 
-MAX_CHOICE_STEPS: Final = 1_000
-"""Steps of the search for contributors and holders where some members are out to prevent that there are any."""
-
-DOUBTED_SUMS: Final = 4
-"""Sums that have to be decided until one that failed no longer guides who proposes contributors."""
-
 UNAWAITED_ROUNDS: Final = 50
-"""Rounds in which nobody waits for an ack that was waited for in vain until a share deadline."""
+"""Rounds in which nobody waits for a member that was waited for in vain until a share deadline."""
 
-MAX_UNAWAITED_ACKS: Final = 8 * MAX_MEMBERS
-"""Such acks that are remembered; the oldest go."""
+MAX_UNAWAITED: Final = 8 * MAX_MEMBERS
+"""Such members, and pairs of dealer and holder, that are remembered; the oldest go."""
+
+MAX_KEPT_BOXES: Final = 4096
+"""Boxes for others that one ack may name. What a member keeps of one dealer is bounded besides (:mod:`.custody`)."""
+
+KEPT_BOXES_DELAY_MS: Final = 100
+"""How long a member collects the boxes that it is handed for others before it says so in an ack."""
 
 MAX_CHECKED_VECTORS: Final = 4
 """Sum vectors of one round that a member checks or has checked at a time, its own and those that proposers sent; as

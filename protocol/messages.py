@@ -5,6 +5,7 @@ sender. Some messages bind a *blob*, bytes that are too large to sign and to rep
 blob's SHA-256 digest, and the transport delivers the blob with the message, inline or pulled by digest.
 """
 
+import hashlib
 from typing import Annotated
 
 import msgspec
@@ -14,12 +15,14 @@ from .limits import (
     MAX_CHANGES_PER_BLOCK,
     MAX_DESCRIPTOR_BYTES,
     MAX_ENVELOPE_BYTES,
+    MAX_KEPT_BOXES,
     MAX_MEMBERS,
     MAX_NAME_CHARS,
     MAX_PARAMETERS,
+    PROTOCOL_VERSION,
     SYNC_BATCH_BLOCKS,
 )
-from .wire import Element, Hash, Height, Index, Key, Round, Signature
+from .wire import Element, Hash, Height, Index, Key, Round, Signature, encode
 
 RawEnvelope = Annotated[bytes, msgspec.Meta(max_length=MAX_ENVELOPE_BYTES)]
 Names = Annotated[tuple[Key, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
@@ -30,25 +33,46 @@ class Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
 
 class Deal(Message, frozen=True):
-    """A dealer's public commitment to one round's contribution (DESIGN section 6, steps 2 to 4).
+    """A dealer's public commitment to one round's contribution: all that it publishes of it.
 
-    ``boxes[j]`` is the digest of the sealed share of holder ``j``; the dealer's own place holds 32 zero
-    bytes. The blob that comes with the message to holder ``j`` is that sealed share. Under ``plain`` the only
-    box is the vector itself.
+    The dealing's id (:func:`dealing_id`) hashes the whole message, so that what a holder checks is what it acks and
+    what is decided. ``key`` seals the boxes (:mod:`..crypto.sealing`), zero where nothing is sealed; ``seeded`` are the
+    holders whose shares are seeds. ``boxes[j]`` is the digest of the sealed share of holder ``j``; the dealer's own
+    place holds 32 zero bytes. The blob that comes with the message to holder ``j`` is that box.
     """
 
     round: Round
     base: Hash
     root: Hash
     fingerprints: Annotated[bytes, msgspec.Meta(max_length=16 * MAX_MEMBERS)]
+    key: Annotated[bytes, msgspec.Meta(min_length=96, max_length=96)]
+    seeded: Annotated[tuple[Index, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
     boxes: Annotated[tuple[Hash, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
 
 
 class Ack(Message, frozen=True):
-    """A holder's word that it durably holds a good share of each (dealer, root); replaces earlier ones."""
+    """A holder's word that it durably holds a good share of each (dealer, dealing's id); replaces earlier ones.
+
+    ``kept``: the boxes, by dealer and the holder that they are for, that the sender of the ack keeps and serves. Each
+    is of a dealing that the same ack names.
+    """
 
     round: Round
     dealings: Annotated[tuple[tuple[Index, Hash], ...], msgspec.Meta(max_length=MAX_MEMBERS)]
+    kept: Annotated[tuple[tuple[Index, Index], ...], msgspec.Meta(max_length=MAX_KEPT_BOXES)] = ()
+
+
+class HandBox(Message, frozen=True):
+    """Hand over the sealed box of a dealing for one holder: to that holder, or to a member that keeps it for it.
+
+    The blob is the box; ``box`` is its digest, as the dealing says. Nobody but the holder can open it.
+    """
+
+    round: Round
+    dealer: Index
+    dealing: Hash
+    holder: Index
+    box: Hash
 
 
 class SitOut(Message, frozen=True):
@@ -59,14 +83,18 @@ class SitOut(Message, frozen=True):
 
 
 class Complaint(Message, frozen=True):
-    """A publishable proof of a bad dealing: the blob is the share, opened, as the dealer dealt it to the
-    sender.
+    """A proof, for everybody, that a dealer sealed no good share for the sender.
+
+    The blob is the sealed box, ``box`` its digest. ``secret`` opens it, and ``proof`` shows that it is the one secret
+    that belongs to the dealer's key and the sender's (:mod:`..crypto.sealing`).
     """
 
     round: Round
     dealer: Index
     deal: RawEnvelope
-    share: Hash
+    box: Hash
+    secret: Hash
+    proof: Signature
 
 
 class SumShare(Message, frozen=True):
@@ -134,8 +162,8 @@ class LeaveRequest(Message, frozen=True):
 
 
 class Accusation(Message, frozen=True):
-    """Two votes of one sender that contradict each other, passed on so that every member can propose its
-    eviction.
+    """Two statements of one sender that contradict each other (:func:`.evidence.contradiction`), passed on so that
+    every member can propose its eviction.
     """
 
     first: RawEnvelope
@@ -180,20 +208,23 @@ class GetStatus(Message, frozen=True):
 
 
 class Status(Message, frozen=True):
-    """The answer: the sender's head, and the latest vote of the asker that it has seen, as the asker signed it.
+    """The answer: the sender's head, and what it has seen of the asker, as the asker signed it.
 
-    A vote that one could just claim to have seen would keep its alleged author from voting for ever.
+    ``seen`` is the asker's latest vote, ``deal`` and ``ack`` are those of the current round. What a member could just
+    claim to have seen would keep its alleged author from voting and dealing for ever.
     """
 
     nonce: Hash
     head: Height
     seen: RawEnvelope | None
+    deal: RawEnvelope | None
+    ack: RawEnvelope | None
 
 
 KINDS: tuple[tuple[type[Message], int, int], ...] = (
     # type, largest payload in bytes, largest blob in bytes; a kind's number is its place, so only append
     (Deal, 64 * 1024, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
-    (Ack, 40 * 1024, 0),
+    (Ack, 96 * 1024, 0),
     (Complaint, 96 * 1024, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
     (SumShare, 256, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
     (Proposal, MAX_ENVELOPE_BYTES - 1024, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
@@ -202,16 +233,24 @@ KINDS: tuple[tuple[type[Message], int, int], ...] = (
     (JoinRequest, 8 * 1024, 0),
     (Refusal, 64 * 1024, 0),
     (LeaveRequest, 64, 0),
-    (Accusation, 2048, 0),
+    (Accusation, 256 * 1024, 0),
     (GetBlocks, 64, 0),
     (Blocks, MAX_ENVELOPE_BYTES - 1024, 0),
     (GetWeights, 64, 0),
     (Weights, 64, 4 * MAX_PARAMETERS),
     (GetStatus, 64, 0),
-    (Status, 1024, 0),
+    (Status, 192 * 1024, 0),
     (SitOut, 2048, 0),
+    (HandBox, 256, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
 )
 KIND_OF: dict[type[Message], int] = {kind: number for number, (kind, _, _) in enumerate(KINDS)}
+
+
+def dealing_id(federation: bytes, dealer: bytes, deal: Deal) -> bytes:
+    """Return the one name of a dealing: a hash over everything that its dealer publishes of it."""
+    domain = b"coterie/dealing-id/%d\x00" % PROTOCOL_VERSION
+    return hashlib.sha256(domain + encode((federation, dealer, deal))).digest()
+
 
 __all__ = [
     "KINDS",
@@ -226,6 +265,7 @@ __all__ = [
     "GetBlocks",
     "GetStatus",
     "GetWeights",
+    "HandBox",
     "JoinRequest",
     "LeaveRequest",
     "Message",
@@ -240,4 +280,5 @@ __all__ = [
     "Status",
     "SumShare",
     "Weights",
+    "dealing_id",
 ]

@@ -12,8 +12,8 @@ from typing import Any
 
 from ..crypto.identity import Identity
 from .admission import Invite
-from .agreement import Agreement
-from .announcing import announce, announce_capped
+from .agreement import BYTES_PER_MS, Agreement
+from .announcing import announce, announce_capped, announce_stuck
 from .blocks import Evict
 from .catchup import CatchUp
 from .context import Context
@@ -32,7 +32,7 @@ from .events import (
     TimerFired,
     WorkDone,
 )
-from .evidence import double_vote
+from .evidence import contradiction
 from .genesis import Genesis
 from .inbox import Inbox
 from .ledger import LedgerError, LedgerState, Phase, apply, genesis_state
@@ -47,6 +47,7 @@ from .messages import (
     GetBlocks,
     GetStatus,
     GetWeights,
+    HandBox,
     JoinRequest,
     LeaveRequest,
     Precommit,
@@ -64,8 +65,8 @@ from .records import BlockDecided, Memory, ModelSaved, RoundClosed
 from .safety import place
 from .schemes import scheme_of
 from .schemes.base import Terms
-from .schemes.plain import AddVectors, CommitVector, NothingToCheck
-from .schemes.shamir import CheckShare, DealShares, OpenSum, RecheckShare
+from .schemes.plain import AddVectors, CommitVector, NothingToCheck, NothingToJudge
+from .schemes.shamir import CheckShare, DealShares, JudgeComplaint, OpenSum
 from .sharing import Sharing
 from .summing import Summing
 from .tendermint import Stage
@@ -115,6 +116,10 @@ class Node:
         self._leaving = False
         self._status_nonce = bytes(32)
         self._status_request = b""
+        self._shown: list[bytes] = []
+        """What others showed of this member while it resumed: its dealings and acks, as it signed them."""
+        self._stuck: tuple[object, ...] = ()
+        """What people were last told of a sum that waits for somebody."""
 
     # What people and drivers may ask.
 
@@ -167,6 +172,8 @@ class Node:
                 self.ctx.out.notify("fetch", f"could not fetch a blob: {reason}", member=fetch.source)
                 if isinstance(fetch.message.message, Weights):
                     self.catchup.on_fetch_failed(fetch.source)
+                elif self.ctx.sharing is not None:
+                    self.ctx.sharing.on_fetch_failed(fetch)
             case Leave():
                 self._leaving = True
                 self._ask_to_leave()
@@ -177,6 +184,7 @@ class Node:
         """After every event: ack without the dead, and propose if there is something to propose."""
         if self.ctx.sharing is not None and self.ctx.state.phase is Phase.SHARING:
             self.ctx.sharing.ack_alive(self.ctx.alive, self.ctx.alive_changes)
+        self._tell_if_stuck()
         if self._agreement is not None:
             self._agreement.check_ready()
 
@@ -246,9 +254,12 @@ class Node:
             return
         if ctx.sharing is None or ctx.sharing.round != ctx.state.round:
             ctx.summing = None
+            if ctx.sharing is not None:
+                ctx.sharing.end()
             ctx.sharing = self._new_sharing()
             dealt = memory.dealt if memory.dealt and memory.dealt.round == ctx.state.round else None
             shares = [share for share in memory.shares if share.round == ctx.state.round]
+            self._bind_to_what_was_said(ctx.sharing)
             ctx.sharing.restore(dealt, shares)
             if phase is Phase.SHARING:
                 self._begin_round()
@@ -258,6 +269,7 @@ class Node:
     def _new_sharing(self) -> Sharing:
         ctx, state = self.ctx, self.ctx.state
         layout = layout_of(state.genesis, state.kind)
+        ctx.patience.on_round(state.round)
         terms = Terms(state.federation, state.round, state.weights, state.committee.members, layout)
         return Sharing(
             out=ctx.out,
@@ -269,10 +281,24 @@ class Node:
             clip=2.0**state.genesis.clip_exponent,
             examples_ref=state.genesis.examples_ref,
             opened_at=ctx.height,
-            doubts={index: ctx.doubts[one] for index, one in enumerate(state.committee.members) if one in ctx.doubts},
-            failed=frozenset(index for index, one in enumerate(state.committee.members) if one in state.failed),
-            unawaited=ctx.patience.unawaited(state.round, state.committee),
+            accuse=ctx.accuse,
+            patience=ctx.patience,
         )
+
+    def _bind_to_what_was_said(self, sharing: Sharing) -> None:
+        """Hold to the dealing and the acks of this round that others showed while this member resumed.
+
+        A machine that was put back to an earlier state does not know them, and would sign others in their place.
+        """
+        shown, self._shown = self._shown, []
+        for raw in shown:
+            said = verify(raw, self.ctx.state.federation)
+            if not isinstance(said, Verified) or said.sender != self.ctx.me:
+                continue
+            if isinstance(said.message, Deal) and said.message.round == sharing.round:
+                sharing.shown_deal = said
+            elif isinstance(said.message, Ack) and said.message.round == sharing.round:
+                sharing.bound |= dict(said.message.dealings)
 
     def _begin_round(self) -> None:
         ctx, state = self.ctx, self.ctx.state
@@ -299,8 +325,53 @@ class Node:
             return
         if sharing.vector is None and ctx.guard.may_have_dealt(sharing.opened_at):
             sharing.sit_out("this home is a copy of an older state, which may have dealt in this round")
+        elif sharing.vector is None and sharing.shown_deal is not None:
+            sharing.sit_out("this home is an older copy of itself: it has dealt in this round already")
         else:
             sharing.begin(ctx.weights, self._totals())
+
+    def _settling_ms(self) -> int:
+        """How long boxes that were handed over at the share deadline may take to their holders, and the acks back."""
+        committee = self.ctx.state.committee
+        layout = layout_of(self.ctx.state.genesis, self.ctx.state.kind)
+        copies = 2 * (committee.f + 1) * max(1, committee.n - committee.sum_quorum)
+        return 2 * self.ctx.state.genesis.view_delta_ms + 8 * layout.columns * copies // BYTES_PER_MS
+
+    def _settle_acks(self) -> None:
+        """What was missing at the share deadline is settled: go on with what there is, and tell people."""
+        ctx, sharing = self.ctx, self.ctx.sharing
+        assert sharing is not None
+        sharing.deadline_passed = True
+        if sharing.decided is not None or sharing.me is None:
+            return
+        members = sharing.committee.members
+        holders, dealers = (
+            [members[one] for one in sorted(found)] for found in sharing.overdue(ctx.alive, ctx.alive_changes)
+        )
+        ctx.patience.on_overdue(holders, dealers)
+        if holders or dealers:
+            late = tuple(sorted({*holders, *dealers}))
+            text = f"round {sharing.round}: {len(late)} member(s) did not ack or hand over all shares by the deadline"
+            ctx.out.notify("overdue", text, round=sharing.round, members=late)
+
+    def _tell_if_stuck(self) -> None:
+        """Tell people whom the sum of a round waits for: it is opened for, or repeated with, nobody else."""
+        ctx, state = self.ctx, self.ctx.state
+        required, agreement = state.required, self._agreement
+        names: tuple[bytes, ...] = ()
+        if state.phase is Phase.SUMMING and agreement is not None and not agreement.can_open():
+            assert state.contributors is not None
+            members = state.committee.members
+            names = tuple(members[one] for one in state.contributors.holders if members[one] not in ctx.alive)
+        elif required is not None and state.phase is Phase.SHARING:
+            names = tuple(key for key in required if key not in ctx.alive)
+        names = tuple(key for key in names if key != ctx.me)
+        is_for_good = state.phase is Phase.WAITING and state.is_stuck
+        told = (state.round, state.phase, names, is_for_good) if names or is_for_good else ()
+        if told != self._stuck:
+            self._stuck = told
+            if told:
+                announce_stuck(ctx.out, state, names)
 
     def _totals(self) -> tuple[float, ...] | None:
         totals = self.ctx.state.totals
@@ -310,7 +381,7 @@ class Node:
         ctx, state, sharing = self.ctx, self.ctx.state, self.ctx.sharing
         assert sharing is not None
         assert state.contributors is not None
-        sharing.close()
+        sharing.close(state.contributors.dealers)
         ctx.summing = Summing(
             out=ctx.out,
             body=state.contributors,
@@ -361,8 +432,6 @@ class Node:
         ctx, before = self.ctx, self.ctx.state
         if after.round != before.round and before.phase in (Phase.SHARING, Phase.SUMMING):
             ctx.out.persist(RoundClosed(before.round))
-        if before.phase is Phase.SUMMING:
-            ctx.weigh_doubts(has_failed=after.sums is before.sums)
         if after.weights != before.weights:
             found = self._weights_of(after.weights)
             ctx.weights = found
@@ -385,7 +454,7 @@ class Node:
         match received.message:
             case Proposal() | Prevote() | Precommit():
                 self._on_consensus(received, blob)
-            case Deal() | Ack() | SitOut() | Complaint() | SumShare():
+            case Deal() | Ack() | SitOut() | Complaint() | HandBox() | SumShare():
                 self._on_round(received, blob)
             case JoinRequest():
                 self._on_join_request(received)
@@ -441,7 +510,7 @@ class Node:
 
     def _on_round(self, received: Verified, blob: bytes | None) -> None:
         ctx, message = self.ctx, received.message
-        assert isinstance(message, Deal | Ack | SitOut | Complaint | SumShare)
+        assert isinstance(message, Deal | Ack | SitOut | Complaint | HandBox | SumShare)
         if not self._listens_to(received.sender) or message.round < ctx.state.round:
             return
         sharing = ctx.sharing
@@ -456,12 +525,14 @@ class Node:
                     self._agreement.on_sum_share(received, blob)
             case Complaint():
                 sharing.on_complaint(received, blob)
-            case _ if ctx.state.phase is not Phase.SHARING:
-                return
             case Deal():
                 sharing.on_deal(received, blob)
+            case HandBox():
+                sharing.on_hand_box(received, blob)
             case Ack():
                 sharing.on_ack(received)
+            case _ if ctx.state.phase is not Phase.SHARING:
+                return
             case SitOut():
                 sharing.on_sit_out(received)
 
@@ -480,12 +551,18 @@ class Node:
                 ctx.out.send(member, request.raw)
 
     def _on_accusation(self, accusation: Accusation) -> None:
-        votes = [verify(raw, self.ctx.state.federation) for raw in (accusation.first, accusation.second)]
-        offender = double_vote([vote for vote in votes if isinstance(vote, Verified)])
-        if offender is not None and self.ctx.state.member(offender) is not None:
-            evict = Evict(offender, "double-vote", (accusation.first, accusation.second))
-            if self.ctx.pool.add_eviction(evict):
-                self.ctx.out.fault(offender, "signed two different votes, as a member proved", double_vote=True)
+        said = [verify(raw, self.ctx.state.federation) for raw in (accusation.first, accusation.second)]
+        first, second = said
+        if not isinstance(first, Verified) or not isinstance(second, Verified):
+            return
+        if self.ctx.state.member(first.sender) is None:
+            return
+        self.ctx.accuse(first, second)
+        sharing = self.ctx.sharing
+        if sharing is not None and isinstance(first.message, Deal) and first.message.round == sharing.round:
+            found, dealer = contradiction((first, second)), sharing.committee.index(first.sender)
+            if found is not None and dealer is not None:
+                sharing.caught(dealer)
 
     def _on_weights(self, received: Verified, blob: bytes | None) -> None:
         ctx = self.ctx
@@ -504,7 +581,12 @@ class Node:
         if asker not in ctx.state.audience:
             return
         seen = self._inbox.latest_vote(asker) or (self._agreement.latest_vote(asker) if self._agreement else None)
-        ctx.out.send(asker, Status(nonce, ctx.state.height, seen.raw if seen else None))
+        deal = ack = None
+        place = ctx.sharing.committee.index(asker) if ctx.sharing is not None else None
+        if ctx.sharing is not None and place is not None:
+            deal, ack = ctx.sharing.deals.get(place), ctx.sharing.acks.latest.get(place)
+        shown = [one.raw if one is not None else None for one in (seen, deal, ack)]
+        ctx.out.send(asker, Status(nonce, ctx.state.height, *shown))
 
     def _on_status(self, sender: bytes, status: Status) -> None:
         ctx = self.ctx
@@ -518,6 +600,7 @@ class Node:
         if isinstance(seen, Verified) and seen.sender == ctx.me and isinstance(seen.message, Prevote | Precommit):
             ours = place(seen)
         ctx.guard.on_status(sender, status.head, ours, ctx.height)
+        self._shown += [raw for raw in (status.deal, status.ack) if raw is not None]
         self._try_resume()
         self.catchup.on_head(sender, status.head)
 
@@ -545,7 +628,7 @@ class Node:
     def _resend(self, to: bytes | None) -> None:
         """Repeat what this member said in this round and at this height."""
         ctx = self.ctx
-        if ctx.sharing is not None and ctx.state.phase is Phase.SHARING:
+        if ctx.sharing is not None and ctx.state.phase in (Phase.SHARING, Phase.SUMMING):
             ctx.sharing.resend(to)
         if self._agreement is not None:
             self._agreement.resend(to)
@@ -560,12 +643,14 @@ class Node:
             case ("begin", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
                 self._begin_training()
             case ("share-deadline", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
-                # All members ack what they hold now: a choice among the acks is made when these have arrived.
-                ctx.sharing.on_deadline()
-                ctx.out.timer(ctx.state.genesis.view_delta_ms, "acks-deadline", round_)
-            case ("acks-deadline", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
-                ctx.sharing.deadline_passed = True
-                ctx.patience.on_deadline(ctx.sharing, ctx.alive, ctx.alive_changes)
+                # All members ack what they hold now, and hand over what others lack: who contributes is settled when
+                # these have arrived.
+                ctx.sharing.on_deadline(ctx.alive, ctx.alive_changes)
+                ctx.out.timer(self._settling_ms(), "settled", round_)
+            case ("kept", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
+                ctx.sharing.say_kept()
+            case ("settled", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
+                self._settle_acks()
             case ("resend", height) if height == ctx.height:
                 self._resend(None)
                 ctx.out.timer(RESEND_MS, "resend", height)
@@ -626,16 +711,19 @@ class Node:
                 self._on_own_update(done)
             case DealShares() | CommitVector() if sharing is not None and work.terms == sharing.terms:
                 if done.error is None:
-                    sharing.on_dealt(done.result)
+                    sharing.on_dealt(done.result, self.ctx.alive, self.ctx.alive_changes)
                     self._release()
                 else:
                     sharing.sit_out(done.error)
             case CheckShare() | NothingToCheck() if sharing is not None and work.terms == sharing.terms:
                 if done.error is None:
                     self._evict_dealer(work.dealer, sharing.on_checked(work.dealer, done.result))
+                    self._release()
                 else:
                     sharing.on_unchecked(work.dealer, done.error)
-            case RecheckShare() if done.error is None and sharing is not None and work.terms == sharing.terms:
+            case JudgeComplaint() | NothingToJudge() if sharing is not None and work.terms == sharing.terms:
+                if done.error is not None:
+                    return
                 self._evict_dealer(work.dealer, sharing.on_judged(work.dealer, work.holder, done.result))
             case SumShares() if summing is not None and work.contributors == summing.body.digest():
                 if done.error is None:
@@ -660,7 +748,7 @@ class Node:
             announce_capped(self.ctx, done.result.examples)
             sharing.on_contribution(done.result)
         else:
-            sharing.on_encoded(done.result)
+            sharing.on_encoded(done.result, self.ctx.alive, self.ctx.alive_changes)
 
     def _evict_dealer(self, dealer: int, complaint: bytes | None) -> None:
         """A dealer cheated, as this member has seen for itself: propose to evict it."""
@@ -685,10 +773,12 @@ class Node:
         assert summing is not None
         if done.error is None:
             summing.on_checked(done.result)
+            if done.result.wrong is not None:
+                text = f"round {summing.round}: the sum is none of possible contributions: {done.result.wrong}"
+                self.ctx.out.notify("fault", text, member=None)
         else:
             summing.on_check_failed(work.vector_hash)
-            text = f"round {summing.round}: the sum is none of possible contributions: {done.error}"
-            self.ctx.out.notify("fault", text, member=None)
+            self.ctx.out.notify("fault", f"round {summing.round}: not a sum: {done.error}", member=None)
         if self._agreement is not None:
             if done.error is None:
                 self._agreement.on_vector(work.vector_hash)

@@ -1,49 +1,49 @@
-"""Whose acks were waited for in vain until a share deadline, and are not waited for in the next rounds.
+"""Members that were waited for in vain until a share deadline, and are not waited for in the next rounds.
 
-An ack that does not come has two ends: a holder that does not give it, or a dealer that has not given that holder its
-share. Nobody else can tell which. So what is given up is the ack of this holder for this dealer: neither can have
-anybody else waited for less. It is each member's own guess, and guides only when it acks and proposes; acks that come
-in time all the same count as ever.
+By then it is settled whose fault a missing ack is (:mod:`.acks`): that of a holder which could have had its share, or
+that of a dealer which did not hand the box over. It is each member's own view, and guides only when it acks and
+proposes; acks and dealings that come in time all the same count as ever, and no dealing that is settled is left out.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .committee import Committee
-from .limits import MAX_UNAWAITED_ACKS, UNAWAITED_ROUNDS
-from .sharing import Sharing
+from .limits import MAX_UNAWAITED, UNAWAITED_ROUNDS
 
 
 @dataclass(slots=True)
 class Patience:
-    """What one member remembers of the rounds so far."""
+    """What one member remembers of the rounds so far: keys of members, each with the last round, oldest first."""
 
-    _given_up: dict[tuple[bytes, bytes | None], int] = field(default_factory=dict)
-    """The round in which a holder's ack for a dealer (None: for all) was waited for, oldest first."""
+    round: int = 0
+    _holders: dict[bytes, int] = field(default_factory=dict)
+    _dealers: dict[bytes, int] = field(default_factory=dict)
 
-    def on_deadline(self, sharing: Sharing, alive: Iterable[bytes], changes: int) -> None:
-        """The acks of the share deadline have arrived: give up what is missing of them, and tell people."""
-        overdue = sharing.overdue(alive, changes)
-        if sharing.closed or not overdue:
-            return
-        members = sharing.committee.members
-        for holder, dealer in overdue:
-            pair = (members[holder], None if dealer is None else members[dealer])
-            self._given_up.pop(pair, None)
-            self._given_up[pair] = sharing.round
-        for pair in list(self._given_up)[:-MAX_UNAWAITED_ACKS]:
-            del self._given_up[pair]
-        holders = tuple(members[holder] for holder in sorted({holder for holder, _ in overdue}))
-        text = f"round {sharing.round}: {len(holders)} member(s) did not ack all shares by the deadline"
-        sharing.out.notify("overdue", text, round=sharing.round, members=holders)
+    def on_round(self, round_: int) -> None:
+        """A round begins: forget what is too long ago."""
+        self.round = round_
+        for memory in (self._holders, self._dealers):
+            for member in [one for one, last in memory.items() if round_ - last > UNAWAITED_ROUNDS]:
+                del memory[member]
 
-    def unawaited(self, round_: int, committee: Committee) -> dict[int, frozenset[int]]:
-        """Return, by holder, the dealers for which its ack is not waited for in this round."""
-        self._given_up = {pair: last for pair, last in self._given_up.items() if round_ - last <= UNAWAITED_ROUNDS}
-        found: dict[int, set[int]] = {}
-        for holder, dealer in self._given_up:
-            place = committee.index(holder)
-            other = None if dealer is None else committee.index(dealer)
-            if place is not None and (dealer is None or other is not None):
-                found.setdefault(place, set()).update(range(committee.n) if other is None else (other,))
-        return {holder: frozenset(dealers) for holder, dealers in found.items()}
+    def late_holders(self, committee: Committee) -> frozenset[int]:
+        """Return the holders whose acks are not waited for. Others keep their boxes from the start."""
+        return _places(self._holders, committee)
+
+    def late_dealers(self, committee: Committee) -> frozenset[int]:
+        """Return the dealers that are not waited for."""
+        return _places(self._dealers, committee)
+
+    def on_overdue(self, holders: Iterable[bytes], dealers: Iterable[bytes]) -> None:
+        """What was missing at a share deadline is settled: remember whose fault it was."""
+        for memory, members in ((self._holders, holders), (self._dealers, dealers)):
+            for member in members:
+                memory.pop(member, None)
+                memory[member] = self.round
+            for member in list(memory)[:-MAX_UNAWAITED]:
+                del memory[member]
+
+
+def _places(memory: Iterable[bytes], committee: Committee) -> frozenset[int]:
+    return frozenset(place for member in memory if (place := committee.index(member)) is not None)

@@ -59,6 +59,8 @@ class Dealt:
     round: int
     seed: bytes = field(repr=False)
     vector: bytes = field(repr=False)
+    seeded: tuple[int, ...] = ()
+    """The holders whose shares are seeds, by their places in the committee."""
 
 
 @dataclass(frozen=True, slots=True)

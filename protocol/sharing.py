@@ -1,33 +1,41 @@
 """The first half of a round: every member trains, deals its update out, checks and acks the others' dealings.
 
-Ends when the ledger decides who contributes (:class:`.blocks.Contributors`) or that the round is void.
+Ends when the ledger decides who contributes (:class:`.blocks.Contributors`) or that the round is void. Members that
+were away may still get their boxes of the decided dealings, and so come to hold a share of the sum.
 """
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
-from ..crypto.identity import SEALED_OVERHEAD_BYTES
+from .acks import Acks, wrong_ack
 from .committee import Committee
 from .contribution import RoundKind
+from .custody import Custody
 from .envelope import Rejected, Verified, verify
 from .events import Fetch
-from .messages import Ack, Complaint, Deal, SitOut
+from .limits import KEPT_BOXES_DELAY_MS, MAX_KEPT_BOXES
+from .messages import Ack, Complaint, Deal, HandBox, SitOut, dealing_id
 from .outbox import Outbox
+from .patience import Patience
 from .records import Dealt, ShareHeld
 from .schemes import Choice, Scheme
 from .schemes.base import CheckedShare, Dealing, Terms
-from .schemes.choosing import choose
 from .work import Contribution, Encode, Encoded, Train
-
-NO_BOX = bytes(32)
-NOBODY: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)
 class _Held:
-    root: bytes
+    dealing: bytes
     values: bytes = field(repr=False)
+
+
+@dataclass(slots=True)
+class _Offer:
+    """A box of one dealer that is being checked, or waits to be fetched."""
+
+    deal: Verified
+    blob: bytes = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -44,40 +52,44 @@ class Sharing:
     examples_ref: int
     opened_at: int
     """The height being decided when the round began, as far as this member knows. A round may last for several."""
-    doubts: dict[int, int] = field(default_factory=dict)
-    """Rises with every failed sum of which a member was a holder."""
-    failed: frozenset[int] = frozenset()
-    """Those of the committee whose sum on this base model failed: it is tried again with the same contributors, since
-    two sums that differ in one of them, of which one was opened before it failed, give away that one's update.
-    """
-    unawaited: dict[int, frozenset[int]] = field(default_factory=dict)
-    """By holder, the dealers for which its ack was waited for in vain (:mod:`.patience`)."""
-    closed: bool = False
-    """The contributors are decided: nothing more is dealt or acked in this round (safety rule 4)."""
+    accuse: Callable[[Verified, Verified], None]
+    """Takes two statements of one member that contradict each other."""
+    patience: Patience
+    decided: dict[int, bytes] | None = None
+    """U, once it is decided: nothing more is dealt, and only its dealings are still checked and acked."""
     may_begin: bool = False
     """The rest between rounds is over."""
     acks_whatever: bool = False
     """The share deadline has passed: ack whatever is held."""
     deadline_passed: bool = False
-    """And so has the time in which the acks of then arrive: go on with what there is."""
+    """The time for settling what was missing at the share deadline has passed, too: go on with what is settled."""
     vector: bytes | None = field(default=None, repr=False)
     deals: dict[int, Verified] = field(default_factory=dict)
-    acks: dict[int, dict[int, bytes]] = field(default_factory=dict)
-    ack_envelopes: dict[int, bytes] = field(default_factory=dict)
     sat_out: dict[int, str] = field(default_factory=dict)
     liars: set[int] = field(default_factory=set)
+    bound: dict[int, bytes] = field(default_factory=dict)
+    """Dealings that this member acked before it lost them, as others show: no other one of the dealer is held."""
+    shown_deal: Verified | None = None
+    """This member's own dealing of this round, as others show it after a restart."""
+    acks: Acks = field(init=False)
+    custody: Custody = field(init=False)
     _held: dict[int, _Held] = field(default_factory=dict)
-    _checking: set[int] = field(default_factory=set)
-    _dealing: Dealing | None = None
-    _deal_envelope: bytes | None = None
-    _last_ack: dict[int, bytes] = field(default_factory=dict)
-    _ack_changes: int = 0
+    _checking: dict[int, _Offer] = field(default_factory=dict)
+    _offers: dict[int, list[Fetch]] = field(default_factory=dict)
+    """By dealer, from whom this member's box can be fetched; the first of them is asked."""
+    _dealing: Dealing | None = field(default=None, repr=False)
+    _deal_envelope: bytes = b""
+    _handed: set[int] = field(default_factory=set)
+    """Holders whose boxes this dealer has handed to others."""
+    _shown: set[tuple[int, int]] = field(default_factory=set)
+    """To which holder this member has shown which dealing that differs from the one that it acked."""
+    _says_kept: bool = False
+    """A timer runs, after which an ack says which boxes are kept."""
     _ack_seen: tuple[int, ...] = ()
-    _complete_seen: tuple[int, ...] = ()
-    _is_complete: bool = False
-    """The answer of ``is_complete`` for what was seen then: it is asked after every event."""
     _present_seen: tuple[int, frozenset[int]] = (-1, frozenset())
-    """Who is there, and the change of ``alive`` for which that was found."""
+    """The members that are there, and the change of ``alive`` for which that was found."""
+    _settled_seen: tuple[tuple[int, ...], dict[int, bytes]] = ((), {})
+    _choice_seen: tuple[tuple[int, ...], Choice | None] = ((), None)
     _complaints: dict[tuple[int, int], Verified] = field(default_factory=dict)
     """The first complaint of each holder about each dealer: the only one that is fetched and judged."""
     _judging: set[tuple[int, int]] = field(default_factory=set)
@@ -85,16 +97,25 @@ class Sharing:
     _false_accusers: set[int] = field(default_factory=set)
     """Holders that complained falsely: nothing more is fetched and judged for them in this round."""
 
+    def __post_init__(self) -> None:
+        self.acks = Acks(self.committee)
+        self.custody = Custody(self.committee)
+
     @property
     def me(self) -> int | None:
         """This member's index, None for one that only watches this round."""
         return self.committee.index(self.out.me)
 
+    def id_of(self, deal: Verified) -> bytes:
+        """Return the id of a dealing."""
+        assert isinstance(deal.message, Deal)
+        return dealing_id(self.terms.federation, deal.sender, deal.message)
+
     # One's own dealing.
 
     def begin(self, weights: bytes, totals: tuple[float, ...] | None) -> None:
         """Start training, or, after a restart, go on with the dealing that was made (safety rule 6)."""
-        if self.me is not None and self.vector is None and not self.closed:
+        if self.me is not None and self.vector is None and self.decided is None:
             self.out.work(Train(self.round, self.kind, weights, totals))
 
     def restore(self, dealt: Dealt | None, shares: Iterable[ShareHeld]) -> None:
@@ -105,10 +126,10 @@ class Sharing:
             if isinstance(deal, Rejected) or index is None or not isinstance(deal.message, Deal):
                 continue
             self.deals[index] = deal
-            self._held[index] = _Held(deal.message.root, held.values)
+            self._held[index] = _Held(self.id_of(deal), held.values)
         if dealt is not None:
             self.vector = dealt.vector
-            self.out.work(self.scheme.deal(self.terms, self.out.identity, dealt.vector, dealt.seed))
+            self.out.work(self.scheme.deal(self.terms, self.out.identity, dealt.vector, dealt.seed, dealt.seeded))
 
     def on_contribution(self, contribution: Contribution) -> None:
         """Training has ended: encode."""
@@ -127,59 +148,99 @@ class Sharing:
             self.sat_out[self.me] = reason
             self.out.send(None, SitOut(self.round, reason))
 
-    def on_encoded(self, encoded: Encoded) -> None:
+    def on_encoded(self, encoded: Encoded, alive: Iterable[bytes], changes: int) -> None:
         """The vector is fixed from here on: durable, then dealt. One that comes too late is not needed any more."""
-        if self.closed or self.vector is not None:
+        if self.decided is not None or self.vector is not None or self.me is None:
             return
         self.vector = encoded.vector
-        self.out.persist(Dealt(self.round, encoded.seed, encoded.vector))
+        seeded = self.scheme.seeded(self.me, self._away(alive, changes))
+        self.out.persist(Dealt(self.round, encoded.seed, encoded.vector, seeded))
         if encoded.clipped:
             text = f"{encoded.clipped} elements of the update were clipped to ±{self.clip}"
             self.out.notify("clipped", text, round=self.round, clipped=encoded.clipped)
-        self.out.work(self.scheme.deal(self.terms, self.out.identity, encoded.vector, encoded.seed))
+        self.out.work(self.scheme.deal(self.terms, self.out.identity, encoded.vector, encoded.seed, seeded))
 
-    def on_dealt(self, dealing: Dealing) -> None:
+    def on_dealt(self, dealing: Dealing, alive: Iterable[bytes], changes: int) -> None:
         """Publish the dealing and send each holder its share."""
         assert self.me is not None
-        self._held[self.me] = _Held(dealing.root, dealing.own)
-        if self.closed:
-            return
-        self._dealing = dealing
-        message = Deal(self.round, self.terms.base, dealing.root, dealing.fingerprints, dealing.digests)
-        own = self.out.sealed(message)
-        self._deal_envelope = own.raw
+        own = self.out.sealed(dealing.deal)
         self.deals[self.me] = own
+        self._held[self.me] = _Held(self.id_of(own), dealing.own)
+        if self.shown_deal is not None and self.shown_deal.message != dealing.deal:
+            self.sit_out("this home is an older copy of itself: it has dealt in this round already")
+            return
+        self._dealing, self._deal_envelope = dealing, own.raw
+        if self.decided is not None:
+            return
         self.out.notify("dealt", f"round {self.round}: dealt to {self.committee.n - 1} holders", round=self.round)
         for member in self.committee.members:
             self.send_deal(member)
+        self._hand_over(sorted(self._away(alive, changes) & set(dealing.deal.seeded)))
         self._ack()
+
+    def _away(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
+        """Return the holders that are gone, or whose acks were waited for in vain before.
+
+        They get seeds as far as there are any. Their boxes are tiny then, so others keep them from the start: the one
+        becomes a holder when it comes back, and for the other nobody has to wait again.
+        """
+        gone = frozenset(range(self.committee.n)) - self._present(alive, changes)
+        return gone | self.patience.late_holders(self.committee) - {self.me}
 
     def send_deal(self, member: bytes) -> None:
         """Send the dealing to one holder, again if need be."""
         index = self.committee.index(member)
-        if self._dealing is not None and self._deal_envelope and index is not None and member != self.out.me:
+        if self._dealing is not None and index is not None and member != self.out.me:
             self.out.send(member, self._deal_envelope, self._dealing.blobs[index] or None)
 
-    def close(self) -> None:
-        """The contributors are decided: no share is sent or acked any more."""
-        self.closed = True
+    def close(self, dealers: Iterable[tuple[int, bytes]]) -> None:
+        """The contributors are decided (safety rule 4): only boxes for holders that lack them are of use still."""
+        self.decided = dict(dealers)
+        for index in self.deals.keys() - self.decided.keys() - {self.me}:
+            self._held.pop(index, None)
+        if self._dealing is not None and self.me is not None:
+            own = self._held[self.me].dealing
+            blobs = (
+                b"" if self.acks.of(holder).get(self.me) == own else blob
+                for holder, blob in enumerate(self._dealing.blobs)
+            )
+            self._dealing = replace(self._dealing, blobs=tuple(blobs))
+        if self.me is None or self.decided.get(self.me) != self._own_id():
+            self._dealing = None
+
+    def _own_id(self) -> bytes | None:
+        held = self._held.get(self.me) if self.me is not None else None
+        return held.dealing if held is not None else None
+
+    def end(self) -> None:
+        """The round is over."""
         self._dealing = None
-        self._deal_envelope = None
+        self._held.clear()
+        self._checking.clear()
+        self._offers.clear()
+        self.custody.clear()
 
     def resend(self, to: bytes | None) -> None:
-        """Repeat one's dealing and one's ack, to all or to a member that (re)connected.
+        """Repeat one's dealing and one's ack, to all or to a member that (re)connected, and serve what is kept for it.
 
-        Who acked the dealing needs it no more, unless it has come back: it may have lost what it held.
+        Skips holders that already acked the dealing, unless they just reconnected and may have lost it.
         """
-        if self.me is None or self.closed:
+        if self.me is None:
             return
+        own = self._own_id()
         for member in self.committee.members if to is None else (to,):
             index = self.committee.index(member)
-            if index is not None and (to is not None or self.me not in self.acks.get(index, {})):
+            if index is None or index == self.me:
+                continue
+            lacks = self.acks.of(index).get(self.me) != own
+            if lacks or (to is not None and self.decided is None):
                 self.send_deal(member)
-        if self.me in self.ack_envelopes:
-            self.out.send(to, self.ack_envelopes[self.me])
-        if self.me in self.sat_out:
+            for dealer, dealing, box in self.custody.boxes_for(index):
+                if self.acks.of(index).get(dealer) != dealing:
+                    self._serve(dealer, index, box)
+        if self.me in self.acks.latest:
+            self.out.send(to, self.acks.latest[self.me].raw)
+        if self.me in self.sat_out and self.decided is None:
             self.out.send(to, SitOut(self.round, self.sat_out[self.me]))
 
     # The others' dealings.
@@ -189,80 +250,115 @@ class Sharing:
         message = deal.message
         assert isinstance(message, Deal)
         dealer = self.committee.index(deal.sender)
-        if dealer is None or self.me is None or dealer == self.me or dealer in self._held or dealer in self._checking:
-            return
-        wrong = self._wrong_deal(dealer, message)
-        if wrong:
-            self.out.fault(deal.sender, f"round {self.round}: {wrong}")
+        if dealer is None or self.me is None or dealer == self.me:
             return
         earlier = self.deals.get(dealer)
-        assert earlier is None or isinstance(earlier.message, Deal)
         if earlier is not None and earlier.message != message:
-            self.out.fault(deal.sender, f"round {self.round}: dealt twice, with different commitments")
+            self.caught(dealer)
+            self.accuse(earlier, deal)
             return
-        self.deals[dealer] = deal
-        size = self.scheme.blob_bytes(self.terms, dealer, self.me)
-        if size and blob is None:
-            self.out.fetch(Fetch(deal.sender, message.boxes[self.me], size, deal))
+        if dealer in self._held or dealer in self._checking or dealer in self.liars:
             return
-        if len(blob or b"") != size:
-            self.out.fault(deal.sender, f"round {self.round}: a share of {len(blob or b'')} bytes, not {size}")
-            return
-        self._checking.add(dealer)
-        self.out.work(
-            self.scheme.check(self.terms, self.out.identity, dealer, message.root, message.fingerprints, blob or b"")
-        )
+        if earlier is None:
+            wrong = self._wrong_deal(dealer, message)
+            if wrong:
+                self.out.fault(deal.sender, f"round {self.round}: {wrong}")
+                return
+            self.deals[dealer] = deal
+        if self._is_of_use(dealer):
+            self._take_box(deal, deal, blob)
 
     def _wrong_deal(self, dealer: int, message: Deal) -> str | None:
         if message.base != self.terms.base:
             return "dealt an update of another base model"
-        if len(message.boxes) != self.committee.n or len(message.fingerprints) != self.scheme.fingerprint_bytes():
-            return "dealt a commitment of the wrong size"
-        if dealer in self.liars:
-            return "dealt again after it was caught"
-        return None
+        return self.scheme.wrong_deal(self.terms, dealer, message)
+
+    def _is_of_use(self, dealer: int) -> bool:
+        """Whether a share of this dealer's dealing would be held."""
+        dealing = self.id_of(self.deals[dealer])
+        return (self.decided is None or self.decided.get(dealer) == dealing) and self.bound.get(
+            dealer, dealing
+        ) == dealing
+
+    def _take_box(self, deal: Verified, bearer: Verified, blob: bytes | None) -> None:
+        """Check this member's box of a dealing, or fetch it from ``bearer``'s sender first."""
+        message, dealer = deal.message, self.committee.index(deal.sender)
+        assert isinstance(message, Deal)
+        assert dealer is not None
+        assert self.me is not None
+        size = self.scheme.blob_bytes(self.terms, dealer, self.me, message)
+        if size and blob is None:
+            offers = self._offers.setdefault(dealer, [])
+            if all(one.source != bearer.sender for one in offers):
+                offers.append(Fetch(bearer.sender, message.boxes[self.me], size, bearer))
+            self.out.fetch(offers[0])
+            return
+        if len(blob or b"") != size:
+            self.out.fault(bearer.sender, f"round {self.round}: a share of {len(blob or b'')} bytes, not {size}")
+            return
+        self._offers.pop(dealer, None)
+        self._checking[dealer] = _Offer(deal, blob or b"")
+        self.out.work(self.scheme.check(self.terms, self.out.identity, dealer, message, blob or b""))
+
+    def on_fetch_failed(self, fetch: Fetch) -> None:
+        """A box could not be had from one member: ask the next that offered it."""
+        for dealer, offers in list(self._offers.items()):
+            left = [one for one in offers if (one.source, one.digest) != (fetch.source, fetch.digest)]
+            if len(left) == len(offers):
+                continue
+            if left:
+                self._offers[dealer] = left
+                self.out.fetch(left[0])
+            else:
+                del self._offers[dealer]
 
     def on_checked(self, dealer: int, checked: CheckedShare) -> bytes | None:
         """Hold a good share durably and ack it; publish the proof of a bad one.
 
         Returns the complaint, if there is one.
         """
-        self._checking.discard(dealer)
-        deal = self.deals.get(dealer)
-        if deal is None or self.closed:
+        offer = self._checking.pop(dealer, None)
+        if offer is None or not self._is_of_use(dealer):
             return None
-        assert isinstance(deal.message, Deal)
+        deal = offer.deal
         if checked.values is not None:
-            self._held[dealer] = _Held(deal.message.root, checked.values)
+            self._held[dealer] = _Held(self.id_of(deal), checked.values)
             self.out.persist(ShareHeld(self.round, deal.sender, deal.raw, checked.values))
             self._ack()
             return None
-        self.out.fault(deal.sender, f"round {self.round}: {checked.wrong}", round=self.round, dealing=True)
-        if checked.reveal is None:
+        if not checked.proof:  # it proves nothing: somebody brought another box
+            self.out.notify("work", f"round {self.round}: {checked.wrong}", round=self.round)
             return None
-        self.liars.add(dealer)
-        digest = hashlib.sha256(checked.reveal).digest()
-        complaint = self.out.seal(Complaint(self.round, dealer, deal.raw, digest))
-        self.out.send(None, complaint, checked.reveal)
+        self.out.fault(deal.sender, f"round {self.round}: {checked.wrong}", round=self.round, dealing=True)
+        self.caught(dealer)
+        digest = hashlib.sha256(offer.blob).digest()
+        complaint = self.out.seal(Complaint(self.round, dealer, deal.raw, digest, checked.secret, checked.proof))
+        self.out.send(None, complaint, offer.blob)
         return complaint
 
     def on_unchecked(self, dealer: int, reason: str) -> None:
         """This member failed to check a share; that says nothing about its dealer, who sends it again."""
-        self._checking.discard(dealer)
+        self._checking.pop(dealer, None)
         self.out.notify("work", f"round {self.round}: a share could not be checked here: {reason}", round=self.round)
+
+    def caught(self, dealer: int) -> None:
+        """A dealer is proved to have dealt falsely: it does not contribute."""
+        self.liars.add(dealer)
+        self.acks.changes += 1
 
     def holds(self, dealers: Iterable[tuple[int, bytes]]) -> dict[int, bytes]:
         """Return the values of the shares that are held of these dealings, by dealer.
 
-        The root counts: who put back an old copy of its state may hold a share of another dealing of the same
-        dealer than the one it acked, and would be taken for a liar if it added that up.
+        The dealing counts: a member that put back an old copy of its state may hold a share of another dealing of the
+        same dealer than the one it acked, and would be taken for a liar if it added that up.
         """
-        roots = dict(dealers)
-        return {dealer: held.values for dealer, held in self._held.items() if roots.get(dealer) == held.root}
+        ids = dict(dealers)
+        return {dealer: held.values for dealer, held in self._held.items() if ids.get(dealer) == held.dealing}
 
     def forget_shares(self) -> None:
         """One's sum of the shares is made: the shares themselves are not needed any more."""
-        self._held.clear()
+        for held in self._held.values():
+            held.values = b""
         self.vector = None
 
     # Acks.
@@ -272,17 +368,21 @@ class Sharing:
         assert self.me is not None
         if not (self.acks_whatever or whatever_is_missing or self._holds_all()):
             return
-        mine = {dealer: held.root for dealer, held in sorted(self._held.items())}
-        if self.acks.get(self.me) == mine or not mine:
+        mine = {dealer: held.dealing for dealer, held in sorted(self._held.items())}
+        kept = self.custody.named(mine)[:MAX_KEPT_BOXES]
+        last = self.acks.latest.get(self.me)
+        assert last is None or isinstance(last.message, Ack)
+        message = Ack(self.round, tuple(mine.items()), kept)
+        if not mine or (last is not None and last.message == message):
             return
-        self.acks[self.me] = mine
-        self._ack_changes += 1
-        envelope = self.out.seal(Ack(self.round, tuple(mine.items())))
-        self.ack_envelopes[self.me] = envelope
-        self.out.send(None, envelope)
+        own = self.out.sealed(message)
+        self.acks.take(self.me, own)
+        self.out.send(None, own.raw)
 
     def _holds_all(self) -> bool:
         """Whether no share is missing of anybody who has not said that it sits out, and did not cheat."""
+        if self.decided is not None:
+            return self.decided.keys() <= self._held.keys()
         if len(self._held) < self.committee.n - len(self.sat_out) - len(self.liars):
             return False
         return set(range(self.committee.n)) - self.sat_out.keys() - self.liars <= self._held.keys()
@@ -296,7 +396,7 @@ class Sharing:
             return
         self._ack_seen = seen
         expected = self._present(alive, changes) - self.sat_out.keys() - self.liars
-        if expected - self.unawaited.get(self.me, NOBODY) <= self._held.keys():
+        if expected - self.patience.late_dealers(self.committee) <= self._held.keys():
             self._ack(whatever_is_missing=True)
 
     def _present(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
@@ -306,11 +406,19 @@ class Sharing:
             self._present_seen = changes, frozenset(place for place in places if place is not None)
         return self._present_seen[1]
 
-    def on_deadline(self) -> None:
-        """The share deadline: ack what there is."""
+    def on_deadline(self, alive: Iterable[bytes], changes: int) -> None:
+        """The share deadline: ack what there is, and hand the boxes of those that have not acked to others."""
         self.acks_whatever = True
-        if self.me is not None:
-            self._ack()
+        if self.me is None or self.decided is not None:
+            return
+        self._ack()
+        own = self._own_id()
+        if self._dealing is not None:
+            lacking = [
+                one for one in range(self.committee.n) if one != self.me and self.acks.of(one).get(self.me) != own
+            ]
+            present = self._present(alive, changes)
+            self._hand_over(sorted(lacking, key=lambda one: (one not in present, one)))
 
     def on_ack(self, ack: Verified) -> None:
         """A holder's ack; a later one replaces it, and never holds less."""
@@ -319,17 +427,23 @@ class Sharing:
         holder = self.committee.index(ack.sender)
         if holder is None:
             return
-        roots = dict(message.dealings)
-        if len(roots) != len(message.dealings) or max(roots, default=0) >= self.committee.n:
-            self.out.fault(ack.sender, f"round {self.round}: a malformed ack")
+        wrong = wrong_ack(message, self.committee.n)
+        if wrong:
+            self.out.fault(ack.sender, f"round {self.round}: {wrong}")
             return
-        if len(roots) >= len(self.acks.get(holder, {})):
-            # Most holders ack the same: one copy is kept of what is alike, which also tells `choose` that it is.
-            if roots == self._last_ack:
-                roots = self._last_ack
-            self.acks[holder] = self._last_ack = roots
-            self.ack_envelopes[holder] = ack.raw
-            self._ack_changes += 1
+        earlier = self.acks.take(holder, ack)
+        if earlier is not None:
+            self.accuse(earlier, ack)
+            return
+        self._show_other_dealings(holder)
+
+    def _show_other_dealings(self, holder: int) -> None:
+        """Show a holder the dealings that differ from those it acked: two of one dealer are evidence against it."""
+        for dealer, dealing in self.acks.of(holder).items():
+            deal = self.deals.get(dealer)
+            if deal is not None and (holder, dealer) not in self._shown and self.id_of(deal) != dealing:
+                self._shown.add((holder, dealer))
+                self.out.send(self.committee.members[holder], deal.raw)
 
     def on_sit_out(self, message: Verified) -> None:
         """A member has no update this round."""
@@ -338,87 +452,168 @@ class Sharing:
         if index is not None and index not in self.deals:
             self.sat_out[index] = message.message.reason
 
-    def choice(self) -> Choice | None:
-        """Return a U and J that satisfy the rules, if there are any; of a sum that failed, the same U if possible."""
-        candidates = frozenset(range(self.committee.n)) - self.liars
-        return (self._choose(candidates & self.failed) if self.failed else None) or self._choose(candidates)
+    # Boxes that others keep.
 
-    def _choose(self, candidates: frozenset[int]) -> Choice | None:
-        rules = self.committee
-        return choose(self.acks, rules.min_contributors, rules.sum_quorum, tuple(sorted(candidates)), self.doubts)
+    def _hand_over(self, holders: Iterable[int]) -> None:
+        """Hand the boxes of these holders to 2f+1 others each: f+1 of them are honest, and keep and serve them."""
+        dealing, me, n = self._dealing, self.me, self.committee.n
+        if dealing is None or me is None:
+            return
+        own = self._held[me].dealing
+        for holder in holders:
+            if holder in self._handed or len(self._handed) >= self.custody.per_dealer:
+                continue
+            self._handed.add(holder)
+            box = dealing.blobs[holder]
+            message = self.out.seal(HandBox(self.round, me, own, holder, dealing.deal.boxes[holder]))
+            keepers = [one for step in range(1, n) if (one := (holder + step) % n) != me]
+            for keeper in keepers[: 2 * self.committee.f + 1]:
+                self.out.send(self.committee.members[keeper], message, box or None)
+
+    def on_hand_box(self, message: Verified, blob: bytes | None) -> None:
+        """A member hands over a box: this member's own, or one to keep for another holder."""
+        handed = message.message
+        assert isinstance(handed, HandBox)
+        deal = self.deals.get(handed.dealer)
+        if self.me is None or deal is None or self.id_of(deal) != handed.dealing or handed.holder >= self.committee.n:
+            return
+        assert isinstance(deal.message, Deal)
+        if handed.box != deal.message.boxes[handed.holder]:
+            self.out.fault(message.sender, f"round {self.round}: a box that is not of the dealing")
+        elif handed.holder == self.me:
+            done = handed.dealer in self._held or handed.dealer in self._checking or handed.dealer in self.liars
+            if not done and self._is_of_use(handed.dealer):
+                self._take_box(deal, message, blob)
+        elif message.sender == deal.sender and self.decided is None:
+            self._keep(deal, message, handed, blob)
+
+    def _keep(self, deal: Verified, message: Verified, handed: HandBox, blob: bytes | None) -> None:
+        assert isinstance(deal.message, Deal)
+        dealer, holder = handed.dealer, handed.holder
+        if not self.custody.has_room(dealer, holder) or self.acks.of(holder).get(dealer) == handed.dealing:
+            return
+        size = self.scheme.blob_bytes(self.terms, dealer, holder, deal.message)
+        if size and blob is None:
+            self.out.fetch(Fetch(message.sender, handed.box, size, message))
+            return
+        if len(blob or b"") != size:
+            self.out.fault(message.sender, f"round {self.round}: a box of {len(blob or b'')} bytes, not {size}")
+            return
+        self.custody.keep(dealer, handed.dealing, holder, blob or b"")
+        self._serve(dealer, holder, blob or b"")
+        if not self._says_kept:
+            self._says_kept = True
+            self.out.timer(KEPT_BOXES_DELAY_MS, "kept", self.round)
+
+    def _serve(self, dealer: int, holder: int, box: bytes) -> None:
+        deal, to = self.deals[dealer], self.committee.members[holder]
+        assert isinstance(deal.message, Deal)
+        self.out.send(to, deal.raw)
+        handed = HandBox(self.round, dealer, self.id_of(deal), holder, deal.message.boxes[holder])
+        self.out.send(to, handed, box or None)
+
+    def say_kept(self) -> None:
+        """Say in an ack which boxes are kept, once no more of them come at once."""
+        self._says_kept = False
+        if self.me in self.acks.latest or self.acks_whatever:
+            self._ack(whatever_is_missing=True)
+
+    # Who contributes.
+
+    def _settled(self, alive: Iterable[bytes], changes: int) -> dict[int, bytes]:
+        """Return the dealings of which no member that is there lacks its share by their dealer's fault."""
+        key = (changes, self.acks.changes, len(self.liars))
+        if key != self._settled_seen[0]:
+            self._settled_seen = key, self._settled_for(self._present(alive, changes))
+        return self._settled_seen[1]
+
+    def _settled_for(self, holders: Iterable[int]) -> dict[int, bytes]:
+        dealings = self.acks.dealings(set(range(self.committee.n)) - self.liars)
+        for dealer in self.acks.unsettled(dealings, holders):
+            del dealings[dealer]
+        return dealings
+
+    def choice(self, required: Sequence[bytes] | None, alive: Iterable[bytes], changes: int) -> Choice | None:
+        """Return U and J, or None where they are too small: all dealings that are settled, and all that acked those.
+
+        ``required``: exactly whose sum is to be repeated, if one failed.
+        """
+        wanted = None if required is None else {self.committee.index(member) for member in required}
+        key = (changes, self.acks.changes, len(self.liars), *(sorted(one for one in wanted or () if one is not None)))
+        if key != self._choice_seen[0]:
+            if wanted is None:
+                found = self.acks.choose(self._settled(alive, changes))
+            else:
+                dealings = self.acks.dealings(one for one in wanted if one is not None)
+                found = self.acks.choose(dealings) if dealings.keys() == wanted else None
+            self._choice_seen = key, found
+        return self._choice_seen[1]
 
     def due(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
-        """Return who may not be left out of the contributors, as things stand here; ``changes``: of ``alive``.
+        """Return the members that may not be left out of the contributors, as things stand here.
 
-        Until the share deadline these are all that are there, do not sit out and are held by all as far as anybody
-        waits for that; of the sum that failed, if one did, those that are there, however few hold them. After the
-        deadline they are those that this member would choose.
+        Until the share deadline these are also all that are there, do not sit out and did not miss a deadline before.
         """
-        if self.deadline_passed:
-            choice = self.choice()
-            return frozenset(dict(choice.dealers)) if choice is not None else frozenset()
-        there = self._present(alive, changes) - self.sat_out.keys() - self.liars
-        if self.failed:
-            return there & self.failed
-        return there - {dealer for dealers in self.unawaited.values() for dealer in dealers}
+        settled = frozenset(self._settled(alive, changes))
+        return settled if self.deadline_passed else settled | self._expected(alive, changes)
 
-    def is_complete(self, alive: Iterable[bytes], changes: int) -> bool:
+    def due_by_proof(self) -> frozenset[int]:
+        """Return the members that may not be left out, whatever links anybody sees: all acks or keepers are there."""
+        return frozenset(self._settled_for(range(self.committee.n)))
+
+    def without_reason(self, dealers: Iterable[int], alive: Iterable[bytes], changes: int) -> frozenset[int]:
+        """Return those of these dealers of which a member that is there lacks its share by the dealer's fault."""
+        return frozenset(dealers) - self._settled(alive, changes).keys()
+
+    def _expected(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
+        """Return the dealers that are waited for."""
+        there = self._present(alive, changes) - self.sat_out.keys() - self.liars
+        return there - self.patience.late_dealers(self.committee)
+
+    def is_complete(self, required: Sequence[bytes] | None, alive: Iterable[bytes], changes: int) -> bool:
         """Whether waiting longer could only bring in members that are gone, sit out or cheat.
 
         ``changes``: how often ``alive`` changed.
         """
-        seen = (changes, self._ack_changes, len(self.sat_out), len(self.liars))
-        if seen != self._complete_seen:
-            expected = self._present(alive, changes)
-            dealers = expected - self.sat_out.keys() - self.liars
-            self._is_complete = (
-                (bool(self.unawaited) or expected <= self.acks.keys())  # mostly that settles it
-                and all(self._has_acked(holder, dealers) for holder in expected)
-                and (choice := self.choice()) is not None
-                and self.due(alive, changes) <= dict(choice.dealers).keys()
-            )
-            self._complete_seen = seen
-        return self._is_complete
+        choice = self.choice(required, alive, changes)
+        if choice is None:
+            return False
+        holders = self._present(alive, changes) - self.patience.late_holders(self.committee)
+        if not holders <= set(choice.holders):
+            return False
+        return required is not None or self._expected(alive, changes) <= dict(choice.dealers).keys()
 
-    def _has_acked(self, holder: int, dealers: frozenset[int]) -> bool:
-        """Whether a holder has acked these dealers, but for those for which its ack is not waited for."""
-        unawaited = self.unawaited.get(holder)
-        awaited = dealers - unawaited if unawaited else dealers
-        return awaited <= self.acks.get(holder, {}).keys()
+    def overdue(self, alive: Iterable[bytes], changes: int) -> tuple[frozenset[int], frozenset[int]]:
+        """Return the holders and the dealers that were waited for in vain until the share deadline.
 
-    def overdue(self, alive: Iterable[bytes], changes: int) -> list[tuple[int, int | None]]:
-        """Return the acks that were waited for in vain, by holder and dealer: those that enough others have given.
-
-        A dealer that too few have acked is late itself. None for the dealer: more than f are missing, so the holder is
-        to blame, whoever lies.
+        A holder that lacks a settled dealing could have had its share. A dealer whose dealing reached enough holders
+        and is not settled kept it from the others. One that dealt to too few is late itself, and waited for as ever.
         """
-        present, f = self._present(alive, changes), self.committee.f
-        support = {dealer: sum(dealer in roots for roots in self.acks.values()) for dealer in present - self.liars}
-        dealt = {dealer for dealer, count in support.items() if count >= self.committee.sum_quorum}
-        found: list[tuple[int, int | None]] = []
-        for holder in sorted(present):
-            lacking = sorted(dealt - self.acks.get(holder, {}).keys())
-            if len(lacking) <= f:
-                found += [(holder, dealer) for dealer in lacking]
-            elif holder != self.me:
-                found.append((holder, None))
-        return found
+        present, settled = self._present(alive, changes), self._settled(alive, changes)
+        holders = frozenset(one for one in present if settled.items() - self.acks.of(one).items()) - {self.me}
+        dealt = self.acks.dealings(present - self.liars)
+        reached = {
+            one for one, id_ in dealt.items() if len(self.acks.holders_of({one: id_})) >= self.committee.sum_quorum
+        }
+        return holders, frozenset(reached - settled.keys() - {self.me})
 
     def missing(self) -> tuple[bytes, ...]:
         """Return the members that have not acked or have not been acked by enough: named when the round is
         void.
         """
-        support = {dealer: sum(dealer in roots for roots in self.acks.values()) for dealer in range(self.committee.n)}
+        dealings = self.acks.dealings(range(self.committee.n))
         return tuple(
             member
             for index, member in enumerate(self.committee.members)
-            if index not in self.acks or support[index] < self.committee.sum_quorum
+            if index not in self.acks.latest
+            or index not in dealings
+            or len(self.acks.holders_of({index: dealings[index]})) < self.committee.sum_quorum
         )
 
     # Complaints.
 
     def on_complaint(self, complaint: Verified, blob: bytes | None) -> None:
-        """A holder says that a dealer cheated, and shows its share: judge."""
+        """A holder says that a dealer cheated, and shows how to open its box: judge."""
         message = complaint.message
         assert isinstance(message, Complaint)
         holder = self.committee.index(complaint.sender)
@@ -429,41 +624,39 @@ class Sharing:
             self.out.fault(complaint.sender, f"round {self.round}: a complaint without a dealing")
             return
         dealer = self.committee.index(deal.sender)
-        if dealer is None or dealer != message.dealer:
+        if dealer is None or dealer != message.dealer or holder == dealer or deal.message.round != self.round:
             return
-        if deal.message.round != self.round or deal.message.base != self.terms.base:
+        if self._wrong_deal(dealer, deal.message) is not None or message.box != deal.message.boxes[holder]:
             return
-        size = self.scheme.blob_bytes(self.terms, dealer, holder)
+        size = self.scheme.blob_bytes(self.terms, dealer, holder, deal.message)
         if not size:
             return
         self._complaints[(holder, dealer)] = complaint
         if blob is None:
-            self.out.fetch(Fetch(complaint.sender, message.share, size - SEALED_OVERHEAD_BYTES, complaint))
+            self.out.fetch(Fetch(complaint.sender, message.box, size, complaint))
+            return
+        if len(blob) != size:
+            self.out.fault(complaint.sender, f"round {self.round}: a complaint about {len(blob)} bytes, not {size}")
             return
         self._judging.add((holder, dealer))
-        self.out.work(
-            self.scheme.recheck(self.terms, dealer, holder, deal.message.root, deal.message.fingerprints, blob)
-        )
+        self.out.work(self.scheme.judge_complaint(self.terms, dealer, holder, deal.message, message, blob))
 
     def _is_first(self, holder: int, complaint: Complaint) -> bool:
         """Whether this is, or repeats, the first complaint about this dealer, and has not come with its proof yet."""
         first = self._complaints.get((holder, complaint.dealer))
-        if first is None:
-            return True
-        assert isinstance(first.message, Complaint)
-        return first.message.share == complaint.share and (holder, complaint.dealer) not in self._judging
+        return first is None or (first.message == complaint and (holder, complaint.dealer) not in self._judging)
 
     def on_judged(self, dealer: int, holder: int, judged: CheckedShare) -> bytes | None:
         """Name the dealer if the complaint is right, else the holder.
 
         Returns the complaint if it is right.
         """
-        if judged.reveal is None:
+        if judged.wrong is None:
             accuser = self.committee.members[holder]
             self._false_accusers.add(holder)
             self.out.fault(accuser, f"round {self.round}: a false complaint", round=self.round)
             return None
-        self.liars.add(dealer)
+        self.caught(dealer)
         text = f"round {self.round}: dealt a bad share, as a holder proved"
         self.out.fault(self.committee.members[dealer], text, round=self.round, dealing=True)
         return self._complaints[(holder, dealer)].raw

@@ -2,19 +2,19 @@
 checked.
 
 Ends when the ledger decides the :class:`.blocks.Model` or that the round is void. Every honest proposer
-arrives at the same Model block, because it follows from W and W from the contributor set.
+arrives at the same block, because it follows from W and W from the contributor set.
 """
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .blocks import Contributors, Model, wide_bytes
+from .blocks import Contributors, Model, Void, wide_bytes
 from .committee import Committee
 from .envelope import Verified
 from .events import Fetch
 from .evidence import Judgement, Point
-from .limits import MAX_CHECKED_VECTORS, SUM_GRACE_MS
+from .limits import MAX_CHECKED_VECTORS, PROTOCOL_VERSION, SUM_GRACE_MS
 from .messages import Prevote, SumShare
 from .outbox import Outbox
 from .records import Released
@@ -56,8 +56,6 @@ class Summing:
     """W's to check once one's own sum is there, or there is room, by their digests."""
     _proofs: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)
     """The prevotes that proved W, by its digest: there is only one."""
-    _showed: set[int] = field(default_factory=set)
-    """Who showed a fingerprint of its sum with a prevote, of whatever W and view."""
     _judged: tuple[frozenset[tuple[int, Point]], Judgement | None] = (frozenset(), None)
     """The last answer of ``judge``: two parts of a step ask for the same votes."""
     _settled: dict[bytes, Judgement] = field(default_factory=dict)
@@ -78,6 +76,10 @@ class Summing:
         """Indices of the members that owe a sum share."""
         return self.scheme.senders(self.choice)
 
+    def may_send(self, index: int) -> bool:
+        """Whether a member's sum share may count: also that of one that got its boxes after U was decided."""
+        return self.scheme.may_send(self.choice, index)
+
     # One's own sum.
 
     def release(self, own_vector: bytes | None, held: Mapping[int, bytes], released: bytes | None) -> None:
@@ -86,7 +88,7 @@ class Summing:
         Safety rule 1: only for a decided U, and never for a second one in a round.
         """
         index = self.committee.index(self.out.me)
-        if index is None or index not in self.expected or self._adding_up or self.own_sum is not None:
+        if index is None or not self.may_send(index) or self._adding_up or self.own_sum is not None:
             return
         if released is not None and released != self.body.digest():
             self.out.notify(
@@ -133,15 +135,6 @@ class Summing:
         """
         return tuple(index for index in self.expected if index not in self._rows)
 
-    def doubtful(self) -> tuple[int, ...]:
-        """Return the holders that may be why the sum failed: those that showed no fingerprint where others did, else
-        those that sent no sum share where others did to this member, and all but itself where that does not tell.
-        """
-        me = self.committee.index(self.out.me)
-        others = tuple(index for index in self.expected if index != me)
-        silent = tuple(index for index in others if index not in (self._showed or self._rows))
-        return silent if silent and len(silent) < len(others) else others
-
     def close(self) -> None:
         """The round is decided: keep what judges late prevotes, let go of the vectors."""
         self._rows.clear()
@@ -157,7 +150,7 @@ class Summing:
         message = share.message
         assert isinstance(message, SumShare)
         index = self.committee.index(share.sender)
-        if index is None or index not in self.expected:
+        if index is None or not self.may_send(index):
             return
         if message.contributors != self.body.digest():
             self.out.fault(share.sender, f"round {self.round}: a sum over another contributor set")
@@ -203,9 +196,9 @@ class Summing:
     # Checking W.
 
     def challenge(self, vector_hash: bytes) -> bytes:
-        """Return kappa: it depends on the value alone, not on the view (DESIGN section 6)."""
+        """Return kappa: it depends on the value alone, not on the view."""
         bound = self.out.federation + self.round.to_bytes(8, "big") + self.body.digest() + vector_hash
-        return hashlib.sha256(b"coterie/kappa\x00" + bound).digest()
+        return hashlib.sha256(b"coterie/kappa/%d\x00" % PROTOCOL_VERSION + bound).digest()
 
     def check(self, vector_hash: bytes, vector: bytes) -> bool:
         """Derive what W says, now or when that is possible. Returns False where this member cannot."""
@@ -296,16 +289,18 @@ class Summing:
             self._deferred[vector_hash] = checked.vector
 
     def on_check_failed(self, vector_hash: bytes) -> None:
-        """W is no sum of encodings: nobody honest votes for it."""
+        """W is no vector of this round's form: nobody honest votes for it."""
         self._running.discard(vector_hash)
 
-    def model(self) -> tuple[Model, bytes] | None:
-        """Return the Model body and W, if it was opened here: what this member proposes."""
+    def outcome(self) -> tuple[Model | Void, bytes] | None:
+        """Return what follows from W, and W, if it was opened here: what this member proposes."""
         checked = self.verdict(self._opened or b"")
-        return (self.model_of(checked), checked.vector) if checked is not None else None
+        return (self.outcome_of(checked), checked.vector) if checked is not None else None
 
-    def model_of(self, checked: CheckedVector) -> Model:
-        """Return the one Model body that a sum vector leads to."""
+    def outcome_of(self, checked: CheckedVector) -> Model | Void:
+        """Return the one body that a sum vector leads to: a Model, or a void if W cannot be a sum of contributions."""
+        if checked.wrong is not None:
+            return Void(self.round, "encoding", (), checked.vector_hash)
         return Model(
             self.round,
             checked.vector_hash,
@@ -314,19 +309,14 @@ class Summing:
             checked.beacon,
         )
 
-    def on_prevote(self, vote: Verified) -> None:
-        """Remember who shows fingerprints: who does not is why a sum stays unproved."""
-        assert isinstance(vote.message, Prevote)
-        index = self.committee.index(vote.sender)
-        if index is not None and vote.message.z is not None:
-            self._showed.add(index)
-
     def judge(self, votes: Mapping[bytes, Verified]) -> Judgement | None:
         """Judge the z's of prevotes for one Model block; None while they prove nothing."""
         points = {}
         for sender, vote in votes.items():
             index = self.committee.index(sender)
-            if index is not None and isinstance(vote.message, Prevote) and vote.message.z is not None:
+            if index is None or not isinstance(vote.message, Prevote) or not self.may_send(index):
+                continue
+            if vote.message.z is not None:
                 points[index] = vote.message.z
         key = frozenset(points.items())
         if key != self._judged[0]:
@@ -344,7 +334,7 @@ class Summing:
         index = self.committee.index(vote.sender)
         if settled is None or index is None:
             return False
-        return vote.message.z is None or index not in self.expected or settled.fits(index, vote.message.z)
+        return vote.message.z is None or not self.may_send(index) or settled.fits(index, vote.message.z)
 
     def settle(self, block: bytes, judged: Judgement) -> None:
         """Keep what a block's prevotes proved."""

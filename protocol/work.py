@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .contribution import WIDE_UNIT, Layout, RoundKind, are_possible_counts
+from .contribution import WIDE_UNIT, Layout, RoundKind, are_possible_counts, coarse, coarse_sums
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +45,7 @@ class Train:
 
 @dataclass(frozen=True, slots=True)
 class Encode:
-    """Encode a contribution into the round's vector (DESIGN section 5)."""
+    """Encode a contribution into the round's vector."""
 
     round: int
     layout: Layout
@@ -63,10 +63,11 @@ class Encode:
         from ..crypto.prng import Stream, derive
 
         given = self.contribution
-        capped = min(given.examples, self.examples_ref)
-        if capped < 1:
+        if given.examples < 1:
             raise EncodingError("there are no examples to train on")
-        wide = (capped, given.examples, *given.sums)
+        capped = coarse(min(given.examples, self.examples_ref))
+        sums = given.sums if self.layout.is_setup else coarse_sums(given.sums)
+        wide = (capped, coarse(given.examples), *sums)
         if len(wide) != self.layout.wide:
             raise EncodingError(f"{len(given.sums)} sums, but {self.layout.wide - 2} were agreed")
         vector = np.empty(self.layout.columns, dtype=np.uint64)
@@ -117,10 +118,11 @@ class SumShares:
 
 @dataclass(frozen=True, slots=True)
 class CheckVector:
-    """Derive all that a Model block says from W, and one's own fingerprint of the sum (DESIGN section 6).
+    """Derive all that a Model block says from W, and one's own fingerprint of the sum.
 
-    In a setup round the driver has the application look at the sums besides: where it refuses them, the job has
-    failed as if W were no sum of encodings. Once they were decided, nobody could ever train.
+    A W that is no sum of encodings is an outcome like others (``CheckedVector.wrong``): it is decided on as such. In a
+    setup round the driver has the application look at the sums besides: where it refuses them, that is what is wrong.
+    Once they were decided, nobody could ever train.
     """
 
     round: int
@@ -137,14 +139,37 @@ class CheckVector:
     label: str = "checking"
 
     def run(self) -> "CheckedVector":
-        """Return what follows from W. Raises ValueError when W cannot be a sum of encodings."""
-        import numpy as np
-
-        from ..crypto.codec import EncodingError, FixedPoint, decode_wide
+        """Return what follows from W. Raises ValueError when W is no vector of this round's form."""
+        from ..crypto.codec import EncodingError
         from ..crypto.field import from_bytes
         from ..crypto.vectors import fingerprint
 
         total = from_bytes(self.vector, self.layout.columns)
+        sums: tuple[int, ...] = ()
+        weights, wrong = b"", None
+        try:
+            sums, weights = self._decode(total)
+        except EncodingError as error:
+            wrong = str(error)
+        own = self.own_sum
+        return CheckedVector(
+            vector=self.vector,
+            vector_hash=self.vector_hash,
+            sums=sums,
+            weights=weights,
+            weights_hash=hashlib.sha256(weights).digest(),
+            beacon=beacon_of(self.vector),
+            secret=fingerprint(self.challenge, total),
+            own=None if own is None else fingerprint(self.challenge, from_bytes(own, self.layout.columns)),
+            wrong=wrong,
+        )
+
+    def _decode(self, total: "NDArray[np.uint64]") -> tuple[tuple[int, ...], bytes]:
+        """Return the exact sums and the new weights. Raises EncodingError."""
+        import numpy as np
+
+        from ..crypto.codec import EncodingError, FixedPoint, decode_wide
+
         start = self.layout.slots
         wide = total[start : start + 4 * self.layout.wide].reshape(-1, 4)
         sums = tuple(decode_wide(row, self.contributors) for row in np.ascontiguousarray(wide))
@@ -156,18 +181,7 @@ class CheckVector:
             units = codec.decode_sum(np.ascontiguousarray(total[:start]), self.layout.parameters, self.contributors)
             self._check_mean(units, codec.limit, sums[0])
             weights = _new_weights(self.base, units, codec.step, sums[0], self.examples_ref)
-        return CheckedVector(
-            vector=self.vector,
-            vector_hash=self.vector_hash,
-            sums=sums,
-            weights=weights,
-            weights_hash=hashlib.sha256(weights).digest(),
-            beacon=beacon_of(self.vector),
-            secret=fingerprint(self.challenge, total),
-            own=None
-            if self.own_sum is None
-            else fingerprint(self.challenge, from_bytes(self.own_sum, self.layout.columns)),
-        )
+        return sums, weights
 
     def _check_mean(self, units: "NDArray[np.int64]", limit: int, capped: int) -> None:
         """No element of a mean of clipped updates is beyond the clip.
@@ -193,7 +207,7 @@ def _new_weights(base: bytes, units: "NDArray[np.int64]", step: float, capped: i
 
     A member scaled its update by capped/examples_ref, so the mean is the sum of slots times examples_ref /
     (sum of capped). Only element-wise IEEE double operations in a fixed order: every member gets the same
-    bits (DESIGN section 3).
+    bits.
     """
     import numpy as np
 
@@ -224,6 +238,8 @@ class CheckedVector:
     beacon: bytes
     secret: tuple[int, int]
     own: tuple[int, int] | None
+    wrong: str | None = None
+    """Why W cannot be a sum of contributions; nothing but ``secret`` and ``own`` means anything then."""
 
 
 @dataclass(frozen=True, slots=True)

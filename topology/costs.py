@@ -10,8 +10,8 @@ the machine at hand. A site with ``speed`` 2 takes half of what is charged.
 from dataclasses import dataclass
 from typing import Any
 
-from ..protocol.schemes.plain import AddVectors, CommitVector, NothingToCheck
-from ..protocol.schemes.shamir import CheckShare, DealShares, OpenSum, RecheckShare
+from ..protocol.schemes.plain import AddVectors, CommitVector, NothingToCheck, NothingToJudge
+from ..protocol.schemes.shamir import CheckShare, DealShares, JudgeComplaint, OpenSum
 from ..protocol.work import CheckVector, Encode, ReadBlocks, SumShares, Train
 
 
@@ -53,7 +53,7 @@ class Costs:
             case DealShares(committee=committee):
                 n = committee.n
                 return n * (1e-6 * self.deal_row_ns * columns + 1e-3 * (self.holder_us + self.pair_us * n))
-            case CheckShare(committee=committee) | RecheckShare(committee=committee):
+            case CheckShare(committee=committee) | JudgeComplaint(committee=committee):
                 return 1e-3 * (self.check_each_us + self.pair_us * committee.n) + 1e-6 * self.check_ns * columns
             case SumShares(rows=rows):
                 return 0.05 + 1e-6 * columns * (self.add_ns * len(rows) + self.hash_ns)
@@ -68,6 +68,6 @@ class Costs:
                 return 0.05 + 1e-6 * self.hash_ns * columns
             case ReadBlocks():
                 return 0.5  # a query of the store, which the simulator keeps in memory
-            case NothingToCheck():
+            case NothingToCheck() | NothingToJudge():
                 return 0.01
         return 0.1

@@ -11,17 +11,19 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..crypto.identity import SEALED_OVERHEAD_BYTES, Identity
+from ..crypto.identity import Identity
+from ..crypto.sealing import BOX_OVERHEAD_BYTES
 from ..protocol.committee import Committee
 from ..protocol.evidence import Judgement, Point
 from ..protocol.genesis import Genesis
+from ..protocol.messages import Complaint, Deal
 from ..protocol.node import Newcomer, Node
 from ..protocol.records import Memory
-from ..protocol.schemes.base import NO_BOX, CheckedShare, Choice, Dealing, Opened, Terms
-from ..protocol.schemes.shamir import CheckShare, DealShares, OpenSum, RecheckShare, ShamirScheme
+from ..protocol.schemes.base import NO_KEY, CheckedShare, Choice, Dealing, Opened, Terms, blob_digests
+from ..protocol.schemes.shamir import CheckShare, DealShares, JudgeComplaint, OpenSum, ShamirScheme
 from ..protocol.sharing import Sharing
 
-TOKEN_BYTES = 32 + SEALED_OVERHEAD_BYTES
+TOKEN_BYTES = 32 + BOX_OVERHEAD_BYTES
 
 
 @dataclass(slots=True)
@@ -73,33 +75,43 @@ class IdealScheme:
     vault: Vault
     name: str = "shamir"
 
-    def deal(self, terms: Terms, identity: Identity, vector: bytes, seed: bytes) -> "IdealDeal":
+    def deal(
+        self, terms: Terms, identity: Identity, vector: bytes, seed: bytes, seeded: tuple[int, ...]
+    ) -> "IdealDeal":
         """Return the job that hands the vector in."""
-        return IdealDeal(terms, self.committee, identity, vector, seed, vault=self.vault)
+        return IdealDeal(terms, self.committee, identity, vector, seed, seeded, vault=self.vault)
 
-    def blob_bytes(self, terms: Terms, dealer: int, holder: int) -> int:
+    def seeded(self, dealer: int, absent: frozenset[int]) -> tuple[int, ...]:
+        """Return the holders that a real dealer gives seeds."""
+        return ShamirScheme(self.committee).seeded(dealer, absent)
+
+    def wrong_deal(self, terms: Terms, dealer: int, deal: Deal) -> str | None:
+        """Say whether the dealing has the wrong size."""
+        sizes = (len(deal.boxes), len(deal.fingerprints))
+        return None if sizes == (self.committee.n, 16 * self.committee.threshold) else "dealt the wrong size"
+
+    def blob_bytes(self, terms: Terms, dealer: int, holder: int, deal: Deal) -> int:
         """Return the size of a token."""
         return TOKEN_BYTES
 
-    def fingerprint_bytes(self) -> int:
-        """Return the size that real fingerprints have."""
-        return 16 * self.committee.threshold
-
-    def check(
-        self, terms: Terms, identity: Identity, dealer: int, root: bytes, fingerprints: bytes, blob: bytes
-    ) -> "IdealCheck":
+    def check(self, terms: Terms, identity: Identity, dealer: int, deal: Deal, blob: bytes) -> "IdealCheck":
         """Return the job that asks the vault."""
-        return IdealCheck(terms, self.committee, identity, dealer, root, fingerprints, blob, vault=self.vault)
+        return IdealCheck(terms, self.committee, identity, dealer, deal, blob, vault=self.vault)
 
-    def recheck(
-        self, terms: Terms, dealer: int, holder: int, root: bytes, fingerprints: bytes, share: bytes
-    ) -> "IdealRecheck":
-        """Return the job that judges a revealed token."""
-        return IdealRecheck(terms, self.committee, dealer, holder, root, fingerprints, share, vault=self.vault)
+    def judge_complaint(
+        self, terms: Terms, dealer: int, holder: int, deal: Deal, complaint: Complaint, blob: bytes
+    ) -> "IdealJudge":
+        """Return the job that judges a token that a holder shows."""
+        secret, proof = complaint.secret, complaint.proof
+        return IdealJudge(terms, self.committee, dealer, holder, deal, secret, proof, blob, vault=self.vault)
 
     def senders(self, choice: Choice) -> tuple[int, ...]:
         """Return J."""
         return choice.holders
+
+    def may_send(self, choice: Choice, index: int) -> bool:
+        """Anybody, as with real shares."""
+        return True
 
     def minimum(self, choice: Choice) -> int:
         """Return K + f."""
@@ -119,8 +131,7 @@ class IdealScheme:
 
     def judge(self, choice: Choice, points: Mapping[int, Point]) -> Judgement | None:
         """Return what K + f fingerprints agree on."""
-        holders = set(choice.holders)
-        known = {index: point for index, point in points.items() if index in holders}
+        known = points
         if len(known) < self.committee.sum_quorum:
             return None
         secret, count = Counter(known.values()).most_common(1)[0]
@@ -142,17 +153,12 @@ class IdealDeal(DealShares):
         assert me is not None
         root = hashlib.sha256(b"ideal" + self.terms.context(me) + self.seed + self.vector).digest()
         self.vault.keep(root, self.terms.round, self.vector)
-        token = root + bytes(SEALED_OVERHEAD_BYTES)
-        digest = hashlib.sha256(token).digest()
-        places = range(self.committee.n)
-        return Dealing(
-            self.terms.round,
-            root,
-            bytes(16 * self.committee.threshold),
-            tuple(b"" if holder == me else token for holder in places),
-            tuple(NO_BOX if holder == me else digest for holder in places),
-            self.vector,
-        )
+        token = root + bytes(BOX_OVERHEAD_BYTES)
+        blobs = tuple(b"" if holder == me else token for holder in range(self.committee.n))
+        fingerprints = bytes(16 * self.committee.threshold)
+        terms = self.terms
+        deal = Deal(terms.round, terms.base, root, fingerprints, NO_KEY, self.seeded, blob_digests(blobs))
+        return Dealing(deal, blobs, self.vector)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,27 +169,28 @@ class IdealCheck(CheckShare):
 
     def run(self) -> CheckedShare:
         """Return the values, or what is wrong with them."""
-        return _check(self.vault, self.terms.round, self.root, self.fingerprints, self.blob)
+        return _check(self.vault, self.deal, self.blob)
 
 
 @dataclass(frozen=True, slots=True)
-class IdealRecheck(RecheckShare):
-    """Judge a revealed token."""
+class IdealJudge(JudgeComplaint):
+    """Judge a token that a holder shows."""
 
     vault: Vault = field(default_factory=Vault, repr=False)
 
     def run(self) -> CheckedShare:
-        """Return ``reveal`` set if the complaint is right."""
-        return _check(self.vault, self.terms.round, self.root, self.fingerprints, self.share)
+        """Return what is wrong if the complaint is right."""
+        return _check(self.vault, self.deal, self.blob)
 
 
-def _check(vault: Vault, round_: int, root: bytes, fingerprints: bytes, token: bytes) -> CheckedShare:
-    if token[:32] != root:
-        return CheckedShare(wrong="not the token of this dealing")
-    if any(fingerprints):
-        return CheckedShare(wrong="the dealing is false", reveal=token[:32])
-    vector = vault.get(root, round_)
-    return CheckedShare(values=vector) if vector is not None else CheckedShare(wrong="nothing was dealt")
+def _check(vault: Vault, deal: Deal, token: bytes) -> CheckedShare:
+    shown = {"secret": bytes(32), "proof": bytes(64)}
+    if token[:32] != deal.root:
+        return CheckedShare(wrong="not the token of this dealing", **shown)
+    if any(deal.fingerprints):
+        return CheckedShare(wrong="the dealing is false", **shown)
+    vector = vault.get(deal.root, deal.round)
+    return CheckedShare(values=vector) if vector is not None else CheckedShare(wrong="nothing was dealt", **shown)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Any, Final
 import networkx as nx
 
 from ..protocol.contribution import layout_of
-from ..protocol.envelope import Rejected, Verified, verify
+from ..protocol.envelope import Rejected, Verified, may_be_passed_on, verify
 from ..protocol.events import (
     Event,
     Fetch,
@@ -35,7 +35,7 @@ from ..protocol.events import (
 from ..protocol.genesis import Genesis
 from ..protocol.ledger import Phase
 from ..protocol.limits import INLINE_BLOB_BYTES
-from ..protocol.messages import CertifiedBlock, JoinRequest
+from ..protocol.messages import CertifiedBlock
 from ..protocol.node import Newcomer, Node
 from ..protocol.records import BlockDecided, ModelSaved
 from ..protocol.work import Contribution, ReadBlocks, Train
@@ -409,7 +409,7 @@ class Simulation:
     def transmit(self, site: Site, receiver: Site, send: Send) -> None:
         """Send what an adversary made, checked as a receiving driver checks it."""
         message = self.known(send.envelope)
-        if message is None or (message.sender != site.key and not isinstance(message.message, JoinRequest)):
+        if message is None or (message.sender != site.key and not may_be_passed_on(message.message)):
             return
         if send.blob is None or binds(message, send.blob):
             self._transmit(site, receiver, Received(message), send.blob)
@@ -419,7 +419,7 @@ class Simulation:
         message = event.message
         size = len(message.raw)
         if blob is not None:
-            blob_bytes = self.sizes.blob_bytes(message, receiver.key, blob)
+            blob_bytes = self.sizes.blob_bytes(message, _place(site, receiver), blob)
             if blob_bytes > INLINE_BLOB_BYTES:
                 site.offer(hashlib.sha256(blob).digest(), blob)
                 blob = None
@@ -502,7 +502,7 @@ class Simulation:
         if data is None or len(data) != fetch.size_bytes or not self._can_pull(site, source):
             self.clock.after(1, answer, site, boot, FetchFailed(fetch, "not offered"))
             return
-        size = self.sizes.blob_bytes(fetch.message, site.key, data)
+        size = self.sizes.blob_bytes(fetch.message, _place(site, site), data)
 
         def lost(_source: Site, _site: Site) -> None:
             self._give_up(site, source, boot, fetch, answer)
@@ -539,3 +539,8 @@ class Simulation:
 
     def _train(self, site: Site, work: Train) -> Contribution:
         return self.setup.trainer.contribute(site.number, work, self.setup.genesis, self.random.randbytes(32))
+
+
+def _place(site: Site, receiver: Site) -> int | None:
+    """The receiver's place in the round as a site knows it; None where that is none."""
+    return site.node.state.committee.index(receiver.key) if site.node is not None else None

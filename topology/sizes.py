@@ -5,13 +5,12 @@ number of parameters that is simulated.
 """
 
 import hashlib
-from functools import lru_cache
 
-from ..crypto.identity import SEALED_OVERHEAD_BYTES
+from ..crypto.sealing import BOX_OVERHEAD_BYTES
 from ..protocol.contribution import layout_of
 from ..protocol.envelope import Verified, blob_digest
 from ..protocol.genesis import Genesis
-from ..protocol.messages import Complaint, Deal, Proposal, SumShare, Weights
+from ..protocol.messages import Complaint, Deal, HandBox, Proposal, SumShare, Weights
 
 MERKLE_BYTES = 32
 
@@ -24,15 +23,17 @@ class Sizes:
         columns = layout_of(genesis, "train").columns - (genesis.parameters + 1) // 2
         self._columns = columns + ((parameters or 0) + 1) // 2
 
-    def blob_bytes(self, message: Verified, receiver: bytes, blob: bytes | None) -> int:
-        """Return the size of a blob."""
+    def blob_bytes(self, message: Verified, index: int | None, blob: bytes | None) -> int:
+        """Return the size of a blob for the receiver with this place in the round."""
         if blob is None:
             return 0
         if self._parameters is None:
             return len(blob)
         match message.message:
-            case Deal(boxes=boxes, fingerprints=fingerprints):
-                return _share_bytes(self._columns, len(boxes), len(fingerprints) // 16, message.sender, receiver)
+            case Deal(boxes=boxes, seeded=seeded):
+                return _share_bytes(self._columns, len(boxes), index in seeded)
+            case HandBox():  # most are for members that are away, and so got seeds
+                return len(blob)
             case Weights():
                 return 4 * self._parameters
             case SumShare() | Proposal() | Complaint():
@@ -40,12 +41,9 @@ class Sizes:
         return len(blob)
 
 
-@lru_cache(maxsize=200_000)
-def _share_bytes(columns: int, holders: int, threshold: int, dealer: bytes, holder: bytes) -> int:
-    """A sealed share: K - 1 of the n - 1 other holders get a seed; which ones does not matter for the size."""
-    header = 33 + MERKLE_BYTES * max(1, (holders - 1).bit_length()) + SEALED_OVERHEAD_BYTES
-    place = int.from_bytes(hashlib.sha256(min(dealer, holder) + max(dealer, holder)).digest()[:4], "big")
-    is_seed = place % max(1, holders - 1) < threshold - 1
+def _share_bytes(columns: int, holders: int, is_seed: bool) -> int:
+    """A sealed share: K - 1 of the n - 1 other holders get a seed."""
+    header = 33 + MERKLE_BYTES * max(1, (holders - 1).bit_length()) + BOX_OVERHEAD_BYTES
     return header + (32 if is_seed else 8 * (columns + 2))
 
 

@@ -9,14 +9,17 @@ from ...crypto.identity import Identity
 from ..committee import Committee
 from ..contribution import Layout
 from ..evidence import Judgement, Point
+from ..limits import PROTOCOL_VERSION
+from ..messages import Complaint, Deal
 from ..wire import encode
 
 NO_BOX = bytes(32)
+NO_KEY = bytes(96)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A contributor set U with the roots of its dealings, and a holder set J, by index in the committee."""
+    """A contributor set U with the ids of its dealings, and a holder set J, by index in the committee."""
 
     dealers: tuple[tuple[int, bytes], ...]
     holders: tuple[int, ...]
@@ -35,7 +38,7 @@ class Terms:
     def context(self, dealer: int) -> bytes:
         """Return the 32 bytes that bind a dealing of this dealer."""
         bound = (self.federation, self.round, self.base, self.members, self.layout.columns, dealer)
-        return hashlib.sha256(b"coterie/dealing\x00" + encode(bound)).digest()
+        return hashlib.sha256(b"coterie/dealing/%d\x00" % PROTOCOL_VERSION + encode(bound)).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,8 @@ class Dealing:
     share.
     """
 
-    round: int
-    root: bytes
-    fingerprints: bytes
+    deal: Deal
     blobs: tuple[bytes, ...] = field(repr=False)
-    digests: tuple[bytes, ...] = field(repr=False)
-    """Of the blobs; 32 zero bytes where there is none."""
     own: bytes = field(repr=False)
 
 
@@ -62,12 +61,13 @@ def blob_digests(blobs: tuple[bytes, ...]) -> tuple[bytes, ...]:
 class CheckedShare:
     """The outcome of checking a share: the values, or what is wrong with it.
 
-    ``reveal`` is the opened share where it proves to anybody that the dealer cheated.
+    ``secret`` and ``proof`` let anybody open the same box, and so prove what is wrong (:class:`..messages.Complaint`).
     """
 
     values: bytes | None = field(default=None, repr=False)
     wrong: str | None = None
-    reveal: bytes | None = field(default=None, repr=False)
+    secret: bytes = field(default=b"", repr=False)
+    proof: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,25 +90,31 @@ class Scheme(Protocol):
     def committee(self) -> Committee:
         """Return the members of the round."""
 
-    def deal(self, terms: Terms, identity: Identity, vector: bytes, seed: bytes) -> Any:
-        """Return the job that makes a :class:`Dealing`."""
+    def deal(self, terms: Terms, identity: Identity, vector: bytes, seed: bytes, seeded: tuple[int, ...]) -> Any:
+        """Return the job that makes a :class:`Dealing`. ``seeded``: holders to whom as little as possible is sent."""
 
-    def blob_bytes(self, terms: Terms, dealer: int, holder: int) -> int:
+    def seeded(self, dealer: int, absent: frozenset[int]) -> tuple[int, ...]:
+        """Return the holders to whom as little as possible is sent: those that are absent first."""
+
+    def wrong_deal(self, terms: Terms, dealer: int, deal: Deal) -> str | None:
+        """Say what is wrong with a dealing that everybody can see from the message alone."""
+
+    def blob_bytes(self, terms: Terms, dealer: int, holder: int, deal: Deal) -> int:
         """Return the exact size of what the dealer sends to this holder; 0 where that is nothing."""
 
-    def fingerprint_bytes(self) -> int:
-        """Return the exact size of a dealing's fingerprints."""
-
-    def check(
-        self, terms: Terms, identity: Identity, dealer: int, root: bytes, fingerprints: bytes, blob: bytes
-    ) -> Any:
+    def check(self, terms: Terms, identity: Identity, dealer: int, deal: Deal, blob: bytes) -> Any:
         """Return the job that turns a received blob into a :class:`CheckedShare`."""
 
-    def recheck(self, terms: Terms, dealer: int, holder: int, root: bytes, fingerprints: bytes, share: bytes) -> Any:
-        """Return the job that judges an opened share from a complaint: a :class:`CheckedShare`."""
+    def judge_complaint(
+        self, terms: Terms, dealer: int, holder: int, deal: Deal, complaint: Complaint, blob: bytes
+    ) -> Any:
+        """Return the job that judges a complaint: a :class:`CheckedShare` with what is wrong, if it is right."""
 
     def senders(self, choice: Choice) -> tuple[int, ...]:
-        """Return who sends a sum share, and whose prevotes carry a z."""
+        """Return who owes a sum share."""
+
+    def may_send(self, choice: Choice, index: int) -> bool:
+        """Whether a sum share of this member may count, and a z in its prevote."""
 
     def minimum(self, choice: Choice) -> int:
         """Return how many sum shares it takes to try to open."""

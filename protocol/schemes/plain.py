@@ -13,7 +13,8 @@ from ...crypto.field import P
 from ...crypto.identity import Identity
 from ..committee import Committee
 from ..evidence import Judgement, Point
-from .base import NO_BOX, CheckedShare, Choice, Dealing, Opened, Terms
+from ..messages import Complaint, Deal, dealing_id
+from .base import NO_BOX, NO_KEY, CheckedShare, Choice, Dealing, Opened, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,33 +24,42 @@ class PlainScheme:
     committee: Committee
     name: str = "plain"
 
-    def deal(self, terms: Terms, identity: Identity, vector: bytes, seed: bytes) -> "CommitVector":
+    def deal(
+        self, terms: Terms, identity: Identity, vector: bytes, seed: bytes, seeded: tuple[int, ...]
+    ) -> "CommitVector":
         """Return the job that commits to the vector."""
         return CommitVector(terms, self.committee.n, vector)
 
-    def blob_bytes(self, terms: Terms, dealer: int, holder: int) -> int:
+    def seeded(self, dealer: int, absent: frozenset[int]) -> tuple[int, ...]:
+        """Return nobody: nothing is sent to holders."""
+        return ()
+
+    def wrong_deal(self, terms: Terms, dealer: int, deal: Deal) -> str | None:
+        """Say whether the dealing is more than a commitment."""
+        is_bare = deal == bare_deal(terms, deal.root, self.committee.n)
+        return None if is_bare else "dealt a commitment of the wrong form"
+
+    def blob_bytes(self, terms: Terms, dealer: int, holder: int, deal: Deal) -> int:
         """Return 0: nothing is sent before the contributors are decided."""
         return 0
 
-    def fingerprint_bytes(self) -> int:
-        """Return 0: the root is the digest of the whole vector."""
-        return 0
-
-    def check(
-        self, terms: Terms, identity: Identity, dealer: int, root: bytes, fingerprints: bytes, blob: bytes
-    ) -> "NothingToCheck":
+    def check(self, terms: Terms, identity: Identity, dealer: int, deal: Deal, blob: bytes) -> "NothingToCheck":
         """Return a job that accepts: the commitment is the message itself."""
         return NothingToCheck(terms, dealer)
 
-    def recheck(
-        self, terms: Terms, dealer: int, holder: int, root: bytes, fingerprints: bytes, share: bytes
-    ) -> "NothingToCheck":
+    def judge_complaint(
+        self, terms: Terms, dealer: int, holder: int, deal: Deal, complaint: Complaint, blob: bytes
+    ) -> "NothingToJudge":
         """Return a job that finds every complaint unfounded: there are no shares."""
-        return NothingToCheck(terms, dealer)
+        return NothingToJudge(terms, dealer, holder)
 
     def senders(self, choice: Choice) -> tuple[int, ...]:
         """Return U: every contributor sends its own vector."""
         return tuple(index for index, _ in choice.dealers)
+
+    def may_send(self, choice: Choice, index: int) -> bool:
+        """Whether it is a contributor."""
+        return index in self.senders(choice)
 
     def minimum(self, choice: Choice) -> int:
         """Return |U|: all are needed."""
@@ -63,7 +73,7 @@ class PlainScheme:
 
     def open(self, terms: Terms, choice: Choice, rows: Mapping[int, bytes]) -> "AddVectors":
         """Return the job that adds them up."""
-        return AddVectors(terms, choice.dealers, tuple(sorted(rows.items())))
+        return AddVectors(terms, self.committee.n, choice.dealers, tuple(sorted(rows.items())))
 
     def judge(self, choice: Choice, points: Mapping[int, Point]) -> Judgement | None:
         """Return the sum of all contributors' fingerprints; None while one is missing."""
@@ -72,6 +82,11 @@ class PlainScheme:
             return None
         first, second = (sum(points[index][which] for index in wanted) % P for which in (0, 1))
         return Judgement((first, second), ())
+
+
+def bare_deal(terms: Terms, root: bytes, members: int) -> Deal:
+    """Return the dealing that commits to a vector by its digest, and nothing else."""
+    return Deal(terms.round, terms.base, root, b"", NO_KEY, (), (NO_BOX,) * members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +101,7 @@ class CommitVector:
     def run(self) -> Dealing:
         """Return a dealing without shares."""
         root = hashlib.sha256(self.vector).digest()
-        return Dealing(self.terms.round, root, b"", (b"",) * self.members, (NO_BOX,) * self.members, b"")
+        return Dealing(bare_deal(self.terms, root, self.members), (b"",) * self.members, b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +118,25 @@ class NothingToCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class NothingToJudge:
+    """Finds every complaint unfounded."""
+
+    terms: Terms
+    dealer: int
+    holder: int
+    label: str = "judging a complaint"
+
+    def run(self) -> CheckedShare:
+        """Return a share with nothing wrong."""
+        return CheckedShare(values=b"")
+
+
+@dataclass(frozen=True, slots=True)
 class AddVectors:
     """Add the contributors' vectors, each checked against its commitment."""
 
     terms: Terms
+    members: int
     dealers: tuple[tuple[int, bytes], ...]
     rows: tuple[tuple[int, bytes], ...] = field(repr=False)
     label: str = "adding up"
@@ -116,14 +146,15 @@ class AddVectors:
         from ...crypto.field import from_bytes
         from ...crypto.vectors import add_into
 
-        rows = dict(self.rows)
+        rows, terms = dict(self.rows), self.terms
         total = None
-        for index, root in self.dealers:
+        for index, dealing in self.dealers:
             data = rows.get(index, b"")
-            if hashlib.sha256(data).digest() != root:
+            deal = bare_deal(terms, hashlib.sha256(data).digest(), self.members)
+            if dealing_id(terms.federation, terms.members[index], deal) != dealing:
                 return None
             try:
-                vector = from_bytes(data, self.terms.layout.columns)
+                vector = from_bytes(data, terms.layout.columns)
             except ValueError:
                 return None
             if total is None:

@@ -1,15 +1,14 @@
-"""Verified Shamir shares (DESIGN section 6): no member ever sees another's update, and a wrong sum cannot
-pass.
-"""
+"""Verified Shamir shares: no member ever sees another's update, and a wrong sum cannot pass."""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ...crypto.identity import SEALED_OVERHEAD_BYTES, BoxError, Identity
+from ...crypto.identity import BoxError, Identity
 from ..committee import Committee
 from ..evidence import Judgement, Point, judge_points
-from .base import CheckedShare, Choice, Dealing, Opened, Terms, blob_digests
+from ..messages import Complaint, Deal
+from .base import NO_BOX, CheckedShare, Choice, Dealing, Opened, Terms, blob_digests
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,35 +18,57 @@ class ShamirScheme:
     committee: Committee
     name: str = "shamir"
 
-    def deal(self, terms: Terms, identity: Identity, vector: bytes, seed: bytes) -> "DealShares":
+    def deal(
+        self, terms: Terms, identity: Identity, vector: bytes, seed: bytes, seeded: tuple[int, ...]
+    ) -> "DealShares":
         """Return the job that deals: shares, commitments, boxes."""
-        return DealShares(terms, self.committee, identity, vector, seed)
+        return DealShares(terms, self.committee, identity, vector, seed, seeded)
 
-    def blob_bytes(self, terms: Terms, dealer: int, holder: int) -> int:
+    def seeded(self, dealer: int, absent: frozenset[int]) -> tuple[int, ...]:
+        """Return K-1 holders: those that are absent first, whose boxes others keep, then those after the dealer."""
+        n = self.committee.n
+        others = [(dealer + step) % n for step in range(1, n)]
+        return tuple(sorted(sorted(others, key=lambda one: one not in absent)[: self.committee.threshold - 1]))
+
+    def wrong_deal(self, terms: Terms, dealer: int, deal: Deal) -> str | None:
+        """Say what is wrong with the sizes, the seeded holders or the key of the boxes."""
+        from ...crypto.sealing import dealing_key
+
+        n, threshold = self.committee.n, self.committee.threshold
+        if len(deal.boxes) != n or deal.boxes[dealer] != NO_BOX or len(deal.fingerprints) != 16 * threshold:
+            return "dealt a commitment of the wrong size"
+        seeded = deal.seeded
+        if seeded != tuple(sorted(set(seeded) - {dealer})) or len(seeded) != threshold - 1 or seeded[-1] >= n:
+            return "dealt seeds to the wrong holders"
+        if dealing_key(deal.key, terms.context(dealer)) is None:
+            return "dealt boxes without a key of its own"
+        return None
+
+    def blob_bytes(self, terms: Terms, dealer: int, holder: int, deal: Deal) -> int:
         """Return the exact size of the sealed share."""
         from ...crypto.dealing import share_size
+        from ...crypto.sealing import BOX_OVERHEAD_BYTES
 
-        return share_size(_crypto_terms(terms, self.committee, dealer), holder) + SEALED_OVERHEAD_BYTES
+        crypto_terms = _crypto_terms(terms, self.committee, dealer, deal.seeded)
+        return share_size(crypto_terms, holder) + BOX_OVERHEAD_BYTES
 
-    def fingerprint_bytes(self) -> int:
-        """Return the size of the 2K coefficients of Y_1 and Y_2."""
-        return 16 * self.committee.threshold
-
-    def check(
-        self, terms: Terms, identity: Identity, dealer: int, root: bytes, fingerprints: bytes, blob: bytes
-    ) -> "CheckShare":
+    def check(self, terms: Terms, identity: Identity, dealer: int, deal: Deal, blob: bytes) -> "CheckShare":
         """Return the job that opens the box and checks the share in it."""
-        return CheckShare(terms, self.committee, identity, dealer, root, fingerprints, blob)
+        return CheckShare(terms, self.committee, identity, dealer, deal, blob)
 
-    def recheck(
-        self, terms: Terms, dealer: int, holder: int, root: bytes, fingerprints: bytes, share: bytes
-    ) -> "RecheckShare":
-        """Return the job that judges a revealed share."""
-        return RecheckShare(terms, self.committee, dealer, holder, root, fingerprints, share)
+    def judge_complaint(
+        self, terms: Terms, dealer: int, holder: int, deal: Deal, complaint: Complaint, blob: bytes
+    ) -> "JudgeComplaint":
+        """Return the job that opens the same box with the secret of the complaint."""
+        return JudgeComplaint(terms, self.committee, dealer, holder, deal, complaint.secret, complaint.proof, blob)
 
     def senders(self, choice: Choice) -> tuple[int, ...]:
         """Return J."""
         return choice.holders
+
+    def may_send(self, choice: Choice, index: int) -> bool:
+        """Anybody: who holds all of U by now has a share of the sum, whether it was among J or got its boxes later."""
+        return True
 
     def minimum(self, choice: Choice) -> int:
         """Return K + f."""
@@ -67,13 +88,13 @@ class ShamirScheme:
 
     def judge(self, choice: Choice, points: Mapping[int, Point]) -> Judgement | None:
         """Return what K+f agreeing fingerprints prove."""
-        return judge_points({j: z for j, z in points.items() if j in choice.holders}, self.committee)
+        return judge_points(points, self.committee)
 
 
-def _crypto_terms(terms: Terms, committee: Committee, dealer: int):  # type: ignore[no-untyped-def]
+def _crypto_terms(terms: Terms, committee: Committee, dealer: int, seeded: tuple[int, ...]):  # type: ignore[no-untyped-def]
     from ...crypto import dealing
 
-    return dealing.Terms(committee.n, committee.threshold, terms.layout.columns, dealer)
+    return dealing.Terms(committee.n, committee.threshold, terms.layout.columns, dealer, seeded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,34 +109,37 @@ class DealShares:
     identity: Identity
     vector: bytes = field(repr=False)
     seed: bytes = field(repr=False)
+    seeded: tuple[int, ...]
     label: str = "sharing"
 
     def run(self) -> Dealing:
         """Return the dealing with one sealed share a holder."""
-        from ...crypto import dealing
+        from ...crypto import dealing, sealing
         from ...crypto.field import from_bytes
         from ...crypto.prng import derive
 
         me = self.committee.index(self.identity.public)
         assert me is not None
         context = self.terms.context(me)
-        terms = _crypto_terms(self.terms, self.committee, me)
+        terms = _crypto_terms(self.terms, self.committee, me, self.seeded)
         dealt = dealing.deal(context, terms, from_bytes(self.vector, self.terms.layout.columns), self.seed)
-        blobs = []
-        for holder, (member, share) in enumerate(zip(self.committee.members, dealt.shares, strict=True)):
-            nonce = derive(self.seed, b"box nonce %d" % holder)[:24]
-            blobs.append(b"" if holder == me else self.identity.seal(member, share, nonce))
-        own = dealing.check(context, terms, me, dealt.commitment, dealt.shares[me])
         commitment = dealt.commitment
-        sealed = tuple(blobs)
-        return Dealing(
+        ephemeral = sealing.Ephemeral(derive(self.seed, b"boxes"), context, commitment.root)
+        shares = zip(self.committee.members, dealt.shares, strict=True)
+        blobs = tuple(
+            b"" if holder == me else ephemeral.seal(member, share) for holder, (member, share) in enumerate(shares)
+        )
+        own = dealing.check(context, terms, me, commitment, dealt.shares[me])
+        deal = Deal(
             self.terms.round,
+            self.terms.base,
             commitment.root,
             commitment.fingerprints,
-            sealed,
-            blob_digests(sealed),
-            own.tobytes(),
+            ephemeral.key,
+            self.seeded,
+            blob_digests(blobs),
         )
+        return Dealing(deal, blobs, own.tobytes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,59 +150,68 @@ class CheckShare:
     committee: Committee
     identity: Identity
     dealer: int
-    root: bytes
-    fingerprints: bytes = field(repr=False)
+    deal: Deal = field(repr=False)
     blob: bytes = field(repr=False)
     label: str = "checking a share"
 
     def run(self) -> CheckedShare:
-        """Return the values, or the reason and, where there is one, the proof."""
-        try:
-            share = self.identity.open(self.committee.members[self.dealer], self.blob)
-        except BoxError as error:
-            return CheckedShare(wrong=str(error))
+        """Return the values, or what is wrong and the proof of it."""
+        from ...crypto.dealing import BadShare
+        from ...crypto.sealing import dealing_key
+
         holder = self.committee.index(self.identity.public)
+        key = dealing_key(self.deal.key, self.terms.context(self.dealer))
         assert holder is not None
-        return _check(self.terms, self.committee, self.dealer, holder, self.root, self.fingerprints, share)
+        assert key is not None, "a dealing without a good key is not taken"
+        if hashlib.sha256(self.blob).digest() != self.deal.boxes[holder]:
+            return CheckedShare(wrong="brought a box that is not of the dealing")
+        try:
+            share = key.open(self.identity, self.blob)
+            return CheckedShare(values=_values(self.terms, self.committee, self.dealer, holder, self.deal, share))
+        except (BoxError, BadShare) as error:
+            opening = key.reveal(self.identity)
+            return CheckedShare(wrong=str(error), secret=opening.shared, proof=opening.proof)
 
 
 @dataclass(frozen=True, slots=True)
-class RecheckShare:
-    """Judge a share that a holder revealed in a complaint."""
+class JudgeComplaint:
+    """Open the box that a holder complains about, with the secret that it proves."""
 
     terms: Terms
     committee: Committee
     dealer: int
     holder: int
-    root: bytes
-    fingerprints: bytes = field(repr=False)
-    share: bytes = field(repr=False)
+    deal: Deal = field(repr=False)
+    secret: bytes = field(repr=False)
+    proof: bytes = field(repr=False)
+    blob: bytes = field(repr=False)
     label: str = "judging a complaint"
 
     def run(self) -> CheckedShare:
-        """Return ``reveal`` set if the complaint is right."""
-        return _check(self.terms, self.committee, self.dealer, self.holder, self.root, self.fingerprints, self.share)
+        """Return what is wrong with the dealing; nothing is where the complaint is false."""
+        from ...crypto.dealing import BadShare
+        from ...crypto.sealing import Opening, dealing_key
+
+        accuser, opening = self.committee.members[self.holder], Opening(self.secret, self.proof)
+        key = dealing_key(self.deal.key, self.terms.context(self.dealer))
+        assert key is not None, "a dealing without a good key is not taken"
+        if not key.judge(accuser, opening):
+            return CheckedShare(values=b"")
+        try:
+            share = key.open_with(accuser, opening, self.blob)
+            return CheckedShare(values=_values(self.terms, self.committee, self.dealer, self.holder, self.deal, share))
+        except (BoxError, BadShare) as error:
+            return CheckedShare(wrong=str(error))
 
 
-def _check(
-    terms: Terms,
-    committee: Committee,
-    dealer: int,
-    holder: int,
-    root: bytes,
-    fingerprints: bytes,
-    share: bytes,
-) -> CheckedShare:
+def _values(terms: Terms, committee: Committee, dealer: int, holder: int, deal: Deal, share: bytes) -> bytes:
+    """Return a share's values. Raises BadShare."""
     from ...crypto import dealing
 
-    commitment = dealing.Commitment(root, fingerprints)
-    try:
-        values = dealing.check(
-            terms.context(dealer), _crypto_terms(terms, committee, dealer), holder, commitment, share
-        )
-    except dealing.BadShare as error:
-        return CheckedShare(wrong=str(error), reveal=share if error.provable else None)
-    return CheckedShare(values=values.tobytes())
+    commitment = dealing.Commitment(deal.root, deal.fingerprints)
+    crypto_terms = _crypto_terms(terms, committee, dealer, deal.seeded)
+    values: bytes = dealing.check(terms.context(dealer), crypto_terms, holder, commitment, share).tobytes()
+    return values
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace as structs_replace
+
 from ...protocol.envelope import Verified
 from ...protocol.events import Send
 from ...protocol.messages import SumShare
@@ -22,15 +24,17 @@ class MisDeal(Adversary):
     name = "mis-deal"
 
     def bend_result(self, work: Any, result: Any) -> Any:
-        if not isinstance(result, Dealing) or not result.fingerprints:
+        if not isinstance(result, Dealing) or not result.deal.fingerprints:
             return result
-        if result.round % 2:
-            return replace(result, fingerprints=bytes(7) + b"\1" + result.fingerprints[8:])
+        if result.deal.round % 2:
+            return replace(
+                result, deal=structs_replace(result.deal, fingerprints=bytes(7) + b"\1" + result.deal.fingerprints[8:])
+            )
         holders = [index for index, blob in enumerate(result.blobs) if blob]
         victim = holders[self.random.randrange(len(holders))]
         spoilt = bytes([result.blobs[victim][0] ^ 1]) + result.blobs[victim][1:]
         blobs = (*result.blobs[:victim], spoilt, *result.blobs[victim + 1 :])
-        return replace(result, blobs=blobs, digests=blob_digests(blobs))
+        return replace(result, blobs=blobs, deal=structs_replace(result.deal, boxes=blob_digests(blobs)))
 
 
 class Withhold(Adversary):

@@ -141,8 +141,8 @@ class FalseHead(Adversary):
         match message.message:
             case Blocks() | GetBlocks():
                 return ()
-            case Status(nonce=nonce, head=head, seen=seen):
-                changed = Status(nonce, head + FALSE_HEAD, seen)
+            case Status(nonce=nonce, head=head, seen=seen, deal=deal, ack=ack):
+                changed = Status(nonce, head + FALSE_HEAD, seen, deal, ack)
                 return (Send(send.to, self.sign(changed, message.height, message.view)),)
         return (send,)
 

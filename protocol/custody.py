@@ -1,0 +1,44 @@
+"""Sealed boxes of other members' dealings that this member keeps and serves to the holders that they are for.
+
+Nobody but the holder can open a box, so keeping it gives nothing away. Kept in memory alone: f+1 members keep a box,
+and its dealer can hand it over again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .committee import Committee
+
+
+@dataclass(slots=True)
+class Custody:
+    """The boxes that this member keeps in one round."""
+
+    committee: Committee
+    _boxes: dict[tuple[int, int], tuple[bytes, bytes]] = field(default_factory=dict, repr=False)
+    """By dealer and holder, the dealing's id and the box."""
+
+    @property
+    def per_dealer(self) -> int:
+        """How many boxes of one dealer are kept: as many as there may be holders without a share of it."""
+        return max(1, self.committee.n - self.committee.sum_quorum)
+
+    def has_room(self, dealer: int, holder: int) -> bool:
+        """Whether one more box of this dealer would be kept."""
+        return (dealer, holder) not in self._boxes and sum(one == dealer for one, _ in self._boxes) < self.per_dealer
+
+    def keep(self, dealer: int, dealing: bytes, holder: int, box: bytes) -> None:
+        """Keep a box whose digest was compared with the dealing."""
+        self._boxes[(dealer, holder)] = dealing, box
+
+    def named(self, dealings: Mapping[int, bytes]) -> tuple[tuple[int, int], ...]:
+        """Return what an ack of these dealings says of the boxes that are kept."""
+        return tuple(sorted(pair for pair, (dealing, _) in self._boxes.items() if dealings.get(pair[0]) == dealing))
+
+    def boxes_for(self, holder: int) -> list[tuple[int, bytes, bytes]]:
+        """Return what is kept for a holder: dealer, the dealing's id, box."""
+        return [(dealer, *kept) for (dealer, other), kept in sorted(self._boxes.items()) if other == holder]
+
+    def clear(self) -> None:
+        """The round is over."""
+        self._boxes.clear()
