@@ -58,7 +58,7 @@ class Contributors(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
 
     def digest(self) -> bytes:
         """Return H(U): what a holder commits to, durably, before it releases its sum."""
-        return hashlib.sha256(b"coterie/contributors\x00" + encode(self)).digest()
+        return hashlib.sha256(b"coterie/contributors/%d\x00" % PROTOCOL_VERSION + encode(self)).digest()
 
 
 class Model(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="model"):

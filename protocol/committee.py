@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from .limits import MIN_TRAINING_MEMBERS
+from .limits import MIN_TRAINING_MEMBERS, PROTOCOL_VERSION
 
 
 @dataclass(frozen=True)
@@ -82,4 +82,5 @@ class Committee:
 @lru_cache(maxsize=64)
 def _order(members: tuple[bytes, ...], beacon: bytes) -> tuple[bytes, ...]:
     """The order holds for a whole round, and is asked for at every proposal, view and sum share."""
-    return tuple(sorted(members, key=lambda member: hashlib.sha256(beacon + member).digest()))
+    domain = b"coterie/order/%d\x00" % PROTOCOL_VERSION
+    return tuple(sorted(members, key=lambda member: hashlib.sha256(domain + beacon + member).digest()))

@@ -79,11 +79,11 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The first sum on the current base model that was decided on and had no result (safety rule 8).
+    """The sum that was decided on with the current base model already (safety rule 8).
 
-    Somebody may have opened it all the same. The numbers behind it are the same when it is tried again, so it is
-    tried again with exactly its ``contributors``, and by its ``committee`` under its ``threshold``, as far as these are
-    not evicted: a sum over another set would give away what the difference is.
+    It failed, and somebody may have opened it all the same; or it left the model as it was. The numbers behind the next
+    sum are the same then, so it is one of exactly the same ``contributors``, by the same ``committee`` under the same
+    ``threshold``, as far as these are not evicted: a sum over another set would give away what the difference is.
     """
 
     contributors: tuple[bytes, ...]
@@ -149,15 +149,16 @@ class LedgerState:
 
     @property
     def required(self) -> tuple[bytes, ...] | None:
-        """Exactly whose updates the next sum has to be of: those of a failed one that are not proven liars."""
+        """Exactly whose updates the next sum has to be of: those of the last one on this base, but for proven liars."""
         if self.repeat is None:
             return None
+        # Their own numbers are all that a sum without them gives away.
         liars = {one.key for one in self.gone if one.barred}
         return tuple(key for key in self.repeat.contributors if key not in liars)
 
     @property
     def is_stuck(self) -> bool:
-        """Whether a failed sum can never be repeated: too few of its contributors are left."""
+        """Whether the sum on this base model can never be repeated: too few of its contributors are left."""
         required, committee = self.required, _committee_of(self)
         return required is not None and (
             len(required) < committee.min_contributors or not set(required) <= set(committee.members)
@@ -239,7 +240,7 @@ def _apply_body(state: LedgerState, block: Block, data: bytes) -> LedgerState:
             _expect(body.scheme == state.genesis.scheme, f"scheme {body.scheme} is not the federation's")
             check_sets(state.committee, body)
             summed = tuple(state.committee.members[index] for index, _ in body.dealers)
-            _expect(state.required in (None, summed), "a failed sum is repeated with other contributors")
+            _expect(state.required in (None, summed), "a sum on the same base model has other contributors")
             return replace(state, phase=Phase.SUMMING, contributors=body)
         case Model() as body:
             return _apply_model(state, body, block.height, block_hash(data))
@@ -255,7 +256,7 @@ def _apply_body(state: LedgerState, block: Block, data: bytes) -> LedgerState:
             _expect(set(body.names) <= set(state.committee.members), "void names somebody outside the round")
             if body.vector is not None:
                 state = replace(state, settled=Settled(block.height, block_hash(data), state.committee))
-            return _next_round(replace(state, repeat=state.repeat or _failed_sum(state)))
+            return _next_round(replace(state, repeat=state.repeat or _decided_sum(state)))
 
 
 def check_sets(committee: Committee, body: Contributors) -> None:
@@ -294,6 +295,7 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
         )
         for member in state.members
     )
+    is_same_base = state.kind == "train" and body.weights == state.weights
     ended = replace(
         state,
         members=members,
@@ -303,10 +305,10 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
         totals=setup_sums_of(sums) if state.kind == "setup" else state.totals,
         sums=sums,
         settled=Settled(height, digest, state.committee),
-        repeat=None,
+        repeat=(state.repeat or _decided_sum(state)) if is_same_base else None,
     )
     if state.kind == "evaluate":
-        return replace(_next_round(ended), phase=Phase.FINISHED)
+        return replace(_next_round(replace(ended, repeat=None)), phase=Phase.FINISHED)
     return _next_round(ended)
 
 
@@ -316,8 +318,8 @@ def _contributing(state: LedgerState) -> tuple[bytes, ...]:
     return tuple(state.committee.members[index] for index, _ in dealers)
 
 
-def _failed_sum(state: LedgerState) -> Repeat | None:
-    """Return what a void leaves to repeat: nothing where no sum was decided on, or where nothing is secret."""
+def _decided_sum(state: LedgerState) -> Repeat | None:
+    """Return the sum that is open: what is to be repeated on the same base. None where nothing is secret."""
     if state.contributors is None or not is_private(state.genesis.scheme):
         return None
     return Repeat(_contributing(state), state.committee.members, state.committee.threshold)
@@ -335,10 +337,10 @@ def _open_round(state: LedgerState) -> LedgerState:
 
 
 def _committee_of(state: LedgerState) -> Committee:
-    """Return the members of the next round: everybody, or who is left of the committee of a failed sum.
+    """Return the members of the next round: everybody, or those that are left of the committee of a sum to repeat.
 
-    Newcomers wait until the base model has moved on. With them K would rise, and less of the failed sum's contributors
-    than it takes could be left.
+    Newcomers wait until the base model has moved on. With them K would rise, and there could be fewer contributors
+    than it takes.
     """
     if state.repeat is None:
         return Committee(state.keys, state.genesis.threshold)
@@ -386,7 +388,7 @@ def apply_change(state: LedgerState, change: Join | Depart | Evict) -> LedgerSta
 
 
 def _expect_not_required(state: LedgerState, gone: bytes) -> None:
-    _expect(gone not in (state.required or ()), "a failed sum has to be repeated with this member first")
+    _expect(gone not in (state.required or ()), "the sum on this base model has to be repeated with this member first")
 
 
 def _apply_join(state: LedgerState, request: Verified) -> LedgerState:

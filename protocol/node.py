@@ -120,6 +120,7 @@ class Node:
         """What others showed of this member while it resumed: its dealings and acks, as it signed them."""
         self._stuck: tuple[object, ...] = ()
         """What people were last told of a sum that waits for somebody."""
+        self._stuck_seen: tuple[int, ...] = ()
 
     # What people and drivers may ask.
 
@@ -357,6 +358,10 @@ class Node:
     def _tell_if_stuck(self) -> None:
         """Tell people whom the sum of a round waits for: it is opened for, or repeated with, nobody else."""
         ctx, state = self.ctx, self.ctx.state
+        seen = (state.height, ctx.alive_changes, ctx.sharing.acks.changes if ctx.sharing is not None else 0)
+        if seen == self._stuck_seen:  # asked after every event: nothing has changed since the last answer
+            return
+        self._stuck_seen = seen
         required, agreement = state.required, self._agreement
         names: tuple[bytes, ...] = ()
         if state.phase is Phase.SUMMING and agreement is not None and not agreement.can_open():

@@ -14,7 +14,7 @@ from .contribution import RoundKind
 from .custody import Custody
 from .envelope import Rejected, Verified, verify
 from .events import Fetch
-from .limits import KEPT_BOXES_DELAY_MS, MAX_KEPT_BOXES
+from .limits import INLINE_BLOB_BYTES, KEPT_BOXES_DELAY_MS, MAX_KEPT_BOXES
 from .messages import Ack, Complaint, Deal, HandBox, SitOut, dealing_id
 from .outbox import Outbox
 from .patience import Patience
@@ -169,6 +169,8 @@ class Sharing:
         if self.shown_deal is not None and self.shown_deal.message != dealing.deal:
             self.sit_out("this home is an older copy of itself: it has dealt in this round already")
             return
+        if self.decided is not None and self.decided.get(self.me) != self._held[self.me].dealing:
+            return
         self._dealing, self._deal_envelope = dealing, own.raw
         if self.decided is not None:
             return
@@ -288,6 +290,8 @@ class Sharing:
         assert self.me is not None
         size = self.scheme.blob_bytes(self.terms, dealer, self.me, message)
         if size and blob is None:
+            if size <= INLINE_BLOB_BYTES and bearer is deal:
+                return  # passed on by a member that keeps the box: that one comes next
             offers = self._offers.setdefault(dealer, [])
             if all(one.source != bearer.sender for one in offers):
                 offers.append(Fetch(bearer.sender, message.boxes[self.me], size, bearer))
@@ -435,6 +439,7 @@ class Sharing:
         if earlier is not None:
             self.accuse(earlier, ack)
             return
+        self.custody.drop(holder, self.acks.of(holder))
         self._show_other_dealings(holder)
 
     def _show_other_dealings(self, holder: int) -> None:
@@ -461,7 +466,8 @@ class Sharing:
             return
         own = self._held[me].dealing
         for holder in holders:
-            if holder in self._handed or len(self._handed) >= self.custody.per_dealer:
+            lacking = sum(self.acks.of(one).get(me) != own for one in self._handed)
+            if holder in self._handed or lacking >= self.custody.per_dealer:
                 continue
             self._handed.add(holder)
             box = dealing.blobs[holder]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .contribution import WIDE_UNIT, Layout, RoundKind, are_possible_counts, coarse, coarse_sums
+from .limits import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     import numpy as np
@@ -199,7 +200,7 @@ class CheckVector:
 
 def beacon_of(vector: bytes) -> bytes:
     """Return the beacon that follows from W: a hash of the sums of the contributors' two random elements."""
-    return hashlib.sha256(b"coterie/beacon\x00" + vector[-16:]).digest()
+    return hashlib.sha256(b"coterie/beacon/%d\x00" % PROTOCOL_VERSION + vector[-16:]).digest()
 
 
 def _new_weights(base: bytes, units: "NDArray[np.int64]", step: float, capped: int, examples_ref: int) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ...crypto.identity import BoxError, Identity
 from ..committee import Committee
 from ..evidence import Judgement, Point, judge_points
+from ..limits import PROTOCOL_VERSION
 from ..messages import Complaint, Deal
 from .base import NO_BOX, CheckedShare, Choice, Dealing, Opened, Terms, blob_digests
 
@@ -234,7 +235,7 @@ class OpenSum:
         # One matrix, filled row by row: a round's sum shares are the largest thing that a member ever holds.
         matrix = np.empty((len(self.rows), self.terms.layout.columns), dtype=np.uint64)
         good: list[int] = []
-        hashes = b""
+        hashes = b"coterie/sum-shares/%d\x00" % PROTOCOL_VERSION
         for index, data in self.rows:
             row = np.frombuffer(data, dtype="<u8")
             if row.size == matrix.shape[1] and is_canonical(row):
