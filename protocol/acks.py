@@ -90,6 +90,10 @@ class Acks:
         keepers = self._keepers.get((dealer, dealing, holder), ())
         return holder == dealer or len(keepers) > self.committee.f
 
+    def is_kept_by(self, dealer: int, dealing: bytes, holder: int, keeper: int) -> bool:
+        """Whether a member says that it keeps the box of a dealing for a holder."""
+        return keeper in self._keepers.get((dealer, dealing, holder), ())
+
     def holders_of(self, dealings: Mapping[int, bytes]) -> tuple[int, ...]:
         """Return the holders that acked all of these dealings."""
         wanted = dealings.items()

@@ -81,6 +81,8 @@ class Sharing:
     _deal_envelope: bytes = b""
     _handed: set[int] = field(default_factory=set)
     """Holders whose boxes this dealer has handed to others."""
+    _early: dict[int, list[tuple[Verified, bytes | None]]] = field(default_factory=dict)
+    """Boxes that a dealer handed over before its dealing came."""
     _shown: set[tuple[int, int]] = field(default_factory=set)
     """To which holder this member has shown which dealing that differs from the one that it acked."""
     _says_kept: bool = False
@@ -181,13 +183,13 @@ class Sharing:
         self._ack()
 
     def _away(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
-        """Return the holders that are gone, or whose acks were waited for in vain before.
+        """Return the holders that are gone, or had not acked at a share deadline before.
 
         They get seeds as far as there are any. Their boxes are tiny then, so others keep them from the start: the one
         becomes a holder when it comes back, and for the other nobody has to wait again.
         """
         gone = frozenset(range(self.committee.n)) - self._present(alive, changes)
-        return gone | self.patience.late_holders(self.committee) - {self.me}
+        return gone | self.patience.out_of_reach(self.committee) - {self.me}
 
     def send_deal(self, member: bytes) -> None:
         """Send the dealing to one holder, again if need be."""
@@ -220,6 +222,7 @@ class Sharing:
         self._held.clear()
         self._checking.clear()
         self._offers.clear()
+        self._early.clear()
         self.custody.clear()
 
     def resend(self, to: bytes | None) -> None:
@@ -244,6 +247,8 @@ class Sharing:
             self.out.send(to, self.acks.latest[self.me].raw)
         if self.me in self.sat_out and self.decided is None:
             self.out.send(to, SitOut(self.round, self.sat_out[self.me]))
+        if to is None and own is not None:
+            self._hand_again(own)
 
     # The others' dealings.
 
@@ -267,6 +272,8 @@ class Sharing:
                 self.out.fault(deal.sender, f"round {self.round}: {wrong}")
                 return
             self.deals[dealer] = deal
+            for early in self._early.pop(dealer, ()):
+                self.on_hand_box(*early)
         if self._is_of_use(dealer):
             self._take_box(deal, deal, blob)
 
@@ -422,6 +429,7 @@ class Sharing:
                 one for one in range(self.committee.n) if one != self.me and self.acks.of(one).get(self.me) != own
             ]
             present = self._present(alive, changes)
+            self.patience.on_deadline(self.committee.members[one] for one in lacking if one in present)
             self._hand_over(sorted(lacking, key=lambda one: (one not in present, one)))
 
     def on_ack(self, ack: Verified) -> None:
@@ -461,7 +469,7 @@ class Sharing:
 
     def _hand_over(self, holders: Iterable[int]) -> None:
         """Hand the boxes of these holders to 2f+1 others each: f+1 of them are honest, and keep and serve them."""
-        dealing, me, n = self._dealing, self.me, self.committee.n
+        dealing, me = self._dealing, self.me
         if dealing is None or me is None:
             return
         own = self._held[me].dealing
@@ -470,18 +478,37 @@ class Sharing:
             if holder in self._handed or lacking >= self.custody.per_dealer:
                 continue
             self._handed.add(holder)
-            box = dealing.blobs[holder]
-            message = self.out.seal(HandBox(self.round, me, own, holder, dealing.deal.boxes[holder]))
-            keepers = [one for step in range(1, n) if (one := (holder + step) % n) != me]
-            for keeper in keepers[: 2 * self.committee.f + 1]:
+            self._hand_to_keepers(dealing, own, holder)
+
+    def _hand_to_keepers(self, dealing: Dealing, own: bytes, holder: int) -> None:
+        me, n = self.me, self.committee.n
+        assert me is not None
+        box = dealing.blobs[holder]
+        message = self.out.seal(HandBox(self.round, me, own, holder, dealing.deal.boxes[holder]))
+        keepers = [one for step in range(1, n) if (one := (holder + step) % n) != me]
+        for keeper in keepers[: 2 * self.committee.f + 1]:
+            if not self.acks.is_kept_by(me, own, holder, keeper):
                 self.out.send(self.committee.members[keeper], message, box or None)
+
+    def _hand_again(self, own: bytes) -> None:
+        """Hand boxes over again that holders still lack, to those that do not say that they keep them."""
+        if self._dealing is not None and self.decided is None:
+            for holder in sorted(self._handed):
+                if self.acks.of(holder).get(self.me or 0) != own:
+                    self._hand_to_keepers(self._dealing, own, holder)
 
     def on_hand_box(self, message: Verified, blob: bytes | None) -> None:
         """A member hands over a box: this member's own, or one to keep for another holder."""
         handed = message.message
         assert isinstance(handed, HandBox)
+        if self.me is None or max(handed.dealer, handed.holder) >= self.committee.n:
+            return
         deal = self.deals.get(handed.dealer)
-        if self.me is None or deal is None or self.id_of(deal) != handed.dealing or handed.holder >= self.committee.n:
+        if deal is None and self.committee.index(message.sender) == handed.dealer:
+            early = self._early.setdefault(handed.dealer, [])
+            if len(early) <= self.custody.per_dealer:
+                early.append((message, blob))
+        if deal is None or self.id_of(deal) != handed.dealing:
             return
         assert isinstance(deal.message, Deal)
         if handed.box != deal.message.boxes[handed.holder]:
