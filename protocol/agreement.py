@@ -335,7 +335,7 @@ class Agreement:
                 if wrong is None and ctx.state.required is None:
                     wrong = wrong_choice(ctx.sharing, body, ctx.alive, ctx.alive_changes, view < self._patience())
                     if wrong is not None:
-                        self._show_acks(view)
+                        self._show_acks(view, message.acks)
                 return wrong
             case Membership() as body:
                 return wrong_membership(ctx.state, body, ctx.pool, ctx.now_ms, self._heard())
@@ -363,11 +363,12 @@ class Agreement:
         places = sharing.deals.keys() | sharing.acks.latest.keys()
         return frozenset(ctx.alive) | {sharing.committee.members[one] for one in places}
 
-    def _show_acks(self, view: int) -> None:
-        """Show the next proposer the acks that this member has: they may be what the proposer of this view lacks."""
+    def _show_acks(self, view: int, proposed: tuple[bytes, ...]) -> None:
+        """Show the next proposer the acks that a proposal did without: they may be what both lack."""
         assert self.ctx.sharing is not None
         for ack in self.ctx.sharing.acks.latest.values():
-            self.ctx.out.send(self.ctx.state.proposer(view + 1), ack.raw)
+            if ack.raw not in proposed and ack.sender != self.ctx.me:
+                self.ctx.out.send(self.ctx.state.proposer(view + 1), ack.raw)
 
     def _on_claim(self, proposal: Verified, digest: bytes, blob: bytes | None) -> None:
         """A block about a sum is checked against W itself: fetch it, derive everything, compare."""

@@ -454,7 +454,10 @@ class Sharing:
         """Show a holder the dealings that differ from those it acked: two of one dealer are evidence against it."""
         for dealer, dealing in self.acks.of(holder).items():
             deal = self.deals.get(dealer)
-            if deal is not None and (holder, dealer) not in self._shown and self.id_of(deal) != dealing:
+            told = sum(one == holder for one, _ in self._shown)
+            if deal is None or (holder, dealer) in self._shown or told > self.committee.f:
+                continue  # no more than f dealers deal twice
+            if self.id_of(deal) != dealing:
                 self._shown.add((holder, dealer))
                 self.out.send(self.committee.members[holder], deal.raw)
 
