@@ -11,6 +11,8 @@ from ledgers import (
     OUTSIDER,
     Fault,
     bad_dealing,
+    double_ack,
+    double_deal,
     double_vote,
     fault_tests,
     joined,
@@ -49,10 +51,20 @@ from coterie.protocol.messages import Complaint, JoinRequest, Precommit, Prevote
         lambda chain: Evict(key(1), "double-vote", tuple(vote(chain, 1, Prevote(digest(t), None)) for t in "ab")),
         lambda chain: Evict(key(1), "double-vote", tuple(vote(chain, 1, Precommit(b)) for b in (None, digest("a")))),
         lambda chain: double_vote(chain, 1),
+        lambda chain: double_deal(chain, 1),
+        lambda chain: double_ack(chain, 1),
         lambda chain: wrong_sum(chain, 3),
         lambda chain: bad_dealing(chain, 1, 2),
     ],
-    ids=["two prevotes", "nil and a block", "two precommits", "a z off the polynomial", "a complaint"],
+    ids=[
+        "two prevotes",
+        "nil and a block",
+        "two precommits",
+        "two dealings",
+        "two acks",
+        "a z off the polynomial",
+        "a complaint",
+    ],
 )
 def test_a_proof_of_cheating_evicts_and_bars(evidence: Callable[[Chain], Evict]) -> None:
     chain = settled()
@@ -322,7 +334,7 @@ def precommit(text: str, number: int = 1, view: int = 0, height: int = 1) -> Cal
     return lambda chain: vote(chain, number, Precommit(digest(text)), view, height)
 
 
-NO_DOUBLE_VOTE = "the evidence shows no double vote of this member"
+NO_DOUBLE_VOTE = "the evidence shows no double-vote of this member"
 EVICTIONS = [
     Fault("of an outsider", sharing, lambda c: Membership((double_vote(c, 20),)), "who is no member"),
     Fault(
@@ -430,7 +442,7 @@ def about_another_block(chain: Chain) -> Evict:
 
 
 def about_no_dealing(chain: Chain) -> Evict:
-    complaint = Complaint(1, 0, vote(chain, 1, Precommit(None)), digest("share"))
+    complaint = Complaint(1, 0, vote(chain, 1, Precommit(None)), digest("box"), digest("secret"), bytes(64))
     return Evict(key(1), "bad-dealing", (vote(chain, 2, complaint),))
 
 
