@@ -5,10 +5,12 @@ timers and of its work, and when it is killed and started again. For complaints,
 so there f members lie and the others are honest. Each search is shown to find a fault that is planted in honest code.
 """
 
+import hashlib
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -16,19 +18,27 @@ import pytest
 from bench import Bench
 from chains import Chain, digest
 from cluster import Disk, identity
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ledgers import key
-from signing import signed
+from signing import members, signed
 
+from coterie.crypto.field import P, evaluate
 from coterie.crypto.identity import Identity
+from coterie.crypto.sealing import DealingKey, dealing_key
+from coterie.protocol import proposals
 from coterie.protocol.agreement import Agreement
-from coterie.protocol.blocks import Body, Contributors, Membership, Void, block_hash
+from coterie.protocol.blocks import Body, Contributors, Evict, Membership, Void, block_hash
 from coterie.protocol.committee import Committee
+from coterie.protocol.contribution import layout_of
 from coterie.protocol.envelope import Verified, verify
 from coterie.protocol.events import PeerDown, PeerUp, WorkDone
-from coterie.protocol.evidence import contradiction
+from coterie.protocol.evidence import contradiction, wrong_sum
+from coterie.protocol.ledger import LedgerError, apply
 from coterie.protocol.messages import (
     Accusation,
     Ack,
+    Blocks,
     Complaint,
     Deal,
     HandBox,
@@ -37,12 +47,14 @@ from coterie.protocol.messages import (
     Prevote,
     Proposal,
     SitOut,
+    SumShare,
     dealing_id,
 )
-from coterie.protocol.records import BlockDecided, ModelSaved, Record
+from coterie.protocol.pool import ChangePool
+from coterie.protocol.records import BlockDecided, Memory, ModelSaved, Record
 from coterie.protocol.safety import VoteGuard
 from coterie.protocol.schemes.base import Dealing, Terms
-from coterie.protocol.schemes.shamir import DealShares
+from coterie.protocol.schemes.shamir import DealShares, ShamirScheme
 from coterie.protocol.sharing import Sharing
 from coterie.protocol.work import Contribution, ReadBlocks, Train
 
@@ -275,3 +287,293 @@ def test_the_search_finds_a_member_that_forgets_which_dealing_it_acked(monkeypat
 @pytest.mark.parametrize("start", range(1_000, 3_000, 200))
 def test_an_honest_member_never_contradicts_itself_soak(start: int) -> None:
     assert besieged(range(start, start + 200))[0] == set()
+
+
+# A bad dealing: f liars complain about an honest dealer, to a member that judges.
+
+
+def federation() -> tuple[Chain, Identity, list[Identity]]:
+    """Four members in a round; the victim, and the others."""
+    chain = Chain(4, evict_after_rounds=3)
+    return chain, identity(VICTIM), [one for one in chain.committee if one.public != key(VICTIM)]
+
+
+def terms_of(chain: Chain, round_: int = 1, base: bytes | None = None) -> Terms:
+    state = chain.state
+    layout = layout_of(chain.genesis, "train")
+    return Terms(state.federation, round_, base or state.weights, state.committee.members, layout)
+
+
+def complaints() -> list[tuple[Complaint, bytes]]:
+    """Everything that a holder can say against an honest dealer, with boxes, secrets and proofs of all there is."""
+    chain, victim, (liar, _, third) = federation()
+    terms = terms_of(chain)
+    other_terms = [terms_of(chain, round_=2), terms_of(chain, base=digest("another base"))]
+    dealt = [dealing_of(victim, one, 0) for one in (terms, *other_terms)]
+    own = dealing_of(liar, terms, 0)
+    place, dealer = terms.members.index(liar.public), terms.members.index(victim.public)
+    said = [signed(victim, one.deal, 2, 0, terms.federation).raw for one in dealt]
+    said.append(signed(liar, own.deal, 2, 0, terms.federation).raw)
+    openings: list[tuple[bytes, bytes]] = [
+        (bytes(32), bytes(64)),
+        (b"\1" + bytes(31), bytes(64)),
+        (b"\7" * 32, b"\7" * 64),
+    ]
+    for deal, context in [*zip(dealt, (terms, *other_terms), strict=True)]:
+        found = dealing_key(deal.deal.key, context.context(dealer))
+        assert found is not None
+        for who in (liar, third):
+            opening = found.reveal(who)
+            openings += [(opening.shared, opening.proof), (opening.shared, bytes(64)), (b"\3" * 32, opening.proof)]
+    boxes = [one for one in (*dealt[0].blobs, *dealt[1].blobs, own.blobs[dealer]) if one]
+    boxes += [bytes(len(dealt[0].blobs[place])), bytes(range(200)) * 2]
+    return [
+        (Complaint(1, dealer, deal, hashlib.sha256(box).digest(), secret, proof), box)
+        for deal in said
+        for box in boxes
+        for secret, proof in openings
+    ]
+
+
+def judged_guilty(sample: int) -> int:
+    """How many of the complaints make an honest member want to evict the honest dealer."""
+    chain, victim, (liar, judge, _) = federation()
+    number = next(number for number in range(4) if key(number) == judge.public)
+    guilty = 0
+    cases = complaints()
+    for case in random.Random(1).sample(cases, min(sample, len(cases))):
+        bench = Bench(chain, number)
+        bench.begin()
+        bench.hear(victim, dealing_of(victim, terms_of(chain), 0).deal)
+        bench.hear(liar, *case)
+        bench.compute()
+        assert bench.node.ctx.sharing is not None
+        wants = victim.public in bench.node.ctx.pool.vouched or bench.node.ctx.pool.accuses(victim.public)
+        guilty += wants or bench.node.ctx.sharing.committee.index(victim.public) in bench.node.ctx.sharing.liars
+    return guilty
+
+
+def test_no_complaint_about_an_honest_dealing_is_found_right() -> None:
+    chain, victim, (liar, *_) = federation()
+    terms, dealt = terms_of(chain), dealing_of(victim, terms_of(chain), 0)
+    place, dealer = terms.members.index(liar.public), terms.members.index(victim.public)
+    scheme = ShamirScheme(chain.state.committee)
+    for complaint, box in complaints():  # whatever a member lets through before it judges
+        judged = scheme.judge_complaint(terms, dealer, place, dealt.deal, complaint, box)
+        if complaint.box == dealt.deal.boxes[place]:
+            assert judged.run().wrong is None
+    assert judged_guilty(150) == 0
+
+
+def test_the_search_finds_a_judge_that_believes_any_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DealingKey, "judge", lambda self, accuser, opening: True)
+    assert judged_guilty(150) > 0
+
+
+def test_an_eviction_for_a_dealing_that_was_not_shown_to_be_bad_here_gets_no_vote() -> None:
+    chain, victim, (liar, _, _) = federation()
+    complaint, _ = complaints()[0]
+    proof = signed(liar, complaint, 2, 0, chain.state.federation).raw
+    body = Membership((Evict(victim.public, "bad-dealing", (proof,)),))
+    pool = ChangePool()
+    assert proposals.wrong_membership(chain.state, body, pool, 0, frozenset()) is not None
+    pool.vouched.add(victim.public)
+    assert proposals.wrong_membership(chain.state, body, pool, 0, frozenset()) is None
+
+
+# A wrong sum: liars deal what they like, and f of them choose the fingerprints beside those of honest members.
+
+
+class Sum:
+    """The victim has dealt and holds the first dealing of each other member; then U names some of the second ones."""
+
+    def __init__(self, which: tuple[int, int, int]) -> None:
+        chain, victim, others = federation()
+        self.chain, self.others = chain, others
+        self.bench = bench = Bench(chain, VICTIM)
+        bench.begin()
+        bench.fire("begin", 1)
+        train = next(one for one in bench.work if isinstance(one, Train))
+        bench.work.remove(train)
+        update = np.full(chain.genesis.parameters, 0.5, np.float32)
+        bench.hand(WorkDone(train, Contribution(40, (4.0, 2.0), bytes(32), update)))
+        bench.compute()
+        terms = terms_of(chain)
+        place = terms.members.index(victim.public)
+        for one in others:
+            first = dealing_of(one, terms, 0)
+            bench.hear(one, first.deal, first.blobs[place])
+        bench.compute()
+        sharing = bench.node.ctx.sharing
+        assert sharing is not None
+        assert len(sharing.acks.of(place)) == 4
+        own = sharing.deals[place].message
+        assert isinstance(own, Deal)
+        deals = {one.public: dealing_of(one, terms, number) for one, number in zip(others, which, strict=True)}
+        ids = {member: dealing_id(terms.federation, member, one.deal) for member, one in deals.items()}
+        ids[victim.public] = dealing_id(terms.federation, victim.public, own)
+        dealers = tuple((at, ids[member]) for at, member in enumerate(terms.members))
+        chain.append(Contributors(1, "shamir", terms.base, dealers, (0, 1, 2, 3)))
+        vector = np.frombuffer(sharing.vector or b"", np.uint64).copy()
+        bench.hear(others[0], Blocks((chain.blocks[-1],)))
+        bench.compute()
+        self.vector = vector.tobytes()  # the others' are zero
+
+    def prevotes(self) -> list[Prevote]:
+        """What the victim prevotes about the sum that everybody would open."""
+        bench, summing = self.bench, self.bench.node.ctx.summing
+        assert summing is not None
+        vector_hash = hashlib.sha256(self.vector).digest()
+        body = summing.outcome_of(summing._job(vector_hash, self.vector).run())
+        data = self.chain.block(body)
+        view = next(view for view in range(4) if bench.proposer(view) != bench.me)
+        for one in self.others if view else ():
+            bench.hear(one, Prevote(digest("something else"), None), view=view)
+        bench.hear(bench.proposer(view), Proposal(data, -1, (), (), vector_hash), self.vector, view=view)
+        bench.compute()
+        said = [one.message for one in bench.said(Prevote)]
+        return [one for one in said if isinstance(one, Prevote) and one.block == block_hash(data)]
+
+
+@pytest.mark.parametrize("which", [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 1, 1), (1, 1, 1)])
+def test_a_fingerprint_is_signed_only_for_shares_of_the_dealings_that_the_ledger_names(
+    which: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dealer that showed the victim another dealing than the others would have it sign a point off the polynomial."""
+    case = Sum(which)
+    votes = case.prevotes()
+    assert len(votes) == 1
+    assert (votes[0].z is not None) is (which == (0, 0, 0))
+    assert bool(case.bench.said(SumShare)) is (which == (0, 0, 0))
+
+    monkeypatch.setattr(
+        Sharing, "holds", lambda self, dealers: {place: self._held[place].values for place, _ in dealers}
+    )
+    assert Sum(which).prevotes()[0].z is not None, "the planted fault"
+
+
+def interpolated(points: dict[int, int], x: int) -> int:
+    """The value at x of the polynomial of least degree through these points."""
+    total = 0
+    for one, y in points.items():
+        for other in points:
+            if other != one:
+                y = y * (x - other) * pow(one - other, -1, P) % P
+        total += y
+    return total % P
+
+
+@st.composite
+def evidence_of_liars(draw: st.DrawFn) -> tuple[list[Verified], Committee, set[bytes], bytes]:
+    """Votes that f liars put together to have an honest member evicted, with its own among them."""
+    ids = members(draw(st.integers(3, 10)))
+    committee = Committee(tuple(one.public for one in ids))
+    block, elements = digest("block"), st.integers(0, P - 1)
+    polynomials = [draw(st.lists(elements, min_size=committee.threshold, max_size=committee.threshold)) for _ in "YZ"]
+    aimed = draw(st.booleans())  # all liars agree on one polynomial with as many honest members as that can be
+    all_liars = committee.f if aimed else 0
+    liars = draw(st.sets(st.integers(0, committee.n - 1), min_size=all_liars, max_size=committee.f))
+    honest = [place for place in range(committee.n) if place not in liars]
+    true = {place: tuple(evaluate(one, place + 1) for one in polynomials) for place in honest}
+    victim = draw(st.sampled_from(honest))
+    friends = [place for place in draw(st.permutations(honest)) if place != victim][: committee.threshold - 1]
+    bent = {place + 1: true[place][0] for place in friends}
+    bent[victim + 1] = (true[victim][0] + 1) % P  # a polynomial on which the victim is off and others are not
+    shown = {victim, *(friends if aimed else draw(st.sets(st.sampled_from(honest))))}
+    votes = [signed(ids[place], Prevote(block, true[place]), 9, draw(st.integers(0, 2))) for place in sorted(shown)]
+    for liar in sorted(liars):
+        for _ in range(1 if aimed else draw(st.integers(0, 2))):
+            smart = interpolated(bent, liar + 1), evaluate(polynomials[1], liar + 1)
+            z = smart if aimed else draw(st.sampled_from([smart]) | st.tuples(elements, elements))
+            votes.append(signed(ids[liar], Prevote(block, z), 9, draw(st.integers(0, 2))))
+    return draw(st.permutations(votes)), committee, {ids[place].public for place in honest}, block
+
+
+@settings(max_examples=150, deadline=None)
+@given(evidence_of_liars())
+def test_no_votes_of_f_liars_put_a_true_fingerprint_off_the_polynomial(
+    case: tuple[list[Verified], Committee, set[bytes], bytes],
+) -> None:
+    votes, committee, honest, block = case
+    assert not honest & set(wrong_sum(votes, 9, block, committee))
+
+
+def test_the_search_finds_a_judgement_that_k_points_suffice_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """K-1 honest points and f liars are enough for another polynomial."""
+    monkeypatch.setattr(Committee, "sum_quorum", property(lambda self: self.threshold))
+
+    @settings(max_examples=600, deadline=None, database=None)
+    @given(evidence_of_liars())
+    def search(case: tuple[list[Verified], Committee, set[bytes], bytes]) -> None:
+        votes, committee, honest, block = case
+        assert not honest & set(wrong_sum(votes, 9, block, committee))
+
+    with pytest.raises(AssertionError):
+        search()
+
+
+# Silence: proved by the ledger alone, and never of a member that is heard.
+
+
+def missed_rounds(rounds: int) -> Chain:
+    """The victim has missed this many rounds, and three are needed."""
+    chain, victim, _ = federation()
+    return chain.with_(
+        members=tuple(replace(one, missed=rounds if one.key == victim.public else 0) for one in chain.state.members)
+    )
+
+
+def test_nothing_that_a_member_signs_makes_it_silent() -> None:
+    siege = Siege(7)
+    siege.act(60)
+    said = [one.raw for one in siege.signed]
+    for rounds in (0, 2, 3):
+        chain = missed_rounds(rounds)
+        for evidence in [(), *((one,) for one in said), *pairwise(said)]:
+            body = Membership((Evict(key(VICTIM), "silent", evidence),))
+            if rounds == 3 and evidence == ():
+                assert key(VICTIM) not in apply(chain.state, chain.block(body)).keys
+                continue
+            with pytest.raises(LedgerError):
+                apply(chain.state, chain.block(body))
+
+
+HEARD: dict[str, Callable[[Bench, Identity], object]] = {
+    "is connected": lambda bench, victim: None,
+    "has dealt": lambda bench, victim: bench.hear(victim, dealing_of(victim, terms_of(bench.chain), 0).deal),
+    "has acked": lambda bench, victim: bench.hear(
+        victim, Ack(1, ((bench.chain.state.keys.index(victim.public), HASH),))
+    ),
+}
+HASH = digest("a dealing")
+
+
+def voted_out(how: str | None) -> bool:
+    """Whether an honest member votes to evict the victim as silent. ``how``: in what way it hears it."""
+    chain = missed_rounds(3)
+    victim = identity(VICTIM)
+    number = next(n for n in (1, 2, 3) if key(n) != chain.state.proposer(0))
+    memory = Memory(model=ModelSaved(chain.genesis.weights, bytes(4 * chain.genesis.parameters)))
+    bench = Bench(chain, number, memory)
+    bench.begin()
+    object.__setattr__(bench.node.ctx, "state", chain.state)
+    if how is not None:
+        HEARD[how](bench, victim)
+    if how != "is connected":
+        bench.hand(PeerDown(victim.public))
+    view = next(view for view in range(4) if bench.proposer(view).public not in (bench.me.public, victim.public))
+    for one in bench.others if view else ():
+        bench.hear(one, Prevote(digest("something else"), None), view=view)
+    data = chain.block(Membership((Evict(victim.public, "silent", ()),)))
+    bench.hear(bench.proposer(view), Proposal(data, -1, (), (), None), view=view)
+    return block_hash(data) in [one.message.block for one in bench.said(Prevote) if isinstance(one.message, Prevote)]
+
+
+@pytest.mark.parametrize("how", HEARD)
+def test_a_member_that_is_heard_in_any_way_is_not_voted_out_as_silent(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not voted_out(how)
+    assert voted_out(None), "it is, where it is not heard"
+    monkeypatch.setattr(Agreement, "_heard", lambda self: frozenset())
+    assert voted_out(how)
