@@ -278,12 +278,12 @@ class Store(Reader):
     def _write_dealing(self, link: sqlite3.Connection, dealt: Dealt) -> None:
         """Nobody deals twice in a round (safety rule 6)."""
         number, vault = dealt.round, self._vault(link, dealt.round)
-        row = link.execute("SELECT seed, vector FROM dealt WHERE round = ?", (number,)).fetchone()
+        seeded = msgspec.json.encode(dealt.seeded)
+        row = link.execute("SELECT seed, vector, seeded FROM dealt WHERE round = ?", (number,)).fetchone()
         if row is None:
             sealed = (vault.seal(b"seed", dealt.seed), vault.seal(b"vector", dealt.vector))
-            values = (number, *sealed, msgspec.json.encode(dealt.seeded))
-            link.execute("INSERT INTO dealt VALUES (?, ?, ?, ?)", values)
-        elif (vault.open(b"seed", row[0]), vault.open(b"vector", row[1])) != (dealt.seed, dealt.vector):
+            link.execute("INSERT INTO dealt VALUES (?, ?, ?, ?)", (number, *sealed, seeded))
+        elif (vault.open(b"seed", row[0]), vault.open(b"vector", row[1]), row[2]) != (dealt.seed, dealt.vector, seeded):
             raise Contradiction(f"a second, different dealing for round {number} was to be stored")
 
     def _write_value(self, link: sqlite3.Connection, record: ValueSeen) -> None:

@@ -116,7 +116,7 @@ class Node:
         self._leaving = False
         self._status_nonce = bytes(32)
         self._status_request = b""
-        self._shown: list[bytes] = []
+        self._shown: dict[bytes, tuple[Verified, ...]] = {}
         """What others showed of this member while it resumed: its dealings and acks, as it signed them."""
         self._stuck: tuple[object, ...] = ()
         """What people were last told of a sum that waits for somebody."""
@@ -291,11 +291,8 @@ class Node:
 
         A machine that was put back to an earlier state does not know them, and would sign others in their place.
         """
-        shown, self._shown = self._shown, []
-        for raw in shown:
-            said = verify(raw, self.ctx.state.federation)
-            if not isinstance(said, Verified) or said.sender != self.ctx.me:
-                continue
+        shown, self._shown = self._shown, {}
+        for said in (one for by_member in shown.values() for one in by_member):
             if isinstance(said.message, Deal) and said.message.round == sharing.round:
                 sharing.shown_deal = said
             elif isinstance(said.message, Ack) and said.message.round == sharing.round:
@@ -326,7 +323,7 @@ class Node:
             return
         if sharing.vector is None and ctx.guard.may_have_dealt(sharing.opened_at):
             sharing.sit_out("this home is a copy of an older state, which may have dealt in this round")
-        elif sharing.vector is None and sharing.shown_deal is not None:
+        elif sharing.vector is None and sharing.has_dealt_otherwise():
             sharing.sit_out("this home is an older copy of itself: it has dealt in this round already")
         else:
             sharing.begin(ctx.weights, self._totals())
@@ -605,7 +602,8 @@ class Node:
         if isinstance(seen, Verified) and seen.sender == ctx.me and isinstance(seen.message, Prevote | Precommit):
             ours = place(seen)
         ctx.guard.on_status(sender, status.head, ours, ctx.height)
-        self._shown += [raw for raw in (status.deal, status.ack) if raw is not None]
+        shown = [verify(raw, ctx.state.federation) for raw in (status.deal, status.ack) if raw is not None]
+        self._shown[sender] = tuple(one for one in shown if isinstance(one, Verified) and one.sender == ctx.me)
         self._try_resume()
         self.catchup.on_head(sender, status.head)
 

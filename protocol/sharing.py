@@ -115,6 +115,12 @@ class Sharing:
 
     # One's own dealing.
 
+    def has_dealt_otherwise(self, dealing: bytes = b"") -> bool:
+        """Whether others show that this member made another dealing of this round, or acked one of its own."""
+        shown = self.id_of(self.shown_deal) if self.shown_deal is not None else dealing
+        acked = self.bound.get(self.me, dealing) if self.me is not None else dealing
+        return shown != dealing or acked != dealing
+
     def begin(self, weights: bytes, totals: tuple[float, ...] | None) -> None:
         """Start training, or, after a restart, go on with the dealing that was made (safety rule 6)."""
         if self.me is not None and self.vector is None and self.decided is None:
@@ -126,6 +132,8 @@ class Sharing:
             deal = verify(held.deal, self.out.federation)
             index = self.committee.index(held.dealer)
             if isinstance(deal, Rejected) or index is None or not isinstance(deal.message, Deal):
+                continue
+            if self.bound.get(index, self.id_of(deal)) != self.id_of(deal):
                 continue
             self.deals[index] = deal
             self._held[index] = _Held(self.id_of(deal), held.values)
@@ -166,11 +174,11 @@ class Sharing:
         """Publish the dealing and send each holder its share."""
         assert self.me is not None
         own = self.out.sealed(dealing.deal)
-        self.deals[self.me] = own
-        self._held[self.me] = _Held(self.id_of(own), dealing.own)
-        if self.shown_deal is not None and self.shown_deal.message != dealing.deal:
+        if self.has_dealt_otherwise(self.id_of(own)):
             self.sit_out("this home is an older copy of itself: it has dealt in this round already")
             return
+        self.deals[self.me] = own
+        self._held[self.me] = _Held(self.id_of(own), dealing.own)
         if self.decided is not None and self.decided.get(self.me) != self._held[self.me].dealing:
             return
         self._dealing, self._deal_envelope = dealing, own.raw

@@ -65,7 +65,7 @@ def test_everything_persisted_comes_back_after_a_restart(tmp_path: Path) -> None
         VoteCast(3, 0, 1, b"precommit"),
         ValueSeen(3, 0, True, b"locked", b"W", (b"p", b"q")),
         ValueSeen(3, 0, False, b"locked", b"W", (b"p", b"q")),
-        Dealt(7, b"s" * 32, b"vector"),
+        Dealt(7, b"s" * 32, b"vector", (1, 4, 300)),
         ShareHeld(7, DEALER, b"deal", b"values"),
         Released(6, b"U6"),
         Released(7, b"U7"),
@@ -108,10 +108,10 @@ def test_only_the_newest_model_is_kept(store: Store) -> None:
 
 
 def test_a_closed_round_leaves_its_release_and_nothing_secret(store: Store) -> None:
-    store.persist([Dealt(1, b"s" * 32, SECRET), ShareHeld(1, DEALER, b"deal", SECRET), Released(1, b"U")])
-    store.persist([Dealt(2, b"t" * 32, SECRET), RoundClosed(1)])
+    store.persist([Dealt(1, b"s" * 32, SECRET, (2,)), ShareHeld(1, DEALER, b"deal", SECRET), Released(1, b"U")])
+    store.persist([Dealt(2, b"t" * 32, SECRET, (0, 2)), RoundClosed(1)])
     memory = store.load()
-    assert memory.dealt == Dealt(2, b"t" * 32, SECRET)
+    assert memory.dealt == Dealt(2, b"t" * 32, SECRET, (0, 2))
     assert memory.shares == []
     assert memory.released == {1: b"U"}
 
@@ -151,6 +151,9 @@ def test_a_second_dealing_in_a_round_is_refused(store: Store) -> None:
     store.persist([Dealt(1, b"s" * 32, b"update")])
     with pytest.raises(Contradiction):
         store.persist([Dealt(1, b"s" * 32, b"another update")])
+    with pytest.raises(Contradiction):
+        store.persist([Dealt(1, b"s" * 32, b"update", (2,))])
+    store.persist([Dealt(1, b"s" * 32, b"update")])
 
 
 def test_a_failed_transaction_leaves_nothing_behind(store: Store) -> None:

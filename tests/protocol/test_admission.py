@@ -118,14 +118,14 @@ def test_a_ticket_is_refused_if_anything_in_it_was_changed() -> None:
 )
 def test_terms_out_of_bounds_are_refused_though_they_are_signed(terms: list[object]) -> None:
     data = encode(terms)
-    ticket = encode([data, INVITER.sign(b"coterie/ticket/1\x00" + data)])
+    ticket = encode([data, INVITER.sign(b"coterie/ticket/2\x00" + data)])
     with pytest.raises(InviteError, match="the invite is malformed"):
         read_ticket(ticket)
 
 
 def test_a_signature_made_for_something_else_makes_no_ticket() -> None:
     data = encode([FEDERATION, INVITER.public, digest("key"), START_MS, 1, 0, FEDERATION])
-    for domain in (b"", b"coterie/envelope/1\x00", b"coterie/bearer/1\x00", b"coterie/ticket/2\x00"):
+    for domain in (b"", b"coterie/envelope/2\x00", b"coterie/bearer/2\x00", b"coterie/ticket/1\x00"):
         with pytest.raises(InviteError, match="signature is wrong"):
             read_ticket(encode([data, INVITER.sign(domain + data)]))
 

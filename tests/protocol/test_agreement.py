@@ -25,9 +25,15 @@ from coterie.protocol.tendermint import Stage
 from coterie.protocol.work import CheckVector, Contribution, Encode
 
 
-def idle(members: int = 4, number: int = 0) -> Bench:
+def other_than_the_proposer(chain: Chain) -> int:
+    """A member whose turn it is not in view 0."""
+    return next(number for number in range(4) if identity(number).public != chain.state.proposer(0))
+
+
+def idle() -> Bench:
     """A member of a federation that waits for more members: only membership changes can be proposed."""
-    bench = Bench(Chain(members, min_peers=members + 1), number)
+    chain = Chain(4, min_peers=5)
+    bench = Bench(chain, other_than_the_proposer(chain))
     bench.begin()
     return bench
 
@@ -202,7 +208,9 @@ def sum_of_updates(chain: Chain, name: str = "entropy") -> tuple[bytes, Model]:
 def open_sum(memory: Memory | None = None, chain: Chain | None = None) -> OpenSum:
     chain = chain or summing_chain()
     base = np.zeros(chain.genesis.parameters, "<f4").tobytes()
-    bench = Bench(chain, 0, memory or Memory(model=ModelSaved(chain.genesis.weights, base)))
+    bench = Bench(
+        chain, other_than_the_proposer(chain), memory or Memory(model=ModelSaved(chain.genesis.weights, base))
+    )
     bench.begin()
     return OpenSum(bench, *sum_of_updates(chain))
 
@@ -317,7 +325,7 @@ def test_sums_proposed_in_many_views_at_once_do_not_crowd_out_the_one_that_is_vo
     case = open_sum()
     assert flooded_while_it_checks(case) == [block_hash(case.proposal().block)]
 
-    def at_once(self: Agreement, proposal: Verified, digest: bytes, body: Model, blob: bytes | None) -> None:
+    def at_once(self: Agreement, proposal: Verified, digest: bytes, blob: bytes | None) -> None:
         self._waiting[proposal.view] = (proposal, digest)
         self._examine(proposal, digest, blob)
 
@@ -327,7 +335,7 @@ def test_sums_proposed_in_many_views_at_once_do_not_crowd_out_the_one_that_is_vo
             self._running.clear()
         return True
 
-    monkeypatch.setattr(Agreement, "_on_model", at_once)
+    monkeypatch.setattr(Agreement, "_on_claim", at_once)
     monkeypatch.setattr(Summing, "_make_room", anyhow)
     assert flooded_while_it_checks(open_sum()) == []
 
@@ -394,7 +402,7 @@ def test_after_a_restart_the_valid_value_is_proposed_again_with_its_sum_and_its_
     view: int, locked_first: bool
 ) -> None:
     case, memory = locked_memory(view, locked_first)
-    bench = Bench(case.bench.chain, 0, memory)
+    bench = Bench(case.bench.chain, other_than_the_proposer(case.bench.chain), memory)
     bench.begin()
     while not bench.said(Proposal):
         bench.fire("view", bench.node.state.height + 1, bench.node.view, int(Stage.PRECOMMIT))
@@ -413,7 +421,7 @@ def test_a_member_that_must_not_vote_does_not_propose_either() -> None:
     nonce = bench.said(GetStatus)[0].message.nonce
     lost = signed(bench.me, Prevote(None, None), chain.state.height + 1, 0, chain.state.federation)
     for one in bench.others:
-        bench.hear(one, Status(nonce, chain.state.height, lost.raw))
+        bench.hear(one, Status(nonce, chain.state.height, lost.raw, None, None))
     bench.fire("share-deadline", chain.state.round)
     bench.fire("view", chain.state.height + 1, 0, int(Stage.PROPOSE))
     assert "abstaining" in [notice.kind for notice in bench.notices]

@@ -7,7 +7,7 @@ import pytest
 from bench import Bench
 from chains import Chain, digest
 from cluster import identity
-from signing import prevote, signed
+from signing import dealing, prevote, signed
 
 from coterie.crypto.identity import Identity
 from coterie.protocol.blocks import Join, Membership, read_block
@@ -26,7 +26,6 @@ from coterie.protocol.limits import (
 from coterie.protocol.messages import (
     Blocks,
     CertifiedBlock,
-    Deal,
     GetBlocks,
     GetStatus,
     GetWeights,
@@ -37,7 +36,7 @@ from coterie.protocol.messages import (
 )
 from coterie.protocol.node import Newcomer, Node
 from coterie.protocol.records import BlockDecided, Memory, ModelSaved
-from coterie.protocol.schemes.shamir import CheckShare, RecheckShare
+from coterie.protocol.schemes.shamir import CheckShare, JudgeComplaint
 from coterie.protocol.work import ReadBlocks, SumShares, Train
 
 STRANGER = identity(30)
@@ -461,8 +460,8 @@ def test_early_messages_of_a_member_are_bounded_in_number_and_bytes_and_push_out
     for view in range(10 * MAX_FUTURE_MESSAGES_PER_MEMBER):
         inbox.keep(prevote(B, view, None, height=9), None)
     assert len(inbox._kept[B.public]) == MAX_FUTURE_MESSAGES_PER_MEMBER
-    for _ in range(9):
-        inbox.keep(signed(B, SumShare(9, digest("u"), digest("s"))), bytes(MAX_FUTURE_MESSAGE_BYTES // 2))
+    for number in range(9):
+        inbox.keep(signed(B, SumShare(9, digest("u"), digest(f"{number}"))), bytes(MAX_FUTURE_MESSAGE_BYTES // 2))
     assert len(inbox._kept[B.public]) == 1
     assert len(inbox._kept[A.public]) == 1
 
@@ -470,7 +469,7 @@ def test_early_messages_of_a_member_are_bounded_in_number_and_bytes_and_push_out
 def test_early_messages_come_out_at_their_height_or_round_and_the_old_are_dropped() -> None:
     inbox = Inbox()
     votes = {height: prevote(A, 0, None, height=height) for height in (4, 5, 6)}
-    deals = {number: signed(B, Deal(number, digest("b"), digest("r"), b"", ())) for number in (1, 2, 3)}
+    deals = {number: signed(B, dealing(number)) for number in (1, 2, 3)}
     for one in (*votes.values(), *deals.values()):
         inbox.keep(one, None)
     assert [kept[0] for kept in inbox.take(height=5, round_=2)] == [votes[5], deals[2]]
@@ -487,8 +486,8 @@ def test_work_that_fails_here_is_reported_and_blames_nobody() -> None:
     assert node.ctx.sharing is not None
     terms, committee = node.ctx.sharing.terms, node.state.committee
     for work in (
-        CheckShare(terms, committee, bench.me, 1, digest("root"), b"", b""),
-        RecheckShare(terms, committee, 1, 2, digest("root"), b"", b""),
+        CheckShare(terms, committee, bench.me, 1, dealing(), b""),
+        JudgeComplaint(terms, committee, 1, 2, dealing(), bytes(32), bytes(64), b""),
         Train(node.state.round, "train", b"", None),
     ):
         bench.hand(WorkDone(work, error="MemoryError"))

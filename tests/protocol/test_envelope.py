@@ -12,7 +12,7 @@ from chains import digest
 from cluster import identity
 from hypothesis import given
 from hypothesis import strategies as st
-from signing import FEDERATION, signed
+from signing import FEDERATION, dealing, signed
 from strategies import messages
 
 from coterie.protocol import envelope
@@ -25,6 +25,7 @@ from coterie.protocol.messages import (
     Complaint,
     Deal,
     GetBlocks,
+    HandBox,
     Message,
     Precommit,
     Prevote,
@@ -35,7 +36,7 @@ from coterie.protocol.messages import (
 from coterie.protocol.wire import encode
 
 ME = identity(0)
-DOMAIN = b"coterie/envelope/1\x00"
+DOMAIN = b"coterie/envelope/2\x00"
 
 
 def signed_by_hand(
@@ -83,7 +84,7 @@ def test_another_federation_is_refused() -> None:
     assert reason(seal(ME, FEDERATION, 1, 0, GOOD), digest("another")) == "another federation"
 
 
-@pytest.mark.parametrize("domain", [b"coterie/envelope/2\x00", b"coterie/envelope/1", b"", b"coterie/ticket/1\x00"])
+@pytest.mark.parametrize("domain", [b"coterie/envelope/1\x00", b"coterie/envelope/2", b"", b"coterie/ticket/2\x00"])
 def test_a_signature_for_another_version_or_purpose_is_refused(domain: bytes) -> None:
     assert reason(signed_by_hand(encode(GOOD), GOOD_KIND, domain=domain)) == "bad signature"
 
@@ -180,12 +181,13 @@ def test_nothing_of_a_verified_message_leads_to_what_proves_it() -> None:
 
 def test_the_blob_of_a_message_is_the_one_it_names() -> None:
     boxes = tuple(digest(f"{holder}") for holder in range(3))
-    deal = signed(ME, Deal(1, digest("base"), digest("root"), b"", boxes))
+    deal = signed(ME, dealing(1, boxes=boxes))
     assert [blob_digest(deal, holder) for holder in (0, 2, 3, None)] == [boxes[0], boxes[2], None, None]
     named = digest("blob")
     for message in (
         SumShare(1, digest("U"), named),
-        Complaint(1, 0, b"", named),
+        Complaint(1, 0, b"", named, digest("secret"), bytes(64)),
+        HandBox(1, 0, digest("id"), 1, named),
         Weights(named),
         Proposal(b"", -1, (), (), named),
     ):
@@ -219,8 +221,9 @@ def mutations(rnd: random.Random, data: bytes) -> bytes:
 
 
 SAMPLES = [
-    Deal(3, digest("base"), digest("root"), b"fingerprints", (digest("a"), digest("b"))),
-    Ack(3, ((0, digest("a")), (511, digest("b")))),
+    Deal(3, digest("base"), digest("root"), b"fingerprints", bytes(96), (1, 511), (digest("a"), digest("b"))),
+    Ack(3, ((0, digest("a")), (511, digest("b"))), ((0, 7), (511, 3))),
+    HandBox(3, 4, digest("id"), 511, digest("box")),
     Proposal(b"block", 3, (b"ack", b"ack"), (b"vote",), digest("W")),
     Prevote(digest("block"), (2**63, 1)),
     Precommit(None),

@@ -74,7 +74,7 @@ def test_a_full_roster_fits() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"version": 2},
+        {"version": 1},
         {"name": ""},
         {"name": "x" * 65},
         {"founder": b"short"},

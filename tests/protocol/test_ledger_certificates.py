@@ -98,16 +98,19 @@ def test_members_that_joined_during_the_round_do_not_certify_it() -> None:
 
 def long_chain() -> Chain:
     """A ledger with every kind of block and change."""
-    chain = Chain(5, min_peers=3, setup_sums=1, rounds=2, evict_after_rounds=1)
+    chain = Chain(7, min_peers=3, setup_sums=1, rounds=2, evict_after_rounds=1)
     chain.round()
-    chain.append(joined(chain, 6))
+    chain.append(joined(chain, 7))
     chain.append(chain.void(key(1)))
     silent = chain.state.committee.members.index(key(1))
-    chain.append(chain.contributors(dealers=[index for index in range(6) if index != silent]))
+    chain.append(chain.contributors(dealers=[index for index in range(8) if index != silent]))
+    chain.append(chain.refuted())
+    chain.append(chain.contributors(dealers=[index for index in range(8) if index != silent]))
     chain.append(chain.model())
     chain.append(Membership((Evict(key(1), "silent", ()),)))
     chain.append(Membership((chain.leave(identity(2)), double_vote(chain, 6))))
-    chain.append(chain.contributors())
+    left = [index for index, member in enumerate(chain.state.committee.members) if member not in (key(1), key(2))]
+    chain.append(chain.contributors(dealers=left))
     chain.append(chain.void())
     chain.round()
     chain.round()

@@ -11,6 +11,8 @@ from ledgers import (
     OUTSIDER,
     Fault,
     bad_dealing,
+    double_ack,
+    double_deal,
     double_vote,
     fault_tests,
     joined,
@@ -25,7 +27,7 @@ from ledgers import (
     wrong_sum,
 )
 from nacl import bindings
-from signing import signed
+from signing import dealing, signed
 
 from coterie.crypto.identity import Identity
 from coterie.protocol.admission import make_invite, read_invite
@@ -38,7 +40,7 @@ from coterie.protocol.blocks import (
 )
 from coterie.protocol.ledger import LedgerError, Member, apply
 from coterie.protocol.limits import MAX_MEMBERS
-from coterie.protocol.messages import Complaint, JoinRequest, Precommit, Prevote
+from coterie.protocol.messages import Ack, Complaint, JoinRequest, Precommit, Prevote
 
 # A proof of cheating.
 
@@ -49,10 +51,20 @@ from coterie.protocol.messages import Complaint, JoinRequest, Precommit, Prevote
         lambda chain: Evict(key(1), "double-vote", tuple(vote(chain, 1, Prevote(digest(t), None)) for t in "ab")),
         lambda chain: Evict(key(1), "double-vote", tuple(vote(chain, 1, Precommit(b)) for b in (None, digest("a")))),
         lambda chain: double_vote(chain, 1),
+        lambda chain: double_deal(chain, 1),
+        lambda chain: double_ack(chain, 1),
         lambda chain: wrong_sum(chain, 3),
         lambda chain: bad_dealing(chain, 1, 2),
     ],
-    ids=["two prevotes", "nil and a block", "two precommits", "a z off the polynomial", "a complaint"],
+    ids=[
+        "two prevotes",
+        "nil and a block",
+        "two precommits",
+        "two dealings",
+        "two acks",
+        "a z off the polynomial",
+        "a complaint",
+    ],
 )
 def test_a_proof_of_cheating_evicts_and_bars(evidence: Callable[[Chain], Evict]) -> None:
     chain = settled()
@@ -60,6 +72,59 @@ def test_a_proof_of_cheating_evicts_and_bars(evidence: Callable[[Chain], Evict])
     state = chain.append(Membership((evict,)))
     assert evict.member not in state.keys
     assert [(gone.key, gone.barred) for gone in state.gone] == [(evict.member, True)]
+
+
+@pytest.mark.parametrize("proved", [False, True], ids=["a model", "a proved void"])
+def test_a_wrong_sum_evicts_a_member_outside_j_too(proved: bool) -> None:
+    """It may have got its boxes later, and then its z counts like everybody's."""
+    chain = sharing()
+    chain.append(chain.contributors(holders=(0, 1, 2)))
+    chain.append(chain.refuted() if proved else chain.model())
+    liar = wrong_sum(chain, 3)
+    assert liar.member == chain.states[1].committee.members[3]
+    assert liar.member not in chain.append(Membership((liar,))).keys
+
+
+def two(first: bytes, second: bytes, reason: str, member: int = 1) -> Membership:
+    return Membership((Evict(key(member), reason, (first, second)),))  # type: ignore[arg-type]
+
+
+def test_acks_that_name_one_dealing_of_a_dealer_contradict_each_other_in_nothing() -> None:
+    """A later ack holds more, keeps other boxes, or was signed at another height: all that honest members do."""
+    chain = sharing()
+    acks = [
+        Ack(1, ((0, digest("a")),)),
+        Ack(1, ((0, digest("a")), (2, digest("b")))),
+        Ack(1, ((2, digest("b")), (3, digest("c"))), ((2, 0),)),
+        Ack(2, ((0, digest("z")),)),
+    ]
+    said = [vote(chain, 1, one, height=height) for height, one in enumerate(acks, 1)]
+    for first in said:
+        for second in said:
+            with pytest.raises(LedgerError, match="the evidence shows no double-ack of this member"):
+                apply(chain.state, chain.block(two(first, second, "double-ack")))
+
+
+def test_one_dealing_sent_twice_or_of_two_rounds_contradicts_nothing() -> None:
+    chain = sharing()
+    deals = [dealing(1), dealing(2)]
+    said = [vote(chain, 1, one, height=height) for one in deals for height in (1, 2)]
+    for first in said:
+        for second in said:
+            with pytest.raises(LedgerError, match="the evidence shows no double-deal of this member"):
+                apply(chain.state, chain.block(two(first, second, "double-deal")))
+
+
+@pytest.mark.parametrize("reason", ["double-vote", "double-deal", "double-ack"])
+def test_a_contradiction_is_proof_of_what_it_is_and_of_nothing_else(reason: str) -> None:
+    chain = sharing()
+    for proof in (double_vote(chain, 1), double_deal(chain, 1), double_ack(chain, 1)):
+        body = two(*proof.evidence, reason)
+        if proof.reason == reason:
+            assert key(1) not in apply(chain.state, chain.block(body)).keys
+        else:
+            with pytest.raises(LedgerError, match=f"the evidence shows no {reason} of this member"):
+                apply(chain.state, chain.block(body))
 
 
 # Requests.
@@ -322,7 +387,7 @@ def precommit(text: str, number: int = 1, view: int = 0, height: int = 1) -> Cal
     return lambda chain: vote(chain, number, Precommit(digest(text)), view, height)
 
 
-NO_DOUBLE_VOTE = "the evidence shows no double vote of this member"
+NO_DOUBLE_VOTE = "the evidence shows no double-vote of this member"
 EVICTIONS = [
     Fault("of an outsider", sharing, lambda c: Membership((double_vote(c, 20),)), "who is no member"),
     Fault(
@@ -336,6 +401,12 @@ EVICTIONS = [
         lambda: missed(400, evict_after_rounds=0),
         lambda c: Membership((Evict(key(1), "silent", ()),)),
         "silent for 400 rounds, and 0 are needed",
+    ),
+    Fault(
+        "silence with evidence",
+        lambda: missed(5, evict_after_rounds=5),
+        lambda c: Membership((Evict(key(1), "silent", (b"x",)),)),
+        "silence is proved by the ledger, not by evidence",
     ),
     Fault(
         "proof where nobody is evicted for it",
@@ -430,7 +501,7 @@ def about_another_block(chain: Chain) -> Evict:
 
 
 def about_no_dealing(chain: Chain) -> Evict:
-    complaint = Complaint(1, 0, vote(chain, 1, Precommit(None)), digest("share"))
+    complaint = Complaint(1, 0, vote(chain, 1, Precommit(None)), digest("box"), digest("secret"), bytes(64))
     return Evict(key(1), "bad-dealing", (vote(chain, 2, complaint),))
 
 

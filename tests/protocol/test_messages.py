@@ -13,6 +13,7 @@ from coterie.protocol.committee import Committee
 from coterie.protocol.envelope import Verified, seal, verify
 from coterie.protocol.limits import (
     MAX_DESCRIPTOR_BYTES,
+    MAX_KEPT_BOXES,
     MAX_MEMBERS,
     MAX_NAME_CHARS,
     MAX_REPEATED_ACK_BYTES,
@@ -30,6 +31,7 @@ from coterie.protocol.messages import (
     GetBlocks,
     GetStatus,
     GetWeights,
+    HandBox,
     JoinRequest,
     LeaveRequest,
     Message,
@@ -60,16 +62,24 @@ def block(body: Body) -> bytes:
 
 
 ALL = tuple((index, HASH) for index in range(MAX_MEMBERS))
-DEAL = Deal(LATE, HASH, HASH, bytes(16 * CROWD.threshold), (HASH,) * MAX_MEMBERS)
-ACK = Ack(LATE, ALL)
+DEAL = Deal(LATE, HASH, HASH, bytes(16 * CROWD.threshold), bytes(96), tuple(range(MAX_MEMBERS)), (HASH,) * MAX_MEMBERS)
+ACK = Ack(LATE, ALL, ((MAX_MEMBERS - 1, MAX_MEMBERS - 1),) * MAX_KEPT_BOXES)
 PREVOTE, PRECOMMIT = enveloped(Prevote(HASH, Z)), enveloped(Precommit(HASH))
 CONTRIBUTORS = block(Contributors(LATE, "shamir", HASH, ALL, tuple(range(MAX_MEMBERS))))
 MODEL = block(Model(LATE, HASH, (wide_bytes(-1),) * (MAX_SETUP_SUMS + 2), HASH, HASH))
-COMPLAINT = Complaint(LATE, MAX_MEMBERS - 1, enveloped(DEAL), HASH)
+COMPLAINT = Complaint(LATE, MAX_MEMBERS - 1, enveloped(DEAL), HASH, HASH, bytes(64))
 LIAR = block(Membership((Evict(HASH, "wrong-sum", (PREVOTE,) * MAX_MEMBERS),)))
 CHEAT = block(Membership((Evict(HASH, "bad-dealing", (enveloped(COMPLAINT),)),)))
-VOID = block(Void(LATE, "shares", KEYS))
-BLOCKS = {"contributors": CONTRIBUTORS, "model": MODEL, "liar": LIAR, "cheat": CHEAT, "void": VOID}
+TWICE = block(Membership((Evict(HASH, "double-ack", (enveloped(ACK),) * 2),)))
+VOID = block(Void(LATE, "encoding", KEYS, HASH))
+BLOCKS = {
+    "contributors": CONTRIBUTORS,
+    "model": MODEL,
+    "liar": LIAR,
+    "cheat": CHEAT,
+    "two acks": TWICE,
+    "void": VOID,
+}
 
 
 def proposal(data: bytes, *acks: bytes) -> Proposal:
@@ -82,6 +92,7 @@ LARGEST: dict[type[Message], Callable[[], list[Message]]] = {
     Ack: lambda: [ACK],
     SitOut: lambda: [SitOut(LATE, "\U0001f600" * 300)],
     Complaint: lambda: [COMPLAINT],
+    HandBox: lambda: [HandBox(LATE, MAX_MEMBERS - 1, HASH, MAX_MEMBERS - 1, HASH)],
     SumShare: lambda: [SumShare(LATE, HASH, HASH)],
     Proposal: lambda: [
         *(proposal(data) for data in BLOCKS.values()),
@@ -92,7 +103,7 @@ LARGEST: dict[type[Message], Callable[[], list[Message]]] = {
     JoinRequest: lambda: [JoinRequest("é" * MAX_NAME_CHARS, "m" * MAX_DESCRIPTOR_BYTES, bytes(512), bytes(64))],
     Refusal: lambda: [Refusal("m" * (2 * MAX_DESCRIPTOR_BYTES + 100))],
     LeaveRequest: lambda: [LeaveRequest(LATE)],
-    Accusation: lambda: [Accusation(PREVOTE, PREVOTE)],
+    Accusation: lambda: [Accusation(one, one) for one in (PREVOTE, enveloped(DEAL), enveloped(ACK))],
     GetBlocks: lambda: [GetBlocks(LATE)],
     Blocks: lambda: [
         Blocks((CertifiedBlock(data, (PRECOMMIT,) * CROWD.quorum),))  # others come with it only up to a bound
@@ -101,7 +112,7 @@ LARGEST: dict[type[Message], Callable[[], list[Message]]] = {
     GetWeights: lambda: [GetWeights(HASH)],
     Weights: lambda: [Weights(HASH)],
     GetStatus: lambda: [GetStatus(HASH)],
-    Status: lambda: [Status(HASH, LATE, PREVOTE)],
+    Status: lambda: [Status(HASH, LATE, PREVOTE, enveloped(DEAL), enveloped(ACK))],
 }
 
 

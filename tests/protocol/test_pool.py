@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from chains import Chain, digest
 from cluster import START_MS, identity
-from signing import signed
+from signing import dealing, signed
 
 from coterie.crypto.identity import Identity
 from coterie.protocol.admission import make_invite, read_invite
@@ -18,7 +18,7 @@ from coterie.protocol.limits import (
     MAX_PENDING_EVIDENCE,
     MAX_PENDING_JOINS,
 )
-from coterie.protocol.messages import Complaint, Deal, JoinRequest, LeaveRequest, Precommit, Prevote
+from coterie.protocol.messages import Complaint, JoinRequest, LeaveRequest, Precommit
 from coterie.protocol.pool import CLOCK_SKEW_MS, ChangePool, invite_expired
 
 NOW = START_MS
@@ -131,17 +131,14 @@ def test_a_block_takes_no_more_changes_than_the_limit_and_the_rest_waits() -> No
 def test_large_evidence_makes_no_block_that_is_too_large() -> None:
     """Or three liars of a large federation would leave every proposer with a block that nobody can read."""
     chain, pool = Chain(4), ChangePool()
-    votes = tuple(
-        signed(identity(1), Prevote(digest("b"), (2**63, view)), 2**40, view, chain.state.federation).raw
-        for view in range(500)
-    )
-    assert sum(map(len, votes)) > MAX_BLOCK_BYTES // 3
-    crowd = [digest(f"{number}") for number in range(5)]
-    members = (*chain.state.members, *(Member(one, "x", missed=9) for one in crowd))
+    crowd = [identity(number) for number in range(5, 10)]
+    members = (*chain.state.members, *(Member(one.public, "x") for one in crowd))
     state = replace(chain.state, members=tuple(sorted(members, key=lambda one: one.key)))
     for one in crowd:
-        pool.add_eviction(Evict(one, "silent", votes))
-    state = replace(state, genesis=Chain(1, evict_after_rounds=9).genesis)
+        large = (dealing(boxes=(digest(text),) * 1000) for text in "ab")
+        deals = tuple(signed(one, deal, federation=state.federation).raw for deal in large)
+        assert sum(map(len, deals)) > MAX_BLOCK_BYTES // 5
+        pool.add_eviction(Evict(one.public, "double-deal", deals))
     changes = pool.changes(state, NOW)
     assert 1 <= len(changes) < len(crowd)
     assert read_block(Block(2, state.head, Membership(changes)).encode()).body == Membership(changes)
@@ -195,8 +192,9 @@ def test_a_new_request_to_leave_takes_the_place_of_the_old_one() -> None:
 def test_where_only_proofs_that_anybody_can_check_will_do_a_bad_dealing_is_left_out() -> None:
     """Its proof is a share that only those can judge who were shown it: the others would vote against the block."""
     chain, pool = Chain(4), ChangePool()
-    deal = signed(identity(1), Deal(1, chain.state.weights, digest("r"), b"", ()), 2, 0, chain.state.federation)
-    complaint = signed(identity(2), Complaint(1, 0, deal.raw, digest("s")), 2, 0, chain.state.federation)
+    deal = signed(identity(1), dealing(1, chain.state.weights), 2, 0, chain.state.federation)
+    proof = Complaint(1, 0, deal.raw, digest("box"), digest("secret"), bytes(64))
+    complaint = signed(identity(2), proof, 2, 0, chain.state.federation)
     pool.add_eviction(Evict(identity(1).public, "bad-dealing", (complaint.raw,)))
     pool.add_eviction(double_vote(chain, identity(3)))
     every, provable = (pool.changes(chain.state, NOW, only_provable=only) for only in (False, True))

@@ -76,7 +76,7 @@ class Chain:
             self.state.round,
             self.genesis.scheme,
             self.state.weights,
-            tuple((dealer, digest(f"root {dealer}")) for dealer in (everyone if dealers is None else dealers)),
+            tuple((dealer, digest(f"dealing {dealer}")) for dealer in (everyone if dealers is None else dealers)),
             tuple(everyone if holders is None else holders),
         )
 
@@ -98,6 +98,10 @@ class Chain:
     def void(self, *names: bytes) -> Void:
         """The round ends without a result."""
         return Void(self.state.round, "sum" if self.state.contributors else "shares", tuple(sorted(names)))
+
+    def refuted(self) -> Void:
+        """The open sum is none of contributions, as votes proved."""
+        return Void(self.state.round, "encoding", (), digest(f"vector {self.state.round}"))
 
     # Blocks.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from chains import Chain, digest
 from cluster import identity
-from signing import signed
+from signing import dealing, signed
 
 from coterie.crypto.identity import Identity
 from coterie.protocol.blocks import (
@@ -16,7 +16,7 @@ from coterie.protocol.blocks import (
     Membership,
 )
 from coterie.protocol.ledger import LedgerError, Phase, apply, extend
-from coterie.protocol.messages import Complaint, Deal, Message, Precommit, Prevote
+from coterie.protocol.messages import Ack, Complaint, Message, Precommit, Prevote
 
 OUTSIDER = identity(20)
 
@@ -70,6 +70,16 @@ def double_vote(chain: Chain, number: int) -> Evict:
     return Evict(key(number), "double-vote", both)
 
 
+def double_deal(chain: Chain, number: int) -> Evict:
+    both = tuple(vote(chain, number, dealing(1, chain.state.weights, digest(text))) for text in "ab")
+    return Evict(key(number), "double-deal", both)
+
+
+def double_ack(chain: Chain, number: int) -> Evict:
+    both = tuple(vote(chain, number, Ack(1, ((0, digest("shared")), (2, digest(text))))) for text in "ab")
+    return Evict(key(number), "double-ack", both)
+
+
 def wrong_sum(chain: Chain, liar: int, points: int = 4) -> Evict:
     """Prevotes for the last Model whose z's lie on a line, for K is 2, but for the one of the liar."""
     settled = chain.state.settled
@@ -83,8 +93,8 @@ def wrong_sum(chain: Chain, liar: int, points: int = 4) -> Evict:
 
 
 def bad_dealing(chain: Chain, dealer: int, holder: int) -> Evict:
-    deal = vote(chain, dealer, Deal(1, chain.state.weights, digest("root"), b"", ()))
-    complaint = Complaint(1, 0, deal, digest("share"))
+    deal = vote(chain, dealer, dealing(1, chain.state.weights, digest("root")))
+    complaint = Complaint(1, 0, deal, digest("box"), digest("secret"), bytes(64))
     return Evict(key(dealer), "bad-dealing", (vote(chain, holder, complaint),))
 
 

@@ -6,7 +6,7 @@ from cluster import identity
 
 from coterie.crypto.identity import Identity
 from coterie.protocol.envelope import Verified, seal, verify
-from coterie.protocol.messages import Message, Precommit, Prevote
+from coterie.protocol.messages import Deal, Message, Precommit, Prevote
 
 FEDERATION = hashlib.sha256(b"a federation to test with").digest()
 
@@ -31,6 +31,11 @@ def prevote(who: Identity, view: int, block: bytes | None, height: int = 1) -> V
 def precommit(who: Identity, view: int, block: bytes | None, height: int = 1) -> Verified:
     """A precommit."""
     return signed(who, Precommit(block), height, view)
+
+
+def dealing(round_: int = 1, base: bytes = bytes(32), root: bytes = bytes(32), boxes: tuple[bytes, ...] = ()) -> Deal:
+    """A dealing that says so little that nobody would hold a share of it."""
+    return Deal(round_, base, root, b"", bytes(96), (), boxes)
 
 
 def block(name: str) -> bytes:

@@ -23,14 +23,16 @@ from coterie.protocol.blocks import (
 from coterie.protocol.envelope import Verified, verify
 from coterie.protocol.events import Send
 from coterie.protocol.messages import (
+    Accusation,
     Ack,
     Blocks,
+    Complaint,
     Deal,
     GetBlocks,
     GetStatus,
     GetWeights,
+    HandBox,
     JoinRequest,
-    Message,
     Precommit,
     Prevote,
     Proposal,
@@ -38,6 +40,7 @@ from coterie.protocol.messages import (
     Status,
     SumShare,
     Weights,
+    dealing_id,
 )
 from coterie.protocol.records import (
     BlockDecided,
@@ -101,7 +104,7 @@ class Transcript:
         assert isinstance(message, Verified)
         to = "all" if send.to is None else self._peer(send.to)
         blob = f", with {len(send.blob):,} bytes" if send.blob else ""
-        self._line(site, f"-> {to}: {self._say(message.message, message.view)}{blob}")
+        self._line(site, f"-> {to}: {self._say(message)}{blob}")
 
     # Words.
 
@@ -116,12 +119,23 @@ class Transcript:
             str(number) for number in sorted(self.cluster.by_key[members[index]].number for index in indices)
         )
 
-    def _say(self, message: Message, view: int) -> str:
-        match message:
-            case Deal(round=round_, root=root):
-                return f"here is your share of my update for round {round_}, root {_short(root)}"
-            case Ack(round=round_, dealings=dealings):
-                return f"I hold shares of round {round_} from peers {self._peers(index for index, _ in dealings)}"
+    def _say(self, said: Verified) -> str:
+        view = said.view
+        match message := said.message:
+            case Deal(round=round_):
+                dealing = dealing_id(self.cluster.genesis.federation, said.sender, message)
+                return f"here is your share of my update for round {round_}, dealing {_short(dealing)}"
+            case Ack(round=round_, dealings=dealings, kept=kept):
+                boxes = f", and keep {len(kept)} boxes for others" if kept else ""
+                return (
+                    f"I hold shares of round {round_} from peers {self._peers(index for index, _ in dealings)}{boxes}"
+                )
+            case HandBox(round=round_, dealer=dealer, holder=holder):
+                return f"the box of peer {self._peers([dealer])} for peer {self._peers([holder])} of round {round_}"
+            case Accusation():
+                return "two statements of one member that contradict each other"
+            case Complaint(dealer=dealer):
+                return f"the share from peer {self._peers([dealer])} is false, as its box proves"
             case SitOut(round=round_, reason=reason):
                 return f"I have no update for round {round_}: {reason}"
             case Proposal(block=data, acks=acks, valid_view=valid_view):
@@ -184,7 +198,8 @@ class Transcript:
                 return f"Model of round {round_}, sum {_short(vector)}, weights {_short(weights)}"
             case Void(round=round_, reason=reason, names=names):
                 missing = " ".join(str(self.cluster.by_key[name].number) for name in names)
-                return f"Void of round {round_} for want of {reason}, missing peers {missing}"
+                what = "a sum of contributions" if reason == "encoding" else reason
+                return f"Void of round {round_} for want of {what}, missing peers {missing}"
 
     def _change(self, change: Join | Depart | Evict) -> str:
         match change:
