@@ -79,7 +79,7 @@ class Bench:
             self.hand(PeerUp(one.public))
         asked = self.said(GetStatus)
         for one in everyone if asked else ():
-            self.hear(one, Status(asked[0].message.nonce, head or self.node.state.height, None))
+            self.hear(one, Status(asked[0].message.nonce, head or self.node.state.height, None, None, None))
 
     def fire(self, *key: Any) -> Step:
         """A timer fires."""
