@@ -1,4 +1,4 @@
-"""Who contributes and who opens the sum, by the acks: a missing ack is settled by boxes that others keep, not guessed."""
+"""Who contributes and who opens the sum, by the acks: a missing one is settled by boxes that others keep."""
 
 import random
 from collections.abc import Iterable
@@ -126,7 +126,7 @@ def lies(draw: st.DrawFn) -> tuple[int, list[int], random.Random]:
 def test_no_acks_of_f_liars_keep_out_a_dealer_whose_boxes_honest_members_keep(
     given_: tuple[int, list[int], random.Random],
 ) -> None:
-    """Liars ack whom they like, with whatever id, and claim to keep whatever; honest dealers hand over what is missing."""
+    """Liars ack whom they like, with whatever id, and claim to keep whatever; honest dealers hand over what lacks."""
     n, liars, rnd = given_
     table = Table(n)
     honest = [one for one in range(n) if one not in liars]
