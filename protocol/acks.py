@@ -30,6 +30,9 @@ class Acks:
     _named: dict[int, dict[int, bytes]] = field(default_factory=dict)
     """By holder, the dealings that it acked. Most holders ack the same, which is then one object."""
     _last: dict[int, bytes] = field(default_factory=dict)
+    _shown: dict[int, dict[int, Verified]] = field(default_factory=dict)
+    """By holder and dealer, an ack that names the dealing where the holder's latest does not. No honest holder says
+    less than before to anybody; one that does has its share all the same."""
     _support: dict[int, dict[bytes, int]] = field(default_factory=dict)
     """By dealer, how many holders acked each of its dealings; an honest dealer has one."""
     _keepers: dict[tuple[int, bytes, int], set[int]] = field(default_factory=dict)
@@ -46,7 +49,9 @@ class Acks:
                 return earlier
             assert isinstance(earlier.message, Ack)
             if (len(named), len(message.kept)) < (len(before), len(earlier.message.kept)):
-                return None  # an older one that was late
+                self._keep_shown(holder, ack, named.keys() - before.keys())  # an older one that was late
+                return None
+            self._keep_shown(holder, earlier, before.keys() - named.keys())
             self._count(before, -1)
         if named == self._last:
             named = self._last
@@ -58,6 +63,11 @@ class Acks:
                 self._keepers.setdefault((dealer, named[dealer], other), set()).add(holder)
         self.changes += 1
         return None
+
+    def _keep_shown(self, holder: int, ack: Verified, dealers: Iterable[int]) -> None:
+        for dealer in dealers:
+            self._shown.setdefault(holder, {})[dealer] = ack
+            self.changes += 1
 
     def _count(self, named: Mapping[int, bytes], step: int) -> None:
         for dealer, dealing in named.items():
@@ -88,10 +98,20 @@ class Acks:
 
     def _could_hold(self, dealer: int, dealing: bytes, holder: int) -> bool:
         keepers = self._keepers.get((dealer, dealing, holder), ())
-        return holder == dealer or len(keepers) > self.committee.f
+        return holder == dealer or len(keepers) > self.committee.f or self.proof(holder, dealer, dealing) is not None
 
-    def is_kept_by(self, dealer: int, dealing: bytes, holder: int, keeper: int) -> bool:
-        """Whether a member says that it keeps the box of a dealing for a holder."""
+    def proof(self, holder: int, dealer: int, dealing: bytes) -> Verified | None:
+        """Return an ack of a holder that names this dealing, if it has ever given one."""
+        if self.of(holder).get(dealer) == dealing:
+            return self.latest[holder]
+        ack = self._shown.get(holder, {}).get(dealer)
+        if ack is None:
+            return None
+        assert isinstance(ack.message, Ack)
+        return ack if (dealer, dealing) in ack.message.dealings else None
+
+    def keeps(self, keeper: int, dealer: int, dealing: bytes, holder: int) -> bool:
+        """Whether a member has said that it keeps the box of this dealing for this holder."""
         return keeper in self._keepers.get((dealer, dealing, holder), ())
 
     def holders_of(self, dealings: Mapping[int, bytes]) -> tuple[int, ...]:

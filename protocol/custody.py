@@ -4,7 +4,7 @@ Nobody but the holder can open a box, so keeping it gives nothing away. Kept in 
 and its dealer can hand it over again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 from .committee import Committee
@@ -21,11 +21,16 @@ class Custody:
     @property
     def per_dealer(self) -> int:
         """How many boxes of one dealer are kept: as many as there may be holders without a share of it."""
-        return max(1, self.committee.n - self.committee.sum_quorum)
+        return max(1, self.committee.f, self.committee.n - self.committee.sum_quorum)
 
     def has_room(self, dealer: int, holder: int) -> bool:
         """Whether one more box of this dealer would be kept."""
         return (dealer, holder) not in self._boxes and sum(one == dealer for one, _ in self._boxes) < self.per_dealer
+
+    def make_room(self, dealer: int, acked: Container[int]) -> None:
+        """Let go of a dealer's boxes for holders that have acked its dealing since."""
+        for pair in [one for one in self._boxes if one[0] == dealer and one[1] in acked]:
+            del self._boxes[pair]
 
     def keep(self, dealer: int, dealing: bytes, holder: int, box: bytes) -> None:
         """Keep a box whose digest was compared with the dealing."""

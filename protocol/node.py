@@ -7,6 +7,7 @@ part that is concerned, and opens heights and rounds.
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -342,15 +343,20 @@ class Node:
         sharing.deadline_passed = True
         if sharing.decided is not None or sharing.me is None:
             return
-        members = sharing.committee.members
-        holders, dealers = (
-            [members[one] for one in sorted(found)] for found in sharing.overdue(ctx.alive, ctx.alive_changes)
-        )
-        ctx.patience.on_overdue(holders, dealers)
-        if holders or dealers:
-            late = tuple(sorted({*holders, *dealers}))
-            text = f"round {sharing.round}: {len(late)} member(s) did not ack or hand over all shares by the deadline"
-            ctx.out.notify("overdue", text, round=sharing.round, members=late)
+        members, late = sharing.committee.members, sharing.overdue(ctx.alive, ctx.alive_changes)
+        ctx.patience.on_overdue(*([members[one] for one in sorted(found)] for found in late))
+        self._tell_overdue(late[0] | late[1])
+
+    def _tell_overdue(self, late: Iterable[int]) -> None:
+        """Tell people, once a round, of members that were waited for in vain."""
+        sharing = self.ctx.sharing
+        assert sharing is not None
+        news = sorted(set(late) - sharing.told_overdue)
+        sharing.told_overdue |= set(news)
+        if news:
+            text = f"round {sharing.round}: {len(news)} member(s) did not ack or hand over all shares by the deadline"
+            members = tuple(sharing.committee.members[one] for one in news)
+            self.ctx.out.notify("overdue", text, round=sharing.round, members=members)
 
     def _tell_if_stuck(self) -> None:
         """Tell people whom the sum of a round waits for: it is opened for, or repeated with, nobody else."""
@@ -648,7 +654,7 @@ class Node:
             case ("share-deadline", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
                 # All members ack what they hold now, and hand over what others lack: who contributes is settled when
                 # these have arrived.
-                ctx.sharing.on_deadline(ctx.alive, ctx.alive_changes)
+                self._tell_overdue(ctx.sharing.on_deadline(ctx.alive, ctx.alive_changes))
                 ctx.out.timer(self._settling_ms(), "settled", round_)
             case ("kept", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
                 ctx.sharing.say_kept()

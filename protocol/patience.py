@@ -1,13 +1,16 @@
 """Members that were waited for in vain until a share deadline, and are not waited for in the next rounds.
 
 By then it is settled whose fault a missing ack is (:mod:`.acks`): that of a holder which could have had its share, or
-that of a dealer which did not hand the box over. It is each member's own view, and guides only when it acks and
-proposes; acks and dealings that come in time all the same count as ever, and no dealing that is settled is left out.
+that of a dealer which did not hand the box over. Where it was not settled before the deadline, the pair is in dispute:
+the dealer hands that box over when it deals in the next rounds, so that nobody waits for it again. It is each
+member's own view, and guides only when it acks and proposes; acks and dealings that come in time all the
+same count as ever, and no dealing that is settled is left out.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from .acks import Acks
 from .committee import Committee
 from .limits import MAX_UNAWAITED, UNAWAITED_ROUNDS
 
@@ -19,42 +22,77 @@ class Patience:
     round: int = 0
     _holders: dict[bytes, int] = field(default_factory=dict)
     _dealers: dict[bytes, int] = field(default_factory=dict)
-    _out_of_reach: dict[bytes, int] = field(default_factory=dict)
+    _disputes: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
+    """Pairs of a dealer and a holder that had not acked its dealing at a share deadline."""
 
     def on_round(self, round_: int) -> None:
         """A round begins: forget what is too long ago."""
         self.round = round_
-        for memory in (self._holders, self._dealers, self._out_of_reach):
+        for memory in (self._holders, self._dealers):
             for member in [one for one, last in memory.items() if round_ - last > UNAWAITED_ROUNDS]:
                 del memory[member]
+        self._disputes = {pair: last for pair, last in self._disputes.items() if round_ - last <= UNAWAITED_ROUNDS}
 
     def late_holders(self, committee: Committee) -> frozenset[int]:
-        """Return the holders whose acks are not waited for."""
+        """Return the holders whose acks are not waited for. Others keep their boxes from the start."""
         return _places(self._holders, committee)
-
-    def out_of_reach(self, committee: Committee) -> frozenset[int]:
-        """Return the holders whose boxes others keep from the start: at a deadline they had not acked this dealer."""
-        return _places((*self._holders, *self._out_of_reach), committee)
-
-    def on_deadline(self, lacking: Iterable[bytes]) -> None:
-        """A share deadline has come, and these holders that are there have not acked this member's own dealing."""
-        self._remember(self._out_of_reach, lacking)
 
     def late_dealers(self, committee: Committee) -> frozenset[int]:
         """Return the dealers that are not waited for."""
         return _places(self._dealers, committee)
 
+    def disputed_holders(self, committee: Committee, dealer: bytes) -> frozenset[int]:
+        """Return the holders that were in dispute with this dealer: it hands their boxes over when it deals."""
+        return _places([holder for one, holder in self._disputes if one == dealer], committee)
+
+    def on_deadline(
+        self, acks: Acks, dealings: Mapping[int, bytes], present: frozenset[int], me: bytes
+    ) -> dict[int, frozenset[int]]:
+        """Remember who of those present has not acked which of these dealings at the share deadline: in dispute.
+
+        It is not known yet whose fault that is. But a holder is at fault whose box others keep, and one that is in
+        dispute with more than f dealers. A dealer is that did not hand over at once what was in dispute before, and one
+        that is in dispute with more than f holders.
+
+        Returns the holders without an ack by dealer.
+        """
+        committee, members = acks.committee, acks.committee.members
+        unsettled = acks.unsettled(dealings, present)
+        before = {dealer: self.disputed_holders(committee, members[dealer]) for dealer in dealings}
+        lacking = {
+            dealer: frozenset(one for one in present if one != dealer and acks.of(one).get(dealer) != dealing)
+            for dealer, dealing in sorted(dealings.items())
+        }
+        at_fault = {one for dealer, holders in lacking.items() if dealer not in unsettled for one in holders}
+        for one in present:
+            if sum(one in lacking[dealer] | before[dealer] for dealer in dealings) > committee.f:
+                at_fault.add(one)
+        self.on_overdue([members[one] for one in sorted(at_fault) if members[one] != me], ())
+        for dealer, holders in lacking.items():
+            now, earlier = holders - at_fault, before[dealer] - at_fault
+            if dealer in unsettled and (now & earlier or len(now | earlier) > committee.f):
+                self.on_overdue((), (members[dealer],))
+            self.on_disputes((members[dealer], members[one]) for one in sorted(now))
+        return lacking
+
+    def on_disputes(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        """These holders have not acked these dealers' dealings at a share deadline."""
+        for pair in pairs:
+            self._disputes.pop(pair, None)
+            self._disputes[pair] = self.round
+        for pair in list(self._disputes)[:-MAX_UNAWAITED]:
+            del self._disputes[pair]
+
     def on_overdue(self, holders: Iterable[bytes], dealers: Iterable[bytes]) -> None:
         """What was missing at a share deadline is settled: remember whose fault it was."""
-        self._remember(self._holders, holders)
-        self._remember(self._dealers, dealers)
-
-    def _remember(self, memory: dict[bytes, int], members: Iterable[bytes]) -> None:
-        for member in members:
-            memory.pop(member, None)
-            memory[member] = self.round
-        for member in list(memory)[:-MAX_UNAWAITED]:
-            del memory[member]
+        for memory, members in ((self._holders, holders), (self._dealers, dealers)):
+            for member in members:
+                memory.pop(member, None)
+                memory[member] = self.round
+            for member in list(memory)[:-MAX_UNAWAITED]:
+                del memory[member]
+        settled = self._holders.keys()
+        self._disputes = {pair: last for pair, last in self._disputes.items() if pair[1] not in settled}
 
 
 def _places(memory: Iterable[bytes], committee: Committee) -> frozenset[int]:

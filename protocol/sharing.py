@@ -63,6 +63,8 @@ class Sharing:
     """The share deadline has passed: ack whatever is held."""
     deadline_passed: bool = False
     """The time for settling what was missing at the share deadline has passed, too: go on with what is settled."""
+    told_overdue: set[int] = field(default_factory=set)
+    """Members of which people were told that they are overdue."""
     vector: bytes | None = field(default=None, repr=False)
     deals: dict[int, Verified] = field(default_factory=dict)
     sat_out: dict[int, str] = field(default_factory=dict)
@@ -81,10 +83,12 @@ class Sharing:
     _deal_envelope: bytes = b""
     _handed: set[int] = field(default_factory=set)
     """Holders whose boxes this dealer has handed to others."""
-    _early: dict[int, list[tuple[Verified, bytes | None]]] = field(default_factory=dict)
-    """Boxes that a dealer handed over before its dealing came."""
+    _early: dict[tuple[bytes, int, int], tuple[Verified, bytes | None]] = field(default_factory=dict, repr=False)
+    """Boxes that came before the dealing that they are of, by their sender, dealer and holder."""
     _shown: set[tuple[int, int]] = field(default_factory=set)
     """To which holder this member has shown which dealing that differs from the one that it acked."""
+    _vouched: set[int] = field(default_factory=set)
+    """Holders of which this dealer has shown to all that they acked its dealing."""
     _says_kept: bool = False
     """A timer runs, after which an ack says which boxes are kept."""
     _ack_seen: tuple[int, ...] = ()
@@ -187,7 +191,8 @@ class Sharing:
         self.out.notify("dealt", f"round {self.round}: dealt to {self.committee.n - 1} holders", round=self.round)
         for member in self.committee.members:
             self.send_deal(member)
-        self._hand_over(sorted(self._away(alive, changes) & set(dealing.deal.seeded)))
+        disputed = self.patience.disputed_holders(self.committee, self.out.me)
+        self._hand_over(sorted(self._away(alive, changes) & {*dealing.deal.seeded, *disputed}))
         self._ack()
 
     def _away(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
@@ -197,7 +202,8 @@ class Sharing:
         becomes a holder when it comes back, and for the other nobody has to wait again.
         """
         gone = frozenset(range(self.committee.n)) - self._present(alive, changes)
-        return gone | self.patience.out_of_reach(self.committee) - {self.me}
+        late = self.patience.late_holders(self.committee) | self.patience.disputed_holders(self.committee, self.out.me)
+        return gone | late - {self.me}
 
     def send_deal(self, member: bytes) -> None:
         """Send the dealing to one holder, again if need be."""
@@ -251,12 +257,12 @@ class Sharing:
             for dealer, dealing, box in self.custody.boxes_for(index):
                 if self.acks.of(index).get(dealer) != dealing:
                     self._serve(dealer, index, box)
+        if self.decided is None:
+            self._hand_over(sorted(self._handed), to)
         if self.me in self.acks.latest:
             self.out.send(to, self.acks.latest[self.me].raw)
         if self.me in self.sat_out and self.decided is None:
             self.out.send(to, SitOut(self.round, self.sat_out[self.me]))
-        if to is None and own is not None:
-            self._hand_again(own)
 
     # The others' dealings.
 
@@ -280,10 +286,10 @@ class Sharing:
                 self.out.fault(deal.sender, f"round {self.round}: {wrong}")
                 return
             self.deals[dealer] = deal
-            for early in self._early.pop(dealer, ()):
-                self.on_hand_box(*early)
         if self._is_of_use(dealer):
             self._take_box(deal, deal, blob)
+        for early in [one for one in self._early if one[1] == dealer]:
+            self.on_hand_box(*self._early.pop(early))
 
     def _wrong_deal(self, dealer: int, message: Deal) -> str | None:
         if message.base != self.terms.base:
@@ -425,20 +431,24 @@ class Sharing:
             self._present_seen = changes, frozenset(place for place in places if place is not None)
         return self._present_seen[1]
 
-    def on_deadline(self, alive: Iterable[bytes], changes: int) -> None:
-        """The share deadline: ack what there is, and hand the boxes of those that have not acked to others."""
+    def on_deadline(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
+        """The share deadline: ack what there is, and hand the boxes of those that have not acked to others.
+
+        Returns the holders that have not acked what most have.
+        """
         self.acks_whatever = True
         if self.me is None or self.decided is not None:
-            return
+            return frozenset()
         self._ack()
+        late = self._learn_disputes(alive, changes)
         own = self._own_id()
         if self._dealing is not None:
             lacking = [
                 one for one in range(self.committee.n) if one != self.me and self.acks.of(one).get(self.me) != own
             ]
             present = self._present(alive, changes)
-            self.patience.on_deadline(self.committee.members[one] for one in lacking if one in present)
             self._hand_over(sorted(lacking, key=lambda one: (one not in present, one)))
+        return late
 
     def on_ack(self, ack: Verified) -> None:
         """A holder's ack; a later one replaces it, and never holds less."""
@@ -457,6 +467,26 @@ class Sharing:
             return
         self.custody.drop(holder, self.acks.of(holder))
         self._show_other_dealings(holder)
+        own = self._own_id()
+        if self.acks_whatever and (self.me, own) not in message.dealings:
+            self._vouch(holder)
+        for dealer, other in message.kept:
+            if dealer not in (self.me, other):
+                self._vouch(other)
+
+    def _vouch(self, holder: int) -> None:
+        """Others see a holder in dispute that has acked this member's dealing: show them the ack.
+
+        It may have shown it to the dealer alone, so that this dealer hands nothing over and is left out.
+        """
+        own = self._own_id()
+        if self.me is None or own is None or holder in (self.me, *self._vouched) or self.decided is not None:
+            return
+        ack = self.acks.proof(holder, self.me, own)
+        if ack is not None:
+            self._vouched.add(holder)
+            self.patience.on_disputes([(self.out.me, self.committee.members[holder])])
+            self.out.send(None, ack.raw)
 
     def _show_other_dealings(self, holder: int) -> None:
         """Show a holder the dealings that differ from those it acked: two of one dealer are evidence against it."""
@@ -478,48 +508,41 @@ class Sharing:
 
     # Boxes that others keep.
 
-    def _hand_over(self, holders: Iterable[int]) -> None:
-        """Hand the boxes of these holders to 2f+1 others each: f+1 of them are honest, and keep and serve them."""
-        dealing, me = self._dealing, self.me
+    def _hand_over(self, holders: Iterable[int], to: bytes | None = None) -> None:
+        """Hand the boxes of these holders to 2f+1 others each: f+1 of them are honest, and keep and serve them.
+
+        Again to those that have not said that they keep them, or of these to one alone (``to``).
+        """
+        dealing, me, n = self._dealing, self.me, self.committee.n
         if dealing is None or me is None:
             return
         own = self._held[me].dealing
         for holder in holders:
-            lacking = sum(self.acks.of(one).get(me) != own for one in self._handed)
-            if holder in self._handed or lacking >= self.custody.per_dealer:
+            lacking = [one for one in self._handed if self.acks.of(one).get(me) != own]
+            if self.acks.of(holder).get(me) == own or (
+                holder not in lacking and len(lacking) >= self.custody.per_dealer
+            ):
                 continue
             self._handed.add(holder)
-            self._hand_to_keepers(dealing, own, holder)
-
-    def _hand_to_keepers(self, dealing: Dealing, own: bytes, holder: int) -> None:
-        me, n = self.me, self.committee.n
-        assert me is not None
-        box = dealing.blobs[holder]
-        message = self.out.seal(HandBox(self.round, me, own, holder, dealing.deal.boxes[holder]))
-        keepers = [one for step in range(1, n) if (one := (holder + step) % n) != me]
-        for keeper in keepers[: 2 * self.committee.f + 1]:
-            if not self.acks.is_kept_by(me, own, holder, keeper):
-                self.out.send(self.committee.members[keeper], message, box or None)
-
-    def _hand_again(self, own: bytes) -> None:
-        """Hand boxes over again that holders still lack, to those that do not say that they keep them."""
-        if self._dealing is not None and self.decided is None:
-            for holder in sorted(self._handed):
-                if self.acks.of(holder).get(self.me or 0) != own:
-                    self._hand_to_keepers(self._dealing, own, holder)
+            box = dealing.blobs[holder]
+            message = self.out.seal(HandBox(self.round, me, own, holder, dealing.deal.boxes[holder]))
+            keepers = [one for step in range(1, n) if (one := (holder + step) % n) != me]
+            for keeper in keepers[: 2 * self.committee.f + 1]:
+                member = self.committee.members[keeper]
+                if to in (None, member) and not self.acks.keeps(keeper, me, own, holder):
+                    self.out.send(member, message, box or None)
 
     def on_hand_box(self, message: Verified, blob: bytes | None) -> None:
         """A member hands over a box: this member's own, or one to keep for another holder."""
         handed = message.message
         assert isinstance(handed, HandBox)
-        if self.me is None or max(handed.dealer, handed.holder) >= self.committee.n:
+        if self.me is None or max(handed.holder, handed.dealer) >= self.committee.n:
             return
         deal = self.deals.get(handed.dealer)
-        if deal is None and self.committee.index(message.sender) == handed.dealer:
-            early = self._early.setdefault(handed.dealer, [])
-            if len(early) <= self.custody.per_dealer:
-                early.append((message, blob))
-        if deal is None or self.id_of(deal) != handed.dealing:
+        if deal is None:
+            self._keep_early(message, handed, blob)
+            return
+        if self.id_of(deal) != handed.dealing:
             return
         assert isinstance(deal.message, Deal)
         if handed.box != deal.message.boxes[handed.holder]:
@@ -531,9 +554,19 @@ class Sharing:
         elif message.sender == deal.sender and self.decided is None:
             self._keep(deal, message, handed, blob)
 
+    def _keep_early(self, message: Verified, handed: HandBox, blob: bytes | None) -> None:
+        """Keep a box until its dealing is here: what a dealer may have kept, and one for this member of each sender."""
+        key = (message.sender, handed.dealer, handed.holder)
+        is_own = handed.holder == self.me
+        others = sum(one == message.sender and holder != self.me for one, _, holder in self._early)
+        from_dealer = self.committee.index(message.sender) == handed.dealer
+        if is_own or (from_dealer and others < self.custody.per_dealer):
+            self._early.setdefault(key, (message, blob))
+
     def _keep(self, deal: Verified, message: Verified, handed: HandBox, blob: bytes | None) -> None:
         assert isinstance(deal.message, Deal)
         dealer, holder = handed.dealer, handed.holder
+        self.custody.make_room(dealer, self.acks.holders_of({dealer: handed.dealing}))
         if not self.custody.has_room(dealer, holder) or self.acks.of(holder).get(dealer) == handed.dealing:
             return
         size = self.scheme.blob_bytes(self.terms, dealer, holder, deal.message)
@@ -635,11 +668,22 @@ class Sharing:
         """
         present, settled = self._present(alive, changes), self._settled(alive, changes)
         holders = frozenset(one for one in present if settled.items() - self.acks.of(one).items()) - {self.me}
+        return holders, frozenset(self._reached(present).keys() - settled.keys() - {self.me})
+
+    def _learn_disputes(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
+        """Remember which shares are in dispute, and show each dealer what the holders of these said here."""
+        present = self._present(alive, changes)
+        lacking = self.patience.on_deadline(self.acks, self._reached(present), present, self.out.me)
+        for dealer, holders in lacking.items():
+            for one in sorted(holders & self.acks.latest.keys()):
+                self.out.send(self.committee.members[dealer], self.acks.latest[one].raw)
+        return frozenset().union(*lacking.values()) - {self.me}
+
+    def _reached(self, present: frozenset[int]) -> dict[int, bytes]:
+        """Return the dealings that as many hold as have to hold a sum."""
         dealt = self.acks.dealings(present - self.liars)
-        reached = {
-            one for one, id_ in dealt.items() if len(self.acks.holders_of({one: id_})) >= self.committee.sum_quorum
-        }
-        return holders, frozenset(reached - settled.keys() - {self.me})
+        quorum = self.committee.sum_quorum
+        return {one: id_ for one, id_ in dealt.items() if len(self.acks.holders_of({one: id_})) >= quorum}
 
     def missing(self) -> tuple[bytes, ...]:
         """Return the members that have not acked or have not been acked by enough: named when the round is

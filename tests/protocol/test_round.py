@@ -12,7 +12,7 @@ from invariants import Watch
 
 from coterie.crypto.codec import FixedPoint
 from coterie.protocol.blocks import Contributors, Membership, Model, Void, read_block, wide_value
-from coterie.protocol.contribution import WIDE_UNIT, layout_of
+from coterie.protocol.contribution import WIDE_UNIT, coarse, layout_of
 from coterie.protocol.envelope import Verified, verify
 from coterie.protocol.events import Leave, PeerUp, Send, Started
 from coterie.protocol.genesis import Genesis
@@ -100,8 +100,9 @@ def test_the_weights_are_the_mean_weighted_by_examples_exactly(scheme: str, para
     federation.finish()
     genesis = federation.genesis
     body = federation.models()[0]
-    capped = [min(count, 1_000) for count in examples]
-    assert [wide_value(one) for one in body.sums[:2]] == [WIDE_UNIT * sum(capped), WIDE_UNIT * sum(examples)]
+    capped = [coarse(min(count, 1_000)) for count in examples]
+    coarsened = [coarse(count) for count in examples]
+    assert [wide_value(one) for one in body.sums[:2]] == [WIDE_UNIT * sum(capped), WIDE_UNIT * sum(coarsened)]
 
     units = [decoded(vector, genesis, 4) for vector in federation.watch.dealt(1).values()]
     step = Fraction(FixedPoint(4.0, 4).step)
@@ -214,7 +215,7 @@ def test_of_the_rounds_that_are_over_no_release_is_kept_in_memory_and_none_is_re
 # Who is late, gone, or has nothing.
 
 
-def lose_in_round_1(federation: Federation, number: int, kind: type) -> None:
+def lose_in_round_1(federation: Federation, number: int, kind: Any) -> None:
     """Messages of a kind from one peer are lost until the contributors of the first round are decided."""
     federation.drop = lambda sender, receiver, message: (
         sender.number == number and isinstance(message.message, kind) and not federation.bodies()
@@ -255,7 +256,7 @@ def test_at_the_share_deadline_the_acks_of_that_moment_are_waited_for(seed: int)
 
 def test_a_holder_whose_acks_are_lost_still_contributes_and_does_not_hold() -> None:
     federation = Federation(4, rounds=1)
-    lose_in_round_1(federation, 2, Ack)
+    lose_in_round_1(federation, 2, Ack | Proposal)
     federation.start()
     federation.finish()
     body = federation.bodies()[0]
@@ -293,7 +294,8 @@ def test_an_ack_that_never_comes_holds_up_one_round_and_not_each(
     contributors = [body for body in federation.bodies() if isinstance(body, Contributors)]
     assert all(len(body.dealers) + len(body.holders) >= 7 for body in contributors), "and nobody else is left out"
 
-    monkeypatch.setattr(Patience, "unawaited", lambda self, round_, committee: {})
+    monkeypatch.setattr(Patience, "late_holders", lambda self, committee: frozenset())
+    monkeypatch.setattr(Patience, "disputed_holders", lambda self, committee, dealer: frozenset())
     federation = Federation(4, rounds=10, share_deadline_ms=60_000)
     federation.drop = lost
     assert seconds_for(federation) > 11 * 30
@@ -365,7 +367,12 @@ def test_one_that_joins_late_takes_part_from_the_next_round_on() -> None:
 def test_one_that_leaves_serves_its_last_round_and_the_others_go_on() -> None:
     federation = Federation(5, min_peers=4, rounds=4)
     federation.start()
-    federation.run(lambda: federation.state.phase == "sharing" and federation.state.committee.n == 5)
+    federation.run(
+        lambda: (
+            all(site.node and site.node.state.phase == "sharing" for site in federation.sites)
+            and all(site.node and site.node.state.committee.n == 5 for site in federation.sites)
+        )
+    )
     last_round = federation.state.round
     federation.hand_in(3, Leave())
     federation.run(lambda: federation.state.phase == "finished")

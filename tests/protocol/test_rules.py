@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from chains import Chain
-from cluster import Cluster, Site, make_genesis
+from cluster import Cluster, Site, identity, make_genesis
 from invariants import Watch
 
 from coterie.crypto.dealing import Terms as DealingTerms
@@ -27,11 +27,12 @@ from coterie.crypto.field import P
 from coterie.crypto.robust import decode
 from coterie.crypto.shamir import Scheme
 from coterie.protocol.agreement import Agreement
-from coterie.protocol.blocks import Contributors, Model, read_block
+from coterie.protocol.blocks import Contributors, Evict, Membership, Model, read_block
 from coterie.protocol.committee import Committee
 from coterie.protocol.envelope import Verified
 from coterie.protocol.ledger import LedgerError, check_sets, extend
 from coterie.protocol.messages import Ack, Blocks, CertifiedBlock, Deal, Precommit, Prevote, Proposal, SumShare
+from coterie.protocol.node import Node
 from coterie.protocol.outbox import Outbox
 from coterie.protocol.records import BlockDecided, Dealt, Record, Released, ShareHeld, VoteCast
 from coterie.protocol.safety import VoteGuard
@@ -326,8 +327,28 @@ def test_rule_6_no_share_is_acked_before_it_is_durable(monkeypatch: pytest.Monke
         train_under_watch()
 
 
-def roots_dealt_around_a_crash() -> set[bytes]:
-    """The roots under which peer 2 dealt in round 1, having been killed when its dealing had just left it."""
+def is_over(cluster: Cluster) -> bool:
+    """Whether they have finished, or evicted a member."""
+    return cluster.all_at("finished") or any(evicted(cluster))
+
+
+def evicted(cluster: Cluster) -> list[tuple[int, str]]:
+    """The members that were evicted, and why."""
+    changes = [change for body in decided(cluster, Membership) for change in body.changes]
+    return [(cluster.by_key[one.member].number, one.reason) for one in changes if isinstance(one, Evict)]
+
+
+def dealings(cluster: Cluster, number: int) -> dict[int, set[Deal]]:
+    """All the different dealings that left a member, by round."""
+    found: dict[int, set[Deal]] = {}
+    for _, sender, _, message in cluster.log:
+        if sender == number and message.sender == identity(number).public and isinstance(message.message, Deal):
+            found.setdefault(message.message.round, set()).add(message.message)
+    return found
+
+
+def dealt_around_a_crash() -> Cluster:
+    """Peer 2 is killed when its dealing of round 1 has just left it, and started again."""
     cluster = Cluster(4, make_genesis(min_peers=4, rounds=1), seed=3)
     crashed: list[int] = []
 
@@ -339,19 +360,28 @@ def roots_dealt_around_a_crash() -> set[bytes]:
 
     cluster.after_step = crash
     cluster.start()
-    cluster.run(lambda: bool(crashed) and len(cluster.running()) == 4 and cluster.all_at("finished"))
-    messages = [message for _, sender, _, message in cluster.log if sender == 2]
-    return {m.message.root for m in messages if isinstance(m.message, Deal) and m.message.round == 1}
+    cluster.run(lambda: bool(crashed) and len(cluster.running()) == 4 and is_over(cluster))
+    return cluster
+
+
+def believes_only_its_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weaken the build: a member does not hold to what the others show that it dealt and acked."""
+    monkeypatch.setattr(Node, "_bind_to_what_was_said", lambda self, sharing: None)
 
 
 def test_rule_6_a_restarted_dealer_sends_the_very_same_dealing(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(roots_dealt_around_a_crash()) == 1
+    ours = dealt_around_a_crash()
+    assert (len(dealings(ours, 2)[1]), evicted(ours)) == (1, [])
     forget(monkeypatch, Dealt)
-    assert len(roots_dealt_around_a_crash()) == 2
+    no_disk = dealt_around_a_crash()
+    assert (len(dealings(no_disk, 2)[1]), evicted(no_disk)) == (1, []), "the others remind it of what it dealt"
+    believes_only_its_disk(monkeypatch)
+    weak = dealt_around_a_crash()
+    assert (len(dealings(weak, 2)[1]), evicted(weak)) == (2, [(2, "double-deal")])
 
 
-def roots_dealt_from_an_old_copy(moment: str) -> dict[int, int]:
-    """How many roots peer 2 dealt under in each round, where its home is put back to before its first dealing.
+def dealt_from_an_old_copy(moment: str, copied: bool) -> Cluster:
+    """Peer 2's home is put back to before its dealing of a round, and does or does not know that.
 
     In that round somebody joins, so that it lasts for another height; or peer 2 alone knew that it had begun.
     """
@@ -367,37 +397,54 @@ def roots_dealt_from_an_old_copy(moment: str) -> dict[int, int]:
             receiver is not victim and isinstance(message.message, Precommit | Blocks)
         )
     old = list(victim.disk.records)
-    dealings = 1 + after
-    cluster.run(lambda: sum(isinstance(one, Dealt) for one in victim.disk.records) == dealings)
+    written = 1 + after
+    cluster.run(lambda: sum(isinstance(one, Dealt) for one in victim.disk.records) == written)
     cluster.run_for(500)
     assert all(site.node.state.round == 1 for site in cluster.sites[:4] if site is not victim and site.node)
     cluster.crash(2)
     victim.disk.records = old
-    cluster.start(2, memory=replace(victim.disk.load(), copied=True))
+    cluster.start(2, memory=replace(victim.disk.load(), copied=copied))
     cluster.run_for(1_000)
     if not after:
         cluster.start(4)
         cluster.run_for(12_000)  # so long that it would have trained again
     cluster.drop = lambda sender, receiver, message: False
-    cluster.run(lambda: cluster.all_at("finished"), 600_000)
-    roots: dict[int, set[bytes]] = {}
-    for _, sender, _, message in cluster.log:
-        if sender == 2 and isinstance(message.message, Deal):
-            roots.setdefault(message.message.round, set()).add(message.message.root)
-    return {round_: len(found) for round_, found in roots.items()}
+    cluster.run(lambda: is_over(cluster), 600_000)
+    return cluster
 
 
-@pytest.mark.parametrize(("moment", "round_"), [("somebody joins", 1), ("it was ahead", 2)])
+MOMENTS = [("somebody joins", 1), ("it was ahead", 2)]
+
+
+@pytest.mark.parametrize(("moment", "round_"), MOMENTS)
 def test_rule_6_an_old_copy_of_the_state_deals_twice_in_a_round_only_without_the_guard(
     moment: str, round_: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dealt = roots_dealt_from_an_old_copy(moment)
-    assert dealt[round_] == 1
-    assert set(dealt.values()) == {1}
+    dealt = dealings(ours := dealt_from_an_old_copy(moment, copied=True), 2)
+    assert {len(one) for one in dealt.values()} == {1}
+    assert evicted(ours) == []
     assert max(dealt) == 3, "and it takes part again"
 
     monkeypatch.setattr(VoteGuard, "may_have_dealt", lambda self, opened_at: self.copied and opened_at < 0)
-    assert roots_dealt_from_an_old_copy(moment)[round_] == 2
+    believes_only_its_disk(monkeypatch)
+    weak = dealt_from_an_old_copy(moment, copied=True)
+    assert len(dealings(weak, 2)[round_]) == 2
+    assert evicted(weak) == [(2, "double-deal")], "which is evidence against an honest member"
+
+
+@pytest.mark.parametrize("moment", ["somebody joins"])
+def test_rule_6_one_rolled_back_without_noticing_holds_to_what_others_show_that_it_dealt(
+    moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dealt = dealings(ours := dealt_from_an_old_copy(moment, copied=False), 2)
+    assert {len(one) for one in dealt.values()} == {1}
+    assert evicted(ours) == []
+    assert max(dealt) == 3, "and it takes part again"
+
+    believes_only_its_disk(monkeypatch)
+    weak = dealt_from_an_old_copy(moment, copied=False)
+    assert len(dealings(weak, 2)[1]) == 2
+    assert evicted(weak) == [(2, "double-deal")]
 
 
 # Rule 7: the beacon is nobody's choice.
@@ -407,9 +454,9 @@ def beacons_with_a_choosy_proposer(monkeypatch: pytest.MonkeyPatch, chosen: byte
     """The decided beacons of a federation in which peers 0 and 1 propose a beacon that they chose."""
     cluster = Cluster(7, make_genesis(min_peers=7, rounds=4))
     choosy = {site.identity.public for site in cluster.sites[:2]}
-    ours = Summing.model
+    ours = Summing.outcome
 
-    def model(self: Summing) -> Any:
+    def outcome(self: Summing) -> Any:
         opened = ours(self)
         if opened is None or self.out.me not in choosy:
             return opened
@@ -417,7 +464,7 @@ def beacons_with_a_choosy_proposer(monkeypatch: pytest.MonkeyPatch, chosen: byte
         return Model(**fields | {"beacon": chosen}), opened[1]
 
     with monkeypatch.context() as patch:
-        patch.setattr(Summing, "model", model)
+        patch.setattr(Summing, "outcome", outcome)
         cluster.start()
         cluster.run(lambda: cluster.all_at("finished"))
     return {one.beacon for one in decided(cluster, Model)}

@@ -196,6 +196,25 @@ def hoard(cluster: Cluster, watch: Watch) -> None:
     watch.look(cluster.sites[0])
 
 
+def hoard_boxes(cluster: Cluster, watch: Watch) -> None:
+    cluster.run(lambda: cluster.all_at("sharing"))
+    node = cluster.sites[0].node
+    assert node is not None
+    assert node.ctx.sharing is not None
+    for holder in range(4):
+        node.ctx.sharing.custody.keep(1, bytes(32), holder, b"box")
+    watch.look(cluster.sites[0])
+
+
+def hoard_early_boxes(cluster: Cluster, watch: Watch) -> None:
+    cluster.run(lambda: cluster.all_at("sharing"))
+    node = cluster.sites[0].node
+    assert node is not None
+    assert node.ctx.sharing is not None
+    node.ctx.sharing._early |= {(bytes([number]), 1, 2): None for number in range(100)}  # type: ignore[dict-item]
+    watch.look(cluster.sites[0])
+
+
 BREACHES = [
     ("agreement", decide_again),
     ("certificate", decide_alone),
@@ -205,10 +224,12 @@ BREACHES = [
     ("exact", deal_something_else),
     ("durable", send_undurable(Precommit(bytes(32)))),
     ("durable", send_undurable(SumShare(1, bytes(32), bytes(32)))),
-    ("durable", send_undurable(Deal(9, bytes(32), bytes(32), b"", ()))),
+    ("durable", send_undurable(Deal(9, bytes(32), bytes(32), b"", bytes(96), (), ()))),
     ("innocent", accuse),
     ("bounded", hoard),
     ("bounded", hoard_sums),
+    ("bounded", hoard_boxes),
+    ("bounded", hoard_early_boxes),
 ]
 
 

@@ -44,6 +44,7 @@ from coterie.protocol.messages import (
     GetBlocks,
     GetStatus,
     GetWeights,
+    HandBox,
     JoinRequest,
     LeaveRequest,
     Message,
@@ -108,7 +109,7 @@ class Chatter(Cluster):
             if state.proposer(view) == self.liar.public:
                 vector = self._well_formed(ctx.summing)
                 digest = hashlib.sha256(vector).digest()
-                body = ctx.summing.model_of(ctx.summing._job(digest, vector).run())
+                body = ctx.summing.outcome_of(ctx.summing._job(digest, vector).run())
                 block = Block(ctx.height, state.head, body).encode()
                 self._say(site, Proposal(block, -1, (), (), digest), vector, ctx.height, view)
                 self.sums += 1
@@ -179,7 +180,8 @@ class Chatter(Cluster):
         members = tuple(sorted(rnd.sample(state.keys, rnd.randrange(len(state.keys) + 1))))
         match rnd.randrange(5):
             case 0:
-                reason = rnd.choice(("silent", "double-vote", "bad-dealing", "wrong-sum"))
+                reasons = ("silent", "double-vote", "double-deal", "double-ack", "bad-dealing", "wrong-sum")
+                reason = rnd.choice(reasons)
                 changes = (
                     Join(self._envelope()),
                     Depart(self._envelope()),
@@ -200,7 +202,8 @@ class Chatter(Cluster):
             case 3:
                 return Void(self._round(site), "shares", members)
             case _:
-                return Void(self._round(site), "sum", members)
+                reason = rnd.choice(("sum", "encoding"))
+                return Void(self._round(site), reason, members, rnd.choice((None, self._hash(site))))
 
     def _block(self, site: Site) -> bytes:
         state = self._state(site)
@@ -216,21 +219,31 @@ class Chatter(Cluster):
         message: Message
         if kind is Deal:
             fingerprints = rnd.randbytes(rnd.choice((32, 32, 32, 0, 7)))
+            seeded = rnd.choice(((0,), (1,), (2,), (3,), (), (0, 1), (511,)))
             boxes = tuple(digest(f"{holder}") for holder in range(rnd.choice((4, 4, 4, 3, 5))))
             message = Deal(
                 self._round(site),
                 rnd.choice((self._state(site).weights, self._hash(site))),
                 digest("r"),
                 fingerprints,
+                rnd.choice((bytes(96), rnd.randbytes(96), self._key_of_somebody())),
+                seeded,
                 boxes,
             )
         elif kind is Ack:
             dealings = tuple((self._index(), self._hash(site)) for _ in range(rnd.randrange(5)))
-            message = Ack(self._round(site), dealings)
+            kept = tuple((self._index(), self._index()) for _ in range(rnd.choice((0, 0, 1, 3))))
+            if rnd.random() < 0.5:
+                dealings, kept = tuple(sorted(dict(dealings).items())), tuple(sorted(set(kept)))
+            message = Ack(self._round(site), dealings, kept)
+        elif kind is HandBox:
+            message = HandBox(self._round(site), self._index(), self._hash(site), self._index(), self._hash(site))
         elif kind is SitOut:
             message = SitOut(self._round(site), rnd.choice(("", "tired", "x" * 400)))
         elif kind is Complaint:
-            message = Complaint(self._round(site), self._index(), self._deal_of_somebody(), self._hash(site))
+            box, secret = self._hash(site), rnd.choice((self._hash(site), self.liar.public))
+            deal = self._deal_of_somebody()
+            message = Complaint(self._round(site), self._index(), deal, box, secret, rnd.randbytes(64))
         elif kind is SumShare:
             message = SumShare(self._round(site), self._hash(site), self._hash(site))
         elif kind is Proposal:
@@ -261,10 +274,15 @@ class Chatter(Cluster):
             message = Weights(self._hash(site))
         elif kind is Status:
             height = rnd.choice((0, self._state(site).height, self._state(site).height + 1, 2**53))
-            message = Status(digest("n"), height, rnd.choice((None, self._envelope()[:800])))
+            shown = [rnd.choice((None, self._envelope()[:800])) for _ in range(3)]
+            message = Status(digest("n"), height, *shown)
         else:
             message = GetStatus(digest("n"))
         return message, blob
+
+    def _key_of_somebody(self) -> bytes:
+        """The key of another dealer's boxes."""
+        return next((one.message.key for _, _, _, one in self.log if isinstance(one.message, Deal)), bytes(96))
 
     def _deal_of_somebody(self) -> bytes:
         deals = [message.raw for _, _, _, message in self.log if isinstance(message.message, Deal)]

@@ -18,7 +18,7 @@ import numpy as np
 
 from coterie.crypto.identity import Identity
 from coterie.protocol.admission import Invite, make_invite, read_invite
-from coterie.protocol.envelope import Rejected, Verified, blob_digest, verify
+from coterie.protocol.envelope import Rejected, Verified, blob_digest, may_be_passed_on, verify
 from coterie.protocol.events import (
     Event,
     Fetch,
@@ -290,7 +290,11 @@ class Cluster:
     def _transmit(self, site: Site, receiver: Site, send: Send) -> None:
         self.trace.update(send.envelope)
         message = verify(send.envelope, self.genesis.federation)
-        if isinstance(message, Rejected) or self.drop(site, receiver, message):
+        if isinstance(message, Rejected):
+            return
+        if message.sender != site.identity.public and not may_be_passed_on(message.message):
+            return  # as the driver does: everybody speaks for itself
+        if self.drop(site, receiver, message):
             return
         self.log.append((self.now_ms, site.number, receiver.number, message))
         blob = send.blob

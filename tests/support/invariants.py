@@ -17,7 +17,7 @@ from coterie.protocol.envelope import Verified, verify
 from coterie.protocol.events import Notice, Send
 from coterie.protocol.ledger import LedgerState, apply, check_certificate, genesis_state
 from coterie.protocol.limits import MAX_CHECKED_VECTORS, MAX_FUTURE_MESSAGES_PER_MEMBER, VIEW_HISTORY, VIEW_WINDOW
-from coterie.protocol.messages import Ack, CertifiedBlock, Deal, Precommit, Prevote, SumShare
+from coterie.protocol.messages import Ack, CertifiedBlock, Deal, Precommit, Prevote, SumShare, dealing_id
 from coterie.protocol.records import BlockDecided, Dealt, Record, Released, ShareHeld, VoteCast
 
 INVARIANTS = {
@@ -43,7 +43,8 @@ class _Seen:
     envelopes: set[bytes] = field(default_factory=set)
     released: dict[int, bytes] = field(default_factory=dict)
     dealt: dict[int, bytes] = field(default_factory=dict)
-    shares: set[tuple[int, bytes]] = field(default_factory=set)
+    shares: set[tuple[int, bytes, bytes]] = field(default_factory=set)
+    """By round and dealer, the id of the dealing of which a share is held."""
 
 
 class Watch:
@@ -92,8 +93,12 @@ class Watch:
                 assert contributors in self.decided, f"release once: peer {site.number}, for undecided contributors"
             case Dealt(round=round_, vector=vector):
                 assert seen.dealt.setdefault(round_, vector) == vector, f"durable: peer {site.number} dealt twice"
-            case ShareHeld(round=round_, dealer=dealer):
-                seen.shares.add((round_, dealer))
+            case ShareHeld(round=round_, dealer=dealer, deal=raw):
+                deal = verify(raw, self.cluster.genesis.federation)
+                assert isinstance(deal, Verified), f"durable: peer {site.number} holds a share of no dealing"
+                assert isinstance(deal.message, Deal), f"durable: peer {site.number} holds a share of no dealing"
+                dealing = dealing_id(self.cluster.genesis.federation, dealer, deal.message)
+                seen.shares.add((round_, dealer, dealing))
 
     def _decide(self, site: Site, record: BlockDecided) -> None:
         height = record.height
@@ -159,8 +164,10 @@ def _follows(message: Verified, seen: _Seen, states: list[LedgerState]) -> bool:
             return round_ in seen.dealt
         case Ack(round=round_, dealings=dealings):
             members = next(state.committee.members for state in reversed(states) if state.round == round_)
-            others = {members[dealer] for dealer, _ in dealings} - {message.sender}
-            return all((round_, dealer) in seen.shares for dealer in others)
+            return all(
+                (round_, members[dealer], dealing) in seen.shares or members[dealer] == message.sender
+                for dealer, dealing in dealings
+            )
         case _:
             return True
 
@@ -169,6 +176,12 @@ def _bounded(site: Site) -> None:
     assert site.node is not None
     agreement, inbox, summing = site.node._agreement, site.node._inbox, site.node.ctx.summing
     assert all(len(queue) <= MAX_FUTURE_MESSAGES_PER_MEMBER for queue in inbox._kept.values()), "bounded: inbox"
+    sharing = site.node.ctx.sharing
+    if sharing is not None:
+        n, per_dealer = sharing.committee.n, sharing.custody.per_dealer
+        dealers = [dealer for dealer, _ in sharing.custody._boxes]
+        assert all(dealers.count(one) <= per_dealer for one in set(dealers)), "bounded: boxes that are kept"
+        assert len(sharing._early) <= n * (n + per_dealer), "bounded: boxes that came early"
     if summing is not None:
         checked = summing.checked.keys() | summing._running
         assert len(checked) <= MAX_CHECKED_VECTORS, "bounded: sums"

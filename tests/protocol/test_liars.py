@@ -1,0 +1,363 @@
+"""f members lie together about dealings, acks and boxes: nobody honest is left out, accused or evicted, nor waits long.
+
+Findings A1 and A4 of the audit. Each attack is run on a build without the rule that defeats it, too.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from cluster import START_MS, Site
+from liars import Bend, Lied, at, deals_to_all_but, id_of, other_deal, refuses
+
+from coterie.protocol.acks import Acks
+from coterie.protocol.envelope import Verified
+from coterie.protocol.events import Send
+from coterie.protocol.limits import PROTOCOL_VERSION
+from coterie.protocol.messages import Ack, Complaint, Deal, HandBox
+from coterie.protocol.patience import Patience
+from coterie.protocol.sharing import Sharing
+
+SIZES = [4, 7, 10]
+
+
+def liars_of(n: int) -> range:
+    """The last f of n."""
+    return range(n - (n - 1) // 3, n)
+
+
+def everybody_honest_counts(cluster: Lied) -> bool:
+    """Whether all honest members contribute to each round that has a result."""
+    honest = {site.number for site in cluster.honest}
+    return all(honest <= counted for _, counted in cluster.contributing())
+
+
+# Two dealings of one dealer.
+
+
+def changed(**fields: Callable[[Deal], Any]) -> Callable[[Deal], Deal]:
+    """The dealing with other fields."""
+
+    def change(deal: Deal) -> Deal:
+        values = {name: getattr(deal, name) for name in deal.__struct_fields__}
+        return Deal(**values | {name: make(deal) for name, make in fields.items()})
+
+    return change
+
+
+OTHER = {
+    "fingerprints": changed(fingerprints=lambda deal: bytes([deal.fingerprints[0] ^ 1]) + deal.fingerprints[1:]),
+    "boxes": changed(boxes=lambda deal: deal.boxes[::-1]),
+    "a box of another": changed(boxes=lambda deal: (deal.boxes[0], deal.boxes[2], deal.boxes[1], *deal.boxes[3:])),
+    "root": changed(root=lambda deal: bytes(32)),
+    "base": changed(base=lambda deal: bytes(32)),
+    "seeded": changed(seeded=lambda deal: deal.seeded[1:]),
+    "key": changed(key=lambda deal: bytes(96)),
+}
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("field", OTHER)
+def test_two_dealings_of_one_dealer_evict_it_and_accuse_nobody_else(n: int, field: str) -> None:
+    liar = n - 1
+    cluster = Lied(n, [liar], min_peers=n - 1)
+    cluster.bends = [other_deal(cluster, OTHER[field], {1, 2} if n > 4 else {1})]
+    cluster.start()
+    cluster.run(lambda: cluster.is_over() and len(cluster.honest[0].node.state.keys) == n - 1, 600_000)  # type: ignore[union-attr]
+    assert cluster.evicted() == [(liar, "double-deal")]
+    assert cluster.accused() <= {liar}
+
+
+def framed_by_other_fingerprints(n: int, seed: int) -> Lied:
+    """A liar shows one holder other fingerprints, on whose polynomials that holder's share lies, and no other one's.
+
+    They start the same way for each: so the holder accepts its share under them, and acks.
+    """
+    import numpy as np
+
+    from coterie.crypto.field import P, evaluate
+
+    liar, victim = n - 1, 0
+    cluster = Lied(n, [liar], seed, min_peers=n - 1)
+    place = at(cluster, victim)
+
+    def other(deal: Deal) -> Deal:
+        """Add a polynomial that is zero at the victim's place: c * (x - place)."""
+        count = len(deal.fingerprints) // 16
+        ys = np.frombuffer(deal.fingerprints, "<u8").reshape(2, count).astype(object)
+        for y in ys:
+            y[0] = (y[0] - (place + 1)) % P
+            y[1] = (y[1] + 1) % P
+            assert evaluate([(-(place + 1)) % P, 1], place + 1) == 0
+        return changed(fingerprints=lambda _: ys.astype("<u8").tobytes())(deal)
+
+    cluster.bends = [other_deal(cluster, other, {victim})]
+    cluster.start()
+    cluster.run(lambda: cluster.is_over() or bool(cluster.evicted()), 600_000)
+    return cluster
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_other_fingerprints_frame_a_holder_only_where_a_dealing_is_named_by_less(
+    n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = framed_by_other_fingerprints(n, 1)
+    assert ours.evicted() == [(n - 1, "double-deal")]
+    assert ours.accused() == {n - 1}
+
+    def by_its_root(federation: bytes, dealer: bytes, deal: Deal) -> bytes:
+        return deal.root
+
+    monkeypatch.setattr("coterie.protocol.sharing.dealing_id", by_its_root)
+    monkeypatch.setattr(Sharing, "accuse", lambda self, first, second: None, raising=False)
+    weak = framed_by_other_fingerprints(n, 1)
+    assert weak.evicted() in ([], [(0, "wrong-sum")])
+
+
+# Who counts.
+
+
+def refusal(cluster: Lied) -> list[Bend]:
+    return [refuses(cluster, {0}, set(cluster.liars))]
+
+
+def refusal_that_the_dealer_does_not_see(cluster: Lied) -> list[Bend]:
+    return [refuses(cluster, {0}, set(cluster.liars), shown={0})]
+
+
+def refusal_and_leaving_out(cluster: Lied) -> list[Bend]:
+    return [refuses(cluster, {0}, set(cluster.liars)), deals_to_all_but(cluster, {1}, hands_over=False)]
+
+
+def leaving_out_and_hidden_refusal(cluster: Lied) -> list[Bend]:
+    return [refuses(cluster, {0}, set(cluster.liars), shown={0}), deals_to_all_but(cluster, {1, 2}, hands_over=True)]
+
+
+def silence_about_acks(cluster: Lied) -> list[Bend]:
+    """Acks go to the victim alone."""
+
+    def bend(sender: Site, receiver: Site, message: Verified, send: Send) -> Send | None:
+        return None if isinstance(message.message, Ack) and receiver.number != 0 else send
+
+    return [bend]
+
+
+def false_ids(cluster: Lied) -> list[Bend]:
+    """Liars ack dealings of the victim that there are none of."""
+    place = at(cluster, 0)
+
+    def bend(sender: Site, receiver: Site, message: Verified, send: Send) -> Send | None:
+        ack = message.message
+        if not isinstance(ack, Ack):
+            return send
+        named = tuple((dealer, bytes(32) if dealer == place else id_) for dealer, id_ in ack.dealings)
+        return cluster.again(sender, message, Ack(ack.round, named, ack.kept), send, None)
+
+    return [bend]
+
+
+def false_custody(cluster: Lied) -> list[Bend]:
+    """Liars refuse the victim, say that they keep what they do not, and serve other boxes."""
+
+    def bend(sender: Site, receiver: Site, message: Verified, send: Send) -> Send | None:
+        one = message.message
+        if isinstance(one, HandBox) and one.dealer != at(cluster, sender.number):
+            blob = bytes(len(send.blob or b""))
+            return replace(send, blob=blob)
+        if not isinstance(one, Ack):
+            return send
+        n, me = len(cluster.sites), at(cluster, sender.number)
+        named = [dealer for dealer, _ in one.dealings]
+        kept = tuple((d, h) for d in named for h in range(n) if me not in (d, h) and d != h)
+        return cluster.again(sender, message, Ack(one.round, one.dealings, kept), send, None)
+
+    return [*refusal(cluster), bend]
+
+
+def false_complaints(cluster: Lied) -> list[Bend]:
+    """Liars complain about each dealing, with a box that is right and a secret that is not."""
+    complained: set[tuple[int, int, int]] = set()
+
+    def bend(sender: Site, receiver: Site, message: Verified, send: Send) -> Send | None:
+        return send
+
+    ours = cluster._hand_in
+
+    def hand_in(site: Site, event: Any) -> None:
+        ours(site, event)
+        one = getattr(getattr(event, "message", None), "message", None)
+        if site.number in cluster.liars and isinstance(one, Deal) and getattr(event, "blob", None) and site.node:
+            place = site.node.state.committee.index(event.message.sender)
+            key = (site.number, place, one.round)
+            if place is not None and key not in complained:
+                complained.add(key)
+                box = one.boxes[at(cluster, site.number)]
+                false = Complaint(one.round, place, event.message.raw, box, bytes(32), bytes(64))
+                raw = cluster.again(site, event.message, false, Send(None, b""), event.blob)
+                cluster._send(site, raw)
+
+    cluster._hand_in = hand_in  # type: ignore[method-assign]
+    return [bend]
+
+
+LIES = [
+    refusal,
+    refusal_that_the_dealer_does_not_see,
+    refusal_and_leaving_out,
+    leaving_out_and_hidden_refusal,
+    silence_about_acks,
+    false_ids,
+    false_custody,
+    false_complaints,
+]
+
+
+def lied(n: int, lie: Callable[[Lied], list[Bend]], seed: int = 1, rounds: int = 4, **changes: Any) -> Lied:
+    cluster = Lied(n, liars_of(n), seed, rounds=rounds, share_deadline_ms=20_000, setup_sums=0, **changes)
+    cluster.bends = lie(cluster)
+    cluster.go()
+    return cluster
+
+
+def seconds(cluster: Lied) -> float:
+    return (cluster.now_ms - START_MS) / 1000
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("lie", LIES)
+def test_whatever_f_liars_refuse_and_keep_back_every_honest_member_counts(
+    lie: Callable[[Lied], list[Bend]], n: int, seed: int
+) -> None:
+    cluster = lied(n, lie, seed)
+    assert everybody_honest_counts(cluster), cluster.contributing()
+    assert cluster.voids() == []
+    assert cluster.evicted() == []
+    assert cluster.accused() <= set(cluster.liars)
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("lie", LIES)
+def test_a_lie_about_shares_costs_few_share_deadlines_and_not_one_each_round(
+    lie: Callable[[Lied], list[Bend]], n: int
+) -> None:
+    rounds = 12
+    cluster = lied(n, lie, rounds=rounds)
+    deadlines = sum(
+        later[1] - earlier[1] > cluster.genesis.share_deadline_ms
+        for earlier, later in itertools.pairwise(begun(cluster))
+    )
+    assert deadlines <= 2
+
+
+def begun(cluster: Lied) -> list[tuple[int, int]]:
+    """When each round's contributors were proposed first."""
+    first: dict[int, int] = {}
+    for ms, _, _, message in cluster.log:
+        if isinstance(message.message, Deal):
+            first.setdefault(message.message.round, ms)
+    return [*sorted(first.items()), (10**9, cluster.now_ms)]
+
+
+def test_a_refused_dealer_is_left_out_where_its_boxes_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sharing, "_hand_over", lambda self, holders, to=None: None)
+    assert not everybody_honest_counts(lied(4, refusal))
+
+
+def test_a_dealer_is_left_out_by_acks_that_it_alone_sees_where_it_does_not_show_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Sharing, "_vouch", lambda self, holder: None)
+    assert not everybody_honest_counts(lied(4, refusal_that_the_dealer_does_not_see))
+    assert not everybody_honest_counts(lied(4, silence_about_acks))
+
+
+def test_false_keepers_alone_settle_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Acks, "_could_hold", lambda self, dealer, dealing, holder: True)
+    everything = lied(4, refusal_and_leaving_out)
+    assert 3 in everything.contributing()[0][1], "the dealer that left one out counts all the same"
+
+
+# Dealers that keep something back.
+
+
+def test_a_dealer_that_deals_to_all_but_one_and_hands_nothing_over_is_out_and_not_waited_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def run() -> Lied:
+        return lied(4, lambda cluster: [deals_to_all_but(cluster, {1}, hands_over=False)], rounds=10)
+
+    ours = run()
+    assert all(counted == {0, 1, 2} for _, counted in ours.contributing())
+    assert seconds(ours) < 2 * 20
+    assert ours.evicted() == []
+
+    monkeypatch.setattr(Patience, "late_dealers", lambda self, committee: frozenset())
+    assert seconds(run()) > 10 * 20
+
+
+def garbage_box(cluster: Lied) -> list[Bend]:
+    """The liar seals garbage for one holder, and says the same to all."""
+
+    def garbage(deal: Deal, blob: bytes) -> tuple[Deal, bytes]:
+        import hashlib
+
+        wrong = bytes([blob[0] ^ 1]) + blob[1:]
+        place = at(cluster, 0)
+        boxes = tuple(hashlib.sha256(wrong).digest() if one == place else box for one, box in enumerate(deal.boxes))
+        return changed(boxes=lambda _: boxes)(deal), wrong
+
+    seen: dict[int, bytes] = {}
+
+    def bend(sender: Site, receiver: Site, message: Verified, send: Send) -> Send | None:
+        one = message.message
+        if isinstance(one, Deal):
+            if sender.number not in seen or one.round not in seen:
+                blobs = sender.node.ctx.sharing._dealing.blobs  # type: ignore[union-attr]
+                seen[one.round] = blobs[at(cluster, 0)]
+            deal, wrong = garbage(one, seen[one.round])
+            return cluster.again(sender, message, deal, send, wrong if receiver.number == 0 else send.blob)
+        if isinstance(one, Ack):
+            named = []
+            me = at(cluster, sender.number)
+            sharing = sender.node.ctx.sharing if sender.node else None
+            for dealer, id_ in one.dealings:
+                if dealer == me and sharing is not None and sharing.round == one.round and one.round in seen:
+                    own = sharing.deals[me].message
+                    assert isinstance(own, Deal)
+                    id_ = id_of(cluster, sender.number, garbage(own, seen[one.round])[0])
+                named.append((dealer, id_))
+            return cluster.again(sender, message, Ack(one.round, tuple(named), one.kept), send, None)
+        return send
+
+    return [bend]
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_a_garbage_box_is_proved_and_evicts_its_dealer(n: int) -> None:
+    cluster = Lied(n, [n - 1], min_peers=n - 1, rounds=3)
+    cluster.bends = garbage_box(cluster)
+    cluster.start()
+    cluster.run(lambda: cluster.is_over() and bool(cluster.evicted()), 600_000)
+    assert cluster.evicted() == [(n - 1, "bad-dealing")]
+    assert cluster.accused() == {n - 1}
+    assert all(site.facts("fault") for site in cluster.honest), "everybody judges the same way"
+
+
+def test_false_complaints_name_the_accuser_everywhere() -> None:
+    cluster = lied(4, false_complaints)
+    assert cluster.accused() == {3}
+    assert all("false complaint" in str([n.text for n in site.notices if n.kind == "fault"]) for site in cluster.honest)
+
+
+# Eviction as silent.
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("lie", [refusal, refusal_that_the_dealer_does_not_see, silence_about_acks])
+def test_nobody_is_evicted_as_silent_that_is_heard(lie: Callable[[Lied], list[Bend]], n: int) -> None:
+    cluster = lied(n, lie, rounds=6, evict_after_rounds=2)
+    assert cluster.evicted() == []
+    assert PROTOCOL_VERSION == 2
