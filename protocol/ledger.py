@@ -241,6 +241,7 @@ def _apply_body(state: LedgerState, block: Block, data: bytes) -> LedgerState:
             check_sets(state.committee, body)
             summed = tuple(state.committee.members[index] for index, _ in body.dealers)
             _expect(state.required in (None, summed), "a sum on the same base model has other contributors")
+            _expect(all(map(state.member, summed)), "a contributor is no member any more")
             return replace(state, phase=Phase.SUMMING, contributors=body)
         case Model() as body:
             return _apply_model(state, body, block.height, block_hash(data))

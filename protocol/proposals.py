@@ -51,8 +51,8 @@ def wrong_contributors(sharing: Sharing, body: Contributors, acks: Sequence[byte
     lacking = set(body.holders) - set(sharing.acks.holders_of(wanted))
     if lacking:
         return f"{_named(lacking)} did not ack all contributors"
-    if wanted.keys() & sharing.liars:
-        return "a dealer that was caught is among the contributors"
+    if wanted.keys() & sharing.excluded:
+        return "a dealer that was caught or has left is among the contributors"
     return None
 
 

@@ -68,7 +68,8 @@ class Sharing:
     vector: bytes | None = field(default=None, repr=False)
     deals: dict[int, Verified] = field(default_factory=dict)
     sat_out: dict[int, str] = field(default_factory=dict)
-    liars: set[int] = field(default_factory=set)
+    excluded: set[int] = field(default_factory=set)
+    """Members whose updates do not count: proven to have dealt falsely, or no members any more."""
     bound: dict[int, bytes] = field(default_factory=dict)
     """Dealings that this member acked before it lost them, as others show: no other one of the dealer is held."""
     shown_deal: Verified | None = None
@@ -278,7 +279,7 @@ class Sharing:
             self.caught(dealer)
             self.accuse(earlier, deal)
             return
-        if dealer in self._held or dealer in self._checking or dealer in self.liars:
+        if dealer in self._held or dealer in self._checking or dealer in self.excluded:
             return
         if earlier is None:
             wrong = self._wrong_deal(dealer, message)
@@ -368,7 +369,11 @@ class Sharing:
 
     def caught(self, dealer: int) -> None:
         """A dealer is proved to have dealt falsely: it does not contribute."""
-        self.liars.add(dealer)
+        self.exclude({dealer})
+
+    def exclude(self, members: Iterable[int]) -> None:
+        """Let these members not contribute to this round."""
+        self.excluded.update(members)
         self.acks.changes += 1
 
     def holds(self, dealers: Iterable[tuple[int, bytes]]) -> dict[int, bytes]:
@@ -408,19 +413,19 @@ class Sharing:
         """Whether no share is missing of anybody who has not said that it sits out, and did not cheat."""
         if self.decided is not None:
             return self.decided.keys() <= self._held.keys()
-        if len(self._held) < self.committee.n - len(self.sat_out) - len(self.liars):
+        if len(self._held) < self.committee.n - len(self.sat_out) - len(self.excluded):
             return False
-        return set(range(self.committee.n)) - self.sat_out.keys() - self.liars <= self._held.keys()
+        return set(range(self.committee.n)) - self.sat_out.keys() - self.excluded <= self._held.keys()
 
     def ack_alive(self, alive: Iterable[bytes], changes: int) -> None:
         """Ack without waiting for members that are known to be gone. ``changes``: how often ``alive`` changed."""
         if self._checking or self.me is None:
             return
-        seen = (changes, len(self._held), len(self.sat_out), len(self.liars))
+        seen = (changes, len(self._held), len(self.sat_out), len(self.excluded))
         if seen == self._ack_seen:  # asked after every event: nothing has changed since the last answer
             return
         self._ack_seen = seen
-        expected = self._present(alive, changes) - self.sat_out.keys() - self.liars
+        expected = self._present(alive, changes) - self.sat_out.keys() - self.excluded
         if expected - self.patience.late_dealers(self.committee) <= self._held.keys():
             self._ack(whatever_is_missing=True)
 
@@ -548,7 +553,7 @@ class Sharing:
         if handed.box != deal.message.boxes[handed.holder]:
             self.out.fault(message.sender, f"round {self.round}: a box that is not of the dealing")
         elif handed.holder == self.me:
-            done = handed.dealer in self._held or handed.dealer in self._checking or handed.dealer in self.liars
+            done = handed.dealer in self._held or handed.dealer in self._checking or handed.dealer in self.excluded
             if not done and self._is_of_use(handed.dealer):
                 self._take_box(deal, message, blob)
         elif message.sender == deal.sender and self.decided is None:
@@ -599,13 +604,13 @@ class Sharing:
 
     def _settled(self, alive: Iterable[bytes], changes: int) -> dict[int, bytes]:
         """Return the dealings of which no member that is there lacks its share by their dealer's fault."""
-        key = (changes, self.acks.changes, len(self.liars))
+        key = (changes, self.acks.changes, len(self.excluded))
         if key != self._settled_seen[0]:
             self._settled_seen = key, self._settled_for(self._present(alive, changes))
         return self._settled_seen[1]
 
     def _settled_for(self, holders: Iterable[int]) -> dict[int, bytes]:
-        dealings = self.acks.dealings(set(range(self.committee.n)) - self.liars)
+        dealings = self.acks.dealings(set(range(self.committee.n)) - self.excluded)
         for dealer in self.acks.unsettled(dealings, holders):
             del dealings[dealer]
         return dealings
@@ -616,7 +621,7 @@ class Sharing:
         ``required``: exactly whose sum is to be repeated, if one failed.
         """
         wanted = None if required is None else {self.committee.index(member) for member in required}
-        key = (changes, self.acks.changes, len(self.liars), *(sorted(one for one in wanted or () if one is not None)))
+        key = (changes, self.acks.changes, len(self.excluded), *(sorted(one for one in wanted or () if one is not None)))
         if key != self._choice_seen[0]:
             if wanted is None:
                 found = self.acks.choose(self._settled(alive, changes))
@@ -644,7 +649,7 @@ class Sharing:
 
     def _expected(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
         """Return the dealers that are waited for."""
-        there = self._present(alive, changes) - self.sat_out.keys() - self.liars
+        there = self._present(alive, changes) - self.sat_out.keys() - self.excluded
         return there - self.patience.late_dealers(self.committee)
 
     def is_complete(self, required: Sequence[bytes] | None, alive: Iterable[bytes], changes: int) -> bool:
@@ -681,7 +686,7 @@ class Sharing:
 
     def _reached(self, present: frozenset[int]) -> dict[int, bytes]:
         """Return the dealings that as many hold as have to hold a sum."""
-        dealt = self.acks.dealings(present - self.liars)
+        dealt = self.acks.dealings(present - self.excluded)
         quorum = self.committee.sum_quorum
         return {one: id_ for one, id_ in dealt.items() if len(self.acks.holders_of({one: id_})) >= quorum}
 

@@ -431,7 +431,7 @@ def judged_guilty(sample: int) -> int:
         bench.compute()
         assert bench.node.ctx.sharing is not None
         wants = victim.public in bench.node.ctx.pool.vouched or bench.node.ctx.pool.accuses(victim.public)
-        guilty += wants or bench.node.ctx.sharing.committee.index(victim.public) in bench.node.ctx.sharing.liars
+        guilty += wants or bench.node.ctx.sharing.committee.index(victim.public) in bench.node.ctx.sharing.excluded
     return guilty
 
 

@@ -205,7 +205,7 @@ def test_who_is_gone_sits_out_or_was_caught_may_be_left_out() -> None:
     one.sat_out[gone] = "no data"
     assert omission(one, *left) is None
     one = sharing(ALL)
-    one.liars.add(gone)
+    one.excluded.add(gone)
     assert omission(one, *left) is None
 
 

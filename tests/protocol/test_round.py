@@ -364,7 +364,8 @@ def test_one_that_joins_late_takes_part_from_the_next_round_on() -> None:
     assert "synced" in federation.sites[4].kinds()
 
 
-def test_one_that_leaves_serves_its_last_round_and_the_others_go_on() -> None:
+def test_one_that_leaves_holds_in_its_last_round_and_does_not_contribute() -> None:
+    """A sum with it that failed could never be repeated."""
     federation = Federation(5, min_peers=4, rounds=4)
     federation.start()
     federation.run(
@@ -376,8 +377,10 @@ def test_one_that_leaves_serves_its_last_round_and_the_others_go_on() -> None:
     last_round = federation.state.round
     federation.hand_in(3, Leave())
     federation.run(lambda: federation.state.phase == "finished")
-    sizes = {body.round: len(body.dealers) for body in federation.bodies() if isinstance(body, Contributors)}
-    assert sizes[last_round] == 5
+    bodies = [body for body in federation.bodies() if isinstance(body, Contributors)]
+    sizes = {body.round: len(body.dealers) for body in bodies}
+    assert sizes[last_round] == 4
+    assert [len(body.holders) for body in bodies if body.round == last_round] == [5]
     assert {sizes[round_] for round_ in sizes if round_ > last_round} == {4}
     assert key(3) not in federation.state.keys
     assert federation.sites[3].node is not None

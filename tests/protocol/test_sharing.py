@@ -402,7 +402,7 @@ def test_a_complaint_is_judged_once_and_names_who_complains_falsely() -> None:
     table.compute()
     assert table.faults(B) == ["round 1: a false complaint"]
     assert table.faults(C) == []
-    assert table.sharing.liars == set()
+    assert table.sharing.excluded == set()
 
 
 def test_the_right_secret_of_a_good_box_is_a_false_complaint_too() -> None:
@@ -418,7 +418,7 @@ def test_the_right_secret_of_a_good_box_is_a_false_complaint_too() -> None:
     table.compute()
     assert table.faults(B) == ["round 1: a false complaint"]
     assert table.faults(C) == []
-    assert table.sharing.liars == set()
+    assert table.sharing.excluded == set()
 
 
 def test_who_complained_falsely_is_not_listened_to_again_in_the_round_and_others_are() -> None:
