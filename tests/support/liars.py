@@ -14,6 +14,7 @@ from coterie.protocol.blocks import Contributors, Evict, Membership, Void, read_
 from coterie.protocol.committee import Committee
 from coterie.protocol.envelope import Verified, seal, verify
 from coterie.protocol.events import Send
+from coterie.protocol.ledger import apply, genesis_state
 from coterie.protocol.messages import Ack, Deal, HandBox, Message, dealing_id
 from coterie.protocol.records import BlockDecided
 
@@ -65,13 +66,15 @@ class Lied(Cluster):
         return Committee(tuple(sorted(site.identity.public for site in self.sites)))
 
     def contributing(self) -> list[tuple[int, set[int]]]:
-        """By round, the numbers of those that contribute. Right while nobody is evicted."""
-        members = self.committee().members
-        return [
-            (body.round, {self.by_key[members[index]].number for index, _ in body.dealers})
-            for body in self.bodies()
-            if isinstance(body, Contributors)
-        ]
+        """By round, the numbers of those that contribute."""
+        state, found = genesis_state(self.genesis), []
+        for one in self.honest[0].disk.records:
+            if isinstance(one, BlockDecided):
+                members, body = state.committee.members, read_block(one.block).body
+                if isinstance(body, Contributors):
+                    found.append((body.round, {self.by_key[members[index]].number for index, _ in body.dealers}))
+                state = apply(state, one.block)
+        return found
 
     def evicted(self) -> list[tuple[int, str]]:
         """The members that were evicted, and why."""
