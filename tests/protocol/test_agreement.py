@@ -382,7 +382,9 @@ def locked_memory(view: int, locked_first: bool) -> tuple[OpenSum, Memory]:
     def cast(who: Identity, vote: Prevote | Precommit) -> bytes:
         return signed(who, vote, height, view, chain.state.federation).raw
 
-    polka = tuple(cast(one, Prevote(value, None)) for one in chain.committee[:3])
+    me = case.bench.me
+    voters = [me, *(one for one in chain.committee if one.public != me.public)][: chain.state.committee.quorum]
+    polka = tuple(cast(one, Prevote(value, None)) for one in voters)
     own = (cast(case.bench.me, Prevote(value, None)), cast(case.bench.me, Precommit(value)))
     values = [
         ValueSeen(height, view, False, data, case.vector, polka),

@@ -109,8 +109,7 @@ def long_chain() -> Chain:
     chain.append(chain.model())
     chain.append(Membership((Evict(key(1), "silent", ()),)))
     chain.append(Membership((chain.leave(identity(2)), double_vote(chain, 6))))
-    left = [index for index, member in enumerate(chain.state.committee.members) if member not in (key(1), key(2))]
-    chain.append(chain.contributors(dealers=left))
+    chain.append(chain.contributors())
     chain.append(chain.void())
     chain.round()
     chain.round()

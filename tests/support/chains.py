@@ -70,13 +70,14 @@ class Chain:
     # Bodies.
 
     def contributors(self, dealers: Iterable[int] | None = None, holders: Iterable[int] | None = None) -> Contributors:
-        """All members contribute and hold, or these."""
+        """All members contribute, and all of the committee hold, or these."""
         everyone = range(self.state.committee.n)
+        members = [one for one in everyone if self.state.member(self.state.committee.members[one]) is not None]
         return Contributors(
             self.state.round,
             self.genesis.scheme,
             self.state.weights,
-            tuple((dealer, digest(f"dealing {dealer}")) for dealer in (everyone if dealers is None else dealers)),
+            tuple((dealer, digest(f"dealing {dealer}")) for dealer in (members if dealers is None else dealers)),
             tuple(everyone if holders is None else holders),
         )
 
