@@ -473,25 +473,25 @@ class Sharing:
         self.custody.drop(holder, self.acks.of(holder))
         self._show_other_dealings(holder)
         own = self._own_id()
-        if self.acks_whatever and (self.me, own) not in message.dealings:
-            self._vouch(holder)
+        if self.acks_whatever and (self.me, own) not in message.dealings and self._vouch(holder):
+            self.patience.on_disputes([(self.out.me, self.committee.members[holder])])
         for dealer, other in message.kept:
             if dealer not in (self.me, other):
                 self._vouch(other)
 
-    def _vouch(self, holder: int) -> None:
+    def _vouch(self, holder: int) -> bool:
         """Others see a holder in dispute that has acked this member's dealing: show them the ack.
 
         It may have shown it to the dealer alone, so that this dealer hands nothing over and is left out.
         """
         own = self._own_id()
         if self.me is None or own is None or holder in (self.me, *self._vouched) or self.decided is not None:
-            return
+            return False
         ack = self.acks.proof(holder, self.me, own)
         if ack is not None:
             self._vouched.add(holder)
-            self.patience.on_disputes([(self.out.me, self.committee.members[holder])])
             self.out.send(None, ack.raw)
+        return ack is not None
 
     def _show_other_dealings(self, holder: int) -> None:
         """Show a holder the dealings that differ from those it acked: two of one dealer are evidence against it."""
