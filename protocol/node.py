@@ -266,12 +266,6 @@ class Node:
             ctx.sharing.restore(dealt, shares)
             if phase is Phase.SHARING:
                 self._begin_round()
-        if phase is Phase.SHARING:
-            # Not all have seen the proof for themselves, and nobody votes for a dealer that it has caught.
-            barred = {one.key for one in ctx.state.gone if one.barred}
-            for place, member in enumerate(ctx.sharing.committee.members):
-                if member in barred and place not in ctx.sharing.liars:
-                    ctx.sharing.caught(place)
         if phase is Phase.SUMMING and ctx.summing is None:
             self._open_sum()
 

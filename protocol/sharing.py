@@ -621,7 +621,12 @@ class Sharing:
         ``required``: exactly whose sum is to be repeated, if one failed.
         """
         wanted = None if required is None else {self.committee.index(member) for member in required}
-        key = (changes, self.acks.changes, len(self.excluded), *(sorted(one for one in wanted or () if one is not None)))
+        key = (
+            changes,
+            self.acks.changes,
+            len(self.excluded),
+            *(sorted(one for one in wanted or () if one is not None)),
+        )
         if key != self._choice_seen[0]:
             if wanted is None:
                 found = self.acks.choose(self._settled(alive, changes))
