@@ -21,7 +21,7 @@ from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from ...crypto.identity import Identity
 from .addresses import Address, AddressRecord, BadRecord, open_record
-from .hardening import Basic, GuardedManager, Swarm, key_pair, peer_of, public_key_of
+from .hardening import Basic, GuardedManager, Swarm, peer_of, public_key_of
 from .host import ListenError, check_port_is_free
 from .yamux import Muxer
 
@@ -70,7 +70,7 @@ class Dht:
         self._listen = listen
         self._entries = [address for address in entries if address.member is not None]
         self._connections: set[Muxer] = set()
-        self._swarm = Swarm(key_pair(identity), self._admit, lambda _: None)
+        self._swarm = Swarm(identity, self._admit, lambda _: None)
         self._basic = Basic(self._swarm)
         self._swarm.guard(self._basic.negotiate)
         self._node: Any = None

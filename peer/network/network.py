@@ -29,6 +29,8 @@ from .events import Beat, Connected, Disconnected, Event, Frame, PeerRow, Refuse
 from .frames import MAX_RECORDS, MAX_STATUS_BYTES, encode_envelope, encode_records
 from .greeting import Greeting, check_federation, encode_greeting
 from .host import Connection, Host, dialable, split_listen
+from .hosts import host_key
+from .knocks import MINUTE_SECONDS
 from .link import BULK_PROTOCOL, CONTROL_PROTOCOL, Link, Timing
 from .transfers import Offers, PullFailed, PullSlots
 from .yamux import Traffic
@@ -45,6 +47,8 @@ MAX_QUEUED_EVENTS: Final = 64
 """Events that wait for the driver; then peers wait, each in its turn."""
 
 _MAX_REMEMBERED_TROUBLES: Final = 256
+_KNOCKS_PAUSE_SECONDS: Final = 1.0
+"""Between two computations of the knocks that members may come with, however often the members change."""
 
 log = logging.getLogger("coterie.network")
 
@@ -99,6 +103,8 @@ class Network:
         self._slots = PullSlots()
         self._events, self.inbound = trio.open_memory_channel[Event](MAX_QUEUED_EVENTS)
         self._troubles: dict[object, str] = {}
+        self._members_changed = trio.Event()
+        """Set when there are others than before who may knock."""
         self.introduced = trio.Event()
         """Set, and replaced, whenever `introduce` is called."""
         self._nursery: trio.Nursery | None = None
@@ -120,6 +126,7 @@ class Network:
             async with self._host.run(self._listen), trio.open_nursery() as nursery:
                 self._nursery = nursery
                 self._dialler = Dialler(self, nursery)
+                nursery.start_soon(self._expect_knocks)
                 self._reissue_record()
                 for address in self._bootstrap:
                     self._dialler.want_address(address)
@@ -174,6 +181,7 @@ class Network:
         if self._dialler is not None:
             for member in self._book.members():
                 self._dialler.want(member)
+        self._members_changed.set()
 
     # What the driver sends.
 
@@ -282,6 +290,8 @@ class Network:
         self._early.pop(link.connection, None)
         self._troubles.pop(link.member, None)
         link.mark_up()
+        if not link.connection.outbound and self.is_member(link.member):
+            self._host.swarm.doors.saw_member_at(link.connection.remote_host)
         if self._dialler is not None:
             self._dialler.link_changed(link.member)
         if link.connection.outbound:
@@ -345,7 +355,8 @@ class Network:
             return True
         links = (*self._early.values(), *self._links.values())
         strangers = [link for link in links if link.is_stranger and not link.ending]
-        neighbours = [link for link in strangers if link.connection.remote_host == connection.remote_host]
+        host = host_key(connection.remote_host)
+        neighbours = [link for link in strangers if host_key(link.connection.remote_host) == host]
         if len(strangers) < MAX_STRANGERS and len(neighbours) < MAX_STRANGERS_PER_HOST:
             return True
         crowd = neighbours if len(neighbours) >= MAX_STRANGERS_PER_HOST else strangers
@@ -432,3 +443,13 @@ class Network:
         if self._dialler is not None:
             for record in news:
                 self._dialler.want(record.member)
+        self._members_changed.set()
+
+    async def _expect_knocks(self) -> None:
+        """Keep the knocks that members may come with up to date: those of whom we know an address."""
+        while True:
+            self._members_changed = trio.Event()
+            await self._host.swarm.knocks.expect(self._book.members())
+            await trio.sleep(_KNOCKS_PAUSE_SECONDS)
+            with trio.move_on_after(MINUTE_SECONDS / 4):
+                await self._members_changed.wait()

@@ -12,8 +12,10 @@ import trio
 from libp2p.io.abc import ReadWriteCloser
 from libp2p.io.exceptions import IOException
 
-HANDSHAKE_BYTES: Final = 64 * 1024
-"""What the other side may send before it is authenticated. libp2p itself believes any length prefix."""
+HANDSHAKE_BYTES: Final = 4 * 1024
+"""What the other side may send before it is authenticated; an honest one sends some 400 bytes. libp2p itself believes
+any length prefix.
+"""
 
 _RECEIVE_BYTES: Final = 256 * 1024
 _LENGTH_BYTES: Final = 2

@@ -33,7 +33,7 @@ from libp2p.tools.anyio_service.trio_manager import TrioManager
 from multiaddr import Multiaddr
 
 from coterie.crypto.identity import Identity
-from coterie.peer.network import hardening
+from coterie.peer.network import doors, hardening
 from coterie.peer.network.hardening import GuardedManager, UnsupportedLibp2p, check_version
 from coterie.peer.network.host import Connection, DialError, Host, ListenError
 
@@ -101,7 +101,7 @@ async def ours() -> AsyncIterator[Target]:
 
 @pytest.fixture(autouse=True)
 def _few_slots(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardening, "MAX_HALF_OPEN", 4)
+    monkeypatch.setattr(doors, "MAX_HALF_OPEN", 4)
 
 
 @asynccontextmanager
@@ -313,8 +313,8 @@ async def test_stock_keeps_a_resource_manager_that_refuses_and_ours_does_not() -
 
 
 async def test_one_host_cannot_have_all_handshakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardening, "HANDSHAKE_BURST", 3)
-    monkeypatch.setattr(hardening, "HANDSHAKES_PER_SECOND", 1e-9)
+    monkeypatch.setattr(doors, "HANDSHAKE_BURST", 3)
+    monkeypatch.setattr(doors, "HANDSHAKES_PER_SECOND", 1e-9)
     async with ours() as target:
         assert [await can_connect(target, seed) for seed in range(1, 6)] == [True] * 3 + [False] * 2
 
