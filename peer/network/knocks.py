@@ -37,7 +37,7 @@ _MEMBERS_A_TURN: Final = 16
 def make_knock(identity: Identity, other: bytes, minute: int, *, is_caller: bool) -> bytes:
     """Return the knock between `identity` and `other` in that minute. Raises BoxError for a key without boxes."""
     caller, called = (identity.public, other) if is_caller else (other, identity.public)
-    nonce = hashlib.sha256(_DOMAIN + caller + called + minute.to_bytes(8, "big")).digest()[:NONCE_BYTES]
+    nonce = hashlib.sha256(_DOMAIN + caller + called + minute.to_bytes(8, "big", signed=True)).digest()[:NONCE_BYTES]
     return identity.box_for(other).seal(b"", nonce)[NONCE_BYTES:]
 
 
