@@ -8,6 +8,7 @@ here; what they mean is the driver's business.
 import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -103,6 +104,7 @@ class Network:
         self._slots = PullSlots()
         self._events, self.inbound = trio.open_memory_channel[Event](MAX_QUEUED_EVENTS)
         self._troubles: dict[object, str] = {}
+        self._turned_away: Counter[str] = Counter()
         self._members_changed = trio.Event()
         """Set when there are others than before who may knock."""
         self.introduced = trio.Event()
@@ -216,6 +218,15 @@ class Network:
 
     # What the driver asks.
 
+    def turned_away(self) -> Counter[str]:
+        """Connections that came to nothing since this was last asked, by reason."""
+        swarm, counts = self._host.swarm, self._turned_away
+        counts["too many handshakes"] += swarm.doors.refused
+        counts["no handshake"] += swarm.failed_handshakes
+        swarm.doors.refused = swarm.failed_handshakes = 0
+        self._turned_away = Counter()
+        return counts
+
     def connected(self) -> list[bytes]:
         """Whom a link is up to."""
         return list(self._links)
@@ -272,6 +283,11 @@ class Network:
         allowed = self._allow(member)
         return member in self._vouched if allowed is None else allowed
 
+    def is_stranger(self, member: bytes) -> bool:
+        """Whether somebody came to us, or did, who is no member."""
+        link = self._links.get(member)
+        return not self.is_member(member) if link is None else link.is_stranger
+
     def judge(self, greeting: Greeting) -> None:
         """See `link.Owner`."""
         check_federation(self.federation, greeting.federation)
@@ -298,8 +314,8 @@ class Network:
             self._vouch_for([link.member])
         self.welcome(link)
         if other is not None:
-            await self._events.send(Disconnected(link.member, other.ending))
-        await self._events.send(Connected(link.member, link.greeting))
+            await self._events.send(Disconnected(link.member, other.ending, other.is_stranger))
+        await self._events.send(Connected(link.member, link.greeting, link.is_stranger))
         return True
 
     async def frame_arrived(self, link: Link, envelope: bytes, blob: bytes | None) -> None:
@@ -362,6 +378,7 @@ class Network:
         crowd = neighbours if len(neighbours) >= MAX_STRANGERS_PER_HOST else strangers
         oldest = min(crowd, key=lambda link: link.since)
         if trio.current_time() - oldest.since < STRANGER_GRACE_SECONDS:
+            self._turned_away["too many strangers"] += 1
             return False
         oldest.stop("a stranger that asks for nothing, and others wait")
         return True
@@ -383,10 +400,16 @@ class Network:
             log.exception("a bug in the link to %s", link.member.hex())  # and no reason to lose the others
         self._early.pop(link.connection, None)
         if link.refusal:
-            self._report_once(link.member, link.refusal, Refused(link.member, link.refusal, link.refused_by_peer))
+            event = Refused(link.member, link.refusal, link.refused_by_peer, link.is_stranger)
+            if link.is_stranger:  # of whom there are too many to remember what each was told
+                self._report(event)
+            else:
+                self._report_once(link.member, link.refusal, event)
         if self._links.get(link.member) is link:
             del self._links[link.member]
-            await self._events.send(Disconnected(link.member, link.ending))
+            await self._events.send(Disconnected(link.member, link.ending, link.is_stranger))
+        elif link.is_stranger:
+            self._turned_away["no greeting"] += not link.refusal
 
     def _report(self, event: Event) -> None:
         """Tell the driver something that it can do without."""
