@@ -28,7 +28,7 @@ logs to the root logger, and much                     `quiet`
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import metadata
 from typing import Any, Final
 
@@ -76,6 +76,10 @@ from .yamux import Muxer
 
 LIBP2P_VERSION: Final = "0.8.1"
 HANDSHAKE_SECONDS: Final = 10.0
+MAX_KNOWN_PEERS: Final = 512
+"""Peers whose addresses libp2p's store holds; of members we have our own book."""
+
+MAX_PEER_ADDRESSES: Final = 8
 _MAX_CONNECTIONS: Final = 2048
 
 log = logging.getLogger("coterie.network")
@@ -225,6 +229,24 @@ Registered = Callable[[SwarmConn], None]
 """Called with each connection that is up."""
 
 
+class Peers(PeerStore):
+    """libp2p's store of peers and addresses, where the oldest go; the stock one sorts all of them for each new one."""
+
+    def __init__(self) -> None:
+        super().__init__(max_peers=MAX_KNOWN_PEERS)
+
+    def _enforce_peer_limit(self) -> None:
+        keep = self.local_peer_record.record().peer_id if self.local_peer_record is not None else None
+        excess = len(self.peer_data_map) - self.max_peers
+        for peer in [peer for peer in self.peer_data_map if peer != keep][:excess]:
+            self.peer_record_map.pop(peer, None)
+            del self.peer_data_map[peer]
+
+    def add_addrs(self, peer_id: ID, addrs: Sequence[Multiaddr], ttl: int = 0) -> None:
+        """Take some addresses of a peer, as many as a peer needs."""
+        super().add_addrs(peer_id, list(addrs)[:MAX_PEER_ADDRESSES], ttl)
+
+
 class OwnAddress(SwarmException):
     """We dialled, and it was ourselves who answered."""
 
@@ -234,7 +256,7 @@ class Swarm(stock_swarm.Swarm):
 
     def __init__(self, identity: Identity, admit: Admit, registered: Registered) -> None:
         keys = key_pair(identity)
-        store = PeerStore()
+        store = Peers()
         me = ID.from_pubkey(keys.public_key)
         self.doors = Doors()
         self.knocks = Knocks(identity, time.time)
