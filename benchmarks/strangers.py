@@ -215,10 +215,24 @@ def ask_dht(port: int) -> None:
         line.recv(4096)
 
 
+def nothing() -> None:
+    """The arithmetic of a handshake, for nobody: what strangers cost that only share the cores."""
+    from noise.connection import Keypair, NoiseConnection
+
+    for _ in range(4):
+        state = NoiseConnection.from_name(b"Noise_XX_25519_ChaChaPoly_SHA256")
+        state.set_as_initiator()
+        state.set_keypair_from_private_bytes(Keypair.STATIC, secrets.token_bytes(32))
+        state.start_handshake()
+        state.write_message(honest_payload(bytes(32)))
+
+
 def attack(what: str, port: int) -> None:
     """Be 32 strangers."""
     held: list[socket.socket] = []
     match what:
+        case "nothing":
+            run_threads(nothing)
         case "connect":
             run_threads(lambda: connect(port))
         case "half-open":
@@ -235,6 +249,7 @@ def attack(what: str, port: int) -> None:
 
 
 ATTACKS: Final = {
+    "nothing": "none, for comparison: strangers that compute as they do in a handshake, and connect to nobody",
     "connect": "connections made anew as soon as they are closed",
     "half-open": "connections that say nothing",
     "handshake": "handshakes of ever new identities",
@@ -416,6 +431,8 @@ def measure_return(running: list[Running]) -> None:
 def report(attacks: list[str], seconds: float) -> None:
     """Measure and print a table."""
     print(f"{PEERS} peers on {os.cpu_count()} cores, {STRANGERS} strangers on the same, {seconds:g} s each")
+    for what in attacks:
+        print(f"  {what:<10} {ATTACKS[what]}")
     print(
         f"aims: at least {AIM_SHARE_OF_SPEED:.0%} of the rounds, no pause above {1000 * AIM_PAUSE_SECONDS:.0f} ms,"
         " memory, descriptors and log flat\n"
