@@ -301,10 +301,16 @@ class Running:
             return sum(event["event"] == "model" and since <= event["time"] < until for event in self.events)
 
     def pauses(self, since: float, until: float) -> tuple[float, float]:
-        """The longest turn of its event loop in between: wall seconds, CPU seconds."""
-        lines = [json.loads(line) for line in self.home.with_suffix(".pauses").read_text().splitlines()]
-        inside = [(wall, cpu) for at, wall, cpu in lines if since <= at < until]
-        return max((wall for wall, _ in inside), default=0.0), max((cpu for _, cpu in inside), default=0.0)
+        """The longest turn of its event loop in between: wall seconds, CPU seconds. Waits for one that is under way."""
+        while True:
+            text = self.home.with_suffix(".pauses").read_text()
+            lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+            if lines and lines[-1][0] >= until:
+                break
+            time.sleep(0.1)
+        last = next(at for at, _, _ in lines if at >= until)
+        inside = [(wall, cpu) for at, wall, cpu in lines if since <= at <= last]
+        return max(wall for wall, _ in inside), max(cpu for _, cpu in inside)
 
     def size(self) -> tuple[float, int]:
         """Resident memory in MB, and open descriptors."""
@@ -397,7 +403,7 @@ def measure(running: list[Running], what: str, seconds: float) -> None:
         cpu = (victim.cpu_seconds() - cpu) / (ended - began)
     attacked = victim.models(seen, ended) / (ended - seen)
     wall, busy = victim.pauses(began, ended)
-    time.sleep(2)
+    time.sleep(2)  # until the last strangers are gone
     after, left = victim.size()
     log_rate = (victim.log_bytes - log) / (time.time() - began)
     share = attacked / peace if peace else 0.0
