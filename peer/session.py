@@ -39,6 +39,7 @@ from .invites import DEFAULT_HOURS, FOUNDING_USES, join_command, new_invite, ope
 from .learning.learner import Learner
 from .lobby import find_genesis, tell_trouble
 from .measures import measures, measures_text
+from .memory import keep_out_of_collections
 from .misbehaviour import from_environment
 from .network.addresses import AddressError, BadRecord
 from .network.events import Beat, Connected, Disconnected, Frame, Refused
@@ -147,6 +148,7 @@ class Session:
             self.ending.end(Exit.UNREACHABLE, f"{text}, the port and the firewall (`peer doctor`)")
             return
         self._make_node(self.genesis)
+        keep_out_of_collections()
         assert self.driver is not None
         async with trio.open_nursery() as nursery:
             for task in (self._pump, self._keep_book, self._refresh, self._watch, self._sum_up_strangers):
