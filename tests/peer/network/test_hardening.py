@@ -381,6 +381,15 @@ async def test_of_many_handshakes_one_computes_between_two_turns_of_the_others(
     assert (in_a_row > 2) is weakened
 
 
+async def test_a_stock_peer_that_knows_of_no_knocks_is_dialled_all_the_same() -> None:
+    async with stock() as target:
+        host = Host(Identity.from_seed(bytes([1]) * 32), lambda c: True, lambda c: None, [])
+        assert target.peer_id is not None
+        member = hardening.public_key_of(target.peer_id)
+        async with host.run([]):
+            assert (await host.dial(str(target.address), member)).member == member
+
+
 async def test_a_peer_without_an_ed25519_key_is_not_admitted() -> None:
     from libp2p.crypto.secp256k1 import create_new_key_pair as secp256k1
 
