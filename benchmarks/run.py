@@ -1,6 +1,6 @@
 """`make bench`: everything that is measured, section by section, printed side by side with what we aim at.
 
-make bench                          all sections but the last two, some six minutes
+make bench                          all sections but the last three, some six minutes
 make bench ARGS="paillier masks"    these sections
 make bench ARGS=--help              the sections and what each takes
 """
@@ -91,6 +91,12 @@ def _joint_ten() -> None:
     paillier.report_joint([10], 1)
 
 
+def _strangers() -> None:
+    import strangers
+
+    strangers.report(list(strangers.ATTACKS), 10.0)
+
+
 @dataclass(frozen=True)
 class Section:
     """One part of the report."""
@@ -109,6 +115,7 @@ SECTIONS = {
     "masks": Section("masked sums: time, bytes, memory (10 s)", _masks),
     "holders": Section("committees of 8 to 1024 by matrix and transform; bits against time (1 min)", _holders),
     "simulator": Section("20 rounds of 100 simulated peers, on one core (1 min)", _simulator),
+    "strangers": Section("four peers while 32 strangers attack one of them (4 min)", _strangers, by_default=False),
     "joint": Section("joint keys of 2048 bits for 3 and 5 parties, 5 of each (1 to 4 min)", _joint, by_default=False),
     "joint10": Section("one joint key of 2048 bits for 10 parties (10 s to 3 min)", _joint_ten, by_default=False),
 }
@@ -119,10 +126,10 @@ def main() -> None:
     listed = "".join(f"\n  {name:10} {section.about}" for name, section in SECTIONS.items())
     parser = argparse.ArgumentParser(
         description="Print what things cost, beside what we aim at.",
-        epilog=f"sections:{listed}\n\nThe last two do not run unless they are named.",
+        epilog=f"sections:{listed}\n\nThe last three do not run unless they are named.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help="default: all but joint and joint10")
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help="default: all but the last three")
     chosen = parser.parse_args().sections or [name for name, section in SECTIONS.items() if section.by_default]
     for name in chosen:
         if name not in SECTIONS:

@@ -15,16 +15,22 @@ async def find_genesis(network: Network, report: Reporter, wanted: bytes | None)
     """
     async for event in network.inbound:
         match event:
-            case Connected(member=member, greeting=greeting) if greeting.genesis:
+            case Connected(member=member, greeting=greeting, is_stranger=is_stranger) if greeting.genesis:
                 try:
                     genesis = read_genesis(greeting.genesis)
                 except GenesisError as error:
+                    if is_stranger:
+                        continue
                     report.event("wrong-genesis", f"shows a genesis that is none: {error}", {"member": member})
                     continue
                 if wanted is None or genesis.federation == wanted:
                     return genesis
+                if is_stranger:
+                    continue
                 text = "belongs to another federation than the invite; is the address right?"
                 report.event("another-federation", text, {"member": member, "name": greeting.name})
+            case Connected(is_stranger=True) | Refused(is_stranger=True):
+                pass  # anybody may call; whom we called is told of
             case Connected(member=member, greeting=greeting):
                 text = f"{greeting.name or 'a peer'} answered, but is in no federation yet itself"
                 report.event("no-federation", text, {"peer": member})

@@ -57,7 +57,7 @@ def way_back(state: LedgerState, me: bytes, home: "Home") -> str:
 
 
 def _gone(state: LedgerState, me: bytes) -> Gone | None:
-    return next((one for one in state.gone if one.key == me), None)
+    return state.gone.get(me)
 
 
 def _was_evicted(member: bytes, block: bytes) -> bool:

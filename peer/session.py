@@ -39,9 +39,10 @@ from .invites import DEFAULT_HOURS, FOUNDING_USES, join_command, new_invite, ope
 from .learning.learner import Learner
 from .lobby import find_genesis, tell_trouble
 from .measures import measures, measures_text
+from .memory import keep_out_of_collections
 from .misbehaviour import from_environment
 from .network.addresses import AddressError, BadRecord
-from .network.events import Beat, Connected, Disconnected, Frame
+from .network.events import Beat, Connected, Disconnected, Frame, Refused
 from .network.host import ListenError
 from .network.link import Timing
 from .network.network import Network
@@ -53,6 +54,7 @@ from .settings import Settings
 from .standstill import Watch, abstention, shortage
 from .status import faults_status, ledger_status, members_status
 from .store import Reader, Store
+from .strangers import MINUTE_SECONDS, Strangers
 from .training import Trainer, founder_learner, member_learner
 from .workshop import Workshop
 
@@ -61,6 +63,8 @@ SETTINGS: Final = "settings"
 ADDRESSES: Final = "addresses"
 OWN_ADDRESSES: Final = "own-addresses"
 BOOK_SECONDS: Final = 1.0
+_BY_STRANGERS: Final = frozenset({"bad-frame", "refused"})
+"""Notices that a stranger can bring about, as often as it likes."""
 
 
 class Session:
@@ -83,6 +87,7 @@ class Session:
         self._control = ControlServer(home.socket_path, self._answer)
         self._started = time.monotonic()
         self._book: bytes | None = None
+        self._strangers = Strangers()
         self._failure: BaseException | None = None
 
     # From start to stop.
@@ -143,9 +148,10 @@ class Session:
             self.ending.end(Exit.UNREACHABLE, f"{text}, the port and the firewall (`peer doctor`)")
             return
         self._make_node(self.genesis)
+        keep_out_of_collections()
         assert self.driver is not None
         async with trio.open_nursery() as nursery:
-            for task in (self._pump, self._keep_book, self._refresh, self._watch):
+            for task in (self._pump, self._keep_book, self._refresh, self._watch, self._sum_up_strangers):
                 nursery.start_soon(task)
             for parting in (linger, depart, wait_for_admission):
                 nursery.start_soon(parting, self)
@@ -277,15 +283,29 @@ class Session:
                     await self.driver.frame(member, envelope, blob)
                 case Beat(member=member, status=status):
                     await self.driver.heartbeat(member, status)
-                case Connected(member=member, greeting=greeting):
-                    facts = {"member": member, "name": greeting.name}
-                    self._tell("link-up", f"linked to {greeting.name or 'a peer'}", facts)
+                case Connected(member=member, greeting=greeting, is_stranger=is_stranger):
+                    if is_stranger:
+                        self._strangers.linked(member)
+                    else:
+                        facts = {"member": member, "name": greeting.name}
+                        self._tell("link-up", f"linked to {greeting.name or 'a peer'}", facts)
                     await self.driver.peer_up(member)
-                case Disconnected(member=member, reason=reason):
-                    self._tell("link-down", f"link lost: {reason}", {"member": member, "who": self._name(member)})
+                case Disconnected(member=member, reason=reason, is_stranger=is_stranger):
+                    if not is_stranger:
+                        self._tell("link-down", f"link lost: {reason}", {"member": member, "who": self._name(member)})
                     await self.driver.peer_down(member)
+                case Refused(reason=reason, is_stranger=True):
+                    self._strangers.refused(reason)
                 case _:
                     tell_trouble(event, self.report)
+
+    async def _sum_up_strangers(self) -> None:
+        """Tell people once a minute what strangers did."""
+        while True:
+            await trio.sleep(MINUTE_SECONDS)
+            told = self._strangers.sum_up(self.network.turned_away())
+            if told is not None:
+                self._tell("strangers", *told)
 
     async def _keep_book(self) -> None:
         """Keep the address book in the store, so that any one living address will do after a restart."""
@@ -339,6 +359,9 @@ class Session:
         assert self.node is not None
         facts = dict(notice.facts)
         member = facts.get("member")
+        if notice.kind in _BY_STRANGERS and isinstance(member, bytes) and self.network.is_stranger(member):
+            self._strangers.refused(notice.text)
+            return
         if isinstance(member, bytes) and "name" not in facts:
             facts["who"] = self._name(member)
         text = notice.text

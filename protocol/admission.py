@@ -133,15 +133,29 @@ def read_ticket(data: bytes) -> Ticket:
     Raises:
         InviteError: malformed or wrongly signed.
     """
-    try:
-        ticket = decode(data, _Ticket, _TICKET_BYTES)
-        terms = decode(ticket.terms, _Terms, 256)
-    except DecodeError:
-        raise InviteError("the invite is malformed") from None
+    ticket, terms = _decode_ticket(data)
     if not verify(terms.inviter, _TICKET_DOMAIN + ticket.terms, ticket.signature):
         raise InviteError("the invite's signature is wrong")
     checkpoint = Checkpoint(terms.height, terms.head)
     return Ticket(terms.federation, terms.inviter, terms.key, terms.expires_ms, terms.uses, checkpoint)
+
+
+def claimed_inviter(data: bytes) -> tuple[bytes, bytes]:
+    """Return (federation, inviter) as a ticket claims them, unverified: enough to see that it is worth nothing.
+
+    Raises:
+        InviteError: malformed.
+    """
+    _, terms = _decode_ticket(data)
+    return terms.federation, terms.inviter
+
+
+def _decode_ticket(data: bytes) -> tuple[_Ticket, _Terms]:
+    try:
+        ticket = decode(data, _Ticket, _TICKET_BYTES)
+        return ticket, decode(ticket.terms, _Terms, 256)
+    except DecodeError:
+        raise InviteError("the invite is malformed") from None
 
 
 def check_bearer(ticket: Ticket, newcomer: bytes, signature: bytes) -> bool:

@@ -148,8 +148,8 @@ class CatchUp:
 
         A stranger may see none (0).
         """
-        removal = next((one.height for one in self.ctx.state.gone if one.key == gone), 0)
-        return max(removal, self._closed.get(gone, 0))
+        removal = self.ctx.state.gone.get(gone)
+        return max(0 if removal is None else removal.height, self._closed.get(gone, 0))
 
     def help(self, member: bytes, height: int) -> None:
         """A member is still at a height that is decided: give it the block unasked, once."""

@@ -13,14 +13,15 @@ States of a round, and the blocks that move between them::
     a Membership block may be decided while waiting, sharing or finished; it never ends a round
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 from ..crypto.identity import is_usable
-from .admission import InviteError, check_bearer, read_ticket
+from .admission import InviteError, Ticket, check_bearer, read_ticket
 from .blocks import (
     Block,
     Contributors,
@@ -42,6 +43,8 @@ from .genesis import Genesis, is_private
 from .limits import MAX_MEMBERS
 from .messages import CertifiedBlock, Complaint, Deal, JoinRequest, LeaveRequest, Precommit
 from .wire import DecodeError
+
+NO_MEMBERS_INVITE: Final = "the invite was made by somebody who is no member"
 
 
 class LedgerError(ValueError):
@@ -124,7 +127,10 @@ class LedgerState:
     settled: Settled | None
     repeat: Repeat | None
     ticket_uses: tuple[tuple[bytes, int], ...]
-    gone: tuple[Gone, ...]
+    gone: Mapping[bytes, Gone]
+    """By key. None is ever dropped: a request to join may be as old as its sender likes, and without the entry one from
+    before it left would let it in again.
+    """
 
     def __hash__(self) -> int:
         return hash(self.head)  # the rest follows from it
@@ -153,7 +159,7 @@ class LedgerState:
         if self.repeat is None:
             return None
         # Their own numbers are all that a sum without them gives away.
-        liars = {one.key for one in self.gone if one.barred}
+        liars = {one.key for one in self.gone.values() if one.barred}
         return tuple(key for key in self.repeat.contributors if key not in liars)
 
     @property
@@ -200,7 +206,7 @@ def genesis_state(genesis: Genesis) -> LedgerState:
         settled=None,
         repeat=None,
         ticket_uses=(),
-        gone=(),
+        gone={},
     )
 
 
@@ -369,7 +375,7 @@ def apply_change(state: LedgerState, change: Join | Depart | Evict) -> LedgerSta
     barred = False
     match change:
         case Join(request=raw):
-            return _apply_join(state, _request(raw, state.federation, JoinRequest))
+            return admit(state, prove_join(state.genesis, _request(raw, state.federation, JoinRequest)))
         case Depart(request=raw):
             request = _request(raw, state.federation, LeaveRequest)
             gone = request.sender
@@ -385,30 +391,64 @@ def apply_change(state: LedgerState, change: Join | Depart | Evict) -> LedgerSta
     _expect(len(state.members) > 1, "the last member cannot be removed")
     members = tuple(member for member in state.members if member.key != gone)
     record = Gone(gone, state.height + 1, barred)
-    return replace(state, members=members, gone=(*(one for one in state.gone if one.key != gone), record))
+    return replace(state, members=members, gone={**state.gone, gone: record})
 
 
 def _expect_not_required(state: LedgerState, gone: bytes) -> None:
     _expect(gone not in (state.required or ()), "the sum on this base model has to be repeated with this member first")
 
 
-def _apply_join(state: LedgerState, request: Verified) -> LedgerState:
+@dataclass(frozen=True, slots=True)
+class ProvedJoin:
+    """A join request of which everything was checked that does not change with the ledger; see :func:`prove_join`."""
+
+    request: Verified
+    ticket: Ticket | None
+    """None where this federation admits without invites."""
+
+
+def prove_join(genesis: Genesis, request: Verified) -> ProvedJoin:
+    """Check what does not change with the ledger, signatures above all: once a request, since they take time.
+
+    Raises:
+        LedgerError: the request can never be granted.
+    """
     message = request.message
+    assert isinstance(message, JoinRequest)
+    _expect(is_usable(request.sender), "a join with a key for which no share can be sealed")
+    _expect(message.name.isprintable(), "a join with a name that cannot be printed")
+    _expect(message.model == genesis.model, "a join with another model")
+    if genesis.admit != "invite":
+        return ProvedJoin(request, None)
+    try:
+        ticket = read_ticket(message.ticket)
+    except InviteError as error:
+        raise LedgerError(str(error)) from None
+    _expect(ticket.federation == genesis.federation, "the invite is for another federation")
+    proved = check_bearer(ticket, request.sender, message.ticket_signature)
+    _expect(proved, "the invite is not proved by the newcomer")
+    return ProvedJoin(request, ticket)
+
+
+def admit(state: LedgerState, join: ProvedJoin) -> LedgerState:
+    """Return the state with a newcomer admitted.
+
+    Raises:
+        LedgerError: the request cannot be granted now.
+    """
+    request, message = join.request, join.request.message
     assert isinstance(message, JoinRequest)
     _expect(state.member(request.sender) is None, "a join of somebody who is a member")
     _expect(len(state.members) < MAX_MEMBERS, f"the federation has its {MAX_MEMBERS} members")
-    _expect(is_usable(request.sender), "a join with a key for which no share can be sealed")
-    _expect(message.name.isprintable(), "a join with a name that cannot be printed")
-    _expect(message.model == state.genesis.model, "a join with another model")
-    left = next((one for one in state.gone if one.key == request.sender), None)
+    left = state.gone.get(request.sender)
     if left is not None:
         _expect(not left.barred, "a join of somebody who was evicted for cheating")
         _expect(request.height > left.height, "a join request from before its sender left")
     uses = state.ticket_uses
     if state.genesis.admit == "roster":
         _expect(request.sender in state.genesis.roster, "a join of somebody who is not on the roster")
-    elif state.genesis.admit == "invite":
-        uses = _spend_ticket(state, message, request.sender)
+    elif join.ticket is not None:
+        uses = _spend_ticket(state, join.ticket)
     members = sorted(
         (*state.members, Member(request.sender, message.name, 0, state.height + 1)),
         key=lambda member: member.key,
@@ -416,14 +456,8 @@ def _apply_join(state: LedgerState, request: Verified) -> LedgerState:
     return replace(state, members=tuple(members), ticket_uses=uses)
 
 
-def _spend_ticket(state: LedgerState, message: JoinRequest, newcomer: bytes) -> tuple[tuple[bytes, int], ...]:
-    try:
-        ticket = read_ticket(message.ticket)
-    except InviteError as error:
-        raise LedgerError(str(error)) from None
-    _expect(ticket.federation == state.federation, "the invite is for another federation")
-    _expect(state.member(ticket.inviter) is not None, "the invite was made by somebody who is no member")
-    _expect(check_bearer(ticket, newcomer, message.ticket_signature), "the invite is not proved by the newcomer")
+def _spend_ticket(state: LedgerState, ticket: Ticket) -> tuple[tuple[bytes, int], ...]:
+    _expect(state.member(ticket.inviter) is not None, NO_MEMBERS_INVITE)
     spent = dict(state.ticket_uses)
     used = spent.get(ticket.key, 0)
     _expect(used < ticket.uses, f"the invite was for {ticket.uses} use(s), and all are spent")

@@ -51,6 +51,9 @@ last view that a message can name, after which nobody could say anything.
 """
 
 MAX_PENDING_JOINS: Final = 64
+MAX_WORTHLESS_JOINS: Final = 1024
+"""Join requests that can never be granted, of which no signature is checked a second time."""
+
 MAX_PENDING_EVIDENCE: Final = 64
 MAX_CHANGES_PER_BLOCK: Final = 32
 MAX_CHANGES_BYTES: Final = MAX_BLOCK_BYTES - 1024

@@ -700,7 +700,7 @@ class Node:
         ctx, newcomer = self.ctx, self._newcomer
         if ctx.is_member or newcomer is None or self._leaving:
             return
-        if not newcomer.returns and any(one.key == ctx.me for one in ctx.state.gone):
+        if not newcomer.returns and ctx.me in ctx.state.gone:
             return
         ticket, proof = b"", b""
         if newcomer.invite is not None:

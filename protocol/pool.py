@@ -3,15 +3,34 @@
 Bounded, and re-checked before use.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
+from typing import Final
 
-from .admission import InviteError, read_ticket
+from .admission import InviteError, claimed_inviter, read_ticket
 from .blocks import Change, Depart, Evict, Join
 from .envelope import Verified
-from .ledger import LedgerError, LedgerState, Member, apply_change
-from .limits import JOIN_RETRY_MS, MAX_CHANGES_BYTES, MAX_CHANGES_PER_BLOCK, MAX_PENDING_EVIDENCE, MAX_PENDING_JOINS
+from .ledger import (
+    NO_MEMBERS_INVITE,
+    LedgerError,
+    LedgerState,
+    Member,
+    ProvedJoin,
+    admit,
+    apply_change,
+    prove_join,
+)
+from .limits import (
+    JOIN_RETRY_MS,
+    MAX_CHANGES_BYTES,
+    MAX_CHANGES_PER_BLOCK,
+    MAX_PENDING_EVIDENCE,
+    MAX_PENDING_JOINS,
+    MAX_WORTHLESS_JOINS,
+)
 from .messages import JoinRequest
 from .wire import encode
 
@@ -19,13 +38,16 @@ CLOCK_SKEW_MS = 60_000
 """An invite is honoured this long after its expiry in a vote, because clocks differ."""
 
 _NEVER_MS = 2**63
+_WORTHLESS_DOMAIN: Final = b"coterie/worthless-join\0"
 
 
 @dataclass(slots=True)
 class ChangePool:
     """What this member would put into a Membership block."""
 
-    _joins: dict[bytes, Verified] = field(default_factory=dict)
+    _joins: dict[bytes, ProvedJoin] = field(default_factory=dict)
+    _worthless: OrderedDict[bytes, str] = field(default_factory=OrderedDict)
+    """Why a request can never be granted, by a hash of what was checked of it."""
     _leaves: dict[bytes, bytes] = field(default_factory=dict)
     _evictions: dict[bytes, Evict] = field(default_factory=dict)
     vouched: set[bytes] = field(default_factory=set)
@@ -54,7 +76,7 @@ class ChangePool:
     @property
     def requests(self) -> tuple[bytes, ...]:
         """The newcomers' requests, as they signed them."""
-        return tuple(request.raw for request in self._joins.values())
+        return tuple(join.request.raw for join in self._joins.values())
 
     def add_join(self, state: LedgerState, request: Verified, now_ms: int) -> str | None:
         """Take a join request; returns why not, for the newcomer to read."""
@@ -62,18 +84,48 @@ class ChangePool:
         assert isinstance(message, JoinRequest)
         if message.model != state.genesis.model:
             return f"the models differ: this federation trains {state.genesis.model}, yours is {message.model}"
+        known = self._joins.get(request.sender)
         try:
-            apply_change(state, Join(request.raw))
+            join = known if known is not None and known.request.raw == request.raw else self._prove(state, request)
+            admit(state, join)
         except LedgerError as error:
             return str(error)
-        if invite_expired(state, message, now_ms):
+        if _expiry_ms(join) < now_ms:
             return "the invite has expired: ask a member for a new one (`peer invite`)"
-        if request.sender not in self._joins and len(self._joins) >= MAX_PENDING_JOINS:
+        if known is None and len(self._joins) >= MAX_PENDING_JOINS:
             return "too many are waiting to be admitted: try again later"
-        known = self._joins.get(request.sender)
-        self._revision += known is None or known.raw != request.raw
-        self._joins[request.sender] = request
+        self._revision += join is not known
+        self._joins[request.sender] = join
         return None
+
+    def _prove(self, state: LedgerState, request: Verified) -> ProvedJoin:
+        """Check the signatures in a request, unless it is worthless without a look at them, or was found to be.
+
+        Raises:
+            LedgerError: it cannot be granted.
+        """
+        message = request.message
+        assert isinstance(message, JoinRequest)
+        if state.genesis.admit == "invite":
+            try:
+                federation, inviter = claimed_inviter(message.ticket)
+            except InviteError as error:
+                raise LedgerError(str(error)) from None
+            if federation != state.federation:
+                raise LedgerError("the invite is for another federation")
+            if state.member(inviter) is None:
+                raise LedgerError(NO_MEMBERS_INVITE)
+        parts = (request.sender, message.name, message.ticket, message.ticket_signature)
+        digest = sha256(_WORTHLESS_DOMAIN + encode(parts)).digest()
+        if digest in self._worthless:
+            raise LedgerError(self._worthless[digest])
+        try:
+            return prove_join(state.genesis, request)
+        except LedgerError as error:
+            if len(self._worthless) >= MAX_WORTHLESS_JOINS:
+                self._worthless.popitem(last=False)
+            self._worthless[digest] = str(error)
+            raise
 
     def add_leave(self, request: Verified) -> None:
         """Take a member's request to leave; at most one a member."""
@@ -101,43 +153,54 @@ class ChangePool:
         key = (state.head, self._revision, only_provable)
         if self._known is None or self._known[0] != key or self._known[1] < now_ms:
             found = self._changes(state, now_ms, only_provable)
-            expiries = [_expiry_ms(state, request) for request in self._joins.values()]
+            expiries = [_expiry_ms(join) for join in self._joins.values()]
             self._known = (key, min(expiries, default=_NEVER_MS), found)
         return self._known[2]
 
     def _changes(self, state: LedgerState, now_ms: int, only_provable: bool) -> tuple[Change, ...]:
         possible: list[Change] = []
         size = 0
-        for change, forget in self._waiting(state, now_ms):
+        for change, make, forget in self._waiting(state, now_ms):
             if only_provable and isinstance(change, Evict) and change.reason == "bad-dealing":
                 continue
             size += len(encode(change))
             if len(possible) == MAX_CHANGES_PER_BLOCK or size > MAX_CHANGES_BYTES:
                 break
             try:
-                state = apply_change(state, change)
+                state = make(state)
             except LedgerError:
                 forget()
                 continue
             possible.append(change)
         return tuple(possible)
 
-    def _waiting(self, state: LedgerState, now_ms: int) -> Iterator[tuple[Change, Callable[[], object]]]:
-        """Go through all that is waiting, each with what forgets it."""
+    def _waiting(self, state: LedgerState, now_ms: int) -> Iterator["_Waiting"]:
+        """Go through all that is waiting, each with what makes the change and what forgets it."""
         for member, eviction in sorted(self._evictions.items()):
-            yield eviction, partial(self._evictions.pop, member, None)
+            yield eviction, _maker(eviction), partial(self._evictions.pop, member, None)
         for member, leave in sorted(self._leaves.items()):
-            yield Depart(leave), partial(self._leaves.pop, member, None)
-        for newcomer, request in sorted(self._joins.items()):
-            assert isinstance(request.message, JoinRequest)
-            if invite_expired(state, request.message, now_ms):
+            yield Depart(leave), _maker(Depart(leave)), partial(self._leaves.pop, member, None)
+        for newcomer, join in sorted(self._joins.items(), key=lambda item: item[0]):
+            if _expiry_ms(join) < now_ms:
                 self._joins.pop(newcomer, None)
             else:
-                yield Join(request.raw), partial(self._joins.pop, newcomer, None)
+                # Its signatures were checked when it came, and there may be many.
+                yield Join(join.request.raw), partial(_admitted, join), partial(self._joins.pop, newcomer, None)
         for one in state.members:
             silent = _silence(state, one)
             if silent is not None:
-                yield silent, lambda: None
+                yield silent, _maker(silent), lambda: None
+
+
+_Waiting = tuple[Change, Callable[[LedgerState], LedgerState], Callable[[], object]]
+
+
+def _maker(change: Change) -> Callable[[LedgerState], LedgerState]:
+    return lambda state: apply_change(state, change)
+
+
+def _admitted(join: ProvedJoin, state: LedgerState) -> LedgerState:
+    return admit(state, join)
 
 
 def _silence(state: LedgerState, member: Member) -> Evict | None:
@@ -155,7 +218,6 @@ def invite_expired(state: LedgerState, request: JoinRequest, now_ms: int, skew_m
         return True
 
 
-def _expiry_ms(state: LedgerState, request: Verified) -> int:
-    """Until when the invite of a request in the pool holds."""
-    assert isinstance(request.message, JoinRequest)
-    return read_ticket(request.message.ticket).expires_ms if state.genesis.admit == "invite" else _NEVER_MS
+def _expiry_ms(join: ProvedJoin) -> int:
+    """Until when the invite of a request holds."""
+    return _NEVER_MS if join.ticket is None else join.ticket.expires_ms

@@ -15,10 +15,14 @@ class Bucket:
             self._tokens = min(self.burst, self._tokens + (now - self._last) * self.rate)
         self._last = now
 
+    def has_one(self, now: float) -> bool:
+        """Whether there is a token to take."""
+        self._refill(now)
+        return self._tokens >= 1
+
     def take(self, now: float) -> bool:
         """Take a token if there is one."""
-        self._refill(now)
-        if self._tokens < 1:
+        if not self.has_one(now):
             return False
         self._tokens -= 1
         return True

@@ -21,12 +21,19 @@ from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from ...crypto.identity import Identity
 from .addresses import Address, AddressRecord, BadRecord, open_record
-from .hardening import Basic, GuardedManager, Swarm, key_pair, peer_of, public_key_of
+from .hardening import Basic, GuardedManager, Swarm, peer_of, public_key_of
 from .host import ListenError, check_port_is_free
+from .hosts import host_key
 from .yamux import Muxer
 
 NAMESPACE: Final = "coterie"
 MAX_CONNECTIONS: Final = 64
+"""Inbound ones at a time; for another one the one that said nothing for longest goes."""
+
+MAX_CONNECTIONS_PER_HOST: Final = 16
+IDLE_SECONDS: Final = 30.0
+"""After so long without a byte a connection is closed: whoever asks again connects again."""
+
 MAX_PROVIDERS: Final = 64
 FIRST_PAUSE_SECONDS: Final = 2.0
 PAUSE_SECONDS: Final = 120.0
@@ -69,8 +76,9 @@ class Dht:
         """`entries` are nodes of the DHT to begin with; they need their /p2p/ part."""
         self._listen = listen
         self._entries = [address for address in entries if address.member is not None]
-        self._connections: set[Muxer] = set()
-        self._swarm = Swarm(key_pair(identity), self._admit, lambda _: None)
+        self._guests: dict[Muxer, Guest] = {}
+        self._nursery: trio.Nursery | None = None
+        self._swarm = Swarm(identity, self._admit, lambda _: None)
         self._basic = Basic(self._swarm)
         self._swarm.guard(self._basic.negotiate)
         self._node: Any = None
@@ -85,22 +93,18 @@ class Dht:
         task_status: Any = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Until cancelled. Started with the address that others can use as an entry. Raises ListenError."""
-        from libp2p.kad_dht.kad_dht import DHTMode, KadDHT
+        from .kademlia import Node  # which takes its time to import, and few peers use
 
         check_port_is_free(self._listen)
         async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            nursery.start_soon(self._close_idle)
             network = GuardedManager(self._swarm)
             nursery.start_soon(network.run)
             await network.wait_started()
             if not await self._swarm.listen(Multiaddr(self._listen)):
                 raise ListenError(f"cannot listen on {self._listen}")
-            self._node = KadDHT(
-                self._basic,
-                DHTMode.SERVER,
-                validator=NamespacedValidator({NAMESPACE: RecordValidator()}, strict_validation=True),
-                validator_changed=True,
-                strict_validation=True,
-            )
+            self._node = Node(self._basic, NamespacedValidator({NAMESPACE: RecordValidator()}, strict_validation=True))
             service = GuardedManager(self._node)
             nursery.start_soon(service.run)
             await service.wait_started()
@@ -168,10 +172,57 @@ class Dht:
         return records
 
     def _admit(self, muxer: Muxer, outbound: bool) -> bool:
-        self._connections = {other for other in self._connections if not other.is_closed}
-        if not outbound and len(self._connections) >= MAX_CONNECTIONS:
+        if self._nursery is None:
             return False
+        now = trio.current_time()
         muxer.streams_left = _STREAMS
         muxer.budget_bytes = _CONNECTION_BYTES
-        self._connections.add(muxer)
+        if not outbound:
+            self._make_room((muxer.get_remote_address() or ("", 0))[0], now)
+        self._guests[muxer] = Guest(muxer, outbound, now)
         return True
+
+    def _make_room(self, address: str, now: float) -> None:
+        host = host_key(address)
+        guests = [guest for guest in self._look_at_guests(now) if not guest.outbound]
+        neighbours = [guest for guest in guests if guest.host == host]
+        if len(neighbours) >= MAX_CONNECTIONS_PER_HOST:
+            self._close(min(neighbours, key=lambda guest: guest.heard_at))
+        elif len(guests) >= MAX_CONNECTIONS:
+            self._close(min(guests, key=lambda guest: guest.heard_at))
+
+    def _look_at_guests(self, now: float) -> list["Guest"]:
+        """Note who has said something since the last look, and forget who has gone."""
+        self._guests = {muxer: guest for muxer, guest in self._guests.items() if not muxer.is_closed}
+        for guest in self._guests.values():
+            guest.listen(now)
+        return list(self._guests.values())
+
+    def _close(self, guest: "Guest") -> None:
+        assert self._nursery is not None
+        del self._guests[guest.muxer]
+        self._nursery.start_soon(guest.muxer.abort)
+
+    async def _close_idle(self) -> None:
+        while True:
+            await trio.sleep(IDLE_SECONDS / 4)
+            now = trio.current_time()
+            for guest in self._look_at_guests(now):
+                if now - guest.heard_at >= IDLE_SECONDS:
+                    self._close(guest)
+
+
+class Guest:
+    """A connection to our node, and when it last said something."""
+
+    def __init__(self, muxer: Muxer, outbound: bool, now: float) -> None:
+        self.muxer = muxer
+        self.outbound = outbound
+        self.host = host_key((muxer.get_remote_address() or ("", 0))[0])
+        self.heard_at = now
+        self._bytes = muxer.bytes_received
+
+    def listen(self, now: float) -> None:
+        """Look whether it has said something since."""
+        if self.muxer.bytes_received != self._bytes:
+            self._bytes, self.heard_at = self.muxer.bytes_received, now

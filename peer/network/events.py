@@ -11,6 +11,8 @@ class Connected:
 
     member: bytes
     greeting: Greeting
+    is_stranger: bool = False
+    """Whether it came to us and is no member: people need not hear of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class Disconnected:
 
     member: bytes
     reason: str
+    is_stranger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Refused:
     member: bytes
     reason: str
     by_peer: bool
+    is_stranger: bool = False
 
 
 @dataclass(frozen=True, slots=True)

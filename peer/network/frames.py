@@ -14,6 +14,7 @@ from enum import IntEnum
 from typing import Final, Protocol
 
 from ...protocol.limits import INLINE_BLOB_BYTES, MAX_ENVELOPE_BYTES, MAX_MEMBERS
+from .texts import clean
 
 MAX_STATUS_BYTES: Final = 256
 MAX_REASON_BYTES: Final = 512
@@ -212,8 +213,7 @@ def encode_reason(kind: Kind, reason: str) -> bytes:
 
 def decode_reason(body: bytes) -> str:
     """A reason that a peer gave: one printable line, whatever it sent."""
-    text = body[:MAX_REASON_BYTES].decode("utf-8", "replace")
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    return clean(body[:MAX_REASON_BYTES].decode("utf-8", "replace"))
 
 
 def encode_bulk_header(kind: BulkKind, transfer: int, length: int) -> bytes:

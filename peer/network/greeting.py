@@ -11,6 +11,7 @@ import msgspec
 from ...protocol.limits import MAX_NAME_CHARS, PROTOCOL_VERSION
 from .addresses import AddressRecord, BadRecord, open_record
 from .frames import MAX_GREETING_BYTES, MAX_RECORD_BYTES, BadFrame
+from .texts import clean
 
 MAX_GENESIS_BYTES: Final = 64 * 1024
 _MAGIC: Final = b"coterie"
@@ -69,7 +70,7 @@ def decode_greeting(body: bytes, member: bytes) -> Greeting:
         raise BadFrame(f"malformed greeting: {error}") from None
     if len(decoded.federation) not in (0, 32) or (record is not None and record.member != member):
         raise BadFrame("malformed greeting: a federation id of the wrong length, or somebody else's address")
-    name = "".join(letter for letter in decoded.name if letter.isprintable())
+    name = clean(decoded.name, MAX_NAME_CHARS, instead="")
     return Greeting(decoded.federation, decoded.genesis, name, record)
 
 

@@ -7,15 +7,19 @@ both):
 stock libp2p                                          here
 ====================================================  ==================================================
 accepts plaintext, so anybody can claim any PeerId    `Upgrader`: Noise only
+parses RSA keys of strangers, for seconds each        `keys`: Ed25519 is the only kind, of 36 bytes
+takes handshakes of 64 KiB                            `noise`: its own, each message bounded
+a task and a handshake for whoever connects           `listener`, `doors`, `knocks`: a budget of handshakes
 reads any length that an unauthenticated peer says    `wire.Meter` bounds the bytes before authentication
 an exception in a stream handler ends the host        `Swarm.guard`: one choke point for inbound streams
 an exception in a background task ends the service    `GuardedManager`
 leaks a slot an inbound connection; deaf after 250    `Swarm._handle_inbound_connection`: slots come back
-idle half-open sockets keep those slots for 10 s      the oldest goes when the slots run out
+idle half-open sockets keep those slots for 10 s      the oldest of the fullest host goes for a new one
 a resource manager refuses by rate and by memory      none; `Swarm.add_conn` asks one admission hook
 dials 250 ms apart, one address a peer, not again     `Swarm.dial` connects to one address, now
 for 60 s after a failure
 connects by itself to whoever is in the peerstore     watermarks of zero
+remembers for ever who was here                       `Swarm.notify_disconnected` does not
 `disconnect` hangs or leaves zombies behind           `Swarm.abort`: bounded, wakes whoever is stuck
 yamux that stalls, overflows and corrupts             `yamux.Muxer`
 logs to the root logger, and much                     `quiet`
@@ -23,16 +27,16 @@ logs to the root logger, and much                     `quiet`
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import metadata
 from typing import Any, Final
 
 import trio
-from libp2p.abc import IMuxedConn, INetStream, IRawConnection, ISecureConn
+from libp2p.abc import IMuxedConn, INetConn, INetStream, IRawConnection, ISecureConn
 from libp2p.crypto.ed25519 import Ed25519PublicKey
 from libp2p.crypto.keys import KeyPair, KeyType, PrivateKey, PublicKey
-from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
-from libp2p.custom_types import TProtocol
+from libp2p.custom_types import THandler, TProtocol
 from libp2p.host.basic_host import BasicHost
 from libp2p.io.abc import ReadWriteCloser
 from libp2p.network import swarm as stock_swarm
@@ -43,33 +47,39 @@ from libp2p.network.connection.swarm_connection import SwarmConn
 from libp2p.network.exceptions import SwarmException
 from libp2p.peer.id import ID
 from libp2p.peer.peerstore import PeerStore
-from libp2p.protocol_muxer.exceptions import MultiselectClientError, MultiselectError
+from libp2p.protocol_muxer.exceptions import (
+    MultiselectClientError,
+    MultiselectCommunicatorError,
+    MultiselectError,
+)
+from libp2p.protocol_muxer.multiselect import MULTISELECT_PROTOCOL_ID, PROTOCOL_NOT_FOUND_MSG
+from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from libp2p.security.exceptions import HandshakeFailure
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE_PROTOCOL_ID
-from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX_PROTOCOL_ID
 from libp2p.stream_muxer.yamux.yamux import Yamux
 from libp2p.tools.anyio_service.trio_manager import TrioManager
 from libp2p.transport.exceptions import MuxerUpgradeFailure, SecurityUpgradeFailure
 from libp2p.transport.tcp.tcp import TCP
 from libp2p.transport.upgrader import TransportUpgrader
+from libp2p.utils import encode_delim
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from ...crypto.identity import Identity
-from .bucket import Bucket
+from .doors import Doors, HalfOpen
+from .keys import close_parsers
+from .knocks import Knocks, protocol_name
+from .listener import Arrival, Listener
+from .noise import NoiseXX
 from .wire import Meter, NoiseWire
 from .yamux import Muxer
 
 LIBP2P_VERSION: Final = "0.8.1"
-MAX_HALF_OPEN: Final = 64
-"""Inbound connections that have yet to authenticate."""
-
 HANDSHAKE_SECONDS: Final = 10.0
-HANDSHAKES_PER_SECOND: Final = 10.0
-"""Inbound connections of one host, after the first HANDSHAKE_BURST."""
+MAX_KNOWN_PEERS: Final = 512
+"""Peers whose addresses libp2p's store holds; of members we have our own book."""
 
-HANDSHAKE_BURST: Final = 128
-_MAX_CALLERS: Final = 1024
+MAX_PEER_ADDRESSES: Final = 8
 _MAX_CONNECTIONS: Final = 2048
 
 log = logging.getLogger("coterie.network")
@@ -89,6 +99,7 @@ def check_version(installed: str) -> None:
 
 
 check_version(metadata.version("libp2p"))
+close_parsers()
 
 
 def quiet() -> None:
@@ -131,25 +142,47 @@ class GuardedManager(TrioManager):
 class Upgrader(TransportUpgrader):
     """Noise and our yamux, nothing else; and outbound connections to a peer whose id is not known yet."""
 
-    def __init__(self, keys: KeyPair) -> None:
-        noise = NoiseTransport(keys, noise_privkey=create_noise_key_pair().private_key)
+    def __init__(self, keys: KeyPair, knocks: Knocks) -> None:
+        self._noise = NoiseXX(keys)
         super().__init__(
-            secure_transports_by_protocol={NOISE_PROTOCOL_ID: noise},
+            secure_transports_by_protocol={NOISE_PROTOCOL_ID: self._noise},
             muxer_transports_by_protocol={TProtocol(YAMUX_PROTOCOL_ID): Yamux},
         )
-        self._noise = noise
+        self._knocks = knocks
 
     async def upgrade_security(
         self, raw_conn: IRawConnection, is_initiator: bool, peer_id: ID | None = None
     ) -> ISecureConn:
         """Authenticate the other side. With a peer id it must be that peer, without one it may be anybody."""
-        if not is_initiator or peer_id is not None:
-            return await super().upgrade_security(raw_conn, is_initiator, peer_id)
         try:
-            await self.security_multistream.select_transport(raw_conn, True)
-            return await self._noise.get_pattern().handshake_outbound(raw_conn, None)
-        except (MultiselectError, MultiselectClientError, HandshakeFailure) as error:
+            if not is_initiator:
+                return await self.security_multistream.secure_inbound(raw_conn)
+            await self._propose_noise(raw_conn, peer_id)
+            return await self._noise.secure_outbound(raw_conn, peer_id)
+        except (
+            MultiselectError,
+            MultiselectClientError,
+            MultiselectCommunicatorError,
+            HandshakeFailure,
+            ValueError,
+        ) as error:
             raise SecurityUpgradeFailure(str(error)) from error
+
+    async def _propose_noise(self, raw_conn: IRawConnection, peer_id: ID | None) -> None:
+        """Agree on Noise, and knock where we know at whose door. All in one packet, since the knock is looked for in
+        the first.
+        """
+        knock = None if peer_id is None else self._knocks.for_call(public_key_of(peer_id))
+        lines = [MULTISELECT_PROTOCOL_ID, str(NOISE_PROTOCOL_ID)]
+        answers = list(lines)
+        if knock is not None:
+            lines.insert(1, protocol_name(knock))
+            answers.insert(1, PROTOCOL_NOT_FOUND_MSG)
+        await raw_conn.write(b"".join(encode_delim(line.encode()) for line in lines))
+        communicator = MultiselectCommunicator(raw_conn)
+        for expected in answers:
+            if await communicator.read() != expected:
+                raise MultiselectClientError("it does not agree to Noise")
 
     async def upgrade_connection(self, conn: ISecureConn, peer_id: ID) -> IMuxedConn:
         """Agree on yamux by name and run our own."""
@@ -171,7 +204,16 @@ def _take_over(secured: Any) -> NoiseWire:
 
 
 class Transport(TCP):
-    """TCP whose connections are metered until the other side has authenticated."""
+    """TCP whose connections are metered until the other side has authenticated, and let in within a budget."""
+
+    def __init__(self, doors: Doors, knocks: Knocks) -> None:
+        super().__init__()
+        self._doors = doors
+        self._knocks = knocks
+
+    def create_listener(self, handler_function: THandler) -> Listener:
+        """A listener that asks the doors first."""
+        return Listener(handler_function, self._doors, self._knocks)
 
     async def dial(self, maddr: Multiaddr) -> IRawConnection:
         """Connect to one address. Raises OpenConnectionError."""
@@ -187,6 +229,24 @@ Registered = Callable[[SwarmConn], None]
 """Called with each connection that is up."""
 
 
+class Peers(PeerStore):
+    """libp2p's store of peers and addresses, where the oldest go; the stock one sorts all of them for each new one."""
+
+    def __init__(self) -> None:
+        super().__init__(max_peers=MAX_KNOWN_PEERS)
+
+    def _enforce_peer_limit(self) -> None:
+        keep = self.local_peer_record.record().peer_id if self.local_peer_record is not None else None
+        excess = len(self.peer_data_map) - self.max_peers
+        for peer in [peer for peer in self.peer_data_map if peer != keep][:excess]:
+            self.peer_record_map.pop(peer, None)
+            del self.peer_data_map[peer]
+
+    def add_addrs(self, peer_id: ID, addrs: Sequence[Multiaddr], ttl: int = 0) -> None:
+        """Take some addresses of a peer, as many as a peer needs."""
+        super().add_addrs(peer_id, list(addrs)[:MAX_PEER_ADDRESSES], ttl)
+
+
 class OwnAddress(SwarmException):
     """We dialled, and it was ourselves who answered."""
 
@@ -194,15 +254,18 @@ class OwnAddress(SwarmException):
 class Swarm(stock_swarm.Swarm):
     """libp2p's swarm with slots that come back, one admission hook, one choke point for inbound streams."""
 
-    def __init__(self, keys: KeyPair, admit: Admit, registered: Registered) -> None:
-        store = PeerStore()
+    def __init__(self, identity: Identity, admit: Admit, registered: Registered) -> None:
+        keys = key_pair(identity)
+        store = Peers()
         me = ID.from_pubkey(keys.public_key)
+        self.doors = Doors()
+        self.knocks = Knocks(identity, time.time)
         store.add_key_pair(me, keys)
         super().__init__(
             me,
             store,
-            Upgrader(keys),
-            transports=[Transport()],
+            Upgrader(keys, self.knocks),
+            transports=[Transport(self.doors, self.knocks)],
             retry_config=RetryConfig(max_retries=0),
             connection_config=ConnectionConfig(
                 max_connections=_MAX_CONNECTIONS,
@@ -216,41 +279,32 @@ class Swarm(stock_swarm.Swarm):
         )
         self._admit = admit
         self._registered = registered
-        self._half_open: dict[int, trio.CancelScope] = {}
-        self._callers: dict[str, Bucket] = {}
+        self._half_open = HalfOpen()
+        self.failed_handshakes = 0
 
     async def _handle_inbound_connection(self, read_write_closer: ReadWriteCloser, maddr: Multiaddr) -> None:
         """Authenticate an inbound connection within a slot; then hold it open, without the slot, until it is
         over.
         """
-        meter = Meter(read_write_closer.stream)  # type: ignore[attr-defined]
-        if self._calls_too_often(meter):
-            await meter.close()
-            return
-        if len(self._half_open) >= MAX_HALF_OPEN:
-            # Honest handshakes take milliseconds: whoever has waited longest is the least likely to be one.
-            next(iter(self._half_open.values())).cancel()
-        key = id(meter)
+        assert isinstance(read_write_closer, Arrival)
+        meter = Meter(read_write_closer.stream)
+        host = (meter.get_remote_address() or ("", 0))[0]
         muxer: IMuxedConn | None = None
+        scope = trio.CancelScope()
+        if read_write_closer.member is None:
+            leaving = self._half_open.enter(host, scope)
+            if isinstance(leaving, trio.CancelScope):
+                leaving.cancel()
         try:
-            with trio.CancelScope() as scope:
-                self._half_open[key] = scope
+            with scope:
                 muxer = await self.upgrade_inbound_raw_conn(RawConnection(meter, False), maddr)
         except Exception as error:
+            self.failed_handshakes += 1
             log.debug("inbound connection from %s failed: %r", meter.get_remote_address(), error)
         finally:
-            self._half_open.pop(key, None)
+            self._half_open.leave(host, scope)
         if isinstance(muxer, Muxer):
             await muxer.event_closed.wait()
-
-    def _calls_too_often(self, meter: Meter) -> bool:
-        """Whether this host uses up its share of handshakes, each of which costs milliseconds of our CPU."""
-        host, _ = meter.get_remote_address() or ("", 0)
-        if host not in self._callers:
-            if len(self._callers) >= _MAX_CALLERS:
-                self._callers.pop(next(iter(self._callers)))
-            self._callers[host] = Bucket(HANDSHAKES_PER_SECOND, HANDSHAKE_BURST)
-        return not self._callers[host].take(trio.current_time())
 
     async def add_conn(self, muxed_conn: IMuxedConn, direction: str = "unknown") -> SwarmConn:
         """Register an authenticated connection if the admission hook takes it. Raises SwarmException
@@ -269,6 +323,12 @@ class Swarm(stock_swarm.Swarm):
 
     def _schedule_prune(self) -> None:
         """Which connections to drop is decided by the network, not by counting."""
+
+    async def notify_disconnected(self, conn: INetConn) -> None:
+        """Tell whoever wants to know. The stock method keeps a note of each peer, so as not to dial it soon, and never
+        drops it; nothing here dials by itself.
+        """
+        await self._notify("disconnected", conn)
 
     async def dial(self, address: Multiaddr, peer_id: ID | None) -> SwarmConn:
         """One connection to one address, authenticated as `peer_id` unless that is None.

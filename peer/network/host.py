@@ -26,7 +26,7 @@ from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from ...crypto.identity import Identity
 from .addresses import Address
-from .hardening import Basic, GuardedManager, OwnAddress, Swarm, key_pair, peer_of, public_key_of, quiet
+from .hardening import Basic, GuardedManager, OwnAddress, Swarm, peer_of, public_key_of, quiet
 from .streams import Stream
 from .yamux import Muxer, Traffic
 
@@ -113,7 +113,7 @@ class Host:
         self.traffic = Traffic()
         self._admit = admit
         self._connected = connected
-        self.swarm = Swarm(key_pair(identity), self._authenticated, self._registered)
+        self.swarm = Swarm(identity, self._authenticated, self._registered)
         self.basic = Basic(self.swarm)
         for protocol in protocols:
             self.basic.set_stream_handler(TProtocol(protocol), self._arrived)

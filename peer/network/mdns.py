@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import logging
 import secrets
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
@@ -20,6 +21,14 @@ SERVICE: Final = "_p2p._udp.local."
 MAX_WAITING: Final = 64
 """Announcements that we have yet to look at; more are dropped, and come again."""
 
+MAX_NAMES_A_MINUTE: Final = 1024
+"""Names that are announced on the network; where there are more, somebody invents them, and looking pauses."""
+
+QUIET_SECONDS: Final = 60.0
+MAX_ADDRESSES: Final = 8
+"""Of one announcement."""
+
+_MINUTE_SECONDS: Final = 60.0
 _MAX_ENTRY_BYTES: Final = 255
 _ASK_SECONDS: Final = 3.0
 _AGAIN_SECONDS: Final = 10.0
@@ -57,7 +66,28 @@ def candidates(entries: Mapping[bytes, bytes | None], federation: bytes) -> list
                 continue
             if address.member is not None:
                 found.append(address)
+        if len(found) == MAX_ADDRESSES:
+            break
     return found
+
+
+class Crowd:
+    """Counts the names that are heard, and says when they are too many. Used from zeroconf's thread."""
+
+    def __init__(self, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._since = seconds()
+        self._count = 0
+        self.is_too_large = False
+
+    def heard_one(self) -> bool:
+        """Count one; whether it is still within bounds."""
+        now = self._seconds()
+        if now - self._since >= _MINUTE_SECONDS:
+            self._since, self._count = now, 0
+        self._count += 1
+        self.is_too_large = self.is_too_large or self._count > MAX_NAMES_A_MINUTE
+        return not self.is_too_large
 
 
 class Mdns:
@@ -69,9 +99,21 @@ class Mdns:
         self._interfaces = interfaces
 
     async def run(self, addresses: Callable[[], list[str]], federation: Callable[[], bytes]) -> None:
-        """Until cancelled. A network without multicast is reported in the log and is no error."""
+        """Until cancelled. A network without multicast is reported in the log and is no error.
+
+        zeroconf keeps every name that it hears, and a thread of it works for each. When there are too many, it is ended
+        with all that it keeps, and begins anew after a pause.
+        """
+        while await self._listen(addresses, federation):
+            log.warning("more than %d names announced in a minute: mDNS pauses", MAX_NAMES_A_MINUTE)
+            await trio.sleep(QUIET_SECONDS)
+
+    async def _listen(self, addresses: Callable[[], list[str]], federation: Callable[[], bytes]) -> bool:
+        """Announce and look until there are too many names; False where that is not possible."""
         import zeroconf  # in the process of a peer that does not ask for it, it would only cost time
 
+        crowd = Crowd()
+        crowded = trio.Event()
         send, receive = trio.open_memory_channel[str](MAX_WAITING)
         token = trio.lowlevel.current_trio_token()
 
@@ -80,14 +122,19 @@ class Mdns:
                 send.send_nowait(name)
 
         def heard(name: str, **_: Any) -> None:
-            token.run_sync_soon(hand_over, name)
+            if crowd.is_too_large:
+                return
+            if crowd.heard_one():
+                token.run_sync_soon(hand_over, name)
+            else:
+                token.run_sync_soon(crowded.set)
 
         options = {} if self._interfaces is None else {"interfaces": self._interfaces}
         try:
             server = await trio.to_thread.run_sync(lambda: zeroconf.Zeroconf(**options))
         except OSError as error:
             log.warning("no mDNS: %s", error)
-            return
+            return False
         own = f"{secrets.token_hex(16)}.{SERVICE}"
         try:
             ours = zeroconf.ServiceInfo(
@@ -101,14 +148,22 @@ class Mdns:
             await trio.to_thread.run_sync(server.register_service, ours)
             zeroconf.ServiceBrowser(server, SERVICE, handlers=[heard])
             known: deque[str] = deque(maxlen=MAX_WAITING)
-            while True:
-                name = await _next_of(receive, known)
-                if name != own:
-                    known.append(name)
-                    await self._look_at(zeroconf.ServiceInfo(SERVICE, name), server, federation())
+
+            async def look() -> None:
+                while True:
+                    name = await _next_of(receive, known)
+                    if name != own:
+                        known.append(name)
+                        await self._look_at(zeroconf.ServiceInfo(SERVICE, name), server, federation())
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(look)
+                await crowded.wait()
+                nursery.cancel_scope.cancel()
         finally:
             with trio.CancelScope(shield=True), trio.move_on_after(_ASK_SECONDS):
                 await _in_thread(server.close)
+        return True
 
     async def _look_at(self, info: Any, server: Any, federation: bytes) -> None:
         if await _in_thread(lambda: info.request(server, _ASK_SECONDS * 1000)):

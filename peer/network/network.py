@@ -8,6 +8,7 @@ here; what they mean is the driver's business.
 import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -29,6 +30,8 @@ from .events import Beat, Connected, Disconnected, Event, Frame, PeerRow, Refuse
 from .frames import MAX_RECORDS, MAX_STATUS_BYTES, encode_envelope, encode_records
 from .greeting import Greeting, check_federation, encode_greeting
 from .host import Connection, Host, dialable, split_listen
+from .hosts import host_key
+from .knocks import MINUTE_SECONDS
 from .link import BULK_PROTOCOL, CONTROL_PROTOCOL, Link, Timing
 from .transfers import Offers, PullFailed, PullSlots
 from .yamux import Traffic
@@ -45,6 +48,8 @@ MAX_QUEUED_EVENTS: Final = 64
 """Events that wait for the driver; then peers wait, each in its turn."""
 
 _MAX_REMEMBERED_TROUBLES: Final = 256
+_KNOCKS_PAUSE_SECONDS: Final = 1.0
+"""Between two computations of the knocks that members may come with, however often the members change."""
 
 log = logging.getLogger("coterie.network")
 
@@ -99,6 +104,9 @@ class Network:
         self._slots = PullSlots()
         self._events, self.inbound = trio.open_memory_channel[Event](MAX_QUEUED_EVENTS)
         self._troubles: dict[object, str] = {}
+        self._turned_away: Counter[str] = Counter()
+        self._members_changed = trio.Event()
+        """Set when there are others than before who may knock."""
         self.introduced = trio.Event()
         """Set, and replaced, whenever `introduce` is called."""
         self._nursery: trio.Nursery | None = None
@@ -120,6 +128,7 @@ class Network:
             async with self._host.run(self._listen), trio.open_nursery() as nursery:
                 self._nursery = nursery
                 self._dialler = Dialler(self, nursery)
+                nursery.start_soon(self._expect_knocks)
                 self._reissue_record()
                 for address in self._bootstrap:
                     self._dialler.want_address(address)
@@ -174,6 +183,7 @@ class Network:
         if self._dialler is not None:
             for member in self._book.members():
                 self._dialler.want(member)
+        self._members_changed.set()
 
     # What the driver sends.
 
@@ -207,6 +217,15 @@ class Network:
                 self._slots.release(size)
 
     # What the driver asks.
+
+    def turned_away(self) -> Counter[str]:
+        """Connections that came to nothing since this was last asked, by reason."""
+        swarm, counts = self._host.swarm, self._turned_away
+        counts["too many handshakes"] += swarm.doors.refused
+        counts["no handshake"] += swarm.failed_handshakes
+        swarm.doors.refused = swarm.failed_handshakes = 0
+        self._turned_away = Counter()
+        return counts
 
     def connected(self) -> list[bytes]:
         """Whom a link is up to."""
@@ -264,6 +283,11 @@ class Network:
         allowed = self._allow(member)
         return member in self._vouched if allowed is None else allowed
 
+    def is_stranger(self, member: bytes) -> bool:
+        """Whether somebody came to us, or did, who is no member."""
+        link = self._links.get(member)
+        return not self.is_member(member) if link is None else link.is_stranger
+
     def judge(self, greeting: Greeting) -> None:
         """See `link.Owner`."""
         check_federation(self.federation, greeting.federation)
@@ -282,14 +306,16 @@ class Network:
         self._early.pop(link.connection, None)
         self._troubles.pop(link.member, None)
         link.mark_up()
+        if not link.connection.outbound and self.is_member(link.member):
+            self._host.swarm.doors.saw_member_at(link.connection.remote_host)
         if self._dialler is not None:
             self._dialler.link_changed(link.member)
         if link.connection.outbound:
             self._vouch_for([link.member])
         self.welcome(link)
         if other is not None:
-            await self._events.send(Disconnected(link.member, other.ending))
-        await self._events.send(Connected(link.member, link.greeting))
+            await self._events.send(Disconnected(link.member, other.ending, other.is_stranger))
+        await self._events.send(Connected(link.member, link.greeting, link.is_stranger))
         return True
 
     async def frame_arrived(self, link: Link, envelope: bytes, blob: bytes | None) -> None:
@@ -345,12 +371,14 @@ class Network:
             return True
         links = (*self._early.values(), *self._links.values())
         strangers = [link for link in links if link.is_stranger and not link.ending]
-        neighbours = [link for link in strangers if link.connection.remote_host == connection.remote_host]
+        host = host_key(connection.remote_host)
+        neighbours = [link for link in strangers if host_key(link.connection.remote_host) == host]
         if len(strangers) < MAX_STRANGERS and len(neighbours) < MAX_STRANGERS_PER_HOST:
             return True
         crowd = neighbours if len(neighbours) >= MAX_STRANGERS_PER_HOST else strangers
         oldest = min(crowd, key=lambda link: link.since)
         if trio.current_time() - oldest.since < STRANGER_GRACE_SECONDS:
+            self._turned_away["too many strangers"] += 1
             return False
         oldest.stop("a stranger that asks for nothing, and others wait")
         return True
@@ -372,10 +400,16 @@ class Network:
             log.exception("a bug in the link to %s", link.member.hex())  # and no reason to lose the others
         self._early.pop(link.connection, None)
         if link.refusal:
-            self._report_once(link.member, link.refusal, Refused(link.member, link.refusal, link.refused_by_peer))
+            event = Refused(link.member, link.refusal, link.refused_by_peer, link.is_stranger)
+            if link.is_stranger:  # of whom there are too many to remember what each was told
+                self._report(event)
+            else:
+                self._report_once(link.member, link.refusal, event)
         if self._links.get(link.member) is link:
             del self._links[link.member]
-            await self._events.send(Disconnected(link.member, link.ending))
+            await self._events.send(Disconnected(link.member, link.ending, link.is_stranger))
+        elif link.is_stranger:
+            self._turned_away["no greeting"] += not link.refusal
 
     def _report(self, event: Event) -> None:
         """Tell the driver something that it can do without."""
@@ -432,3 +466,13 @@ class Network:
         if self._dialler is not None:
             for record in news:
                 self._dialler.want(record.member)
+        self._members_changed.set()
+
+    async def _expect_knocks(self) -> None:
+        """Keep the knocks that members may come with up to date: those of whom we know an address."""
+        while True:
+            self._members_changed = trio.Event()
+            await self._host.swarm.knocks.expect(self._book.members())
+            await trio.sleep(_KNOCKS_PAUSE_SECONDS)
+            with trio.move_on_after(MINUTE_SECONDS / 4):
+                await self._members_changed.wait()

@@ -12,12 +12,17 @@ import trio
 from libp2p.io.abc import ReadWriteCloser
 from libp2p.io.exceptions import IOException
 
-HANDSHAKE_BYTES: Final = 64 * 1024
-"""What the other side may send before it is authenticated. libp2p itself believes any length prefix."""
+HANDSHAKE_BYTES: Final = 4 * 1024
+"""What the other side may send before it is authenticated; an honest one sends some 400 bytes. libp2p itself believes
+any length prefix.
+"""
 
 _RECEIVE_BYTES: Final = 256 * 1024
 _LENGTH_BYTES: Final = 2
 _MAX_CIPHERTEXT_BYTES: Final = 65535
+_FIRST_RECEIVE_BYTES: Final = 72 * 1024
+"""Enough for a message; whoever sends more at once than that is worth a larger buffer."""
+
 _NOTSENT_LOWAT_BYTES: Final = 128 * 1024
 
 
@@ -95,7 +100,7 @@ class NoiseWire:
         self._cipher = cipher
         self._pending = plaintext
         spare = meter.take_spare()
-        self._buffer = bytearray(max(_RECEIVE_BYTES, len(spare)))
+        self._buffer = bytearray(max(_FIRST_RECEIVE_BYTES, len(spare)))
         self._buffer[: len(spare)] = spare
         self._view = memoryview(self._buffer)
         self._start, self._end = 0, len(spare)
@@ -139,7 +144,16 @@ class NoiseWire:
             self._start, self._end = 0, len(rest)
         received = await self._socket.recv_into(self._view[self._end :])
         self._end += received
+        if self._end == len(self._buffer) < _RECEIVE_BYTES:
+            self._grow()
         return received
+
+    def _grow(self) -> None:
+        held = self._view[self._start : self._end]
+        buffer = bytearray(_RECEIVE_BYTES)
+        buffer[: len(held)] = held
+        self._buffer, self._view = buffer, memoryview(buffer)
+        self._start, self._end = 0, len(held)
 
     async def send(self, messages: list[bytes]) -> None:
         """Encrypt and send whole messages, as one piece."""

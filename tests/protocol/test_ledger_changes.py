@@ -71,7 +71,7 @@ def test_a_proof_of_cheating_evicts_and_bars(evidence: Callable[[Chain], Evict])
     evict = evidence(chain)
     state = chain.append(Membership((evict,)))
     assert evict.member not in state.keys
-    assert [(gone.key, gone.barred) for gone in state.gone] == [(evict.member, True)]
+    assert [(gone.key, gone.barred) for gone in state.gone.values()] == [(evict.member, True)]
 
 
 @pytest.mark.parametrize("proved", [False, True], ids=["a model", "a proved void"])

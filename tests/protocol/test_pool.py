@@ -1,6 +1,7 @@
 """What waits to become a Membership block: bounded, checked again before use, and never in the way of the rest."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from chains import Chain, digest
@@ -8,10 +9,12 @@ from cluster import START_MS, identity
 from signing import dealing, signed
 
 from coterie.crypto.identity import Identity
+from coterie.protocol import admission, envelope, ledger
+from coterie.protocol import pool as pool_module
 from coterie.protocol.admission import make_invite, read_invite
 from coterie.protocol.blocks import Block, Change, Depart, Evict, Join, Membership, read_block
 from coterie.protocol.envelope import Verified, verify
-from coterie.protocol.ledger import Member, apply
+from coterie.protocol.ledger import LedgerState, Member, apply
 from coterie.protocol.limits import (
     MAX_BLOCK_BYTES,
     MAX_CHANGES_PER_BLOCK,
@@ -200,3 +203,93 @@ def test_where_only_proofs_that_anybody_can_check_will_do_a_bad_dealing_is_left_
     every, provable = (pool.changes(chain.state, NOW, only_provable=only) for only in (False, True))
     assert {change.reason for change in every if isinstance(change, Evict)} == {"bad-dealing", "double-vote"}
     assert [change.reason for change in provable if isinstance(change, Evict)] == ["double-vote"]
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Under which keys signatures of invites and of requests were checked."""
+    keys: list[bytes] = []
+
+    def counting(real: Any) -> Any:
+        def check(public: bytes, message: bytes, signature: bytes) -> bool:
+            keys.append(public)
+            return bool(real(public, message, signature))
+
+        return check
+
+    monkeypatch.setattr(admission, "verify", counting(admission.verify))
+    monkeypatch.setattr(envelope, "verify_signature", counting(envelope.verify_signature))
+    return keys
+
+
+def _prove_at_once(pool: ChangePool, state: LedgerState, request: Verified) -> ledger.ProvedJoin:
+    """What a build does that checks signatures first, and remembers nothing."""
+    return ledger.prove_join(state.genesis, request)
+
+
+@pytest.mark.parametrize("weakened", [True, False])
+def test_an_invite_of_nobody_costs_no_check_of_a_signature(
+    weakened: bool, checked: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if weakened:
+        monkeypatch.setattr(ChangePool, "_prove", _prove_at_once)
+    chain, pool = Chain(1, admit="invite"), ChangePool()
+    invite = read_invite(make_invite(identity(9), chain.state.federation, bytes(32), NOW + HOUR_MS, 1))
+    asked = request(chain, chain.join(identity(7), ticket=invite.ticket, proof=invite.prove(identity(7).public)))
+    checked.clear()
+    assert "no member" in (pool.add_join(chain.state, asked, NOW) or "")
+    assert bool(checked) is weakened
+
+
+@pytest.mark.parametrize("weakened", [True, False])
+def test_what_was_found_worthless_is_not_checked_again(
+    weakened: bool, checked: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if weakened:
+        monkeypatch.setattr(ChangePool, "_prove", _prove_at_once)
+    chain, pool = Chain(1, admit="invite"), ChangePool()
+    good = invited(chain, identity(7), NOW + HOUR_MS).message
+    assert isinstance(good, JoinRequest)
+    stolen = request(chain, chain.join(identity(8), ticket=good.ticket, proof=good.ticket_signature))
+    reasons = set()
+    for attempt in range(5):
+        if attempt == 1:
+            checked.clear()
+        reasons.add(pool.add_join(chain.state, stolen, NOW))
+    assert reasons == {"the invite is not proved by the newcomer"}
+    assert bool(checked) is weakened
+
+
+def test_worthless_requests_of_ever_new_keys_are_not_all_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "MAX_WORTHLESS_JOINS", 3)
+    chain, pool = Chain(1, admit="invite"), ChangePool()
+    good = invited(chain, identity(7), NOW + HOUR_MS)
+    assert isinstance(good.message, JoinRequest)
+    for number in range(8, 16):
+        stolen = chain.join(identity(number), ticket=good.message.ticket, proof=good.message.ticket_signature)
+        assert pool.add_join(chain.state, request(chain, stolen), NOW) is not None
+    assert len(pool._worthless) == 3
+    assert pool.add_join(chain.state, good, NOW) is None
+
+
+def _admitted_anew(join: ledger.ProvedJoin, state: LedgerState) -> LedgerState:
+    return ledger.apply_change(state, Join(join.request.raw))
+
+
+@pytest.mark.parametrize("weakened", [True, False])
+def test_another_request_does_not_have_those_that_wait_checked_again(
+    weakened: bool, checked: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if weakened:
+        monkeypatch.setattr(
+            pool_module, "_admitted", lambda join, state: ledger.apply_change(state, Join(join.request.raw))
+        )
+    chain, pool = Chain(1, admit="invite"), ChangePool()
+    for number in range(10, 30):
+        assert pool.add_join(chain.state, invited(chain, identity(number), NOW + HOUR_MS), NOW) is None
+    assert len(pool.changes(chain.state, NOW)) == 20
+    asked = invited(chain, identity(31), NOW + HOUR_MS)
+    checked.clear()
+    assert pool.add_join(chain.state, asked, NOW) is None
+    assert len(pool.changes(chain.state, NOW)) == 21
+    assert (len(checked) > 20) is weakened

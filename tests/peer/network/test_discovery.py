@@ -9,6 +9,7 @@ import trio
 
 from coterie.crypto.identity import Identity
 from coterie.peer.network import dht as dht_module
+from coterie.peer.network import mdns as mdns_module
 from coterie.peer.network.addresses import Address, BadRecord, parse_address, sign_record
 from coterie.peer.network.dht import Dht, RecordValidator, provider_key, record_key
 from coterie.peer.network.discovery import run_dht, run_mdns
@@ -44,6 +45,58 @@ def test_announcements_that_are_not_ours_or_malformed_are_ignored(identity: Call
     assert candidates({b"dnsaddr": named(identity(1)).encode()}, b"") == []
     odd = {b"dnsaddr": b"\xff", b"dnsaddr2": b"/ip4/1.2.3.4/tcp/1", b"dnsaddr3": None, b"dnsaddr4": b"x"}
     assert candidates({b"coterie": b""} | odd, b"") == []
+
+
+def test_an_announcement_leads_to_a_few_addresses_at_most(identity: Callable[[int], Identity]) -> None:
+    announced = [named(identity(1), port) for port in range(1, 100)]
+    assert len(candidates(properties(announced, b""), b"")) == mdns_module.MAX_ADDRESSES
+
+
+def test_more_names_in_a_minute_than_a_network_has_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mdns_module, "MAX_NAMES_A_MINUTE", 3)
+    now = [0.0]
+    crowd = mdns_module.Crowd(lambda: now[0])
+    for _ in range(20):  # three a minute go on for ever
+        for _ in range(3):
+            crowd.heard_one()
+        assert not crowd.is_too_large
+        now[0] += 60.0
+    for _ in range(4):
+        crowd.heard_one()
+    assert crowd.is_too_large
+
+
+async def test_mdns_ends_what_keeps_invented_names_and_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    import zeroconf
+
+    service = f"_t{secrets.token_hex(4)}._udp.local."
+    monkeypatch.setattr("coterie.peer.network.mdns.SERVICE", service)
+    monkeypatch.setattr(mdns_module, "MAX_NAMES_A_MINUTE", 3)
+    monkeypatch.setattr(mdns_module, "QUIET_SECONDS", 0.05)
+    made: list[Any] = []
+    restarted = trio.Event()
+    real = zeroconf.Zeroconf
+    token = trio.lowlevel.current_trio_token()
+
+    def make(**options: Any) -> Any:
+        made.append(real(**options))
+        if len(made) == 2:
+            token.run_sync_soon(restarted.set)
+        return made[-1]
+
+    flooder = await trio.to_thread.run_sync(lambda: real(interfaces=["127.0.0.1"]))
+    monkeypatch.setattr(zeroconf, "Zeroconf", make)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Mdns(lambda address: None, ["127.0.0.1"]).run, lambda: [LOOPBACK], lambda: b"")
+        for number in range(6):
+            info = zeroconf.ServiceInfo(
+                service, f"invented{number}.{service}", port=1, parsed_addresses=["192.0.2.1"], server="x.local."
+            )
+            await trio.to_thread.run_sync(flooder.register_service, info)
+        await restarted.wait()
+        assert made[0].done
+        nursery.cancel_scope.cancel()
+    await trio.to_thread.run_sync(flooder.close)
 
 
 async def test_peers_find_each_other_by_mdns(world: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,14 @@ fails when the workaround is taken out, and also when an upgrade of libp2p makes
 """
 
 import contextlib
+import itertools
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import handshaking
 import pytest
 import trio
 import trio.testing
@@ -31,9 +33,10 @@ from libp2p.stream_muxer.exceptions import MuxedStreamError
 from libp2p.tools.anyio_service import Service
 from libp2p.tools.anyio_service.trio_manager import TrioManager
 from multiaddr import Multiaddr
+from noise.connection import NoiseConnection
 
 from coterie.crypto.identity import Identity
-from coterie.peer.network import hardening
+from coterie.peer.network import doors, hardening, noise
 from coterie.peer.network.hardening import GuardedManager, UnsupportedLibp2p, check_version
 from coterie.peer.network.host import Connection, DialError, Host, ListenError
 
@@ -101,7 +104,7 @@ async def ours() -> AsyncIterator[Target]:
 
 @pytest.fixture(autouse=True)
 def _few_slots(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardening, "MAX_HALF_OPEN", 4)
+    monkeypatch.setattr(doors, "MAX_HALF_OPEN", 4)
 
 
 @asynccontextmanager
@@ -313,10 +316,78 @@ async def test_stock_keeps_a_resource_manager_that_refuses_and_ours_does_not() -
 
 
 async def test_one_host_cannot_have_all_handshakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardening, "HANDSHAKE_BURST", 3)
-    monkeypatch.setattr(hardening, "HANDSHAKES_PER_SECOND", 1e-9)
+    monkeypatch.setattr(doors, "HANDSHAKE_BURST", 3)
+    monkeypatch.setattr(doors, "HANDSHAKES_PER_SECOND", 1e-9)
     async with ours() as target:
         assert [await can_connect(target, seed) for seed in range(1, 6)] == [True] * 3 + [False] * 2
+
+
+@pytest.mark.parametrize("weakened", [True, False])
+async def test_who_was_here_is_not_remembered_for_ever(weakened: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if weakened:
+        monkeypatch.setattr(hardening.Swarm, "notify_disconnected", hardening.stock_swarm.Swarm.notify_disconnected)
+    host = Host(Identity.from_seed(bytes(32)), lambda c: True, lambda c: None, [PROTOCOL])
+    async with host.run([str(LOOPBACK)]):
+        for seed in range(1, 6):
+            guest = Host(Identity.from_seed(bytes([seed]) * 32), lambda c: True, lambda c: None, [PROTOCOL])
+            async with guest.run([]):
+                await guest.dial(host.listening()[0], host.member)
+            while host.swarm.connections:
+                await trio.sleep(0.01)
+        assert len(host.swarm.auto_connector._recent_disconnects) == (5 if weakened else 0)
+        assert len(host.swarm.peerstore.peer_ids()) == 1
+
+
+@pytest.mark.parametrize("weakened", [True, False])
+async def test_of_many_handshakes_one_computes_between_two_turns_of_the_others(
+    weakened: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: list[str] = []
+
+    monkeypatch.setattr(doors, "MAX_HALF_OPEN", 64)
+
+    class Counting(NoiseConnection):  # type: ignore[misc]
+        def read_message(self, data: bytes) -> Any:
+            log.append("handshake")
+            return super().read_message(data)
+
+        def write_message(self, payload: bytes = b"") -> Any:
+            log.append("handshake")
+            return super().write_message(payload)
+
+    monkeypatch.setattr(noise, "NoiseConnection", Counting)
+    host = Host(Identity.from_seed(bytes(32)), lambda c: True, lambda c: None, [PROTOCOL])
+    if weakened:
+        host.swarm.upgrader._noise._turn = trio.CapacityLimiter(100)
+    async with host.run([str(LOOPBACK)]), trio.open_nursery() as nursery:
+
+        async def others() -> None:
+            while True:
+                log.append("others")
+                await trio.lowlevel.checkpoint()
+
+        async def call() -> None:
+            async with handshaking.caller(int(host.listening()[0].split("/")[4])) as (wire, state):
+                await wire.send(bytes(state.write_message(b"nothing")))
+                await wire.ended()
+
+        nursery.start_soon(others)
+        async with trio.open_nursery() as calls:
+            for _ in range(30):
+                calls.start_soon(call)
+        nursery.cancel_scope.cancel()
+    assert log.count("handshake") == 90
+    in_a_row = max(len(list(group)) for what, group in itertools.groupby(log) if what == "handshake")
+    assert (in_a_row > 2) is weakened
+
+
+async def test_a_stock_peer_that_knows_of_no_knocks_is_dialled_all_the_same() -> None:
+    async with stock() as target:
+        host = Host(Identity.from_seed(bytes([1]) * 32), lambda c: True, lambda c: None, [])
+        assert target.peer_id is not None
+        member = hardening.public_key_of(target.peer_id)
+        async with host.run([]):
+            assert (await host.dial(str(target.address), member)).member == member
 
 
 async def test_a_peer_without_an_ed25519_key_is_not_admitted() -> None:

@@ -1,0 +1,55 @@
+"""What strangers do, told in one line a minute: anybody can connect, and must not fill the log of a peer with it."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+MINUTE_SECONDS: Final = 60.0
+MAX_REASONS: Final = 8
+"""Different reasons that are told apart; strangers can invent any number."""
+
+MANY: Final = 4
+"""So many links of strangers in a minute are worth a line, although none was refused."""
+
+_OTHER: Final = "other reasons"
+
+log = logging.getLogger("coterie.strangers")
+
+
+class Strangers:
+    """The count of the current minute."""
+
+    def __init__(self) -> None:
+        self._linked = 0
+        self._refused: Counter[str] = Counter()
+
+    def linked(self, member: bytes) -> None:
+        """A link to a stranger is up."""
+        self._linked += 1
+        log.debug("a stranger has a link: %s", member.hex())
+
+    def refused(self, why: str, count: int = 1) -> None:
+        """Connections of strangers were refused, or cut off."""
+        if why not in self._refused and len(self._refused) >= MAX_REASONS:
+            why = _OTHER
+        self._refused[why] += count
+        log.debug("%d connection(s) of strangers refused: %s", count, why)
+
+    def sum_up(self, elsewhere: Mapping[str, int]) -> tuple[str, dict[str, int]] | None:
+        """The line for the minute that is over, with its facts, and a new count; None if there is nothing to tell.
+
+        ``elsewhere``: what was refused before this class could hear of it, by reason.
+        """
+        for why, count in elsewhere.items():
+            if count:
+                self.refused(why, count)
+        linked, refused = self._linked, self._refused
+        self._linked, self._refused = 0, Counter()
+        total = sum(refused.values())
+        if not total and linked < MANY:
+            return None
+        reasons = ", ".join(f"{count}× {why}" for why, count in refused.most_common())
+        text = f"in the last minute {total} connections of strangers were refused or cut off"
+        text += f" ({reasons})" if reasons else ""
+        return f"{text}; {linked} were let in", {"refused": total, "linked": linked}

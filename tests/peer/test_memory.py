@@ -1,0 +1,17 @@
+"""What a running peer does about memory that it does not want to look at again and again."""
+
+import gc
+
+from coterie.peer.memory import keep_out_of_collections
+
+
+def test_what_was_there_before_is_out_of_the_collectors_sight() -> None:
+    before = [[] for _ in range(100)]
+    try:
+        keep_out_of_collections()
+        later: list[object] = []
+        watched = {id(one) for one in gc.get_objects()}
+        assert not watched & set(map(id, before))
+        assert id(later) in watched
+    finally:
+        gc.unfreeze()
