@@ -41,7 +41,7 @@ from .lobby import find_genesis, tell_trouble
 from .measures import measures, measures_text
 from .misbehaviour import from_environment
 from .network.addresses import AddressError, BadRecord
-from .network.events import Beat, Connected, Disconnected, Frame
+from .network.events import Beat, Connected, Disconnected, Event, Frame
 from .network.host import ListenError
 from .network.link import Timing
 from .network.network import Network
@@ -271,21 +271,26 @@ class Session:
         assert self.driver is not None
         for member in self.network.connected():
             await self.driver.peer_up(member)
+        await self.network.hand_over(self._on_event)
         async for event in self.network.inbound:
-            match event:
-                case Frame(member=member, envelope=envelope, blob=blob):
-                    await self.driver.frame(member, envelope, blob)
-                case Beat(member=member, status=status):
-                    await self.driver.heartbeat(member, status)
-                case Connected(member=member, greeting=greeting):
-                    facts = {"member": member, "name": greeting.name}
-                    self._tell("link-up", f"linked to {greeting.name or 'a peer'}", facts)
-                    await self.driver.peer_up(member)
-                case Disconnected(member=member, reason=reason):
-                    self._tell("link-down", f"link lost: {reason}", {"member": member, "who": self._name(member)})
-                    await self.driver.peer_down(member)
-                case _:
-                    tell_trouble(event, self.report)
+            await self._on_event(event)
+
+    async def _on_event(self, event: Event) -> None:
+        assert self.driver is not None
+        match event:
+            case Frame(member=member, envelope=envelope, blob=blob):
+                await self.driver.frame(member, envelope, blob)
+            case Beat(member=member, status=status):
+                await self.driver.heartbeat(member, status)
+            case Connected(member=member, greeting=greeting):
+                facts = {"member": member, "name": greeting.name}
+                self._tell("link-up", f"linked to {greeting.name or 'a peer'}", facts)
+                await self.driver.peer_up(member)
+            case Disconnected(member=member, reason=reason):
+                self._tell("link-down", f"link lost: {reason}", {"member": member, "who": self._name(member)})
+                await self.driver.peer_down(member)
+            case _:
+                tell_trouble(event, self.report)
 
     async def _keep_book(self) -> None:
         """Keep the address book in the store, so that any one living address will do after a restart."""

@@ -104,6 +104,8 @@ class World:
     blobs: dict[bytes, bytes] = field(default_factory=dict)
     changed: trio.Event = field(default_factory=trio.Event)
     linked: bool = True
+    charged: dict[bytes, float] = field(default_factory=dict)
+    cuts: list[tuple[bytes, str]] = field(default_factory=list)
     commits: int = 0
 
     def _note(self, *what: Any) -> None:
@@ -134,6 +136,12 @@ class World:
 
     def refresh(self) -> None:
         self._note("refresh")
+
+    def charge(self, member: bytes, seconds: float) -> None:
+        self.charged[member] = self.charged.get(member, 0.0) + seconds
+
+    def cut_off(self, member: bytes, reason: str) -> None:
+        self.cuts.append((member, reason))
 
     async def pull(self, source: bytes, digest: bytes, size: int) -> bytes:
         await trio.lowlevel.checkpoint()
