@@ -1,6 +1,6 @@
 """`make bench`: everything that is measured, section by section, printed side by side with what we aim at.
 
-make bench                          all sections but the last two, some six minutes
+make bench                          all sections but the last three, some six minutes
 make bench ARGS="paillier masks"    these sections
 make bench ARGS=--help              the sections and what each takes
 """
@@ -79,6 +79,12 @@ def _simulator() -> None:
     simulator.report_speed(simulator.AIM_PEERS, simulator.AIM_ROUNDS)
 
 
+def _flood() -> None:
+    import flood
+
+    flood.report()
+
+
 def _joint() -> None:
     import paillier
 
@@ -109,6 +115,7 @@ SECTIONS = {
     "masks": Section("masked sums: time, bytes, memory (10 s)", _masks),
     "holders": Section("committees of 8 to 1024 by matrix and transform; bits against time (1 min)", _holders),
     "simulator": Section("20 rounds of 100 simulated peers, on one core (1 min)", _simulator),
+    "flood": Section("a hostile member at full rate against three honest ones (4 min)", _flood, by_default=False),
     "joint": Section("joint keys of 2048 bits for 3 and 5 parties, 5 of each (1 to 4 min)", _joint, by_default=False),
     "joint10": Section("one joint key of 2048 bits for 10 parties (10 s to 3 min)", _joint_ten, by_default=False),
 }
@@ -119,10 +126,10 @@ def main() -> None:
     listed = "".join(f"\n  {name:10} {section.about}" for name, section in SECTIONS.items())
     parser = argparse.ArgumentParser(
         description="Print what things cost, beside what we aim at.",
-        epilog=f"sections:{listed}\n\nThe last two do not run unless they are named.",
+        epilog=f"sections:{listed}\n\nThe last three do not run unless they are named.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help="default: all but joint and joint10")
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help="default: all but flood, joint and joint10")
     chosen = parser.parse_args().sections or [name for name, section in SECTIONS.items() if section.by_default]
     for name in chosen:
         if name not in SECTIONS:

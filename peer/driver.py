@@ -45,6 +45,7 @@ from ..protocol.work import ReadBlocks
 from .alarms import Alarms, Clock
 from .beats import decode_beat, encode_beat
 from .inbox import Inbox
+from .network.bucket import Bucket
 from .network.meter import cpu_seconds
 from .stall import Shelf, Stall
 from .workshop import Workshop
@@ -54,6 +55,13 @@ MAX_PENDING_STEPS: Final = 64
 
 MAX_CHECKED_HERE_BYTES: Final = 32 * 1024
 """Frames above this are hashed, decoded and verified in a thread: below it, the way there costs more than it saves."""
+
+LOUD: Final = frozenset({"fault", "fetch", "proposal", "refused", "fork", "overrun"})
+"""Notices that a member causes by what it sends."""
+
+SECONDS_PER_NOTICE: Final = 10.0
+MAX_NOTICES_AT_ONCE: Final = 32
+"""How many of those are told of one member: a burst, and then one in SECONDS_PER_NOTICE."""
 
 MAX_FAULTY_PEERS: Final = 1024
 MAX_FAULTS_A_PEER: Final = 32
@@ -104,6 +112,9 @@ class Links(Shelf, Protocol):
     def charge(self, member: bytes, seconds: float) -> None:
         """What a peer sent has cost so much computing time."""
 
+    def block_decided(self) -> None:
+        """The ledger has moved on, which takes every member some messages."""
+
     def cut_off(self, member: bytes, reason: str) -> None:
         """A peer did what no honest one does: have no link to it for a while."""
 
@@ -146,6 +157,7 @@ class Driver:
         self._members = node.state.keys
         self._stage = (node.state.round, node.state.phase)
         self._heads: dict[bytes, int] = {}
+        self._told: dict[bytes, Bucket] = {}
 
     # What the outside calls.
 
@@ -178,6 +190,14 @@ class Driver:
         """A link is lost."""
         self._heads.pop(member, None)
         await self._inbox.put_foreign(PeerDown(member), member)
+
+    async def pace(self, member: bytes, is_overrun: bool) -> None:
+        """A member began or ceased to send more than it may: meanwhile nobody waits for what it has to say."""
+        if is_overrun:
+            text = "sends more than this peer has time for; nobody waits for it meanwhile"
+            self._tell(Notice("overrun", text, {"member": member}))
+        event = PeerDown(member) if is_overrun else PeerUp(member)
+        await self._inbox.put_foreign(event, member)
 
     async def heartbeat(self, member: bytes, status: bytes) -> None:
         """A heartbeat told where a peer stands."""
@@ -216,8 +236,10 @@ class Driver:
                 await self._acted.park()
             head, started = self.node.state.head, cpu_seconds()
             step = self.node.step(arrival.event, self._clock.now_ms())
-            if arrival.cause is not None and self.node.state.head == head:
-                # What moves the ledger on is free: nobody can do that as often as it likes, and who was away needs it.
+            if self.node.state.head != head:
+                # That is free: nobody can move the ledger on as often as it likes, and who was away needs it.
+                self._links.block_decided()
+            elif arrival.cause is not None:
                 self._links.charge(arrival.cause, cpu_seconds() - started)
             if step != _NOTHING:
                 self._steps.append(step)
@@ -266,7 +288,7 @@ class Driver:
         for work in step.work:
             self._start(self._work, work)
         for notice in step.notify:
-            self._notice(notice)
+            self._tell(notice)
             if notice.kind == "fault" and notice.facts.get("certain"):
                 self._links.cut_off(notice.facts["member"], notice.text)
 
@@ -312,6 +334,19 @@ class Driver:
         if state.keys != self._members:
             self._members = state.keys
             self._links.refresh()
+
+    # Telling.
+
+    def _tell(self, notice: Notice) -> None:
+        """Tell people; of what any one member can cause at any rate, no more than they can read."""
+        member = notice.facts.get("member")
+        if notice.kind in LOUD and isinstance(member, bytes):
+            if len(self._told) >= MAX_FAULTY_PEERS and member not in self._told:
+                del self._told[next(iter(self._told))]
+            bucket = self._told.setdefault(member, Bucket(1 / SECONDS_PER_NOTICE, MAX_NOTICES_AT_ONCE))
+            if not bucket.take(trio.current_time()):
+                return
+        self._notice(notice)
 
     # Failing.
 

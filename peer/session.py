@@ -41,7 +41,7 @@ from .lobby import find_genesis, tell_trouble
 from .measures import measures, measures_text
 from .misbehaviour import from_environment
 from .network.addresses import AddressError, BadRecord
-from .network.events import Beat, Connected, Disconnected, Event, Frame
+from .network.events import Beat, Connected, Disconnected, Event, Frame, Pace
 from .network.host import ListenError
 from .network.link import Timing
 from .network.network import Network
@@ -282,6 +282,8 @@ class Session:
                 await self.driver.frame(member, envelope, blob)
             case Beat(member=member, status=status):
                 await self.driver.heartbeat(member, status)
+            case Pace(member=member, is_overrun=is_overrun):
+                await self.driver.pace(member, is_overrun)
             case Connected(member=member, greeting=greeting):
                 facts = {"member": member, "name": greeting.name}
                 self._tell("link-up", f"linked to {greeting.name or 'a peer'}", facts)

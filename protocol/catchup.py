@@ -226,8 +226,8 @@ class CatchUp:
             try:
                 state = extend(state, certified)
             except LedgerError as error:
-                forged = isinstance(error, Forged)
-                self.ctx.out.fault(sender, f"sent a wrong ledger: {error}", certain=forged)
+                facts = {"certain": True} if isinstance(error, Forged) else {}
+                self.ctx.out.fault(sender, f"sent a wrong ledger: {error}", **facts)
                 return continued, False
             continued.append((certified, state))
         return continued, True

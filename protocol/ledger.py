@@ -440,13 +440,14 @@ def check_certificate(state: LedgerState, certified: CertifiedBlock) -> None:
     """
     at = f"height {state.height + 1}: certificate:"
     wanted = block_hash(certified.block)
-    votes = [_peek_vote(raw, state, wanted, at) for raw in certified.certificate]
+    quorum = state.committee.quorum
+    votes = [_peek_vote(raw, state, wanted, at) for raw in certified.certificate[:quorum]]
     if not _ascending(tuple(vote.sender for vote in votes)):
         raise Forged(f"{at} the signers are not in order, or one of them signs twice")
     if len({vote.view for vote in votes}) > 1:
         raise Forged(f"{at} the votes are of different views")
-    if len(votes) != state.committee.quorum:
-        raise LedgerError(f"{at} {len(votes)} signers, but exactly {state.committee.quorum} are needed")
+    if len(certified.certificate) != quorum:
+        raise LedgerError(f"{at} {len(certified.certificate)} votes, but exactly {quorum} are needed")
     if any(state.committee.index(vote.sender) is None for vote in votes):
         raise LedgerError(f"{at} a signer is not of the committee")
     for vote in votes:

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import trio
 from libp2p.exceptions import BaseLibp2pError
-from libp2p.stream_muxer.exceptions import MuxedStreamEOF, MuxedStreamError
+from libp2p.stream_muxer.exceptions import MuxedStreamError
 
 from .addresses import BadRecord
 from .bucket import Bucket
@@ -101,6 +101,9 @@ class Owner(Protocol):
     async def frame_arrived(self, link: "Link", envelope: bytes, blob: bytes | None) -> None:
         """An envelope came. May wait, which slows the peer down."""
 
+    async def pace_changed(self, link: "Link") -> None:
+        """The peer began or ceased to send more than it may (`is_overrun`). May wait, as above."""
+
     async def beat_arrived(self, link: "Link", status: bytes) -> None:
         """A heartbeat came. May wait, as above."""
 
@@ -129,6 +132,7 @@ class Link:
         self.gossiped = False
         self.settled = trio.Event()
         self.over = trio.Event()
+        self.is_overrun = False
         self.fault = ""
         """What the peer did that no honest one does, if that is why the link ended."""
         self._as_member, self._as_stranger = Meter(), Meter(common=owner.strangers)
@@ -226,7 +230,7 @@ class Link:
         """
         try:
             await task(stream)
-        except (MuxedStreamEOF, MuxedStreamError):
+        except* MuxedStreamError:
             if self.connection.muxer.is_established:
                 raise
 
@@ -329,6 +333,14 @@ class Link:
         if delay > 0:
             await trio.sleep(delay)
         await self.meter.ready()
+        await self._tell_pace()
+
+    async def _tell_pace(self) -> None:
+        """Report when what the peer says begins to come late because it sends too much, and when that is over."""
+        is_overrun = self.meter.is_overrun
+        if is_overrun != self.is_overrun:
+            self.is_overrun = is_overrun
+            await self.owner.pace_changed(self)
 
     def _measure(self, token: int) -> None:
         elapsed = trio.current_time() - token / 1e6
@@ -364,6 +376,7 @@ class Link:
             if now - heard_at >= timing.dead_seconds:
                 raise LinkOver(f"nothing heard for {now - heard_at:.1f} s")
             self._treat_as_stranger(now, bulk)
+            await self._tell_pace()
 
     def _treat_as_stranger(self, now: float, bulk: Stream) -> None:
         timing = self.owner.timing

@@ -29,12 +29,12 @@ from .addresses import (
 from .bucket import Bucket
 from .cutoffs import CutOffs
 from .dialling import Dialler
-from .events import Beat, Connected, Disconnected, Event, Frame, PeerRow, Refused, Unreachable
+from .events import Beat, Connected, Disconnected, Event, Frame, Pace, PeerRow, Refused, Unreachable
 from .frames import MAX_RECORDS, MAX_STATUS_BYTES, encode_envelope, encode_records
 from .greeting import Greeting, check_federation, encode_greeting
 from .host import Connection, DialError, Host, dialable, resolve, split_listen
 from .link import BULK_PROTOCOL, CONTROL_PROTOCOL, Link, Timing
-from .meter import STRANGERS_SHARE, Meter, cpu_seconds
+from .meter import SECONDS_PER_BLOCK, STRANGERS_SHARE, Meter, cpu_seconds
 from .transfers import Offers, PullFailed, PullSlots, WrongBlob
 from .yamux import Traffic
 
@@ -215,6 +215,12 @@ class Network:
         if link is not None:
             link.meter.charge(seconds)
 
+    def block_decided(self) -> None:
+        """The ledger has moved on: every member may say more."""
+        for link in self._links.values():
+            if not link.is_stranger:
+                link.meter.earn(SECONDS_PER_BLOCK)
+
     def cut_off(self, member: bytes, reason: str) -> None:
         """A peer did what no honest one does: end the link, and have none for a while, longer each time.
 
@@ -357,6 +363,11 @@ class Network:
     async def frame_arrived(self, link: Link, envelope: bytes, blob: bytes | None) -> None:
         """See `link.Owner`."""
         await self._tell(Frame(link.member, envelope, blob))
+
+    async def pace_changed(self, link: Link) -> None:
+        """See `link.Owner`."""
+        if not link.is_stranger:
+            await self._tell(Pace(link.member, link.is_overrun))
 
     async def beat_arrived(self, link: Link, status: bytes) -> None:
         """See `link.Owner`."""

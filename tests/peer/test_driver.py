@@ -140,6 +140,9 @@ class World:
     def charge(self, member: bytes, seconds: float) -> None:
         self.charged[member] = self.charged.get(member, 0.0) + seconds
 
+    def block_decided(self) -> None:
+        self._note("decided")
+
     def cut_off(self, member: bytes, reason: str) -> None:
         self.cuts.append((member, reason))
 
