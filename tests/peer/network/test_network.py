@@ -341,10 +341,11 @@ async def test_stopping_what_never_ran_returns(identity: Callable[[int], Identit
     await Network(identity(0), allow=lambda member: True).stop()
 
 
-async def news_taken(
-    world: Callable[[], Any], identity: Callable[[int], Identity], frames: int = 40
-) -> tuple[int, int]:
-    """A member tells ever new addresses of its own, one a frame: how many are taken, and passed on in how many frames."""
+NEWS = 40
+
+
+async def news_taken(world: Callable[[], Any], identity: Callable[[int], Identity]) -> tuple[int, int]:
+    """A member tells ever new addresses of its own: how many are taken, and in how many frames they are passed on."""
     async with world() as peers:
         first, second = await peers.pair()
         third = await peers.start(2, first)
