@@ -161,13 +161,13 @@ class Arsenal:
 
     def __init__(self, me: Any, federation: bytes, names: Any) -> None:
         from coterie.crypto.identity import Identity
-        from coterie.protocol.limits import MAX_QUORUM
 
         self.me, self.federation, self.height, self.round = me, federation, 1, 1
         self.members: tuple[bytes, ...] = ()
         self.names = names
-        made = [Identity.from_seed(secrets.token_bytes(32)) for _ in range(MAX_QUORUM)]
-        self.others = sorted(made, key=lambda one: one.public)
+        self.others = sorted(
+            (Identity.from_seed(secrets.token_bytes(32)) for _ in range(683)), key=lambda one: one.public
+        )
 
     def _say(self, message: Any, view: int = 0, height: int | None = None, who: Any = None) -> bytes:
         from coterie.peer.network.frames import encode_envelope
@@ -257,10 +257,13 @@ class Arsenal:
         from coterie.crypto.identity import Identity
         from coterie.protocol.messages import JoinRequest
 
-        made = []
-        for number in range(500):
-            request = JoinRequest(f"n{number}", self.names.model, secrets.token_bytes(400), bytes(64))
-            made.append(self._say(request, who=Identity.from_seed(secrets.token_bytes(32))))
+        made = [
+            self._say(
+                JoinRequest(f"n{i}", self.names.model, secrets.token_bytes(400), bytes(64)),
+                who=Identity.from_seed(secrets.token_bytes(32)),
+            )
+            for i in range(500)
+        ]
         while True:
             yield from made
 
@@ -346,184 +349,6 @@ def hostile(home: Path, addresses: list[str], orders: Path) -> None:
     sent = 0
 
     async def main() -> None:
-        network = Network(
-            me, ["/ip4/127.0.0.1/tcp/0"], allow=lambda member: True, federation=genesis.federation,
-            genesis=encoded, name="hostile", bootstrap=addresses,
-        )  # fmt: skip
-        excused: dict[Any, int] = {}
-
-        def excuse() -> None:
-            """Sit out of the coming rounds, ahead of whatever waits to be sent."""
-            for link in list(network._links.values()):
-                told = excused.get(link, 0)
-                if arsenal.round + 8 > told:
-                    for number in range(max(arsenal.round, told + 1), arsenal.round + 16):
-                        frame = arsenal._say(SitOut(number, "hostile"))
-                        link._queue.appendleft(frame)
-                        link._queued_bytes += len(frame)
-                        excused[link] = number
-                    link._work.unpark_all()
-
-        async def listen() -> None:
-            async for event in network.inbound:
-                if isinstance(event, Beat) and (beat := decode_beat(event.status)) is not None:
-                    arsenal.height, arsenal.round = beat.height, beat.round
-                    excuse()
-
-        async def flood(kind: str) -> None:
-            nonlocal sent
-            for frame in getattr(arsenal, kind)():
-                links = list(network._links.values())
-                if not links:
-                    await trio.sleep(PACE_SECONDS)
-                for link in links:
-                    if kind in BULK:
-                        stream = next((s for s in link.connection.muxer._streams.values() if not s.urgent), None)
-                        with trio.move_on_after(PACE_SECONDS):
-                            if stream is not None:
-                                await stream.write(frame)
-                                sent += len(frame)
-                    elif link._queued_bytes < MAX_AHEAD_BYTES and link.send(frame):
-                        sent += len(frame)
-                await trio.sleep(0 if any(link._queued_bytes < MAX_AHEAD_BYTES for link in links) else PACE_SECONDS)
-
-        async def obey(nursery: trio.Nursery) -> None:
-            done, scope = "", trio.CancelScope()
-            while True:
-                order = orders.read_text() if orders.exists() else ""
-                if order != done:
-                    done = order
-                    scope.cancel()
-                    for link in list(network._links.values()):
-                        link.stop("a new order")  # and with it all that waits there
-                    if order in KINDS:
-                        scope = trio.CancelScope()
-                        nursery.start_soon(within, scope, order)
-                excuse()
-                orders.with_suffix(".sent").write_text(f"{sent} {len(network._links)}")
-                await trio.sleep(0.2)
-
-        async def within(scope: trio.CancelScope, kind: str) -> None:
-            with scope:
-                await flood(kind)
-
-        async with trio.open_nursery() as nursery:
-            await nursery.start(network.run)
-            nursery.start_soon(listen)
-            nursery.start_soon(obey, nursery)
-
-    trio.run(main)
-
-
-# Measuring.
-
-
-@dataclass(frozen=True)
-class Row:
-    """What a stretch of time came to."""
-
-    rounds_per_second: float
-    pause_ms: float
-    pause_cpu_ms: float
-    memory_mb: float
-    descriptors: int
-    log_bytes_per_second: float
-    sent_mb: float
-    links: int
-
-
-def _stretch(honest: list[Honest], orders: Path, kind: str, seconds: float) -> Row:
-    def sent() -> tuple[int, int]:
-        amount, links = (orders.with_suffix(".sent").read_text() or "0 0").split()
-        return int(amount), int(links)
-
-    def log() -> int:
-        return sum(one.log_bytes + one.errors_bytes() for one in honest)
-
-    begun = time.time()
-    draft = orders.with_suffix(".draft")
-    draft.write_text(kind)
-    draft.rename(orders)
-    while time.time() - begun < SETTLING_SECONDS:
-        time.sleep(0.1)
-    since, sent_before, log_before = time.time(), sent()[0], log()
-    time.sleep(seconds)
-    until = time.time()
-    pauses = [one.pauses(since, until) for one in honest]
-    amount, links = sent()
-    return Row(
-        rounds_per_second=max(one.models(since, until) for one in honest) / (until - since),
-        pause_ms=max(pause[0] for pause in pauses),
-        pause_cpu_ms=max(pause[1] for pause in pauses),
-        memory_mb=max(one.memory_mb() for one in honest),
-        descriptors=max(one.descriptors() for one in honest),
-        log_bytes_per_second=(log() - log_before) / (until - since) / len(honest),
-        sent_mb=(amount - sent_before) / 1e6,
-        links=links,
-    )
-
-
-def report(kinds: list[str] | None = None, seconds: float = 8.0) -> None:
-    """Found, attack, print."""
-    with tempfile.TemporaryDirectory(prefix="coterie-flood-") as name:
-        folder = Path(name)
-        founding = ["--target", "y", "--min-peers", str(PEERS), "--evict-after", "0"]
-        founding += ["--share-deadline", "2", "--view-timeout", "0.5", "--dead-after", "12"]
-        honest = [Honest.start(folder, 0, *founding)]
-        running = [one.process for one in honest]
-        try:
-            invite = honest[0].wait("founded")["invite"]
-            for number in range(1, PEERS):
-                honest.append(Honest.start(folder, number, "--invite", invite, "--dead-after", "12"))
-                running.append(honest[-1].process)
-            for one in honest:
-                one.wait("model")
-            victim = honest.pop()
-            victim.process.send_signal(2)
-            victim.process.wait(30)
-            orders = folder / "orders"
-            orders.with_suffix(".sent").write_text("0 0")
-            addresses = [one.wait("listening")["addresses"][0] for one in honest]
-            places = [len(one.events) for one in honest]
-            running.append(
-                subprocess.Popen([sys.executable, __file__, "--hostile", str(victim.home), str(orders), *addresses])
-            )
-            for one, place in zip(honest, places, strict=True):
-                one.wait("link-up", place)
-            _table_of(honest, orders, kinds or list(KINDS), seconds)
-        finally:
-            for process in running:
-                process.kill()
-                process.wait(30)
-
-
-def _table_of(honest: list[Honest], orders: Path, kinds: list[str], seconds: float) -> None:
-    _stretch(honest, orders, "idle", 6)  # nobody waits for its acks any more
-    print(f"three honest processes and a hostile one on {os.cpu_count()} cores, {seconds:g} s each")
-    print(
-        f"{'':12} {'rounds/s':>9} {'idle':>9} {'of it':>8} {'pause ms':>9} {'CPU ms':>7} {'MB':>5} {'fds':>4}"
-        f" {'log B/s':>8} {'sent MB':>8} links"
-    )
-    before = _stretch(honest, orders, "idle", seconds)
-    print(_line("idle", before, before.rounds_per_second), flush=True)
-    for kind in kinds:
-        during = _stretch(honest, orders, kind, seconds)
-        after = _stretch(honest, orders, "idle", seconds)
-        print(_line(kind, during, (before.rounds_per_second + after.rounds_per_second) / 2), flush=True)
-        before = after
-    print(f"bounds: at least {HALF_SPEED:g} of idle, at most {MOST_PAUSE_MS:g} ms")
-
-
-def _line(name: str, row: Row, idle: float) -> str:
-    part = row.rounds_per_second / idle if idle else 0.0
-    return (
-        f"{name:12} {row.rounds_per_second:>9.2f} {idle:>9.2f} {part:>8.2f}"
-        f" {row.pause_ms:>9.0f} {row.pause_cpu_ms:>7.0f} {row.memory_mb:>5.0f} {row.descriptors:>4}"
-        f" {row.log_bytes_per_second:>8.0f} {row.sent_mb:>8.1f} {row.links}"
-    )
-
-
-def main() -> None:
         network = Network(
             me, ["/ip4/127.0.0.1/tcp/0"], allow=lambda member: True, federation=genesis.federation,
             genesis=encoded, name="hostile", bootstrap=addresses,
