@@ -520,8 +520,9 @@ def _table_of(honest: list[Honest], orders: Path, kinds: list[str], seconds: flo
 def _line(name: str, row: Row, idle: float) -> str:
     part = row.rounds_per_second / idle if idle else 0.0
     return (
-        f"{name:12} {row.rounds_per_second:>9.2f} {idle:>9.2f} {part:>8.2f} {row.pause_ms:>9.0f} {row.pause_cpu_ms:>7.0f}"
-        f" {row.memory_mb:>5.0f} {row.descriptors:>4} {row.log_bytes_per_second:>8.0f} {row.sent_mb:>8.1f} {row.links}"
+        f"{name:12} {row.rounds_per_second:>9.2f} {idle:>9.2f} {part:>8.2f}"
+        f" {row.pause_ms:>9.0f} {row.pause_cpu_ms:>7.0f} {row.memory_mb:>5.0f} {row.descriptors:>4}"
+        f" {row.log_bytes_per_second:>8.0f} {row.sent_mb:>8.1f} {row.links}"
     )
 
 
