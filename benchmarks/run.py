@@ -79,6 +79,12 @@ def _simulator() -> None:
     simulator.report_speed(simulator.AIM_PEERS, simulator.AIM_ROUNDS)
 
 
+def _flood() -> None:
+    import flood
+
+    flood.report()
+
+
 def _joint() -> None:
     import paillier
 
@@ -116,6 +122,7 @@ SECTIONS = {
     "holders": Section("committees of 8 to 1024 by matrix and transform; bits against time (1 min)", _holders),
     "simulator": Section("20 rounds of 100 simulated peers, on one core (1 min)", _simulator),
     "strangers": Section("four peers while 32 strangers attack one of them (4 min)", _strangers, by_default=False),
+    "flood": Section("a hostile member at full rate against three honest ones (4 min)", _flood, by_default=False),
     "joint": Section("joint keys of 2048 bits for 3 and 5 parties, 5 of each (1 to 4 min)", _joint, by_default=False),
     "joint10": Section("one joint key of 2048 bits for 10 parties (10 s to 3 min)", _joint_ten, by_default=False),
 }
@@ -126,10 +133,10 @@ def main() -> None:
     listed = "".join(f"\n  {name:10} {section.about}" for name, section in SECTIONS.items())
     parser = argparse.ArgumentParser(
         description="Print what things cost, beside what we aim at.",
-        epilog=f"sections:{listed}\n\nThe last three do not run unless they are named.",
+        epilog=f"sections:{listed}\n\nThe last four do not run unless they are named.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help="default: all but the last three")
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help="default: all but the last four")
     chosen = parser.parse_args().sections or [name for name, section in SECTIONS.items() if section.by_default]
     for name in chosen:
         if name not in SECTIONS:

@@ -5,10 +5,11 @@ Three tasks, and queues between them::
     network --> receive --> inbox --> decide --> steps --> act --> network, alarms, jobs, people
                  verify               node.step            persist, then the rest in order
 
-``decide`` alone touches the node, one event after the other. ``act`` carries out its steps in the same order:
-all records that have come together in the meantime become durable in one transaction, and only then does
-anything of those steps leave the process. While the disk works, ``decide`` goes on with the next events, and
-heartbeats go on in the network's own tasks.
+``receive`` runs in the tasks of the links, each of which waits for its own frame: so the frames of one peer keep
+their order, and links take turns. What a frame costs is measured and charged to its peer. ``decide`` alone touches the
+node, one event after the other. ``act`` carries out its steps in the same order: all records that have come together
+in the meantime become durable in one transaction, and only then does anything of those steps leave the process. While
+the disk works, ``decide`` goes on with the next events, and heartbeats go on in the network's own tasks.
 """
 
 import hashlib
@@ -40,14 +41,27 @@ from ..protocol.ledger import LedgerState
 from ..protocol.limits import INLINE_BLOB_BYTES
 from ..protocol.messages import Deal
 from ..protocol.records import Record, RoundClosed
+from ..protocol.work import ReadBlocks
 from .alarms import Alarms, Clock
 from .beats import decode_beat, encode_beat
 from .inbox import Inbox
+from .network.bucket import Bucket
+from .network.meter import cpu_seconds
 from .stall import Shelf, Stall
 from .workshop import Workshop
 
 MAX_PENDING_STEPS: Final = 64
 """Steps whose records wait for the disk; then events wait."""
+
+MAX_CHECKED_HERE_BYTES: Final = 32 * 1024
+"""Frames above this are hashed, decoded and verified in a thread: below it, the way there costs more than it saves."""
+
+LOUD: Final = frozenset({"fault", "fetch", "proposal", "refused", "fork", "overrun"})
+"""Notices that a member causes by what it sends."""
+
+SECONDS_PER_NOTICE: Final = 10.0
+MAX_NOTICES_AT_ONCE: Final = 32
+"""How many of those are told of one member: a burst, and then one in SECONDS_PER_NOTICE."""
 
 MAX_FAULTY_PEERS: Final = 1024
 MAX_FAULTS_A_PEER: Final = 32
@@ -95,6 +109,15 @@ class Links(Shelf, Protocol):
     def refresh(self) -> None:
         """The members have changed."""
 
+    def charge(self, member: bytes, seconds: float) -> None:
+        """What a peer sent has cost so much computing time."""
+
+    def block_decided(self) -> None:
+        """The ledger has moved on, which takes every member some messages."""
+
+    def cut_off(self, member: bytes, reason: str) -> None:
+        """A peer did what no honest one does: have no link to it for a while."""
+
 
 class Driver:
     """One running member. ``notice`` gets what people should know, and every fault of a peer."""
@@ -128,11 +151,13 @@ class Driver:
         self._stepped = trio.lowlevel.ParkingLot()
         self._acted = trio.lowlevel.ParkingLot()
         self._disk = trio.CapacityLimiter(1)
+        self._checkers = trio.CapacityLimiter(1)
         self._nursery: trio.Nursery | None = None
         self._failure: BaseException | None = None
         self._members = node.state.keys
         self._stage = (node.state.round, node.state.phase)
         self._heads: dict[bytes, int] = {}
+        self._told: dict[bytes, Bucket] = {}
 
     # What the outside calls.
 
@@ -159,12 +184,20 @@ class Driver:
 
     async def peer_up(self, member: bytes) -> None:
         """A link is up."""
-        await self._inbox.put_foreign(PeerUp(member))
+        await self._inbox.put_foreign(PeerUp(member), member)
 
     async def peer_down(self, member: bytes) -> None:
         """A link is lost."""
         self._heads.pop(member, None)
-        await self._inbox.put_foreign(PeerDown(member))
+        await self._inbox.put_foreign(PeerDown(member), member)
+
+    async def pace(self, member: bytes, is_overrun: bool) -> None:
+        """A member began or ceased to send more than it may: meanwhile nobody waits for what it has to say."""
+        if is_overrun:
+            text = "sends more than this peer has time for; nobody waits for it meanwhile"
+            self._tell(Notice("overrun", text, {"member": member}))
+        event = PeerDown(member) if is_overrun else PeerUp(member)
+        await self._inbox.put_foreign(event, member)
 
     async def heartbeat(self, member: bytes, status: bytes) -> None:
         """A heartbeat told where a peer stands."""
@@ -174,34 +207,44 @@ class Driver:
                 self._fault(member, "a heartbeat that nobody understands")
         elif self._heads.get(member) != beat.height:
             self._heads[member] = beat.height
-            await self._inbox.put_foreign(HeadSeen(member, beat.height))
+            await self._inbox.put_foreign(HeadSeen(member, beat.height), member)
 
     async def frame(self, member: bytes, envelope: bytes, blob: bytes | None) -> None:
-        """An envelope came over the link of ``member``. Waits while the node is behind.
+        """An envelope came over the link of ``member``. Returns when the node has dealt with it.
 
-        Everybody speaks for itself, but for what :func:`.may_be_passed_on`.
+        Everybody speaks for itself, but for what :func:`.may_be_passed_on`. No honest member sends anything else,
+        whatever others send to it, so a peer that does is cut off.
         """
-        verified = verify(envelope, self._federation)
-        if isinstance(verified, Rejected):
-            self._fault(member, f"a bad envelope: {verified.reason}")
-        elif verified.sender != member and not may_be_passed_on(verified.message):
-            self._fault(member, "an envelope of somebody else")
-        elif blob is not None and not _binds(verified, blob):
-            self._fault(member, "a blob that its message does not bind")
+        if len(envelope) + len(blob or b"") > MAX_CHECKED_HERE_BYTES:
+            checked, seconds = await trio.to_thread.run_sync(
+                _timed_check, member, envelope, blob, self._federation, limiter=self._checkers
+            )
         else:
-            await self._inbox.put_foreign(Received(verified, blob))
+            checked, seconds = _timed_check(member, envelope, blob, self._federation)
+        self._links.charge(member, seconds)
+        if isinstance(checked, str):
+            self._fault(member, checked)
+        else:
+            await self._inbox.put_foreign(Received(checked, blob), member)
 
     # Deciding.
 
     async def _decide(self) -> None:
         while True:
-            event = await self._inbox.get()
+            arrival = await self._inbox.get()
             while len(self._steps) >= MAX_PENDING_STEPS:
                 await self._acted.park()
-            step = self.node.step(event, self._clock.now_ms())
+            head, started = self.node.state.head, cpu_seconds()
+            step = self.node.step(arrival.event, self._clock.now_ms())
+            if self.node.state.head != head:
+                # That is free: nobody can move the ledger on as often as it likes, and who was away needs it.
+                self._links.block_decided()
+            elif arrival.cause is not None:
+                self._links.charge(arrival.cause, cpu_seconds() - started)
             if step != _NOTHING:
                 self._steps.append(step)
                 self._stepped.unpark()
+            arrival.done.set()
             await trio.lowlevel.checkpoint()
 
     # Acting.
@@ -220,6 +263,7 @@ class Driver:
                 digests = await trio.to_thread.run_sync(self._commit, records, large, limiter=self._disk)
             for step in steps:
                 self._carry_out(step, digests)
+                await trio.lowlevel.checkpoint()
             self._tell_beat()
             if any(isinstance(record, RoundClosed) for record in records):
                 self._start(self._tidy)
@@ -244,7 +288,9 @@ class Driver:
         for work in step.work:
             self._start(self._work, work)
         for notice in step.notify:
-            self._notice(notice)
+            self._tell(notice)
+            if notice.kind == "fault" and notice.facts.get("certain"):
+                self._links.cut_off(notice.facts["member"], notice.text)
 
     def _send(self, send: Send, digests: dict[int, bytes]) -> None:
         receivers = self.node.audience if send.to is None else (send.to,)
@@ -262,14 +308,15 @@ class Driver:
         try:
             blob = await self._links.pull(fetch.source, fetch.digest, fetch.size_bytes)
         except Exception as error:
-            self._inbox.put(FetchFailed(fetch, str(error)))
+            self._inbox.put(FetchFailed(fetch, str(error)), fetch.source)
         else:
-            self._inbox.put(Received(fetch.message, blob))
+            self._inbox.put(Received(fetch.message, blob), fetch.source)
         finally:
             del self.fetching[ticket]
 
     async def _work(self, work: Work) -> None:
-        self._inbox.put(await self.workshop.run(work))
+        done = await self.workshop.run(work)
+        self._inbox.put(done, work.to if isinstance(work, ReadBlocks) else None)
 
     async def _tidy(self) -> None:
         await trio.to_thread.run_sync(self._journal.tidy, limiter=self._disk)
@@ -288,10 +335,23 @@ class Driver:
             self._members = state.keys
             self._links.refresh()
 
+    # Telling.
+
+    def _tell(self, notice: Notice) -> None:
+        """Tell people; of what any one member can cause at any rate, no more than they can read."""
+        member = notice.facts.get("member")
+        if notice.kind in LOUD and isinstance(member, bytes):
+            if len(self._told) >= MAX_FAULTY_PEERS and member not in self._told:
+                del self._told[next(iter(self._told))]
+            bucket = self._told.setdefault(member, Bucket(1 / SECONDS_PER_NOTICE, MAX_NOTICES_AT_ONCE))
+            if not bucket.take(trio.current_time()):
+                return
+        self._notice(notice)
+
     # Failing.
 
     def _fault(self, member: bytes, what: str) -> None:
-        """Count a peer's fault; tell people about the first and then about every tenfold."""
+        """Count a peer's fault, and cut it off; tell people about the first and then about every tenfold."""
         if member not in self.faults and len(self.faults) >= MAX_FAULTY_PEERS:
             del self.faults[next(iter(self.faults))]
         counts = self.faults.setdefault(member, Counter())
@@ -300,6 +360,7 @@ class Driver:
         counts[what] += 1
         if str(counts[what]).strip("0") == "1":
             self._notice(Notice("bad-frame", f"sent {what} ({counts[what]}×)", {"member": member}))
+        self._links.cut_off(member, what)
 
     def _start(self, task: Callable[..., Awaitable[None]], *arguments: Any) -> None:
         assert self._nursery is not None
@@ -320,6 +381,23 @@ _NOTHING: Final = Step()
 
 def _is_large(blob: bytes | None) -> bool:
     return blob is not None and len(blob) > INLINE_BLOB_BYTES
+
+
+def _timed_check(member: bytes, envelope: bytes, blob: bytes | None, federation: bytes) -> tuple[Verified | str, float]:
+    """Check what came over a member's link. Returns it, or what is wrong with it; and the CPU seconds it took."""
+    started = cpu_seconds()
+    return _check(member, envelope, blob, federation), cpu_seconds() - started
+
+
+def _check(member: bytes, envelope: bytes, blob: bytes | None, federation: bytes) -> Verified | str:
+    verified = verify(envelope, federation)
+    if isinstance(verified, Rejected):
+        return f"a bad envelope: {verified.reason}"
+    if verified.sender != member and not may_be_passed_on(verified.message):
+        return "an envelope of somebody else"
+    if blob is not None and not _binds(verified, blob):
+        return "a blob that its message does not bind"
+    return verified
 
 
 def _binds(verified: Verified, blob: bytes) -> bool:

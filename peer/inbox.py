@@ -1,46 +1,49 @@
 """The events that wait for the node.
 
 What the peer's own timers, jobs and transfers bring has no bound here, because the node asked for each of
-them; it goes first. What comes from the network has one; once it is reached, the network waits, and there its
-links wait in turn, so that a peer that sends much slows nobody down but itself.
+them; it goes first. Of what comes from the network one event a link waits at a time: a link hands in the next one when
+the node has dealt with the last. So each has its turn, and a peer that sends much slows nobody down but itself.
 """
 
 from collections import deque
-from typing import Final
+from dataclasses import dataclass, field
 
 import trio
 
 from ..protocol.events import Event
 
-MAX_WAITING_FROM_NETWORK: Final = 64
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event, and the peer that caused it, if it was one: what the node has to do for it is charged to that peer."""
+
+    event: Event
+    cause: bytes | None = None
+    done: trio.Event = field(default_factory=trio.Event, repr=False)
 
 
 class Inbox:
     """A queue with two entrances and one exit."""
 
     def __init__(self) -> None:
-        self._own: deque[Event] = deque()
-        self._foreign: deque[Event] = deque()
+        self._own: deque[Arrival] = deque()
+        self._foreign: deque[Arrival] = deque()
         self._arrived = trio.lowlevel.ParkingLot()
-        self._taken = trio.lowlevel.ParkingLot()
 
-    def put(self, event: Event) -> None:
+    def put(self, event: Event, cause: bytes | None = None) -> None:
         """Add an event that follows from what the node asked for."""
-        self._own.append(event)
+        self._own.append(Arrival(event, cause))
         self._arrived.unpark()
 
-    async def put_foreign(self, event: Event) -> None:
-        """Add an event that came from the network; wait while too many do."""
-        while len(self._foreign) >= MAX_WAITING_FROM_NETWORK:
-            await self._taken.park()
-        self._foreign.append(event)
+    async def put_foreign(self, event: Event, cause: bytes) -> None:
+        """Add an event that came from a peer, and wait until it was dealt with."""
+        arrival = Arrival(event, cause)
+        self._foreign.append(arrival)
         self._arrived.unpark()
+        await arrival.done.wait()
 
-    async def get(self) -> Event:
+    async def get(self) -> Arrival:
         """Take the next event; wait for one."""
         while not (self._own or self._foreign):
             await self._arrived.park()
-        if self._own:
-            return self._own.popleft()
-        self._taken.unpark()
-        return self._foreign.popleft()
+        return self._own.popleft() if self._own else self._foreign.popleft()

@@ -42,7 +42,7 @@ from .measures import measures, measures_text
 from .memory import keep_out_of_collections
 from .misbehaviour import from_environment
 from .network.addresses import AddressError, BadRecord
-from .network.events import Beat, Connected, Disconnected, Frame, Refused
+from .network.events import Beat, Connected, Disconnected, Event, Frame, Pace, Refused
 from .network.host import ListenError
 from .network.link import Timing
 from .network.network import Network
@@ -277,27 +277,34 @@ class Session:
         assert self.driver is not None
         for member in self.network.connected():
             await self.driver.peer_up(member)
+        await self.network.hand_over(self._on_event)
         async for event in self.network.inbound:
-            match event:
-                case Frame(member=member, envelope=envelope, blob=blob):
-                    await self.driver.frame(member, envelope, blob)
-                case Beat(member=member, status=status):
-                    await self.driver.heartbeat(member, status)
-                case Connected(member=member, greeting=greeting, is_stranger=is_stranger):
-                    if is_stranger:
-                        self._strangers.linked(member)
-                    else:
-                        facts = {"member": member, "name": greeting.name}
-                        self._tell("link-up", f"linked to {greeting.name or 'a peer'}", facts)
-                    await self.driver.peer_up(member)
-                case Disconnected(member=member, reason=reason, is_stranger=is_stranger):
-                    if not is_stranger:
-                        self._tell("link-down", f"link lost: {reason}", {"member": member, "who": self._name(member)})
-                    await self.driver.peer_down(member)
-                case Refused(reason=reason, is_stranger=True):
-                    self._strangers.refused(reason)
-                case _:
-                    tell_trouble(event, self.report)
+            await self._on_event(event)
+
+    async def _on_event(self, event: Event) -> None:
+        assert self.driver is not None
+        match event:
+            case Frame(member=member, envelope=envelope, blob=blob):
+                await self.driver.frame(member, envelope, blob)
+            case Beat(member=member, status=status):
+                await self.driver.heartbeat(member, status)
+            case Pace(member=member, is_overrun=is_overrun):
+                await self.driver.pace(member, is_overrun)
+            case Connected(member=member, greeting=greeting, is_stranger=is_stranger):
+                if is_stranger:
+                    self._strangers.linked(member)
+                else:
+                    facts = {"member": member, "name": greeting.name}
+                    self._tell("link-up", f"linked to {greeting.name or 'a peer'}", facts)
+                await self.driver.peer_up(member)
+            case Disconnected(member=member, reason=reason, is_stranger=is_stranger):
+                if not is_stranger:
+                    self._tell("link-down", f"link lost: {reason}", {"member": member, "who": self._name(member)})
+                await self.driver.peer_down(member)
+            case Refused(reason=reason, is_stranger=True):
+                self._strangers.refused(reason)
+            case _:
+                tell_trouble(event, self.report)
 
     async def _sum_up_strangers(self) -> None:
         """Tell people once a minute what strangers did."""

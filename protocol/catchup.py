@@ -13,7 +13,7 @@ from .context import Context
 from .envelope import Verified
 from .events import Fetch
 from .forks import Forks
-from .ledger import LedgerError, LedgerState, extend
+from .ledger import Forged, LedgerError, LedgerState, extend
 from .limits import SYNC_BATCH_BLOCKS, SYNC_BATCH_BYTES, SYNC_RETRY_MS
 from .messages import Blocks, CertifiedBlock, GetBlocks, GetWeights, Weights
 from .proving import Extension, Proving, Trial
@@ -226,7 +226,8 @@ class CatchUp:
             try:
                 state = extend(state, certified)
             except LedgerError as error:
-                self.ctx.out.fault(sender, f"sent a wrong ledger: {error}")
+                facts = {"certain": True} if isinstance(error, Forged) else {}
+                self.ctx.out.fault(sender, f"sent a wrong ledger: {error}", **facts)
                 return continued, False
             continued.append((certified, state))
         return continued, True

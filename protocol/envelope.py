@@ -3,7 +3,8 @@
 The body is encoded once; its exact bytes are signed under a domain string that names the protocol version,
 travel as they are, and are what receivers verify. Nobody re-encodes in order to verify. Only :func:`verify`
 makes a :class:`Verified` of bytes, and only a ``Verified`` message can be handed to a node, so skipping the check does
-not type-check. What one has sealed oneself (:func:`sealed`) needs no check.
+not type-check. What one has sealed oneself (:func:`sealed`) needs no check. :func:`peek` decodes and believes nothing:
+where many envelopes have to fit together, they are compared first, and only then does each cost a signature check.
 """
 
 from dataclasses import InitVar, dataclass
@@ -65,6 +66,17 @@ class Rejected:
     sender: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Peeked:
+    """What an envelope claims. Its signature was not checked, so nothing but a comparison may rest on it."""
+
+    message: Message
+    sender: bytes
+    height: int
+    view: int
+    raw: bytes
+
+
 def sealed(identity: Identity, federation: bytes, height: int, view: int, message: Message) -> Verified:
     """Sign ``message``, and return it as its receivers will have it."""
     body = encode(_Body(federation, KIND_OF[type(message)], height, view, identity.public, encode(message)))
@@ -79,6 +91,23 @@ def seal(identity: Identity, federation: bytes, height: int, view: int, message:
 
 def verify(data: bytes, federation: bytes) -> Verified | Rejected:
     """Check an envelope completely: bounds, encoding, federation, kind, signature, payload. Never raises."""
+    opened = _open(data, federation, check_signature=True)
+    if isinstance(opened, Rejected):
+        return opened
+    body, message = opened
+    return Verified(message, body.sender, body.height, body.view, data, _WITNESS)
+
+
+def peek(data: bytes, federation: bytes) -> Peeked | Rejected:
+    """Check all of an envelope but its signature, which is what costs most. Never raises."""
+    opened = _open(data, federation, check_signature=False)
+    if isinstance(opened, Rejected):
+        return opened
+    body, message = opened
+    return Peeked(message, body.sender, body.height, body.view, data)
+
+
+def _open(data: bytes, federation: bytes, check_signature: bool) -> tuple[_Body, Message] | Rejected:
     body: _Body | None = None
     try:
         envelope = decode(data, _Envelope, MAX_ENVELOPE_BYTES)
@@ -87,13 +116,12 @@ def verify(data: bytes, federation: bytes) -> Verified | Rejected:
             return Rejected("another federation", body.sender)
         if body.kind >= len(KINDS):
             return Rejected(f"unknown kind {body.kind}", body.sender)
-        if not verify_signature(body.sender, _DOMAIN + envelope.body, envelope.signature):
+        if check_signature and not verify_signature(body.sender, _DOMAIN + envelope.body, envelope.signature):
             return Rejected("bad signature", body.sender)
         kind, limit_bytes, _ = KINDS[body.kind]
-        message = decode(body.payload, kind, limit_bytes)
+        return body, decode(body.payload, kind, limit_bytes)
     except DecodeError as error:
         return Rejected(str(error), None if body is None else body.sender)
-    return Verified(message, body.sender, body.height, body.view, data, _WITNESS)
 
 
 def verify_all(raw: tuple[bytes, ...], federation: bytes) -> tuple[Verified, ...] | Rejected:

@@ -18,10 +18,14 @@ class Forks:
     out: Outbox
     _before: deque[LedgerState] = field(default_factory=lambda: deque(maxlen=MAX_COMPARED_HEIGHTS))
     """The states before the last blocks, the newest last."""
+    _looked_at: set[tuple[bytes, int]] = field(default_factory=set)
+    """Whose block of which height was checked: one a sender and height, since each costs signatures."""
 
     def passed(self, before: LedgerState) -> None:
         """The ledger has moved on from a state."""
         self._before.append(before)
+        oldest = self._before[0].height
+        self._looked_at = {(sender, height) for sender, height in self._looked_at if height > oldest}
 
     def compare(self, sender: bytes, certified: CertifiedBlock, height: int, now: LedgerState) -> None:
         """Look at a block of the past that somebody sent; tell people where it is not the one that was decided, and a
@@ -32,6 +36,9 @@ class Forks:
         after = next((state for state in states if state.height == height), None)
         if before is None or after is None or after.head == block_hash(certified.block):
             return
+        if (sender, height) in self._looked_at:
+            return
+        self._looked_at.add((sender, height))
         with suppress(LedgerError):
             check_certificate(before, certified)
             text = f"shows a second certified block at height {height}: more members than may lie signed both"

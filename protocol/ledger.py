@@ -37,7 +37,7 @@ from .blocks import (
 )
 from .committee import Committee
 from .contribution import RoundKind, are_possible_counts, layout_of, setup_sums_of
-from .envelope import Rejected, Verified, verify
+from .envelope import Peeked, Rejected, Verified, peek, verify
 from .evidence import contradiction, wrong_sum
 from .genesis import Genesis, is_private
 from .limits import MAX_MEMBERS
@@ -49,6 +49,10 @@ NO_MEMBERS_INVITE: Final = "the invite was made by somebody who is no member"
 
 class LedgerError(ValueError):
     """A block that does not follow from the ledger; says at which height and why."""
+
+
+class Forged(LedgerError):
+    """A certificate that no honest member keeps or shows, whatever its ledger is."""
 
 
 class Phase(StrEnum):
@@ -525,30 +529,38 @@ def _request(raw: bytes, federation: bytes, kind: type[JoinRequest] | type[Leave
 def check_certificate(state: LedgerState, certified: CertifiedBlock) -> None:
     """Check that q distinct members of the next height's committee precommitted the block (safety rule 5).
 
+    A certificate has one form: exactly q votes of one view, signers ascending by key. Everything that the votes say is
+    compared before the first signature is checked, and the first wrong signature ends it. Otherwise one frame of
+    repeated votes would cost thousands of checks, and be stored and passed on as it came.
+
     Raises:
-        LedgerError: naming the height and what is wrong.
+        LedgerError: naming the height and what is wrong; :class:`Forged` where the state has no part in that.
     """
-    height = state.height + 1
+    at = f"height {state.height + 1}: certificate:"
     wanted = block_hash(certified.block)
-    signers: set[bytes] = set()
-    views: set[int] = set()
-    for raw in certified.certificate:
-        vote = verify(raw, state.federation)
-        if isinstance(vote, Rejected):
-            raise LedgerError(f"height {height}: certificate: {vote.reason}")
-        same = isinstance(vote.message, Precommit) and vote.message.block == wanted and vote.height == height
-        if not same:
-            raise LedgerError(f"height {height}: certificate: a vote is not for this block")
-        if state.committee.index(vote.sender) is None:
-            raise LedgerError(f"height {height}: certificate: a signer is not of the committee")
-        signers.add(vote.sender)
-        views.add(vote.view)
-    if len(views) > 1:
-        raise LedgerError(f"height {height}: certificate: the votes are of different views")
-    if len(signers) < state.committee.quorum:
-        raise LedgerError(
-            f"height {height}: certificate: {len(signers)} signers, but {state.committee.quorum} are needed"
-        )
+    quorum = state.committee.quorum
+    votes = [_peek_vote(raw, state, wanted, at) for raw in certified.certificate[:quorum]]
+    if not _ascending(tuple(vote.sender for vote in votes)):
+        raise Forged(f"{at} the signers are not in order, or one of them signs twice")
+    if len({vote.view for vote in votes}) > 1:
+        raise Forged(f"{at} the votes are of different views")
+    if len(certified.certificate) != quorum:
+        raise LedgerError(f"{at} {len(certified.certificate)} votes, but exactly {quorum} are needed")
+    if any(state.committee.index(vote.sender) is None for vote in votes):
+        raise LedgerError(f"{at} a signer is not of the committee")
+    for vote in votes:
+        checked = verify(vote.raw, state.federation)
+        if isinstance(checked, Rejected):
+            raise Forged(f"{at} {checked.reason}")
+
+
+def _peek_vote(raw: bytes, state: LedgerState, wanted: bytes, at: str) -> Peeked:
+    vote = peek(raw, state.federation)
+    if isinstance(vote, Rejected):
+        raise Forged(f"{at} {vote.reason}")
+    if not isinstance(vote.message, Precommit) or vote.message.block != wanted or vote.height != state.height + 1:
+        raise Forged(f"{at} a vote is not for this block")
+    return vote
 
 
 def extend(state: LedgerState, certified: CertifiedBlock) -> LedgerState:

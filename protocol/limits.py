@@ -11,6 +11,9 @@ PROTOCOL_VERSION: Final = 2
 MAX_MEMBERS: Final = 1024
 """Members of one federation. Above 512 the fixed-point codec keeps 21 bits of a value instead of 22."""
 
+MAX_QUORUM: Final = 2 * MAX_MEMBERS // 3 + 1
+"""Votes of the largest certificate."""
+
 MIN_TRAINING_MEMBERS: Final = 3
 """A sum of two updates shows each member the other's, so fewer than three never train."""
 

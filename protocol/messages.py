@@ -19,6 +19,7 @@ from .limits import (
     MAX_MEMBERS,
     MAX_NAME_CHARS,
     MAX_PARAMETERS,
+    MAX_QUORUM,
     PROTOCOL_VERSION,
     SYNC_BATCH_BLOCKS,
 )
@@ -177,10 +178,10 @@ class GetBlocks(Message, frozen=True):
 
 
 class CertifiedBlock(Message, frozen=True):
-    """A block's bytes and its certificate: the q precommit envelopes that decided it."""
+    """A block's bytes and its certificate: the q precommit envelopes that decided it, signers ascending."""
 
     block: Annotated[bytes, msgspec.Meta(max_length=MAX_BLOCK_BYTES)]
-    certificate: Annotated[tuple[RawEnvelope, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
+    certificate: Annotated[tuple[RawEnvelope, ...], msgspec.Meta(max_length=MAX_QUORUM)]
 
 
 class Blocks(Message, frozen=True):

@@ -8,18 +8,20 @@ up for somebody else.
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Annotated, Final
 
 import msgspec
 
 from ...crypto.identity import BadPeerId, Identity, peer_id, public_of, verify
-from .frames import MAX_RECORD_BYTES, MAX_RECORDS
+from .frames import MAX_RECORD_BYTES, MAX_RECORDS, BadFrame
 
 MAX_ADDRESSES: Final = 6
 MAX_ADDRESS_CHARS: Final = 128
 _DOMAIN: Final = b"coterie/1/address-record\x00"
 _HOST_NAME: Final = re.compile(r"(?=.{1,96}\Z)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9-]+)*\.?\Z", re.ASCII)
+_THIS_NETWORK: Final = IPv4Network("0.0.0.0/8")
+_NAT64: Final = IPv6Network("64:ff9b::/96")
 _HOW_TO_WRITE: Final = (
     "addresses look like /ip4/192.0.2.1/tcp/4001 or /dns/peer.example.org/tcp/4001, /p2p/12D3KooW… may follow"
 )
@@ -87,6 +89,40 @@ def parse_address(text: str) -> Address:
     return Address(f"/{family}/{host}/tcp/{int(port)}", member)
 
 
+def is_proper(text: str, may_be_loopback: bool) -> bool:
+    """Whether to dial an IP address only because a member's record names it.
+
+    Members could else have each other knock at this machine's own services, at what answers on its link without a
+    password, or at whole groups of machines.
+    """
+    ip = _ip_of(text)
+    if ip is not None and ip.is_loopback:
+        return may_be_loopback
+    if ip is None or ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip.is_reserved:
+        return False
+    return not (isinstance(ip, IPv4Address) and ip in _THIS_NETWORK)
+
+
+def is_loopback(text: str) -> bool:
+    """Whether an address is one of the machine that it is dialled from."""
+    ip = _ip_of(text)
+    return text.split("/")[2] == "localhost" if ip is None else ip.is_loopback
+
+
+def _ip_of(text: str) -> IPv4Address | IPv6Address | None:
+    """The IP address in an address, the inner one where it stands for an IPv4 address; None for a name."""
+    _, family, host, *_ = text.split("/")
+    if family == "ip4":
+        return IPv4Address(host)
+    if family != "ip6":
+        return None
+    ip = IPv6Address(host)
+    inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+    if inner is None and ip in _NAT64:
+        inner = IPv4Address(int(ip) % 2**32)
+    return inner or ip
+
+
 class _Body(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     member: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
     sequence: Annotated[int, msgspec.Meta(ge=0, le=2**62)]
@@ -131,6 +167,20 @@ def peek_record(encoded: bytes) -> tuple[bytes, int]:
     return signed[1].member, signed[1].sequence
 
 
+def claims_of(encoded: Iterable[bytes]) -> dict[bytes, tuple[int, bytes]]:
+    """(sequence, record) by member, as the records of one frame claim, unverified.
+
+    Raises BadRecord and, for two records of one member, BadFrame: of those only the newer one is of any use.
+    """
+    claims: dict[bytes, tuple[int, bytes]] = {}
+    for one in encoded:
+        member, sequence = peek_record(one)
+        if member in claims:
+            raise BadFrame("two address records of one member in a frame")
+        claims[member] = (sequence, one)
+    return claims
+
+
 def open_record(encoded: bytes) -> AddressRecord:
     """Decode and verify a record. Raises BadRecord."""
     signed, body = _decode(encoded)
@@ -172,14 +222,18 @@ class AddressBook:
         """Whom the book has records of."""
         return list(self._records)
 
+    def is_news(self, member: bytes, sequence: int) -> bool:
+        """Whether a record of `member` with this number would be taken, if it is a good one."""
+        known = self._records.get(member)
+        return (known is None or known.sequence < sequence) and self._wanted(member)
+
     def add(self, encoded: bytes) -> AddressRecord | None:
         """Take a record; it comes back if it is news and None if it is old or unwanted. Raises BadRecord."""
         member, sequence = peek_record(encoded)
-        known = self._records.get(member)
-        if (known is not None and known.sequence >= sequence) or not self._wanted(member):
+        if not self.is_news(member, sequence):
             return None
         record = open_record(encoded)
-        if known is None and len(self._records) >= MAX_RECORDS:
+        if member not in self._records and len(self._records) >= MAX_RECORDS:
             self.forget_unwanted()
             if len(self._records) >= MAX_RECORDS:
                 return None

@@ -3,10 +3,12 @@ name.
 
 Of two members the one with the lower id dials, so that there is one connection and not two. The other one
 waits a little longer before it tries, in case the first cannot reach it. Delays double from
-FIRST_BACKOFF_SECONDS to LAST_BACKOFF_SECONDS, with jitter; news of a member (a new address) starts them over.
+FIRST_BACKOFF_SECONDS to LAST_BACKOFF_SECONDS, with jitter; news of a member (a new address) starts them over,
+though not more often than once in LAST_BACKOFF_SECONDS.
 """
 
 import logging
+import math
 import random
 from collections.abc import Iterable
 from typing import Final, Protocol
@@ -14,10 +16,14 @@ from typing import Final, Protocol
 import trio
 
 from .addresses import Address
+from .bucket import Bucket
 from .host import DialedOurselves, DialError
 from .link import Link
 
 MAX_DIALS: Final = 8
+MAX_DIALS_PER_MINUTE: Final = 60
+"""Dials to addresses that one member names, for long; half of it at once."""
+
 MAX_SUGGESTION_DIALS: Final = 2
 """Suggestions that are tried at a time: beside the dials to members, which do not wait for them."""
 
@@ -49,8 +55,10 @@ class Roads(Protocol):
     def is_member(self, member: bytes) -> bool:
         """Whether we want a link to `member` for as long as we run."""
 
-    async def dial(self, address: Address) -> Link | None:
-        """Dial; the link that comes of it, which is not up yet. Raises DialError."""
+    async def dial(self, address: Address, told: bool = False) -> Link | None:
+        """Dial; the link that comes of it, which is not up yet. `told`: by a record, not by our user. Raises
+        DialError.
+        """
 
     def unreachable(self, address: Address, reason: str) -> None:
         """An address that our user gave does not answer."""
@@ -77,6 +85,8 @@ class _Target:
         self.news = trio.Event()
         self.hints: list[Address] = []
         self.trouble = ""
+        self.dials = Bucket(MAX_DIALS_PER_MINUTE / 60, MAX_DIALS_PER_MINUTE / 2)
+        self.restarted = -math.inf
 
     def poke(self) -> None:
         self.news.set()
@@ -160,9 +170,7 @@ class Dialler:
                 await _outlive(link, backoff)
                 continue
             patience = 0.0 if we_dial or target.hints else PATIENCE_SECONDS
-            with trio.move_on_after(backoff.delay() + patience) as scope:
-                await target.news.wait()
-            if not scope.cancelled_caught:
+            if await self._has_fresh_news(member, target, backoff.delay() + patience):
                 backoff.reset()
                 if not we_dial:
                     continue
@@ -170,11 +178,32 @@ class Dialler:
                 await self._try(member, target)
         del self._targets[member]
 
+    async def _has_fresh_news(self, member: bytes, target: _Target, seconds: float) -> bool:
+        """Wait for so long, or until there is a link or news; news that come too soon after others do not count.
+
+        Otherwise a member that names ever new addresses has all others dial them without a pause.
+        """
+        is_fresh = False
+        with trio.move_on_after(seconds):
+            while not is_fresh:
+                await target.news.wait()
+                now = trio.current_time()
+                is_fresh = self._roads.link_to(member) is not None
+                if not is_fresh and now - target.restarted >= LAST_BACKOFF_SECONDS:
+                    is_fresh, target.restarted = True, now
+        return is_fresh
+
     async def _try(self, member: bytes, target: _Target) -> None:
-        known = [Address(address.text, member) for address in self._roads.addresses_of(member)]
-        addresses = list(dict.fromkeys((*known, *target.hints)))
+        now = trio.current_time()
+        known = [
+            Address(address.text, member)
+            for address in self._roads.addresses_of(member)
+            if address.text not in [hint.text for hint in target.hints] and target.dials.take(now)
+        ]
+        addresses = [*((address, True) for address in known), *((hint, False) for hint in target.hints)]
         if not addresses:
-            target.trouble = "no address known"
+            known_ones = self._roads.addresses_of(member)
+            target.trouble = "its addresses were dialled too often" if known_ones else "no address known"
             return
         async with self._slots:
             link, troubles = await self._race(addresses)
@@ -186,15 +215,15 @@ class Dialler:
         for address in target.hints:
             self._roads.unreachable(address, target.trouble)
 
-    async def _race(self, addresses: Iterable[Address]) -> tuple[Link | None, list[str]]:
+    async def _race(self, addresses: Iterable[tuple[Address, bool]]) -> tuple[Link | None, list[str]]:
         """Dial one address after the other, half a second apart; the first to answer wins."""
         winners: list[Link] = []
         troubles: list[str] = []
         async with trio.open_nursery() as nursery:
 
-            async def attempt(address: Address, failed: trio.Event) -> None:
+            async def attempt(address: Address, told: bool, failed: trio.Event) -> None:
                 try:
-                    link = await self._roads.dial(address)
+                    link = await self._roads.dial(address, told)
                 except DialError as error:
                     troubles.append(str(error))
                     failed.set()
@@ -203,9 +232,9 @@ class Dialler:
                     winners.append(link)
                 nursery.cancel_scope.cancel()
 
-            for address in addresses:
+            for address, told in addresses:
                 failed = trio.Event()
-                nursery.start_soon(attempt, address, failed)
+                nursery.start_soon(attempt, address, told, failed)
                 with trio.move_on_after(_NEXT_ADDRESS_SECONDS):
                     await failed.wait()
         return (winners[0] if winners else None), troubles

@@ -42,6 +42,14 @@ class Beat:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """`member` sends more than it may (`is_overrun`), so that what it says comes late; or does so no more."""
+
+    member: bytes
+    is_overrun: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """No link, and dialling again will not help: `by_peer` says who refused whom."""
 
@@ -59,7 +67,7 @@ class Unreachable:
     reason: str
 
 
-Event = Connected | Disconnected | Frame | Beat | Refused | Unreachable
+Event = Connected | Disconnected | Frame | Beat | Pace | Refused | Unreachable
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,7 @@ class Host:
     async def _dial(self, address: str, peer: ID | None) -> SwarmConn:
         """Dial each address that a host name stands for, until one answers."""
         error: Exception = OSError(f"no address for the name in {address}")
-        for resolved in await _resolve(address):
+        for resolved in await resolve(address):
             try:
                 return await self.swarm.dial(Multiaddr(resolved), peer)
             except OwnAddress:
@@ -215,7 +215,7 @@ def _owner(muxer: IMuxedConn) -> Connection:
     return muxer.owner
 
 
-async def _resolve(address: str) -> list[str]:
+async def resolve(address: str) -> list[str]:
     """The IP addresses that a /dns, /dns4 or /dns6 address stands for, as the operating system sees it."""
     _, family, host, _, port, *_ = address.split("/")
     families = {"dns": socket.AF_UNSPEC, "dns4": socket.AF_INET, "dns6": socket.AF_INET6}

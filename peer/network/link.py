@@ -4,17 +4,20 @@ ends.
 States: connected -> both greeted -> both welcomed (the link is *up*) -> over. A link that is over is never
 revived; the network dials anew. Everything that the peer can make grow has a bound: frames by kind and by
 whether it is a stranger, the rate of its frames, its bytes while it is a stranger, the queue of what we have
-yet to send it.
+yet to send it, and the time that what it sends costs us.
 """
 
 import logging
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import trio
 from libp2p.exceptions import BaseLibp2pError
+from libp2p.stream_muxer.exceptions import MuxedStreamError
 
+from .addresses import BadRecord
 from .bucket import Bucket
 from .frames import (
     MAX_BODY_BYTES,
@@ -34,6 +37,7 @@ from .frames import (
 )
 from .greeting import Greeting, Refusal, decode_greeting
 from .host import Connection, DialError
+from .meter import Meter, cpu_seconds
 from .streams import Stream
 from .transfers import BULK_WINDOW_BYTES, Bulk, Offers
 from .yamux import MAX_OPENED_STREAMS
@@ -76,6 +80,7 @@ class Owner(Protocol):
 
     timing: Timing
     offers: Offers
+    strangers: Meter
 
     @property
     def beat_status(self) -> bytes:
@@ -96,14 +101,17 @@ class Owner(Protocol):
     async def frame_arrived(self, link: "Link", envelope: bytes, blob: bytes | None) -> None:
         """An envelope came. May wait, which slows the peer down."""
 
-    def beat_arrived(self, link: "Link", status: bytes) -> None:
-        """A heartbeat came."""
+    async def pace_changed(self, link: "Link") -> None:
+        """The peer began or ceased to send more than it may (`is_overrun`). May wait, as above."""
+
+    async def beat_arrived(self, link: "Link", status: bytes) -> None:
+        """A heartbeat came. May wait, as above."""
 
     def welcome(self, link: "Link") -> None:
         """The peer is no stranger, or is none any more."""
 
-    def records_arrived(self, link: "Link", records: list[bytes]) -> None:
-        """Address records came. Raises BadRecord."""
+    async def records_arrived(self, link: "Link", records: list[bytes]) -> None:
+        """Address records came. Raises BadRecord and BadFrame."""
 
 
 class Link:
@@ -124,7 +132,12 @@ class Link:
         self.gossiped = False
         self.settled = trio.Event()
         self.over = trio.Event()
-        self.bulk = Bulk(owner.offers, lambda: not self.is_stranger)
+        self.is_overrun = False
+        self.fault = ""
+        """What the peer did that no honest one does, if that is why the link ended."""
+        self._as_member, self._as_stranger = Meter(), Meter(common=owner.strangers)
+        connection.muxer.meter = self.meter
+        self.bulk = Bulk(owner.offers, lambda: not self.is_stranger, self._take_turn)
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
         self._work = trio.lowlevel.ParkingLot()
@@ -139,6 +152,11 @@ class Link:
     def is_stranger(self) -> bool:
         """A peer that came to us and is no member. Whom we dialled, we chose."""
         return not self.connection.outbound and not self.owner.is_member(self.member)
+
+    @property
+    def meter(self) -> Meter:
+        """What the peer has used up of our time."""
+        return self._as_stranger if self.is_stranger else self._as_member
 
     @property
     def _bounds(self) -> dict[Kind, int]:
@@ -156,6 +174,9 @@ class Link:
         except* Refusal as group:
             self.refusal = _describe(group)
             self.ending = self.ending or self.refusal
+        except* (BadFrame, BadRecord) as group:
+            self.fault = _describe(group)
+            self.ending = self.ending or self.fault
         except* (BaseLibp2pError, LinkOver, DialError, OSError, ValueError, trio.TooSlowError) as group:
             self.ending = self.ending or _describe(group) or "the connection broke"
         finally:
@@ -197,11 +218,21 @@ class Link:
             return
         control.widen(CONTROL_WINDOW_BYTES)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._write, control)
+            nursery.start_soon(self._until_the_end, self._write, control)
             nursery.start_soon(self._beat, bulk)
-            nursery.start_soon(self._run_bulk, bulk)
+            nursery.start_soon(self._until_the_end, self._run_bulk, bulk)
             await self._read(control)
             nursery.cancel_scope.cancel()
+
+    async def _until_the_end(self, task: Callable[[Stream], Awaitable[None]], stream: Stream) -> None:
+        """Run a task on a stream. When the whole connection ends, leave it to the reader to say so: it reads what came
+        before.
+        """
+        try:
+            await task(stream)
+        except* MuxedStreamError:
+            if self.connection.muxer.is_established:
+                raise
 
     async def _stream(self, protocol: str) -> Stream:
         if self.connection.outbound:
@@ -266,21 +297,27 @@ class Link:
     async def _read(self, control: Stream) -> None:
         while True:
             kind, body = await read_frame(control, self._bounds)
-            await self._limit_rate()
+            await self._take_turn()
+            started = cpu_seconds()
             match kind:
                 case Kind.ENVELOPE:
                     frame = decode_envelope(body)
                     self._last_envelope = trio.current_time()
+                    self.meter.since(started)
                     await self.owner.frame_arrived(self, frame.envelope, frame.blob)
                 case Kind.BEAT:
                     beat = decode_beat(body)
                     self.last_beat, self.last_status = trio.current_time(), beat.status
                     self.send(encode_beat_reply(beat.token))
-                    self.owner.beat_arrived(self, beat.status)
+                    self.meter.since(started)
+                    await self.owner.beat_arrived(self, beat.status)
                 case Kind.BEAT_REPLY:
                     self._measure(decode_beat_reply(body))
+                    self.meter.since(started)
                 case Kind.ADDRESSES:
-                    self.owner.records_arrived(self, decode_records(body))
+                    records = decode_records(body)
+                    self.meter.since(started)
+                    await self.owner.records_arrived(self, records)
                 case Kind.GOODBYE:
                     self.ending = f"the peer left: {decode_reason(body)}"
                     return
@@ -289,11 +326,21 @@ class Link:
                 case Kind.GREETING | Kind.WELCOME:
                     raise BadFrame(f"a second {kind.name}")
 
-    async def _limit_rate(self) -> None:
+    async def _take_turn(self) -> None:
+        """Wait until another frame of this peer may be handled, by their number and by what they cost."""
         bucket = self._stranger_rate if self.is_stranger else self._member_rate
         delay = bucket.owe(trio.current_time())
         if delay > 0:
             await trio.sleep(delay)
+        await self.meter.ready()
+        await self._tell_pace()
+
+    async def _tell_pace(self) -> None:
+        """Report when what the peer says begins to come late because it sends too much, and when that is over."""
+        is_overrun = self.meter.is_overrun
+        if is_overrun != self.is_overrun:
+            self.is_overrun = is_overrun
+            await self.owner.pace_changed(self)
 
     def _measure(self, token: int) -> None:
         elapsed = trio.current_time() - token / 1e6
@@ -329,11 +376,13 @@ class Link:
             if now - heard_at >= timing.dead_seconds:
                 raise LinkOver(f"nothing heard for {now - heard_at:.1f} s")
             self._treat_as_stranger(now, bulk)
+            await self._tell_pace()
 
     def _treat_as_stranger(self, now: float, bulk: Stream) -> None:
         timing = self.owner.timing
         muxer = self.connection.muxer
         muxer.streams_left = MAX_OPENED_STREAMS
+        muxer.meter = self.meter
         if not self.is_stranger:
             muxer.budget_bytes = None
             bulk.widen(BULK_WINDOW_BYTES)

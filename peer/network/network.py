@@ -9,7 +9,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 import trio
@@ -20,20 +20,25 @@ from .addresses import (
     Address,
     AddressBook,
     AddressRecord,
+    claims_of,
+    is_loopback,
+    is_proper,
     open_record,
     parse_address,
-    peek_record,
     sign_record,
 )
+from .bucket import Bucket
+from .cutoffs import CutOffs
 from .dialling import Dialler
-from .events import Beat, Connected, Disconnected, Event, Frame, PeerRow, Refused, Unreachable
+from .events import Beat, Connected, Disconnected, Event, Frame, Pace, PeerRow, Refused, Unreachable
 from .frames import MAX_RECORDS, MAX_STATUS_BYTES, encode_envelope, encode_records
 from .greeting import Greeting, check_federation, encode_greeting
-from .host import Connection, Host, dialable, split_listen
+from .host import Connection, DialError, Host, dialable, resolve, split_listen
 from .hosts import host_key
 from .knocks import MINUTE_SECONDS
 from .link import BULK_PROTOCOL, CONTROL_PROTOCOL, Link, Timing
-from .transfers import Offers, PullFailed, PullSlots
+from .meter import SECONDS_PER_BLOCK, STRANGERS_SHARE, Meter, cpu_seconds
+from .transfers import Offers, PullFailed, PullSlots, WrongBlob
 from .yamux import Traffic
 
 MAX_STRANGERS: Final = 32
@@ -47,9 +52,18 @@ MAX_VOUCHED: Final = 64
 MAX_QUEUED_EVENTS: Final = 64
 """Events that wait for the driver; then peers wait, each in its turn."""
 
+SECONDS_PER_NEWS: Final = 10.0
+"""How often a member may have a new address, for long."""
+
+MAX_NEWS_AT_ONCE: Final = 4
+SPREAD_SECONDS: Final = 0.5
+"""News of addresses are collected for so long before they are passed on."""
+
 _MAX_REMEMBERED_TROUBLES: Final = 256
 _KNOCKS_PAUSE_SECONDS: Final = 1.0
 """Between two computations of the knocks that members may come with, however often the members change."""
+
+Receiver = Callable[[Event], Awaitable[None]]
 
 log = logging.getLogger("coterie.network")
 
@@ -82,6 +96,7 @@ class Network:
         self.member = identity.public
         self.timing = timing or Timing()
         self.offers = Offers()
+        self.strangers = Meter(STRANGERS_SHARE)
         self._beat_status = b""
         self.name = name
         self.federation = federation
@@ -103,6 +118,12 @@ class Network:
         self._early: dict[Connection, Link] = {}
         self._slots = PullSlots()
         self._events, self.inbound = trio.open_memory_channel[Event](MAX_QUEUED_EVENTS)
+        self._receiver: Receiver | None = None
+        self._cut_offs = CutOffs()
+        self._news: dict[bytes, tuple[AddressRecord, Link | None]] = {}
+        """Address records to be passed on, and who told us."""
+        self._has_news = trio.Event()
+        self._news_rates: dict[bytes, Bucket] = {}
         self._troubles: dict[object, str] = {}
         self._turned_away: Counter[str] = Counter()
         self._members_changed = trio.Event()
@@ -130,6 +151,7 @@ class Network:
                 self._dialler = Dialler(self, nursery)
                 nursery.start_soon(self._expect_knocks)
                 self._reissue_record()
+                nursery.start_soon(self._keep_spreading)
                 for address in self._bootstrap:
                     self._dialler.want_address(address)
                 self.refresh()
@@ -177,6 +199,7 @@ class Network:
     def refresh(self) -> None:
         """The answers of `allow` have changed: dial new members, tell them addresses, let go of old ones."""
         self._book.forget_unwanted()
+        self._news_rates = {one: rate for one, rate in self._news_rates.items() if self.is_member(one)}
         self._last_statuses = {one: status for one, status in self._last_statuses.items() if self.is_member(one)}
         for link in self._links.values():
             self.welcome(link)
@@ -184,6 +207,41 @@ class Network:
             for member in self._book.members():
                 self._dialler.want(member)
         self._members_changed.set()
+
+    async def hand_over(self, receiver: Receiver) -> None:
+        """From now on give `receiver` what links report, each link's in its order and in a task of its own.
+
+        Until then, and with what is reported of no link ever after, it waits in `inbound`. A link whose report
+        is being received waits, and the others do not.
+        """
+        with contextlib.suppress(trio.WouldBlock, trio.EndOfChannel):
+            while True:
+                await receiver(self.inbound.receive_nowait())
+        self._receiver = receiver
+
+    def charge(self, member: bytes, seconds: float) -> None:
+        """What a peer sent has cost us so much time."""
+        link = self._links.get(member)
+        if link is not None:
+            link.meter.charge(seconds)
+
+    def block_decided(self) -> None:
+        """The ledger has moved on: every member may say more."""
+        for link in self._links.values():
+            if not link.is_stranger:
+                link.meter.earn(SECONDS_PER_BLOCK)
+
+    def cut_off(self, member: bytes, reason: str) -> None:
+        """A peer did what no honest one does: end the link, and have none for a while, longer each time.
+
+        Strangers come under ever new names; of them nothing is remembered.
+        """
+        link = self._links.get(member)
+        if self.is_member(member):
+            seconds = self._cut_offs.add(member, reason, trio.current_time())
+            reason = f"{reason}; no link for {seconds:g} s"
+        if link is not None:
+            link.stop(reason)
 
     # What the driver sends.
 
@@ -213,6 +271,9 @@ class Network:
             await self._slots.acquire(size)
             try:
                 return await link.bulk.pull(digest, size, self.timing.progress_seconds)
+            except WrongBlob as error:
+                self.cut_off(source, str(error))
+                raise
             finally:
                 self._slots.release(size)
 
@@ -250,7 +311,8 @@ class Network:
 
     def learn(self, records: Iterable[bytes]) -> None:
         """Take address records that were stored. Raises BadRecord at the first bad one."""
-        self._spread(self._book.add_all(records), None)
+        for record in self._book.add_all(records):
+            self._spread(record, None)
 
     def peers(self) -> list[PeerRow]:
         """The peers table: everybody who is connected or whose address is known."""
@@ -269,8 +331,14 @@ class Network:
             beat_age_seconds=now - link.last_beat if link else None,
             rtt_seconds=link.rtt_seconds if link else None,
             status=link.last_status if link else self._last_statuses.get(member, b""),
-            trouble=self._dialler.trouble(member) if self._dialler and link is None else "",
+            trouble=self._trouble(member, now) if link is None else "",
         )
+
+    def _trouble(self, member: bytes, now: float) -> str:
+        reason = self._cut_offs.reason(member, now)
+        if reason is not None:
+            return f"cut off: {reason}"
+        return self._dialler.trouble(member) if self._dialler else ""
 
     # What links ask of their owner.
 
@@ -314,29 +382,48 @@ class Network:
             self._vouch_for([link.member])
         self.welcome(link)
         if other is not None:
-            await self._events.send(Disconnected(link.member, other.ending, other.is_stranger))
-        await self._events.send(Connected(link.member, link.greeting, link.is_stranger))
+            await self._tell(Disconnected(link.member, other.ending, other.is_stranger))
+        await self._tell(Connected(link.member, link.greeting, link.is_stranger))
         return True
 
     async def frame_arrived(self, link: Link, envelope: bytes, blob: bytes | None) -> None:
         """See `link.Owner`."""
-        await self._events.send(Frame(link.member, envelope, blob))
+        await self._tell(Frame(link.member, envelope, blob))
 
-    def beat_arrived(self, link: Link, status: bytes) -> None:
+    async def pace_changed(self, link: Link) -> None:
+        """See `link.Owner`."""
+        if not link.is_stranger:
+            await self._tell(Pace(link.member, link.is_overrun))
+
+    async def beat_arrived(self, link: Link, status: bytes) -> None:
         """See `link.Owner`."""
         if self.is_member(link.member):
             self._last_statuses[link.member] = status
-        self._report(Beat(link.member, status))
+        await self._tell(Beat(link.member, status))
 
-    def records_arrived(self, link: Link, records: list[bytes]) -> None:
-        """See `link.Owner`."""
+    async def records_arrived(self, link: Link, records: list[bytes]) -> None:
+        """See `link.Owner`. Chooses first what may be news; each piece of news costs a signature check."""
         if link.is_stranger:
             return
+        started = cpu_seconds()
+        claimed = claims_of(records)
         if link.connection.outbound:
-            self._vouch_for([peek_record(encoded)[0] for encoded in records])
-        for encoded in records:
-            self._look_for_ourselves(encoded)
-        self._spread(self._book.add_all(records), link)
+            self._vouch_for(claimed)
+        self._look_for_ourselves(claimed.get(self.member))
+        link.meter.since(started)
+        for member, (sequence, encoded) in claimed.items():
+            if self._book.is_news(member, sequence) and self._news_rate(member).take(trio.current_time()):
+                await link.meter.ready()
+                started = cpu_seconds()
+                record = self._book.add(encoded)
+                if record is not None:
+                    self._spread(record, link)
+                link.meter.since(started)
+
+    def _news_rate(self, member: bytes) -> Bucket:
+        if member not in self._news_rates:
+            self._news_rates[member] = Bucket(1 / SECONDS_PER_NEWS, MAX_NEWS_AT_ONCE)
+        return self._news_rates[member]
 
     # What the dialler asks.
 
@@ -349,9 +436,27 @@ class Network:
         record = self._book.get(member)
         return [] if record is None else list(record.addresses)
 
-    async def dial(self, address: Address) -> Link | None:
+    async def dial(self, address: Address, told: bool = False) -> Link | None:
         """See `dialling.Roads`."""
-        return self._early.get(await self._host.dial(address.text, address.member))
+        if address.member is not None:
+            reason = self._cut_offs.reason(address.member, trio.current_time())
+            if reason is not None:
+                raise DialError(f"cut off: {reason}")
+        if not told:
+            return self._early.get(await self._host.dial(address.text, address.member))
+        try:
+            found = await resolve(address.text)
+        except OSError as error:
+            raise DialError(f"{address.text}: {error.strerror}") from None
+        for text in found:
+            if is_proper(text, self._is_on_loopback()):
+                return self._early.get(await self._host.dial(text, address.member))
+        raise DialError(f"{address.text} is no address to which others may send us")
+
+    def _is_on_loopback(self) -> bool:
+        """Whether this peer listens on this machine's own addresses, or its user gave it one."""
+        ours = () if self._record is None else self._record.addresses
+        return any(is_loopback(address.text) for address in (*ours, *self._bootstrap))
 
     def unreachable(self, address: Address, reason: str) -> None:
         """See `dialling.Roads`."""
@@ -367,6 +472,8 @@ class Network:
 
         Who asks for admission is none any more (`allow`), so that those who only hold a place cannot keep it.
         """
+        if self._cut_offs.reason(connection.member, trio.current_time()) is not None:
+            return False
         if connection.outbound or self.is_member(connection.member):
             return True
         links = (*self._early.values(), *self._links.values())
@@ -399,6 +506,8 @@ class Network:
         except Exception:
             log.exception("a bug in the link to %s", link.member.hex())  # and no reason to lose the others
         self._early.pop(link.connection, None)
+        if link.fault:
+            self.cut_off(link.member, link.fault)
         if link.refusal:
             event = Refused(link.member, link.refusal, link.refused_by_peer, link.is_stranger)
             if link.is_stranger:  # of whom there are too many to remember what each was told
@@ -407,9 +516,18 @@ class Network:
                 self._report_once(link.member, link.refusal, event)
         if self._links.get(link.member) is link:
             del self._links[link.member]
-            await self._events.send(Disconnected(link.member, link.ending, link.is_stranger))
+            await self._tell(Disconnected(link.member, link.ending, link.is_stranger))
         elif link.is_stranger:
             self._turned_away["no greeting"] += not link.refusal
+
+    async def _tell(self, event: Event) -> None:
+        """Report something of a link, in the link's own task."""
+        if self._receiver is not None:
+            await self._receiver(event)
+        elif isinstance(event, Beat):
+            self._report(event)
+        else:
+            await self._events.send(event)
 
     def _report(self, event: Event) -> None:
         """Tell the driver something that it can do without."""
@@ -431,13 +549,12 @@ class Network:
         addresses = [*self._announce, *(dialable(address) for address in self._host.listening())]
         self._sequence += 1
         self._record = sign_record(self._identity, list(dict.fromkeys(addresses)), self._sequence)
-        self._spread([self._record], None)
+        self._spread(self._record, None)
 
-    def _look_for_ourselves(self, encoded: bytes) -> None:
+    def _look_for_ourselves(self, claim: tuple[int, bytes] | None) -> None:
         """If others hold a newer record of ours than we do (our clock was set back), outdo it."""
-        member, sequence = peek_record(encoded)
-        if member == self.member and sequence > self._sequence:
-            self._sequence = open_record(encoded).sequence
+        if claim is not None and claim[0] > self._sequence:
+            self._sequence = open_record(claim[1]).sequence
             self._reissue_record()
 
     def _vouch_for(self, members: Iterable[bytes]) -> None:
@@ -453,19 +570,16 @@ class Network:
         link.gossiped = True
         link.send(encode_records([self.record(), *self._book.encoded()][:MAX_RECORDS]))
         if link.greeting is not None and link.greeting.record is not None:
-            self._spread(self._book.add_all([link.greeting.record.encoded]), link)
+            record = self._book.add(link.greeting.record.encoded)
+            if record is not None:
+                self._spread(record, link)
 
-    def _spread(self, news: Sequence[AddressRecord], origin: Link | None) -> None:
-        """Pass on what was new to us, and dial where it leads."""
-        if not news:
-            return
-        frame = encode_records([record.encoded for record in news])
-        for link in self._links.values():
-            if link is not origin and link.gossiped and not link.is_stranger:
-                link.send(frame)
+    def _spread(self, record: AddressRecord, origin: Link | None) -> None:
+        """Pass on soon what was new to us, and dial where it leads."""
+        self._news[record.member] = (record, origin)
+        self._has_news.set()
         if self._dialler is not None:
-            for record in news:
-                self._dialler.want(record.member)
+            self._dialler.want(record.member)
         self._members_changed.set()
 
     async def _expect_knocks(self) -> None:
@@ -476,3 +590,14 @@ class Network:
             await trio.sleep(_KNOCKS_PAUSE_SECONDS)
             with trio.move_on_after(MINUTE_SECONDS / 4):
                 await self._members_changed.wait()
+
+    async def _keep_spreading(self) -> None:
+        """Pass on news now and then, all that there is at once."""
+        while True:
+            await self._has_news.wait()
+            news, self._news, self._has_news = list(self._news.values()), {}, trio.Event()
+            for link in list(self._links.values()):
+                told = [record.encoded for record, origin in news if origin is not link]
+                if told and link.gossiped and not link.is_stranger:
+                    link.send(encode_records(told[:MAX_RECORDS]))
+            await trio.sleep(SPREAD_SECONDS)

@@ -8,8 +8,8 @@ waits for anything but the stream itself: chunks go straight into a buffer of th
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import trio
@@ -45,6 +45,15 @@ MAX_PULL_BYTES: Final = 1024 * 1024 * 1024
 MAX_SERVED: Final = 4
 """Blobs under way to one peer at a time; more wait."""
 
+MAX_SERVED_BYTES: Final = 1024 * 1024 * 1024
+"""What those may have together, since they stay in memory until they are through; a larger blob goes alone."""
+
+MAX_TIMES_SERVED: Final = 2
+"""A link may have each blob that is on offer so many times over: once, and again where that failed."""
+
+SERVING_SECONDS: Final = 120.0
+"""Within which a peer must take the next chunk of what it asked for."""
+
 MAX_WAITING: Final = 64
 """Requests of one peer that wait; more are refused."""
 
@@ -63,32 +72,54 @@ class PullFailed(Exception):
     """A blob did not come; the message says why. Pull again, there or elsewhere."""
 
 
+class WrongBlob(PullFailed):
+    """A peer sent other bytes under a digest than those that it stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A blob on offer. Every new one is another object, also of the same blob after it was withdrawn."""
+
+    data: bytes = field(repr=False)
+    public: bool
+    count: int
+    served: dict[object, int] = field(default_factory=dict, repr=False)
+    """How many bytes of it each link was given, or is being given."""
+
+
 class Offers:
     """The blobs that others may pull from us, by digest; offered as often as withdrawn."""
 
     def __init__(self) -> None:
-        self._blobs: dict[bytes, tuple[bytes, bool, int]] = {}
+        self._blobs: dict[bytes, Offer] = {}
 
     def add(self, digest: bytes, data: bytes, public: bool) -> None:
         """Offer `data` to members, or with `public` to everybody."""
-        _, was_public, count = self._blobs.get(digest, (data, False, 0))
-        self._blobs[digest] = (data, public or was_public, count + 1)
+        known = self._blobs.get(digest)
+        if known is None:
+            self._blobs[digest] = Offer(data, public, 1)
+        else:
+            self._blobs[digest] = replace(known, data=data, public=public or known.public, count=known.count + 1)
 
     def remove(self, digest: bytes) -> None:
         """Take back one offer of `digest`. Transfers under way go on."""
-        if digest in self._blobs:
-            data, public, count = self._blobs.pop(digest)
-            if count > 1:
-                self._blobs[digest] = (data, public, count - 1)
+        known = self._blobs.pop(digest, None)
+        if known is not None and known.count > 1:
+            self._blobs[digest] = replace(known, count=known.count - 1)
 
-    def find(self, request: Request, is_member: bool) -> bytes | str:
+    def find(self, request: Request, is_member: bool) -> Offer | str:
         """The blob, or why not."""
-        data, public, _ = self._blobs.get(request.digest, (b"", False, 0))
-        if request.digest not in self._blobs or not (is_member or public):
+        known = self._blobs.get(request.digest)
+        if known is None or not (is_member or known.public):
             return "not offered"
-        if len(data) != request.size:
-            return f"it has {len(data)} bytes, not {request.size}"
-        return data
+        if len(known.data) != request.size:
+            return f"it has {len(known.data)} bytes, not {request.size}"
+        return known
+
+    def forget(self, link: object) -> None:
+        """A link is over: a new one to the same peer may have everything again."""
+        for offer in self._blobs.values():
+            offer.served.pop(link, None)
 
 
 class PullSlots:
@@ -125,7 +156,10 @@ class PullSlots:
 
 @dataclass(slots=True)
 class _Pull:
-    buffer: bytearray
+    """A transfer to us. One that we called off goes on without a buffer until the other side's last word on it."""
+
+    size: int
+    buffer: bytearray | None
     received: int = 0
     failure: str = ""
     moved: trio.Event = field(default_factory=trio.Event)
@@ -142,17 +176,24 @@ class _Pull:
 @dataclass(slots=True)
 class _Serving:
     transfer: int
-    data: memoryview
+    offer: Offer
     position: int = 0
 
 
 class Bulk:
     """The bulk stream of one link, from both ends: what we pull from the peer and what we serve it."""
 
-    def __init__(self, offers: Offers, is_member: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        offers: Offers,
+        is_member: Callable[[], bool],
+        take_turn: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
+    ) -> None:
+        """`take_turn` waits until another frame of this peer may be handled."""
         self._offers = offers
         self._is_member = is_member
-        self._pulls: dict[int, _Pull | None] = {}  # None: called off, chunks may still arrive
+        self._take_turn = take_turn
+        self._pulls: dict[int, _Pull] = {}
         self._next_transfer = 0
         self._out: deque[bytes] = deque()
         self._serving: deque[_Serving] = deque()
@@ -174,10 +215,10 @@ class Bulk:
         """Fail every pull that is under way; later ones fail at once."""
         self._closed = reason
         for pull in self._pulls.values():
-            if pull is not None:
-                pull.failure = pull.failure or reason
-                pull.progress()
+            pull.failure = pull.failure or reason
+            pull.progress()
         self._pulls.clear()
+        self._offers.forget(self)
         self._work.unpark_all()
 
     async def pull(self, digest: bytes, size: int, progress_seconds: float) -> bytes:
@@ -190,8 +231,11 @@ class Bulk:
             raise PullFailed(self._closed)
         if len(self._pulls) >= MAX_OPEN_PULLS:
             raise PullFailed("too many pulls from this peer")
+        if size == 0:  # nothing would come, and no word that nothing does
+            return _check(bytearray(), digest)
         transfer = self._next_transfer = (self._next_transfer + 1) % 2**32
-        pull = self._pulls[transfer] = _Pull(bytearray(size))
+        pull = self._pulls[transfer] = _Pull(size, bytearray(size))
+        buffer = pull.buffer
         self._send(encode_request(transfer, Request(digest, size)))
         try:
             while pull.received < size and not pull.failure:
@@ -205,15 +249,11 @@ class Bulk:
             self._forget(transfer, pull)
         if pull.failure:
             raise PullFailed(pull.failure)
-        return await trio.to_thread.run_sync(_check, pull.buffer, digest)
+        return await trio.to_thread.run_sync(_check, buffer, digest)
 
     def _forget(self, transfer: int, pull: _Pull) -> None:
-        if transfer not in self._pulls:
-            return
-        if pull.received == len(pull.buffer) or pull.failure:
-            del self._pulls[transfer]
-        else:
-            self._pulls[transfer] = None
+        if transfer in self._pulls:  # neither complete nor failed
+            pull.buffer = None
             self._send(encode_cancel(transfer))
 
     def _send(self, frame: bytes) -> None:
@@ -225,6 +265,7 @@ class Bulk:
     async def _read(self, stream: Stream) -> None:
         while True:
             kind, transfer, length = decode_bulk_header(await stream.read_exactly(BULK_HEADER_BYTES))
+            await self._take_turn()
             match kind:
                 case BulkKind.CHUNK:
                     await self._read_chunk(stream, transfer, length)
@@ -237,27 +278,30 @@ class Bulk:
                     self._cancel_serving(transfer)
 
     async def _read_chunk(self, stream: Stream, transfer: int, length: int) -> None:
-        if transfer not in self._pulls:
-            raise BadFrame("a chunk of a transfer that was never asked for")
-        pull = self._pulls[transfer]
-        self.bytes_in += length
+        pull = self._pulls.get(transfer)
         if pull is None:
+            raise BadFrame("a chunk of a transfer that was never asked for")
+        end = pull.received + length
+        if end > pull.size:
+            raise BadFrame("more bytes than were asked for")
+        self.bytes_in += length
+        if pull.buffer is not None:
+            await stream.readinto(memoryview(pull.buffer)[pull.received : end])
+        else:
             if len(self._scratch) < length:
                 self._scratch = memoryview(bytearray(length))
             await stream.readinto(self._scratch[:length])
-            return
-        end = pull.received + length
-        if end > len(pull.buffer):
-            raise BadFrame("more bytes than were asked for")
-        await stream.readinto(memoryview(pull.buffer)[pull.received : end])
         pull.received = end
         pull.progress()
+        if end == pull.size:
+            self._pulls.pop(transfer, None)
 
     def _end_pull(self, transfer: int, reason: str) -> None:
         pull = self._pulls.pop(transfer, None)
-        if pull is not None:
-            pull.failure = reason
-            pull.progress()
+        if pull is None:
+            raise BadFrame("the failure of a transfer that is not under way")
+        pull.failure = reason
+        pull.progress()
 
     # Serving.
 
@@ -269,10 +313,15 @@ class Bulk:
         self._work.unpark_all()
 
     def _cancel_serving(self, transfer: int) -> None:
+        """Stop, and say so; of a transfer that is through or has failed the other side has had the last word."""
+        under_way = len(self._serving) + len(self._requests)
+        for item in self._serving:
+            if item.transfer == transfer:
+                item.offer.served[self] -= len(item.offer.data) - item.position
         self._serving = deque(item for item in self._serving if item.transfer != transfer)
         self._requests = deque(item for item in self._requests if item[0] != transfer)
-        # Our last word on it, after which the other side can forget it.
-        self._reply(encode_failed(transfer, "called off"))
+        if len(self._serving) + len(self._requests) < under_way:
+            self._reply(encode_failed(transfer, "called off"))
 
     def _reply(self, frame: bytes) -> None:
         if len(self._out) >= MAX_REPLIES:
@@ -281,12 +330,18 @@ class Bulk:
 
     def _admit_requests(self) -> None:
         while self._requests and len(self._serving) < MAX_SERVED:
-            transfer, request = self._requests.popleft()
+            transfer, request = self._requests[0]
+            if self._serving and sum(len(item.offer.data) for item in self._serving) + request.size > MAX_SERVED_BYTES:
+                return
+            self._requests.popleft()
             found = self._offers.find(request, self._is_member())
+            if isinstance(found, Offer) and found.served.get(self, 0) > (MAX_TIMES_SERVED - 1) * request.size:
+                found = "it was given already"
             if isinstance(found, str):
                 self._out.append(encode_failed(transfer, found))
-            elif found:
-                self._serving.append(_Serving(transfer, memoryview(found)))
+            elif found.data:
+                found.served[self] = found.served.get(self, 0) + request.size
+                self._serving.append(_Serving(transfer, found))
 
     async def _write(self, stream: Stream) -> None:
         while True:
@@ -300,16 +355,18 @@ class Bulk:
 
     async def _write_chunk(self, stream: Stream) -> None:
         item = self._serving.popleft()
-        chunk = item.data[item.position : item.position + CHUNK_BYTES]
+        data = item.offer.data
+        chunk = memoryview(data)[item.position : item.position + CHUNK_BYTES]
         item.position += len(chunk)
-        if item.position < len(item.data):
+        if item.position < len(data):
             self._serving.append(item)
         self.bytes_out += len(chunk)
-        await stream.write(encode_bulk_header(BulkKind.CHUNK, item.transfer, len(chunk)))
-        await stream.write(chunk)
+        with trio.fail_after(SERVING_SECONDS):
+            await stream.write(encode_bulk_header(BulkKind.CHUNK, item.transfer, len(chunk)))
+            await stream.write(chunk)
 
 
 def _check(buffer: bytearray, digest: bytes) -> bytes:
     if hashlib.sha256(buffer).digest() != digest:
-        raise PullFailed("the blob does not have the digest that was asked for")
+        raise WrongBlob("the blob does not have the digest that was asked for")
     return bytes(buffer)

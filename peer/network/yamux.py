@@ -25,6 +25,7 @@ from libp2p.connection_types import ConnectionType
 from libp2p.peer.id import ID
 from libp2p.stream_muxer.exceptions import MuxedConnUnavailable, MuxedStreamError
 
+from .meter import Meter, cpu_seconds
 from .outbox import ACK, DATA, GO_AWAY, HEADER, MAX_QUEUED_CONTROL, PING, RST, SYN, WINDOW, Outbox
 from .streams import MAX_WINDOW_BYTES, Stream, Violation
 
@@ -38,6 +39,8 @@ MAX_QUEUED_REPLIES: Final = 64
 """Pings that we have yet to answer; more of them go unanswered."""
 
 _CLOSE_GRACE_SECONDS: Final = 0.5
+_UNWANTED_SECONDS_PER_BYTE: Final = 2e-9
+"""What it costs to decrypt bytes that go to no stream, about; those that go to one were granted."""
 
 
 class Wire(Protocol):
@@ -83,6 +86,8 @@ class Muxer(IMuxedConn):
         """What the peer may still send in all; None for no limit. The owner of the connection sets and
         refills it.
         """
+        self.meter: Meter | None = None
+        """What the peer uses up of our time; the owner of the connection sets it."""
         self.streams_left = MAX_OPENED_STREAMS
         self.bytes_received = 0
         self.total = Traffic()
@@ -173,7 +178,12 @@ class Muxer(IMuxedConn):
                 self.budget_bytes -= len(message)
                 if self.budget_bytes < 0:
                     raise Violation("more bytes than a stranger may send")
-            if not self._take(message):
+            started = cpu_seconds()
+            goes_on = self._take(message)
+            if self.meter is not None:
+                self.meter.since(started)
+                await self.meter.ready()
+            if not goes_on:
                 return
 
     def _take(self, message: bytes) -> bool:
@@ -187,6 +197,8 @@ class Muxer(IMuxedConn):
                 self._payload_left -= len(chunk)
                 if self._payload_stream is not None:
                     self._payload_stream.deliver(chunk, len(view))
+                elif self.meter is not None:
+                    self.meter.charge(len(chunk) * _UNWANTED_SECONDS_PER_BYTE)
                 if not self._payload_left:
                     self._payload_done()
                 continue

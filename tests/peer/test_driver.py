@@ -15,7 +15,14 @@ import trio.testing
 from coterie.crypto.identity import Identity
 from coterie.peer.beats import decode_beat, encode_beat
 from coterie.peer.database import StoreError
-from coterie.peer.driver import MAX_FAULTS_A_PEER, MAX_FAULTY_PEERS, Driver
+from coterie.peer.driver import (
+    MAX_CHECKED_HERE_BYTES,
+    MAX_FAULTS_A_PEER,
+    MAX_FAULTY_PEERS,
+    MAX_NOTICES_AT_ONCE,
+    Driver,
+)
+from coterie.peer.inbox import Arrival, Inbox
 from coterie.peer.stall import GRACE_SECONDS, OFFER_SECONDS
 from coterie.peer.workshop import MAX_JOBS, Workshop
 from coterie.protocol.envelope import Verified, _Body, _Envelope, seal, verify
@@ -39,7 +46,7 @@ from coterie.protocol.events import (
 from coterie.protocol.genesis import Genesis
 from coterie.protocol.ledger import LedgerState, Member, Phase, genesis_state
 from coterie.protocol.limits import INLINE_BLOB_BYTES
-from coterie.protocol.messages import KINDS, CertifiedBlock, GetBlocks, JoinRequest, Message, SumShare
+from coterie.protocol.messages import KINDS, Blocks, CertifiedBlock, GetBlocks, JoinRequest, Message, SumShare
 from coterie.protocol.records import Record, Released, RoundClosed
 from coterie.protocol.wire import encode
 from coterie.protocol.work import Contribution, ReadBlocks, Train
@@ -104,6 +111,8 @@ class World:
     blobs: dict[bytes, bytes] = field(default_factory=dict)
     changed: trio.Event = field(default_factory=trio.Event)
     linked: bool = True
+    charged: dict[bytes, float] = field(default_factory=dict)
+    cuts: list[tuple[bytes, str]] = field(default_factory=list)
     commits: int = 0
 
     def _note(self, *what: Any) -> None:
@@ -134,6 +143,15 @@ class World:
 
     def refresh(self) -> None:
         self._note("refresh")
+
+    def charge(self, member: bytes, seconds: float) -> None:
+        self.charged[member] = self.charged.get(member, 0.0) + seconds
+
+    def block_decided(self) -> None:
+        self._note("decided")
+
+    def cut_off(self, member: bytes, reason: str) -> None:
+        self.cuts.append((member, reason))
 
     async def pull(self, source: bytes, digest: bytes, size: int) -> bytes:
         await trio.lowlevel.checkpoint()
@@ -387,6 +405,7 @@ def test_a_bad_frame_is_a_fault_of_its_link_and_never_reaches_the_node(frame: by
             await trio.testing.wait_all_tasks_blocked()
             assert rig.node.events == [Started()]
             assert sum(rig.driver.faults[PEER.public].values()) == 1
+            assert [member for member, _ in rig.world.cuts] == [PEER.public]
             assert [notice.facts for notice in rig.notices] == [{"member": PEER.public}]
 
     run(main)
@@ -417,6 +436,141 @@ def test_faults_of_every_kind_by_ever_new_peers_do_not_fill_the_memory() -> None
             for number in range(2 * MAX_FAULTY_PEERS):
                 await rig.driver.frame(number.to_bytes(32, "big"), b"garbage", None)
             assert len(rig.driver.faults) == MAX_FAULTY_PEERS
+
+    run(main)
+
+
+def test_what_a_frame_costs_is_charged_to_the_peer_whose_link_it_came_over() -> None:
+    async def main() -> None:
+        async with Rig(lambda event: None).running() as rig:
+            await rig.driver.frame(PEER.public, envelope(JoinRequest("new", "m", b"", b""), sender=OTHER), None)
+            assert rig.world.charged.keys() == {PEER.public}
+            checked = rig.world.charged[PEER.public]
+            await rig.driver.frame(PEER.public, b"garbage", None)
+            assert rig.world.charged[PEER.public] > checked > 0
+
+    run(main)
+
+
+def test_what_moves_the_ledger_on_is_free_and_earns_every_member_more() -> None:
+    async def main() -> None:
+        rig = Rig(lambda event: None)
+
+        def script(event: Event) -> Step | None:
+            if isinstance(event, HeadSeen):
+                rig.node.state = replace(STATE, head=b"h" * 32)
+            return None
+
+        rig.node.script = script
+        async with rig.running():
+            await rig.driver.heartbeat(PEER.public, encode_beat(7, 0, "sharing"))
+            assert rig.world.charged == {}
+            assert rig.world.of("decided") == [()]
+
+    run(main)
+
+
+FLOOD = 500
+
+
+def turns_before_the_other() -> int:
+    """How many of one link's frames the node deals with before the first one of another link."""
+
+    async def main() -> None:
+        async with Rig(lambda event: None).running() as rig:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(flood, rig)
+                await rig.until(lambda: len(rig.node.events) > 1)
+                await rig.driver.frame(OTHER.public, envelope(GetBlocks(1), sender=OTHER), None)
+            await rig.until(lambda: len(rig.node.events) == FLOOD + 2)
+            senders = [event.message.sender for event in rig.node.events if isinstance(event, Received)]
+            found.append(senders.index(OTHER.public))
+
+    async def flood(rig: Rig) -> None:
+        for _ in range(FLOOD):
+            await rig.driver.frame(PEER.public, costly, None)
+
+    found: list[int] = []
+    costly = envelope(GetBlocks(1))
+    run(main)
+    return found[0]
+
+
+def test_links_take_turns_however_much_one_of_them_brings(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert turns_before_the_other() < 10
+
+    async def without_a_turn(self: Inbox, event: Event, cause: bytes) -> None:
+        self._foreign.append(Arrival(event, cause))
+        self._arrived.unpark()
+
+    monkeypatch.setattr(Inbox, "put_foreign", without_a_turn)
+    assert turns_before_the_other() > FLOOD / 2
+
+
+def test_a_large_frame_is_checked_in_a_thread_and_does_not_lose_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+
+    def seen(data: bytes, federation: bytes) -> Any:
+        threads.append("here" if threading.current_thread() is threading.main_thread() else "a thread")
+        return verify(data, federation)
+
+    async def main() -> None:
+        large = Blocks((CertifiedBlock(bytes(2 * MAX_CHECKED_HERE_BYTES), ()),))
+        async with Rig(lambda event: None).running() as rig:
+            await rig.driver.frame(PEER.public, envelope(large), None)
+            await rig.driver.frame(PEER.public, envelope(GetBlocks(1)), None)
+            assert [event.message.message for event in rig.node.events[1:]] == [large, GetBlocks(1)]
+
+    monkeypatch.setattr("coterie.peer.driver.verify", seen)
+    run(main)
+    assert threads == ["a thread", "here"]
+
+
+@pytest.mark.parametrize(("facts", "cuts"), [({"certain": True}, 1), ({}, 0)], ids=["certain", "not certain"])
+def test_a_fault_that_no_honest_peer_can_have_cuts_it_off(facts: dict[str, Any], cuts: int) -> None:
+    async def main() -> None:
+        fault = Notice("fault", "sent a wrong ledger", {"member": PEER.public, **facts})
+        async with Rig(on(PeerUp, Step(notify=(fault,)))).running() as rig:
+            await rig.driver.peer_up(PEER.public)
+            await rig.until(lambda: bool(rig.notices))
+            await trio.testing.wait_all_tasks_blocked()
+            assert rig.world.cuts == [(PEER.public, "sent a wrong ledger")] * cuts
+
+    run(main)
+
+
+def notices_of_a_flood() -> int:
+    async def main() -> None:
+        def script(event: Event) -> Step | None:
+            match event:
+                case HeadSeen(height=height):
+                    return Step(notify=(Notice("fault", f"wrong in way {height}", {"member": PEER.public}),))
+            return None
+
+        async with Rig(script).running() as rig:
+            for height in range(10 * MAX_NOTICES_AT_ONCE):
+                await rig.driver.heartbeat(PEER.public, encode_beat(height, 0, "sharing"))
+            await trio.testing.wait_all_tasks_blocked()
+            told.append(len(rig.notices))
+
+    told: list[int] = []
+    run(main, autojump=True)
+    return told[0]
+
+
+def test_faults_at_any_rate_do_not_fill_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert notices_of_a_flood() == MAX_NOTICES_AT_ONCE
+    monkeypatch.setattr("coterie.peer.driver.LOUD", frozenset())
+    assert notices_of_a_flood() == 10 * MAX_NOTICES_AT_ONCE
+
+
+def test_nobody_waits_for_a_member_that_sends_more_than_its_share() -> None:
+    async def main() -> None:
+        async with Rig(lambda event: None).running() as rig:
+            await rig.driver.pace(PEER.public, True)
+            await rig.driver.pace(PEER.public, False)
+            assert rig.node.events[1:] == [PeerDown(PEER.public), PeerUp(PEER.public)]
+            assert [notice.kind for notice in rig.notices] == ["overrun"]
 
     run(main)
 

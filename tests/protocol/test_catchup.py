@@ -1,19 +1,21 @@
 """Catching up: nobody is believed, one question is under way at a time, and strangers learn nothing."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from bench import Bench
 from chains import Chain, digest
-from cluster import identity
+from cluster import Cluster, identity
 from signing import dealing, prevote, signed
 
 from coterie.crypto.identity import Identity
-from coterie.protocol.blocks import Join, Membership, read_block
+from coterie.protocol import forks
+from coterie.protocol.blocks import Block, Join, Membership, block_hash, read_block
 from coterie.protocol.events import Fetch, HeadSeen, PeerDown, PeerUp, Started, WorkDone
 from coterie.protocol.inbox import Inbox
-from coterie.protocol.ledger import LedgerError
+from coterie.protocol.ledger import LedgerError, LedgerState, extend, genesis_state
 from coterie.protocol.limits import (
     INLINE_BLOB_BYTES,
     MAX_FETCHES_PER_MEMBER,
@@ -30,6 +32,7 @@ from coterie.protocol.messages import (
     GetStatus,
     GetWeights,
     JoinRequest,
+    Precommit,
     Prevote,
     SumShare,
     Weights,
@@ -449,6 +452,83 @@ def test_a_model_is_not_sent_to_the_same_member_again_before_an_honest_one_would
     bench.hand(PeerDown(B.public))
     bench.hear(B, GetWeights(wanted))
     assert given(B) == 3, "who has come back may have lost it"
+
+
+# Liars.
+
+
+def forged(chain: Chain, height: int, signer: Identity = B) -> CertifiedBlock:
+    """Another block than the one that was decided, with one vote over and over."""
+    data = Block(height, digest("previous"), chain.void()).encode()
+    vote = signed(signer, Precommit(block_hash(data)), height, 0, chain.state.federation).raw
+    return CertifiedBlock(data, (vote,) * 3)
+
+
+def certain(bench: Bench) -> list[bool]:
+    return [bool(notice.facts.get("certain")) for notice in bench.notices if notice.kind == "fault"]
+
+
+def test_a_certificate_that_no_honest_member_has_is_a_certain_fault_of_its_sender() -> None:
+    chain = grown()
+    bench = behind(chain)
+    bench.hear(B, Blocks((forged(chain, 2),)))
+    assert certain(bench) == [True]
+
+
+def test_a_certificate_that_another_ledger_could_have_is_none() -> None:
+    chain = grown()
+    bench = behind(chain)
+    short = CertifiedBlock(chain.blocks[1].block, chain.blocks[1].certificate[:2])
+    bench.hear(B, Blocks((short,)))
+    assert certain(bench) == [False]
+
+
+def checks_of_the_past(monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many certificates are checked where two members send second blocks of a past height over and over."""
+    chain = grown()
+    bench = behind(chain, at=1)
+    bench.hear(C, Blocks(tuple(chain.blocks[1:])))
+    checked: list[int] = []
+    check = forks.check_certificate
+
+    def counted(state: LedgerState, certified: CertifiedBlock) -> None:
+        checked.append(state.height)
+        check(state, certified)
+
+    monkeypatch.setattr(forks, "check_certificate", counted)
+    for sender in (B, D):
+        for _ in range(20):
+            bench.hear(sender, Blocks(tuple(forged(chain, height, sender) for height in (4, 5))))
+    monkeypatch.undo()
+    return len(checked)
+
+
+def test_second_blocks_of_the_past_are_checked_once_a_sender_and_height(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checks_of_the_past(monkeypatch) == 4
+
+    with pytest.MonkeyPatch.context() as weakened:
+        weakened.setattr("coterie.protocol.catchup.Forks", Weakened)
+        assert checks_of_the_past(monkeypatch) == 80
+
+
+class Weakened(forks.Forks):
+    """A build that checks whatever it is sent."""
+
+    def compare(self, *given: Any) -> None:
+        self._looked_at.clear()
+        super().compare(*given)
+
+
+def test_what_a_member_decides_itself_has_a_certificate_in_its_one_form() -> None:
+    cluster = Cluster(5)
+    cluster.start()
+    cluster.run(lambda: cluster.all_at("finished"))
+    for site in cluster.sites:
+        state = genesis_state(cluster.genesis)
+        for record in site.disk.records:
+            if isinstance(record, BlockDecided):
+                state = extend(state, CertifiedBlock(record.block, record.certificate))
+        assert state.height > 2
 
 
 # Early messages.

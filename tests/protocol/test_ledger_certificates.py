@@ -9,13 +9,17 @@ from ledgers import OUTSIDER, double_vote, joined, key, sharing, tampered
 from signing import signed
 
 from coterie.crypto.identity import Identity
+from coterie.protocol import ledger
 from coterie.protocol.blocks import (
     Evict,
     Membership,
     block_hash,
 )
-from coterie.protocol.ledger import LedgerError, LedgerState, Phase, extend, genesis_state
+from coterie.protocol.envelope import Rejected, Verified, _Body, _Envelope, verify
+from coterie.protocol.ledger import Forged, LedgerError, LedgerState, Phase, extend, genesis_state
+from coterie.protocol.limits import MAX_QUORUM
 from coterie.protocol.messages import CertifiedBlock, Message, Precommit, Prevote
+from coterie.protocol.wire import decode
 
 # Certificates.
 
@@ -28,18 +32,29 @@ def other_views(chain: Chain, data: bytes) -> list[bytes]:
     return [chain.vote(one, block_hash(data), view) for view, one in enumerate(chain.committee)]
 
 
+def by_key(signers: list[Identity]) -> list[Identity]:
+    return sorted(signers, key=lambda one: one.public)
+
+
+def in_order(votes: list[bytes]) -> list[bytes]:
+    """The votes as a certificate has them, whoever signed them."""
+    return sorted(votes, key=lambda raw: decode(decode(raw, _Envelope, 10**4).body, _Body, 10**4).sender)
+
+
 def cast(chain: Chain, who: Identity, message: Message, federation: bytes | None = None, height: int = 0) -> bytes:
     height = height or chain.state.height + 1
     return signed(who, message, height, 0, federation or chain.state.federation).raw
 
 
 CERTIFICATES: dict[str, tuple[Callable[[Chain, bytes], list[bytes]], str]] = {
-    "none": (lambda c, d: [], "0 signers, but 3 are needed"),
-    "too few": (lambda c, d: votes_of(c, d, 2), "2 signers, but 3 are needed"),
-    "a signer twice": (lambda c, d: votes_of(c, d, 2) + votes_of(c, d, 1), "2 signers, but 3 are needed"),
-    "one signer many times": (lambda c, d: votes_of(c, d, 1) * 9, "1 signers, but 3 are needed"),
+    "none": (lambda c, d: [], "0 votes, but exactly 3 are needed"),
+    "too few": (lambda c, d: votes_of(c, d, 2), "2 votes, but exactly 3 are needed"),
+    "one too many": (lambda c, d: votes_of(c, d, 4), "4 votes, but exactly 3 are needed"),
+    "a signer twice": (lambda c, d: votes_of(c, d, 2) + votes_of(c, d, 1), "not in order, or one of them signs twice"),
+    "one signer many times": (lambda c, d: votes_of(c, d, 1) * 9, "not in order, or one of them signs twice"),
+    "a quorum in another order": (lambda c, d: votes_of(c, d, 3)[::-1], "not in order"),
     "an outsider": (
-        lambda c, d: [*votes_of(c, d, 2), c.vote(OUTSIDER, block_hash(d))],
+        lambda c, d: in_order([*votes_of(c, d, 2), c.vote(OUTSIDER, block_hash(d))]),
         "a signer is not of the committee",
     ),
     "different views": (other_views, "the votes are of different views"),
@@ -64,7 +79,7 @@ CERTIFICATES: dict[str, tuple[Callable[[Chain, bytes], list[bytes]], str]] = {
         lambda c, d: [*votes_of(c, d, 2), tampered(c.vote(c.committee[2], block_hash(d)))],
         "bad signature",
     ),
-    "garbage": (lambda c, d: [*votes_of(c, d, 3), b"garbage"], "_Envelope"),
+    "garbage": (lambda c, d: [*votes_of(c, d, 2), b"garbage"], "_Envelope"),
 }
 
 
@@ -77,12 +92,83 @@ def test_a_certificate_is_refused(name: str) -> None:
         extend(chain.state, CertifiedBlock(data, tuple(make(chain, data))))
 
 
-@pytest.mark.parametrize("signers", [3, 4])
-def test_a_quorum_of_any_distinct_members_is_a_certificate(signers: int) -> None:
+@pytest.mark.parametrize("absent", range(4))
+def test_a_quorum_of_any_distinct_members_is_a_certificate(absent: int) -> None:
     chain = sharing()
     data = chain.block(chain.contributors())
-    votes = votes_of(chain, data, 4)[::-1][:signers]
+    votes = votes_of(chain, data, 4)
+    del votes[absent]
     assert extend(chain.state, CertifiedBlock(data, tuple(votes))).height == 2
+
+
+def any_quorum_will_do(state: LedgerState, certified: CertifiedBlock) -> None:
+    """A build that verifies every vote and counts signers, as many votes as there are."""
+    votes = [verify(raw, state.federation) for raw in certified.certificate]
+    assert len({vote.sender for vote in votes if isinstance(vote, Verified)}) >= state.committee.quorum
+
+
+def test_a_padded_certificate_is_kept_only_where_any_votes_that_hold_a_quorum_will_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chain = sharing()
+    data = chain.block(chain.contributors())
+    votes = votes_of(chain, data, 3)
+    padded = CertifiedBlock(data, (*votes, *votes[:1] * 500))
+    with pytest.raises(LedgerError, match="503 votes, but exactly 3 are needed"):
+        extend(chain.state, padded)
+    monkeypatch.setattr(ledger, "check_certificate", any_quorum_will_do)
+    assert extend(chain.state, padded).height == 2
+
+
+COSTLY: dict[str, tuple[Callable[[Chain, bytes], list[bytes]], int]] = {
+    "one vote of its own, over and over": (lambda c, d: votes_of(c, d, 1) * MAX_QUORUM, 0),
+    "good votes and one for another block": (
+        lambda c, d: [*votes_of(c, d, 2), c.vote(c.committee[2], digest("x"))],
+        0,
+    ),
+    "good votes of two views": (other_views, 0),
+    "good votes and an outsider": (lambda c, d: in_order([*votes_of(c, d, 2), c.vote(OUTSIDER, block_hash(d))]), 0),
+    "a wrong signature first": (lambda c, d: [tampered(one) for one in votes_of(c, d, 3)], 1),
+    "a wrong signature last": (lambda c, d: [*votes_of(c, d, 2), tampered(votes_of(c, d, 3)[2])], 3),
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_a_wrong_certificate_costs_no_more_signatures_than_it_must(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, most = COSTLY[name]
+    chain = sharing()
+    data = chain.block(chain.contributors())
+    bad = CertifiedBlock(data, tuple(make(chain, data)))
+    checked: list[bytes] = []
+
+    def counted(raw: bytes, federation: bytes) -> Verified | Rejected:
+        checked.append(raw)
+        return verify(raw, federation)
+
+    monkeypatch.setattr(ledger, "verify", counted)
+    with pytest.raises(LedgerError):
+        ledger.check_certificate(chain.state, bad)
+    assert len(checked) == most
+
+
+FORGED = {
+    "a signer twice": True,
+    "different views": True,
+    "another block": True,
+    "a bad signature": True,
+    "garbage": True,
+    "too few": False,
+    "an outsider": False,
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_what_no_honest_member_shows_is_told_from_what_another_ledger_may_hold(name: str) -> None:
+    chain = sharing()
+    data = chain.block(chain.contributors())
+    with pytest.raises(LedgerError) as caught:
+        extend(chain.state, CertifiedBlock(data, tuple(CERTIFICATES[name][0](chain, data))))
+    assert isinstance(caught.value, Forged) is FORGED[name]
 
 
 def test_members_that_joined_during_the_round_do_not_certify_it() -> None:
@@ -90,7 +176,7 @@ def test_members_that_joined_during_the_round_do_not_certify_it() -> None:
     chain.append(joined(chain, 5))
     data = chain.block(chain.contributors())
     with pytest.raises(LedgerError, match="a signer is not of the committee"):
-        extend(chain.state, chain.certify(data, [*chain.committee[:3], identity(5)]))
+        extend(chain.state, chain.certify(data, by_key([*chain.committee[:2], identity(5)])))
 
 
 # From genesis on.

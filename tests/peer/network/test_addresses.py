@@ -12,11 +12,14 @@ from coterie.peer.network.addresses import (
     AddressBook,
     AddressError,
     BadRecord,
+    claims_of,
+    is_loopback,
+    is_proper,
     open_record,
     parse_address,
     sign_record,
 )
-from coterie.peer.network.frames import MAX_RECORD_BYTES
+from coterie.peer.network.frames import MAX_RECORD_BYTES, BadFrame
 
 ME = Identity.from_seed(bytes(32))
 OTHER = Identity.from_seed(bytes([1]) * 32)
@@ -123,6 +126,50 @@ def test_a_signature_for_another_purpose_does_not_make_a_record() -> None:
 
     with pytest.raises(BadRecord, match="did not sign"):
         open_record(sign_record(Signer(), [HERE], 1).encoded)  # type: ignore[arg-type]
+
+
+def test_of_one_member_there_is_one_record_in_a_frame() -> None:
+    records = [sign_record(one, [HERE], number).encoded for number, one in enumerate((ME, OTHER))]
+    assert claims_of(records) == {ME.public: (0, records[0]), OTHER.public: (1, records[1])}
+    with pytest.raises(BadFrame, match="two address records of one member"):
+        claims_of([*records, sign_record(ME, [HERE], 2).encoded])
+
+
+@pytest.mark.parametrize(
+    ("text", "proper"),
+    [
+        ("/ip4/192.0.2.1/tcp/1", True),
+        ("/ip4/10.0.0.1/tcp/1", True),
+        ("/ip6/2001:db8::1/tcp/1", True),
+        ("/ip6/fd00::1/tcp/1", True),
+        ("/ip4/169.254.169.254/tcp/80", False),
+        ("/ip4/224.0.0.1/tcp/1", False),
+        ("/ip4/0.0.0.0/tcp/1", False),
+        ("/ip4/0.1.2.3/tcp/1", False),
+        ("/ip4/255.255.255.255/tcp/1", False),
+        ("/ip4/240.0.0.1/tcp/1", False),
+        ("/ip6/fe80::1/tcp/1", False),
+        ("/ip6/ff02::1/tcp/1", False),
+        ("/ip6/::/tcp/1", False),
+        ("/ip6/::ffff:169.254.169.254/tcp/1", False),
+        ("/ip6/64:ff9b::169.254.169.254/tcp/1", False),
+        ("/ip6/2002:a9fe:a9fe::1/tcp/1", False),
+        ("/dns/localhost/tcp/1", False),
+    ],
+)
+def test_a_record_leads_to_machines_and_not_to_groups_or_links(text: str, proper: bool) -> None:
+    text = parse_address(text).text
+    assert is_proper(text, False) is proper
+    assert is_proper(text, True) is proper
+
+
+@pytest.mark.parametrize(
+    "text", ["/ip4/127.0.0.1/tcp/1", "/ip4/127.9.9.9/tcp/1", "/ip6/::1/tcp/1", "/ip6/::ffff:127.0.0.1/tcp/1"]
+)
+def test_a_record_leads_to_loopback_only_where_all_are_on_one_machine(text: str) -> None:
+    assert not is_proper(parse_address(text).text, False)
+    assert is_proper(parse_address(text).text, True)
+    assert is_loopback(parse_address(text).text)
 
 
 def test_a_newer_record_wins_whatever_the_order_of_arrival() -> None:

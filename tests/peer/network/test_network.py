@@ -11,8 +11,11 @@ import trio
 from coterie.crypto.identity import Identity
 from coterie.peer.network import greeting
 from coterie.peer.network import link as link_module
+from coterie.peer.network import network as network_module
 from coterie.peer.network import yamux as yamux_module
+from coterie.peer.network.addresses import Address, sign_record
 from coterie.peer.network.events import Connected, Disconnected, Frame, Refused, Unreachable
+from coterie.peer.network.frames import encode_envelope, encode_records
 from coterie.peer.network.host import ListenError
 from coterie.peer.network.network import Network
 from coterie.peer.network.transfers import PullFailed
@@ -152,16 +155,22 @@ async def test_what_was_not_offered_or_was_withdrawn_cannot_be_pulled(world: Cal
             await second.network.pull(first.member, digest(b"x"), 1)
 
 
-async def test_a_blob_with_another_content_or_size_is_refused_and_the_link_lives(world: Callable[[], Any]) -> None:
+async def test_a_blob_of_another_size_is_refused_and_the_link_lives(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first, second = await peers.pair()
+        first.network.offer(digest(b"promised"), b"promised")
+        with pytest.raises(PullFailed, match="it has 8 bytes, not 9"):
+            await second.network.pull(first.member, digest(b"promised"), 9)
+        assert await second.network.pull(first.member, digest(b"promised"), 8) == b"promised"
+
+
+async def test_who_sends_other_bytes_than_it_offered_is_cut_off(world: Callable[[], Any]) -> None:
     async with world() as peers:
         first, second = await peers.pair()
         first.network.offer(digest(b"promised"), b"delivery")
         with pytest.raises(PullFailed, match="does not have the digest"):
             await second.network.pull(first.member, digest(b"promised"), 8)
-        with pytest.raises(PullFailed, match="it has 8 bytes, not 9"):
-            await second.network.pull(first.member, digest(b"promised"), 9)
-        first.network.offer(digest(b"good"), b"good")
-        assert await second.network.pull(first.member, digest(b"good"), 4) == b"good"
+        assert "no link for 10 s" in (await second.event(Disconnected)).reason
 
 
 async def test_pulling_from_nobody_fails_at_once(world: Callable[[], Any]) -> None:
@@ -330,6 +339,69 @@ async def test_a_status_that_does_not_fit_a_heartbeat_is_refused_where_it_is_set
 
 async def test_stopping_what_never_ran_returns(identity: Callable[[int], Identity]) -> None:
     await Network(identity(0), allow=lambda member: True).stop()
+
+
+NEWS = 40
+
+
+async def news_taken(world: Callable[[], Any], identity: Callable[[int], Identity]) -> tuple[int, int]:
+    """A member tells ever new addresses of its own: how many are taken, and in how many frames they are passed on."""
+    async with world() as peers:
+        first, second = await peers.pair()
+        third = await peers.start(2, first)
+        await third.linked(first)
+        await first.linked(third)
+        sequences: list[int] = []
+        told: list[int] = []
+        first_link = first.network.link_to(third.member)
+        arrived = third.network.records_arrived
+
+        async def heard(link: Any, records: list[bytes]) -> None:
+            if link.member == first.member:
+                told.append(len(records))
+            await arrived(link, records)
+
+        third.network.records_arrived = heard
+        spread = first.network._spread
+
+        def counted(record: Any, origin: Any) -> None:
+            if record.member == second.member:
+                sequences.append(record.sequence)
+            spread(record, origin)
+
+        first.network._spread = counted
+        base = second.network._sequence + 1
+        link = second.network.link_to(first.member)
+        for number in range(NEWS):
+            record = sign_record(identity(1), [Address("/ip4/127.0.0.1/tcp/9")], base + number)
+            assert link.send(encode_records([record.encoded]))
+        assert link.send(encode_envelope(b"the end", None))
+        await first.event(Frame)
+        assert first_link.send(encode_envelope(b"the end", None))
+        await third.event(Frame)
+        return len(sequences), len(told)
+
+
+async def test_a_members_news_of_itself_have_a_rate_and_are_passed_on_together(
+    world: Callable[[], Any], identity: Callable[[int], Identity], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network_module, "SPREAD_SECONDS", 60.0)
+    taken, told = await news_taken(world, identity)
+    assert taken == network_module.MAX_NEWS_AT_ONCE
+    assert told <= 2
+    monkeypatch.setattr(network_module, "MAX_NEWS_AT_ONCE", 10**6)
+    taken, _ = await news_taken(world, identity)
+    assert taken == NEWS
+
+
+async def test_two_records_of_one_member_in_a_frame_end_the_link(
+    world: Callable[[], Any], identity: Callable[[int], Identity]
+) -> None:
+    async with world() as peers:
+        first, second = await peers.pair()
+        records = [sign_record(identity(5), [], number).encoded for number in (1, 2)]
+        second.network.link_to(first.member).send(encode_records(records))
+        assert "two address records of one member" in (await first.event(Disconnected)).reason
 
 
 async def test_simultaneous_dials_leave_one_connection(world: Callable[[], Any]) -> None:

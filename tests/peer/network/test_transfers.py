@@ -163,7 +163,7 @@ async def test_serving_takes_turns_between_the_blobs_that_one_peer_pulls(clock: 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(side.bulk.run, side.stream)
         order = [(await side.heard())[1] for _ in range(21)]
-        assert order.index(2) <= 2
+        assert order.index(2) <= 3
         nursery.cancel_scope.cancel()
 
 
@@ -184,6 +184,154 @@ async def test_requests_beyond_the_bound_are_refused_and_calling_off_makes_room(
         await trio.testing.wait_all_tasks_blocked()
         assert not side.bulk._requests
         nursery.cancel_scope.cancel()
+
+
+async def test_a_failure_of_a_transfer_that_is_not_under_way_ends_the_link(clock: Any) -> None:
+    side = Side()
+    side.say(encode_failed(7, "") * 1000)
+    with pytest.raises(ExceptionGroup) as caught:
+        await side.bulk.run(side.stream)
+    assert caught.group_contains(ValueError, match="not under way", depth=1)
+
+
+@pytest.mark.parametrize("last_word", ["called off", "failed before", "complete"])
+async def test_after_a_transfer_was_called_off_its_last_word_is_taken_once(last_word: str, clock: Any) -> None:
+    side = Side()
+    with pytest.raises(ExceptionGroup) as caught:  # noqa: PT012
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(side.bulk.run, side.stream)
+            with trio.move_on_after(1):
+                await side.bulk.pull(digest(b""), 100, 10)
+            _, transfer, _ = await side.heard()
+            if last_word == "complete":
+                side.say_chunk(transfer, bytes(100))
+            else:
+                side.say(encode_failed(transfer, last_word))
+            await trio.testing.wait_all_tasks_blocked()
+            assert side.bulk._pulls == {}
+            side.say(encode_failed(transfer, "again"))
+    assert caught.group_contains(ValueError, match="not under way")
+
+
+async def words_on(cancel_at: str) -> list[BulkKind]:
+    """What a server says of a transfer that is called off before, while and after it is served."""
+    offers, data = Offers(), bytes(3 * transfers.CHUNK_BYTES)
+    offers.add(digest(data), data, False)
+    side = Side(offers)
+    wanted = data if cancel_at != "refused" else b"another"
+    request = encode_request(1, Request(digest(wanted), len(wanted)))
+    said: list[BulkKind] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(side.bulk.run, side.stream)
+        side.say(request)
+        if cancel_at != "at once":
+            said.append((await side.heard())[0])
+        if cancel_at == "through":
+            said += [(await side.heard())[0] for _ in range(2)]
+        side.say(encode_bulk_header(BulkKind.CANCEL, 1, 0))
+        side.say(encode_request(2, Request(digest(b"no such"), 5)))
+        while True:
+            kind, transfer, _ = await side.heard()
+            if transfer == 2:
+                break
+            said.append(kind)
+        nursery.cancel_scope.cancel()
+    return said
+
+
+@pytest.mark.parametrize("cancel_at", ["at once", "first chunk", "through", "refused"])
+async def test_of_each_transfer_there_is_one_last_word(cancel_at: str, clock: Any) -> None:
+    said = await words_on(cancel_at)
+    chunks, failures = said.count(BulkKind.CHUNK), said.count(BulkKind.FAILED)
+    assert (chunks == 3) + failures == 1
+
+
+async def times_served(links: int, requests: int) -> int:
+    """How many of so many requests for one blob, over so many links one after the other, are answered with it."""
+    offers, data, served = Offers(), b"blob", 0
+    offers.add(digest(data), data, False)
+    for _ in range(links):
+        side = Side(offers)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(side.bulk.run, side.stream)
+            for number in range(requests):
+                side.say(encode_request(number, Request(digest(data), len(data))))
+            answers = [(await side.heard())[0] for _ in range(requests)]
+            nursery.cancel_scope.cancel()
+        side.bulk.close("over")
+        served += answers.count(BulkKind.CHUNK)
+    return served
+
+
+async def test_a_blob_is_served_to_a_link_twice_at_most_however_often_it_is_asked_for(
+    clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await times_served(links=1, requests=30) == transfers.MAX_TIMES_SERVED
+    assert await times_served(links=3, requests=30) == 3 * transfers.MAX_TIMES_SERVED, "after a reconnect it may repeat"
+    monkeypatch.setattr(transfers, "MAX_TIMES_SERVED", 10**6)
+    assert await times_served(links=1, requests=30) == 30
+
+
+async def test_a_transfer_that_was_called_off_may_be_repeated_until_the_blob_was_sent_twice(clock: Any) -> None:
+    offers, data = Offers(), bytes(100 * transfers.CHUNK_BYTES)
+    offers.add(digest(data), data, False)
+    side = Side(offers)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(side.bulk.run, side.stream)
+        for number in range(20):
+            side.say(encode_request(number, Request(digest(data), len(data))))
+            assert (await side.heard())[:2] == (BulkKind.CHUNK, number)
+            side.say(encode_bulk_header(BulkKind.CANCEL, number, 0))
+            while (await side.heard())[0] is not BulkKind.FAILED:
+                pass
+        nursery.cancel_scope.cancel()
+
+
+async def test_blobs_under_way_to_a_peer_are_bounded_in_bytes(clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfers, "MAX_SERVED_BYTES", 100 * transfers.CHUNK_BYTES)
+    offers = Offers()
+    blobs = [bytes([number]) * (60 * transfers.CHUNK_BYTES) for number in range(3)]
+    side = Side(offers)
+    for number, blob in enumerate(blobs):
+        offers.add(digest(blob), blob, False)
+        side.say(encode_request(number, Request(digest(blob), len(blob))))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(side.bulk.run, side.stream)
+        order = [(await side.heard())[1] for _ in range(180)]
+        assert order == [0] * 60 + [1] * 60 + [2] * 60
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_peer_that_does_not_take_what_it_asked_for_loses_the_link(clock: Any) -> None:
+    offers, data = Offers(), bytes(100 * transfers.CHUNK_BYTES)
+    offers.add(digest(data), data, False)
+    side = Side(offers)
+    side.say(encode_request(1, Request(digest(data), len(data))))
+    started = trio.current_time()
+    with pytest.raises(ExceptionGroup) as caught:
+        await side.bulk.run(side.stream)
+    assert caught.group_contains(trio.TooSlowError)
+    assert trio.current_time() - started == pytest.approx(transfers.SERVING_SECONDS)
+
+
+async def test_every_frame_of_the_bulk_stream_waits_for_its_turn(clock: Any) -> None:
+    side, turns = Side(), 0
+
+    async def take_turn() -> None:
+        nonlocal turns
+        turns += 1
+        await trio.sleep(1)
+
+    side.bulk._take_turn = take_turn
+    for number in range(10):
+        side.say(encode_request(number, Request(digest(b"no such"), 5)))
+    started = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(side.bulk.run, side.stream)
+        for _ in range(10):
+            await side.heard()
+        nursery.cancel_scope.cancel()
+    assert (turns, trio.current_time() - started) == (10, pytest.approx(10))
 
 
 async def test_pulls_wait_for_slots_in_order_and_give_them_back(clock: Any) -> None:

@@ -1,0 +1,89 @@
+"""How much of the event loop's time a peer may use up.
+
+Frames say little about work: one can cost a hundred times as much as another. So what the frames of a peer cost is
+measured, in CPU time, wherever they are handled, and a link whose peer has used up its share waits until it has earned
+it back. The links of the others do not wait. What a peer sends meanwhile stays in its own windows and sockets.
+"""
+
+import time
+from typing import Final
+
+import trio
+
+MEMBER_SHARE: Final = 0.05
+"""Part of the event loop's time that the frames of one member may take for long."""
+
+SECONDS_PER_BLOCK: Final = 0.003
+"""What each block that is decided earns every member beside: rounds that are fast need more messages."""
+
+STRANGERS_SHARE: Final = 0.1
+"""Part of it that the frames of all strangers may take together."""
+
+BURST_SECONDS: Final = 0.4
+"""What a peer may use up at once after a pause."""
+
+MAX_DEBT_SECONDS: Final = 0.3
+"""What is charged beyond it is forgiven, so that nobody is kept waiting until its link counts as dead."""
+
+OVERRUN_SECONDS: Final = 0.5
+"""A peer that has been waited with for so long, and has not earned half a burst since, is overrun."""
+
+_CLOCK_SECONDS: Final = 1e-4
+
+cpu_seconds = time.thread_time
+"""The clock: what this thread has computed. A machine that is busy with other things charges nobody."""
+
+
+class Meter:
+    """What one peer has used up. ``common`` is a meter that it shares with others."""
+
+    def __init__(
+        self, share: float = MEMBER_SHARE, burst_seconds: float = BURST_SECONDS, common: "Meter | None" = None
+    ) -> None:
+        self.share = share
+        self.burst_seconds = burst_seconds
+        self.common = common
+        self.used_seconds = 0.0
+        """All that was ever charged."""
+        self._credit = burst_seconds
+        self._last: float | None = None
+        self._late_since: float | None = None
+
+    def charge(self, seconds: float) -> None:
+        """Something was done for this peer."""
+        self.used_seconds += seconds
+        self._credit = max(self._credit - seconds, -MAX_DEBT_SECONDS)
+        if self.common is not None:
+            self.common.charge(seconds)
+
+    def earn(self, seconds: float) -> None:
+        """The peer may use up so much more."""
+        self._credit = min(self.burst_seconds, self._credit + seconds)
+
+    def since(self, started: float) -> None:
+        """Charge what this thread has computed since ``started``, by :data:`cpu_seconds`."""
+        self.charge(cpu_seconds() - started)
+
+    def delay(self) -> float:
+        """Seconds until what was used up is earned."""
+        now = trio.current_time()
+        earned = 0.0 if self._last is None else (now - self._last) * self.share
+        self._credit, self._last = min(self.burst_seconds, self._credit + earned), now
+        own = max(0.0, -self._credit / self.share)
+        if own and self._late_since is None:
+            self._late_since = now
+        elif self._credit >= self.burst_seconds / 2:
+            self._late_since = None
+        return own if self.common is None else max(own, self.common.delay())
+
+    @property
+    def is_overrun(self) -> bool:
+        """Whether the peer goes on and on sending more than its share, so that all that it says comes late."""
+        self.delay()
+        return self._late_since is not None and trio.current_time() - self._late_since >= OVERRUN_SECONDS
+
+    async def ready(self) -> None:
+        """Let the others have their turn, and wait until this peer has one again."""
+        await trio.lowlevel.checkpoint()
+        while (delay := self.delay()) > 0:
+            await trio.sleep(delay + _CLOCK_SECONDS)  # or rounding leaves a delay that no clock can tell
