@@ -10,6 +10,7 @@ import msgspec
 
 from .limits import (
     MAX_ARRAYS,
+    MAX_BARRED,
     MAX_DESCRIPTOR_BYTES,
     MAX_DIMENSIONS,
     MAX_MEMBERS,
@@ -29,10 +30,20 @@ Shape = Annotated[
 ]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARS)]
 DurationMs = Annotated[int, msgspec.Meta(ge=10, le=86_400_000)]
+Total = Annotated[bytes, msgspec.Meta(min_length=1, max_length=20)]
+"""An exact total as a signed big-endian integer of the fewest bytes, in units of 2**-40."""
 
 
 class GenesisError(ValueError):
     """Parameters that cannot make a federation; says which and why."""
+
+
+class OtherVersion(GenesisError):
+    """A genesis of another version of the protocol; ``version`` is the one that it names."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"it is of protocol version {version}, and this is version {PROTOCOL_VERSION}")
+        self.version = version
 
 
 class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
@@ -80,6 +91,16 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     evict_on_proof: bool = True
     previous: Hash | None = None
     """Head of the federation that this one continues (``peer refound``)."""
+    setup_totals: Annotated[tuple[Total, ...], msgspec.Meta(max_length=MAX_SETUP_SUMS)] = ()
+    """Totals of the setup round of that federation. There is no second setup: the difference of two totals over
+    the same data is exactly the sums of the members that are in one of them only.
+    """
+    evaluated: bool = False
+    """That federation made public the loss and metrics of ``weights``. On this base model nobody contributes them
+    again, since the difference would be exactly those of the members that are in one of the two sums only.
+    """
+    barred: Annotated[tuple[Key, ...], msgspec.Meta(max_length=MAX_BARRED)] = ()
+    """Members that it evicted on proof; they are not admitted here either."""
 
     @property
     def parameters(self) -> int:
@@ -91,6 +112,11 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
                 size *= length
             total += size
         return total
+
+    @property
+    def totals(self) -> tuple[int, ...] | None:
+        """The totals of the setup round that was carried over, None where there is none."""
+        return tuple(int.from_bytes(one, "big", signed=True) for one in self.setup_totals) or None
 
     def encode(self) -> bytes:
         """Return the genesis bytes."""
@@ -111,9 +137,33 @@ def read_genesis(data: bytes) -> Genesis:
     try:
         genesis = decode(data, Genesis, GENESIS_BYTES)
     except DecodeError as error:
+        version = _version_of(data)
+        if version is not None and version != PROTOCOL_VERSION:
+            raise OtherVersion(version) from None
         raise GenesisError(str(error)) from None
     check_genesis(genesis)
     return genesis
+
+
+def _version_of(data: bytes) -> int | None:
+    """Return the version that genesis bytes of any version begin with, None where they are no such bytes.
+
+    All versions are arrays that begin with their version.
+    """
+    try:
+        fields = msgspec.msgpack.decode(data[:GENESIS_BYTES], type=list[msgspec.Raw])
+        return msgspec.msgpack.decode(fields[0], type=int)
+    except (msgspec.MsgspecError, IndexError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def total_bytes(value: int) -> bytes:
+    """Encode an exact total for the genesis."""
+    return value.to_bytes(_total_length(value), "big", signed=True)
+
+
+def _total_length(value: int) -> int:
+    return (value if value >= 0 else ~value).bit_length() // 8 + 1
 
 
 def check_genesis(genesis: Genesis) -> None:
@@ -135,6 +185,14 @@ def check_genesis(genesis: Genesis) -> None:
         raise GenesisError("roster: the founder's key is not in it")
     if len(set(genesis.roster)) != len(genesis.roster):
         raise GenesisError("roster: a key stands twice")
+    if len(genesis.setup_totals) not in (0, genesis.setup_sums):
+        raise GenesisError(f"setup_totals: {len(genesis.setup_totals)} totals of {genesis.setup_sums} setup sums")
+    if any(total_bytes(value) != one for value, one in zip(genesis.totals or (), genesis.setup_totals, strict=True)):
+        raise GenesisError("setup_totals: a total is longer than it need be")
+    if genesis.previous is None and (genesis.setup_totals or genesis.evaluated or genesis.barred):
+        raise GenesisError("setup_totals, evaluated, barred: only where another federation is continued")
+    if len(set(genesis.barred)) != len(genesis.barred) or genesis.founder in genesis.barred:
+        raise GenesisError("barred: a key stands twice, or it is the founder's")
     if len(set(genesis.metrics)) != len(genesis.metrics):
         raise GenesisError("metrics: a name stands twice")
     if len(genesis.encode()) > GENESIS_BYTES:

@@ -9,8 +9,16 @@ from cluster import identity, make_genesis
 from hypothesis import given, settings
 from strategies import values
 
-from coterie.protocol.genesis import GENESIS_BYTES, Genesis, GenesisError, check_genesis, read_genesis
-from coterie.protocol.limits import MAX_ARRAYS, MAX_MEMBERS, MAX_PARAMETERS, MAX_SETUP_SUMS
+from coterie.protocol.genesis import (
+    GENESIS_BYTES,
+    Genesis,
+    GenesisError,
+    OtherVersion,
+    check_genesis,
+    read_genesis,
+    total_bytes,
+)
+from coterie.protocol.limits import MAX_ARRAYS, MAX_MEMBERS, MAX_PARAMETERS, MAX_SETUP_SUMS, PROTOCOL_VERSION
 from coterie.protocol.wire import encode
 
 FOUNDER = identity(0).public
@@ -49,6 +57,14 @@ def test_any_genesis_is_read_as_it_was_written_or_refused_with_the_one_error(gen
         ({"name": "a\nb"}, "names: .* cannot be printed"),
         ({"founder_name": "\x1b[31m"}, "names: .* cannot be printed"),
         ({"metrics": ("ok", "\u202e")}, "names: .* cannot be printed"),
+        ({"previous": bytes(32), "setup_sums": 2, "setup_totals": (b"\1",)}, "setup_totals: 1 totals of 2 setup sums"),
+        ({"previous": bytes(32), "setup_totals": (b"\1",)}, "setup_totals: 1 totals of 0 setup sums"),
+        ({"previous": bytes(32), "setup_sums": 1, "setup_totals": (b"\0\1",)}, "setup_totals: a total is longer"),
+        ({"setup_sums": 1, "setup_totals": (b"\1",)}, "only where another federation is continued"),
+        ({"evaluated": True}, "only where another federation is continued"),
+        ({"barred": (OTHER,)}, "only where another federation is continued"),
+        ({"previous": bytes(32), "barred": (OTHER, OTHER)}, "barred: a key stands twice"),
+        ({"previous": bytes(32), "barred": (FOUNDER,)}, "barred: .* the founder's"),
         (
             {
                 "shapes": ((200, 200, 1, 1, 1, 1, 1, 1),) * MAX_ARRAYS,
@@ -114,6 +130,23 @@ def test_bytes_that_are_no_genesis_are_refused() -> None:
             read_genesis(bad)
 
 
+@pytest.mark.parametrize("value", [0, 1, -1, 127, 128, -128, -129, 2**122, -(2**122)])
+def test_a_total_keeps_its_exact_value_in_the_fewest_bytes(value: int) -> None:
+    genesis = changed(previous=bytes(32), setup_sums=1, setup_totals=(total_bytes(value),))
+    assert read_genesis(genesis.encode()).totals == (value,)
+
+
+def test_a_genesis_of_another_version_is_told_from_a_damaged_one() -> None:
+    fields = msgspec.msgpack.decode(make_genesis().encode())
+    with pytest.raises(OtherVersion, match="protocol version 77") as caught:
+        read_genesis(encode([77, *fields[1:3]]))
+    assert caught.value.version == 77
+    for bad in ([], ["1", *fields[1:]], [PROTOCOL_VERSION, *fields[1:3]]):
+        with pytest.raises(GenesisError) as other:
+            read_genesis(encode(bad))
+        assert not isinstance(other.value, OtherVersion)
+
+
 def test_every_parameter_is_part_of_the_id() -> None:
     base = make_genesis()
     others = [
@@ -143,6 +176,9 @@ def test_every_parameter_is_part_of_the_id() -> None:
             "evict_after_rounds": 1,
             "evict_on_proof": False,
             "previous": digest("another"),
+            "setup_totals": (b"\1",),
+            "evaluated": True,
+            "barred": (OTHER,),
         }.items()
     ]
     assert len(others) == len(Genesis.__struct_fields__) - 1, "all but the version, which has one value"
