@@ -6,6 +6,7 @@ against 12 ms, 1e5 9 ms against 14 ms, 1e6 50 ms against 36 ms. Pages of 32 KiB,
 4 KiB the large vectors cost twice as much.
 """
 
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,6 +60,7 @@ def open_writer(path: Path, max_bytes: int | None = None) -> sqlite3.Connection:
     Raises:
         StoreError: damaged, too new, of another program, or not writable.
     """
+    _refuse_links(path)
     with explained(path):
         link = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000)
         try:
@@ -93,6 +95,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     """
     if not path.exists():
         raise StoreError(f"{path}: there is no store; `peer start` makes one", Exit.FEDERATION)
+    _refuse_links(path)
     with explained(path):
         # Not mode=ro: after a kill the log has to be recovered, which writes.
         link = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
@@ -107,6 +110,14 @@ def open_reader(path: Path) -> sqlite3.Connection:
         return link
 
 
+def _refuse_links(path: Path) -> None:
+    """SQLite follows links, and would so write where somebody else wants it to."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        one = path.with_name(path.name + suffix)
+        if one.is_symlink():
+            raise StoreError(f"{one}: a symbolic link, which a peer never makes; remove it: rm {shlex.quote(str(one))}")
+
+
 def _check_kind(path: Path, link: sqlite3.Connection) -> int:
     """Return the schema version, 0 for a new file."""
     version = int(link.execute("PRAGMA user_version").fetchone()[0])
@@ -117,6 +128,11 @@ def _check_kind(path: Path, link: sqlite3.Connection) -> int:
     if version > VERSION:
         raise StoreError(
             f"{path}: written by a newer Coterie (store version {version}, this one reads {VERSION}); upgrade Coterie"
+        )
+    if 0 < version < VERSION:
+        raise StoreError(
+            f"{path}: written by an older Coterie (store version {version}, this one reads {VERSION}); go on with that"
+            " one, or join again with a new --home"
         )
     return version
 

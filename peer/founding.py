@@ -87,7 +87,7 @@ def default_examples_cap(examples: int | None) -> int:
 def explain_threshold(genesis: Genesis, members: int) -> str:
     """Say what the genesis' threshold means for so many members."""
     stand_ins = tuple(index.to_bytes(32, "big") for index in range(members))
-    return Committee(stand_ins, genesis.threshold).explain()
+    return Committee(stand_ins, genesis.threshold).explain(genesis.scheme)
 
 
 def _exponent(clip: float) -> int:

@@ -89,8 +89,11 @@ def _report_crash(home: Home, error: BaseException) -> str:
     path = home.folder / time.strftime("crash-%Y%m%d-%H%M%S.txt")
     frames = "".join(traceback.format_tb(error.__traceback__))
     message = _SECRET_LIKE.sub("…", str(error))[:400]
+    report = f"{time.ctime()}\nPython {sys.version}\n\n{frames}{type(error).__name__}: {message}\n"
     with contextlib.suppress(OSError):
-        path.write_text(f"{time.ctime()}\nPython {sys.version}\n\n{frames}{type(error).__name__}: {message}\n")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w", encoding="utf-8", errors="replace") as file:
+            file.write(report)
     return (
         f"a bug of ours: {type(error).__name__}. {path} says where; nothing that was sent is lost, and"
         f" `peer start {home.option}` goes on"

@@ -18,7 +18,7 @@ from .blocks import Evict
 from .catchup import CatchUp
 from .context import Context
 from .contribution import layout_of, read_totals, without_measures
-from .envelope import Verified, blob_digest, verify
+from .envelope import Verified, blob_digest, verify, view_of
 from .events import (
     Event,
     FetchFailed,
@@ -281,7 +281,8 @@ class Node:
         assert ctx.sharing is not None
         if state.committee.members != self._explained:
             self._explained = state.committee.members
-            ctx.out.notify("committee", state.committee.explain(), members=state.committee.members)
+            explained = state.committee.explain(state.genesis.scheme)
+            ctx.out.notify("committee", explained, members=state.committee.members, scheme=state.genesis.scheme)
         text = f"round {state.round} ({state.kind}) begins"
         ctx.out.notify("round", text, round=state.round, kind=state.kind, members=state.committee.n)
         if ctx.weights is None:
@@ -344,7 +345,7 @@ class Node:
             before = ctx.state
             ctx.out.persist(BlockDecided(after.height, certified.block, certified.certificate))
             ctx.guard.on_decided(after.height, before.committee, ctx.me)
-            announce(ctx.out, before, after, self.view, certified.block)
+            announce(ctx.out, before, after, view_of(certified.certificate[0]), certified.block)
             self._move_to(after)
             known = set(before.keys)
             for member in after.members:

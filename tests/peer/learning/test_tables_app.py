@@ -184,7 +184,8 @@ def test_test_rows_are_in_no_setup_sum_and_in_no_fit(tmp_path: Path) -> None:
     rows[one.tested] += 100
     other = small(tmp_path, "other.csv", rows)
     assert one.setup() == other.setup()
-    assert np.array_equal(federate([one], 2)[0], federate([other], 2)[0])
+    # The order of the batch's rows is drawn anew each time, so sums differ in their last bits.
+    assert np.allclose(federate([one], 2)[0], federate([other], 2)[0], atol=1e-6)
 
 
 def test_a_column_that_is_the_same_everywhere_is_ignored(tmp_path: Path) -> None:
