@@ -79,7 +79,7 @@ def test_a_moved_home_takes_part_again_though_one_member_never_answers(n: int, m
 
 
 def rounds_after_a_move(n: int) -> int:
-    """Rounds in half a minute after a home was moved, and then the one member that never answered went away for good."""
+    """Rounds in half a minute after a home was moved, and then the one member that never answered went away."""
     cluster = Cluster(n, make_genesis(rounds=0, min_peers=3, evict_after_rounds=0, round_interval_ms=2_000), seed=n)
     cluster.start()
     cluster.run(lambda: all(len(s.node.state.keys) == n and s.node.state.round > 2 for s in cluster.sites if s.node))
