@@ -65,7 +65,7 @@ def test_a_threshold_below_the_default_is_joined_only_by_who_allowed_it() -> Non
     ):
         consent(genesis).check_genesis()
     with pytest.raises(NoConsent):
-        consent(make_genesis(threshold=2, min_peers=10), allow_threshold=5).check_genesis()
+        consent(genesis, allow_threshold=3).check_genesis()
     consent(genesis, allow_threshold=2).check_genesis()
     consent(genesis, is_founder=True).check_genesis()
     consent(make_genesis(threshold=5, min_peers=6)).check_genesis()
