@@ -118,9 +118,10 @@ def _records(path: Path) -> Iterator[bytes]:
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise Invalid(f"{path}: not a regular file")
         with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise Invalid(f"{path}: not a regular file")
             if file.read(len(MAGIC)) != MAGIC:
                 raise Invalid(f"{path}: not an exported ledger")
             for height in count():

@@ -185,6 +185,11 @@ class Session:
         self._keep()
         self.network.introduce(genesis.federation, genesis.encode())
         text = f"found the federation {genesis.name!r}"
+        if genesis.previous is not None and self.settings.continues is None:
+            text += (
+                f", which continues another one ({genesis.previous.hex()[:16]}…). If this peer was a member there,"
+                " begin again with --continues and its old home, to compare them"
+            )
         self.report.event("found", text, {"federation": genesis.federation, "name": genesis.name})
 
     def _consent(self, genesis: Genesis) -> Consent:
@@ -402,6 +407,9 @@ class Session:
             f"training starts with {genesis.min_peers} members; the others join with:\n\n  {command}\n"
         )
         note = join_note(genesis)
+        if genesis.previous is not None:
+            note += "; " if note else ""
+            note += "members of the old federation add: --continues and their old home"
         text += f"{note}\n" if note else ""
         facts = {"federation": genesis.federation, "name": genesis.name, "command": command, "invite": invite}
         facts["note"] = note

@@ -100,7 +100,7 @@ def test_only_a_regular_file_is_read_as_a_ledger(tmp_path: Path, capsys: pytest.
     os.mkfifo(tmp_path / "pipe")
     for path in ("/dev/zero", str(tmp_path / "pipe"), str(tmp_path)):
         assert main(("ledger", "verify", "--file", path)) == Exit.CHECK_FAILED
-        assert "not a regular file" in capsys.readouterr().err or path == str(tmp_path)
+        assert "not a regular file" in capsys.readouterr().err
 
 
 def test_an_exported_ledger_is_read_record_by_record(exported: Path, tmp_path: Path) -> None:
