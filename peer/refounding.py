@@ -7,10 +7,13 @@ federation that stands at a sum that may have been opened is not continued befor
 be shown.
 """
 
+import os
 import shlex
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
@@ -22,7 +25,7 @@ from ..protocol.limits import MAX_BARRED
 from ..protocol.records import ModelSaved
 from .exits import Exit, PeerError
 from .home import Home, HomeError, KeyProblem, missing_key
-from .session import GENESIS, SETTINGS
+from .session import GENESIS, REFOUNDED, SETTINGS, refounded_text
 from .settings import Settings, read_settings
 from .status import replay
 from .store import FILE_NAME, Reader, Store
@@ -72,12 +75,22 @@ def open_sum(state: LedgerState, seen: Collection[bytes] = ()) -> OpenSum | None
     That is one that was decided and has no result, or failed. ``seen``: the blocks that this peer has seen a quorum's
     prevotes for at the next height. The others may have decided one of them already.
     """
-    found = set(state.failed)
+    found = {*_failed(state)}
     bodies = [read_block(block).body for block in seen] if state.phase is Phase.SHARING else []
     for body in (state.contributors, *bodies):
         if isinstance(body, Contributors):
             found |= {state.committee.members[index] for index, _ in body.dealers}
     return OpenSum(state.round, state.kind, frozenset(found)) if found else None
+
+
+def _failed(state: LedgerState) -> Iterable[bytes]:
+    """Return whose sum on this base model failed, if one did."""
+    return state.failed
+
+
+def _barred(state: LedgerState) -> list[bytes]:
+    """Return who was evicted on proof, the newest last."""
+    return [one.key for one in sorted(state.gone, key=lambda one: one.height) if one.barred]
 
 
 def refound(
@@ -97,8 +110,9 @@ def refound(
         raise HomeError(f"{old.folder}: the peer runs; stop it first (`peer stop {old.option}`)")
     if (new.folder / FILE_NAME).exists():
         raise HomeError(f"{new.folder}: there is a peer already; choose another --to")
+    _check_not_refounded(old)
     state, model, settings, public, pending = _read(old)
-    if any(one.barred and one.key == public for one in state.gone):
+    if public in _barred(state):
         raise PeerError(f"{old.folder}: this peer was evicted for cheating; another member has to refound")
     told = _check_disclosure(old, new, state, public, pending, disclosed)
     genesis = _continued(state, public, settings.name, min_peers, rounds)
@@ -117,12 +131,36 @@ def refound(
         store.persist([model])
         store.keep(SETTINGS, kept.encode())
         store.keep(GENESIS, genesis.encode())
+    with old.locked(), Store.open(old.folder) as store:
+        store.keep(REFOUNDED, str(new.folder).encode())
     return (
         f"{new.folder}: a new federation {genesis.federation.hex()[:16]}… that continues {state.head.hex()[:16]}…\n"
         f"{told}"
         f"start it with: peer start {new.option}\n"
         f"do not start {old.folder} again; the others join with a new --home and the line that is printed then, and"
         " with --continues and their old home, so that their peer compares both federations"
+    )
+
+
+def _check_not_refounded(old: Home) -> None:
+    """Refuse to found two federations on the same data; one that was never started, or is gone, does not count.
+
+    Raises:
+        PeerError: the other one may have begun.
+    """
+    with Reader.open(old.folder) as reader:
+        before = reader.fact(REFOUNDED)
+    if before is None:
+        return
+    other = Home(Path(os.fsdecode(before)))
+    if not other.folder.exists():
+        return  # thrown away: what became of it only the operator knows
+    with suppress(PeerError), Reader.open(other.folder) as reader:
+        if reader.height() == 0 and other.running_pid() is None:
+            return
+    raise PeerError(
+        f"{old.folder}: {refounded_text(before)} Where that one has to be continued too, refound from there",
+        Exit.FEDERATION,
     )
 
 
@@ -240,7 +278,7 @@ def _read(old: Home) -> tuple[LedgerState, ModelSaved, Settings, bytes, OpenSum 
 def _continued(state: LedgerState, founder: bytes, name: str, min_peers: int | None, rounds: int | None) -> Genesis:
     """Return the genesis of the federation that goes on from this state."""
     old = state.genesis
-    barred = [one.key for one in sorted(state.gone, key=lambda one: one.height) if one.barred]
+    barred = _barred(state)
     genesis = msgspec.structs.replace(
         old,
         founder=founder,

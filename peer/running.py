@@ -17,7 +17,7 @@ from .exits import Exit, PeerError
 from .home import Home, KeyProblem, missing_key, passphrase_source
 from .memory import return_large_blocks
 from .progress import reporter
-from .session import GENESIS, SETTINGS, Session, first_cause
+from .session import GENESIS, REFOUNDED, SETTINGS, Session, first_cause, refounded_text
 from .settings import changed_founding_options, check_settings, founding_options, read_settings
 from .store import Store
 
@@ -44,6 +44,8 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
         check_settings(settings)
         if not settings.name:
             settings = settings.with_given({"name": socket.gethostname()[:_MAX_NAME_CHARS] or "peer"})
+        if (other := store.fact(REFOUNDED)) is not None:
+            raise PeerError(f"{home.folder}: {refounded_text(other)}", Exit.FEDERATION)
         if store.fact(GENESIS) is not None and not home.key_path.exists():
             raise KeyProblem(missing_key(home))
         identity = home.identity(passphrase_source(settings.passphrase_file))

@@ -5,6 +5,8 @@ or something is wrong that only people can put right.
 """
 
 import math
+import os
+import shlex
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -60,6 +62,8 @@ from .workshop import Workshop
 
 GENESIS: Final = "genesis"
 SETTINGS: Final = "settings"
+REFOUNDED: Final = "refounded"
+"""Where the federation is whose founder continued the one of this home."""
 ADDRESSES: Final = "addresses"
 OWN_ADDRESSES: Final = "own-addresses"
 BOOK_SECONDS: Final = 1.0
@@ -455,6 +459,16 @@ class Session:
 
     async def _answer(self, request: Json) -> Json:
         return await answer(self, request)
+
+
+def refounded_text(folder: bytes) -> str:
+    """Say that a home was given up for the one in another folder, and why it stays so."""
+    other = os.fsdecode(folder)
+    return (
+        f"this home was given up for the new federation of {other} (`peer refound`); start that one: peer start --home"
+        f" {shlex.quote(other)}. Both together would add up the same data over different members, and so show the"
+        " numbers of single ones."
+    )
 
 
 def first_cause(error: BaseException) -> BaseException:

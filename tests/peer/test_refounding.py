@@ -207,6 +207,26 @@ def test_a_member_outside_of_the_sum_may_be_shown_too() -> None:
     assert set(pending.exposed(chain.state, identity(1).public)) == set(chain.state.keys) - {identity(1).public}
 
 
+def test_a_home_that_was_refounded_is_neither_started_nor_refounded_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else two federations add up the same data over different members."""
+    old, new = home_of(Chain(4), tmp_path / "old"), tmp_path / "new"
+    words = ("refound", "--home", str(old.folder), "--to")
+    assert main((*words, str(new))) == Exit.OK
+    capsys.readouterr()
+    assert main(("start", "--home", str(old.folder))) == Exit.FEDERATION
+    assert f"start that one: peer start --home {new}" in capsys.readouterr().err
+
+    assert main((*words, str(tmp_path / "another"))) == Exit.OK, "the first one was never started"
+    begun = Chain(3)
+    with Store.open(tmp_path / "another") as store:
+        store.persist([BlockDecided(1, begun.blocks[0].block, begun.blocks[0].certificate)])
+    capsys.readouterr()
+    assert main((*words, str(tmp_path / "third"))) == Exit.FEDERATION
+    assert "show the numbers of single ones" in capsys.readouterr().err
+
+
 # What members of the old federation compare.
 
 
