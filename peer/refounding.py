@@ -14,12 +14,13 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from ..crypto.identity import peer_id
 from ..protocol.blocks import Contributors, block_hash, read_block
-from ..protocol.genesis import Genesis, GenesisError, read_genesis, total_bytes
+from ..protocol.genesis import Continued, Genesis, GenesisError, read_genesis, total_bytes
 from ..protocol.ledger import LedgerState, Phase
 from ..protocol.limits import MAX_BARRED
 from ..protocol.records import ModelSaved
@@ -30,18 +31,18 @@ from .settings import Settings, read_settings
 from .status import replay
 from .store import FILE_NAME, Reader, Store
 
-_CARRIED_OVER = (
-    "model",
-    "shapes",
-    "metrics",
-    "weights",
-    "setup_sums",
-    "setup_totals",
-    "evaluated",
-    "barred",
-    "scheme",
-    "threshold",
-)
+_CARRIED_OVER: Final = {
+    "model": "model",
+    "shapes": "shapes",
+    "metrics": "metrics",
+    "weights": "initial weights",
+    "setup_sums": "setup sums",
+    "totals": "totals of the setup round",
+    "is_evaluated": "whether the initial weights were evaluated",
+    "barred": "members that cheated",
+    "scheme": "scheme",
+    "threshold": "threshold",
+}
 """What a federation that continues another one has from it, and its members compare."""
 
 
@@ -227,7 +228,7 @@ def check_continued(genesis: Genesis, old: Home) -> None:
     if genesis.previous != state.head:
         raise PeerError(f"--continues {old.folder}: {_other_head(genesis.previous, state, heads)}", Exit.FEDERATION)
     expected = _continued(state, genesis.founder, genesis.founder_name, genesis.min_peers, genesis.rounds)
-    wrong = [name for name in _CARRIED_OVER if getattr(genesis, name) != getattr(expected, name)]
+    wrong = [told for name, told in _CARRIED_OVER.items() if getattr(genesis, name) != getattr(expected, name)]
     if wrong:
         raise PeerError(
             f"--continues {old.folder}: the new federation differs from the old one in {', '.join(wrong)}; ask its"
@@ -288,10 +289,12 @@ def _continued(state: LedgerState, founder: bytes, name: str, min_peers: int | N
         min_peers=min_peers or old.min_peers,
         rounds=old.rounds if rounds is None else rounds,
         roster=tuple(sorted({*old.roster, founder} - {*barred})) if old.admit == "roster" else (),
-        previous=state.head,
-        setup_totals=tuple(map(total_bytes, state.totals or ())) if old.setup_sums else (),
-        evaluated=state.phase is Phase.FINISHED or state.is_measured,
-        barred=tuple(barred[-MAX_BARRED:]),
+        continued=Continued(
+            head=state.head,
+            setup_totals=tuple(map(total_bytes, state.totals or ())) if old.setup_sums else (),
+            evaluated=state.phase is Phase.FINISHED or state.is_measured,
+            barred=tuple(barred[-MAX_BARRED:]),
+        ),
     )
     try:
         return read_genesis(genesis.encode())

@@ -46,6 +46,23 @@ class OtherVersion(GenesisError):
         self.version = version
 
 
+class Continued(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
+    """What a federation has from the one that it continues.
+
+    Two sums of the same numbers over different members differ by exactly the numbers of the members that are in one of
+    them only. So what is public of them there is not added up here once more.
+    """
+
+    head: Hash
+    """The newest block of the ledger there."""
+    setup_totals: Annotated[tuple[Total, ...], msgspec.Meta(max_length=MAX_SETUP_SUMS)] = ()
+    """Totals of the setup round; where there are some there is no second one."""
+    evaluated: bool = False
+    """The loss and metrics of the initial ``weights`` are public; on this base model nobody contributes them again."""
+    barred: Annotated[tuple[Key, ...], msgspec.Meta(max_length=MAX_BARRED)] = ()
+    """Members that were evicted on proof there; they are not admitted here either."""
+
+
 class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
     """The parameters of a federation. All members run exactly these."""
 
@@ -89,18 +106,8 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     evict_after_rounds: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 50
     """Consecutive rounds a member may miss before it can be evicted for silence; 0: never."""
     evict_on_proof: bool = True
-    previous: Hash | None = None
-    """Head of the federation that this one continues (``peer refound``)."""
-    setup_totals: Annotated[tuple[Total, ...], msgspec.Meta(max_length=MAX_SETUP_SUMS)] = ()
-    """Totals of the setup round of that federation. There is no second setup: the difference of two totals over
-    the same data is exactly the sums of the members that are in one of them only.
-    """
-    evaluated: bool = False
-    """That federation made public the loss and metrics of ``weights``. On this base model nobody contributes them
-    again, since the difference would be exactly those of the members that are in one of the two sums only.
-    """
-    barred: Annotated[tuple[Key, ...], msgspec.Meta(max_length=MAX_BARRED)] = ()
-    """Members that it evicted on proof; they are not admitted here either."""
+    continued: Continued | None = None
+    """Of the federation that this one continues (``peer refound``)."""
 
     @property
     def parameters(self) -> int:
@@ -114,9 +121,25 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
         return total
 
     @property
+    def previous(self) -> bytes | None:
+        """Head of the federation that this one continues, None if there is none."""
+        return None if self.continued is None else self.continued.head
+
+    @property
     def totals(self) -> tuple[int, ...] | None:
-        """The totals of the setup round that was carried over, None where there is none."""
-        return tuple(int.from_bytes(one, "big", signed=True) for one in self.setup_totals) or None
+        """The totals of the setup round that were carried over, None where there are none."""
+        encoded = () if self.continued is None else self.continued.setup_totals
+        return tuple(int.from_bytes(one, "big", signed=True) for one in encoded) or None
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether the loss and metrics of the initial weights are public already."""
+        return self.continued is not None and self.continued.evaluated
+
+    @property
+    def barred(self) -> tuple[bytes, ...]:
+        """Who was evicted on proof from the federation that this one continues."""
+        return () if self.continued is None else self.continued.barred
 
     def encode(self) -> bytes:
         """Return the genesis bytes."""
@@ -185,15 +208,19 @@ def check_genesis(genesis: Genesis) -> None:
         raise GenesisError("roster: the founder's key is not in it")
     if len(set(genesis.roster)) != len(genesis.roster):
         raise GenesisError("roster: a key stands twice")
-    if len(genesis.setup_totals) not in (0, genesis.setup_sums):
-        raise GenesisError(f"setup_totals: {len(genesis.setup_totals)} totals of {genesis.setup_sums} setup sums")
-    if any(total_bytes(value) != one for value, one in zip(genesis.totals or (), genesis.setup_totals, strict=True)):
-        raise GenesisError("setup_totals: a total is longer than it need be")
-    if genesis.previous is None and (genesis.setup_totals or genesis.evaluated or genesis.barred):
-        raise GenesisError("setup_totals, evaluated, barred: only where another federation is continued")
-    if len(set(genesis.barred)) != len(genesis.barred) or genesis.founder in genesis.barred:
-        raise GenesisError("barred: a key stands twice, or it is the founder's")
+    if genesis.continued is not None:
+        _check_continued(genesis, genesis.continued)
     if len(set(genesis.metrics)) != len(genesis.metrics):
         raise GenesisError("metrics: a name stands twice")
     if len(genesis.encode()) > GENESIS_BYTES:
         raise GenesisError(f"the parameters take more than {GENESIS_BYTES} bytes (too many arrays or roster keys)")
+
+
+def _check_continued(genesis: Genesis, continued: Continued) -> None:
+    totals = continued.setup_totals
+    if len(totals) not in (0, genesis.setup_sums):
+        raise GenesisError(f"setup_totals: {len(totals)} totals of {genesis.setup_sums} setup sums")
+    if any(total_bytes(value) != one for value, one in zip(genesis.totals or (), totals, strict=True)):
+        raise GenesisError("setup_totals: a total is longer than it need be")
+    if len(set(continued.barred)) != len(continued.barred) or genesis.founder in continued.barred:
+        raise GenesisError("barred: a key stands twice, or it is the founder's")

@@ -133,7 +133,7 @@ class LedgerState:
         Then nobody may contribute them again. They follow from model and data, so the two sums would differ by
         exactly the numbers of the members that are in one of them only.
         """
-        return self.genesis.evaluated and self.weights == self.genesis.weights
+        return self.genesis.is_evaluated and self.weights == self.genesis.weights
 
     @cached_property
     def _by_key(self) -> dict[bytes, Member]:

@@ -21,7 +21,7 @@ from coterie.peer.status import replay
 from coterie.peer.store import Reader, Store
 from coterie.protocol.blocks import Block, read_block, wide_value
 from coterie.protocol.contribution import WIDE_UNIT
-from coterie.protocol.genesis import Genesis, read_genesis
+from coterie.protocol.genesis import Continued, Genesis, read_genesis
 from coterie.protocol.ledger import LedgerError, genesis_state
 from coterie.protocol.records import BlockDecided, ModelSaved, ValueSeen
 from coterie.protocol.work import Contribution, Train
@@ -70,6 +70,15 @@ def first() -> Cluster:
     return trained(make_genesis(6, rounds=1, min_peers=5, setup_sums=2), 5)
 
 
+def weakened(genesis: Genesis, **fields: object) -> Genesis:
+    """A genesis with something else in it, or in what it has from the federation before it."""
+    inner = {name: value for name, value in fields.items() if name in Continued.__struct_fields__}
+    outer = {name: value for name, value in fields.items() if name not in inner}
+    assert genesis.continued is not None
+    continued = msgspec.structs.replace(genesis.continued, **inner)
+    return msgspec.structs.replace(genesis, **{"continued": continued} | outer)
+
+
 def state_of(cluster: Cluster):  # type: ignore[no-untyped-def]
     node = cluster.sites[0].node
     assert node is not None
@@ -83,7 +92,7 @@ def test_the_setup_round_is_not_repeated_without_the_members_that_are_gone(first
     assert state_of(second)[0].totals == state.totals
     assert totals(second, 1), "it begins with a round of training"
 
-    weak = msgspec.structs.replace(ours, setup_totals=())
+    weak = weakened(ours, setup_totals=())
     again = trained(weak, 4, weights)
     shown = [one - other for one, other in zip(totals(first, 0), totals(again, 0), strict=True)]
     assert shown == pytest.approx([ROWS[LOST], SUMS[LOST]], abs=1e-6), "the lost member's own sums, exactly"
@@ -92,12 +101,12 @@ def test_the_setup_round_is_not_repeated_without_the_members_that_are_gone(first
 def test_a_model_that_was_evaluated_is_not_evaluated_again_over_other_members(first: Cluster) -> None:
     state, weights = state_of(first)
     ours = _continued(state, identity(0).public, "peer 0", 4, 1)
-    assert ours.evaluated
+    assert ours.is_evaluated
     second = trained(ours, 4, weights)
     assert totals(second, 1) == [0.0, 0.0]
     assert totals(second, 2)[0] == sum(ROWS[:4]), "the next model is evaluated"
 
-    weak = msgspec.structs.replace(ours, evaluated=False)
+    weak = weakened(ours, evaluated=False)
     again = trained(weak, 4, weights)
     shown = [one - other for one, other in zip(totals(first, 2), totals(again, 1), strict=True)]
     assert shown == pytest.approx([ROWS[LOST], SUMS[LOST]], abs=1e-6)
@@ -107,22 +116,22 @@ def test_refounded_before_its_first_round_it_still_knows_what_was_evaluated(firs
     state, _ = state_of(first)
     once = _continued(state, identity(0).public, "peer 0", 4, 1)
     twice = _continued(genesis_state(once), identity(1).public, "peer 1", 4, 1)
-    assert (twice.evaluated, twice.setup_totals) == (True, once.setup_totals)
+    assert (twice.is_evaluated, twice.totals) == (True, state.totals)
 
 
 def test_a_model_whose_evaluation_is_not_public_is_evaluated() -> None:
     chain = Chain(4)
     chain.append(chain.contributors())
     chain.append(chain.model())
-    assert not _continued(chain.state, identity(0).public, "peer 0", None, None).evaluated
+    assert not _continued(chain.state, identity(0).public, "peer 0", None, None).is_evaluated
 
 
 def test_a_member_that_cheated_is_not_admitted_with_an_invite_either() -> None:
     cheat = identity(3)
-    genesis = make_genesis(min_peers=3, previous=bytes(32), barred=(cheat.public,))
+    genesis = make_genesis(min_peers=3, continued=Continued(head=bytes(32), barred=(cheat.public,)))
     with pytest.raises(LedgerError, match="a join of somebody who was evicted for cheating"):
         Chain(4, genesis)
-    assert Chain(4, msgspec.structs.replace(genesis, barred=())).state.member(cheat.public)
+    assert Chain(4, weakened(genesis, barred=())).state.member(cheat.public)
     state = Chain(3, genesis).state
     assert _continued(state, identity(0).public, "peer 0", None, None).barred == (cheat.public,)
 
@@ -240,12 +249,12 @@ def test_a_member_joins_what_follows_from_its_own_ledger(tmp_path: Path) -> None
     [
         ({"scheme": "plain"}, "differs from the old one in scheme"),
         ({"threshold": 2}, "differs from the old one in threshold"),
-        ({"weights": bytes(32)}, "differs from the old one in weights"),
-        ({"evaluated": True}, "differs from the old one in evaluated"),
-        ({"barred": (bytes(32),)}, "differs from the old one in barred"),
-        ({"setup_sums": 1, "setup_totals": (b"\1",)}, "differs from the old one in setup_sums, setup_totals"),
-        ({"previous": None}, "does not say that it continues"),
-        ({"previous": bytes(32)}, "not in the ledger here"),
+        ({"weights": bytes(32)}, "differs from the old one in initial weights"),
+        ({"evaluated": True}, "differs from the old one in whether the initial weights were evaluated"),
+        ({"barred": (bytes(32),)}, "differs from the old one in members that cheated"),
+        ({"setup_sums": 1, "setup_totals": (b"\1",)}, "in setup sums, totals of the setup round"),
+        ({"continued": None}, "does not say that it continues"),
+        ({"head": bytes(32)}, "not in the ledger here"),
     ],
     ids=lambda one: next(iter(one)) if isinstance(one, dict) else "",
 )
@@ -255,7 +264,7 @@ def test_a_federation_that_does_not_follow_from_the_old_ledger_is_not_joined(
     chain = Chain(4)
     genesis = _continued(chain.state, identity(1).public, "peer 1", 3, 5)
     with pytest.raises(PeerError, match=told):
-        check_continued(msgspec.structs.replace(genesis, **change), home_of(chain, tmp_path / "old"))
+        check_continued(weakened(genesis, **change), home_of(chain, tmp_path / "old"))
 
 
 def test_a_federation_that_goes_back_behind_a_members_ledger_is_not_joined(tmp_path: Path) -> None:

@@ -92,14 +92,7 @@ def withholds(cluster: Cluster, sender: Site, receiver: Site, message: Verified)
 
 def attack(monkeypatch: pytest.MonkeyPatch, seed: int) -> Attack:
     genesis = make_genesis(
-        SIZE,
-        name=f"seed {seed}",
-        min_peers=N,
-        rounds=1,
-        view_timeout_ms=200,
-        view_delta_ms=50,
-        share_deadline_ms=1_000,
-        setup_sums=0,
+        SIZE, min_peers=N, rounds=1, view_timeout_ms=200, view_delta_ms=50, share_deadline_ms=1_000, setup_sums=0
     )
     cluster = Cluster(N, genesis, seed=seed)
     for site in cluster.sites:
