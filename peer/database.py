@@ -20,6 +20,11 @@ VERSION: Final = 1
 PAGE_BYTES: Final = 32 * 1024
 BUSY_TIMEOUT_MS: Final = 5_000
 CHECKPOINT_PAGES: Final = 2048
+UPGRADING: Final = (
+    "Go on with the Coterie that made it, on all members, or found a new federation with the same members, each with a"
+    " new --home (see `Upgrading` in docs/guide.md)"
+)
+"""What to do with a home of an older version."""
 
 _SCHEMA: Final = """ CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE blocks ( height INTEGER PRIMARY KEY, serial INTEGER NOT NULL, block BLOB NOT NULL, certificate
@@ -131,8 +136,8 @@ def _check_kind(path: Path, link: sqlite3.Connection) -> int:
         )
     if 0 < version < VERSION:
         raise StoreError(
-            f"{path}: written by an older Coterie (store version {version}, this one reads {VERSION}); go on with that"
-            " one, or join again with a new --home"
+            f"{path.parent}: this home is of an older Coterie (store version {version}, and this one has {VERSION}); it"
+            f" cannot go on there. {UPGRADING}"
         )
     return version
 

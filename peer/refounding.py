@@ -176,10 +176,10 @@ def _check_disclosure(
     exposed = pending.exposed(state, me)
     names, summed = (", ".join(_name(state, key) for key in keys) for keys in (exposed, sorted(pending.contributors)))
     what = (
-        f"the contributors of round {pending.round} ({summed})"
-        " may be decided, and there is no result: a member may have opened their sum. The new federation adds up the"
-        f" same numbers once more over other members, and the two sums show that member the {pending.numbers} of each"
-        f" one that is in one of them only. These may be: {names}"
+        f"a sum over {summed} may have been decided (in round {pending.round} or before), and there is no result: a"
+        " member may have opened that sum. The new federation adds up the same numbers once more over other members,"
+        f" and the two sums show that member the {pending.numbers} of each one that is in one of them only. These may"
+        f" be: {names}"
     )
     if disclosed is None:
         named = " ".join(_word(state, key, exposed) for key in exposed)
@@ -202,9 +202,10 @@ def _name(state: LedgerState, key: bytes) -> str:
 
 
 def _word(state: LedgerState, key: bytes, among: Sequence[bytes]) -> str:
-    """How to name a member on the command line: by its name, if no other one has it."""
+    """How to name a member on the command line: by its name, if no other one has it and it is not like an option."""
     name = _name(state, key)
-    return shlex.quote(name if [_name(state, one) for one in among].count(name) == 1 else peer_id(key))
+    is_plain = [_name(state, one) for one in among].count(name) == 1 and not name.startswith("-")
+    return shlex.quote(name if is_plain else peer_id(key))
 
 
 def check_continued(genesis: Genesis, old: Home) -> None:

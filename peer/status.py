@@ -12,7 +12,7 @@ from ..protocol.genesis import GenesisError, OtherVersion, read_genesis
 from ..protocol.ledger import LedgerError, LedgerState, Phase, apply, genesis_state
 from ..protocol.limits import PROTOCOL_VERSION
 from .beats import decode_beat
-from .database import StoreError, damaged
+from .database import UPGRADING, StoreError, damaged
 from .measures import measures, measures_text
 from .store import Reader
 
@@ -125,10 +125,7 @@ def unreadable_genesis(path: Path, error: GenesisError) -> StoreError:
     )
     if error.version > PROTOCOL_VERSION:
         return StoreError(f"{text}Upgrade Coterie")
-    return StoreError(
-        f"{text}Go on with the Coterie that made it, on all members, or found a new federation with the same members,"
-        " each with a new --home (see `Upgrading` in docs/guide.md)"
-    )
+    return StoreError(text + UPGRADING)
 
 
 def stored_status(reader: Reader, me: bytes | None) -> Json:

@@ -13,7 +13,7 @@ import pytest
 from cluster import identity, make_genesis
 
 from coterie.crypto.identity import Identity
-from coterie.peer import running
+from coterie.peer import database, running
 from coterie.peer.cli import main
 from coterie.peer.database import VERSION
 from coterie.peer.exits import Exit
@@ -320,6 +320,17 @@ def test_a_newer_store_has_its_own_exit_code(peer: Peer, broken: Path) -> None:
     code, _, err = peer(*FOUND)
     assert code == Exit.STORE
     assert "upgrade Coterie" in err
+
+
+@pytest.mark.parametrize("words", [FOUND, ("status",), ("refound", "--to", "new")])
+def test_an_older_store_is_told_with_what_to_do(
+    peer: Peer, broken: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "VERSION", VERSION + 1)
+    code, _, err = peer(*words)
+    assert code == Exit.STORE
+    assert f"{broken.parent}: this home is of an older Coterie" in err
+    assert "Go on with the Coterie that made it" in err
 
 
 def test_a_damaged_store_has_its_own_exit_code(peer: Peer, broken: Path) -> None:

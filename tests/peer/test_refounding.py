@@ -193,7 +193,7 @@ def test_where_a_sum_may_have_been_opened_it_says_whose_numbers_a_second_one_sho
     assert not (tmp_path / "new").exists()
     capsys.readouterr()
     assert main((*words, "--disclose", named[0], peer_id(others[1].key), *named[2:])) == Exit.OK
-    assert "may have opened their sum" in capsys.readouterr().out
+    assert "may have opened that sum" in capsys.readouterr().out
 
 
 def test_without_such_a_sum_nothing_is_to_be_disclosed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
