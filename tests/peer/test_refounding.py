@@ -26,7 +26,7 @@ from coterie.protocol.ledger import LedgerError, genesis_state
 from coterie.protocol.records import BlockDecided, ModelSaved, ValueSeen
 from coterie.protocol.work import Contribution, Train
 
-ROWS, SUMS, LOST = (120, 80, 64, 50, 24), (5123.25, 2211.5, 3000.125, 777.25, 987.654321), 4
+ROWS, SUMS, LOST = (19, 16, 12, 9, 4), (5123.25, 2211.5, 3000.125, 777.25, 987.654321), 4
 WEIGHTS = np.zeros(6, dtype="<f4").tobytes()
 
 
