@@ -124,7 +124,7 @@ def measure(folder: Path, peers: int, parameters: int, scheme: str, rounds: int)
         )  # fmt: skip
         address = founder.wait("listening")["addresses"][0]
         for number in range(1, peers):
-            start(number, "--bootstrap", address)
+            start(number, "--bootstrap", address, *(("--allow-plain",) if scheme == "plain" else ()))
         joined = founder.wait("round", 1)["time"] - began
         first = founder.wait("model", 1)["time"]
         cpu = sum(one.wait("model", rounds)["cpu_seconds"] - one.wait("model", 1)["cpu_seconds"] for one in running)

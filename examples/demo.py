@@ -27,13 +27,14 @@ from typing import Any
 
 import numpy as np
 from baselines import TARGET, Comparison, write_shards
-from peers import Event, Peer
+from peers import PEER, Event, Peer
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 NAMES = ("Aarhus", "Bologna", "Coimbra", "Dresden", "Eindhoven")
 LIAR, LYING_ROUNDS = "Dresden", (3, 4, 5)
+CHEAT = Path(__file__).with_name("cheating_peer.py")
 KILL_ROUND, ROUNDS_WITHOUT = 6, 1
 COMMON = ("--listen", "127.0.0.1:0", "--heartbeat", "0.5", "--dead-after", "5", "--stay")
 FOUNDING = (
@@ -99,8 +100,9 @@ class Demo:
         self.folder, self.training_rounds, self.console = folder, rounds, console
         self.feed: queue.Queue[tuple[Peer, Event]] = queue.Queue()
         self.paths = write_shards(folder, NAMES)
-        environment = {LIAR: {"COTERIE_FAULT": "wrong-sum:" + ",".join(map(str, LYING_ROUNDS))}}
-        self.story = Story([Peer(name, folder / name, self.feed, environment.get(name, {})) for name in NAMES])
+        cheat = (sys.executable, str(CHEAT), ",".join(map(str, LYING_ROUNDS)))
+        commands = {LIAR: cheat}
+        self.story = Story([Peer(name, folder / name, self.feed, commands.get(name, (PEER,))) for name in NAMES])
         self.started = time.monotonic()
         self.live: Live | None = None
         self.seen: set[tuple[str, Any]] = set()

@@ -1,13 +1,12 @@
 """Real `peer` processes for the examples: start, follow their events, kill, start again."""
 
 import json
-import os
 import queue
 import signal
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,8 @@ class Peer:
     name: str
     home: Path
     feed: "queue.Queue[tuple[Peer, Event]]"
-    environment: dict[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] = (PEER,)
+    """What runs `peer start`."""
     process: "subprocess.Popen[str] | None" = None
     address: str = ""
     id: str = ""
@@ -32,7 +32,7 @@ class Peer:
 
     def start(self, *options: str) -> None:
         """Start `peer start` in this home; its events go to the feed."""
-        command = [PEER, "start", "--json", "--home", str(self.home), *options]
+        command = [*self.command, "start", "--json", "--home", str(self.home), *options]
         self.exit_code = None
         log = (self.home.parent / f"{self.name}.log").open("a")
         self.process = subprocess.Popen(
@@ -40,7 +40,6 @@ class Peer:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env=os.environ | self.environment,
             start_new_session=True,
         )
         log.close()

@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from .exits import Exit, PeerError
 
 MAX_LINE_BYTES: Final = 4 * 1024 * 1024
 ANSWER_SECONDS: Final = 30.0
+_RETRY_SECONDS: Final = 0.02
 _MAX_PATH_BYTES: Final = 100
 """A unix socket's path has room for 104 bytes on some systems and 108 on others."""
 
@@ -68,13 +70,25 @@ def _connected(path: Path) -> Iterator[socket.socket]:
         connection.settimeout(ANSWER_SECONDS)
         try:
             with short_path(path) as address:
-                connection.connect(address)
+                _connect(connection, address)
         except OSError as error:
             raise NotRunning(
                 f"{path.parent}: no peer runs in this home ({error.strerror or error}); start it with"
                 f" `peer start --home {shlex.quote(str(path.parent))}`"
             ) from None
         yield connection
+
+
+def _connect(connection: socket.socket, address: str) -> None:
+    """Connect; where many others do at the same moment, the system says so at once instead of waiting."""
+    give_up = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            return connection.connect(address)
+        except BlockingIOError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(_RETRY_SECONDS)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The answering side of the control socket; see :mod:`.control` for what is said on it."""
 
 import json
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,7 +16,13 @@ from .exits import Exit, PeerError
 
 MAX_REQUEST_BYTES: Final = 64 * 1024
 MAX_CONNECTIONS: Final = 16
+MAX_WATCHERS: Final = 8
+"""Of these connections; the others are for requests."""
 MAX_WAITING_EVENTS: Final = 256
+REQUEST_SECONDS: Final = 10.0
+"""How long one request may take to arrive, and its answer to be read."""
+
+log = logging.getLogger("coterie.control")
 
 _GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
 
@@ -30,6 +37,8 @@ class ControlServer:
         self._path = path
         self._answer = answer
         self._connections = 0
+        self._silent: dict[trio.CancelScope, None] = {}
+        """Connections that have asked nothing (more) yet, in the order in which they fell silent."""
         self._watchers: set[trio.MemorySendChannel[Json]] = set()
 
     def tell(self, event: Json) -> None:
@@ -67,30 +76,57 @@ class ControlServer:
             self._path.unlink(missing_ok=True)
 
     async def _serve(self, stream: trio.SocketStream) -> None:
+        """Answer one connection. Of too many, the one that has been silent for longest makes room."""
         if self._connections >= MAX_CONNECTIONS:
-            return
+            oldest = next(iter(self._silent), None)
+            if oldest is None:
+                return
+            del self._silent[oldest]
+            oldest.cancel()
         self._connections += 1
         try:
             with suppress(*_GONE):
-                async for line in _lines(stream):
-                    await self._handle(stream, line)
+                await self._converse(stream)
         finally:
             self._connections -= 1
 
-    async def _handle(self, stream: trio.SocketStream, line: bytes) -> None:
+    async def _converse(self, stream: trio.SocketStream) -> None:
+        buffer = bytearray()
+        while True:
+            with trio.move_on_after(REQUEST_SECONDS) as waiting:
+                self._silent[waiting] = None
+                try:
+                    line = await _line_of(stream, buffer)
+                finally:
+                    self._silent.pop(waiting, None)
+            if waiting.cancelled_caught or line is None:
+                return
+            if await self._handle(stream, line):
+                return
+
+    async def _handle(self, stream: trio.SocketStream, line: bytes) -> bool:
+        """Answer one request; return whether it was the last one of its connection."""
         try:
             request = json.loads(line)
             if not isinstance(request, dict):
                 raise ValueError("not an object")
             if request.get("do") == "watch":
-                await self._watch(stream)
-                return
+                if len(self._watchers) < MAX_WATCHERS:
+                    await self._watch(stream)
+                    return True
+                raise PeerError(f"{MAX_WATCHERS} programs watch already")
             answer = {"ok": True, **await self._answer(request)}
         except PeerError as error:
             answer = {"ok": False, "error": str(error), "code": int(error.code)}
-        except (ValueError, RecursionError) as error:
-            answer = {"ok": False, "error": f"not a request: {error}", "code": int(Exit.USAGE)}
-        await stream.send_all(_line(answer))
+        except Exception as error:
+            # Whatever a request makes go wrong, the peer goes on; what it was stands in the log.
+            if not isinstance(error, ValueError | RecursionError):
+                log.warning("a request could not be answered", exc_info=True)
+            what = str(error) if isinstance(error, ValueError) else type(error).__name__
+            answer = {"ok": False, "error": f"not a request: {what}", "code": int(Exit.USAGE)}
+        with trio.move_on_after(REQUEST_SECONDS) as sending:
+            await stream.send_all(_line(answer))
+        return sending.cancelled_caught
 
     async def _watch(self, stream: trio.SocketStream) -> None:
         send, receive = trio.open_memory_channel[Json](MAX_WAITING_EVENTS)
@@ -113,16 +149,18 @@ async def _until_closed(stream: trio.SocketStream, scope: trio.CancelScope) -> N
     scope.cancel()
 
 
-async def _lines(stream: trio.SocketStream) -> AsyncIterator[bytes]:
-    buffer = bytearray()
-    while data := await stream.receive_some(4096):
-        buffer += data
-        while (end := buffer.find(b"\n")) >= 0:
-            line = bytes(buffer[:end])
-            del buffer[: end + 1]
-            yield line
+async def _line_of(stream: trio.SocketStream, buffer: bytearray) -> bytes | None:
+    """Return the next line, without its end; None after the last one, and where one is too long."""
+    while (end := buffer.find(b"\n")) < 0:
         if len(buffer) > MAX_REQUEST_BYTES:
-            return
+            return None
+        data = await stream.receive_some(4096)
+        if not data:
+            return None
+        buffer += data
+    line = bytes(buffer[:end])
+    del buffer[: end + 1]
+    return line
 
 
 def _line(value: Json) -> bytes:

@@ -6,6 +6,7 @@ against 12 ms, 1e5 9 ms against 14 ms, 1e6 50 ms against 36 ms. Pages of 32 KiB,
 4 KiB the large vectors cost twice as much.
 """
 
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,11 @@ VERSION: Final = 2
 PAGE_BYTES: Final = 32 * 1024
 BUSY_TIMEOUT_MS: Final = 5_000
 CHECKPOINT_PAGES: Final = 2048
+UPGRADING: Final = (
+    "Go on with the Coterie that made it, on all members, or found a new federation with the same members, each with a"
+    " new --home (see `Upgrading` in docs/guide.md)"
+)
+"""What to do with a home of an older version."""
 
 _SCHEMA: Final = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -70,6 +76,7 @@ def open_writer(path: Path, max_bytes: int | None = None) -> sqlite3.Connection:
     Raises:
         StoreError: damaged, too new, of another program, or not writable.
     """
+    _refuse_links(path)
     with explained(path):
         link = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000)
         try:
@@ -104,6 +111,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     """
     if not path.exists():
         raise StoreError(f"{path}: there is no store; `peer start` makes one", Exit.FEDERATION)
+    _refuse_links(path)
     with explained(path):
         # Not mode=ro: after a kill the log has to be recovered, which writes.
         link = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
@@ -118,6 +126,14 @@ def open_reader(path: Path) -> sqlite3.Connection:
         return link
 
 
+def _refuse_links(path: Path) -> None:
+    """SQLite follows links, and would so write where somebody else wants it to."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        one = path.with_name(path.name + suffix)
+        if one.is_symlink():
+            raise StoreError(f"{one}: a symbolic link, which a peer never makes; remove it: rm {shlex.quote(str(one))}")
+
+
 def _check_kind(path: Path, link: sqlite3.Connection) -> int:
     """Return the schema version, 0 for a new file."""
     version = int(link.execute("PRAGMA user_version").fetchone()[0])
@@ -128,6 +144,11 @@ def _check_kind(path: Path, link: sqlite3.Connection) -> int:
     if version > VERSION:
         raise StoreError(
             f"{path}: written by a newer Coterie (store version {version}, this one reads {VERSION}); upgrade Coterie"
+        )
+    if 0 < version < VERSION:
+        raise StoreError(
+            f"{path.parent}: this home is of an older Coterie (store version {version}, and this one has {VERSION}); it"
+            f" cannot go on there. {UPGRADING}"
         )
     return version
 

@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from .consent import Consent, NoConsent
 from .exits import PeerError
 from .home import Home
 from .places import dial_place, listen_place
@@ -62,7 +63,16 @@ def examine(home: Home, bootstrap: Sequence[str], listen: str | None) -> list[Fi
     findings = [_versions()]
     store, case = _open_case(home, bootstrap, listen)
     findings.append(store)
-    checks: tuple[Callable[[_Case], Iterator[Finding]], ...] = (_home, _key, _disk, _clock, _memory, _port, _reach)
+    checks: tuple[Callable[[_Case], Iterator[Finding]], ...] = (
+        _home,
+        _key,
+        _privacy,
+        _disk,
+        _clock,
+        _memory,
+        _port,
+        _reach,
+    )
     for check in checks:
         try:
             findings += check(case)
@@ -122,11 +132,29 @@ def _home(case: _Case) -> Iterator[Finding]:
     if not folder.exists():
         yield Finding("home", True, f"{folder}: not there yet; `peer start` makes it")
         return
-    mode = stat.S_IMODE(folder.stat().st_mode)
-    closed = not mode & 0o077
-    advice = "" if closed else f"others may look in; run: chmod 700 {shlex.quote(str(folder))}"
     running = "no peer runs in it" if case.running is None else f"in use by the peer with pid {case.running}"
-    yield Finding("home", closed, f"{folder} (mode {mode:04o}): {running}", advice)
+    wrong = case.home.trouble()
+    if wrong is not None:
+        yield Finding("home", False, *wrong)
+        return
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    advice = f"others may look in, and see names and sizes; to keep them out: chmod 700 {case.home.quoted}"
+    yield Finding("home", True, f"{folder} (mode {mode:04o}): {running}", advice if mode & 0o077 else "")
+
+
+def _privacy(case: _Case) -> Iterator[Finding]:
+    if case.state is None:
+        return
+    genesis = case.state.genesis
+    told = case.state.committee.explain(genesis.scheme)
+    consent = Consent(genesis, case.settings, case.home, genesis.founder == case.home.public_key())
+    try:
+        consent.check_genesis()
+        consent.check(case.state.committee)
+    except NoConsent as error:
+        yield Finding("privacy", False, told, str(error))
+    else:
+        yield Finding("privacy", True, told)
 
 
 def _key(case: _Case) -> Iterator[Finding]:
@@ -138,7 +166,7 @@ def _key(case: _Case) -> Iterator[Finding]:
             advice = "put it back from a backup, or join again with a new --home"
             yield Finding("key", False, f"{path}: missing, and the federation knows this peer by it", advice)
         return
-    mode = stat.S_IMODE(path.stat().st_mode)
+    mode = stat.S_IMODE(path.lstat().st_mode)
     public = case.home.public_key()
     if public is None:
         yield Finding("key", False, f"{path}: cannot be read", "put back a copy of the key file")
@@ -186,7 +214,7 @@ def _fsync_seconds(folder: Path) -> float:
 def _clock(case: _Case) -> Iterator[Finding]:
     folder = _existing(case.home.folder)
     path = folder / f".coterie-doctor-{os.getpid()}"
-    path.touch()
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     skew = path.stat().st_mtime - time.time()
     path.unlink()
     founded = 0.0 if case.state is None else case.state.genesis.created_ms / 1000

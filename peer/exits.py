@@ -21,6 +21,7 @@ class Exit(IntEnum):
     NOT_RUNNING = 12
     FEDERATION = 13
     REMOVED = 14
+    CONSENT = 15
 
     @property
     def meaning(self) -> str:
@@ -44,6 +45,8 @@ _MEANINGS = {
     Exit.NOT_RUNNING: "no peer runs in this home",
     Exit.FEDERATION: "the home belongs to another federation, or to none yet",
     Exit.REMOVED: "this peer left the federation or was evicted from it",
+    Exit.CONSENT: "the federation hides less than the default, and this operator has not accepted that (--allow-plain,"
+    " --allow-threshold)",
 }
 
 

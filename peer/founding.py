@@ -18,12 +18,8 @@ _UNKNOWN_EXAMPLES_CAP: Final = 1024
 """Where an app does not say how many examples it trains on."""
 
 
-def found(
-    settings: Settings, identity: Identity, learner: Learner, now_ms: int, previous: bytes | None = None
-) -> tuple[Genesis, ModelSaved]:
+def found(settings: Settings, identity: Identity, learner: Learner, now_ms: int) -> tuple[Genesis, ModelSaved]:
     """Return the genesis and the model to begin with.
-
-    ``previous`` is the head of the federation that this one continues.
 
     Raises:
         PeerError: an option makes no federation; names it.
@@ -65,7 +61,6 @@ def found(
             view_timeout_ms=round(settings.view_timeout * 1000),
             evict_after_rounds=settings.evict_after,
             evict_on_proof=not settings.no_evict,
-            previous=previous,
         )
         # Through its bytes: every bound is checked here that a joiner will check.
         return read_genesis(genesis.encode()), ModelSaved(digest, weights)
@@ -87,7 +82,7 @@ def default_examples_cap(examples: int | None) -> int:
 def explain_threshold(genesis: Genesis, members: int) -> str:
     """Say what the genesis' threshold means for so many members."""
     stand_ins = tuple(index.to_bytes(32, "big") for index in range(members))
-    return Committee(stand_ins, genesis.threshold).explain()
+    return Committee(stand_ins, genesis.threshold).explain(genesis.scheme)
 
 
 def _exponent(clip: float) -> int:

@@ -21,10 +21,22 @@ if TYPE_CHECKING:
     from ..crypto.identity import Identity
 
 KEY_FILE: Final = "identity.key"
+KEY_BYTES: Final = 4096
+"""Longest key file that is read."""
 LOCK_FILE: Final = "lock"
 SOCKET_FILE: Final = "control.sock"
+STORE_FILE: Final = "peer.sqlite"
 HOME_VARIABLE: Final = "COTERIE_HOME"
 PASSPHRASE_VARIABLE: Final = "COTERIE_PASSPHRASE"
+
+_KNOWN_FILES: Final = (
+    *(STORE_FILE + suffix for suffix in ("", "-wal", "-shm", "-journal")),
+    KEY_FILE,
+    LOCK_FILE,
+    SOCKET_FILE,
+    "origin",
+    "newest",
+)
 
 
 class HomeError(PeerError):
@@ -53,15 +65,76 @@ class Home:
         self.socket_path = self.folder / SOCKET_FILE
 
     @property
+    def quoted(self) -> str:
+        """The folder, for a command that people are told to type."""
+        return shlex.quote(str(self.folder))
+
+    @property
     def option(self) -> str:
         """How to name this home in a command that people are told to type."""
-        return f"--home {shlex.quote(str(self.folder))}"
+        return f"--home {self.quoted}"
+
+    def trouble(self) -> tuple[str, str] | None:
+        """Say what is wrong with the owners and modes in this home, and what to do; None if there is nothing.
+
+        Another user that can write here can put in a store with settings that name code to run, or links to files that
+        would then be overwritten. A home that is not there yet is in order.
+        """
+        try:
+            found = self.folder.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            return f"{self.folder}: {error.strerror}", "check the owner and mode of the home"
+        if not stat.S_ISDIR(found.st_mode):
+            return f"{self.folder}: not a folder", "choose another --home"
+        if found.st_uid != os.geteuid():
+            return (
+                f"{self.folder}: this home belongs to another user ({_user(found.st_uid)})",
+                f"use it as that user, or, if you trust what is in it: chown -R {_user(os.geteuid())} {self.quoted}",
+            )
+        mode = stat.S_IMODE(found.st_mode)
+        if mode & 0o022:
+            wrong = f"{self.folder}: other users can write into this home (mode {mode:04o}), and what is in it"
+            return f"{wrong} says which code runs", f"if you trust what is in it, run: chmod 700 {self.quoted}"
+        return next(filter(None, map(self._file_trouble, _KNOWN_FILES)), None)
+
+    def _file_trouble(self, name: str) -> tuple[str, str] | None:
+        path = self.folder / name
+        try:
+            found = path.lstat()
+        except OSError:
+            return None  # not there; or it cannot be opened either, and then that is told
+        quoted = shlex.quote(str(path))
+        if stat.S_ISLNK(found.st_mode):
+            return f"{path}: a symbolic link, which a peer never makes", f"remove it: rm {quoted}"
+        if not stat.S_ISREG(found.st_mode) and name != SOCKET_FILE:
+            return f"{path}: not a regular file", f"remove it: rm -r {quoted}"
+        if found.st_uid != os.geteuid():
+            return (
+                f"{path}: belongs to another user ({_user(found.st_uid)})",
+                f"if you trust what is in it: chown {_user(os.geteuid())} {quoted}",
+            )
+        if found.st_mode & 0o022:
+            mode = stat.S_IMODE(found.st_mode)
+            return f"{path}: other users can write to it (mode {mode:04o})", f"run: chmod 600 {quoted}"
+        return None
+
+    def check(self) -> None:
+        """Refuse a home into which another user can write, or could have.
+
+        Raises:
+            HomeError: naming what is wrong and what to do.
+        """
+        wrong = self.trouble()
+        if wrong is not None:
+            raise HomeError("; ".join(wrong))
 
     def prepare(self) -> None:
         """Make the folder if it is not there.
 
         Raises:
-            HomeError: it cannot be made or written.
+            HomeError: it cannot be made or written, or others could have written into it.
         """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -69,6 +142,7 @@ class Home:
             raise HomeError(f"{self.folder}: cannot be made ({error.strerror}); choose another --home") from None
         if not os.access(self.folder, os.R_OK | os.W_OK | os.X_OK):
             raise HomeError(f"{self.folder}: cannot be written; check its owner and mode, or choose another --home")
+        self.check()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -79,10 +153,14 @@ class Home:
         """
         path = self.folder / LOCK_FILE
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            # Not through a link, of either kind: what it leads to would be truncated below.
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
         except OSError as error:
             raise HomeError(f"{path}: {error.strerror}; check the owner and mode of the home") from None
         try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+                raise HomeError(f"{path}: no file that a peer makes; remove it: rm {shlex.quote(str(path))}")
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -102,7 +180,7 @@ class Home:
     def running_pid(self) -> int | None:
         """Return the pid of the peer that holds the home, None where there is none."""
         try:
-            descriptor = os.open(self.folder / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self.folder / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             return None
         try:
@@ -144,23 +222,45 @@ class Home:
         from ..crypto.identity import BadPeerId, public_of
 
         with suppress(OSError, BadPeerId, UnicodeDecodeError):
-            for line in self.key_path.read_text("ascii").splitlines():
+            for line in self._key_bytes()[0].decode("ascii").splitlines():
                 if line.startswith("peer "):
                     return public_of(line.removeprefix("peer "))
         return None
 
     def _read_key(self) -> bytes | None:
         try:
-            with self.key_path.open("rb") as file:
-                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-                if mode & 0o077:
-                    command = f"chmod 600 {shlex.quote(str(self.key_path))}"
-                    raise KeyProblem(f"{self.key_path}: others may read this key (mode {mode:04o}); run: {command}")
-                return file.read(4096)
+            data, found = self._key_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise KeyProblem(f"{self.key_path}: {error.strerror}; check its owner and mode") from None
+        mode = stat.S_IMODE(found.st_mode)
+        if found.st_uid != os.geteuid():
+            raise KeyProblem(f"{self.key_path}: this key belongs to another user ({_user(found.st_uid)})")
+        if mode & 0o077:
+            command = f"chmod 600 {shlex.quote(str(self.key_path))}"
+            raise KeyProblem(f"{self.key_path}: others may read this key (mode {mode:04o}); run: {command}")
+        return data
+
+    def _key_bytes(self) -> tuple[bytes, os.stat_result]:
+        """Read the key file, not through a link; one that is no file reads as nothing."""
+        descriptor = os.open(self.key_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            found = os.fstat(descriptor)
+            return os.read(descriptor, KEY_BYTES) if stat.S_ISREG(found.st_mode) else b"", found
+        finally:
+            os.close(descriptor)
+
+    def take_key(self, other: "Home") -> None:
+        """Copy the key of another home, sealed as it is.
+
+        Raises:
+            KeyProblem: it cannot be read or written.
+        """
+        data = other._read_key()
+        if data is None:
+            raise KeyProblem(missing_key(other))
+        self._write_key(data)
 
     def _write_key(self, data: bytes) -> None:
         """Write the key so that it is there as a whole or not at all."""
@@ -181,6 +281,16 @@ class Home:
                 os.close(folder)
         except OSError as error:
             raise KeyProblem(f"{self.key_path}: cannot be written ({error.strerror})") from None
+
+
+def _user(uid: int) -> str:
+    """The name of a user, or the number where there is no name."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def missing_key(home: Home) -> str:

@@ -14,6 +14,7 @@ from .exits import Exit, PeerError
 DEFAULT_HOURS: Final = 24
 FOUNDING_USES: Final = 100
 MAX_ADDRESSES: Final = 16
+MAX_USES: Final = 100_000
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 

@@ -6,12 +6,15 @@ first is the genesis, each further one the canonical encoding of a
 name the height.
 """
 
+import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from ..protocol.genesis import GENESIS_BYTES, Genesis, GenesisError, read_genesis
+from ..protocol.genesis import GENESIS_BYTES, Genesis, GenesisError, OtherVersion, read_genesis
 from ..protocol.ledger import LedgerError, LedgerState, extend, genesis_state
 from ..protocol.limits import MAX_BLOCK_BYTES, MAX_ENVELOPE_BYTES
 from ..protocol.messages import CertifiedBlock
@@ -20,6 +23,7 @@ from .exits import Exit, PeerError
 from .store import Reader
 
 MAGIC: Final = b"coterie ledger 1\n"
+_LENGTH_BYTES: Final = 4
 _MAX_RECORD_BYTES: Final = 4 * (MAX_BLOCK_BYTES + MAX_ENVELOPE_BYTES)
 
 
@@ -61,13 +65,7 @@ def of_file(path: Path) -> Ledger:
     Raises:
         Invalid: it cannot be read, or is no such file.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise Invalid(f"{path}: cannot be read ({error.strerror})") from None
-    if not data.startswith(MAGIC):
-        raise Invalid(f"{path}: not an exported ledger")
-    records = _records(path, data)
+    records = _records(path)
     return Ledger(str(path), _genesis(str(path), next(records, b"")), _exported_blocks(path, records))
 
 
@@ -75,10 +73,10 @@ def write(ledger: Ledger, out: BinaryIO) -> int:
     """Write a ledger as a file; return how many blocks it has besides the genesis."""
     out.write(MAGIC)
     _write_record(out, ledger.genesis.encode())
-    count = 0
-    for count, block in enumerate(ledger.blocks, 1):  # noqa: B007
+    number = 0
+    for number, block in enumerate(ledger.blocks, 1):  # noqa: B007
         _write_record(out, encode(block))
-    return count
+    return number
 
 
 def verify(ledger: Ledger) -> LedgerState:
@@ -113,19 +111,36 @@ def _exported_blocks(path: Path, records: Iterator[bytes]) -> Iterator[Certified
             raise Invalid(f"{path}: height {height}: {error}") from None
 
 
-def _records(path: Path, data: bytes) -> Iterator[bytes]:
-    position, height = len(MAGIC), 0
-    while position < len(data):
-        start = position + 4
-        end = start + int.from_bytes(data[position:start], "big")
-        if end > len(data):
-            raise Invalid(f"{path}: height {height}: the file is cut off, or a length in it is wrong")
-        yield data[start:end]
-        position, height = end, height + 1
+def _records(path: Path) -> Iterator[bytes]:
+    """Yield the records of a file one by one: its length, which its writer chose, is no bound of our memory.
+
+    Only of a regular file: a device has no end, and a pipe may never say anything.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise Invalid(f"{path}: not a regular file")
+        with open(descriptor, "rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                raise Invalid(f"{path}: not an exported ledger")
+            for height in count():
+                length = file.read(_LENGTH_BYTES)
+                if not length:
+                    return
+                size = int.from_bytes(length, "big")
+                if len(length) == _LENGTH_BYTES and size > _MAX_RECORD_BYTES:
+                    raise Invalid(f"{path}: height {height}: a length in the file is wrong: no record has {size} bytes")
+                record = file.read(size)
+                if len(length) < _LENGTH_BYTES or len(record) < size:
+                    raise Invalid(f"{path}: height {height}: the file is cut off, or a length in it is wrong")
+                yield record
+    except OSError as error:
+        raise Invalid(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _write_record(out: BinaryIO, record: bytes) -> None:
-    out.write(len(record).to_bytes(4, "big") + record)
+    out.write(len(record).to_bytes(_LENGTH_BYTES, "big") + record)
 
 
 def _genesis(name: str, data: bytes) -> Genesis:
@@ -133,5 +148,7 @@ def _genesis(name: str, data: bytes) -> Genesis:
         if len(data) > GENESIS_BYTES:
             raise GenesisError("it is too long")
         return read_genesis(data)
+    except OtherVersion as error:
+        raise Invalid(f"{name}: height 0: {error}; the Coterie of that version checks it") from None
     except GenesisError as error:
         raise Invalid(f"{name}: height 0: the genesis is damaged ({error})") from None

@@ -7,7 +7,7 @@ from typing import Any
 from ..crypto.identity import peer_id
 from ..protocol.blocks import Contributors, Depart, Evict, Join, Membership, Model, Void, read_block, wide_value
 from ..protocol.contribution import WIDE_UNIT, read_metrics
-from ..protocol.envelope import Verified, verify
+from ..protocol.envelope import Verified, verify, view_of
 from ..protocol.genesis import Genesis
 from ..protocol.ledger import LedgerState, apply, genesis_state
 from ..protocol.messages import JoinRequest
@@ -30,6 +30,9 @@ def rows(ledger: Ledger) -> Iterator[Json]:
         after = apply(state, block.block)
         body = read_block(block.block).body
         row = {"height": after.height, "kind": _kind(body), "hash": after.head.hex(), "votes": len(block.certificate)}
+        if isinstance(body, Void):
+            proposer = state.proposer(view_of(block.certificate[0]))
+            row |= {"proposer": peer_id(proposer), "proposer_name": _name(state, proposer)}
         yield row | _body_row(body, state, after)
         state = after
 
@@ -135,7 +138,8 @@ def _text(row: Json) -> str:
         case "contributors":
             return f"round {row['round']}: {', '.join(row['names'])} ({len(row['holders'])} holders)"
         case "void":
-            return f"round {row['round']}: no result ({row['reason']}); missed: {', '.join(row['names']) or 'nobody'}"
+            missed = f"{', '.join(row['names']) or 'nobody'}, as {row['proposer_name']} saw it"
+            return f"round {row['round']}: no result ({row['reason']}); missed: {missed}"
     measured = f"; before it {measures_text(row['measures'])}" if row.get("measures") else ""
     return f"round {row['round']} ({row['round_kind']}): {row['examples']} examples{measured}"
 

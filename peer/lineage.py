@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 _SERIAL_BYTES: Final = 8
+_ORIGIN_BYTES: Final = 64
 
 
 class Lineage:
@@ -40,7 +41,7 @@ class Lineage:
         if self._fingerprint() != remembered:
             return "the home was copied or restored from a backup"
         try:
-            newest = int.from_bytes(self._newest.read_bytes()[:_SERIAL_BYTES], "little")
+            newest = int.from_bytes(_read(self._newest, _SERIAL_BYTES)[0], "little")
         except OSError:
             return "the home is incomplete: its file 'newest' is missing"
         if newest > serial:
@@ -65,7 +66,7 @@ class Lineage:
     def advance(self, serial: int) -> None:
         """Note that everything up to ``serial`` is in the store."""
         if self._newest_fd < 0:
-            self._newest_fd = os.open(self._newest, os.O_WRONLY)
+            self._newest_fd = os.open(self._newest, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         os.pwrite(self._newest_fd, serial.to_bytes(_SERIAL_BYTES, "little"), 0)
 
     def close(self) -> None:
@@ -76,8 +77,16 @@ class Lineage:
 
     def _fingerprint(self) -> bytes:
         try:
-            status = self._origin.stat()
-            nonce = self._origin.read_text("ascii", "replace")
+            nonce, status = _read(self._origin, _ORIGIN_BYTES)
         except OSError:
             return b""
-        return json.dumps([nonce, status.st_ino, status.st_ctime_ns]).encode()
+        return json.dumps([nonce.decode("ascii", "replace"), status.st_ino, status.st_ctime_ns]).encode()
+
+
+def _read(path: Path, size: int) -> tuple[bytes, os.stat_result]:
+    """Read the beginning of a file, not through a link, and what the file system says of it."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return os.read(fd, size), os.fstat(fd)
+    finally:
+        os.close(fd)

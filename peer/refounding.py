@@ -1,57 +1,265 @@
-"""Going on in a new federation, from the last model of one that cannot decide any more."""
+"""Going on in a new federation, from the last model of one that cannot decide any more.
 
-import shutil
+The new federation trains on the same data. Where numbers of a member follow from model and data, two sums of them over
+different members differ by exactly the numbers of the members that are in one of them only. So the genesis carries
+over what is public already (the totals of the setup round, and whether the last model was evaluated), and a
+federation that stands at a sum that may have been opened is not continued before people have said whose numbers may
+be shown.
+"""
+
+import os
+import shlex
 import time
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 import msgspec
 
-from ..protocol.genesis import Genesis, GenesisError, read_genesis
-from ..protocol.ledger import LedgerState
+from ..crypto.identity import peer_id
+from ..protocol.blocks import Contributors, block_hash, read_block
+from ..protocol.genesis import Continued, Genesis, GenesisError, read_genesis, total_bytes
+from ..protocol.ledger import LedgerState, Phase
+from ..protocol.limits import MAX_BARRED
 from ..protocol.records import ModelSaved
 from .exits import Exit, PeerError
 from .home import Home, HomeError, KeyProblem, missing_key
-from .session import GENESIS, SETTINGS
+from .session import GENESIS, REFOUNDED, SETTINGS, refounded_text
 from .settings import Settings, read_settings
 from .status import replay
 from .store import FILE_NAME, Reader, Store
 
+_CARRIED_OVER: Final = {
+    "model": "model",
+    "shapes": "shapes",
+    "metrics": "metrics",
+    "weights": "initial weights",
+    "setup_sums": "setup sums",
+    "totals": "totals of the setup round",
+    "is_evaluated": "whether the initial weights were evaluated",
+    "barred": "members that cheated",
+    "scheme": "scheme",
+    "threshold": "threshold",
+}
+"""What a federation that continues another one has from it, and its members compare."""
 
-def refound(old: Home, new: Home, min_peers: int | None, rounds: int | None) -> str:
+
+@dataclass(frozen=True, slots=True)
+class OpenSum:
+    """A sum on the current base model that may have been opened, and has no result in the ledger."""
+
+    round: int
+    kind: str
+    contributors: frozenset[bytes]
+
+    def exposed(self, state: LedgerState, founder: bytes) -> tuple[bytes, ...]:
+        """Return whose numbers another sum on this base model may show: the members that may be in one of both only.
+
+        Only the founder is sure to contribute to the other one. Each of the others may stay away, or join for the first
+        time.
+        """
+        return tuple(sorted({*self.contributors, *state.keys} - (self.contributors & {founder})))
+
+    @property
+    def numbers(self) -> str:
+        """What such a sum adds up, for people."""
+        if self.kind == "setup":
+            return "setup sums (exact counts, sums and sums of squares of its table)"
+        return "loss and metrics" if self.kind == "evaluate" else "update, loss and metrics"
+
+
+def open_sum(state: LedgerState, seen: Collection[bytes] = ()) -> OpenSum | None:
+    """Return the sum on this base model that may have been opened, None if there is none.
+
+    That is one that was decided and has no result, or failed. ``seen``: the blocks that this peer has seen a quorum's
+    prevotes for at the next height. The others may have decided one of them already.
+    """
+    found = {*(state.required or ())}
+    bodies = [read_block(block).body for block in seen] if state.phase is Phase.SHARING else []
+    for body in (state.contributors, *bodies):
+        if isinstance(body, Contributors):
+            found |= {state.committee.members[index] for index, _ in body.dealers}
+    return OpenSum(state.round, state.kind, frozenset(found)) if found else None
+
+
+def _barred(state: LedgerState) -> list[bytes]:
+    """Return who was evicted on proof, the newest last."""
+    return [one.key for one in sorted(state.gone.values(), key=lambda one: one.height) if one.barred]
+
+
+def refound(
+    old: Home, new: Home, min_peers: int | None, rounds: int | None, disclosed: Sequence[str] | None = None
+) -> str:
     """Make ``new`` the home of a new federation's founder: the old model, task, key and settings.
 
-    Its genesis names the old ledger's head, so that everybody can see what it continues. Returns a line for
-    people.
+    Its genesis names the old ledger's head, so that everybody can see what it continues. ``disclosed``: names or
+    PeerIds of the members whose numbers may be shown, where a sum may have been opened. Returns a line for people.
 
     Raises:
-        PeerError: the old peer runs, has no model, or the new home is in use.
+        PeerError: the old peer runs, has no model, or the new home is in use; or the new federation would show numbers
+            of members that are not ``disclosed``.
     """
+    old.check()
     if old.running_pid() is not None:
         raise HomeError(f"{old.folder}: the peer runs; stop it first (`peer stop {old.option}`)")
     if (new.folder / FILE_NAME).exists():
         raise HomeError(f"{new.folder}: there is a peer already; choose another --to")
-    state, model, settings, public = _read(old)
+    _check_not_refounded(old)
+    state, model, settings, public, pending = _read(old)
+    if public in _barred(state):
+        raise PeerError(f"{old.folder}: this peer was evicted for cheating; another member has to refound")
+    told = _check_disclosure(old, new, state, public, pending, disclosed)
     genesis = _continued(state, public, settings.name, min_peers, rounds)
     new.prepare()
-    shutil.copyfile(old.key_path, new.key_path)
-    new.key_path.chmod(0o600)
+    new.take_key(old)
     kept = settings.with_given(
-        {"bootstrap": (), "invite": None, "min_peers": genesis.min_peers, "rounds": genesis.rounds}
+        {
+            "bootstrap": (),
+            "invite": None,
+            "continues": None,
+            "min_peers": genesis.min_peers,
+            "rounds": genesis.rounds,
+        }
     )
     with new.locked(), Store.open(new.folder) as store:
         store.persist([model])
         store.keep(SETTINGS, kept.encode())
         store.keep(GENESIS, genesis.encode())
+    with old.locked(), Store.open(old.folder) as store:
+        store.keep(REFOUNDED, str(new.folder).encode())
     return (
         f"{new.folder}: a new federation {genesis.federation.hex()[:16]}… that continues {state.head.hex()[:16]}…\n"
+        f"{told}"
         f"start it with: peer start {new.option}\n"
-        f"do not start {old.folder} again; the others join with a new --home and the line that is printed then"
+        f"do not start {old.folder} again; the others join with a new --home and the line that is printed then, and"
+        " with --continues and their old home, so that their peer compares both federations"
     )
 
 
-def _read(old: Home) -> tuple[LedgerState, ModelSaved, Settings, bytes]:
-    """Return the old ledger's state, its last model, the settings, and whose home it is."""
+def _check_not_refounded(old: Home) -> None:
+    """Refuse to found two federations on the same data; one that was never started, or is gone, does not count.
+
+    Raises:
+        PeerError: the other one may have begun.
+    """
+    with Reader.open(old.folder) as reader:
+        before = reader.fact(REFOUNDED)
+    if before is None:
+        return
+    other = Home(Path(os.fsdecode(before)))
+    if not other.folder.exists():
+        return  # thrown away: what became of it only the operator knows
+    with suppress(PeerError), Reader.open(other.folder) as reader:
+        if reader.height() == 0 and other.running_pid() is None:
+            return
+    raise PeerError(
+        f"{old.folder}: {refounded_text(before)} Where that one has to be continued too, refound from there",
+        Exit.FEDERATION,
+    )
+
+
+def _check_disclosure(
+    old: Home, new: Home, state: LedgerState, me: bytes, pending: OpenSum | None, disclosed: Sequence[str] | None
+) -> str:
+    """Refuse to show numbers of members that were not named; return what is to be said of those that were."""
+    if pending is None:
+        if disclosed:
+            raise PeerError("--disclose: leave it out, nobody's numbers are shown")
+        return ""
+    exposed = pending.exposed(state, me)
+    names, summed = (", ".join(_name(state, key) for key in keys) for keys in (exposed, sorted(pending.contributors)))
+    what = (
+        f"a sum over {summed} may have been decided (in round {pending.round} or before), and there is no result: a"
+        " member may have opened that sum. The new federation adds up the same numbers once more over other members,"
+        f" and the two sums show that member the {pending.numbers} of each one that is in one of them only. These may"
+        f" be: {names}"
+    )
+    if disclosed is None:
+        named = " ".join(_word(state, key, exposed) for key in exposed)
+        raise PeerError(
+            f"{old.folder}: {what}. Start the missing members again, and this one with `peer start {old.option}`, so"
+            " that the round comes to its end. If they are lost for good and these numbers may be shown, type: peer"
+            f" refound {old.option} --to {new.quoted} --disclose {named}",
+            Exit.FEDERATION,
+        )
+    wanted = {key for text in disclosed for key in exposed if text in (_name(state, key), peer_id(key))}
+    unknown = [text for text in disclosed if not any(text in (_name(state, key), peer_id(key)) for key in exposed)]
+    if unknown or wanted != set(exposed):
+        raise PeerError(f"--disclose: name exactly the members whose numbers may be shown: {names}")
+    return f"{what}. This was accepted with --disclose\n"
+
+
+def _name(state: LedgerState, key: bytes) -> str:
+    member = state.member(key)
+    return member.name if member is not None else peer_id(key)
+
+
+def _word(state: LedgerState, key: bytes, among: Sequence[bytes]) -> str:
+    """How to name a member on the command line: by its name, if no other one has it and it is not like an option."""
+    name = _name(state, key)
+    is_plain = [_name(state, one) for one in among].count(name) == 1 and not name.startswith("-")
+    return shlex.quote(name if is_plain else peer_id(key))
+
+
+def check_continued(genesis: Genesis, old: Home) -> None:
+    """Compare a federation that is joined with the one that it continues, as this peer's old home knows that.
+
+    Raises:
+        PeerError: it is not what follows from the old ledger; or this peer's numbers would be shown.
+    """
+    old.check()
+    with Reader.open(old.folder) as reader:
+        state = replay(reader)
+        heads = [block_hash(one.block) for one in reader.blocks()] if state is not None else []
+        pending = None if state is None else open_sum(state, reader.seen(state.height + 1))
+    if state is None:
+        raise PeerError(f"--continues {old.folder}: that peer is in no federation", Exit.FEDERATION)
+    if genesis.previous is None:
+        raise PeerError(
+            f"--continues {old.folder}: the federation {genesis.name!r} does not say that it continues another one",
+            Exit.FEDERATION,
+        )
+    if genesis.previous != state.head:
+        raise PeerError(f"--continues {old.folder}: {_other_head(genesis.previous, state, heads)}", Exit.FEDERATION)
+    expected = _continued(state, genesis.founder, genesis.founder_name, genesis.min_peers, genesis.rounds)
+    wrong = [told for name, told in _CARRIED_OVER.items() if getattr(genesis, name) != getattr(expected, name)]
+    if wrong:
+        raise PeerError(
+            f"--continues {old.folder}: the new federation differs from the old one in {', '.join(wrong)}; ask its"
+            " founder why, and leave --continues out only if you accept that",
+            Exit.FEDERATION,
+        )
+    me = old.public_key()
+    if pending is not None and me is not None and me not in pending.contributors:
+        raise PeerError(
+            f"--continues {old.folder}: round {pending.round} of the old federation may have been opened without this"
+            f" peer. A sum over the same members and this one shows its {pending.numbers} to the member that opened it."
+            " Leave --continues out only if you accept that",
+            Exit.FEDERATION,
+        )
+
+
+def _other_head(previous: bytes, state: LedgerState, heads: list[bytes]) -> str:
+    if previous in (state.federation, *heads):
+        height = (state.federation, *heads).index(previous)
+        return (
+            f"the new federation continues the old one from height {height}, and its ledger here goes on to height"
+            f" {state.height}; a sum that was decided since would be added up again over other members. The member"
+            " with the longest ledger has to refound"
+        )
+    return (
+        f"the new federation continues a block that is not in the ledger here (height {state.height}): it is the block"
+        " of another federation, or this ledger is behind. Start the old home until it has caught up"
+    )
+
+
+def _read(old: Home) -> tuple[LedgerState, ModelSaved, Settings, bytes, OpenSum | None]:
+    """Return the old ledger's state, its last model, the settings, whose home it is, and the sum that may be open."""
     with Reader.open(old.folder) as reader:
         state, model, settings = replay(reader), reader.model(), read_settings(reader.fact(SETTINGS))
+        pending = None if state is None else open_sum(state, reader.seen(state.height + 1))
     if state is None:
         raise PeerError(f"{old.folder}: this peer is in no federation", Exit.FEDERATION)
     public = old.public_key()
@@ -61,12 +269,13 @@ def _read(old: Home) -> tuple[LedgerState, ModelSaved, Settings, bytes]:
         raise PeerError(
             f"{old.folder}: the last model is not here, or is damaged; another member has to refound", Exit.STORE
         )
-    return state, model, settings, public
+    return state, model, settings, public, pending
 
 
 def _continued(state: LedgerState, founder: bytes, name: str, min_peers: int | None, rounds: int | None) -> Genesis:
     """Return the genesis of the federation that goes on from this state."""
     old = state.genesis
+    barred = _barred(state)
     genesis = msgspec.structs.replace(
         old,
         founder=founder,
@@ -75,10 +284,15 @@ def _continued(state: LedgerState, founder: bytes, name: str, min_peers: int | N
         weights=state.weights,
         min_peers=min_peers or old.min_peers,
         rounds=old.rounds if rounds is None else rounds,
-        roster=tuple(sorted({*old.roster, founder})) if old.admit == "roster" else (),
-        previous=state.head,
+        roster=tuple(sorted({*old.roster, founder} - {*barred})) if old.admit == "roster" else (),
+        continued=Continued(
+            head=state.head,
+            setup_totals=tuple(map(total_bytes, state.totals or ())) if old.setup_sums else (),
+            evaluated=state.phase is Phase.FINISHED or state.is_measured,
+            barred=tuple(barred[-MAX_BARRED:]),
+        ),
     )
     try:
         return read_genesis(genesis.encode())
     except GenesisError as error:
-        raise PeerError(f"--min-peers or --rounds: no federation can be founded with these: {error}") from None
+        raise PeerError(f"no federation can continue this one with these options: {error}") from None

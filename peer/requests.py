@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from ..protocol.admission import Checkpoint
+from .consent import join_note
 from .control import Json
 from .exits import Exit, PeerError
-from .invites import join_command, new_invite
+from .invites import MAX_USES, join_command, new_invite
 
 if TYPE_CHECKING:
     from .session import Session
 
 LEAVE_SECONDS: Final = 25.0
+MAX_EXPIRES_MS: Final = 1_000_000 * 86_400_000
 
 
 async def answer(session: "Session", request: Json) -> Json:
@@ -41,10 +43,23 @@ def _make_invite(session: "Session", request: Json) -> Json:
     if genesis is None or node is None or node.state.member(session.identity.public) is None:
         raise PeerError("this peer is no member yet, so nobody would accept its invites", Exit.FEDERATION)
     addresses = session.network.addresses()
-    expires_ms = int(time.time() * 1000) + int(request["expires_ms"])
+    expires_ms = int(time.time() * 1000) + _whole(request, "expires_ms", MAX_EXPIRES_MS)
     newest = Checkpoint(node.state.height, node.state.head)
-    token = new_invite(session.identity, genesis.federation, addresses, expires_ms, int(request["uses"]), newest)
-    return {"invite": token, "command": join_command(genesis, addresses, token)}
+    uses = _whole(request, "uses", MAX_USES)
+    token = new_invite(session.identity, genesis.federation, addresses, expires_ms, uses, newest)
+    return {"invite": token, "command": join_command(genesis, addresses, token), "note": join_note(genesis)}
+
+
+def _whole(request: Json, name: str, most: int) -> int:
+    """Return a number of a request.
+
+    Raises:
+        PeerError: it is missing, or no whole number from 1 to ``most``.
+    """
+    value = request.get(name)
+    if type(value) is not int or not 1 <= value <= most:
+        raise PeerError(f"not a request: {name} has to be a whole number from 1 to {most}")
+    return value
 
 
 async def _leave(session: "Session") -> Json:

@@ -17,7 +17,7 @@ from .exits import Exit, PeerError
 from .home import Home, KeyProblem, missing_key, passphrase_source
 from .memory import return_large_blocks
 from .progress import reporter
-from .session import GENESIS, SETTINGS, Session, first_cause
+from .session import GENESIS, REFOUNDED, SETTINGS, Session, first_cause, refounded_text
 from .settings import changed_founding_options, check_settings, founding_options, read_settings
 from .store import Store
 
@@ -44,6 +44,8 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
         check_settings(settings)
         if not settings.name:
             settings = settings.with_given({"name": socket.gethostname()[:_MAX_NAME_CHARS] or "peer"})
+        if (other := store.fact(REFOUNDED)) is not None:
+            raise PeerError(f"{home.folder}: {refounded_text(other)}", Exit.FEDERATION)
         if store.fact(GENESIS) is not None and not home.key_path.exists():
             raise KeyProblem(missing_key(home))
         identity = home.identity(passphrase_source(settings.passphrase_file))
@@ -89,8 +91,11 @@ def _report_crash(home: Home, error: BaseException) -> str:
     path = home.folder / time.strftime("crash-%Y%m%d-%H%M%S.txt")
     frames = "".join(traceback.format_tb(error.__traceback__))
     message = _SECRET_LIKE.sub("…", str(error))[:400]
+    report = f"{time.ctime()}\nPython {sys.version}\n\n{frames}{type(error).__name__}: {message}\n"
     with contextlib.suppress(OSError):
-        path.write_text(f"{time.ctime()}\nPython {sys.version}\n\n{frames}{type(error).__name__}: {message}\n")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w", encoding="utf-8", errors="replace") as file:
+            file.write(report)
     return (
         f"a bug of ours: {type(error).__name__}. {path} says where; nothing that was sent is lost, and"
         f" `peer start {home.option}` goes on"

@@ -5,6 +5,8 @@ or something is wrong that only people can put right.
 """
 
 import math
+import os
+import shlex
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -12,6 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -26,6 +29,8 @@ from ..protocol.limits import SYNC_BATCH_BLOCKS
 from ..protocol.messages import CertifiedBlock
 from ..protocol.node import Newcomer, Node
 from ..protocol.records import ModelSaved
+from ..protocol.work import Contribution, Train
+from .consent import Consent, NoConsent, join_note
 from .control import Json
 from .control_server import ControlServer
 from .database import StoreError, damaged
@@ -40,7 +45,6 @@ from .learning.learner import Learner
 from .lobby import find_genesis, tell_trouble
 from .measures import measures, measures_text
 from .memory import keep_out_of_collections
-from .misbehaviour import from_environment
 from .network.addresses import AddressError, BadRecord
 from .network.events import Beat, Connected, Disconnected, Event, Frame, Pace, Refused
 from .network.host import ListenError
@@ -52,7 +56,7 @@ from .progress import Reporter, plain_facts
 from .requests import answer
 from .settings import Settings
 from .standstill import Watch, abstention, shortage
-from .status import faults_status, ledger_status, members_status
+from .status import faults_status, ledger_status, members_status, unreadable_genesis
 from .store import Reader, Store
 from .strangers import MINUTE_SECONDS, Strangers
 from .training import Trainer, founder_learner, member_learner
@@ -60,6 +64,8 @@ from .workshop import Workshop
 
 GENESIS: Final = "genesis"
 SETTINGS: Final = "settings"
+REFOUNDED: Final = "refounded"
+"""Where the federation is whose founder continued the one of this home."""
 ADDRESSES: Final = "addresses"
 OWN_ADDRESSES: Final = "own-addresses"
 BOOK_SECONDS: Final = 1.0
@@ -166,8 +172,9 @@ class Session:
             try:
                 self.genesis = read_genesis(remembered)
             except GenesisError as error:
-                raise StoreError(damaged(self.store.path, f"its genesis: {error}")) from None
+                raise unreadable_genesis(self.store.path, error) from None
             self._check_invite(self.genesis)
+            self._consent(self.genesis).check_genesis()
             self._learner = await trio.to_thread.run_sync(member_learner, self.settings, self.genesis)
         elif not self.settings.joins:
             self._learner = await trio.to_thread.run_sync(founder_learner, self.settings)
@@ -177,12 +184,26 @@ class Session:
         self.report.event("joining", "looking for the federation", {"addresses": list(self._bootstrap())})
         wanted = None if self._invite is None else self._invite.terms.federation
         genesis = await find_genesis(self.network, self.report, wanted)
+        self._consent(genesis).check_genesis()
+        if self.settings.continues is not None:
+            from .refounding import check_continued
+
+            old = Home(Path(self.settings.continues))
+            await trio.to_thread.run_sync(check_continued, genesis, old)
         self._learner = await trio.to_thread.run_sync(member_learner, self.settings, genesis)
         self.genesis = genesis
         self._keep()
         self.network.introduce(genesis.federation, genesis.encode())
         text = f"found the federation {genesis.name!r}"
+        if genesis.previous is not None and self.settings.continues is None:
+            text += (
+                f", which continues another one ({genesis.previous.hex()[:16]}…). If this peer was a member there,"
+                " begin again with --continues and its old home, to compare them"
+            )
         self.report.event("found", text, {"federation": genesis.federation, "name": genesis.name})
+
+    def _consent(self, genesis: Genesis) -> Consent:
+        return Consent(genesis, self.settings, self.home, genesis.founder == self.identity.public)
 
     def _keep(self) -> None:
         """Keep settings and federation, now that they have proved to be usable: a mistyped start leaves no trace."""
@@ -247,12 +268,19 @@ class Session:
         except LedgerError as error:
             raise StoreError(damaged(self.store.path, f"its ledger: {error}")) from None
         trainer = Trainer(self._learner)
+        consent = self._consent(genesis)
+
+        def contribute(work: Train) -> Contribution:
+            assert self.node is not None
+            consent.check(self.node.state.committee)
+            return trainer(work)
+
         self.driver = Driver(
             self.node,
             self.identity.public,
             self.store,
             self.network,
-            Workshop(trainer, trainer.prepare, self._read_blocks, from_environment()),
+            Workshop(contribute, trainer.prepare, self._read_blocks),
             self._on_notice,
         )
         me = self.identity.public
@@ -378,6 +406,18 @@ class Session:
             text += f"; before it {measures_text(shown)}" if shown else ""
         self._tell(notice.kind, text, facts)
         self.ending.on_notice(notice, self.node.state)
+        if notice.kind == "committee":
+            self._check_consent()
+
+    def _check_consent(self) -> None:
+        """The default threshold follows the number of members, so a federation that grows may need a new consent."""
+        assert self.genesis is not None
+        assert self.node is not None
+        try:
+            self._consent(self.genesis).check(self.node.state.committee)
+        except NoConsent as error:
+            self._failure = error
+            self.ending.end(error.code, str(error))
 
     def _tell_listening(self, addresses: list[str]) -> None:
         self.store.keep(OWN_ADDRESSES, msgspec.msgpack.encode(addresses))
@@ -400,7 +440,13 @@ class Session:
             f"{_explain_eviction(genesis.evict_after_rounds)}\n"
             f"training starts with {genesis.min_peers} members; the others join with:\n\n  {command}\n"
         )
+        note = join_note(genesis)
+        if genesis.previous is not None:
+            note += "; " if note else ""
+            note += "members of the old federation add: --continues and their old home"
+        text += f"{note}\n" if note else ""
         facts = {"federation": genesis.federation, "name": genesis.name, "command": command, "invite": invite}
+        facts["note"] = note
         self._tell("founded", text, facts)
 
     @property
@@ -443,6 +489,16 @@ class Session:
 
     async def _answer(self, request: Json) -> Json:
         return await answer(self, request)
+
+
+def refounded_text(folder: bytes) -> str:
+    """Say that a home was given up for the one in another folder, and why it stays so."""
+    other = os.fsdecode(folder)
+    return (
+        f"this home was given up for the new federation of {other} (`peer refound`); start that one: peer start --home"
+        f" {shlex.quote(other)}. Both together would add up the same data over different members, and so show the"
+        " numbers of single ones."
+    )
 
 
 def first_cause(error: BaseException) -> BaseException:

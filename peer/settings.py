@@ -41,6 +41,10 @@ class Settings:
     invite: str | None = None
     mdns: bool = False
     join: bool = False
+    continues: str | None = None
+    allow_plain: bool = False
+    allow_threshold: int = 0
+    """The smallest K below the default that the operator accepts; 0: none."""
     dht: tuple[str, ...] = ()
     dht_listen: str = "/ip4/0.0.0.0/tcp/0"
     heartbeat: float = 2.0
@@ -111,6 +115,8 @@ def check_settings(settings: Settings) -> None:
         )
     if settings.dht_listen != Settings().dht_listen and not settings.dht:
         raise PeerError(f"--dht-listen {settings.dht_listen}: only with --dht")
+    if settings.continues is not None and not settings.joins:
+        raise PeerError(f"--continues {settings.continues}: only to join; a founder goes on with `peer refound`")
     if settings.app is not None and settings.data is not None:
         raise PeerError(
             f"--app {settings.app} and --data {settings.data}: one or the other; your own model reads its data itself"

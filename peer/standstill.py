@@ -30,8 +30,12 @@ def shortage(state: LedgerState, me: bytes, connected: Collection[bytes], home: 
 def abstention(guard: VoteGuard, height: int) -> str | None:
     """Say why this peer casts no votes at ``height``; None if it does."""
     if guard.resuming:
-        whose = "every other member" if guard.copied else "the other members"
-        return f"this peer casts no votes before {whose} told what they saw of it (it was started again)"
+        if guard.copied:
+            return (
+                "this peer casts no votes before every other member told what it saw of it, or the others have decided"
+                " two more blocks (its home was moved or copied, or is an old backup)"
+            )
+        return "this peer casts no votes before the other members told what they saw of it (it was started again)"
     if height <= guard.abstain_through:
         return (
             f"this home casts no votes up to height {guard.abstain_through}: it is an older copy of itself, and the"

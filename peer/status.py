@@ -3,14 +3,16 @@ people."""
 
 import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..crypto.identity import peer_id
 from ..protocol.contribution import read_metrics
-from ..protocol.genesis import GenesisError, read_genesis
+from ..protocol.genesis import GenesisError, OtherVersion, read_genesis
 from ..protocol.ledger import LedgerError, LedgerState, Phase, apply, genesis_state
+from ..protocol.limits import PROTOCOL_VERSION
 from .beats import decode_beat
-from .database import StoreError, damaged
+from .database import UPGRADING, StoreError, damaged
 from .measures import measures, measures_text
 from .store import Reader
 
@@ -42,6 +44,7 @@ def ledger_status(state: LedgerState, view: int = 0) -> Json:
         "threshold": state.committee.threshold,
         "quorum": state.committee.quorum,
         "tolerates": state.committee.f,
+        "privacy": state.committee.explain(genesis.scheme),
         "weights": state.weights.hex(),
         "aggregator": None,
         "loss": None,
@@ -105,9 +108,24 @@ def replay(reader: Reader) -> LedgerState | None:
         state = genesis_state(read_genesis(data))
         for block in reader.blocks():
             state = apply(state, block.block)
-    except (GenesisError, LedgerError) as error:
+    except GenesisError as error:
+        raise unreadable_genesis(reader.path, error) from None
+    except LedgerError as error:
         raise StoreError(damaged(reader.path, f"its ledger: {error}")) from None
     return state
+
+
+def unreadable_genesis(path: Path, error: GenesisError) -> StoreError:
+    """Return what to raise for a home whose genesis cannot be read: of another version, or damaged."""
+    if not isinstance(error, OtherVersion):
+        return StoreError(damaged(path, f"its genesis: {error}"))
+    text = (
+        f"{path.parent}: this home is of protocol version {error.version}, and this Coterie speaks version"
+        f" {PROTOCOL_VERSION}; it cannot go on there. "
+    )
+    if error.version > PROTOCOL_VERSION:
+        return StoreError(f"{text}Upgrade Coterie")
+    return StoreError(text + UPGRADING)
 
 
 def stored_status(reader: Reader, me: bytes | None) -> Json:
@@ -145,6 +163,7 @@ def _lines(status: Json) -> Iterable[str]:
     if status["aggregator"]:
         yield f"aggregator  {_name_of(status, status['aggregator'])} (view {status['view']})"
     yield f"height      {status['height']}, head {status['head'][:16]}…"
+    yield f"privacy     {status['privacy']}"
     if status["measures"]:
         yield f"model       {measures_text(status['measures'])}, over all members' test rows, a round ago"
     for trouble in ("stalled", "abstains"):

@@ -33,10 +33,11 @@ from ..protocol.records import (
     VoteCast,
 )
 from .database import BUSY_TIMEOUT_MS, StoreError, explained, open_reader, open_writer
+from .home import STORE_FILE
 from .lineage import Lineage
 from .vault import KEY_BYTES, Damaged, Vault
 
-FILE_NAME: Final = "peer.sqlite"
+FILE_NAME: Final = STORE_FILE
 _ORIGIN: Final = "origin"
 _COPIED: Final = "copied"
 
@@ -101,6 +102,11 @@ class Reader:
         with explained(self.path):
             stored = self._link.execute("SELECT count(*) FROM model").fetchone()[0]
         return bool(stored) and self.model() is None
+
+    def seen(self, height: int) -> list[bytes]:
+        """Return the blocks for which this peer has seen a quorum's prevotes at ``height``."""
+        with explained(self.path):
+            return [row[0] for row in self._link.execute("SELECT block FROM seen WHERE height = ?", (height,))]
 
     def close(self) -> None:
         """Close the file."""

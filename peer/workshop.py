@@ -11,7 +11,6 @@ from ..protocol.contribution import read_totals, setup_sums_of
 from ..protocol.events import Work, WorkDone
 from ..protocol.messages import CertifiedBlock
 from ..protocol.work import CheckedVector, CheckVector, Contribution, ReadBlocks, Train
-from .misbehaviour import Misbehaviour
 
 MAX_JOBS: Final = 2
 """Jobs at a time. Each takes a core's whole attention, and its memory is several times the model's."""
@@ -34,9 +33,7 @@ class Workshop:
         trainer: Trainer,
         prepare: Preparer,
         read_blocks: BlockReader,
-        misbehaviour: Misbehaviour | None = None,
     ) -> None:
-        self._misbehaviour = misbehaviour or Misbehaviour()
         self._trainer = trainer
         self._prepare = prepare
         self._read_blocks = read_blocks
@@ -59,7 +56,7 @@ class Workshop:
                 result = await _in_thread(work.run, limiter=self._jobs)
                 if isinstance(work, CheckVector) and work.layout.is_setup and result.wrong is None:
                     result = await self._tried(result)
-            return self._misbehaviour.falsify(work, WorkDone(work, result))
+            return WorkDone(work, result)
         except (Exception, SystemExit) as error:
             # The expected ones are ValueErrors (NaN in an update, a sum out of range), and anything that a
             # user's application raises, sys.exit() among it. An unexpected one must not end the peer either.

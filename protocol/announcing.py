@@ -25,7 +25,7 @@ _VOID_FOR: Final = {
 
 
 def announce(out: Outbox, before: LedgerState, after: LedgerState, view: int, block: bytes) -> None:
-    """Tell people what a block decided that led from one state to the other. ``view``: in which it was decided here."""
+    """Tell people what a block decided that led from one state to the other. ``view``: that of its certificate."""
     body = read_block(block).body
     _announce_members(out, before, after, body)
     round_ = before.round
@@ -37,7 +37,7 @@ def announce(out: Outbox, before: LedgerState, after: LedgerState, view: int, bl
     elif after.round != before.round and after.sums is not before.sums:
         _announce_model(out, before, after, view)
     elif isinstance(body, Void):
-        _announce_void(out, before, after, body)
+        _announce_void(out, before, after, body, before.proposer(view))
     if after.phase is Phase.FINISHED and before.phase is not Phase.FINISHED:
         out.notify("finished", f"training is finished after {after.trained} rounds", rounds=after.trained)
 
@@ -69,14 +69,17 @@ def _announce_members(out: Outbox, before: LedgerState, after: LedgerState, body
             out.notify("left", text, **facts, height=after.height)
 
 
-def _announce_void(out: Outbox, before: LedgerState, after: LedgerState, body: Void) -> None:
-    """Say for want of what a round has no result, and whom its proposer missed."""
+def _announce_void(out: Outbox, before: LedgerState, after: LedgerState, body: Void, proposer: bytes) -> None:
+    """Say for want of what a round has no result, and whom its proposer missed: nobody else vouches for these names."""
     want = _VOID_FOR[body.reason]
     missed = [before.member(key) for key in body.names]
     names = [one.name if one is not None else key.hex()[:16] for one, key in zip(missed, body.names, strict=True)]
-    text = f"round {before.round}: void, because {want}" + (f"; missed: {', '.join(names)}" if names else "")
+    said = before.member(proposer)
+    whose = said.name if said is not None else proposer.hex()[:16]
+    text = f"round {before.round}: void, because {want}"
+    text += f"; missed, as {whose} saw it: {', '.join(names)}" if names else ""
     facts = {"round": before.round, "height": after.height, "phase": str(before.phase)}
-    out.notify("void", text, **facts, reason=body.reason, members=body.names, missed=names)
+    out.notify("void", text, **facts, reason=body.reason, members=body.names, missed=names, proposer=proposer)
 
 
 def _announce_model(out: Outbox, before: LedgerState, after: LedgerState, view: int) -> None:

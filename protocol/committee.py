@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from .limits import MIN_TRAINING_MEMBERS, PROTOCOL_VERSION
+from .privacy import PROMISES
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,18 @@ class Committee:
 
         Always more than f: the members that agreement expects to lie must not be able to open anything.
         """
-        default = 2 if self.n == MIN_TRAINING_MEMBERS else self.n - 2 * self.f
-        wanted = self.configured or default
+        return self._bounded(self.configured or self._default)
+
+    @cached_property
+    def default_threshold(self) -> int:
+        """K where none is configured."""
+        return self._bounded(self._default)
+
+    @property
+    def _default(self) -> int:
+        return 2 if self.n == MIN_TRAINING_MEMBERS else self.n - 2 * self.f
+
+    def _bounded(self, wanted: int) -> int:
         return max(2, self.f + 1, min(wanted, self.n - self.f, self.n - 1))
 
     @cached_property
@@ -67,13 +78,13 @@ class Committee:
         """Return the proposers' order: a shuffle that the last beacon fixes and nobody could choose."""
         return _order(self.members, beacon)
 
-    def explain(self) -> str:
-        """Say in one sentence what the numbers mean for these members."""
+    def explain(self, scheme: str) -> str:
+        """Say in one sentence what the numbers mean for these members under a scheme."""
         if self.n < MIN_TRAINING_MEMBERS:
             return f"{self.n} member(s): training starts with {MIN_TRAINING_MEMBERS}"
         slack = self.n - max(self.quorum, self.sum_quorum, self.min_contributors)
         return (
-            f"{self.n} members: any {self.threshold - 1} colluding learn nothing beyond the sum; "
+            f"{self.n} members: {PROMISES[scheme].told(self.threshold)}; "
             f"{self.f or 'none'} may lie or stall; {slack or 'none'} may be absent in a round; "
             f"{self.quorum} votes decide"
         )

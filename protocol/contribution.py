@@ -108,6 +108,11 @@ def read_metrics(genesis: Genesis, sums: tuple[int, ...]) -> Metrics:
     return Metrics(examples, evaluated, means[0], tuple(zip(genesis.metrics, means[1:], strict=True)))
 
 
+def without_measures(sums: tuple[float, ...]) -> tuple[float, ...]:
+    """Return what a member contributes of no evaluated examples: no loss and no metrics."""
+    return (0.0,) * len(sums)
+
+
 def setup_sums_of(sums: tuple[int, ...]) -> tuple[int, ...]:
     """Return the part of a setup round's wide sums that is the application's."""
     return sums[_CAPPED_AND_COUNT:]

@@ -10,6 +10,7 @@ import msgspec
 
 from .limits import (
     MAX_ARRAYS,
+    MAX_BARRED,
     MAX_DESCRIPTOR_BYTES,
     MAX_DIMENSIONS,
     MAX_MEMBERS,
@@ -29,10 +30,37 @@ Shape = Annotated[
 ]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARS)]
 DurationMs = Annotated[int, msgspec.Meta(ge=10, le=86_400_000)]
+Total = Annotated[bytes, msgspec.Meta(min_length=1, max_length=20)]
+"""An exact total as a signed big-endian integer of the fewest bytes, in units of 2**-40."""
 
 
 class GenesisError(ValueError):
     """Parameters that cannot make a federation; says which and why."""
+
+
+class OtherVersion(GenesisError):
+    """A genesis of another version of the protocol; ``version`` is the one that it names."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"it is of protocol version {version}, and this is version {PROTOCOL_VERSION}")
+        self.version = version
+
+
+class Continued(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
+    """What a federation has from the one that it continues.
+
+    Two sums of the same numbers over different members differ by exactly the numbers of the members that are in one of
+    them only. So what is public of them there is not added up here once more.
+    """
+
+    head: Hash
+    """The newest block of the ledger there."""
+    setup_totals: Annotated[tuple[Total, ...], msgspec.Meta(max_length=MAX_SETUP_SUMS)] = ()
+    """Totals of the setup round; where there are some there is no second one."""
+    evaluated: bool = False
+    """The loss and metrics of the initial ``weights`` are public; on this base model nobody contributes them again."""
+    barred: Annotated[tuple[Key, ...], msgspec.Meta(max_length=MAX_BARRED)] = ()
+    """Members that were evicted on proof there; they are not admitted here either."""
 
 
 class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
@@ -78,8 +106,8 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     evict_after_rounds: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 50
     """Consecutive rounds a member may miss before it can be evicted for silence; 0: never."""
     evict_on_proof: bool = True
-    previous: Hash | None = None
-    """Head of the federation that this one continues (``peer refound``)."""
+    continued: Continued | None = None
+    """Of the federation that this one continues (``peer refound``)."""
 
     @property
     def parameters(self) -> int:
@@ -91,6 +119,27 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
                 size *= length
             total += size
         return total
+
+    @property
+    def previous(self) -> bytes | None:
+        """Head of the federation that this one continues, None if there is none."""
+        return None if self.continued is None else self.continued.head
+
+    @property
+    def totals(self) -> tuple[int, ...] | None:
+        """The totals of the setup round that were carried over, None where there are none."""
+        encoded = () if self.continued is None else self.continued.setup_totals
+        return tuple(int.from_bytes(one, "big", signed=True) for one in encoded) or None
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether the loss and metrics of the initial weights are public already."""
+        return self.continued is not None and self.continued.evaluated
+
+    @property
+    def barred(self) -> tuple[bytes, ...]:
+        """Who was evicted on proof from the federation that this one continues."""
+        return () if self.continued is None else self.continued.barred
 
     def encode(self) -> bytes:
         """Return the genesis bytes."""
@@ -116,9 +165,33 @@ def read_genesis(data: bytes) -> Genesis:
     try:
         genesis = decode(data, Genesis, GENESIS_BYTES)
     except DecodeError as error:
+        version = _version_of(data)
+        if version is not None and version != PROTOCOL_VERSION:
+            raise OtherVersion(version) from None
         raise GenesisError(str(error)) from None
     check_genesis(genesis)
     return genesis
+
+
+def _version_of(data: bytes) -> int | None:
+    """Return the version that genesis bytes of any version begin with, None where they are no such bytes.
+
+    All versions are arrays that begin with their version.
+    """
+    try:
+        fields = msgspec.msgpack.decode(data[:GENESIS_BYTES], type=list[msgspec.Raw])
+        return msgspec.msgpack.decode(fields[0], type=int)
+    except (msgspec.MsgspecError, IndexError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def total_bytes(value: int) -> bytes:
+    """Encode an exact total for the genesis."""
+    return value.to_bytes(_total_length(value), "big", signed=True)
+
+
+def _total_length(value: int) -> int:
+    return (value if value >= 0 else ~value).bit_length() // 8 + 1
 
 
 def check_genesis(genesis: Genesis) -> None:
@@ -140,7 +213,19 @@ def check_genesis(genesis: Genesis) -> None:
         raise GenesisError("roster: the founder's key is not in it")
     if len(set(genesis.roster)) != len(genesis.roster):
         raise GenesisError("roster: a key stands twice")
+    if genesis.continued is not None:
+        _check_continued(genesis, genesis.continued)
     if len(set(genesis.metrics)) != len(genesis.metrics):
         raise GenesisError("metrics: a name stands twice")
     if len(genesis.encode()) > GENESIS_BYTES:
         raise GenesisError(f"the parameters take more than {GENESIS_BYTES} bytes (too many arrays or roster keys)")
+
+
+def _check_continued(genesis: Genesis, continued: Continued) -> None:
+    totals = continued.setup_totals
+    if len(totals) not in (0, genesis.setup_sums):
+        raise GenesisError(f"setup_totals: {len(totals)} totals of {genesis.setup_sums} setup sums")
+    if any(total_bytes(value) != one for value, one in zip(genesis.totals or (), totals, strict=True)):
+        raise GenesisError("setup_totals: a total is longer than it need be")
+    if len(set(continued.barred)) != len(continued.barred) or genesis.founder in continued.barred:
+        raise GenesisError("barred: a key stands twice, or it is the founder's")

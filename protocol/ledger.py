@@ -148,6 +148,15 @@ class LedgerState:
             return "evaluate"
         return "train"
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether the loss and metrics on the current base model are public from a federation that this one continues.
+
+        Then nobody may contribute them again. They follow from model and data, so the two sums would differ by
+        exactly the numbers of the members that are in one of them only.
+        """
+        return self.genesis.is_evaluated and self.weights == self.genesis.weights
+
     @cached_property
     def _by_key(self) -> dict[bytes, Member]:
         return {member.key: member for member in self.members}
@@ -199,18 +208,18 @@ def genesis_state(genesis: Genesis) -> LedgerState:
         head=genesis.federation,
         members=(founder,),
         phase=Phase.WAITING,
-        round=0 if genesis.setup_sums else 1,
+        round=0 if genesis.setup_sums and genesis.totals is None else 1,
         trained=0,
         committee=Committee((founder.key,), genesis.threshold),
         contributors=None,
         weights=genesis.weights,
         beacon=genesis.federation,
-        totals=None,
+        totals=genesis.totals,
         sums=None,
         settled=None,
         repeat=None,
         ticket_uses=(),
-        gone={},
+        gone={key: Gone(key, 0, barred=True) for key in genesis.barred},
     )
 
 

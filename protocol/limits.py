@@ -24,6 +24,8 @@ MAX_DIMENSIONS: Final = 8
 MAX_PARAMETERS: Final = 200_000_000
 MAX_SETUP_SUMS: Final = 8192
 MAX_METRICS: Final = 32
+MAX_BARRED: Final = 256
+"""Keys evicted on proof that a refounded federation goes on to refuse; the newest stay."""
 
 MAX_BLOCK_BYTES: Final = 256 * 1024
 MAX_PAYLOAD_BYTES: Final = 900 * 1024

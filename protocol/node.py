@@ -8,7 +8,7 @@ part that is concerned, and opens heights and rounds.
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..crypto.identity import Identity
@@ -18,8 +18,8 @@ from .announcing import announce, announce_capped, announce_stuck
 from .blocks import Evict
 from .catchup import CatchUp
 from .context import Context
-from .contribution import layout_of, read_totals
-from .envelope import Verified, blob_digest, verify
+from .contribution import layout_of, read_totals, without_measures
+from .envelope import Verified, blob_digest, verify, view_of
 from .events import (
     Event,
     FetchFailed,
@@ -168,6 +168,7 @@ class Node:
                 if self._agreement is not None:
                     self._agreement.on_peer_down(member)
             case HeadSeen(member=member, height=height):
+                self.ctx.guard.on_head(member, height)
                 self.catchup.on_head(member, height)
             case FetchFailed(fetch=fetch, reason=reason):
                 self.ctx.out.fetched(fetch.source, fetch.digest)
@@ -205,7 +206,8 @@ class Node:
             ctx.out.timer(RESUME_WAIT_MS, "resume")
             text = f"resuming at height {ctx.height}, round {ctx.state.round}"
             if memory.copied:
-                text += "; this home is a copy of an older state: no votes before every other member has answered"
+                text += "; this home was moved or copied, or is an old backup: no votes before every other member has"
+                text += " answered, or the others have decided two more blocks"
             facts = {"height": ctx.height, "round": ctx.state.round, "copied": memory.copied}
             ctx.out.notify("resuming", text, **facts)
             return
@@ -305,7 +307,8 @@ class Node:
         assert ctx.sharing is not None
         if state.committee.members != self._explained:
             self._explained = state.committee.members
-            ctx.out.notify("committee", state.committee.explain(), members=state.committee.members)
+            explained = state.committee.explain(state.genesis.scheme)
+            ctx.out.notify("committee", explained, members=state.committee.members, scheme=state.genesis.scheme)
         text = f"round {state.round} ({state.kind}) begins"
         ctx.out.notify("round", text, round=state.round, kind=state.kind, members=state.committee.n)
         if ctx.weights is None:
@@ -421,7 +424,8 @@ class Node:
         for certified, after in accepted:
             before = ctx.state
             ctx.out.persist(BlockDecided(after.height, certified.block, certified.certificate))
-            announce(ctx.out, before, after, self.view, certified.block)
+            ctx.guard.on_decided(after.height, before.committee, ctx.me)
+            announce(ctx.out, before, after, view_of(certified.certificate[0]), certified.block)
             self._move_to(after)
             known = set(before.keys)
             for member in after.members:
@@ -766,7 +770,10 @@ class Node:
             sharing.sit_out(done.error)
         elif isinstance(done.result, Contribution):
             announce_capped(self.ctx, done.result.examples)
-            sharing.on_contribution(done.result)
+            given = done.result
+            if self.ctx.state.is_measured and sharing.kind != "setup":
+                given = replace(given, sums=without_measures(given.sums))
+            sharing.on_contribution(given)
         else:
             sharing.on_encoded(done.result, self.ctx.alive, self.ctx.alive_changes)
 

@@ -9,8 +9,19 @@ that is not in the
    journal, the journal is an old copy, and the member abstains until it is past that height; the answer of a member
    that is ahead counts once this one has caught up with it, by certified blocks;
 3. where the store itself has reason to think that it is a copy, every other member must answer, not just a
-quorum; and the member sits out each round that it may have dealt in before, however many blocks it lasts (safety
-rule 6).
+quorum, or the ledger must have gone on past all that the lost state can have voted on (below); and the member sits out
+each round that it may have dealt in before, however many blocks it lasts (safety rule 6).
+
+*Why a copy may vote again once the ledger has gone on.* The lost state no longer runs, and it voted at a height only if
+it had decided the one before. So it is enough to know of a height Y that had no certificate when this process started:
+the lost state then voted at Y at most, and dealt in no round that began after Y. An honest member whose head is at most
+Y-2 has not precommitted at Y. Every head that a member tells, in its answer or in a heartbeat, is told after the start,
+and heads do not go back. If a members of the committee that decided Y told such heads, then at least a-f of them are
+honest, and n-(a-f) votes are left for an earlier certificate. With a >= n-q+f+1 these are fewer than q, so there was
+none. A liar that tells a lower head than it has is one of the f; one that tells a higher head does not count. Where the
+ledger goes on without this member at least q others take part in it, and q is never less than n-q+f+1, so this ends
+when each of these tells its true head. Where the ledger cannot go on without this member, every other one has to
+answer. Two members that are put back to old states at the same time count as liars here.
 """
 
 from dataclasses import dataclass, field
@@ -32,12 +43,16 @@ class VoteGuard:
     resuming: bool = False
     abstain_through: int = -1
     copied: bool = False
-    resumed_at: int = -1
-    """The height being decided when this member stopped resuming."""
+    dealt_through: int = -1
+    """The lost state of a copy may have dealt in rounds that began while this height, or one below, was decided."""
     _journal: dict[tuple[int, int, int], bytes | None] = field(default_factory=dict)
     _heads: dict[bytes, int] = field(default_factory=dict)
     """Who answered, and the head that it told."""
+    _lowest: dict[bytes, int] = field(default_factory=dict)
+    """The lowest head that each member told since the start."""
     _waited: bool = False
+    _passed: bool = False
+    """The ledger has gone on past all that the lost state of a copy can have voted on."""
 
     def record(self, height: int, view: int, kind: int, block: bytes | None) -> None:
         """Enter a vote that was cast."""
@@ -67,19 +82,28 @@ class VoteGuard:
         ``seen``: height, view and kind of the latest vote of this member that the sender shows.
         """
         self._heads[sender] = head
+        self.on_head(sender, head)
         if seen is not None and seen[0] >= height and not self._knows(seen):
             self.abstain_through = max(self.abstain_through, seen[0])
 
     def _knows(self, seen: tuple[int, int, int]) -> bool:
         return seen in self._journal or self._has_voted_later(*seen)
 
-    def may_have_dealt(self, opened_at: int) -> bool:
-        """Whether the state of which this one is a copy may have dealt in the round that began at ``opened_at``.
+    def on_head(self, sender: bytes, head: int) -> None:
+        """Take the head that a member tells, in an answer or a heartbeat, while this one resumes."""
+        if self.resuming:
+            self._lowest[sender] = min(head, self._lowest.get(sender, head))
 
-        Everybody who answered was at ``resumed_at``. That state was there too, or had decided one block more by itself:
-        for two it takes the votes of somebody who knows the first one.
-        """
-        return self.copied and opened_at <= self.resumed_at + 1
+    def on_decided(self, height: int, committee: Committee, me: bytes) -> None:
+        """See whether this decided block can have had no certificate when this process started."""
+        if not self.resuming or self._passed:
+            return
+        behind = sum(self._lowest.get(one, height) <= height - 2 for one in committee.members if one != me)
+        self._passed = behind >= committee.n - committee.quorum + committee.f + 1
+
+    def may_have_dealt(self, opened_at: int) -> bool:
+        """Whether the state of which this one is a copy may have dealt in the round that began at ``opened_at``."""
+        return self.copied and opened_at <= self.dealt_through
 
     def waited(self) -> None:
         """The time in which every member should have answered is over."""
@@ -88,14 +112,19 @@ class VoteGuard:
     def try_resume(self, committee: Committee, me: bytes, height: int) -> bool:
         """Stop resuming at ``height`` if enough of the others answered: all, or a quorum once the wait is over.
 
-        Only who is not ahead counts, so that this member has seen what they decided. Whoever claims a head that it
-        cannot show is as good as silent.
+        Only a member that is not ahead counts, so that this one has seen what the others decided. A member that claims
+        a head that it cannot show is as good as silent. A copy needs no answers any more once it was passed.
+
+        After the answers of all, the lost state was level with the others or had decided one block more by itself: for
+        two it takes the votes of a member that knows the first one.
         """
+        if self.resuming and self.copied and self._passed:
+            self.resuming, self.dealt_through = False, height
         needed = committee.n - (committee.index(me) is not None)
         if self._waited and not self.copied:
             needed = committee.quorum - 1
         if self.resuming and len(self._heads) >= needed:
             level = sum(self._heads.get(member, height) < height for member in committee.members if member != me)
             if level >= needed:
-                self.resuming, self.resumed_at = False, height
+                self.resuming, self.dealt_through = False, height + 1
         return not self.resuming

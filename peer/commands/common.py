@@ -33,11 +33,18 @@ def add_json(command: argparse.ArgumentParser, help: str = "print JSON") -> None
     command.add_argument("--json", action="store_true", default=False, help=help)
 
 
-def home_of(given: argparse.Namespace) -> "Home":
-    """Return the home that was named, or the default one."""
+def home_of(given: argparse.Namespace, *, checked: bool = True) -> "Home":
+    """Return the home that was named, or the default one.
+
+    Raises:
+        HomeError: others could have written into it; not raised where it is not to be ``checked``.
+    """
     from ..home import Home, default_home
 
-    return Home(Path(given.home) if given.home else default_home())
+    home = Home(Path(given.home) if given.home else default_home())
+    if checked:
+        home.check()
+    return home
 
 
 def print_json(value: object) -> None:

@@ -20,7 +20,7 @@ def run(given: argparse.Namespace) -> int:
     """Carry the command out."""
     from ..doctor import examine
 
-    findings = examine(home_of(given), given.bootstrap, given.listen)
+    findings = examine(home_of(given, checked=False), given.bootstrap, given.listen)
     healthy = all(finding.ok for finding in findings)
     if given.json:
         rows = [{"check": one.check, "ok": one.ok, "found": one.found, "advice": one.advice} for one in findings]

@@ -27,8 +27,10 @@ def run(given: argparse.Namespace) -> int:
     request = {"do": "invite", "expires_ms": expires_ms, "uses": given.uses}
     answer = ask(home_of(given).socket_path, request)
     if given.json:
-        print_json({"invite": answer["invite"], "command": answer["command"]})
+        print_json({"invite": answer["invite"], "command": answer["command"], "note": answer.get("note", "")})
     else:
         print(answer["invite"])
         print(f"\nThe other side types:\n  {answer['command']}")
+        if answer.get("note"):
+            print(answer["note"])
     return 0

@@ -13,11 +13,14 @@ def register(subcommands: Subcommands) -> None:
     command.epilog = (
         "Below four members agreement waits for everyone, so a member that is lost for good stops it. The\n"
         "remaining ones then go on in a new federation: one of them refounds, and the others join it with a new\n"
-        "--home. Its genesis names the head of the old ledger; the old home is left as it is."
+        "--home, and --continues with their old one. Its genesis names the head of the old ledger and carries over\n"
+        "the totals of its setup round and the members that cheated; the old home is left as it is."
     )
     command.add_argument("--to", required=True, metavar="DIR", help="new folder for the new federation")
     command.add_argument("--min-peers", type=members, metavar="N", help="members that training waits for")
     command.add_argument("--rounds", type=count, metavar="N", help="further rounds to train")
+    disclose = "members whose numbers may be shown, where a sum may have been opened (the refusal names them)"
+    command.add_argument("--disclose", nargs="+", action="extend", metavar="NAME", help=disclose)
 
 
 def run(given: argparse.Namespace) -> "int | Exit":
@@ -28,6 +31,6 @@ def run(given: argparse.Namespace) -> "int | Exit":
     from ..refounding import refound
 
     old, new = home_of(given), Home(Path(given.to))
-    text = refound(old, new, given.min_peers, given.rounds)
+    text = refound(old, new, given.min_peers, given.rounds, given.disclose)
     print(text)
     return Exit.OK

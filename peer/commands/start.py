@@ -3,6 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from ...protocol.limits import MAX_MEMBERS
+from ...protocol.privacy import PROMISES
 from .common import Subcommands, add_command, add_json, home_of
 from .values import (
     DAY_SECONDS,
@@ -49,6 +51,19 @@ def _joining_options(group: Any) -> None:
         metavar="S",
         help="give up after S seconds (default: never)",
     )
+    group.add_argument(
+        "--continues", metavar="DIR", help="this peer's home in the federation that this one continues, to compare them"
+    )
+    for scheme, promise in PROMISES.items():
+        if promise.needs_consent:
+            accept = f"take part although {promise.sentence}"
+            group.add_argument(f"--allow-{scheme}", action=_EITHER, help=accept)
+    group.add_argument(
+        "--allow-threshold",
+        type=whole(0, MAX_MEMBERS),
+        metavar="K",
+        help="take part although K shares open a sum, fewer than the default (0: not)",
+    )
 
 
 def _data_options(group: Any) -> None:
@@ -62,7 +77,7 @@ def _data_options(group: Any) -> None:
     group.add_argument("--learning-rate", type=positive, metavar="R", help="of the local training")
     group.add_argument("--steps", type=count, metavar="N", help="steps of the local training a round")
     group.add_argument("--batch", type=count, metavar="ROWS", help="smallest batch of the local training")
-    group.add_argument("--seed", type=whole(0), metavar="N", help="of the choice of test rows and of batches (0)")
+    group.add_argument("--seed", type=whole(0), metavar="N", help="of the choice of test rows (0)")
     group.add_argument("--app", metavar="MODULE:OBJECT", help="your own model instead of a table")
 
 

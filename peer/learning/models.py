@@ -160,18 +160,18 @@ def train(
     targets: Targets,
     training: Training,
     round: int,
-    seed: int,
+    random: np.random.Generator,
 ) -> Arrays:
     """Weights after one round of mini-batch gradient descent from `start`, which stays as it is.
 
-    `inputs` has shape (rows, columns), `targets` (rows,); without rows the weights stay. The same arguments
-    give the same result on the same machine.
+    `inputs` has shape (rows, columns), `targets` (rows,); without rows the weights stay. `random` chooses the batches:
+    seeded by the operating system in a peer, and by a number where a run is to be repeated.
     """
     weights = [array.astype(np.float64) for array in start]
     rows = len(inputs)
     if rows:
         optimiser = _Optimiser(training, round, weights)
-        for chosen in _batches(rows, training, np.random.default_rng((seed, round))):
+        for chosen in _batches(rows, training, random):
             optimiser.step(weights, network.gradient(weights, inputs[chosen], targets[chosen]))
     return [array.astype(np.float32) for array in weights]
 

@@ -35,7 +35,7 @@ class TableApp:
     table: Table
     test_fraction: float = 0.2
     seed: int = 0
-    """Of the choice of test rows and the order of training; may differ between peers."""
+    """Of the choice of test rows; may differ between peers. The batches are drawn anew at each training."""
     training: Training = field(init=False)
     standard: Standard | None = field(init=False, default=None)
     """The common standardisation, once it is known."""
@@ -160,7 +160,9 @@ class TableApp:
         """One round of local training on the training rows."""
         rows = ~self.tested
         inputs, targets = self._prepared(rows)
-        trained = train(self._network, list(weights), inputs, targets, self.training, round, self.seed)
+        # Without a seed numpy takes the operating system's randomness: nobody else can tell which rows were together.
+        random = np.random.default_rng()
+        trained = train(self._network, list(weights), inputs, targets, self.training, round, random)
         return trained, len(inputs), {}
 
     def evaluate(self, weights: Sequence[npt.NDArray[np.float32]]) -> tuple[float, int, Mapping[str, float]]:

@@ -1,9 +1,14 @@
 """A member that lies is named by everybody else and, with the evidence in the ledger, removed."""
 
+import sys
+from pathlib import Path
+
 import pytest
 from harness import Federation, assert_alike
 
 from coterie.peer.exits import Exit
+
+CHEAT = Path(__file__).parents[2] / "examples" / "cheating_peer.py"
 
 pytestmark = pytest.mark.processes
 
@@ -13,7 +18,10 @@ def test_whoever_falsifies_its_sum_is_named_by_all_others_and_evicted_on_that_ev
     federation.join()
     # In every round until it is gone: where the others agree before its prevote comes, a lie goes unseen.
     rounds = ",".join(str(round_) for round_ in range(2, 13))
-    liar = federation.join(environment={"COTERIE_FAULT": f"wrong-sum:{rounds}"})
+    honestly = federation.command
+    federation.command = (sys.executable, str(CHEAT), rounds)
+    liar = federation.join()
+    federation.command = honestly
     federation.grow(4)
     honest = [peer for peer in federation.peers if peer is not liar]
     for peer in honest:
@@ -27,7 +35,6 @@ def test_whoever_falsifies_its_sum_is_named_by_all_others_and_evicted_on_that_ev
         "was evicted: it sent a wrong sum; this peer is no member any more; it will not be let in again"
         in liar.told("stopped")[-1]["text"]
     )
-    liar.environment.clear()
     liar.restart()
     assert liar.exit_code() == Exit.REMOVED
     assert "evicted from its federation for cheating" in liar.errors

@@ -107,7 +107,7 @@ def test_the_doctor_finds_a_healthy_peer_healthy_and_says_what_to_do_for_another
     assert {"versions", "store", "home", "key", "disk", "clock", "memory", "port", "reachability"} <= set(found)
     assert found["port"]["ok"]
     assert f"pid {one.process.pid}" in found["home"]["found"]
-    one.home.chmod(0o755)
+    one.home.chmod(0o770)
     sick = one.run("doctor")
     one.home.chmod(0o700)
     assert sick.returncode == Exit.CHECK_FAILED

@@ -20,7 +20,7 @@ def test_whatever_befalls_one_member_after_the_other_all_end_alike(
     source = random.Random(SEED)
     with Federation(tmp_path_factory.mktemp(scheme), obedient=True) as five:
         five.found("--min-peers", "5", "--round-interval", "0.1", "--share-deadline", "60", "--scheme", scheme)
-        five.grow(5)
+        five.grow(5, *(("--allow-plain",) if scheme == "plain" else ()))
         for step in range(STEPS):
             what = source.choice(("kill", "kill", "kill", "freeze", "freeze", "stop", "kill all"))
             moment, who = (

@@ -8,10 +8,12 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
+from cluster import identity, make_genesis
 
 from coterie.crypto.identity import Identity
-from coterie.peer import running
+from coterie.peer import database, running
 from coterie.peer.cli import main
 from coterie.peer.database import VERSION
 from coterie.peer.exits import Exit
@@ -21,6 +23,7 @@ from coterie.peer.places import dial_place, listen_place
 from coterie.peer.session import Session
 from coterie.peer.settings import Settings, read_settings
 from coterie.peer.store import FILE_NAME, Store
+from coterie.protocol.limits import PROTOCOL_VERSION
 from coterie.protocol.records import ModelSaved
 
 TABLE = "a,b,y\n" + "".join(f"{i},{i * i % 7},{2 * i + 1}\n" for i in range(30))
@@ -238,6 +241,78 @@ def test_a_home_in_a_federation_that_lost_its_key_is_not_given_another(
     assert "missing, and the federation knows this peer by it" in out
 
 
+PLANTED = """
+open("EXECUTED", "w").close()
+class App:
+    def initial(self): return [[0.0]]
+    fit = evaluate = initial
+"""
+
+
+def start_with_planted_settings(peer: Peer, home: Home, folder: Path, mode: int) -> tuple[int, str, bool]:
+    """Another user puts a store into a home that it can write; returns exit code, error, and whether its code ran."""
+    home.folder.chmod(mode)
+    with Store.open(home.folder) as store:
+        store.keep("settings", Settings(name="x", app=f"evil_{mode}:App", listen=("127.0.0.1:0",)).encode())
+    (folder / f"evil_{mode}.py").write_text(PLANTED)
+    code, _, err = peer("start")
+    ran = (folder / "EXECUTED").exists()
+    (folder / "EXECUTED").unlink(missing_ok=True)
+    return code, err, ran
+
+
+@pytest.mark.usefixtures("brief")
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
+def test_code_that_a_home_names_is_not_run_where_others_could_have_named_it(
+    peer: Peer, home: Home, tmp_path: Path, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, err, ran = start_with_planted_settings(peer, home, tmp_path, mode)
+    assert (code, ran) == (Exit.HOME, False)
+    assert f"chmod 700 {home.folder}" in err
+    _, out, _ = peer("doctor", "--json")
+    (found,) = [one for one in json.loads(out)["checks"] if one["check"] == "home"]
+    assert not found["ok"]
+    assert f"peer: error: {found['found']}; {found['advice']}\n" == err, "doctor says the same"
+    for words in (("status",), ("stop",), ("ledger", "show"), ("refound", "--to", str(tmp_path / "new"))):
+        assert peer(*words)[0] == Exit.HOME
+
+    monkeypatch.setattr(Home, "check", lambda self: None)
+    assert start_with_planted_settings(peer, home, tmp_path, mode)[2]
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [(0, "Go on with the Coterie that made it"), (PROTOCOL_VERSION + 1, "Upgrade Coterie")],
+)
+@pytest.mark.parametrize(
+    "words", [("start",), ("status",), ("model", "export", "--out", "x"), ("refound", "--to", "y")]
+)
+def test_a_home_of_another_protocol_version_is_told_with_what_to_do(
+    peer: Peer, old_home: Home, version: int, told: str, words: tuple[str, ...]
+) -> None:
+    with Store.open(old_home.folder) as store:
+        fields = msgspec.msgpack.decode(store.fact("genesis") or b"")
+        store.keep("genesis", msgspec.msgpack.encode([version, *fields[1:]]))
+    code, _, err = peer(*words, "--home", str(old_home.folder))
+    assert code == Exit.STORE
+    assert f"{old_home.folder}: this home is of protocol version {version}" in err
+    assert told in err
+
+
+def test_doctor_says_what_is_private_and_what_has_to_be_accepted(peer: Peer, tmp_path: Path) -> None:
+    for is_founder, allowed in ((True, False), (False, False), (False, True)):
+        home = Home(tmp_path / f"{is_founder}-{allowed}")
+        home.prepare()
+        founder = home.identity(lambda sealed: None).public if is_founder else identity(0).public
+        with Store.open(home.folder) as store:
+            store.keep("genesis", make_genesis(scheme="plain", founder=founder).encode())
+            store.keep("settings", Settings(name="x", allow_plain=allowed).encode())
+        _, out, _ = peer("doctor", "--json", "--home", str(home.folder))
+        (found,) = [one for one in json.loads(out)["checks"] if one["check"] == "privacy"]
+        assert found["ok"] == (is_founder or allowed)
+        assert ("--allow-plain" in found["advice"]) == (not found["ok"])
+
+
 def test_a_newer_store_has_its_own_exit_code(peer: Peer, broken: Path) -> None:
     with sqlite3.connect(broken) as link:
         link.execute(f"PRAGMA user_version={VERSION + 1}")
@@ -245,6 +320,17 @@ def test_a_newer_store_has_its_own_exit_code(peer: Peer, broken: Path) -> None:
     code, _, err = peer(*FOUND)
     assert code == Exit.STORE
     assert "upgrade Coterie" in err
+
+
+@pytest.mark.parametrize("words", [FOUND, ("status",), ("refound", "--to", "new")])
+def test_an_older_store_is_told_with_what_to_do(
+    peer: Peer, broken: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "VERSION", VERSION + 1)
+    code, _, err = peer(*words)
+    assert code == Exit.STORE
+    assert f"{broken.parent}: this home is of an older Coterie" in err
+    assert "Go on with the Coterie that made it" in err
 
 
 def test_a_damaged_store_has_its_own_exit_code(peer: Peer, broken: Path) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import trio
 
+from coterie.peer import control_server
 from coterie.peer.control import Json, NotRunning, ask, follow, short_path
-from coterie.peer.control_server import MAX_REQUEST_BYTES, ControlServer
+from coterie.peer.control_server import MAX_CONNECTIONS, MAX_REQUEST_BYTES, MAX_WATCHERS, ControlServer
 from coterie.peer.exits import Exit, PeerError
 
 
@@ -39,6 +40,8 @@ class Served:
     async def _answer(self, request: Json) -> Json:
         if request.get("do") == "echo":
             return {"said": request["word"]}
+        if request.get("do") == "divide":
+            return {"result": 1 // request["by"]}
         if request.get("do") == "tell":
             self.server.tell({"event": request["word"]})
             return {}
@@ -108,6 +111,58 @@ def test_the_socket_of_a_dead_peer_is_replaced(tmp_path: Path) -> None:
 def test_garbage_is_refused_and_the_server_goes_on(served: Served, garbage: bytes) -> None:
     assert raw(served.path, garbage)["ok"] is False
     assert ask(served.path, {"do": "echo", "word": 1})["said"] == 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        ({"do": "divide", "by": 0}, "ZeroDivisionError"),
+        ({"do": "echo"}, "KeyError"),
+        ({"do": "divide", "by": []}, "Type"),
+    ],
+)
+def test_whatever_a_request_makes_go_wrong_ends_neither_the_server_nor_its_peer(
+    served: Served, request_: Json, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(PeerError, match=f"not a request: {told}") as caught:
+        ask(served.path, request_)
+    assert caught.value.code is Exit.USAGE
+    assert "a request could not be answered" in caplog.text
+    assert ask(served.path, {"do": "echo", "word": 1})["said"] == 1
+
+
+@contextmanager
+def silent_clients(path: Path, count: int) -> Iterator[list[socket.socket]]:
+    clients = [socket.socket(socket.AF_UNIX) for _ in range(count)]
+    try:
+        for one in clients:
+            one.connect(str(path))
+        yield clients
+    finally:
+        for one in clients:
+            one.close()
+
+
+def test_any_number_of_silent_clients_shut_nobody_out(served: Served) -> None:
+    with silent_clients(served.path, 3 * MAX_CONNECTIONS) as clients:
+        assert ask(served.path, {"do": "echo", "word": 1})["said"] == 1
+        assert clients[0].recv(1) == b"", "the one that was silent for longest made room"
+
+
+def test_watchers_shut_nobody_out(served: Served) -> None:
+    with silent_clients(served.path, MAX_WATCHERS) as clients:
+        for one in clients:
+            one.sendall(b'{"do": "watch"}\n')
+        while raw(served.path, b'{"do": "watch"}\n').get("ok") is not False:
+            pass  # until all of them are known to watch, a further one is one of those that may
+        assert ask(served.path, {"do": "echo", "word": 1})["said"] == 1
+
+
+def test_a_request_that_never_comes_to_its_end_is_given_up(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_server, "REQUEST_SECONDS", 0.05)
+    with silent_clients(served.path, 1) as (client,):
+        client.sendall(b'{"do": ')
+        assert client.recv(1) == b""
 
 
 def test_a_request_without_an_end_is_cut_off(served: Served) -> None:

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import re
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,6 +94,29 @@ def test_a_missing_block_is_found(old_home: Home) -> None:
         store._link.execute("DELETE FROM blocks WHERE height = 2")
     with Reader.open(old_home.folder) as reader, pytest.raises(Invalid, match="height 2"):
         verify(of_store(reader))
+
+
+def test_only_a_regular_file_is_read_as_a_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/zero", str(tmp_path / "pipe"), str(tmp_path)):
+        assert main(("ledger", "verify", "--file", path)) == Exit.CHECK_FAILED
+        assert "not a regular file" in capsys.readouterr().err
+
+
+def test_an_exported_ledger_is_read_record_by_record(exported: Path, tmp_path: Path) -> None:
+    endless, long = tmp_path / "endless", tmp_path / "long"
+    with endless.open("wb") as file:  # a gigabyte of empty records, which takes no space on the disk
+        file.write(exported.read_bytes())
+        file.truncate(2**30)
+    long.write_bytes(exported.read_bytes() + (2**31).to_bytes(4, "big") + bytes(100))
+    tracemalloc.start()
+    with pytest.raises(Invalid, match="height"):
+        verify(of_file(endless))
+    with pytest.raises(Invalid, match="no record has 2147483648 bytes"):
+        verify(of_file(long))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20_000_000
 
 
 def flip_a_byte_of_a_block(home: Home) -> None:

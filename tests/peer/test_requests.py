@@ -19,6 +19,24 @@ def session(members: int, number: int) -> Any:
     )
 
 
+@pytest.mark.parametrize("expires_ms", [None, [], "9" * 5_000, 1e999, float("nan"), True, 0, -1, 10**30])
+@pytest.mark.parametrize("uses", [None, 0, 1.5, 100_001, 10**30])
+def test_an_invite_is_made_of_whole_numbers_only(expires_ms: object, uses: object) -> None:
+    """Each of these ended the peer, or could have: `int` raises more than one kind of error."""
+    member = session(3, 0)
+    member.genesis, member.network = member.node.state.genesis, SimpleNamespace(addresses=list)
+    for wrong in ({"expires_ms": expires_ms, "uses": 1}, {"expires_ms": 1_000, "uses": uses}, {}):
+        with pytest.raises(PeerError, match="has to be a whole number from 1 to"):
+            trio.run(answer, member, {"do": "invite", **wrong})
+    assert trio.run(answer, member, {"do": "invite", "expires_ms": 1_000, "uses": 1})["note"] == ""
+
+
+@pytest.mark.parametrize("what", [None, [], {"a": 1}, 7])
+def test_a_request_of_no_kind_is_refused(what: object) -> None:
+    with pytest.raises(PeerError, match="there is no request"):
+        trio.run(answer, session(3, 0), {"do": what})
+
+
 @pytest.mark.parametrize(
     ("members", "number", "told"), [(1, 0, "this peer is the only member"), (3, 9, "no member yet")]
 )

@@ -66,7 +66,10 @@ def test_it_is_told_once_after_a_while_and_so_is_its_end() -> None:
         (VoteGuard(abstain_through=6), None),
         (VoteGuard(abstain_through=7), "this home casts no votes up to height 7: it is an older copy"),
         (VoteGuard(resuming=True), "before the other members told what they saw of it"),
-        (VoteGuard(resuming=True, copied=True), "before every other member told what they saw of it"),
+        (
+            VoteGuard(resuming=True, copied=True),
+            "before every other member told what it saw of it, or the others have decided two more",
+        ),
     ],
 )
 def test_who_may_not_vote_says_why_and_for_how_long(guard: VoteGuard, told: str | None) -> None:

@@ -45,11 +45,15 @@ def test_who_leaves_is_said_to_have_left() -> None:
     assert (notice.facts["evicted"], notice.facts["reason"]) == (False, None)
 
 
-def test_a_void_round_names_its_reason_and_who_was_missed() -> None:
+def test_a_void_round_names_its_reason_and_whose_word_it_is_that_a_member_was_missed() -> None:
     chain = Chain(4)
     chain.append(chain.void(D.public))
     (notice,) = told(chain)
-    assert notice.text == f"round 1: void, because the updates of too few could be summed; missed: {name(chain, D)}"
+    proposer = chain.states[-2].proposer(0)
+    said = next(member.name for member in chain.state.members if member.key == proposer)
+    why = "round 1: void, because the updates of too few could be summed"
+    assert notice.text == f"{why}; missed, as {said} saw it: {name(chain, D)}"
+    assert notice.facts["proposer"] == proposer
     assert (notice.facts["reason"], notice.facts["members"]) == ("shares", (D.public,))
 
     chain.append(chain.contributors())

@@ -9,8 +9,17 @@ from cluster import identity, make_genesis
 from hypothesis import given, settings
 from strategies import values
 
-from coterie.protocol.genesis import GENESIS_BYTES, Genesis, GenesisError, check_genesis, read_genesis
-from coterie.protocol.limits import MAX_ARRAYS, MAX_MEMBERS, MAX_PARAMETERS, MAX_SETUP_SUMS
+from coterie.protocol.genesis import (
+    GENESIS_BYTES,
+    Continued,
+    Genesis,
+    GenesisError,
+    OtherVersion,
+    check_genesis,
+    read_genesis,
+    total_bytes,
+)
+from coterie.protocol.limits import MAX_ARRAYS, MAX_MEMBERS, MAX_PARAMETERS, MAX_SETUP_SUMS, PROTOCOL_VERSION
 from coterie.protocol.wire import encode
 
 FOUNDER = identity(0).public
@@ -21,6 +30,10 @@ FULL_ROSTER = (FOUNDER, *(digest(f"{number}") for number in range(MAX_MEMBERS - 
 def changed(**fields: object) -> Genesis:
     values = {name: getattr(make_genesis(), name) for name in Genesis.__struct_fields__}
     return Genesis(**values | fields)
+
+
+def continued(**fields: object) -> Continued:
+    return Continued(head=bytes(32), **fields)  # type: ignore[arg-type]
 
 
 def test_a_genesis_is_read_as_it_was_written() -> None:
@@ -49,6 +62,11 @@ def test_any_genesis_is_read_as_it_was_written_or_refused_with_the_one_error(gen
         ({"name": "a\nb"}, "names: .* cannot be printed"),
         ({"founder_name": "\x1b[31m"}, "names: .* cannot be printed"),
         ({"metrics": ("ok", "\u202e")}, "names: .* cannot be printed"),
+        ({"continued": continued(setup_totals=(b"\1",)), "setup_sums": 2}, "setup_totals: 1 totals of 2 setup sums"),
+        ({"continued": continued(setup_totals=(b"\1",))}, "setup_totals: 1 totals of 0 setup sums"),
+        ({"continued": continued(setup_totals=(b"\0\1",)), "setup_sums": 1}, "setup_totals: a total is longer"),
+        ({"continued": continued(barred=(OTHER, OTHER))}, "barred: a key stands twice"),
+        ({"continued": continued(barred=(FOUNDER,))}, "barred: .* the founder's"),
         (
             {
                 "shapes": ((200, 200, 1, 1, 1, 1, 1, 1),) * MAX_ARRAYS,
@@ -96,7 +114,7 @@ def test_a_full_roster_fits() -> None:
         {"view_timeout_ms": 0},
         {"evict_after_rounds": -1},
         {"evict_on_proof": 1},
-        {"previous": b""},
+        {"continued": Continued(head=b"")},
         {"created_ms": 2**53 + 1},
     ],
     ids=lambda fields: next(f"{name}={value!r}"[:40] for name, value in fields.items()),
@@ -112,6 +130,23 @@ def test_bytes_that_are_no_genesis_are_refused() -> None:
     for bad in (b"", good[:-1], good + b"\0", encode([*fields, 0]), encode(fields[:-1]), bytes(GENESIS_BYTES + 1)):
         with pytest.raises(GenesisError):
             read_genesis(bad)
+
+
+@pytest.mark.parametrize("value", [0, 1, -1, 127, 128, -128, -129, 2**122, -(2**122)])
+def test_a_total_keeps_its_exact_value_in_the_fewest_bytes(value: int) -> None:
+    genesis = changed(setup_sums=1, continued=continued(setup_totals=(total_bytes(value),)))
+    assert read_genesis(genesis.encode()).totals == (value,)
+
+
+def test_a_genesis_of_another_version_is_told_from_a_damaged_one() -> None:
+    fields = msgspec.msgpack.decode(make_genesis().encode())
+    with pytest.raises(OtherVersion, match="protocol version 77") as caught:
+        read_genesis(encode([77, *fields[1:3]]))
+    assert caught.value.version == 77
+    for bad in ([], ["1", *fields[1:]], [PROTOCOL_VERSION, *fields[1:3]]):
+        with pytest.raises(GenesisError) as other:
+            read_genesis(encode(bad))
+        assert not isinstance(other.value, OtherVersion)
 
 
 def test_every_parameter_is_part_of_the_id() -> None:
@@ -142,10 +177,17 @@ def test_every_parameter_is_part_of_the_id() -> None:
             "view_delta_ms": 10,
             "evict_after_rounds": 1,
             "evict_on_proof": False,
-            "previous": digest("another"),
+            "continued": Continued(head=digest("another")),
         }.items()
     ]
     assert len(others) == len(Genesis.__struct_fields__) - 1, "all but the version, which has one value"
+    head = digest("another")
+    continued = [
+        Continued(head=head, setup_totals=(b"\1",)),
+        Continued(head=head, evaluated=True),
+        Continued(head=head, barred=(OTHER,)),
+    ]
+    others += [changed(continued=one) for one in continued]
     assert len({genesis.federation for genesis in (base, *others)}) == len(others) + 1
 
 

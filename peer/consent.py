@@ -1,0 +1,92 @@
+"""What an operator has to accept before its peer takes part: a scheme that hides nothing, or a low threshold.
+
+The founder chooses both for everybody, and its own choice is its consent. Every other member says so with an option,
+which is kept in its home.
+"""
+
+from dataclasses import dataclass
+
+from ..protocol.committee import Committee
+from ..protocol.genesis import Genesis
+from ..protocol.privacy import PROMISES
+from .exits import Exit, PeerError
+from .home import Home
+from .settings import Settings
+
+
+class NoConsent(PeerError):
+    """The operator has not accepted what the founder chose; says what it is and what to type."""
+
+    code = Exit.CONSENT
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What this peer's operator accepted of a federation."""
+
+    genesis: Genesis
+    settings: Settings
+    home: Home
+    is_founder: bool
+
+    def check_genesis(self) -> None:
+        """Check what is known before the first block: the scheme, and K for as many members as training waits for.
+
+        Raises:
+            NoConsent: the operator has not accepted it.
+        """
+        members = tuple(index.to_bytes(32, "big") for index in range(self.genesis.min_peers))
+        self.check(Committee(members, self.genesis.threshold))
+
+    def check(self, committee: Committee) -> None:
+        """Check what holds for a round of this committee. Nothing of this peer goes into a round that it refuses.
+
+        Raises:
+            NoConsent: the operator has not accepted it.
+        """
+        if self.is_founder:
+            return
+        scheme = self.genesis.scheme
+        if PROMISES[scheme].needs_consent and not getattr(self.settings, allowing(scheme)):
+            told = PROMISES[scheme].told(committee.threshold)
+            raise NoConsent(f"{told}. {self._to_accept(allow_option(scheme))}")
+        accepted = self.settings.allow_threshold
+        needed, default = committee.threshold, committee.default_threshold
+        if needed < default and not 0 < accepted <= needed:
+            raise NoConsent(
+                f"the founder chose that {needed} members of {committee.n} together can open an update, where the"
+                f" default is {default}. {self._to_accept(f'--allow-threshold {needed}')}"
+            )
+
+    def _to_accept(self, option: str) -> str:
+        return f"To take part all the same, type: peer start {self.home.option} {option} (and your other options)"
+
+
+def allowing(scheme: str) -> str:
+    """The name of the setting with which an operator accepts a scheme."""
+    return f"allow_{scheme}"
+
+
+def allow_option(scheme: str) -> str:
+    """The option with which an operator accepts a scheme."""
+    return f"--allow-{scheme}"
+
+
+def needed_options(genesis: Genesis) -> tuple[str, ...]:
+    """Return the options that each one that joins needs, for as many members as training waits for."""
+    members = tuple(index.to_bytes(32, "big") for index in range(genesis.min_peers))
+    committee = Committee(members, genesis.threshold)
+    options = [allow_option(genesis.scheme)] if PROMISES[genesis.scheme].needs_consent else []
+    if committee.threshold < committee.default_threshold:
+        options.append(f"--allow-threshold {committee.threshold}")
+    return tuple(options)
+
+
+def join_note(genesis: Genesis) -> str:
+    """Say what those that join have to accept; empty where there is nothing. Not part of the line that they paste."""
+    options = needed_options(genesis)
+    if not options:
+        return ""
+    members = tuple(index.to_bytes(32, "big") for index in range(genesis.min_peers))
+    told = Committee(members, genesis.threshold).explain(genesis.scheme)
+    return f"they have to accept that ({told}) by adding: {' '.join(options)}"

@@ -1,0 +1,305 @@
+"""A federation that continues another one shows nobody's numbers by adding them up once more over other members."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from chains import Chain
+from cluster import Cluster, Site, identity, make_genesis
+
+from coterie.crypto.identity import peer_id
+from coterie.crypto.keyfile import seal_seed
+from coterie.peer.cli import main
+from coterie.peer.exits import Exit, PeerError
+from coterie.peer.home import Home
+from coterie.peer.refounding import _continued, check_continued, open_sum
+from coterie.peer.settings import Settings
+from coterie.peer.status import replay
+from coterie.peer.store import Reader, Store
+from coterie.protocol.blocks import Block, read_block, wide_value
+from coterie.protocol.contribution import WIDE_UNIT
+from coterie.protocol.genesis import Continued, Genesis, read_genesis
+from coterie.protocol.ledger import LedgerError, genesis_state
+from coterie.protocol.records import BlockDecided, ModelSaved, ValueSeen
+from coterie.protocol.work import Contribution, Train
+
+ROWS, SUMS, LOST = (19, 16, 12, 9, 4), (5123.25, 2211.5, 3000.125, 777.25, 987.654321), 4
+WEIGHTS = np.zeros(6, dtype="<f4").tobytes()
+
+
+def trained(genesis: Genesis, peers: int, weights: bytes | None = None) -> Cluster:
+    """A federation of peers with private numbers of their own, when all its rounds are over."""
+    cluster = Cluster(peers, genesis, seed=1)
+    if weights is not None:
+        cluster.sites[0].disk.records = [ModelSaved(genesis.weights, weights)]
+
+    def answer(site: Site) -> Callable[[Train], Contribution]:
+        rows, private = ROWS[site.number], SUMS[site.number]
+
+        def train(work: Train) -> Contribution:
+            entropy = cluster.random.randbytes(32)
+            if work.kind == "setup":
+                return Contribution(rows, (float(rows), private), entropy)
+            update = np.full(6, 0.1, np.float32) if work.kind == "train" else None
+            return Contribution(rows, (float(rows), private), entropy, update)
+
+        return train
+
+    for site in cluster.sites:
+        site.train = answer(site)
+    cluster.start()
+    cluster.run(lambda: cluster.all_at("finished"), 600_000)
+    return cluster
+
+
+def totals(cluster: Cluster, round_: int) -> list[float]:
+    """What the Model block of a round says that its contributors' own sums add up to."""
+    for record in cluster.sites[0].disk.records:
+        body = read_block(record.block).body if isinstance(record, BlockDecided) else None
+        if getattr(body, "sums", None) and body.round == round_:  # type: ignore[union-attr]
+            return [wide_value(one) / WIDE_UNIT for one in body.sums[2:]]  # type: ignore[union-attr]
+    raise AssertionError(f"no model of round {round_}")
+
+
+@pytest.fixture(scope="module")
+def first() -> Cluster:
+    """Five members: a setup round 0, a round 1, and the evaluation of its model in round 2."""
+    return trained(make_genesis(6, rounds=1, min_peers=5, setup_sums=2), 5)
+
+
+def weakened(genesis: Genesis, **fields: object) -> Genesis:
+    """A genesis with something else in it, or in what it has from the federation before it."""
+    inner = {name: value for name, value in fields.items() if name in Continued.__struct_fields__}
+    outer = {name: value for name, value in fields.items() if name not in inner}
+    assert genesis.continued is not None
+    continued = msgspec.structs.replace(genesis.continued, **inner)
+    return msgspec.structs.replace(genesis, **{"continued": continued} | outer)
+
+
+def state_of(cluster: Cluster):  # type: ignore[no-untyped-def]
+    node = cluster.sites[0].node
+    assert node is not None
+    return node.state, node.ctx.weights
+
+
+def test_the_setup_round_is_not_repeated_without_the_members_that_are_gone(first: Cluster) -> None:
+    state, weights = state_of(first)
+    ours = _continued(state, identity(0).public, "peer 0", 4, 1)
+    second = trained(ours, 4, weights)
+    assert state_of(second)[0].totals == state.totals
+    assert totals(second, 1), "it begins with a round of training"
+
+    weak = weakened(ours, setup_totals=())
+    again = trained(weak, 4, weights)
+    shown = [one - other for one, other in zip(totals(first, 0), totals(again, 0), strict=True)]
+    assert shown == pytest.approx([ROWS[LOST], SUMS[LOST]], abs=1e-6), "the lost member's own sums, exactly"
+
+
+def test_a_model_that_was_evaluated_is_not_evaluated_again_over_other_members(first: Cluster) -> None:
+    state, weights = state_of(first)
+    ours = _continued(state, identity(0).public, "peer 0", 4, 1)
+    assert ours.is_evaluated
+    second = trained(ours, 4, weights)
+    assert totals(second, 1) == [0.0, 0.0]
+    assert totals(second, 2)[0] == sum(ROWS[:4]), "the next model is evaluated"
+
+    weak = weakened(ours, evaluated=False)
+    again = trained(weak, 4, weights)
+    shown = [one - other for one, other in zip(totals(first, 2), totals(again, 1), strict=True)]
+    assert shown == pytest.approx([ROWS[LOST], SUMS[LOST]], abs=1e-6)
+
+
+def test_refounded_before_its_first_round_it_still_knows_what_was_evaluated(first: Cluster) -> None:
+    state, _ = state_of(first)
+    once = _continued(state, identity(0).public, "peer 0", 4, 1)
+    twice = _continued(genesis_state(once), identity(1).public, "peer 1", 4, 1)
+    assert (twice.is_evaluated, twice.totals) == (True, state.totals)
+
+
+def test_a_model_whose_evaluation_is_not_public_is_evaluated() -> None:
+    chain = Chain(4)
+    chain.append(chain.contributors())
+    chain.append(chain.model())
+    assert not _continued(chain.state, identity(0).public, "peer 0", None, None).is_evaluated
+
+
+def test_a_member_that_cheated_is_not_admitted_with_an_invite_either() -> None:
+    cheat = identity(3)
+    genesis = make_genesis(min_peers=3, continued=Continued(head=bytes(32), barred=(cheat.public,)))
+    with pytest.raises(LedgerError, match="a join of somebody who was evicted for cheating"):
+        Chain(4, genesis)
+    assert Chain(4, weakened(genesis, barred=())).state.member(cheat.public)
+    state = Chain(3, genesis).state
+    assert _continued(state, identity(0).public, "peer 0", None, None).barred == (cheat.public,)
+
+
+# A sum that may have been opened.
+
+
+def home_of(chain: Chain, folder: Path, seen: bytes | None = None, number: int = 0) -> Home:
+    """The home of a member with this ledger, stopped."""
+    home = Home(folder)
+    home.prepare()
+    home.key_path.write_bytes(seal_seed(hashlib.sha256(b"test peer %d" % number).digest()))
+    home.key_path.chmod(0o600)
+    with Store.open(home.folder) as store:
+        store.persist([ModelSaved(hashlib.sha256(WEIGHTS).digest(), WEIGHTS)])
+        store.persist([BlockDecided(height, one.block, one.certificate) for height, one in enumerate(chain.blocks, 1)])
+        if seen is not None:
+            store.persist([ValueSeen(chain.state.height + 1, 0, True, seen, None, ())])
+        store.keep("genesis", chain.genesis.encode())
+        store.keep("settings", Settings(name="peer 0", data="data.csv", target="y").encode())
+    return home
+
+
+def decided(chain: Chain) -> bytes | None:
+    chain.append(chain.contributors())
+    return None
+
+
+def failed(chain: Chain) -> bytes | None:
+    chain.append(chain.contributors())
+    chain.append(chain.void())
+    return None
+
+
+def seen(chain: Chain) -> bytes | None:
+    """A quorum's prevotes for contributors were seen here, and the others may have decided them."""
+    return Block(chain.state.height + 1, chain.state.head, chain.contributors()).encode()
+
+
+@pytest.mark.parametrize("stands_at", [decided, failed, seen])
+def test_where_a_sum_may_have_been_opened_it_says_whose_numbers_a_second_one_shows(
+    stands_at: Callable[[Chain], bytes | None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chain = Chain(4)
+    old = home_of(chain, tmp_path / "old", stands_at(chain))
+    words = ("refound", "--home", str(old.folder), "--to", str(tmp_path / "new"))
+    assert main(words) == Exit.FEDERATION
+    told = capsys.readouterr().err
+    others = [member for member in chain.state.members if member.key != identity(0).public]
+    assert all(member.name in told for member in others)
+    assert f"peer start {old.option}" in told
+    assert "update, loss and metrics" in told
+    named = [word.strip("'") for word in told.split("--disclose ")[1].replace("' '", "'|'").strip().split("|")]
+    assert named == [member.name for member in others]
+
+    for wrong in (named[:1], [*named, "nobody"], []):
+        options = ("--disclose", *wrong) if wrong else ()
+        assert main((*words, *options)) != Exit.OK
+    assert not (tmp_path / "new").exists()
+    capsys.readouterr()
+    assert main((*words, "--disclose", named[0], peer_id(others[1].key), *named[2:])) == Exit.OK
+    assert "may have opened that sum" in capsys.readouterr().out
+
+
+def test_without_such_a_sum_nothing_is_to_be_disclosed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chain = Chain(4)
+    chain.append(chain.void())
+    old = home_of(chain, tmp_path / "old")
+    words = ("refound", "--home", str(old.folder), "--to", str(tmp_path / "new"))
+    assert main((*words, "--disclose", "peer 1")) == Exit.USAGE
+    assert "leave it out" in capsys.readouterr().err
+    assert main(words) == Exit.OK
+
+
+def test_a_member_outside_of_the_sum_may_be_shown_too() -> None:
+    chain = Chain(5)
+    place = chain.state.committee.index(identity(0).public)
+    chain.append(chain.contributors(dealers=[one for one in range(5) if one != place]))
+    pending = open_sum(chain.state)
+    assert pending is not None
+    assert set(pending.exposed(chain.state, identity(0).public)) == set(chain.state.keys)
+    assert set(pending.exposed(chain.state, identity(1).public)) == set(chain.state.keys) - {identity(1).public}
+
+
+def test_a_home_that_was_refounded_is_neither_started_nor_refounded_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else two federations add up the same data over different members."""
+    old, new = home_of(Chain(4), tmp_path / "old"), tmp_path / "new"
+    words = ("refound", "--home", str(old.folder), "--to")
+    assert main((*words, str(new))) == Exit.OK
+    capsys.readouterr()
+    assert main(("start", "--home", str(old.folder))) == Exit.FEDERATION
+    assert f"start that one: peer start --home {new}" in capsys.readouterr().err
+
+    assert main((*words, str(tmp_path / "another"))) == Exit.OK, "the first one was never started"
+    begun = Chain(3)
+    with Store.open(tmp_path / "another") as store:
+        store.persist([BlockDecided(1, begun.blocks[0].block, begun.blocks[0].certificate)])
+    capsys.readouterr()
+    assert main((*words, str(tmp_path / "third"))) == Exit.FEDERATION
+    assert "show the numbers of single ones" in capsys.readouterr().err
+
+
+# What members of the old federation compare.
+
+
+def test_a_member_joins_what_follows_from_its_own_ledger(tmp_path: Path) -> None:
+    chain = Chain(4)
+    check_continued(_continued(chain.state, identity(1).public, "peer 1", 3, 5), home_of(chain, tmp_path / "old"))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"scheme": "plain"}, "differs from the old one in scheme"),
+        ({"threshold": 2}, "differs from the old one in threshold"),
+        ({"weights": bytes(32)}, "differs from the old one in initial weights"),
+        ({"evaluated": True}, "differs from the old one in whether the initial weights were evaluated"),
+        ({"barred": (bytes(32),)}, "differs from the old one in members that cheated"),
+        ({"setup_sums": 1, "setup_totals": (b"\1",)}, "in setup sums, totals of the setup round"),
+        ({"continued": None}, "does not say that it continues"),
+        ({"head": bytes(32)}, "not in the ledger here"),
+    ],
+    ids=lambda one: next(iter(one)) if isinstance(one, dict) else "",
+)
+def test_a_federation_that_does_not_follow_from_the_old_ledger_is_not_joined(
+    change: dict[str, object], told: str, tmp_path: Path
+) -> None:
+    chain = Chain(4)
+    genesis = _continued(chain.state, identity(1).public, "peer 1", 3, 5)
+    with pytest.raises(PeerError, match=told):
+        check_continued(weakened(genesis, **change), home_of(chain, tmp_path / "old"))
+
+
+def test_a_federation_that_goes_back_behind_a_members_ledger_is_not_joined(tmp_path: Path) -> None:
+    chain = Chain(4)
+    genesis = _continued(chain.state, identity(1).public, "peer 1", 3, 5)
+    chain.append(chain.contributors())
+    with pytest.raises(PeerError, match=r"from height 1, and its ledger here goes on to height 2"):
+        check_continued(genesis, home_of(chain, tmp_path / "old"))
+
+
+def test_a_member_is_warned_where_its_own_numbers_would_be_the_difference(tmp_path: Path) -> None:
+    chain = Chain(5)
+    outside = chain.state.committee.index(identity(2).public)
+    chain.append(chain.contributors(dealers=[one for one in range(5) if one != outside]))
+    genesis = _continued(chain.state, identity(1).public, "peer 1", 3, 5)
+    check_continued(genesis, home_of(chain, tmp_path / "inside", number=0))
+    with pytest.raises(PeerError, match="shows its update, loss and metrics"):
+        check_continued(genesis, home_of(chain, tmp_path / "outside", number=2))
+
+
+def test_totals_and_barred_keys_are_in_the_new_home(tmp_path: Path, first: Cluster) -> None:
+    site = first.sites[0]
+    old = Home(tmp_path / "old")
+    old.prepare()
+    old.key_path.write_bytes(seal_seed(hashlib.sha256(b"test peer 0").digest()))
+    old.key_path.chmod(0o600)
+    with Store.open(old.folder) as store:
+        for record in site.disk.records:
+            store.persist([record])
+        store.keep("genesis", first.genesis.encode())
+        store.keep("settings", Settings(name="peer 0").encode())
+    new = tmp_path / "new"
+    assert main(("refound", "--home", str(old.folder), "--to", str(new), "--min-peers", "4")) == Exit.OK
+    with Reader.open(new) as reader:
+        genesis, state = read_genesis(reader.fact("genesis") or b""), replay(reader)
+    assert state is not None
+    assert genesis.totals == state.totals == state_of(first)[0].totals
+    assert (state.kind, state.round) == ("train", 1)

@@ -1,0 +1,155 @@
+"""A home that was moved takes part again once the ledger has gone on, and never where its lost state may have voted."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from cluster import Cluster, Site, make_genesis
+
+from coterie.protocol.committee import Committee
+from coterie.protocol.envelope import Verified, verify
+from coterie.protocol.events import Send
+from coterie.protocol.messages import Blocks, Precommit, Prevote, Status, SumShare
+from coterie.protocol.safety import VoteGuard
+
+ME = bytes(32)
+
+
+def committee(n: int) -> Committee:
+    return Committee(tuple(bytes([index]) * 32 for index in range(n)))
+
+
+def passed(n: int, heads: dict[int, int], decided: int) -> bool:
+    """Whether a copy takes part at the height after ``decided``, where the others told these heads since its start."""
+    guard = VoteGuard(resuming=True, copied=True)
+    for member, head in heads.items():
+        guard.on_head(committee(n).members[member], head)
+    guard.on_decided(decided, committee(n), ME)
+    return guard.try_resume(committee(n), ME, decided + 1)
+
+
+@pytest.mark.parametrize("n", range(3, 32))
+def test_as_many_members_as_the_ledger_needs_to_go_on_are_enough(n: int) -> None:
+    """With one fewer, f liars among them, an earlier certificate would have been possible."""
+    one = committee(n)
+    needed = one.n - one.quorum + one.f + 1
+    assert needed <= one.quorum
+    assert one.n - (needed - one.f) < one.quorum <= one.n - (needed - 1 - one.f)
+    told = dict.fromkeys(range(1, n), 8)
+    assert passed(n, dict(list(told.items())[:needed]), 10) == (needed <= n - 1)
+    assert not passed(n, dict(list(told.items())[: needed - 1]), 10)
+
+
+def test_a_head_counts_two_heights_on_and_a_claimed_future_never() -> None:
+    assert passed(5, {1: 8, 2: 8, 3: 8}, 10)
+    assert not passed(5, {1: 8, 2: 8, 3: 9}, 10)
+    assert passed(5, {1: 8, 2: 8, 3: 9}, 11)
+    assert not passed(5, {1: 8, 2: 8, 3: 2**50}, 10_000)
+
+
+def test_the_lowest_head_since_the_start_counts_however_often_it_is_told() -> None:
+    guard = VoteGuard(resuming=True, copied=True)
+    for head in (8, 9, 10):
+        for member in committee(5).members[1:4]:
+            guard.on_head(member, head)
+    guard.on_decided(10, committee(5), ME)
+    assert guard.try_resume(committee(5), ME, 11)
+    assert guard.may_have_dealt(11), "the round that was open when it resumed may have begun before"
+    assert not guard.may_have_dealt(12)
+
+
+def test_a_home_that_is_no_copy_needs_its_answers_as_ever() -> None:
+    guard = VoteGuard(resuming=True)
+    for member in committee(5).members[1:]:
+        guard.on_head(member, 8)
+    guard.on_decided(10, committee(5), ME)
+    assert not guard.try_resume(committee(5), ME, 11)
+
+
+def silent_about(site: Site) -> Callable[[Site, Site, Verified], bool]:
+    """One liar that follows the protocol, and only never answers what it saw of others."""
+    return lambda sender, receiver, message: sender is site and isinstance(message.message, Status)
+
+
+@pytest.mark.parametrize("n", [4, 5, 7])
+def test_a_moved_home_takes_part_again_though_one_member_never_answers(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rounds_after_a_move(n) > 3
+    monkeypatch.setattr(VoteGuard, "on_decided", lambda *arguments: None)
+    assert rounds_after_a_move(n) == 0
+
+
+def rounds_after_a_move(n: int) -> int:
+    """Rounds in half a minute after a home was moved, and then the one member that never answered went away."""
+    cluster = Cluster(n, make_genesis(rounds=0, min_peers=3, evict_after_rounds=0, round_interval_ms=2_000), seed=n)
+    cluster.start()
+    cluster.run(lambda: all(len(s.node.state.keys) == n and s.node.state.round > 2 for s in cluster.sites if s.node))
+    moved, liar = cluster.sites[n - 2], cluster.sites[n - 1]
+    # As many honest members are away as the others can do without: the moved one is needed for the quorum.
+    away = committee(n).n - committee(n).quorum - 1
+    cluster.drop = silent_about(liar)
+    cluster.crash(moved.number)
+    cluster.run_for(1_000)
+    cluster.start(moved.number, memory=replace(moved.disk.load(), copied=True))
+    cluster.run_for(15_000)
+    for number in (liar.number, *range(1, 1 + away)):
+        cluster.crash(number)
+    cluster.run_for(5_000)
+    before = cluster.sites[0].node.state.round  # type: ignore[union-attr]
+    cluster.run_for(30_000)
+    return cluster.sites[0].node.state.round - before  # type: ignore[union-attr]
+
+
+def contradicting_votes_of_a_moved_home() -> int:
+    """A member alone decides a height and votes at the next. Its home is put back, and one liar says nothing of it.
+
+    Returns at how many places it voted against itself.
+    """
+    genesis = make_genesis(
+        rounds=0, min_peers=5, round_interval_ms=2_000, share_deadline_ms=60_000, view_timeout_ms=3_000
+    )
+    cluster = Cluster(5, genesis, seed=1)
+    victim, liar = cluster.sites[2], cluster.sites[4]
+    cast: dict[tuple[int, int], set[bytes | None]] = {}
+
+    def record(site: Site, send: Send) -> None:
+        """Also what never arrives was signed."""
+        message = verify(send.envelope, genesis.federation)
+        if site is victim and isinstance(message, Verified) and isinstance(message.message, Prevote):
+            cast.setdefault((message.height, message.view), set()).add(message.message.block)
+
+    cluster.before_send = record
+    cluster.start()
+    states = [site.node.state for site in cluster.sites if site.node]
+    cluster.run(lambda: all(site.node is not None and site.node.state.round == 2 for site in cluster.sites))
+    states = [site.node.state for site in cluster.sites if site.node]
+    height = states[0].height
+    assert {(state.height, state.phase) for state in states} == {(height, "sharing")}
+    old = list(victim.disk.records)
+    cluster.drop = lambda sender, receiver, message: (
+        (sender is victim and isinstance(message.message, Prevote | Precommit | SumShare))
+        or (receiver is not victim and isinstance(message.message, Precommit | Blocks))
+    )
+    cluster.run(lambda: (height + 2, 0) in cast)
+    assert {site.node.state.height - height for site in cluster.sites if site.node and site is not victim} == {0}
+    cluster.crash(2)
+    victim.disk.records = old
+    # The liar keeps to itself what it saw, and does not vote at the height at which the lost state did.
+    cluster.drop = lambda sender, receiver, message: (
+        sender is liar
+        and (
+            isinstance(message.message, Status)
+            or (isinstance(message.message, Prevote | Precommit) and message.height == height + 2)
+        )
+    )
+    cluster.start(2, memory=replace(victim.disk.load(), copied=True))
+    cluster.run_for(15_000)
+    cluster.drop = silent_about(liar)
+    cluster.run(lambda: max(cast)[0] > height + 2)  # and it takes part again
+    return sum(len(blocks) > 1 for blocks in cast.values())
+
+
+def test_a_moved_home_does_not_vote_where_its_lost_state_was_ahead_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert contradicting_votes_of_a_moved_home() == 0
+    ours = VoteGuard.on_decided
+    monkeypatch.setattr(VoteGuard, "on_decided", lambda self, height, *rest: ours(self, height + 1, *rest))
+    assert contradicting_votes_of_a_moved_home() == 1
