@@ -40,7 +40,9 @@ def make_session(inbound: Any) -> tuple[Any, Report]:
     session.node = SimpleNamespace(state=SimpleNamespace(member=lambda member: None))
     session.ending = SimpleNamespace(on_notice=lambda *_: None)
     session.driver = SimpleNamespace(peer_up=taken, peer_down=taken)
-    session.network = SimpleNamespace(inbound=inbound, connected=list, is_stranger=lambda member: member != MEMBER)
+    session.network = SimpleNamespace(
+        inbound=inbound, connected=list, hand_over=taken, is_stranger=lambda member: member != MEMBER
+    )
     session._control = SimpleNamespace(tell=lambda _: None)
     session._strangers = Strangers()
     return session, session.report
