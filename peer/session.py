@@ -161,6 +161,7 @@ class Session:
                 nursery.start_soon(task)
             for parting in (linger, depart, wait_for_admission):
                 nursery.start_soon(parting, self)
+            nursery.start_soon(self.driver.workshop.warm_up)
             await self.driver.run()
 
     # The federation.

@@ -11,6 +11,7 @@ from ..protocol.contribution import read_totals, setup_sums_of
 from ..protocol.events import Work, WorkDone
 from ..protocol.messages import CertifiedBlock
 from ..protocol.work import CheckedVector, CheckVector, Contribution, ReadBlocks, Train
+from .warming import warm_up
 
 MAX_JOBS: Final = 2
 """Jobs at a time. Each takes a core's whole attention, and its memory is several times the model's."""
@@ -65,6 +66,10 @@ class Workshop:
             return WorkDone(work, error=f"{type(error).__name__}: {error}")
         finally:
             del self.running[ticket]
+
+    async def warm_up(self) -> None:
+        """Load what the first round needs, while the others are being waited for."""
+        await _in_thread(warm_up, limiter=self._jobs)
 
     async def _tried(self, checked: CheckedVector) -> CheckedVector:
         """Have the application look at setup sums: those that it refuses are none that data have."""

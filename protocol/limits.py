@@ -89,7 +89,7 @@ CHECKPOINT_WAIT_MS: Final = 10_000
 MAX_COMPARED_HEIGHTS: Final = 16
 """The last heights at which a second certified block would be noticed."""
 
-RESUME_WAIT_MS: Final = 3_000
+RESUME_WAIT_MS: Final = 1_500
 """How long a restarted member waits for every other member to say what it saw of it, before a quorum will do.
 """
 
