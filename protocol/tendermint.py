@@ -63,9 +63,7 @@ class StartTimeout:
     stage: Stage
     view: int
     at_once: bool = False
-    """Nothing can come of the view any more: q precommits are for nil, and any two quorums share an honest member; or
-    all have prevoted, and no block has a quorum.
-    """
+    """Nothing can come of the view any more: a quorum has voted, and no block can get one however the rest votes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +332,7 @@ class Consensus:
         if self.stage is Stage.PREVOTE and "34" not in at.fired and len(at.prevotes) >= self.committee.quorum:
             at.fired.add("34")
             self._out.append(StartTimeout(Stage.PREVOTE, self.view))
-        if self.stage is Stage.PREVOTE and "split" not in at.fired and self._is_split(at.prevoted):
+        if self.stage is Stage.PREVOTE and "split" not in at.fired and self._is_hopeless(at.prevoted):
             at.fired.add("split")
             self._out.append(StartTimeout(Stage.PREVOTE, self.view, at_once=True))
 
@@ -366,7 +364,7 @@ class Consensus:
         if "47" not in at.fired and len(at.precommits) >= self.committee.quorum:
             at.fired.add("47")
             self._out.append(StartTimeout(Stage.PRECOMMIT, self.view))
-        if "nil" not in at.fired and at.precommitted.get(NIL, 0) >= self.committee.quorum:
+        if "nil" not in at.fired and self._is_hopeless(at.precommitted):
             at.fired.add("nil")
             self._out.append(StartTimeout(Stage.PRECOMMIT, self.view, at_once=True))
 
@@ -392,9 +390,11 @@ class Consensus:
 
     # Parts.
 
-    def _is_split(self, counts: Mapping[bytes | None, int]) -> bool:
-        """Whether all have voted and nothing has got a quorum: there is nobody to wait for."""
-        return sum(counts.values()) == self.committee.n and max(counts.values()) < self.committee.quorum
+    def _is_hopeless(self, counts: Mapping[bytes | None, int]) -> bool:
+        """Whether a quorum has voted, and no block can get a quorum however the rest votes: nothing is worth a wait."""
+        voted = sum(counts.values())
+        most = max((count for value, count in counts.items() if value is not NIL), default=0)
+        return voted >= self.committee.quorum and most + self.committee.n - voted < self.committee.quorum
 
     def _vote(self, stage: Stage, value: bytes | None) -> None:
         self.stage = stage

@@ -17,7 +17,7 @@ line     tests
          test_line_42_a_polka_that_comes_after_the_precommit_sets_the_valid_value_only
 44-46    test_line_44_a_quorum_of_nil_prevotes_is_answered_with_a_nil_precommit
 47-48    test_line_47_a_quorum_of_any_precommits_starts_the_precommit_timeout_once
-         test_line_47_does_not_wait_where_a_quorum_of_nil_precommits_shows_that_nothing_can_be_decided
+         test_line_47_does_not_wait_where_a_quorum_of_precommits_shows_that_nothing_can_be_decided
 49-54    test_line_49_a_quorum_of_precommits_decides_in_whatever_round_they_are
 55-56    test_line_55_votes_of_more_than_f_members_from_later_rounds_move_on_to_them
 57-60    test_line_57_no_proposal_in_time_is_answered_with_a_nil_prevote
@@ -144,15 +144,19 @@ def test_line_34_a_quorum_of_prevotes_starts_the_prevote_timeout_once() -> None:
     peer = begun()
     peer.timeout(PROPOSE, 0)
     assert peer.prevotes(0, V, 0) == []
-    assert peer.prevotes(0, W, 1) == [StartTimeout(PREVOTE, 0)]
-    assert peer.prevotes(0, W, 1) == []
+    assert peer.prevotes(0, V, 1) == [StartTimeout(PREVOTE, 0)], "with its own, for nil; V may get a third"
+    assert peer.prevotes(0, V, 1) == []
 
 
-def test_line_34_waits_for_nobody_once_all_have_prevoted_and_no_block_has_a_quorum() -> None:
+@pytest.mark.parametrize(("votes", "then"), [((V, V), None), ((V,), None), ((V,), W)])
+def test_line_34_waits_for_nobody_once_no_block_can_get_a_quorum(
+    votes: tuple[bytes | None, ...], then: bytes | None
+) -> None:
     peer = begun()
     peer.timeout(PROPOSE, 0)
-    peer.prevotes(0, V, 0, 1)
-    assert peer.prevotes(0, None, 2) == [StartTimeout(PREVOTE, 0, at_once=True)]
+    for sender, value in enumerate(votes):
+        assert StartTimeout(PREVOTE, 0, at_once=True) not in peer.prevotes(0, value, sender)
+    assert StartTimeout(PREVOTE, 0, at_once=True) in peer.prevotes(0, then, len(votes))
     assert CastVote(PRECOMMIT, 0, None) in peer.timeout(PREVOTE, 0)
 
 
@@ -235,14 +239,17 @@ def test_line_44_waits_for_the_step_prevote() -> None:
 
 def test_line_47_a_quorum_of_any_precommits_starts_the_precommit_timeout_once() -> None:
     peer = begun()
-    assert peer.precommits(0, V, 0) + peer.precommits(0, W, 1) == []
-    assert peer.precommits(0, None, 2) == [StartTimeout(PRECOMMIT, 0)], "not at once"
+    assert peer.precommits(0, V, 0, 1) == []
+    assert peer.precommits(0, None, 2) == [StartTimeout(PRECOMMIT, 0)], "not at once: V may get a third"
     assert StartTimeout(PRECOMMIT, 0) not in peer.timeout(PROPOSE, 0) + peer.timeout(PREVOTE, 0)
 
 
-def test_line_47_does_not_wait_where_a_quorum_of_nil_precommits_shows_that_nothing_can_be_decided() -> None:
+@pytest.mark.parametrize("first", [None, V])
+def test_line_47_does_not_wait_where_a_quorum_of_precommits_shows_that_nothing_can_be_decided(
+    first: bytes | None,
+) -> None:
     peer = begun()
-    actions = peer.precommits(0, None, 0, 1, 2)
+    actions = peer.precommits(0, first, 0) + peer.precommits(0, None, 1, 2)
     assert StartTimeout(PRECOMMIT, 0, at_once=True) in actions
     assert peer.precommits(0, None, 3) == [], "once only"
 
