@@ -38,9 +38,12 @@ MAX_QUEUED_REPLIES: Final = 64
 """Pings that we have yet to answer; more of them go unanswered."""
 
 FRAME_COST_BYTES: Final = 512
-"""What a frame counts for beside its payload, where what a peer may send is limited: a frame of twelve bytes costs as
-much of our CPU as one of a thousand.
+"""What a frame, or a message, counts for beside its bytes, where a peer may send only so much: one of twelve bytes
+costs as much of our CPU as one of a thousand.
 """
+
+MESSAGES_A_TURN: Final = 16
+"""Messages that are handled before everybody else has a turn: 14,000 of one byte fit in a receive buffer."""
 
 FRAMES_A_TURN: Final = 64
 """Frames of one message that are handled before everybody else has a turn: 5,000 fit in."""
@@ -174,11 +177,15 @@ class Muxer(IMuxedConn):
     # Receiving.
 
     async def _read_loop(self) -> None:
+        messages = 0
         while message := await self.wire.receive():
+            messages += 1
+            if messages % MESSAGES_A_TURN == 0:  # the wire does not wait for what it has received already
+                await trio.lowlevel.checkpoint()
             self.bytes_received += len(message)
             self.total.received_bytes += len(message)
             if self.budget_bytes is not None:
-                self.budget_bytes -= len(message)
+                self.budget_bytes -= len(message) + FRAME_COST_BYTES
                 if self.budget_bytes < 0:
                     raise Violation("more bytes than a stranger may send")
             if not await self._take(message):

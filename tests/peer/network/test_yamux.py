@@ -404,7 +404,7 @@ async def test_a_peer_that_provokes_answers_and_reads_none_is_disconnected(clock
 async def test_a_stranger_may_send_no_more_than_its_budget(clock: Any) -> None:
     one, other = pipes()
     muxer = ours(other)
-    muxer.budget_bytes = 2000
+    muxer.budget_bytes = 3000
     async with running(muxer):
         await one._send.send(frame(WINDOW, SYN, 1, 0))
         await one._send.send(frame(DATA, 0, 1, 2000, bytes(2000)))
@@ -431,6 +431,35 @@ async def test_a_strangers_frames_count_however_small_they_are(
         await muxer.event_closed.wait()
     assert "stranger" in muxer.reason
     assert (len(handled) > 2000) is weakened
+
+
+@pytest.mark.parametrize("weakened", [True, False])
+async def test_others_have_their_turn_among_messages_of_a_byte(weakened: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if weakened:
+        monkeypatch.setattr(yamux, "MESSAGES_A_TURN", 10**9)
+    _, other = pipes()
+    muxer = ours(other)
+    messages = iter([bytes((byte,)) for byte in frame(PING, ACK, 0, 0) * 100])
+    log: list[str] = []
+
+    async def receive() -> bytes:  # as a wire does that has all of it in its buffer
+        log.append("message")
+        return next(messages, b"")
+
+    monkeypatch.setattr(other, "receive", receive)
+    async with trio.open_nursery() as nursery:
+
+        async def others() -> None:
+            while True:
+                log.append("others")
+                await trio.lowlevel.checkpoint()
+
+        nursery.start_soon(others)
+        await muxer.start()
+        nursery.cancel_scope.cancel()
+    in_a_row = max(len(list(group)) for what, group in itertools.groupby(log) if what == "message")
+    assert (in_a_row > 1000) is weakened
+    assert weakened or in_a_row <= 2 * yamux.MESSAGES_A_TURN
 
 
 @pytest.mark.parametrize("weakened", [True, False])
