@@ -52,6 +52,9 @@ STRANGER_BYTES: Final = 512 * 1024
 """What a stranger may send at once; it gets STRANGER_BYTES_PER_SECOND back."""
 
 STRANGER_BYTES_PER_SECOND: Final = 32 * 1024
+SECONDS_PER_BYTE: Final = 4e-9
+"""What it costs to decrypt a byte of a control frame and to copy it to where it is handled, about."""
+
 _COALESCED_BYTES: Final = 64 * 1024
 _FLUSH_SECONDS: Final = 1.0
 
@@ -298,6 +301,7 @@ class Link:
         while True:
             kind, body = await read_frame(control, self._bounds)
             await self._take_turn()
+            self.meter.charge(len(body) * SECONDS_PER_BYTE)
             started = cpu_seconds()
             match kind:
                 case Kind.ENVELOPE:
