@@ -147,7 +147,7 @@ class Driver:
         self._inbox = Inbox()
         self._alarms = Alarms()
         self._stall = Stall(links)
-        self._steps: deque[Step] = deque()
+        self._steps: deque[tuple[Step, bytes | None]] = deque()
         self._stepped = trio.lowlevel.ParkingLot()
         self._acted = trio.lowlevel.ParkingLot()
         self._disk = trio.CapacityLimiter(1)
@@ -242,7 +242,7 @@ class Driver:
             elif arrival.cause is not None:
                 self._links.charge(arrival.cause, cpu_seconds() - started)
             if step != _NOTHING:
-                self._steps.append(step)
+                self._steps.append((step, arrival.cause))
                 self._stepped.unpark()
             arrival.done.set()
             await trio.lowlevel.checkpoint()
@@ -253,7 +253,8 @@ class Driver:
         while True:
             while not self._steps:
                 await self._stepped.park()
-            steps = list(self._steps)
+            caused = list(self._steps)
+            steps = [step for step, _ in caused]
             self._steps.clear()
             self._acted.unpark_all()
             records = [record for step in steps for record in step.persist]
@@ -261,8 +262,11 @@ class Driver:
             digests: dict[int, bytes] = {}
             if records or large:
                 digests = await trio.to_thread.run_sync(self._commit, records, large, limiter=self._disk)
-            for step in steps:
+            for step, cause in caused:
+                started = cpu_seconds()
                 self._carry_out(step, digests)
+                if cause is not None:
+                    self._links.charge(cause, cpu_seconds() - started)
                 await trio.lowlevel.checkpoint()
             self._tell_beat()
             if any(isinstance(record, RoundClosed) for record in records):

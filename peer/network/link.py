@@ -52,6 +52,12 @@ STRANGER_BYTES: Final = 512 * 1024
 """What a stranger may send at once; it gets STRANGER_BYTES_PER_SECOND back."""
 
 STRANGER_BYTES_PER_SECOND: Final = 32 * 1024
+SECONDS_PER_BYTE: Final = 4e-9
+"""What it costs to decrypt a byte of a control frame and to copy it to where it is handled, about."""
+
+SENDING_SECONDS: Final = 5e-5
+"""What it costs beside to send one, about: many are answers, and to have others answer is an attack, too."""
+
 _COALESCED_BYTES: Final = 64 * 1024
 _FLUSH_SECONDS: Final = 1.0
 
@@ -275,6 +281,7 @@ class Link:
         self._queue.append(frame)
         self._queued_bytes += len(frame)
         self._work.unpark_all()
+        self.meter.charge(SENDING_SECONDS + len(frame) * SECONDS_PER_BYTE)
         return True
 
     async def _write(self, control: Stream) -> None:
@@ -298,6 +305,7 @@ class Link:
         while True:
             kind, body = await read_frame(control, self._bounds)
             await self._take_turn()
+            self.meter.charge(len(body) * SECONDS_PER_BYTE)
             started = cpu_seconds()
             match kind:
                 case Kind.ENVELOPE:

@@ -464,7 +464,7 @@ def test_what_moves_the_ledger_on_is_free_and_earns_every_member_more() -> None:
         rig.node.script = script
         async with rig.running():
             await rig.driver.heartbeat(PEER.public, encode_beat(7, 0, "sharing"))
-            assert rig.world.charged == {}
+            assert rig.world.charged.get(PEER.public, 0.0) == 0.0
             assert rig.world.of("decided") == [()]
 
     run(main)
