@@ -2,8 +2,8 @@
 
 One of four members also says random things: messages of every kind with fields that fit the moment, or nearly do, with
 blobs of all sizes, replays and envelopes within envelopes; and it proposes sums that could be ones, in many views at
-once. The invariants hold among the others, nobody else is accused, and they finish; only where the liar was one of the first three,
-more than the f of that committee, may a failed sum stay without its repetition. A failure names its seed.
+once. The invariants hold among the others, nobody else is accused, and they finish. Only where the liar was one of the
+first three, more than the f of that committee, may a failed sum stay without its repetition. A failure names its seed.
 """
 
 import hashlib
