@@ -37,7 +37,7 @@ from .evidence import contradiction
 from .genesis import Genesis
 from .inbox import Inbox
 from .ledger import LedgerError, LedgerState, Phase, apply, genesis_state
-from .limits import JOIN_RETRY_MS, RESEND_MS, RESUME_WAIT_MS
+from .limits import JOIN_RETRY_MS, KEPT_BOXES_DELAY_MS, RESEND_MS, RESUME_WAIT_MS
 from .messages import (
     Accusation,
     Ack,
@@ -338,7 +338,8 @@ class Node:
         committee = self.ctx.state.committee
         layout = layout_of(self.ctx.state.genesis, self.ctx.state.kind)
         copies = 2 * (committee.f + 1) * max(1, committee.n - committee.sum_quorum)
-        return 2 * self.ctx.state.genesis.view_delta_ms + 8 * layout.columns * copies // BYTES_PER_MS
+        answers_ms = 2 * self.ctx.state.genesis.view_delta_ms + KEPT_BOXES_DELAY_MS
+        return answers_ms + 8 * layout.columns * copies // BYTES_PER_MS
 
     def _settle_acks(self) -> None:
         """What was missing at the share deadline is settled: go on with what there is, and tell people."""
@@ -376,7 +377,8 @@ class Node:
             members = state.committee.members
             names = tuple(members[one] for one in state.contributors.holders if members[one] not in ctx.alive)
         elif required is not None and state.phase is Phase.SHARING:
-            names = tuple(key for key in required if key not in ctx.alive)
+            withheld = ctx.sharing.withheld(required, ctx.alive, ctx.alive_changes) if ctx.sharing is not None else ()
+            names = tuple(key for key in required if key not in ctx.alive or key in withheld)
         names = tuple(key for key in names if key != ctx.me)
         is_for_good = state.phase is Phase.WAITING and state.is_stuck
         told = (state.round, state.phase, names, is_for_good) if names or is_for_good else ()

@@ -652,6 +652,15 @@ class Sharing:
         """Return those of these dealers of which a member that is there lacks its share by the dealer's fault."""
         return frozenset(dealers) - self._settled(alive, changes).keys()
 
+    def withheld(self, required: Sequence[bytes], alive: Iterable[bytes], changes: int) -> frozenset[bytes]:
+        """Return the members of a sum to repeat whose shares others lack by their fault, now that it is settled."""
+        if not self.deadline_passed or self.choice(required, alive, changes) is not None:
+            return frozenset()
+        members, settled = self.committee.members, self._settled(alive, changes)
+        return frozenset(
+            one for one in required if (place := self.committee.index(one)) is None or place not in settled
+        ) & frozenset(members)
+
     def _expected(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
         """Return the dealers that are waited for."""
         there = self._present(alive, changes) - self.sat_out.keys() - self.excluded

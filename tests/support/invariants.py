@@ -26,6 +26,7 @@ INVARIANTS = {
     "sign once": "one vote a height, view and kind, across restarts",
     "release once": "one sum a round, and only for contributors that are decided",
     "exact": "a decided sum is that of the vectors that its contributors dealt",
+    "repeated": "sums decided on one base model differ in members that lie, and in nobody else",
     "durable": "whatever is sent follows from what is on the disk",
     "innocent": "nobody honest is accused",
     "bounded": "what a member holds of others stays under its caps",
@@ -59,6 +60,8 @@ class Watch:
         self.decided: set[bytes] = set()
         """Digests of the contributor sets that are decided."""
         self.models = 0
+        self._summed: dict[tuple[bytes, bool], frozenset[bytes]] = {}
+        """The honest contributors of the first sum decided on a base model, and in setup or not."""
         self._seen = {site.number: _Seen() for site in cluster.sites}
         cluster.after_step = self.look
         cluster.before_send = self.before_send
@@ -110,11 +113,17 @@ class Watch:
             body = read_block(record.block).body
             if isinstance(body, Contributors):
                 self.decided.add(body.digest())
+                self._repeated(before, body)
             if isinstance(body, Model):
                 assert before.contributors is not None
                 self._exact(before, body)
         assert block_hash(record.block) == self.states[height].head, f"agreement: height {height}, peer {site.number}"
         check_certificate(self.states[height - 1], CertifiedBlock(record.block, record.certificate))
+
+    def _repeated(self, before: LedgerState, body: Contributors) -> None:
+        summed = frozenset(before.committee.members[index] for index, _ in body.dealers) - self.guilty
+        first = self._summed.setdefault((before.weights, before.kind == "setup"), summed)
+        assert first == summed or body.scheme == "plain", f"repeated: round {before.round} sums over another set"
 
     def _exact(self, before: LedgerState, body: Model) -> None:
         assert before.contributors is not None
