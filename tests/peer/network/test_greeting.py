@@ -36,13 +36,13 @@ def test_another_version_is_refused_by_number_however_the_rest_looks(monkeypatch
     monkeypatch.setattr(greeting, "PROTOCOL_VERSION", 9)
     other = encode_greeting(b"", b"", "", b"")[: len(b"coterie") + 2] + b"\xff a layout of the future"
     monkeypatch.undo()
-    with pytest.raises(Refusal, match="9 there, 1 here"):
+    with pytest.raises(Refusal, match="9 there, 2 here"):
         decode_greeting(other, ME.public)
 
 
 @given(st.binary(max_size=100), st.booleans())
 def test_any_bytes_are_refused_or_malformed(data: bytes, prefixed: bool) -> None:
-    body = (b"coterie\x00\x01" if prefixed else b"") + data
+    body = (b"coterie\x00\x02" if prefixed else b"") + data
     with pytest.raises((BadFrame, Refusal)):
         decode_greeting(body, ME.public)
 

@@ -101,11 +101,11 @@ async def test_another_protocol_version_is_refused_and_both_users_learn_why(
         monkeypatch.setattr(
             second.network,
             "our_greeting",
-            lambda: old(b"", b"", "", b"").replace(b"coterie\x00\x01", b"coterie\x00\x02"),
+            lambda: old(b"", b"", "", b"").replace(b"coterie\x00\x02", b"coterie\x00\x03"),
         )
         third = await peers.start(2, second)
         refusal = await third.event(Refused)
-        assert "2 there, 1 here; the older peer must upgrade" in refusal.reason
+        assert "3 there, 2 here; the older peer must upgrade" in refusal.reason
         assert not refusal.by_peer
         told = await second.event(Refused)
         assert "protocol versions differ" in told.reason
