@@ -31,8 +31,9 @@ class ExactSum(Checker):
                 self._check(site, read_block(record.block).body)
 
     def _deals_twice(self, member: bytes) -> bool:
-        """Twins write down two dealings; which of them counted only they know."""
-        return any(one.name == "twins" for one in self.simulation.by_key[member].adversaries)
+        """Twins write down two dealings, and some deal twice; which of them counted only they know."""
+        adversaries = self.simulation.by_key[member].adversaries
+        return any(one.name == "twins" or getattr(one, "deals_twice", False) for one in adversaries)
 
     def _check(self, site: Site, body: object) -> None:
         if isinstance(body, Contributors):
