@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from .adversaries import STRATEGIES
+from .adversaries.forging import waits_to_join
 from .comings import MOMENTS as COMING_MOMENTS
 from .comings import Coming, Comings
 from .faults import Churn
@@ -43,6 +44,7 @@ COLLUSIONS: Final = (
     "shun-in-turn",
     "refuse+shun",
     "open-and-fail",
+    "twin-deal",
     "twin-deal",
     "non-encoding+shun",
     "two-acks+late-ack",
@@ -159,7 +161,7 @@ def scenario_of(seed: int) -> Scenario:
         seed=seed,
         topology=rng.choice(("complete", "complete", "ring", "star")),
         peers=peers,
-        rounds=2,
+        rounds=4 if _have_sums_fail(byzantine) else 2,  # it fails, somebody joins meanwhile, it is repeated
         is_founded=is_founded,
         latency_ms=rng.choice(((1, 10), (1, 60), (20, 150))),
         loss=rng.choice((0.0, 0.0, 0.05)),
@@ -172,7 +174,7 @@ def scenario_of(seed: int) -> Scenario:
         threshold=rng.choice((rng.randint(max(2, f + 1), max(2, min(peers - f, peers - 1))), *(0,) * 9)),
         setup_sums=rng.choice((0, 0, SETUP_SUMS)),
         trains=rng.choice((0, 0, 0, 1)),
-        comings=_comings(rng, peers, len(byzantine)) if is_founded else (),
+        comings=_comings(rng, peers, byzantine) if is_founded else (),
         evict_after_rounds=rng.choice((50, 50, 50, 1)),
     )
     if seed % AIMED_EVERY == AIMED_EVERY - 1:
@@ -199,13 +201,21 @@ def _liars(seed: int, rng: random.Random, sites: list[int]) -> tuple[str, ...]:
     return tuple(f"{number}={text}" for number, text in texts.items())
 
 
-def _comings(rng: random.Random, peers: int, liars: int) -> tuple[Coming, ...]:
-    """Draw newcomers, and a member that leaves where f without it still bears the liars."""
+def _have_sums_fail(byzantine: tuple[str, ...]) -> bool:
+    return any("fail-" in text for text in byzantine)
+
+
+def _comings(rng: random.Random, peers: int, byzantine: tuple[str, ...]) -> tuple[Coming, ...]:
+    """Draw newcomers, and a member that leaves where f without it still bears the liars.
+
+    Where liars make sums fail, somebody comes more often than not, and right then.
+    """
+    have_sums_fail = _have_sums_fail(byzantine)
     found = []
-    for number in range(rng.choice((0, 0, 0, 0, 1, 1, 2))):
-        moment = rng.choice(("", "failed", "failed", *COMING_MOMENTS))
+    for number in range(rng.choice((0, 1, 1, 1, 2)) if have_sums_fail else rng.choice((0, 0, 0, 0, 1, 1, 2))):
+        moment = "failed" if have_sums_fail and number == 0 else rng.choice(("", "failed", *COMING_MOMENTS))
         found.append(Coming(peers + number, rng.randrange(1, 2_000 if moment else 8_000), moment))
-    if rng.random() < 0.15 and peers > 3 and (peers - 2) // 3 >= liars:
+    if rng.random() < 0.15 and peers > 3 and (peers - 2) // 3 >= len(byzantine):
         moment = rng.choice(("", *COMING_MOMENTS))
         found.append(Coming(rng.randrange(peers), rng.randrange(1, 4_000), moment, leaves=True))
     return tuple(found)
@@ -240,6 +250,8 @@ def build(scenario: Scenario) -> Simulation:
     place_liars(simulation, scenario.byzantine)
     for number, point in scenario.crashes:
         simulation.sites[number].crash_point = point
+    reached = simulation.goal
+    simulation.goal = lambda site: reached(site) or waits_to_join(simulation, site)
     if scenario.comings:
         simulation.watch(Comings(scenario.comings))
     if scenario.churn or scenario.flapping:

@@ -1,4 +1,4 @@
-"""Thirty-five ways to misbehave, each a small class behind :class:`.base.Adversary`."""
+"""Thirty-six ways to misbehave, each a small class behind :class:`.base.Adversary`."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ from .collusion import (
 )
 from .dealing import FalseComplaint, GarbageBox, MisDeal, NonEncoding, Withhold, WrongBlob, WrongShare
 from .equivocation import TwinDeal, TwoAcks, TwoFaced, TwoLedgers, TwoSums
-from .network import FalseHead, ForgedCertificate, Replay, Selective, Silent, Twins
+from .network import FalseHead, ForgedCertificate, PaddedLedger, Replay, Selective, Silent, Twins
 from .voting import Amnesia, Burst, DoubleVote, Equivocate, InvalidValue, StaleLock, ViewFlood
 
 __all__ = ["STRATEGIES", "Adversary"]
@@ -39,6 +39,7 @@ STRATEGIES: Final[dict[str, type[Adversary]]] = {
         Withhold,
         WrongShare,
         ForgedCertificate,
+        PaddedLedger,
         FalseHead,
         Replay,
         NonEncoding,

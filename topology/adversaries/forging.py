@@ -65,6 +65,7 @@ __all__ = [
     "proved_void",
     "shares_shown",
     "split_dealing",
+    "waits_to_join",
     "with_other_ids",
     "without",
 ]
@@ -97,9 +98,9 @@ def is_dealing_job(work: object) -> bool:
     return type(work) in (DealShares, CommitVector)
 
 
-def committee_of(work: DealShares) -> Committee:
+def committee_of(work: Any) -> Committee:
     """Return the members that a job deals to."""
-    return work.committee
+    return work.committee if isinstance(work, DealShares) else Committee(work.terms.members)
 
 
 def deal_of(message: Deal, made: Dealing) -> Deal:
@@ -323,6 +324,14 @@ def shares_shown(sender: "Site", receiver: "Site", said: Message) -> Iterable[tu
 def complained_of(sender: "Site", said: Complaint) -> bytes | None:
     """Return whose dealing a complaint is about, and so opens a share of."""
     return sender.node.state.committee.members[said.dealer] if sender.node is not None else None
+
+
+def waits_to_join(simulation: "Simulation", site: "Site") -> bool:
+    """Whether a site that is no member has to wait until others have repeated a sum that failed."""
+    if site.node is None:
+        return False
+    ahead = max((one.node.state for one in simulation.honest if one.node is not None), key=lambda state: state.height)
+    return ahead.member(site.key) is None and bool(failed_contributors(ahead))
 
 
 def is_stuck(simulation: "Simulation") -> bool:
