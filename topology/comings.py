@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ..protocol.blocks import Contributors, Model, Void, read_block
+from ..protocol.blocks import Body, Contributors, Model, Void, read_block
 from ..protocol.events import Event, Leave, Step
 from ..protocol.records import BlockDecided
 from .observer import Observer
@@ -17,7 +17,7 @@ __all__ = ["MOMENTS", "Coming", "Comings"]
 LATEST_MS: Final = 25_000
 """When a site comes or goes whose moment has not come until then."""
 
-MOMENTS: Final = {"failed": Void, "contributors": Contributors, "model": Model}
+MOMENTS: Final[dict[str, type[Body]]] = {"failed": Void, "contributors": Contributors, "model": Model}
 """What a site may wait for: the first such block that anybody decides."""
 
 
@@ -38,7 +38,7 @@ class Comings(Observer):
 
     def __init__(self, comings: tuple[Coming, ...]) -> None:
         self._comings = comings
-        self._waiting = {coming: MOMENTS[coming.moment] for coming in comings if coming.moment}
+        self._waiting: dict[Coming, type[Body]] = {one: MOMENTS[one.moment] for one in comings if one.moment}
 
     def on_begin(self, simulation: "Simulation") -> None:
         self._simulation = simulation

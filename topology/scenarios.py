@@ -138,7 +138,7 @@ class Failure:
 
 
 def scenario_of(seed: int) -> Scenario:
-    """Return the scenario of a seed: liars up to f, each with a plan of its own or all with one, and crashes, cuts, loss.
+    """Return the scenario of a seed: liars up to f, each by itself or all with one plan, and crashes, cuts, loss.
 
     Newcomers arrive and members leave in a part of them, and a setup round or an evaluation is among the rounds.
     """

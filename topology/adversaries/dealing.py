@@ -83,7 +83,8 @@ class GarbageBox(Adversary):
             return result
         committee = forging.committee_of(work)
         chosen = [site.key for site in plan_of(self.simulation).order][: self.random.randint(1, max(1, committee.f))]
-        return forging.garbage_boxes(work, result, [place for key in chosen if (place := committee.index(key)) is not None])
+        victims = [place for key in chosen if (place := committee.index(key)) is not None]
+        return forging.garbage_boxes(work, result, victims)
 
 
 class FalseComplaint(Adversary):

@@ -81,7 +81,7 @@ class TwoLedgers(_TwoStories):
     """Serves half of the members another ledger, status and head, and does not pass on to them who wants to join."""
 
     name = "two-ledgers"
-    kinds = (Blocks, Status, Weights, JoinRequest)
+    kinds: tuple[type[Message], ...] = (Blocks, Status, Weights, JoinRequest)
 
     def __init__(self, simulation: "Simulation", site: "Site") -> None:
         super().__init__(simulation, site)

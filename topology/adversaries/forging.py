@@ -313,12 +313,12 @@ def _other_ledger(blocks: tuple[CertifiedBlock, ...], rng: random.Random) -> tup
     return blocks[::-1]
 
 
-def shares_shown(sender: "Site", receiver: "Site", said: Message) -> Iterable[tuple[bytes, bytes, int]]:
-    """Return whose share, of which dealing, and for which place a message shows to its receiver, if it is for it."""
+def shares_shown(sender: "Site", receiver: "Site", said: Message) -> Iterable[tuple[int, bytes, bytes, int]]:
+    """Return the shares that a message shows to its receiver: round, dealer, name of the dealing, holder's place."""
     if isinstance(said, Deal) and sender.node is not None:
         place = sender.node.state.committee.index(receiver.key)
         if place is not None:
-            yield sender.key, dealing_id(said), place
+            yield said.round, sender.key, dealing_id(said), place
 
 
 def complained_of(sender: "Site", said: Complaint) -> bytes | None:

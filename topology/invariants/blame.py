@@ -1,11 +1,11 @@
-"""Blame: a round that is void names a liar, or carries the proof that its sum cannot be one, or honest members were away.
+"""Blame: a void round names a liar or carries the proof that its sum cannot be one, or honest members were away.
 
-It is demanded of every void round of an undisturbed one (:mod:`.rounds`) of which the honest members by themselves could
-have made a sum: they are K+1 dealers and K+f holders at least. A liar is named if an honest member has told people of
-a proof against it since the round began, or has one that it would evict it for.
+It is demanded of every void round that was undisturbed (:mod:`.rounds`) and of which the honest members by themselves
+could have made a sum: they are K+1 dealers and K+f holders at least. A liar is named if an honest member has told
+people of a proof against it since the round began, or has one that it would evict it for.
 """
 
-from ...protocol.blocks import Evict, Void, read_block
+from ...protocol.blocks import Void, read_block
 from ...protocol.events import Event, Step
 from ...protocol.records import BlockDecided
 from ..adversaries.forging import proved_void
@@ -54,6 +54,6 @@ class Blame(RoundChecker):
         for site in self.simulation.honest:
             evictions = site.node.ctx.pool._evictions if site.node is not None else {}
             for evict in evictions.values():
-                if isinstance(evict, Evict) and evict.reason != "silent" and evict.member in members:
+                if evict.reason != "silent" and evict.member in members:
                     return True
         return False

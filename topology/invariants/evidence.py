@@ -1,4 +1,4 @@
-"""Evidence: no honest member is named on proof, nor evicted for anything but silence, nor for that while it is heard."""
+"""Evidence: no honest member is named on proof, nor evicted but for silence, nor for that while a quorum hears it."""
 
 from typing import Final
 

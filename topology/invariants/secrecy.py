@@ -23,9 +23,9 @@ from ...crypto.field import P
 from ...protocol.blocks import Contributors, read_block
 from ...protocol.envelope import Verified
 from ...protocol.events import Event, Step
-from ...protocol.messages import Complaint, Deal, Proposal, SumShare
+from ...protocol.messages import Complaint, Proposal, SumShare
 from ...protocol.records import BlockDecided
-from ..adversaries.forging import complained_of, dealing_id, shares_shown
+from ..adversaries.forging import complained_of, shares_shown
 from ..site import Site
 from .base import Checker
 
@@ -94,13 +94,13 @@ class Secrecy(Checker):
             if isinstance(said, SumShare):
                 self._on_sum(site, said)
             else:
-                for dealer, name, place in shares_shown(site, receiver, said):
+                for round_, dealer, name, place in shares_shown(site, receiver, said):
                     if dealer not in self._liars:
-                        self._seen_of(site, said.round).shares.add((dealer, name, place))
+                        self._seen_of(site, round_).shares.add((dealer, name, place))
         if isinstance(said, Complaint):
-            dealer = complained_of(site, said)
-            if dealer is not None and dealer not in self._liars:
-                raise self.violated(f"{site.label} revealed its share of {self.simulation.by_key[dealer].label}")
+            accused = complained_of(site, said)
+            if accused is not None and accused not in self._liars:
+                raise self.violated(f"{site.label} revealed its share of {self.simulation.by_key[accused].label}")
 
     def on_end(self) -> None:
         for round_ in sorted(self._seen):
