@@ -45,6 +45,7 @@ class Comings(Observer):
         gone = {coming.site for coming in self._comings if coming.leaves}
         reached = simulation.goal
         simulation.goal = lambda site: site.number in gone or reached(site)  # the ledger of one that left ends there
+        simulation.leavers = len(gone)
         for coming in self._comings:
             simulation.clock.after(LATEST_MS if coming.moment else coming.delay_ms, self._act, coming)
 

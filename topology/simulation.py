@@ -118,6 +118,8 @@ class Simulation:
         self.by_key = {site.key: site for site in self.sites}
         self.blocked: Blocked | None = None
         """A partition: says whether a message from one site to another is lost."""
+        self.leavers = 0
+        """How many members are going to leave; see :mod:`.comings`."""
         self.refused_messages = 0
         """Messages that were not sent because the link's queue was full."""
         self.goal: Callable[[Site], bool] = lambda site: (

@@ -12,21 +12,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import networkx as nx
 import pytest
 
 from coterie.protocol import agreement, tendermint
 from coterie.protocol.messages import Prevote
-from coterie.topology.invariants import Checker
+from coterie.topology.adversaries import Adversary
+from coterie.topology.founding import make_genesis
+from coterie.topology.invariants import Checker, Violation, secrecy
 from coterie.topology.invariants.blame import Blame
 from coterie.topology.invariants.counted import Counted
 from coterie.topology.invariants.evidence import Evidence
 from coterie.topology.invariants.named import Named
 from coterie.topology.invariants.secrecy import Secrecy
 from coterie.topology.invariants.validity import Validity
+from coterie.topology.networks import LinkDefaults, make
 from coterie.topology.scenarios import Failure, Scenario, run, scenario_of
+from coterie.topology.simulation import Setup, Simulation
 from coterie.topology.site import CrashPoint
 
-SWEEP = range(320)
+SWEEP = range(480)
 
 PROOF_SHOWN_TO_SOME = [
     Scenario(
@@ -213,6 +218,10 @@ ATTACKS = [
 ]
 
 
+def make_graph(peers: int) -> nx.Graph:
+    return make("complete", peers, 1, LinkDefaults(latency_ms=(1, 10), jitter_ms=5, loss=0.0))
+
+
 def found_by_the_sweep(attack: Attack) -> Failure | None:
     """The first run of the sweep in which the attack shows, under the one checker that is to see it."""
     for seed in SWEEP:
@@ -231,3 +240,19 @@ def test_the_sweep_finds_an_attack_on_a_build_without_its_mend(attack: Attack, m
     found = found_by_the_sweep(attack)
     assert found is not None
     print(f"{attack}: seed {found.scenario.seed}: {found.invariant}: {found.what}")
+
+
+def test_a_federation_that_sums_again_without_a_member_gives_away_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another one continues it, the totals have to be carried over; see :mod:`coterie.peer.refounding`."""
+    monkeypatch.setattr(secrecy, "curious", lambda simulation: [])
+    first = Simulation(make_graph(5), Setup(*make_genesis(4, 5, setup_sums=2), rounds=1))
+    seen = Secrecy()
+    first.sites[1].adversaries = (Adversary(first, first.sites[1]),)
+    first.watch(seen)
+    assert first.run(60_000)
+    assert len(seen.given_away) == 2
+    again = Simulation(make_graph(4), Setup(*make_genesis(4, 4, setup_sums=2, name="again"), rounds=0))
+    again.sites[1].adversaries = (Adversary(again, again.sites[1]),)
+    again.watch(Secrecy(seen.given_away))
+    with pytest.raises(Violation, match=r"on one base model, give away a combination of the setup sums of one gone$"):
+        again.run(60_000)

@@ -1,4 +1,4 @@
-"""Evidence: no honest member is named on proof, nor evicted but for silence, nor for that while a quorum hears it."""
+"""Evidence: no honest member names another, or evicts it but for silence, nor for that while a quorum hears it."""
 
 from typing import Final
 
@@ -39,7 +39,7 @@ class Evidence(Checker):
         if not site.is_honest:
             return
         for notice in step.notify:
-            if notice.kind == "fault" and claims_proof(notice):
+            if notice.kind == "fault":
                 self._expect_liar(site, notice.facts["member"], notice.text)
         evictions = site.node.ctx.pool._evictions if site.node is not None else None
         for pending in evictions.values() if evictions else ():

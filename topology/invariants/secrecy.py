@@ -1,28 +1,32 @@
-"""Secrecy: of the honest updates, liars learn one sum a base model, which was decided, and nothing else.
+"""Secrecy: of the others' updates, colluders learn one sum a base model, which was decided, and nothing else.
 
 Every value that a share, a sum share or an opened sum gives away is a known linear function of the dealers'
-secrets and random coefficients. So what the liars' whole view determines is a question of linear algebra
+secrets and random coefficients. So what the colluders' whole view determines is a question of linear algebra
 over F_p: the secrets' combinations in the span of all that they saw.
 
-What a member contributes on one base model is *one* secret, however often it deals it: its setup sums are the same
-numbers in each repetition, and so are its update, loss and metrics as far as they follow from the model and its data.
+What a member contributes on one base model is *one* secret, however often it deals it: its update, loss and metrics
+are the same numbers in each repetition as far as they follow from the model and its data, and its setup sums are the
+same ones whatever the model, also in a federation that continues another one.
 Two sums of one base model therefore must not differ in honest members. Exactly:
 
 * before a round's contributors are decided, nothing can be computed of what is dealt in it;
-* after that, of the round nothing but multiples of the sum over its honest contributors;
-* over all rounds on one base model (setup rounds apart from the others: they sum other numbers), void or not, nothing
-  but the multiples of one such sum. It has the honest ones of K+1 contributors or more, so two at least are mixed in
-  it.
+* after that, of the round nothing but multiples of the sum over its contributors that do not collude;
+* over all rounds on one base model, and over all setup rounds, void or not, nothing but the multiples of one such sum.
+  It has K+1 contributors or more, so two at least are mixed in it whose contributions the others do not know.
 
-Liars' own contributions are known to them and count as nothing: a repetition may do without a liar.
+Colluders' own contributions are known to them and count as nothing: a repetition may do without a liar. Liars show what
+they see to members that follow the protocol and are curious, as many as make K-1 with them: so many may collude.
 """
 
-from typing import TYPE_CHECKING
+import random
+from typing import TYPE_CHECKING, Final
 
 from ...crypto.field import P
 from ...protocol.blocks import Contributors, read_block
+from ...protocol.committee import Committee
 from ...protocol.envelope import Verified
 from ...protocol.events import Event, Step
+from ...protocol.limits import MIN_TRAINING_MEMBERS
 from ...protocol.messages import Complaint, Proposal, SumShare
 from ...protocol.records import BlockDecided
 from ..adversaries.forging import complained_of, shares_shown
@@ -35,12 +39,15 @@ if TYPE_CHECKING:
 Row = dict[tuple[bytes, int], int]
 """Coefficients by (name of a dealing, power of x); power 0 is the secret, by its dealer."""
 
-Base = tuple[bytes, bool]
-"""A base model, and whether what is summed are setup sums."""
+MOST_WITH_CURIOUS: Final = 16
+"""Peers beyond which only liars collude: what many see takes long to look through."""
+
+SETUP: Final = b""
+"""Stands for the base model of setup sums: they follow from the data alone."""
 
 
 class Seen:
-    """What liars have seen of one round."""
+    """What colluders have seen of one round."""
 
     def __init__(self, members: tuple[bytes, ...], threshold: int) -> None:
         self.members, self.threshold = members, threshold
@@ -53,22 +60,23 @@ class Seen:
 
 
 class Secrecy(Checker):
-    """Collects what liars see, and tests ranks when contributors are decided and at the end.
+    """Collects what colluders see, and tests ranks when contributors are decided and at the end.
 
     ``carried``: what an earlier federation's run has given away, where its members' data are the same ones.
     """
 
     name = "secrecy"
 
-    def __init__(self, carried: "dict[Base, list[Row]] | None" = None) -> None:
+    def __init__(self, carried: "dict[bytes, list[Row]] | None" = None) -> None:
         self._carried = carried or {}
 
     def on_begin(self, simulation: "Simulation") -> None:
         super().on_begin(simulation)
         self._is_secret = simulation.setup.genesis.scheme != "plain"
         self._liars = {site.key for site in simulation.sites if not site.is_honest}
+        self._colluders = self._liars | {site.key for site in curious(simulation)}
         self._seen: dict[int, Seen] = {}
-        self._bases: dict[int, Base] = {}
+        self._bases: dict[int, bytes] = {}
         self._bodies: dict[bytes, Contributors] = {}
         self._decided: dict[int, bytes] = {}
 
@@ -86,16 +94,16 @@ class Secrecy(Checker):
 
     def on_send(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
         said = message.message
-        if not self._is_secret or message.sender in self._liars:
+        if not self._is_secret or message.sender in self._colluders:
             return
         if isinstance(said, Proposal):
             self._on_proposal(site, said)
-        elif receiver.key in self._liars:
+        elif receiver.key in self._colluders:
             if isinstance(said, SumShare):
                 self._on_sum(site, said)
             else:
                 for round_, dealer, name, place in shares_shown(site, receiver, said):
-                    if dealer not in self._liars:
+                    if dealer not in self._colluders:
                         self._seen_of(site, round_).shares.add((dealer, name, place))
         if isinstance(said, Complaint):
             accused = complained_of(site, said)
@@ -109,9 +117,9 @@ class Secrecy(Checker):
             self._check_base(base)
 
     @property
-    def given_away(self) -> dict[Base, list[Row]]:
-        """The combinations of honest members' secrets that liars can compute by now, by base model."""
-        found: dict[Base, list[Row]] = {base: list(rows) for base, rows in self._carried.items()}
+    def given_away(self) -> dict[bytes, list[Row]]:
+        """The combinations of honest members' secrets that colluders can compute by now, by base model."""
+        found: dict[bytes, list[Row]] = {base: list(rows) for base, rows in self._carried.items()}
         for round_, base in self._bases.items():
             found.setdefault(base, []).extend(self._learned(round_))
         return found
@@ -125,7 +133,7 @@ class Secrecy(Checker):
             state = node.state
             committee = node.ctx.sharing.committee if node.ctx.sharing else state.committee
             self._seen[round_] = Seen(committee.members, committee.threshold)
-            self._bases[round_] = (state.weights, state.kind == "setup")
+            self._bases[round_] = SETUP if state.kind == "setup" else state.weights
         return self._seen[round_]
 
     def _learn_of(self, site: Site, body: Contributors) -> None:
@@ -140,7 +148,7 @@ class Secrecy(Checker):
             decided = site.node.state.contributors
             if decided is not None:
                 self._learn_of(site, decided)
-                if self._liars:
+                if self._colluders:
                     self._seen_of(site, decided.round).opened.add(decided.digest())
             return
         try:
@@ -158,7 +166,7 @@ class Secrecy(Checker):
     # -- what follows from it
 
     def _learned(self, round_: int) -> list[Row]:
-        """Return a basis of the combinations of a round's secrets that liars can compute.
+        """Return a basis of the combinations of a round's secrets that colluders can compute.
 
         Mostly the shares of a dealing that they have are fewer than K, and sum shares are over one set of contributors.
         Then only the sum over that set may be known, and it is once K points of its polynomial are.
@@ -176,7 +184,7 @@ class Secrecy(Checker):
             if len(places) < seen.threshold:
                 body = self._bodies[next(iter(named))]
                 dealt = [(seen.members[dealer], name) for dealer, name in body.dealers]
-                honest = [one for one in dealt if one[0] not in self._liars]
+                honest = [one for one in dealt if one[0] not in self._colluders]
                 points = {place for _, place in seen.sums}
                 points |= {place for place in places if all((*one, place) in seen.shares for one in honest)}
                 is_open = bool(seen.opened) or len(points) >= seen.threshold
@@ -188,14 +196,14 @@ class Secrecy(Checker):
         for digest, place in sorted(seen.sums):
             row: Row = {}
             for dealer, name in self._bodies[digest].dealers:
-                if seen.members[dealer] not in self._liars:
+                if seen.members[dealer] not in self._colluders:
                     row |= _share(seen.members[dealer], name, place + 1, seen.threshold)
             rows.append(row)
         return rows + [self._honest_sum(seen, digest) for digest in sorted(seen.opened)]
 
     def _honest_sum(self, seen: Seen, digest: bytes) -> Row:
         members = (seen.members[dealer] for dealer, _ in self._bodies[digest].dealers)
-        return {(member, 0): 1 for member in members if member not in self._liars}
+        return {(member, 0): 1 for member in members if member not in self._colluders}
 
     def _check(self, round_: int) -> None:
         learned, allowed = self._learned(round_), {}
@@ -204,10 +212,10 @@ class Secrecy(Checker):
         for row in learned:
             if not allowed or not _is_multiple(row, allowed):
                 raise self.violated(
-                    f"in round {round_} liars can compute a combination of the updates of {self._names(row)}"
+                    f"in round {round_} colluders can compute a combination of the updates of {self._names(row)}"
                 )
 
-    def _check_base(self, base: Base) -> None:
+    def _check_base(self, base: bytes) -> None:
         rounds = sorted(round_ for round_, of in self._bases.items() if of == base)
         learned = [*self._carried.get(base, []), *(row for round_ in rounds for row in self._learned(round_))]
         if len(learned) < 2 or all(row == learned[0] for row in learned):
@@ -215,14 +223,39 @@ class Secrecy(Checker):
         basis = _secrets_in_span(learned)
         if len(basis) > 1:
             least = min(_differences(learned) + basis, key=len)
-            what = "setup sums" if base[1] else "updates"
+            what = "setup sums" if base == SETUP else "updates"
             raise self.violated(
                 f"the sums of rounds {rounds}, on one base model, give away a combination of the {what} of "
                 f"{self._names(least)}"
             )
 
     def _names(self, row: Row) -> str:
-        return ", ".join(sorted(str(self.simulation.by_key[dealer].label) for dealer, _ in row))
+        known = self.simulation.by_key
+        return ", ".join(sorted(str(known[dealer].label) if dealer in known else "one gone" for dealer, _ in row))
+
+
+def curious(simulation: "Simulation") -> list[Site]:
+    """Return honest sites that collude with the liars, and follow the protocol otherwise.
+
+    They are as many as make K-1 with the liars in every committee that the run may come to: liars are evicted, members
+    leave and arrive. Nobody is curious where members may be evicted as silent, which may leave any committee.
+    """
+    genesis, seed = simulation.setup.genesis, simulation.seed
+    members = [site for site in simulation.sites if site.number not in simulation.setup.late]
+    liars = [site for site in members if not site.is_honest]
+    honest = [site for site in members if site.is_honest]
+    may_be_silent = 0 < genesis.evict_after_rounds <= simulation.setup.rounds
+    if may_be_silent or len(simulation.sites) > MOST_WITH_CURIOUS:
+        return []
+    spare = len(honest)
+    for gone in range(len(liars) + 1):
+        for change in range(-simulation.leavers, len(simulation.setup.late) + 1):
+            n = len(members) - gone + change
+            if n >= MIN_TRAINING_MEMBERS:
+                keys = tuple(number.to_bytes(2, "big") for number in range(n))
+                spare = min(spare, Committee(keys, genesis.threshold).threshold - 1 - (len(liars) - gone))
+    random.Random(f"curious {seed}").shuffle(honest)
+    return honest[: max(0, spare)]
 
 
 def _differences(rows: list[Row]) -> list[Row]:
