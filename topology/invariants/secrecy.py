@@ -248,8 +248,9 @@ def curious(simulation: "Simulation") -> list[Site]:
     if may_be_silent or len(simulation.sites) > MOST_WITH_CURIOUS:
         return []
     spare = len(honest)
+    missing = simulation.leavers if simulation.setup.is_founded else len(members) - MIN_TRAINING_MEMBERS
     for gone in range(len(liars) + 1):
-        for change in range(-simulation.leavers, len(simulation.setup.late) + 1):
+        for change in range(-missing, len(simulation.setup.late) + 1):
             n = len(members) - gone + change
             if n >= MIN_TRAINING_MEMBERS:
                 keys = tuple(number.to_bytes(2, "big") for number in range(n))
