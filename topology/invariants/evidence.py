@@ -3,7 +3,9 @@
 from typing import Final
 
 from ...protocol.blocks import Evict, Membership, read_block
+from ...protocol.envelope import Verified
 from ...protocol.events import Event, Notice, Step
+from ...protocol.messages import Proposal
 from ...protocol.records import BlockDecided
 from ..site import Site
 from .base import Checker
@@ -11,8 +13,8 @@ from .base import Checker
 PLAIN_FACTS: Final = frozenset({"member", "round", "height", "view"})
 """Facts of a notice of a fault that claim no proof; every other one that is set does."""
 
-HEARD_MS: Final = 5_000
-"""Who was up and linked to a quorum for so long is heard by it."""
+HEARD_MS: Final = 3_000
+"""A member that is up and linked to a quorum for so long is heard by it."""
 
 
 def claims_proof(notice: Notice) -> bool:
@@ -28,6 +30,12 @@ class Evidence(Checker):
     def __init__(self) -> None:
         self._disturbed_ms = 0
         self._started_ms: dict[int, int] = {}
+        self._proposed_ms: dict[bytes, int] = {}
+        """When a block was proposed first: what has its polka is not judged again, whoever is heard meanwhile."""
+
+    def on_send(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
+        if type(message.message) is Proposal and message.message.vector is None:
+            self._proposed_ms.setdefault(message.message.block, self.simulation.clock.elapsed_ms)
 
     def on_start(self, site: Site) -> None:
         self._started_ms[site.number] = self.simulation.clock.elapsed_ms
@@ -52,16 +60,16 @@ class Evidence(Checker):
                     if isinstance(change, Evict) and change.reason != "silent":
                         self._expect_liar(site, change.member, f"evicted for {change.reason}")
                     elif isinstance(change, Evict):
-                        self._expect_unheard(site, change.member)
+                        self._expect_unheard(site, change.member, record.block)
 
     def _expect_liar(self, site: Site, member: bytes, what: str) -> None:
         accused = self.simulation.by_key.get(member)
         if accused is not None and accused.is_honest:
             raise self.violated(f"{site.label} names {accused.label}, which is honest: {what}")
 
-    def _expect_unheard(self, site: Site, member: bytes) -> None:
-        """A member may be evicted as silent only if a quorum did not hear it."""
-        accused, now = self.simulation.by_key.get(member), self.simulation.clock.elapsed_ms
+    def _expect_unheard(self, site: Site, member: bytes, block: bytes) -> None:
+        """A member may be evicted as silent only if a quorum did not hear it when that was proposed."""
+        accused, proposed_ms = self.simulation.by_key.get(member), self._proposed_ms.get(block, 0)
         if accused is None or not accused.is_honest or accused.node is None or site.node is None:
             return
         since = max(self._started_ms.get(accused.number, 0), self._disturbed_ms)
@@ -70,5 +78,5 @@ class Evidence(Checker):
             one for one in self.simulation.honest if one is not accused and self.simulation.reaches(accused, one)
         ]
         enough = sum(members.index(one.key) is not None for one in hearing) + 1 >= members.quorum
-        if enough and now - since > HEARD_MS and not accused.node.ctx.guard.resuming:
+        if enough and proposed_ms - since > HEARD_MS and not accused.node.ctx.guard.resuming:
             raise self.violated(f"{accused.label} is evicted as silent, and a quorum hears it")
