@@ -16,7 +16,7 @@ BOUND_MS: Final = 60_000
 class Progress(RoundChecker):
     """Looks at the clock when a round ends, and at the end at those that have not.
 
-    A round that waits for a liar that contributed to a sum that failed may last: that is for people to settle.
+    A round that waits for a liar that contributed to a sum that failed may last, if people are told: they settle that.
     """
 
     name = "progress"
@@ -41,7 +41,7 @@ class Progress(RoundChecker):
                 self._check(round_)
 
     def _check(self, round_: int) -> None:
-        if not self.is_calm(round_) or is_stuck(self.simulation):
+        if not self.is_calm(round_) or (self.is_told_stuck and is_stuck(self.simulation)):
             return
         committee = self.committees[round_]
         if len(self.honest_of(committee)) < max(committee.sum_quorum, committee.min_contributors, committee.quorum):

@@ -40,7 +40,8 @@ class RoundChecker(Checker):
         self.committees: dict[int, Committee] = {}
         self.sat_out: set[tuple[int, bytes]] = set()
         """Rounds and honest members that had no contribution."""
-        self.leaving: set[bytes] = set()
+        self.is_told_stuck = False
+        """Whether an honest member has told people that it waits for somebody to repeat a sum that failed."""
 
     # -- what disturbs
 
@@ -78,6 +79,8 @@ class RoundChecker(Checker):
                     self.committees.setdefault(round_, site.node.state.committee)
             elif notice.kind == "sitting-out":
                 self.sat_out.add((notice.facts["round"], site.key))
+            elif notice.kind == "stuck":
+                self.is_told_stuck = True
 
     def honest_of(self, committee: Committee) -> list[bytes]:
         """Return the honest members of a committee."""
