@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from ..protocol.limits import MIN_TRAINING_MEMBERS
 from .adversaries import STRATEGIES
 from .adversaries.forging import waits_to_join
 from .comings import MOMENTS as COMING_MOMENTS
@@ -16,6 +17,10 @@ from .comings import Coming, Comings
 from .faults import Churn
 from .founding import make_genesis
 from .invariants import CHECKERS, Checker, Violation
+from .invariants.durable import Durable
+from .invariants.release_once import ReleaseOnce
+from .invariants.secrecy import Secrecy
+from .invariants.sign_once import SignOnce
 from .networks import LinkDefaults, make
 from .options import place_liars
 from .partitions import PARTITIONS, LoneDecision
@@ -51,6 +56,9 @@ COLLUSIONS: Final = (
 )
 """Plans that all liars of a scenario may follow together."""
 
+SAFE: Final = (SignOnce, ReleaseOnce, Durable, Secrecy)
+"""What holds with more than f liars too."""
+
 AIMED_EVERY: Final = 10
 """One scenario in so many aims at the lock rule, which chance hardly ever puts to the test."""
 
@@ -79,6 +87,8 @@ class Scenario:
     comings: tuple[Coming, ...] = ()
     """Newcomers that arrive, which are none of ``peers``, and members that leave."""
     evict_after_rounds: int = 50
+    beyond_f: bool = False
+    """Whether more lie than agreement bears, but no more than K-1: what they may not learn holds even so."""
 
     def faults(self) -> Iterator["Scenario"]:
         """Yield the scenarios with one fault less: fewer liars first, simpler ones then, a simpler network last."""
@@ -183,6 +193,10 @@ def scenario_of(seed: int) -> Scenario:
         return replace(calm, is_founded=True, byzantine=liars, partition=LoneDecision.name)
     if byzantine and is_calm:  # what liars do by themselves shows best where nothing else happens
         return replace(drawn, crashes=(), churn=0.0, flapping=0.0, partition="")
+    if peers == MIN_TRAINING_MEMBERS and is_founded and rng.random() < 0.6:
+        liar = (f"{rng.randrange(peers)}={rng.choice(('fail-and-wait', 'fail-and-wait', *COLLUSIONS))}",)
+        calm = replace(drawn, crashes=(), churn=0.0, flapping=0.0, partition="", comings=_comings(rng, peers, liar))
+        return replace(calm, rounds=4, byzantine=liar, beyond_f=True)
     return drawn
 
 
@@ -247,7 +261,7 @@ def build(scenario: Scenario) -> Simulation:
         late=frozenset(coming.site for coming in scenario.comings if not coming.leaves),
     )
     simulation = Simulation(graph, setup)
-    place_liars(simulation, scenario.byzantine)
+    place_liars(simulation, scenario.byzantine, scenario.beyond_f)
     for number, point in scenario.crashes:
         simulation.sites[number].crash_point = point
     reached = simulation.goal
@@ -265,7 +279,7 @@ def run(scenario: Scenario, checkers: Iterable[type[Checker]] = CHECKERS) -> Fai
     """Run a scenario under checkers; returns the failure, or the hash of everything that was sent."""
     simulation = build(scenario)
     transcript = Transcript()
-    simulation.watch(transcript, *(kind() for kind in checkers))
+    simulation.watch(transcript, *(kind() for kind in checkers if kind in SAFE or not scenario.beyond_f))
     try:
         simulation.run(BOUND_MS)
     except Violation as violation:

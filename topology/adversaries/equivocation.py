@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 BOTH_STORIES: Final = 0.3
 """How often a member is told both."""
 
+SECRETLY: Final = ("split", "closed")
+"""Ways to deal twice that show only if nobody is told both stories."""
+
 HEADS: Final = (-1, 0, 0, 3, 100)
 """How far off the head is that the heartbeat claims, in turn."""
 
@@ -121,7 +124,8 @@ class TwinDeal(Adversary):
     """Deals twice in a round: to the colluders' victim, or to half of the members, something else.
 
     One way is one root with two sets of fingerprints, so that the victim's share passes its check and is off the rest's
-    polynomials. Others are two lists of boxes, two complete dealings, and two of different contributions.
+    polynomials; with more victims than a sum can be opened without, it stays closed. Others are two lists of boxes, two
+    complete dealings, and two of different contributions.
     """
 
     name = "twin-deal"
@@ -129,7 +133,7 @@ class TwinDeal(Adversary):
     def __init__(self, simulation: "Simulation", site: "Site") -> None:
         super().__init__(simulation, site)
         self.deals_twice = False
-        self._way = self.random.choice(("split", "split", "split", "boxes", "complete", "different"))
+        self._way = self.random.choice(("split", "split", "split", "closed", "boxes", "complete", "different"))
         self._told: dict[int, dict[int, Any]] = {}
         """What places of the committee are told instead, by round."""
 
@@ -138,7 +142,7 @@ class TwinDeal(Adversary):
             return result
         places = self._places(work)
         match self._way:
-            case "split" if result.fingerprints and places:
+            case "split" | "closed" if result.fingerprints and places:
                 result, told = forging.split_dealing(work, frozenset(places))
             case "different":
                 self.deals_twice = True
@@ -152,13 +156,17 @@ class TwinDeal(Adversary):
         return result
 
     def _places(self, work: Any) -> tuple[int, ...]:
-        """Return who is told something else: of split dealings no more than a sum can be opened without."""
+        """Return who is told something else."""
         committee = forging.committee_of(work)
-        if self._way != "split":
-            wanted = [one.key for one in self.others if one.number in self.half]
-        else:
-            room = committee.n - committee.sum_quorum
-            wanted = [one.key for one in plan_of(self.simulation).order][:room]
+        victims = [one.key for one in plan_of(self.simulation).order]
+        room = committee.n - committee.sum_quorum
+        match self._way:
+            case "split":
+                wanted = victims[:room]
+            case "closed":
+                wanted = victims[: min(room + 1, committee.n - committee.threshold)]
+            case _:
+                wanted = [one.key for one in self.others if one.number in self.half]
         return tuple(sorted(place for key in wanted if (place := committee.index(key)) is not None))
 
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
@@ -170,4 +178,4 @@ class TwinDeal(Adversary):
             return (send,)
         raw = self.sign(forging.deal_of(message.message, made), message.height, message.view)
         told = Send(send.to, raw, made.blobs[place] or None)
-        return (told, send) if self._way != "split" and self.random.random() < BOTH_STORIES else (told,)
+        return (told, send) if self._way not in SECRETLY and self.random.random() < BOTH_STORIES else (told,)
