@@ -179,8 +179,10 @@ def test_a_split_dealing_has_one_root_and_every_holder_acks_it() -> None:
     simulation.run(5_000)
     deals = {one.message for _, _, one in liar.sent if isinstance(one.message, Deal) and one.message.round == 1}
     assert len(deals) == 2
-    assert len({dealing_id(one) for one in deals}) == 1
-    assert all({dealing_id(one) for one in deals} <= acks[site.number] for site in simulation.honest)
+    liar_key = simulation.sites[1].key
+    names = {dealing_id(simulation.federation, liar_key, one) for one in deals}
+    assert len(names) == 1
+    assert all(names <= acks[site.number] for site in simulation.honest)
 
 
 def test_who_acks_twice_names_different_dealings() -> None:

@@ -62,6 +62,11 @@ class Colluder(Adversary):
 
     _plan: Plan | None = None
 
+    def __init__(self, simulation: "Simulation", site: "Site") -> None:
+        super().__init__(simulation, site)
+        self.hides = self.random.random() < 0.5
+        """Whether nobody gets to keep the shares that it does not deal out itself."""
+
     @property
     def plan(self) -> Plan:
         """The liars' plan, which is made when all of them are known."""
@@ -87,10 +92,11 @@ class Colluder(Adversary):
 
     def on_event(self, event: Event) -> bool:
         """Do not take the dealings of those that are shunned."""
-        message = self.received(event)
-        if message is None or not isinstance(message.message, Deal):
+        message, node = self.received(event), self.site.node
+        if message is None or node is None:
             return True
-        return message.sender not in {site.key for site in self.shunned}
+        dealer = forging.offered_by(message, node.state.committee)
+        return dealer is None or dealer not in {site.key for site in self.shunned}
 
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
         """Deal to few, and propose without those that are shunned."""
@@ -98,6 +104,8 @@ class Colluder(Adversary):
         if message.sender != self.site.key:
             return (send,)
         if isinstance(said, Deal) and receiver in self.undealt:
+            return ()
+        if self.hides and forging.hands_out(said) and not isinstance(said, Deal) and self.undealt:
             return ()
         if isinstance(said, Proposal) and said.valid_view < 0 and self.site.node is not None and self.shunned:
             out = [site.key for site in self.shunned]
@@ -192,7 +200,7 @@ class FailAndWait(Colluder):
 
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
         """Deal to nobody at all, newcomers included."""
-        if isinstance(message.message, Deal) and self._are_others:
+        if forging.hands_out(message.message) and self._are_others:
             return ()
         return super().bend_send(receiver, message, send)
 

@@ -142,7 +142,7 @@ class TwinDeal(Adversary):
             return result
         places = self._places(work)
         match self._way:
-            case "split" | "closed" if result.fingerprints and places:
+            case "split" | "closed" if forging.has_shares(result) and places:
                 result, told = forging.split_dealing(work, frozenset(places))
             case "different":
                 self.deals_twice = True
@@ -152,7 +152,7 @@ class TwinDeal(Adversary):
                 told = dict.fromkeys(places, forging.other_dealing(work))
             case _:
                 told = dict.fromkeys(places, forging.other_boxes(result))
-        self._told[result.round] = told
+        self._told[forging.round_of(result)] = told
         return result
 
     def _places(self, work: Any) -> tuple[int, ...]:

@@ -56,13 +56,17 @@ __all__ = [
     "dealing_id",
     "failed_contributors",
     "garbage_boxes",
+    "hands_out",
+    "has_shares",
     "is_dealing_job",
     "is_stuck",
     "non_encoding",
+    "offered_by",
     "other_boxes",
     "other_dealing",
     "other_version",
     "proved_void",
+    "round_of",
     "shares_shown",
     "split_dealing",
     "waits_to_join",
@@ -75,8 +79,8 @@ _OFF: Final = 12_345
 # What a dealing is named by, and what the ledger says of sums that failed.
 
 
-def dealing_id(deal: Deal) -> bytes:
-    """Return what acks, blocks and held shares name this dealing by."""
+def dealing_id(federation: bytes, dealer: bytes, deal: Deal) -> bytes:
+    """Return what acks, blocks and held shares name a dealing by."""
     return deal.root
 
 
@@ -101,6 +105,26 @@ def is_dealing_job(work: object) -> bool:
 def committee_of(work: Any) -> Committee:
     """Return the members that a job deals to."""
     return work.committee if isinstance(work, DealShares) else Committee(work.terms.members)
+
+
+def has_shares(made: Dealing) -> bool:
+    """Whether a dealing has shares that are checked against fingerprints."""
+    return bool(made.fingerprints)
+
+
+def round_of(made: Dealing) -> int:
+    """Return the round that a dealing is for."""
+    return made.round
+
+
+def offered_by(message: Verified, committee: Committee) -> bytes | None:
+    """Return whose dealing a message brings the receiver's share of; None for what brings none."""
+    return message.sender if isinstance(message.message, Deal) else None
+
+
+def hands_out(said: Message) -> bool:
+    """Whether a message of a dealer hands a share out, directly or by way of others."""
+    return isinstance(said, Deal)
 
 
 def deal_of(message: Deal, made: Dealing) -> Deal:
@@ -314,11 +338,11 @@ def _other_ledger(blocks: tuple[CertifiedBlock, ...], rng: random.Random) -> tup
 
 
 def shares_shown(sender: "Site", receiver: "Site", said: Message) -> Iterable[tuple[int, bytes, bytes, int]]:
-    """Return the shares that a message shows to its receiver: round, dealer, name of the dealing, holder's place."""
+    """Return the shares in a message to a receiver: round, dealer, name of the dealing, and whom each is for."""
     if isinstance(said, Deal) and sender.node is not None:
         place = sender.node.state.committee.index(receiver.key)
         if place is not None:
-            yield said.round, sender.key, dealing_id(said), place
+            yield said.round, sender.key, dealing_id(sender.node.state.federation, sender.key, said), place
 
 
 def complained_of(sender: "Site", said: Complaint) -> bytes | None:

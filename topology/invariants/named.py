@@ -35,7 +35,7 @@ class Named(RoundChecker):
 
     def _compare(self, site: Site, liar: bytes, said: object) -> None:
         if isinstance(said, Deal):
-            names = {-1: dealing_id(said)}
+            names = {-1: dealing_id(self.simulation.federation, liar, said)}
         elif isinstance(said, Ack):
             names = acked(said)
         else:

@@ -103,8 +103,9 @@ class Secrecy(Checker):
                 self._on_sum(site, said)
             else:
                 for round_, dealer, name, place in shares_shown(site, receiver, said):
-                    if dealer not in self._colluders:
-                        self._seen_of(site, round_).shares.add((dealer, name, place))
+                    seen = self._seen_of(site, round_)
+                    if dealer not in self._colluders and seen.members[place] in self._colluders:
+                        seen.shares.add((dealer, name, place))
         if isinstance(said, Complaint):
             accused = complained_of(site, said)
             if accused is not None and accused not in self._liars:
