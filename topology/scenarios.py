@@ -87,6 +87,7 @@ class Scenario:
     comings: tuple[Coming, ...] = ()
     """Newcomers that arrive, which are none of ``peers``, and members that leave."""
     evict_after_rounds: int = 50
+    view_delta_ms: int = 300
     beyond_f: bool = False
     """Whether more lie than agreement bears, but no more than K-1: what they may not learn holds even so."""
 
@@ -186,6 +187,7 @@ def scenario_of(seed: int) -> Scenario:
         trains=rng.choice((0, 0, 0, 1)),
         comings=_comings(rng, peers, byzantine) if is_founded else (),
         evict_after_rounds=rng.choice((50, 50, 50, 1)),
+        view_delta_ms=1_000,
     )
     if seed % AIMED_EVERY == AIMED_EVERY - 1:
         liars = tuple(f"{number}=equivocate" for number in sites)
@@ -249,7 +251,7 @@ def build(scenario: Scenario) -> Simulation:
         evict_after_rounds=scenario.evict_after_rounds,
         share_deadline_ms=5_000,
         view_timeout_ms=600,
-        view_delta_ms=300,
+        view_delta_ms=scenario.view_delta_ms,
     )
     setup = Setup(
         genesis,

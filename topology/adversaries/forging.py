@@ -79,9 +79,9 @@ _OFF: Final = 12_345
 # What a dealing is named by, and what the ledger says of sums that failed.
 
 
-def dealing_id(federation: bytes, dealer: bytes, deal: Deal) -> bytes:
+def dealing_id(_federation: bytes, _dealer: bytes, deal: Deal) -> bytes:
     """Return what acks, blocks and held shares name a dealing by."""
-    return deal.root
+    return deal.root  # of one dealer and federation anyway
 
 
 def failed_contributors(state: LedgerState) -> frozenset[bytes]:
@@ -117,7 +117,7 @@ def round_of(made: Dealing) -> int:
     return made.round
 
 
-def offered_by(message: Verified, committee: Committee) -> bytes | None:
+def offered_by(message: Verified, _committee: Committee) -> bytes | None:
     """Return whose dealing a message brings the receiver's share of; None for what brings none."""
     return message.sender if isinstance(message.message, Deal) else None
 

@@ -1,7 +1,7 @@
 """Blame: a void round names a liar or carries the proof that its sum cannot be one, or honest members were away.
 
 It is demanded of every void round that was undisturbed (:mod:`.rounds`) and of which the honest members by themselves
-could have made a sum: they are K+1 dealers and K+f holders at least. A liar is named if an honest member has told
+could have made a sum: they are K+1 dealers and K+f holders at least. (For want of shares only on a quick network.) A liar is named if an honest member has told
 people of a proof against it since the round began, or has one that it would evict it for.
 """
 
@@ -40,6 +40,8 @@ class Blame(RoundChecker):
 
     def _check(self, body: Void) -> None:
         if self.simulation.setup.genesis.scheme == "plain" or not self.is_calm(body.round):
+            return
+        if body.reason == "shares" and not self.is_quick:
             return
         committee = self.committees[body.round]
         able = len(self.honest_of(committee))

@@ -2,7 +2,8 @@
 
 It is demanded of every honest member of a round's committee when the contributors are decided, if
 
-* the round was undisturbed (:mod:`.rounds`), and at most f of its members lie;
+* the round was undisturbed (:mod:`.rounds`), at most f of its members lie, and the network loses nothing and is quick
+  enough for what is missing at the share deadline to be settled;
 * every honest member has had its dealing ``MARGIN_MS`` before the share deadline of the first one that began the round,
   or the decision came before that: then it would still have had the time;
 * it did not say that it sits out;
@@ -57,7 +58,8 @@ class Counted(RoundChecker):
 
     def _check(self, site: Site, body: Contributors) -> None:
         node = site.node
-        if node is None or node.state.contributors != body or not self.is_calm(body.round):
+        is_judged = self.is_quick and self.is_calm(body.round)
+        if node is None or node.state.contributors != body or not is_judged:
             return
         committee, failed = node.state.committee, failed_contributors(node.state)
         counted = {committee.members[place] for place, _ in body.dealers}

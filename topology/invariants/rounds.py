@@ -19,6 +19,10 @@ SPREAD_MS: Final = 1_500
 """Within this much time all honest members have to begin a round that counts as undisturbed."""
 
 
+MESSAGES: Final = 6
+"""Messages one after the other that settle what is missing at a share deadline, with some room."""
+
+
 class RoundChecker(Checker):
     """Keeps track of rounds and of what disturbs them, for checkers that judge undisturbed ones only.
 
@@ -34,6 +38,8 @@ class RoundChecker(Checker):
         self._honest = {site.key for site in simulation.sites if site.is_honest}
         n = len(simulation.sites)
         self._sites_relay = len(simulation.links.pairs) < n * (n - 1) // 2
+        self.is_quick = self._is_quick()
+        """Whether what is missing at a share deadline can be settled in time on the slowest path."""
         self.disturbed_ms = -SETTLE_MS - 1
         self.began_ms: dict[int, dict[bytes, int]] = {}
         """By round and honest member."""
@@ -42,6 +48,14 @@ class RoundChecker(Checker):
         """Rounds and honest members that had no contribution."""
         self.is_told_stuck = False
         """Whether an honest member has told people that it waits for somebody to repeat a sum that failed."""
+
+    def _is_quick(self) -> bool:
+        links, n = self.simulation.links, len(self.simulation.sites)
+        if any(hop.loss for hop in links.hops()):
+            return False
+        paths = [links.path(start, end) for start in range(n) for end in range(n) if start != end]
+        slowest_us = max(sum(hop.latency_us + hop.jitter_us for hop in path) for path in paths)
+        return MESSAGES * slowest_us <= 2_000 * self.simulation.setup.genesis.view_delta_ms
 
     # -- what disturbs
 
