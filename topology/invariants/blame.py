@@ -1,8 +1,9 @@
 """Blame: a void round names a liar or carries the proof that its sum cannot be one, or honest members were away.
 
 It is demanded of every void round that was undisturbed (:mod:`.rounds`) and of which the honest members by themselves
-could have made a sum: they are K+1 dealers and K+f holders at least. (For want of shares only on a quick network.) A liar is named if an honest member has told
-people of a proof against it since the round began, or has one that it would evict it for.
+could have made a sum: they are K+1 dealers and K+f holders at least. For want of shares a slow network is reason enough.
+A liar is named if an honest member has told people of a proof against it since the round began, or has one that it
+would evict it for.
 """
 
 from ...protocol.blocks import Void, read_block
