@@ -1,7 +1,7 @@
 """Blame: a void round names a liar or carries the proof that its sum cannot be one, or honest members were away.
 
 It is demanded of every void round that was undisturbed (:mod:`.rounds`) and of which the honest members by themselves
-could have made a sum: they are K+1 dealers and K+f holders at least. For want of shares a slow network is reason enough.
+could have made a sum: they are K+1 dealers and K+f holders at least. Want of shares needs no reason on a slow network.
 A liar is named if an honest member has told people of a proof against it since the round began, or has one that it
 would evict it for.
 """
