@@ -9,10 +9,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from ..protocol.limits import MIN_TRAINING_MEMBERS
 from .adversaries import STRATEGIES
+from .adversaries.forging import waits_to_join
+from .comings import MOMENTS as COMING_MOMENTS
+from .comings import Coming, Comings
 from .faults import Churn
 from .founding import make_genesis
 from .invariants import CHECKERS, Checker, Violation
+from .invariants.durable import Durable
+from .invariants.release_once import ReleaseOnce
+from .invariants.secrecy import Secrecy
+from .invariants.sign_once import SignOnce
 from .networks import LinkDefaults, make
 from .options import place_liars
 from .partitions import PARTITIONS, LoneDecision
@@ -30,6 +38,27 @@ CHURN_MS: Final = 20_000
 """How long peers and links come and go, where they do."""
 
 SIMPLE_LATENCY_MS: Final = (1, 10)
+SETUP_SUMS: Final = 2
+COLLUSIONS: Final = (
+    "fail-and-shun",
+    "fail-and-wait",
+    "fail-and-vanish",
+    "fail-and-leave",
+    "fail-and-crash",
+    "shun",
+    "shun-in-turn",
+    "refuse+shun",
+    "open-and-fail",
+    "twin-deal",
+    "twin-deal",
+    "non-encoding+shun",
+    "two-acks+late-ack",
+)
+"""Plans that all liars of a scenario may follow together."""
+
+SAFE: Final = (SignOnce, ReleaseOnce, Durable, Secrecy)
+"""What holds with more than f liars too."""
+
 AIMED_EVERY: Final = 10
 """One scenario in so many aims at the lock rule, which chance hardly ever puts to the test."""
 
@@ -52,6 +81,15 @@ class Scenario:
     flapping: float = 0.0
     scheme: str = "shamir"
     threshold: int = 0
+    setup_sums: int = 0
+    trains: int = 0
+    """Training rounds of the federation, if it has an evaluation after fewer than ``rounds``; 0: it trains for ever."""
+    comings: tuple[Coming, ...] = ()
+    """Newcomers that arrive, which are none of ``peers``, and members that leave."""
+    evict_after_rounds: int = 50
+    view_delta_ms: int = 300
+    beyond_f: bool = False
+    """Whether more lie than agreement bears, but no more than K-1: what they may not learn holds even so."""
 
     def faults(self) -> Iterator["Scenario"]:
         """Yield the scenarios with one fault less: fewer liars first, simpler ones then, a simpler network last."""
@@ -64,16 +102,26 @@ class Scenario:
             yield replace(self, crashes=self.crashes[:index] + self.crashes[index + 1 :])
         if self.partition:
             yield replace(self, partition="")
+        for index in range(len(self.comings)):  # places are counted, so of those that arrive the last one goes first
+            coming = self.comings[index]
+            if coming.leaves or coming.site == self.peers + self.arrivals - 1:
+                yield replace(self, comings=self.comings[:index] + self.comings[index + 1 :])
         without = (replace(self, loss=0.0), replace(self, churn=0.0), replace(self, flapping=0.0))
-        yield from (one for one in (*without, replace(self, threshold=0)) if one != self)
+        simpler = (replace(self, threshold=0), replace(self, setup_sums=0), replace(self, trains=0))
+        yield from (one for one in (*without, *simpler, replace(self, evict_after_rounds=50)) if one != self)
         if self.rounds > 1:
             yield replace(self, rounds=1)
         if self.topology != "complete":
             yield replace(self, topology="complete")
         if self.latency_ms != SIMPLE_LATENCY_MS:
             yield replace(self, latency_ms=SIMPLE_LATENCY_MS)
-        if self.peers > 4 and not self.threshold and self.peers - 1 not in self._named():
+        if self.peers > 4 and not self.threshold and not self.comings and self.peers - 1 not in self._named():
             yield replace(self, peers=self.peers - 1)
+
+    @property
+    def arrivals(self) -> int:
+        """How many newcomers arrive."""
+        return sum(not coming.leaves for coming in self.comings)
 
     def _named(self) -> set[int]:
         """Sites that something is said of."""
@@ -101,22 +149,18 @@ class Failure:
 
 
 def scenario_of(seed: int) -> Scenario:
-    """Return the scenario of a seed: liars up to f, each with one or two strategies, and crashes, cuts, loss."""
+    """Return the scenario of a seed: liars up to f, each by itself or all with one plan, and crashes, cuts, loss.
+
+    Newcomers arrive and members leave in a part of them, and a setup round or an evaluation is among the rounds.
+    """
     rng = random.Random(f"scenario {seed}")
     peers = rng.choice(PEERS)
     f = (peers - 1) // 3
-    names = list(STRATEGIES)
-    byzantine = []
     sites = rng.sample(range(peers), f)
     # While a federation is founded its first few members bear no liar (f = 0), so there is none then.
-    is_founded = rng.random() < 0.8
-    for number in range(rng.choice((0, min(1, f), min(1, f), f)) if is_founded else 0):
-        # Every strategy comes round in turn; a second one joins it at times.
-        chosen = [names[seed % len(names)] if number == 0 else rng.choice(names)]
-        if rng.random() < 0.3:
-            chosen.append(rng.choice([name for name in names if name not in chosen]))
-        byzantine.append(f"{sites[number % f]}={'+'.join(chosen)}")
-    byzantine = list({text.split("=")[0]: text for text in byzantine}.values())
+    is_founded = rng.random() < 0.85
+    byzantine = _liars(seed, rng, sites) if is_founded else ()
+    is_calm = rng.random() < 0.5
     crashes = tuple(
         (
             rng.randrange(peers),
@@ -128,46 +172,104 @@ def scenario_of(seed: int) -> Scenario:
         seed=seed,
         topology=rng.choice(("complete", "complete", "ring", "star")),
         peers=peers,
-        rounds=2,
+        rounds=4 if _have_sums_fail(byzantine) else 2,  # it fails, somebody joins meanwhile, it is repeated
         is_founded=is_founded,
         latency_ms=rng.choice(((1, 10), (1, 60), (20, 150))),
         loss=rng.choice((0.0, 0.0, 0.05)),
-        byzantine=tuple(byzantine),
+        byzantine=byzantine,
         partition=rng.choice((*(name for name in PARTITIONS if name != LoneDecision.name), "", "", "", "")),
         crashes=crashes,
         churn=rng.choice((0.2, *(0.0,) * 9)),
         flapping=rng.choice((0.2, *(0.0,) * 9)),
         scheme=rng.choice(("plain", *("shamir",) * 9)),
         threshold=rng.choice((rng.randint(max(2, f + 1), max(2, min(peers - f, peers - 1))), *(0,) * 9)),
+        setup_sums=rng.choice((0, 0, SETUP_SUMS)),
+        trains=rng.choice((0, 0, 0, 1)),
+        comings=_comings(rng, peers, byzantine) if is_founded else (),
+        evict_after_rounds=rng.choice((50, 50, 50, 1)),
+        view_delta_ms=1_000,
     )
     if seed % AIMED_EVERY == AIMED_EVERY - 1:
         liars = tuple(f"{number}=equivocate" for number in sites)
-        calm = replace(drawn, crashes=(), churn=0.0, flapping=0.0)
+        calm = replace(drawn, crashes=(), churn=0.0, flapping=0.0, comings=())
         return replace(calm, is_founded=True, byzantine=liars, partition=LoneDecision.name)
+    if byzantine and is_calm:  # what liars do by themselves shows best where nothing else happens
+        return replace(drawn, crashes=(), churn=0.0, flapping=0.0, partition="")
+    if peers == MIN_TRAINING_MEMBERS and is_founded and rng.random() < 0.6:
+        liar = (f"{rng.randrange(peers)}={rng.choice(('fail-and-wait', 'fail-and-wait', *COLLUSIONS))}",)
+        calm = replace(drawn, crashes=(), churn=0.0, flapping=0.0, partition="", comings=_comings(rng, peers, liar))
+        return replace(calm, rounds=4, byzantine=liar, beyond_f=True)
     return drawn
+
+
+def _liars(seed: int, rng: random.Random, sites: list[int]) -> tuple[str, ...]:
+    """Draw who lies and how. Every strategy comes round in turn; in a part of the scenarios all follow one plan."""
+    names, f = list(STRATEGIES), len(sites)
+    if rng.random() < 0.35:
+        plan = rng.choice(COLLUSIONS)
+        return tuple(f"{number}={plan}" for number in sites)
+    texts: dict[int, str] = {}
+    for number in range(rng.choice((0, min(1, f), min(1, f), f, f))):
+        chosen = [names[seed % len(names)] if number == 0 else rng.choice(names)]
+        if rng.random() < 0.3:
+            chosen.append(rng.choice([name for name in names if name not in chosen]))
+        texts[sites[number]] = "+".join(chosen)
+    return tuple(f"{number}={text}" for number, text in texts.items())
+
+
+def _have_sums_fail(byzantine: tuple[str, ...]) -> bool:
+    return any("fail-" in text for text in byzantine)
+
+
+def _comings(rng: random.Random, peers: int, byzantine: tuple[str, ...]) -> tuple[Coming, ...]:
+    """Draw newcomers, and a member that leaves where f without it still bears the liars.
+
+    Where liars make sums fail, somebody comes more often than not, and right then.
+    """
+    have_sums_fail = _have_sums_fail(byzantine)
+    found = []
+    for number in range(rng.choice((0, 1, 1, 1, 2)) if have_sums_fail else rng.choice((0, 0, 0, 0, 1, 1, 2))):
+        moment = "failed" if have_sums_fail and number == 0 else rng.choice(("", "failed", *COMING_MOMENTS))
+        found.append(Coming(peers + number, rng.randrange(1, 2_000 if moment else 8_000), moment))
+    if rng.random() < 0.15 and peers > 3 and (peers - 2) // 3 >= len(byzantine):
+        moment = rng.choice(("", *COMING_MOMENTS))
+        found.append(Coming(rng.randrange(peers), rng.randrange(1, 4_000), moment, leaves=True))
+    return tuple(found)
 
 
 def build(scenario: Scenario) -> Simulation:
     """Put a scenario together, without checkers."""
     links = LinkDefaults(latency_ms=scenario.latency_ms, jitter_ms=scenario.latency_ms[1], loss=scenario.loss)
-    graph = make(scenario.topology, scenario.peers, scenario.seed, links)
+    graph = make(scenario.topology, scenario.peers + scenario.arrivals, scenario.seed, links)
     genesis, weights = make_genesis(
         6,
         scenario.peers,
-        rounds=scenario.rounds,
+        rounds=scenario.trains or scenario.rounds,
         scheme=scenario.scheme,
         threshold=scenario.threshold,
+        setup_sums=scenario.setup_sums,
+        evict_after_rounds=scenario.evict_after_rounds,
         share_deadline_ms=5_000,
         view_timeout_ms=600,
-        view_delta_ms=300,
+        view_delta_ms=scenario.view_delta_ms,
     )
     setup = Setup(
-        genesis, weights, seed=scenario.seed, rounds=scenario.rounds, is_founded=scenario.is_founded, skew_ms=500
+        genesis,
+        weights,
+        seed=scenario.seed,
+        rounds=scenario.rounds,
+        is_founded=scenario.is_founded,
+        skew_ms=500,
+        late=frozenset(coming.site for coming in scenario.comings if not coming.leaves),
     )
     simulation = Simulation(graph, setup)
-    place_liars(simulation, scenario.byzantine)
+    place_liars(simulation, scenario.byzantine, scenario.beyond_f)
     for number, point in scenario.crashes:
         simulation.sites[number].crash_point = point
+    reached = simulation.goal
+    simulation.goal = lambda site: reached(site) or waits_to_join(simulation, site)
+    if scenario.comings:
+        simulation.watch(Comings(scenario.comings))
     if scenario.churn or scenario.flapping:
         simulation.watch(Churn(scenario.churn, scenario.flapping, CHURN_MS))
     if scenario.partition:
@@ -179,7 +281,7 @@ def run(scenario: Scenario, checkers: Iterable[type[Checker]] = CHECKERS) -> Fai
     """Run a scenario under checkers; returns the failure, or the hash of everything that was sent."""
     simulation = build(scenario)
     transcript = Transcript()
-    simulation.watch(transcript, *(kind() for kind in checkers))
+    simulation.watch(transcript, *(kind() for kind in checkers if kind in SAFE or not scenario.beyond_f))
     try:
         simulation.run(BOUND_MS)
     except Violation as violation:

@@ -86,6 +86,8 @@ class Setup:
     trainer: Trainer = field(default_factory=Flat)
     skew_ms: int = 0
     """Clocks are off by up to this much."""
+    late: frozenset[int] = frozenset()
+    """Sites that are no members of a founded federation, and are down until :meth:`Simulation.arrive`."""
 
 
 @contextmanager
@@ -116,6 +118,8 @@ class Simulation:
         self.by_key = {site.key: site for site in self.sites}
         self.blocked: Blocked | None = None
         """A partition: says whether a message from one site to another is lost."""
+        self.leavers = 0
+        """How many members are going to leave; see :mod:`.comings`."""
         self.refused_messages = 0
         """Messages that were not sent because the link's queue was full."""
         self.goal: Callable[[Site], bool] = lambda site: (
@@ -141,14 +145,17 @@ class Simulation:
         setup = self.setup
         labels = peers_of(graph)
         identities = [identity_of(number) for number in range(len(labels))]
-        blocks = found(setup.genesis, identities) if setup.is_founded else []
+        present = [identity for number, identity in enumerate(identities) if number not in setup.late]
+        blocks = found(setup.genesis, present) if setup.is_founded else []
         sites = []
         for number, (label, identity) in enumerate(zip(labels, identities, strict=True)):
-            disk = Disk(blocks=list(blocks))
-            if setup.is_founded or number == 0:
+            is_late = number in setup.late
+            disk = Disk(blocks=[] if is_late else list(blocks))
+            if (setup.is_founded and not is_late) or number == 0:
                 disk.model = ModelSaved(setup.genesis.weights, setup.weights)
             skew = self.random.randint(-setup.skew_ms, setup.skew_ms)
-            sites.append(Site(number, label, identity, disk, graph.nodes[label]["speed"], skew))
+            speed = graph.nodes[label]["speed"]
+            sites.append(Site(number, label, identity, disk, speed, skew, outages=int(is_late)))
         return sites
 
     # -- setting up and running
@@ -233,6 +240,11 @@ class Simulation:
     def _end_outage(self, site: Site) -> None:
         site.outages -= 1
         self.start(site)
+
+    def arrive(self, site: Site) -> None:
+        """Start a late site for the first time."""
+        if site.boots == 0:
+            self._end_outage(site)
 
     def tell(self, what: str) -> None:
         """Tell whoever watches that the network has changed."""
@@ -502,13 +514,17 @@ class Simulation:
         if data is None or len(data) != fetch.size_bytes or not self._can_pull(site, source):
             self.clock.after(1, answer, site, boot, FetchFailed(fetch, "not offered"))
             return
+        is_false = bool(source.adversaries) and hashlib.sha256(data).digest() != fetch.digest
         size = self.sizes.blob_bytes(fetch.message, _place(site, site), data)
 
         def lost(_source: Site, _site: Site) -> None:
             self._give_up(site, source, boot, fetch, answer)
 
         def arrived(_source: Site, _site: Site) -> None:
-            answer(site, boot, Received(fetch.message, data))
+            if is_false:  # a driver hashes what it pulled
+                answer(site, boot, FetchFailed(fetch, "another blob"))
+            else:
+                answer(site, boot, Received(fetch.message, data))
 
         self._launch(source, site, size, True, arrived, lost)
 

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from .scenarios import Failure, run, scenario_of, shrink
@@ -32,12 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     began = time.monotonic()
     failures: list[Failure] = []
+    tally: Counter[str] = Counter()
     digest = hashlib.sha256()
     seeds = range(given.first, given.first + given.seeds)
     with multiprocessing.get_context("spawn").Pool(given.jobs) as pool:
         for done, (seed, found) in enumerate(pool.imap(check, seeds, CHUNK), 1):
             if isinstance(found, Failure):
                 failures.append(found)
+                tally[found.invariant] += 1
                 print(f"seed {seed}: {found.invariant}: {found.what}", flush=True)
             else:
                 digest.update(found.encode())
@@ -45,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"{done} seeds, {len(failures)} violations, {time.monotonic() - began:.0f} s", flush=True)
     for failure in failures[:MAX_SHOWN]:
         print(f"\nseed {failure.scenario.seed}, shrunk:\n{shrink(failure)}")
+    if tally:
+        print("\n" + ", ".join(f"{invariant}: {count}" for invariant, count in tally.most_common()))
     spent = time.monotonic() - began
     hashed = digest.hexdigest()[:16]
     print(f"{len(seeds)} seeds from {given.first}, {len(failures)} violations, {spent:.0f} s, digest {hashed}")

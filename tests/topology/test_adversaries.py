@@ -4,9 +4,14 @@ from collections import defaultdict
 
 import pytest
 
+from coterie.protocol.blocks import Void, read_block
 from coterie.protocol.envelope import Verified
-from coterie.protocol.messages import Deal, Precommit, Prevote, Proposal, SumShare
+from coterie.protocol.events import FetchFailed
+from coterie.protocol.messages import Ack, Blocks, Deal, LeaveRequest, Precommit, Prevote, Proposal, SumShare
 from coterie.topology.adversaries import STRATEGIES
+from coterie.topology.adversaries.collusion import plan_of
+from coterie.topology.adversaries.forging import acked, dealing_id
+from coterie.topology.comings import Coming
 from coterie.topology.observer import Observer
 from coterie.topology.scenarios import Scenario, build
 from coterie.topology.site import Site
@@ -28,6 +33,26 @@ BENT = {
     "forged-certificate": {"Blocks"},
     "false-head": {"Status"},
     "replay": {"Deal", *VOTES},
+    "padded-ledger": {"Blocks"},
+    "non-encoding": {"Deal", *VOTES},
+    "garbage-box": {"Deal", *VOTES},
+    "false-complaint": {"Complaint"},
+    "wrong-blob": {"Deal", *VOTES},
+    "twin-deal": {"Deal", *VOTES},
+    "two-acks": {"Ack", *VOTES},
+    "two-sums": {"SumShare", *VOTES},
+    "two-ledgers": {"Status", *VOTES},
+    "two-faced": {"Deal", "Ack", *VOTES},
+    "shun": {"Deal", "Ack", *VOTES},
+    "shun-in-turn": {"Deal", *VOTES},
+    "refuse": {"Deal", *VOTES},
+    "fail-and-shun": {"Deal", *VOTES},
+    "fail-and-wait": {"Deal", *VOTES},
+    "fail-and-vanish": {"Deal"},
+    "fail-and-leave": {"Deal", "LeaveRequest"},
+    "fail-and-crash": {"Deal", *VOTES},
+    "open-and-fail": {"Deal", *VOTES},
+    "late-ack": {"Deal", "Ack", *VOTES},
 }
 """What each strategy bends or needs to be let take part; it shows only if messages of these kinds are sent."""
 
@@ -120,3 +145,120 @@ def test_no_twin_gets_past_the_other_strategies() -> None:
     said = [message.message for _, _, message in liar.sent]
     assert not any(isinstance(one, SumShare) for one in said)
     assert any(isinstance(one, Proposal | Prevote) for one in said)
+
+
+def said_twice(liar: Liar, kind: type) -> bool:
+    """Whether members were told different things by messages that contradict each other."""
+    said = defaultdict(set)
+    for _, _, message in liar.sent:
+        if isinstance(message.message, kind):
+            said[message.message.round].add(message.message)  # type: ignore[attr-defined]
+    return any(len(versions) > 1 for versions in said.values())
+
+
+@pytest.mark.parametrize("name", ["twin-deal", "two-faced"])
+def test_who_deals_twice_tells_members_different_things(name: str) -> None:
+    assert any(said_twice(lie(name, site)[0], Deal) for site in range(4))
+
+
+def test_a_split_dealing_has_one_root_and_every_holder_acks_it() -> None:
+    scenario = next(
+        one
+        for one in (Scenario(seed=seed, rounds=1, byzantine=("1=twin-deal",)) for seed in range(20))
+        if build(one).sites[1].adversaries[0]._way == "split"  # type: ignore[attr-defined]
+    )
+    liar, acks = Liar(), defaultdict(set)
+
+    class Acks(Observer):
+        def on_send(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
+            if isinstance(message.message, Ack) and site.is_honest:
+                acks[site.number] |= set(acked(message.message).values())
+
+    simulation = build(scenario)
+    simulation.watch(liar, Acks())
+    simulation.run(5_000)
+    deals = {one.message for _, _, one in liar.sent if isinstance(one.message, Deal) and one.message.round == 1}
+    assert len(deals) == 2
+    liar_key = simulation.sites[1].key
+    names = {dealing_id(simulation.federation, liar_key, one) for one in deals}
+    assert len(names) == 1
+    assert all(names <= acks[site.number] for site in simulation.honest)
+
+
+def test_who_acks_twice_names_different_dealings() -> None:
+    assert any(said_twice(lie("two-acks", site)[0], Ack) for site in range(4))
+
+
+def test_who_has_two_sums_shows_two_fingerprints_for_one_block() -> None:
+    shown = defaultdict(set)
+    for site in range(4):
+        for _, _, one in lie("two-sums", site)[0].sent:
+            if isinstance(one.message, Prevote) and one.message.z is not None:
+                shown[site, one.message.block].add(one.message.z)
+    assert any(len(fingerprints) > 1 for fingerprints in shown.values())
+
+
+def test_colluders_have_one_plan_and_leave_out_the_same_victim() -> None:
+    scenario = Scenario(seed=4, peers=7, byzantine=("1=shun", "2=shun"))
+    simulation, liar = build(scenario), Liar()
+    simulation.watch(liar)
+    assert simulation.run(600_000)
+    plan = plan_of(simulation)
+    assert [site.number for site in plan.liars] == [1, 2]
+    victim = plan.victim
+    place = simulation.sites[0].node.state.committee.index(victim.key)  # type: ignore[union-attr]
+    acks = [one.message for _, _, one in liar.sent if isinstance(one.message, Ack)]
+    assert acks
+    assert all(place not in acked(one) for one in acks)
+    undealt = {plan.bystander(site).number for site in plan.liars}
+    assert len(undealt) == 2
+    assert undealt <= {0, 3, 4, 5, 6} - {victim.number}
+
+
+@pytest.mark.parametrize("trains", [0, 1], ids=["train", "evaluate"])
+@pytest.mark.parametrize("setup_sums", [0, 2], ids=["at once", "setup"])
+def test_what_is_no_encoding_makes_every_kind_of_round_fail(setup_sums: int, trains: int) -> None:
+    scenario = Scenario(
+        seed=5, rounds=4, setup_sums=setup_sums, trains=trains, byzantine=("1=fail-and-wait",), latency_ms=(1, 10)
+    )
+    simulation = build(scenario)
+    assert simulation.run(600_000)
+    bodies = [read_block(one.block).body for one in simulation.sites[0].disk.blocks]
+    assert sum(isinstance(body, Void) for body in bodies) >= 3
+
+
+def test_who_fails_and_leaves_comes_back() -> None:
+    simulation, liar = build(Scenario(seed=4, rounds=4, peers=5, byzantine=("1=fail-and-leave",))), Liar()
+    simulation.watch(liar)
+    assert simulation.run(600_000)
+    assert any(isinstance(one.message, LeaveRequest) for _, _, one in liar.sent)
+    assert simulation.sites[1].boots > 1
+
+
+def test_a_padded_ledger_says_votes_twice() -> None:
+    liar, _ = lie("padded-ledger")
+    shown = [block for _, _, one in liar.sent if isinstance(one.message, Blocks) for block in one.message.blocks]
+    assert any(len(set(block.certificate)) < len(block.certificate) for block in shown)
+
+
+def test_who_serves_something_else_than_it_promised_is_not_believed() -> None:
+    refused = 0
+
+    class Failures(Observer):
+        def on_step(self, site: Site, event: object, step: object) -> None:
+            nonlocal refused
+            refused += isinstance(event, FetchFailed)
+
+    simulation = build(Scenario(seed=4, byzantine=("1=wrong-blob",)))
+    simulation.watch(Failures())
+    assert simulation.run(600_000)
+    assert refused
+
+
+def test_newcomers_arrive_and_members_leave_when_they_are_to() -> None:
+    comings = (Coming(5, 100, "contributors"), Coming(6, 50), Coming(2, 300, "model", leaves=True))
+    simulation = build(Scenario(seed=4, peers=5, rounds=4, comings=comings))
+    assert [site.outages for site in simulation.sites] == [0, 0, 0, 0, 0, 1, 1]
+    assert simulation.run(600_000)
+    state = simulation.sites[0].node.state  # type: ignore[union-attr]
+    assert {simulation.by_key[key].number for key in state.keys} == {0, 1, 3, 4, 5, 6}

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace as replace_struct
 
-from coterie.protocol import agreement, inbox, ledger, node, tendermint
+from coterie.protocol import agreement, inbox, ledger, node, sharing, tendermint
 from coterie.protocol.blocks import Contributors, Model
 from coterie.protocol.committee import Committee
 from coterie.protocol.envelope import Verified
 from coterie.protocol.events import Step
 from coterie.protocol.ledger import LedgerError
 from coterie.protocol.messages import Proposal, SumShare
+from coterie.protocol.outbox import Outbox
 from coterie.protocol.records import BlockDecided, Dealt, Memory, Released, ValueSeen, VoteCast
 from coterie.protocol.safety import VoteGuard
 from coterie.protocol.schemes import Choice, shamir
@@ -28,19 +29,24 @@ from coterie.protocol.summing import Summing
 from coterie.protocol.work import SumShares
 from coterie.topology.adversaries import STRATEGIES
 from coterie.topology.adversaries.voting import other_block
+from coterie.topology.comings import MOMENTS
 from coterie.topology.disk import Disk
 from coterie.topology.invariants import CHECKERS, Checker
 from coterie.topology.invariants.accountability import Accountability
+from coterie.topology.invariants.blame import Blame
+from coterie.topology.invariants.counted import Counted
 from coterie.topology.invariants.exact_sum import ExactSum
+from coterie.topology.invariants.named import Named
+from coterie.topology.invariants.progress import Progress
 from coterie.topology.invariants.release_once import ReleaseOnce
-from coterie.topology.invariants.secrecy import Secrecy
+from coterie.topology.invariants.secrecy import Secrecy, _is_multiple, _secrets_in_span
 from coterie.topology.partitions import PARTITIONS
-from coterie.topology.scenarios import Failure, Scenario, build, run, scenario_of, shrink
+from coterie.topology.scenarios import COLLUSIONS, Failure, Scenario, build, run, scenario_of, shrink
 from coterie.topology.site import CrashPoint
 from coterie.topology.transcript import Transcript
 
-SEEDS = int(os.environ.get("COTERIE_SEEDS", "320"))
-SWEEP = range(320)
+SEEDS = int(os.environ.get("COTERIE_SEEDS", "480"))
+SWEEP = range(480)
 """The seeds in which planted bugs are looked for: those that are run."""
 
 
@@ -64,9 +70,23 @@ def test_the_sweep_samples_small_and_large_federations_schemes_thresholds_and_wh
     assert {scenario.peers for scenario in scenarios} == {3, 4, 5, 7, 10}
     assert {scenario.scheme for scenario in scenarios} == {"shamir", "plain"}
     assert {len(scenario.byzantine) for scenario in scenarios} == {0, 1, 2, 3}
-    for name in ("loss", "churn", "flapping", "threshold", "crashes"):
+    for name in ("loss", "churn", "flapping", "threshold", "crashes", "setup_sums", "trains", "comings"):
         assert any(getattr(scenario, name) for scenario in scenarios)
         assert not all(getattr(scenario, name) for scenario in scenarios)
+
+
+def test_the_sweep_samples_plans_of_all_liars_newcomers_that_follow_a_failure_and_members_that_leave() -> None:
+    scenarios = [scenario_of(seed) for seed in SWEEP]
+    plans = {text.split("=")[1] for scenario in scenarios for text in scenario.byzantine}
+    assert set(COLLUSIONS) <= plans
+    assert any(len({text.split("=")[1] for text in one.byzantine}) == 1 < len(one.byzantine) for one in scenarios)
+    moments = {coming.moment for scenario in scenarios for coming in scenario.comings}
+    assert moments == {"", *MOMENTS}
+    assert any(coming.leaves for scenario in scenarios for coming in scenario.comings)
+    for scenario in scenarios:
+        gone = sum(coming.leaves for coming in scenario.comings)
+        bearable = 1 if scenario.beyond_f else max(0, scenario.peers - gone - 1) // 3
+        assert len(scenario.byzantine) <= bearable
 
 
 def first_failure(
@@ -226,7 +246,7 @@ def test_a_sum_over_a_dealing_that_nobody_wrote_down_is_found(monkeypatch: pytes
 def test_a_fork_is_found_where_the_one_that_decides_by_itself_crashes_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tendermint.Consensus, "locked", property(lambda self: None, lambda self, value: None))
     crash = (0, CrashPoint("after", 0, "BlockDecided", 2_000))
-    found = run(replace(scenario_of(109), crashes=(crash,)))
+    found = run(replace(scenario_of(9), crashes=(crash,)))
     assert isinstance(found, Failure)
     assert found.invariant == "agreement"
 
@@ -336,6 +356,87 @@ def test_an_iteration_over_a_set_is_found_by_running_under_another_hash_seed() -
         for seed in ("1", "2", "3")
     }
     assert len(traces) > 1
+
+
+def calm(scenario: Scenario) -> bool:
+    """Nothing happens that explains why a member does not count, or a round fails."""
+    return not (
+        scenario.byzantine
+        or scenario.crashes
+        or scenario.partition
+        or scenario.churn
+        or scenario.flapping
+        or scenario.comings
+    )
+
+
+def test_a_member_that_is_left_out_for_no_reason_is_found_by_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    choose = sharing.Sharing.choice
+
+    def unfair(self: Any) -> Choice | None:
+        choice = choose(self)
+        if choice is None or len(choice.dealers) <= self.committee.min_contributors:
+            return choice
+        return replace(choice, dealers=choice.dealers[1:])
+
+    monkeypatch.setattr(sharing.Sharing, "choice", unfair)
+    monkeypatch.setattr(sharing.Sharing, "due", lambda self, alive, changes: frozenset())
+    found = first_failure(calm, ["counted"], [Counted])
+    assert "which was there in time" in found.what
+
+
+def test_a_round_that_fails_for_no_reason_is_found_by_blame(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Summing, "try_open", lambda self, *given, **named: None)
+    found = first_failure(calm, ["blame"], [Blame])
+    assert "nobody answers for it" in found.what
+
+
+def test_members_that_tell_nobody_of_a_contradiction_are_found_by_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Outbox, "fault", lambda self, member, what, /, **facts: None)
+    first_failure(has("twin-deal"), ["named"], [Named])
+
+
+def test_rounds_in_which_nobody_proposes_are_found_by_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agreement.Agreement, "_value", lambda self, view: None)
+    found = first_failure(calm, ["progress"], [Progress])
+    assert "with all honest members there" in found.what
+
+
+def test_a_failed_sum_that_is_repeated_with_others_is_found_by_the_rank_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node.Node, "_new_sharing", forgetting_failures(node.Node._new_sharing))
+    found = first_failure(has("fail-"), ["secrecy"], [Secrecy])
+    assert "on one base model" in found.what
+
+
+def forgetting_failures(new_sharing: Any) -> Any:
+    def careless(self: Any) -> Any:
+        opened = new_sharing(self)
+        opened.failed = frozenset()
+        return opened
+
+    return careless
+
+
+def test_what_the_rank_test_takes_for_granted_of_shares_is_what_elimination_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared = []
+    learned = Secrecy._learned
+
+    def both(self: Any, round_: int) -> Any:
+        found = learned(self, round_)
+        seen = self._seen.get(round_)
+        slow = _secrets_in_span(self._rows(seen)) if seen is not None else []
+        compared.append(len(found))
+        assert len(found) == len(slow)
+        assert all(_is_multiple(one, other) for one, other in zip(slow, found, strict=True))
+        return found
+
+    monkeypatch.setattr(Secrecy, "_learned", both)
+    for seed in range(60):
+        found = run(scenario_of(seed), [Secrecy])
+        assert isinstance(found, str) or found.invariant == "secrecy", found
+    assert {0, 1} <= set(compared)
 
 
 def test_a_failure_is_shrunk_to_the_faults_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,23 @@
-"""Sixteen ways to misbehave, each a small class behind :class:`.base.Adversary`."""
+"""Thirty-six ways to misbehave, each a small class behind :class:`.base.Adversary`."""
 
 from typing import Final
 
 from .base import Adversary
-from .dealing import MisDeal, Withhold, WrongShare
-from .network import FalseHead, ForgedCertificate, Replay, Selective, Silent, Twins
+from .collusion import (
+    FailAndCrash,
+    FailAndLeave,
+    FailAndShun,
+    FailAndVanish,
+    FailAndWait,
+    LateAck,
+    OpenAndFail,
+    Refuse,
+    Shun,
+    ShunInTurn,
+)
+from .dealing import FalseComplaint, GarbageBox, MisDeal, NonEncoding, Withhold, WrongBlob, WrongShare
+from .equivocation import TwinDeal, TwoAcks, TwoFaced, TwoLedgers, TwoSums
+from .network import FalseHead, ForgedCertificate, PaddedLedger, Replay, Selective, Silent, Twins
 from .voting import Amnesia, Burst, DoubleVote, Equivocate, InvalidValue, StaleLock, ViewFlood
 
 __all__ = ["STRATEGIES", "Adversary"]
@@ -26,8 +39,28 @@ STRATEGIES: Final[dict[str, type[Adversary]]] = {
         Withhold,
         WrongShare,
         ForgedCertificate,
+        PaddedLedger,
         FalseHead,
         Replay,
+        NonEncoding,
+        GarbageBox,
+        FalseComplaint,
+        WrongBlob,
+        TwinDeal,
+        TwoAcks,
+        TwoSums,
+        TwoLedgers,
+        TwoFaced,
+        Shun,
+        ShunInTurn,
+        Refuse,
+        FailAndShun,
+        FailAndWait,
+        FailAndVanish,
+        FailAndLeave,
+        FailAndCrash,
+        OpenAndFail,
+        LateAck,
     )
 }
 """The strategies by the names that ``--byzantine`` takes."""

@@ -7,6 +7,7 @@ hold the site's key, so whatever they want to say they can sign; they cannot sig
 import random
 from collections.abc import Iterable
 from enum import IntEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ...protocol.envelope import Verified, seal, verify
@@ -76,12 +77,12 @@ class Adversary:
 
     # -- tools
 
-    @property
+    @cached_property
     def others(self) -> list["Site"]:
         """Everybody else."""
         return [one for one in self.simulation.sites if one is not self.site]
 
-    @property
+    @cached_property
     def half(self) -> frozenset[int]:
         """A fixed half of the others, by number: those who get the second story. Another one for each strategy."""
         chosen = random.Random(f"half {self.simulation.seed} {self.site.number} {self.name}")

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace as structs_replace
 
 from ...protocol.envelope import Verified
-from ...protocol.events import Send
-from ...protocol.messages import SumShare
+from ...protocol.events import Event, Received, Send
+from ...protocol.messages import Deal, SumShare
 from ...protocol.schemes.base import Dealing, blob_digests
-from ...protocol.work import SumShares
-from .base import Adversary
+from ...protocol.work import Encode, SumShares
+from . import forging
+from .base import Adversary, Turn
+from .collusion import plan_of
 
 if TYPE_CHECKING:
+    from ..simulation import Simulation
     from ..site import Site
 
 
@@ -56,3 +59,65 @@ class WrongShare(Adversary):
             return result
         data = bytes([result[0][0] ^ 1]) + result[0][1:]
         return data, hashlib.sha256(data).digest()
+
+
+class NonEncoding(Adversary):
+    """Contributes a vector that no update, count or sum encodes to, in every kind of round."""
+
+    name = "non-encoding"
+
+    def __init__(self, simulation: "Simulation", site: "Site") -> None:
+        super().__init__(simulation, site)
+        self._way = self.random.choice(("any", "any", *forging.NON_ENCODINGS))
+
+    def bend_result(self, work: Any, result: Any) -> Any:
+        if not isinstance(work, Encode):
+            return result
+        way = self.random.choice(forging.NON_ENCODINGS) if self._way == "any" else self._way
+        return forging.non_encoding(work, result, way, self.random)
+
+
+class GarbageBox(Adversary):
+    """Deals well, but for boxes that open to garbage, to victims of its choice."""
+
+    name = "garbage-box"
+
+    def bend_result(self, work: Any, result: Any) -> Any:
+        if not forging.is_dealing_job(work) or not any(result.blobs):
+            return result
+        committee = forging.committee_of(work)
+        chosen = [site.key for site in plan_of(self.simulation).order][: self.random.randint(1, max(1, committee.f))]
+        victims = [place for key in chosen if (place := committee.index(key)) is not None]
+        return forging.garbage_boxes(work, result, victims)
+
+
+class FalseComplaint(Adversary):
+    """Complains about dealings in which nothing is wrong."""
+
+    name = "false-complaint"
+
+    def on_event(self, event: Event) -> bool:
+        message = self.received(event)
+        if message is None or not isinstance(message.message, Deal) or not isinstance(event, Received):
+            return True
+        made = forging.complaint(self.site, message, event.blob or b"")
+        if made is not None and self.random.random() < 0.5:
+            raw = self.sign(made[0])
+            for other in self.others:
+                self.say(other, raw, made[1])
+        return True
+
+
+class WrongBlob(Adversary):
+    """Sends messages without what belongs to them, and serves something else to whoever asks for it."""
+
+    name = "wrong-blob"
+    turn = Turn.SAID
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        if send.blob is None or receiver.number not in self.half:
+            return (send,)
+        digest = hashlib.sha256(send.blob).digest()
+        if self.random.random() < 0.7:
+            self.site.offer(digest, bytes([send.blob[0] ^ 1]) + send.blob[1:])
+        return (replace(send, blob=None),)

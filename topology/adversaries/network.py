@@ -18,6 +18,7 @@ from ...protocol.messages import (
     Weights,
 )
 from ...protocol.node import Newcomer
+from ...protocol.records import BlockDecided
 from ..disk import Disk
 from ..founding import MODEL
 from .base import Adversary, Turn
@@ -31,6 +32,7 @@ FORGE_EVERY_MS: Final = 900
 REPLAY_EVERY_MS: Final = 300
 REPLAY_KEPT: Final = 400
 FALSE_HEAD: Final = 1000
+PADDING: Final = 20
 
 
 class Silent(Adversary):
@@ -127,6 +129,23 @@ class ForgedCertificate(Adversary):
         for other in self.others:
             self.say(other, self.sign(forged))
         self.simulation.clock.after(FORGE_EVERY_MS, self._forge, boot)
+
+
+class PaddedLedger(Adversary):
+    """Shows each block that it decides to all at once, with votes of the certificate said again and again."""
+
+    name = "padded-ledger"
+
+    def bend_step(self, event: Event, step: Step) -> Step:
+        for record in step.persist:
+            if isinstance(record, BlockDecided) and record.certificate:
+                padded = (*record.certificate, *record.certificate[:1] * PADDING)
+                self.simulation.clock.after(1, self._show, Blocks((CertifiedBlock(record.block, padded),)))
+        return step
+
+    def _show(self, blocks: Blocks) -> None:
+        for other in self.others if self.site.node is not None else ():
+            self.say(other, self.sign(blocks))
 
 
 class FalseHead(Adversary):

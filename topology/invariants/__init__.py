@@ -5,11 +5,15 @@ from typing import Final
 from .accountability import Accountability
 from .agreement import Agreement
 from .base import Checker, Violation
+from .blame import Blame
+from .counted import Counted
 from .durable import Durable
 from .evidence import Evidence
 from .exact_sum import ExactSum
 from .liveness import Liveness
 from .memory import MemoryCaps
+from .named import Named
+from .progress import Progress
 from .release_once import ReleaseOnce
 from .secrecy import Secrecy
 from .sign_once import SignOnce
@@ -28,5 +32,9 @@ CHECKERS: Final[tuple[type[Checker], ...]] = (
     Evidence,
     MemoryCaps,
     Secrecy,
+    Counted,
+    Blame,
+    Named,
+    Progress,
     Liveness,
 )

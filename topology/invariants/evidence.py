@@ -1,34 +1,82 @@
-"""Evidence: no honest member is ever named on proof, nor evicted for anything but silence."""
+"""Evidence: no honest member names another, or evicts it but for silence, nor for that while a quorum hears it."""
+
+from typing import Final
 
 from ...protocol.blocks import Evict, Membership, read_block
-from ...protocol.events import Event, Step
+from ...protocol.envelope import Verified
+from ...protocol.events import Event, Notice, Step
+from ...protocol.messages import Proposal
 from ...protocol.records import BlockDecided
 from ..site import Site
 from .base import Checker
 
-PROOFS = ("double_vote", "dealing", "wrong_sum")
-"""The marks of notices that claim a proof."""
+PLAIN_FACTS: Final = frozenset({"member", "round", "height", "view"})
+"""Facts of a notice of a fault that claim no proof; every other one that is set does."""
+
+HEARD_MS: Final = 3_000
+"""A member that is up and linked to a quorum for so long is heard by it."""
+
+
+def claims_proof(notice: Notice) -> bool:
+    """Whether a notice of a fault says that it is proved."""
+    return any(value for name, value in notice.facts.items() if name not in PLAIN_FACTS)
 
 
 class Evidence(Checker):
-    """Reads the notices and the evictions."""
+    """Reads the notices, what members would evict others for, and the evictions."""
 
     name = "evidence"
+
+    def __init__(self) -> None:
+        self._disturbed_ms = 0
+        self._started_ms: dict[int, int] = {}
+        self._proposed_ms: dict[bytes, int] = {}
+        """When a block was proposed first: what has its polka is not judged again, whoever is heard meanwhile."""
+
+    def on_send(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
+        if type(message.message) is Proposal and message.message.vector is None:
+            self._proposed_ms.setdefault(message.message.block, self.simulation.clock.elapsed_ms)
+
+    def on_start(self, site: Site) -> None:
+        self._started_ms[site.number] = self.simulation.clock.elapsed_ms
+
+    def on_network(self, what: str) -> None:
+        self._disturbed_ms = self.simulation.clock.elapsed_ms
 
     def on_step(self, site: Site, event: Event, step: Step) -> None:
         if not site.is_honest:
             return
         for notice in step.notify:
-            if notice.kind == "fault" and any(notice.facts.get(proof) for proof in PROOFS):
+            if notice.kind == "fault":
                 self._expect_liar(site, notice.facts["member"], notice.text)
+        evictions = site.node.ctx.pool._evictions if site.node is not None else None
+        for pending in evictions.values() if evictions else ():
+            if pending.reason != "silent":
+                self._expect_liar(site, pending.member, f"it would be evicted for {pending.reason}")
         for record in step.persist:
             if isinstance(record, BlockDecided):
                 body = read_block(record.block).body
                 for change in body.changes if isinstance(body, Membership) else ():
                     if isinstance(change, Evict) and change.reason != "silent":
                         self._expect_liar(site, change.member, f"evicted for {change.reason}")
+                    elif isinstance(change, Evict):
+                        self._expect_unheard(site, change.member, record.block)
 
     def _expect_liar(self, site: Site, member: bytes, what: str) -> None:
         accused = self.simulation.by_key.get(member)
         if accused is not None and accused.is_honest:
             raise self.violated(f"{site.label} names {accused.label}, which is honest: {what}")
+
+    def _expect_unheard(self, site: Site, member: bytes, block: bytes) -> None:
+        """A member may be evicted as silent only if a quorum did not hear it when that was proposed."""
+        accused, proposed_ms = self.simulation.by_key.get(member), self._proposed_ms.get(block, 0)
+        if accused is None or not accused.is_honest or accused.node is None or site.node is None:
+            return
+        since = max(self._started_ms.get(accused.number, 0), self._disturbed_ms)
+        members = site.node.state.committee
+        hearing = [
+            one for one in self.simulation.honest if one is not accused and self.simulation.reaches(accused, one)
+        ]
+        enough = sum(members.index(one.key) is not None for one in hearing) + 1 >= members.quorum
+        if enough and proposed_ms - since > HEARD_MS and not accused.node.ctx.guard.resuming:
+            raise self.violated(f"{accused.label} is evicted as silent, and a quorum hears it")

@@ -1,13 +1,17 @@
-"""Exact sum: the vector that a Model block names is the sum of what its contributors dealt, to the last bit."""
+"""Exact sum: the vector that ends a round is the sum of what its contributors dealt, to the last bit.
+
+A Model block names it, and a Void block that proves by it that it cannot be a sum of encodings.
+"""
 
 import hashlib
 
 import numpy as np
 
 from ...crypto.field import P
-from ...protocol.blocks import Contributors, Model, read_block
+from ...protocol.blocks import Contributors, Model, Void, read_block
 from ...protocol.events import Event, Step
 from ...protocol.records import BlockDecided, Dealt
+from ..adversaries.forging import proved_void
 from ..site import Site
 from .base import Checker
 
@@ -31,14 +35,16 @@ class ExactSum(Checker):
                 self._check(site, read_block(record.block).body)
 
     def _deals_twice(self, member: bytes) -> bool:
-        """Twins write down two dealings; which of them counted only they know."""
-        return any(one.name == "twins" for one in self.simulation.by_key[member].adversaries)
+        """Twins write down two dealings, and some deal twice; which of them counted only they know."""
+        adversaries = self.simulation.by_key[member].adversaries
+        return any(one.name == "twins" or getattr(one, "deals_twice", False) for one in adversaries)
 
     def _check(self, site: Site, body: object) -> None:
         if isinstance(body, Contributors):
             assert site.node is not None
             self._contributors[body.round] = (body, site.node.state.committee.members)
-        if not isinstance(body, Model) or body.round not in self._contributors:
+        wanted = body.vector if isinstance(body, Model) else proved_void(body) if isinstance(body, Void) else None
+        if not isinstance(body, Model | Void) or wanted is None or body.round not in self._contributors:
             return
         contributors, members = self._contributors[body.round]
         dealers = [members[dealer] for dealer, _ in contributors.dealers]
@@ -55,5 +61,6 @@ class ExactSum(Checker):
             row = [int(one) for one in np.frombuffer(vector, "<u8")]
             total = row if total is None else [(a + b) % P for a, b in zip(total, row, strict=True)]
         data = np.array(total, dtype="<u8").tobytes()
-        if hashlib.sha256(data).digest() != body.vector:
-            raise self.violated(f"the model of round {body.round} is not the sum of its {len(dealers)} contributions")
+        if hashlib.sha256(data).digest() != wanted:
+            what = "model" if isinstance(body, Model) else "proof"
+            raise self.violated(f"the {what} of round {body.round} is not the sum of its {len(dealers)} contributions")

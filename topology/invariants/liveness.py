@@ -1,5 +1,12 @@
-"""Liveness: once faults have healed, honest members decide within a bound of virtual time."""
+"""Liveness: once faults have healed, honest members decide within a bound of virtual time.
 
+Where a liar contributed to a sum that failed and is away while that is repeated, they may instead wait for it, once
+they have told people so: no other sum may be opened on the same base model, and people can do what no protocol may.
+"""
+
+from ...protocol.events import Event, Step
+from ..adversaries.forging import is_stuck
+from ..site import Site
 from .base import Checker
 
 
@@ -8,9 +15,16 @@ class Liveness(Checker):
 
     name = "liveness"
 
+    def __init__(self) -> None:
+        self._is_told = False
+
+    def on_step(self, site: Site, event: Event, step: Step) -> None:
+        if step.notify and site.is_honest and any(notice.kind == "stuck" for notice in step.notify):
+            self._is_told = True
+
     def on_end(self) -> None:
         late = [site for site in self.simulation.honest if not self.simulation.goal(site)]
-        if late:
+        if late and not (self._is_told and is_stuck(self.simulation)):
             stand = "; ".join(
                 f"{site.label}: height {site.node.state.height}, round {site.node.state.round} "
                 f"({site.node.state.phase}), view {site.node.view}"

@@ -1,19 +1,35 @@
-"""Secrecy: of the honest updates, the adversary learns the decided sum and nothing else.
+"""Secrecy: of the others' updates, colluders learn one sum a base model, which was decided, and nothing else.
 
 Every value that a share, a sum share or an opened sum gives away is a known linear function of the dealers'
-secrets and random coefficients. So what the adversary's whole view determines is a question of linear algebra
-over F_p: the secrets' combinations in the span of all that it saw. There may be one a round, the sum over the
-honest contributors that were decided, and it is there only after the decision.
+secrets and random coefficients. So what the colluders' whole view determines is a question of linear algebra
+over F_p: the secrets' combinations in the span of all that they saw.
+
+What a member contributes on one base model is *one* secret, however often it deals it: its update, loss and metrics
+are the same numbers in each repetition as far as they follow from the model and its data, and its setup sums are the
+same ones whatever the model, also in a federation that continues another one.
+Two sums of one base model therefore must not differ in honest members. Exactly:
+
+* before a round's contributors are decided, nothing can be computed of what is dealt in it;
+* after that, of the round nothing but multiples of the sum over its contributors that do not collude;
+* over all rounds on one base model, and over all setup rounds, void or not, nothing but the multiples of one such sum.
+  It has K+1 contributors or more, so two at least are mixed in it whose contributions the others do not know.
+
+Colluders' own contributions are known to them and count as nothing: a repetition may do without a liar. Liars show what
+they see to members that follow the protocol and are curious, as many as make K-1 with them: so many may collude.
 """
 
-from typing import TYPE_CHECKING
+import random
+from typing import TYPE_CHECKING, Final
 
 from ...crypto.field import P
 from ...protocol.blocks import Contributors, read_block
+from ...protocol.committee import Committee
 from ...protocol.envelope import Verified
 from ...protocol.events import Event, Step
-from ...protocol.messages import Complaint, Deal, Proposal, SumShare
+from ...protocol.limits import MIN_TRAINING_MEMBERS
+from ...protocol.messages import Complaint, Proposal, SumShare
 from ...protocol.records import BlockDecided
+from ..adversaries.forging import complained_of, shares_shown
 from ..site import Site
 from .base import Checker
 
@@ -21,110 +37,233 @@ if TYPE_CHECKING:
     from ..simulation import Simulation
 
 Row = dict[tuple[bytes, int], int]
-"""Coefficients by (root of a dealing, power of x); power 0 is the secret, by its dealer."""
+"""Coefficients by (name of a dealing, power of x); power 0 is the secret, by its dealer."""
+
+MOST_WITH_CURIOUS: Final = 16
+"""Peers beyond which only liars collude: what many see takes long to look through."""
+
+SETUP: Final = b""
+"""Stands for the base model of setup sums: they follow from the data alone."""
+
+
+class Seen:
+    """What colluders have seen of one round."""
+
+    def __init__(self, members: tuple[bytes, ...], threshold: int) -> None:
+        self.members, self.threshold = members, threshold
+        self.shares: set[tuple[bytes, bytes, int]] = set()
+        """Dealer, name of the dealing, and place of the holder."""
+        self.sums: set[tuple[bytes, int]] = set()
+        """Digest of the contributors and place of the holder."""
+        self.opened: set[bytes] = set()
+        """Digests of the contributors whose sum was shown."""
 
 
 class Secrecy(Checker):
-    """Collects what liars see, and tests ranks at the end."""
+    """Collects what colluders see, and tests ranks when contributors are decided and at the end.
+
+    ``carried``: what an earlier federation's run has given away, where its members' data are the same ones.
+    """
 
     name = "secrecy"
+
+    def __init__(self, carried: "dict[bytes, list[Row]] | None" = None) -> None:
+        self._carried = carried or {}
 
     def on_begin(self, simulation: "Simulation") -> None:
         super().on_begin(simulation)
         self._is_secret = simulation.setup.genesis.scheme != "plain"
         self._liars = {site.key for site in simulation.sites if not site.is_honest}
-        self._rows: dict[int, list[Row]] = {}
-        self._known: set[tuple[int, bytes, bytes]] = set()
-        self._bodies: dict[bytes, tuple[Contributors, tuple[bytes, ...], int]] = {}
+        self._colluders = self._liars | {site.key for site in curious(simulation)}
+        self._seen: dict[int, Seen] = {}
+        self._bases: dict[int, bytes] = {}
+        self._bodies: dict[bytes, Contributors] = {}
         self._decided: dict[int, bytes] = {}
 
     def on_step(self, site: Site, event: Event, step: Step) -> None:
+        if not step.persist or not self._is_secret or not site.is_honest:
+            return
         for record in step.persist:
-            if isinstance(record, BlockDecided) and site.is_honest:
+            if isinstance(record, BlockDecided):
                 body = read_block(record.block).body
                 if isinstance(body, Contributors):
                     self._learn_of(site, body)
-                    if body.round not in self._decided:  # until now, not even a sum
-                        self._check(body.round, self._rows.get(body.round, []))
-                    self._decided[body.round] = body.digest()
+                    if body.digest() in self._bodies and body.round not in self._decided:
+                        self._check(body.round)  # until now, not even a sum
+                        self._decided[body.round] = body.digest()
 
     def on_send(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
         said = message.message
-        if not self._is_secret:
+        if not self._is_secret or message.sender in self._colluders:
             return
-        if isinstance(said, Proposal) and site.node is not None:
-            self._on_proposal(site, receiver, message, said)
-        elif isinstance(said, Deal) and receiver.key in self._liars and message.sender not in self._liars:
-            self._on_share(site, said.round, message.sender, said.root, receiver.key)
-        elif isinstance(said, SumShare) and receiver.key in self._liars and message.sender not in self._liars:
-            self._on_sum(said, message.sender)
-        elif isinstance(said, Complaint) and message.sender not in self._liars and site.node is not None:
-            dealer = site.node.state.committee.members[said.dealer]
-            if dealer not in self._liars:
-                raise self.violated(f"{site.label} revealed its share of {self.simulation.by_key[dealer].label}")
+        if isinstance(said, Proposal):
+            self._on_proposal(site, said)
+        elif receiver.key in self._colluders:
+            if isinstance(said, SumShare):
+                self._on_sum(site, said)
+            else:
+                for round_, dealer, name, place in shares_shown(site, receiver, said):
+                    seen = self._seen_of(site, round_)
+                    if dealer not in self._colluders and seen.members[place] in self._colluders:
+                        seen.shares.add((dealer, name, place))
+        if isinstance(said, Complaint):
+            accused = complained_of(site, said)
+            if accused is not None and accused not in self._liars:
+                raise self.violated(f"{site.label} revealed its share of {self.simulation.by_key[accused].label}")
 
     def on_end(self) -> None:
-        for round_, rows in sorted(self._rows.items()):
-            self._check(round_, rows)
+        for round_ in sorted(self._seen):
+            self._check(round_)
+        for base in sorted({*self._bases.values(), *self._carried}):
+            self._check_base(base)
+
+    @property
+    def given_away(self) -> dict[bytes, list[Row]]:
+        """The combinations of honest members' secrets that colluders can compute by now, by base model."""
+        found: dict[bytes, list[Row]] = {base: list(rows) for base, rows in self._carried.items()}
+        for round_, base in self._bases.items():
+            found.setdefault(base, []).extend(self._learned(round_))
+        return found
 
     # -- what is seen
 
-    def _learn_of(self, site: Site, body: Contributors) -> None:
-        assert site.node is not None
-        committee = site.node.ctx.sharing.committee if site.node.ctx.sharing else site.node.state.committee
-        self._bodies.setdefault(body.digest(), (body, committee.members, committee.threshold))
+    def _seen_of(self, site: Site, round_: int) -> Seen:
+        node = site.node
+        assert node is not None
+        if round_ not in self._seen:
+            state = node.state
+            committee = node.ctx.sharing.committee if node.ctx.sharing else state.committee
+            self._seen[round_] = Seen(committee.members, committee.threshold)
+            self._bases[round_] = SETUP if state.kind == "setup" else state.weights
+        return self._seen[round_]
 
-    def _on_proposal(self, site: Site, receiver: Site, message: Verified, said: Proposal) -> None:
+    def _learn_of(self, site: Site, body: Contributors) -> None:
+        node = site.node
+        if body.digest() not in self._bodies and node is not None and node.state.round == body.round:
+            self._bodies[body.digest()] = body
+            self._seen_of(site, body.round)
+
+    def _on_proposal(self, site: Site, said: Proposal) -> None:
+        """A proposed set of contributors is known by its digest; and with the block that ends a round comes its sum."""
+        if said.vector is not None and site.node is not None:
+            decided = site.node.state.contributors
+            if decided is not None:
+                self._learn_of(site, decided)
+                if self._colluders:
+                    self._seen_of(site, decided.round).opened.add(decided.digest())
+            return
         try:
             body = read_block(said.block).body
         except ValueError:
             return
         if isinstance(body, Contributors):
             self._learn_of(site, body)
-        elif said.vector is not None and self._liars and site.is_honest and site.node is not None:
-            decided = site.node.state.contributors
-            if decided is not None and (decided.round, b"sum", said.vector) not in self._known:
-                self._known.add((decided.round, b"sum", said.vector))
-                row: Row = {}
-                _, members, _ = self._bodies[decided.digest()]
-                for dealer, _ in decided.dealers:
-                    if members[dealer] not in self._liars:
-                        row[(members[dealer], 0)] = 1
-                self._rows.setdefault(decided.round, []).append(row)
 
-    def _on_share(self, site: Site, round_: int, dealer: bytes, root: bytes, holder: bytes) -> None:
-        assert site.node is not None
-        committee = site.node.state.committee
-        index = committee.index(holder)
-        if index is not None and (round_, root, holder) not in self._known:
-            self._known.add((round_, root, holder))
-            self._rows.setdefault(round_, []).append(_share(dealer, root, index + 1, committee.threshold))
-
-    def _on_sum(self, said: SumShare, holder: bytes) -> None:
-        if said.contributors not in self._bodies or (said.round, said.contributors, holder) in self._known:
-            return
-        self._known.add((said.round, said.contributors, holder))
-        body, members, threshold = self._bodies[said.contributors]
-        row: Row = {}
-        for dealer, root in body.dealers:
-            if members[dealer] not in self._liars:
-                row |= _share(members[dealer], root, members.index(holder) + 1, threshold)
-        self._rows.setdefault(said.round, []).append(row)
+    def _on_sum(self, site: Site, said: SumShare) -> None:
+        seen = self._seen_of(site, said.round)
+        if said.contributors in self._bodies:
+            seen.sums.add((said.contributors, seen.members.index(site.key)))
 
     # -- what follows from it
 
-    def _check(self, round_: int, rows: list[Row]) -> None:
-        learned = _secrets_in_span(rows)
-        allowed: Row = {}
-        if round_ in self._decided:
-            body, members, _ = self._bodies[self._decided[round_]]
-            allowed = {(members[i], 0): 1 for i, _ in body.dealers if members[i] not in self._liars}
+    def _learned(self, round_: int) -> list[Row]:
+        """Return a basis of the combinations of a round's secrets that colluders can compute.
+
+        Mostly the shares of a dealing that they have are fewer than K, and sum shares are over one set of contributors.
+        Then only the sum over that set may be known, and it is once K points of its polynomial are.
+        """
+        seen = self._seen.get(round_)
+        if seen is None:
+            return []
+        named = {digest for digest, _ in seen.sums} | seen.opened
+        if not named:
+            places = {place for _, _, place in seen.shares}
+            if len(places) < seen.threshold:
+                return []
+        elif len(named) == 1:
+            places = {place for _, _, place in seen.shares}
+            if len(places) < seen.threshold:
+                body = self._bodies[next(iter(named))]
+                dealt = [(seen.members[dealer], name) for dealer, name in body.dealers]
+                honest = [one for one in dealt if one[0] not in self._colluders]
+                points = {place for _, place in seen.sums}
+                points |= {place for place in places if all((*one, place) in seen.shares for one in honest)}
+                is_open = bool(seen.opened) or len(points) >= seen.threshold
+                return [{(dealer, 0): 1 for dealer, _ in honest}] if is_open and honest else []
+        return _secrets_in_span(self._rows(seen))
+
+    def _rows(self, seen: Seen) -> list[Row]:
+        rows = [_share(dealer, name, place + 1, seen.threshold) for dealer, name, place in sorted(seen.shares)]
+        for digest, place in sorted(seen.sums):
+            row: Row = {}
+            for dealer, name in self._bodies[digest].dealers:
+                if seen.members[dealer] not in self._colluders:
+                    row |= _share(seen.members[dealer], name, place + 1, seen.threshold)
+            rows.append(row)
+        return rows + [self._honest_sum(seen, digest) for digest in sorted(seen.opened)]
+
+    def _honest_sum(self, seen: Seen, digest: bytes) -> Row:
+        members = (seen.members[dealer] for dealer, _ in self._bodies[digest].dealers)
+        return {(member, 0): 1 for member in members if member not in self._colluders}
+
+    def _check(self, round_: int) -> None:
+        learned, allowed = self._learned(round_), {}
+        if learned and round_ in self._decided:
+            allowed = self._honest_sum(self._seen[round_], self._decided[round_])
         for row in learned:
             if not allowed or not _is_multiple(row, allowed):
-                names = sorted(str(self.simulation.by_key[dealer].label) for dealer, _ in row)
                 raise self.violated(
-                    f"in round {round_} liars can compute a combination of the updates of {', '.join(names)}"
+                    f"in round {round_} colluders can compute a combination of the updates of {self._names(row)}"
                 )
+
+    def _check_base(self, base: bytes) -> None:
+        rounds = sorted(round_ for round_, of in self._bases.items() if of == base)
+        learned = [*self._carried.get(base, []), *(row for round_ in rounds for row in self._learned(round_))]
+        if len(learned) < 2 or all(row == learned[0] for row in learned):
+            return
+        basis = _secrets_in_span(learned)
+        if len(basis) > 1:
+            least = min(_differences(learned) + basis, key=len)
+            what = "setup sums" if base == SETUP else "updates"
+            raise self.violated(
+                f"the sums of rounds {rounds}, on one base model, give away a combination of the {what} of "
+                f"{self._names(least)}"
+            )
+
+    def _names(self, row: Row) -> str:
+        known = self.simulation.by_key
+        return ", ".join(sorted(str(known[dealer].label) if dealer in known else "one gone" for dealer, _ in row))
+
+
+def curious(simulation: "Simulation") -> list[Site]:
+    """Return honest sites that collude with the liars, and follow the protocol otherwise.
+
+    They are as many as make K-1 with the liars in every committee that the run may come to: liars are evicted, members
+    leave and arrive. Nobody is curious where members may be evicted as silent, which may leave any committee.
+    """
+    genesis, seed = simulation.setup.genesis, simulation.seed
+    members = [site for site in simulation.sites if site.number not in simulation.setup.late]
+    liars = [site for site in members if not site.is_honest]
+    honest = [site for site in members if site.is_honest]
+    may_be_silent = 0 < genesis.evict_after_rounds <= simulation.setup.rounds
+    if may_be_silent or len(simulation.sites) > MOST_WITH_CURIOUS:
+        return []
+    spare = len(honest)
+    missing = simulation.leavers if simulation.setup.is_founded else len(members) - MIN_TRAINING_MEMBERS
+    for gone in range(len(liars) + 1):
+        for change in range(-missing, len(simulation.setup.late) + 1):
+            n = len(members) - gone + change
+            if n >= MIN_TRAINING_MEMBERS:
+                keys = tuple(number.to_bytes(2, "big") for number in range(n))
+                spare = min(spare, Committee(keys, genesis.threshold).threshold - 1 - (len(liars) - gone))
+    random.Random(f"curious {seed}").shuffle(honest)
+    return honest[: max(0, spare)]
+
+
+def _differences(rows: list[Row]) -> list[Row]:
+    """Return what two of the sums differ in, where they do."""
+    pairs = [_minus(one, other, 1) for index, one in enumerate(rows) for other in rows[index + 1 :]]
+    return [row for row in pairs if row]
 
 
 def _share(dealer: bytes, root: bytes, x: int, threshold: int) -> Row:

@@ -45,6 +45,8 @@ class Validity(Checker):
     def _check_certificate(self, site: Site, record: BlockDecided) -> int:
         """Whoever signed must be distinct: a quorum is more than two thirds of the members that there are."""
         wanted, views, signers = block_hash(record.block), set(), set()
+        if len(set(record.certificate)) < len(record.certificate):
+            raise self.violated(f"{site.label} keeps a certificate of height {record.height} with a vote said twice")
         for raw in record.certificate:
             vote = verify(raw, self.simulation.federation)
             if isinstance(vote, Verified) and isinstance(vote.message, Precommit) and vote.message.block == wanted:

@@ -1,0 +1,370 @@
+"""What liars and checkers need to know of the messages' fields; nothing else here in ``topology`` names them.
+
+Where the protocol changes what a dealing, an ack or a complaint consists of, this module changes and the strategies
+and the checkers do not.
+"""
+
+import hashlib
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from msgspec.structs import replace as with_fields
+
+from ...crypto import dealing, merkle
+from ...crypto.codec import encode_wide
+from ...crypto.field import P, evaluate, from_bytes, interpolate
+from ...crypto.identity import BoxError
+from ...crypto.prng import derive
+from ...protocol.blocks import Block, Contributors, Void, read_block
+from ...protocol.committee import Committee
+from ...protocol.contribution import Layout
+from ...protocol.envelope import Verified
+from ...protocol.ledger import LedgerState
+from ...protocol.messages import (
+    Ack,
+    Blocks,
+    CertifiedBlock,
+    Complaint,
+    Deal,
+    Message,
+    Precommit,
+    Prevote,
+    SitOut,
+    Status,
+    SumShare,
+)
+from ...protocol.schemes.base import Dealing, blob_digests
+from ...protocol.schemes.plain import CommitVector
+from ...protocol.schemes.shamir import DealShares, _crypto_terms
+from ...protocol.work import Encode, Encoded
+
+if TYPE_CHECKING:
+    from ..simulation import Simulation
+    from ..site import Site
+
+__all__ = [
+    "NON_ENCODINGS",
+    "acked",
+    "committee_of",
+    "complained_of",
+    "complaint",
+    "contributors_without",
+    "deal_of",
+    "dealing_id",
+    "failed_contributors",
+    "garbage_boxes",
+    "hands_out",
+    "has_shares",
+    "is_dealing_job",
+    "is_stuck",
+    "non_encoding",
+    "offered_by",
+    "other_boxes",
+    "other_dealing",
+    "other_version",
+    "proved_void",
+    "round_of",
+    "shares_shown",
+    "split_dealing",
+    "waits_to_join",
+    "with_other_ids",
+    "without",
+]
+
+_OFF: Final = 12_345
+
+# What a dealing is named by, and what the ledger says of sums that failed.
+
+
+def dealing_id(_federation: bytes, _dealer: bytes, deal: Deal) -> bytes:
+    """Return what acks, blocks and held shares name a dealing by."""
+    return deal.root  # of one dealer and federation anyway
+
+
+def failed_contributors(state: LedgerState) -> frozenset[bytes]:
+    """Return whose sum on the current base model failed; nobody where none did."""
+    return frozenset(state.failed)
+
+
+def proved_void(body: Void) -> bytes | None:
+    """Return the hash of the sum by which a void round proves itself, if it does."""
+    return getattr(body, "vector", None)
+
+
+# Dealings.
+
+
+def is_dealing_job(work: object) -> bool:
+    """Whether a job makes a dealing; not of ideal shares, of which there is nothing to forge."""
+    return type(work) in (DealShares, CommitVector)
+
+
+def committee_of(work: Any) -> Committee:
+    """Return the members that a job deals to."""
+    return work.committee if isinstance(work, DealShares) else Committee(work.terms.members)
+
+
+def has_shares(made: Dealing) -> bool:
+    """Whether a dealing has shares that are checked against fingerprints."""
+    return bool(made.fingerprints)
+
+
+def round_of(made: Dealing) -> int:
+    """Return the round that a dealing is for."""
+    return made.round
+
+
+def offered_by(message: Verified, _committee: Committee) -> bytes | None:
+    """Return whose dealing a message brings the receiver's share of; None for what brings none."""
+    return message.sender if isinstance(message.message, Deal) else None
+
+
+def hands_out(said: Message) -> bool:
+    """Whether a message of a dealer hands a share out, directly or by way of others."""
+    return isinstance(said, Deal)
+
+
+def deal_of(message: Deal, made: Dealing) -> Deal:
+    """Return the message that publishes a dealing of the same round."""
+    return with_fields(message, root=made.root, fingerprints=made.fingerprints, boxes=made.digests)
+
+
+def other_dealing(work: Any, vector: bytes | None = None) -> Dealing:
+    """Return another complete dealing of the same round, of the same vector or of another one."""
+    if isinstance(work, CommitVector):
+        data = vector or work.vector[:-8] + bytes(8)
+        return replace(work, vector=data).run()
+    seed = hashlib.sha256(b"another dealing" + work.seed).digest()
+    made: Dealing = replace(work, seed=seed, vector=vector or work.vector).run()
+    return made
+
+
+def other_boxes(made: Dealing) -> Dealing:
+    """Return the dealing with the digests of two boxes exchanged: a holder finds its own, and others' are false."""
+    places = [place for place, blob in enumerate(made.blobs) if blob]
+    digests = list(made.digests)
+    if len(places) > 1:
+        a, b = places[0], places[-1]
+        digests[a], digests[b] = digests[b], digests[a]
+    return replace(made, digests=tuple(digests))
+
+
+def garbage_boxes(work: DealShares, made: Dealing, victims: Iterable[int]) -> Dealing:
+    """Return the dealing with boxes for some holders that open to garbage."""
+    blobs = list(made.blobs)
+    for place in victims:
+        if blobs[place]:
+            nonce = derive(work.seed, b"garbage %d" % place)[:24]
+            size = len(blobs[place]) - 40
+            blobs[place] = work.identity.seal(work.committee.members[place], bytes(size), nonce)
+    return replace(made, blobs=tuple(blobs), digests=blob_digests(tuple(blobs)))
+
+
+def split_dealing(work: DealShares, victims: frozenset[int]) -> tuple[Dealing, dict[int, Dealing]]:
+    """Return a dealing with one root, and what to publish to victims instead: other fingerprints.
+
+    The victims' shares lie on other polynomials than the rest's. Each holder's share passes its check against what it
+    was shown: any polynomial through a single point will do for a victim.
+    """
+    me = work.committee.index(work.identity.public)
+    assert me is not None
+    context, terms = work.terms.context(me), _crypto_terms(work.terms, work.committee, me)
+    dealt = dealing.deal(context, terms, from_bytes(work.vector, terms.columns), work.seed)
+    parts = [_part(terms, share, place in victims) for place, share in enumerate(dealt.shares)]
+    tree = merkle.Tree([merkle.leaf(context, nonce, kind, payload) for kind, nonce, payload in parts])
+    shares = [b"".join((kind, nonce, tree.path(place), load)) for place, (kind, nonce, load) in enumerate(parts)]
+    challenge = dealing._challenge(context, terms, tree.root)
+    own = [_fingerprint(terms, challenge, kind, load) for kind, _, load in parts]
+    good = [place for place in range(terms.holders) if place not in victims][: terms.threshold]
+    polynomials = [interpolate([place + 1 for place in good], [own[place][k] for place in good]) for k in (0, 1)]
+    blobs = []
+    for place, member in enumerate(work.committee.members):
+        nonce = derive(work.seed, b"box nonce %d" % place)[:24]
+        blobs.append(b"" if place == me else work.identity.seal(member, shares[place], nonce))
+    sealed = tuple(blobs)
+    honest = dealing.Commitment(tree.root, _fingerprint_bytes(polynomials))
+    values = dealing.check(context, terms, me, honest, shares[me]).tobytes()
+    made = Dealing(work.terms.round, tree.root, honest.fingerprints, sealed, blob_digests(sealed), values)
+    told = {}
+    for place in victims:
+        through = [list(one) for one in polynomials]
+        for k in (0, 1):
+            through[k][0] = (through[k][0] + own[place][k] - evaluate(polynomials[k], place + 1)) % P
+        told[place] = replace(made, fingerprints=_fingerprint_bytes(through))
+    return made, told
+
+
+def _part(terms: dealing.Terms, share: bytes, is_off: bool) -> tuple[bytes, bytes, bytes]:
+    kind, nonce, payload = share[:1], share[1 : 1 + dealing.NONCE_BYTES], bytes(share[terms.header_bytes :])
+    if is_off and kind == dealing._SEED:
+        payload = hashlib.sha256(b"another seed" + payload).digest()
+    elif is_off:
+        values = from_bytes(payload, terms.columns + dealing.CHALLENGES).copy()
+        values[0] = (int(values[0]) + _OFF) % P
+        payload = values.tobytes()
+    return kind, nonce, payload
+
+
+def _fingerprint(terms: dealing.Terms, challenge: bytes, kind: bytes, payload: bytes) -> list[int]:
+    values = dealing._values(terms, kind, memoryview(payload))
+    return dealing._row_fingerprints(terms, challenge, values[None])[0]
+
+
+def _fingerprint_bytes(polynomials: Iterable[Iterable[int]]) -> bytes:
+    return np.array([list(one) for one in polynomials], dtype="<u8").tobytes()
+
+
+# Contributions that are no encodings.
+
+NON_ENCODINGS: Final = ("element", "limb", "counts", "clip")
+
+
+def non_encoding(work: Encode, made: Encoded, way: str, rng: random.Random) -> Encoded:
+    """Return a vector that no contribution encodes to; in a round without an update its sums are what is wrong."""
+    vector = np.frombuffer(made.vector, "<u8").copy()
+    layout: Layout = work.layout
+    first_limb, end = layout.slots, layout.slots + 4 * layout.wide
+    match way:
+        case "limb":
+            place = rng.randrange(first_limb, end)
+        case "element" | "clip":
+            place = rng.randrange(layout.slots) if layout.slots else rng.randrange(first_limb, end)
+        case _:
+            place = first_limb
+    if way == "counts":  # a capped count that takes away from everybody's weight
+        vector[first_limb : first_limb + 4] = encode_wide(-float(work.examples_ref * 2 * work.summands))
+    elif way == "clip" and layout.slots:  # within the slot, and beyond the clip
+        vector[: layout.slots] = (1 << 22) - 1
+    else:
+        vector[place] = (int(vector[place]) + (1 << 60)) % P
+    return Encoded(vector.tobytes(), made.seed, made.clipped)
+
+
+# Acks, complaints, and other versions of whatever is said.
+
+
+def acked(ack: Ack) -> dict[int, bytes]:
+    """Return the dealings that an ack names, by dealer."""
+    return dict(ack.dealings)
+
+
+def without(ack: Ack, dealers: Iterable[int]) -> Ack | None:
+    """Return the ack without some dealers; None if nothing is left of it."""
+    left = tuple(sorted((dealer, one) for dealer, one in acked(ack).items() if dealer not in set(dealers)))
+    return with_fields(ack, dealings=left) if left else None
+
+
+def with_other_ids(ack: Ack, dealers: Iterable[int]) -> Ack:
+    """Return the ack as if these dealers had dealt something else."""
+    other = {dealer: hashlib.sha256(b"another" + one).digest() for dealer, one in acked(ack).items()}
+    chosen = set(dealers)
+    return with_fields(
+        ack, dealings=tuple((dealer, other[dealer] if dealer in chosen else one) for dealer, one in ack.dealings)
+    )
+
+
+def complaint(site: "Site", deal: Verified, blob: bytes) -> tuple[Message, bytes] | None:
+    """Return a complaint about a dealing that is right, with all that a true one has; None if there is no telling."""
+    assert isinstance(deal.message, Deal)
+    if site.node is None:
+        return None
+    dealer = site.node.state.committee.index(deal.sender)
+    try:
+        share = site.identity.open(deal.sender, blob)
+    except BoxError:
+        return None
+    if dealer is None:
+        return None
+    return Complaint(deal.message.round, dealer, deal.raw, hashlib.sha256(share).digest()), share
+
+
+def contributors_without(data: bytes, members: Iterable[bytes], committee: Committee) -> bytes | None:
+    """Return a Contributors block without some dealers; None if it is no such block or too few are left."""
+    block = read_block(data)
+    if not isinstance(block.body, Contributors):
+        return None
+    out = {committee.index(member) for member in members}
+    left = tuple(one for one in block.body.dealers if one[0] not in out)
+    if len(left) == len(block.body.dealers) or len(left) < committee.min_contributors:
+        return None
+    return Block(block.height, block.previous, with_fields(block.body, dealers=left)).encode()
+
+
+def other_version(message: Message, blob: bytes | None, rng: random.Random) -> tuple[Message, bytes | None] | None:
+    """Return something else that the same sender might have said in the same place; None where there is nothing.
+
+    Proposals have :func:`.voting.other_block`.
+    """
+    match message:
+        case Deal(boxes=boxes):
+            return with_fields(message, boxes=boxes[::-1]), blob
+        case Ack(dealings=dealings):
+            some = [dealer for dealer, _ in dealings if rng.random() < 0.5]
+            if rng.random() < 0.5:
+                return with_other_ids(message, some), None
+            fewer = without(message, some)
+            return None if fewer is None else (fewer, None)
+        case SumShare() if blob is not None:
+            data = bytes([blob[0] ^ 1]) + blob[1:]
+            return with_fields(message, shares=hashlib.sha256(data).digest()), data
+        case Prevote(block=block, z=z):
+            if z is not None and rng.random() < 0.5:
+                return Prevote(block, ((z[0] + 1) % P, z[1])), None
+            return Prevote(None, None) if block else Prevote(bytes(32), None), None
+        case Precommit(block=block):
+            return Precommit(None if block else bytes(32)), None
+        case SitOut(round=round_):
+            return SitOut(round_, "another reason"), None
+        case Blocks(blocks=blocks) if blocks:
+            return Blocks(_other_ledger(blocks, rng)), None
+        case Status(nonce=nonce, head=head):
+            return Status(nonce, max(0, head + rng.choice((-1, 1, 50))), None), None
+    return None
+
+
+def _other_ledger(blocks: tuple[CertifiedBlock, ...], rng: random.Random) -> tuple[CertifiedBlock, ...]:
+    """Certificates with votes said again and again, or too few; or a part of the ledger only, or in another order."""
+    match rng.choice(("repeated", "repeated", "short", "part", "order")):
+        case "repeated":
+            return tuple(with_fields(one, certificate=(*one.certificate, *one.certificate[:1] * 9)) for one in blocks)
+        case "short":
+            return tuple(with_fields(one, certificate=one.certificate[:1]) for one in blocks)
+        case "part":
+            return blocks[: len(blocks) // 2]
+    return blocks[::-1]
+
+
+def shares_shown(sender: "Site", receiver: "Site", said: Message) -> Iterable[tuple[int, bytes, bytes, int]]:
+    """Return the shares in a message to a receiver: round, dealer, name of the dealing, and whom each is for."""
+    if isinstance(said, Deal) and sender.node is not None:
+        place = sender.node.state.committee.index(receiver.key)
+        if place is not None:
+            yield said.round, sender.key, dealing_id(sender.node.state.federation, sender.key, said), place
+
+
+def complained_of(sender: "Site", said: Complaint) -> bytes | None:
+    """Return whose dealing a complaint is about, and so opens a share of."""
+    return sender.node.state.committee.members[said.dealer] if sender.node is not None else None
+
+
+def waits_to_join(simulation: "Simulation", site: "Site") -> bool:
+    """Whether a site that is no member has to wait until others have repeated a sum that failed."""
+    if site.node is None:
+        return False
+    ahead = max((one.node.state for one in simulation.honest if one.node is not None), key=lambda state: state.height)
+    return ahead.member(site.key) is None and bool(failed_contributors(ahead))
+
+
+def is_stuck(simulation: "Simulation") -> bool:
+    """Whether a round waits, by right, for a liar: it contributed to a sum that failed, and only it can repeat it."""
+    for site in simulation.honest:
+        if site.node is None:
+            continue
+        state = site.node.state
+        failed = failed_contributors(state) & set(state.keys)
+        if any(not simulation.by_key[member].is_honest for member in failed):
+            return True
+    return False
