@@ -9,6 +9,7 @@ from ...protocol.messages import (
     Ack,
     Blocks,
     Deal,
+    HandBox,
     JoinRequest,
     Message,
     Precommit,
@@ -101,6 +102,7 @@ class TwoFaced(TwoLedgers):
     name = "two-faced"
     kinds = (
         Deal,
+        HandBox,
         Ack,
         SitOut,
         SumShare,

@@ -16,8 +16,8 @@ from msgspec.structs import replace as with_fields
 from ...crypto import dealing, merkle
 from ...crypto.codec import encode_wide
 from ...crypto.field import P, evaluate, from_bytes, interpolate
-from ...crypto.identity import BoxError
 from ...crypto.prng import derive
+from ...crypto.sealing import BOX_OVERHEAD_BYTES, Ephemeral, Opening, dealing_key
 from ...protocol.blocks import Block, Contributors, Void, read_block
 from ...protocol.committee import Committee
 from ...protocol.contribution import Layout
@@ -29,12 +29,14 @@ from ...protocol.messages import (
     CertifiedBlock,
     Complaint,
     Deal,
+    HandBox,
     Message,
     Precommit,
     Prevote,
     SitOut,
     Status,
     SumShare,
+    dealing_id,
 )
 from ...protocol.schemes.base import Dealing, blob_digests
 from ...protocol.schemes.plain import CommitVector
@@ -79,19 +81,14 @@ _OFF: Final = 12_345
 # What a dealing is named by, and what the ledger says of sums that failed.
 
 
-def dealing_id(_federation: bytes, _dealer: bytes, deal: Deal) -> bytes:
-    """Return what acks, blocks and held shares name a dealing by."""
-    return deal.root  # of one dealer and federation anyway
-
-
 def failed_contributors(state: LedgerState) -> frozenset[bytes]:
-    """Return whose sum on the current base model failed; nobody where none did."""
-    return frozenset(state.failed)
+    """Return whose sum on the current base model is to be repeated; nobody where none is."""
+    return frozenset(state.required or ())
 
 
 def proved_void(body: Void) -> bytes | None:
     """Return the hash of the sum by which a void round proves itself, if it does."""
-    return getattr(body, "vector", None)
+    return body.vector
 
 
 # Dealings.
@@ -109,27 +106,32 @@ def committee_of(work: Any) -> Committee:
 
 def has_shares(made: Dealing) -> bool:
     """Whether a dealing has shares that are checked against fingerprints."""
-    return bool(made.fingerprints)
+    return bool(made.deal.fingerprints)
 
 
 def round_of(made: Dealing) -> int:
     """Return the round that a dealing is for."""
-    return made.round
+    return made.deal.round
 
 
-def offered_by(message: Verified, _committee: Committee) -> bytes | None:
+def offered_by(message: Verified, committee: Committee) -> bytes | None:
     """Return whose dealing a message brings the receiver's share of; None for what brings none."""
-    return message.sender if isinstance(message.message, Deal) else None
+    match message.message:
+        case Deal():
+            return message.sender
+        case HandBox(dealer=dealer) if dealer < committee.n:
+            return committee.members[dealer]
+    return None
 
 
 def hands_out(said: Message) -> bool:
     """Whether a message of a dealer hands a share out, directly or by way of others."""
-    return isinstance(said, Deal)
+    return isinstance(said, Deal | HandBox)
 
 
 def deal_of(message: Deal, made: Dealing) -> Deal:
     """Return the message that publishes a dealing of the same round."""
-    return with_fields(message, root=made.root, fingerprints=made.fingerprints, boxes=made.digests)
+    return with_fields(made.deal, round=message.round, base=message.base)
 
 
 def other_dealing(work: Any, vector: bytes | None = None) -> Dealing:
@@ -145,22 +147,28 @@ def other_dealing(work: Any, vector: bytes | None = None) -> Dealing:
 def other_boxes(made: Dealing) -> Dealing:
     """Return the dealing with the digests of two boxes exchanged: a holder finds its own, and others' are false."""
     places = [place for place, blob in enumerate(made.blobs) if blob]
-    digests = list(made.digests)
+    digests = list(made.deal.boxes)
     if len(places) > 1:
         a, b = places[0], places[-1]
         digests[a], digests[b] = digests[b], digests[a]
-    return replace(made, digests=tuple(digests))
+    return replace(made, deal=with_fields(made.deal, boxes=tuple(digests)))
 
 
 def garbage_boxes(work: DealShares, made: Dealing, victims: Iterable[int]) -> Dealing:
     """Return the dealing with boxes for some holders that open to garbage."""
-    blobs = list(made.blobs)
+    blobs, ephemeral = list(made.blobs), _ephemeral(work, made.deal.root)
     for place in victims:
         if blobs[place]:
-            nonce = derive(work.seed, b"garbage %d" % place)[:24]
-            size = len(blobs[place]) - 40
-            blobs[place] = work.identity.seal(work.committee.members[place], bytes(size), nonce)
-    return replace(made, blobs=tuple(blobs), digests=blob_digests(tuple(blobs)))
+            size = len(blobs[place]) - BOX_OVERHEAD_BYTES
+            blobs[place] = ephemeral.seal(work.committee.members[place], bytes(size))
+    return replace(made, blobs=tuple(blobs), deal=with_fields(made.deal, boxes=blob_digests(tuple(blobs))))
+
+
+def _ephemeral(work: DealShares, root: bytes) -> Ephemeral:
+    """Return what the boxes of this dealing are sealed with."""
+    me = work.committee.index(work.identity.public)
+    assert me is not None
+    return Ephemeral(derive(work.seed, b"boxes"), work.terms.context(me), root)
 
 
 def split_dealing(work: DealShares, victims: frozenset[int]) -> tuple[Dealing, dict[int, Dealing]]:
@@ -171,7 +179,7 @@ def split_dealing(work: DealShares, victims: frozenset[int]) -> tuple[Dealing, d
     """
     me = work.committee.index(work.identity.public)
     assert me is not None
-    context, terms = work.terms.context(me), _crypto_terms(work.terms, work.committee, me)
+    context, terms = work.terms.context(me), _crypto_terms(work.terms, work.committee, me, work.seeded)
     dealt = dealing.deal(context, terms, from_bytes(work.vector, terms.columns), work.seed)
     parts = [_part(terms, share, place in victims) for place, share in enumerate(dealt.shares)]
     tree = merkle.Tree([merkle.leaf(context, nonce, kind, payload) for kind, nonce, payload in parts])
@@ -180,20 +188,19 @@ def split_dealing(work: DealShares, victims: frozenset[int]) -> tuple[Dealing, d
     own = [_fingerprint(terms, challenge, kind, load) for kind, _, load in parts]
     good = [place for place in range(terms.holders) if place not in victims][: terms.threshold]
     polynomials = [interpolate([place + 1 for place in good], [own[place][k] for place in good]) for k in (0, 1)]
-    blobs = []
-    for place, member in enumerate(work.committee.members):
-        nonce = derive(work.seed, b"box nonce %d" % place)[:24]
-        blobs.append(b"" if place == me else work.identity.seal(member, shares[place], nonce))
-    sealed = tuple(blobs)
+    ephemeral = _ephemeral(work, tree.root)
+    members = enumerate(work.committee.members)
+    sealed = tuple(b"" if place == me else ephemeral.seal(member, shares[place]) for place, member in members)
     honest = dealing.Commitment(tree.root, _fingerprint_bytes(polynomials))
     values = dealing.check(context, terms, me, honest, shares[me]).tobytes()
-    made = Dealing(work.terms.round, tree.root, honest.fingerprints, sealed, blob_digests(sealed), values)
+    fields = (honest.fingerprints, ephemeral.key, work.seeded, blob_digests(sealed))
+    made = Dealing(Deal(work.terms.round, work.terms.base, tree.root, *fields), sealed, values)
     told = {}
     for place in victims:
         through = [list(one) for one in polynomials]
         for k in (0, 1):
             through[k][0] = (through[k][0] + own[place][k] - evaluate(polynomials[k], place + 1)) % P
-        told[place] = replace(made, fingerprints=_fingerprint_bytes(through))
+        told[place] = replace(made, deal=with_fields(made.deal, fingerprints=_fingerprint_bytes(through)))
     return made, told
 
 
@@ -254,7 +261,9 @@ def acked(ack: Ack) -> dict[int, bytes]:
 def without(ack: Ack, dealers: Iterable[int]) -> Ack | None:
     """Return the ack without some dealers; None if nothing is left of it."""
     left = tuple(sorted((dealer, one) for dealer, one in acked(ack).items() if dealer not in set(dealers)))
-    return with_fields(ack, dealings=left) if left else None
+    named = {dealer for dealer, _ in left}
+    kept = tuple(pair for pair in ack.kept if pair[0] in named)
+    return with_fields(ack, dealings=left, kept=kept) if left else None
 
 
 def with_other_ids(ack: Ack, dealers: Iterable[int]) -> Ack:
@@ -266,19 +275,25 @@ def with_other_ids(ack: Ack, dealers: Iterable[int]) -> Ack:
     )
 
 
+def with_false_keeps(ack: Ack) -> Ack:
+    """Return the ack as if its sender kept the boxes of all these dealings, for all their dealers."""
+    dealers = sorted(acked(ack))
+    return with_fields(ack, kept=tuple((dealer, holder) for dealer in dealers for holder in dealers if dealer != holder))
+
+
 def complaint(site: "Site", deal: Verified, blob: bytes) -> tuple[Message, bytes] | None:
     """Return a complaint about a dealing that is right, with all that a true one has; None if there is no telling."""
     assert isinstance(deal.message, Deal)
     if site.node is None:
         return None
-    dealer = site.node.state.committee.index(deal.sender)
-    try:
-        share = site.identity.open(deal.sender, blob)
-    except BoxError:
+    sharing, said = site.node.ctx.sharing, deal.message
+    dealer = None if sharing is None else sharing.committee.index(deal.sender)
+    if sharing is None or dealer is None or not blob:
         return None
-    if dealer is None:
-        return None
-    return Complaint(deal.message.round, dealer, deal.raw, hashlib.sha256(share).digest()), share
+    key = dealing_key(said.key, sharing.terms.context(dealer))
+    opening = Opening(bytes(32), bytes(64)) if key is None else key.reveal(site.identity)
+    digest = hashlib.sha256(blob).digest()
+    return Complaint(said.round, dealer, deal.raw, digest, opening.shared, opening.proof), blob
 
 
 def contributors_without(data: bytes, members: Iterable[bytes], committee: Committee) -> bytes | None:
@@ -303,6 +318,8 @@ def other_version(message: Message, blob: bytes | None, rng: random.Random) -> t
             return with_fields(message, boxes=boxes[::-1]), blob
         case Ack(dealings=dealings):
             some = [dealer for dealer, _ in dealings if rng.random() < 0.5]
+            if rng.random() < 0.3:
+                return with_false_keeps(message), None
             if rng.random() < 0.5:
                 return with_other_ids(message, some), None
             fewer = without(message, some)
@@ -320,8 +337,10 @@ def other_version(message: Message, blob: bytes | None, rng: random.Random) -> t
             return SitOut(round_, "another reason"), None
         case Blocks(blocks=blocks) if blocks:
             return Blocks(_other_ledger(blocks, rng)), None
+        case HandBox(dealing=dealing):
+            return with_fields(message, dealing=hashlib.sha256(b"another" + dealing).digest()), blob
         case Status(nonce=nonce, head=head):
-            return Status(nonce, max(0, head + rng.choice((-1, 1, 50))), None), None
+            return Status(nonce, max(0, head + rng.choice((-1, 1, 50))), None, None, None), None
     return None
 
 
@@ -343,6 +362,10 @@ def shares_shown(sender: "Site", receiver: "Site", said: Message) -> Iterable[tu
         place = sender.node.state.committee.index(receiver.key)
         if place is not None:
             yield said.round, sender.key, dealing_id(sender.node.state.federation, sender.key, said), place
+    elif isinstance(said, HandBox) and sender.node is not None:
+        members = sender.node.state.committee.members
+        if said.dealer < len(members) and said.holder < len(members) and members[said.holder] == receiver.key:
+            yield said.round, members[said.dealer], said.dealing, said.holder
 
 
 def complained_of(sender: "Site", said: Complaint) -> bytes | None:
