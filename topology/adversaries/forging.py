@@ -278,7 +278,8 @@ def with_other_ids(ack: Ack, dealers: Iterable[int]) -> Ack:
 def with_false_keeps(ack: Ack) -> Ack:
     """Return the ack as if its sender kept the boxes of all these dealings, for all their dealers."""
     dealers = sorted(acked(ack))
-    return with_fields(ack, kept=tuple((dealer, holder) for dealer in dealers for holder in dealers if dealer != holder))
+    pairs = tuple((dealer, holder) for dealer in dealers for holder in dealers if dealer != holder)
+    return with_fields(ack, kept=pairs)
 
 
 def complaint(site: "Site", deal: Verified, blob: bytes) -> tuple[Message, bytes] | None:
