@@ -399,10 +399,12 @@ class Sharing:
         if not (self.acks_whatever or whatever_is_missing or self._holds_all()):
             return
         mine = {dealer: held.dealing for dealer, held in sorted(self._held.items())}
-        kept = self.custody.named(mine)[:MAX_KEPT_BOXES]
         last = self.acks.latest.get(self.me)
         assert last is None or isinstance(last.message, Ack)
-        message = Ack(self.round, tuple(mine.items()), kept)
+        # Said once, it stays said: a box that made room was for a holder that has acked since.
+        said = [pair for pair in last.message.kept if pair[0] in mine] if last is not None else []
+        kept = {*self.custody.named(mine), *said}
+        message = Ack(self.round, tuple(mine.items()), tuple(sorted(kept))[:MAX_KEPT_BOXES])
         if not mine or (last is not None and last.message == message):
             return
         own = self.out.sealed(message)
@@ -436,15 +438,19 @@ class Sharing:
             self._present_seen = changes, frozenset(place for place in places if place is not None)
         return self._present_seen[1]
 
+    def ack_what_there_is(self) -> None:
+        """The share deadline: ack whatever is held, also by a member that some dealer leaves out."""
+        self.acks_whatever = True
+        if self.me is not None and self.decided is None:
+            self._ack()
+
     def on_deadline(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
-        """The share deadline: ack what there is, and hand the boxes of those that have not acked to others.
+        """The acks of the share deadline are here: hand the boxes of those that have not acked to others.
 
         Returns the holders that have not acked what most have.
         """
-        self.acks_whatever = True
         if self.me is None or self.decided is not None:
             return frozenset()
-        self._ack()
         late = self._learn_disputes(alive, changes)
         own = self._own_id()
         if self._dealing is not None:
