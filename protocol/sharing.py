@@ -67,6 +67,8 @@ class Sharing:
     """Members of which people were told that they are overdue."""
     vector: bytes | None = field(default=None, repr=False)
     deals: dict[int, Verified] = field(default_factory=dict)
+    _refused: dict[int, Verified] = field(default_factory=dict)
+    """Dealings that are none of this round, by dealer."""
     sat_out: dict[int, str] = field(default_factory=dict)
     excluded: set[int] = field(default_factory=set)
     """Members whose updates do not count: proven to have dealt falsely, or no members any more."""
@@ -274,23 +276,28 @@ class Sharing:
         dealer = self.committee.index(deal.sender)
         if dealer is None or self.me is None or dealer == self.me:
             return
-        earlier = self.deals.get(dealer)
+        earlier = self._deal_of(dealer)
         if earlier is not None and earlier.message != message:
             self.caught(dealer)
             self.accuse(earlier, deal)
             return
-        if dealer in self._held or dealer in self._checking or dealer in self.excluded:
+        if dealer in self._held or dealer in self._checking or dealer in self.excluded or dealer in self._refused:
             return
         if earlier is None:
             wrong = self._wrong_deal(dealer, message)
             if wrong:
                 self.out.fault(deal.sender, f"round {self.round}: {wrong}")
+                self._refused[dealer] = deal
                 return
             self.deals[dealer] = deal
         if self._is_of_use(dealer):
             self._take_box(deal, deal, blob)
         for early in [one for one in self._early if one[1] == dealer]:
             self.on_hand_box(*self._early.pop(early))
+
+    def _deal_of(self, dealer: int) -> Verified | None:
+        """Return what a dealer said that it dealt, well-formed or not: another one is evidence against it."""
+        return self.deals.get(dealer) or self._refused.get(dealer)
 
     def _wrong_deal(self, dealer: int, message: Deal) -> str | None:
         if message.base != self.terms.base:
@@ -502,7 +509,7 @@ class Sharing:
     def _show_other_dealings(self, holder: int) -> None:
         """Show a holder the dealings that differ from those it acked: two of one dealer are evidence against it."""
         for dealer, dealing in self.acks.of(holder).items():
-            deal = self.deals.get(dealer)
+            deal = self._deal_of(dealer)
             told = sum(one == holder for one, _ in self._shown)
             if deal is None or (holder, dealer) in self._shown or told > self.committee.f:
                 continue  # no more than f dealers deal twice

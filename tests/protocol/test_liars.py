@@ -8,10 +8,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from cluster import START_MS, Site
 from liars import Bend, Lied, at, deals_to_all_but, id_of, other_deal, refuses
 
+from coterie.crypto import dealing, merkle
+from coterie.crypto.field import P, evaluate, interpolate
 from coterie.protocol.acks import Acks
 from coterie.protocol.context import Context
 from coterie.protocol.envelope import Verified
@@ -74,32 +77,54 @@ def test_two_dealings_of_one_dealer_evict_it_and_accuse_nobody_else(n: int, fiel
     assert cluster.accused() <= {liar}
 
 
-def framed_by_other_fingerprints(n: int, seed: int) -> Lied:
-    """A liar shows one holder other fingerprints, on whose polynomials that holder's share lies, and no other one's.
+def other_share(
+    cluster: Lied, liar: int, victim: int, context: bytes, terms: dealing.Terms, dealt: dealing.Dealing
+) -> tuple[dealing.Dealing, bytes]:
+    """The dealing with another share for the victim, and fingerprints on whose polynomials that share lies.
 
-    They start the same way for each: so the holder accepts its share under them, and acks.
+    The fingerprints in the dealing are those of all the others.
     """
-    import numpy as np
+    bad, good = at(cluster, victim), [one for one in range(terms.holders) if one != at(cluster, victim)]
+    parts = [(share[:1], bytes(share[terms.header_bytes :])) for share in dealt.shares]
+    nonces = [share[1:33] for share in dealt.shares]
+    kind, payload = parts[bad]
+    parts[bad] = kind, bytes([payload[0] ^ 1]) + payload[1:]
+    leaves = [merkle.leaf(context, nonce, *part) for nonce, part in zip(nonces, parts, strict=True)]
+    tree = merkle.Tree(leaves)
+    shares = tuple(one + nonces[j] + tree.path(j) + payload for j, (one, payload) in enumerate(parts))
+    challenge = dealing._challenge(context, terms, tree.root)
+    rows = [dealing._values(terms, one, memoryview(payload)) for one, payload in parts]
+    own = [dealing._row_fingerprints(terms, challenge, row[None])[0] for row in rows]
+    places = good[: terms.threshold]
+    ys = [interpolate([j + 1 for j in places], [own[j][k] for j in places]) for k in (0, 1)]
+    others = [[(y[0] + own[bad][k] - evaluate(y, bad + 1)) % P, *y[1:]] for k, y in enumerate(ys)]
+    commitment = dealing.Commitment(tree.root, np.array(ys, dtype="<u8").tobytes())
+    return dealing.Dealing(commitment, shares), np.array(others, dtype="<u8").tobytes()
 
-    from coterie.crypto.field import P, evaluate
 
+def framed_by_other_fingerprints(n: int, seed: int) -> Lied:
+    """A liar deals a false share to one holder, and shows it alone fingerprints on whose polynomials the share lies.
+
+    The root is the same. So the holder accepts its share, and acks; what it adds up is off the others' polynomial.
+    """
     liar, victim = n - 1, 0
-    cluster = Lied(n, [liar], seed, min_peers=n - 1)
-    place = at(cluster, victim)
+    cluster = Lied(n, [liar], seed, min_peers=n, setup_sums=0)
+    shown: dict[bytes, bytes] = {}
+    honest = dealing.deal
 
-    def other(deal: Deal) -> Deal:
-        """Add a polynomial that is zero at the victim's place: c * (x - place)."""
-        count = len(deal.fingerprints) // 16
-        ys = np.frombuffer(deal.fingerprints, "<u8").reshape(2, count).astype(object)
-        for y in ys:
-            y[0] = (y[0] - (place + 1)) % P
-            y[1] = (y[1] + 1) % P
-            assert evaluate([(-(place + 1)) % P, 1], place + 1) == 0
-        return changed(fingerprints=lambda _: ys.astype("<u8").tobytes())(deal)
+    def deal(context: bytes, terms: dealing.Terms, secrets: Any, entropy: bytes) -> dealing.Dealing:
+        dealt = honest(context, terms, secrets, entropy)
+        if terms.dealer != at(cluster, liar):
+            return dealt
+        bent, other = other_share(cluster, liar, victim, context, terms, dealt)
+        shown[bent.commitment.root] = other
+        return bent
 
-    cluster.bends = [other_deal(cluster, other, {victim})]
-    cluster.start()
-    cluster.run(lambda: cluster.is_over() or bool(cluster.evicted()), 600_000)
+    cluster.bends = [other_deal(cluster, changed(fingerprints=lambda one: shown[one.root]), {victim})]
+    with pytest.MonkeyPatch.context() as bent:
+        bent.setattr(dealing, "deal", deal)
+        cluster.start()
+        cluster.run(lambda: cluster.is_over() or bool(cluster.evicted()), 600_000)
     return cluster
 
 
@@ -306,9 +331,9 @@ def test_a_refused_dealer_is_left_out_where_its_boxes_are_not_kept(monkeypatch: 
 def test_a_dealer_is_left_out_by_acks_that_it_alone_sees_where_it_does_not_show_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Sharing, "_vouch", lambda self, holder: None)
-    assert not everybody_honest_counts(lied(4, refusal_that_the_dealer_does_not_see))
-    assert not everybody_honest_counts(lied(4, silence_about_acks))
+    monkeypatch.setattr(Sharing, "_vouch", lambda self, holder: False)
+    assert not everybody_honest_counts(lied(7, refusal_that_the_dealer_does_not_see))
+    assert not everybody_honest_counts(lied(7, silence_about_acks))
 
 
 def test_false_keepers_alone_settle_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
