@@ -545,7 +545,7 @@ class Node:
                 if self._agreement is not None:
                     self._agreement.on_sum_share(received, blob)
             case Complaint():
-                sharing.on_complaint(received, blob)
+                sharing.complaints.on_complaint(received, blob)
             case Deal():
                 sharing.on_deal(received, blob)
             case HandBox():
