@@ -43,10 +43,14 @@ class Acks:
         message = ack.message
         assert isinstance(message, Ack)
         named, earlier = dict(message.dealings), self.latest.get(holder)
+        if earlier is not None and any(named.get(dealer, one) != one for dealer, one in self._named[holder].items()):
+            return earlier
+        for dealer, other in message.kept:
+            if holder not in (dealer, other):
+                self._keepers.setdefault((dealer, named[dealer], other), set()).add(holder)
+        self.changes += 1
         if earlier is not None:
             before = self._named[holder]
-            if any(named.get(dealer, one) != one for dealer, one in before.items()):
-                return earlier
             assert isinstance(earlier.message, Ack)
             if (len(named), len(message.kept)) < (len(before), len(earlier.message.kept)):
                 self._keep_shown(holder, ack, named.keys() - before.keys())  # an older one that was late
@@ -58,10 +62,6 @@ class Acks:
         self._named[holder] = self._last = named
         self.latest[holder] = ack
         self._count(named, 1)
-        for dealer, other in message.kept:
-            if holder not in (dealer, other):
-                self._keepers.setdefault((dealer, named[dealer], other), set()).add(holder)
-        self.changes += 1
         return None
 
     def _keep_shown(self, holder: int, ack: Verified, dealers: Iterable[int]) -> None:

@@ -549,7 +549,7 @@ class Node:
                 if self._agreement is not None:
                     self._agreement.on_sum_share(received, blob)
             case Complaint():
-                sharing.on_complaint(received, blob)
+                sharing.complaints.on_complaint(received, blob)
             case Deal():
                 sharing.on_deal(received, blob)
             case HandBox():
@@ -669,8 +669,11 @@ class Node:
             case ("begin", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
                 self._begin_training()
             case ("share-deadline", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
-                # All members ack what they hold now, and hand over what others lack: who contributes is settled when
-                # these have arrived.
+                ctx.sharing.ack_what_there_is()
+                ctx.out.timer(ctx.state.genesis.view_delta_ms, "acks-at-deadline", round_)
+            case ("acks-at-deadline", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
+                # All have acked what they hold. What is missing now is in dispute, and its boxes are handed over: who
+                # contributes is settled when these have arrived.
                 self._tell_overdue(ctx.sharing.on_deadline(ctx.alive, ctx.alive_changes))
                 ctx.out.timer(self._settling_ms(), "settled", round_)
             case ("kept", round_) if ctx.sharing is not None and ctx.sharing.round == round_:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from .acks import Acks, wrong_ack
 from .committee import Committee
+from .complaints import Complaints
 from .contribution import RoundKind
 from .custody import Custody
 from .envelope import Rejected, Verified, verify
@@ -67,6 +68,8 @@ class Sharing:
     """Members of which people were told that they are overdue."""
     vector: bytes | None = field(default=None, repr=False)
     deals: dict[int, Verified] = field(default_factory=dict)
+    _refused: dict[int, Verified] = field(default_factory=dict)
+    """Dealings that are none of this round, by dealer."""
     sat_out: dict[int, str] = field(default_factory=dict)
     excluded: set[int] = field(default_factory=set)
     """Members whose updates do not count: proven to have dealt falsely, or no members any more."""
@@ -74,6 +77,7 @@ class Sharing:
     """Dealings that this member acked before it lost them, as others show: no other one of the dealer is held."""
     shown_deal: Verified | None = None
     """This member's own dealing of this round, as others show it after a restart."""
+    complaints: Complaints = field(init=False)
     acks: Acks = field(init=False)
     custody: Custody = field(init=False)
     _held: dict[int, _Held] = field(default_factory=dict)
@@ -97,14 +101,9 @@ class Sharing:
     """The members that are there, and the change of ``alive`` for which that was found."""
     _settled_seen: tuple[tuple[int, ...], dict[int, bytes]] = ((), {})
     _choice_seen: tuple[tuple[int, ...], Choice | None] = ((), None)
-    _complaints: dict[tuple[int, int], Verified] = field(default_factory=dict)
-    """The first complaint of each holder about each dealer: the only one that is fetched and judged."""
-    _judging: set[tuple[int, int]] = field(default_factory=set)
-    """Which of them are under judgement or judged."""
-    _false_accusers: set[int] = field(default_factory=set)
-    """Holders that complained falsely: nothing more is fetched and judged for them in this round."""
 
     def __post_init__(self) -> None:
+        self.complaints = Complaints(self.out, self.round, self.committee, self.scheme, self.terms)
         self.acks = Acks(self.committee)
         self.custody = Custody(self.committee)
 
@@ -274,17 +273,18 @@ class Sharing:
         dealer = self.committee.index(deal.sender)
         if dealer is None or self.me is None or dealer == self.me:
             return
-        earlier = self.deals.get(dealer)
+        earlier = self._deal_of(dealer)
         if earlier is not None and earlier.message != message:
             self.caught(dealer)
             self.accuse(earlier, deal)
             return
-        if dealer in self._held or dealer in self._checking or dealer in self.excluded:
+        if dealer in self._held or dealer in self._checking or dealer in self.excluded or dealer in self._refused:
             return
         if earlier is None:
-            wrong = self._wrong_deal(dealer, message)
+            wrong = self.complaints.wrong_deal(dealer, message)
             if wrong:
                 self.out.fault(deal.sender, f"round {self.round}: {wrong}")
+                self._refused[dealer] = deal
                 return
             self.deals[dealer] = deal
         if self._is_of_use(dealer):
@@ -292,10 +292,9 @@ class Sharing:
         for early in [one for one in self._early if one[1] == dealer]:
             self.on_hand_box(*self._early.pop(early))
 
-    def _wrong_deal(self, dealer: int, message: Deal) -> str | None:
-        if message.base != self.terms.base:
-            return "dealt an update of another base model"
-        return self.scheme.wrong_deal(self.terms, dealer, message)
+    def _deal_of(self, dealer: int) -> Verified | None:
+        """Return what a dealer said that it dealt, well-formed or not: another one is evidence against it."""
+        return self.deals.get(dealer) or self._refused.get(dealer)
 
     def _is_of_use(self, dealer: int) -> bool:
         """Whether a share of this dealer's dealing would be held."""
@@ -367,6 +366,13 @@ class Sharing:
         self._checking.pop(dealer, None)
         self.out.notify("work", f"round {self.round}: a share could not be checked here: {reason}", round=self.round)
 
+    def on_judged(self, dealer: int, holder: int, judged: CheckedShare) -> bytes | None:
+        """A complaint was judged. Returns it if it is right: its dealer does not contribute then."""
+        proof = self.complaints.on_judged(dealer, holder, judged)
+        if proof is not None:
+            self.caught(dealer)
+        return proof
+
     def caught(self, dealer: int) -> None:
         """A dealer is proved to have dealt falsely: it does not contribute."""
         self.exclude({dealer})
@@ -399,10 +405,12 @@ class Sharing:
         if not (self.acks_whatever or whatever_is_missing or self._holds_all()):
             return
         mine = {dealer: held.dealing for dealer, held in sorted(self._held.items())}
-        kept = self.custody.named(mine)[:MAX_KEPT_BOXES]
         last = self.acks.latest.get(self.me)
         assert last is None or isinstance(last.message, Ack)
-        message = Ack(self.round, tuple(mine.items()), kept)
+        # Said once, it stays said: a box that made room was for a holder that has acked since.
+        said = [pair for pair in last.message.kept if pair[0] in mine] if last is not None else []
+        kept = {*self.custody.named(mine), *said}
+        message = Ack(self.round, tuple(mine.items()), tuple(sorted(kept))[:MAX_KEPT_BOXES])
         if not mine or (last is not None and last.message == message):
             return
         own = self.out.sealed(message)
@@ -436,15 +444,19 @@ class Sharing:
             self._present_seen = changes, frozenset(place for place in places if place is not None)
         return self._present_seen[1]
 
+    def ack_what_there_is(self) -> None:
+        """The share deadline: ack whatever is held, also by a member that some dealer leaves out."""
+        self.acks_whatever = True
+        if self.me is not None and self.decided is None:
+            self._ack()
+
     def on_deadline(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
-        """The share deadline: ack what there is, and hand the boxes of those that have not acked to others.
+        """The acks of the share deadline are here: hand the boxes of those that have not acked to others.
 
         Returns the holders that have not acked what most have.
         """
-        self.acks_whatever = True
         if self.me is None or self.decided is not None:
             return frozenset()
-        self._ack()
         late = self._learn_disputes(alive, changes)
         own = self._own_id()
         if self._dealing is not None:
@@ -496,7 +508,7 @@ class Sharing:
     def _show_other_dealings(self, holder: int) -> None:
         """Show a holder the dealings that differ from those it acked: two of one dealer are evidence against it."""
         for dealer, dealing in self.acks.of(holder).items():
-            deal = self.deals.get(dealer)
+            deal = self._deal_of(dealer)
             told = sum(one == holder for one, _ in self._shown)
             if deal is None or (holder, dealer) in self._shown or told > self.committee.f:
                 continue  # no more than f dealers deal twice
@@ -716,54 +728,3 @@ class Sharing:
             or index not in dealings
             or len(self.acks.holders_of({index: dealings[index]})) < self.committee.sum_quorum
         )
-
-    # Complaints.
-
-    def on_complaint(self, complaint: Verified, blob: bytes | None) -> None:
-        """A holder says that a dealer cheated, and shows how to open its box: judge."""
-        message = complaint.message
-        assert isinstance(message, Complaint)
-        holder = self.committee.index(complaint.sender)
-        if holder is not None and (holder in self._false_accusers or not self._is_first(holder, message)):
-            return
-        deal = verify(message.deal, self.out.federation)
-        if holder is None or isinstance(deal, Rejected) or not isinstance(deal.message, Deal):
-            self.out.fault(complaint.sender, f"round {self.round}: a complaint without a dealing")
-            return
-        dealer = self.committee.index(deal.sender)
-        if dealer is None or dealer != message.dealer or holder == dealer or deal.message.round != self.round:
-            return
-        if self._wrong_deal(dealer, deal.message) is not None or message.box != deal.message.boxes[holder]:
-            return
-        size = self.scheme.blob_bytes(self.terms, dealer, holder, deal.message)
-        if not size:
-            return
-        self._complaints[(holder, dealer)] = complaint
-        if blob is None:
-            self.out.fetch(Fetch(complaint.sender, message.box, size, complaint))
-            return
-        if len(blob) != size:
-            self.out.fault(complaint.sender, f"round {self.round}: a complaint about {len(blob)} bytes, not {size}")
-            return
-        self._judging.add((holder, dealer))
-        self.out.work(self.scheme.judge_complaint(self.terms, dealer, holder, deal.message, message, blob))
-
-    def _is_first(self, holder: int, complaint: Complaint) -> bool:
-        """Whether this is, or repeats, the first complaint about this dealer, and has not come with its proof yet."""
-        first = self._complaints.get((holder, complaint.dealer))
-        return first is None or (first.message == complaint and (holder, complaint.dealer) not in self._judging)
-
-    def on_judged(self, dealer: int, holder: int, judged: CheckedShare) -> bytes | None:
-        """Name the dealer if the complaint is right, else the holder.
-
-        Returns the complaint if it is right.
-        """
-        if judged.wrong is None:
-            accuser = self.committee.members[holder]
-            self._false_accusers.add(holder)
-            self.out.fault(accuser, f"round {self.round}: a false complaint", round=self.round)
-            return None
-        self.caught(dealer)
-        text = f"round {self.round}: dealt a bad share, as a holder proved"
-        self.out.fault(self.committee.members[dealer], text, round=self.round, dealing=True)
-        return self._complaints[(holder, dealer)].raw

@@ -213,11 +213,19 @@ def test_an_ack_that_names_another_dealing_is_handed_back_with_the_earlier_one_a
 def test_an_older_ack_that_comes_late_takes_nothing_back() -> None:
     table = Table(4)
     table.ack(1, range(4), [(0, 2)])
-    changes = table.acks.changes
     assert table.ack(1, [0, 1]) is None
     assert table.ack(1, range(4)) is None
-    assert table.acks.changes == changes
     assert set(table.acks.of(1)) == set(range(4))
+    assert table.acks.keeps(1, 0, id_of(0), 2)
+
+
+def test_an_ack_that_names_fewer_kept_boxes_still_says_what_is_kept() -> None:
+    """A keeper's room is used again for other holders, once those that its boxes were for have acked."""
+    table = Table(4)
+    table.ack(1, range(4), [(0, 2), (0, 3), (3, 2)])
+    table.ack(1, range(4), [(2, 3)])
+    assert table.acks.keeps(1, 2, id_of(2), 3)
+    assert table.acks.keeps(1, 0, id_of(0), 3)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.sets(st.integers(0, 3))), max_size=30))

@@ -26,7 +26,7 @@ from coterie.protocol.ledger import Phase
 from coterie.protocol.messages import Ack, Precommit, Prevote, Proposal
 from coterie.protocol.records import BlockDecided, Memory, ModelSaved
 from coterie.protocol.summing import Summing
-from coterie.protocol.work import Contribution, Encode
+from coterie.protocol.work import CheckedVector, CheckVector, Contribution, Encode
 
 
 def vector_of(chain: Chain, is_good: bool = False) -> bytes:
@@ -184,8 +184,8 @@ LIAR = 3
 class Spoiled(Cluster):
     """Member 3 contributes numbers that no examples have, in these rounds."""
 
-    def __init__(self, *rounds: int, **changes: object) -> None:
-        super().__init__(4, make_genesis(**{"min_peers": 4, "rounds": 1} | changes))
+    def __init__(self, *rounds: int, members: int = 4, **changes: object) -> None:
+        super().__init__(members, make_genesis(**{"min_peers": members, "rounds": 1} | changes))
         self.rounds = rounds
 
     def _compute(self, site: Site, work: Any) -> WorkDone:
@@ -227,6 +227,41 @@ def test_it_is_repeated_with_the_same_contributors_though_one_of_them_spoiled_it
     cluster.run(lambda: cluster.all_at("finished"))
     sets = [[place for place, _ in body.dealers] for body, _ in decided(cluster) if hasattr(body, "dealers")]
     assert sets[0] == sets[1] == sets[2] == [0, 1, 2, 3]
+
+
+def lasted(members: int) -> list[tuple[str, int]]:
+    """How each of six rounds ended, of which three are spoiled, and after how many milliseconds."""
+    cluster = Spoiled(2, 3, 4, members=members, rounds=3, setup_sums=0)
+    cluster.start()
+    found: list[tuple[str, int]] = []
+    for round_ in range(1, 7):
+        begun = cluster.now_ms
+        cluster.run(lambda: cluster.sites[0].node.state.round > round_)  # type: ignore[union-attr]  # noqa: B023
+        kind = next(body for body, _ in reversed(decided(cluster)) if isinstance(body, Model | Void))
+        found.append((type(kind).__name__, cluster.now_ms - begun))
+    return found
+
+
+@pytest.mark.parametrize("members", [4, 7])
+def test_a_void_with_proof_takes_about_a_good_rounds_time_and_one_without_many_views(
+    members: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Finding B1 of the audit: one liar made each round last 30 to 75 times as long."""
+    ours = lasted(members)
+    assert [end for end, _ in ours] == ["Model", "Void", "Void", "Void", "Model", "Model"]
+    good = max(ms for end, ms in ours[4:] if end == "Model")
+    assert all(ms <= 2 * good for end, ms in ours if end == "Void")
+
+    check = CheckVector.run
+
+    def run(self: CheckVector) -> CheckedVector:
+        checked = check(self)
+        if checked.wrong is not None:
+            raise ValueError(checked.wrong)
+        return checked
+
+    monkeypatch.setattr(CheckVector, "run", run)
+    assert all(ms > 10 * good for end, ms in lasted(members) if end == "Void")
 
 
 # Before enough holders are there.

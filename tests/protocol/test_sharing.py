@@ -156,6 +156,8 @@ def test_at_the_deadline_the_box_of_a_holder_without_an_ack_goes_to_others_until
         table.ack(one, A)
     assert handed(table) == set()
     table.fire("share-deadline", 1)
+    assert handed(table) == set(), "acks that others send at the deadline are on their way"
+    table.fire("acks-at-deadline", 1)
     everybody = {(one.public, table.place(D)) for one in (B, C)}
     assert everybody <= handed(table) <= everybody | {(D.public, table.place(D))}
     table.sent.clear()

@@ -50,7 +50,7 @@ class MemoryCaps(Checker):
             n = sharing.committee.n
             yield "dealings", len(sharing.deals), n
             yield "shares", len(sharing._held), n
-            yield "complaints", len(sharing._complaints), n * n
+            yield "complaints", len(sharing.complaints), n * n
         if summing is not None:
             yield "sum shares", len(summing._rows), summing.committee.n
             checked = summing.checked.keys() | summing._running
