@@ -182,7 +182,8 @@ class Muxer(IMuxedConn):
             goes_on = self._take(message)
             if self.meter is not None:
                 self.meter.since(started)
-                await self.meter.ready()
+                if self.meter.delay() > 0:
+                    await self.meter.ready()
             if not goes_on:
                 return
 
