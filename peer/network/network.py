@@ -15,6 +15,7 @@ import trio
 from trio import TaskStatus  # type: ignore[attr-defined]
 
 from ...crypto.identity import Identity
+from ...protocol.limits import MAX_MEMBERS
 from .addresses import (
     Address,
     AddressBook,
@@ -48,6 +49,9 @@ MAX_VOUCHED: Final = 64
 
 MAX_QUEUED_EVENTS: Final = 64
 """Events that wait for the driver; then peers wait, each in its turn."""
+
+MAX_METERS: Final = 2 * MAX_MEMBERS
+"""Peers of which it is remembered what they used up, also while they are gone."""
 
 SECONDS_PER_NEWS: Final = 10.0
 """How often a member may have a new address, for long."""
@@ -92,6 +96,7 @@ class Network:
         self.timing = timing or Timing()
         self.offers = Offers()
         self.strangers = Meter(STRANGERS_SHARE)
+        self._meters: dict[bytes, Meter] = {}
         self._beat_status = b""
         self.name = name
         self.federation = federation
@@ -331,6 +336,12 @@ class Network:
         """See `link.Owner`."""
         allowed = self._allow(member)
         return member in self._vouched if allowed is None else allowed
+
+    def meter_of(self, member: bytes) -> Meter:
+        """See `link.Owner`."""
+        if member not in self._meters and len(self._meters) >= MAX_METERS:
+            self._meters = {one: meter for one, meter in self._meters.items() if one in self._links}
+        return self._meters.setdefault(member, Meter())
 
     def judge(self, greeting: Greeting) -> None:
         """See `link.Owner`."""
