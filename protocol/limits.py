@@ -41,8 +41,12 @@ views and its complaints; what is left out is fetched when it is said again.
 MAX_REPEATED_ACK_BYTES: Final = 512 * 1024
 """Acks that a Contributors proposal carries along; each member has had the rest by broadcast."""
 
-SYNC_BATCH_BYTES: Final = 512 * 1024
-SYNC_BATCH_BLOCKS: Final = 256
+SYNC_BATCH_BYTES: Final = 128 * 1024
+SYNC_BATCH_BLOCKS: Final = 64
+"""Blocks of one answer: their signatures are checked in one go, which has to be short."""
+
+MAX_BLOCKS_BYTES: Final = MAX_BLOCK_BYTES + 256 * MAX_QUORUM + 1024
+"""Such an answer at most: one block of the largest size with its certificate fits."""
 
 VIEW_WINDOW: Final = 16
 """Votes for views further ahead than this are counted (for skipping ahead) but not kept."""

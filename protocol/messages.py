@@ -12,6 +12,7 @@ import msgspec
 
 from .limits import (
     MAX_BLOCK_BYTES,
+    MAX_BLOCKS_BYTES,
     MAX_CHANGES_PER_BLOCK,
     MAX_DESCRIPTOR_BYTES,
     MAX_ENVELOPE_BYTES,
@@ -236,7 +237,7 @@ KINDS: tuple[tuple[type[Message], int, int], ...] = (
     (LeaveRequest, 64, 0),
     (Accusation, 256 * 1024, 0),
     (GetBlocks, 64, 0),
-    (Blocks, MAX_ENVELOPE_BYTES - 1024, 0),
+    (Blocks, MAX_BLOCKS_BYTES, 0),
     (GetWeights, 64, 0),
     (Weights, 64, 4 * MAX_PARAMETERS),
     (GetStatus, 64, 0),

@@ -98,6 +98,9 @@ class Owner(Protocol):
     def is_member(self, member: bytes) -> bool:
         """Whether the peer is more than a stranger now."""
 
+    def meter_of(self, member: bytes) -> Meter:
+        """What a peer may use up as a member, over all its links one after the other."""
+
     def judge(self, greeting: Greeting) -> None:
         """Raise Refusal unless the peer may stay."""
 
@@ -141,9 +144,9 @@ class Link:
         self.is_overrun = False
         self.fault = ""
         """What the peer did that no honest one does, if that is why the link ended."""
-        self._as_member, self._as_stranger = Meter(), Meter(common=owner.strangers)
+        self._as_member, self._as_stranger = owner.meter_of(self.member), Meter(common=owner.strangers)
         connection.muxer.meter = self.meter
-        self.bulk = Bulk(owner.offers, lambda: not self.is_stranger, self._take_turn)
+        self.bulk = Bulk(owner.offers, lambda: not self.is_stranger, self._take_turn, self.member)
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
         self._work = trio.lowlevel.ParkingLot()

@@ -16,6 +16,7 @@ import trio
 from trio import TaskStatus  # type: ignore[attr-defined]
 
 from ...crypto.identity import Identity
+from ...protocol.limits import MAX_MEMBERS
 from .addresses import (
     Address,
     AddressBook,
@@ -51,6 +52,9 @@ MAX_VOUCHED: Final = 64
 
 MAX_QUEUED_EVENTS: Final = 64
 """Events that wait for the driver; then peers wait, each in its turn."""
+
+MAX_METERS: Final = 2 * MAX_MEMBERS
+"""Peers of which it is remembered what they used up, also while they are gone."""
 
 SECONDS_PER_NEWS: Final = 10.0
 """How often a member may have a new address, for long."""
@@ -97,6 +101,7 @@ class Network:
         self.timing = timing or Timing()
         self.offers = Offers()
         self.strangers = Meter(STRANGERS_SHARE)
+        self._meters: dict[bytes, Meter] = {}
         self._beat_status = b""
         self.name = name
         self.federation = federation
@@ -355,6 +360,12 @@ class Network:
         """Whether somebody came to us, or did, who is no member."""
         link = self._links.get(member)
         return not self.is_member(member) if link is None else link.is_stranger
+
+    def meter_of(self, member: bytes) -> Meter:
+        """See `link.Owner`."""
+        if member not in self._meters and len(self._meters) >= MAX_METERS:
+            self._meters = {one: meter for one, meter in self._meters.items() if one in self._links}
+        return self._meters.setdefault(member, Meter())
 
     def judge(self, greeting: Greeting) -> None:
         """See `link.Owner`."""

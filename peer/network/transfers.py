@@ -14,6 +14,7 @@ from typing import Final
 
 import trio
 
+from ...protocol.limits import MAX_MEMBERS
 from .frames import (
     BULK_HEADER_BYTES,
     BadFrame,
@@ -49,7 +50,12 @@ MAX_SERVED_BYTES: Final = 1024 * 1024 * 1024
 """What those may have together, since they stay in memory until they are through; a larger blob goes alone."""
 
 MAX_TIMES_SERVED: Final = 2
-"""A link may have each blob that is on offer so many times over: once, and again where that failed."""
+"""A peer may have each blob that is on offer so many times over: once, and again where that failed."""
+
+FORGIVEN_SECONDS: Final = 300.0
+"""After which it may ask anew: its link may have failed again and again."""
+
+MAX_SERVED_PEERS: Final = 2 * MAX_MEMBERS
 
 SERVING_SECONDS: Final = 120.0
 """Within which a peer must take the next chunk of what it asked for."""
@@ -83,8 +89,15 @@ class Offer:
     data: bytes = field(repr=False)
     public: bool
     count: int
-    served: dict[object, int] = field(default_factory=dict, repr=False)
-    """How many bytes of it each link was given, or is being given."""
+    served: "dict[object, _Served]" = field(default_factory=dict, repr=False)
+    """What each peer was given of it, or is being given."""
+
+
+@dataclass(slots=True)
+class _Served:
+    since: float
+    amount: int = 0
+    """Bytes."""
 
 
 class Offers:
@@ -116,10 +129,18 @@ class Offers:
             return f"it has {len(known.data)} bytes, not {request.size}"
         return known
 
-    def forget(self, link: object) -> None:
-        """A link is over: a new one to the same peer may have everything again."""
-        for offer in self._blobs.values():
-            offer.served.pop(link, None)
+    def reserve(self, offer: Offer, peer: object) -> _Served | None:
+        """Account for a whole blob to a peer; None where it had so much of it already."""
+        now = trio.current_time()
+        served = offer.served.get(peer)
+        if served is None or now - served.since >= FORGIVEN_SECONDS:
+            if len(offer.served) >= MAX_SERVED_PEERS:
+                del offer.served[next(iter(offer.served))]
+            served = offer.served[peer] = _Served(now)
+        if served.amount > (MAX_TIMES_SERVED - 1) * len(offer.data):
+            return None
+        served.amount += len(offer.data)
+        return served
 
 
 class PullSlots:
@@ -176,7 +197,8 @@ class _Pull:
 @dataclass(slots=True)
 class _Serving:
     transfer: int
-    offer: Offer
+    data: bytes
+    served: _Served
     position: int = 0
 
 
@@ -188,8 +210,10 @@ class Bulk:
         offers: Offers,
         is_member: Callable[[], bool],
         take_turn: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
+        peer: object = None,
     ) -> None:
-        """`take_turn` waits until another frame of this peer may be handled."""
+        """`take_turn` waits until another frame of `peer` may be handled, who is the same one on its next link."""
+        self._peer = self if peer is None else peer
         self._offers = offers
         self._is_member = is_member
         self._take_turn = take_turn
@@ -218,7 +242,7 @@ class Bulk:
             pull.failure = pull.failure or reason
             pull.progress()
         self._pulls.clear()
-        self._offers.forget(self)
+        self._drop(lambda _: True)
         self._work.unpark_all()
 
     async def pull(self, digest: bytes, size: int, progress_seconds: float) -> bytes:
@@ -314,14 +338,18 @@ class Bulk:
 
     def _cancel_serving(self, transfer: int) -> None:
         """Stop, and say so; of a transfer that is through or has failed the other side has had the last word."""
-        under_way = len(self._serving) + len(self._requests)
-        for item in self._serving:
-            if item.transfer == transfer:
-                item.offer.served[self] -= len(item.offer.data) - item.position
-        self._serving = deque(item for item in self._serving if item.transfer != transfer)
-        self._requests = deque(item for item in self._requests if item[0] != transfer)
-        if len(self._serving) + len(self._requests) < under_way:
+        if self._drop(lambda one: one == transfer):
             self._reply(encode_failed(transfer, "called off"))
+
+    def _drop(self, wanted: Callable[[int], bool]) -> bool:
+        """Drop transfers that were asked for; returns whether there were any. What was not sent was not given."""
+        dropped = [item for item in self._serving if wanted(item.transfer)]
+        for item in dropped:
+            item.served.amount -= len(item.data) - item.position
+        waiting = len(self._requests)
+        self._serving = deque(item for item in self._serving if not wanted(item.transfer))
+        self._requests = deque(one for one in self._requests if not wanted(one[0]))
+        return bool(dropped) or len(self._requests) < waiting
 
     def _reply(self, frame: bytes) -> None:
         if len(self._out) >= MAX_REPLIES:
@@ -331,17 +359,16 @@ class Bulk:
     def _admit_requests(self) -> None:
         while self._requests and len(self._serving) < MAX_SERVED:
             transfer, request = self._requests[0]
-            if self._serving and sum(len(item.offer.data) for item in self._serving) + request.size > MAX_SERVED_BYTES:
+            if self._serving and sum(len(item.data) for item in self._serving) + request.size > MAX_SERVED_BYTES:
                 return
             self._requests.popleft()
             found = self._offers.find(request, self._is_member())
-            if isinstance(found, Offer) and found.served.get(self, 0) > (MAX_TIMES_SERVED - 1) * request.size:
-                found = "it was given already"
             if isinstance(found, str):
                 self._out.append(encode_failed(transfer, found))
+            elif (served := self._offers.reserve(found, self._peer)) is None:
+                self._out.append(encode_failed(transfer, "it was given already"))
             elif found.data:
-                found.served[self] = found.served.get(self, 0) + request.size
-                self._serving.append(_Serving(transfer, found))
+                self._serving.append(_Serving(transfer, found.data, served))
 
     async def _write(self, stream: Stream) -> None:
         while True:
@@ -355,10 +382,9 @@ class Bulk:
 
     async def _write_chunk(self, stream: Stream) -> None:
         item = self._serving.popleft()
-        data = item.offer.data
-        chunk = memoryview(data)[item.position : item.position + CHUNK_BYTES]
+        chunk = memoryview(item.data)[item.position : item.position + CHUNK_BYTES]
         item.position += len(chunk)
-        if item.position < len(data):
+        if item.position < len(item.data):
             self._serving.append(item)
         self.bytes_out += len(chunk)
         with trio.fail_after(SERVING_SECONDS):

@@ -195,7 +195,8 @@ class Muxer(IMuxedConn):
                     raise Violation("more bytes than a stranger may send")
             goes_on = await self._take(message)
             if self.meter is not None:
-                await self.meter.ready()
+                if self.meter.delay() > 0:
+                    await self.meter.ready()
             if not goes_on:
                 return
 

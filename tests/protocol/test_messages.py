@@ -12,13 +12,13 @@ from coterie.protocol.blocks import Block, Body, Contributors, Evict, Membership
 from coterie.protocol.committee import Committee
 from coterie.protocol.envelope import Verified, seal, verify
 from coterie.protocol.limits import (
+    MAX_BLOCKS_BYTES,
     MAX_DESCRIPTOR_BYTES,
     MAX_KEPT_BOXES,
     MAX_MEMBERS,
     MAX_NAME_CHARS,
     MAX_REPEATED_ACK_BYTES,
     MAX_SETUP_SUMS,
-    SYNC_BATCH_BYTES,
 )
 from coterie.protocol.messages import (
     KINDS,
@@ -127,4 +127,4 @@ def test_the_largest_that_an_honest_member_of_the_largest_federation_says_can_be
 @pytest.mark.parametrize("name", BLOCKS)
 def test_the_largest_blocks_of_the_largest_federation_can_be_read(name: str) -> None:
     assert read_block(BLOCKS[name]).encode() == BLOCKS[name]
-    assert len(BLOCKS[name]) + CROWD.quorum * len(PRECOMMIT) <= SYNC_BATCH_BYTES
+    assert len(BLOCKS[name]) + CROWD.quorum * len(PRECOMMIT) <= MAX_BLOCKS_BYTES

@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from coterie.peer.network.events import Frame, Pace
+from coterie.peer.network.events import Connected, Frame, Pace
 from coterie.peer.network.meter import BURST_SECONDS, MAX_DEBT_SECONDS, OVERRUN_SECONDS, Meter
 
 
@@ -108,6 +108,18 @@ async def test_without_a_meter_all_that_a_member_sends_is_handled_at_once(
     monkeypatch.setattr(Meter, "delay", lambda self: 0.0)
     costly, _ = await flooded(world, lambda costly, cheap: costly == FLOOD)
     assert costly == FLOOD
+
+
+async def test_a_new_link_brings_no_new_burst(world: Callable[[], Any]) -> None:
+    async with world() as peers:
+        first, second = await peers.pair()
+        link = first.network.link_to(second.member)
+        link.meter.charge(10.0)
+        seen = len(first.events)
+        await link.connection.abort()
+        await first.event(Connected, after=seen)
+        assert first.network.link_to(second.member) is not link
+        assert first.network.link_to(second.member).meter.used_seconds >= 10.0
 
 
 async def test_it_is_told_when_a_member_is_overrun(world: Callable[[], Any]) -> None:
