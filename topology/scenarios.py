@@ -187,7 +187,7 @@ def scenario_of(seed: int) -> Scenario:
         trains=rng.choice((0, 0, 0, 1)),
         comings=_comings(rng, peers, byzantine) if is_founded else (),
         evict_after_rounds=rng.choice((50, 50, 50, 1)),
-        view_delta_ms=1_000,
+        view_delta_ms=rng.choice((300, 1_000, 1_000)),
     )
     if seed % AIMED_EVERY == AIMED_EVERY - 1:
         liars = tuple(f"{number}=equivocate" for number in sites)

@@ -6,7 +6,7 @@ It is demanded of every honest member of a round's committee when the contributo
   enough for what is missing at the share deadline to be settled;
 * every honest member has had its dealing ``MARGIN_MS`` before the share deadline of the first one that began the round,
   or the decision came before that: then it would still have had the time;
-* it did not say that it sits out;
+* it did not say that it sits out, and has not left;
 * no sum on this base model has failed, or the member was among those that contributed to it: a failed sum is repeated
   by its contributors and by nobody else.
 """
@@ -64,8 +64,14 @@ class Counted(RoundChecker):
         committee, failed = node.state.committee, failed_contributors(node.state)
         counted = {committee.members[place] for place, _ in body.dealers}
         for member in self.honest_of(committee):
-            out = member in counted or (body.round, member) in self.sat_out or (failed and member not in failed)
-            if not out and self._was_in_time(body.round, member, committee.members):
+            out = (body.round, member) in self.sat_out or (failed and member not in failed)
+            is_gone = node.state.member(member) is None
+            if (
+                member not in counted
+                and not out
+                and not is_gone
+                and self._was_in_time(body.round, member, committee.members)
+            ):
                 label = self.simulation.by_key[member].label
                 raise self.violated(f"round {body.round} does without {label}, which was there in time")
 
