@@ -406,12 +406,13 @@ class Sharing:
             return
         mine = {dealer: held.dealing for dealer, held in sorted(self._held.items())}
         last = self.acks.latest.get(self.me)
-        assert last is None or isinstance(last.message, Ack)
+        before = last.message if last is not None else None
+        assert before is None or isinstance(before, Ack)
         # Said once, it stays said: a box that made room was for a holder that has acked since.
-        said = [pair for pair in last.message.kept if pair[0] in mine] if last is not None else []
+        said = [pair for pair in before.kept if pair[0] in mine] if before is not None else []
         kept = {*self.custody.named(mine), *said}
         message = Ack(self.round, tuple(mine.items()), tuple(sorted(kept))[:MAX_KEPT_BOXES])
-        if not mine or (last is not None and last.message == message):
+        if not mine or before == message:
             return
         own = self.out.sealed(message)
         self.acks.take(self.me, own)

@@ -194,9 +194,8 @@ class Muxer(IMuxedConn):
                 if self.budget_bytes < 0:
                     raise Violation("more bytes than a stranger may send")
             goes_on = await self._take(message)
-            if self.meter is not None:
-                if self.meter.delay() > 0:
-                    await self.meter.ready()
+            if self.meter is not None and self.meter.delay() > 0:
+                await self.meter.ready()
             if not goes_on:
                 return
 
