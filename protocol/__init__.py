@@ -7,8 +7,8 @@ Read in this order:
 3. :mod:`.genesis`, :mod:`.blocks`, :mod:`.ledger`: what is agreed on, as a fold over certified blocks;
 4. :mod:`.tendermint`: Algorithm 1 of arXiv 1807.04938, with its line numbers, and :mod:`.agreement`, which joins
    it to what a block means;
-5. :mod:`.sharing` and :mod:`.summing`: the two halves of a round, over the schemes of :mod:`.schemes`, and
-   :mod:`.patience`: whom not to wait for;
+5. :mod:`.sharing` and :mod:`.summing`: the two halves of a round, over the schemes of :mod:`.schemes`; of the first,
+   :mod:`.acks`, :mod:`.custody`, :mod:`.showing` and :mod:`.complaints`, and :mod:`.patience`: whom not to wait for;
 6. :mod:`.node`: the one object a driver talks to.
 
 A driver does this for ever; the one in ``peer`` with libp2p, SQLite and threads, the test cluster in virtual

@@ -37,6 +37,8 @@ class Acks:
     """By dealer, how many holders acked each of its dealings; an honest dealer has one."""
     _keepers: dict[tuple[int, bytes, int], set[int]] = field(default_factory=dict)
     """Members that keep the box of a dealing (dealer, id) for a holder."""
+    _doubled: set[int] = field(default_factory=set)
+    """Holders that acked two dealings of one dealer: they count for nothing."""
 
     def take(self, holder: int, ack: Verified) -> Verified | None:
         """Take a well-formed ack. Returns an earlier one of the same holder if it may contradict this one."""
@@ -44,6 +46,7 @@ class Acks:
         assert isinstance(message, Ack)
         named, earlier = dict(message.dealings), self.latest.get(holder)
         if earlier is not None and any(named.get(dealer, one) != one for dealer, one in self._named[holder].items()):
+            self.strike(holder)
             return earlier
         for dealer, other in message.kept:
             if holder not in (dealer, other):
@@ -63,6 +66,14 @@ class Acks:
         self.latest[holder] = ack
         self._count(named, 1)
         return None
+
+    def strike(self, holder: int) -> None:
+        """A holder is proved to have acked two dealings of one dealer.
+
+        Members that saw one of its acks and those that saw the other would name it in J or not, for ever.
+        """
+        self._doubled.add(holder)
+        self.changes += 1
 
     def _keep_shown(self, holder: int, ack: Verified, dealers: Iterable[int]) -> None:
         for dealer in dealers:
@@ -90,14 +101,14 @@ class Acks:
     def unsettled(self, dealings: Mapping[int, bytes], holders: Iterable[int]) -> set[int]:
         """Return the dealers of which one of these holders has no share and could not have had it."""
         found: set[int] = set()
-        for named, alike in self._alike(holders):
+        for named, alike in self._alike(one for one in holders if one not in self._doubled):
             for dealer, dealing in dealings.items() - named.items():
                 if dealer not in found and any(not self._could_hold(dealer, dealing, holder) for holder in alike):
                     found.add(dealer)
         return found
 
     def _could_hold(self, dealer: int, dealing: bytes, holder: int) -> bool:
-        keepers = self._keepers.get((dealer, dealing, holder), ())
+        keepers = self._keepers.get((dealer, dealing, holder), set()) - self._doubled
         return holder == dealer or len(keepers) > self.committee.f or self.proof(holder, dealer, dealing) is not None
 
     def proof(self, holder: int, dealer: int, dealing: bytes) -> Verified | None:
@@ -117,7 +128,7 @@ class Acks:
     def holders_of(self, dealings: Mapping[int, bytes]) -> tuple[int, ...]:
         """Return the holders that acked all of these dealings."""
         wanted = dealings.items()
-        groups = self._alike(self._named)
+        groups = self._alike(self._named.keys() - self._doubled)
         return tuple(sorted(one for named, alike in groups if wanted <= named.items() for one in alike))
 
     def _alike(self, holders: Iterable[int]) -> list[tuple[Mapping[int, bytes], list[int]]]:

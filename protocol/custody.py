@@ -8,6 +8,8 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 from .committee import Committee
+from .envelope import Verified
+from .messages import HandBox
 
 
 @dataclass(slots=True)
@@ -17,6 +19,8 @@ class Custody:
     committee: Committee
     _boxes: dict[tuple[int, int], tuple[bytes, bytes]] = field(default_factory=dict, repr=False)
     """By dealer and holder, the dealing's id and the box."""
+    _early: dict[tuple[bytes, int, int], tuple[Verified, bytes | None]] = field(default_factory=dict, repr=False)
+    """Boxes that came before the dealing that they are of, by their sender, dealer and holder."""
 
     @property
     def per_dealer(self) -> int:
@@ -36,6 +40,24 @@ class Custody:
         """Keep a box whose digest was compared with the dealing."""
         self._boxes[(dealer, holder)] = dealing, box
 
+    def keep_early(self, message: Verified, blob: bytes | None, me: int) -> None:
+        """Keep a box until its dealing is here: what a dealer may have kept, and one for ``me`` of each sender."""
+        handed = message.message
+        assert isinstance(handed, HandBox)
+        others = sum(one == message.sender and holder != me for one, _, holder in self._early)
+        from_dealer = self.committee.index(message.sender) == handed.dealer
+        if handed.holder == me or (from_dealer and others < self.per_dealer):
+            self._early.setdefault((message.sender, handed.dealer, handed.holder), (message, blob))
+
+    def take_early(self, dealer: int) -> list[tuple[Verified, bytes | None]]:
+        """Return the boxes that came before this dealer's dealing; it is here now."""
+        return [self._early.pop(key) for key in [one for one in self._early if one[1] == dealer]]
+
+    @property
+    def count_early(self) -> int:
+        """How many boxes wait for their dealing."""
+        return len(self._early)
+
     def named(self, dealings: Mapping[int, bytes]) -> tuple[tuple[int, int], ...]:
         """Return what an ack of these dealings says of the boxes that are kept."""
         return tuple(sorted(pair for pair, (dealing, _) in self._boxes.items() if dealings.get(pair[0]) == dealing))
@@ -53,3 +75,4 @@ class Custody:
     def clear(self) -> None:
         """The round is over."""
         self._boxes.clear()
+        self._early.clear()

@@ -583,11 +583,8 @@ class Node:
         if self.ctx.state.member(first.sender) is None:
             return
         self.ctx.accuse(first, second)
-        sharing = self.ctx.sharing
-        if sharing is not None and isinstance(first.message, Deal) and first.message.round == sharing.round:
-            found, dealer = contradiction((first, second)), sharing.committee.index(first.sender)
-            if found is not None and dealer is not None:
-                sharing.caught(dealer)
+        if self.ctx.sharing is not None and contradiction((first, second)) is not None:
+            self.ctx.sharing.on_contradiction(first)
 
     def _on_weights(self, received: Verified, blob: bytes | None) -> None:
         ctx = self.ctx

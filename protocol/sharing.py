@@ -22,6 +22,7 @@ from .patience import Patience
 from .records import Dealt, ShareHeld
 from .schemes import Choice, Scheme
 from .schemes.base import CheckedShare, Dealing, Terms
+from .showing import Showing
 from .work import Contribution, Encode, Encoded, Train
 
 
@@ -78,6 +79,7 @@ class Sharing:
     shown_deal: Verified | None = None
     """This member's own dealing of this round, as others show it after a restart."""
     complaints: Complaints = field(init=False)
+    showing: Showing = field(init=False)
     acks: Acks = field(init=False)
     custody: Custody = field(init=False)
     _held: dict[int, _Held] = field(default_factory=dict)
@@ -88,12 +90,6 @@ class Sharing:
     _deal_envelope: bytes = b""
     _handed: set[int] = field(default_factory=set)
     """Holders whose boxes this dealer has handed to others."""
-    _early: dict[tuple[bytes, int, int], tuple[Verified, bytes | None]] = field(default_factory=dict, repr=False)
-    """Boxes that came before the dealing that they are of, by their sender, dealer and holder."""
-    _shown: set[tuple[int, int]] = field(default_factory=set)
-    """To which holder this member has shown which dealing that differs from the one that it acked."""
-    _vouched: set[int] = field(default_factory=set)
-    """Holders of which this dealer has shown to all that they acked its dealing."""
     _says_kept: bool = False
     """A timer runs, after which an ack says which boxes are kept."""
     _ack_seen: tuple[int, ...] = ()
@@ -104,6 +100,7 @@ class Sharing:
 
     def __post_init__(self) -> None:
         self.complaints = Complaints(self.out, self.round, self.committee, self.scheme, self.terms)
+        self.showing = Showing(self.out, self.committee)
         self.acks = Acks(self.committee)
         self.custody = Custody(self.committee)
 
@@ -236,7 +233,6 @@ class Sharing:
         self._held.clear()
         self._checking.clear()
         self._offers.clear()
-        self._early.clear()
         self.custody.clear()
 
     def resend(self, to: bytes | None) -> None:
@@ -273,7 +269,7 @@ class Sharing:
         dealer = self.committee.index(deal.sender)
         if dealer is None or self.me is None or dealer == self.me:
             return
-        earlier = self._deal_of(dealer)
+        earlier = self.deals.get(dealer) or self._refused.get(dealer)
         if earlier is not None and earlier.message != message:
             self.caught(dealer)
             self.accuse(earlier, deal)
@@ -289,12 +285,8 @@ class Sharing:
             self.deals[dealer] = deal
         if self._is_of_use(dealer):
             self._take_box(deal, deal, blob)
-        for early in [one for one in self._early if one[1] == dealer]:
-            self.on_hand_box(*self._early.pop(early))
-
-    def _deal_of(self, dealer: int) -> Verified | None:
-        """Return what a dealer said that it dealt, well-formed or not: another one is evidence against it."""
-        return self.deals.get(dealer) or self._refused.get(dealer)
+        for early in self.custody.take_early(dealer):
+            self.on_hand_box(*early)
 
     def _is_of_use(self, dealer: int) -> bool:
         """Whether a share of this dealer's dealing would be held."""
@@ -377,6 +369,16 @@ class Sharing:
         """A dealer is proved to have dealt falsely: it does not contribute."""
         self.exclude({dealer})
 
+    def on_contradiction(self, said: Verified) -> None:
+        """A member contradicted this statement of its own, as another one proved."""
+        index = self.committee.index(said.sender)
+        if index is None or not isinstance(said.message, Deal | Ack) or said.message.round != self.round:
+            return
+        if isinstance(said.message, Deal):
+            self.caught(index)
+        else:
+            self.acks.strike(index)
+
     def exclude(self, members: Iterable[int]) -> None:
         """Let these members not contribute to this round."""
         self.excluded.update(members)
@@ -406,13 +408,11 @@ class Sharing:
             return
         mine = {dealer: held.dealing for dealer, held in sorted(self._held.items())}
         last = self.acks.latest.get(self.me)
-        before = last.message if last is not None else None
-        assert before is None or isinstance(before, Ack)
         # Said once, it stays said: a box that made room was for a holder that has acked since.
-        said = [pair for pair in before.kept if pair[0] in mine] if before is not None else []
-        kept = {*self.custody.named(mine), *said}
+        said = last.message.kept if last is not None and isinstance(last.message, Ack) else ()
+        kept = {*self.custody.named(mine), *(pair for pair in said if pair[0] in mine)}
         message = Ack(self.round, tuple(mine.items()), tuple(sorted(kept))[:MAX_KEPT_BOXES])
-        if not mine or before == message:
+        if not mine or (last is not None and last.message == message):
             return
         own = self.out.sealed(message)
         self.acks.take(self.me, own)
@@ -484,7 +484,7 @@ class Sharing:
             self.accuse(earlier, ack)
             return
         self.custody.drop(holder, self.acks.of(holder))
-        self._show_other_dealings(holder)
+        self.showing.other_dealings(holder, self.acks.of(holder), self._refused | self.deals, self.id_of)
         own = self._own_id()
         if self.acks_whatever and (self.me, own) not in message.dealings and self._vouch(holder):
             self.patience.on_disputes([(self.out.me, self.committee.members[holder])])
@@ -493,29 +493,11 @@ class Sharing:
                 self._vouch(other)
 
     def _vouch(self, holder: int) -> bool:
-        """Others see a holder in dispute that has acked this member's dealing: show them the ack.
-
-        It may have shown it to the dealer alone, so that this dealer hands nothing over and is left out.
-        """
+        """Others see a holder in dispute that has acked this member's dealing: show them the ack."""
         own = self._own_id()
-        if self.me is None or own is None or holder in (self.me, *self._vouched) or self.decided is not None:
+        if self.me is None or own is None or holder == self.me or self.decided is not None:
             return False
-        ack = self.acks.proof(holder, self.me, own)
-        if ack is not None:
-            self._vouched.add(holder)
-            self.out.send(None, ack.raw)
-        return ack is not None
-
-    def _show_other_dealings(self, holder: int) -> None:
-        """Show a holder the dealings that differ from those it acked: two of one dealer are evidence against it."""
-        for dealer, dealing in self.acks.of(holder).items():
-            deal = self._deal_of(dealer)
-            told = sum(one == holder for one, _ in self._shown)
-            if deal is None or (holder, dealer) in self._shown or told > self.committee.f:
-                continue  # no more than f dealers deal twice
-            if self.id_of(deal) != dealing:
-                self._shown.add((holder, dealer))
-                self.out.send(self.committee.members[holder], deal.raw)
+        return self.showing.vouch(holder, self.acks.proof(holder, self.me, own))
 
     def on_sit_out(self, message: Verified) -> None:
         """A member has no update this round."""
@@ -558,7 +540,7 @@ class Sharing:
             return
         deal = self.deals.get(handed.dealer)
         if deal is None:
-            self._keep_early(message, handed, blob)
+            self.custody.keep_early(message, blob, self.me)
             return
         if self.id_of(deal) != handed.dealing:
             return
@@ -571,15 +553,6 @@ class Sharing:
                 self._take_box(deal, message, blob)
         elif message.sender == deal.sender and self.decided is None:
             self._keep(deal, message, handed, blob)
-
-    def _keep_early(self, message: Verified, handed: HandBox, blob: bytes | None) -> None:
-        """Keep a box until its dealing is here: what a dealer may have kept, and one for this member of each sender."""
-        key = (message.sender, handed.dealer, handed.holder)
-        is_own = handed.holder == self.me
-        others = sum(one == message.sender and holder != self.me for one, _, holder in self._early)
-        from_dealer = self.committee.index(message.sender) == handed.dealer
-        if is_own or (from_dealer and others < self.custody.per_dealer):
-            self._early.setdefault(key, (message, blob))
 
     def _keep(self, deal: Verified, message: Verified, handed: HandBox, blob: bytes | None) -> None:
         assert isinstance(deal.message, Deal)

@@ -25,6 +25,7 @@ from coterie.protocol.patience import Patience
 from coterie.protocol.sharing import Sharing
 
 SIZES = [4, 7, pytest.param(10, marks=pytest.mark.soak)]
+LARGE = [pytest.param(n, marks=pytest.mark.soak) for n in (7, 10)]
 SEEDS = [1, pytest.param(2, marks=pytest.mark.soak), pytest.param(3, marks=pytest.mark.soak)]
 
 
@@ -293,12 +294,14 @@ def one_holder_after_the_other(cluster: Lied) -> list[Bend]:
     return [bend]
 
 
-@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("n", [4, *LARGE])
 @pytest.mark.parametrize("lie", [*LIES, one_dealer_after_the_other, one_holder_after_the_other])
 def test_a_liar_costs_at_most_f_plus_1_share_deadlines_as_a_holder_and_as_a_dealer(
     lie: Callable[[Lied], list[Bend]], n: int
 ) -> None:
-    """Each deadline puts a pair of it and somebody else into dispute, or shows whose fault one is that was before.
+    """The liars together: f times as many.
+
+    Each deadline puts a pair of it and somebody else into dispute, or shows whose fault one is that was before.
 
     The box of a pair in dispute is handed over at once the next time. And who is in dispute with more than f is at
     fault: one of these others is honest.
@@ -340,6 +343,33 @@ def test_false_keepers_alone_settle_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(Acks, "_could_hold", lambda self, dealer, dealing, holder: True)
     everything = lied(4, refusal_and_leaving_out)
     assert 3 in everything.contributing()[0][1], "the dealer that left one out counts all the same"
+
+
+def restarted(n: int, lie: Callable[[Lied], list[Bend]]) -> Lied:
+    """The dealer whose share is refused is killed after its dispute, between two rounds, and so has forgotten it."""
+    cluster = Lied(
+        n, liars_of(n), rounds=8, share_deadline_ms=20_000, setup_sums=0, round_interval_ms=5_000, min_peers=n
+    )
+    cluster.bends = lie(cluster)
+    cluster.start()
+    cluster.run(lambda: all(site.node is not None and site.node.state.trained == 3 for site in cluster.honest))
+    cluster.crash(0)
+    cluster.run_for(50)
+    cluster.start(0)
+    cluster.run(cluster.is_over, 600_000)
+    return cluster
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("lie", [refusal, refusal_that_the_dealer_does_not_see])
+def test_a_dealer_that_forgot_its_disputes_costs_one_more_deadline_and_counts_all_the_same(
+    lie: Callable[[Lied], list[Bend]], n: int
+) -> None:
+    cluster, f = restarted(n, lie), (n - 1) // 3
+    assert everybody_honest_counts(cluster), cluster.contributing()
+    assert deadlines(cluster) <= f * (f + 1) + 1
+    late = [site.node.ctx.patience.late_dealers(cluster.committee()) for site in cluster.honest if site.node]
+    assert late == [frozenset()] * len(cluster.honest)
 
 
 # Dealers that keep something back.

@@ -190,7 +190,7 @@ def _bounded(site: Site) -> None:
         n, per_dealer = sharing.committee.n, sharing.custody.per_dealer
         dealers = [dealer for dealer, _ in sharing.custody._boxes]
         assert all(dealers.count(one) <= per_dealer for one in set(dealers)), "bounded: boxes that are kept"
-        assert len(sharing._early) <= n * (n + per_dealer), "bounded: boxes that came early"
+        assert sharing.custody.count_early <= n * (n + per_dealer), "bounded: boxes that came early"
     if summing is not None:
         checked = summing.checked.keys() | summing._running
         assert len(checked) <= MAX_CHECKED_VECTORS, "bounded: sums"

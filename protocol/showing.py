@@ -1,0 +1,44 @@
+"""What a member passes on of what others signed, so that all see it: a liar may have said it to some only."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from .committee import Committee
+from .envelope import Verified
+from .outbox import Outbox
+
+
+@dataclass(slots=True)
+class Showing:
+    """What was shown to whom in one round."""
+
+    out: Outbox
+    committee: Committee
+    _shown: set[tuple[int, int]] = field(default_factory=set)
+    """To which holder this member has shown which dealing that differs from the one that it acked."""
+    _vouched: set[int] = field(default_factory=set)
+    """Holders of which this dealer has shown to all that they acked its dealing."""
+
+    def other_dealings(
+        self, holder: int, acked: Mapping[int, bytes], deals: Mapping[int, Verified], id_of: Callable[[Verified], bytes]
+    ) -> None:
+        """Show a holder the dealings that differ from those it acked: two of one dealer are evidence against it."""
+        for dealer, dealing in acked.items():
+            deal = deals.get(dealer)
+            told = sum(one == holder for one, _ in self._shown)
+            if deal is None or (holder, dealer) in self._shown or told > self.committee.f:
+                continue  # no more than f dealers deal twice
+            if id_of(deal) != dealing:
+                self._shown.add((holder, dealer))
+                self.out.send(self.committee.members[holder], deal.raw)
+
+    def vouch(self, holder: int, ack: Verified | None) -> bool:
+        """Show all that a holder acked this member's dealing, once. Returns whether that was news.
+
+        It may have shown the ack to the dealer alone, so that this dealer hands nothing over and is left out.
+        """
+        if ack is None or holder in self._vouched:
+            return False
+        self._vouched.add(holder)
+        self.out.send(None, ack.raw)
+        return True
