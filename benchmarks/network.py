@@ -18,6 +18,7 @@ import trio
 from coterie.crypto.identity import Identity
 from coterie.peer.network.events import Frame
 from coterie.peer.network.network import Network
+from coterie.protocol.wire import digest_of
 
 LOOPBACK = ["/ip4/127.0.0.1/tcp/0"]
 PULLS = 4
@@ -33,7 +34,7 @@ async def serve(megabytes: int) -> None:
     """The other process: offer a blob, echo frames; a frame "cpu" is answered with our CPU seconds."""
     network = make_network(0)
     blob = bytes(megabytes * 1_000_000)
-    network.offer(hashlib.sha256(blob).digest(), blob)
+    network.offer(digest_of(blob), blob)
     async with trio.open_nursery() as nursery:
         print((await nursery.start(network.run))[0], flush=True)
         async for event in network.inbound:
@@ -55,7 +56,7 @@ async def measure_link(address: str, megabytes: int) -> None:
     """Throughput and round trips on one link."""
     network = make_network(1, address)
     blob = bytes(megabytes * 1_000_000)
-    digest = hashlib.sha256(blob).digest()
+    digest = digest_of(blob)
     async with trio.open_nursery() as nursery:
         await nursery.start(network.run)
         while not network.connected():

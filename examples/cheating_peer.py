@@ -5,13 +5,13 @@ members see a consistent lie. It harms nobody but itself: it is named and, where
 removed. None of this is in the package that is installed: it wraps one method and then runs the command line.
 """
 
-import hashlib
 import sys
 from dataclasses import replace
 
 from coterie.peer import cli
 from coterie.peer.workshop import Workshop
 from coterie.protocol.events import Work, WorkDone
+from coterie.protocol.wire import digest_of
 from coterie.protocol.work import SumShares
 
 
@@ -21,7 +21,7 @@ def falsified(work: Work, done: WorkDone, rounds: frozenset[int]) -> WorkDone:
         return done
     data = bytearray(done.result[0])
     data[0] ^= 1  # still a canonical element of the field
-    return replace(done, result=(bytes(data), hashlib.sha256(data).digest()))
+    return replace(done, result=(bytes(data), digest_of(data)))
 
 
 def main(rounds: str, arguments: list[str]) -> int:

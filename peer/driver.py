@@ -12,7 +12,6 @@ in the meantime become durable in one transaction, and only then does anything o
 the disk works, ``decide`` goes on with the next events, and heartbeats go on in the network's own tasks.
 """
 
-import hashlib
 import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
@@ -41,6 +40,7 @@ from ..protocol.ledger import LedgerState
 from ..protocol.limits import INLINE_BLOB_BYTES
 from ..protocol.messages import Deal
 from ..protocol.records import Record, RoundClosed
+from ..protocol.wire import digest_of
 from ..protocol.work import ReadBlocks
 from .alarms import Alarms, Clock
 from .beats import decode_beat, encode_beat
@@ -276,11 +276,7 @@ class Driver:
         """In a thread: make the records durable, then hash the blobs that are to be offered."""
         if records:
             self._journal.persist(records)
-        return {
-            key: self._stall.known(blob) or hashlib.sha256(blob).digest()
-            for key, blob in large.items()
-            if blob is not None
-        }
+        return {key: self._stall.known(blob) or digest_of(blob) for key, blob in large.items() if blob is not None}
 
     def _carry_out(self, step: Step, digests: dict[int, bytes]) -> None:
         for send in step.send:
@@ -405,7 +401,7 @@ def _check(member: bytes, envelope: bytes, blob: bytes | None, federation: bytes
 
 
 def _binds(verified: Verified, blob: bytes) -> bool:
-    digest = hashlib.sha256(blob).digest()
+    digest = digest_of(blob)
     if isinstance(verified.message, Deal):
         # Which of the boxes is ours the node knows; another one would not open.
         return digest in verified.message.boxes

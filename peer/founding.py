@@ -1,6 +1,5 @@
 """Founding a federation: from the founder's settings to the genesis block that binds everybody."""
 
-import hashlib
 import math
 from pathlib import Path
 from typing import Final
@@ -10,6 +9,7 @@ from ..protocol.committee import Committee
 from ..protocol.genesis import Genesis, GenesisError, read_genesis
 from ..protocol.limits import MIN_TRAINING_MEMBERS
 from ..protocol.records import ModelSaved
+from ..protocol.wire import digest_of
 from .exits import PeerError
 from .learning.learner import MAX_EXAMPLES, Learner
 from .settings import Settings
@@ -36,7 +36,7 @@ def found(settings: Settings, identity: Identity, learner: Learner, now_ms: int)
     if settings.examples_cap > MAX_EXAMPLES:
         raise PeerError(f"--examples-cap {settings.examples_cap}: at most {MAX_EXAMPLES}")
     weights = learner.initial().astype("<f4").tobytes()
-    digest = hashlib.sha256(weights).digest()
+    digest = digest_of(weights)
     try:
         genesis = Genesis(
             name=settings.federation,

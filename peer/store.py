@@ -9,7 +9,6 @@ The store is also the last guard of two safety rules: it refuses a second, diffe
 view, kind), and a second, different contributor set for a round, whoever asks.
 """
 
-import hashlib
 import secrets
 import sqlite3
 import threading
@@ -32,6 +31,7 @@ from ..protocol.records import (
     ValueSeen,
     VoteCast,
 )
+from ..protocol.wire import digest_of
 from .database import BUSY_TIMEOUT_MS, StoreError, explained, open_reader, open_writer
 from .home import STORE_FILE
 from .lineage import Lineage
@@ -95,7 +95,7 @@ class Reader:
         """Return the newest model; None where there is none, or where its weights do not have its hash."""
         with explained(self.path):
             row = self._link.execute("SELECT hash, weights FROM model").fetchone()
-        return None if row is None or hashlib.sha256(row[1]).digest() != row[0] else ModelSaved(*row)
+        return None if row is None or digest_of(row[1]) != row[0] else ModelSaved(*row)
 
     def has_damaged_model(self) -> bool:
         """Whether there is a model, but not the one that it says it is."""

@@ -5,7 +5,6 @@ back would spend it while the others wait for its share.
 """
 
 import contextlib
-import hashlib
 from typing import Final
 
 from ..crypto.identity import Identity
@@ -13,6 +12,7 @@ from ..protocol.committee import Committee
 from ..protocol.contribution import Layout
 from ..protocol.schemes.base import Choice, Terms
 from ..protocol.schemes.shamir import ShamirScheme
+from ..protocol.wire import digest_of
 from ..protocol.work import CheckVector, Contribution, Encode, SumShares
 
 _MEMBERS: Final = 4
@@ -50,6 +50,6 @@ def _run_round() -> None:
     choice = Choice(tuple((dealer, bytes(32)) for dealer in range(_MEMBERS)), tuple(range(_MEMBERS)))
     opened = scheme.open(terms, choice, rows).run()
     assert opened is not None
-    digest = hashlib.sha256(opened.vector).digest()
+    digest = digest_of(opened.vector)
     base = bytes(4 * _PARAMETERS)
     CheckVector(1, digest, opened.vector, layout, _MEMBERS, bytes(32), 1.0, _MEMBERS, 1, base, rows[0]).run()

@@ -5,7 +5,6 @@ hash in the ledger. One request is under way at a time, and it is repeated, to a
 member is level with the highest head it heard of. What a newcomer holds back at first: :mod:`.proving`.
 """
 
-import hashlib
 from dataclasses import dataclass, field
 
 from .blocks import read_block
@@ -17,7 +16,7 @@ from .ledger import Forged, LedgerError, LedgerState, extend
 from .limits import SYNC_BATCH_BLOCKS, SYNC_BATCH_BYTES, SYNC_RETRY_MS
 from .messages import Blocks, CertifiedBlock, GetBlocks, GetWeights, Weights
 from .proving import Extension, Proving, Trial
-from .wire import DecodeError
+from .wire import DecodeError, digest_of
 from .work import ReadBlocks
 
 
@@ -309,7 +308,7 @@ class CatchUp:
             if is_free and ctx.out.fetch(Fetch(message.sender, ctx.state.weights, size, message)):
                 self._source = message.sender
             return False
-        if len(blob) != size or hashlib.sha256(blob).digest() != ctx.state.weights:
+        if len(blob) != size or digest_of(blob) != ctx.state.weights:
             ctx.out.fault(message.sender, "sent a model with another hash")
             return False
         ctx.weights = blob

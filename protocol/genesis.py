@@ -75,7 +75,7 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     """Descriptor of the learning task; a joiner's must be equal."""
     shapes: Annotated[tuple[Shape, ...], msgspec.Meta(min_length=1, max_length=MAX_ARRAYS)]
     weights: Hash
-    """SHA-256 of the initial weights, little-endian float32."""
+    """Digest (:func:`.wire.digest_of`) of the initial weights, little-endian float32."""
     setup_sums: Annotated[int, msgspec.Meta(ge=0, le=MAX_SETUP_SUMS)] = 0
     """Sums added up securely in a first round, before training (for standardisation); 0 for none."""
     metrics: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_METRICS)] = ()

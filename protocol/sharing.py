@@ -4,7 +4,6 @@ Ends when the ledger decides who contributes (:class:`.blocks.Contributors`) or 
 were away may still get their boxes of the decided dealings, and so come to hold a share of the sum.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -23,6 +22,7 @@ from .records import Dealt, ShareHeld
 from .schemes import Choice, Scheme
 from .schemes.base import CheckedShare, Dealing, Terms
 from .showing import Showing
+from .wire import digest_of
 from .work import Contribution, Encode, Encoded, Train
 
 
@@ -348,7 +348,7 @@ class Sharing:
             return None
         self.out.fault(deal.sender, f"round {self.round}: {checked.wrong}", round=self.round, dealing=True)
         self.caught(dealer)
-        digest = hashlib.sha256(offer.blob).digest()
+        digest = digest_of(offer.blob)
         complaint = self.out.seal(Complaint(self.round, dealer, deal.raw, digest, checked.secret, checked.proof))
         self.out.send(None, complaint, offer.blob)
         return complaint

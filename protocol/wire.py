@@ -5,11 +5,12 @@ fields, another integer width or a value out of its bounds are refused, so that 
 mean the same message and a hash of bytes is a hash of the value.
 """
 
-from typing import Annotated, Any, TypeVar
+import hashlib
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
-from .limits import MAX_MEMBERS
+from .limits import MAX_MEMBERS, PROTOCOL_VERSION
 
 T = TypeVar("T")
 
@@ -29,8 +30,17 @@ Index = Annotated[int, msgspec.Meta(ge=0, le=MAX_MEMBERS - 1)]
 Element = Annotated[int, msgspec.Meta(ge=0)]
 """A field element; users check that it is below p."""
 
+_BLOB: Final = b"coterie/blob/%d\x00" % PROTOCOL_VERSION
+
 _encoder = msgspec.msgpack.Encoder()
 _decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
+
+
+def digest_of(data: bytes | bytearray) -> bytes:
+    """Return the digest by which messages and blocks name a blob: a box, a sum, a model."""
+    found = hashlib.sha256(_BLOB)
+    found.update(data)
+    return found.digest()
 
 
 class DecodeError(ValueError):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .contribution import WIDE_UNIT, Layout, RoundKind, are_possible_counts, coarse, coarse_sums
 from .limits import PROTOCOL_VERSION
+from .wire import digest_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,7 +115,7 @@ class SumShares:
         for row in self.rows[1:]:
             add_into(total, np.frombuffer(row, dtype=np.uint64))
         data = total.tobytes()
-        return data, hashlib.sha256(data).digest()
+        return data, digest_of(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ class CheckVector:
             vector_hash=self.vector_hash,
             sums=sums,
             weights=weights,
-            weights_hash=hashlib.sha256(weights).digest(),
+            weights_hash=digest_of(weights),
             beacon=beacon_of(self.vector),
             secret=fingerprint(self.challenge, total),
             own=None if own is None else fingerprint(self.challenge, from_bytes(own, self.layout.columns)),

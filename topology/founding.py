@@ -18,6 +18,7 @@ from ..protocol.ledger import apply, genesis_state
 from ..protocol.limits import MAX_CHANGES_PER_BLOCK
 from ..protocol.messages import JoinRequest, Precommit
 from ..protocol.records import BlockDecided
+from ..protocol.wire import digest_of
 from .clock import START_MS
 
 MODEL = "simulated"
@@ -38,7 +39,7 @@ def make_genesis(parameters: int, peers: int, **changes: Any) -> tuple[Genesis, 
         "created_ms": START_MS,
         "model": MODEL,
         "shapes": ((parameters,),),
-        "weights": hashlib.sha256(weights).digest(),
+        "weights": digest_of(weights),
         "admit": "open",
         "min_peers": max(3, peers - (peers - 1) // 3),
     }

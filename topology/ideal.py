@@ -22,6 +22,7 @@ from ..protocol.records import Memory
 from ..protocol.schemes.base import NO_KEY, CheckedShare, Choice, Dealing, Opened, Terms, blob_digests
 from ..protocol.schemes.shamir import CheckShare, DealShares, JudgeComplaint, OpenSum, ShamirScheme
 from ..protocol.sharing import Sharing
+from ..protocol.wire import digest_of
 
 TOKEN_BYTES = 32 + BOX_OVERHEAD_BYTES
 
@@ -203,4 +204,4 @@ class IdealOpen(OpenSum):
         if count < self.committee.sum_quorum:
             return None
         liars = tuple(index for index, row in self.rows if row != vector)
-        return Opened(vector, hashlib.sha256(vector).digest(), liars)
+        return Opened(vector, digest_of(vector), liars)

@@ -38,6 +38,7 @@ from ..protocol.limits import INLINE_BLOB_BYTES
 from ..protocol.messages import CertifiedBlock
 from ..protocol.node import Newcomer, Node
 from ..protocol.records import BlockDecided, ModelSaved
+from ..protocol.wire import digest_of
 from ..protocol.work import Contribution, ReadBlocks, Train
 from .adversaries.base import Adversary
 from .adversaries.chain import bend, in_order
@@ -433,7 +434,7 @@ class Simulation:
         if blob is not None:
             blob_bytes = self.sizes.blob_bytes(message, _place(site, receiver), blob)
             if blob_bytes > INLINE_BLOB_BYTES:
-                site.offer(hashlib.sha256(blob).digest(), blob)
+                site.offer(digest_of(blob), blob)
                 blob = None
             else:
                 event = Received(message, blob)
@@ -514,7 +515,7 @@ class Simulation:
         if data is None or len(data) != fetch.size_bytes or not self._can_pull(site, source):
             self.clock.after(1, answer, site, boot, FetchFailed(fetch, "not offered"))
             return
-        is_false = bool(source.adversaries) and hashlib.sha256(data).digest() != fetch.digest
+        is_false = bool(source.adversaries) and digest_of(data) != fetch.digest
         size = self.sizes.blob_bytes(fetch.message, _place(site, site), data)
 
         def lost(_source: Site, _site: Site) -> None:

@@ -4,13 +4,12 @@ With ideal shares the simulated blobs are small tokens. They are charged for wha
 number of parameters that is simulated.
 """
 
-import hashlib
-
 from ..crypto.sealing import BOX_OVERHEAD_BYTES
 from ..protocol.contribution import layout_of
 from ..protocol.envelope import Verified, blob_digest
 from ..protocol.genesis import Genesis
 from ..protocol.messages import Complaint, Deal, HandBox, Proposal, SumShare, Weights
+from ..protocol.wire import digest_of
 
 MERKLE_BYTES = 32
 
@@ -49,7 +48,7 @@ def _share_bytes(columns: int, holders: int, is_seed: bool) -> int:
 
 def binds(message: Verified, blob: bytes) -> bool:
     """Whether the message holds the blob's digest, as a receiving driver checks it."""
-    digest = hashlib.sha256(blob).digest()
+    digest = digest_of(blob)
     if isinstance(message.message, Deal):
         return digest in message.message.boxes
     return digest == blob_digest(message, None)

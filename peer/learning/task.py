@@ -186,7 +186,7 @@ def _canonical(fields: dict[str, object]) -> str:
 
 
 def _column_digest(columns: Sequence[str]) -> dict[str, object]:
-    digest = hashlib.sha256(json.dumps(list(columns)).encode()).hexdigest()
+    digest = hashlib.sha256(b"coterie/columns\x00" + json.dumps(list(columns)).encode()).hexdigest()
     return {"count": len(columns), "sha256": digest}
 
 

@@ -5,7 +5,6 @@ FAILED with a reason. Several transfers share the stream in turn, a chunk each. 
 waits for anything but the stream itself: chunks go straight into a buffer of the size that the puller gave.
 """
 
-import hashlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -15,6 +14,7 @@ from typing import Final
 import trio
 
 from ...protocol.limits import MAX_MEMBERS
+from ...protocol.wire import digest_of
 from .frames import (
     BULK_HEADER_BYTES,
     BadFrame,
@@ -393,6 +393,6 @@ class Bulk:
 
 
 def _check(buffer: bytearray, digest: bytes) -> bytes:
-    if hashlib.sha256(buffer).digest() != digest:
+    if digest_of(buffer) != digest:
         raise WrongBlob("the blob does not have the digest that was asked for")
     return bytes(buffer)

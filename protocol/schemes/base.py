@@ -11,7 +11,7 @@ from ..contribution import Layout
 from ..evidence import Judgement, Point
 from ..limits import PROTOCOL_VERSION
 from ..messages import Complaint, Deal
-from ..wire import encode
+from ..wire import digest_of, encode
 
 NO_BOX = bytes(32)
 NO_KEY = bytes(96)
@@ -54,7 +54,7 @@ class Dealing:
 
 def blob_digests(blobs: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """Return the digest of each blob, or NO_BOX."""
-    return tuple(hashlib.sha256(blob).digest() if blob else NO_BOX for blob in blobs)
+    return tuple(digest_of(blob) if blob else NO_BOX for blob in blobs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ to the aggregator: one copy, as plain averaging does. There is no privacy, and n
 contributor vanishes before its vector arrives the round is void.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +13,7 @@ from ...crypto.identity import Identity
 from ..committee import Committee
 from ..evidence import Judgement, Point
 from ..messages import Complaint, Deal, dealing_id
+from ..wire import digest_of
 from .base import NO_BOX, NO_KEY, CheckedShare, Choice, Dealing, Opened, Terms
 
 
@@ -100,7 +100,7 @@ class CommitVector:
 
     def run(self) -> Dealing:
         """Return a dealing without shares."""
-        root = hashlib.sha256(self.vector).digest()
+        root = digest_of(self.vector)
         return Dealing(bare_deal(self.terms, root, self.members), (b"",) * self.members, b"")
 
 
@@ -150,7 +150,7 @@ class AddVectors:
         total = None
         for index, dealing in self.dealers:
             data = rows.get(index, b"")
-            deal = bare_deal(terms, hashlib.sha256(data).digest(), self.members)
+            deal = bare_deal(terms, digest_of(data), self.members)
             if dealing_id(terms.federation, terms.members[index], deal) != dealing:
                 return None
             try:
@@ -163,4 +163,4 @@ class AddVectors:
                 add_into(total, vector)
         assert total is not None
         summed = total.tobytes()
-        return Opened(summed, hashlib.sha256(summed).digest(), ())
+        return Opened(summed, digest_of(summed), ())

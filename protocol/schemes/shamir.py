@@ -9,6 +9,7 @@ from ..committee import Committee
 from ..evidence import Judgement, Point, judge_points
 from ..limits import PROTOCOL_VERSION
 from ..messages import Complaint, Deal
+from ..wire import digest_of
 from .base import NO_BOX, CheckedShare, Choice, Dealing, Opened, Terms, blob_digests
 
 
@@ -164,7 +165,7 @@ class CheckShare:
         key = dealing_key(self.deal.key, self.terms.context(self.dealer))
         assert holder is not None
         assert key is not None, "a dealing without a good key is not taken"
-        if hashlib.sha256(self.blob).digest() != self.deal.boxes[holder]:
+        if digest_of(self.blob) != self.deal.boxes[holder]:
             return CheckedShare(wrong="brought a box that is not of the dealing")
         try:
             share = key.open(self.identity, self.blob)
@@ -240,7 +241,7 @@ class OpenSum:
             row = np.frombuffer(data, dtype="<u8")
             if row.size == matrix.shape[1] and is_canonical(row):
                 matrix[len(good)] = row
-                hashes += hashlib.sha256(data).digest()
+                hashes += digest_of(data)
                 good.append(index)
         if len(good) < self.committee.sum_quorum:
             return None
@@ -252,4 +253,4 @@ class OpenSum:
             return None
         vector = decoded.secret.tobytes()
         liars = {index for index, _ in self.rows} - set(good) | set(decoded.liars)
-        return Opened(vector, hashlib.sha256(vector).digest(), tuple(sorted(liars)))
+        return Opened(vector, digest_of(vector), tuple(sorted(liars)))

@@ -15,13 +15,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
 from coterie.peer.ledger_file import of_store, verify
 from coterie.peer.store import Reader
 from coterie.protocol.ledger import LedgerState
+from coterie.protocol.wire import digest_of
 
 Event = dict[str, Any]
 Table = Callable[[Path, int], Path]
@@ -221,7 +221,7 @@ class Peer:
         with Reader.open(self.home) as reader:
             state, model = verify(of_store(reader)), reader.model()
         assert model is not None
-        assert sha256(model.weights).digest() == model.weights_hash == state.weights
+        assert digest_of(model.weights) == model.weights_hash == state.weights
         return state
 
     @property

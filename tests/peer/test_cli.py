@@ -1,6 +1,5 @@
 """The command line: quick help, one exit code a reason, and messages that say what, where and what to do."""
 
-import hashlib
 import json
 import os
 import socket
@@ -25,6 +24,7 @@ from coterie.peer.settings import Settings, read_settings
 from coterie.peer.store import FILE_NAME, Store
 from coterie.protocol.limits import PROTOCOL_VERSION
 from coterie.protocol.records import ModelSaved
+from coterie.protocol.wire import digest_of
 
 TABLE = "a,b,y\n" + "".join(f"{i},{i * i % 7},{2 * i + 1}\n" for i in range(30))
 
@@ -367,7 +367,7 @@ def test_options_are_kept_and_explicit_ones_replace_them(peer: Peer, home: Home)
 def test_a_founder_that_stops_keeps_the_model_it_has_by_then(
     peer: Peer, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trained = ModelSaved(hashlib.sha256(b"trained").digest(), b"trained")
+    trained = ModelSaved(digest_of(b"trained"), b"trained")
 
     async def live(session: Session) -> None:
         session.store.persist([trained])

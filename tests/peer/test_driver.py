@@ -1,7 +1,6 @@
 """The driver acts in the order of a step's fields, never sends what is not durable, and never stops for one
 peer."""
 
-import hashlib
 import threading
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
@@ -48,7 +47,7 @@ from coterie.protocol.ledger import LedgerState, Member, Phase, genesis_state
 from coterie.protocol.limits import INLINE_BLOB_BYTES
 from coterie.protocol.messages import KINDS, Blocks, CertifiedBlock, GetBlocks, JoinRequest, Message, SumShare
 from coterie.protocol.records import Record, Released, RoundClosed
-from coterie.protocol.wire import encode
+from coterie.protocol.wire import digest_of, encode
 from coterie.protocol.work import Contribution, ReadBlocks, Train
 
 ME = Identity.from_seed(b"m" * 32)
@@ -319,7 +318,7 @@ def test_small_blobs_travel_along_and_large_ones_are_offered_first() -> None:
             await rig.until(lambda: len(rig.world.log) == 3)
             assert rig.world.log == [
                 ("send", PEER.public, b"small", b"blob"),
-                ("offer", hashlib.sha256(LARGE).digest(), False),
+                ("offer", digest_of(LARGE), False),
                 ("send", PEER.public, b"large", None),
             ]
 
@@ -331,7 +330,7 @@ def test_a_large_blob_for_a_newcomer_is_offered_to_everybody() -> None:
         async with Rig(on(PeerUp, Step(send=(Send(b"n" * 32, b"weights", LARGE),)))).running() as rig:
             await rig.driver.peer_up(PEER.public)
             await rig.until(lambda: bool(rig.world.of("offer")))
-            assert rig.world.of("offer") == [(hashlib.sha256(LARGE).digest(), True)]
+            assert rig.world.of("offer") == [(digest_of(LARGE), True)]
 
     run(main)
 
@@ -377,7 +376,7 @@ def test_a_blob_that_is_sent_again_is_offered_once() -> None:
 def test_a_good_envelope_reaches_the_node_with_its_blob() -> None:
     async def main() -> None:
         blob = b"sum"
-        share = SumShare(1, bytes(32), hashlib.sha256(blob).digest())
+        share = SumShare(1, bytes(32), digest_of(blob))
         async with Rig(lambda event: None).running() as rig:
             await rig.driver.frame(PEER.public, envelope(share), blob)
             await rig.until(lambda: len(rig.node.events) == 2)

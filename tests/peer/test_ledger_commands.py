@@ -1,6 +1,5 @@
 """A ledger can be shown, exported and verified by anybody; any change to it is found, and where."""
 
-import hashlib
 import json
 import os
 import re
@@ -24,6 +23,7 @@ from coterie.peer.settings import read_settings
 from coterie.peer.status import lines, replay, stored_status
 from coterie.peer.store import Reader, Store
 from coterie.protocol.genesis import read_genesis
+from coterie.protocol.wire import digest_of
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ def test_the_model_is_exported_array_by_array(
     facts = json.loads(capsys.readouterr().out)
     with np.load(out) as arrays:
         assert arrays["array_0"].shape == (6,)
-        assert hashlib.sha256(arrays["array_0"].tobytes()).hexdigest() == facts["weights"]
+        assert digest_of(arrays["array_0"].tobytes()).hex() == facts["weights"]
     assert facts["current"] is True
 
 

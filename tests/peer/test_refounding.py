@@ -24,6 +24,7 @@ from coterie.protocol.contribution import WIDE_UNIT
 from coterie.protocol.genesis import Continued, Genesis, read_genesis
 from coterie.protocol.ledger import LedgerError, genesis_state
 from coterie.protocol.records import BlockDecided, ModelSaved, ValueSeen
+from coterie.protocol.wire import digest_of
 from coterie.protocol.work import Contribution, Train
 
 ROWS, SUMS, LOST = (19, 16, 12, 9, 4), (5123.25, 2211.5, 3000.125, 777.25, 987.654321), 4
@@ -146,7 +147,7 @@ def home_of(chain: Chain, folder: Path, seen: bytes | None = None, number: int =
     home.key_path.write_bytes(seal_seed(hashlib.sha256(b"test peer %d" % number).digest()))
     home.key_path.chmod(0o600)
     with Store.open(home.folder) as store:
-        store.persist([ModelSaved(hashlib.sha256(WEIGHTS).digest(), WEIGHTS)])
+        store.persist([ModelSaved(digest_of(WEIGHTS), WEIGHTS)])
         store.persist([BlockDecided(height, one.block, one.certificate) for height, one in enumerate(chain.blocks, 1)])
         if seen is not None:
             store.persist([ValueSeen(chain.state.height + 1, 0, True, seen, None, ())])

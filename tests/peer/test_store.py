@@ -1,6 +1,5 @@
 """The store gives back exactly what was persisted, forgets what it must, and names what went wrong."""
 
-import hashlib
 import multiprocessing
 import os
 import shutil
@@ -28,6 +27,7 @@ from coterie.protocol.records import (
     ValueSeen,
     VoteCast,
 )
+from coterie.protocol.wire import digest_of
 
 SECRET = b"an update that nobody else may see "
 DEALER = b"d" * 32
@@ -45,7 +45,7 @@ def reopened(folder: Path) -> Memory:
 
 
 def model(weights: bytes) -> ModelSaved:
-    return ModelSaved(hashlib.sha256(weights).digest(), weights)
+    return ModelSaved(digest_of(weights), weights)
 
 
 def block(height: int) -> BlockDecided:

@@ -1,6 +1,5 @@
 """Deciding a block: what a proposal needs to be voted for, what a hostile proposer can make a member hold, restarts."""
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +21,7 @@ from coterie.protocol.messages import GetBlocks, GetStatus, Precommit, Prevote, 
 from coterie.protocol.records import Memory, ModelSaved, ValueSeen, VoteCast
 from coterie.protocol.summing import Summing
 from coterie.protocol.tendermint import Stage
+from coterie.protocol.wire import digest_of
 from coterie.protocol.work import CheckVector, Contribution, Encode
 
 
@@ -197,7 +197,7 @@ def sum_of_updates(chain: Chain, name: str = "entropy") -> tuple[bytes, Model]:
     checked = job.run()
     body = Model(
         state.round,
-        hashlib.sha256(vector).digest(),
+        digest_of(vector),
         tuple(wide_bytes(one) for one in checked.sums),
         checked.weights_hash,
         checked.beacon,
@@ -285,9 +285,7 @@ def test_a_sum_that_is_none_of_encodings_gets_a_nil_prevote() -> None:
     view = views_of(bench, others=True)[0]
     move_to(bench, view)
     case.vector = b"\xff" * len(case.vector)
-    case.body = Model(
-        case.body.round, hashlib.sha256(case.vector).digest(), case.body.sums, case.body.weights, case.body.beacon
-    )
+    case.body = Model(case.body.round, digest_of(case.vector), case.body.sums, case.body.weights, case.body.beacon)
     bench.hear(bench.proposer(view), case.proposal(), case.vector, view=view)
     bench.compute()
     assert prevoted(bench) == [None]

@@ -5,7 +5,6 @@ timers and of its work, and when it is killed and started again. For complaints,
 so there f members lie and the others are honest. Each search is shown to find a fault that is planted in honest code.
 """
 
-import hashlib
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -59,6 +58,7 @@ from coterie.protocol.safety import VoteGuard
 from coterie.protocol.schemes.base import Dealing, Terms
 from coterie.protocol.schemes.shamir import DealShares, ShamirScheme
 from coterie.protocol.sharing import Sharing
+from coterie.protocol.wire import digest_of
 from coterie.protocol.work import Contribution, ReadBlocks, Train
 
 VICTIM = 0
@@ -410,7 +410,7 @@ def complaints() -> list[tuple[Complaint, bytes]]:
     boxes = [one for one in (*dealt[0].blobs, *dealt[1].blobs, own.blobs[dealer]) if one]
     boxes += [bytes(len(dealt[0].blobs[place])), bytes(range(200)) * 2]
     return [
-        (Complaint(1, dealer, deal, hashlib.sha256(box).digest(), secret, proof), box)
+        (Complaint(1, dealer, deal, digest_of(box), secret, proof), box)
         for deal in said
         for box in boxes
         for secret, proof in openings
@@ -505,7 +505,7 @@ class Sum:
         """What the victim prevotes about the sum that everybody would open."""
         bench, summing = self.bench, self.bench.node.ctx.summing
         assert summing is not None
-        vector_hash = hashlib.sha256(self.vector).digest()
+        vector_hash = digest_of(self.vector)
         body = summing.outcome_of(summing._job(vector_hash, self.vector).run())
         data = self.chain.block(body)
         view = next(view for view in range(4) if bench.proposer(view) != bench.me)

@@ -23,6 +23,7 @@ from coterie.protocol.limits import PROTOCOL_VERSION
 from coterie.protocol.messages import Ack, Complaint, Deal, HandBox
 from coterie.protocol.patience import Patience
 from coterie.protocol.sharing import Sharing
+from coterie.protocol.wire import digest_of
 
 SIZES = [4, 7, pytest.param(10, marks=pytest.mark.soak)]
 LARGE = [pytest.param(n, marks=pytest.mark.soak) for n in (7, 10)]
@@ -394,11 +395,10 @@ def garbage_box(cluster: Lied) -> list[Bend]:
     """The liar seals garbage for one holder, and says the same to all."""
 
     def garbage(deal: Deal, blob: bytes) -> tuple[Deal, bytes]:
-        import hashlib
 
         wrong = bytes([blob[0] ^ 1]) + blob[1:]
         place = at(cluster, 0)
-        boxes = tuple(hashlib.sha256(wrong).digest() if one == place else box for one, box in enumerate(deal.boxes))
+        boxes = tuple(digest_of(wrong) if one == place else box for one, box in enumerate(deal.boxes))
         return changed(boxes=lambda _: boxes)(deal), wrong
 
     seen: dict[int, bytes] = {}

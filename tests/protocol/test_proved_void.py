@@ -3,7 +3,6 @@
 And nothing can be decided about an open sum before enough of its holders are there.
 """
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -26,6 +25,7 @@ from coterie.protocol.ledger import Phase
 from coterie.protocol.messages import Ack, Precommit, Prevote, Proposal
 from coterie.protocol.records import BlockDecided, Memory, ModelSaved
 from coterie.protocol.summing import Summing
+from coterie.protocol.wire import digest_of
 from coterie.protocol.work import CheckedVector, CheckVector, Contribution, Encode
 
 
@@ -47,7 +47,7 @@ class Summed:
         chain = Chain(4, **changes)
         chain.append(chain.contributors())
         self.vector = vector_of(chain, is_good)
-        self.digest = hashlib.sha256(self.vector).digest()
+        self.digest = digest_of(self.vector)
         number = next(number for number in range(4) if identity(number).public != chain.state.proposer(0))
         base = np.zeros(chain.genesis.parameters, "<f4").tobytes()
         self.bench = Bench(chain, number, Memory(model=ModelSaved(chain.genesis.weights, base)))

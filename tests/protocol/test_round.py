@@ -21,6 +21,7 @@ from coterie.protocol.messages import Ack, Deal, Proposal, SumShare
 from coterie.protocol.node import Newcomer, Node
 from coterie.protocol.patience import Patience
 from coterie.protocol.records import BlockDecided, Dealt, Memory, ModelSaved
+from coterie.protocol.wire import digest_of
 from coterie.protocol.work import Contribution, Train
 
 
@@ -84,7 +85,7 @@ def test_every_size_of_federation_trains_and_all_hold_the_same_bytes(peers: int)
     assert federation.watch.models == 3, "two rounds of training and the evaluation, each sum exact"
     weights = {site.node.ctx.weights for site in federation.sites if site.node}
     assert len(weights) == 1
-    assert hashlib.sha256(weights.pop() or b"").digest() == federation.models()[-1].weights
+    assert digest_of(weights.pop() or b"") == federation.models()[-1].weights
     ledgers = {tuple(federation.bodies(number)) for number in range(peers)}
     assert len(ledgers) == 1
 

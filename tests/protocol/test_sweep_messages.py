@@ -6,7 +6,6 @@ once. The invariants hold among the others, nobody else is accused, and they fin
 first three, more than the f of that committee, may a failed sum stay without its repetition. A failure names its seed.
 """
 
-import hashlib
 import random
 from typing import Any
 
@@ -61,6 +60,7 @@ from coterie.protocol.messages import (
     Weights,
 )
 from coterie.protocol.summing import Summing
+from coterie.protocol.wire import digest_of
 from coterie.protocol.work import Contribution, Encode
 
 LIAR = 3
@@ -121,7 +121,7 @@ class Chatter(Cluster):
         for view in range(max(0, site.node.view - VIEW_WINDOW), site.node.view + VIEW_WINDOW + 1):
             if state.proposer(view) == self.liar.public:
                 vector = self._well_formed(ctx.summing)
-                digest = hashlib.sha256(vector).digest()
+                digest = digest_of(vector)
                 body = ctx.summing.outcome_of(ctx.summing._job(digest, vector).run())
                 block = Block(ctx.height, state.head, body).encode()
                 self._say(site, Proposal(block, -1, (), (), digest), vector, ctx.height, view)

@@ -49,6 +49,7 @@ from coterie.protocol.records import (
     ValueSeen,
     VoteCast,
 )
+from coterie.protocol.wire import digest_of
 from coterie.protocol.work import Contribution, ReadBlocks, Train
 
 START_MS = 1_700_000_000_000
@@ -125,7 +126,7 @@ def make_genesis(parameters: int = 6, **changes: Any) -> Genesis:
         created_ms=START_MS,
         model="test model",
         shapes=((parameters,),),
-        weights=hashlib.sha256(weights).digest(),
+        weights=digest_of(weights),
         admit="open",
         rounds=2,
         share_deadline_ms=5_000,
@@ -299,11 +300,11 @@ class Cluster:
         self.log.append((self.now_ms, site.number, receiver.number, message))
         blob = send.blob
         if blob is not None and len(blob) > INLINE_BLOB_BYTES:
-            self._offers[(site.number, hashlib.sha256(blob).digest())] = blob
+            self._offers[(site.number, digest_of(blob))] = blob
             blob = None
         if blob is not None:
             index = site.node.state.committee.index(receiver.identity.public) if site.node else None
-            if hashlib.sha256(blob).digest() != blob_digest(message, index):
+            if digest_of(blob) != blob_digest(message, index):
                 blob = None
         self._deliver_later(receiver, Received(message, blob))
 

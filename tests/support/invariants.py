@@ -4,7 +4,6 @@
 at each of its messages before it leaves.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,6 +18,7 @@ from coterie.protocol.ledger import LedgerState, apply, check_certificate, genes
 from coterie.protocol.limits import MAX_CHECKED_VECTORS, MAX_FUTURE_MESSAGES_PER_MEMBER, VIEW_HISTORY, VIEW_WINDOW
 from coterie.protocol.messages import Ack, CertifiedBlock, Deal, Precommit, Prevote, SumShare, dealing_id
 from coterie.protocol.records import BlockDecided, Dealt, Record, Released, ShareHeld, VoteCast
+from coterie.protocol.wire import digest_of
 
 INVARIANTS = {
     "agreement": "one decision a height; ledgers are prefixes of each other",
@@ -135,7 +135,7 @@ class Watch:
         total = np.frombuffer(vectors[members[0]], dtype=np.uint64).copy()
         for member in members[1:]:
             add_into(total, np.frombuffer(vectors[member], dtype=np.uint64))
-        assert hashlib.sha256(total.tobytes()).digest() == body.vector, f"exact: round {before.round}"
+        assert digest_of(total.tobytes()) == body.vector, f"exact: round {before.round}"
 
     def dealt(self, round_: int) -> Mapping[bytes, bytes]:
         """The vectors of a round by member, as they are on the disks."""

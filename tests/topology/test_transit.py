@@ -1,6 +1,5 @@
 """What is on its way arrives or is lost, and whoever waits for it is told."""
 
-import hashlib
 from typing import Any
 
 import networkx as nx
@@ -10,6 +9,7 @@ from coterie.peer.network import link
 from coterie.protocol.envelope import sealed
 from coterie.protocol.events import Event, Fetch, FetchFailed, Received, Send
 from coterie.protocol.messages import Weights
+from coterie.protocol.wire import digest_of
 from coterie.topology import LinkDefaults, transit
 from coterie.topology.options import Options, build
 from coterie.topology.simulation import Simulation
@@ -60,7 +60,7 @@ def test_a_fetch_that_meets_no_failure_brings_the_blob() -> None:
 def say(simulation: Simulation, site: Site, text: bytes) -> int:
     """Say something to b; returns how many messages left."""
     before = site.sent_messages
-    raw = sealed(site.identity, simulation.federation, 1, 0, Weights(hashlib.sha256(text).digest())).raw
+    raw = sealed(site.identity, simulation.federation, 1, 0, Weights(digest_of(text))).raw
     simulation.transmit(site, simulation.sites[1], Send(simulation.sites[1].key, raw))
     return site.sent_messages - before
 

@@ -1,6 +1,5 @@
 """Lies about shares and sums: what the round's checks are to find."""
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from ...protocol.envelope import Verified
 from ...protocol.events import Event, Received, Send
 from ...protocol.messages import Deal, SumShare
 from ...protocol.schemes.base import Dealing, blob_digests
+from ...protocol.wire import digest_of
 from ...protocol.work import Encode, SumShares
 from . import forging
 from .base import Adversary, Turn
@@ -58,7 +58,7 @@ class WrongShare(Adversary):
         if not isinstance(work, SumShares):
             return result
         data = bytes([result[0][0] ^ 1]) + result[0][1:]
-        return data, hashlib.sha256(data).digest()
+        return data, digest_of(data)
 
 
 class NonEncoding(Adversary):
@@ -117,7 +117,7 @@ class WrongBlob(Adversary):
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
         if send.blob is None or receiver.number not in self.half:
             return (send,)
-        digest = hashlib.sha256(send.blob).digest()
+        digest = digest_of(send.blob)
         if self.random.random() < 0.7:
             self.site.offer(digest, bytes([send.blob[0] ^ 1]) + send.blob[1:])
         return (replace(send, blob=None),)

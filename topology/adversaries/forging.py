@@ -41,6 +41,7 @@ from ...protocol.messages import (
 from ...protocol.schemes.base import Dealing, blob_digests
 from ...protocol.schemes.plain import CommitVector
 from ...protocol.schemes.shamir import DealShares, _crypto_terms
+from ...protocol.wire import digest_of
 from ...protocol.work import Encode, Encoded
 
 if TYPE_CHECKING:
@@ -293,7 +294,7 @@ def complaint(site: "Site", deal: Verified, blob: bytes) -> tuple[Message, bytes
         return None
     key = dealing_key(said.key, sharing.terms.context(dealer))
     opening = Opening(bytes(32), bytes(64)) if key is None else key.reveal(site.identity)
-    digest = hashlib.sha256(blob).digest()
+    digest = digest_of(blob)
     return Complaint(said.round, dealer, deal.raw, digest, opening.shared, opening.proof), blob
 
 
@@ -327,7 +328,7 @@ def other_version(message: Message, blob: bytes | None, rng: random.Random) -> t
             return None if fewer is None else (fewer, None)
         case SumShare() if blob is not None:
             data = bytes([blob[0] ^ 1]) + blob[1:]
-            return with_fields(message, shares=hashlib.sha256(data).digest()), data
+            return with_fields(message, shares=digest_of(data)), data
         case Prevote(block=block, z=z):
             if z is not None and rng.random() < 0.5:
                 return Prevote(block, ((z[0] + 1) % P, z[1])), None

@@ -1,6 +1,5 @@
 """Lies about proposals and votes: what agreement is to bear."""
 
-import hashlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +9,7 @@ from ...protocol.envelope import Verified
 from ...protocol.events import Event, Send, Step
 from ...protocol.limits import VIEW_WINDOW
 from ...protocol.messages import Precommit, Prevote, Proposal
+from ...protocol.wire import digest_of
 from ...protocol.work import beacon_of
 from .base import Adversary, Turn
 
@@ -180,7 +180,7 @@ def other_sum(body: Model, vector: bytes, number: int) -> tuple[Model, bytes]:
     """Return another sum, which nobody can tell from a real one by itself, and the model that follows from it."""
     last = (int.from_bytes(vector[-8:], "little") + number) % P  # a random element
     other = vector[:-8] + last.to_bytes(8, "little")
-    digest = hashlib.sha256(other).digest()
+    digest = digest_of(other)
     return Model(body.round, digest, body.sums, body.weights, beacon_of(other)), other
 
 

@@ -3,14 +3,13 @@
 A Model block names it, and a Void block that proves by it that it cannot be a sum of encodings.
 """
 
-import hashlib
-
 import numpy as np
 
 from ...crypto.field import P
 from ...protocol.blocks import Contributors, Model, Void, read_block
 from ...protocol.events import Event, Step
 from ...protocol.records import BlockDecided, Dealt
+from ...protocol.wire import digest_of
 from ..adversaries.forging import proved_void
 from ..site import Site
 from .base import Checker
@@ -61,6 +60,6 @@ class ExactSum(Checker):
             row = [int(one) for one in np.frombuffer(vector, "<u8")]
             total = row if total is None else [(a + b) % P for a, b in zip(total, row, strict=True)]
         data = np.array(total, dtype="<u8").tobytes()
-        if hashlib.sha256(data).digest() != wanted:
+        if digest_of(data) != wanted:
             what = "model" if isinstance(body, Model) else "proof"
             raise self.violated(f"the {what} of round {body.round} is not the sum of its {len(dealers)} contributions")

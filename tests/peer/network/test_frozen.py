@@ -1,6 +1,5 @@
 """A peer whose process is stopped or killed: its connection looks alive, and must not hold anybody up."""
 
-import hashlib
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import trio
 from coterie.crypto.identity import Identity
 from coterie.peer.network.events import Beat, Connected, Disconnected, Frame
 from coterie.peer.network.transfers import PullFailed
+from coterie.protocol.wire import digest_of
 
 pytestmark = pytest.mark.processes
 
@@ -33,7 +33,7 @@ async def main():
     timing = Timing(beat_seconds=0.1, dead_seconds=1.5)
     network = Network(Identity.from_seed(bytes([255]) * 32), ["/ip4/127.0.0.1/tcp/0"], allow=lambda member: True,
                       bootstrap=sys.argv[1:], timing=timing)
-    network.offer(hashlib.sha256(BLOB).digest(), BLOB)
+    network.offer(digest_of(BLOB), BLOB)
     async with trio.open_nursery() as nursery:
         await nursery.start(network.run)
         async for event in network.inbound:
@@ -89,7 +89,7 @@ async def test_a_pull_from_a_peer_that_freezes_fails_and_one_from_another_does_n
 ) -> None:
     async with world() as peers:
         first, second = await peers.pair()
-        digest = hashlib.sha256(BLOB).digest()
+        digest = digest_of(BLOB)
         second.network.offer(digest, BLOB)
         async with process(first.address) as frozen:
             member = (await first.event(Connected, member=PROCESS)).member
@@ -104,7 +104,7 @@ async def test_a_killed_peer_fails_its_transfer_at_once(world: Callable[[], Any]
         first = await peers.start(0)
         async with process(first.address) as victim:
             member = (await first.event(Connected)).member
-            digest = hashlib.sha256(BLOB).digest()
+            digest = digest_of(BLOB)
             link = first.network.link_to(member)
 
             async def kill_in_the_middle() -> None:

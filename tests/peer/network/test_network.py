@@ -1,6 +1,5 @@
 """Whole networks over real TCP: who finds whom, what arrives, and what happens when a peer is not what it seems."""
 
-import hashlib
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -19,12 +18,13 @@ from coterie.peer.network.frames import encode_envelope, encode_records
 from coterie.peer.network.host import ListenError
 from coterie.peer.network.network import Network
 from coterie.peer.network.transfers import PullFailed
+from coterie.protocol.wire import digest_of
 
 BLOB = bytes(range(256)) * 65536  # 16 MiB
 
 
 def digest(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()
+    return digest_of(data)
 
 
 async def test_two_peers_connect_and_frames_go_both_ways(world: Callable[[], Any]) -> None:

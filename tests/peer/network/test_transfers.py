@@ -1,6 +1,5 @@
 """Pulled blobs: bounded on both sides, and failures that leave the link usable."""
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -23,10 +22,11 @@ from coterie.peer.network.frames import (
 from coterie.peer.network.outbox import Outbox
 from coterie.peer.network.streams import Stream
 from coterie.peer.network.transfers import Bulk, Offers, PullFailed, PullSlots
+from coterie.protocol.wire import digest_of
 
 
 def digest(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()
+    return digest_of(data)
 
 
 class Side:
