@@ -2,7 +2,7 @@
 
 A message travels as the payload of a signed envelope (:mod:`.envelope`), which carries height, view and
 sender. Some messages bind a *blob*, bytes that are too large to sign and to repeat: the message holds the
-blob's digest (:func:`.wire.digest_of`), and the transport delivers the blob with the message, inline or pulled by digest.
+blob's digest (:func:`.wire.digest_of`). The transport delivers the blob with the message, inline or pulled by digest.
 """
 
 import hashlib
