@@ -66,12 +66,6 @@ class Custody:
         """Return what is kept for a holder: dealer, the dealing's id, box."""
         return [(dealer, *kept) for (dealer, other), kept in sorted(self._boxes.items()) if other == holder]
 
-    def drop(self, holder: int, acked: Mapping[int, bytes]) -> None:
-        """A holder has acked these dealings: it needs their boxes no more, and there is room for others."""
-        for pair in [(dealer, holder) for dealer in acked if (dealer, holder) in self._boxes]:
-            if acked[pair[0]] == self._boxes[pair][0]:
-                del self._boxes[pair]
-
     def clear(self) -> None:
         """The round is over."""
         self._boxes.clear()
