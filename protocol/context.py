@@ -42,12 +42,19 @@ class Context:
     released: dict[int, bytes] = field(default_factory=dict)
     """Safety rule 1, durable: the contributor set whose sum was released, by round; none of a round that is over."""
 
+    accused: set[bytes] = field(default_factory=set)
+    """Members whose contradictions were told to all already.
+
+    Where nobody is evicted on proof the pool forgets them, and members would tell one another for ever.
+    """
+
     def accuse(self, first: Verified, second: Verified) -> None:
         """Two statements of one member contradict each other: tell people, and have everybody vote on its eviction."""
         found = contradiction((first, second))
-        if found is None or self.pool.accuses(found[0]):
+        if found is None or found[0] in self.accused:
             return
         offender, what = found
+        self.accused.add(offender)
         facts = {what.replace("-", "_"): True}
         self.out.fault(offender, f"{CONTRADICTIONS[what]} (height {first.height})", **facts)
         if self.pool.add_eviction(Evict(offender, what, (first.raw, second.raw))):

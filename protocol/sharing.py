@@ -498,7 +498,7 @@ class Sharing:
         own = self._own_id()
         if self.me is None or own is None or holder == self.me or self.decided is not None:
             return False
-        return self.showing.vouch(holder, self.acks.proof(holder, self.me, own))
+        return self.showing.vouch(holder, self.me, self.acks.proof(holder, self.me, own))
 
     def on_sit_out(self, message: Verified) -> None:
         """A member has no update this round."""
@@ -559,7 +559,11 @@ class Sharing:
         assert isinstance(deal.message, Deal)
         dealer, holder = handed.dealer, handed.holder
         self.custody.make_room(dealer, self.acks.holders_of({dealer: handed.dealing}))
-        if not self.custody.has_room(dealer, holder) or self.acks.of(holder).get(dealer) == handed.dealing:
+        ack = self.acks.proof(holder, dealer, handed.dealing)
+        if ack is not None:  # its dealer has not seen that
+            self.showing.vouch(holder, dealer, ack)
+            return
+        if not self.custody.has_room(dealer, holder):
             return
         size = self.scheme.blob_bytes(self.terms, dealer, holder, deal.message)
         if size and blob is None:

@@ -16,8 +16,8 @@ class Showing:
     committee: Committee
     _shown: set[tuple[int, int]] = field(default_factory=set)
     """To which holder this member has shown which dealing that differs from the one that it acked."""
-    _vouched: set[int] = field(default_factory=set)
-    """Holders of which this dealer has shown to all that they acked its dealing."""
+    _vouched: set[tuple[int, int]] = field(default_factory=set)
+    """Holder and dealer of which this member has shown to all that the one acked the other's dealing."""
 
     def other_dealings(
         self, holder: int, acked: Mapping[int, bytes], deals: Mapping[int, Verified], id_of: Callable[[Verified], bytes]
@@ -32,13 +32,14 @@ class Showing:
                 self._shown.add((holder, dealer))
                 self.out.send(self.committee.members[holder], deal.raw)
 
-    def vouch(self, holder: int, ack: Verified | None) -> bool:
-        """Show all that a holder acked this member's dealing, once. Returns whether that was news.
+    def vouch(self, holder: int, dealer: int, ack: Verified | None) -> bool:
+        """Show all that a holder acked a dealing, once. Returns whether that was news.
 
-        It may have shown the ack to the dealer alone, so that this dealer hands nothing over and is left out.
+        It may have shown the ack to the dealer alone, so that this dealer hands nothing over and is left out; or to
+        keepers, so that these keep nothing.
         """
-        if ack is None or holder in self._vouched:
+        if ack is None or (holder, dealer) in self._vouched:
             return False
-        self._vouched.add(holder)
+        self._vouched.add((holder, dealer))
         self.out.send(None, ack.raw)
         return True

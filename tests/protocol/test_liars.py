@@ -158,6 +158,11 @@ def refusal_that_the_dealer_does_not_see(cluster: Lied) -> list[Bend]:
     return [refuses(cluster, {0}, set(cluster.liars), shown={0})]
 
 
+def refusal_that_a_keeper_does_not_see(cluster: Lied) -> list[Bend]:
+    """A keeper has the ack, so it does not keep the box; the dealer and others have not."""
+    return [refuses(cluster, {0}, set(cluster.liars), shown={1})]
+
+
 def refusal_and_leaving_out(cluster: Lied) -> list[Bend]:
     return [refuses(cluster, {0}, set(cluster.liars)), deals_to_all_but(cluster, {1}, hands_over=False)]
 
@@ -236,6 +241,7 @@ def false_complaints(cluster: Lied) -> list[Bend]:
 LIES = [
     refusal,
     refusal_that_the_dealer_does_not_see,
+    refusal_that_a_keeper_does_not_see,
     refusal_and_leaving_out,
     leaving_out_and_hidden_refusal,
     silence_about_acks,

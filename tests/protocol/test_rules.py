@@ -29,6 +29,7 @@ from coterie.crypto.shamir import Scheme
 from coterie.protocol.agreement import Agreement
 from coterie.protocol.blocks import Contributors, Evict, Membership, Model, read_block
 from coterie.protocol.committee import Committee
+from coterie.protocol.complaints import Complaints
 from coterie.protocol.envelope import Verified
 from coterie.protocol.ledger import LedgerError, check_sets, extend
 from coterie.protocol.messages import Ack, Blocks, CertifiedBlock, Deal, Precommit, Prevote, Proposal, SumShare
@@ -36,7 +37,6 @@ from coterie.protocol.node import Node
 from coterie.protocol.outbox import Outbox
 from coterie.protocol.records import BlockDecided, Dealt, Record, Released, ShareHeld, VoteCast
 from coterie.protocol.safety import VoteGuard
-from coterie.protocol.sharing import Sharing
 from coterie.protocol.summing import Summing
 from coterie.protocol.tendermint import Consensus, Decide
 from coterie.protocol.work import SumShares
@@ -209,7 +209,7 @@ def test_rule_2_a_dealing_on_another_base_model_is_not_held(monkeypatch: pytest.
     assert all(liar not in dict(one.dealers) for one in contributors)
 
     # Without the check the dealing is held: its commitment says nothing about the base, that is in the message.
-    monkeypatch.setattr(Sharing, "_wrong_deal", lambda self, dealer, message: None)
+    monkeypatch.setattr(Complaints, "wrong_deal", lambda self, dealer, message: None)
     cluster = Cluster(4, make_genesis(min_peers=4))
     cluster.tamper = rebased
     cluster.start()

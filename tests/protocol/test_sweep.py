@@ -19,7 +19,7 @@ import sweeping
 from cluster import Cluster, Disk, make_genesis
 from invariants import INVARIANTS, Watch
 
-from coterie.protocol.blocks import Block, Void
+from coterie.protocol.blocks import Block, Contributors, Void, read_block
 from coterie.protocol.envelope import seal
 from coterie.protocol.events import Notice, Send
 from coterie.protocol.ledger import LedgerError
@@ -211,8 +211,18 @@ def hoard_early_boxes(cluster: Cluster, watch: Watch) -> None:
     node = cluster.sites[0].node
     assert node is not None
     assert node.ctx.sharing is not None
-    node.ctx.sharing._early |= {(bytes([number]), 1, 2): None for number in range(100)}  # type: ignore[dict-item]
+    node.ctx.sharing.custody._early |= {(bytes([number]), 1, 2): None for number in range(100)}  # type: ignore[dict-item]
     watch.look(cluster.sites[0])
+
+
+def sum_over_others(cluster: Cluster, watch: Watch) -> None:
+    """The watch takes it that the first sum on this base was one of somebody else."""
+    for key in watch._summed:
+        watch._summed[key] = frozenset({bytes(32)})
+    state = next(one for one in watch.states if one.phase == "sharing" and (one.weights, False) in watch._summed)
+    body = next(read_block(one).body for one in watch.blocks if isinstance(read_block(one).body, Contributors))
+    assert isinstance(body, Contributors)
+    watch._repeated(state, body)
 
 
 BREACHES = [
@@ -222,6 +232,7 @@ BREACHES = [
     ("release once", release_again),
     ("release once", release_undecided),
     ("exact", deal_something_else),
+    ("repeated", sum_over_others),
     ("durable", send_undurable(Precommit(bytes(32)))),
     ("durable", send_undurable(SumShare(1, bytes(32), bytes(32)))),
     ("durable", send_undurable(Deal(9, bytes(32), bytes(32), b"", bytes(96), (), ()))),
