@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cluster import START_MS, Site
-from liars import Bend, Lied, at, deals_to_all_but, id_of, other_deal, refuses
+from liars import Bend, Lied, at, deals_to_all_but, id_of, other_deal, proposes_no_contributors, refuses
 
 from coterie.crypto import dealing, merkle
 from coterie.crypto.field import P, evaluate, interpolate
@@ -334,8 +334,12 @@ def begun(cluster: Lied) -> list[tuple[int, int]]:
 
 
 def test_a_refused_dealer_is_left_out_where_its_boxes_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lie(cluster: Lied) -> list[Bend]:
+        return [*refusal(cluster), proposes_no_contributors(cluster, set(cluster.liars))]
+
+    assert everybody_honest_counts(lied(4, lie))
     monkeypatch.setattr(Sharing, "_hand_over", lambda self, holders, to=None: None)
-    assert not everybody_honest_counts(lied(4, refusal))
+    assert not everybody_honest_counts(lied(4, lie))
 
 
 def test_a_dealer_is_left_out_by_acks_that_it_alone_sees_where_it_does_not_show_them(

@@ -90,7 +90,7 @@ def rounds_after_a_move(n: int) -> int:
     cluster.crash(moved.number)
     cluster.run_for(1_000)
     cluster.start(moved.number, memory=replace(moved.disk.load(), copied=True))
-    cluster.run_for(15_000)
+    cluster.run_for(30_000)
     for number in (liar.number, *range(1, 1 + away)):
         cluster.crash(number)
     cluster.run_for(5_000)

@@ -15,7 +15,7 @@ from coterie.protocol.committee import Committee
 from coterie.protocol.envelope import Verified, seal, verify
 from coterie.protocol.events import Send
 from coterie.protocol.ledger import apply, genesis_state
-from coterie.protocol.messages import Ack, Deal, HandBox, Message, dealing_id
+from coterie.protocol.messages import Ack, Deal, HandBox, Message, Proposal, dealing_id
 from coterie.protocol.records import BlockDecided
 
 Bend = Callable[[Site, Site, Verified, Send], "Send | None"]
@@ -119,6 +119,16 @@ def refuses(cluster: Lied, dealers: set[int], liars: set[int], shown: set[int] =
         kept = tuple(pair for pair in ack.kept if pair[0] not in places)
         named = tuple(one for one in ack.dealings if one[0] not in places)
         return cluster.again(sender, message, Ack(ack.round, named, kept), send, None)
+
+    return bend
+
+
+def proposes_no_contributors(cluster: Lied, liars: set[int]) -> Bend:
+    """These liars are silent where their proposal would carry acks, their own among them."""
+
+    def bend(sender: Site, receiver: Site, message: Verified, send: Send) -> Send | None:
+        said = message.message
+        return None if sender.number in liars and isinstance(said, Proposal) and said.acks else send
 
     return bend
 
