@@ -597,7 +597,8 @@ class Sharing:
         """Return the dealings of which no member that is there lacks its share by their dealer's fault."""
         key = (changes, self.acks.changes, len(self.excluded))
         if key != self._settled_seen[0]:
-            self._settled_seen = key, self._settled_for(self._present(alive, changes))
+            # One that was caught, or is no member any more, may say one thing to some and another to others.
+            self._settled_seen = key, self._settled_for(self._present(alive, changes) - self.excluded)
         return self._settled_seen[1]
 
     def _settled_for(self, holders: Iterable[int]) -> dict[int, bytes]:
@@ -665,7 +666,7 @@ class Sharing:
         choice = self.choice(required, alive, changes)
         if choice is None:
             return False
-        holders = self._present(alive, changes) - self.patience.late_holders(self.committee)
+        holders = self._present(alive, changes) - self.patience.late_holders(self.committee) - self.excluded
         if not holders <= set(choice.holders):
             return False
         return required is not None or self._expected(alive, changes) <= dict(choice.dealers).keys()

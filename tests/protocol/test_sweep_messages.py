@@ -73,7 +73,7 @@ class Chatter(Cluster):
         self.liar = identity(LIAR)
         scheme = random.Random(seed).choice(("shamir", "shamir", "plain"))
         slowest_work_ms = (0, 40, 400)[seed % 3]
-        genesis = make_genesis(min_peers=3, rounds=2, scheme=scheme, evict_on_proof=seed % 2 > 0)  # or it is soon out
+        genesis = make_genesis(min_peers=3, rounds=2, scheme=scheme, evict_on_proof=seed % 5 > 0)  # or it is soon out
         super().__init__(4, genesis, seed, (1, 30), slowest_work_ms)
         self.watch = Watch(self, frozenset({self.liar.public}))
         self.said: dict[type, int] = {}
