@@ -11,6 +11,7 @@ from ...protocol.events import Event, Send, Step
 from ...protocol.limits import VIEW_WINDOW
 from ...protocol.messages import Precommit, Prevote, Proposal
 from ...protocol.work import beacon_of
+from . import forging
 from .base import Adversary, Turn
 
 if TYPE_CHECKING:
@@ -229,6 +230,31 @@ class InvalidValue(Adversary):
             case 3:
                 return Block(block.height, block.previous, Void(9999, "shares", ())).encode()
         return Block(block.height + 1, block.previous, body).encode()
+
+
+class FalseVoid(Adversary):
+    """Proposes that a good sum is none of encodings, or that another one is that nobody can tell from an open one."""
+
+    name = "false-void"
+    turn = Turn.BLOCK
+
+    def __init__(self, simulation: "Simulation", site: "Site") -> None:
+        super().__init__(simulation, site)
+        self._vectors: dict[tuple[int, int], bytes | None] = {}
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        given = message.message
+        if not isinstance(given, Proposal) or message.sender != self.site.key or send.blob is None:
+            return (send,)
+        place = message.height, message.view
+        if place not in self._vectors:
+            self._vectors[place] = forging.no_encoding(send.blob) if self.random.random() < 0.5 else None
+        vector = self._vectors[place]
+        made = forging.void_of(given.block, vector)
+        if made is None:
+            return (send,)
+        changed = Proposal(made[0], -1, (), (), made[1])
+        return (Send(send.to, self.sign(changed, message.height, message.view), vector or send.blob),)
 
 
 class ViewFlood(Adversary):
