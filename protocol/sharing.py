@@ -211,6 +211,7 @@ class Sharing:
     def close(self, dealers: Iterable[tuple[int, bytes]]) -> None:
         """The contributors are decided (safety rule 4): only boxes for holders that lack them are of use still."""
         self.decided = dict(dealers)
+        self._learn_left_out()
         for index in self.deals.keys() - self.decided.keys() - {self.me}:
             self._held.pop(index, None)
         if self._dealing is not None and self.me is not None:
@@ -222,6 +223,20 @@ class Sharing:
             self._dealing = replace(self._dealing, blobs=tuple(blobs))
         if self.me is None or self.decided.get(self.me) != self._own_id():
             self._dealing = None
+
+    def _learn_left_out(self) -> None:
+        """A dealing that enough hold was left out: those that have not acked it are in dispute.
+
+        A dealer that was restarted has forgotten its disputes. The others do not wait for it any more, so it may never
+        come to a share deadline of its own.
+        """
+        own, me = self._own_id(), self.me
+        if own is None or me is None or self.decided is None or me in self.decided:
+            return
+        acked = self.acks.holders_of({me: own})
+        if len(acked) >= self.committee.sum_quorum:
+            lacking = set(range(self.committee.n)) - {me, *acked}
+            self.patience.on_disputes((self.out.me, self.committee.members[one]) for one in sorted(lacking))
 
     def _own_id(self) -> bytes | None:
         held = self._held.get(self.me) if self.me is not None else None

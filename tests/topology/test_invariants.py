@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace as replace_struct
 
 from coterie.protocol import agreement, inbox, ledger, node, sharing, tendermint
-from coterie.protocol.blocks import Contributors, Model
+from coterie.protocol.blocks import Contributors
 from coterie.protocol.committee import Committee
 from coterie.protocol.envelope import Verified
 from coterie.protocol.events import Step
@@ -246,7 +246,7 @@ def test_a_sum_over_a_dealing_that_nobody_wrote_down_is_found(monkeypatch: pytes
 def test_a_fork_is_found_where_the_one_that_decides_by_itself_crashes_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tendermint.Consensus, "locked", property(lambda self: None, lambda self, value: None))
     crash = (0, CrashPoint("after", 0, "BlockDecided", 2_000))
-    found = run(replace(scenario_of(9), crashes=(crash,)))
+    found = run(replace(scenario_of(189), crashes=(crash,)))
     assert isinstance(found, Failure)
     assert found.invariant == "agreement"
 
@@ -268,11 +268,11 @@ def test_views_without_a_bound_are_found(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_sums_without_a_bound_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def at_once(self: Any, proposal: Verified, digest: bytes, body: Model, blob: bytes | None) -> None:
+    def at_once(self: Any, proposal: Verified, digest: bytes, blob: bytes | None) -> None:
         self._waiting[proposal.view] = (proposal, digest)
         self._examine(proposal, digest, blob)
 
-    monkeypatch.setattr(agreement.Agreement, "_on_model", at_once)
+    monkeypatch.setattr(agreement.Agreement, "_on_claim", at_once)
     monkeypatch.setattr(Summing, "_make_room", lambda self, vector_hash: True)
     first_failure(has("invalid-value"), ["memory"])
 
@@ -373,14 +373,15 @@ def calm(scenario: Scenario) -> bool:
 def test_a_member_that_is_left_out_for_no_reason_is_found_by_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     choose = sharing.Sharing.choice
 
-    def unfair(self: Any) -> Choice | None:
-        choice = choose(self)
+    def unfair(self: Any, *given: Any) -> Choice | None:
+        choice = choose(self, *given)
         if choice is None or len(choice.dealers) <= self.committee.min_contributors:
             return choice
         return replace(choice, dealers=choice.dealers[1:])
 
     monkeypatch.setattr(sharing.Sharing, "choice", unfair)
-    monkeypatch.setattr(sharing.Sharing, "due", lambda self, alive, changes: frozenset())
+    for name in ("due", "due_by_proof"):
+        monkeypatch.setattr(sharing.Sharing, name, lambda self, *given: frozenset())
     found = first_failure(calm, ["counted"], [Counted])
     assert "which was there in time" in found.what
 
@@ -403,18 +404,9 @@ def test_rounds_in_which_nobody_proposes_are_found_by_progress(monkeypatch: pyte
 
 
 def test_a_failed_sum_that_is_repeated_with_others_is_found_by_the_rank_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node.Node, "_new_sharing", forgetting_failures(node.Node._new_sharing))
+    monkeypatch.setattr(ledger, "_decided_sum", lambda state: None)
     found = first_failure(has("fail-"), ["secrecy"], [Secrecy])
     assert "on one base model" in found.what
-
-
-def forgetting_failures(new_sharing: Any) -> Any:
-    def careless(self: Any) -> Any:
-        opened = new_sharing(self)
-        opened.failed = frozenset()
-        return opened
-
-    return careless
 
 
 def test_what_the_rank_test_takes_for_granted_of_shares_is_what_elimination_says(

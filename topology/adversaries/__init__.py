@@ -1,8 +1,18 @@
-"""Thirty-six ways to misbehave, each a small class behind :class:`.base.Adversary`."""
+"""Forty-five ways to misbehave, each a small class behind :class:`.base.Adversary`."""
 
 from typing import Final
 
 from .base import Adversary
+from .boxes import (
+    AckToDealer,
+    BadTerms,
+    BoxFlood,
+    FalseKeeper,
+    FalseOpening,
+    FewHolders,
+    HandToColluders,
+    TakeIn,
+)
 from .collusion import (
     FailAndCrash,
     FailAndLeave,
@@ -18,7 +28,7 @@ from .collusion import (
 from .dealing import FalseComplaint, GarbageBox, MisDeal, NonEncoding, Withhold, WrongBlob, WrongShare
 from .equivocation import TwinDeal, TwoAcks, TwoFaced, TwoLedgers, TwoSums
 from .network import FalseHead, ForgedCertificate, PaddedLedger, Replay, Selective, Silent, Twins
-from .voting import Amnesia, Burst, DoubleVote, Equivocate, InvalidValue, StaleLock, ViewFlood
+from .voting import Amnesia, Burst, DoubleVote, Equivocate, FalseVoid, InvalidValue, StaleLock, ViewFlood
 
 __all__ = ["STRATEGIES", "Adversary"]
 
@@ -61,6 +71,15 @@ STRATEGIES: Final[dict[str, type[Adversary]]] = {
         FailAndCrash,
         OpenAndFail,
         LateAck,
+        BadTerms,
+        FalseOpening,
+        FalseKeeper,
+        HandToColluders,
+        AckToDealer,
+        TakeIn,
+        FewHolders,
+        FalseVoid,
+        BoxFlood,
     )
 }
 """The strategies by the names that ``--byzantine`` takes."""

@@ -18,7 +18,7 @@ from ...crypto.codec import encode_wide
 from ...crypto.field import P, evaluate, from_bytes, interpolate
 from ...crypto.prng import derive
 from ...crypto.sealing import BOX_OVERHEAD_BYTES, Ephemeral, Opening, dealing_key
-from ...protocol.blocks import Block, Contributors, Void, read_block
+from ...protocol.blocks import Block, Contributors, Model, Void, read_block
 from ...protocol.committee import Committee
 from ...protocol.contribution import Layout
 from ...protocol.envelope import Verified
@@ -51,9 +51,12 @@ if TYPE_CHECKING:
 __all__ = [
     "NON_ENCODINGS",
     "acked",
+    "any_box",
     "committee_of",
     "complained_of",
     "complaint",
+    "contributors_with_all",
+    "contributors_with_few_holders",
     "contributors_without",
     "deal_of",
     "dealing_id",
@@ -62,7 +65,9 @@ __all__ = [
     "hands_out",
     "has_shares",
     "is_dealing_job",
+    "is_own_box",
     "is_stuck",
+    "no_encoding",
     "non_encoding",
     "offered_by",
     "other_boxes",
@@ -72,7 +77,12 @@ __all__ = [
     "round_of",
     "shares_shown",
     "split_dealing",
+    "void_of",
     "waits_to_join",
+    "with_bad_terms",
+    "with_false_keeps",
+    "with_false_secret",
+    "with_other_box",
     "with_other_ids",
     "without",
 ]
@@ -283,6 +293,54 @@ def with_false_keeps(ack: Ack) -> Ack:
     return with_fields(ack, kept=pairs)
 
 
+def with_other_box(said: HandBox, digest: bytes) -> HandBox:
+    """Return the message as if it handed over a box with another digest."""
+    return with_fields(said, box=digest)
+
+
+def is_own_box(site: "Site", said: HandBox) -> bool:
+    """Whether a box that a site hands over is of its own dealing."""
+    return site.node is not None and site.node.state.committee.index(site.key) == said.dealer
+
+
+def any_box(state: LedgerState, blob: bytes, rng: random.Random) -> HandBox:
+    """Return a message that hands over a box of some dealer for some holder, of a dealing that is none."""
+    round_ = max(0, state.round + rng.choice((0, 0, 0, 1, 5)))
+    dealer, holder = (rng.randrange(state.committee.n + 1) for _ in range(2))
+    return HandBox(round_, dealer, rng.randbytes(32), holder, hashlib.sha256(blob).digest())
+
+
+def with_bad_terms(made: Dealing, rng: random.Random) -> Dealing:
+    """Return a dealing whose key or seeded holders cannot be, or do not go with its boxes."""
+    deal, n = made.deal, len(made.deal.boxes)
+    me = made.blobs.index(b"")
+    seeded: dict[str, tuple[int, ...]] = {
+        "too few": deal.seeded[:-1],
+        "the dealer": tuple(sorted({*deal.seeded[1:], me})),
+        "out of order": deal.seeded[::-1] if len(deal.seeded) > 1 else (),
+        "nobody": (*deal.seeded[:-1], n),
+        "others": tuple(sorted([one for one in range(n) if one != me][-len(deal.seeded) :])),
+    }
+    match rng.choice(("no key", "another key", "another proof", *seeded)):
+        case "no key":
+            bad = with_fields(deal, key=bytes(96))
+        case "another key":
+            bad = with_fields(deal, key=Ephemeral(rng.randbytes(32), rng.randbytes(32), deal.root).key)
+        case "another proof":
+            bad = with_fields(deal, key=deal.key[:-1] + bytes([deal.key[-1] ^ 1]))
+        case way:
+            bad = with_fields(deal, seeded=seeded[way])
+    return replace(made, deal=bad)
+
+
+def with_false_secret(said: Message, rng: random.Random) -> Message:
+    """Return a complaint with another secret, or another proof of the right one."""
+    assert isinstance(said, Complaint)
+    if rng.random() < 0.5:
+        return with_fields(said, secret=rng.randbytes(32))
+    return with_fields(said, proof=rng.randbytes(64))
+
+
 def complaint(site: "Site", deal: Verified, blob: bytes) -> tuple[Message, bytes] | None:
     """Return a complaint about a dealing that is right, with all that a true one has; None if there is no telling."""
     assert isinstance(deal.message, Deal)
@@ -308,6 +366,43 @@ def contributors_without(data: bytes, members: Iterable[bytes], committee: Commi
     if len(left) == len(block.body.dealers) or len(left) < committee.min_contributors:
         return None
     return Block(block.height, block.previous, with_fields(block.body, dealers=left)).encode()
+
+
+def contributors_with_all(site: "Site", data: bytes) -> bytes | None:
+    """Return a Contributors block of all dealings that anybody has acked; None if too few hold all of them."""
+    block, sharing = read_block(data), site.node.ctx.sharing if site.node is not None else None
+    if not isinstance(block.body, Contributors) or sharing is None:
+        return None
+    chosen = sharing.acks.choose(sharing.acks.dealings(range(sharing.committee.n)))
+    if chosen is None or chosen.dealers == block.body.dealers:
+        return None
+    other = with_fields(block.body, dealers=chosen.dealers, holders=chosen.holders)
+    return Block(block.height, block.previous, other).encode()
+
+
+def contributors_with_few_holders(site: "Site", data: bytes, liars: Iterable[bytes]) -> bytes | None:
+    """Return a Contributors block with as few holders as there may be, the liars among them."""
+    block = read_block(data)
+    if not isinstance(block.body, Contributors) or site.node is None:
+        return None
+    committee = site.node.state.committee
+    first = {committee.index(liar) for liar in liars}
+    few = sorted(block.body.holders, key=lambda one: one not in first)[: committee.sum_quorum]
+    return Block(block.height, block.previous, with_fields(block.body, holders=tuple(sorted(few)))).encode()
+
+
+def no_encoding(vector: bytes) -> bytes:
+    """Return a sum vector that no contributions add up to."""
+    return ((1 << 60) - 1).to_bytes(8, "little") * 2 + vector[16:]
+
+
+def void_of(data: bytes, vector: bytes | None) -> tuple[bytes, bytes] | None:
+    """Return a block that calls the sum of a Model, or another sum that is no encoding, a wrong encoding."""
+    block = read_block(data)
+    if not isinstance(block.body, Model):
+        return None
+    digest = block.body.vector if vector is None else hashlib.sha256(vector).digest()
+    return Block(block.height, block.previous, Void(block.body.round, "encoding", (), digest)).encode(), digest
 
 
 def other_version(message: Message, blob: bytes | None, rng: random.Random) -> tuple[Message, bytes | None] | None:

@@ -11,6 +11,7 @@ from ...protocol.limits import VIEW_WINDOW
 from ...protocol.messages import Precommit, Prevote, Proposal
 from ...protocol.wire import digest_of
 from ...protocol.work import beacon_of
+from . import forging
 from .base import Adversary, Turn
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ def other_block(data: bytes) -> bytes | None:
     block = read_block(data)
     match block.body:
         case Contributors(round=round_, scheme=scheme, base=base, dealers=dealers, holders=holders):
-            if len(dealers) < 2:
+            if len(holders) < 2:  # whom it sums is not for a proposer to choose
                 return None
-            other: Contributors | Membership | Model | Void = Contributors(round_, scheme, base, dealers[:-1], holders)
+            other: Contributors | Membership | Model | Void = Contributors(round_, scheme, base, dealers, holders[:-1])
         case Void(round=round_, reason=reason, names=names):
             other = Void(round_, reason, names[1:] if names else ())
         case Model(round=round_, vector=vector, sums=sums, weights=weights):
@@ -197,7 +198,7 @@ class InvalidValue(Adversary):
             return (send,)
         given = message.message
         block = read_block(given.block)
-        if isinstance(block.body, Model) and send.blob is not None and (block.height + message.view) % 4 == 1:
+        if isinstance(block.body, Model) and send.blob is not None and (block.height + message.view) % 2:
             return self._false_sums(message, block, block.body, send)
         data = self._spoilt(block, message.view)
         changed = Proposal(data, given.valid_view, given.acks, given.polka, given.vector)
@@ -231,8 +232,33 @@ class InvalidValue(Adversary):
         return Block(block.height + 1, block.previous, body).encode()
 
 
+class FalseVoid(Adversary):
+    """Proposes that a good sum is none of encodings, or that another one is that nobody can tell from an open one."""
+
+    name = "false-void"
+    turn = Turn.BLOCK
+
+    def __init__(self, simulation: "Simulation", site: "Site") -> None:
+        super().__init__(simulation, site)
+        self._vectors: dict[tuple[int, int], bytes | None] = {}
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        given = message.message
+        if not isinstance(given, Proposal) or message.sender != self.site.key or send.blob is None:
+            return (send,)
+        place = message.height, message.view
+        if place not in self._vectors:
+            self._vectors[place] = forging.no_encoding(send.blob) if self.random.random() < 0.5 else None
+        vector = self._vectors[place]
+        made = forging.void_of(given.block, vector)
+        if made is None:
+            return (send,)
+        changed = Proposal(made[0], -1, (), (), made[1])
+        return (Send(send.to, self.sign(changed, message.height, message.view), vector or send.blob),)
+
+
 class ViewFlood(Adversary):
-    """Votes in thousands of views to come."""
+    """Votes in thousands of views to come, of this height and of the next one."""
 
     name = "view-flood"
 
@@ -246,7 +272,7 @@ class ViewFlood(Adversary):
         for _ in range(FLOOD_VOTES):
             view = node.view + self.random.randrange(1, 2 ** self.random.randrange(1, 31))
             vote = self.random.choice((Prevote(None, None), Precommit(None), Precommit(block_hash(b"flood"))))
-            raw = self.sign(vote, view=view)
+            raw = self.sign(vote, node.state.height + self.random.choice((1, 2)), view)
             for other in self.others:
                 self.say(other, raw)
         self.simulation.clock.after(FLOOD_EVERY_MS, self._flood, boot)

@@ -51,6 +51,8 @@ class MemoryCaps(Checker):
             yield "dealings", len(sharing.deals), n
             yield "shares", len(sharing._held), n
             yield "complaints", len(sharing.complaints), n * n
+            yield "boxes kept for others", len(sharing.custody._boxes), n * sharing.custody.per_dealer
+            yield "boxes before their dealing", sharing.custody.count_early, n * (n + sharing.custody.per_dealer)
         if summing is not None:
             yield "sum shares", len(summing._rows), summing.committee.n
             checked = summing.checked.keys() | summing._running

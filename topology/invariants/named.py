@@ -1,7 +1,7 @@
 """Named: an honest member that has two contradicting statements of a liar about one round tells people of it.
 
 Contradicting are two dealings of one dealer in a round, and two acks of one holder that name different dealings of one
-dealer. It is demanded of those that came while the contributors of the round were not decided.
+dealer. It is demanded of members of the round, and of statements that came before its contributors were decided.
 """
 
 from ...protocol.events import Event, Received, Step
@@ -42,7 +42,9 @@ class Named(RoundChecker):
             return
         node = site.node
         is_open = node is not None and node.state.phase is Phase.SHARING and node.state.round == said.round
-        if node is None or not is_open or node.state.committee.index(liar) is None or node.ctx.guard.resuming:
+        if node is None or not is_open or node.ctx.guard.resuming:
+            return
+        if None in (node.state.committee.index(liar), node.state.committee.index(site.key)):
             return
         for dealer, name in names.items():
             place = (site.number, liar, said.round, dealer)
