@@ -23,6 +23,7 @@ from nacl.exceptions import CryptoError
 __all__ = [
     "GROUP_ORDER",
     "MAX_CACHED_BOXES",
+    "MAX_CACHED_POINTS",
     "NONCE_BYTES",
     "PUBLIC_BYTES",
     "SEALED_OVERHEAD_BYTES",
@@ -50,6 +51,10 @@ GROUP_ORDER: Final = 2**252 + 27742317777372353535851937790883648493
 
 MAX_CACHED_BOXES: Final = 1024
 """Precomputed boxes that one identity keeps; twice the members of the largest federation."""
+
+MAX_CACHED_POINTS: Final = 2048
+"""Points of which a process remembers whether they are usable: the members of the largest federation, and the keys of
+their dealings."""
 
 _ORDER_PLUS_ONE: Final = (GROUP_ORDER + 1).to_bytes(32, "little")
 
@@ -218,10 +223,16 @@ def is_usable(public: bytes) -> bool:
     Some keys of mixed order verify signatures and yet cannot be sealed to. Whoever admits members asks this
     first. Never raises on bad input.
     """
+    return _is_of_prime_order(bytes(public))
+
+
+@lru_cache(maxsize=MAX_CACHED_POINTS)
+def _is_of_prime_order(point: bytes) -> bool:
+    """Cached: a dealer asks this of the same members in every round, and a holder of the same key three times."""
     # (L+1)·P = P says both, for a part T of small order would become 6·T. libsodium's own test let P + (0, -1)
     # pass before December 2025 (CVE-2025-69277), and members must agree whatever library they have.
     with suppress(CryptoError):
-        return bindings.crypto_scalarmult_ed25519_noclamp(_ORDER_PLUS_ONE, bytes(public)) == bytes(public)
+        return bindings.crypto_scalarmult_ed25519_noclamp(_ORDER_PLUS_ONE, point) == point
     return False
 
 

@@ -48,6 +48,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from nacl import bindings
@@ -76,6 +77,9 @@ KEY_BYTES: Final = PUBLIC_BYTES + PROOF_BYTES
 
 BOX_OVERHEAD_BYTES: Final = 16
 """A box is this much longer than its plaintext: the Poly1305 tag."""
+
+MAX_CACHED_KEYS: Final = 1024
+"""Keys of dealings of which a process remembers whether their proofs are good: one round of the largest federation."""
 
 _KEY: Final = b"coterie/box/2\0"
 _SCALAR: Final = b"coterie/box/2 scalar\0"
@@ -214,6 +218,12 @@ def dealing_key(key: bytes, context: bytes) -> DealingKey | None:
 
 def check_ephemeral(point: bytes, proof: bytes, context: bytes) -> bool:
     """Whether `proof` shows that the maker of R = `point` knows its scalar, for this context (Schnorr)."""
+    return _knows_scalar(bytes(point), bytes(proof), bytes(context))
+
+
+@lru_cache(maxsize=MAX_CACHED_KEYS)
+def _knows_scalar(point: bytes, proof: bytes, context: bytes) -> bool:
+    """Cached: a member asks this when the dealing comes, when it opens its box, and for each complaint."""
     parts = _proof_parts(proof)
     if parts is None or len(context) != CONTEXT_BYTES or not is_usable(point):
         return False

@@ -78,6 +78,8 @@ class Sharing:
     """Dealings that this member acked before it lost them, as others show: no other one of the dealer is held."""
     shown_deal: Verified | None = None
     """This member's own dealing of this round, as others show it after a restart."""
+    me: int | None = field(init=False)
+    """This member's index, None for one that only watches this round."""
     complaints: Complaints = field(init=False)
     showing: Showing = field(init=False)
     acks: Acks = field(init=False)
@@ -98,21 +100,23 @@ class Sharing:
     _settled_seen: tuple[tuple[int, ...], dict[int, bytes]] = ((), {})
     _choice_seen: tuple[tuple[int, ...], Choice | None] = ((), None)
 
+    _ids: dict[bytes, bytes] = field(default_factory=dict)
+    """The id of each dealing that was held against an ack or a box: one or two a dealer, asked for at every ack."""
+
     def __post_init__(self) -> None:
+        self.me = self.committee.index(self.out.me)
         self.complaints = Complaints(self.out, self.round, self.committee, self.scheme, self.terms)
         self.showing = Showing(self.out, self.committee)
         self.acks = Acks(self.committee)
         self.custody = Custody(self.committee)
 
-    @property
-    def me(self) -> int | None:
-        """This member's index, None for one that only watches this round."""
-        return self.committee.index(self.out.me)
-
     def id_of(self, deal: Verified) -> bytes:
         """Return the id of a dealing."""
-        assert isinstance(deal.message, Deal)
-        return dealing_id(self.terms.federation, deal.sender, deal.message)
+        found = self._ids.get(deal.raw)
+        if found is None:
+            assert isinstance(deal.message, Deal)
+            found = self._ids[deal.raw] = dealing_id(self.terms.federation, deal.sender, deal.message)
+        return found
 
     # One's own dealing.
 
@@ -678,11 +682,11 @@ class Sharing:
 
         ``changes``: how often ``alive`` changed.
         """
-        choice = self.choice(required, alive, changes)
-        if choice is None:
-            return False
         holders = self._present(alive, changes) - self.patience.late_holders(self.committee) - self.excluded
-        if not holders <= set(choice.holders):
+        if not holders <= self.acks.latest.keys():  # no need to choose yet
+            return False
+        choice = self.choice(required, alive, changes)
+        if choice is None or not holders <= set(choice.holders):
             return False
         return required is not None or self._expected(alive, changes) <= dict(choice.dealers).keys()
 

@@ -25,10 +25,9 @@ class Showing:
         """Show a holder the dealings that differ from those it acked: two of one dealer are evidence against it."""
         for dealer, dealing in acked.items():
             deal = deals.get(dealer)
-            told = sum(one == holder for one, _ in self._shown)
-            if deal is None or (holder, dealer) in self._shown or told > self.committee.f:
-                continue  # no more than f dealers deal twice
-            if id_of(deal) != dealing:
+            if deal is None or id_of(deal) == dealing or (holder, dealer) in self._shown:
+                continue
+            if sum(one == holder for one, _ in self._shown) <= self.committee.f:  # no more than f dealers deal twice
                 self._shown.add((holder, dealer))
                 self.out.send(self.committee.members[holder], deal.raw)
 
