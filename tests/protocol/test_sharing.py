@@ -228,7 +228,7 @@ def test_boxes_that_came_early_are_bounded_whoever_sends_them() -> None:
         fields = {name: getattr(message, name) for name in message.__struct_fields__}
         table.hear(B, HandBox(**fields | {"holder": number % 4, "dealing": digest(f"{number}")}), table.box(B, D))
         table.hear(C, HandBox(**fields | {"holder": number % 4, "dealing": digest(f"{number}")}), table.box(B, D))
-    assert len(table.sharing._early) <= 2 + table.sharing.custody.per_dealer
+    assert table.sharing.custody.count_early <= table.sharing.committee.n + table.sharing.custody.per_dealer
 
 
 def test_what_was_in_dispute_is_handed_over_when_it_is_dealt() -> None:
