@@ -364,9 +364,10 @@ class Sharing:
             self.out.persist(ShareHeld(self.round, deal.sender, deal.raw, checked.values))
             self._ack()
             return None
-        if not checked.proof:  # it proves nothing: somebody brought another box
-            self.out.notify("work", f"round {self.round}: {checked.wrong}", round=self.round)
-            return None
+        assert isinstance(deal.message, Deal)
+        assert self.me is not None
+        if digest_of(offer.blob) != deal.message.boxes[self.me]:
+            return None  # somebody brought another box with the dealing; the right one comes again
         self.out.fault(deal.sender, f"round {self.round}: {checked.wrong}", round=self.round, dealing=True)
         self.caught(dealer)
         digest = digest_of(offer.blob)

@@ -51,13 +51,13 @@ PROOF_SHOWN_TO_SOME = [
 
 A_VIEW_AHEAD = [
     Scenario(
-        seed=18230,
+        seed=6916,
         topology="ring",
         peers=5,
         latency_ms=(1, 10),
         byzantine=("3=invalid-value+silent",),
-        partition="halves",
-        crashes=((4, CrashPoint("after", 0, "ValueSeen", 3958)),),
+        partition="at-votes",
+        crashes=((1, CrashPoint("sending", 3, "VoteCast", 4728)),),
     ),
 ]
 """A member is restarted after its vote became durable and before it was sent, and goes on to the next view alone."""
