@@ -26,13 +26,14 @@ class Acks:
     changes: int = 0
     """Counts what has come in, so that what follows from it is computed once."""
     latest: dict[int, Verified] = field(default_factory=dict)
-    """The ack of each holder that counts: an honest holder's later ones only add to it."""
-    _named: dict[int, dict[int, bytes]] = field(default_factory=dict)
-    """By holder, the dealings that it acked. Most holders ack the same, which is then one object."""
-    _last: dict[int, bytes] = field(default_factory=dict)
-    _shown: dict[int, dict[int, Verified]] = field(default_factory=dict)
-    """By holder and dealer, an ack that names the dealing where the holder's latest does not. No honest holder says
-    less than before to anybody; one that does has its share all the same."""
+    """The ack of each holder that names most; one of an honest holder names all that it ever acked."""
+    _named: dict[int, Mapping[int, bytes]] = field(default_factory=dict)
+    """By holder, the dealings that it acked, in whatever ack: one of each dealer. Most holders ack the same, which is
+    then one object.
+    """
+    _last: Mapping[int, bytes] = field(default_factory=dict)
+    _behind: dict[int, dict[int, Verified]] = field(default_factory=dict)
+    """By holder and dealer, the first ack that names the dealing, for holders of which no single ack names all."""
     _support: dict[int, dict[bytes, int]] = field(default_factory=dict)
     """By dealer, how many holders acked each of its dealings; an honest dealer has one."""
     _keepers: dict[tuple[int, bytes, int], set[int]] = field(default_factory=dict)
@@ -41,31 +42,48 @@ class Acks:
     """Holders that acked two dealings of one dealer: they count for nothing."""
 
     def take(self, holder: int, ack: Verified) -> Verified | None:
-        """Take a well-formed ack. Returns an earlier one of the same holder if it may contradict this one."""
+        """Take a well-formed ack. Returns an earlier one of the same holder that contradicts this one.
+
+        What a holder says adds up, in whatever order it is heard. Otherwise a liar could have its acks name this for
+        one member and that for another, without a contradiction, and they would never agree on who holds what.
+        """
         message = ack.message
         assert isinstance(message, Ack)
-        named, earlier = dict(message.dealings), self.latest.get(holder)
-        if earlier is not None and any(named.get(dealer, one) != one for dealer, one in self._named[holder].items()):
-            self.strike(holder)
-            return earlier
+        named, before = dict(message.dealings), self._named.get(holder, _NOTHING)
+        for dealer in named.keys() & before.keys():
+            if named[dealer] != before[dealer]:
+                self.strike(holder)
+                return self.proof(holder, dealer, before[dealer])
         for dealer, other in message.kept:
             if holder not in (dealer, other):
                 self._keepers.setdefault((dealer, named[dealer], other), set()).add(holder)
         self.changes += 1
-        if earlier is not None:
-            before = self._named[holder]
-            assert isinstance(earlier.message, Ack)
-            if (len(named), len(message.kept)) < (len(before), len(earlier.message.kept)):
-                self._keep_shown(holder, ack, named.keys() - before.keys())  # an older one that was late
-                return None
-            self._keep_shown(holder, earlier, before.keys() - named.keys())
-            self._count(before, -1)
-        if named == self._last:
-            named = self._last
-        self._named[holder] = self._last = named
-        self.latest[holder] = ack
-        self._count(named, 1)
+        self._add_up(holder, ack, named, before)
         return None
+
+    def _add_up(self, holder: int, ack: Verified, named: Mapping[int, bytes], before: Mapping[int, bytes]) -> None:
+        latest = self.latest.get(holder)
+        if latest is None or self._size(ack) >= self._size(latest):
+            self.latest[holder] = ack
+        if latest is not None and named.items() <= before.items():
+            return
+        if latest is not None and not before.items() <= named.items():
+            behind = self._behind.setdefault(holder, dict.fromkeys(before, latest))
+            for dealer in named.keys() - before.keys():
+                behind[dealer] = ack
+            whole = {**before, **named}
+        else:
+            self._behind.pop(holder, None)
+            whole = dict(named)
+        for dealer in named.keys() - before.keys():
+            counts = self._support.setdefault(dealer, {})
+            counts[named[dealer]] = counts.get(named[dealer], 0) + 1
+        self._named[holder] = self._last = self._last if whole == self._last else whole
+
+    @staticmethod
+    def _size(ack: Verified) -> tuple[int, int]:
+        assert isinstance(ack.message, Ack)
+        return len(ack.message.dealings), len(ack.message.kept)
 
     def strike(self, holder: int) -> None:
         """A holder is proved to have acked two dealings of one dealer.
@@ -75,16 +93,6 @@ class Acks:
         self._doubled.add(holder)
         self.changes += 1
 
-    def _keep_shown(self, holder: int, ack: Verified, dealers: Iterable[int]) -> None:
-        for dealer in dealers:
-            self._shown.setdefault(holder, {})[dealer] = ack
-            self.changes += 1
-
-    def _count(self, named: Mapping[int, bytes], step: int) -> None:
-        for dealer, dealing in named.items():
-            counts = self._support.setdefault(dealer, {})
-            counts[dealing] = counts.get(dealing, 0) + step
-
     def of(self, holder: int) -> Mapping[int, bytes]:
         """Return the dealings that a holder acked, by dealer."""
         return self._named.get(holder, _NOTHING)
@@ -93,7 +101,7 @@ class Acks:
         """Return the dealing of each of these dealers that most holders acked; none for one that nobody acked."""
         found = {}
         for dealer in dealers:
-            counts = {dealing: count for dealing, count in self._support.get(dealer, {}).items() if count > 0}
+            counts = self._support.get(dealer)
             if counts:
                 found[dealer] = max(sorted(counts), key=counts.__getitem__)
         return found
@@ -109,17 +117,18 @@ class Acks:
 
     def _could_hold(self, dealer: int, dealing: bytes, holder: int) -> bool:
         keepers = self._keepers.get((dealer, dealing, holder), set()) - self._doubled
-        return holder == dealer or len(keepers) > self.committee.f or self.proof(holder, dealer, dealing) is not None
+        return holder == dealer or len(keepers) > self.committee.f
 
     def proof(self, holder: int, dealer: int, dealing: bytes) -> Verified | None:
         """Return an ack of a holder that names this dealing, if it has ever given one."""
-        if self.of(holder).get(dealer) == dealing:
-            return self.latest[holder]
-        ack = self._shown.get(holder, {}).get(dealer)
-        if ack is None:
+        if self.of(holder).get(dealer) != dealing:
             return None
-        assert isinstance(ack.message, Ack)
-        return ack if (dealer, dealing) in ack.message.dealings else None
+        return self._behind.get(holder, {}).get(dealer, self.latest[holder])
+
+    def proofs(self, holder: int) -> list[Verified]:
+        """Return the acks that show all that a holder acked: one, but for liars."""
+        behind = self._behind.get(holder)
+        return [self.latest[holder]] if behind is None else list({ack.raw: ack for ack in behind.values()}.values())
 
     def keeps(self, keeper: int, dealer: int, dealing: bytes, holder: int) -> bool:
         """Whether a member has said that it keeps the box of this dealing for this holder."""

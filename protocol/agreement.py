@@ -21,6 +21,7 @@ from .proposals import (
     contributors_body,
     wrong_choice,
     wrong_contributors,
+    wrong_dealings,
     wrong_membership,
 )
 from .records import ValueSeen, VoteCast
@@ -332,10 +333,12 @@ class Agreement:
                 if ctx.sharing is None:
                     return "the round is not open here"
                 wrong = wrong_contributors(ctx.sharing, body, message.acks)
-                if wrong is None and ctx.state.required is None:
+                if wrong is None and ctx.state.required is not None:
+                    wrong = wrong_dealings(ctx.sharing, body, ctx.alive, ctx.alive_changes)
+                elif wrong is None:
                     wrong = wrong_choice(ctx.sharing, body, ctx.alive, ctx.alive_changes, view < self._patience())
-                    if wrong is not None:
-                        self._show_acks(view, message.acks)
+                if wrong is not None:
+                    self._show_acks(view, message.acks)
                 return wrong
             case Membership() as body:
                 return wrong_membership(ctx.state, body, ctx.pool, ctx.now_ms, self._heard())
@@ -366,7 +369,8 @@ class Agreement:
     def _show_acks(self, view: int, proposed: tuple[bytes, ...]) -> None:
         """Show the next proposer the acks that a proposal did without: they may be what both lack."""
         assert self.ctx.sharing is not None
-        for ack in self.ctx.sharing.acks.latest.values():
+        acks = self.ctx.sharing.acks
+        for ack in [one for holder in acks.latest for one in acks.proofs(holder)]:
             if ack.raw not in proposed and ack.sender != self.ctx.me:
                 self.ctx.out.send(self.ctx.state.proposer(view + 1), ack.raw)
 

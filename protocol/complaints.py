@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from .committee import Committee
 from .envelope import Rejected, Verified, verify
 from .events import Fetch
-from .messages import Complaint, Deal
+from .limits import INLINE_BLOB_BYTES
+from .messages import Complaint, Deal, HandBox, dealing_id
 from .outbox import Outbox
 from .schemes import Scheme
 from .schemes.base import CheckedShare, Terms
@@ -26,6 +27,10 @@ class Complaints:
     """Which of them are under judgement or judged."""
     _false_accusers: set[int] = field(default_factory=set)
     """Holders that complained falsely: nothing more is fetched and judged for them in this round."""
+    _boxes: dict[tuple[int, int], bytes] = field(default_factory=dict, repr=False)
+    """The boxes that are under judgement."""
+    _passed_on: set[int] = field(default_factory=set)
+    """Dealers about which this member has passed a right complaint on."""
 
     def __len__(self) -> int:
         return len(self._first)
@@ -63,6 +68,7 @@ class Complaints:
             self.out.fault(complaint.sender, f"round {self.round}: a complaint about {len(blob)} bytes, not {size}")
             return
         self._judging.add((holder, dealer))
+        self._boxes[(holder, dealer)] = blob
         self.out.work(self.scheme.judge_complaint(self.terms, dealer, holder, deal.message, message, blob))
 
     def _is_first(self, holder: int, complaint: Complaint) -> bool:
@@ -75,6 +81,7 @@ class Complaints:
 
         Returns the complaint if it is right.
         """
+        box = self._boxes.pop((holder, dealer), b"")
         if judged.wrong is None:
             accuser = self.committee.members[holder]
             self._false_accusers.add(holder)
@@ -82,4 +89,43 @@ class Complaints:
             return None
         text = f"round {self.round}: dealt a bad share, as a holder proved"
         self.out.fault(self.committee.members[dealer], text, round=self.round, dealing=True)
-        return self._first[(holder, dealer)].raw
+        complaint = self._first[(holder, dealer)]
+        self._pass_on(dealer, holder, complaint, box)
+        return complaint.raw
+
+    def _pass_on(self, dealer: int, holder: int, complaint: Verified, box: bytes) -> None:
+        """Show a right complaint to all, once a dealer: its author may have shown it to some only.
+
+        These would leave the dealer out of the round, and the others would not. The box comes along by itself, too, for
+        its author may not give it to those that have to fetch it.
+        """
+        message = complaint.message
+        assert isinstance(message, Complaint)
+        deal = verify(message.deal, self.out.federation)
+        if dealer in self._passed_on or not isinstance(deal, Verified) or not isinstance(deal.message, Deal):
+            return
+        self._passed_on.add(dealer)
+        self.out.send(None, complaint.raw, box if len(box) <= INLINE_BLOB_BYTES else None)
+        if len(box) > INLINE_BLOB_BYTES:
+            dealing = dealing_id(self.terms.federation, deal.sender, deal.message)
+            self.out.send(None, HandBox(self.round, dealer, dealing, holder, message.box), box)
+
+    def on_box(self, handed: Verified, blob: bytes | None) -> bool:
+        """Take the box of a complaint from a member that passed it on. Returns whether it is one."""
+        message = handed.message
+        assert isinstance(message, HandBox)
+        key = (message.holder, message.dealer)
+        complaint = self._first.get(key)
+        if complaint is None or key in self._judging or not isinstance(complaint.message, Complaint):
+            return False
+        if complaint.message.box != message.box:
+            return False
+        if blob is not None:
+            self.on_complaint(complaint, blob)
+            return True
+        deal = verify(complaint.message.deal, self.out.federation)
+        assert isinstance(deal, Verified)
+        assert isinstance(deal.message, Deal)
+        size = self.scheme.blob_bytes(self.terms, message.dealer, message.holder, deal.message)
+        self.out.fetch(Fetch(handed.sender, message.box, size, handed))
+        return True

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from ..crypto.identity import Identity
 from .blocks import Evict
 from .envelope import Verified
-from .evidence import CONTRADICTIONS, contradiction
+from .evidence import CONTRADICTIONS, Contradiction, contradiction
 from .ledger import LedgerState
 from .messages import Accusation
 from .outbox import Outbox
@@ -42,7 +42,7 @@ class Context:
     released: dict[int, bytes] = field(default_factory=dict)
     """Safety rule 1, durable: the contributor set whose sum was released, by round; none of a round that is over."""
 
-    accused: set[bytes] = field(default_factory=set)
+    accused: set[tuple[bytes, Contradiction]] = field(default_factory=set)
     """Members whose contradictions were told to all already.
 
     Where nobody is evicted on proof the pool forgets them, and members would tell one another for ever.
@@ -51,14 +51,15 @@ class Context:
     def accuse(self, first: Verified, second: Verified) -> None:
         """Two statements of one member contradict each other: tell people, and have everybody vote on its eviction."""
         found = contradiction((first, second))
-        if found is None or found[0] in self.accused:
+        if found is None or found in self.accused:
             return
         offender, what = found
-        self.accused.add(offender)
+        self.accused.add(found)
         facts = {what.replace("-", "_"): True}
         self.out.fault(offender, f"{CONTRADICTIONS[what]} (height {first.height})", **facts)
-        if self.pool.add_eviction(Evict(offender, what, (first.raw, second.raw))):
-            self.out.send(None, Accusation(first.raw, second.raw))
+        self.pool.add_eviction(Evict(offender, what, (first.raw, second.raw)))
+        # Whatever else it is accused of: all have to know, or some leave it out of the round and others do not.
+        self.out.send(None, Accusation(first.raw, second.raw))
 
     def forget_releases(self) -> None:
         """Forget what was released in rounds that are over: nothing can be released in them again."""

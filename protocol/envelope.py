@@ -143,9 +143,10 @@ def verify_all(raw: tuple[bytes, ...], federation: bytes) -> tuple[Verified, ...
 def may_be_passed_on(message: Message) -> bool:
     """Whether a member may pass on what another one signed.
 
-    Everybody speaks for itself, but for requests to join, and for what shows what a dealer published and who holds it.
+    Everybody speaks for itself, but for requests to join, and for what shows what a dealer published, who holds it and
+    who proved that it is bad.
     """
-    return isinstance(message, JoinRequest | Deal | Ack)
+    return isinstance(message, JoinRequest | Deal | Ack | Complaint)
 
 
 def blob_digest(verified: Verified, holder: int | None) -> bytes | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence, Set
 from .blocks import Contributors, Evict, Join, Membership
 from .envelope import Verified, verify
 from .ledger import LedgerState
-from .limits import MAX_REPEATED_ACK_BYTES
+from .limits import MAX_MEMBERS, MAX_REPEATED_ACK_BYTES
 from .messages import Ack, JoinRequest
 from .pool import CLOCK_SKEW_MS, ChangePool, invite_expired
 from .schemes import Choice
@@ -31,18 +31,17 @@ def acks_behind(sharing: Sharing, body: Contributors) -> tuple[bytes, ...]:
     total = 0
     others = sharing.acks.latest.keys() - set(body.holders)
     for holder in (*body.holders, *sorted(others)):
-        raw = sharing.acks.latest[holder].raw
-        total += len(raw)
-        if total > MAX_REPEATED_ACK_BYTES:
-            break
-        acks.append(raw)
-    return tuple(acks)
+        for ack in sharing.acks.proofs(holder):
+            total += len(ack.raw)
+            if total <= MAX_REPEATED_ACK_BYTES:
+                acks.append(ack.raw)
+    return tuple(acks[:MAX_MEMBERS])
 
 
 def wrong_contributors(sharing: Sharing, body: Contributors, acks: Sequence[bytes]) -> str | None:
     """Say what is wrong with a Contributors proposal: every holder of J must have acked all of U, by their ids."""
     known = {ack.raw for ack in sharing.acks.latest.values()}
-    for raw in acks[: sharing.committee.n]:  # each costs a signature, and nobody needs two of a member
+    for raw in acks[: 2 * sharing.committee.n]:  # each costs a signature, and only f liars need more than one
         if raw not in known:
             ack = verify(raw, sharing.out.federation)
             if isinstance(ack, Verified) and isinstance(ack.message, Ack) and ack.message.round == sharing.round:
@@ -62,13 +61,19 @@ def wrong_choice(
     """Say whom a Contributors proposal leaves out, or takes in, without need. ``changes``: how often ``alive`` changed.
 
     Otherwise a proposer chooses whose updates count. Members may see differently which links live, so nobody insists
-    on what depends on that for ever (``strict``); a dealing that all hold, or could hold, is never left out.
+    for ever on those that are there (``strict``). But a dealing that all hold, or could hold, is never left out, and
+    one that a member that is there cannot have is never taken in: its dealer would hold a sum open at will.
     """
     dealers = frozenset(dict(body.dealers))
     omitted = (sharing.due(alive, changes) if strict else sharing.due_by_proof()) - dealers
     if omitted:
         return f"it leaves out {_named(omitted)}"
-    unsettled = sharing.without_reason(dealers, alive, changes) if strict else ()
+    return wrong_dealings(sharing, body, alive, changes)
+
+
+def wrong_dealings(sharing: Sharing, body: Contributors, alive: Iterable[bytes], changes: int) -> str | None:
+    """Say whose dealing a Contributors proposal takes in although a member that is there cannot have its share."""
+    unsettled = sharing.without_reason(dict(body.dealers), alive, changes)
     if unsettled:
         return f"it takes in {_named(unsettled)}, whose dealing not everybody has"
     return None

@@ -559,6 +559,8 @@ class Sharing:
         assert isinstance(handed, HandBox)
         if self.me is None or max(handed.holder, handed.dealer) >= self.committee.n:
             return
+        if self.complaints.on_box(message, blob):
+            return
         deal = self.deals.get(handed.dealer)
         if deal is None:
             self.custody.keep_early(message, blob, self.me)
@@ -643,7 +645,8 @@ class Sharing:
             if wanted is None:
                 found = self.acks.choose(self._settled(alive, changes))
             else:
-                dealings = self.acks.dealings(one for one in wanted if one is not None)
+                settled = self._settled(alive, changes)
+                dealings = {one: settled[one] for one in wanted if one is not None and one in settled}
                 found = self.acks.choose(dealings) if dealings.keys() == wanted else None
             self._choice_seen = key, found
         return self._choice_seen[1]
