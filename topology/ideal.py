@@ -64,7 +64,7 @@ class IdealNode(Node):
     def _new_sharing(self) -> Sharing:
         sharing = super()._new_sharing()
         if isinstance(sharing.scheme, ShamirScheme):
-            sharing.scheme = IdealScheme(sharing.committee, self._vault)
+            sharing.scheme = sharing.complaints.scheme = IdealScheme(sharing.committee, self._vault)
         return sharing
 
 
