@@ -106,7 +106,7 @@ def refound(
         raise HomeError(f"{old.folder}: the peer runs; stop it first (`peer stop {old.option}`)")
     if (new.folder / FILE_NAME).exists():
         raise HomeError(f"{new.folder}: there is a peer already; choose another --to")
-    _check_not_refounded(old)
+    idle = _check_not_refounded(old)
     state, model, settings, public, pending = _read(old)
     if public in _barred(state):
         raise PeerError(f"{old.folder}: this peer was evicted for cheating; another member has to refound")
@@ -123,12 +123,12 @@ def refound(
             "rounds": genesis.rounds,
         }
     )
+    for home in (*idle, old):  # first, so that a crash here leaves none that starts, and never two
+        _give_up(home, new)
     with new.locked(), Store.open(new.folder) as store:
         store.persist([model])
         store.keep(SETTINGS, kept.encode())
         store.keep(GENESIS, genesis.encode())
-    with old.locked(), Store.open(old.folder) as store:
-        store.keep(REFOUNDED, str(new.folder).encode())
     return (
         f"{new.folder}: a new federation {genesis.federation.hex()[:16]}… that continues {state.head.hex()[:16]}…\n"
         f"{told}"
@@ -138,26 +138,52 @@ def refound(
     )
 
 
-def _check_not_refounded(old: Home) -> None:
-    """Refuse to found two federations on the same data; one that was never started, or is gone, does not count.
+def _check_not_refounded(old: Home) -> list[Home]:
+    """Refuse to found two federations on the same data; return the homes that were made before and never began.
+
+    These have to be given up too. One that was thrown away does not count: only the operator knows what became of it.
 
     Raises:
-        PeerError: the other one may have begun.
+        PeerError: another federation may have begun, or is running.
     """
-    with Reader.open(old.folder) as reader:
-        before = reader.fact(REFOUNDED)
-    if before is None:
-        return
-    other = Home(Path(os.fsdecode(before)))
-    if not other.folder.exists():
-        return  # thrown away: what became of it only the operator knows
-    with suppress(PeerError), Reader.open(other.folder) as reader:
-        if reader.height() == 0 and other.running_pid() is None:
-            return
-    raise PeerError(
-        f"{old.folder}: {refounded_text(before)} Where that one has to be continued too, refound from there",
-        Exit.FEDERATION,
-    )
+    idle: list[Home] = []
+    for other in _made_from(old):
+        has_begun = True
+        with suppress(PeerError), Reader.open(other.folder) as reader:
+            has_begun = reader.height() > 0
+        if has_begun or other.running_pid() is not None:
+            raise PeerError(
+                f"{old.folder}: {refounded_text(os.fsencode(other.folder))} Where that one has to be continued too,"
+                " refound from there",
+                Exit.FEDERATION,
+            )
+        idle.append(other)
+    return idle
+
+
+def _made_from(old: Home) -> list[Home]:
+    """Return all homes that were refounded from this one and still have a store, and those made from these."""
+    found: dict[Path, Home] = {old.folder: old}
+    waiting = [old]
+    while waiting:
+        with suppress(PeerError), Reader.open(waiting.pop().folder) as reader:
+            for name in filter(None, (reader.fact(REFOUNDED) or b"").split(b"\0")):
+                home = Home(Path(os.fsdecode(name)))
+                if home.folder not in found and (home.folder / FILE_NAME).exists():
+                    found[home.folder] = home
+                    waiting.append(home)
+    return [home for home in found.values() if home is not old]
+
+
+def _give_up(home: Home, new: Home) -> None:
+    """Write into a home that it went on in another one, so that it does not start any more.
+
+    It keeps the names of all homes that it was ever given up for.
+    """
+    with home.locked(), Store.open(home.folder) as store:
+        before = (store.fact(REFOUNDED) or b"").split(b"\0")
+        names = [*filter(None, before), os.fsencode(new.folder)]
+        store.keep(REFOUNDED, b"\0".join(names))
 
 
 def _check_disclosure(

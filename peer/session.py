@@ -493,8 +493,8 @@ class Session:
 
 
 def refounded_text(folder: bytes) -> str:
-    """Say that a home was given up for the one in another folder, and why it stays so."""
-    other = os.fsdecode(folder)
+    """Say that a home was given up for the one in another folder, the last of several, and why it stays so."""
+    other = os.fsdecode(folder.rpartition(b"\0")[2])
     return (
         f"this home was given up for the new federation of {other} (`peer refound`); start that one: peer start --home"
         f" {shlex.quote(other)}. Both together would add up the same data over different members, and so show the"
