@@ -24,7 +24,7 @@ from ..protocol.genesis import Continued, Genesis, GenesisError, read_genesis, t
 from ..protocol.ledger import LedgerState, Phase
 from ..protocol.limits import MAX_BARRED
 from ..protocol.records import ModelSaved
-from .exits import Exit, PeerError
+from .exits import Exit, PeerError, no_federation
 from .home import Home, HomeError, KeyProblem, missing_key
 from .session import GENESIS, REFOUNDED, SETTINGS, refounded_text
 from .settings import Settings, read_settings
@@ -287,7 +287,7 @@ def _read(old: Home) -> tuple[LedgerState, ModelSaved, Settings, bytes, OpenSum 
         state, model, settings = replay(reader), reader.model(), read_settings(reader.fact(SETTINGS))
         pending = None if state is None else open_sum(state, reader.seen(state.height + 1))
     if state is None:
-        raise PeerError(f"{old.folder}: this peer is in no federation", Exit.FEDERATION)
+        raise PeerError(no_federation(old.folder), Exit.FEDERATION)
     public = old.public_key()
     if public is None:
         raise KeyProblem(missing_key(old))

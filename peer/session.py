@@ -56,7 +56,7 @@ from .progress import Reporter, plain_facts
 from .requests import answer
 from .settings import Settings
 from .standstill import Watch, abstention, shortage
-from .status import faults_status, ledger_status, members_status, unreadable_genesis
+from .status import faults_status, gone_names, ledger_status, members_status, unreadable_genesis
 from .store import Reader, Store
 from .strangers import MINUTE_SECONDS, Strangers
 from .training import Trainer, founder_learner, member_learner
@@ -95,6 +95,8 @@ class Session:
         self._book: bytes | None = None
         self._strangers = Strangers()
         self._failure: BaseException | None = None
+        self._gone: dict[bytes, str] = {}
+        """The names of those that were members."""
 
     # From start to stop.
 
@@ -268,6 +270,7 @@ class Session:
             self.node = Node(self.identity, genesis, memory, newcomer)
         except LedgerError as error:
             raise StoreError(damaged(self.store.path, f"its ledger: {error}")) from None
+        self._gone = gone_names(self.node.state, memory.blocks)
         trainer = Trainer(self._learner)
         consent = self._consent(genesis)
 
@@ -400,6 +403,8 @@ class Session:
             return
         if isinstance(member, bytes) and "name" not in facts:
             facts["who"] = self._name(member)
+        if notice.kind == "left" and isinstance(member, bytes):
+            self._gone[member] = facts["name"]
         text = notice.text
         if notice.kind == "model":
             shown = measures(self.node.state.genesis.model, facts.get("loss"), facts.get("metrics", {}))
@@ -479,7 +484,7 @@ class Session:
         }
         if self.node is not None and self.driver is not None:
             me = self.identity.public
-            status["members"] = members_status(self.node.state, me, self.network.peers())
+            status["members"] = members_status(self.node.state, me, self.network.peers(), self._gone)
             status |= ledger_status(self.node.state, self.node.view)
             status["stalled"] = self._shortage()
             status["abstains"] = abstention(self.node.ctx.guard, self.node.ctx.height)

@@ -331,9 +331,10 @@ class Agreement:
             case Contributors() as body:
                 if ctx.sharing is None:
                     return "the round is not open here"
-                wrong = wrong_contributors(ctx.sharing, body, message.acks)
+                wrong = wrong_contributors(ctx.state, ctx.sharing, body, message.acks)
                 if wrong is None and ctx.state.required is None:
-                    wrong = wrong_choice(ctx.sharing, body, ctx.alive, ctx.alive_changes, view < self._patience())
+                    is_strict = view < self._patience()
+                    wrong = wrong_choice(ctx.state, ctx.sharing, body, ctx.alive, ctx.alive_changes, is_strict)
                     if wrong is not None:
                         self._show_acks(view, message.acks)
                 return wrong

@@ -7,6 +7,7 @@ in :mod:`.summing`, because that takes time.
 
 from collections.abc import Iterable, Sequence, Set
 
+from ..crypto.identity import peer_id
 from .blocks import Contributors, Evict, Join, Membership
 from .envelope import Verified, verify
 from .ledger import LedgerState
@@ -39,7 +40,7 @@ def acks_behind(sharing: Sharing, body: Contributors) -> tuple[bytes, ...]:
     return tuple(acks)
 
 
-def wrong_contributors(sharing: Sharing, body: Contributors, acks: Sequence[bytes]) -> str | None:
+def wrong_contributors(state: LedgerState, sharing: Sharing, body: Contributors, acks: Sequence[bytes]) -> str | None:
     """Say what is wrong with a Contributors proposal: every holder of J must have acked all of U, by their ids."""
     known = {ack.raw for ack in sharing.acks.latest.values()}
     for raw in acks[: sharing.committee.n]:  # each costs a signature, and nobody needs two of a member
@@ -50,14 +51,14 @@ def wrong_contributors(sharing: Sharing, body: Contributors, acks: Sequence[byte
     wanted = dict(body.dealers)
     lacking = set(body.holders) - set(sharing.acks.holders_of(wanted))
     if lacking:
-        return f"{_named(lacking)} did not ack all contributors"
+        return f"{_named(state, sharing, lacking)} did not ack all contributors"
     if wanted.keys() & sharing.excluded:
         return "a dealer that was caught or has left is among the contributors"
     return None
 
 
 def wrong_choice(
-    sharing: Sharing, body: Contributors, alive: Iterable[bytes], changes: int, strict: bool
+    state: LedgerState, sharing: Sharing, body: Contributors, alive: Iterable[bytes], changes: int, strict: bool
 ) -> str | None:
     """Say whom a Contributors proposal leaves out, or takes in, without need. ``changes``: how often ``alive`` changed.
 
@@ -67,15 +68,20 @@ def wrong_choice(
     dealers = frozenset(dict(body.dealers))
     omitted = (sharing.due(alive, changes) if strict else sharing.due_by_proof()) - dealers
     if omitted:
-        return f"it leaves out {_named(omitted)}"
+        return f"it leaves out {_named(state, sharing, omitted)}"
     unsettled = sharing.without_reason(dealers, alive, changes) if strict else ()
     if unsettled:
-        return f"it takes in {_named(unsettled)}, whose dealing not everybody has"
+        return f"it takes in {_named(state, sharing, unsettled)}, whose dealing not everybody has"
     return None
 
 
-def _named(members: Iterable[int]) -> str:
-    return "member " + ", ".join(str(index) for index in sorted(members))
+def _named(state: LedgerState, sharing: Sharing, places: Iterable[int]) -> str:
+    """Name members by their places: as the ledger does, or by the end of the PeerId of one that has gone."""
+    keys = [sharing.committee.members[place] for place in sorted(places)]
+    known = [state.member(key) for key in keys]
+    return ", ".join(
+        f"…{peer_id(key)[-11:]}" if one is None else one.name for key, one in zip(keys, known, strict=True)
+    )
 
 
 def wrong_membership(
