@@ -59,7 +59,7 @@ from .standstill import Watch, abstention, shortage
 from .status import faults_status, gone_names, ledger_status, members_status, unreadable_genesis
 from .store import Reader, Store
 from .strangers import MINUTE_SECONDS, Strangers
-from .training import Trainer, founder_learner, member_learner
+from .training import Trainer, founder_learner, member_learner, published_classes
 from .workshop import Workshop
 
 GENESIS: Final = "genesis"
@@ -182,6 +182,8 @@ class Session:
         elif not self.settings.joins:
             self._learner = await trio.to_thread.run_sync(founder_learner, self.settings)
             self.genesis, self._founded = found(self.settings, self.identity, self._learner, _now_ms())
+            if (told := published_classes(self._learner)) is not None:
+                self.report.event("classes", told, {})
 
     async def _find_federation(self) -> None:
         self.report.event("joining", "looking for the federation", {"addresses": list(self._bootstrap())})
