@@ -31,6 +31,9 @@ from .settings import Settings, read_settings
 from .status import replay
 from .store import FILE_NAME, Reader, Store
 
+_REFOUNDED_FROM: Final = "refounded-from"
+"""Whose home a new one was made from."""
+
 _CARRIED_OVER: Final = {
     "model": "model",
     "shapes": "shapes",
@@ -123,12 +126,13 @@ def refound(
             "rounds": genesis.rounds,
         }
     )
-    for home in (*idle, old):  # first, so that a crash here leaves none that starts, and never two
+    for home in (*idle, old, *_made_for(old)):  # first, so that a crash here leaves none that starts, and never two
         _give_up(home, new)
     with new.locked(), Store.open(new.folder) as store:
         store.persist([model])
         store.keep(SETTINGS, kept.encode())
         store.keep(GENESIS, genesis.encode())
+        store.keep(_REFOUNDED_FROM, os.fsencode(old.folder))
     return (
         f"{new.folder}: a new federation {genesis.federation.hex()[:16]}… that continues {state.head.hex()[:16]}…\n"
         f"{told}"
@@ -173,6 +177,22 @@ def _made_from(old: Home) -> list[Home]:
                     found[home.folder] = home
                     waiting.append(home)
     return [home for home in found.values() if home is not old]
+
+
+def _made_for(home: Home) -> list[Home]:
+    """Return the homes that this one was refounded from, each from the next: they note its new home as well.
+
+    Otherwise they would not know of it once a home between them is thrown away.
+    """
+    found: dict[Path, Home] = {home.folder: home}
+    while (home.folder / FILE_NAME).exists():
+        with Reader.open(home.folder) as reader:
+            before = reader.fact(_REFOUNDED_FROM)
+        home = Home(Path(os.fsdecode(before or b"")))
+        if before is None or home.folder in found:
+            break
+        found[home.folder] = home
+    return [one for one in list(found.values())[1:] if (one.folder / FILE_NAME).exists()]
 
 
 def _give_up(home: Home, new: Home) -> None:

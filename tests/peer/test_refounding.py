@@ -1,6 +1,7 @@
 """A federation that continues another one shows nobody's numbers by adding them up once more over other members."""
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -287,6 +288,16 @@ def test_any_home_that_has_begun_blocks_further_ones(begun: str, tmp_path: Path)
     if begun != "one":
         assert not refounds(one, tmp_path / "more")
     assert not (tmp_path / "more").exists()
+
+
+def test_a_home_that_was_thrown_away_does_not_hide_what_was_made_from_it(tmp_path: Path) -> None:
+    old, one, two = (tmp_path / name for name in ("old", "one", "two"))
+    home_of(Chain(4), old)
+    assert refounds(old, one)
+    assert refounds(one, two)
+    begin(two)
+    shutil.rmtree(one)
+    assert not refounds(old, tmp_path / "more")
 
 
 # What members of the old federation compare.
