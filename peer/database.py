@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from .exits import Exit, PeerError
+from .exits import Exit, PeerError, no_federation
 
 APPLICATION_ID: Final = 0x434F5452
 VERSION: Final = 2
@@ -110,7 +110,9 @@ def open_reader(path: Path) -> sqlite3.Connection:
         StoreError: missing, damaged, too new, or of another program.
     """
     if not path.exists():
-        raise StoreError(f"{path}: there is no store; `peer start` makes one", Exit.FEDERATION)
+        raise StoreError(
+            no_federation(path.parent, "there is no store, so this peer is in no federation yet"), Exit.FEDERATION
+        )
     _refuse_links(path)
     with explained(path):
         # Not mode=ro: after a kill the log has to be recovered, which writes.
@@ -119,7 +121,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
             link.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
             link.execute("PRAGMA query_only=ON")
             if _check_kind(path, link) == 0:
-                raise StoreError(f"{path}: the store is empty; `peer start` fills it", Exit.FEDERATION)
+                raise StoreError(no_federation(path.parent), Exit.FEDERATION)
         except BaseException:
             link.close()
             raise

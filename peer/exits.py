@@ -1,6 +1,11 @@
 """Exit codes, in one place: scripts rely on them, so a number never changes its meaning."""
 
+import shlex
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Exit(IntEnum):
@@ -48,6 +53,12 @@ _MEANINGS = {
     Exit.CONSENT: "the federation hides less than the default, and this operator has not accepted that (--allow-plain,"
     " --allow-threshold)",
 }
+
+
+def no_federation(folder: "Path", what: str = "this peer is in no federation yet") -> str:
+    """Say that a home belongs to no federation, and what to do."""
+    start = shlex.quote(str(folder))
+    return f"{folder}: {what}; found or join one with `peer start --home {start} …`, or give another --home"
 
 
 class PeerError(Exception):

@@ -56,7 +56,10 @@ def open_invite(text: str, now_ms: int) -> Invite:
     try:
         invite = read_invite(text)
     except InviteError as error:
-        raise PeerError(f"--invite: {error}", Exit.INVITE) from None
+        told = f"--invite: {error}"
+        if "copy the whole line" not in told:
+            told += ": copy the whole line again, or ask for a new one"
+        raise PeerError(told, Exit.INVITE) from None
     if invite.terms.expires_ms <= now_ms:
         raise PeerError("--invite: it has expired; ask a member for a new one (`peer invite`)", Exit.INVITE)
     return invite

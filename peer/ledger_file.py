@@ -19,7 +19,7 @@ from ..protocol.ledger import LedgerError, LedgerState, extend, genesis_state
 from ..protocol.limits import MAX_BLOCK_BYTES, MAX_ENVELOPE_BYTES
 from ..protocol.messages import CertifiedBlock
 from ..protocol.wire import DecodeError, decode, encode
-from .exits import Exit, PeerError
+from .exits import Exit, PeerError, no_federation
 from .store import Reader
 
 MAGIC: Final = b"coterie ledger 1\n"
@@ -51,7 +51,7 @@ def of_store(reader: Reader) -> Ledger:
     """
     data = reader.fact("genesis")
     if data is None:
-        raise PeerError(f"{reader.path.parent}: this peer is in no federation yet", Exit.FEDERATION)
+        raise PeerError(no_federation(reader.path.parent), Exit.FEDERATION)
     stored = reader.fact("federation")
     genesis = _genesis(str(reader.path), data)
     if stored is not None and stored != genesis.federation:

@@ -24,12 +24,15 @@ from ..protocol.genesis import Continued, Genesis, GenesisError, read_genesis, t
 from ..protocol.ledger import LedgerState, Phase
 from ..protocol.limits import MAX_BARRED
 from ..protocol.records import ModelSaved
-from .exits import Exit, PeerError
+from .exits import Exit, PeerError, no_federation
 from .home import Home, HomeError, KeyProblem, missing_key
 from .session import GENESIS, REFOUNDED, SETTINGS, refounded_text
 from .settings import Settings, read_settings
 from .status import replay
 from .store import FILE_NAME, Reader, Store
+
+_REFOUNDED_FROM: Final = "refounded-from"
+"""Whose home a new one was made from."""
 
 _CARRIED_OVER: Final = {
     "model": "model",
@@ -106,7 +109,7 @@ def refound(
         raise HomeError(f"{old.folder}: the peer runs; stop it first (`peer stop {old.option}`)")
     if (new.folder / FILE_NAME).exists():
         raise HomeError(f"{new.folder}: there is a peer already; choose another --to")
-    _check_not_refounded(old)
+    idle = _check_not_refounded(old)
     state, model, settings, public, pending = _read(old)
     if public in _barred(state):
         raise PeerError(f"{old.folder}: this peer was evicted for cheating; another member has to refound")
@@ -123,12 +126,13 @@ def refound(
             "rounds": genesis.rounds,
         }
     )
+    for home in (*idle, old, *_made_for(old)):  # first, so that a crash here leaves none that starts, and never two
+        _give_up(home, new)
     with new.locked(), Store.open(new.folder) as store:
         store.persist([model])
         store.keep(SETTINGS, kept.encode())
         store.keep(GENESIS, genesis.encode())
-    with old.locked(), Store.open(old.folder) as store:
-        store.keep(REFOUNDED, str(new.folder).encode())
+        store.keep(_REFOUNDED_FROM, os.fsencode(old.folder))
     return (
         f"{new.folder}: a new federation {genesis.federation.hex()[:16]}… that continues {state.head.hex()[:16]}…\n"
         f"{told}"
@@ -138,26 +142,68 @@ def refound(
     )
 
 
-def _check_not_refounded(old: Home) -> None:
-    """Refuse to found two federations on the same data; one that was never started, or is gone, does not count.
+def _check_not_refounded(old: Home) -> list[Home]:
+    """Refuse to found two federations on the same data; return the homes that were made before and never began.
+
+    These have to be given up too. One that was thrown away does not count: only the operator knows what became of it.
 
     Raises:
-        PeerError: the other one may have begun.
+        PeerError: another federation may have begun, or is running.
     """
-    with Reader.open(old.folder) as reader:
-        before = reader.fact(REFOUNDED)
-    if before is None:
-        return
-    other = Home(Path(os.fsdecode(before)))
-    if not other.folder.exists():
-        return  # thrown away: what became of it only the operator knows
-    with suppress(PeerError), Reader.open(other.folder) as reader:
-        if reader.height() == 0 and other.running_pid() is None:
-            return
-    raise PeerError(
-        f"{old.folder}: {refounded_text(before)} Where that one has to be continued too, refound from there",
-        Exit.FEDERATION,
-    )
+    idle: list[Home] = []
+    for other in _made_from(old):
+        has_begun = True
+        with suppress(PeerError), Reader.open(other.folder) as reader:
+            has_begun = reader.height() > 0
+        if has_begun or other.running_pid() is not None:
+            raise PeerError(
+                f"{old.folder}: {refounded_text(os.fsencode(other.folder))} Where that one has to be continued too,"
+                " refound from there",
+                Exit.FEDERATION,
+            )
+        idle.append(other)
+    return idle
+
+
+def _made_from(old: Home) -> list[Home]:
+    """Return all homes that were refounded from this one and still have a store, and those made from these."""
+    found: dict[Path, Home] = {old.folder: old}
+    waiting = [old]
+    while waiting:
+        with suppress(PeerError), Reader.open(waiting.pop().folder) as reader:
+            for name in filter(None, (reader.fact(REFOUNDED) or b"").split(b"\0")):
+                home = Home(Path(os.fsdecode(name)))
+                if home.folder not in found and (home.folder / FILE_NAME).exists():
+                    found[home.folder] = home
+                    waiting.append(home)
+    return [home for home in found.values() if home is not old]
+
+
+def _made_for(home: Home) -> list[Home]:
+    """Return the homes that this one was refounded from, each from the next: they note its new home as well.
+
+    Otherwise they would not know of it once a home between them is thrown away.
+    """
+    found: dict[Path, Home] = {home.folder: home}
+    while (home.folder / FILE_NAME).exists():
+        with Reader.open(home.folder) as reader:
+            before = reader.fact(_REFOUNDED_FROM)
+        home = Home(Path(os.fsdecode(before or b"")))
+        if before is None or home.folder in found:
+            break
+        found[home.folder] = home
+    return [one for one in list(found.values())[1:] if (one.folder / FILE_NAME).exists()]
+
+
+def _give_up(home: Home, new: Home) -> None:
+    """Write into a home that it went on in another one, so that it does not start any more.
+
+    It keeps the names of all homes that it was ever given up for.
+    """
+    with home.locked(), Store.open(home.folder) as store:
+        before = (store.fact(REFOUNDED) or b"").split(b"\0")
+        names = [*filter(None, before), os.fsencode(new.folder)]
+        store.keep(REFOUNDED, b"\0".join(names))
 
 
 def _check_disclosure(
@@ -261,7 +307,7 @@ def _read(old: Home) -> tuple[LedgerState, ModelSaved, Settings, bytes, OpenSum 
         state, model, settings = replay(reader), reader.model(), read_settings(reader.fact(SETTINGS))
         pending = None if state is None else open_sum(state, reader.seen(state.height + 1))
     if state is None:
-        raise PeerError(f"{old.folder}: this peer is in no federation", Exit.FEDERATION)
+        raise PeerError(no_federation(old.folder), Exit.FEDERATION)
     public = old.public_key()
     if public is None:
         raise KeyProblem(missing_key(old))

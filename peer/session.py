@@ -56,10 +56,10 @@ from .progress import Reporter, plain_facts
 from .requests import answer
 from .settings import Settings
 from .standstill import Watch, abstention, shortage
-from .status import faults_status, ledger_status, members_status, unreadable_genesis
+from .status import faults_status, gone_names, ledger_status, members_status, unreadable_genesis
 from .store import Reader, Store
 from .strangers import MINUTE_SECONDS, Strangers
-from .training import Trainer, founder_learner, member_learner
+from .training import Trainer, founder_learner, member_learner, published_classes
 from .workshop import Workshop
 
 GENESIS: Final = "genesis"
@@ -95,6 +95,8 @@ class Session:
         self._book: bytes | None = None
         self._strangers = Strangers()
         self._failure: BaseException | None = None
+        self._gone: dict[bytes, str] = {}
+        """The names of those that were members."""
 
     # From start to stop.
 
@@ -180,6 +182,8 @@ class Session:
         elif not self.settings.joins:
             self._learner = await trio.to_thread.run_sync(founder_learner, self.settings)
             self.genesis, self._founded = found(self.settings, self.identity, self._learner, _now_ms())
+            if (told := published_classes(self._learner)) is not None:
+                self.report.event("classes", told, {})
 
     async def _find_federation(self) -> None:
         self.report.event("joining", "looking for the federation", {"addresses": list(self._bootstrap())})
@@ -268,6 +272,7 @@ class Session:
             self.node = Node(self.identity, genesis, memory, newcomer)
         except LedgerError as error:
             raise StoreError(damaged(self.store.path, f"its ledger: {error}")) from None
+        self._gone = gone_names(self.node.state, memory.blocks)
         trainer = Trainer(self._learner)
         consent = self._consent(genesis)
 
@@ -400,6 +405,8 @@ class Session:
             return
         if isinstance(member, bytes) and "name" not in facts:
             facts["who"] = self._name(member)
+        if notice.kind == "left" and isinstance(member, bytes):
+            self._gone[member] = facts["name"]
         text = notice.text
         if notice.kind == "model":
             shown = measures(self.node.state.genesis.model, facts.get("loss"), facts.get("metrics", {}))
@@ -479,7 +486,7 @@ class Session:
         }
         if self.node is not None and self.driver is not None:
             me = self.identity.public
-            status["members"] = members_status(self.node.state, me, self.network.peers())
+            status["members"] = members_status(self.node.state, me, self.network.peers(), self._gone)
             status |= ledger_status(self.node.state, self.node.view)
             status["stalled"] = self._shortage()
             status["abstains"] = abstention(self.node.ctx.guard, self.node.ctx.height)
@@ -493,8 +500,8 @@ class Session:
 
 
 def refounded_text(folder: bytes) -> str:
-    """Say that a home was given up for the one in another folder, and why it stays so."""
-    other = os.fsdecode(folder)
+    """Say that a home was given up for the one in another folder, the last of several, and why it stays so."""
+    other = os.fsdecode(folder.rpartition(b"\0")[2])
     return (
         f"this home was given up for the new federation of {other} (`peer refound`); start that one: peer start --home"
         f" {shlex.quote(other)}. Both together would add up the same data over different members, and so show the"

@@ -4,13 +4,18 @@ people."""
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..crypto.identity import peer_id
+from ..protocol.blocks import Join, Membership, read_block
 from ..protocol.contribution import read_metrics
+from ..protocol.envelope import Verified, verify
 from ..protocol.genesis import GenesisError, OtherVersion, read_genesis
 from ..protocol.ledger import LedgerError, LedgerState, Phase, apply, genesis_state
 from ..protocol.limits import PROTOCOL_VERSION
+from ..protocol.messages import JoinRequest
+from ..protocol.records import BlockDecided
 from .beats import decode_beat
 from .database import UPGRADING, StoreError, damaged
 from .measures import measures, measures_text
@@ -61,8 +66,13 @@ def ledger_status(state: LedgerState, view: int = 0) -> Json:
     return status
 
 
-def members_status(state: LedgerState, me: bytes, rows: "Iterable[PeerRow]") -> list[Json]:
-    """One row a member, oneself among them, and one for each peer that is no member yet."""
+def members_status(
+    state: LedgerState, me: bytes, rows: "Iterable[PeerRow]", gone: Mapping[bytes, str] = MappingProxyType({})
+) -> list[Json]:
+    """One row a member, oneself among them, and one for each peer that is none.
+
+    ``gone``: the names that the ledger has of those that were members.
+    """
     by_member = {row.member: row for row in rows}
     names = {member.key: member.name for member in state.members}
     missed = {member.key: member.missed for member in state.members}
@@ -73,7 +83,7 @@ def members_status(state: LedgerState, me: bytes, rows: "Iterable[PeerRow]") -> 
         table.append(
             {
                 "id": peer_id(key),
-                "name": names.get(key) or (row.name if row else ""),
+                "name": names.get(key) or gone.get(key) or (row.name if row else ""),
                 "me": key == me,
                 "member": key in names,
                 "connected": key == me or (row is not None and row.connected),
@@ -88,6 +98,20 @@ def members_status(state: LedgerState, me: bytes, rows: "Iterable[PeerRow]") -> 
             }
         )
     return table
+
+
+def gone_names(state: LedgerState, blocks: Iterable[BlockDecided]) -> dict[bytes, str]:
+    """Return the names of those that were members, from the blocks that admitted them."""
+    if not state.gone:
+        return {}
+    names = {state.genesis.founder: state.genesis.founder_name}
+    for one in blocks:
+        body = read_block(one.block).body
+        for change in body.changes if isinstance(body, Membership) else ():
+            request = verify(change.request, state.federation) if isinstance(change, Join) else None
+            if isinstance(request, Verified) and isinstance(request.message, JoinRequest):
+                names[request.sender] = request.message.name
+    return {key: name for key, name in names.items() if key in state.gone}
 
 
 def faults_status(faults: Mapping[bytes, Mapping[str, int]]) -> Json:
@@ -152,7 +176,8 @@ def lines(status: Json) -> Iterable[str]:
 
 def _lines(status: Json) -> Iterable[str]:
     if not status.get("federation"):
-        yield "not in a federation yet" + (": looking for one" if status["running"] else "")
+        todo = "; found or join one with `peer start --home …`, or give another --home"
+        yield "not in a federation yet" + (": looking for one" if status["running"] else todo)
         return
     if not status["running"]:
         yield "the peer is not running; this is what its store says"
@@ -165,7 +190,13 @@ def _lines(status: Json) -> Iterable[str]:
     yield f"height      {status['height']}, head {status['head'][:16]}…"
     yield f"privacy     {status['privacy']}"
     if status["measures"]:
-        yield f"model       {measures_text(status['measures'])}, over all members' test rows, a round ago"
+        is_final = status["phase"] == Phase.FINISHED
+        whose = (
+            "of the final model, over all members' test rows"
+            if is_final
+            else "over all members' test rows, a round ago"
+        )
+        yield f"model       {measures_text(status['measures'])}, {whose}"
     for trouble in ("stalled", "abstains"):
         if status.get(trouble):
             yield f"{trouble:<11} {status[trouble]}"
@@ -191,7 +222,7 @@ def _member_line(row: Json) -> str:
     link = "me" if row["me"] else "up" if row["connected"] else "down"
     age = row["beat_age_seconds"]
     beat = "" if age is None else f"{age:.1f} s"
-    name = row["name"][:16] if row["member"] else f"({row['name'][:14]})"
+    name = row["name"][:16] if row["member"] else f"({(row['name'] or '…' + row['id'][-11:])[:14]})"
     height = "" if row["height"] is None else row["height"]
     number = "" if row["round"] is None else row["round"]
     tail = row["phase"] or row["trouble"] or ""

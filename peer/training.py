@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,16 +15,13 @@ from .learning.app import AppError, load_app
 from .learning.learner import Evaluation, Learner
 from .learning.models import Training
 from .learning.table import TableError, normal_label
-from .learning.tables_app import TableApp
+from .learning.tables_app import MANY_CLASSES, TableApp
 from .learning.task import TaskMismatch
 from .settings import Settings
 
 if TYPE_CHECKING:
     from .learning.task import Kind
 
-
-MANY_CLASSES: Final = 20
-"""Above it a founder is reminded that the labels are published."""
 
 log = logging.getLogger("coterie.training")
 
@@ -124,6 +121,14 @@ class Trainer:
             _tell_constants(self.learner)
 
 
+def published_classes(learner: Learner) -> str | None:
+    """Remind a founder of the labels that it publishes; None where there are few or none."""
+    if not isinstance(learner.app, TableApp) or len(learner.app.task.classes) <= MANY_CLASSES:
+        return None
+    task = learner.app.task
+    return f"all members will read the {len(task.classes)} classes of {task.target!r} in the genesis"
+
+
 def _tell_constants(learner: Learner) -> None:
     ignored = learner.app.constant_columns if isinstance(learner.app, TableApp) else ()
     if ignored:
@@ -161,8 +166,6 @@ def _found(settings: Settings) -> Learner:
         test_fraction=settings.test_fraction,
         seed=settings.seed,
     )
-    if len(app.task.classes) > MANY_CLASSES:
-        log.warning("all members will read the %d classes of %r in the genesis", len(app.task.classes), settings.target)
     return _tuned(app, settings)
 
 

@@ -332,11 +332,12 @@ class Agreement:
             case Contributors() as body:
                 if ctx.sharing is None:
                     return "the round is not open here"
-                wrong = wrong_contributors(ctx.sharing, body, message.acks)
+                wrong = wrong_contributors(ctx.state, ctx.sharing, body, message.acks)
+                there = ctx.alive, ctx.alive_changes
                 if wrong is None and ctx.state.required is not None:
-                    wrong = wrong_dealings(ctx.sharing, body, ctx.alive, ctx.alive_changes)
+                    wrong = wrong_dealings(ctx.state, ctx.sharing, body, *there)
                 elif wrong is None:
-                    wrong = wrong_choice(ctx.sharing, body, ctx.alive, ctx.alive_changes, view < self._patience())
+                    wrong = wrong_choice(ctx.state, ctx.sharing, body, *there, view < self._patience())
                 if wrong is not None:
                     self._show_acks(view, message.acks)
                 return wrong

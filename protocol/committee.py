@@ -10,7 +10,7 @@ from .privacy import PROMISES
 
 @dataclass(frozen=True)
 class Committee:
-    """The members of a round, fixed when it begins (DESIGN section 7), in ascending order of their keys.
+    """The members of a round, fixed when it begins (docs/protocol.md, "A round"), in ascending order of their keys.
 
     ``configured`` is the genesis' threshold, 0 for the default.
     """
@@ -38,7 +38,7 @@ class Committee:
 
     @cached_property
     def threshold(self) -> int:
-        """K: shares that open a sum; K-1 colluding holders learn nothing beyond it (DESIGN section 6).
+        """K: shares that open a sum; K-1 colluding holders learn nothing beyond it (docs/protocol.md).
 
         Always more than f: the members that agreement expects to lie must not be able to open anything.
         """

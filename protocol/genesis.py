@@ -81,7 +81,7 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     metrics: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_METRICS)] = ()
     scheme: Literal["shamir", "plain"] = "shamir"
     threshold: Annotated[int, msgspec.Meta(ge=0, le=MAX_MEMBERS)] = 0
-    """K, or 0 for the default of DESIGN section 6, which follows the number of members."""
+    """K, or 0 for the default of docs/protocol.md, which follows the number of members."""
     clip_exponent: Annotated[int, msgspec.Meta(ge=-20, le=20)] = 2
     """Parameters of an update are clipped to +-2**clip_exponent."""
     rounds: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0

@@ -193,7 +193,7 @@ class LedgerState:
         return tuple(dict.fromkeys((*self.keys, *self.committee.members)))
 
     def proposer(self, view: int) -> bytes:
-        """Return whose turn it is at the next height in this view (DESIGN section 7)."""
+        """Return whose turn it is at the next height in this view (docs/protocol.md, "Agreement")."""
         order = self.committee.order(self.beacon)
         return order[(self.height + 1 + view) % len(order)]
 
@@ -280,7 +280,7 @@ def _apply_body(state: LedgerState, block: Block, data: bytes) -> LedgerState:
 
 
 def check_sets(committee: Committee, body: Contributors) -> None:
-    """Check safety rule 2 and the rule on J of DESIGN section 8.
+    """Check safety rule 2 and the rule on J (docs/protocol.md).
 
     Raises:
         LedgerError: a set is too small, out of order, or not of the committee.

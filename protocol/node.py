@@ -1,7 +1,7 @@
 """One member of a federation, as a state machine: an event in, a :class:`.events.Step` out.
 
 The parts: :mod:`.ledger` (what was decided), :mod:`.agreement` (deciding the next block), :mod:`.sharing` and
-:mod:`.summing` (the round of DESIGN section 8), :mod:`.catchup` (the ledger and the model from others),
+:mod:`.summing` ("A round" in docs/protocol.md), :mod:`.catchup` (the ledger and the model from others),
 :mod:`.pool` (who wants in or out), :mod:`.safety` (sign once). This module ties them: it routes events to the
 part that is concerned, and opens heights and rounds.
 """

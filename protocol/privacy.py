@@ -17,15 +17,23 @@ class Promise:
 
     sentence: str
     needs_consent: bool
+    alone: str = ""
+    """The sentence for K = 2, where nobody colludes."""
 
     def told(self, threshold: int) -> str:
         """Return the sentence for a threshold K."""
+        if threshold == 2 and self.alone:
+            return self.alone
         return self.sentence.format(colluders=threshold - 1)
 
 
 PROMISES: Final[Mapping[str, Promise]] = MappingProxyType(
     {
-        "shamir": Promise("any {colluders} colluding learn nothing beyond the sum", needs_consent=False),
+        "shamir": Promise(
+            "any {colluders} colluding learn nothing beyond the sum",
+            needs_consent=False,
+            alone="no single member learns anything beyond the sum",
+        ),
         "plain": Promise(
             "the scheme plain hides nothing: the members that add up see each update in the clear", needs_consent=True
         ),

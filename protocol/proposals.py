@@ -7,6 +7,7 @@ in :mod:`.summing`, because that takes time.
 
 from collections.abc import Iterable, Sequence, Set
 
+from ..crypto.identity import peer_id
 from .blocks import Contributors, Evict, Join, Membership
 from .envelope import Verified, verify
 from .ledger import LedgerState
@@ -38,7 +39,7 @@ def acks_behind(sharing: Sharing, body: Contributors) -> tuple[bytes, ...]:
     return tuple(acks[:MAX_MEMBERS])
 
 
-def wrong_contributors(sharing: Sharing, body: Contributors, acks: Sequence[bytes]) -> str | None:
+def wrong_contributors(state: LedgerState, sharing: Sharing, body: Contributors, acks: Sequence[bytes]) -> str | None:
     """Say what is wrong with a Contributors proposal: every holder of J must have acked all of U, by their ids."""
     known = {ack.raw for ack in sharing.acks.latest.values()}
     for raw in acks[: 2 * sharing.committee.n]:  # each costs a signature, and only f liars need more than one
@@ -49,14 +50,14 @@ def wrong_contributors(sharing: Sharing, body: Contributors, acks: Sequence[byte
     wanted = dict(body.dealers)
     lacking = set(body.holders) - set(sharing.acks.holders_of(wanted))
     if lacking:
-        return f"{_named(lacking)} did not ack all contributors"
+        return f"{_named(state, sharing, lacking)} did not ack all contributors"
     if wanted.keys() & sharing.excluded:
         return "a dealer that was caught or has left is among the contributors"
     return None
 
 
 def wrong_choice(
-    sharing: Sharing, body: Contributors, alive: Iterable[bytes], changes: int, strict: bool
+    state: LedgerState, sharing: Sharing, body: Contributors, alive: Iterable[bytes], changes: int, strict: bool
 ) -> str | None:
     """Say whom a Contributors proposal leaves out, or takes in, without need. ``changes``: how often ``alive`` changed.
 
@@ -67,20 +68,27 @@ def wrong_choice(
     dealers = frozenset(dict(body.dealers))
     omitted = (sharing.due(alive, changes) if strict else sharing.due_by_proof()) - dealers
     if omitted:
-        return f"it leaves out {_named(omitted)}"
-    return wrong_dealings(sharing, body, alive, changes)
+        return f"it leaves out {_named(state, sharing, omitted)}"
+    return wrong_dealings(state, sharing, body, alive, changes)
 
 
-def wrong_dealings(sharing: Sharing, body: Contributors, alive: Iterable[bytes], changes: int) -> str | None:
+def wrong_dealings(
+    state: LedgerState, sharing: Sharing, body: Contributors, alive: Iterable[bytes], changes: int
+) -> str | None:
     """Say whose dealing a Contributors proposal takes in although a member that is there cannot have its share."""
     unsettled = sharing.without_reason(dict(body.dealers), alive, changes)
     if unsettled:
-        return f"it takes in {_named(unsettled)}, whose dealing not everybody has"
+        return f"it takes in {_named(state, sharing, unsettled)}, whose dealing not everybody has"
     return None
 
 
-def _named(members: Iterable[int]) -> str:
-    return "member " + ", ".join(str(index) for index in sorted(members))
+def _named(state: LedgerState, sharing: Sharing, places: Iterable[int]) -> str:
+    """Name members by their places: as the ledger does, or by the end of the PeerId of one that has gone."""
+    keys = [sharing.committee.members[place] for place in sorted(places)]
+    known = [state.member(key) for key in keys]
+    return ", ".join(
+        f"…{peer_id(key)[-11:]}" if one is None else one.name for key, one in zip(keys, known, strict=True)
+    )
 
 
 def wrong_membership(

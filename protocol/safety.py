@@ -1,7 +1,7 @@
 """Sign once: a member never casts two different votes for one (height, view, kind), whatever happens to its
 process or disk.
 
-Three layers (safety rule 3 of DESIGN section 7):
+Three layers (safety rule 3 of docs/protocol.md):
 
 1. every vote is a durable record before it is sent, and the journal is asked before each vote;
 2. after a restart nothing is voted until the others have said what they saw of this member; if any shows a vote

@@ -10,7 +10,7 @@ Three things come from outside:
 * whether a proposal is valid, handed in with it (checking a sum takes time, so a proposal enters when it has
 been checked);
 * ``proves``: whether the prevotes for a value suffice as a polka. For a Model block they must prove the sum
-(DESIGN section 6);
+(docs/protocol.md, "Checking");
 * ``ready``: the node says when there is something to decide, or f+1 others do by voting. Until then view 0 has no
 propose timeout, so that an idle federation
   stays quiet. Views after 0 exist only because somebody was ready.

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from coterie.peer.cli import parser
+from coterie.peer.cli import main, parser
+from coterie.topology.adversaries import STRATEGIES
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests"
@@ -63,6 +64,15 @@ def test_the_guide_tells_of_every_option_that_one_needs_to_be_reached_and_to_joi
         "--home",
     )
     assert [option for option in needed if f"`{option}" not in text and f" {option}" not in text] == []
+
+
+def test_all_strategies_of_liars_are_named_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["simulate", "--help"])
+    shown = "".join(capsys.readouterr().out.split())  # wherever the lines are broken
+    assert f"thestrategies:{','.join(STRATEGIES)}--beyond-f" in shown
+    counted = re.findall(r"(\d+) ways, `--help` names them", (ROOT / "docs" / "guide.md").read_text())
+    assert counted == [str(len(STRATEGIES))]
 
 
 @pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])

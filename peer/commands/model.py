@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..exits import Exit, PeerError
+from ..exits import Exit, PeerError, no_federation
 from .common import Subcommands, add_command, add_json, home_of, print_json
 
 
@@ -30,7 +30,7 @@ def run(given: argparse.Namespace) -> int:
     with Reader.open(home.folder) as reader:
         state, model = replay(reader), reader.model()
     if state is None:
-        raise PeerError(f"{home.folder}: this peer is in no federation yet", Exit.FEDERATION)
+        raise PeerError(no_federation(home.folder), Exit.FEDERATION)
     if model is None:
         raise PeerError(
             f"{home.folder}: there is no model yet, or it is damaged; the peer fetches it when it runs", Exit.STORE

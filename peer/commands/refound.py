@@ -11,10 +11,10 @@ def register(subcommands: Subcommands) -> None:
     """Add the command."""
     command = add_command(subcommands, "refound", "found a new federation from this one's last model", run)
     command.epilog = (
-        "Below four members agreement waits for everyone, so a member that is lost for good stops it. The\n"
-        "remaining ones then go on in a new federation: one of them refounds, and the others join it with a new\n"
-        "--home, and --continues with their old one. Its genesis names the head of the old ledger and carries over\n"
-        "the totals of its setup round and the members that cheated; the old home is left as it is."
+        "When so many members are lost for good that nothing can be decided any more, the remaining ones go on in a\n"
+        "new federation: one of them refounds, and the others join it with a new --home, and --continues with their\n"
+        "old one. Its genesis names the head of the old ledger and carries over the totals of its setup round and the\n"
+        "members that cheated; the old home keeps its files, but is given up: it does not start any more."
     )
     command.add_argument("--to", required=True, metavar="DIR", help="new folder for the new federation")
     command.add_argument("--min-peers", type=members, metavar="N", help="members that training waits for")

@@ -30,6 +30,21 @@ LARGE_BYTES = 500_000_000
 """Memory that a run may take without a word."""
 
 
+_STRATEGIES_HERE = "STRATEGIES"
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Names the strategies of liars, which are imported only when the help is shown."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        text = super()._get_help_string(action)
+        if text is None or not text.endswith(_STRATEGIES_HERE):
+            return text
+        from ...topology.adversaries import STRATEGIES
+
+        return text.removesuffix(_STRATEGIES_HERE) + ", ".join(STRATEGIES)
+
+
 def register(subcommands: Subcommands) -> None:
     """Add the command."""
     help = "simulate a federation: any network, any clock, any adversary"
@@ -38,7 +53,7 @@ def register(subcommands: Subcommands) -> None:
         help=help,
         description=help[0].upper() + help[1:] + ".",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
     )
     command.set_defaults(run=run)
     _add_network(command.add_argument_group("network"))
@@ -102,9 +117,7 @@ def _add_trouble(group: Group) -> None:
         action="append",
         default=[],
         metavar="COUNT:STRATEGY",
-        help="liars, also SITE=STRATEGY, several with + (repeatable); the strategies: silent, "
-        "equivocate, double-vote, amnesia, burst, stale-lock, invalid-value, view-flood, selective, "
-        "twins, mis-deal, withhold, wrong-share, forged-certificate, false-head, replay",
+        help="liars, also SITE=STRATEGY, several with + (repeatable); the strategies: " + _STRATEGIES_HERE,
     )
     group.add_argument("--beyond-f", action="store_true", help="allow more liars than agreement bears")
     group.add_argument(

@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Table", "TableError", "held_out", "normal_label", "read_table"]
+__all__ = ["Table", "TableError", "held_out", "is_number", "normal_label", "read_table"]
 
 MAX_COLUMNS: Final = 4000
 MAX_CLASSES: Final = 1000
@@ -150,7 +150,7 @@ class _Reader:
             raise TableError(f"{self._name}: the first line names {_listed(twice)} more than once")
         if len(header) > MAX_COLUMNS:
             raise TableError(f"{self._name}: {len(header)} columns; at most {MAX_COLUMNS} are possible")
-        if all(_is_number(name) for name in header):
+        if all(is_number(name) for name in header):
             raise TableError(f"{self._name}: the first line holds numbers; it must name the columns")
         if self._target not in header:
             raise TableError(f"{self._name}: there is no column {self._target!r}; there are {_listed(header)}")
@@ -189,7 +189,7 @@ class _Reader:
             return "the value is missing; fill it in, or remove the row or the column"
         if cell.lower().lstrip("+-") in {"inf", "infinity"}:
             return f"{cell!r} is not a finite number"
-        if _is_number(cell.replace(".", "").replace(",", ".", 1)):
+        if is_number(cell.replace(".", "").replace(",", ".", 1)):
             return f"{cell!r} is not a number; write it with a decimal point and no thousands separators"
         if column == self._target:
             return f"{cell!r:.80} is not a number; to predict a class, use --model logistic, or --classes"
@@ -231,7 +231,8 @@ def _number(cell: str) -> float:
     return number
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Whether a cell holds a finite number."""
     try:
         _number(cell)
     except ValueError:
@@ -242,7 +243,7 @@ def _is_number(cell: str) -> bool:
 def normal_label(cell: str) -> str:
     """One spelling of a class: `1` for 1, 1.0 and 1e0."""
     text = cell.strip()
-    if _is_number(text) and float(text).is_integer() and abs(float(text)) < 2**53:
+    if is_number(text) and float(text).is_integer() and abs(float(text)) < 2**53:
         return str(int(float(text)))
     return text
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .models import Arrays, Network, Training, train
-from .table import Table, TableError, held_out, normal_label, read_table
+from .table import Table, TableError, held_out, is_number, normal_label, read_table
 from .task import DEFAULT_HIDDEN, Kind, Standard, Task, TaskMismatch, read_description, standard_from, sums_of
 
 __all__ = ["TableApp"]
@@ -19,8 +19,10 @@ __all__ = ["TableApp"]
 _SMALLEST_COLUMN = 1e-5
 _LARGEST_SUM = 2.0**80
 
+MANY_CLASSES: Final = 20
+"""More that are numbers are taken for a numeric target, unless people name them all; of others a founder is told."""
 MAX_UNNAMED_CLASSES: Final = 100
-"""More different labels are taken for numbers, unless people name them all."""
+"""More different labels are taken for no classes, unless people name them all."""
 
 
 @dataclass(slots=True, eq=False)
@@ -86,10 +88,15 @@ class TableApp:
                 "state all that there can be with --classes"
             )
         units = tuple(hidden) or (DEFAULT_HIDDEN if kind == "mlp" else ())
+        if labelled and not classes and sum(map(is_number, known)) > MANY_CLASSES:
+            raise TableError(
+                f"{table.name}: {target!r} has {len(known)} different values in {table.rows} rows: for numbers take "
+                "--model linear; to publish them as classes give --classes"
+            )
         if labelled and not classes and len(known) > MAX_UNNAMED_CLASSES:
             raise TableError(
                 f"{table.name}: column {target!r} holds {len(known)} different values, each of which would be a class "
-                "and stand in the genesis for all to read; for numbers use --model linear or mlp, or name the --classes"
+                "and stand in the genesis for all to read; to publish them give --classes"
             )
         task = Task(kind, target, table.columns, units, known)
         task.describe()

@@ -36,7 +36,8 @@ def test_every_scheme_says_what_it_hides_and_one_that_needs_consent_has_its_opti
     for scheme, promise in PROMISES.items():
         assert promise.needs_consent == hasattr(Settings(), allowing(scheme))
         assert promise.needs_consent == (allow_option(scheme) in start.format_help())
-        assert promise.needs_consent == ("learn nothing" not in promise.told(2))
+        for threshold, hidden in ((2, "no single member learns anything"), (3, "any 2 colluding learn nothing")):
+            assert promise.needs_consent == (hidden not in promise.told(threshold))
 
 
 def test_a_member_of_a_plain_federation_is_told_that_nothing_is_hidden() -> None:

@@ -1,6 +1,7 @@
 """A federation that continues another one shows nobody's numbers by adding them up once more over other members."""
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -229,12 +230,74 @@ def test_a_home_that_was_refounded_is_neither_started_nor_refounded_again(
     assert f"start that one: peer start --home {new}" in capsys.readouterr().err
 
     assert main((*words, str(tmp_path / "another"))) == Exit.OK, "the first one was never started"
-    begun = Chain(3)
-    with Store.open(tmp_path / "another") as store:
-        store.persist([BlockDecided(1, begun.blocks[0].block, begun.blocks[0].certificate)])
+    begin(tmp_path / "another")
     capsys.readouterr()
     assert main((*words, str(tmp_path / "third"))) == Exit.FEDERATION
     assert "show the numbers of single ones" in capsys.readouterr().err
+
+
+def begin(folder: Path) -> None:
+    """The federation of this home has decided something."""
+    chain = Chain(3)
+    with Store.open(folder) as store:
+        store.persist([BlockDecided(1, chain.blocks[0].block, chain.blocks[0].certificate)])
+
+
+def starts(folder: Path) -> bool:
+    """Whether the home was not given up."""
+    with Reader.open(folder) as reader:
+        return reader.fact("refounded") is None
+
+
+def refounds(old: Path, new: Path) -> bool:
+    return main(("refound", "--home", str(old), "--to", str(new))) == Exit.OK
+
+
+def test_of_all_homes_that_were_refounded_only_the_last_one_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, one, two, three = (tmp_path / name for name in ("old", "one", "two", "three"))
+    home_of(Chain(4), old)
+    assert refounds(old, one)
+    assert refounds(old, two)
+    capsys.readouterr()
+    assert main(("start", "--home", str(one))) == Exit.FEDERATION
+    assert f"start that one: peer start --home {two}" in capsys.readouterr().err
+    assert refounds(one, three), "a home that was given up goes on, as long as no other one has begun"
+    assert [starts(folder) for folder in (old, one, two, three)] == [False, False, False, True]
+
+    again = tmp_path / "again"
+    home_of(Chain(4), again)
+    monkeypatch.setattr("coterie.peer.refounding._made_from", lambda old: [])
+    assert refounds(again, tmp_path / "a")
+    assert refounds(again, tmp_path / "b")
+    assert starts(tmp_path / "a"), "without the rule both run"
+    assert starts(tmp_path / "b")
+
+
+@pytest.mark.parametrize("begun", ["one", "two", "three"])
+def test_any_home_that_has_begun_blocks_further_ones(begun: str, tmp_path: Path) -> None:
+    """Also one that the last refound did not make, and one that was made from another new home."""
+    old, one, two, three = (tmp_path / name for name in ("old", "one", "two", "three"))
+    home_of(Chain(4), old)
+    assert refounds(old, one)
+    assert refounds(one, two)
+    assert refounds(old, three)
+    begin(tmp_path / begun)
+    assert not refounds(old, tmp_path / "more")
+    if begun != "one":
+        assert not refounds(one, tmp_path / "more")
+    assert not (tmp_path / "more").exists()
+
+
+def test_a_home_that_was_thrown_away_does_not_hide_what_was_made_from_it(tmp_path: Path) -> None:
+    old, one, two = (tmp_path / name for name in ("old", "one", "two"))
+    home_of(Chain(4), old)
+    assert refounds(old, one)
+    assert refounds(one, two)
+    begin(two)
+    shutil.rmtree(one)
+    assert not refounds(old, tmp_path / "more")
 
 
 # What members of the old federation compare.

@@ -1,5 +1,6 @@
 """What a running peer answers to those who ask it on its control socket."""
 
+import base64
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,9 @@ from chains import Chain
 from cluster import identity
 
 from coterie.peer.exits import Exit, PeerError
+from coterie.peer.invites import new_invite, open_invite
 from coterie.peer.requests import answer
+from coterie.protocol.admission import read_invite
 
 
 def session(members: int, number: int) -> Any:
@@ -44,3 +47,18 @@ def test_who_has_nobody_to_leave_is_told_so_at_once(members: int, number: int, t
     with pytest.raises(PeerError, match=f"{told}.*peer stop") as caught:
         trio.run(answer, session(members, number), {"do": "leave"})
     assert caught.value.code is Exit.FEDERATION
+
+
+def test_of_an_invite_that_cannot_be_read_it_says_what_to_do() -> None:
+    good = new_invite(identity(0), bytes(32), [], 2**50, 1)
+    data = base64.urlsafe_b64decode(good.removeprefix("coterie1-") + "==")
+    forged = data.replace(read_invite(good).ticket[-64:], bytes(64))
+    texts = (
+        "coterie1-" + base64.urlsafe_b64encode(forged).decode().rstrip("="),
+        good[:-9],
+        good.removeprefix("coterie1-"),
+    )
+    for text in texts:
+        with pytest.raises(PeerError, match="copy the whole line again") as caught:
+            open_invite(text, 0)
+        assert caught.value.code is Exit.INVITE

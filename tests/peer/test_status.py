@@ -1,15 +1,22 @@
 """What `peer status` prints for people and for scripts."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from chains import Chain
 from cluster import identity
 
 from coterie.crypto.identity import peer_id
 from coterie.peer.cli import main
 from coterie.peer.commands import status
-from coterie.peer.status import faults_status
+from coterie.peer.exits import Exit
+from coterie.peer.network.events import PeerRow
+from coterie.peer.status import faults_status, gone_names, ledger_status, lines, members_status
+from coterie.peer.store import Store
+from coterie.protocol.blocks import Membership
+from coterie.protocol.records import BlockDecided
 
 
 def test_faults_are_told_by_peer_id_whatever_the_peers_call_themselves() -> None:
@@ -34,3 +41,64 @@ def test_watched_as_json_the_status_is_one_line_each_time(
     monkeypatch.setattr(status.time, "sleep", sleep)
     assert main(["status", "--watch", "--json"]) == 130
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == shown
+
+
+def row_of(key: bytes, name: str = "") -> PeerRow:
+    """A linked peer that has not said its name."""
+    return PeerRow(key, name, (), True, False, None, None, b"", "")
+
+
+def test_members_that_have_gone_keep_the_names_that_the_ledger_has_of_them() -> None:
+    chain = Chain(4)
+    chain.append(Membership((chain.leave(identity(2)),)))
+    blocks = [BlockDecided(height, one.block, one.certificate) for height, one in enumerate(chain.blocks, 1)]
+    gone = gone_names(chain.state, blocks)
+    assert gone == {identity(2).public: chain.states[-2].member(identity(2).public).name}  # type: ignore[union-attr]
+    stranger = identity(9).public
+    linked = [row_of(identity(2).public, "somebody else"), row_of(stranger)]
+    shown = {
+        "running": True,
+        **ledger_status(chain.state),
+        "members": members_status(chain.state, identity(0).public, linked, gone),
+    }
+    text = "\n".join(lines(shown))
+    assert f"({gone[identity(2).public]})" in text
+    assert f"(…{peer_id(stranger)[-11:]})" in text
+    assert "()" not in text
+
+
+@pytest.mark.parametrize(("phase", "told"), [("finished", "of the final model"), ("sharing", "a round ago")])
+def test_the_metrics_say_of_which_model_they_are(phase: str, told: str) -> None:
+    chain = Chain(4)
+    shown = {"running": True, **ledger_status(chain.state), "members": [], "phase": phase, "measures": {"RMSE": 2.0}}
+    (line,) = [one for one in lines(shown) if one.startswith("model")]
+    assert told in line
+    assert "over all members' test rows" in line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",),
+        ("ledger", "show"),
+        ("ledger", "verify"),
+        ("ledger", "export", "--out", "file"),
+        ("model", "export", "--out", "file"),
+        ("refound", "--to", "other"),
+    ],
+    ids=" ".join,
+)
+def test_in_a_home_without_a_federation_it_says_how_to_get_one(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    for is_made in (False, True):
+        if is_made:
+            Store.open(home).close()
+        code = main((*words, "--home", str(home)))
+        told = "".join(capsys.readouterr())
+        assert code == (Exit.OK if is_made and words == ("status",) else Exit.FEDERATION)
+        assert "found or join one with `peer start --home" in told
+        assert "or give another --home" in told

@@ -1,17 +1,29 @@
 """From options to what is trained: a joiner takes what the federation has, and is refused where it expects another."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from cluster import make_genesis
+import trio
+from cluster import identity, make_genesis
 
 from coterie.peer.exits import Exit
+from coterie.peer.home import Home
 from coterie.peer.learning.app import AppError
 from coterie.peer.learning.learner import Learner
+from coterie.peer.session import Session
 from coterie.peer.settings import Settings
-from coterie.peer.training import DataProblem, ModelMismatch, Trainer, founder_learner, member_learner
+from coterie.peer.store import Store
+from coterie.peer.training import (
+    DataProblem,
+    ModelMismatch,
+    Trainer,
+    founder_learner,
+    member_learner,
+    published_classes,
+)
 from coterie.protocol.genesis import Genesis
 from coterie.protocol.work import Train
 
@@ -55,22 +67,33 @@ def test_a_joiner_that_expects_something_else_is_refused_with_both_sides(
     assert caught.value.code is Exit.MODEL
 
 
-def labelled(tmp_path: Path, labels: int) -> Settings:
-    (tmp_path / "labels.csv").write_text("a,y\n" + "".join(f"{row},{row % labels + 0.5}\n" for row in range(400)))
+def labelled(tmp_path: Path, labels: int, label: str = "{}.5", rows: int = 400) -> Settings:
+    text = "a,y\n" + "".join(f"{row},{label.format(row % labels)}\n" for row in range(rows))
+    (tmp_path / "labels.csv").write_text(text)
     return Settings(data=str(tmp_path / "labels.csv"), target="y", model="logistic")
 
 
-def test_a_numeric_target_is_not_published_as_classes_by_mistake(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    with pytest.raises(DataProblem, match=r"column 'y' holds 200 different values.*--model linear"):
-        founder_learner(labelled(tmp_path, 200))
-    founder_learner(labelled(tmp_path, 20))
-    assert caplog.text == ""
-    founder_learner(labelled(tmp_path, 30))
-    assert "all members will read the 30 classes of 'y' in the genesis" in caplog.text
+def test_a_numeric_target_is_not_published_as_classes_by_mistake(tmp_path: Path) -> None:
+    told = r"'y' has 21 different values in 400 rows: for numbers take --model linear; .* give --classes"
+    with pytest.raises(DataProblem, match=told):
+        founder_learner(labelled(tmp_path, 21))
+    with pytest.raises(DataProblem, match="80 different values in 80 rows"):
+        founder_learner(labelled(tmp_path, 80, "{}", 80))
+    with pytest.raises(DataProblem, match="holds 101 different values"):
+        founder_learner(labelled(tmp_path, 101, "city {}"))
+    assert published_classes(founder_learner(labelled(tmp_path, 20))) is None
     named = labelled(tmp_path, 200).with_given({"classes": tuple(f"{number}.5" for number in range(200))})
     assert len(founder_learner(named).descriptor) > 200
+
+
+def test_a_founder_is_told_of_many_classes_as_of_other_events(tmp_path: Path) -> None:
+    settings = labelled(tmp_path, 30, "city {}").with_given({"name": "founder"})
+    events: list[tuple[str, str]] = []
+    reporter: Any = SimpleNamespace(event=lambda kind, text, facts: events.append((kind, text)))
+    with Store.open(tmp_path) as store:
+        session = Session(Home(tmp_path), settings, identity(0), store, reporter)
+        trio.run(session._remember_federation)
+    assert events == [("classes", "all members will read the 30 classes of 'y' in the genesis")]
 
 
 def test_columns_that_are_the_same_everywhere_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

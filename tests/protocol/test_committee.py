@@ -89,7 +89,7 @@ def test_the_order_of_proposers_is_a_shuffle_that_the_beacon_fixes(n: int, beaco
 def test_what_the_numbers_mean_is_said_in_one_sentence() -> None:
     assert Committee(MEMBERS[:2]).explain("shamir") == "2 member(s): training starts with 3"
     assert Committee(MEMBERS[:3]).explain("shamir") == (
-        "3 members: any 1 colluding learn nothing beyond the sum; none may lie or stall; "
+        "3 members: no single member learns anything beyond the sum; none may lie or stall; "
         "none may be absent in a round; 3 votes decide"
     )
     assert Committee(MEMBERS[:7]).explain("shamir") == (

@@ -215,6 +215,16 @@ def test_an_old_leave_cannot_be_replayed_after_its_sender_came_back() -> None:
         chain.append(Membership((old,)))
 
 
+def test_an_old_join_cannot_be_replayed_after_its_sender_left() -> None:
+    chain = sharing()
+    old = chain.join(identity(5))
+    chain.append(Membership((old,)))
+    chain.append(Membership((chain.leave(identity(5)),)))
+    with pytest.raises(LedgerError, match="a join request from before its sender left"):
+        chain.append(Membership((old,)))
+    assert chain.append(joined(chain, 5)).member(identity(5).public), "a new request is granted"
+
+
 def test_a_full_federation_admits_nobody() -> None:
     chain = sharing()
     crowd = tuple(Member(hashlib.sha256(b"%d" % number).digest(), "x") for number in range(MAX_MEMBERS - 1))
