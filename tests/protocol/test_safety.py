@@ -6,10 +6,13 @@ from dataclasses import replace
 import pytest
 from cluster import Cluster, Site, make_genesis
 
+from coterie.protocol.blocks import Evict, Membership, read_block
 from coterie.protocol.committee import Committee
 from coterie.protocol.envelope import Verified, verify
 from coterie.protocol.events import Send
-from coterie.protocol.messages import Blocks, Precommit, Prevote, Status, SumShare
+from coterie.protocol.messages import Ack, Blocks, Deal, HandBox, Precommit, Prevote, SitOut, Status, SumShare
+from coterie.protocol.node import Node
+from coterie.protocol.records import BlockDecided, Dealt
 from coterie.protocol.safety import VoteGuard
 
 ME = bytes(32)
@@ -153,3 +156,99 @@ def test_a_moved_home_does_not_vote_where_its_lost_state_was_ahead_alone(monkeyp
     ours = VoteGuard.on_decided
     monkeypatch.setattr(VoteGuard, "on_decided", lambda self, height, *rest: ours(self, height + 1, *rest))
     assert contradicting_votes_of_a_moved_home() == 1
+
+
+# A home that was left behind after `cp -r`, and is started again after its copy took part.
+
+VICTIM, LIAR = 2, 3
+
+
+def left_behind(restarts: int = 1, is_shown: bool = False) -> Cluster:
+    """The original is started while its copy's dealing of the round is known to one liar, which never tells it.
+
+    ``restarts``: how often the original is started before it could deal again. ``is_shown``: it stopped in the very
+    round, so that no block names the copy, and the liar answers the first time.
+    """
+    genesis = make_genesis(
+        rounds=0, min_peers=4, round_interval_ms=6_000, share_deadline_ms=20_000, evict_after_rounds=0
+    )
+    cluster = Cluster(4, genesis, seed=5)
+    victim, liar = cluster.sites[VICTIM], cluster.sites[LIAR]
+    cluster.start()
+    cluster.run(lambda: all(site.node is not None and site.node.state.round == 2 for site in cluster.sites))
+    old = list(victim.disk.records)
+    if not is_shown:
+        cluster.run(lambda: all(site.node is not None and site.node.state.round == 5 for site in cluster.sites))
+        cluster.run(
+            lambda: sum(isinstance(one, BlockDecided) for one in victim.disk.records) == cluster_height(cluster)
+        )
+    dealt = sum(isinstance(one, Dealt) for one in victim.disk.records)
+
+    def from_the_copy(sender: Site, receiver: Site, message: Verified) -> bool:
+        return isinstance(message.message, Ack | HandBox) or (
+            sender is victim and receiver is not liar and isinstance(message.message, Deal)
+        )
+
+    cluster.drop = from_the_copy
+    cluster.run(lambda: sum(isinstance(one, Dealt) for one in victim.disk.records) > dealt)
+    cluster.run_for(100)
+    victim.disk.records = old
+    for number in range(restarts):
+        cluster.crash(VICTIM)
+        answers = is_shown and number == 0
+        cluster.drop = lambda sender, receiver, message, answers=answers: (  # type: ignore[misc]
+            isinstance(message.message, Ack)
+            or (sender is liar and not answers and isinstance(message.message, Status))
+            or (sender is victim and isinstance(message.message, SitOut))
+        )
+        cluster.start(VICTIM)
+        cluster.run_for(4_000)
+    cluster.run_for(8_000)
+    cluster.drop = silent_about(liar)
+    cluster.run_for(60_000)
+    return cluster
+
+
+def cluster_height(cluster: Cluster) -> int:
+    return max(site.node.state.height for site in cluster.running() if site.node)
+
+
+def twice_dealt(cluster: Cluster) -> set[int]:
+    """The rounds in which two different dealings of the victim were sent."""
+    found: dict[int, set[bytes]] = {}
+    for _, sender, _, message in cluster.log:
+        if sender == VICTIM and message.sender == cluster.sites[VICTIM].identity.public:
+            if isinstance(message.message, Deal):
+                found.setdefault(message.message.round, set()).add(message.message.root)
+    return {round_ for round_, roots in found.items() if len(roots) > 1}
+
+
+def barred(cluster: Cluster) -> list[tuple[bytes, str]]:
+    """The members that were evicted, and why."""
+    blocks = [read_block(one.block).body for one in cluster.sites[0].disk.records if isinstance(one, BlockDecided)]
+    changes = [one for body in blocks if isinstance(body, Membership) for one in body.changes]
+    return [(one.member, one.reason) for one in changes if isinstance(one, Evict)]
+
+
+def is_safe(cluster: Cluster) -> None:
+    assert twice_dealt(cluster) == set()
+    assert barred(cluster) == []
+    deals = [
+        message.message.round
+        for *_, message in cluster.log
+        if isinstance(message.message, Deal) and message.sender == cluster.sites[VICTIM].identity.public
+    ]
+    assert max(deals) > 6, "and it takes part again"
+
+
+def is_caught(cluster: Cluster) -> None:
+    assert twice_dealt(cluster)
+    assert barred(cluster) == [(cluster.sites[VICTIM].identity.public, "double-deal")]
+
+
+def test_a_home_left_behind_by_its_copy_does_not_deal_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = left_behind()
+    assert "left-behind" in ours.sites[VICTIM].kinds()
+    is_safe(ours)
+    monkeypatch.setattr(Node, "_shows_a_lost_state", lambda *arguments: False)
+    is_caught(left_behind())

@@ -40,12 +40,14 @@ from coterie.protocol.node import Newcomer, Node
 from coterie.protocol.records import (
     BlockDecided,
     Dealt,
+    LostStateFound,
     Memory,
     ModelSaved,
     Record,
     Released,
     RoundClosed,
     ShareHeld,
+    ShownToUs,
     ValueSeen,
     VoteCast,
 )
@@ -83,13 +85,17 @@ class Disk:
                     memory.values = [one for one in memory.values if one.locked != record.locked]
                     memory.values.append(record)
                 case Dealt():
-                    memory.dealt = record
+                    memory.dealt, memory.copied = record, False
                 case ShareHeld():
                     memory.shares.append(record)
                 case Released():
                     memory.released[record.round] = record.contributors
                 case RoundClosed():
-                    memory.dealt, memory.shares = None, []
+                    memory.dealt, memory.shares, memory.shown = None, [], None
+                case LostStateFound():
+                    memory.copied = True
+                case ShownToUs():
+                    memory.shown = record
         memory.votes = [vote for vote in memory.votes if vote.height > height]
         memory.values = [value for value in memory.values if value.height > height]
         return memory
@@ -267,7 +273,7 @@ class Cluster:
             self._schedule(site, boot, self._work_ms(), self._compute(site, work))
         site.notices.extend(step.notify)
         for other in self.running():
-            if other is not site and step.persist and isinstance(step.persist[0], BlockDecided):
+            if other is not site and any(isinstance(record, BlockDecided) for record in step.persist):
                 self._deliver_later(other, HeadSeen(site.identity.public, site.node.state.height))
         self.after_step(site)
 
