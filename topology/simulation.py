@@ -341,7 +341,7 @@ class Simulation:
             site.disk.sync()
         self._show(site, event, step)
         self.carry_out(site, step)
-        if any(isinstance(record, BlockDecided) for record in step.persist):
+        if step.persist and isinstance(step.persist[0], BlockDecided):
             self._see_whether_done()
 
     def _show(self, site: Site, event: Event, step: Step) -> None:

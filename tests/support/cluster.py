@@ -273,7 +273,7 @@ class Cluster:
             self._schedule(site, boot, self._work_ms(), self._compute(site, work))
         site.notices.extend(step.notify)
         for other in self.running():
-            if other is not site and any(isinstance(record, BlockDecided) for record in step.persist):
+            if other is not site and step.persist and isinstance(step.persist[0], BlockDecided):
                 self._deliver_later(other, HeadSeen(site.identity.public, site.node.state.height))
         self.after_step(site)
 
