@@ -1,5 +1,6 @@
 """A home that was moved takes part again once the ledger has gone on, and never where its lost state may have voted."""
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,7 +13,8 @@ from coterie.protocol.envelope import Verified, verify
 from coterie.protocol.events import Send
 from coterie.protocol.messages import Ack, Blocks, Deal, HandBox, Precommit, Prevote, SitOut, Status, SumShare
 from coterie.protocol.node import Node
-from coterie.protocol.records import BlockDecided, Dealt
+from coterie.protocol.outbox import Outbox
+from coterie.protocol.records import BlockDecided, Dealt, LostStateFound, Record, ShownToUs
 from coterie.protocol.safety import VoteGuard
 
 ME = bytes(32)
@@ -217,9 +219,9 @@ def twice_dealt(cluster: Cluster) -> set[int]:
     """The rounds in which two different dealings of the victim were sent."""
     found: dict[int, set[bytes]] = {}
     for _, sender, _, message in cluster.log:
-        if sender == VICTIM and message.sender == cluster.sites[VICTIM].identity.public:
-            if isinstance(message.message, Deal):
-                found.setdefault(message.message.round, set()).add(message.message.root)
+        is_own = sender == VICTIM and message.sender == cluster.sites[VICTIM].identity.public
+        if is_own and isinstance(message.message, Deal):
+            found.setdefault(message.message.round, set()).add(message.message.root)
     return {round_ for round_, roots in found.items() if len(roots) > 1}
 
 
@@ -252,3 +254,57 @@ def test_a_home_left_behind_by_its_copy_does_not_deal_twice(monkeypatch: pytest.
     is_safe(ours)
     monkeypatch.setattr(Node, "_shows_a_lost_state", lambda *arguments: False)
     is_caught(left_behind())
+
+
+def test_a_home_left_behind_stays_marked_over_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By then it has all blocks, so none proves it again."""
+    ours = left_behind(restarts=2)
+    assert sum(isinstance(one, LostStateFound) for one in ours.sites[VICTIM].disk.records) == 1
+    is_safe(ours)
+    forget(monkeypatch, LostStateFound)
+    is_caught(left_behind(restarts=2))
+
+
+def test_what_others_showed_once_holds_after_another_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = left_behind(restarts=2, is_shown=True)
+    assert any(isinstance(one, ShownToUs) for one in ours.sites[VICTIM].disk.records)
+    is_safe(ours)
+    forget(monkeypatch, ShownToUs)
+    is_caught(left_behind(restarts=2, is_shown=True))
+
+
+def forget(monkeypatch: pytest.MonkeyPatch, kind: type[Record]) -> None:
+    """Weaken the build: records of this kind never reach the disk."""
+    ours = Outbox.persist
+    monkeypatch.setattr(
+        Outbox, "persist", lambda self, record: None if isinstance(record, kind) else ours(self, record)
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_crash_at_any_moment_makes_no_home_look_left_behind(seed: int) -> None:
+    """Every member is killed now and then: before a message leaves that its records announce, or just after."""
+    genesis = make_genesis(rounds=0, min_peers=4, round_interval_ms=500, share_deadline_ms=3_000, evict_after_rounds=0)
+    cluster = Cluster(4, genesis, seed=seed)
+    chance, killed = random.Random(seed), set[str]()
+
+    def kill(site: Site, send: Send) -> None:
+        message = verify(send.envelope, genesis.federation)
+        if len(cluster.running()) < 4 or not isinstance(message, Verified) or chance.random() > 0.02:
+            return
+        killed.add(type(message.message).__name__)
+        if chance.random() < 0.5:
+            cluster.crash(site.number)
+        else:
+            cluster.at(0, lambda: cluster.crash(site.number))
+        cluster.at(chance.choice([5, 50, 3_000]), lambda: cluster.start(site.number))
+
+    cluster.start()
+    cluster.run(lambda: all(site.node is not None and site.node.state.round == 1 for site in cluster.sites))
+    cluster.before_send = kill
+    cluster.run_for(120_000)
+    assert {"Prevote", "Precommit", "Deal", "Ack"} <= killed
+    assert cluster_height(cluster) > 20
+    for site in cluster.sites:
+        assert "left-behind" not in site.kinds()
+        assert not any(isinstance(one, LostStateFound | ShownToUs) for one in site.disk.records)
