@@ -165,11 +165,11 @@ def test_a_moved_home_does_not_vote_where_its_lost_state_was_ahead_alone(monkeyp
 VICTIM, LIAR = 2, 3
 
 
-def left_behind(restarts: int = 1, is_shown: bool = False) -> Cluster:
+def left_behind(restarts: int = 1, is_shown: bool = False, is_empty: bool = False) -> Cluster:
     """The original is started while its copy's dealing of the round is known to one liar, which never tells it.
 
     ``restarts``: how often the original is started before it could deal again. ``is_shown``: it stopped in the very
-    round, so that no block names the copy, and the liar answers the first time.
+    round, so that no block names the copy, and the liar answers the first time. ``is_empty``: only the key is left.
     """
     genesis = make_genesis(
         rounds=0, min_peers=4, round_interval_ms=6_000, share_deadline_ms=20_000, evict_after_rounds=0
@@ -194,7 +194,7 @@ def left_behind(restarts: int = 1, is_shown: bool = False) -> Cluster:
     cluster.drop = from_the_copy
     cluster.run(lambda: sum(isinstance(one, Dealt) for one in victim.disk.records) > dealt)
     cluster.run_for(100)
-    victim.disk.records = old
+    victim.disk.records = [] if is_empty else old
     for number in range(restarts):
         cluster.crash(VICTIM)
         answers = is_shown and number == 0
@@ -254,6 +254,19 @@ def test_a_home_left_behind_by_its_copy_does_not_deal_twice(monkeypatch: pytest.
     is_safe(ours)
     monkeypatch.setattr(Node, "_shows_a_lost_state", lambda *arguments: False)
     is_caught(left_behind())
+
+
+def test_contributors_alone_show_a_home_that_it_was_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate holds the votes of a quorum, which may be that of the others."""
+    monkeypatch.setattr(VoteGuard, "has_cast", lambda *arguments: True)
+    is_safe(left_behind())
+
+
+def test_a_key_in_an_empty_home_does_not_deal_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes part at genesis at first, and stops when a block shows what it signed."""
+    is_safe(left_behind(is_empty=True))
+    monkeypatch.setattr(Node, "_shows_a_lost_state", lambda *arguments: False)
+    is_caught(left_behind(is_empty=True))
 
 
 def test_a_home_left_behind_stays_marked_over_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
