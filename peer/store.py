@@ -22,12 +22,14 @@ import msgspec
 from ..protocol.records import (
     BlockDecided,
     Dealt,
+    LostStateFound,
     Memory,
     ModelSaved,
     Record,
     Released,
     RoundClosed,
     ShareHeld,
+    ShownToUs,
     ValueSeen,
     VoteCast,
 )
@@ -40,9 +42,11 @@ from .vault import KEY_BYTES, Damaged, Vault
 FILE_NAME: Final = STORE_FILE
 _ORIGIN: Final = "origin"
 _COPIED: Final = "copied"
+_SHOWN: Final = "shown"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[bytes, ...]).decode
+_decode_shown = msgspec.msgpack.Decoder(tuple[int, tuple[bytes, ...]]).decode
 
 
 class Contradiction(RuntimeError):
@@ -179,7 +183,7 @@ class Store(Reader):
         Raises:
             StoreError: damaged.
         """
-        memory = Memory(blocks=list(self.blocks()), model=self.model(), copied=self.copied)
+        memory = Memory(blocks=list(self.blocks()), model=self.model(), copied=self.copied, shown=self._shown())
         with self._lock, explained(self.path):
             execute = self._link.execute
             votes = execute("SELECT height, view, kind, envelope FROM votes ORDER BY serial")
@@ -197,6 +201,15 @@ class Store(Reader):
             except Damaged as error:
                 raise StoreError(f"{self.path}: {error}; the file is damaged. Join again with a new --home") from None
         return memory
+
+    def _shown(self) -> ShownToUs | None:
+        kept = self.fact(_SHOWN)
+        try:
+            return None if kept is None else ShownToUs(*_decode_shown(kept))
+        except msgspec.MsgspecError as error:
+            raise StoreError(
+                f"{self.path}: what others showed is damaged: {error}. Join again with a new --home"
+            ) from None
 
     def tidy(self) -> None:
         """Empty the write-ahead log after a round was closed, so that no erased key stays behind in it."""
@@ -261,7 +274,14 @@ class Store(Reader):
                 for table in ("round_keys", "dealt", "shares"):
                     link.execute(f"DELETE FROM {table} WHERE round <= ?", (number,))
                 self._vaults = {round: vault for round, vault in self._vaults.items() if round > number}
+                link.execute("DELETE FROM facts WHERE name = ?", (_SHOWN,))
                 self._erase = True
+            case LostStateFound():
+                self.copied = True
+                link.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_COPIED, b"1"))
+            case ShownToUs(number, envelopes):
+                kept = _encode((number, envelopes))
+                link.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_SHOWN, kept))
 
     def _insert_once(self, table: str, key: dict[str, int], bound: dict[str, bytes], **free: bytes) -> bool:
         """Insert a row with the next serial number; return False if it is there already.

@@ -15,11 +15,11 @@ from ..crypto.identity import Identity
 from .admission import Invite
 from .agreement import BYTES_PER_MS, Agreement
 from .announcing import announce, announce_capped, announce_stuck
-from .blocks import Evict
+from .blocks import Contributors, Evict, block_hash, read_block
 from .catchup import CatchUp
 from .context import Context
 from .contribution import layout_of, read_totals, without_measures
-from .envelope import Verified, blob_digest, verify, view_of
+from .envelope import Peeked, Verified, blob_digest, peek, verify, view_of
 from .events import (
     Event,
     FetchFailed,
@@ -59,10 +59,11 @@ from .messages import (
     Status,
     SumShare,
     Weights,
+    dealing_id,
 )
 from .outbox import Outbox
 from .proving import Proving
-from .records import BlockDecided, Memory, ModelSaved, RoundClosed
+from .records import BlockDecided, Dealt, LostStateFound, Memory, ModelSaved, RoundClosed, ShareHeld, ShownToUs
 from .safety import place
 from .schemes import scheme_of
 from .schemes.base import Terms
@@ -72,6 +73,8 @@ from .sharing import Sharing
 from .summing import Summing
 from .tendermint import Stage
 from .work import CheckVector, Contribution, Encode, ReadBlocks, SumShares, Train
+
+_MAY_HAVE_DEALT = "this home is a copy of an older state, which may have dealt in this round"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,13 @@ class Node:
         self._status_request = b""
         self._shown: dict[bytes, tuple[Verified, ...]] = {}
         """What others showed of this member while it resumed: its dealings and acks, as it signed them."""
+        self._said: dict[bytes, Deal | Ack] = {}
+        """Of these, what concerns the current round."""
+        self._kept = memory.shown
+        """What of it is durable."""
+        if memory.shown is not None:
+            remembered = [verify(raw, state.federation) for raw in memory.shown.envelopes]
+            self._shown[self.ctx.me] = tuple(one for one in remembered if isinstance(one, Verified))
         self._stuck: tuple[object, ...] = ()
         """What people were last told of a sum that waits for somebody."""
         self._stuck_seen: tuple[int, ...] = ()
@@ -196,14 +206,10 @@ class Node:
     def _on_started(self) -> None:
         ctx, memory = self.ctx, self._memory
         assert memory is not None
-        # One that has left may still belong to the current round, and have voted in it.
-        votes = ctx.is_member or ctx.state.committee.index(ctx.me) is not None
-        if votes and ctx.state.height > 0 and len(ctx.audience) > 0:
+        self._remember_votes()
+        if self._has_a_vote() and ctx.state.height > 0 and len(ctx.audience) > 0:
             ctx.guard.resuming, ctx.guard.copied = True, memory.copied
-            self._status_nonce = hashlib.sha256(ctx.identity.sign(b"resume" + ctx.now_ms.to_bytes(8, "big"))).digest()
-            self._status_request = ctx.out.seal(GetStatus(self._status_nonce))
-            ctx.out.send(None, self._status_request)
-            ctx.out.timer(RESUME_WAIT_MS, "resume")
+            self._ask_what_was_seen()
             text = f"resuming at height {ctx.height}, round {ctx.state.round}"
             if memory.copied:
                 text += "; this home was moved or copied, or is an old backup: no votes before every other member has"
@@ -212,6 +218,17 @@ class Node:
             ctx.out.notify("resuming", text, **facts)
             return
         self._open_height()
+
+    def _has_a_vote(self) -> bool:
+        """One that has left may still belong to the current round, and have voted in it."""
+        return self.ctx.is_member or self.ctx.state.committee.index(self.ctx.me) is not None
+
+    def _ask_what_was_seen(self) -> None:
+        ctx = self.ctx
+        self._status_nonce = hashlib.sha256(ctx.identity.sign(b"resume" + ctx.now_ms.to_bytes(8, "big"))).digest()
+        self._status_request = ctx.out.seal(GetStatus(self._status_nonce))
+        ctx.out.send(None, self._status_request)
+        ctx.out.timer(RESUME_WAIT_MS, "resume")
 
     def _try_resume(self) -> None:
         ctx = self.ctx
@@ -264,6 +281,7 @@ class Node:
             dealt = memory.dealt if memory.dealt and memory.dealt.round == ctx.state.round else None
             shares = [share for share in memory.shares if share.round == ctx.state.round]
             ctx.sharing.exclude(self._departed())
+            self._keep_what_was_shown(ctx.sharing, dealt, shares)
             self._bind_to_what_was_said(ctx.sharing)
             ctx.sharing.restore(dealt, shares)
             if phase is Phase.SHARING:
@@ -302,6 +320,37 @@ class Node:
             elif isinstance(said.message, Ack) and said.message.round == sharing.round:
                 sharing.bound |= dict(said.message.dealings)
 
+    def _keep_what_was_shown(self, sharing: Sharing, dealt: Dealt | None, shares: list[ShareHeld]) -> None:
+        """Make durable what others showed and this home does not know, or the next restart would forget it.
+
+        Whether a dealing that is known is the same one shows only when it has been made again.
+        """
+        said = {one.raw: one.message for by_member in self._shown.values() for one in by_member}
+        self._said = {
+            raw: one for raw, one in said.items() if isinstance(one, Deal | Ack) and one.round == sharing.round
+        }
+        held: set[tuple[int | None, bytes]] = set()
+        if any(isinstance(one, Ack) for one in self._said.values()):
+            held = {self._dealing_held(sharing, share) for share in shares}
+        for one in self._said.values():
+            others = {pair for pair in one.dealings if pair[0] != sharing.me} if isinstance(one, Ack) else set()
+            is_own = isinstance(one, Deal) or sharing.me in dict(one.dealings)
+            if not others <= held or (is_own and dealt is None):
+                self._keep_said(sharing)
+                return
+
+    def _dealing_held(self, sharing: Sharing, share: ShareHeld) -> tuple[int | None, bytes]:
+        deal = peek(share.deal, self.ctx.state.federation)
+        if not isinstance(deal, Peeked) or not isinstance(deal.message, Deal):
+            return None, b""
+        return sharing.committee.index(share.dealer), dealing_id(self.ctx.state.federation, deal.sender, deal.message)
+
+    def _keep_said(self, sharing: Sharing) -> None:
+        kept, self._said = ShownToUs(sharing.round, tuple(sorted(self._said))), {}
+        if kept.envelopes and kept != self._kept:
+            self._kept = kept
+            self.ctx.out.persist(kept)
+
     def _begin_round(self) -> None:
         ctx, state = self.ctx, self.ctx.state
         assert ctx.sharing is not None
@@ -327,7 +376,7 @@ class Node:
         if ctx.weights is None or sharing is None or not sharing.may_begin:
             return
         if sharing.vector is None and ctx.guard.may_have_dealt(sharing.opened_at):
-            sharing.sit_out("this home is a copy of an older state, which may have dealt in this round")
+            sharing.sit_out(_MAY_HAVE_DEALT)
         elif sharing.vector is None and sharing.has_dealt_otherwise():
             sharing.sit_out("this home is an older copy of itself: it has dealt in this round already")
         else:
@@ -423,8 +472,10 @@ class Node:
     def _adopt(self, accepted: list[tuple[CertifiedBlock, LedgerState]]) -> None:
         """Move the ledger on, by one's own decision or by blocks from others, and open the next height."""
         ctx = self.ctx
+        is_lost = False
         for certified, after in accepted:
             before = ctx.state
+            is_lost |= self._look_for_a_lost_state(certified, before)
             ctx.out.persist(BlockDecided(after.height, certified.block, certified.certificate))
             ctx.guard.on_decided(after.height, before.committee, ctx.me)
             announce(ctx.out, before, after, view_of(certified.certificate[0]), certified.block)
@@ -437,11 +488,58 @@ class Node:
                 for key in sorted(set(before.committee.members) - set(after.committee.members) - {ctx.me}):
                     self.catchup.farewell(key)
         ctx.out.height = ctx.height
+        if is_lost and not ctx.guard.resuming and self._has_a_vote():
+            self._resume_as_a_copy()
         self._open_height()
         self._try_resume()
         if ctx.weights is None:
             self.catchup.want_weights()
         self.catchup.ask()
+
+    def _look_for_a_lost_state(self, certified: CertifiedBlock, before: LedgerState) -> bool:
+        """See whether this block proves that this home is an older state of itself (:mod:`.safety`), and mark it.
+
+        The mark is written before the block: above the stored head no block would prove it again.
+        """
+        ctx = self.ctx
+        if ctx.guard.may_have_dealt(before.height + 1) or not self._shows_a_lost_state(certified, before):
+            return False
+        ctx.guard.copied = True
+        ctx.out.persist(LostStateFound(before.height + 1))
+        text = f"height {before.height + 1} holds what this member signed and this home does not know: it is an older"
+        text += " copy of itself. It casts no votes before every other member has answered, or the others have decided"
+        text += " two more blocks, and sits out each round in which it may have dealt"
+        ctx.out.notify("left-behind", text, height=before.height + 1)
+        return True
+
+    def _shows_a_lost_state(self, certified: CertifiedBlock, before: LedgerState) -> bool:
+        """Whether a block above the stored head holds a precommit, a dealing or acks that this home does not know."""
+        ctx, digest = self.ctx, block_hash(certified.block)
+        for raw in certified.certificate:
+            vote = peek(raw, before.federation) if ctx.me in raw else None
+            if not isinstance(vote, Peeked) or vote.sender != ctx.me:
+                continue
+            if not ctx.guard.has_cast(before.height + 1, vote.view, 1, digest):
+                return True
+        body, place = read_block(certified.block).body, before.committee.index(ctx.me)
+        if not isinstance(body, Contributors) or place is None:
+            return False
+        if ctx.sharing is not None and ctx.sharing.round == body.round:
+            return place in dict(body.dealers) and ctx.sharing.vector is None and place not in ctx.sharing.deals
+        memory = self._memory or Memory()
+        has_dealt = memory.dealt is not None and memory.dealt.round == body.round
+        held = {before.committee.index(one.dealer) for one in memory.shares if one.round == body.round}
+        dealers = dict(body.dealers).keys()
+        return (place in dealers and not has_dealt) or (place in body.holders and not dealers - {place} <= held)
+
+    def _resume_as_a_copy(self) -> None:
+        """Stop taking part, and ask what the others saw: this member took part already when it found its lost state."""
+        ctx = self.ctx
+        if self._agreement is not None:
+            self._agreement.close()
+            self._previous, self._agreement = self._agreement, None
+        ctx.guard.resume_again()
+        self._ask_what_was_seen()
 
     def _move_to(self, after: LedgerState) -> None:
         ctx, before = self.ctx, self.ctx.state
@@ -738,6 +836,8 @@ class Node:
             case DealShares() | CommitVector() if sharing is not None and work.terms == sharing.terms:
                 if done.error is None:
                     sharing.on_dealt(done.result, self.ctx.alive, self.ctx.alive_changes)
+                    if sharing.me not in sharing.deals:  # it is not the dealing that others showed
+                        self._keep_said(sharing)
                     self._release()
                 else:
                     sharing.sit_out(done.error)
@@ -770,6 +870,8 @@ class Node:
         assert sharing is not None
         if done.error is not None:
             sharing.sit_out(done.error)
+        elif sharing.vector is None and self.ctx.guard.may_have_dealt(sharing.opened_at):
+            sharing.sit_out(_MAY_HAVE_DEALT)  # it found its lost state while it trained
         elif isinstance(done.result, Contribution):
             announce_capped(self.ctx, done.result.examples)
             given = done.result

@@ -94,7 +94,39 @@ class RoundClosed:
     round: int
 
 
-Record = BlockDecided | ModelSaved | VoteCast | ValueSeen | Dealt | ShareHeld | Released | RoundClosed
+@dataclass(frozen=True, slots=True)
+class LostStateFound:
+    """A decided block holds what this member signed and this home does not know: it is an older state of itself.
+
+    The rules for copies apply until the member deals again. Safety rules 3 and 6.
+    """
+
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShownToUs:
+    """What others showed that this member signed in a round, and this home does not know: its dealing, its acks.
+
+    Replaces the earlier one. Safety rule 6.
+    """
+
+    round: int
+    envelopes: tuple[bytes, ...]
+
+
+Record = (
+    BlockDecided
+    | ModelSaved
+    | VoteCast
+    | ValueSeen
+    | Dealt
+    | ShareHeld
+    | Released
+    | RoundClosed
+    | LostStateFound
+    | ShownToUs
+)
 
 
 @dataclass(slots=True)
@@ -109,4 +141,5 @@ class Memory:
     shares: list[ShareHeld] = field(default_factory=list)
     released: dict[int, bytes] = field(default_factory=dict)
     copied: bool = False
-    """The store has reason to think that this home is a copy or a restored backup (safety rule 3)."""
+    """This home is a copy or a restored backup, as the store found, or blocks that others decided (safety rule 3)."""
+    shown: ShownToUs | None = None

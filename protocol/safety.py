@@ -8,7 +8,8 @@ Three layers (safety rule 3 of docs/protocol.md):
 that is not in the
    journal, the journal is an old copy, and the member abstains until it is past that height; the answer of a member
    that is ahead counts once this one has caught up with it, by certified blocks;
-3. where the store itself has reason to think that it is a copy, every other member must answer, not just a
+3. where the store itself has reason to think that it is a copy, or a block that others decided holds a vote, a dealing
+or acks of this member that it does not know (below), every other member must answer, not just a
 quorum, or the ledger must have gone on past all that the lost state can have voted on (below); and the member sits out
 each round that it may have dealt in before, however many blocks it lasts (safety rule 6).
 
@@ -22,6 +23,13 @@ none. A liar that tells a lower head than it has is one of the f; one that tells
 ledger goes on without this member at least q others take part in it, and q is never less than n-q+f+1, so this ends
 when each of these tells its true head. Where the ledger cannot go on without this member, every other one has to
 answer. Two members that are put back to old states at the same time count as liars here.
+
+*How a home finds that it was left behind.* After `cp -r` the store of the copy knows what it is. The store of the
+original does not: its files are the ones that it wrote. If it is started again after its copy took part, it catches
+up by blocks above its stored head. After an ordinary restart, the journal has each precommit of this member in the
+certificate of such a block, since it was durable before it was sent. The same holds for a dealing and for acks that
+`contributors` names. If one is missing here, another state of this home made it. That is remembered until the member
+deals again.
 """
 
 from dataclasses import dataclass, field
@@ -71,6 +79,17 @@ class VoteGuard:
     def _has_voted_later(self, height: int, view: int, kind: int) -> bool:
         return any(one > (height, view, kind) for one in self._journal)
 
+    def has_cast(self, height: int, view: int, kind: int, block: bytes | None) -> bool:
+        """Whether the journal holds exactly this vote. It does for each vote that this state of the home cast."""
+        place = (height, view, kind)
+        return place in self._journal and self._journal[place] == block
+
+    def resume_again(self) -> None:
+        """Ask the others once more what they saw: their earlier answers were about less than the lost state did."""
+        self.resuming, self._waited, self._passed = True, False, False
+        self._heads.clear()
+        self._lowest.clear()
+
     def forget_below(self, height: int) -> None:
         """Drop what decided heights no longer need."""
         for key in [key for key in self._journal if key[0] < height]:
@@ -103,7 +122,7 @@ class VoteGuard:
 
     def may_have_dealt(self, opened_at: int) -> bool:
         """Whether the state of which this one is a copy may have dealt in the round that began at ``opened_at``."""
-        return self.copied and opened_at <= self.dealt_through
+        return self.copied and (self.resuming or opened_at <= self.dealt_through)
 
     def waited(self) -> None:
         """The time in which every member should have answered is over."""

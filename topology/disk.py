@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from ..protocol.records import (
     BlockDecided,
     Dealt,
+    LostStateFound,
     Memory,
     ModelSaved,
     Record,
     Released,
     RoundClosed,
     ShareHeld,
+    ShownToUs,
     ValueSeen,
     VoteCast,
 )
@@ -31,6 +33,8 @@ class Disk:
     dealt: Dealt | None = None
     shares: list[ShareHeld] = field(default_factory=list)
     released: dict[int, bytes] = field(default_factory=dict)
+    copied: bool = False
+    shown: ShownToUs | None = None
     _unsynced: list[Record] = field(default_factory=list)
 
     def write(self, records: tuple[Record, ...]) -> None:
@@ -62,7 +66,7 @@ class Disk:
                 self.values = [one for one in self.values if one.locked != locked]
                 self.values.append(record)
             case Dealt():
-                self.dealt = record
+                self.dealt, self.copied = record, False
             case ShareHeld():
                 self.shares.append(record)
             case Released():
@@ -71,6 +75,11 @@ class Disk:
                 if self.dealt is not None and self.dealt.round <= closed:
                     self.dealt = None
                 self.shares = [share for share in self.shares if share.round > closed]
+                self.shown = None
+            case LostStateFound():
+                self.copied = True
+            case ShownToUs():
+                self.shown = record
 
     def load(self) -> Memory:
         """Return what a restarted peer finds."""
@@ -82,4 +91,6 @@ class Disk:
             self.dealt,
             list(self.shares),
             dict(self.released),
+            self.copied,
+            self.shown,
         )

@@ -18,12 +18,14 @@ from coterie.peer.store import FILE_NAME, Contradiction, Reader, Store
 from coterie.protocol.records import (
     BlockDecided,
     Dealt,
+    LostStateFound,
     Memory,
     ModelSaved,
     Record,
     Released,
     RoundClosed,
     ShareHeld,
+    ShownToUs,
     ValueSeen,
     VoteCast,
 )
@@ -288,6 +290,28 @@ def test_a_copied_home_is_noticed_until_it_deals_again(tmp_path: Path) -> None:
         assert store.copied, "it votes again in the very round that it sits out"
         store.persist([Dealt(4, b"seed", b"vector")])
     assert not reopened(copy).copied
+
+
+def test_a_home_that_found_its_lost_state_is_a_copy_until_it_deals_again(tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store:
+        store.persist([LostStateFound(1), block(1)])
+    with Store.open(tmp_path) as store:
+        assert store.load().copied
+        store.persist([RoundClosed(3), VoteCast(9, 0, 0, b"v")])
+    with Store.open(tmp_path) as store:
+        assert store.load().copied
+        store.persist([Dealt(4, b"seed", b"vector")])
+    assert not reopened(tmp_path).copied
+
+
+def test_what_others_showed_is_kept_until_the_round_is_over(tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store:
+        store.persist([ShownToUs(4, (b"deal",))])
+        store.persist([ShownToUs(4, (b"deal", b"ack"))])
+    with Store.open(tmp_path) as store:
+        assert store.load().shown == ShownToUs(4, (b"deal", b"ack"))
+        store.persist([RoundClosed(4)])
+    assert reopened(tmp_path).shown is None
 
 
 def test_a_backup_put_back_in_place_is_noticed(tmp_path: Path) -> None:

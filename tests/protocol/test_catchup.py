@@ -571,7 +571,8 @@ def test_work_that_fails_here_is_reported_and_blames_nobody() -> None:
         Train(node.state.round, "train", b"", None),
     ):
         bench.hand(WorkDone(work, error="MemoryError"))
-    bench.chain.append(bench.chain.contributors())
+    without = [place for place in range(4) if place != node.ctx.sharing.me]  # it did not deal, ack or vote
+    bench.chain.append(bench.chain.contributors(without, without), bench.others)
     bench.hear(B, Blocks((bench.chain.blocks[-1],)))
     assert node.ctx.summing is not None
     bench.hand(WorkDone(SumShares(node.state.round, node.ctx.summing.body.digest(), ()), error="MemoryError"))

@@ -495,7 +495,7 @@ class Sum:
         ids = {member: dealing_id(terms.federation, member, one.deal) for member, one in deals.items()}
         ids[victim.public] = dealing_id(terms.federation, victim.public, own)
         dealers = tuple((at, ids[member]) for at, member in enumerate(terms.members))
-        chain.append(Contributors(1, "shamir", terms.base, dealers, (0, 1, 2, 3)))
+        chain.append(Contributors(1, "shamir", terms.base, dealers, (0, 1, 2, 3)), others)
         vector = np.frombuffer(sharing.vector or b"", np.uint64).copy()
         bench.hear(others[0], Blocks((chain.blocks[-1],)))
         bench.compute()

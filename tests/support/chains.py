@@ -121,9 +121,9 @@ class Chain:
         who = self.committee[: self.state.committee.quorum] if signers is None else signers
         return CertifiedBlock(data, tuple(self.vote(one, block_hash(data), view) for one in who))
 
-    def append(self, body: Body) -> LedgerState:
-        """Decide a block."""
-        certified = self.certify(self.block(body))
+    def append(self, body: Body, signers: Iterable[Identity] | None = None) -> LedgerState:
+        """Decide a block, by the precommits of a quorum or of these."""
+        certified = self.certify(self.block(body), signers)
         self.state = extend(self.state, certified)
         self.blocks.append(certified)
         self.states.append(self.state)

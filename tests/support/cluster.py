@@ -40,12 +40,14 @@ from coterie.protocol.node import Newcomer, Node
 from coterie.protocol.records import (
     BlockDecided,
     Dealt,
+    LostStateFound,
     Memory,
     ModelSaved,
     Record,
     Released,
     RoundClosed,
     ShareHeld,
+    ShownToUs,
     ValueSeen,
     VoteCast,
 )
@@ -83,13 +85,17 @@ class Disk:
                     memory.values = [one for one in memory.values if one.locked != record.locked]
                     memory.values.append(record)
                 case Dealt():
-                    memory.dealt = record
+                    memory.dealt, memory.copied = record, False
                 case ShareHeld():
                     memory.shares.append(record)
                 case Released():
                     memory.released[record.round] = record.contributors
                 case RoundClosed():
-                    memory.dealt, memory.shares = None, []
+                    memory.dealt, memory.shares, memory.shown = None, [], None
+                case LostStateFound():
+                    memory.copied = True
+                case ShownToUs():
+                    memory.shown = record
         memory.votes = [vote for vote in memory.votes if vote.height > height]
         memory.values = [value for value in memory.values if value.height > height]
         return memory

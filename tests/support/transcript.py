@@ -45,11 +45,13 @@ from coterie.protocol.messages import (
 from coterie.protocol.records import (
     BlockDecided,
     Dealt,
+    LostStateFound,
     ModelSaved,
     Record,
     Released,
     RoundClosed,
     ShareHeld,
+    ShownToUs,
     ValueSeen,
     VoteCast,
 )
@@ -183,6 +185,10 @@ class Transcript:
                 return f"that it releases its sum of round {round_} for contributors {_short(contributors)}"
             case RoundClosed(round=round_):
                 return f"that round {round_} is over"
+            case LostStateFound(height=height):
+                return f"that block {height} holds what it signed and does not know: it is an older state of itself"
+            case ShownToUs(round=round_):
+                return f"what others showed that it signed in round {round_}"
 
     def _block(self, data: bytes) -> str:
         return f"{self._body(read_block(data).body)} ({_short(block_hash(data))})"
