@@ -329,12 +329,14 @@ def taken_in_late() -> Lied:
     return cluster
 
 
-def judged_late(sharing: Sharing, body: Contributors, alive: Any, changes: int, strict: bool) -> str | None:
+def judged_late(state: Any, sharing: Sharing, body: Contributors, alive: Any, changes: int, strict: bool) -> str | None:
     """As in a late view: a liar can have these come by acks that it turns, or by silence in its turns."""
-    return wrong_choice(sharing, body, alive, changes, strict=False)
+    return wrong_choice(state, sharing, body, alive, changes, strict=False)
 
 
-def takes_in_anything(sharing: Sharing, body: Contributors, alive: Any, changes: int, strict: bool) -> str | None:
+def takes_in_anything(
+    state: Any, sharing: Sharing, body: Contributors, alive: Any, changes: int, strict: bool
+) -> str | None:
     """As before in a late view: it is not asked whether all have what is taken in."""
     return "it leaves out somebody" if sharing.due_by_proof() - dict(body.dealers).keys() else None
 
@@ -411,7 +413,7 @@ def test_a_repetition_that_is_dealt_to_some_only_waits_and_names_its_dealer(monk
     assert all(ours.sites[one].facts("stuck")[-1]["members"] == (liar,) for one in (0, 1, 2))
 
     monkeypatch.setattr(Sharing, "choice", chooses_whatever_is_acked)
-    monkeypatch.setattr("coterie.protocol.agreement.wrong_dealings", lambda sharing, body, alive, changes: None)
+    monkeypatch.setattr("coterie.protocol.agreement.wrong_dealings", lambda *_: None)
     assert decided(thin_repeat()) > 1, "a sum is open that never opens, or fails again and again"
 
 
