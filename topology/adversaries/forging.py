@@ -290,7 +290,7 @@ def with_other_ids(ack: Ack, dealers: Iterable[int]) -> Ack:
 
 def with_more_dealings(ack: Ack, more: Mapping[int, bytes]) -> Ack:
     """Return the ack as if it named these dealings, too."""
-    return with_fields(ack, dealings=tuple(sorted((acked(ack) | more).items())))
+    return with_fields(ack, dealings=tuple(sorted({**acked(ack), **more}.items())))
 
 
 def with_other_root(deal: Deal) -> Deal:
