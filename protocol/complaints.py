@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from .committee import Committee
 from .envelope import Rejected, Verified, verify
-from .events import Fetch
+from .events import Fetch, Send
 from .limits import INLINE_BLOB_BYTES
 from .messages import Complaint, Deal, HandBox, dealing_id
 from .outbox import Outbox
@@ -29,8 +29,8 @@ class Complaints:
     """Holders that complained falsely: nothing more is fetched and judged for them in this round."""
     _boxes: dict[tuple[int, int], bytes] = field(default_factory=dict, repr=False)
     """The boxes that are under judgement."""
-    _passed_on: set[int] = field(default_factory=set)
-    """Dealers about which this member has passed a right complaint on."""
+    _told: dict[int, tuple[Send, ...]] = field(default_factory=dict, repr=False)
+    """By dealer, the right complaint that this member made or passed on."""
 
     def __len__(self) -> int:
         return len(self._first)
@@ -102,13 +102,30 @@ class Complaints:
         message = complaint.message
         assert isinstance(message, Complaint)
         deal = verify(message.deal, self.out.federation)
-        if dealer in self._passed_on or not isinstance(deal, Verified) or not isinstance(deal.message, Deal):
+        if dealer in self._told or not isinstance(deal, Verified) or not isinstance(deal.message, Deal):
             return
-        self._passed_on.add(dealer)
-        self.out.send(None, complaint.raw, box if len(box) <= INLINE_BLOB_BYTES else None)
-        if len(box) > INLINE_BLOB_BYTES:
+        is_small = len(box) <= INLINE_BLOB_BYTES
+        told = [Send(None, complaint.raw, box if is_small else None)]
+        if not is_small:
             dealing = dealing_id(self.terms.federation, deal.sender, deal.message)
-            self.out.send(None, HandBox(self.round, dealer, dealing, holder, message.box), box)
+            handed = self.out.seal(HandBox(self.round, dealer, dealing, holder, message.box))
+            told.append(Send(None, handed, box))
+        self._told[dealer] = tuple(told)
+        self._tell(dealer, None)
+
+    def complain(self, dealer: int, complaint: bytes, box: bytes) -> None:
+        """Tell all of this member's own complaint."""
+        self._told[dealer] = (Send(None, complaint, box),)
+        self._tell(dealer, None)
+
+    def resend(self, to: bytes | None) -> None:
+        """Repeat the right complaints: whoever has missed them takes their dealers in, and the others do not."""
+        for dealer in self._told:
+            self._tell(dealer, to)
+
+    def _tell(self, dealer: int, to: bytes | None) -> None:
+        for send in self._told[dealer]:
+            self.out.send(to, send.envelope, send.blob)
 
     def on_box(self, handed: Verified, blob: bytes | None) -> bool:
         """Take the box of a complaint from a member that passed it on. Returns whether it is one."""

@@ -7,7 +7,7 @@ from .blocks import Evict
 from .envelope import Verified
 from .evidence import CONTRADICTIONS, Contradiction, contradiction
 from .ledger import LedgerState
-from .messages import Accusation
+from .messages import Accusation, Ack, Deal
 from .outbox import Outbox
 from .patience import Patience
 from .pool import ChangePool
@@ -48,6 +48,9 @@ class Context:
     Where nobody is evicted on proof the pool forgets them, and members would tell one another for ever.
     """
 
+    told: list[tuple[int, Accusation]] = field(default_factory=list, repr=False)
+    """The accusations that decide who contributes to a round, with the round: repeated as long as it lasts."""
+
     def accuse(self, first: Verified, second: Verified) -> None:
         """Two statements of one member contradict each other: tell people, and have everybody vote on its eviction."""
         found = contradiction((first, second))
@@ -59,7 +62,17 @@ class Context:
         self.out.fault(offender, f"{CONTRADICTIONS[what]} (height {first.height})", **facts)
         self.pool.add_eviction(Evict(offender, what, (first.raw, second.raw)))
         # Whatever else it is accused of: all have to know, or some leave it out of the round and others do not.
-        self.out.send(None, Accusation(first.raw, second.raw))
+        accusation = Accusation(first.raw, second.raw)
+        if isinstance(first.message, Deal | Ack):
+            self.told.append((first.message.round, accusation))
+        self.out.send(None, accusation)
+
+    def accuse_again(self, to: bytes | None) -> None:
+        """Repeat whose dealings and acks of this round contradict each other: somebody may have missed it."""
+        self.told = [one for one in self.told if one[0] >= self.state.round]
+        for round_, accusation in self.told:
+            if round_ == self.state.round:
+                self.out.send(to, accusation)
 
     def forget_releases(self) -> None:
         """Forget what was released in rounds that are over: nothing can be released in them again."""

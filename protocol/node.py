@@ -751,6 +751,7 @@ class Node:
         ctx = self.ctx
         if ctx.sharing is not None and ctx.state.phase in (Phase.SHARING, Phase.SUMMING):
             ctx.sharing.resend(to)
+            ctx.accuse_again(to)
         if self._agreement is not None:
             self._agreement.resend(to)
 

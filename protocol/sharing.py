@@ -261,6 +261,7 @@ class Sharing:
         """
         if self.me is None:
             return
+        self.complaints.resend(to)
         own = self._own_id()
         for member in self.committee.members if to is None else (to,):
             index = self.committee.index(member)
@@ -372,7 +373,7 @@ class Sharing:
         self.caught(dealer)
         digest = digest_of(offer.blob)
         complaint = self.out.seal(Complaint(self.round, dealer, deal.raw, digest, checked.secret, checked.proof))
-        self.out.send(None, complaint, offer.blob)
+        self.complaints.complain(dealer, complaint, offer.blob)
         return complaint
 
     def on_unchecked(self, dealer: int, reason: str) -> None:

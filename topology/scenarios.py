@@ -64,6 +64,10 @@ COLLUSIONS: Final = (
 SAFE: Final = (SignOnce, ReleaseOnce, Durable, Secrecy)
 """What holds with more than f liars too."""
 
+SPLIT_VIEWS: Final = ("mask", "quiet-complaint", "see-saw", "late-take-in")
+SPLIT_EVERY: Final = 11
+"""In how many scenarios one has a liar that splits what members see."""
+
 AIMED_EVERY: Final = 10
 """One scenario in so many aims at the lock rule, which chance hardly ever puts to the test."""
 
@@ -209,7 +213,7 @@ def scenario_of(seed: int) -> Scenario:
 
 def _liars(seed: int, rng: random.Random, sites: list[int]) -> tuple[str, ...]:
     """Draw who lies and how. Every strategy comes round in turn; in a part of the scenarios all follow one plan."""
-    names, f = list(STRATEGIES), len(sites)
+    names, f = [name for name in STRATEGIES if name not in SPLIT_VIEWS], len(sites)
     if rng.random() < 0.35:
         plan = rng.choice(COLLUSIONS)
         return tuple(f"{number}={plan}" for number in sites)
@@ -218,6 +222,8 @@ def _liars(seed: int, rng: random.Random, sites: list[int]) -> tuple[str, ...]:
         chosen = [names[seed % len(names)] if number == 0 else rng.choice(names)]
         if rng.random() < 0.3:
             chosen.append(rng.choice([name for name in names if name not in chosen]))
+        if number == 0 and seed % SPLIT_EVERY == SPLIT_EVERY - 1:  # beside the draws, so that others stay as they are
+            chosen[0] = SPLIT_VIEWS[seed // SPLIT_EVERY % len(SPLIT_VIEWS)]
         texts[sites[number]] = "+".join(chosen)
     return tuple(f"{number}={text}" for number, text in texts.items())
 

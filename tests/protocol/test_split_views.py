@@ -93,7 +93,20 @@ def models(cluster: Lied) -> int:
 # A second dealing behind a second vote.
 
 
-def masked_double_deal() -> Lied:
+def loses_for_a_while(cluster: Lied, kind: type[Message]) -> None:
+    """What member 0 says of this kind is lost for two seconds."""
+    since: list[int] = []
+
+    def drop(sender: Site, receiver: Site, message: Verified) -> bool:
+        if sender.number or not isinstance(message.message, kind):
+            return False
+        since.append(cluster.now_ms)
+        return cluster.now_ms < since[0] + 2_000
+
+    cluster.drop = drop
+
+
+def masked_double_deal(is_lost: bool = False) -> Lied:
     """A liar that has the turn shows one member two votes, which are told to all, and then a second dealing."""
     cluster = Lied(4, [3], seed=3, rounds=30, min_peers=3)
     liar, begun = 3, [False, False]
@@ -120,6 +133,8 @@ def masked_double_deal() -> Lied:
             cluster.at(1, strike)
 
     cluster.bends, cluster.after_step = [bend], after
+    if is_lost:
+        loses_for_a_while(cluster, Accusation)
     cluster.start()
     cluster.run(lambda: begun[1], 600_000)
     cluster.run(lambda: bool(cluster.evicted()), 120_000)
@@ -146,10 +161,18 @@ def test_a_second_dealing_behind_a_second_vote_is_told_to_all(monkeypatch: pytes
         masked_double_deal()
 
 
+def test_an_accusation_that_is_lost_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert masked_double_deal(is_lost=True).accused() == {3}
+
+    monkeypatch.setattr(Context, "accuse_again", lambda self, to: None)
+    with pytest.raises(AssertionError, match=STUCK):
+        masked_double_deal(is_lost=True)
+
+
 # A right complaint.
 
 
-def split_complaint() -> Lied:
+def split_complaint(is_lost: bool = False) -> Lied:
     """Liar 6 seals garbage for liar 5, which complains rightly to member 0 alone, and acks to all others."""
     dealer, holder = 6, 5
     cluster = Lied(7, [holder, dealer], seed=3, rounds=3, min_peers=5)
@@ -180,6 +203,8 @@ def split_complaint() -> Lied:
 
     cluster._compute = compute  # type: ignore[method-assign]
     cluster.bends = [bend]
+    if is_lost:
+        loses_for_a_while(cluster, Complaint)
     cluster.start()
     cluster.run(lambda: all(site.node.state.phase != "waiting" for site in cluster.honest))  # type: ignore[union-attr]
     begun[0] = True
@@ -195,6 +220,14 @@ def test_a_right_complaint_that_one_member_was_shown_reaches_all(monkeypatch: py
     monkeypatch.setattr(Complaints, "_pass_on", lambda self, dealer, holder, complaint, box: None)
     with pytest.raises(AssertionError, match=STUCK):
         split_complaint()
+
+
+def test_a_right_complaint_that_is_lost_is_passed_on_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert split_complaint(is_lost=True).accused() == {6}
+
+    monkeypatch.setattr(Complaints, "resend", lambda self, to: None)
+    with pytest.raises(AssertionError, match=STUCK):
+        split_complaint(is_lost=True)
 
 
 # Acks that name this here and that there.

@@ -4,10 +4,10 @@ from collections import defaultdict
 
 import pytest
 
-from coterie.protocol.blocks import Void, read_block
+from coterie.protocol.blocks import Contributors, Void, read_block
 from coterie.protocol.envelope import Verified
 from coterie.protocol.events import FetchFailed
-from coterie.protocol.messages import Ack, Blocks, Deal, LeaveRequest, Precommit, Prevote, Proposal, SumShare
+from coterie.protocol.messages import Ack, Blocks, Complaint, Deal, LeaveRequest, Precommit, Prevote, Proposal, SumShare
 from coterie.topology.adversaries import STRATEGIES
 from coterie.topology.adversaries.collusion import plan_of
 from coterie.topology.adversaries.forging import acked, dealing_id, is_stuck
@@ -62,6 +62,10 @@ BENT = {
     "few-holders": {"Proposal", *VOTES},
     "false-void": {"Proposal", *VOTES},
     "box-flood": {"HandBox"},
+    "mask": {"Deal", *VOTES},
+    "quiet-complaint": {"Deal", *VOTES},
+    "see-saw": {"Ack", *VOTES},
+    "late-take-in": {"Deal", "Proposal", *VOTES},
 }
 """What each strategy bends or needs to be let take part; it shows only if messages of these kinds are sent."""
 
@@ -208,6 +212,57 @@ def test_who_has_two_sums_shows_two_fingerprints_for_one_block() -> None:
             if isinstance(one.message, Prevote) and one.message.z is not None:
                 shown[site, one.message.block].add(one.message.z)
     assert any(len(fingerprints) > 1 for fingerprints in shown.values())
+
+
+def test_who_masks_a_second_dealing_shows_it_to_the_victim_alone_behind_two_votes() -> None:
+    shown = 0
+    for number in range(4):
+        simulation, liar = build(Scenario(seed=4, rounds=8, byzantine=(f"{number}=mask",))), Liar()
+        simulation.watch(liar)
+        assert simulation.run(600_000)
+        victim, first, last = plan_of(simulation).victim.number, {}, ""
+        for _, receiver, one in liar.sent:
+            if isinstance(one.message, Deal) and first.setdefault(one.message.round, one.message) != one.message:
+                assert (receiver, last) == (victim, "Prevote")
+                shown += 1
+            last = type(one.message).__name__
+    assert shown
+
+
+def test_who_complains_quietly_complains_to_the_victim_alone_and_acks_to_all() -> None:
+    simulation, liar = build(Scenario(seed=4, peers=7, byzantine=("1=quiet-complaint", "2=quiet-complaint"))), Liar()
+    simulation.watch(liar)
+    assert simulation.run(600_000)
+    victim = plan_of(simulation).victim.number
+    complaints = [receiver for _, receiver, one in liar.sent if isinstance(one.message, Complaint)]
+    assert complaints
+    assert set(complaints) == {victim}
+    acks = [(receiver, one.message) for _, receiver, one in liar.sent if isinstance(one.message, Ack)]
+    assert {receiver for receiver, one in acks if len(acked(one)) == 7} - {victim}
+
+
+def test_who_plays_see_saw_names_this_here_and_that_there_and_never_contradicts_itself() -> None:
+    liar, _ = lie("see-saw")
+    named: dict[tuple[int, int], set[bytes]] = defaultdict(set)
+    versions = defaultdict(set)
+    for _, _, one in liar.sent:
+        if isinstance(one.message, Ack):
+            versions[one.message.round].add(frozenset(acked(one.message)))
+            for dealer, dealing in acked(one.message).items():
+                named[one.message.round, dealer].add(dealing)
+    assert all(len(dealings) == 1 for dealings in named.values())
+    assert any(not one <= other and not other <= one for found in versions.values() for one in found for other in found)
+
+
+def test_who_takes_in_late_proposes_its_own_dealing_in_a_later_view() -> None:
+    views = {
+        message.view
+        for site in range(4)
+        for _, _, message in lie("late-take-in", site)[0].sent
+        if isinstance(message.message, Proposal) and isinstance(read_block(message.message.block).body, Contributors)
+    }
+    assert views
+    assert 0 not in views
 
 
 def test_colluders_have_one_plan_and_leave_out_the_same_victim() -> None:

@@ -1,4 +1,4 @@
-"""Forty-five ways to misbehave, each a small class behind :class:`.base.Adversary`."""
+"""Forty-nine ways to misbehave, each a small class behind :class:`.base.Adversary`."""
 
 from typing import Final
 
@@ -28,6 +28,7 @@ from .collusion import (
 from .dealing import FalseComplaint, GarbageBox, MisDeal, NonEncoding, Withhold, WrongBlob, WrongShare
 from .equivocation import TwinDeal, TwoAcks, TwoFaced, TwoLedgers, TwoSums
 from .network import FalseHead, ForgedCertificate, PaddedLedger, Replay, Selective, Silent, Twins
+from .views import LateTakeIn, Mask, QuietComplaint, SeeSaw
 from .voting import Amnesia, Burst, DoubleVote, Equivocate, FalseVoid, InvalidValue, StaleLock, ViewFlood
 
 __all__ = ["STRATEGIES", "Adversary"]
@@ -80,6 +81,10 @@ STRATEGIES: Final[dict[str, type[Adversary]]] = {
         FewHolders,
         FalseVoid,
         BoxFlood,
+        Mask,
+        QuietComplaint,
+        SeeSaw,
+        LateTakeIn,
     )
 }
 """The strategies by the names that ``--byzantine`` takes."""

@@ -6,7 +6,7 @@ and the checkers do not.
 
 import hashlib
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -82,8 +82,10 @@ __all__ = [
     "with_bad_terms",
     "with_false_keeps",
     "with_false_secret",
+    "with_more_dealings",
     "with_other_box",
     "with_other_ids",
+    "with_other_root",
     "without",
 ]
 
@@ -284,6 +286,16 @@ def with_other_ids(ack: Ack, dealers: Iterable[int]) -> Ack:
     return with_fields(
         ack, dealings=tuple((dealer, other[dealer] if dealer in chosen else one) for dealer, one in ack.dealings)
     )
+
+
+def with_more_dealings(ack: Ack, more: Mapping[int, bytes]) -> Ack:
+    """Return the ack as if it named these dealings, too."""
+    return with_fields(ack, dealings=tuple(sorted({**acked(ack), **more}.items())))
+
+
+def with_other_root(deal: Deal) -> Deal:
+    """Return the message as if it published other shares."""
+    return with_fields(deal, root=hashlib.sha256(b"another" + deal.root).digest())
 
 
 def with_false_keeps(ack: Ack) -> Ack:
