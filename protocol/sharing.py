@@ -67,6 +67,8 @@ class Sharing:
     """The time for settling what was missing at the share deadline has passed, too: go on with what is settled."""
     told_overdue: set[int] = field(default_factory=set)
     """Members of which people were told that they are overdue."""
+    inline_bytes: int = INLINE_BLOB_BYTES
+    """A box up to this size comes with its dealing. A simulated box may stand for a larger one, which does not."""
     vector: bytes | None = field(default=None, repr=False)
     deals: dict[int, Verified] = field(default_factory=dict)
     _refused: dict[int, Verified] = field(default_factory=dict)
@@ -323,7 +325,7 @@ class Sharing:
         assert self.me is not None
         size = self.scheme.blob_bytes(self.terms, dealer, self.me, message)
         if size and blob is None:
-            if size <= INLINE_BLOB_BYTES and bearer is deal:
+            if size <= self.inline_bytes and bearer is deal:
                 return  # passed on by a member that keeps the box: that one comes next
             offers = self._offers.setdefault(dealer, [])
             if all(one.source != bearer.sender for one in offers):

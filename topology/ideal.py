@@ -65,6 +65,7 @@ class IdealNode(Node):
         sharing = super()._new_sharing()
         if isinstance(sharing.scheme, ShamirScheme):
             sharing.scheme = sharing.complaints.scheme = IdealScheme(sharing.committee, self._vault)
+            sharing.inline_bytes = 0  # a token stands for a share of any size
         return sharing
 
 

@@ -245,8 +245,8 @@ def test_a_sum_over_a_dealing_that_nobody_wrote_down_is_found(monkeypatch: pytes
 
 def test_a_fork_is_found_where_the_one_that_decides_by_itself_crashes_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tendermint.Consensus, "locked", property(lambda self: None, lambda self, value: None))
-    crash = (0, CrashPoint("after", 0, "BlockDecided", 2_000))
-    found = run(replace(scenario_of(189), crashes=(crash,)))
+    crash = (3, CrashPoint("after", 0, "BlockDecided", 2_000))
+    found = run(replace(scenario_of(19), crashes=(crash,)))
     assert isinstance(found, Failure)
     assert found.invariant == "agreement"
 
