@@ -9,6 +9,7 @@ from chains import Chain, digest
 from cluster import identity
 from signing import signed
 
+from coterie.crypto.field import P
 from coterie.crypto.identity import Identity
 from coterie.crypto.vectors import add_into
 from coterie.protocol import agreement
@@ -16,6 +17,7 @@ from coterie.protocol.agreement import Agreement
 from coterie.protocol.blocks import Membership, Model, block_hash, wide_bytes
 from coterie.protocol.contribution import layout_of
 from coterie.protocol.envelope import Verified, verify
+from coterie.protocol.events import Received
 from coterie.protocol.limits import MAX_CHECKED_VECTORS, MAX_MEMBERS, VIEW_HISTORY, VIEW_WINDOW
 from coterie.protocol.messages import GetBlocks, GetStatus, Precommit, Prevote, Proposal, Status
 from coterie.protocol.records import Memory, ModelSaved, ValueSeen, VoteCast
@@ -366,6 +368,70 @@ def test_a_sum_that_was_checked_before_ones_own_shares_were_there_is_voted_for_w
     move_to(bench, second)
     bench.hear(bench.proposer(second), case.proposal(), case.vector, view=second)
     assert [vote.message.z for vote in bench.said(Prevote) if isinstance(vote.message, Prevote)] == [(0, 0), (0, 0)]
+
+
+def wait_for(bench: Bench, view: int) -> None:
+    """Let views pass in which the others say nothing."""
+    while bench.node.view < view:
+        bench.fire("view", bench.node.state.height + 1, bench.node.view, int(Stage.PRECOMMIT))
+
+
+def proposed_again(case: OpenSum) -> tuple[Verified, bytes]:
+    """What a member proposes whose sum was proved in one view, and has a polka without the proof from a later one."""
+    bench = case.bench
+    proved, again = views_of(bench, others=True)[:2]
+    value = block_hash(case.proposal().block)
+    wait_for(bench, proved)
+    bench.hear(bench.proposer(proved), case.proposal(), case.vector, view=proved)
+    bench.compute()
+    summing = bench.node.ctx.summing
+    assert summing is not None
+    (one, other), committee = summing.checked[case.body.vector].secret, bench.node.state.committee
+    for voter in bench.others:
+        place = committee.index(voter.public)
+        assert place is not None
+        bench.hear(voter, Prevote(value, ((one + 7 * (place + 1)) % P, other)), view=proved)
+    polka = tuple(vote.raw for vote in bench.node._agreement.consensus.prevotes(proved).values())  # type: ignore[union-attr]
+    wait_for(bench, again)
+    bench.hear(bench.proposer(again), case.proposal(proved, polka), case.vector, view=again)
+    for voter in bench.others:
+        bench.hear(voter, Prevote(value, None), view=again)
+    before = len(bench.said(Proposal))
+    wait_for(bench, next(view for view in range(again + 1, VIEW_WINDOW) if bench.proposer(view) == bench.me))
+    message = bench.said(Proposal)[before]
+    assert isinstance(message.message, Proposal)
+    assert message.message.valid_view == again
+    return message, case.vector
+
+
+def prevoted_by_another(case: OpenSum, proposal: Verified, vector: bytes) -> bytes | None:
+    """What a member prevotes that never saw the proof."""
+    chain = case.bench.chain
+    number = next(one for one in range(4) if identity(one).public not in (case.bench.me.public, proposal.sender))
+    other = Bench(chain, number)
+    other.begin()
+    wait_for(other, proposal.view)
+    already = len(prevoted(other))
+    other.hand(Received(proposal, vector))
+    other.compute()
+    other.fire("view", chain.state.height + 1, proposal.view, int(Stage.PROPOSE))
+    return prevoted(other)[already]
+
+
+def test_a_proposal_brings_the_prevotes_that_proved_its_sum_in_an_earlier_view() -> None:
+    case = open_sum()
+    assert prevoted_by_another(case, *proposed_again(case)) == block_hash(case.proposal().block)
+
+
+def test_a_proof_that_does_not_travel_with_the_proposal_leaves_the_others_unconvinced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def bare(self: Agreement, view: int, digest: bytes) -> tuple[bytes, ...]:
+        return tuple(vote.raw for vote in self._votes_for(view, digest).values())
+
+    monkeypatch.setattr(Agreement, "_polka_and_proof", bare)
+    case = open_sum()
+    assert prevoted_by_another(case, *proposed_again(case)) is None
 
 
 # Restarts.
