@@ -156,6 +156,16 @@ def test_a_dealer_that_was_left_out_hands_over_at_once_what_was_missing(monkeypa
     assert "does without 1" in found.what
 
 
+ACCUSED_DURING_A_CUT = Scenario(seed=5, latency_ms=(20, 150), byzantine=("1=twin-deal",), partition="one-way")
+"""A dealer deals twice, and the proof is lost to one member: it insists on a dealing that the others leave out."""
+
+
+def test_a_contradiction_that_a_cut_keeps_from_a_member_reaches_it_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_stuck(ACCUSED_DURING_A_CUT)
+    monkeypatch.setattr(Context, "accuse_again", lambda self, to: None)
+    assert is_stuck(ACCUSED_DURING_A_CUT)
+
+
 # Attacks.
 
 Weaken = Callable[[pytest.MonkeyPatch], None]
