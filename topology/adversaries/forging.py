@@ -478,8 +478,13 @@ def shares_shown(sender: "Site", receiver: "Site", said: Message) -> Iterable[tu
 
 
 def complained_of(sender: "Site", said: Complaint) -> bytes | None:
-    """Return whose dealing a complaint is about, and so opens a share of."""
-    return sender.node.state.committee.members[said.dealer] if sender.node is not None else None
+    """Return whose dealing a complaint of this round is about, and so opens a share of.
+
+    None of another round: a repeated complaint opens nothing new, and places have other members by then.
+    """
+    if sender.node is None or said.round != sender.node.state.round:
+        return None
+    return sender.node.state.committee.members[said.dealer]
 
 
 def waits_to_join(simulation: "Simulation", site: "Site") -> bool:

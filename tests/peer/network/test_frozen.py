@@ -21,11 +21,12 @@ BLOB = bytes(32 * 1024 * 1024)
 PROCESS = Identity.from_seed(bytes([255]) * 32).public
 
 PEER = """
-import hashlib, sys, trio
+import sys, trio
 from coterie.crypto.identity import Identity
 from coterie.peer.network.events import Frame
 from coterie.peer.network.link import Timing
 from coterie.peer.network.network import Network
+from coterie.protocol.wire import digest_of
 
 BLOB = bytes(32 * 1024 * 1024)
 
