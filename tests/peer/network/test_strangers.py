@@ -22,6 +22,7 @@ from coterie.peer.network.host import Connection, DialError, Host
 from coterie.peer.network.link import BULK_PROTOCOL, CONTROL_PROTOCOL
 from coterie.peer.network.transfers import PullFailed
 from coterie.peer.network.wire import NoiseWire, WireError
+from coterie.protocol.wire import digest_of
 
 
 class Stranger:
@@ -287,14 +288,12 @@ async def test_a_stranger_that_sends_and_sends_is_cut_off(
 
 
 async def test_a_stranger_pulls_only_what_is_public(world: Callable[[], Any], members: Callable[[bytes], bool]) -> None:
-    import hashlib
-
     async with world() as peers:
         member = await peers.start(0, allow=members)
         guest = await peers.start(9, member)
         await guest.linked(member)
         await member.linked(guest)
-        digest = hashlib.sha256(b"weights").digest()
+        digest = digest_of(b"weights")
         member.network.offer(digest, b"weights")
         with pytest.raises(PullFailed, match="not offered"):
             await guest.network.pull(member.member, digest, 7)
