@@ -94,6 +94,7 @@ class Session:
         self._started = time.monotonic()
         self._book: bytes | None = None
         self._strangers = Strangers()
+        self._standstill = Watch(settings.dead_after)
         self._failure: BaseException | None = None
         self._gone: dict[bytes, str] = {}
         """The names of those that were members."""
@@ -330,10 +331,12 @@ class Session:
                 else:
                     facts = {"member": member, "name": greeting.name}
                     self._tell("link-up", f"linked to {greeting.name or 'a peer'}", facts)
+                self._look_for_shortage()
                 await self.driver.peer_up(member)
             case Disconnected(member=member, reason=reason, is_stranger=is_stranger):
                 if not is_stranger:
                     self._tell("link-down", f"link lost: {reason}", {"member": member, "who": self._name(member)})
+                self._look_for_shortage()
                 await self.driver.peer_down(member)
             case Refused(reason=reason, is_stranger=True):
                 self._strangers.refused(reason)
@@ -367,13 +370,17 @@ class Session:
 
     async def _watch(self) -> None:
         """Tell people, once, when agreement cannot go on because too few members can be reached."""
-        assert self.node is not None
-        watch = Watch(self.settings.dead_after)
         while True:
-            told = watch.look(self._shortage(), trio.current_time())
-            if told is not None:
-                self._tell("stalled" if self._shortage() else "going-on", told, {"height": self.node.state.height})
+            self._look_for_shortage()
             await trio.sleep(REFRESH_SECONDS)
+
+    def _look_for_shortage(self) -> None:
+        """Look on every change of a link too: one that was there for a moment ends what was told before."""
+        assert self.node is not None
+        shortage = self._shortage()
+        told = self._standstill.look(shortage, trio.current_time())
+        if told is not None:
+            self._tell("stalled" if shortage else "going-on", told, {"height": self.node.state.height})
 
     def _shortage(self) -> str | None:
         assert self.node is not None
