@@ -194,7 +194,7 @@ class Agreement:
         if ctx.state.phase is Phase.SUMMING:
             assert self.summing is not None
             opened = self.summing.outcome()
-            if opened is not None and view < 2 * self._patience():
+            if opened is not None and not self._is_lost_though_open(view):
                 return opened[0]
             if self._why_not_give_up(view) is None:
                 late = tuple(ctx.state.committee.members[j] for j in self.summing.missing())
@@ -222,14 +222,21 @@ class Agreement:
         assert summing is not None
         if view < self._patience():
             return f"only view {view} of {self._patience()}"
-        # Open is not agreed: holders that gave their sums and withhold their fingerprints would else hold up the round
-        # for ever.
-        if summing.outcome() is not None and view < 2 * self._patience():
+        if summing.outcome() is not None and not self._is_lost_though_open(view):
             return "the sum is open"
         members = (summing.committee.members[index] for index, _ in summing.body.dealers)
         if is_private(ctx.state.genesis.scheme) and not all(one in ctx.alive or one == ctx.me for one in members):
             return "not everybody is there to repeat the sum"
         return None
+
+    def _is_lost_though_open(self, view: int) -> bool:
+        """Whether a sum that is open here is given up too.
+
+        Open is not agreed: holders that gave their sums and withhold their fingerprints would else hold up the round
+        for ever. What is secret is tried for longer, because its repetition binds the contributors.
+        """
+        views = self._patience()
+        return view >= (2 * views if is_private(self.ctx.state.genesis.scheme) else views)
 
     def _patience(self) -> int:
         """Views before less will do than what is wanted (a sum that stays closed, contributors that are not all that

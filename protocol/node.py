@@ -426,8 +426,9 @@ class Node:
             members = state.committee.members
             names = tuple(members[one] for one in state.contributors.holders if members[one] not in ctx.alive)
         elif required is not None and state.phase is Phase.SHARING:
-            withheld = ctx.sharing.withheld(required, ctx.alive, ctx.alive_changes) if ctx.sharing is not None else ()
-            names = tuple(key for key in required if key not in ctx.alive or key in withheld)
+            away = [key for key in required if key not in ctx.alive]
+            found = ctx.sharing.withheld(required, ctx.alive, ctx.alive_changes) if ctx.sharing is not None else ()
+            names = tuple(dict.fromkeys((*away, *sorted(found))))
         names = tuple(key for key in names if key != ctx.me)
         is_for_good = state.phase is Phase.WAITING and state.is_stuck
         told = (state.round, state.phase, names, is_for_good) if names or is_for_good else ()

@@ -671,13 +671,19 @@ class Sharing:
         return frozenset(dealers) - self._settled(alive, changes).keys()
 
     def withheld(self, required: Sequence[bytes], alive: Iterable[bytes], changes: int) -> frozenset[bytes]:
-        """Return the members of a sum to repeat whose shares others lack by their fault, now that it is settled."""
+        """Return the members that keep a sum from being repeated, now that it is settled what each of them did.
+
+        These are dealers whose shares others lack by their fault, or else holders that do not ack what they could have.
+        """
         if not self.deadline_passed or self.choice(required, alive, changes) is not None:
             return frozenset()
         members, settled = self.committee.members, self._settled(alive, changes)
-        return frozenset(
-            one for one in required if (place := self.committee.index(one)) is None or place not in settled
-        ) & frozenset(members)
+        places = {self.committee.index(one) for one in required}
+        dealers = frozenset(members[one] for one in places if one is not None and one not in settled)
+        if dealers or None in places:  # a dealer first: nobody can ack what it keeps back
+            return dealers
+        holders = self.acks.holders_of({one: settled[one] for one in places if one is not None})
+        return frozenset(members) - {members[one] for one in holders}
 
     def _expected(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
         """Return the dealers that are waited for."""

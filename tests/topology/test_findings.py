@@ -23,6 +23,7 @@ from coterie.protocol.messages import CertifiedBlock, Prevote
 from coterie.protocol.schemes import plain
 from coterie.protocol.summing import Summing
 from coterie.topology.adversaries import Adversary
+from coterie.topology.comings import Coming
 from coterie.topology.founding import make_genesis
 from coterie.topology.invariants import Checker, Violation, secrecy
 from coterie.topology.invariants.blame import Blame
@@ -169,6 +170,44 @@ def test_a_contradiction_that_a_cut_keeps_from_a_member_reaches_it_later(monkeyp
 # Attacks.
 
 Weaken = Callable[[pytest.MonkeyPatch], None]
+
+
+ALL_ARE_NEEDED = Scenario(
+    seed=10815,
+    peers=4,
+    rounds=4,
+    latency_ms=(1, 10),
+    byzantine=("3=fail-and-shun",),
+    threshold=3,
+)
+"""K+f are four of four, and a holder refuses a share that others hold for it."""
+
+
+def test_a_holder_that_keeps_a_sum_from_being_repeated_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(run(ALL_ARE_NEEDED), str)
+    monkeypatch.setattr(sharing.Sharing, "withheld", lambda *_: frozenset())
+    assert is_stuck(ALL_ARE_NEEDED)
+
+
+LOST_THOUGH_OPEN = Scenario(
+    seed=12117,
+    peers=10,
+    rounds=1,
+    latency_ms=(1, 10),
+    byzantine=("0=wrong-share+two-faced",),
+    scheme="plain",
+    comings=(Coming(10, 5436),),
+    view_delta_ms=1000,
+)
+"""A liar gives its vector to some aggregators, and its fingerprint to nobody."""
+
+
+def test_a_plain_sum_that_a_liar_lets_some_open_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(run(LOST_THOUGH_OPEN), str)
+    monkeypatch.setattr(agreement.Agreement, "_is_lost_though_open", lambda self, view: view >= 2 * self._patience())
+    found = run(LOST_THOUGH_OPEN)
+    assert isinstance(found, Failure)
+    assert re.search(r"round 1 lasted \d+ s", found.what)
 
 
 def named_by_its_root(patch: pytest.MonkeyPatch) -> None:

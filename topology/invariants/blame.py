@@ -1,9 +1,9 @@
 """Blame: a void round names a liar or carries the proof that its sum cannot be one, or honest members were away.
 
 It is demanded of every void round that was undisturbed (:mod:`.rounds`) and of which the honest members by themselves
-could have made a sum: they are K+1 dealers and K+f holders at least. Want of shares needs no reason on a slow network.
-A liar is named if an honest member has told people of a proof against it since the round began, or has one that it
-would evict it for.
+could have made a sum: they are K+f holders and K+1 dealers at least, not counting those that have left since. Want of
+shares needs no reason on a slow network. A liar is named if an honest member has told people of a proof against it
+since the round began, or has one that it would evict it for.
 """
 
 from ...protocol.blocks import Void, read_block
@@ -37,16 +37,18 @@ class Blame(RoundChecker):
                 body = read_block(record.block).body
                 if isinstance(body, Void) and body.round not in self._seen:
                     self._seen.add(body.round)
-                    self._check(body)
+                    self._check(site, body)
 
-    def _check(self, body: Void) -> None:
+    def _check(self, site: Site, body: Void) -> None:
         if self.simulation.setup.genesis.scheme == "plain" or not self.is_calm(body.round):
             return
         if body.reason == "shares" and not self.is_quick:
             return
         committee = self.committees[body.round]
-        able = len(self.honest_of(committee))
-        if able < max(committee.sum_quorum, committee.min_contributors):
+        assert site.node is not None
+        holders = self.honest_of(committee)
+        dealers = [member for member in holders if site.node.state.member(member) is not None]
+        if len(holders) < committee.sum_quorum or len(dealers) < committee.min_contributors:
             return
         first = self.first_ms(body.round)
         named = any(at_ms >= first for at_ms in self._named_ms.values()) or self._is_accused(committee.members)
