@@ -194,7 +194,7 @@ class Agreement:
         if ctx.state.phase is Phase.SUMMING:
             assert self.summing is not None
             opened = self.summing.outcome()
-            if opened is not None and not self._is_lost_though_open(view):
+            if opened is not None and self._has_open_sum(view):
                 return opened[0]
             if self._why_not_give_up(view) is None:
                 late = tuple(ctx.state.committee.members[j] for j in self.summing.missing())
@@ -215,32 +215,36 @@ class Agreement:
     def _why_not_give_up(self, view: int) -> str | None:
         """Say why the open sum need not be void without proof: a member gives it up only when it sees no way itself.
 
-        What is secret is given up only when all that contributed are there to repeat it. A plain sum is lost with any
-        contributor.
+        What is secret is given up only when all that contributed are there to repeat it, and after twice as many views
+        where it is open here. Open is not agreed: holders that gave their sums and withhold their fingerprints would
+        else hold up the round for ever. A plain sum is lost with any contributor, and its repetition binds nobody.
         """
         ctx, summing = self.ctx, self.summing
         assert summing is not None
-        if view < self._patience():
-            return f"only view {view} of {self._patience()}"
-        if summing.outcome() is not None and not self._is_lost_though_open(view):
+        if view < self._views_of_sum():
+            return f"only view {view} of {self._views_of_sum()}"
+        if not is_private(ctx.state.genesis.scheme):
+            return None
+        if self._has_open_sum(view):
             return "the sum is open"
         members = (summing.committee.members[index] for index, _ in summing.body.dealers)
-        if is_private(ctx.state.genesis.scheme) and not all(one in ctx.alive or one == ctx.me for one in members):
+        if not all(one in ctx.alive or one == ctx.me for one in members):
             return "not everybody is there to repeat the sum"
         return None
 
-    def _is_lost_though_open(self, view: int) -> bool:
-        """Whether a sum that is open here is given up too.
+    def _has_open_sum(self, view: int) -> bool:
+        """Whether there is an open sum here to insist on in this view."""
+        assert self.summing is not None
+        is_secret = is_private(self.ctx.state.genesis.scheme)
+        return self.summing.outcome() is not None and view < (1 + is_secret) * self._views_of_sum()
 
-        Open is not agreed: holders that gave their sums and withhold their fingerprints would else hold up the round
-        for ever. What is secret is tried for longer, because its repetition binds the contributors.
-        """
-        views = self._patience()
-        return view >= (2 * views if is_private(self.ctx.state.genesis.scheme) else views)
+    def _views_of_sum(self) -> int:
+        """Views before a sum that stays closed is given up: each of f+1 aggregators in a row once, or twice."""
+        return self._patience() if is_private(self.ctx.state.genesis.scheme) else self.ctx.state.committee.f + 1
 
     def _patience(self) -> int:
-        """Views before less will do than what is wanted (a sum that stays closed, contributors that are not all that
-        could be): each of f+1 aggregators in a row twice.
+        """Views before less will do than what is wanted (a secret sum that stays closed, contributors that are not all
+        that could be): each of f+1 aggregators in a row twice.
         """
         return 2 * (self.ctx.state.committee.f + 1)
 

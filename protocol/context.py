@@ -42,10 +42,11 @@ class Context:
     released: dict[int, bytes] = field(default_factory=dict)
     """Safety rule 1, durable: the contributor set whose sum was released, by round; none of a round that is over."""
 
-    accused: set[tuple[bytes, Contradiction]] = field(default_factory=set)
-    """Members whose contradictions were told to all already.
+    accused: set[tuple[bytes, Contradiction, int]] = field(default_factory=set)
+    """Members whose contradictions were told to all already, and the round that they are about (-1: about none).
 
-    Where nobody is evicted on proof the pool forgets them, and members would tell one another for ever.
+    Where nobody is evicted on proof the pool forgets them, and members would tell one another for ever. In each round
+    anew, for an evicted member belongs to the committee of a sum that is repeated.
     """
 
     told: list[tuple[int, Accusation]] = field(default_factory=list, repr=False)
@@ -54,22 +55,24 @@ class Context:
     def accuse(self, first: Verified, second: Verified) -> None:
         """Two statements of one member contradict each other: tell people, and have everybody vote on its eviction."""
         found = contradiction((first, second))
-        if found is None or found in self.accused:
+        round_ = first.message.round if isinstance(first.message, Deal | Ack) else -1
+        if found is None or (*found, round_) in self.accused:
             return
         offender, what = found
-        self.accused.add(found)
+        self.accused.add((*found, round_))
         facts = {what.replace("-", "_"): True}
         self.out.fault(offender, f"{CONTRADICTIONS[what]} (height {first.height})", **facts)
         self.pool.add_eviction(Evict(offender, what, (first.raw, second.raw)))
         # Whatever else it is accused of: all have to know, or some leave it out of the round and others do not.
         accusation = Accusation(first.raw, second.raw)
-        if isinstance(first.message, Deal | Ack):
-            self.told.append((first.message.round, accusation))
+        if round_ >= 0:
+            self.told.append((round_, accusation))
         self.out.send(None, accusation)
 
     def accuse_again(self, to: bytes | None) -> None:
         """Repeat whose dealings and acks of this round contradict each other: somebody may have missed it."""
         self.told = [one for one in self.told if one[0] >= self.state.round]
+        self.accused = {one for one in self.accused if not 0 <= one[2] < self.state.round}
         for round_, accusation in self.told:
             if round_ == self.state.round:
                 self.out.send(to, accusation)

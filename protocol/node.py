@@ -679,7 +679,8 @@ class Node:
         first, second = said
         if not isinstance(first, Verified) or not isinstance(second, Verified):
             return
-        if self.ctx.state.member(first.sender) is None:
+        # One that was evicted belongs to its round still: a part of the members would go on counting on its share.
+        if first.sender not in self.ctx.state.audience:
             return
         self.ctx.accuse(first, second)
         if self.ctx.sharing is not None and contradiction((first, second)) is not None:

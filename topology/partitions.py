@@ -96,13 +96,22 @@ class ProposerAway(Partition):
     """Whoever is to propose is alone."""
 
     name = "proposer-away"
+    _away: int | None = None
+
+    def on_step(self, site: "Site", event: Event, step: Step) -> None:
+        """The cut moves with the proposer, and failure detectors see it."""
+        if self.is_cut and step.persist and self._away != self._proposer():
+            self._away = self._proposer()
+            self.simulation.tell(f"the network is cut: {self.name}")
+            self.simulation.detect_later()
+
+    def _proposer(self) -> int | None:
+        nodes = [site.node for site in self.simulation.sites if site.node is not None]
+        return self.simulation.by_key[nodes[0].state.proposer(0)].number if nodes else None
 
     def blocks(self, source: int, target: int, message: Verified | None) -> bool:
-        for site in self.simulation.sites:
-            if site.node is not None:
-                proposer = self.simulation.by_key[site.node.state.proposer(0)].number
-                return (source == proposer) != (target == proposer)
-        return False
+        proposer = self._proposer()
+        return (source == proposer) != (target == proposer)
 
 
 class Flapping(Partition):

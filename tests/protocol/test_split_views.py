@@ -144,9 +144,9 @@ def masked_double_deal(is_lost: bool = False) -> Lied:
 def accuses_once(self: Context, first: Verified, second: Verified) -> None:
     """As before: who is accused of one contradiction is not accused of another."""
     found = contradiction((first, second))
-    if found is None or found[0] in {offender for offender, _ in self.accused}:
+    if found is None or found[0] in {offender for offender, *_ in self.accused}:
         return
-    self.accused.add(found)
+    self.accused.add((*found, 0))
     if self.pool.add_eviction(Evict(*found, (first.raw, second.raw))):
         self.out.send(None, Accusation(first.raw, second.raw))
 

@@ -19,7 +19,9 @@ from coterie.protocol import acks, agreement, ledger, sharing, tendermint
 from coterie.protocol.blocks import Void
 from coterie.protocol.context import Context
 from coterie.protocol.envelope import Verified, verify
-from coterie.protocol.messages import CertifiedBlock, Prevote
+from coterie.protocol.evidence import contradiction
+from coterie.protocol.messages import Accusation, CertifiedBlock, Prevote
+from coterie.protocol.node import Node
 from coterie.protocol.schemes import plain
 from coterie.protocol.summing import Summing
 from coterie.topology.adversaries import Adversary
@@ -204,10 +206,67 @@ LOST_THOUGH_OPEN = Scenario(
 
 def test_a_plain_sum_that_a_liar_lets_some_open_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(run(LOST_THOUGH_OPEN), str)
-    monkeypatch.setattr(agreement.Agreement, "_is_lost_though_open", lambda self, view: view >= 2 * self._patience())
+    monkeypatch.setattr(agreement, "is_private", lambda scheme: True)  # it is insisted on as if something were lost
     found = run(LOST_THOUGH_OPEN)
     assert isinstance(found, Failure)
     assert re.search(r"round 1 lasted \d+ s", found.what)
+
+
+EVICTED_IN_ITS_ROUND = Scenario(
+    seed=2127,
+    topology="ring",
+    peers=7,
+    rounds=4,
+    latency_ms=(20, 150),
+    loss=0.05,
+    byzantine=("3=two-faced", "5=equivocate"),
+    threshold=5,
+    comings=(Coming(7, 1969, "failed"),),
+    view_delta_ms=1000,
+)
+"""A liar is evicted for its dealings, belongs to the round still, and acks this to some and that to others."""
+
+
+def test_acks_of_an_evicted_member_that_contradict_each_other_are_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_stuck(EVICTED_IN_ITS_ROUND)
+    monkeypatch.setattr(Node, "_on_accusation", heeds_members_only)
+    assert is_stuck(EVICTED_IN_ITS_ROUND)
+
+
+def heeds_members_only(self: Node, accusation: Accusation) -> None:
+    """As before: an evicted member cannot be accused again."""
+    first = verify(accusation.first, self.ctx.state.federation)
+    if isinstance(first, Verified) and self.ctx.state.member(first.sender) is not None:
+        ON_ACCUSATION(self, accusation)
+
+
+ON_ACCUSATION = Node._on_accusation
+
+
+ACCUSED_BEFORE = scenario_of(3018)
+"""A liar is evicted, is needed to repeat a sum, and contradicts itself in each round of its own."""
+
+
+def test_a_member_that_contradicts_itself_in_each_round_is_accused_in_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_stuck(ACCUSED_BEFORE)
+    monkeypatch.setattr(Context, "accuse", accuses_once())
+    assert is_stuck(ACCUSED_BEFORE)
+
+
+def accuses_once() -> Callable[[Context, Verified, Verified], None]:
+    """As before: whoever was accused in one round is not accused in another."""
+    seen: set[object] = set()
+
+    def accuse(self: Context, first: Verified, second: Verified) -> None:
+        place = self.me, contradiction((first, second))
+        if place not in seen:
+            seen.add(place)
+            ACCUSE(self, first, second)
+
+    return accuse
+
+
+ACCUSE = Context.accuse
 
 
 def named_by_its_root(patch: pytest.MonkeyPatch) -> None:

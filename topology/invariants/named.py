@@ -33,6 +33,11 @@ class Named(RoundChecker):
         if type(event) is Received and event.message.sender in self._liars:
             self._compare(site, event.message.sender, event.message.message)
 
+    def on_crash(self, site: Site) -> None:
+        """What it was told is forgotten with it."""
+        super().on_crash(site)
+        self._said = {place: name for place, name in self._said.items() if place[0] != site.number}
+
     def _compare(self, site: Site, liar: bytes, said: object) -> None:
         if isinstance(said, Deal):
             names = {-1: dealing_id(self.simulation.federation, liar, said)}
@@ -45,6 +50,8 @@ class Named(RoundChecker):
         if node is None or not is_open or node.ctx.guard.resuming:
             return
         if None in (node.state.committee.index(liar), node.state.committee.index(site.key)):
+            return
+        if node.state.member(liar) is None:  # the ledger has named it
             return
         for dealer, name in names.items():
             place = (site.number, liar, said.round, dealer)

@@ -69,12 +69,19 @@ class Validity(Checker):
         if not alone and proposer not in self._proposed.get((record.height, view, block_hash(record.block)), ()):
             raise self.violated(f"height {record.height} was decided in view {view}, whose proposer did not propose it")
         if isinstance(body, Contributors):
-            n = state.committee.n
-            f = (n - 1) // 3
-            wanted = state.genesis.threshold or (2 if n == 3 else n - 2 * f)
-            if len(body.dealers) < max(2, f + 1, min(wanted, n - f, n - 1)) + 1:
+            # A sum that failed is repeated under the threshold of the first time, by those that are left.
+            threshold = state.genesis.threshold
+            if state.repeat is not None:
+                threshold = _threshold(len(state.repeat.committee), threshold)
+            if len(body.dealers) < _threshold(state.committee.n, threshold) + 1:
                 raise self.violated(f"round {body.round} sums only {len(body.dealers)} contributions")
             if body.base != state.weights:
                 raise self.violated(f"round {body.round} sums updates of another model")
         if isinstance(body, Model) and state.contributors is None:
             raise self.violated(f"round {body.round} has a model but no contributors")
+
+
+def _threshold(n: int, configured: int) -> int:
+    """Return K of so many members, counted apart from :class:`.Committee`."""
+    f = (n - 1) // 3
+    return max(2, f + 1, min(configured or (2 if n == 3 else n - 2 * f), n - f, n - 1))
