@@ -263,7 +263,8 @@ class Session:
         if self.node is None or self.node.state.member(self.identity.public) is None:
             return None
         # Those about to be admitted too: their address may come before the block that admits them.
-        return member in self.node.audience or member in self.node.ctx.pool.candidates
+        known = member in self.node.state.audience or member in self.node.ctx.pool.candidates
+        return known and member != self.identity.public
 
     def _make_node(self, genesis: Genesis) -> None:
         assert self._learner is not None

@@ -145,7 +145,7 @@ class Link:
         self.fault = ""
         """What the peer did that no honest one does, if that is why the link ended."""
         self._as_member, self._as_stranger = owner.meter_of(self.member), Meter(common=owner.strangers)
-        connection.muxer.meter = self.meter
+        self._choose_meter()
         self.bulk = Bulk(owner.offers, lambda: not self.is_stranger, self._take_turn, self.member)
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
@@ -162,10 +162,10 @@ class Link:
         """A peer that came to us and is no member. Whom we dialled, we chose."""
         return not self.connection.outbound and not self.owner.is_member(self.member)
 
-    @property
-    def meter(self) -> Meter:
-        """What the peer has used up of our time."""
-        return self._as_stranger if self.is_stranger else self._as_member
+    def _choose_meter(self) -> None:
+        """Look again whether the peer is a member, for it may have become one; once a turn, as charges are many."""
+        self.meter = self._as_stranger if self.is_stranger else self._as_member
+        self.connection.muxer.meter = self.meter
 
     @property
     def _bounds(self) -> dict[Kind, int]:
@@ -339,7 +339,8 @@ class Link:
 
     async def _take_turn(self) -> None:
         """Wait until another frame of this peer may be handled, by their number and by what they cost."""
-        bucket = self._stranger_rate if self.is_stranger else self._member_rate
+        self._choose_meter()
+        bucket = self._stranger_rate if self.meter is self._as_stranger else self._member_rate
         delay = bucket.owe(trio.current_time())
         if delay > 0:
             await trio.sleep(delay)
@@ -393,7 +394,7 @@ class Link:
         timing = self.owner.timing
         muxer = self.connection.muxer
         muxer.streams_left = MAX_OPENED_STREAMS
-        muxer.meter = self.meter
+        self._choose_meter()
         if not self.is_stranger:
             muxer.budget_bytes = None
             bulk.widen(BULK_WINDOW_BYTES)

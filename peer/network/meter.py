@@ -30,8 +30,29 @@ OVERRUN_SECONDS: Final = 0.5
 
 _CLOCK_SECONDS: Final = 1e-4
 
-cpu_seconds = time.thread_time
-"""The clock: what this thread has computed. A machine that is busy with other things charges nobody."""
+_SYNC_SECONDS: Final = 0.002
+
+
+class _LoopClock:
+    """What the event loop's thread has computed: a machine that is busy with other things charges nobody.
+
+    The system knows, but asking it hundreds of times a round lets others run that often, and slows the rounds of a busy
+    machine. So it is asked every :data:`_SYNC_SECONDS`, and in between the wall clock goes on. What is told may step
+    back by as much.
+    """
+
+    def __init__(self) -> None:
+        self._wall = self._cpu = 0.0
+
+    def __call__(self) -> float:
+        wall = time.perf_counter()
+        if wall - self._wall > _SYNC_SECONDS:
+            self._wall, self._cpu = wall, time.thread_time()
+        return self._cpu + wall - self._wall
+
+
+cpu_seconds = _LoopClock()
+"""Seconds that the event loop has computed. Not for other threads."""
 
 
 class Meter:
@@ -50,7 +71,8 @@ class Meter:
         self._late_since: float | None = None
 
     def charge(self, seconds: float) -> None:
-        """Something was done for this peer."""
+        """Something was done for this peer. Less than nothing, as the clock may say, is nothing."""
+        seconds = max(0.0, seconds)
         self.used_seconds += seconds
         self._credit = max(self._credit - seconds, -MAX_DEBT_SECONDS)
         if self.common is not None:
@@ -61,7 +83,7 @@ class Meter:
         self._credit = min(self.burst_seconds, self._credit + seconds)
 
     def since(self, started: float) -> None:
-        """Charge what this thread has computed since ``started``, by :data:`cpu_seconds`."""
+        """Charge what was computed since ``started``, by :data:`cpu_seconds`."""
         self.charge(cpu_seconds() - started)
 
     def delay(self) -> float:
@@ -79,8 +101,10 @@ class Meter:
     @property
     def is_overrun(self) -> bool:
         """Whether the peer goes on and on sending more than its share, so that all that it says comes late."""
-        self.delay()
-        return self._late_since is not None and trio.current_time() - self._late_since >= OVERRUN_SECONDS
+        if self._late_since is not None:
+            self.delay()  # it may have rested meanwhile
+        late_since = self._late_since
+        return late_since is not None and trio.current_time() - late_since >= OVERRUN_SECONDS
 
     async def ready(self) -> None:
         """Let the others have their turn, and wait until this peer has one again."""
