@@ -72,15 +72,20 @@ class Meter:
 
     def charge(self, seconds: float) -> None:
         """Something was done for this peer. Less than nothing, as the clock may say, is nothing."""
-        seconds = max(0.0, seconds)
+        if seconds <= 0:
+            return
         self.used_seconds += seconds
-        self._credit = max(self._credit - seconds, -MAX_DEBT_SECONDS)
+        self._credit -= seconds
+        if self._credit < -MAX_DEBT_SECONDS:
+            self._credit = -MAX_DEBT_SECONDS
         if self.common is not None:
             self.common.charge(seconds)
 
     def earn(self, seconds: float) -> None:
         """The peer may use up so much more."""
-        self._credit = min(self.burst_seconds, self._credit + seconds)
+        self._credit += seconds
+        if self._credit > self.burst_seconds:
+            self._credit = self.burst_seconds
 
     def since(self, started: float) -> None:
         """Charge what was computed since ``started``, by :data:`cpu_seconds`."""
@@ -89,12 +94,15 @@ class Meter:
     def delay(self) -> float:
         """Seconds until what was used up is earned."""
         now = trio.current_time()
-        earned = 0.0 if self._last is None else (now - self._last) * self.share
-        self._credit, self._last = min(self.burst_seconds, self._credit + earned), now
-        own = max(0.0, -self._credit / self.share)
-        if own and self._late_since is None:
-            self._late_since = now
-        elif self._credit >= self.burst_seconds / 2:
+        if self._last is not None:
+            self.earn((now - self._last) * self.share)
+        self._last = now
+        own = 0.0
+        if self._credit < 0:
+            own = -self._credit / self.share
+            if self._late_since is None:
+                self._late_since = now
+        elif self._late_since is not None and self._credit >= self.burst_seconds / 2:
             self._late_since = None
         return own if self.common is None else max(own, self.common.delay())
 
