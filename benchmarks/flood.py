@@ -274,7 +274,7 @@ class Arsenal:
 
         deal = seal(self.me, self.federation, 1, 0, Prevote(bytes(32), None))
         while True:
-            yield self._say(Complaint(self.round, 0, deal, secrets.token_bytes(32)))
+            yield self._say(Complaint(self.round, 0, deal, *(secrets.token_bytes(size) for size in (32, 32, 64))))
 
     def status(self) -> Frames:
         """Questions that each cost a signature to answer."""

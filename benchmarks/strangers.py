@@ -4,7 +4,8 @@
 beside those of before, the longest pause of the victim's event loop, and how much its memory, descriptors and log grew;
 then how long a member takes to come back to a peer that is being flooded from that member's own address.
 
-The strangers share the two cores with the peers, so part of what rounds lose is the strangers' own work.
+The strangers share the two cores with the peers, so part of what rounds lose is the strangers' own work: "of the rest"
+is what remains of the speed that is left for the cores that the strangers do not use themselves.
 """
 
 import argparse
@@ -335,8 +336,13 @@ class Running:
 
     def cpu_seconds(self) -> float:
         """User and system time so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        return cpu_seconds(self.process.pid)
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 ROUTINE: Final = frozenset({"round", "model", "contributors", "dealt", "view", "fetch", "overdue"})
@@ -381,14 +387,14 @@ def federation(folder: Path) -> Iterator[list[Running]]:
 
 
 @contextmanager
-def strangers(what: str, victim: Running) -> Iterator[None]:
-    """Strangers at work, in a process of their own."""
+def strangers(what: str, victim: Running) -> Iterator[int]:
+    """Strangers at work, in a process of their own; yields its number."""
     kind, text = ("dht", "address") if what == "dht" else ("listening", "addresses")
     address = victim.wait(kind)[text]
     port = (address if isinstance(address, str) else address[0]).split("/")[4]
     process = subprocess.Popen([sys.executable, __file__, "--be", what, port], stderr=subprocess.DEVNULL)
     try:
-        yield
+        yield process.pid
     finally:
         process.kill()
         process.wait()
@@ -407,14 +413,15 @@ def measure(running: list[Running], what: str, seconds: float) -> None:
     peace = rate(running, seconds)
     (memory, descriptors), log, cpu = victim.size(), victim.log_bytes, victim.cpu_seconds()
     began = time.time()
-    with strangers(what, victim):
+    with strangers(what, victim) as pid:
         time.sleep(2)  # until it has begun
-        seen = time.time()
+        seen, theirs = time.time(), cpu_seconds(pid)
         busiest = descriptors
         for _ in range(int(seconds / 0.5)):
             time.sleep(0.5)
             busiest = max(busiest, victim.size()[1])
         ended = time.time()
+        theirs = (cpu_seconds(pid) - theirs) / (ended - seen)
         cpu = (victim.cpu_seconds() - cpu) / (ended - began)
     attacked = victim.models(seen, ended) / (ended - seen)
     wall, busy = victim.pauses(began, ended)
@@ -422,8 +429,10 @@ def measure(running: list[Running], what: str, seconds: float) -> None:
     after, left = victim.size()
     log_rate = (victim.log_bytes - log) / (time.time() - began)
     share = attacked / peace if peace else 0.0
+    of_rest = share / (1 - theirs / (os.cpu_count() or 1))
     print(
-        f"{what:<10} {peace:>7.1f} {attacked:>7.1f} {share:>6.0%} {1000 * wall:>9.0f} {1000 * busy:>8.0f} {cpu:>6.2f}"
+        f"{what:<10} {peace:>7.1f} {attacked:>7.1f} {share:>6.0%} {theirs:>6.2f} {of_rest:>6.0%}"
+        f" {1000 * wall:>9.0f} {1000 * busy:>8.0f} {cpu:>6.2f}"
         f" {after - memory:>+8.1f} {busiest:>5} {left - descriptors:>+5} {log_rate:>8.0f}",
         flush=True,
     )
@@ -458,8 +467,8 @@ def report(attacks: list[str], seconds: float) -> None:
         f"aims: at least {AIM_SHARE_OF_SPEED:.0%} of the rounds, no pause above {1000 * AIM_PAUSE_SECONDS:.0f} ms,"
         " memory, descriptors and log flat\n"
     )
-    print("           rounds/s        of  longest pause, ms     CPU  memory  descriptors      log")
-    print("attack      before  during peace      wall      CPU   used   +MB    most  left     B/s")
+    print("           rounds/s        of  their of the  longest pause, ms     CPU  memory  descriptors      log")
+    print("attack      before  during peace    CPU   rest      wall      CPU   used   +MB    most  left     B/s")
     with tempfile.TemporaryDirectory(prefix="coterie-bench-") as folder, federation(Path(folder)) as running:
         for what in attacks:
             measure(running, what, seconds)
