@@ -496,12 +496,17 @@ def waits_to_join(simulation: "Simulation", site: "Site") -> bool:
 
 
 def is_stuck(simulation: "Simulation") -> bool:
-    """Whether a round waits, by right, for a liar: it contributed to a sum that failed, and only it can repeat it."""
+    """Whether a round waits, by right, for a liar: it contributed to a sum that failed, and only it can repeat it.
+
+    Or nobody can, because it was evicted since, and too few are left.
+    """
     for site in simulation.honest:
         if site.node is None:
             continue
         state = site.node.state
         failed = failed_contributors(state) & set(state.keys)
+        if state.is_stuck and state.repeat is not None:
+            failed = frozenset(state.repeat.contributors)
         if any(not simulation.by_key[member].is_honest for member in failed):
             return True
     return False
