@@ -15,10 +15,11 @@ from ...protocol.events import Event, Received, Send, Step
 from ...protocol.messages import Message
 
 if TYPE_CHECKING:
+    from ...protocol.node import Node
     from ..simulation import Simulation
     from ..site import Site
 
-__all__ = ["Adversary", "Turn"]
+__all__ = ["Adversary", "Flood", "Turn"]
 
 
 class Turn(IntEnum):
@@ -110,3 +111,24 @@ class Adversary:
     def received(event: Event) -> Verified | None:
         """Return the message that an event brings, if it is one."""
         return event.message if isinstance(event, Received) else None
+
+
+class Flood(Adversary):
+    """Says a great many things at once, time and again, as long as its site is up."""
+
+    every_ms = 0
+
+    def on_started(self) -> None:
+        self._wait(self.site.boots)
+
+    def _wait(self, boot: int) -> None:
+        self.simulation.clock.after(self.every_ms, self._flood, boot)
+
+    def _flood(self, boot: int) -> None:
+        if self.site.node is not None and self.site.boots == boot:
+            self.burst(self.site.node)
+            self._wait(boot)
+
+    def burst(self, node: "Node") -> None:
+        """Say them."""
+        raise NotImplementedError

@@ -15,14 +15,14 @@ from ...protocol.events import Event, Received, Send
 from ...protocol.messages import Ack, Deal, HandBox, Proposal, SumShare
 from ...protocol.schemes.base import Dealing
 from . import forging
-from .base import Adversary
+from .base import Adversary, Flood
 from .collusion import Colluder
 
 if TYPE_CHECKING:
+    from ...protocol.node import Node
     from ..simulation import Simulation
     from ..site import Site
 
-FLOOD_EVERY_MS: Final = 900
 FLOOD_BOXES: Final = 6
 
 
@@ -146,21 +146,15 @@ class FewHolders(Colluder):
         return forging.contributors_with_few_holders(site, data, [one.key for one in self.plan.liars])
 
 
-class BoxFlood(Adversary):
+class BoxFlood(Flood):
     """Hands over boxes that nobody dealt, for everybody and in everybody's name, time and again."""
 
     name = "box-flood"
+    every_ms = 900
 
-    def on_started(self) -> None:
-        self.simulation.clock.after(FLOOD_EVERY_MS, self._flood, self.site.boots)
-
-    def _flood(self, boot: int) -> None:
-        node = self.site.node
-        if node is None or self.site.boots != boot:
-            return
+    def burst(self, node: "Node") -> None:
         for _ in range(FLOOD_BOXES):
             blob = self.random.randbytes(self.random.choice((1, 64, 300)))
             raw = self.sign(forging.any_box(node.state, blob, self.random))
             for other in self.others:
                 self.say(other, raw, blob if self.random.random() < 0.8 else None)
-        self.simulation.clock.after(FLOOD_EVERY_MS, self._flood, boot)

@@ -12,14 +12,14 @@ from ...protocol.messages import Precommit, Prevote, Proposal
 from ...protocol.wire import digest_of
 from ...protocol.work import beacon_of
 from . import forging
-from .base import Adversary, Turn
+from .base import Adversary, Flood, Turn
 
 if TYPE_CHECKING:
+    from ...protocol.node import Node
     from ..simulation import Simulation
     from ..site import Site
 
 BURST_MS: Final = 4_000
-FLOOD_EVERY_MS: Final = 700
 FLOOD_VOTES: Final = 12
 
 
@@ -257,22 +257,16 @@ class FalseVoid(Adversary):
         return (Send(send.to, self.sign(changed, message.height, message.view), vector or send.blob),)
 
 
-class ViewFlood(Adversary):
+class ViewFlood(Flood):
     """Votes in thousands of views to come, of this height and of the next one."""
 
     name = "view-flood"
+    every_ms = 700
 
-    def on_started(self) -> None:
-        self.simulation.clock.after(FLOOD_EVERY_MS, self._flood, self.site.boots)
-
-    def _flood(self, boot: int) -> None:
-        node = self.site.node
-        if node is None or self.site.boots != boot:
-            return
+    def burst(self, node: "Node") -> None:
         for _ in range(FLOOD_VOTES):
             view = node.view + self.random.randrange(1, 2 ** self.random.randrange(1, 31))
             vote = self.random.choice((Prevote(None, None), Precommit(None), Precommit(block_hash(b"flood"))))
             raw = self.sign(vote, node.state.height + self.random.choice((1, 2)), view)
             for other in self.others:
                 self.say(other, raw)
-        self.simulation.clock.after(FLOOD_EVERY_MS, self._flood, boot)
