@@ -221,8 +221,8 @@ class Agreement:
         """
         ctx, summing = self.ctx, self.summing
         assert summing is not None
-        if view < self._views_of_sum():
-            return f"only view {view} of {self._views_of_sum()}"
+        if view < self._patience():
+            return f"only view {view} of {self._patience()}"
         if not is_private(ctx.state.genesis.scheme):
             return None
         if self._has_open_sum(view):
@@ -236,15 +236,11 @@ class Agreement:
         """Whether there is an open sum here to insist on in this view."""
         assert self.summing is not None
         is_secret = is_private(self.ctx.state.genesis.scheme)
-        return self.summing.outcome() is not None and view < (1 + is_secret) * self._views_of_sum()
-
-    def _views_of_sum(self) -> int:
-        """Views before a sum that stays closed is given up: each of f+1 aggregators in a row once, or twice."""
-        return self._patience() if is_private(self.ctx.state.genesis.scheme) else self.ctx.state.committee.f + 1
+        return self.summing.outcome() is not None and view < (1 + is_secret) * self._patience()
 
     def _patience(self) -> int:
-        """Views before less will do than what is wanted (a secret sum that stays closed, contributors that are not all
-        that could be): each of f+1 aggregators in a row twice.
+        """Views before less will do than what is wanted (a sum that stays closed, contributors that are not all that
+        could be): each of f+1 aggregators in a row twice.
         """
         return 2 * (self.ctx.state.committee.f + 1)
 

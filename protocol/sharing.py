@@ -535,7 +535,7 @@ class Sharing:
     def _hand_over(self, holders: Iterable[int], to: bytes | None = None) -> None:
         """Hand the boxes of these holders to 2f+1 others each: f+1 of them are honest, and keep and serve them.
 
-        Again to those that have not said that they keep them, or of these to one alone (``to``).
+        Again to those that have not said that they keep them, or to one alone that may have lost them (``to``).
         """
         dealing, me, n = self._dealing, self.me, self.committee.n
         if dealing is None or me is None:
@@ -553,7 +553,7 @@ class Sharing:
             keepers = [one for step in range(1, n) if (one := (holder + step) % n) != me]
             for keeper in keepers[: 2 * self.committee.f + 1]:
                 member = self.committee.members[keeper]
-                if to in (None, member) and not self.acks.keeps(keeper, me, own, holder):
+                if to == member or (to is None and not self.acks.keeps(keeper, me, own, holder)):
                     self.out.send(member, message, box or None)
 
     def on_hand_box(self, message: Verified, blob: bytes | None) -> None:

@@ -45,6 +45,7 @@ def make_session(inbound: Any) -> tuple[Any, Report]:
     )
     session._control = SimpleNamespace(tell=lambda _: None)
     session._strangers = Strangers()
+    session._look_for_shortage = lambda: None
     return session, session.report
 
 
