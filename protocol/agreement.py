@@ -158,9 +158,20 @@ class Agreement:
         ctx, sharing, required = self.ctx, self.ctx.sharing, self.ctx.state.required
         if sharing is None or sharing.is_complete(required, ctx.alive, ctx.alive_changes):
             return sharing is not None
-        if required is not None and not ctx.state.is_stuck:  # a failed sum is repeated with the same members, or not
+        if self._has_to_repeat():  # a failed sum is repeated with the same members, or not
             return sharing.choice(required, ctx.alive, ctx.alive_changes) is not None and sharing.deadline_passed
         return sharing.deadline_passed
+
+    def _has_to_repeat(self) -> bool:
+        """Whether this round has to repeat a sum that failed.
+
+        Not once a member of its committee is gone: without it this committee may be too small to sum those that are
+        left, for ever, and the next one has a threshold to match.
+        """
+        state, sharing = self.ctx.state, self.ctx.sharing
+        if state.required is None or state.is_stuck or sharing is None:
+            return False
+        return all(state.member(one) is not None for one in sharing.committee.members)
 
     # Proposing.
 
@@ -362,7 +373,7 @@ class Agreement:
         ctx, sharing, required = self.ctx, self.ctx.sharing, self.ctx.state.required
         if sharing is None or not sharing.deadline_passed:
             return "the share deadline has not passed"
-        if required is not None and not ctx.state.is_stuck:
+        if self._has_to_repeat():
             return "a failed sum is to be repeated, however long it takes"
         return "the shares suffice" if sharing.choice(required, ctx.alive, ctx.alive_changes) is not None else None
 

@@ -269,6 +269,41 @@ def accuses_once() -> Callable[[Context, Verified, Verified], None]:
 ACCUSE = Context.accuse
 
 
+EVICTED_WHILE_REPEATED = Scenario(
+    seed=12631,
+    topology="ring",
+    peers=5,
+    rounds=4,
+    latency_ms=(1, 10),
+    loss=0.05,
+    byzantine=("1=view-flood",),
+    flapping=0.2,
+    threshold=4,
+    setup_sums=2,
+    comings=(Coming(site=5, delay_ms=1288, moment="failed", leaves=False),),
+)
+"""A liar contributed to a sum that failed, and is evicted in the round that is to repeat it: four of five are left."""
+
+
+def test_a_repeated_round_whose_committee_lost_a_member_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_stuck(EVICTED_WHILE_REPEATED)
+    monkeypatch.setattr(agreement.Agreement, "_has_to_repeat", lambda self: self.ctx.state.required is not None)
+    assert is_stuck(EVICTED_WHILE_REPEATED)
+
+
+KEEPERS_THAT_FORGET = Scenario(
+    seed=9813, peers=4, rounds=1, latency_ms=(1, 10), byzantine=("2=amnesia",), partition="during-join", churn=0.2
+)
+"""A liar does not ack, the keepers of its boxes are restarted, and their dealer alone knows that they had them."""
+
+
+def test_a_restarted_keeper_is_handed_its_boxes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_stuck(KEEPERS_THAT_FORGET)
+    hand_over = sharing.Sharing._hand_over
+    monkeypatch.setattr(sharing.Sharing, "_hand_over", lambda self, holders, to=None: to or hand_over(self, holders))
+    assert is_stuck(KEEPERS_THAT_FORGET)
+
+
 def named_by_its_root(patch: pytest.MonkeyPatch) -> None:
     """A dealing is named by its root, which says nothing of its fingerprints."""
     for module in (sharing, plain):

@@ -5,6 +5,7 @@ they have told people so: no other sum may be opened on the same base model, and
 """
 
 from ...protocol.events import Event, Step
+from ...protocol.ledger import Phase
 from ..adversaries.forging import is_stuck
 from ..site import Site
 from .base import Checker
@@ -23,7 +24,7 @@ class Liveness(Checker):
             self._is_told = True
 
     def on_end(self) -> None:
-        late = [site for site in self.simulation.honest if not self.simulation.goal(site)]
+        late = [site for site in self.simulation.honest if not self.simulation.goal(site) and not _lacks_members(site)]
         if late and not (self._is_told and is_stuck(self.simulation)):
             stand = "; ".join(
                 f"{site.label}: height {site.node.state.height}, round {site.node.state.round} "
@@ -32,3 +33,11 @@ class Liveness(Checker):
                 if site.node is not None
             )
             raise self.violated(f"no decision within {self.simulation.clock.elapsed_ms / 1000:.0f} s: {stand}")
+
+
+def _lacks_members(site: Site) -> bool:
+    """Whether a federation that has lost members waits for others to join, as its founder wanted."""
+    if site.node is None:
+        return False
+    state = site.node.state
+    return state.phase is Phase.WAITING and len(state.members) < state.genesis.min_peers
