@@ -8,6 +8,7 @@ cannot lengthen), memory, descriptors and bytes of log; and what the attacker go
 """
 
 import argparse
+import contextlib
 import json
 import os
 import secrets
@@ -330,6 +331,7 @@ KINDS = (
 def hostile(home: Path, addresses: list[str], orders: Path) -> None:
     """Be linked to all, sit out of every round, and do what the file of orders says."""
     import trio
+    from libp2p.stream_muxer.exceptions import MuxedStreamError
 
     from coterie.crypto.identity import Identity
     from coterie.crypto.keyfile import open_seed
@@ -382,7 +384,7 @@ def hostile(home: Path, addresses: list[str], orders: Path) -> None:
                 for link in links:
                     if kind in BULK:
                         stream = next((s for s in link.connection.muxer._streams.values() if not s.urgent), None)
-                        with trio.move_on_after(PACE_SECONDS):
+                        with trio.move_on_after(PACE_SECONDS), contextlib.suppress(MuxedStreamError):  # cut off
                             if stream is not None:
                                 await stream.write(frame)
                                 sent += len(frame)
