@@ -43,10 +43,10 @@ class Context:
     """Safety rule 1, durable: the contributor set whose sum was released, by round; none of a round that is over."""
 
     accused: set[tuple[bytes, Contradiction, int]] = field(default_factory=set)
-    """Members whose contradictions were told to all already, and the round that they are about (-1: about none).
+    """Members whose contradictions were told to all already; of evicted ones with the round, -1 for the others.
 
-    Where nobody is evicted on proof the pool forgets them, and members would tell one another for ever. In each round
-    anew, for an evicted member belongs to the committee of a sum that is repeated.
+    Where nobody is evicted on proof the pool forgets them, and members would tell one another for ever. One that was
+    evicted may belong to the committee of a sum that is repeated, and is accused anew in each of its rounds.
     """
 
     told: list[tuple[int, Accusation]] = field(default_factory=list, repr=False)
@@ -55,11 +55,14 @@ class Context:
     def accuse(self, first: Verified, second: Verified) -> None:
         """Two statements of one member contradict each other: tell people, and have everybody vote on its eviction."""
         found = contradiction((first, second))
-        round_ = first.message.round if isinstance(first.message, Deal | Ack) else -1
-        if found is None or (*found, round_) in self.accused:
+        if found is None:
             return
         offender, what = found
-        self.accused.add((*found, round_))
+        round_ = first.message.round if isinstance(first.message, Deal | Ack) else -1
+        place = (offender, what, round_ if self.state.member(offender) is None else -1)
+        if place in self.accused:
+            return
+        self.accused.add(place)
         facts = {what.replace("-", "_"): True}
         self.out.fault(offender, f"{CONTRADICTIONS[what]} (height {first.height})", **facts)
         self.pool.add_eviction(Evict(offender, what, (first.raw, second.raw)))

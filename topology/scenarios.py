@@ -35,9 +35,6 @@ RECORDS: Final = ("VoteCast", "ValueSeen", "Dealt", "ShareHeld", "Released", "Bl
 BOUND_MS: Final = 120_000
 """Within this much virtual time all rounds must have ended: faults heal in the first half minute."""
 
-PLAIN_BOUND_MS: Final = 240_000
-"""As much for plain sums: each round that a liar spoils takes 2(f+1) views, and nobody is evicted for it."""
-
 CHURN_MS: Final = 20_000
 """How long peers and links come and go, where they do."""
 
@@ -306,7 +303,7 @@ def _run(scenario: Scenario, checkers: Iterable[type[Checker]], observer: Observ
     simulation = build(scenario)
     simulation.watch(observer, *(kind() for kind in checkers))
     try:
-        simulation.run(PLAIN_BOUND_MS if scenario.scheme == "plain" else BOUND_MS)
+        simulation.run(BOUND_MS)
     except Violation as violation:
         return Failure(scenario, violation.invariant, violation.what)
     except Exception as error:  # a node never raises for what peers do: it is a finding like any other

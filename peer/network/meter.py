@@ -36,9 +36,8 @@ _SYNC_SECONDS: Final = 0.002
 class _LoopClock:
     """What the event loop's thread has computed: a machine that is busy with other things charges nobody.
 
-    The system knows, but asking it hundreds of times a round lets others run that often, and slows the rounds of a busy
-    machine. So it is asked every :data:`_SYNC_SECONDS`, and in between the wall clock goes on. What is told may step
-    back by as much.
+    The system knows, but every question is a system call, and there are hundreds in a round. So it is asked every
+    :data:`_SYNC_SECONDS`, and in between the wall clock goes on. What is told may step back by as much.
     """
 
     def __init__(self) -> None:

@@ -146,7 +146,7 @@ def accuses_once(self: Context, first: Verified, second: Verified) -> None:
     found = contradiction((first, second))
     if found is None or found[0] in {offender for offender, *_ in self.accused}:
         return
-    self.accused.add((*found, 0))
+    self.accused.add((*found, -1))
     if self.pool.add_eviction(Evict(*found, (first.raw, second.raw))):
         self.out.send(None, Accusation(first.raw, second.raw))
 
@@ -480,14 +480,14 @@ def accuses_again(self: Context, first: Verified, second: Verified) -> None:
         self.out.send(None, Accusation(first.raw, second.raw))
 
 
-def test_where_nobody_is_evicted_an_accusation_is_told_once_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of dealings and acks, which decide who contributes to this round; there is one round more than ends well."""
-    for rounds in (2, 8):
-        assert accusations(rounds) <= 4 * (rounds + 1), "each member tells it once, however often it is repeated"
+def test_where_nobody_is_evicted_an_accusation_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert accusations(2) <= 4
+    assert accusations(8) <= 4, "each member tells it once, however often it is repeated"
 
     monkeypatch.setattr(Context, "accuse", accuses_again)
-    for rounds in (2, 8):
-        assert accusations(rounds) > 4 * (rounds + 1)
+    few = accusations(2)
+    assert few > 4
+    assert accusations(8) > few, "it goes on as long as the federation"
 
 
 # Acks without end.
