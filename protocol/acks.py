@@ -40,6 +40,8 @@ class Acks:
     """Members that keep the box of a dealing (dealer, id) for a holder."""
     _doubled: set[int] = field(default_factory=set)
     """Holders that acked two dealings of one dealer: they count for nothing."""
+    _at_deadline: set[int] = field(default_factory=set)
+    """Holders that said that their share deadline has passed."""
 
     def take(self, holder: int, ack: Verified) -> Verified | None:
         """Take a well-formed ack. Returns an earlier one of the same holder that contradicts this one.
@@ -49,6 +51,8 @@ class Acks:
         """
         message = ack.message
         assert isinstance(message, Ack)
+        if message.at_deadline:
+            self._at_deadline.add(holder)
         named, before = dict(message.dealings), self._named.get(holder, _NOTHING)
         for dealer in named.keys() & before.keys():
             if named[dealer] != before[dealer]:
@@ -81,9 +85,9 @@ class Acks:
         self._named[holder] = self._last = self._last if whole == self._last else whole
 
     @staticmethod
-    def _size(ack: Verified) -> tuple[int, int]:
+    def _size(ack: Verified) -> tuple[int, int, bool]:
         assert isinstance(ack.message, Ack)
-        return len(ack.message.dealings), len(ack.message.kept)
+        return len(ack.message.dealings), len(ack.message.kept), ack.message.at_deadline
 
     def strike(self, holder: int) -> None:
         """A holder is proved to have acked two dealings of one dealer.
@@ -118,6 +122,10 @@ class Acks:
     def _could_hold(self, dealer: int, dealing: bytes, holder: int) -> bool:
         keepers = self._keepers.get((dealer, dealing, holder), set()) - self._doubled
         return holder == dealer or len(keepers) > self.committee.f
+
+    def is_deadline(self) -> bool:
+        """Whether the share deadline of somebody honest has passed, as f+1 members say."""
+        return len(self._at_deadline) > self.committee.f
 
     def proof(self, holder: int, dealer: int, dealing: bytes) -> Verified | None:
         """Return an ack of a holder that names this dealing, if it has ever given one."""

@@ -12,6 +12,7 @@ from .blocks import Block, Change, Contributors, Evict, Membership, Model, Void,
 from .context import Context
 from .envelope import Verified, verify
 from .events import Fetch
+from .evidence import contradiction
 from .genesis import is_private
 from .ledger import LedgerError, Phase, apply
 from .limits import DEAD_PROPOSER_TIMEOUT_MS, VIEW_HISTORY, VIEW_TIMEOUT_CAP_MS, VIEW_WINDOW
@@ -232,6 +233,8 @@ class Agreement:
         """
         ctx, summing = self.ctx, self.summing
         assert summing is not None
+        if not is_private(ctx.state.genesis.scheme) and self._is_lost():
+            return None
         if view < self._patience():
             return f"only view {view} of {self._patience()}"
         if not is_private(ctx.state.genesis.scheme):
@@ -242,6 +245,13 @@ class Agreement:
         if not all(one in ctx.alive or one == ctx.me for one in members):
             return "not everybody is there to repeat the sum"
         return None
+
+    def _is_lost(self) -> bool:
+        """Whether a contributor is proved to lie, so that a plain sum, which needs everybody's vector, is no use."""
+        sharing, summing = self.ctx.sharing, self.summing
+        return (
+            sharing is not None and summing is not None and any(i in sharing.excluded for i, _ in summing.body.dealers)
+        )
 
     def _has_open_sum(self, view: int) -> bool:
         """Whether there is an open sum here to insist on in this view."""
@@ -355,7 +365,8 @@ class Agreement:
                 if wrong is None and ctx.state.required is not None:
                     wrong = wrong_dealings(ctx.state, ctx.sharing, body, *there)
                 elif wrong is None:
-                    wrong = wrong_choice(ctx.state, ctx.sharing, body, *there, view < self._patience())
+                    strict = not ctx.sharing.deadline_passed or view < self._patience()
+                    wrong = wrong_choice(ctx.state, ctx.sharing, body, *there, strict)
                 if wrong is not None:
                     self._show_acks(view, message.acks)
                 return wrong
@@ -743,7 +754,17 @@ class Agreement:
         if summing is None:
             return
         summing.on_sum_share(share, blob)
+        self._check_vector(share)
         self.try_open(view)
+
+    def _check_vector(self, share: Verified) -> None:
+        """Accuse a contributor that sends another vector than the one that it committed to, where that shows."""
+        ctx, sharing = self.ctx, self.ctx.sharing
+        index = ctx.state.committee.index(share.sender)
+        deal = sharing.deals.get(index) if sharing is not None and index is not None else None
+        if sharing is not None and deal is not None and contradiction((deal, share)) is not None:
+            ctx.accuse(deal, share)
+            sharing.on_contradiction(deal)
 
     def try_open(self, view: int, after_grace: bool = False) -> None:
         """Open the sum if this member is the current aggregator and enough sum shares are there."""

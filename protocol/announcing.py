@@ -13,6 +13,7 @@ _EVICTED_FOR: Final = {
     "double-vote": "it signed two different votes",
     "double-deal": "it signed two different dealings of a round",
     "double-ack": "it signed acks that contradict each other",
+    "false-vector": "it sent another vector than the one that it had dealt",
     "bad-dealing": "it dealt false shares",
     "wrong-sum": "it sent a wrong sum",
 }

@@ -7,14 +7,15 @@ from typing import Final, Literal
 from ..crypto.field import P
 from .committee import Committee
 from .envelope import Verified
-from .messages import Ack, Deal, Precommit, Prevote
+from .messages import NO_BOX, NO_KEY, Ack, Deal, Precommit, Prevote, SumShare
 
-Contradiction = Literal["double-vote", "double-deal", "double-ack"]
+Contradiction = Literal["double-vote", "double-deal", "double-ack", "false-vector"]
 
 CONTRADICTIONS: Final[dict[Contradiction, str]] = {
     "double-vote": "signed two different votes for one place",
     "double-deal": "signed two different dealings of one round",
     "double-ack": "signed two acks that name different dealings of one dealer",
+    "false-vector": "sent another vector than the one that it had dealt",
 }
 """What a member did, for people."""
 
@@ -52,6 +53,8 @@ def contradiction(evidence: Sequence[Verified]) -> tuple[bytes, Contradiction] |
       dealing again after a restart.
     * Two acks of one round that name different dealings of one dealer. A holder writes down the dealing whose share it
       holds before it acks, and holds one of each dealer.
+    * A dealing that commits to a vector and nothing else, as a plain one does, and the digest of another vector sent
+      for it.
 
     Everything that is compared is signed by the accused, so whatever others send it makes no difference.
     """
@@ -68,7 +71,16 @@ def contradiction(evidence: Sequence[Verified]) -> tuple[bytes, Contradiction] |
             return first.sender, "double-deal"
         case (Ack() as one, Ack() as other) if one.round == other.round and _disagree(one, other):
             return first.sender, "double-ack"
+        case (Deal() as deal, SumShare() as sent) if (
+            deal.round == sent.round and deal.root != sent.shares and _is_bare(deal)
+        ):
+            return first.sender, "false-vector"
     return None
+
+
+def _is_bare(deal: Deal) -> bool:
+    """Whether a dealing commits to a vector and has shares for nobody."""
+    return deal.key == NO_KEY and all(box == NO_BOX for box in deal.boxes)
 
 
 def _disagree(one: Ack, other: Ack) -> bool:

@@ -494,7 +494,7 @@ def _check_eviction(state: LedgerState, evict: Evict) -> None:
             raise LedgerError(f"evidence: {one.reason}")
         evidence.append(one)
     match evict.reason:
-        case "double-vote" | "double-deal" | "double-ack":
+        case "double-vote" | "double-deal" | "double-ack" | "false-vector":
             found = contradiction(evidence)
             _expect(found == (evict.member, evict.reason), f"the evidence shows no {evict.reason} of this member")
         case "wrong-sum":

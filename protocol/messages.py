@@ -6,7 +6,7 @@ blob's digest (:func:`.wire.digest_of`). The transport delivers the blob with th
 """
 
 import hashlib
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -34,6 +34,13 @@ class Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     """Base of all messages: immutable, encoded as an array, no unknown fields."""
 
 
+NO_KEY: Final = bytes(96)
+"""In place of a dealing's key where nothing is sealed."""
+
+NO_BOX: Final = bytes(32)
+"""In place of the digest of a box that there is not."""
+
+
 class Deal(Message, frozen=True):
     """A dealer's public commitment to one round's contribution: all that it publishes of it.
 
@@ -57,11 +64,14 @@ class Ack(Message, frozen=True):
 
     ``kept``: the boxes, by dealer and the holder that they are for, that the sender of the ack keeps and serves. Each
     is of a dealing that the same ack names.
+
+    ``at_deadline``: its sender's share deadline has passed, or that of f+1 others, and it acks what there is.
     """
 
     round: Round
     dealings: Annotated[tuple[tuple[Index, Hash], ...], msgspec.Meta(max_length=MAX_MEMBERS)]
     kept: Annotated[tuple[tuple[Index, Index], ...], msgspec.Meta(max_length=MAX_KEPT_BOXES)] = ()
+    at_deadline: bool = False
 
 
 class HandBox(Message, frozen=True):

@@ -463,7 +463,7 @@ class Node:
         ctx = self.ctx
         if ctx.summing is not None and ctx.sharing is not None:
             released = ctx.released.get(ctx.summing.round)
-            ctx.summing.release(ctx.sharing.vector, ctx.sharing.holds(ctx.summing.body.dealers), released)
+            ctx.summing.release(ctx.sharing.decided_vector(), ctx.sharing.holds(ctx.summing.body.dealers), released)
 
     def _on_decided(self, block: bytes, certificate: tuple[bytes, ...]) -> None:
         """A block was decided here."""
@@ -655,6 +655,9 @@ class Node:
                 sharing.on_hand_box(received, blob)
             case Ack():
                 sharing.on_ack(received)
+                if sharing.is_late():
+                    sharing.ack_what_there_is()
+                    ctx.out.timer(ctx.state.genesis.view_delta_ms, "lacking", sharing.round)
             case _ if ctx.state.phase is not Phase.SHARING:
                 return
             case SitOut():
@@ -774,6 +777,8 @@ class Node:
                 # contributes is settled when these have arrived.
                 self._tell_overdue(ctx.sharing.on_deadline(ctx.alive, ctx.alive_changes))
                 ctx.out.timer(self._settling_ms(), "settled", round_)
+            case ("lacking", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
+                ctx.sharing.on_others_deadline(ctx.alive, ctx.alive_changes)
             case ("kept", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
                 ctx.sharing.say_kept()
             case ("settled", round_) if ctx.sharing is not None and ctx.sharing.round == round_:

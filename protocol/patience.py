@@ -70,7 +70,7 @@ class Patience:
         self.on_overdue([members[one] for one in sorted(at_fault) if members[one] != me], ())
         for dealer, holders in lacking.items():
             now, earlier = holders - at_fault, before[dealer] - at_fault
-            if dealer in unsettled and (now & earlier or len(now | earlier) > committee.f):
+            if members[dealer] != me and dealer in unsettled and (now & earlier or len(now | earlier) > committee.f):
                 self.on_overdue((), (members[dealer],))
             self.on_disputes((members[dealer], members[one]) for one in sorted(now))
         return lacking

@@ -62,8 +62,9 @@ def wrong_choice(
     """Say whom a Contributors proposal leaves out, or takes in, without need. ``changes``: how often ``alive`` changed.
 
     Otherwise a proposer chooses whose updates count. Members may see differently which links live, so nobody insists
-    for ever on those that are there (``strict``). But a dealing that all hold, or could hold, is never left out, and
-    one that a member that is there cannot have is never taken in: its dealer would hold a sum open at will.
+    for ever on those that are there, but until the share deadline at least (``strict``): a liar can begin view after
+    view before it. And a dealing that all hold, or could hold, is never left out, and one that a member that is there
+    cannot have is never taken in: its dealer would hold a sum open at will.
     """
     dealers = frozenset(dict(body.dealers))
     omitted = (sharing.due(alive, changes) if strict else sharing.due_by_proof()) - dealers

@@ -62,7 +62,7 @@ class Sharing:
     may_begin: bool = False
     """The rest between rounds is over."""
     acks_whatever: bool = False
-    """The share deadline has passed: ack whatever is held."""
+    """The share deadline has passed, here or at f+1 others: ack whatever is held."""
     deadline_passed: bool = False
     """The time for settling what was missing at the share deadline has passed, too: go on with what is settled."""
     told_overdue: set[int] = field(default_factory=set)
@@ -418,6 +418,12 @@ class Sharing:
         ids = dict(dealers)
         return {dealer: held.values for dealer, held in self._held.items() if ids.get(dealer) == held.dealing}
 
+    def decided_vector(self) -> bytes | None:
+        """Return this member's vector if the dealing of it that counts is the one made here."""
+        own, me = self._own_id(), self.me
+        is_counted = own is not None and me is not None and (self.decided or {}).get(me) == own
+        return self.vector if is_counted else None
+
     def forget_shares(self) -> None:
         """One's sum of the shares is made: the shares themselves are not needed any more."""
         for held in self._held.values():
@@ -436,7 +442,7 @@ class Sharing:
         # Said once, it stays said: a box that made room was for a holder that has acked since.
         said = last.message.kept if last is not None and isinstance(last.message, Ack) else ()
         kept = {*self.custody.named(mine), *(pair for pair in said if pair[0] in mine)}
-        message = Ack(self.round, tuple(mine.items()), tuple(sorted(kept))[:MAX_KEPT_BOXES])
+        message = Ack(self.round, tuple(mine.items()), tuple(sorted(kept))[:MAX_KEPT_BOXES], self.acks_whatever)
         if not mine or (last is not None and last.message == message):
             return
         own = self.out.sealed(message)
@@ -470,6 +476,10 @@ class Sharing:
             self._present_seen = changes, frozenset(place for place in places if place is not None)
         return self._present_seen[1]
 
+    def is_late(self) -> bool:
+        """Whether the share deadline has passed at others and not here: they settle what is missing without us."""
+        return self.decided is None and not self.acks_whatever and self.acks.is_deadline()
+
     def ack_what_there_is(self) -> None:
         """The share deadline: ack whatever is held, also by a member that some dealer leaves out."""
         self.acks_whatever = True
@@ -484,14 +494,27 @@ class Sharing:
         if self.me is None or self.decided is not None:
             return frozenset()
         late = self._learn_disputes(alive, changes)
-        own = self._own_id()
-        if self._dealing is not None:
-            lacking = [
-                one for one in range(self.committee.n) if one != self.me and self.acks.of(one).get(self.me) != own
-            ]
-            present = self._present(alive, changes)
-            self._hand_over(sorted(lacking, key=lambda one: (one not in present, one)))
+        self._hand_over_lacking(alive, changes)
         return late
+
+    def on_others_deadline(self, alive: Iterable[bytes], changes: int) -> None:
+        """The others hand over what is missing and decide without a member that is late: do it now, as they do.
+
+        They also remember what was in dispute, and expect its box to be handed over when it is dealt the next time.
+        """
+        present = self._present(alive, changes)
+        lacking = [one for one in self._hand_over_lacking(alive, changes) if one in present]
+        self.patience.on_disputes((self.out.me, self.committee.members[one]) for one in lacking)
+
+    def _hand_over_lacking(self, alive: Iterable[bytes], changes: int) -> list[int]:
+        """Hand the boxes of those that have not acked this member's dealing to others. Returns these holders."""
+        own, me, present = self._own_id(), self.me, self._present(alive, changes)
+        if own is None or me is None or self.decided is not None:
+            return []
+        lacking = [one for one in range(self.committee.n) if one != me and self.acks.of(one).get(me) != own]
+        lacking.sort(key=lambda one: (one not in present, one))
+        self._hand_over(lacking)
+        return lacking
 
     def on_ack(self, ack: Verified) -> None:
         """A holder's ack; a later one replaces it, and never holds less."""
@@ -717,16 +740,20 @@ class Sharing:
         """Remember which shares are in dispute, and show each dealer what the holders of these said here."""
         present = self._present(alive, changes)
         lacking = self.patience.on_deadline(self.acks, self._reached(present), present, self.out.me)
-        for dealer, holders in lacking.items():
-            for one in sorted(holders & self.acks.latest.keys()):
-                self.out.send(self.committee.members[dealer], self.acks.latest[one].raw)
+        for dealer, dealing in self._acked_by(self.committee.f + 1, present).items():
+            for one in sorted(self.acks.latest.keys() - {dealer, self.me}):  # it may have acked to its dealer alone
+                if dealer != self.me and self.acks.of(one).get(dealer) != dealing:
+                    self.out.send(self.committee.members[dealer], self.acks.latest[one].raw)
         return frozenset().union(*lacking.values()) - {self.me}
 
     def _reached(self, present: frozenset[int]) -> dict[int, bytes]:
         """Return the dealings that as many hold as have to hold a sum."""
+        return self._acked_by(self.committee.sum_quorum, present)
+
+    def _acked_by(self, least: int, present: frozenset[int]) -> dict[int, bytes]:
+        """Return the dealings of members that are there which at least so many acked."""
         dealt = self.acks.dealings(present - self.excluded)
-        quorum = self.committee.sum_quorum
-        return {one: id_ for one, id_ in dealt.items() if len(self.acks.holders_of({one: id_})) >= quorum}
+        return {one: id_ for one, id_ in dealt.items() if len(self.acks.holders_of({one: id_})) >= least}
 
     def missing(self) -> tuple[bytes, ...]:
         """Return the members that have not acked or have not been acked by enough: named when the round is

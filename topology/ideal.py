@@ -16,10 +16,10 @@ from ..crypto.sealing import BOX_OVERHEAD_BYTES
 from ..protocol.committee import Committee
 from ..protocol.evidence import Judgement, Point
 from ..protocol.genesis import Genesis
-from ..protocol.messages import Complaint, Deal
+from ..protocol.messages import NO_KEY, Complaint, Deal
 from ..protocol.node import Newcomer, Node
 from ..protocol.records import Memory
-from ..protocol.schemes.base import NO_KEY, CheckedShare, Choice, Dealing, Opened, Terms, blob_digests
+from ..protocol.schemes.base import CheckedShare, Choice, Dealing, Opened, Terms, blob_digests
 from ..protocol.schemes.shamir import CheckShare, DealShares, JudgeComplaint, OpenSum, ShamirScheme
 from ..protocol.sharing import Sharing
 from ..protocol.wire import digest_of

@@ -10,11 +10,8 @@ from ..committee import Committee
 from ..contribution import Layout
 from ..evidence import Judgement, Point
 from ..limits import PROTOCOL_VERSION
-from ..messages import Complaint, Deal
+from ..messages import NO_BOX, Complaint, Deal
 from ..wire import digest_of, encode
-
-NO_BOX = bytes(32)
-NO_KEY = bytes(96)
 
 
 @dataclass(frozen=True, slots=True)

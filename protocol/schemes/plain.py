@@ -12,9 +12,9 @@ from ...crypto.field import P
 from ...crypto.identity import Identity
 from ..committee import Committee
 from ..evidence import Judgement, Point
-from ..messages import Complaint, Deal, dealing_id
+from ..messages import NO_BOX, NO_KEY, Complaint, Deal, dealing_id
 from ..wire import digest_of
-from .base import NO_BOX, NO_KEY, CheckedShare, Choice, Dealing, Opened, Terms
+from .base import CheckedShare, Choice, Dealing, Opened, Terms
 
 
 @dataclass(frozen=True, slots=True)

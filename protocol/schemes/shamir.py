@@ -8,9 +8,9 @@ from ...crypto.identity import BoxError, Identity
 from ..committee import Committee
 from ..evidence import Judgement, Point, judge_points
 from ..limits import PROTOCOL_VERSION
-from ..messages import Complaint, Deal
+from ..messages import NO_BOX, Complaint, Deal
 from ..wire import digest_of
-from .base import NO_BOX, CheckedShare, Choice, Dealing, Opened, Terms, blob_digests
+from .base import CheckedShare, Choice, Dealing, Opened, Terms, blob_digests
 
 
 @dataclass(frozen=True, slots=True)

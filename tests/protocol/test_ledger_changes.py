@@ -14,9 +14,11 @@ from ledgers import (
     double_ack,
     double_deal,
     double_vote,
+    false_vector,
     fault_tests,
     joined,
     key,
+    plain_deal,
     refusal,
     request_of,
     settled,
@@ -40,7 +42,7 @@ from coterie.protocol.blocks import (
 )
 from coterie.protocol.ledger import LedgerError, Member, apply
 from coterie.protocol.limits import MAX_MEMBERS
-from coterie.protocol.messages import Ack, Complaint, JoinRequest, Precommit, Prevote
+from coterie.protocol.messages import Ack, Complaint, JoinRequest, Precommit, Prevote, SumShare
 
 # A proof of cheating.
 
@@ -53,6 +55,7 @@ from coterie.protocol.messages import Ack, Complaint, JoinRequest, Precommit, Pr
         lambda chain: double_vote(chain, 1),
         lambda chain: double_deal(chain, 1),
         lambda chain: double_ack(chain, 1),
+        lambda chain: false_vector(chain, 1),
         lambda chain: wrong_sum(chain, 3),
         lambda chain: bad_dealing(chain, 1, 2),
     ],
@@ -62,6 +65,7 @@ from coterie.protocol.messages import Ack, Complaint, JoinRequest, Precommit, Pr
         "two precommits",
         "two dealings",
         "two acks",
+        "a vector that was not dealt",
         "a z off the polynomial",
         "a complaint",
     ],
@@ -115,10 +119,26 @@ def test_one_dealing_sent_twice_or_of_two_rounds_contradicts_nothing() -> None:
                 apply(chain.state, chain.block(two(first, second, "double-deal")))
 
 
-@pytest.mark.parametrize("reason", ["double-vote", "double-deal", "double-ack"])
+def test_a_vector_that_was_dealt_a_sum_of_shares_and_one_of_another_round_contradict_nothing() -> None:
+    chain = sharing()
+    plain = vote(chain, 1, plain_deal(chain, "a vector"))
+    shared = vote(chain, 1, dealing(1, chain.state.weights, digest("root"), (digest("box"),) * 4))
+    sent = {
+        plain: [(1, "a vector"), (2, "another vector")],
+        shared: [(1, "root"), (1, "a sum of shares"), (2, "another")],
+    }
+    for deal, sums in sent.items():
+        for round_, text in sums:
+            share = vote(chain, 1, SumShare(round_, digest("contributors"), digest(text)))
+            for both in ((deal, share), (share, deal)):
+                with pytest.raises(LedgerError, match="the evidence shows no false-vector of this member"):
+                    apply(chain.state, chain.block(two(*both, "false-vector")))
+
+
+@pytest.mark.parametrize("reason", ["double-vote", "double-deal", "double-ack", "false-vector"])
 def test_a_contradiction_is_proof_of_what_it_is_and_of_nothing_else(reason: str) -> None:
     chain = sharing()
-    for proof in (double_vote(chain, 1), double_deal(chain, 1), double_ack(chain, 1)):
+    for proof in (double_vote(chain, 1), double_deal(chain, 1), double_ack(chain, 1), false_vector(chain, 1)):
         body = two(*proof.evidence, reason)
         if proof.reason == reason:
             assert key(1) not in apply(chain.state, chain.block(body)).keys

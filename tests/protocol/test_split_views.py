@@ -238,7 +238,7 @@ def see_saw(limit_ms: int) -> Lied:
     in the place of that member's own, and one kept box more. No two of them contradict each other.
     """
     liar, n = 3, 4
-    cluster = Lied(n, [liar], seed=3, rounds=3, min_peers=n, share_deadline_ms=5_000)
+    cluster = Lied(n, [liar], seed=69, rounds=3, min_peers=n, share_deadline_ms=5_000)
     place, honest = at(cluster, liar), [site.number for site in cluster.honest]
     begun, refuser, kept, aimed, busy = [False], [-1], [0], [-1], [False]
 

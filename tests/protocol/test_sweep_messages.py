@@ -194,7 +194,8 @@ class Chatter(Cluster):
         members = tuple(sorted(rnd.sample(state.keys, rnd.randrange(len(state.keys) + 1))))
         match rnd.randrange(5):
             case 0:
-                reasons = ("silent", "double-vote", "double-deal", "double-ack", "bad-dealing", "wrong-sum")
+                contradictions = ("double-vote", "double-deal", "double-ack", "false-vector")
+                reasons = ("silent", *contradictions, "bad-dealing", "wrong-sum")
                 reason = rnd.choice(reasons)
                 changes = (
                     Join(self._envelope()),

@@ -16,7 +16,7 @@ from coterie.protocol.blocks import (
     Membership,
 )
 from coterie.protocol.ledger import LedgerError, Phase, apply, extend
-from coterie.protocol.messages import Ack, Complaint, Message, Precommit, Prevote
+from coterie.protocol.messages import NO_BOX, NO_KEY, Ack, Complaint, Deal, Message, Precommit, Prevote, SumShare
 
 OUTSIDER = identity(20)
 
@@ -78,6 +78,17 @@ def double_deal(chain: Chain, number: int) -> Evict:
 def double_ack(chain: Chain, number: int) -> Evict:
     both = tuple(vote(chain, number, Ack(1, ((0, digest("shared")), (2, digest(text))))) for text in "ab")
     return Evict(key(number), "double-ack", both)
+
+
+def plain_deal(chain: Chain, text: str) -> Deal:
+    """A commitment to a vector, as members of a plain federation deal."""
+    return Deal(1, chain.state.weights, digest(text), b"", NO_KEY, (), (NO_BOX,) * 4)
+
+
+def false_vector(chain: Chain, number: int) -> Evict:
+    sent = SumShare(1, digest("contributors"), digest("another vector"))
+    both = tuple(vote(chain, number, one) for one in (plain_deal(chain, "a vector"), sent))
+    return Evict(key(number), "false-vector", both)
 
 
 def wrong_sum(chain: Chain, liar: int, points: int = 4) -> Evict:
