@@ -28,6 +28,12 @@ MAX_DEBT_SECONDS: Final = 0.3
 OVERRUN_SECONDS: Final = 0.5
 """A peer that has been waited with for so long, and has not earned half a burst since, is overrun."""
 
+TURN_SECONDS: Final = 0.001
+"""What a peer may use up before the others have their turn: a frame that has arrived is read without waiting."""
+
+_TURN_FRAMES: Final = 16
+"""And how many frames, however little they cost."""
+
 _CLOCK_SECONDS: Final = 1e-4
 
 _SYNC_SECONDS: Final = 0.002
@@ -68,6 +74,8 @@ class Meter:
         self._credit = burst_seconds
         self._last: float | None = None
         self._late_since: float | None = None
+        self._turn_ends_at = TURN_SECONDS
+        self._turn_frames = 0
 
     def charge(self, seconds: float) -> None:
         """Something was done for this peer. Less than nothing, as the clock may say, is nothing."""
@@ -114,7 +122,10 @@ class Meter:
         return late_since is not None and trio.current_time() - late_since >= OVERRUN_SECONDS
 
     async def ready(self) -> None:
-        """Let the others have their turn, and wait until this peer has one again."""
-        await trio.lowlevel.checkpoint()
+        """Before each frame: let the others have their turn in time, and wait until this peer has one again."""
+        self._turn_frames += 1
+        if self.used_seconds >= self._turn_ends_at or self._turn_frames >= _TURN_FRAMES:
+            await trio.lowlevel.checkpoint()
+            self._turn_ends_at, self._turn_frames = self.used_seconds + TURN_SECONDS, 0
         while (delay := self.delay()) > 0:
             await trio.sleep(delay + _CLOCK_SECONDS)  # or rounding leaves a delay that no clock can tell

@@ -1,4 +1,4 @@
-"""The seven safety rules of the protocol: each attack works on a build without the one check, and fails on ours.
+"""The first seven safety rules of the protocol: each attack works on a build without the one check, and fails on ours.
 
 | rule | what it says | tests |
 | --- | --- | --- |

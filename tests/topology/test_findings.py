@@ -232,6 +232,18 @@ def test_a_plain_vector_that_was_not_dealt_is_proof_against_its_sender(monkeypat
     assert is_stuck(ANOTHER_VECTOR)
 
 
+def test_a_plain_round_ends_at_once_when_a_contributor_is_proved_to_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lasts_ms(ANOTHER_VECTOR) < 10_000
+    monkeypatch.setattr(agreement.Agreement, "_is_lost", lambda self: False)
+    assert lasts_ms(ANOTHER_VECTOR) > 30_000, "2(f+1) views"
+
+
+def lasts_ms(scenario: Scenario) -> int:
+    simulation = build(scenario)
+    simulation.run(BOUND_MS)
+    return simulation.clock.elapsed_ms
+
+
 LEARNED_IN_TIME = Scenario(
     seed=26782,
     peers=5,
