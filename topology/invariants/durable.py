@@ -1,5 +1,8 @@
 """Durable first: whatever an honest member sends can be derived from what its disk holds already.
 
+What is sent is sent after all that its step wrote down. In the step in which a member resumes it may ack, hear that the
+round is void, and forget its shares: an ack of a round that is over is not judged.
+
 A complaint needs no record: it shows what its dealer signed, and a restarted member that has forgotten it checks the
 same share again.
 """
@@ -38,7 +41,7 @@ class Durable(Checker):
             case SumShare(round=round_, contributors=contributors):
                 if disk.released.get(round_) != contributors:
                     raise self.violated(f"{site.label} released round {round_} and its disk does not say so")
-            case Ack(round=round_, dealings=dealings) if node is not None:
+            case Ack(round=round_, dealings=dealings) if node is not None and node.state.round == round_:
                 members = node.state.committee.members
                 held = {share.dealer for share in disk.shares if share.round == round_} | {site.key}
                 if any(members[dealer] not in held for dealer, _ in dealings):
