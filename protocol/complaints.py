@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from .committee import Committee
 from .envelope import Rejected, Verified, verify
 from .events import Fetch, Send
-from .limits import INLINE_BLOB_BYTES
-from .messages import Complaint, Deal, HandBox, dealing_id
+from .messages import Complaint, Deal, UpheldComplaint
 from .outbox import Outbox
 from .schemes import Scheme
 from .schemes.base import CheckedShare, Terms
+from .wire import digest_of
 
 
 @dataclass(slots=True)
@@ -22,15 +22,17 @@ class Complaints:
     scheme: Scheme
     terms: Terms
     _first: dict[tuple[int, int], Verified] = field(default_factory=dict)
-    """The first complaint of each holder about each dealer: the only one that is fetched and judged."""
+    """What each member said first of each dealer, its own complaint or one that it upholds: nothing else is judged."""
     _judging: set[tuple[int, int]] = field(default_factory=set)
     """Which of them are under judgement or judged."""
     _false_accusers: set[int] = field(default_factory=set)
-    """Holders that complained falsely: nothing more is fetched and judged for them in this round."""
-    _boxes: dict[tuple[int, int], bytes] = field(default_factory=dict, repr=False)
-    """The boxes that are under judgement."""
-    _told: dict[int, tuple[Send, ...]] = field(default_factory=dict, repr=False)
-    """By dealer, the right complaint that this member made or passed on."""
+    """Members that complained or upheld falsely: nothing more is fetched and judged for them in this round."""
+    _waiting: dict[tuple[int, int], list[tuple[int, Verified, bytes]]] = field(default_factory=dict, repr=False)
+    """By dealer and holder, the complaints to judge, each with the member that brought it and the box. The first is
+    under judgement: a liar's complaints about one dealer may differ.
+    """
+    _told: dict[int, Send] = field(default_factory=dict, repr=False)
+    """By dealer, the right complaint that this member made or upholds."""
 
     def __len__(self) -> int:
         return len(self._first)
@@ -41,81 +43,109 @@ class Complaints:
             return "dealt an update of another base model"
         return self.scheme.wrong_deal(self.terms, dealer, deal)
 
-    def on_complaint(self, complaint: Verified, blob: bytes | None) -> None:
-        """A holder says that a dealer cheated, and shows how to open its box: judge."""
-        message = complaint.message
-        assert isinstance(message, Complaint)
-        holder = self.committee.index(complaint.sender)
-        if holder is not None and (holder in self._false_accusers or not self._is_first(holder, message)):
+    def on_complaint(self, said: Verified, blob: bytes | None) -> None:
+        """A member says that a dealer cheated, and shows how to open a holder's box, its own or another's: judge."""
+        speaker = self.committee.index(said.sender)
+        message = said.message
+        assert isinstance(message, Complaint | UpheldComplaint)
+        if isinstance(message, UpheldComplaint) and message.dealer in self._told:
             return
-        deal = verify(message.deal, self.out.federation)
-        if holder is None or isinstance(deal, Rejected) or not isinstance(deal.message, Deal):
-            self.out.fault(complaint.sender, f"round {self.round}: a complaint without a dealing")
+        if speaker is not None and (speaker in self._false_accusers or not self._is_first(speaker, said)):
             return
-        dealer = self.committee.index(deal.sender)
-        if dealer is None or dealer != message.dealer or holder == dealer or deal.message.round != self.round:
+        complaint = said if isinstance(message, Complaint) else verify(message.complaint, self.out.federation)
+        size = self._box_bytes(complaint, message.dealer, message.box) if speaker is not None else None
+        if speaker is None or size is None or isinstance(complaint, Rejected):
+            self.out.fault(said.sender, f"round {self.round}: a complaint without a dealing")
             return
-        if self.wrong_deal(dealer, deal.message) is not None or message.box != deal.message.boxes[holder]:
-            return
-        size = self.scheme.blob_bytes(self.terms, dealer, holder, deal.message)
         if not size:
             return
-        self._first[(holder, dealer)] = complaint
+        self._first[(speaker, message.dealer)] = said
         if blob is None:
-            self.out.fetch(Fetch(complaint.sender, message.box, size, complaint))
-            return
-        if len(blob) != size:
-            self.out.fault(complaint.sender, f"round {self.round}: a complaint about {len(blob)} bytes, not {size}")
-            return
-        self._judging.add((holder, dealer))
-        self._boxes[(holder, dealer)] = blob
-        self.out.work(self.scheme.judge_complaint(self.terms, dealer, holder, deal.message, message, blob))
+            self.out.fetch(Fetch(said.sender, message.box, size, said))
+        elif len(blob) != size:
+            self.out.fault(said.sender, f"round {self.round}: a complaint about {len(blob)} bytes, not {size}")
+        else:
+            self._judging.add((speaker, message.dealer))
+            self._judge(speaker, complaint, blob)
 
-    def _is_first(self, holder: int, complaint: Complaint) -> bool:
-        """Whether this is, or repeats, the first complaint about this dealer, and has not come with its proof yet."""
-        first = self._first.get((holder, complaint.dealer))
-        return first is None or (first.message == complaint and (holder, complaint.dealer) not in self._judging)
+    def _is_first(self, speaker: int, said: Verified) -> bool:
+        """Whether this is, or repeats, the first that is said of this dealer, and has not come with its box yet."""
+        assert isinstance(said.message, Complaint | UpheldComplaint)
+        key = speaker, said.message.dealer
+        first = self._first.get(key)
+        return first is None or (first.message == said.message and key not in self._judging)
 
-    def on_judged(self, dealer: int, holder: int, judged: CheckedShare) -> bytes | None:
-        """Name the dealer if the complaint is right, else the holder.
+    def _box_bytes(self, complaint: Verified | Rejected, dealer: int, box: bytes) -> int | None:
+        """Return the size of the box that a complaint is about: 0 if it is none of this round, None if it is none."""
+        if isinstance(complaint, Rejected) or not isinstance(complaint.message, Complaint):
+            return None
+        message, holder = complaint.message, self.committee.index(complaint.sender)
+        deal = verify(message.deal, self.out.federation)
+        if holder is None or isinstance(deal, Rejected) or not isinstance(deal.message, Deal):
+            return None
+        if (message.round, message.dealer, message.box) != (self.round, dealer, box) or holder == dealer:
+            return 0
+        if self.committee.index(deal.sender) != dealer or deal.message.round != self.round:
+            return 0
+        if self.wrong_deal(dealer, deal.message) is not None or box != deal.message.boxes[holder]:
+            return 0
+        return self.scheme.blob_bytes(self.terms, dealer, holder, deal.message)
+
+    def _judge(self, speaker: int, complaint: Verified, box: bytes) -> None:
+        holder = self.committee.index(complaint.sender)
+        assert isinstance(complaint.message, Complaint)
+        assert holder is not None
+        waiting = self._waiting.setdefault((complaint.message.dealer, holder), [])
+        waiting.append((speaker, complaint, box))
+        if len(waiting) == 1:
+            self._judge_next(complaint.message.dealer, holder)
+
+    def _judge_next(self, dealer: int, holder: int) -> None:
+        waiting = self._waiting.get((dealer, holder))
+        if not waiting:
+            return
+        _, complaint, box = waiting[0]
+        assert isinstance(complaint.message, Complaint)
+        deal = verify(complaint.message.deal, self.out.federation)
+        assert isinstance(deal, Verified)
+        assert isinstance(deal.message, Deal)
+        self.out.work(self.scheme.judge_complaint(self.terms, dealer, holder, deal.message, complaint.message, box))
+
+    def on_judged(self, dealer: int, holder: int, judged: CheckedShare | None) -> bytes | None:
+        """Name the dealer if the complaint is right, and otherwise the member that brought it. None: cannot be judged.
 
         Returns the complaint if it is right.
         """
-        box = self._boxes.pop((holder, dealer), b"")
-        if judged.wrong is None:
-            accuser = self.committee.members[holder]
-            self._false_accusers.add(holder)
-            self.out.fault(accuser, f"round {self.round}: a false complaint", round=self.round)
+        waiting = self._waiting.get((dealer, holder))
+        if not waiting:
             return None
+        speaker, complaint, box = waiting.pop(0)
+        if judged is None or judged.wrong is None:
+            if judged is not None:
+                self._false_accusers.add(speaker)
+                accuser = self.committee.members[speaker]
+                self.out.fault(accuser, f"round {self.round}: a false complaint", round=self.round)
+            self._judge_next(dealer, holder)
+            return None
+        del self._waiting[(dealer, holder)]
         text = f"round {self.round}: dealt a bad share, as a holder proved"
         self.out.fault(self.committee.members[dealer], text, round=self.round, dealing=True)
-        complaint = self._first[(holder, dealer)]
-        self._pass_on(dealer, holder, complaint, box)
+        self._pass_on(dealer, complaint, box)
         return complaint.raw
 
-    def _pass_on(self, dealer: int, holder: int, complaint: Verified, box: bytes) -> None:
-        """Show a right complaint to all, once a dealer: its author may have shown it to some only.
+    def _pass_on(self, dealer: int, complaint: Verified, box: bytes) -> None:
+        """Uphold a right complaint before all, once a dealer: its author may have shown it, or its box, to some only.
 
-        These would leave the dealer out of the round, and the others would not. The box comes along by itself, too, for
-        its author may not give it to those that have to fetch it.
+        These would leave the dealer out of the round, and the others would not.
         """
-        message = complaint.message
-        assert isinstance(message, Complaint)
-        deal = verify(message.deal, self.out.federation)
-        if dealer in self._told or not isinstance(deal, Verified) or not isinstance(deal.message, Deal):
-            return
-        is_small = len(box) <= INLINE_BLOB_BYTES
-        told = [Send(None, complaint.raw, box if is_small else None)]
-        if not is_small:
-            dealing = dealing_id(self.terms.federation, deal.sender, deal.message)
-            handed = self.out.seal(HandBox(self.round, dealer, dealing, holder, message.box))
-            told.append(Send(None, handed, box))
-        self._told[dealer] = tuple(told)
-        self._tell(dealer, None)
+        if dealer not in self._told:
+            upheld = UpheldComplaint(self.round, dealer, digest_of(box), complaint.raw)
+            self._told[dealer] = Send(None, self.out.seal(upheld), box)
+            self._tell(dealer, None)
 
     def complain(self, dealer: int, complaint: bytes, box: bytes) -> None:
         """Tell all of this member's own complaint."""
-        self._told[dealer] = (Send(None, complaint, box),)
+        self._told[dealer] = Send(None, complaint, box)
         self._tell(dealer, None)
 
     def resend(self, to: bytes | None) -> None:
@@ -124,25 +154,4 @@ class Complaints:
             self._tell(dealer, to)
 
     def _tell(self, dealer: int, to: bytes | None) -> None:
-        for send in self._told[dealer]:
-            self.out.send(to, send.envelope, send.blob)
-
-    def on_box(self, handed: Verified, blob: bytes | None) -> bool:
-        """Take the box of a complaint from a member that passed it on. Returns whether it is one."""
-        message = handed.message
-        assert isinstance(message, HandBox)
-        key = (message.holder, message.dealer)
-        complaint = self._first.get(key)
-        if complaint is None or key in self._judging or not isinstance(complaint.message, Complaint):
-            return False
-        if complaint.message.box != message.box:
-            return False
-        if blob is not None:
-            self.on_complaint(complaint, blob)
-            return True
-        deal = verify(complaint.message.deal, self.out.federation)
-        assert isinstance(deal, Verified)
-        assert isinstance(deal.message, Deal)
-        size = self.scheme.blob_bytes(self.terms, message.dealer, message.holder, deal.message)
-        self.out.fetch(Fetch(handed.sender, message.box, size, handed))
-        return True
+        self.out.send(to, self._told[dealer].envelope, self._told[dealer].blob)

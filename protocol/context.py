@@ -43,10 +43,10 @@ class Context:
     """Safety rule 1, durable: the contributor set whose sum was released, by round; none of a round that is over."""
 
     accused: set[tuple[bytes, Contradiction, int]] = field(default_factory=set)
-    """Members whose contradictions were told to all already; of evicted ones with the round, -1 for the others.
+    """Members whose contradictions were told to all already, with the round if it is this one's, and otherwise -1.
 
-    Where nobody is evicted on proof the pool forgets them, and members would tell one another for ever. One that was
-    evicted may belong to the committee of a sum that is repeated, and is accused anew in each of its rounds.
+    Where nobody is evicted on proof the pool forgets them, and members would tell one another for ever. But what
+    contradicts itself in this round decides who contributes to it, whatever else its author was accused of.
     """
 
     told: list[tuple[int, Accusation]] = field(default_factory=list, repr=False)
@@ -58,9 +58,11 @@ class Context:
         if found is None:
             return
         offender, what = found
-        round_ = first.message.round if isinstance(first.message, Deal | Ack) else -1
-        place = (offender, what, round_ if self.state.member(offender) is None else -1)
-        if place in self.accused:
+        is_now = isinstance(first.message, Deal | Ack) and first.message.round == self.state.round
+        if not is_now and self.state.member(offender) is None:
+            return  # of other rounds, by one that is evicted already: there is no end to what it could be accused of
+        place = (offender, what, self.state.round if is_now else -1)
+        if place in self.accused or (not is_now and any(one[:2] == place[:2] for one in self.accused)):
             return
         self.accused.add(place)
         facts = {what.replace("-", "_"): True}
@@ -68,17 +70,16 @@ class Context:
         self.pool.add_eviction(Evict(offender, what, (first.raw, second.raw)))
         # Whatever else it is accused of: all have to know, or some leave it out of the round and others do not.
         accusation = Accusation(first.raw, second.raw)
-        if round_ >= 0:
-            self.told.append((round_, accusation))
+        if is_now:
+            self.told.append((self.state.round, accusation))
         self.out.send(None, accusation)
 
     def accuse_again(self, to: bytes | None) -> None:
         """Repeat whose dealings and acks of this round contradict each other: somebody may have missed it."""
         self.told = [one for one in self.told if one[0] >= self.state.round]
-        self.accused = {one for one in self.accused if not 0 <= one[2] < self.state.round}
-        for round_, accusation in self.told:
-            if round_ == self.state.round:
-                self.out.send(to, accusation)
+        self.accused = {(*one[:2], one[2] if one[2] == self.state.round else -1) for one in self.accused}
+        for _, accusation in self.told:
+            self.out.send(to, accusation)
 
     def forget_releases(self) -> None:
         """Forget what was released in rounds that are over: nothing can be released in them again."""

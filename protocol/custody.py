@@ -44,9 +44,9 @@ class Custody:
         """Keep a box until its dealing is here: what a dealer may have kept, and one for ``me`` of each sender."""
         handed = message.message
         assert isinstance(handed, HandBox)
-        others = sum(one == message.sender and holder != me for one, _, holder in self._early)
+        for_me = [holder == me for sender, _, holder in self._early if sender == message.sender]
         from_dealer = self.committee.index(message.sender) == handed.dealer
-        if handed.holder == me or (from_dealer and others < self.per_dealer):
+        if not any(for_me) if handed.holder == me else from_dealer and for_me.count(False) < self.per_dealer:
             self._early.setdefault((message.sender, handed.dealer, handed.holder), (message, blob))
 
     def take_early(self, dealer: int) -> list[tuple[Verified, bytes | None]]:

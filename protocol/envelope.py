@@ -15,7 +15,20 @@ import msgspec
 from ..crypto.identity import Identity
 from ..crypto.identity import verify as verify_signature
 from .limits import MAX_ENVELOPE_BYTES, MAX_PAYLOAD_BYTES, PROTOCOL_VERSION
-from .messages import KIND_OF, KINDS, Ack, Complaint, Deal, HandBox, JoinRequest, Message, Proposal, SumShare, Weights
+from .messages import (
+    KIND_OF,
+    KINDS,
+    Ack,
+    Complaint,
+    Deal,
+    HandBox,
+    JoinRequest,
+    Message,
+    Proposal,
+    SumShare,
+    UpheldComplaint,
+    Weights,
+)
 from .wire import DecodeError, Hash, Height, Key, Signature, View, decode, encode
 
 _DOMAIN: Final = b"coterie/envelope/%d\x00" % PROTOCOL_VERSION
@@ -143,10 +156,9 @@ def verify_all(raw: tuple[bytes, ...], federation: bytes) -> tuple[Verified, ...
 def may_be_passed_on(message: Message) -> bool:
     """Whether a member may pass on what another one signed.
 
-    Everybody speaks for itself, but for requests to join, and for what shows what a dealer published, who holds it and
-    who proved that it is bad.
+    Everybody speaks for itself, but for requests to join, and for what shows what a dealer published and who holds it.
     """
-    return isinstance(message, JoinRequest | Deal | Ack | Complaint)
+    return isinstance(message, JoinRequest | Deal | Ack)
 
 
 def blob_digest(verified: Verified, holder: int | None) -> bytes | None:
@@ -154,7 +166,9 @@ def blob_digest(verified: Verified, holder: int | None) -> bytes | None:
     match verified.message:
         case Deal(boxes=boxes):
             return boxes[holder] if holder is not None and holder < len(boxes) else None
-        case SumShare(shares=digest) | Complaint(box=digest) | HandBox(box=digest) | Weights(weights=digest):
+        case SumShare(shares=digest) | HandBox(box=digest) | Weights(weights=digest):
+            return digest
+        case Complaint(box=digest) | UpheldComplaint(box=digest):
             return digest
         case Proposal(vector=digest):
             return digest

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from .envelope import Verified
 from .limits import MAX_FUTURE_MESSAGE_BYTES, MAX_FUTURE_MESSAGES_PER_MEMBER
-from .messages import Ack, Complaint, Deal, HandBox, Precommit, Prevote, SitOut, SumShare
+from .messages import Ack, Complaint, Deal, HandBox, Precommit, Prevote, SitOut, SumShare, UpheldComplaint
 from .safety import place
 
 _Kept = tuple[Verified, bytes | None]
@@ -45,7 +45,7 @@ class Inbox:
             later: list[_Kept] = []
             for kept in self._kept.pop(sender):
                 message = kept[0].message
-                if isinstance(message, Deal | Ack | SitOut | Complaint | HandBox | SumShare):
+                if isinstance(message, Deal | Ack | SitOut | Complaint | UpheldComplaint | HandBox | SumShare):
                     age = message.round - round_
                 else:
                     age = kept[0].height - height

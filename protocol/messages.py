@@ -109,6 +109,18 @@ class Complaint(Message, frozen=True):
     proof: Signature
 
 
+class UpheldComplaint(Message, frozen=True):
+    """A complaint of another holder that the sender judged and found right; it answers for it. The blob is the box.
+
+    An accuser may have told others something else: what one of its complaints is worth says nothing about another.
+    """
+
+    round: Round
+    dealer: Index
+    box: Hash
+    complaint: RawEnvelope
+
+
 class SumShare(Message, frozen=True):
     """A holder's sum over the decided contributor set; the blob is the vector, ``shares`` its digest."""
 
@@ -254,6 +266,7 @@ KINDS: tuple[tuple[type[Message], int, int], ...] = (
     (Status, 192 * 1024, 0),
     (SitOut, 2048, 0),
     (HandBox, 256, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
+    (UpheldComplaint, 128 * 1024, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
 )
 KIND_OF: dict[type[Message], int] = {kind: number for number, (kind, _, _) in enumerate(KINDS)}
 
@@ -291,6 +304,7 @@ __all__ = [
     "SitOut",
     "Status",
     "SumShare",
+    "UpheldComplaint",
     "Weights",
     "dealing_id",
 ]

@@ -58,6 +58,7 @@ from .messages import (
     SitOut,
     Status,
     SumShare,
+    UpheldComplaint,
     Weights,
     dealing_id,
 )
@@ -362,7 +363,8 @@ class Node:
         ctx.out.notify("round", text, round=state.round, kind=state.kind, members=state.committee.n)
         if ctx.weights is None:
             self.catchup.want_weights()
-        ctx.out.timer(state.genesis.round_interval_ms, "begin", state.round)
+        has_dealt = ctx.sharing.vector is not None  # before it was restarted
+        ctx.out.timer(0 if has_dealt else state.genesis.round_interval_ms, "begin", state.round)
 
     def _begin_training(self) -> None:
         ctx, sharing = self.ctx, self.ctx.sharing
@@ -578,7 +580,7 @@ class Node:
         match received.message:
             case Proposal() | Prevote() | Precommit():
                 self._on_consensus(received, blob)
-            case Deal() | Ack() | SitOut() | Complaint() | HandBox() | SumShare():
+            case Deal() | Ack() | SitOut() | Complaint() | UpheldComplaint() | HandBox() | SumShare():
                 self._on_round(received, blob)
             case JoinRequest():
                 self._on_join_request(received)
@@ -634,7 +636,7 @@ class Node:
 
     def _on_round(self, received: Verified, blob: bytes | None) -> None:
         ctx, message = self.ctx, received.message
-        assert isinstance(message, Deal | Ack | SitOut | Complaint | HandBox | SumShare)
+        assert isinstance(message, Deal | Ack | SitOut | Complaint | UpheldComplaint | HandBox | SumShare)
         if not self._listens_to(received.sender) or message.round < ctx.state.round:
             return
         sharing = ctx.sharing
@@ -647,16 +649,20 @@ class Node:
             case SumShare():
                 if self._agreement is not None:
                     self._agreement.on_sum_share(received, blob)
-            case Complaint():
+            case Complaint() | UpheldComplaint():
                 sharing.complaints.on_complaint(received, blob)
             case Deal():
                 sharing.on_deal(received, blob)
+                if sharing.has_begun_elsewhere():
+                    self._begin_training()
             case HandBox():
                 sharing.on_hand_box(received, blob)
             case Ack():
                 sharing.on_ack(received)
                 if sharing.is_late():
                     sharing.ack_what_there_is()
+                    ctx.out.timer(ctx.state.genesis.view_delta_ms, "lacking", sharing.round)
+                if sharing.has_more_to_hand_over(ctx.alive, ctx.alive_changes):
                     ctx.out.timer(ctx.state.genesis.view_delta_ms, "lacking", sharing.round)
             case _ if ctx.state.phase is not Phase.SHARING:
                 return
@@ -768,7 +774,8 @@ class Node:
             case ("grace", height, view) if height == ctx.height and self._agreement is not None:
                 self._agreement.try_open(view, after_grace=True)
             case ("begin", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
-                self._begin_training()
+                if not ctx.sharing.may_begin:
+                    self._begin_training()
             case ("share-deadline", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
                 ctx.sharing.ack_what_there_is()
                 ctx.out.timer(ctx.state.genesis.view_delta_ms, "acks-at-deadline", round_)
@@ -847,6 +854,8 @@ class Node:
                     if sharing.me not in sharing.deals:  # it is not the dealing that others showed
                         self._keep_said(sharing)
                     self._release()
+                    if sharing.acks_whatever:
+                        self.ctx.out.timer(self.ctx.state.genesis.view_delta_ms, "lacking", sharing.round)
                 else:
                     sharing.sit_out(done.error)
             case CheckShare() | NothingToCheck() if sharing is not None and work.terms == sharing.terms:
@@ -856,9 +865,8 @@ class Node:
                 else:
                     sharing.on_unchecked(work.dealer, done.error)
             case JudgeComplaint() | NothingToJudge() if sharing is not None and work.terms == sharing.terms:
-                if done.error is not None:
-                    return
-                self._evict_dealer(work.dealer, sharing.on_judged(work.dealer, work.holder, done.result))
+                judged = done.result if done.error is None else None
+                self._evict_dealer(work.dealer, sharing.on_judged(work.dealer, work.holder, judged))
             case SumShares() if summing is not None and work.contributors == summing.body.digest():
                 if done.error is None:
                     self._on_summed(done)

@@ -41,12 +41,13 @@ def acks_behind(sharing: Sharing, body: Contributors) -> tuple[bytes, ...]:
 
 def wrong_contributors(state: LedgerState, sharing: Sharing, body: Contributors, acks: Sequence[bytes]) -> str | None:
     """Say what is wrong with a Contributors proposal: every holder of J must have acked all of U, by their ids."""
-    known = {ack.raw for ack in sharing.acks.latest.values()}
-    for raw in acks[: 2 * sharing.committee.n]:  # each costs a signature, and only f liars need more than one
-        if raw not in known:
-            ack = verify(raw, sharing.out.federation)
-            if isinstance(ack, Verified) and isinstance(ack.message, Ack) and ack.message.round == sharing.round:
-                sharing.on_ack(ack)
+    committee = sharing.committee
+    known = {ack.raw for holder in sharing.acks.latest for ack in sharing.acks.proofs(holder)}
+    news = [raw for raw in acks if raw not in known]
+    for raw in news[: (committee.f + 1) * committee.n]:  # each costs a signature; a liar may ack each dealing alone
+        ack = verify(raw, sharing.out.federation)
+        if isinstance(ack, Verified) and isinstance(ack.message, Ack) and ack.message.round == sharing.round:
+            sharing.on_ack(ack)
     wanted = dict(body.dealers)
     lacking = set(body.holders) - set(sharing.acks.holders_of(wanted))
     if lacking:

@@ -94,6 +94,10 @@ class Sharing:
     _deal_envelope: bytes = b""
     _handed: set[int] = field(default_factory=set)
     """Holders whose boxes this dealer has handed to others."""
+    _hands_over: bool = False
+    """A share deadline has passed, here or at f+1 others: the boxes of those that have not acked go to others."""
+    _hands_over_more: bool = False
+    """A timer runs, after which further boxes are handed over."""
     _says_kept: bool = False
     """A timer runs, after which an ack says which boxes are kept."""
     _ack_seen: tuple[int, ...] = ()
@@ -264,6 +268,8 @@ class Sharing:
         if self.me is None:
             return
         self.complaints.resend(to)
+        if self.decided is None and to is not None:
+            self.showing.resend(to)
         own = self._own_id()
         for member in self.committee.members if to is None else (to,):
             index = self.committee.index(member)
@@ -383,8 +389,8 @@ class Sharing:
         self._checking.pop(dealer, None)
         self.out.notify("work", f"round {self.round}: a share could not be checked here: {reason}", round=self.round)
 
-    def on_judged(self, dealer: int, holder: int, judged: CheckedShare) -> bytes | None:
-        """A complaint was judged. Returns it if it is right: its dealer does not contribute then."""
+    def on_judged(self, dealer: int, holder: int, judged: CheckedShare | None) -> bytes | None:
+        """A complaint was judged (None: it could not be). Returns it if it is right: its dealer is out then."""
         proof = self.complaints.on_judged(dealer, holder, judged)
         if proof is not None:
             self.caught(dealer)
@@ -494,7 +500,8 @@ class Sharing:
         if self.me is None or self.decided is not None:
             return frozenset()
         late = self._learn_disputes(alive, changes)
-        self._hand_over_lacking(alive, changes)
+        self._hands_over = True
+        self._hand_over(self._lacking(alive, changes))
         return late
 
     def on_others_deadline(self, alive: Iterable[bytes], changes: int) -> None:
@@ -502,19 +509,25 @@ class Sharing:
 
         They also remember what was in dispute, and expect its box to be handed over when it is dealt the next time.
         """
-        present = self._present(alive, changes)
-        lacking = [one for one in self._hand_over_lacking(alive, changes) if one in present]
-        self.patience.on_disputes((self.out.me, self.committee.members[one]) for one in lacking)
+        present, lacking = self._present(alive, changes), self._lacking(alive, changes)
+        self._hands_over, self._hands_over_more = True, False
+        self._hand_over(lacking)
+        self.patience.on_disputes((self.out.me, self.committee.members[one]) for one in lacking if one in present)
 
-    def _hand_over_lacking(self, alive: Iterable[bytes], changes: int) -> list[int]:
-        """Hand the boxes of those that have not acked this member's dealing to others. Returns these holders."""
+    def has_more_to_hand_over(self, alive: Iterable[bytes], changes: int) -> bool:
+        """Whether an ack that came after the deadline has made room for the box of another holder; asked for once."""
+        if not self._hands_over or self._hands_over_more:
+            return False
+        self._hands_over_more = any(one not in self._handed for one in self._lacking(alive, changes))
+        return self._hands_over_more
+
+    def _lacking(self, alive: Iterable[bytes], changes: int) -> list[int]:
+        """Return the holders that have not acked this member's dealing, those that are there first."""
         own, me, present = self._own_id(), self.me, self._present(alive, changes)
         if own is None or me is None or self.decided is not None:
             return []
         lacking = [one for one in range(self.committee.n) if one != me and self.acks.of(one).get(me) != own]
-        lacking.sort(key=lambda one: (one not in present, one))
-        self._hand_over(lacking)
-        return lacking
+        return sorted(lacking, key=lambda one: (one not in present, one))
 
     def on_ack(self, ack: Verified) -> None:
         """A holder's ack; a later one replaces it, and never holds less."""
@@ -545,6 +558,11 @@ class Sharing:
         if self.me is None or own is None or holder == self.me or self.decided is not None:
             return False
         return self.showing.vouch(holder, self.me, self.acks.proof(holder, self.me, own))
+
+    def has_begun_elsewhere(self) -> bool:
+        """Whether the rest between rounds is over for somebody honest, as f+1 dealings show, and not here yet."""
+        others = self.deals.keys() - {self.me}
+        return not self.may_begin and self.decided is None and len(others) > self.committee.f
 
     def on_sit_out(self, message: Verified) -> None:
         """A member has no update this round."""
@@ -584,8 +602,6 @@ class Sharing:
         handed = message.message
         assert isinstance(handed, HandBox)
         if self.me is None or max(handed.holder, handed.dealer) >= self.committee.n:
-            return
-        if self.complaints.on_box(message, blob):
             return
         deal = self.deals.get(handed.dealer)
         if deal is None:

@@ -16,8 +16,8 @@ class Showing:
     committee: Committee
     _shown: set[tuple[int, int]] = field(default_factory=set)
     """To which holder this member has shown which dealing that differs from the one that it acked."""
-    _vouched: set[tuple[int, int]] = field(default_factory=set)
-    """Holder and dealer of which this member has shown to all that the one acked the other's dealing."""
+    _vouched: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    """By holder and dealer, the ack with which this member has shown to all that the one acked the other's dealing."""
 
     def other_dealings(
         self, holder: int, acked: Mapping[int, bytes], deals: Mapping[int, Verified], id_of: Callable[[Verified], bytes]
@@ -32,13 +32,18 @@ class Showing:
                 self.out.send(self.committee.members[holder], deal.raw)
 
     def vouch(self, holder: int, dealer: int, ack: Verified | None) -> bool:
-        """Show all that a holder acked a dealing, once. Returns whether that was news.
+        """Show all that a holder acked a dealing. Returns whether that was news.
 
         It may have shown the ack to the dealer alone, so that this dealer hands nothing over and is left out; or to
         keepers, so that these keep nothing.
         """
         if ack is None or (holder, dealer) in self._vouched:
             return False
-        self._vouched.add((holder, dealer))
+        self._vouched[(holder, dealer)] = ack.raw
         self.out.send(None, ack.raw)
         return True
+
+    def resend(self, to: bytes | None) -> None:
+        """Show the acks again, to all or to a member that (re)connected and may never have had them."""
+        for ack in dict.fromkeys(self._vouched.values()):
+            self.out.send(to, ack)

@@ -8,7 +8,7 @@ from ..crypto.sealing import BOX_OVERHEAD_BYTES
 from ..protocol.contribution import layout_of
 from ..protocol.envelope import Verified, blob_digest
 from ..protocol.genesis import Genesis
-from ..protocol.messages import Complaint, Deal, HandBox, Proposal, SumShare, Weights
+from ..protocol.messages import Complaint, Deal, HandBox, Proposal, SumShare, UpheldComplaint, Weights
 from ..protocol.wire import digest_of
 
 MERKLE_BYTES = 32
@@ -35,7 +35,7 @@ class Sizes:
                 return len(blob)
             case Weights():
                 return 4 * self._parameters
-            case SumShare() | Proposal() | Complaint():
+            case SumShare() | Proposal() | Complaint() | UpheldComplaint():
                 return 8 * self._columns
         return len(blob)
 

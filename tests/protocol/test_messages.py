@@ -42,6 +42,7 @@ from coterie.protocol.messages import (
     SitOut,
     Status,
     SumShare,
+    UpheldComplaint,
     Weights,
 )
 
@@ -92,6 +93,7 @@ LARGEST: dict[type[Message], Callable[[], list[Message]]] = {
     Ack: lambda: [ACK],
     SitOut: lambda: [SitOut(LATE, "\U0001f600" * 300)],
     Complaint: lambda: [COMPLAINT],
+    UpheldComplaint: lambda: [UpheldComplaint(LATE, MAX_MEMBERS - 1, HASH, enveloped(COMPLAINT))],
     HandBox: lambda: [HandBox(LATE, MAX_MEMBERS - 1, HASH, MAX_MEMBERS - 1, HASH)],
     SumShare: lambda: [SumShare(LATE, HASH, HASH)],
     Proposal: lambda: [

@@ -3,6 +3,7 @@
 import itertools
 from functools import cached_property
 
+import numpy as np
 import pytest
 from bench import Bench
 from chains import Chain, digest
@@ -21,7 +22,7 @@ from coterie.protocol.patience import Patience
 from coterie.protocol.schemes.base import Dealing
 from coterie.protocol.schemes.shamir import CheckShare, JudgeComplaint
 from coterie.protocol.sharing import Sharing
-from coterie.protocol.work import Train
+from coterie.protocol.work import Contribution, Train
 
 A, B, C, D = (identity(number) for number in range(4))
 
@@ -168,6 +169,59 @@ def test_at_the_deadline_the_box_of_a_holder_without_an_ack_goes_to_others_until
     table.ack(D, A)
     table.fire("resend", table.node.state.height + 1)
     assert handed(table) == set()
+
+
+@pytest.mark.parametrize("is_weak", [False, True])
+def test_an_ack_after_the_deadline_makes_room_for_the_box_of_another_holder(
+    is_weak: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one dealer f boxes are kept; an honest holder that was merely slow must not take a refuser's place."""
+    if is_weak:
+        monkeypatch.setattr(Sharing, "has_more_to_hand_over", lambda self, *there: False)
+    table = Table()
+    table.has_dealt()
+    table.fire("share-deadline", 1)
+    table.fire("acks-at-deadline", 1)
+    (first,) = {holder for _, holder in handed(table)}
+    slow = next(one for one in (B, C, D) if table.place(one) == first)
+    others = [one for one in (B, C, D) if one is not slow]
+    table.ack(slow, A)
+    table.ack(others[0], A)
+    if any(timer.key == ("lacking", 1) for timer in table.timers):
+        table.fire("lacking", 1)
+    assert ({holder for _, holder in handed(table)} >= {first, table.place(others[1])}) != is_weak
+
+
+def test_a_dealing_that_is_made_after_the_deadline_is_handed_over_soon() -> None:
+    table = Table()
+    table.fire("begin", 1)
+    table.fire("share-deadline", 1)
+    table.fire("acks-at-deadline", 1)
+    train = next(one for one in table.work if isinstance(one, Train))
+    table.work.remove(train)
+    update = np.zeros(table.chain.genesis.parameters, np.float32)
+    table.hand(WorkDone(train, Contribution(10, (4.0, 2.0), bytes(32), update)))
+    table.compute()
+    assert ("lacking", 1) in [timer.key for timer in table.timers]
+    table.fire("lacking", 1)
+    assert {table.place(one) for one in (B, C, D)} >= {holder for _, holder in handed(table)} != set()
+
+
+def test_the_rest_between_rounds_ends_when_f_plus_1_have_dealt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A member that was restarted does not know when the rest began."""
+
+    def trains() -> list[bool]:
+        table, found = Table(), []
+        for one in (B, C):
+            table.deal(one)
+            found.append(any(isinstance(work, Train) for work in table.work))
+        table.fire("begin", 1)
+        assert sum(isinstance(work, Train) for work in table.work) == 1
+        return found
+
+    assert trains() == [False, True]
+    monkeypatch.setattr(Sharing, "has_begun_elsewhere", lambda self: False)
+    assert trains() == [False, False]
 
 
 def test_a_keeper_says_what_it_keeps_and_serves_it_to_the_holder_alone() -> None:
@@ -431,6 +485,7 @@ def test_who_complained_falsely_is_not_listened_to_again_in_the_round_and_others
     table.fetches.clear()
     table.complain(B, deals[D])
     table.complain(B, deals[D], blob=table.box(D, B))
-    assert (table.fetches, table.work) == ([], [])
+    judging = [one for one in table.work if not isinstance(one, Train)]
+    assert (table.fetches, judging) == ([], [])
     table.complain(D, deals[C])
     assert [fetch.source for fetch in table.fetches] == [D.public]

@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cluster import Site
+from bench import Bench
+from chains import Chain
+from cluster import Site, identity
 from liars import Lied, at, id_of
+from signing import dealing, signed
 
 from coterie.protocol.acks import Acks
 from coterie.protocol.blocks import Block, Contributors, Evict, Model
@@ -31,6 +34,7 @@ from coterie.protocol.messages import (
     Proposal,
     SitOut,
     SumShare,
+    UpheldComplaint,
 )
 from coterie.protocol.node import Node
 from coterie.protocol.proposals import wrong_choice
@@ -204,7 +208,7 @@ def split_complaint(is_lost: bool = False) -> Lied:
     cluster._compute = compute  # type: ignore[method-assign]
     cluster.bends = [bend]
     if is_lost:
-        loses_for_a_while(cluster, Complaint)
+        loses_for_a_while(cluster, UpheldComplaint)
     cluster.start()
     cluster.run(lambda: all(site.node.state.phase != "waiting" for site in cluster.honest))  # type: ignore[union-attr]
     begun[0] = True
@@ -217,7 +221,7 @@ def test_a_right_complaint_that_one_member_was_shown_reaches_all(monkeypatch: py
     assert ours.accused() == {6}
     assert all(site.facts("fault") for site in ours.honest)
 
-    monkeypatch.setattr(Complaints, "_pass_on", lambda self, dealer, holder, complaint, box: None)
+    monkeypatch.setattr(Complaints, "_pass_on", lambda self, dealer, complaint, box: None)
     with pytest.raises(AssertionError, match=STUCK):
         split_complaint()
 
@@ -238,7 +242,7 @@ def see_saw(limit_ms: int) -> Lied:
     in the place of that member's own, and one kept box more. No two of them contradict each other.
     """
     liar, n = 3, 4
-    cluster = Lied(n, [liar], seed=69, rounds=3, min_peers=n, share_deadline_ms=5_000)
+    cluster = Lied(n, [liar], seed=3, rounds=3, min_peers=n, share_deadline_ms=5_000)
     place, honest = at(cluster, liar), [site.number for site in cluster.honest]
     begun, refuser, kept, aimed, busy = [False], [-1], [0], [-1], [False]
 
@@ -480,14 +484,27 @@ def accuses_again(self: Context, first: Verified, second: Verified) -> None:
         self.out.send(None, Accusation(first.raw, second.raw))
 
 
-def test_where_nobody_is_evicted_an_accusation_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert accusations(2) <= 4
-    assert accusations(8) <= 4, "each member tells it once, however often it is repeated"
+def test_where_nobody_is_evicted_an_accusation_is_told_once_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    for rounds in (2, 8):
+        assert accusations(rounds) <= 4 * (1 + rounds), "each member tells what it does in a round once"
 
     monkeypatch.setattr(Context, "accuse", accuses_again)
     few = accusations(2)
-    assert few > 4
+    assert few > 4 * 3
     assert accusations(8) > few, "it goes on as long as the federation"
+
+
+def test_what_an_evicted_member_is_accused_of_counts_in_this_round_alone() -> None:
+    """It could accuse itself of ever new rounds; each accusation would be kept, and passed on to all."""
+    chain = Chain(4)
+    bench = Bench(chain)
+    bench.begin()
+    context, evicted = bench.node.ctx, identity(30)
+    for round_ in [*range(1, 101), *range(1, 101)]:
+        deals = [dealing(round_, chain.state.weights, root) for root in (bytes(32), b"\1" * 32)]
+        context.accuse(*(signed(evicted, one, 1, 0, chain.state.federation) for one in deals))
+    assert [round_ for round_, _ in context.told] == [1]
+    assert len(context.accused) == 1
 
 
 # Acks without end.
@@ -521,8 +538,8 @@ def takes_whatever_the_last_ack_allows(self: Acks, holder: int, ack: Verified) -
         return earlier
     for dealer, other in said.kept:
         self._keepers.setdefault((dealer, named[dealer], other), set()).add(holder)
-    for dealer, dealing in named.items():
-        self._support.setdefault(dealer, {}).setdefault(dealing, 1)
+    for dealer, made in named.items():
+        self._support.setdefault(dealer, {}).setdefault(made, 1)
     self.latest[holder], self._named[holder] = ack, named
     self.changes += 1
     return None

@@ -57,6 +57,7 @@ from coterie.protocol.messages import (
     SitOut,
     Status,
     SumShare,
+    UpheldComplaint,
     Weights,
 )
 from coterie.protocol.summing import Summing
@@ -259,6 +260,8 @@ class Chatter(Cluster):
             box, secret = self._hash(site), rnd.choice((self._hash(site), self.liar.public))
             deal = self._deal_of_somebody()
             message = Complaint(self._round(site), self._index(), deal, box, secret, rnd.randbytes(64))
+        elif kind is UpheldComplaint:
+            message = UpheldComplaint(self._round(site), self._index(), self._hash(site), self._envelope())
         elif kind is SumShare:
             message = SumShare(self._round(site), self._hash(site), self._hash(site))
         elif kind is Proposal:

@@ -66,6 +66,10 @@ BENT = {
     "quiet-complaint": {"Deal", *VOTES},
     "see-saw": {"Ack", *VOTES},
     "late-take-in": {"Deal", "Proposal", *VOTES},
+    "single-acks": {"Deal", "Ack"},
+    "old-accusation": {"Deal", "Accusation"},
+    "future-accusations": {"Deal", "Accusation"},
+    "two-complaints": {"Deal", "Ack"},
 }
 """What each strategy bends or needs to be let take part; it shows only if messages of these kinds are sent."""
 

@@ -15,7 +15,7 @@ from typing import Any
 import networkx as nx
 import pytest
 
-from coterie.protocol import acks, agreement, ledger, patience, sharing, tendermint
+from coterie.protocol import acks, agreement, complaints, ledger, patience, proposals, sharing, tendermint
 from coterie.protocol.blocks import Void
 from coterie.protocol.context import Context
 from coterie.protocol.envelope import Verified, verify
@@ -67,7 +67,7 @@ A_VIEW_AHEAD = [
 
 LED_AWAY = [
     Scenario(
-        seed=575,
+        seed=19,
         topology="star",
         latency_ms=(1, 10),
         loss=0.05,
@@ -75,7 +75,7 @@ LED_AWAY = [
         partition="at-votes",
     ),
     Scenario(
-        seed=51,
+        seed=105,
         topology="ring",
         latency_ms=(1, 10),
         byzantine=("1=selective+wrong-share",),
@@ -257,8 +257,9 @@ LEARNED_IN_TIME = Scenario(
 
 def test_a_dealer_remembers_what_the_others_remember(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(run(LEARNED_IN_TIME), str)
-    hand_over = sharing.Sharing._hand_over_lacking
-    monkeypatch.setattr(sharing.Sharing, "on_others_deadline", lambda self, *there: hand_over(self, *there))
+    monkeypatch.setattr(
+        sharing.Sharing, "on_others_deadline", lambda self, *there: self._hand_over(self._lacking(*there))
+    )
     found = run(LEARNED_IN_TIME)
     assert isinstance(found, Failure)
     assert found.what == "round 4 does without 1, which was there in time"
@@ -286,6 +287,54 @@ def test_views_that_begin_early_do_not_make_members_give_up_before_the_share_dea
     found = run(HURRIED)
     assert isinstance(found, Failure)
     assert found.what == "round 2 does without 3, which was there in time"
+
+
+ACCUSED_OF_OLD = Scenario(seed=1, rounds=6, latency_ms=(1, 10), byzantine=("1=old-accusation",))
+"""A liar accuses itself of a contradiction of an old round before all, and shows the victim alone one of this round."""
+
+
+def test_what_a_member_was_accused_of_before_does_not_hide_what_it_does_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(run(ACCUSED_OF_OLD), str)
+    monkeypatch.setattr(Context, "accuse", accuses_once())
+    assert goes_on_and_on(ACCUSED_OF_OLD)
+
+
+ACKS_ONE_BY_ONE = Scenario(
+    seed=4,
+    peers=10,
+    rounds=6,
+    latency_ms=(1, 10),
+    byzantine=("1=single-acks", "2=single-acks", "3=single-acks"),
+)
+"""Liars ack each dealing alone, and not to the victim: a proposal brings it more of their acks than it used to read."""
+
+
+def test_acks_that_name_one_dealing_each_are_read_as_far_as_liars_can_need_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert isinstance(run(ACKS_ONE_BY_ONE), str)
+    ours = proposals.wrong_contributors
+    monkeypatch.setattr(
+        agreement, "wrong_contributors", lambda *asked: ours(*asked[:3], asked[3][: 2 * asked[1].committee.n])
+    )
+    assert goes_on_and_on(ACKS_ONE_BY_ONE)
+
+
+A_FALSE_AND_A_RIGHT_ONE = Scenario(
+    seed=0, peers=7, rounds=6, latency_ms=(1, 10), byzantine=("1=two-complaints", "2=two-complaints")
+)
+"""A liar complains rightly about the other one to a member, and falsely to the others, which hear it no more."""
+
+
+def test_a_right_complaint_is_believed_whatever_else_its_author_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(run(A_FALSE_AND_A_RIGHT_ONE), str)
+    monkeypatch.setattr(complaints.Complaints, "_pass_on", lambda self, dealer, complaint, box: None)
+    assert goes_on_and_on(A_FALSE_AND_A_RIGHT_ONE)
+
+
+def goes_on_and_on(scenario: Scenario) -> bool:
+    found = run(scenario)
+    return isinstance(found, Failure) and found.invariant in ("liveness", "progress")
 
 
 # Attacks.
@@ -362,7 +411,7 @@ def heeds_members_only(self: Node, accusation: Accusation) -> None:
 ON_ACCUSATION = Node._on_accusation
 
 
-ACCUSED_BEFORE = replace(scenario_of(3018), seed=0)
+ACCUSED_BEFORE = replace(scenario_of(3018), seed=10)
 """A liar is evicted, is needed to repeat a sum, and contradicts itself in each round of its own."""
 
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from .accusations import FutureAccusations, OldAccusation, TwoComplaints
 from .base import Adversary
 from .boxes import (
     AckToDealer,
@@ -28,7 +29,7 @@ from .collusion import (
 from .dealing import FalseComplaint, GarbageBox, MisDeal, NonEncoding, Withhold, WrongBlob, WrongShare
 from .equivocation import TwinDeal, TwoAcks, TwoFaced, TwoLedgers, TwoSums
 from .network import FalseHead, ForgedCertificate, PaddedLedger, Replay, Selective, Silent, Twins
-from .views import LateTakeIn, Mask, QuietComplaint, SeeSaw
+from .views import LateTakeIn, Mask, QuietComplaint, SeeSaw, SingleAcks
 from .voting import Amnesia, Burst, DoubleVote, Equivocate, FalseVoid, InvalidValue, StaleLock, ViewFlood
 
 __all__ = ["STRATEGIES", "Adversary"]
@@ -85,6 +86,10 @@ STRATEGIES: Final[dict[str, type[Adversary]]] = {
         QuietComplaint,
         SeeSaw,
         LateTakeIn,
+        SingleAcks,
+        OldAccusation,
+        FutureAccusations,
+        TwoComplaints,
     )
 }
 """The strategies by the names that ``--byzantine`` takes."""

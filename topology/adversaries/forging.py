@@ -36,6 +36,7 @@ from ...protocol.messages import (
     SitOut,
     Status,
     SumShare,
+    UpheldComplaint,
     dealing_id,
 )
 from ...protocol.schemes.base import Dealing, blob_digests
@@ -477,7 +478,7 @@ def shares_shown(sender: "Site", receiver: "Site", said: Message) -> Iterable[tu
             yield said.round, members[said.dealer], said.dealing, said.holder
 
 
-def complained_of(sender: "Site", said: Complaint) -> bytes | None:
+def complained_of(sender: "Site", said: Complaint | UpheldComplaint) -> bytes | None:
     """Return whose dealing a complaint of this round is about, and so opens a share of.
 
     None of another round: a repeated complaint opens nothing new, and places have other members by then.

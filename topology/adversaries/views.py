@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace as with_fields
+
 from ...protocol.envelope import Verified
 from ...protocol.events import Event, Send
 from ...protocol.messages import (
@@ -141,6 +143,28 @@ class SeeSaw(Adversary):
             other = None if other is None else forging.with_more_dealings(other, {me: made_up})
             other = None if other is None else forging.with_false_keeps(other)
         return () if other is None else (Send(send.to, self.sign(other, message.height, message.view)),)
+
+
+class SingleAcks(Colluder):
+    """Acks each dealing by an ack of its own, and none of them to the victim; it does not vote, so all are needed.
+
+    A proposal brings them along. But of what a liar signs a voter reads only so much.
+    """
+
+    name = "single-acks"
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        said = message.message
+        if message.sender != self.site.key:
+            return (send,)
+        if isinstance(said, Prevote | Precommit | Proposal):
+            return ()
+        if not isinstance(said, Ack):
+            return (send,)
+        if receiver is self.plan.victim:
+            return ()
+        single = [with_fields(said, dealings=(one,), kept=()) for one in said.dealings]
+        return [Send(send.to, self.sign(one, message.height, message.view)) for one in single]
 
 
 class LateTakeIn(TakeIn):

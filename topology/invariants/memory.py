@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from ...protocol import limits
 from ...protocol.events import Event, Step
+from ...protocol.evidence import CONTRADICTIONS
 from ...protocol.inbox import _bytes
 from ...protocol.node import Node
 from ..site import Site
@@ -42,6 +43,8 @@ class MemoryCaps(Checker):
         yield "members that want to leave", len(node.ctx.pool._leaves), known
         yield "evictions", len(node.ctx.pool._evictions), limits.MAX_PENDING_EVIDENCE
         yield "heads of others", len(node.catchup.heads), known
+        yield "accusations that are repeated", len(node.ctx.told), known * len(CONTRADICTIONS)
+        yield "accusations that were told", len(node.ctx.accused), 2 * known * len(CONTRADICTIONS)
 
     @staticmethod
     def _of_round(node: Node) -> Iterator[Cap]:
@@ -52,7 +55,7 @@ class MemoryCaps(Checker):
             yield "shares", len(sharing._held), n
             yield "complaints", len(sharing.complaints), n * n
             yield "boxes kept for others", len(sharing.custody._boxes), n * sharing.custody.per_dealer
-            yield "boxes before their dealing", sharing.custody.count_early, n * (n + sharing.custody.per_dealer)
+            yield "boxes before their dealing", sharing.custody.count_early, n * (1 + sharing.custody.per_dealer)
         if summing is not None:
             yield "sum shares", len(summing._rows), summing.committee.n
             checked = summing.checked.keys() | summing._running

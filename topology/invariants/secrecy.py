@@ -27,7 +27,7 @@ from ...protocol.committee import Committee
 from ...protocol.envelope import Verified
 from ...protocol.events import Event, Step
 from ...protocol.limits import MIN_TRAINING_MEMBERS
-from ...protocol.messages import Complaint, Proposal, SumShare
+from ...protocol.messages import Complaint, Proposal, SumShare, UpheldComplaint
 from ...protocol.records import BlockDecided
 from ..adversaries.forging import complained_of, shares_shown
 from ..site import Site
@@ -106,7 +106,7 @@ class Secrecy(Checker):
                     seen = self._seen_of(site, round_)
                     if dealer not in self._colluders and seen.members[place] in self._colluders:
                         seen.shares.add((dealer, name, place))
-        if isinstance(said, Complaint):
+        if isinstance(said, Complaint | UpheldComplaint):
             accused = complained_of(site, said)
             if accused is not None and accused not in self._liars:
                 raise self.violated(f"{site.label} revealed its share of {self.simulation.by_key[accused].label}")
