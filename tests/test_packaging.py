@@ -1,5 +1,6 @@
 """The distribution carries exactly the packages that are in the tree."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -37,6 +38,13 @@ def test_every_layer_announces_its_types() -> None:
     for layer in LAYERS:
         if (ROOT / layer / "__init__.py").exists():
             assert (ROOT / layer / "py.typed").exists(), layer
+
+
+def test_ci_runs_on_every_python_that_pyproject_supports() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    stated = [one.rpartition(" ")[2] for one in project["classifiers"] if "Python :: 3." in one]
+    (matrix,) = re.findall(r"python: \[(.*)\]", (ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    assert re.findall(r"[\d.]+", matrix) == stated
 
 
 def _stated_version() -> str:
