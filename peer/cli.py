@@ -23,6 +23,16 @@ class _Parser(argparse.ArgumentParser):
         self.exit(Exit.USAGE, f"peer: error: {message} (`{self.prog} --help` lists the options)\n")
 
 
+class _Version(argparse.Action):
+    """Print the version; it is looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from .. import __version__
+
+        print(f"peer {__version__}")
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     codes = "\n".join(f"  {code.value:>2}  {code.meaning}" for code in Exit)
@@ -32,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=f"exit codes:\n{codes}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     subcommands = top.add_subparsers(metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.register(subcommands)

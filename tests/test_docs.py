@@ -1,6 +1,8 @@
 """The documents name tests and files; this keeps them true."""
 
 import argparse
+import contextlib
+import io
 import re
 from pathlib import Path
 
@@ -11,6 +13,12 @@ from coterie.topology.adversaries import STRATEGIES
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests"
+DOCUMENTS = [
+    str(path.relative_to(ROOT)) for path in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
+]
+RECORDS = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+BY_ROOT = ["CONTRIBUTING.md", "SECURITY.md", *(f"docs/decisions/{name}" for name in ("README.md", *RECORDS))]
+"""Documents that name files by their paths from the root."""
 NAMES = {name for path in TESTS.rglob("test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())}
 
 
@@ -75,8 +83,61 @@ def test_all_strategies_of_liars_are_named_and_counted(capsys: pytest.CaptureFix
     assert counted == [str(len(STRATEGIES))]
 
 
-@pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_relative_link_of_a_document_leads_somewhere(document: str) -> None:
     page = ROOT / document
-    links = [one for one in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()) if "://" not in one]
-    assert [one for one in links if not (page.parent / one).exists()] == []
+    links = re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", page.read_text())
+    wrong = []
+    for path, anchor in links:
+        if "://" in path:
+            continue
+        target = page.parent / path if path else page
+        if not target.exists() or (anchor and anchor not in anchors_of(target)):
+            wrong.append(f"{path}#{anchor}")
+    assert wrong == []
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The anchors of a page's headings, as the sites that host repositories make them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", BY_ROOT)
+def test_every_file_that_a_document_names_exists(document: str) -> None:
+    spans = re.findall(r"`([\w./-]+/(?:[\w.-]+\.\w+)?)`", (ROOT / document).read_text())
+    assert [one for one in spans if "NAME" not in one and not (ROOT / one).exists()] == []
+
+
+def test_the_index_of_decisions_lists_all_of_them_in_order() -> None:
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text()
+    assert re.findall(r"\]\((\d\d-[\w-]+\.md)\)", index) == RECORDS
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_every_decision_has_the_same_headings(name: str) -> None:
+    text = (ROOT / "docs" / "decisions" / name).read_text()
+    headings = ["Context", "Decision", "Why", "What it costs", "What would change it"]
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == headings
+
+
+def test_every_target_of_make_that_contributors_are_told_of_exists() -> None:
+    told = set(re.findall(r"(?:^|`)make ([a-z]+)", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert told
+    assert told <= targets
+
+
+def test_the_adversary_in_contributing_runs_and_does_what_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    monkeypatch.setitem(STRATEGIES, "sulk", STRATEGIES["silent"])  # taken out again with what the example puts there
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, "CONTRIBUTING.md", "exec"), {"__name__": "contributing"})
+    assert printed.getvalue().strip() == code.strip().rpartition("  # ")[2]
+
+
+@pytest.mark.parametrize("document", BY_ROOT)
+def test_what_contributors_read_wraps_at_100_columns(document: str) -> None:
+    lines = (ROOT / document).read_text().splitlines()
+    assert [line for line in lines if len(line) > 100] == []

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from cluster import identity, make_genesis
 
+from coterie import __version__
 from coterie.crypto.identity import Identity
 from coterie.peer import database, running
 from coterie.peer.cli import main
@@ -67,6 +68,10 @@ def test_help_lists_the_commands_and_every_exit_code(peer: Peer) -> None:
         assert f"\n    {command} " in out
     for exit in Exit:
         assert f"{exit.value:>2}  {exit.meaning}" in out
+
+
+def test_the_version_is_told_without_a_command(peer: Peer) -> None:
+    assert peer("--version") == (0, f"peer {__version__}\n", "")
 
 
 @pytest.mark.parametrize(
