@@ -345,7 +345,7 @@ class Federation:
     def rest(self, min_peers: int) -> "list[Peer]":
         """Let so many leave that there are fewer than --min-peers: then all who stay stop at the same height.
 
-        Returns these. A leaver holds what was decided while it belonged to it, and mostly the last blocks too.
+        Returns these. A leaver goes as soon as the others can go on without it, and may lack the last blocks.
         """
         stay = self.peers[: min_peers - 1]
         leavers = self.peers[min_peers - 1 :]
