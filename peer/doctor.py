@@ -21,6 +21,7 @@ from .exits import PeerError
 from .home import Home
 from .places import dial_place, listen_place
 from .settings import Settings, read_settings
+from .status import explain_privacy
 from .store import FILE_NAME, Reader
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _privacy(case: _Case) -> Iterator[Finding]:
     if case.state is None:
         return
     genesis = case.state.genesis
-    told = case.state.committee.explain(genesis.scheme)
+    told = explain_privacy(case.state)
     consent = Consent(genesis, case.settings, case.home, genesis.founder == case.home.public_key())
     try:
         consent.check_genesis()

@@ -22,11 +22,19 @@ GOODBYE_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = REFRESH_SECONDS / 4
 
 
-def check_not_gone(state: LedgerState, me: bytes, blocks: "Sequence[BlockDecided]", home: "Home") -> bool:
+DEPARTED: Final = "departed"
+"""The height at which this peer left, once nobody needs it any more."""
+_HOPELESS_SECONDS: Final = 30.0
+"""How long a peer that left waits for members without which nothing can be decided."""
+
+
+def check_not_gone(
+    state: LedgerState, me: bytes, blocks: "Sequence[BlockDecided]", home: "Home", departed: bytes | None = None
+) -> bool:
     """See to it that nobody who is gone is let in again by a mere restart.
 
-    ``blocks``: those of the ledger, from height 1 on. Returns whether this peer left, but still belongs to a round that
-    is not over.
+    ``blocks``: those of the ledger, from height 1 on. ``departed``: what is stored as DEPARTED.
+    Returns whether this peer left, but still belongs to a round that is not over.
 
     Raises:
         PeerError: this peer left, or was removed, as its own ledger says.
@@ -38,7 +46,7 @@ def check_not_gone(state: LedgerState, me: bytes, blocks: "Sequence[BlockDecided
         text = "was evicted from its federation for cheating"
     elif _was_evicted(me, blocks[gone.height - 1].block):
         text = "was evicted from its federation for its silence"
-    elif state.committee.index(me) is not None:
+    elif state.committee.index(me) is not None and departed != b"%d" % gone.height:
         return True
     else:
         text = "left its federation"
@@ -82,24 +90,46 @@ async def linger(session: "Session") -> None:
 
 
 async def depart(session: "Session") -> None:
-    """Whoever leaves still belongs to the round in which that is decided.
-
-    Below four members nothing is decided without it: if it stopped at once, the others could never close the round.
-    """
+    """Stop once the others can go on without this peer, which left (:mod:`.leaving`), or nothing can be decided."""
     assert session.node is not None
     await session.ending.left.wait()
-    with trio.CancelScope() as patience:
-        while session.node.state.committee.index(session.identity.public) is not None:
-            ahead = any((row["round"] or 0) > session.node.state.round for row in _others(session))
-            if ahead and patience.deadline == math.inf:
-                # They closed it. The last blocks are on their way, or lost; they may be asked for no more.
-                patience.deadline = trio.current_time() + GOODBYE_SECONDS
-            await trio.sleep(_LOOK_SECONDS)
+    is_hopeless = await _until_not_needed(session)
+    state, me = session.node.state, session.identity.public
+    if is_hopeless:
+        text = (
+            f"left the federation; round {state.round} is still open, and too few members can be reached to decide it."
+            f" If the others need this peer for that later: peer start {session.home.option}"
+        )
+        session.ending.end(Exit.OK, text)
+        return
     with trio.move_on_after(GOODBYE_SECONDS):
         # Its last votes have to arrive.
         while any(row["connected"] and (row["height"] or 0) < session.node.state.height for row in _others(session)):
             await trio.sleep(_LOOK_SECONDS)
+    gone = _gone(state, me)
+    if gone is not None:
+        await trio.to_thread.run_sync(session.store.keep, DEPARTED, b"%d" % gone.height)
     session.ending.end(Exit.OK, "left the federation")
+
+
+async def _until_not_needed(session: "Session") -> bool:
+    """Stay while the others need this peer, and tell why. Returns whether it gave up since they are too few."""
+    assert session.node is not None
+    told = ""
+    give_up = math.inf
+    with trio.CancelScope() as patience:
+        while (stay := session.stay()) is not None:
+            if stay.text != told:
+                told = stay.text
+                session.tell("leaving", told, {"round": session.node.state.round})
+            if any((row["round"] or 0) > session.node.state.round for row in _others(session)):
+                # They closed it. The last blocks are on their way, or lost; they may be asked for no more.
+                patience.deadline = min(patience.deadline, trio.current_time() + GOODBYE_SECONDS)
+            give_up = min(give_up, trio.current_time() + _HOPELESS_SECONDS) if stay.is_hopeless else math.inf
+            if trio.current_time() >= give_up:
+                return True
+            await trio.sleep(_LOOK_SECONDS)
+    return False
 
 
 async def wait_for_admission(session: "Session") -> None:

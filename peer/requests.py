@@ -33,7 +33,7 @@ async def answer(session: "Session", request: Json) -> Json:
             session.ending.end(Exit.OK, "stopped")
             return {"text": "the peer stops"}
         case "leave":
-            return await _leave(session)
+            return await _leave(session, request)
         case other:
             raise PeerError(f"there is no request {other!r}")
 
@@ -62,10 +62,16 @@ def _whole(request: Json, name: str, most: int) -> int:
     return value
 
 
-async def _leave(session: "Session") -> Json:
+async def _leave(session: "Session", request: Json) -> Json:
+    """Ask the others to let this peer go; wait for that for ``wait_seconds``, if that is given, or for a while."""
+    seconds = request.get("wait_seconds", LEAVE_SECONDS)
+    if type(seconds) not in (int, float) or not 0 <= seconds <= LEAVE_SECONDS:
+        raise PeerError(f"not a request: wait_seconds has to be a number from 0 to {LEAVE_SECONDS:g}")
     if session.driver is None or session.node is None:
         raise PeerError("this peer is in no federation yet; stop it with `peer stop`", Exit.FEDERATION)
     state, me = session.node.state, session.identity.public
+    if session.ending.left.is_set():
+        return {"left": True, "text": _text_of_left(session)}
     if state.member(me) is None:
         raise PeerError("this peer is no member yet; stop it with `peer stop`", Exit.FEDERATION)
     if len(state.members) == 1:
@@ -74,11 +80,16 @@ async def _leave(session: "Session") -> Json:
             " if the federation is not needed any more",
             Exit.FEDERATION,
         )
-    session.ending.asked_to_leave = True
-    session.driver.leave()
-    with trio.move_on_after(LEAVE_SECONDS):
+    if not session.ending.asked_to_leave:
+        session.ending.asked_to_leave = True
+        session.driver.leave()
+    with trio.move_on_after(seconds):
         await session.ending.left.wait()
     if session.ending.left.is_set():
-        return {"left": True, "text": "left the federation; the peer stops"}
-    text = "asked to leave, but the others have not agreed yet; the peer stops when they do"
-    return {"left": False, "text": text}
+        return {"left": True, "text": _text_of_left(session)}
+    return {"left": False, "text": f"asked to leave; {session.awaited()}"}
+
+
+def _text_of_left(session: "Session") -> str:
+    stay = session.stay()
+    return "left the federation; the peer stops" if stay is None else stay.text

@@ -42,6 +42,7 @@ from .founding import explain_threshold, found
 from .home import Home
 from .invites import DEFAULT_HOURS, FOUNDING_USES, join_command, new_invite, open_invite
 from .learning.learner import Learner
+from .leaving import Stay, awaited, names_told, still_needed
 from .lobby import find_genesis, tell_trouble
 from .measures import measures, measures_text
 from .memory import keep_out_of_collections
@@ -50,12 +51,21 @@ from .network.events import Beat, Connected, Disconnected, Event, Frame, Pace, R
 from .network.host import ListenError
 from .network.link import Timing
 from .network.network import Network
-from .parting import GOODBYE_SECONDS, REFRESH_SECONDS, check_not_gone, depart, linger, wait_for_admission, way_back
+from .parting import (
+    DEPARTED,
+    GOODBYE_SECONDS,
+    REFRESH_SECONDS,
+    check_not_gone,
+    depart,
+    linger,
+    wait_for_admission,
+    way_back,
+)
 from .places import dial_place, listen_place
 from .progress import Reporter, plain_facts
 from .requests import answer
 from .settings import Settings
-from .standstill import Watch, abstention, shortage
+from .standstill import Watch, abstention, pause, shortage
 from .status import faults_status, gone_names, ledger_status, members_status, unreadable_genesis
 from .store import Reader, Store
 from .strangers import MINUTE_SECONDS, Strangers
@@ -95,6 +105,7 @@ class Session:
         self._book: bytes | None = None
         self._strangers = Strangers()
         self._standstill = Watch(settings.dead_after)
+        self._pause = Watch(0, end="training goes on: enough members are here again")
         self._failure: BaseException | None = None
         self._gone: dict[bytes, str] = {}
         """The names of those that were members."""
@@ -145,7 +156,7 @@ class Session:
 
     async def _discover(self, discovery: Discovery) -> None:
         """Look for peers beyond the addresses that are known."""
-        await discovery.run(lambda address: self._tell("dht", f"DHT node at {address}", {"address": str(address)}))
+        await discovery.run(lambda address: self.tell("dht", f"DHT node at {address}", {"address": str(address)}))
 
     async def _live(self) -> None:
         """Find the federation if need be, then be a member of it."""
@@ -292,7 +303,14 @@ class Session:
             self._on_notice,
         )
         me = self.identity.public
-        if not self.ending.rejoins and check_not_gone(self.node.state, me, memory.blocks, self.home):
+        departed = self.store.fact(DEPARTED)
+        if not self.ending.rejoins and check_not_gone(self.node.state, me, memory.blocks, self.home, departed):
+            state = self.node.state
+            text = (
+                f"this peer left its federation (height {state.gone[me].height}). It only helps to close round"
+                f" {state.round} if the others need it for that, and stops then; {way_back(state, me, self.home)}"
+            )
+            self.tell("leaving", text, {"round": state.round})
             self.ending.asked_to_leave = True
             self.ending.left.set()
             self.driver.leave()
@@ -331,12 +349,12 @@ class Session:
                     self._strangers.linked(member)
                 else:
                     facts = {"member": member, "name": greeting.name}
-                    self._tell("link-up", f"linked to {greeting.name or 'a peer'}", facts)
+                    self.tell("link-up", f"linked to {greeting.name or 'a peer'}", facts)
                 self._look_for_shortage()
                 await self.driver.peer_up(member)
             case Disconnected(member=member, reason=reason, is_stranger=is_stranger):
                 if not is_stranger:
-                    self._tell("link-down", f"link lost: {reason}", {"member": member, "who": self._name(member)})
+                    self.tell("link-down", f"link lost: {reason}", {"member": member, "who": self._name(member)})
                 self._look_for_shortage()
                 await self.driver.peer_down(member)
             case Refused(reason=reason, is_stranger=True):
@@ -350,7 +368,7 @@ class Session:
             await trio.sleep(MINUTE_SECONDS)
             told = self._strangers.sum_up(self.network.turned_away())
             if told is not None:
-                self._tell("strangers", *told)
+                self.tell("strangers", *told)
 
     async def _keep_book(self) -> None:
         """Keep the address book in the store, so that any one living address will do after a restart."""
@@ -378,14 +396,47 @@ class Session:
     def _look_for_shortage(self) -> None:
         """Look on every change of a link too: one that was there for a moment ends what was told before."""
         assert self.node is not None
+        self._look_for_pause()
         shortage = self._shortage()
         told = self._standstill.look(shortage, trio.current_time())
         if told is not None:
-            self._tell("stalled" if shortage else "going-on", told, {"height": self.node.state.height})
+            self.tell("stalled" if shortage else "going-on", told, {"height": self.node.state.height})
+
+    def _look_for_pause(self) -> None:
+        """Tell people when training waits for members; one that never began says so when it is founded."""
+        assert self.node is not None
+        state = self.node.state
+        trouble = self._paused() if state.sums is not None else None
+        told = self._pause.look(trouble, trio.current_time())
+        if told is not None:
+            self.tell("paused" if trouble else "unpaused", told, {"height": state.height})
+
+    def _paused(self) -> str | None:
+        assert self.node is not None
+        state = self.node.state
+        return pause(state, self.home) if state.member(self.identity.public) is not None else None
 
     def _shortage(self) -> str | None:
         assert self.node is not None
-        return shortage(self.node.state, self.identity.public, self.network.connected(), self.home)
+        return shortage(self.node.state, self.identity.public, self.network.connected(), self.home, self._gone)
+
+    def stay(self) -> Stay | None:
+        """Why this peer, which left, does not stop yet; None if nothing keeps it."""
+        assert self.node is not None
+        return still_needed(self.node.state, self.identity.public, self.network.connected(), self.home, self._gone)
+
+    def awaited(self) -> str:
+        """What this peer waits for, which has asked to leave."""
+        assert self.node is not None
+        return awaited(self.node.state, self.identity.public, self.network.connected(), self._gone)
+
+    def _leaving(self) -> str | None:
+        if not self.ending.asked_to_leave:
+            return None
+        if not self.ending.left.is_set():
+            return f"asked to leave; {self.awaited()}"
+        stay = self.stay()
+        return "left; stops now" if stay is None else stay.text
 
     async def _heed_signals(self) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -396,7 +447,8 @@ class Session:
 
     # What people are told.
 
-    def _tell(self, kind: str, text: str, facts: Json) -> None:
+    def tell(self, kind: str, text: str, facts: Json) -> None:
+        """Tell people and whoever watches."""
         self.report.event(kind, text, facts)
         self._control.tell({"event": kind, "text": text, **plain_facts(facts)})
 
@@ -416,11 +468,13 @@ class Session:
         if notice.kind == "left" and isinstance(member, bytes):
             self._gone[member] = facts["name"]
         text = notice.text
+        if notice.kind in ("stuck", "void"):
+            text = names_told(text, (*facts["members"], *filter(None, [facts.get("proposer")])), self._gone)
         if notice.kind == "model":
             shown = measures(self.node.state.genesis.model, facts.get("loss"), facts.get("metrics", {}))
             facts["measures"] = shown
             text += f"; before it {measures_text(shown)}" if shown else ""
-        self._tell(notice.kind, text, facts)
+        self.tell(notice.kind, text, facts)
         self.ending.on_notice(notice, self.node.state)
         if notice.kind == "committee":
             self._check_consent()
@@ -437,7 +491,7 @@ class Session:
 
     def _tell_listening(self, addresses: list[str]) -> None:
         self.store.keep(OWN_ADDRESSES, msgspec.msgpack.encode(addresses))
-        self._tell("listening", f"listening on {', '.join(addresses)}", {"addresses": addresses, "id": self._id})
+        self.tell("listening", f"listening on {', '.join(addresses)}", {"addresses": addresses, "id": self._id})
         self.settings = self.settings.with_given({"listen": _with_ports(self.settings.listen, addresses)})
         genesis = self.genesis
         if genesis is not None:
@@ -463,7 +517,7 @@ class Session:
         text += f"{note}\n" if note else ""
         facts = {"federation": genesis.federation, "name": genesis.name, "command": command, "invite": invite}
         facts["note"] = note
-        self._tell("founded", text, facts)
+        self.tell("founded", text, facts)
 
     @property
     def _id(self) -> str:
@@ -478,7 +532,7 @@ class Session:
         elif self.ending.code is Exit.REMOVED and self._failure is None and self.node is not None:
             text += f"; {way_back(self.node.state, self.identity.public, self.home)}"
         # An error is told on stderr, by the command itself.
-        self._tell("stopped", text, {"exit": int(self.ending.code), "on_stderr": self._failure is not None})
+        self.tell("stopped", text, {"exit": int(self.ending.code), "on_stderr": self._failure is not None})
 
     def status(self) -> Json:
         """What `peer status` shows."""
@@ -496,6 +550,8 @@ class Session:
             me = self.identity.public
             status["members"] = members_status(self.node.state, me, self.network.peers(), self._gone)
             status |= ledger_status(self.node.state, self.node.view)
+            status["leaving"] = self._leaving()
+            status["paused"] = self._paused()
             status["stalled"] = self._shortage()
             status["abstains"] = abstention(self.node.ctx.guard, self.node.ctx.height)
             status["fetching"] = list(self.driver.fetching.values())

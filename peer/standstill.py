@@ -1,14 +1,46 @@
 """Why agreement cannot go on just now, for people: too few members can be reached, or this one may not vote."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ..protocol.ledger import LedgerState, Phase
+from ..protocol.limits import MIN_TRAINING_MEMBERS
 from ..protocol.safety import VoteGuard
 from .home import Home
 
 
-def shortage(state: LedgerState, me: bytes, connected: Collection[bytes], home: Home) -> str | None:
+def named(state: LedgerState, keys: Iterable[bytes], gone: Mapping[bytes, str]) -> str:
+    """Return the names of members, and of those that left. ``gone``: the names of these."""
+    members = [(key, state.member(key)) for key in keys]
+    return ", ".join(one.name if one is not None else f"{gone.get(key, key.hex()[:16])} (left)" for key, one in members)
+
+
+def pause(state: LedgerState, home: Home) -> str | None:
+    """Say that training waits because there are fewer members than ``--min-peers``, and what to do; otherwise None."""
+    members, least = len(state.members), state.genesis.min_peers
+    if state.phase is not Phase.WAITING or members >= least:
+        return None
+    ways = {"invite": f"invite one: peer invite {home.option}", "roster": "one on the roster can join"}
+    way = ways.get(state.genesis.admit, "anybody can join with the address of a member")
+    text = (
+        f"training waits: {members} member(s) are below --min-peers {least}; {least - members} more must join ({way})"
+    )
+    if members < MIN_TRAINING_MEMBERS:
+        return text
+    return (
+        f"{text}. To go on with {members}: peer stop {home.option}, then peer refound {home.option} --to DIR"
+        f" --min-peers {members}"
+    )
+
+
+def shortage(
+    state: LedgerState,
+    me: bytes,
+    connected: Collection[bytes],
+    home: Home,
+    gone: Mapping[bytes, str] = MappingProxyType({}),
+) -> str | None:
     """Say how many members decide, how many can be reached and who cannot; None where these are enough.
 
     Also None for who has no part in what is decided, and once there is nothing left to decide.
@@ -16,14 +48,13 @@ def shortage(state: LedgerState, me: bytes, connected: Collection[bytes], home: 
     committee = state.committee
     away = [member for member in committee.members if member != me and member not in connected]
     reached = committee.n - len(away)
-    if committee.index(me) is None or state.phase is Phase.FINISHED or reached >= committee.quorum:
+    has_part = committee.index(me) is not None and state.member(me) is not None
+    if not has_part or state.phase is Phase.FINISHED or reached >= committee.quorum:
         return None
-    known = [state.member(member) for member in away]
-    names = ", ".join(one.name if one is not None else key.hex()[:16] for one, key in zip(known, away, strict=True))
     return (
         f"nothing can be decided: {committee.quorum} votes are needed, and {reached} of {committee.n} members can be"
-        f" reached; waiting for {names}. If too many of them are lost for good: peer stop {home.option}, then"
-        f" peer refound {home.option} --to DIR"
+        f" reached; waiting for {named(state, away, gone)}. If too many of them are lost for good: peer stop"
+        f" {home.option}, then peer refound {home.option} --to DIR"
     )
 
 
@@ -46,9 +77,10 @@ def abstention(guard: VoteGuard, height: int) -> str | None:
 
 @dataclass(slots=True)
 class Watch:
-    """Tells of a shortage once, when it has lasted for ``patience_seconds``, and of its end."""
+    """Tells of a trouble once, when it has lasted for ``patience_seconds``, and of its end."""
 
     patience_seconds: float
+    end: str = "enough members can be reached again"
     _since: float | None = None
     _told: bool = False
 
@@ -56,7 +88,7 @@ class Watch:
         """Return what is to be told now. ``now``: seconds of a clock that never goes back."""
         if trouble is None:
             was_told, self._since, self._told = self._told, None, False
-            return "enough members can be reached again" if was_told else None
+            return self.end if was_told else None
         if self._since is None:
             self._since = now
         if self._told or now - self._since < self.patience_seconds:

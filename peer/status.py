@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..crypto.identity import peer_id
 from ..protocol.blocks import Join, Membership, read_block
@@ -18,6 +18,7 @@ from ..protocol.messages import JoinRequest
 from ..protocol.records import BlockDecided
 from .beats import decode_beat
 from .database import UPGRADING, StoreError, damaged
+from .leaving import departure
 from .measures import measures, measures_text
 from .store import Reader
 
@@ -49,7 +50,7 @@ def ledger_status(state: LedgerState, view: int = 0) -> Json:
         "threshold": state.committee.threshold,
         "quorum": state.committee.quorum,
         "tolerates": state.committee.f,
-        "privacy": state.committee.explain(genesis.scheme),
+        "privacy": explain_privacy(state),
         "weights": state.weights.hex(),
         "aggregator": None,
         "loss": None,
@@ -66,10 +67,18 @@ def ledger_status(state: LedgerState, view: int = 0) -> Json:
     return status
 
 
+def explain_privacy(state: LedgerState) -> str:
+    """Say what the number of members means; while training waits for more members, only how many it needs."""
+    members, least = len(state.members), state.genesis.min_peers
+    if state.phase is Phase.WAITING and members < least:
+        return f"{members} member(s): training needs {least} (--min-peers)"
+    return state.committee.explain(state.genesis.scheme)
+
+
 def members_status(
     state: LedgerState, me: bytes, rows: "Iterable[PeerRow]", gone: Mapping[bytes, str] = MappingProxyType({})
 ) -> list[Json]:
-    """One row a member, oneself among them, and one for each peer that is none.
+    """One row a member, oneself among them, and one for each peer that is none, or is one no more.
 
     ``gone``: the names that the ledger has of those that were members.
     """
@@ -77,7 +86,7 @@ def members_status(
     names = {member.key: member.name for member in state.members}
     missed = {member.key: member.missed for member in state.members}
     table = []
-    for key in dict.fromkeys((*names, *by_member)):
+    for key in dict.fromkeys((*names, *state.committee.members, *by_member)):
         row = by_member.get(key)
         beat = decode_beat(row.status) if row is not None else None
         table.append(
@@ -158,9 +167,10 @@ def stored_status(reader: Reader, me: bytes | None) -> Json:
     status: Json = {"running": False, "id": None if me is None else peer_id(me)}
     if state is not None:
         status |= ledger_status(state)
-        status["members"] = members_status(state, me or b"", ())
+        status["members"] = members_status(state, me or b"", (), gone_names(state, reader.blocks()))
+        status["departed"] = departure(state, me or b"")
         for row in status["members"]:
-            row["connected"] = False
+            row["connected"] = None
     return status
 
 
@@ -180,7 +190,7 @@ def _lines(status: Json) -> Iterable[str]:
         yield "not in a federation yet" + (": looking for one" if status["running"] else todo)
         return
     if not status["running"]:
-        yield "the peer is not running; this is what its store says"
+        yield "this peer is not running; this is what its store says, and the links are unknown"
     federation = status["federation"]
     yield f"federation  {federation['name']} {federation['id'][:16]}…"
     of = f" of {status['rounds']}" if status["rounds"] else ""
@@ -197,7 +207,7 @@ def _lines(status: Json) -> Iterable[str]:
             else "over all members' test rows, a round ago"
         )
         yield f"model       {measures_text(status['measures'])}, {whose}"
-    for trouble in ("stalled", "abstains"):
+    for trouble in ("departed", "leaving", "paused", "stalled", "abstains"):
         if status.get(trouble):
             yield f"{trouble:<11} {status[trouble]}"
     if status.get("fetching"):
@@ -205,7 +215,7 @@ def _lines(status: Json) -> Iterable[str]:
     if status.get("working"):
         yield f"working     {', '.join(status['working'])}"
     yield ""
-    yield f"{'member':<16} {'peer':<12} {'link':<6} {'beat':>7} {'height':>7} {'round':>6}  phase"
+    yield f"{'member':<16} {'peer':<12} {'link':<7} {'beat':>7} {'height':>7} {'round':>6}  phase"
     for row in status["members"]:
         yield _member_line(row)
 
@@ -214,19 +224,23 @@ def _phase(status: Json) -> str:
     """The phase; while it waits, for whom. Fewer than three never train: a sum of two shows each the other's."""
     missing = status["min_peers"] - sum(row["member"] for row in status["members"])
     if status["phase"] == "waiting" and missing > 0:
-        return f"waiting for {missing} more member(s)"
+        return f"waiting for {missing} more member(s) (--min-peers {status['min_peers']})"
     return str(status["phase"])
 
 
 def _member_line(row: Json) -> str:
-    link = "me" if row["me"] else "up" if row["connected"] else "down"
+    link = "me" if row["me"] else _LINKS[row["connected"]]
     age = row["beat_age_seconds"]
     beat = "" if age is None else f"{age:.1f} s"
     name = row["name"][:16] if row["member"] else f"({(row['name'] or '…' + row['id'][-11:])[:14]})"
     height = "" if row["height"] is None else row["height"]
     number = "" if row["round"] is None else row["round"]
     tail = row["phase"] or row["trouble"] or ""
-    return f"{name:<16} …{row['id'][-11:]:<11} {link:<6} {beat:>7} {height:>7} {number:>6}  {tail}"
+    return f"{name:<16} …{row['id'][-11:]:<11} {link:<7} {beat:>7} {height:>7} {number:>6}  {tail}"
+
+
+_LINKS: Final[Mapping[bool | None, str]] = MappingProxyType({True: "up", False: "down", None: "unknown"})
+"""What is shown of a link; a peer that is not running knows nothing of its links."""
 
 
 def _name_of(status: Json, peer: str) -> str:

@@ -9,8 +9,8 @@ MINUTE_SECONDS: Final = 60.0
 MAX_REASONS: Final = 8
 """Different reasons that are told apart; strangers can invent any number."""
 
-MANY: Final = 4
-"""So many links of strangers in a minute are worth a line, although none was refused."""
+MANY: Final = 64
+"""So many links of strangers in a minute are worth a line, although none was refused. A join takes a few of them."""
 
 _OTHER: Final = "other reasons"
 
@@ -49,7 +49,9 @@ class Strangers:
         total = sum(refused.values())
         if not total and linked < MANY:
             return None
+        facts = {"refused": total, "linked": linked}
+        if not total:
+            return f"in the last minute {linked} connections of strangers were let in, and none was refused", facts
         reasons = ", ".join(f"{count}× {why}" for why, count in refused.most_common())
         text = f"in the last minute {total} connections of strangers were refused or cut off"
-        text += f" ({reasons})" if reasons else ""
-        return f"{text}; {linked} were let in", {"refused": total, "linked": linked}
+        return f"{text} ({reasons}); {linked} were let in", facts

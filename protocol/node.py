@@ -212,6 +212,8 @@ class Node:
             ctx.guard.resuming, ctx.guard.copied = True, memory.copied
             self._ask_what_was_seen()
             text = f"resuming at height {ctx.height}, round {ctx.state.round}"
+            if not ctx.is_member:
+                text = f"this peer left; until round {ctx.state.round} is closed it goes on at height {ctx.height}"
             if memory.copied:
                 text += "; this home was moved or copied, or is an old backup: no votes before every other member has"
                 text += " answered, or the others have decided two more blocks"

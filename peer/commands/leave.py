@@ -1,8 +1,20 @@
 """`peer leave` and `peer stop`: out of the federation for good, or just out of the process."""
 
 import argparse
+import sys
+from typing import Any, Final
 
 from .common import Subcommands, add_command, add_json, home_of, print_json
+
+_FIRST_SECONDS: Final = 1.0
+_TURN_SECONDS: Final = 6.0
+_TURNS: Final = 5
+"""A leave that takes longer than these is no matter to wait for."""
+
+_STANDS: Final = (
+    "the request stands: this peer leaves when enough members agree, and stops then (`peer status` says what it waits"
+    " for). If it is stopped before that, type `peer leave` again after its next start"
+)
 
 
 def register(subcommands: Subcommands) -> None:
@@ -14,21 +26,40 @@ def register(subcommands: Subcommands) -> None:
 
 
 def run_leave(given: argparse.Namespace) -> int:
-    """Leave."""
-    return _ask(given, "leave")
+    """Leave. Says at once what that waits for; the request stands, however long anybody looks on."""
+    from ..control import ask
+
+    path = home_of(given).socket_path
+    told = ""
+    try:
+        for number in range(_TURNS):
+            answer = ask(path, {"do": "leave", "wait_seconds": _TURN_SECONDS if number else _FIRST_SECONDS})
+            if answer["left"]:
+                break
+            if answer["text"] != told and not given.json:
+                told = answer["text"]
+                print(told, flush=True)
+    except KeyboardInterrupt:
+        print(f"\n{_STANDS}", file=sys.stderr)
+        return 128 + 2
+    if given.json:
+        _print(answer)
+    else:
+        print(answer["text"] if answer["left"] else _STANDS)
+    return 0
 
 
 def run_stop(given: argparse.Namespace) -> int:
     """Stop."""
-    return _ask(given, "stop")
-
-
-def _ask(given: argparse.Namespace, what: str) -> int:
     from ..control import ask
 
-    answer = ask(home_of(given).socket_path, {"do": what})
+    answer = ask(home_of(given).socket_path, {"do": "stop"})
     if given.json:
-        print_json({name: value for name, value in answer.items() if name != "ok"})
+        _print(answer)
     else:
         print(answer["text"])
     return 0
+
+
+def _print(answer: dict[str, Any]) -> None:
+    print_json({name: value for name, value in answer.items() if name != "ok"})

@@ -330,7 +330,7 @@ class Link:
                     self.meter.since(started)
                     await self.owner.records_arrived(self, records)
                 case Kind.GOODBYE:
-                    self.ending = f"the peer left: {decode_reason(body)}"
+                    self.ending = f"the peer said goodbye: {decode_reason(body)}"
                     return
                 case Kind.REFUSED:
                     self._check_refused(kind, body)

@@ -345,10 +345,11 @@ class Federation:
     def rest(self, min_peers: int) -> "list[Peer]":
         """Let so many leave that there are fewer than --min-peers: then all who stay stop at the same height.
 
-        Returns these. A leaver holds what was decided while it belonged to it, and mostly the last blocks too.
+        Returns these. A leaver goes as soon as the others can go on without it, and may lack the last blocks.
         """
         stay = self.peers[: min_peers - 1]
         leavers = self.peers[min_peers - 1 :]
+        places = [one.mark() for one in stay]
         for leaver in leavers:
             leaver.run("leave")  # it may be let go only later than the command waits
         for one in stay:
@@ -356,9 +357,12 @@ class Federation:
                 one.wait("left", lambda event, leaver=leaver: event["member"] == leaver.id)
         for leaver in leavers:
             assert leaver.exit_code() == 0, leaver.story()
-        for one in stay:
+        for one, place in zip(stay, places, strict=True):
             # Too few are left to begin another round: who waits has closed the last one.
-            assert any(one.ask("status")["phase"] == "waiting" for _ in range(60)), one.story()
+            told = one.wait("paused", after=place)["text"]
+            assert f"training waits: {min_peers - 1} member(s) are below --min-peers {min_peers}" in told
+            status = one.ask("status")
+            assert (status["phase"], status["paused"]) == ("waiting", told)
         for one in stay:
             assert one.stop() == 0, one.story()
         return stay

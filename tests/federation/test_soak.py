@@ -31,8 +31,7 @@ def test_whatever_befalls_one_member_after_the_other_all_end_alike(
             befall(five, what, moment, who, source)
             assert_nobody_is_accused(five.peers)
         five.go_on(five.peers)
-        five.rest(5)
-        assert_alike(five.peers)
+        assert_alike(five.rest(5))
 
 
 def befall(five: Federation, what: str, moment: str, who: str, source: random.Random) -> None:

@@ -19,10 +19,10 @@ from coterie.protocol.records import BlockDecided
 D = identity(3)
 
 
-def check(chain: Chain, admit: str = "invite") -> bool:
+def check(chain: Chain, admit: str = "invite", departed: bytes | None = None) -> bool:
     blocks = [BlockDecided(height, one.block, one.certificate) for height, one in enumerate(chain.blocks, 1)]
     state = replace(chain.state, genesis=msgspec.structs.replace(chain.genesis, admit=admit))
-    return check_not_gone(state, D.public, blocks, Home(Path("/where it is")))
+    return check_not_gone(state, D.public, blocks, Home(Path("/where it is")), departed)
 
 
 def gone(change: Change | None = None) -> Chain:
@@ -42,6 +42,9 @@ def test_a_member_is_not_gone() -> None:
 def test_who_left_still_belongs_to_its_round_and_after_it_is_shown_the_way_back() -> None:
     chain = gone()
     assert check(chain)
+    with pytest.raises(PeerError, match=r"left its federation \(height 4\)"):
+        check(chain, departed=b"4")  # nobody needs it any more
+    assert check(chain, departed=b"3")  # it had left before, and come back
     chain.round()
     words = r"left its federation \(height 4\); .*--home '/where it is' --invite TOKEN"
     with pytest.raises(PeerError, match=words) as told:

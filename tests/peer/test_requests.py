@@ -9,6 +9,7 @@ import trio
 from chains import Chain
 from cluster import identity
 
+from coterie.peer.ending import Ending
 from coterie.peer.exits import Exit, PeerError
 from coterie.peer.invites import new_invite, open_invite
 from coterie.peer.requests import answer
@@ -18,7 +19,10 @@ from coterie.protocol.admission import read_invite
 def session(members: int, number: int) -> Any:
     """What there is of a session for who asks to leave; the driver must not be reached."""
     return SimpleNamespace(
-        driver=object(), node=SimpleNamespace(state=Chain(members, min_peers=3).state), identity=identity(number)
+        driver=object(),
+        node=SimpleNamespace(state=Chain(members, min_peers=3).state),
+        identity=identity(number),
+        ending=Ending(identity(number).public),
     )
 
 
@@ -32,6 +36,12 @@ def test_an_invite_is_made_of_whole_numbers_only(expires_ms: object, uses: objec
         with pytest.raises(PeerError, match="has to be a whole number from 1 to"):
             trio.run(answer, member, {"do": "invite", **wrong})
     assert trio.run(answer, member, {"do": "invite", "expires_ms": 1_000, "uses": 1})["note"] == ""
+
+
+@pytest.mark.parametrize("seconds", [None, "1", True, -1, 1e9, float("nan")])
+def test_a_leave_waits_for_a_bounded_time_only(seconds: object) -> None:
+    with pytest.raises(PeerError, match="wait_seconds has to be a number"):
+        trio.run(answer, session(3, 0), {"do": "leave", "wait_seconds": seconds})
 
 
 @pytest.mark.parametrize("what", [None, [], {"a": 1}, 7])

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from chains import Chain
 from cluster import identity
 
 from coterie.peer.home import Home
-from coterie.peer.standstill import Watch, abstention, shortage
+from coterie.peer.standstill import Watch, abstention, pause, shortage
+from coterie.protocol.blocks import Membership
 from coterie.protocol.ledger import LedgerState, Phase
 from coterie.protocol.safety import VoteGuard
 
@@ -40,6 +42,50 @@ def test_strangers_do_not_count_and_nothing_is_missed_by_who_has_no_part() -> No
     assert shortage(state, identity(9).public, [], HOME) is None
     assert shortage(replace(state, phase=Phase.FINISHED), A, [], HOME) is None
     assert shortage(Chain(1, min_peers=3).state, A, [], HOME) is None
+
+
+def test_one_that_left_is_missed_by_its_name() -> None:
+    chain = Chain(3, min_peers=3)
+    names = {C: name(chain.state, C)}
+    chain.append(Membership((chain.leave(identity(2)),)))
+    text = shortage(chain.state, A, [], HOME, names)
+    assert text is not None
+    assert f"{names[C]} (left)" in text
+    assert shortage(chain.state, C, [], HOME, names) is None, "it refounds nothing"
+    assert C.hex()[:16] not in text
+
+
+def paused(least: int = 4, stay: int = 3) -> LedgerState:
+    """The state after so many members left that training has to wait."""
+    chain = Chain(4, min_peers=least)
+    leavers = sorted((identity(number) for number in range(stay, 4)), key=lambda one: one.public)
+    chain.append(Membership(tuple(map(chain.leave, leavers))))
+    chain.append(chain.void())
+    return chain.state
+
+
+def test_below_min_peers_people_are_told_that_training_waits_and_what_to_do() -> None:
+    assert pause(Chain(4, min_peers=4).state, HOME) is None
+    state = paused()
+    text = pause(replace(state, genesis=msgspec.structs.replace(state.genesis, admit="invite")), HOME)
+    assert text is not None
+    assert "training waits: 3 member(s) are below --min-peers 4; 1 more must join" in text
+    assert "peer invite --home '/my home'" in text
+    assert "peer refound --home '/my home' --to DIR --min-peers 3" in text
+
+
+def test_with_fewer_than_three_members_nobody_is_told_to_go_on_with_fewer() -> None:
+    text = pause(paused(least=3, stay=2), HOME)
+    assert text is not None
+    assert "refound" not in text
+
+
+@pytest.mark.parametrize("admit", ["open", "roster"])
+def test_where_no_invite_is_needed_nobody_is_told_to_make_one(admit: str) -> None:
+    state = paused()
+    text = pause(replace(state, genesis=msgspec.structs.replace(state.genesis, admit=admit)), HOME)
+    assert text is not None
+    assert "peer invite" not in text
 
 
 def test_it_is_told_once_after_a_while_and_so_is_its_end() -> None:

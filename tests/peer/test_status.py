@@ -12,9 +12,10 @@ from coterie.crypto.identity import peer_id
 from coterie.peer.cli import main
 from coterie.peer.commands import status
 from coterie.peer.exits import Exit
+from coterie.peer.home import Home
 from coterie.peer.network.events import PeerRow
-from coterie.peer.status import faults_status, gone_names, ledger_status, lines, members_status
-from coterie.peer.store import Store
+from coterie.peer.status import faults_status, gone_names, ledger_status, lines, members_status, stored_status
+from coterie.peer.store import Reader, Store
 from coterie.protocol.blocks import Membership
 from coterie.protocol.records import BlockDecided
 
@@ -65,6 +66,23 @@ def test_members_that_have_gone_keep_the_names_that_the_ledger_has_of_them() -> 
     assert f"({gone[identity(2).public]})" in text
     assert f"(…{peer_id(stranger)[-11:]})" in text
     assert "()" not in text
+
+
+def test_what_training_waits_for_is_the_number_of_members_that_the_founder_chose() -> None:
+    status = ledger_status(Chain(1, min_peers=4).state)
+    assert status["privacy"] == "1 member(s): training needs 4 (--min-peers)"
+    text = "\n".join(lines({"running": True, **status, "members": [], "paused": "training waits: for you"}))
+    assert "waiting for 4 more member(s) (--min-peers 4)" in text
+    assert "paused      training waits: for you" in text
+
+
+def test_a_stopped_peer_says_of_no_other_one_whether_it_is_down(old_home: Home) -> None:
+    with Reader.open(old_home.folder) as reader:
+        status = stored_status(reader, old_home.public_key())
+    assert {row["connected"] for row in status["members"]} == {None}
+    *_, other = lines(status)
+    assert "unknown" in other
+    assert "down" not in other
 
 
 @pytest.mark.parametrize(("phase", "told"), [("finished", "of the final model"), ("sharing", "a round ago")])

@@ -244,7 +244,7 @@ async def test_stop_says_goodbye_and_delivers_what_was_queued(
             first.network.send(second.member, envelope)
         await first.network.stop()
         event = await second.event(Disconnected)
-        assert event.reason == "the peer left: stopped"
+        assert event.reason == "the peer said goodbye: stopped"
         assert [event.envelope for event in second.events if isinstance(event, Frame)] == sent
 
 
