@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 from ..exits import Exit, PeerError, no_federation
@@ -23,9 +22,11 @@ def run(given: argparse.Namespace) -> int:
     import numpy as np
 
     from ..learning.arrays import unflatten
+    from ..outfile import out_path, written
     from ..status import replay
     from ..store import Reader
 
+    path = out_path(given.out, ".npz")
     home = home_of(given)
     with Reader.open(home.folder) as reader:
         state, model = replay(reader), reader.model()
@@ -43,16 +44,10 @@ def run(given: argparse.Namespace) -> int:
         "height": state.height,
         "current": model.weights_hash == state.weights,
     }
-    path = Path(given.out)
-    if path.suffix != ".npz":
-        path = path.with_name(f"{path.name}.npz")
     named: dict[str, Any] = {f"array_{index}": array for index, array in enumerate(arrays)}
     named["coterie"] = np.array(json.dumps({**facts, "model": state.genesis.model}))
-    try:
-        with path.open("wb") as file:
-            np.savez(file, **named)
-    except OSError as error:
-        raise PeerError(f"--out {path}: cannot be written ({error.strerror})") from None
+    with written(path) as file:
+        np.savez(file, **named)
     if given.json:
         print_json({"file": str(path), **facts})
     else:

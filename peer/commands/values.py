@@ -74,6 +74,13 @@ def words(text: str) -> tuple[str, ...]:
     return found
 
 
+def path_name(text: str) -> str:
+    """Read the name of a file or folder: an empty one, such as of a variable that is not set, means no place."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name of the file or folder is empty")
+    return text
+
+
 def name(text: str) -> str:
     """Read a name that others will see."""
     if not 1 <= len(text) <= MAX_NAME_CHARS or not text.isprintable():
