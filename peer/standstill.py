@@ -20,9 +20,15 @@ def shortage(state: LedgerState, me: bytes, connected: Collection[bytes], home: 
         return None
     known = [state.member(member) for member in away]
     names = ", ".join(one.name if one is not None else key.hex()[:16] for one, key in zip(known, away, strict=True))
+    ended = (
+        f"If they have finished the {state.genesis.rounds} rounds and stopped, ask one of them to run"
+        " `peer start --stay --home …`, so that this peer can catch up. "
+        if state.genesis.rounds
+        else ""
+    )
     return (
         f"nothing can be decided: {committee.quorum} votes are needed, and {reached} of {committee.n} members can be"
-        f" reached; waiting for {names}. If too many of them are lost for good: peer stop {home.option}, then"
+        f" reached; waiting for {names}. {ended}If too many of them are lost for good: peer stop {home.option}, then"
         f" peer refound {home.option} --to DIR"
     )
 
