@@ -44,7 +44,9 @@ def register(subcommands: Subcommands) -> None:
 
 def _joining_options(group: Any) -> None:
     group.add_argument("--bootstrap", **_LIST, help="address of any member, HOST:PORT or a multiaddr (repeatable)")
-    group.add_argument("--invite", metavar="TOKEN", help="token from a member's `peer invite`")
+    group.add_argument(
+        "--invite", nargs="+", metavar="TOKEN", help="token from a member's `peer invite`; pieces are joined"
+    )
     group.add_argument("--join", action=_EITHER, help="join whatever federation --mdns finds")
     group.add_argument(
         "--join-timeout",
@@ -145,4 +147,7 @@ def run(given: argparse.Namespace) -> "int | Exit":
     for repeatable in ("bootstrap", "listen", "announce", "dht"):
         if repeatable in options:
             options[repeatable] = tuple(options[repeatable])
+    if "invite" in options:
+        # Without quotes the shell makes several words of a token that a mail program broke into lines.
+        options["invite"] = "".join("".join(options["invite"]).split())
     return run_peer(home_of(given), options, given.json)
