@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -71,6 +72,9 @@ def words(text: str) -> tuple[str, ...]:
     found = tuple(part.strip() for part in text.split(","))
     if not all(found):
         raise argparse.ArgumentTypeError(f"{text!r}: names with commas between them are needed")
+    twice = [name for name, times in Counter(found).items() if times > 1]
+    if twice:
+        raise argparse.ArgumentTypeError(f"{text!r}: {', '.join(twice)} stands there more than once; name each once")
     return found
 
 

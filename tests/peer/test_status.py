@@ -65,6 +65,7 @@ def test_members_that_have_gone_keep_the_names_that_the_ledger_has_of_them() -> 
     assert f"({gone[identity(2).public]})" in text
     assert f"(…{peer_id(stranger)[-11:]})" in text
     assert "()" not in text
+    assert "A name in brackets is that of a linked peer that is no member" in text
 
 
 @pytest.mark.parametrize(("phase", "told"), [("finished", "of the final model"), ("sharing", "a round ago")])
