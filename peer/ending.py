@@ -34,6 +34,10 @@ class Ending:
             self.code, self.reason = code, reason
             self.over.set()
 
+    def lacks_invite(self, state: LedgerState) -> bool:
+        """Whether this peer asks to be let in without the invite that it needs."""
+        return state.genesis.admit == "invite" and not self.has_invite and state.member(self.me) is None
+
     def on_notice(self, notice: Notice, state: LedgerState) -> None:
         """See whether a notice of the node's means the end."""
         match notice.kind:
@@ -63,7 +67,7 @@ class Ending:
             model = reason.startswith("the models differ")
             told = f"admission was refused: {reason}"
             if state.genesis.admit == "invite" and not model:
-                if not self.has_invite:
+                if self.lacks_invite(state):
                     told = "admission was refused: this federation needs an invite, and this peer was given none"
                 told += f"; ask a member for one (`peer invite`), then type: {self.join_again} --invite TOKEN"
             self.end(Exit.MODEL if model else Exit.INVITE, told)

@@ -422,6 +422,8 @@ class Session:
         text = notice.text
         if notice.kind == "resuming" and self.node.state.phase is Phase.FINISHED:
             text = f"this home has the whole ledger of the training, up to height {self.node.state.height}"
+        if notice.kind == "refused" and self.ending.lacks_invite(self.node.state):
+            text = "refused: an invite is needed"
         if notice.kind == "model":
             shown = measures(self.node.state.genesis.model, facts.get("loss"), facts.get("metrics", {}))
             facts["measures"] = shown

@@ -78,6 +78,7 @@ def test_a_forged_invite_is_refused_before_anybody_is_asked(three: Federation) -
 def test_no_invite_at_all_is_refused(three: Federation) -> None:
     joiner = three.join("--bootstrap", three.peers[0].wait("listening")["addresses"][0])
     assert joiner.exit_code() == Exit.INVITE, joiner.story()
+    assert "malformed" not in joiner.story()
     text = joiner.wait("stopped")["text"]
     assert "needs an invite, and this peer was given none; ask a member for one (`peer invite`)" in text
     command = f"peer start --home {joiner.home} --invite TOKEN"

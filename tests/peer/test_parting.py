@@ -85,7 +85,7 @@ def test_a_refused_newcomer_is_told_how_to_get_an_invite_where_one_is_needed(
 ) -> None:
     chain = Chain(4)
     state = replace(chain.state, genesis=msgspec.structs.replace(chain.genesis, admit=admit))
-    ending = Ending(D.public, has_invite=has_invite, join_again="peer start --home /h")
+    ending = Ending(identity(9).public, has_invite=has_invite, join_again="peer start --home /h")
     for member in state.keys[:2]:
         ending.on_notice(Notice("refused", reason, {"member": member, "reason": reason}), state)
     assert ending.code is Exit.INVITE
