@@ -4,6 +4,7 @@ Nothing that takes time is imported here: each command imports what it needs whe
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -53,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     # What a peer writes is for its user alone.
     os.umask(0o077)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that the terminal cannot show, such as of a file that is no UTF-8, is no reason to fail.
+        sys.stdout.reconfigure(errors="backslashreplace")
     given = parser().parse_args(arguments)
     try:
         return int(given.run(given))

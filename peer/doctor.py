@@ -9,19 +9,22 @@ import stat
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ..protocol.ledger import Phase
 from .consent import Consent, NoConsent
+from .control import ask
 from .exits import PeerError
 from .home import Home
 from .places import dial_place, listen_place
 from .settings import Settings, read_settings
-from .status import explain_privacy
+from .standstill import shortage
+from .status import explain_privacy, printable
 from .store import FILE_NAME, Reader
 
 if TYPE_CHECKING:
@@ -54,8 +57,8 @@ class _Case:
     settings: Settings
     state: "LedgerState | None"
     running: int | None
-    addresses: tuple[str, ...]
-    """Where others may be reached, as people typed it or as they told it themselves."""
+    places: "Mapping[str, bytes | None]"
+    """Where others may be reached, as people typed it or as they told it themselves; and the member, if it is known."""
     listen: tuple[str, ...]
 
 
@@ -85,13 +88,13 @@ def examine(home: Home, bootstrap: Sequence[str], listen: str | None) -> list[Fi
 def _open_case(home: Home, bootstrap: Sequence[str], listen: str | None) -> tuple[Finding, _Case]:
     """Read what the home says, as far as it can be read."""
     settings, state = Settings(), None
-    known: list[str] = []
+    known: dict[str, bytes | None] = {}
     path = home.folder / FILE_NAME
     found = Finding("store", True, f"{path}: not there yet; `peer start` makes it")
     if path.exists():
         try:
             with Reader.open(home.folder) as reader:
-                settings, state, known = _read(reader)
+                settings, state, known = _read(reader, home.public_key())
                 spoilt = reader.has_damaged_model()
             found = Finding("store", True, f"{path}: {path.stat().st_size / _MB:.1f} MB, readable")
             if spoilt:
@@ -99,21 +102,25 @@ def _open_case(home: Home, bootstrap: Sequence[str], listen: str | None) -> tupl
                 found = Finding("store", False, f"{path}: the model in it is damaged", advice)
         except Exception as error:
             found = Finding("store", False, str(error), "put back a backup, or join again with a new --home")
-    known += [*settings.bootstrap, *bootstrap]
+    for text in (*settings.bootstrap, *bootstrap):
+        known.setdefault(text, None)
     places = (listen,) if listen else settings.listen
-    return found, _Case(home, settings, state, home.running_pid(), tuple(dict.fromkeys(known)), places)
+    return found, _Case(home, settings, state, home.running_pid(), known, places)
 
 
-def _read(reader: Reader) -> "tuple[Settings, LedgerState | None, list[str]]":
+def _read(reader: Reader, me: bytes | None) -> "tuple[Settings, LedgerState | None, dict[str, bytes | None]]":
+    """Read the settings, the ledger, and the others' addresses: that this peer reaches itself says nothing."""
     import msgspec
 
     from .network.addresses import BadRecord, open_record
     from .status import replay
 
-    addresses = []
+    addresses: dict[str, bytes | None] = {}
     for record in msgspec.msgpack.decode(reader.fact("addresses") or b"\x90", type=list[bytes]):
         with suppress(BadRecord):
-            addresses += [str(address) for address in open_record(record).addresses]
+            opened = open_record(record)
+            if opened.member != me:
+                addresses |= {str(address): opened.member for address in opened.addresses}
     return read_settings(reader.fact("settings")), replay(reader), addresses
 
 
@@ -263,21 +270,53 @@ def _port(case: _Case) -> Iterator[Finding]:
 
 
 def _reach(case: _Case) -> Iterator[Finding]:
-    """Each known address by itself. One that answers is enough, so the others are no fault."""
-    places = []
-    for text in case.addresses:
+    """Each known address, and whether enough members can be reached to decide anything.
+
+    One address that answers is enough, and then the others are no fault; but not where a quorum is missing.
+    """
+    places: dict[str, bytes | None] = {}
+    for text, member in case.places.items():
         try:
-            places.append(dial_place(text))
+            place = dial_place(text)
+            places[place] = places.get(place) or member or _member_at(place)
         except PeerError as error:
             yield Finding("reachability", False, str(error), "correct the address")
-    answers = {place: _connect(place) for place in dict.fromkeys(places)}
-    reached = [address for address, trouble in answers.items() if trouble is None]
+    answers = {place: _connect(place) for place in places}
+    reached = [place for place, trouble in answers.items() if trouble is None]
+    stalled = _stalled(case, {member for place in reached if (member := places[place]) is not None})
+    enough = bool(reached) and not stalled
     for address, trouble in answers.items():
-        ok = trouble is None or bool(reached)
+        ok = trouble is None or enough
         advice = "" if ok else "is the peer up, the port forwarded, the firewall open?"
-        yield Finding("reachability", ok, f"{address}: {trouble or 'answers'}", advice)
-    if not case.addresses:
+        spared = " (another address answers, which is enough)" if ok and trouble is not None else ""
+        yield Finding("reachability", ok, f"{address}: {trouble or 'answers'}{spared}", advice)
+    if not case.places:
         yield Finding("reachability", True, "no other peer is known yet; --bootstrap ADDR tries one")
+    if stalled:
+        yield Finding("agreement", False, printable(stalled), "start the missing members, or see to their network")
+    elif stalled is not None:
+        yield Finding("agreement", True, "enough members can be reached to decide")
+
+
+def _stalled(case: _Case, reached: set[bytes]) -> str | None:
+    """Say why nothing can be decided, and who is missing; empty where it can; None where there is nothing to decide.
+
+    A running peer knows its links. Of a stopped one, a member counts as reached where one of its addresses answers.
+    """
+    me = case.home.public_key()
+    if case.state is None or me is None or case.state.phase is Phase.FINISHED or case.state.committee.index(me) is None:
+        return None
+    if case.running is None or case.home.trouble() is not None:
+        return shortage(case.state, me, reached, case.home) or ""
+    status = ask(case.home.socket_path, {"do": "status"})["status"]
+    return str(status.get("stalled") or "")
+
+
+def _member_at(place: str) -> bytes | None:
+    """Return the member that an address names; None where it names none."""
+    from .network.addresses import parse_address
+
+    return parse_address(place).member
 
 
 def _connect(address: str) -> str | None:

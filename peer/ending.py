@@ -23,6 +23,9 @@ class Ending:
     asked_to_leave: bool = False
     rejoins: bool = False
     """The user asked, with this very start, to join: one that was removed for its silence asks to be let in again."""
+    has_invite: bool = False
+    join_again: str = "peer start"
+    """The command with which this home asks again to be let in, without its invite."""
     _refusing: set[bytes] = field(default_factory=set)
 
     def end(self, code: Exit, reason: str) -> None:
@@ -30,6 +33,10 @@ class Ending:
         if not self.over.is_set():
             self.code, self.reason = code, reason
             self.over.set()
+
+    def lacks_invite(self, state: LedgerState) -> bool:
+        """Whether this peer asks to be let in without the invite that it needs."""
+        return state.genesis.admit == "invite" and not self.has_invite and state.member(self.me) is None
 
     def on_notice(self, notice: Notice, state: LedgerState) -> None:
         """See whether a notice of the node's means the end."""
@@ -58,4 +65,9 @@ class Ending:
         self._refusing.add(member)
         if len(self._refusing) > state.committee.f and "later" not in reason:
             model = reason.startswith("the models differ")
-            self.end(Exit.MODEL if model else Exit.INVITE, f"admission was refused: {reason}")
+            told = f"admission was refused: {reason}"
+            if state.genesis.admit == "invite" and not model:
+                if self.lacks_invite(state):
+                    told = "admission was refused: this federation needs an invite, and this peer was given none"
+                told += f"; ask a member for one (`peer invite`), then type: {self.join_again} --invite TOKEN"
+            self.end(Exit.MODEL if model else Exit.INVITE, told)

@@ -1,5 +1,7 @@
 """Making invites, and the line that people paste to join."""
 
+import base64
+import binascii
 import re
 import secrets
 import shlex
@@ -15,6 +17,11 @@ DEFAULT_HOURS: Final = 24
 FOUNDING_USES: Final = 100
 MAX_ADDRESSES: Final = 16
 MAX_USES: Final = 100_000
+
+_DAMAGED: Final = (
+    "--invite: the invite is damaged or cut off, or is of another version of Coterie; copy it whole, in quotes if it is"
+    " broken into lines, or ask a member for a new one (`peer invite`)"
+)
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -55,14 +62,36 @@ def open_invite(text: str, now_ms: int) -> Invite:
     """
     try:
         invite = read_invite(text)
-    except InviteError as error:
-        told = f"--invite: {error}"
-        if "copy the whole line" not in told:
-            told += ": copy the whole line again, or ask for a new one"
-        raise PeerError(told, Exit.INVITE) from None
+    except InviteError:
+        raise PeerError(_DAMAGED, Exit.INVITE) from None
+    if not _is_canonical(text) or not _is_consistent(invite):
+        raise PeerError(_DAMAGED, Exit.INVITE)
     if invite.terms.expires_ms <= now_ms:
         raise PeerError("--invite: it has expired; ask a member for a new one (`peer invite`)", Exit.INVITE)
     return invite
+
+
+def _is_canonical(text: str) -> bool:
+    """Return whether the letters are those that its bytes are written with; base64 can be read from others too."""
+    body = "".join(text.split()).partition("-")[2]
+    try:
+        data = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
+    except (binascii.Error, ValueError):
+        return False
+    return base64.urlsafe_b64encode(data).decode().rstrip("=") == body
+
+
+def _is_consistent(invite: Invite) -> bool:
+    """Return whether what the inviter did not sign, the seed and the addresses, fits what it signed."""
+    from .network.addresses import AddressError, parse_address
+
+    if Identity.from_seed(invite.seed).public != invite.terms.key:
+        return False
+    try:
+        members = {parse_address(address).member for address in invite.addresses}
+    except AddressError:
+        return False
+    return members <= {None, invite.terms.inviter}
 
 
 def join_command(genesis: Genesis, addresses: Sequence[str], invite: str | None) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 from .exits import PeerError
 
-_HOST_PORT: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^:/\s]*)):(?P<port>\d{1,5})")
+_HOST_PORT: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^:/\s]*)):(?P<port>[0-9]+)")
 
 
 def dial_place(text: str, option: str = "--bootstrap") -> str:
@@ -36,17 +36,21 @@ def listen_place(text: str, option: str = "--listen") -> str:
     """
     if text.startswith("/"):
         return text
-    host, port = _split(f":{text}" if text.isdecimal() else text, option)
+    host, port = _split(text, option, takes_port_alone=True)
     place = _family(host or "0.0.0.0")
     if place.startswith("/dns"):
         raise PeerError(f"{option} {text}: one of this machine's IP addresses is needed, or the port alone")
     return f"{place}/tcp/{port}"
 
 
-def _split(text: str, option: str) -> tuple[str, int]:
-    match = _HOST_PORT.fullmatch(text)
-    if match is None or int(match["port"]) > 65535:
-        raise PeerError(f"{option} {text}: write HOST:PORT or a multiaddr such as /ip4/192.0.2.1/tcp/4001")
+def _split(text: str, option: str, *, takes_port_alone: bool = False) -> tuple[str, int]:
+    match = _HOST_PORT.fullmatch(f":{text}" if takes_port_alone and text.isdecimal() else text)
+    if match is None:
+        forms = "a port, HOST:PORT" if takes_port_alone else "HOST:PORT"
+        raise PeerError(f"{option} {text}: write {forms} or a multiaddr such as /ip4/192.0.2.1/tcp/4001")
+    if len(match["port"].lstrip("0")) > 5 or int(match["port"]) > 65535:
+        free = " (0: any free one)" if takes_port_alone else ""
+        raise PeerError(f"{option} {text}: a port is a number from 1 to 65535{free}")
     return match["six"] or match["host"] or "", int(match["port"])
 
 

@@ -16,6 +16,7 @@ import trio
 
 from .exits import Exit, PeerError
 from .home import Home, KeyProblem, missing_key, passphrase_source
+from .invites import open_invite
 from .memory import return_large_blocks
 from .progress import reporter
 from .session import GENESIS, REFOUNDED, SETTINGS, Session, first_cause, refounded_text
@@ -32,6 +33,9 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
     Raises:
         PeerError: what only people can put right.
     """
+    if "invite" in given:
+        # Also where a home has its federation already: its user expects this invite to be of use.
+        open_invite(given["invite"], 0)
     return_large_blocks()
     _set_up_logging(given.get("log"))
     home.prepare()

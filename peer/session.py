@@ -24,7 +24,7 @@ from ..crypto.identity import Identity
 from ..protocol.admission import Invite
 from ..protocol.events import Notice
 from ..protocol.genesis import Genesis, GenesisError, read_genesis
-from ..protocol.ledger import LedgerError
+from ..protocol.ledger import LedgerError, LedgerState, Phase
 from ..protocol.limits import SYNC_BATCH_BLOCKS
 from ..protocol.messages import CertifiedBlock
 from ..protocol.node import Newcomer, Node
@@ -286,6 +286,10 @@ class Session:
         except LedgerError as error:
             raise StoreError(damaged(self.store.path, f"its ledger: {error}")) from None
         self._gone = gone_names(self.node.state, memory.blocks)
+        self.ending.has_invite = self._invite is not None
+        self.ending.join_again = f"peer start {self.home.option}"
+        if self.node.state.phase is Phase.FINISHED:
+            self._tell_finished(self.node.state)
         trainer = Trainer(self._learner)
         consent = self._consent(genesis)
 
@@ -470,6 +474,10 @@ class Session:
         text = notice.text
         if notice.kind in ("stuck", "void"):
             text = names_told(text, (*facts["members"], *filter(None, [facts.get("proposer")])), self._gone)
+        if notice.kind == "resuming" and self.node.state.phase is Phase.FINISHED:
+            text = f"this home has the whole ledger of the training, up to height {self.node.state.height}"
+        if notice.kind == "refused" and self.ending.lacks_invite(self.node.state):
+            text = "refused: an invite is needed"
         if notice.kind == "model":
             shown = measures(self.node.state.genesis.model, facts.get("loss"), facts.get("metrics", {}))
             facts["measures"] = shown
@@ -523,12 +531,22 @@ class Session:
     def _id(self) -> str:
         return self.identity.peer_id
 
+    def _tell_finished(self, state: LedgerState) -> None:
+        """Say at once, in a home that has the result, that nothing is left to train and what this run is for."""
+        until = "until it is stopped" if self.settings.stay else f"for up to {self.settings.linger:g} s"
+        text = (
+            f"the training is finished after {state.trained} rounds; this peer stays {until}, so that members that are"
+            f" behind can catch up; {_take_model(self.home)}"
+        )
+        self.tell("finished", text, {"rounds": state.trained, "height": state.height})
+
     def _tell_end(self) -> None:
         text = self.ending.reason
         if self.ending.code is Exit.OK:
             self._keep()
         if self.ending.code is Exit.OK and not self.ending.left.is_set():
-            text += f"; go on with: peer start {self.home.option}"
+            is_finished = self.node is not None and self.node.state.phase is Phase.FINISHED
+            text += f"; {_after_the_end(self.home) if is_finished else f'go on with: peer start {self.home.option}'}"
         elif self.ending.code is Exit.REMOVED and self._failure is None and self.node is not None:
             text += f"; {way_back(self.node.state, self.identity.public, self.home)}"
         # An error is told on stderr, by the command itself.
@@ -578,6 +596,15 @@ def first_cause(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = next((one for one in error.exceptions if isinstance(one, PeerError)), error.exceptions[0])
     return error
+
+
+def _take_model(home: Home) -> str:
+    return f"the model: peer model export {home.option} --out model.npz"
+
+
+def _after_the_end(home: Home) -> str:
+    """Say what can still be done where the training is finished; there is nothing to go on with."""
+    return f"{_take_model(home)}; to let members that are behind catch up: peer start --stay {home.option}"
 
 
 def _explain_eviction(rounds: int) -> str:

@@ -51,9 +51,15 @@ def shortage(
     has_part = committee.index(me) is not None and state.member(me) is not None
     if not has_part or state.phase is Phase.FINISHED or reached >= committee.quorum:
         return None
+    ended = (
+        f"If they have finished the {state.genesis.rounds} rounds and stopped, ask one of them to run"
+        " `peer start --stay --home …`, so that this peer can catch up. "
+        if state.genesis.rounds
+        else ""
+    )
     return (
         f"nothing can be decided: {committee.quorum} votes are needed, and {reached} of {committee.n} members can be"
-        f" reached; waiting for {named(state, away, gone)}. If too many of them are lost for good: peer stop"
+        f" reached; waiting for {named(state, away, gone)}. {ended}If too many of them are lost for good: peer stop"
         f" {home.option}, then peer refound {home.option} --to DIR"
     )
 

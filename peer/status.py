@@ -218,6 +218,8 @@ def _lines(status: Json) -> Iterable[str]:
     yield f"{'member':<16} {'peer':<12} {'link':<7} {'beat':>7} {'height':>7} {'round':>6}  phase"
     for row in status["members"]:
         yield _member_line(row)
+    if any(not row["member"] for row in status["members"]):
+        yield "A name in brackets is that of a linked peer that is no member: not yet, or not any more."
 
 
 def _phase(status: Json) -> str:

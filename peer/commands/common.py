@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .values import path_name
+
 if TYPE_CHECKING:
     from ..home import Home
 
@@ -23,7 +25,9 @@ def add_command(subcommands: Subcommands, name: str, help: str, run: Run) -> arg
         description=help[0].upper() + help[1:] + ".",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    added.add_argument("--home", metavar="DIR", help="folder of this peer (default: $COTERIE_HOME, else ~/.coterie)")
+    added.add_argument(
+        "--home", type=path_name, metavar="DIR", help="folder of this peer (default: $COTERIE_HOME, else ~/.coterie)"
+    )
     added.set_defaults(run=run)
     return added
 

@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..exits import PeerError
 from .common import Subcommands, add_command, add_json, home_of, print_json
-from .values import whole
+from .values import path_name, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +27,7 @@ def register(subcommands: Subcommands) -> None:
     export = add_command(actions, "export", "write the ledger to a file that anybody can verify", run_export)
     export.add_argument("--out", required=True, metavar="FILE", help="file to write")
     for command in (show, verify):
-        command.add_argument("--file", metavar="FILE", help="an exported ledger instead of this home's")
+        command.add_argument("--file", type=path_name, metavar="FILE", help="an exported ledger instead of this home's")
     for command in (show, verify, export):
         add_json(command)
 
@@ -102,14 +101,11 @@ def run_verify(given: argparse.Namespace) -> int:
 def run_export(given: argparse.Namespace) -> int:
     """Write the ledger to a file."""
     from ..ledger_file import write
+    from ..outfile import out_path, written
 
-    path = Path(given.out)
-    with _opened(given) as ledger:
-        try:
-            with path.open("wb") as file:
-                count = write(ledger, file)
-        except OSError as error:
-            raise PeerError(f"--out {path}: cannot be written ({error.strerror})") from None
+    path = out_path(given.out)
+    with _opened(given) as ledger, written(path) as file:
+        count = write(ledger, file)
     if given.json:
         print_json({"file": str(path), "blocks": count + 1})
     else:

@@ -4,7 +4,7 @@ import argparse
 
 from ..exits import Exit
 from .common import Subcommands, add_command, home_of
-from .values import count, members
+from .values import count, members, path_name
 
 
 def register(subcommands: Subcommands) -> None:
@@ -16,7 +16,7 @@ def register(subcommands: Subcommands) -> None:
         "old one. Its genesis names the head of the old ledger and carries over the totals of its setup round and the\n"
         "members that cheated; the old home keeps its files, but is given up: it does not start any more."
     )
-    command.add_argument("--to", required=True, metavar="DIR", help="new folder for the new federation")
+    command.add_argument("--to", type=path_name, required=True, metavar="DIR", help="new folder for the new federation")
     command.add_argument("--min-peers", type=members, metavar="N", help="members that training waits for")
     command.add_argument("--rounds", type=count, metavar="N", help="further rounds to train")
     disclose = "members whose numbers may be shown, where a sum may have been opened (the refusal names them)"

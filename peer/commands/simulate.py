@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..exits import Exit, PeerError
 from .common import Subcommands
+from .values import path_name
 
 if TYPE_CHECKING:
     from ...topology.options import Options
@@ -62,9 +63,12 @@ def register(subcommands: Subcommands) -> None:
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same run (default: %(default)s)")
     command.add_argument("--limit", default="1h", metavar="TIME", help="virtual time to give up after (default: 1h)")
     command.add_argument(
-        "--json", metavar="FILE", help="where to write everything (default: simulation.json, here or in --out)"
+        "--json",
+        type=path_name,
+        metavar="FILE",
+        help="where to write everything (default: simulation.json, here or in --out)",
     )
-    command.add_argument("--out", metavar="DIR", help="folder for the JSON file and pictures")
+    command.add_argument("--out", type=path_name, metavar="DIR", help="folder for the JSON file and pictures")
     command.add_argument("--quiet", action="store_true", help="print the table only")
     command.set_defaults(untouched=command.parse_args([]))
 
@@ -79,7 +83,10 @@ def _add_network(group: Group) -> None:
     group.add_argument("--peers", type=int, metavar="N", help="default: 12")
     group.add_argument("--degree", type=int, metavar="K", help="links of each peer in a regular graph or small world")
     group.add_argument(
-        "--graph", metavar="FILE", help="a GraphML, GML, GEXF, Pajek, adjacency-list or edge-list file instead"
+        "--graph",
+        type=path_name,
+        metavar="FILE",
+        help="a GraphML, GML, GEXF, Pajek, adjacency-list or edge-list file instead",
     )
     group.add_argument("--latency", default="20..80ms", help="one way, a link (default: %(default)s)")
     group.add_argument("--jitter", default="5ms", help="default: %(default)s")
@@ -304,19 +311,27 @@ def _place(given: argparse.Namespace) -> Path:
         if not was_there:
             place.unlink()
     except OSError as error:
-        raise PeerError(
-            f"{error.filename} cannot be written ({error.strerror}): choose another --out or --json"
-        ) from None
+        raise _unwritable(error, place) from None
     if given.out and importlib.util.find_spec("matplotlib") is None:
         raise PeerError("pictures need matplotlib: pip install 'coterie[pictures]', or leave out --out")
     return place
 
 
-def _write(given: argparse.Namespace, result: "Result", place: Path) -> None:
-    if given.out:
-        from ...topology import pictures
+def _unwritable(error: OSError, place: Path) -> PeerError:
+    where = error.filename or place
+    return PeerError(f"{where} cannot be written ({error.strerror}): choose another --out or --json")
 
-        drawn = pictures.draw(Path(given.out), result)
-        print("drawn: " + ", ".join(str(path) for path in drawn))
-    place.write_text(result.to_json(), encoding="utf-8")
+
+def _write(given: argparse.Namespace, result: "Result", place: Path) -> None:
+    try:
+        if given.out:
+            from ...topology import pictures
+
+            drawn = pictures.draw(Path(given.out), result)
+            print("drawn: " + ", ".join(str(path) for path in drawn))
+        place.write_text(result.to_json(), encoding="utf-8")
+    except BrokenPipeError:
+        raise  # nobody reads our output any more
+    except OSError as error:
+        raise _unwritable(error, place) from None
     print(f"written: {place}")

@@ -14,6 +14,7 @@ from .values import (
     members,
     name,
     number,
+    path_name,
     positive,
     seconds,
     whole,
@@ -43,7 +44,9 @@ def register(subcommands: Subcommands) -> None:
 
 def _joining_options(group: Any) -> None:
     group.add_argument("--bootstrap", **_LIST, help="address of any member, HOST:PORT or a multiaddr (repeatable)")
-    group.add_argument("--invite", metavar="TOKEN", help="token from a member's `peer invite`")
+    group.add_argument(
+        "--invite", nargs="+", metavar="TOKEN", help="token from a member's `peer invite`; pieces are joined"
+    )
     group.add_argument("--join", action=_EITHER, help="join whatever federation --mdns finds")
     group.add_argument(
         "--join-timeout",
@@ -52,7 +55,10 @@ def _joining_options(group: Any) -> None:
         help="give up after S seconds (default: never)",
     )
     group.add_argument(
-        "--continues", metavar="DIR", help="this peer's home in the federation that this one continues, to compare them"
+        "--continues",
+        type=path_name,
+        metavar="DIR",
+        help="this peer's home in the federation that this one continues, to compare them",
     )
     for scheme, promise in PROMISES.items():
         if promise.needs_consent:
@@ -67,7 +73,9 @@ def _joining_options(group: Any) -> None:
 
 
 def _data_options(group: Any) -> None:
-    group.add_argument("--data", metavar="FILE.csv", help="this peer's own table; it never leaves the machine")
+    group.add_argument(
+        "--data", type=path_name, metavar="FILE.csv", help="this peer's own table; it never leaves the machine"
+    )
     group.add_argument("--target", metavar="COLUMN", help="column to predict (a founder's choice)")
     group.add_argument("--model", choices=("linear", "mlp", "logistic"), help="default: linear")
     group.add_argument("--columns", type=words, metavar="A,B,…", help="inputs (default: all but the target)")
@@ -84,7 +92,7 @@ def _data_options(group: Any) -> None:
 def _founding_options(group: Any) -> None:
     group.add_argument("--federation", type=name, metavar="NAME", help="name of the federation")
     group.add_argument("--admit", choices=("invite", "open", "roster"), help="who may join (default: invite)")
-    group.add_argument("--roster", metavar="FILE", help="PeerIds that may join, one a line")
+    group.add_argument("--roster", type=path_name, metavar="FILE", help="PeerIds that may join, one a line")
     group.add_argument("--min-peers", type=members, metavar="N", help="members that training waits for (3)")
     group.add_argument("--rounds", type=count, metavar="N", help="rounds to train (default: until stopped)")
     group.add_argument("--scheme", choices=("shamir", "plain"), help="how updates are summed (shamir)")
@@ -125,7 +133,9 @@ def _running_options(group: Any) -> None:
         "--linger", type=seconds(0, 30 * DAY_SECONDS), metavar="S", help="longest stay after the last round (60)"
     )
     group.add_argument("--stay", action=_EITHER, help="stay after the last round, for latecomers")
-    group.add_argument("--passphrase-file", metavar="FILE", help="of the identity key; - asks on the terminal")
+    group.add_argument(
+        "--passphrase-file", type=path_name, metavar="FILE", help="of the identity key; - asks on the terminal"
+    )
     group.add_argument("--log", metavar="LEVEL", choices=("debug", "info", "warning"), help="log to stderr")
 
 
@@ -137,4 +147,7 @@ def run(given: argparse.Namespace) -> "int | Exit":
     for repeatable in ("bootstrap", "listen", "announce", "dht"):
         if repeatable in options:
             options[repeatable] = tuple(options[repeatable])
+    if "invite" in options:
+        # Without quotes the shell makes several words of a token that a mail program broke into lines.
+        options["invite"] = "".join("".join(options["invite"]).split())
     return run_peer(home_of(given), options, given.json)

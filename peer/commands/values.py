@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -71,7 +72,17 @@ def words(text: str) -> tuple[str, ...]:
     found = tuple(part.strip() for part in text.split(","))
     if not all(found):
         raise argparse.ArgumentTypeError(f"{text!r}: names with commas between them are needed")
+    twice = [name for name, times in Counter(found).items() if times > 1]
+    if twice:
+        raise argparse.ArgumentTypeError(f"{text!r}: {', '.join(twice)} stands there more than once; name each once")
     return found
+
+
+def path_name(text: str) -> str:
+    """Read the name of a file or folder: an empty one, such as of a variable that is not set, means no place."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name of the file or folder is empty")
+    return text
 
 
 def name(text: str) -> str:

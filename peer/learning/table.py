@@ -185,8 +185,13 @@ class _Reader:
                 raise TableError(f"{self._line()}, column {header[at]!r}: {self._advice(cell, header[at])}") from None
 
     def _advice(self, cell: str, column: str) -> str:
+        if cell.lower() in _MISSING and column == self._target:
+            return "the value is missing; fill it in, or remove the row"
         if cell.lower() in _MISSING:
-            return "the value is missing; fill it in, or remove the row or the column"
+            return (
+                "the value is missing; fill it in, remove the row, or leave the column out: "
+                "--columns A,B,… names the inputs to use"
+            )
         if cell.lower().lstrip("+-") in {"inf", "infinity"}:
             return f"{cell!r} is not a finite number"
         if is_number(cell.replace(".", "").replace(",", ".", 1)):
@@ -195,7 +200,7 @@ class _Reader:
             return f"{cell!r:.80} is not a number; to predict a class, use --model logistic, or --classes"
         return (
             f"{cell!r:.80} is not a number; turn categories into numbers (one column of 0 and 1 for each), "
-            "or remove the column"
+            "or leave the column out: --columns A,B,… names the inputs to use"
         )
 
     def _code(self, cell: str) -> int:

@@ -205,7 +205,7 @@ def _difference(theirs: Any, mine: tuple[str, ...], name: str) -> str:
     if lacking:
         parts.append(f"the federation has {_some(lacking)} that {name} lacks")
     if extra:
-        parts.append(f"{name} has {_some(extra)} that the federation lacks")
+        parts.append(f"{name} has {_some(extra)} that the federation lacks: --columns A,B,… names the inputs to use")
     return "; ".join(parts)
 
 

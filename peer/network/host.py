@@ -252,7 +252,8 @@ def split_listen(address: str) -> tuple[int, str, int]:
             case ["ip6", host, "tcp", port] if int(port) in _PORTS:
                 return socket.AF_INET6, str(IPv6Address(host)), int(port)
     raise ListenError(
-        f"cannot listen on {address}: the form is /ip4/0.0.0.0/tcp/4001 or /ip6/::/tcp/4001, the port at most 65535"
+        f"cannot listen on {address}: the form is /ip4/0.0.0.0/tcp/4001 or /ip6/::/tcp/4001, and a port is a number"
+        " from 1 to 65535 (0: any free one)"
     )
 
 

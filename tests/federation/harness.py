@@ -393,7 +393,7 @@ def assert_alike(peers: Sequence[Peer]) -> Event:
     assert len({proof["head"] for proof in all_proofs}) == 1, all_proofs
     files = [one.ask("model", "export", "--out", str(one.home.with_suffix(".npz"))) for one in peers]
     assert {file["weights"] for file in files} == {all_proofs[0]["weights"]}, files
-    assert all(file["current"] for file in files)
+    assert all(file["matches_ledger"] for file in files)
     return all_proofs[0]
 
 

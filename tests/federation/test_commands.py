@@ -156,6 +156,18 @@ def test_a_terminal_shows_a_live_table_and_takes_ctrl_c(three: Federation) -> No
     one.wait("model", after=one.restart())
 
 
+def finished_home_says_so_at_once(one: Peer) -> None:
+    """Where there is nothing left to train, the first thing to say is that, and the last how to be of use."""
+    place = one.restart("--linger", "0")
+    assert one.exit_code() == Exit.OK, one.story()
+    kinds = [event["event"] for event in one.events[place:]]
+    assert kinds[:2] == ["listening", "finished"]
+    text = one.wait("stopped", after=place)["text"]
+    assert "go on with" not in text
+    assert f"peer model export --home {one.home}" in text
+    assert f"to let members that are behind catch up: peer start --stay --home {one.home}" in text
+
+
 def test_the_remaining_ones_refound_from_the_last_model_when_one_is_lost_for_good(three: Federation) -> None:
     """Below four members agreement waits for everyone, so it takes people to go on without one."""
     keeper, other, lost = three.peers
@@ -183,6 +195,7 @@ def test_the_remaining_ones_refound_from_the_last_model_when_one_is_lost_for_goo
         again.join()
         again.join()
         assert_finished(again)
+        finished_home_says_so_at_once(again.peers[0])
         genesis = founder.ask("ledger", "show")[0]
         assert genesis["previous"] == old["head"]
         first, *_, last = (event for event in founder.told("model") if event["kind"] != "setup")

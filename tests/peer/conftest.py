@@ -35,3 +35,13 @@ def old_home(finished: Cluster, tmp_path: Path) -> Home:
         store.keep("genesis", finished.genesis.encode())
         store.keep("settings", Settings(name="peer 0", data="data.csv", target="y", bootstrap=("x:1",)).encode())
     return home
+
+
+@pytest.fixture
+def early_home(old_home: Home, finished: Cluster) -> Home:
+    """The home of a member that was stopped before the last round."""
+    node = finished.sites[0].node
+    assert node is not None
+    with Store.open(old_home.folder) as store:
+        store._link.execute("DELETE FROM blocks WHERE height = ?", (node.state.height,))
+    return old_home

@@ -99,6 +99,8 @@ def test_wrong_options_end_with_2_and_one_line(peer: Peer, words: tuple[str, ...
         (("start", "--learning-rate", "0"), "--learning-rate: '0': a number above 0"),
         (("start", "--test-fraction", "1"), "--test-fraction: '1': less than 1 is needed"),
         (("start", "--columns", "a,,b"), "--columns: 'a,,b': names with commas between them"),
+        (("start", "--columns", "age,b,age"), "--columns: 'age,b,age': age stands there more than once"),
+        (("start", "--classes", "x,x"), "--classes: 'x,x': x stands there more than once"),
         (("refound", "--to", "x", "--rounds", "-1"), "--rounds: '-1': a whole number from 1"),
     ],
 )
@@ -137,7 +139,11 @@ def test_a_table_replaces_an_app_and_the_other_way_round() -> None:
         ((*FOUND[:-1], "nowhere"), Exit.USAGE, "--listen nowhere"),
         ((*FOUND[:-1], "/ip4/0.0.0.0/tcp/99999"), Exit.PORT, "/ip4/0.0.0.0/tcp/99999: the form is"),
         (("start", "--invite", "coterie1-AAAA", "--data", "data.csv"), Exit.INVITE, "damaged"),
-        (("start", "--invite", "hello", "--data", "data.csv"), Exit.INVITE, "starts with"),
+        (("start", "--invite", "hello", "--data", "data.csv"), Exit.INVITE, "damaged"),
+        (("start", "--invite", "", "--data", "data.csv"), Exit.INVITE, "ask a member for a new one"),
+        ((*FOUND[:-1], "99999"), Exit.USAGE, "--listen 99999: a port is a number from 1 to 65535 (0: any free one)"),
+        ((*FOUND[:-1], "127.0.0.1:123456"), Exit.USAGE, "a port is a number from 1 to 65535 (0: any free one)"),
+        (("start", "--bootstrap", "127.0.0.1:99999", "--data", "data.csv"), Exit.USAGE, "number from 1 to 65535"),
         (("start", "--bootstrap", "nowhere", "--data", "data.csv"), Exit.USAGE, "--bootstrap nowhere"),
         (("status",), Exit.FEDERATION, "no store"),
         (("ledger", "show"), Exit.FEDERATION, "no store"),
@@ -457,7 +463,7 @@ def test_doctor_says_what_to_do_about_each_problem(peer: Peer, home: Home) -> No
 @pytest.mark.parametrize(
     ("option", "address", "told"),
     [
-        ("--listen", "nowhere", "--listen nowhere: write HOST:PORT"),
+        ("--listen", "nowhere", "--listen nowhere: write a port, HOST:PORT"),
         ("--listen", "/foo", "cannot listen on /foo: the form is"),
         ("--listen", "/ip4/0.0.0.0/tcp/abc", "cannot listen on /ip4/0.0.0.0/tcp/abc"),
         ("--listen", "/ip4/0.0.0.0/udp/1", "cannot listen on /ip4/0.0.0.0/udp/1"),

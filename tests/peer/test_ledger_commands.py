@@ -5,8 +5,10 @@ import os
 import re
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from cluster import Cluster
@@ -216,7 +218,66 @@ def test_the_model_is_exported_array_by_array(
     with np.load(out) as arrays:
         assert arrays["array_0"].shape == (6,)
         assert digest_of(arrays["array_0"].tobytes()).hex() == facts["weights"]
-    assert facts["current"] is True
+    assert facts["matches_ledger"] is True
+    assert facts["current"] is True, "after the last round nobody can have a newer one"
+
+
+TASK = '{"classes":[],"columns":["a"],"hidden":[],"kind":"linear","target":"y"}'
+
+
+@pytest.mark.parametrize(("model", "told"), [(TASK, True), ("own app", False)])
+def test_an_export_says_whether_the_weights_are_for_standardised_columns(
+    old_home: Home,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    told: bool,
+) -> None:
+    with Reader.open(old_home.folder) as reader:
+        state = replay(reader)
+    assert state is not None
+    changed = replace(state, genesis=msgspec.structs.replace(state.genesis, model=model))
+    monkeypatch.setattr("coterie.peer.status.replay", lambda reader: changed)
+    out = tmp_path / "model.npz"
+    assert main(("model", "export", "--home", str(old_home.folder), "--out", str(out))) == 0
+    assert ("for standardised columns: (value - mean) / standard deviation" in capsys.readouterr().out) == told
+    with np.load(out) as arrays:
+        assert json.loads(str(arrays["coterie"]))["standardised"] == told
+
+
+@pytest.mark.parametrize(
+    ("ahead", "heard", "current"),
+    [(None, 0, None), (0, 3, True), (0, 2, True), (0, 1, None), (1, 3, False), (1, 1, False)],
+    ids=["stopped", "level", "level with a quorum", "hears too few", "behind", "hears one that is ahead"],
+)
+def test_a_model_is_current_only_where_nobody_can_have_a_newer_one(
+    early_home: Home,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    ahead: int | None,
+    heard: int,
+    current: bool | None,
+) -> None:
+    with Reader.open(early_home.folder) as reader:
+        state = replay(reader)
+    assert state is not None
+    if ahead is not None:
+        heights = [state.height + ahead] * heard + [None] * (3 - heard)
+        rows = [{"member": True, "me": False, "height": height} for height in heights]
+        status = {"members": [{"member": True, "me": True, "height": None}, *rows]}
+        monkeypatch.setattr(Home, "running_pid", lambda home: 1)
+        monkeypatch.setattr("coterie.peer.control.ask", lambda path, request: {"status": status})
+    words = ("model", "export", "--home", str(early_home.folder), "--out", str(tmp_path / "model"))
+    assert main((*words, "--json")) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["matches_ledger"] is True
+    assert facts["current"] is current
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    assert ("not the newest model" in told) == (current is False)
+    assert ("may have a newer model" in told) == (current is None)
 
 
 def test_a_new_federation_goes_on_from_the_old_ones_model(

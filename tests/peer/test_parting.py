@@ -75,6 +75,29 @@ def test_who_is_removed_while_it_runs_ends_unless_it_was_started_to_come_back(
     assert ending.code is (Exit.REMOVED if ends else Exit.OK)
 
 
+@pytest.mark.parametrize(
+    ("admit", "has_invite", "reason", "told"),
+    [
+        ("invite", False, "the invite is malformed", "this federation needs an invite, and this peer was given none"),
+        ("invite", True, "the invite was for 1 use(s), and all are spent", "all are spent"),
+        ("roster", False, "a join of somebody who is not on the roster", "not on the roster"),
+    ],
+)
+def test_a_refused_newcomer_is_told_how_to_get_an_invite_where_one_is_needed(
+    admit: str, has_invite: bool, reason: str, told: str
+) -> None:
+    chain = Chain(4)
+    state = replace(chain.state, genesis=msgspec.structs.replace(chain.genesis, admit=admit))
+    ending = Ending(identity(9).public, has_invite=has_invite, join_again="peer start --home /h")
+    for member in state.keys[:2]:
+        ending.on_notice(Notice("refused", reason, {"member": member, "reason": reason}), state)
+    assert ending.code is Exit.INVITE
+    assert told in ending.reason
+    way = "ask a member for one (`peer invite`), then type: peer start --home /h --invite TOKEN"
+    assert (way in ending.reason) == (admit == "invite")
+    assert "malformed" not in ending.reason
+
+
 def test_who_is_back_is_not_let_in_a_second_time() -> None:
     ending = Ending(D.public, rejoins=True)
     ending.on_notice(Notice("joined", "D joined", {"member": D.public}), Chain(4).state)

@@ -36,6 +36,15 @@ def test_too_few_reachable_members_are_told_with_who_is_missing_and_the_way_out(
     assert "peer refound --home '/my home' --to DIR" in text
 
 
+def test_members_that_may_have_finished_are_asked_to_stay_before_anybody_refounds() -> None:
+    for rounds in (0, 12):
+        text = shortage(Chain(4, rounds=rounds).state, A, [], HOME)
+        assert text is not None
+        hint = "If they have finished the 12 rounds and stopped, ask one of them to run `peer start --stay --home …`"
+        assert (hint in text) == bool(rounds), "who trains without end has not finished"
+        assert not rounds or text.index(hint) < text.index("peer refound")
+
+
 def test_strangers_do_not_count_and_nothing_is_missed_by_who_has_no_part() -> None:
     state = Chain(4).state
     assert shortage(state, A, [B, identity(9).public, identity(8).public], HOME) is not None

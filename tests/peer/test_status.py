@@ -66,6 +66,7 @@ def test_members_that_have_gone_keep_the_names_that_the_ledger_has_of_them() -> 
     assert f"({gone[identity(2).public]})" in text
     assert f"(…{peer_id(stranger)[-11:]})" in text
     assert "()" not in text
+    assert "A name in brackets is that of a linked peer that is no member" in text
 
 
 def test_what_training_waits_for_is_the_number_of_members_that_the_founder_chose() -> None:

@@ -38,7 +38,7 @@ def make_session(inbound: Any) -> tuple[Any, Report]:
     session: Any = Session.__new__(Session)
     session.report = Report()
     session.node = SimpleNamespace(state=SimpleNamespace(member=lambda member: None))
-    session.ending = SimpleNamespace(on_notice=lambda *_: None)
+    session.ending = SimpleNamespace(on_notice=lambda *_: None, lacks_invite=lambda _: False)
     session.driver = SimpleNamespace(peer_up=taken, peer_down=taken)
     session.network = SimpleNamespace(
         inbound=inbound, connected=list, hand_over=taken, is_stranger=lambda member: member != MEMBER

@@ -1,0 +1,93 @@
+"""`peer doctor` gives the same verdict of the same finding, whether the peer runs or not, and names who is missing."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import msgspec
+import pytest
+from cluster import identity
+
+from coterie.peer import doctor
+from coterie.peer.doctor import Finding, examine
+from coterie.peer.home import Home
+from coterie.peer.network.addresses import Address, sign_record
+from coterie.peer.settings import Settings
+from coterie.peer.standstill import shortage
+from coterie.peer.status import replay
+from coterie.peer.store import Reader, Store
+
+
+@pytest.fixture
+def ports() -> Iterator[list[int]]:
+    """One port for each of four members, of which only the first one's, this peer's own, is listened on."""
+    with ExitStack() as stack:
+        held = [stack.enter_context(socket.socket()) for _ in range(4)]
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        held[0].listen()
+        yield [one.getsockname()[1] for one in held]
+
+
+def know(home: Home, ports: list[int]) -> None:
+    """Give a home the address book of members at these ports."""
+    book = [
+        sign_record(identity(number), [Address(f"/ip4/127.0.0.1/tcp/{port}")], 1).encoded
+        for number, port in enumerate(ports)
+    ]
+    with Store.open(home.folder) as store:
+        store.keep("addresses", msgspec.msgpack.encode(book))
+        store.keep("settings", Settings(name="peer 0").encode())
+
+
+def run(home: Home, monkeypatch: pytest.MonkeyPatch, linked: list[bytes]) -> None:
+    """Have the home's peer run, with these links."""
+    with Reader.open(home.folder) as reader:
+        state = replay(reader)
+    assert state is not None
+    stalled = shortage(state, identity(0).public, linked, home)
+    monkeypatch.setattr(Home, "running_pid", lambda home: 1)
+    monkeypatch.setattr(doctor, "ask", lambda path, request: {"status": {"stalled": stalled}})
+
+
+def found(home: Home, check: str) -> list[Finding]:
+    return [finding for finding in examine(home, (), None) if finding.check == check]
+
+
+def test_a_stalled_peer_is_found_out_running_or_not(
+    early_home: Home, ports: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know(early_home, ports)
+    stopped = [found(early_home, check) for check in ("reachability", "agreement")]
+    run(early_home, monkeypatch, [])
+    running = [found(early_home, check) for check in ("reachability", "agreement")]
+    assert running == stopped
+    reach, (agreement,) = running
+    assert [finding.ok for finding in reach] == [False] * 3, "its own address is not one of them"
+    assert not agreement.ok
+    assert "nothing can be decided" in agreement.found
+    for name in ("peer 1", "peer 2", "peer 3"):
+        assert name in agreement.found
+
+
+def test_one_member_that_answers_excuses_the_others_only_where_it_is_enough(
+    early_home: Home, ports: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for answering, is_enough in ((1, False), (2, True)):
+        with ExitStack() as stack:
+            up = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(answering)]
+            know(early_home, [ports[0], *(one.getsockname()[1] for one in up), *ports[1 + answering :]])
+            with monkeypatch.context() as patch:
+                stopped = found(early_home, "reachability") + found(early_home, "agreement")
+                run(early_home, patch, [identity(number).public for number in range(1, 1 + answering)])
+                assert found(early_home, "reachability") + found(early_home, "agreement") == stopped
+        *reach, agreement = stopped
+        assert agreement.ok == is_enough
+        assert [finding.ok for finding in reach] == [True] * answering + [is_enough] * (3 - answering)
+        refused = reach[-1].found
+        assert ("another address answers, which is enough" in refused) == is_enough
+
+
+def test_once_the_training_is_finished_nothing_has_to_be_decided(old_home: Home, ports: list[int]) -> None:
+    know(old_home, ports)
+    assert found(old_home, "agreement") == []
