@@ -64,8 +64,11 @@ COLLUSIONS: Final = (
 SAFE: Final = (SignOnce, ReleaseOnce, Durable, Secrecy)
 """What holds with more than f liars too."""
 
-SPLIT_VIEWS: Final = ("mask", "quiet-complaint", "see-saw", "late-take-in")
-SPLIT_EVERY: Final = 11
+SPLIT_VIEWS: Final = (
+    *("mask", "quiet-complaint", "see-saw", "late-take-in"),
+    *("single-acks", "old-accusation", "future-accusations", "two-complaints"),
+)
+SPLIT_EVERY: Final = 9
 """In how many scenarios one has a liar that splits what members see."""
 
 AIMED_EVERY: Final = 10

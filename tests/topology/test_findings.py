@@ -411,7 +411,7 @@ def heeds_members_only(self: Node, accusation: Accusation) -> None:
 ON_ACCUSATION = Node._on_accusation
 
 
-ACCUSED_BEFORE = replace(scenario_of(3018), seed=10)
+ACCUSED_BEFORE = replace(scenario_of(3018), seed=0)
 """A liar is evicted, is needed to repeat a sum, and contradicts itself in each round of its own."""
 
 
