@@ -56,8 +56,14 @@ class Blame(RoundChecker):
             raise self.violated(f"round {body.round} is void ({body.reason}), and nobody answers for it")
 
     def _is_accused(self, members: tuple[bytes, ...]) -> bool:
+        """Whether one of these members is accused with proof, or was evicted on it, perhaps in the round itself."""
         for site in self.simulation.honest:
-            evictions = site.node.ctx.pool._evictions if site.node is not None else {}
+            if site.node is None:
+                continue
+            gone = site.node.state.gone
+            if any(member in gone and gone[member].barred for member in members):
+                return True
+            evictions = site.node.ctx.pool._evictions
             for evict in evictions.values():
                 if evict.reason != "silent" and evict.member in members:
                     return True
