@@ -123,7 +123,7 @@ class Acks:
         keepers = self._keepers.get((dealer, dealing, holder), set()) - self._doubled
         return holder == dealer or len(keepers) > self.committee.f
 
-    def is_deadline(self) -> bool:
+    def is_past_deadline(self) -> bool:
         """Whether the share deadline of somebody honest has passed, as f+1 members say."""
         return len(self._at_deadline) > self.committee.f
 

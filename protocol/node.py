@@ -787,7 +787,7 @@ class Node:
                 self._tell_overdue(ctx.sharing.on_deadline(ctx.alive, ctx.alive_changes))
                 ctx.out.timer(self._settling_ms(), "settled", round_)
             case ("lacking", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
-                ctx.sharing.on_others_deadline(ctx.alive, ctx.alive_changes)
+                ctx.sharing.hand_over_lacking(ctx.alive, ctx.alive_changes)
             case ("kept", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
                 ctx.sharing.say_kept()
             case ("settled", round_) if ctx.sharing is not None and ctx.sharing.round == round_:

@@ -484,7 +484,7 @@ class Sharing:
 
     def is_late(self) -> bool:
         """Whether the share deadline has passed at others and not here: they settle what is missing without us."""
-        return self.decided is None and not self.acks_whatever and self.acks.is_deadline()
+        return self.decided is None and not self.acks_whatever and self.acks.is_past_deadline()
 
     def ack_what_there_is(self) -> None:
         """The share deadline: ack whatever is held, also by a member that some dealer leaves out."""
@@ -504,10 +504,11 @@ class Sharing:
         self._hand_over(self._lacking(alive, changes))
         return late
 
-    def on_others_deadline(self, alive: Iterable[bytes], changes: int) -> None:
-        """The others hand over what is missing and decide without a member that is late: do it now, as they do.
+    def hand_over_lacking(self, alive: Iterable[bytes], changes: int) -> None:
+        """Hand over what is missing still: at the others' deadline, where room has come, or if the dealing was late.
 
-        They also remember what was in dispute, and expect its box to be handed over when it is dealt the next time.
+        The others remember what was in dispute, and expect its box to be handed over when it is dealt the next time. So
+        this member remembers it, too: they may decide before its own deadline.
         """
         present, lacking = self._present(alive, changes), self._lacking(alive, changes)
         self._hands_over, self._hands_over_more = True, False

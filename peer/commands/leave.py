@@ -1,6 +1,7 @@
 """`peer leave` and `peer stop`: out of the federation for good, or just out of the process."""
 
 import argparse
+import signal
 import sys
 from typing import Any, Final
 
@@ -41,7 +42,7 @@ def run_leave(given: argparse.Namespace) -> int:
                 print(told, flush=True)
     except KeyboardInterrupt:
         print(f"\n{_STANDS}", file=sys.stderr)
-        return 128 + 2
+        return 128 + signal.SIGINT
     if given.json:
         _print(answer)
     else:

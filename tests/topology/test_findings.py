@@ -258,7 +258,7 @@ LEARNED_IN_TIME = Scenario(
 def test_a_dealer_remembers_what_the_others_remember(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(run(LEARNED_IN_TIME), str)
     monkeypatch.setattr(
-        sharing.Sharing, "on_others_deadline", lambda self, *there: self._hand_over(self._lacking(*there))
+        sharing.Sharing, "hand_over_lacking", lambda self, *there: self._hand_over(self._lacking(*there))
     )
     found = run(LEARNED_IN_TIME)
     assert isinstance(found, Failure)
