@@ -227,9 +227,8 @@ class Agreement:
     def _why_not_give_up(self, view: int) -> str | None:
         """Say why the open sum need not be void without proof: a member gives it up only when it sees no way itself.
 
-        What is secret is given up only when all that contributed are there to repeat it, and after twice as many views
-        where it is open here. Open is not agreed: holders that gave their sums and withhold their fingerprints would
-        else hold up the round for ever. A plain sum is lost with any contributor, and its repetition binds nobody.
+        What is secret is given up only when all that contributed are there to repeat it. A plain sum is lost with any
+        contributor, and its repetition binds nobody.
         """
         ctx, summing = self.ctx, self.summing
         assert summing is not None
@@ -254,10 +253,23 @@ class Agreement:
         )
 
     def _has_open_sum(self, view: int) -> bool:
-        """Whether there is an open sum here to insist on in this view."""
+        """Whether there is an open sum here to insist on in this view.
+
+        Open is not agreed: holders that gave their sums and withhold their fingerprints would else hold up the round
+        for ever. What is secret is insisted on for twice as many views, unless that is what happened.
+        """
         assert self.summing is not None
-        is_secret = is_private(self.ctx.state.genesis.scheme)
-        return self.summing.outcome() is not None and view < (1 + is_secret) * self._patience()
+        insists = is_private(self.ctx.state.genesis.scheme) and not self._is_withheld(view)
+        return self.summing.outcome() is not None and view < (1 + insists) * self._patience()
+
+    def _is_withheld(self, view: int) -> bool:
+        """Whether a quorum voted for an open sum in an earlier view, and that proved nothing for lack of others."""
+        quorum = self.ctx.state.committee.quorum
+        return any(
+            self.consensus.prevotes_for(one, digest) >= quorum and not self._proves(digest, {})
+            for one, digest in self._proposed.items()
+            if one < view and digest in self._candidates
+        )
 
     def _patience(self) -> int:
         """Views before less will do than what is wanted (a sum that stays closed, contributors that are not all that

@@ -359,6 +359,20 @@ def test_a_holder_that_keeps_a_sum_from_being_repeated_is_named(monkeypatch: pyt
     assert is_stuck(ALL_ARE_NEEDED)
 
 
+ALL_VOTES_ARE_NEEDED = Scenario(
+    seed=6668, rounds=1, latency_ms=(20, 150), byzantine=("1=single-acks",), threshold=3, view_delta_ms=1000
+)
+"""K+f are four of four, and a holder gives its sum and no vote."""
+
+
+def test_a_sum_that_is_open_and_cannot_be_proved_is_given_up_as_soon_as_one_that_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert lasts_ms(ALL_VOTES_ARE_NEEDED) < 15_000, "2(f+1) views"
+    monkeypatch.setattr(agreement.Agreement, "_is_withheld", lambda self, view: False)
+    assert lasts_ms(ALL_VOTES_ARE_NEEDED) > 35_000, "4(f+1) views"
+
+
 LOST_THOUGH_OPEN = Scenario(
     seed=12117,
     peers=10,
@@ -375,6 +389,7 @@ LOST_THOUGH_OPEN = Scenario(
 def test_a_plain_sum_that_a_liar_lets_some_open_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(run(LOST_THOUGH_OPEN), str)
     monkeypatch.setattr(agreement, "is_private", lambda scheme: True)  # it is insisted on as if something were lost
+    monkeypatch.setattr(agreement.Agreement, "_is_withheld", lambda self, view: False)
     found = run(LOST_THOUGH_OPEN)
     assert isinstance(found, Failure)
     assert re.search(r"round 1 lasted \d+ s", found.what)
