@@ -19,8 +19,8 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from .compiling import compiled
 from .field import Vector
-from .kernels import compiled
 from .rows import (
     COLUMNS,
     IN_1D,

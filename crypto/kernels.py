@@ -5,17 +5,10 @@ at the end, which is what makes them fast; reducing after each product takes sev
 work on several columns at a time (`lanes`).
 
 Every kernel releases the GIL and trusts its caller: `vectors` and `codec` check types and shapes. Signatures
-are explicit, so that each kernel is compiled once, when this module is imported, and a cache that cannot be
-written or read is dealt with in one place, here.
+are explicit, so that each kernel is compiled once, when this module is imported (`compiling`).
 """
 
-import os
-import stat
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numba
 import numpy as np
@@ -24,10 +17,9 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from .compiling import compiled
 from .field import P, Vector
 from .lanes import LANES, WORD, Lanes, copy_rows
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _WORD: Final = types.uint64
 _IN_1D: Final = types.Array(_WORD, 1, "C", readonly=True)
@@ -50,50 +42,6 @@ _DOT_COLUMNS: Final = _DOT_VECTORS * LANES
 # at least that fetching a row's share of them is worth its while.
 _BLOCK: Final = 4096
 _LEAST_COLUMNS: Final = 64
-
-
-def _private_folder() -> Path:
-    """A folder for compiled code below the system's temporary one, which nobody but this user can write to.
-
-    numba's cache files are pickles: whoever can write them can run code in this process. Raises OSError when
-    the folder cannot be made or is not ours alone.
-    """
-    folder = Path(tempfile.gettempdir()) / f"coterie-kernels-{os.getuid()}"
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise PermissionError(f"{folder} is not a folder that only this user can use")
-    return folder
-
-
-@contextmanager
-def _caching_in_private_folder() -> Iterator[None]:
-    config: Any = numba.config
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(_private_folder())
-    try:
-        yield
-    finally:
-        config.CACHE_DIR = before
-
-
-def compiled(signature: Any) -> Callable[[_Function], _Function]:
-    """Compile for one signature, without the GIL; keep the machine code where that is possible.
-
-    numba looks for a writable `__pycache__` and then for the user's cache folder, and raises when it has
-    neither, a full disk, or a damaged file. None of this is a reason not to compute, so the last attempt
-    goes without a cache; it is also the one that reports a real compiler error.
-    """
-
-    def decorate(function: _Function) -> _Function:
-        with suppress(Exception):
-            return numba.njit(signature, nogil=True, cache=True)(function)  # type: ignore[no-any-return]
-        with suppress(Exception), _caching_in_private_folder():
-            return numba.njit(signature, nogil=True, cache=True)(function)  # type: ignore[no-any-return]
-        return numba.njit(signature, nogil=True)(function)  # type: ignore[no-any-return]
-
-    return decorate
 
 
 def _multiply_add_code(_context, _high, _middle, _low, _a, _b):  # type: ignore[no-untyped-def]

@@ -14,8 +14,8 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from .compiling import compiled
 from .field import Vector
-from .kernels import compiled
 from .lanes import copy_rows
 from .rows import (
     COLUMNS,

@@ -70,6 +70,7 @@ from .status import faults_status, gone_names, ledger_status, members_status, un
 from .store import Reader, Store
 from .strangers import MINUTE_SECONDS, Strangers
 from .training import Trainer, founder_learner, member_learner, published_classes
+from .warming import compile_once
 from .workshop import Workshop
 
 GENESIS: Final = "genesis"
@@ -127,23 +128,43 @@ class Session:
         discovery = Discovery(self.settings, self.identity, self.network, wanted)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._heed_signals)
-            try:
-                addresses = await nursery.start(self.network.run)
-            except* ListenError as group:
-                raise PeerError(f"--listen: {group.exceptions[0]}", Exit.PORT) from None
-            async with self._control.serving(), trio.open_nursery() as living:
-                self._tell_listening(addresses)
-                for task in (self._live, partial(self._discover, discovery)):
-                    living.start_soon(self._or_fail, task)
-                await self.ending.over.wait()
+            await self._prepare()
+            if self.ending.over.is_set():
                 self._tell_end()
-                living.cancel_scope.cancel()
-            with trio.move_on_after(GOODBYE_SECONDS):
-                await self.network.stop()
+            else:
+                await self._take_part(discovery, nursery)
             nursery.cancel_scope.cancel()
         if self._failure is not None:
             raise self._failure
         return self.ending.code
+
+    async def _prepare(self) -> None:
+        """Compile what rounds need, if need be, before there is anybody who would wait for this peer."""
+        async with trio.open_nursery() as race:
+
+            async def stop() -> None:
+                await self.ending.over.wait()
+                race.cancel_scope.cancel()
+
+            race.start_soon(stop)
+            await compile_once(self.tell)
+            race.cancel_scope.cancel()
+
+    async def _take_part(self, discovery: Discovery, nursery: trio.Nursery) -> None:
+        """Listen, and be a peer until that is over."""
+        try:
+            addresses = await nursery.start(self.network.run)
+        except* ListenError as group:
+            raise PeerError(f"--listen: {group.exceptions[0]}", Exit.PORT) from None
+        async with self._control.serving(), trio.open_nursery() as living:
+            self._tell_listening(addresses)
+            for task in (self._live, partial(self._discover, discovery)):
+                living.start_soon(self._or_fail, task)
+            await self.ending.over.wait()
+            self._tell_end()
+            living.cancel_scope.cancel()
+        with trio.move_on_after(GOODBYE_SECONDS):
+            await self.network.stop()
 
     async def _or_fail(self, task: Callable[[], Awaitable[None]]) -> None:
         """Whatever goes wrong, the others get their goodbye first."""

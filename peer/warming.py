@@ -1,12 +1,24 @@
-"""Loads what the first round needs while a peer still waits for the others.
+"""Has ready what a round needs before there is one: kernels compiled once a machine, then loaded.
 
-Compiled kernels are read from their cache when they are first called, and take a second or two. A peer that comes
-back would spend it while the others wait for its share.
+Compiling takes five seconds of a whole core, and a minute where several peers share it. A member that does it in its
+first round misses that round, so it is done before a peer takes part. Peers that start at once on one machine compile
+once: one does it, the others wait. Compiled kernels are read from their cache when they are first called, which takes
+a second: while a peer still waits for the others.
 """
 
 import contextlib
-from typing import Final
+import fcntl
+import hashlib
+import importlib.metadata
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, Final
 
+import trio
+
+from .. import crypto
+from ..crypto.compiling import private_folder, watched
 from ..crypto.identity import Identity
 from ..protocol.committee import Committee
 from ..protocol.contribution import Layout
@@ -14,9 +26,92 @@ from ..protocol.schemes.base import Choice, Terms
 from ..protocol.schemes.shamir import ShamirScheme
 from ..protocol.wire import digest_of
 from ..protocol.work import CheckVector, Contribution, Encode, SumShares
+from .status import Json
+
+KERNELS: Final = 4
+"""Kernels of a round: those of `crypto.kernels`."""
 
 _MEMBERS: Final = 4
 _PARAMETERS: Final = 4
+
+
+Tell = Callable[[str, str, Json], None]
+"""Tells people: a kind, a text, facts."""
+
+
+async def compile_once(tell_people: Tell) -> None:
+    """Compile the kernels if this machine has none yet, and say so. Never fails: the round itself would say why."""
+    if await trio.to_thread.run_sync(_are_compiled):
+        return
+    done = 0
+
+    def tell(text: str) -> None:
+        trio.from_thread.run_sync(tell_people, "compiling", text, {"done": done, "of": KERNELS})
+
+    def on_kernel(_name: str, is_new: bool) -> None:
+        nonlocal done
+        done += 1
+        if is_new:
+            tell(f"compiling the arithmetic, once on this machine: {done} of {KERNELS}")
+
+    def work() -> None:
+        with (
+            contextlib.suppress(Exception),
+            _turn(lambda: tell("waiting for another peer on this machine, which prepares the arithmetic")),
+        ):
+            _compile(on_kernel)
+
+    run: Any = trio.to_thread.run_sync  # the type stubs that come with libp2p describe an older trio
+    await run(work, abandon_on_cancel=True)
+
+
+def _compile(on_kernel: Callable[[str, bool], None]) -> None:
+    with watched(on_kernel):
+        from ..crypto import kernels
+    kernel: Any = kernels.matmul
+    _stamp().write_text(str(kernel.stats.cache_path))
+
+
+def _are_compiled() -> bool:
+    """Whether the kernels were compiled here before, and are still there. May be wrong; then it costs time only."""
+    with contextlib.suppress(OSError):
+        return len(list(Path(_stamp().read_text()).glob("kernels.*.nbi"))) >= KERNELS
+    return False
+
+
+def _stamp() -> Path:
+    """A file that is there once the kernels of this version were compiled for this processor. Raises OSError."""
+    sources = [Path(crypto.__file__).with_name(name) for name in ("kernels.py", "lanes.py")]
+    known = [sys.version, importlib.metadata.version("numba"), importlib.metadata.version("numpy"), _processor()]
+    known += [f"{source} {source.stat().st_mtime_ns}" for source in sources]
+    return private_folder() / f"compiled-{hashlib.sha256(repr(known).encode()).hexdigest()[:32]}"
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        told = Path("/proc/cpuinfo").read_text()
+        return "\n".join(sorted({line for line in told.splitlines() if line.startswith(("model name", "flags"))}))
+    return ""
+
+
+@contextlib.contextmanager
+def _turn(on_wait: Callable[[], None]) -> Iterator[None]:
+    """Be the only one on this machine that compiles; whoever waits goes on together with the others that did."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            lock = stack.enter_context(open(private_folder() / "compiling", "w"))
+            if not _locked(lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                on_wait()
+                _locked(lock, fcntl.LOCK_SH)
+        yield
+
+
+def _locked(lock: IO[str], how: int) -> bool:
+    try:
+        fcntl.flock(lock, how)
+    except OSError:
+        return False
+    return True
 
 
 def warm_up() -> None:

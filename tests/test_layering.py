@@ -19,6 +19,7 @@ ALLOWED = {
 WORLD = {"trio", "socket", "time", "random", "threading", "libp2p", "sqlite3"}
 KERNELS = {
     "crypto/block_kernels.py",
+    "crypto/compiling.py",
     "crypto/kernels.py",
     "crypto/lanes.py",
     "crypto/masks/kernels.py",
