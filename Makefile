@@ -26,7 +26,8 @@ format: setup  ## let ruff rewrite the sources
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: setup  ## what everything costs, beside the aims; ARGS="paillier masks" selects, ARGS=--help lists
+bench:  ## what everything costs, beside the aims; ARGS="paillier masks" selects, ARGS=--help lists
+	@.ci/setup bench
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 soak: setup  ## the long randomised tests, then SEEDS simulated federations on all cores
