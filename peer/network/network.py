@@ -273,14 +273,14 @@ class Network:
         if link is None:
             raise PullFailed("not connected")
         async with link.bulk.slots:
-            await self._slots.acquire(size)
+            await self._slots.acquire(size, source)
             try:
                 return await link.bulk.pull(digest, size, self.timing.progress_seconds)
             except WrongBlob as error:
                 self.cut_off(source, str(error))
                 raise
             finally:
-                self._slots.release(size)
+                self._slots.release(size, source)
 
     # What the driver asks.
 

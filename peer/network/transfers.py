@@ -6,7 +6,7 @@ waits for anything but the stream itself: chunks go straight into a buffer of th
 """
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -40,8 +40,14 @@ MAX_PULLS_PER_PEER: Final = 4
 MIN_PROGRESS_BYTES: Final = 64 * 1024
 """What must arrive (or all that is missing) within the time that a pull allows for progress."""
 
+MAX_PROGRESSES: Final = 120
+"""So often at most, so that of a large blob more must arrive at a time. Else its buffer could be held for days."""
+
 MAX_PULL_BYTES: Final = 1024 * 1024 * 1024
 """Buffers of those transfers together; also the largest blob."""
+
+PARTS_OF_PULL_BYTES: Final = 4
+"""Of the buffers one peer may have one, of any size, or several that come to one of so many parts."""
 
 MAX_SERVED: Final = 4
 """Blobs under way to one peer at a time; more wait."""
@@ -143,36 +149,62 @@ class Offers:
         return served
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ticket:
+    """One pull that waits for its slot."""
+
+    peer: object
+    size: int
+
+
 class PullSlots:
-    """How much all pulls of this process together may hold: MAX_PULLS transfers and MAX_PULL_BYTES."""
+    """How much all pulls of this process together may hold: MAX_PULLS transfers and MAX_PULL_BYTES.
+
+    A peer that lets its pulls crawl keeps what they hold. So it may have a part only, and the pulls of others do not
+    wait behind those of a peer that has it.
+    """
 
     def __init__(self, pulls: int = MAX_PULLS, capacity_bytes: int = MAX_PULL_BYTES) -> None:
         self.capacity_bytes = capacity_bytes
         self._pulls = pulls
         self._bytes = capacity_bytes
-        self._waiting: deque[object] = deque()
+        self._held: Counter[object] = Counter()
+        self._waiting: deque[_Ticket] = deque()
         self._changed = trio.lowlevel.ParkingLot()
 
-    async def acquire(self, size: int) -> None:
+    async def acquire(self, size: int, peer: object) -> None:
         """Wait, in order of arrival, for a slot with `size` bytes. Raises PullFailed if it can never fit."""
         if size > self.capacity_bytes:
             raise PullFailed(f"{size} bytes are more than the {self.capacity_bytes} that pulls may hold")
-        ticket = object()
+        ticket = _Ticket(peer, size)
         self._waiting.append(ticket)
         try:
-            while self._waiting[0] is not ticket or self._pulls == 0 or self._bytes < size:
+            while self._next() is not ticket or self._pulls == 0 or self._bytes < size:
                 await self._changed.park()
             self._pulls -= 1
             self._bytes -= size
+            self._held[peer] += size
         finally:
             self._waiting.remove(ticket)
             self._changed.unpark_all()
 
-    def release(self, size: int) -> None:
+    def release(self, size: int, peer: object) -> None:
         """Give a slot back."""
         self._pulls += 1
         self._bytes += size
+        self._held[peer] -= size
+        if not self._held[peer]:
+            del self._held[peer]
         self._changed.unpark_all()
+
+    def _next(self) -> _Ticket | None:
+        """Return the first that waits for others, and not for its own peer's pulls."""
+        share = self.capacity_bytes // PARTS_OF_PULL_BYTES
+        for one in self._waiting:
+            held = self._held.get(one.peer, 0)
+            if not held or held + one.size <= share:
+                return one
+        return None
 
 
 @dataclass(slots=True)
@@ -249,7 +281,8 @@ class Bulk:
         """The blob of that digest and size. Raises PullFailed when it does not come or is not what was asked
         for.
 
-        It may take long, as long as MIN_PROGRESS_BYTES of it arrive every `progress_seconds`.
+        It may take long, as long as enough of it arrives every `progress_seconds`: MIN_PROGRESS_BYTES, and the part of
+        it that has it through in MAX_PROGRESSES of these times.
         """
         if self._closed:
             raise PullFailed(self._closed)
@@ -259,12 +292,12 @@ class Bulk:
             return _check(bytearray(), digest)
         transfer = self._next_transfer = (self._next_transfer + 1) % 2**32
         pull = self._pulls[transfer] = _Pull(size, bytearray(size))
-        buffer = pull.buffer
+        buffer, step = pull.buffer, max(MIN_PROGRESS_BYTES, size // MAX_PROGRESSES)
         self._send(encode_request(transfer, Request(digest, size)))
         try:
             while pull.received < size and not pull.failure:
                 with trio.move_on_after(progress_seconds) as scope:
-                    await pull.reach(min(size, pull.received + MIN_PROGRESS_BYTES))
+                    await pull.reach(min(size, pull.received + step))
                 if scope.cancelled_caught:
                     raise PullFailed(
                         f"too little progress in {progress_seconds:g} s, at {pull.received} of {size} bytes"

@@ -334,16 +334,44 @@ async def test_every_frame_of_the_bulk_stream_waits_for_its_turn(clock: Any) -> 
     assert (turns, trio.current_time() - started) == (10, pytest.approx(10))
 
 
+async def test_a_large_blob_may_not_crawl(clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfers, "MIN_PROGRESS_BYTES", 1)
+
+    async def crawl() -> None:
+        side = Side()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(side.bulk.run, side.stream)
+
+            async def say() -> None:
+                _, transfer, _ = await side.heard()
+                for _ in range(15):
+                    await trio.sleep(9)
+                    side.say_chunk(transfer, b"x")
+
+            nursery.start_soon(say)
+            with pytest.raises(PullFailed) as caught:
+                await side.bulk.pull(digest(b"another"), 20, 10)
+            nursery.cancel_scope.cancel()
+        reasons.append(str(caught.value))
+
+    reasons: list[str] = []
+    await crawl()
+    monkeypatch.setattr(transfers, "MAX_PROGRESSES", 4)
+    await crawl()
+    assert "at 15 of 20 bytes" in reasons[0], "no more came"
+    assert "too little progress in 10 s, at 1 of 20 bytes" in reasons[1]
+
+
 async def test_pulls_wait_for_slots_in_order_and_give_them_back(clock: Any) -> None:
     slots = PullSlots(pulls=2, capacity_bytes=100)
     order: list[int] = []
 
     async def hold(number: int, size: int) -> None:
         await trio.sleep(number / 1000)
-        await slots.acquire(size)
+        await slots.acquire(size, number)
         order.append(number)
         await trio.sleep(1)
-        slots.release(size)
+        slots.release(size, number)
 
     async with trio.open_nursery() as nursery:
         for number, size in enumerate((60, 60, 10, 30)):
@@ -356,19 +384,42 @@ async def test_pulls_wait_for_slots_in_order_and_give_them_back(clock: Any) -> N
 
 async def test_a_cancelled_wait_for_a_slot_lets_the_next_one_in(clock: Any) -> None:
     slots = PullSlots(pulls=1, capacity_bytes=100)
-    await slots.acquire(1)
+    await slots.acquire(1, "a")
     async with trio.open_nursery() as nursery:
         with trio.move_on_after(1):
-            await slots.acquire(100)
-        nursery.start_soon(slots.acquire, 99)
+            await slots.acquire(100, "b")
+        nursery.start_soon(slots.acquire, 99, "c")
         await trio.testing.wait_all_tasks_blocked()
-        slots.release(1)
+        slots.release(1, "a")
     assert slots._bytes == 1
+
+
+async def test_a_peer_that_lets_its_pulls_crawl_keeps_nobody_else_waiting(
+    clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def who_has_slots() -> list[str]:
+        slots, order = PullSlots(capacity_bytes=100), []
+
+        async def hold(peer: str, size: int) -> None:
+            await slots.acquire(size, peer)
+            order.append(peer)
+            await trio.sleep_forever()
+
+        async with trio.open_nursery() as nursery:
+            for peer in ("liar", "liar", "liar", "honest", "other"):
+                nursery.start_soon(hold, peer, 40 if peer == "liar" else 20)
+                await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        return order
+
+    assert await who_has_slots() == ["liar", "honest", "other"]
+    monkeypatch.setattr(transfers, "PARTS_OF_PULL_BYTES", 1)  # as if everybody might have all of it
+    assert await who_has_slots() == ["liar", "liar", "honest"], "two have no room any more"
 
 
 async def test_a_blob_that_is_larger_than_all_slots_fails_at_once(clock: Any) -> None:
     with pytest.raises(PullFailed, match="more than"):
-        await PullSlots(capacity_bytes=100).acquire(101)
+        await PullSlots(capacity_bytes=100).acquire(101, "a")
 
 
 async def test_a_closed_link_fails_its_pulls_with_the_reason() -> None:
