@@ -48,7 +48,7 @@ class Settings:
     dht: tuple[str, ...] = ()
     dht_listen: str = "/ip4/0.0.0.0/tcp/0"
     heartbeat: float = 2.0
-    dead_after: float = 12.0
+    dead_after: float = 6.0
     join_timeout: float = 0.0
     linger: float = 60.0
     stay: bool = False

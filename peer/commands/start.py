@@ -126,9 +126,7 @@ def _running_options(group: Any) -> None:
     group.add_argument("--dht", action="append", nargs="?", const="", metavar="NODE", help=dht)
     group.add_argument("--dht-listen", metavar="ADDR", help="port or address of this peer's DHT node (any free port)")
     group.add_argument("--heartbeat", type=seconds(0.1, 3600), metavar="S", help="between heartbeats (2)")
-    group.add_argument(
-        "--dead-after", type=seconds(0.2, DAY_SECONDS), metavar="S", help="silence that ends a link (12)"
-    )
+    group.add_argument("--dead-after", type=seconds(0.2, DAY_SECONDS), metavar="S", help="silence that ends a link (6)")
     group.add_argument(
         "--linger", type=seconds(0, 30 * DAY_SECONDS), metavar="S", help="longest stay after the last round (60)"
     )
