@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from .committee import Committee
 from .envelope import Verified
+from .limits import MAX_KEEPER_ACKS
 from .messages import Ack
 from .schemes import Choice
 
@@ -37,7 +38,13 @@ class Acks:
     _support: dict[int, dict[bytes, int]] = field(default_factory=dict)
     """By dealer, how many holders acked each of its dealings; an honest dealer has one."""
     _keepers: dict[tuple[int, bytes, int], set[int]] = field(default_factory=dict)
-    """Members that keep the box of a dealing (dealer, id) for a holder."""
+    """Members that keep the box of a dealing (dealer, id) for a holder. Said in one ack, it counts for good."""
+    _kept_behind: dict[int, list[Verified]] = field(default_factory=dict)
+    """By keeper, the acks that show all that it ever said it keeps. Of an honest one each names what those before name,
+    unless it was restarted: then it has forgotten its boxes.
+    """
+    _struck_keepers: set[int] = field(default_factory=set)
+    """Members that said it in more acks than an honest one ever has to."""
     _doubled: set[int] = field(default_factory=set)
     """Holders that acked two dealings of one dealer: they count for nothing."""
     _at_deadline: set[int] = field(default_factory=set)
@@ -58,10 +65,8 @@ class Acks:
             if named[dealer] != before[dealer]:
                 self.strike(holder)
                 return self.proof(holder, dealer, before[dealer])
-        for dealer, other in message.kept:
-            if holder not in (dealer, other):
-                self._keepers.setdefault((dealer, named[dealer], other), set()).add(holder)
         self.changes += 1
+        self._believe_kept(holder, ack, named)
         self._add_up(holder, ack, named, before)
         return None
 
@@ -83,6 +88,25 @@ class Acks:
             counts = self._support.setdefault(dealer, {})
             counts[named[dealer]] = counts.get(named[dealer], 0) + 1
         self._named[holder] = self._last = self._last if whole == self._last else whole
+
+    def _believe_kept(self, keeper: int, ack: Verified, named: Mapping[int, bytes]) -> None:
+        """Count what a member says that it keeps, and remember what shows it to others.
+
+        Otherwise a liar that says so to one member, in an ack that its next one replaces, would have that member insist
+        for ever on what nobody else can see.
+        """
+        message = ack.message
+        assert isinstance(message, Ack)
+        pairs = {(dealer, named[dealer], other) for dealer, other in message.kept if keeper not in (dealer, other)}
+        if keeper in self._struck_keepers or all(keeper in self._keepers.get(pair, ()) for pair in pairs):
+            return
+        for pair in pairs:
+            self._keepers.setdefault(pair, set()).add(keeper)
+        said = set(message.kept)
+        behind = [one for one in self._kept_behind.get(keeper, []) if not said.issuperset(_kept_by(one))]
+        self._kept_behind[keeper] = [*behind, ack]
+        if len(behind) >= MAX_KEEPER_ACKS:
+            self._struck_keepers.add(keeper)
 
     @staticmethod
     def _size(ack: Verified) -> tuple[int, int, bool]:
@@ -120,7 +144,7 @@ class Acks:
         return found
 
     def _could_hold(self, dealer: int, dealing: bytes, holder: int) -> bool:
-        keepers = self._keepers.get((dealer, dealing, holder), set()) - self._doubled
+        keepers = self._keepers.get((dealer, dealing, holder), set()) - self._doubled - self._struck_keepers
         return holder == dealer or len(keepers) > self.committee.f
 
     def is_past_deadline(self) -> bool:
@@ -134,9 +158,9 @@ class Acks:
         return self._behind.get(holder, {}).get(dealer, self.latest[holder])
 
     def proofs(self, holder: int) -> list[Verified]:
-        """Return the acks that show all that a holder acked: one, but for liars."""
-        behind = self._behind.get(holder)
-        return [self.latest[holder]] if behind is None else list({ack.raw: ack for ack in behind.values()}.values())
+        """Return the acks that show all that a holder acked, and what it keeps: one, but for liars."""
+        acks = (self.latest[holder], *self._behind.get(holder, {}).values(), *self._kept_behind.get(holder, ()))
+        return list({ack.raw: ack for ack in acks}.values())
 
     def keeps(self, keeper: int, dealer: int, dealing: bytes, holder: int) -> bool:
         """Whether a member has said that it keeps the box of this dealing for this holder."""
@@ -162,6 +186,11 @@ class Acks:
         if len(dealings) < self.committee.min_contributors or len(holders) < self.committee.sum_quorum:
             return None
         return Choice(tuple(sorted(dealings.items())), holders)
+
+
+def _kept_by(ack: Verified) -> tuple[tuple[int, int], ...]:
+    assert isinstance(ack.message, Ack)
+    return ack.message.kept
 
 
 def wrong_ack(message: Ack, members: int) -> str | None:

@@ -186,7 +186,7 @@ class Agreement:
         vector = digest = None
         if isinstance(body, Contributors):
             assert self.ctx.sharing is not None
-            acks = acks_behind(self.ctx.sharing, body)
+            acks = acks_behind(self.ctx.sharing, body, view)
         if claimed_sum(body) is not None:
             assert self.summing is not None
             opened = self.summing.outcome()
@@ -214,7 +214,7 @@ class Agreement:
             return None
         sharing, may_go_on = ctx.sharing, self._may_go_on()
         if not (may_go_on and (view > 0 or ctx.just_changed)):
-            changes = self._changes(only_provable=view > 0)
+            changes = self._changes(only_provable=self._heeds_proofs_alone(view))
             if changes:
                 return Membership(changes)
         if sharing is None or not may_go_on:
@@ -223,6 +223,13 @@ class Agreement:
         if choice is None:
             return Void(ctx.state.round, "shares", sharing.missing())
         return contributors_body(ctx.state, choice)
+
+    def _heeds_proofs_alone(self, view: int) -> bool:
+        """Whether of the evictions only those are proposed that everybody can judge, because this view was refused.
+
+        Not in a repetition: it cannot go on with a member that is known to deal falsely, and comes to no other height.
+        """
+        return view > 0 and not self._has_to_repeat()
 
     def _why_not_give_up(self, view: int) -> str | None:
         """Say why the open sum need not be void without proof: a member gives it up only when it sees no way itself.

@@ -39,7 +39,10 @@ class CatchUp:
     """Which model whoever is connected was given last, and when."""
     _turn: int = 0
     _wanting: bytes | None = None
-    _source: bytes | None = None
+    _sources: set[bytes] = field(default_factory=set)
+    """From whom the wanted model is being fetched."""
+    _may_ask: int = 1
+    """From how many at once: from one more each time that it has not come in time, up to f+1."""
     _failed: set[bytes] = field(default_factory=set)
     """Who promised the wanted model and did not give it."""
     _reading: dict[bytes, int | None] = field(default_factory=dict)
@@ -76,8 +79,7 @@ class CatchUp:
         self.heads.pop(member, None)
         self._refused.discard(member)
         self._given.pop(member, None)
-        if self._source == member:
-            self._source = None
+        self._sources.discard(member)
         self._end_trial(member)
 
     def ask(self) -> None:
@@ -258,22 +260,29 @@ class CatchUp:
         if ctx.weights is not None or not ctx.is_member or (self._wanting == wanted and not again):
             return
         if self._wanting != wanted:
-            self._wanting = wanted
+            self._wanting, self._may_ask = wanted, 1
+            self._sources.clear()
             self._failed.clear()
             ctx.out.timer(SYNC_RETRY_MS, "weights", wanted)
-        for source in sorted(ctx.alive - self._failed):
+        for source in sorted(ctx.alive - self._failed - self._sources):
             ctx.out.send(source, GetWeights(wanted))
 
     def on_weights_timer(self, wanted: bytes) -> None:
-        """Ask again while this is still the model that is missing."""
+        """Ask again while this is still the model that is missing.
+
+        Whoever was asked first may be slow, or let the transfer crawl: one more is asked beside it.
+        """
         if self._wanting == wanted == self.ctx.state.weights and self.ctx.weights is None:
+            self._may_ask_one_more()
             self.want_weights(again=True)
             self.ctx.out.timer(SYNC_RETRY_MS, "weights", wanted)
 
+    def _may_ask_one_more(self) -> None:
+        self._may_ask = min(self._may_ask + 1, self.ctx.state.committee.f + 1)
+
     def on_fetch_failed(self, source: bytes) -> None:
         """A source did not give the model: ask the others; once all have failed, all again at the next timer."""
-        if self._source == source:
-            self._source = None
+        self._sources.discard(source)
         self._failed.add(source)
         if self.ctx.alive <= self._failed:
             self._failed.clear()
@@ -301,12 +310,13 @@ class CatchUp:
             return False
         size = 4 * ctx.state.genesis.parameters
         if blob is None:
-            # One source at a time; when it fails, the others are asked again.
+            # Few sources at a time; when they fail, the others are asked again.
             if message.sender in self._failed:
                 return False
-            is_free = self._source in (None, message.sender) or self._source not in ctx.alive
+            self._sources &= ctx.alive
+            is_free = message.sender in self._sources or len(self._sources) < self._may_ask
             if is_free and ctx.out.fetch(Fetch(message.sender, ctx.state.weights, size, message)):
-                self._source = message.sender
+                self._sources.add(message.sender)
             return False
         if len(blob) != size or digest_of(blob) != ctx.state.weights:
             ctx.out.fault(message.sender, "sent a model with another hash")

@@ -36,7 +36,7 @@ class Forks:
         after = next((state for state in states if state.height == height), None)
         if before is None or after is None or after.head == block_hash(certified.block):
             return
-        if (sender, height) in self._looked_at:
+        if (sender, height) in self._looked_at or now.member(sender) is None:  # strangers could be any number
             return
         self._looked_at.add((sender, height))
         with suppress(LedgerError):

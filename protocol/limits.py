@@ -106,8 +106,11 @@ UNAWAITED_ROUNDS: Final = 50
 MAX_UNAWAITED: Final = 8 * MAX_MEMBERS
 """Such members, and pairs of dealer and holder, that are remembered; the oldest go."""
 
-MAX_KEPT_BOXES: Final = 4096
+MAX_KEPT_BOXES: Final = 8192
 """Boxes for others that one ack may name. What a member keeps of one dealer is bounded besides (:mod:`.custody`)."""
+
+MAX_KEEPER_ACKS: Final = 8
+"""Acks that together say what a member keeps, if no one of them says all: one more for each restart in the round."""
 
 KEPT_BOXES_DELAY_MS: Final = 100
 """How long a member collects the boxes that it is handed for others before it says so in an ack."""

@@ -5,13 +5,14 @@ contributor set, and whom it leaves out, one's own share deadline, an invite's e
 in :mod:`.summing`, because that takes time.
 """
 
-from collections.abc import Iterable, Sequence, Set
+import itertools
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from ..crypto.identity import peer_id
 from .blocks import Contributors, Evict, Join, Membership
 from .envelope import Verified, verify
 from .ledger import LedgerState
-from .limits import MAX_MEMBERS, MAX_REPEATED_ACK_BYTES
+from .limits import MAX_KEEPER_ACKS, MAX_MEMBERS, MAX_REPEATED_ACK_BYTES
 from .messages import Ack, JoinRequest
 from .pool import CLOCK_SKEW_MS, ChangePool, invite_expired
 from .schemes import Choice
@@ -23,20 +24,33 @@ def contributors_body(state: LedgerState, choice: Choice) -> Contributors:
     return Contributors(state.round, state.genesis.scheme, state.weights, choice.dealers, choice.holders)
 
 
-def acks_behind(sharing: Sharing, body: Contributors) -> tuple[bytes, ...]:
-    """Return signed acks for a Contributors proposal to carry: those of J first, then those that tell of kept boxes.
+def acks_behind(sharing: Sharing, body: Contributors, view: int) -> tuple[bytes, ...]:
+    """Return signed acks for a Contributors proposal to carry: of everybody one, those of J first, then the others.
 
     Everybody has had them by broadcast; they are repeated for a member that missed one, as far as they fit a message.
+    A liar may ack each dealing by an ack of its own, and so take up the room for what others have to be shown.
+    Therefore each view begins with other ones.
     """
-    acks: list[bytes] = []
-    total = 0
-    others = sharing.acks.latest.keys() - set(body.holders)
-    for holder in (*body.holders, *sorted(others)):
-        for ack in sharing.acks.proofs(holder):
-            total += len(ack.raw)
-            if total <= MAX_REPEATED_ACK_BYTES:
-                acks.append(ack.raw)
-    return tuple(acks[:MAX_MEMBERS])
+    acks = sharing.acks
+    holders = [*body.holders, *sorted(acks.latest.keys() - set(body.holders))]
+    chosen = [acks.latest[holder].raw for holder in holders]
+    more = [ack.raw for holder in holders for ack in acks.proofs(holder)[1:]]
+    return tuple(_as_many_as_fit([*_turned(chosen, view), *_turned(more, view)]))
+
+
+def _turned(envelopes: list[bytes], view: int) -> list[bytes]:
+    """Begin elsewhere in each view: by the golden section, so that a few views begin everywhere."""
+    start = view * 618 * len(envelopes) // 1000 % max(1, len(envelopes))
+    return envelopes[start:] + envelopes[:start]
+
+
+def _as_many_as_fit(envelopes: Iterable[bytes]) -> Iterator[bytes]:
+    room = MAX_REPEATED_ACK_BYTES
+    for envelope in itertools.islice(envelopes, MAX_MEMBERS):
+        room -= len(envelope)
+        if room < 0:
+            return
+        yield envelope
 
 
 def wrong_contributors(state: LedgerState, sharing: Sharing, body: Contributors, acks: Sequence[bytes]) -> str | None:
@@ -44,7 +58,8 @@ def wrong_contributors(state: LedgerState, sharing: Sharing, body: Contributors,
     committee = sharing.committee
     known = {ack.raw for holder in sharing.acks.latest for ack in sharing.acks.proofs(holder)}
     news = [raw for raw in acks if raw not in known]
-    for raw in news[: (committee.f + 1) * committee.n]:  # each costs a signature; a liar may ack each dealing alone
+    most = committee.n + MAX_KEEPER_ACKS + 1  # of one liar, which may ack each dealing alone; each costs a signature
+    for raw in news[: (committee.f + 1) * most]:
         ack = verify(raw, sharing.out.federation)
         if isinstance(ack, Verified) and isinstance(ack.message, Ack) and ack.message.round == sharing.round:
             sharing.on_ack(ack)

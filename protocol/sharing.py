@@ -89,7 +89,7 @@ class Sharing:
     _held: dict[int, _Held] = field(default_factory=dict)
     _checking: dict[int, _Offer] = field(default_factory=dict)
     _offers: dict[int, list[Fetch]] = field(default_factory=dict)
-    """By dealer, from whom this member's box can be fetched; the first of them is asked."""
+    """By dealer, from whom this member's box can be fetched, all of which are asked."""
     _dealing: Dealing | None = field(default=None, repr=False)
     _deal_envelope: bytes = b""
     _handed: set[int] = field(default_factory=set)
@@ -336,7 +336,7 @@ class Sharing:
             offers = self._offers.setdefault(dealer, [])
             if all(one.source != bearer.sender for one in offers):
                 offers.append(Fetch(bearer.sender, message.boxes[self.me], size, bearer))
-            self.out.fetch(offers[0])
+            self._fetch_from(offers)
             return
         if len(blob or b"") != size:
             # Anybody may pass a dealing on, with a box of another holder.
@@ -347,15 +347,17 @@ class Sharing:
         self._checking[dealer] = _Offer(deal, blob or b"")
         self.out.work(self.scheme.check(self.terms, self.out.identity, dealer, message, blob or b""))
 
+    def _fetch_from(self, offers: list[Fetch]) -> None:
+        """Ask all: a dealer that lets it crawl must not keep a holder from the members that keep its box."""
+        for offer in offers:
+            self.out.fetch(offer)
+
     def on_fetch_failed(self, fetch: Fetch) -> None:
-        """A box could not be had from one member: ask the next that offered it."""
+        """A box could not be had from one member: it is asked again when it offers it again."""
         for dealer, offers in list(self._offers.items()):
             left = [one for one in offers if (one.source, one.digest) != (fetch.source, fetch.digest)]
-            if len(left) == len(offers):
-                continue
             if left:
                 self._offers[dealer] = left
-                self.out.fetch(left[0])
             else:
                 del self._offers[dealer]
 
@@ -447,13 +449,21 @@ class Sharing:
         last = self.acks.latest.get(self.me)
         # Said once, it stays said: a box that made room was for a holder that has acked since.
         said = last.message.kept if last is not None and isinstance(last.message, Ack) else ()
-        kept = {*self.custody.named(mine), *(pair for pair in said if pair[0] in mine)}
-        message = Ack(self.round, tuple(mine.items()), tuple(sorted(kept))[:MAX_KEPT_BOXES], self.acks_whatever)
+        kept = self._as_many_as_fit({pair for pair in said if pair[0] in mine}, self.custody.named(mine))
+        message = Ack(self.round, tuple(mine.items()), kept, self.acks_whatever)
         if not mine or (last is not None and last.message == message):
             return
         own = self.out.sealed(message)
         self.acks.take(self.me, own)
         self.out.send(None, own.raw)
+
+    def _as_many_as_fit(
+        self, said: set[tuple[int, int]], kept: Iterable[tuple[int, int]]
+    ) -> tuple[tuple[int, int], ...]:
+        """Return the boxes that an ack names: those that were named, and of the others each member other ones first."""
+        me, n = self.me or 0, self.committee.n
+        more = sorted(set(kept) - said, key=lambda pair: ((pair[0] - me) % n, pair[1]))
+        return tuple(sorted([*said, *more[: MAX_KEPT_BOXES - len(said)]]))
 
     def _holds_all(self) -> bool:
         """Whether no share is missing of anybody who has not said that it sits out, and did not cheat."""
@@ -603,6 +613,8 @@ class Sharing:
         handed = message.message
         assert isinstance(handed, HandBox)
         if self.me is None or max(handed.holder, handed.dealer) >= self.committee.n:
+            return
+        if self.committee.index(message.sender) is None:  # a stranger's: they could be any number
             return
         deal = self.deals.get(handed.dealer)
         if deal is None:

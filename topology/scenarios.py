@@ -67,9 +67,17 @@ SAFE: Final = (SignOnce, ReleaseOnce, Durable, Secrecy)
 SPLIT_VIEWS: Final = (
     *("mask", "quiet-complaint", "see-saw", "late-take-in"),
     *("single-acks", "old-accusation", "future-accusations", "two-complaints"),
+    *("crawl", "fail-and-garble", "lost-keeper"),
 )
 SPLIT_EVERY: Final = 9
 """In how many scenarios one has a liar that splits what members see."""
+
+TOGETHER: Final = "lost-keeper"
+"""One of these, which takes all liars."""
+
+SMALL: Final = 6
+LARGE: Final = 18_000
+"""Parameters of a model; of a large one a box has more than 64 KB, so that it is pulled."""
 
 AIMED_EVERY: Final = 10
 """One scenario in so many aims at the lock rule, which chance hardly ever puts to the test."""
@@ -100,6 +108,7 @@ class Scenario:
     """Newcomers that arrive, which are none of ``peers``, and members that leave."""
     evict_after_rounds: int = 50
     view_delta_ms: int = 300
+    parameters: int = SMALL
     beyond_f: bool = False
     """Whether more lie than agreement bears, but no more than K-1: what they may not learn holds even so."""
 
@@ -200,6 +209,7 @@ def scenario_of(seed: int) -> Scenario:
         comings=_comings(rng, peers, byzantine) if is_founded else (),
         evict_after_rounds=rng.choice((50, 50, 50, 1)),
         view_delta_ms=rng.choice((300, 1_000, 1_000)),
+        parameters=LARGE if any("crawl" in text for text in byzantine) else SMALL,
     )
     if seed % AIMED_EVERY == AIMED_EVERY - 1:
         liars = tuple(f"{number}=equivocate" for number in sites)
@@ -228,6 +238,8 @@ def _liars(seed: int, rng: random.Random, sites: list[int]) -> tuple[str, ...]:
         if number == 0 and seed % SPLIT_EVERY == SPLIT_EVERY - 1:  # beside the draws, so that others stay as they are
             chosen[0] = SPLIT_VIEWS[seed // SPLIT_EVERY % len(SPLIT_VIEWS)]
         texts[sites[number]] = "+".join(chosen)
+    if TOGETHER in texts.values():
+        return tuple(f"{number}={TOGETHER}" for number in sites)
     return tuple(f"{number}={text}" for number, text in texts.items())
 
 
@@ -256,7 +268,7 @@ def build(scenario: Scenario) -> Simulation:
     links = LinkDefaults(latency_ms=scenario.latency_ms, jitter_ms=scenario.latency_ms[1], loss=scenario.loss)
     graph = make(scenario.topology, scenario.peers + scenario.arrivals, scenario.seed, links)
     genesis, weights = make_genesis(
-        6,
+        scenario.parameters,
         scenario.peers,
         rounds=scenario.trains or scenario.rounds,
         scheme=scenario.scheme,

@@ -62,6 +62,9 @@ COLLECT_EVENTS: Final = 2_000_000
 """Garbage in cycles is collected after so many events, instead of whenever many objects were made."""
 
 FETCH_TIMEOUT_MS: Final = 10_000
+CRAWL_MS: Final = 2_400_000
+"""How long a pull may crawl before a driver has had enough of it."""
+
 MAX_KNOWN_ENVELOPES: Final = 100_000
 
 Blocked = Callable[[int, int, Verified | None], bool]
@@ -511,6 +514,9 @@ class Simulation:
         self.clock.after(FETCH_TIMEOUT_MS, answer, site, boot, FetchFailed(fetch, "the link broke"))
 
     def _serve(self, site: Site, source: Site, boot: int, fetch: Fetch, answer: Answer) -> None:
+        if any(adversary.lets_crawl(site) for adversary in source.adversaries):
+            self.clock.after(CRAWL_MS, answer, site, boot, FetchFailed(fetch, "too little progress"))
+            return
         data = source.offers.get(fetch.digest)
         if data is None or len(data) != fetch.size_bytes or not self._can_pull(site, source):
             self.clock.after(1, answer, site, boot, FetchFailed(fetch, "not offered"))

@@ -12,6 +12,7 @@ from signing import members, signed
 from coterie.protocol.acks import Acks, wrong_ack
 from coterie.protocol.committee import Committee
 from coterie.protocol.evidence import contradiction
+from coterie.protocol.limits import MAX_KEEPER_ACKS
 from coterie.protocol.messages import Ack
 
 Pairs = Iterable[tuple[int, int]]
@@ -226,6 +227,42 @@ def test_an_ack_that_names_fewer_kept_boxes_still_says_what_is_kept() -> None:
     table.ack(1, range(4), [(2, 3)])
     assert table.acks.keeps(1, 2, id_of(2), 3)
     assert table.acks.keeps(1, 0, id_of(0), 3)
+
+
+def shown(table: Table) -> Table:
+    """What another member has of the acks when it is shown all that this one can show."""
+    other = Table(table.committee.n)
+    for holder in table.acks.latest:
+        for ack in table.acks.proofs(holder):
+            other.acks.take(holder, ack)
+    return other
+
+
+def test_whatever_a_member_was_told_of_kept_boxes_it_can_show() -> None:
+    """A liar says so in an ack that its next one replaces."""
+    table = Table(10)
+    table.all_but((8, 7))
+    for keeper in (0, 1, 2):
+        table.ack(keeper, range(10), [(7, 8)])
+    table.ack(9, [7], [(7, 8)])
+    table.ack(9, range(10))
+    assert table.settled() == shown(table).settled() == set(range(10))
+    assert [len(table.acks.proofs(holder)) for holder in range(10)] == [1] * 9 + [2]
+
+
+def test_a_keeper_that_says_so_in_ever_other_acks_is_none_for_anybody() -> None:
+    table = Table(31)
+    table.all_but((30, 29))
+    for keeper in range(table.committee.f):
+        table.ack(keeper, range(31), [(29, 30)])
+    for other in range(MAX_KEEPER_ACKS):
+        table.ack(28, range(31), [(29, 30), (other, 30)])
+    assert table.settled() == shown(table).settled() == set(range(31)), "an honest one may have been restarted so often"
+    for other in range(MAX_KEEPER_ACKS, 3 * MAX_KEEPER_ACKS):
+        table.ack(28, range(31), [(29, 30), (other, 30)])
+        assert 29 not in table.settled()
+        assert 29 not in shown(table).settled()
+        assert len(table.acks.proofs(28)) <= MAX_KEEPER_ACKS + 2
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.sets(st.integers(0, 3))), max_size=30))

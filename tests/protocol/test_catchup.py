@@ -511,6 +511,16 @@ def test_second_blocks_of_the_past_are_checked_once_a_sender_and_height(monkeypa
         assert checks_of_the_past(monkeypatch) == 80
 
 
+def test_second_blocks_that_strangers_show_are_not_looked_at() -> None:
+    """There may be any number of strangers, and each would be remembered."""
+    chain = grown()
+    bench = behind(chain, at=1)
+    bench.hear(C, Blocks(tuple(chain.blocks[1:])))
+    for sender in (B, *(Identity.from_seed(bytes([number]) * 32) for number in range(100, 120))):
+        bench.hear(sender, Blocks((forged(chain, 5, B),)))
+    assert len(bench.node.catchup.forks._looked_at) == 1
+
+
 class Weakened(forks.Forks):
     """A build that checks whatever it is sent."""
 

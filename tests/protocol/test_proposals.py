@@ -3,12 +3,18 @@
 from types import SimpleNamespace
 from typing import Any
 
-from chains import Chain
+import pytest
+from chains import Chain, digest
 from cluster import identity
+from signing import members, signed
 
 from coterie.crypto.identity import peer_id
+from coterie.protocol import proposals
+from coterie.protocol.acks import Acks
 from coterie.protocol.blocks import Membership
-from coterie.protocol.proposals import wrong_choice, wrong_contributors
+from coterie.protocol.committee import Committee
+from coterie.protocol.messages import Ack
+from coterie.protocol.proposals import acks_behind, wrong_choice, wrong_contributors
 
 
 def test_members_that_a_proposal_leaves_out_or_waits_for_are_named_as_in_the_ledger() -> None:
@@ -32,3 +38,27 @@ def test_members_that_a_proposal_leaves_out_or_waits_for_are_named_as_in_the_led
     assert known is not None
     assert set(named) == {known.name, f"…{peer_id(identity(2).public)[-11:]}"}
     assert wrong_contributors(chain.state, sharing, body, ()) == f"{known.name} did not ack all contributors"
+
+
+def test_liars_that_ack_each_dealing_alone_leave_room_for_each_ack_in_some_view(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A member that lacks the acks that are cut off would refuse each proposal."""
+    people = members(7)
+    acks = Acks(Committee(tuple(one.public for one in people)))
+    dealings = tuple((dealer, digest(f"{dealer}")) for dealer in range(7))
+    for holder, person in enumerate(people):
+        for named in [(one,) for one in dealings] if holder > 4 else [dealings]:
+            acks.take(holder, signed(person, Ack(1, named)))
+    sharing: Any = SimpleNamespace(committee=acks.committee, acks=acks)
+    body: Any = SimpleNamespace(holders=tuple(range(7)))
+    every = {ack.raw for holder in range(7) for ack in acks.proofs(holder)}
+    monkeypatch.setattr(proposals, "MAX_REPEATED_ACK_BYTES", sum(map(len, every)) * 2 // 3)
+
+    def carried(*views: int) -> set[bytes]:
+        return {raw for view in views for raw in acks_behind(sharing, body, view)}
+
+    assert carried(0) < every
+    assert carried(*[0] * 7) < every, "without turns"
+    assert carried(*range(7)) == every
+    assert all({acks.latest[holder].raw for holder in range(7)} <= carried(view) for view in range(7))

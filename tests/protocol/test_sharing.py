@@ -12,6 +12,7 @@ from signing import signed
 
 from coterie.crypto.identity import Identity
 from coterie.crypto.sealing import dealing_key
+from coterie.protocol import sharing
 from coterie.protocol.acks import Acks
 from coterie.protocol.committee import Committee
 from coterie.protocol.envelope import Verified
@@ -283,6 +284,31 @@ def test_boxes_that_came_early_are_bounded_whoever_sends_them() -> None:
         table.hear(B, HandBox(**fields | {"holder": number % 4, "dealing": digest(f"{number}")}), table.box(B, D))
         table.hear(C, HandBox(**fields | {"holder": number % 4, "dealing": digest(f"{number}")}), table.box(B, D))
     assert table.sharing.custody.count_early <= 2 + table.sharing.custody.per_dealer
+
+
+def test_boxes_of_strangers_are_not_kept() -> None:
+    """There may be any number of them."""
+    table = Table()
+    stranger = Identity.from_seed(bytes([99]) * 32)
+    table.hear(stranger, table.hand_box(B, A), table.box(B, A))
+    assert table.sharing.custody.count_early == 0
+    table.hear(C, table.hand_box(B, A), table.box(B, A))
+    assert table.sharing.custody.count_early == 1
+
+
+def test_of_more_boxes_than_an_ack_can_name_each_member_names_other_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the dealers that come last would be left out by all."""
+    table = Table()
+    monkeypatch.setattr(sharing, "MAX_KEPT_BOXES", 2)
+    pairs = [(dealer, holder) for dealer in range(4) for holder in range(4) if dealer != holder]
+    first = set()
+    for place in range(4):
+        table.sharing.me = place
+        named = table.sharing._as_many_as_fit(set(), pairs)
+        first.add(named[0][0])
+        assert len(named) == 2
+        assert table.sharing._as_many_as_fit(set(named), pairs) == named, "what was named stays named"
+    assert first == set(range(4))
 
 
 def test_what_was_in_dispute_is_handed_over_when_it_is_dealt() -> None:

@@ -307,12 +307,20 @@ def counts_the_largest_alone(self: Acks, holder: int, ack: Verified, named: Mapp
                 counts[dealing] = counts.get(dealing, 0) + 1
 
 
+def believes_without_proof(self: Acks, keeper: int, ack: Verified, named: Mapping[int, bytes]) -> None:
+    """As before: what an ack says is kept is believed, and the ack is not shown to others if a larger one is there."""
+    for dealer, other in ack.message.kept:  # type: ignore[union-attr]
+        if keeper not in (dealer, other):
+            self._keepers.setdefault((dealer, named[dealer], other), set()).add(keeper)
+
+
 def test_acks_that_name_this_here_and_that_there_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = see_saw(60_000)
     assert ours.honest[0].node.view == 0  # type: ignore[union-attr]
     assert ours.contributing()[0][1] == {0, 1, 2}
 
     monkeypatch.setattr(Acks, "_add_up", counts_the_largest_alone)
+    monkeypatch.setattr(Acks, "_believe_kept", believes_without_proof)
     weak = see_saw(600_000)
     assert max(node_of(weak, site.number).view for site in weak.honest) > 10, "as long as the liar has boxes to name"
 

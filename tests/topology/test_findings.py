@@ -15,7 +15,7 @@ from typing import Any
 import networkx as nx
 import pytest
 
-from coterie.protocol import acks, agreement, complaints, ledger, patience, proposals, sharing, tendermint
+from coterie.protocol import acks, agreement, catchup, complaints, ledger, patience, proposals, sharing, tendermint
 from coterie.protocol.blocks import Void
 from coterie.protocol.context import Context
 from coterie.protocol.envelope import Verified, verify
@@ -371,6 +371,69 @@ def test_a_sum_that_is_open_and_cannot_be_proved_is_given_up_as_soon_as_one_that
     assert lasts_ms(ALL_VOTES_ARE_NEEDED) < 15_000, "2(f+1) views"
     monkeypatch.setattr(agreement.Agreement, "_is_withheld", lambda self, view: False)
     assert lasts_ms(ALL_VOTES_ARE_NEEDED) > 35_000, "4(f+1) views"
+
+
+CRAWLS = Scenario(seed=1, rounds=5, latency_ms=(1, 10), byzantine=("1=crawl",), parameters=18_000)
+"""A dealer lets a holder's pull of its box crawl, has others keep that box, and refuses one ack."""
+
+
+def test_a_holder_fetches_its_box_from_those_that_keep_it_though_its_dealer_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert isinstance(run(CRAWLS), str)
+    monkeypatch.setattr(sharing.Sharing, "_fetch_from", lambda self, offers: self.out.fetch(offers[0]))
+    found = run(CRAWLS)
+    assert isinstance(found, Failure)
+    assert found.what.endswith("is void (shares), and nobody answers for it")
+
+
+CRAWLS_TO_A_NEWCOMER = replace(CRAWLS, comings=(Coming(4, 500),))
+"""A newcomer pulls the model from a member that lets it crawl, and is needed for each sum from then on."""
+
+
+def test_a_newcomer_fetches_the_model_from_another_member_when_it_does_not_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert has_model_everywhere(CRAWLS_TO_A_NEWCOMER)
+    monkeypatch.setattr(catchup.CatchUp, "_may_ask_one_more", lambda self: None)
+    assert not has_model_everywhere(CRAWLS_TO_A_NEWCOMER)
+
+
+def has_model_everywhere(scenario: Scenario) -> bool:
+    simulation = build(scenario)
+    simulation.run(BOUND_MS)
+    return all(one.node is not None and one.node.ctx.weights is not None for one in simulation.honest)
+
+
+PROVED_IN_A_REPETITION = Scenario(seed=1, rounds=12, latency_ms=(1, 10), byzantine=("1=fail-and-garble",))
+"""A member has a sum fail, deals garbage while it is repeated, and lets the view fail in which it would be evicted."""
+
+
+def test_a_member_that_is_proved_to_deal_falsely_in_a_repetition_is_evicted_in_whatever_view(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert lasts_ms(PROVED_IN_A_REPETITION) < 60_000
+    monkeypatch.setattr(agreement.Agreement, "_heeds_proofs_alone", lambda self, view: view > 0)
+    assert lasts_ms(PROVED_IN_A_REPETITION) == BOUND_MS, "it waits for the liar for ever"
+
+
+A_LOST_KEEPER = Scenario(
+    seed=1, peers=10, rounds=2, latency_ms=(1, 10), byzantine=("1=lost-keeper", "4=lost-keeper", "7=lost-keeper")
+)
+
+
+def test_what_a_member_was_told_of_kept_boxes_it_can_show_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(run(A_LOST_KEEPER), str)
+
+    def without_proof(self: Any, keeper: int, ack: Verified, named: Any) -> None:
+        for dealer, other in ack.message.kept:  # type: ignore[union-attr]
+            if keeper not in (dealer, other):
+                self._keepers.setdefault((dealer, named[dealer], other), set()).add(keeper)
+
+    monkeypatch.setattr(acks.Acks, "_believe_kept", without_proof)
+    found = run(A_LOST_KEEPER)
+    assert isinstance(found, Failure)
+    assert re.search(r"round \d lasted \d+ s, with all honest members there", found.what)
 
 
 LOST_THOUGH_OPEN = Scenario(

@@ -76,6 +76,10 @@ class Adversary:
         """Change what the heartbeat says of this site's ledger."""
         return height
 
+    def lets_crawl(self, receiver: "Site") -> bool:
+        """Whether what a site pulls from this one comes so slowly that it might as well not come."""
+        return False
+
     # -- tools
 
     @cached_property

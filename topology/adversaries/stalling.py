@@ -1,0 +1,115 @@
+"""Liars that keep a round from going on by what they let others wait for."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from ...protocol.envelope import Verified
+from ...protocol.events import Send
+from ...protocol.messages import Ack, HandBox, Precommit, Prevote, Proposal, Weights
+from ...protocol.work import Encode
+from . import forging
+from .base import Turn
+from .collusion import Colluder
+
+if TYPE_CHECKING:
+    from ..site import Site
+
+OFFER_EVERY_MS: Final = 5
+
+
+class Crawl(Colluder):
+    """Lets what the victim and newcomers pull from it crawl, and offers these the model first. It does not vote, and
+    acks all but another member's dealing, so that all others are needed.
+    """
+
+    name = "crawl"
+
+    def on_started(self) -> None:
+        self.simulation.clock.after(OFFER_EVERY_MS, self._offer)
+
+    def _offer(self) -> None:
+        node = self.site.node
+        if node is None:
+            return
+        for site in self.simulation.sites:
+            if site.number in self.simulation.setup.late and site.node is not None and site.node.ctx.weights is None:
+                self.say(site, self.sign(Weights(node.state.weights)))
+        self.simulation.clock.after(OFFER_EVERY_MS, self._offer)
+
+    def lets_crawl(self, receiver: "Site") -> bool:
+        return receiver is self.plan.victim or receiver.number in self.simulation.setup.late
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        said, node = message.message, self.site.node
+        if message.sender != self.site.key or node is None:
+            return (send,)
+        if isinstance(said, Proposal | Prevote | Precommit):
+            return ()
+        if isinstance(said, Ack):
+            place = node.state.committee.index(self.plan.bystander(self.site).key)
+            left = said if place is None else forging.without(said, (place,))
+            return () if left is None else (Send(send.to, self.sign(left, message.height, message.view)),)
+        return (send,)
+
+
+class FailAndGarble(Colluder):
+    """Makes a sum fail, seals garbage for the victim while it is repeated, and proposes nothing when that is proved."""
+
+    name = "fail-and-garble"
+    turn = Turn.RECEIVER
+    _has_garbled = False
+
+    def bend_result(self, work: Any, result: Any) -> Any:
+        node = self.site.node
+        if node is None or self._has_garbled:
+            return result
+        if isinstance(work, Encode):
+            return self._spoil(work, result)
+        if forging.is_dealing_job(work) and self.has_failed and node.state.proposer(0) == self.site.key:
+            place = forging.committee_of(work).index(self.plan.victim.key)
+            self._has_garbled = True
+            return result if place is None else forging.garbage_boxes(work, result, [place])
+        return result
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        is_own_turn = isinstance(message.message, Proposal) and message.view == 0 and message.sender == self.site.key
+        return () if self._has_garbled and is_own_turn else (send,)
+
+
+class LostKeeper(Colluder):
+    """One deals, one does not ack that, and one says to the victim alone that it keeps the box, in an ack that its next
+    one replaces. With what f honest members keep, that settles the dealing for the victim, and for nobody else.
+    """
+
+    name = "lost-keeper"
+
+    @property
+    def _role(self) -> int:
+        return self.plan.liars.index(self.site)
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        said, node = message.message, self.site.node
+        if message.sender != self.site.key or node is None or len(self.plan.liars) < 3:
+            return (send,)
+        if isinstance(said, Proposal | Prevote | Precommit):
+            return ()
+        dealer, holder = (node.state.committee.index(one.key) for one in self.plan.liars[:2])
+        if dealer is None or holder is None:
+            return (send,)
+        if isinstance(said, HandBox) and self._role == 0:
+            keepers = self.plan.order[1 : 1 + node.state.committee.f]
+            return (send,) if receiver in keepers and said.holder == holder else ()
+        if isinstance(said, Ack):
+            acks = self._acks(said, dealer, holder, receiver is self.plan.victim)
+            return [Send(send.to, self.sign(one, message.height, message.view)) for one in acks]
+        return (send,)
+
+    def _acks(self, said: Ack, dealer: int, holder: int, is_victim: bool) -> list[Ack]:
+        silent = Ack(said.round, said.dealings, (), said.at_deadline)
+        if self._role == 1:
+            left = forging.without(silent, (dealer,))
+            return [] if left is None else [left]
+        mine = dict(said.dealings).get(dealer)
+        if self._role == 2 and is_victim and mine is not None:
+            return [Ack(said.round, ((dealer, mine),), ((dealer, holder),)), silent]
+        return [silent]
