@@ -37,6 +37,17 @@ def add_json(command: argparse.ArgumentParser, help: str = "print JSON") -> None
     command.add_argument("--json", action="store_true", default=False, help=help)
 
 
+def add_columns_from(command: argparse.ArgumentParser) -> None:
+    """Add `--columns-from`, of commands that need the model in the home."""
+    command.add_argument(
+        "--columns-from",
+        type=path_name,
+        metavar="FILE.csv",
+        help="a table of the federation, where it has so many columns that its ledger holds a hash of their names"
+        " (default: the one that this peer trains on)",
+    )
+
+
 def home_of(given: argparse.Namespace, *, checked: bool = True) -> "Home":
     """Return the home that was named, or the default one.
 

@@ -1,92 +1,98 @@
-"""`peer model export`: the agreed weights as a file."""
+"""`peer model export`: the agreed model as a file that anybody can predict with."""
 
 import argparse
-import json
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ..exits import Exit, PeerError, no_federation
-from .common import Subcommands, add_command, add_json, home_of, print_json
+from ..exits import PeerError
+from .common import Subcommands, add_columns_from, add_command, add_json, home_of, print_json
+from .values import whole
 
 if TYPE_CHECKING:
     from ...protocol.ledger import LedgerState
+    from ..agreed import Agreed
     from ..home import Home
+    from ..learning.exported import TableModel
 
-STANDARDISED: Final = (
-    "The weights are for standardised columns: (value - mean) / standard deviation, over all members' training rows; so"
-    " is a numeric target."
-)
+_FORMATS: Final = ("npz", "json")
 
 
 def register(subcommands: Subcommands) -> None:
     """Add the command."""
     parser = subcommands.add_parser("model", help="export the agreed model", description="The agreed model.")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
-    export = add_command(actions, "export", "write the agreed weights to an .npz file", run)
+    export = add_command(actions, "export", "write the agreed model to a file that needs no Coterie", run)
     export.epilog = (
-        "Of a table, the weights are for standardised columns: (value - mean) / standard deviation, over all members'\n"
-        "training rows; so is a numeric target. Columns are in alphabetical order."
+        "Of a table, the file holds all that a prediction needs: weights, means and deviations, columns, classes\n"
+        "(docs/export.md). `peer predict --model FILE` predicts with it."
     )
-    export.add_argument("--out", required=True, metavar="FILE.npz", help="file to write")
+    export.add_argument("--out", required=True, metavar="FILE", help="file to write, such as model.npz or model.json")
+    export.add_argument("--format", choices=_FORMATS, help="what to write (default: as the name of the file says; npz)")
+    export.add_argument(
+        "--round", type=whole(0), metavar="N", help="only if the model is that of round N; a home keeps the newest"
+    )
+    add_columns_from(export)
     add_json(export)
 
 
 def run(given: argparse.Namespace) -> int:
     """Carry the command out."""
-    import numpy as np
-
-    from ...protocol.ledger import Phase
-    from ..learning.arrays import unflatten
+    from ..agreed import read_agreed
+    from ..learning.exported import write_json, write_npz
     from ..outfile import out_path, written
-    from ..status import replay
-    from ..store import Reader
 
-    path = out_path(given.out, ".npz")
+    kind = given.format or ("json" if given.out.endswith(".json") else "npz")
+    path = out_path(given.out, f".{kind}")
     home = home_of(given)
-    with Reader.open(home.folder) as reader:
-        state, model = replay(reader), reader.model()
-    if state is None:
-        raise PeerError(no_federation(home.folder), Exit.FEDERATION)
-    if model is None:
+    agreed = read_agreed(home)
+    if given.round not in (None, agreed.round):
         raise PeerError(
-            f"{home.folder}: there is no model yet, or it is damaged; the peer fetches it when it runs", Exit.STORE
+            f"--round {given.round}: this home keeps only the newest model, that of round {agreed.round}; leave --round"
+            " out to export it, and export after each round to keep them all"
         )
-    arrays = unflatten(np.frombuffer(model.weights, dtype="<f4"), state.genesis.shapes)
-    is_finished, task = state.phase is Phase.FINISHED, state.genesis.model
-    matches = model.weights_hash == state.weights
-    facts: dict[str, Any] = {
+    model = agreed.table_model(given.columns_from and Path(given.columns_from))
+    facts, weights = _facts(agreed), agreed.weights
+    source = {**facts, "model": agreed.state.genesis.model, "standardised": model is not None}
+    with written(path) as file:
+        (write_json if kind == "json" else write_npz)(file, model, weights, source)
+    if given.json:
+        print_json({"file": str(path), **facts})
+    else:
+        rounds = agreed.state.genesis.rounds
+        of = f" of {rounds}" if rounds else ""
+        print(f"{path}: {len(weights)} arrays after {facts['trained']}{of} rounds, weights {facts['weights'][:16]}…")
+        if facts["current"] is not True:
+            print(_how_old(facts["current"], home))
+        if model is not None:
+            print(_how_to_use(model, path))
+    return 0
+
+
+def _facts(agreed: "Agreed") -> dict[str, Any]:
+    """Where the weights come from."""
+    from ...protocol.ledger import Phase
+
+    state = agreed.state
+    matches = agreed.saved.weights_hash == state.weights
+    return {
         "federation": state.federation.hex(),
-        "weights": model.weights_hash.hex(),
+        "weights": agreed.saved.weights_hash.hex(),
+        "round": agreed.round,
         "trained": state.trained,
         "rounds": state.genesis.rounds,
         "height": state.height,
         "matches_ledger": matches,
-        "current": matches and (is_finished or _is_level(home, state)),
+        "current": matches and (state.phase is Phase.FINISHED or _is_level(agreed.home, state)),
     }
-    named: dict[str, Any] = {f"array_{index}": array for index, array in enumerate(arrays)}
-    named["coterie"] = np.array(json.dumps({**facts, "model": task, "standardised": _is_standardised(task)}))
-    with written(path) as file:
-        np.savez(file, **named)
-    if given.json:
-        print_json({"file": str(path), **facts})
-    else:
-        of = f" of {state.genesis.rounds}" if state.genesis.rounds else ""
-        print(f"{path}: {len(arrays)} arrays after {state.trained}{of} rounds, weights {facts['weights'][:16]}…")
-        if facts["current"] is not True:
-            print(_how_old(facts["current"], home))
-        if _is_standardised(task):
-            print(STANDARDISED)
-    return 0
 
 
-def _is_standardised(model: str) -> bool:
-    """Whether the members train on tables; an own app sees to its inputs itself."""
-    from ..learning.task import TaskMismatch, read_description
-
-    try:
-        read_description(model)
-    except TaskMismatch:
-        return False
-    return True
+def _how_to_use(model: "TableModel", path: Path) -> str:
+    dropped = f", {len(model.dropped)} of them ignored: the same in all rows" if model.dropped else ""
+    return (
+        f"It predicts {model.task.target!r} from {len(model.task.columns)} columns{dropped}: peer predict --model"
+        f" {shlex.quote(str(path))} --data FILE.csv"
+    )
 
 
 def _is_level(home: "Home", state: "LedgerState") -> bool | None:

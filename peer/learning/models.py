@@ -92,6 +92,15 @@ class Network:
         labels: npt.NDArray[np.intp] = outputs.argmax(axis=1)
         return labels
 
+    def probabilities(self, outputs: Matrix) -> Matrix:
+        """The probability of each class, shape (rows, classes)."""
+        if self.classes == 2:
+            second = 0.5 * (1 + np.tanh(0.5 * outputs))  # 1 / (1 + exp(-x)), without its overflow
+            return np.concatenate([1 - second, second], axis=1)
+        odds: Matrix = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        odds /= odds.sum(axis=1, keepdims=True)
+        return odds
+
     def gradient(self, weights: list[Matrix], inputs: Matrix, targets: Targets) -> list[Matrix]:
         """The gradient of the mean loss over the rows, by back-propagation, in the shapes of `weights`."""
         layers = self._activations(weights, inputs)

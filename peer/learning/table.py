@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Table", "TableError", "held_out", "is_number", "normal_label", "read_table"]
+__all__ = ["Table", "TableError", "held_out", "is_number", "normal_label", "read_inputs", "read_table"]
 
 MAX_COLUMNS: Final = 4000
 MAX_CLASSES: Final = 1000
@@ -46,6 +46,8 @@ class Table:
     values: npt.NDArray[np.float64] | None = None
     labels: tuple[str, ...] = ()
     codes: npt.NDArray[np.intp] | None = None
+    unread: tuple[str, ...] = ()
+    """Columns of the file that are neither inputs nor the target, in its order."""
 
     @property
     def rows(self) -> int:
@@ -59,7 +61,18 @@ def read_table(path: str | Path, target: str, *, labelled: bool = False, columns
     `labelled`: the target is a class, any text; otherwise it is a number like all the rest. Raises
     TableError.
     """
-    path = Path(path)
+    return _read_file(Path(path), target, labelled, columns)
+
+
+def read_inputs(path: str | Path, columns: Sequence[str]) -> Table:
+    """Read `columns` alone of a CSV file, to predict from: there need be no target, and the others may hold anything.
+
+    Raises TableError.
+    """
+    return _read_file(Path(path), None, False, columns)
+
+
+def _read_file(path: Path, target: str | None, labelled: bool, columns: Sequence[str] | None) -> Table:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             return _Reader(path.name, target, labelled, columns).read(file)
@@ -89,7 +102,7 @@ def held_out(rows: int, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
 class _Reader:
     """Reads one file; keeps what the messages need."""
 
-    def __init__(self, name: str, target: str, labelled: bool, columns: Sequence[str] | None) -> None:
+    def __init__(self, name: str, target: str | None, labelled: bool, columns: Sequence[str] | None) -> None:
         self._name = name
         self._target = target
         self._labelled = labelled
@@ -110,10 +123,14 @@ class _Reader:
         rows = csv.reader(_with_first(first, file), delimiter=_separator(first), strict=True)
         self._rows = rows
         header = [name.strip() for name in next(rows)]
-        self._check_header(header)
+        if self._target is None:
+            self._check_needed(header)
+        else:
+            self._check_header(header)
         columns = self._columns(header)
         picked = [header.index(name) for name in columns]
-        target_at = header.index(self._target)
+        target_at = [] if self._target is None else [header.index(self._target)]
+        unread = tuple(name for at, name in enumerate(header) if at not in {*picked, *target_at})
         # itemgetter gives a bare value, not a tuple, for a single column.
         pick = itemgetter(*picked) if len(picked) > 1 else lambda row: (row[picked[0]],)
 
@@ -126,18 +143,32 @@ class _Reader:
             try:
                 numbers.extend(map(_number, pick(row)))
                 if not self._labelled:
-                    values.append(_number(row[target_at]))
+                    values.extend(_number(row[at]) for at in target_at)
             except ValueError:
-                self._complain(header, row, [*picked, target_at])
+                self._complain(header, row, [*picked, *target_at])
             if self._labelled:
-                codes.append(self._code(row[target_at]))
+                codes.append(self._code(row[target_at[0]]))
         inputs = np.frombuffer(numbers, dtype=np.float64).reshape(-1, len(columns))
         if not len(inputs):
             raise TableError(f"{self._name}: there is no row below the header")
         if self._labelled:
             coded = np.frombuffer(codes, dtype=np.int64).astype(np.intp)
-            return Table(self._name, columns, inputs, labels=tuple(self._labels), codes=coded)
-        return Table(self._name, columns, inputs, values=np.frombuffer(values, dtype=np.float64))
+            return Table(self._name, columns, inputs, labels=tuple(self._labels), codes=coded, unread=unread)
+        known = None if self._target is None else np.frombuffer(values, dtype=np.float64)
+        return Table(self._name, columns, inputs, values=known, unread=unread)
+
+    def _check_needed(self, header: list[str]) -> None:
+        """Of a file to predict from only the columns that are read have to be in order."""
+        needed = self._wanted or ()
+        lacking = [name for name in needed if name not in header]
+        if lacking:
+            raise TableError(
+                f"{self._name}, line 1: there is no column {_listed(lacking)}, which the model needs; there are "
+                f"{_listed(header)}. Add what is missing, or correct the name"
+            )
+        twice = [name for name in needed if header.count(name) > 1]
+        if twice:
+            raise TableError(f"{self._name}, line 1: names {_listed(twice)} more than once; keep one of each")
 
     def _check_header(self, header: list[str]) -> None:
         for i, name in enumerate(header, 1):
@@ -177,7 +208,7 @@ class _Reader:
         """Raise TableError for the first bad number of a row, by its place in the file."""
         for at in sorted(picked):
             cell = row[at].strip()
-            if at == header.index(self._target) and self._labelled:
+            if self._labelled and header[at] == self._target:
                 continue
             try:
                 _number(cell)
@@ -185,7 +216,7 @@ class _Reader:
                 raise TableError(f"{self._line()}, column {header[at]!r}: {self._advice(cell, header[at])}") from None
 
     def _advice(self, cell: str, column: str) -> str:
-        if cell.lower() in _MISSING and column == self._target:
+        if cell.lower() in _MISSING and self._target in (None, column):
             return "the value is missing; fill it in, or remove the row"
         if cell.lower() in _MISSING:
             return (
@@ -196,6 +227,8 @@ class _Reader:
             return f"{cell!r} is not a finite number"
         if is_number(cell.replace(".", "").replace(",", ".", 1)):
             return f"{cell!r} is not a number; write it with a decimal point and no thousands separators"
+        if self._target is None:
+            return f"{cell!r:.80} is not a number; correct it, or remove the row"
         if column == self._target:
             return f"{cell!r:.80} is not a number; to predict a class, use --model logistic, or --classes"
         return (

@@ -89,9 +89,19 @@ def test_an_exported_model_is_a_file_for_numpy(three: Federation) -> None:
     assert told["file"].endswith("model.npz")
     with np.load(told["file"]) as file:
         facts = json.loads(str(file["coterie"]))
-        weights = b"".join(file[name].tobytes() for name in file.files if name != "coterie")
+        weights = b"".join(file[name].tobytes() for name in file.files if name.startswith("array_"))
     assert facts["weights"] == told["weights"]
     assert len(weights) == 4 * 3  # two slopes and a constant, float32
+
+
+def test_a_running_peers_model_predicts_for_new_rows(three: Federation) -> None:
+    table = three.folder / "new.csv"
+    table.write_text("b,a\n1,2\n3,4\n")
+    done = three.peers[1].run("predict", "--data", str(table))
+    assert done.returncode == 0, done.stderr
+    header, *values = done.stdout.splitlines()
+    assert header == "y"
+    assert np.isfinite([float(value) for value in values]).tolist() == [True, True]
 
 
 def test_an_invite_is_printed_with_the_line_for_the_other_side(three: Federation) -> None:

@@ -64,7 +64,7 @@ FOUND = ("start", "--data", "data.csv", "--target", "y", "--listen", "127.0.0.1:
 def test_help_lists_the_commands_and_every_exit_code(peer: Peer) -> None:
     code, out, _ = peer("--help")
     assert code == 0
-    for command in ("start", "status", "ledger", "model", "invite", "leave", "stop", "doctor", "refound"):
+    for command in ("start", "status", "ledger", "model", "predict", "invite", "leave", "stop", "doctor", "refound"):
         assert f"\n    {command} " in out
     for exit in Exit:
         assert f"{exit.value:>2}  {exit.meaning}" in out
@@ -150,6 +150,7 @@ def test_a_table_replaces_an_app_and_the_other_way_round() -> None:
         (("ledger", "verify", "--file", "none"), Exit.CHECK_FAILED, "none"),
         (("ledger", "verify", "--file", "data.csv"), Exit.CHECK_FAILED, "not an exported ledger"),
         (("model", "export", "--out", "m.npz"), Exit.FEDERATION, "no store"),
+        (("predict", "--data", "data.csv"), Exit.FEDERATION, "no store"),
         (("leave",), Exit.NOT_RUNNING, "no peer runs"),
         (("stop",), Exit.NOT_RUNNING, "no peer runs"),
         (("invite",), Exit.NOT_RUNNING, "no peer runs"),

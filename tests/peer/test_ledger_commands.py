@@ -5,10 +5,8 @@ import os
 import re
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 from cluster import Cluster
@@ -220,30 +218,6 @@ def test_the_model_is_exported_array_by_array(
         assert digest_of(arrays["array_0"].tobytes()).hex() == facts["weights"]
     assert facts["matches_ledger"] is True
     assert facts["current"] is True, "after the last round nobody can have a newer one"
-
-
-TASK = '{"classes":[],"columns":["a"],"hidden":[],"kind":"linear","target":"y"}'
-
-
-@pytest.mark.parametrize(("model", "told"), [(TASK, True), ("own app", False)])
-def test_an_export_says_whether_the_weights_are_for_standardised_columns(
-    old_home: Home,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    model: str,
-    told: bool,
-) -> None:
-    with Reader.open(old_home.folder) as reader:
-        state = replay(reader)
-    assert state is not None
-    changed = replace(state, genesis=msgspec.structs.replace(state.genesis, model=model))
-    monkeypatch.setattr("coterie.peer.status.replay", lambda reader: changed)
-    out = tmp_path / "model.npz"
-    assert main(("model", "export", "--home", str(old_home.folder), "--out", str(out))) == 0
-    assert ("for standardised columns: (value - mean) / standard deviation" in capsys.readouterr().out) == told
-    with np.load(out) as arrays:
-        assert json.loads(str(arrays["coterie"]))["standardised"] == told
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coterie.peer.learning.table import TableError, held_out, normal_label, read_table
+from coterie.peer.learning.table import TableError, held_out, normal_label, read_inputs, read_table
 
 
 @pytest.fixture
@@ -145,6 +145,19 @@ def test_a_bad_choice_of_columns_is_refused(file: Path, columns: list[str], mess
     file.write_text("a,y\n1,2\n")
     with pytest.raises(TableError, match=message):
         read_table(file, "y", columns=columns)
+
+
+def test_to_predict_from_the_wanted_columns_alone_have_to_be_in_order(file: Path) -> None:
+    file.write_text(",b,x,a,x\n0,2,?,1,text\n1,4,,3,\n")
+    table = read_inputs(file, ("a", "b"))
+    assert table.inputs.tolist() == [[1, 2], [3, 4]]
+    assert (table.columns, table.unread) == (("a", "b"), ("", "x", "x"))
+    assert table.values is None
+
+
+def test_a_table_says_which_columns_were_not_read(file: Path) -> None:
+    file.write_text("z,a,y,b\nid,2,3,4\n")
+    assert read_table(file, "y", columns=["a"]).unread == ("z", "b")
 
 
 def test_a_file_that_is_not_there_or_not_text_is_refused(file: Path) -> None:

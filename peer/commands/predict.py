@@ -1,0 +1,120 @@
+"""`peer predict`: what the agreed model says of each row of a table."""
+
+import argparse
+import csv
+import sys
+from codecs import getwriter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..exits import Exit, PeerError
+from .common import Subcommands, add_columns_from, add_command, home_of
+from .values import path_name
+
+if TYPE_CHECKING:
+    from ..learning.exported import Predictions, TableModel
+    from ..learning.table import Table
+
+
+def register(subcommands: Subcommands) -> None:
+    """Add the command."""
+    command = add_command(subcommands, "predict", "predict for each row of a table with the agreed model", run)
+    command.epilog = (
+        "The predictions are CSV, a line for each row in the order of the table: a column named as the target, and of\n"
+        "classes a column `probability_LABEL` for each. Notes go to stderr."
+    )
+    command.add_argument(
+        "--data", required=True, type=path_name, metavar="FILE.csv", help="table to predict from; needs no target"
+    )
+    command.add_argument("--out", default="-", metavar="FILE.csv", help="file to write (default: -, the output)")
+    command.add_argument(
+        "--model", type=path_name, metavar="FILE", help="a model of `peer model export` instead of that in the home"
+    )
+    add_columns_from(command)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Carry the command out."""
+    from ..learning.table import TableError, read_inputs
+    from ..outfile import out_path, written
+
+    path = None if given.out == "-" else out_path(given.out)
+    if path is not None:
+        _keep_apart(path, given)
+    model = _model(given)
+    try:
+        table = read_inputs(given.data, model.needed)
+        predictions = _predict(model, table)
+    except TableError as error:
+        raise PeerError(str(error), Exit.DATA) from None
+    unused = [name for name in table.unread if name != model.task.target]
+    if unused:
+        shown = ", ".join(map(repr, unused[:10])) + (f" and {len(unused) - 10} more" if len(unused) > 10 else "")
+        _note(f"{table.name}: not used by the model, and so ignored: {shown}")
+    if path is None:
+        _write(sys.stdout, model, predictions)
+        return 0
+    with written(path) as file:
+        _write(getwriter("utf-8")(file), model, predictions)
+    print(f"{path}: {model.task.target!r} predicted for {table.rows} rows of {table.name}")
+    return 0
+
+
+def _keep_apart(path: Path, given: argparse.Namespace) -> None:
+    """Refuse to overwrite what is read."""
+    for option, name in (("--data", given.data), ("--model", given.model)):
+        if name is not None and path.exists() and Path(name).exists() and path.samefile(name):
+            raise PeerError(f"--out {path}: this is the file of {option}; name another one")
+
+
+def _model(given: argparse.Namespace) -> "TableModel":
+    from ..learning.exported import ExportError, no_table_model, read_model
+
+    if given.model is not None:
+        if given.home is not None or given.columns_from is not None:
+            raise PeerError("--model: an exported model says all by itself; leave --home and --columns-from out")
+        try:
+            return read_model(Path(given.model))
+        except ExportError as error:
+            raise PeerError(str(error), Exit.DATA) from None
+    from ..agreed import read_agreed
+
+    agreed = read_agreed(home_of(given))
+    model = agreed.table_model(given.columns_from and Path(given.columns_from))
+    if model is None:
+        raise PeerError(f"{agreed.home.folder}: {no_table_model('the weights in this home')}", Exit.DATA)
+    trained, rounds = agreed.state.trained, agreed.state.genesis.rounds
+    if trained < rounds:
+        _note(f"the training is not finished: this is the model after {trained} of {rounds} rounds")
+    return model
+
+
+def _predict(model: "TableModel", table: "Table") -> "Predictions":
+    from ..learning.table import TableError
+
+    try:
+        return model.predict(table.inputs)
+    except ValueError as error:
+        raise TableError(f"{table.name}, {error}; correct them, or remove the row") from None
+
+
+def _write(file: Any, model: "TableModel", predictions: "Predictions") -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([model.task.target, *(f"probability_{label}" for label in model.task.classes)])
+    writer.writerows(_lines(model, predictions))
+
+
+def _lines(model: "TableModel", predictions: "Predictions") -> Iterator[tuple[object, ...]]:
+    """What is said of each row; numbers are written so that reading them gives the same bits."""
+    if predictions.values is not None:
+        yield from ((value,) for value in predictions.values.tolist())
+        return
+    assert predictions.codes is not None
+    assert predictions.probabilities is not None
+    for code, probabilities in zip(predictions.codes.tolist(), predictions.probabilities.tolist(), strict=True):
+        yield (model.task.classes[code], *probabilities)
+
+
+def _note(text: str) -> None:
+    print(f"peer: note: {text}", file=sys.stderr)

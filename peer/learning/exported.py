@@ -1,0 +1,257 @@
+"""A trained table model with everything that a prediction needs, and the files that carry it out of Coterie.
+
+`docs/export.md` describes both files for readers that have no Coterie: `.npz`, whose entries are those of
+`TableModel.fields`, and JSON, which holds the same.
+"""
+
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .models import Arrays
+from .task import Standard, Task
+
+__all__ = [
+    "FORMAT",
+    "ExportError",
+    "Predictions",
+    "TableModel",
+    "no_table_model",
+    "read_model",
+    "write_json",
+    "write_npz",
+]
+
+FORMAT: Final = 1
+"""Version of both files; a reader refuses a later one."""
+APP: Final = "app"
+"""The kind of a model that is an app's: arrays without anything that Coterie could say of them."""
+BLOCK_ROWS: Final = 16_384
+"""Rows that are predicted at once, so that wide hidden layers over a long table do not fill the memory."""
+
+Numbers = npt.NDArray[np.float64]
+
+
+class ExportError(ValueError):
+    """A file that holds no model to predict with; says which, why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """Of a regression `values`, in the target's units; of classes their `codes` and `probabilities`.
+
+    Shapes (rows,), (rows,) and (rows, classes).
+    """
+
+    values: Numbers | None = None
+    codes: npt.NDArray[np.intp] | None = None
+    probabilities: Numbers | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TableModel:
+    """Weights, and the standardisation that they were trained for. Raises ValueError for parts that do not fit.
+
+    `scale` is infinite for a column that was the same in all rows: whatever is in it stands as 0.
+    """
+
+    task: Task
+    weights: Arrays
+    rows: int
+    """Training rows of all members, over which the means and deviations are."""
+    mean: Numbers
+    scale: Numbers
+    target_mean: float = 0.0
+    target_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        sizes = self.task.network.sizes
+        shapes = [shape for before, after in pairwise(sizes) for shape in ((before, after), (after,))]
+        if [array.shape for array in self.weights] != shapes:
+            raise ValueError("the shapes of the weights are not those of the model")
+        width = (len(self.task.columns),)
+        if self.mean.shape != width or self.scale.shape != width:
+            raise ValueError("there is not one mean and one scale for each column")
+        is_finite = all(np.isfinite(array).all() for array in self.weights) and np.isfinite(self.mean).all()
+        if not is_finite or not (self.scale > 0).all():
+            raise ValueError("a weight or mean is not finite, or a scale is not above 0")
+        if not math.isfinite(self.target_mean) or not 0 < self.target_scale < math.inf:
+            raise ValueError("the mean or scale of the target is no such")
+
+    @classmethod
+    def of(cls, task: Task, standard: Standard, weights: Arrays) -> "TableModel":
+        """The model of a federation, by the standardisation that its members share."""
+        scale = np.where(standard.scale > 0, standard.scale, np.inf)
+        target = standard.target_mean, standard.target_scale
+        return cls(task, weights, standard.rows, standard.mean, scale, *target)
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Columns that were the same in all training rows, which the model therefore ignores."""
+        return tuple(name for name, scale in zip(self.task.columns, self.scale, strict=True) if np.isinf(scale))
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Columns that a table to predict from must have; all of them where every one was dropped."""
+        return tuple(name for name in self.task.columns if name not in self.dropped) or self.task.columns
+
+    @property
+    def link(self) -> str:
+        """What turns the output of the last layer into the prediction."""
+        return {0: "identity", 2: "logistic"}.get(len(self.task.classes), "softmax")
+
+    def predict(self, inputs: Numbers) -> Predictions:
+        """Predict from float64[rows, columns] in the order of `needed`.
+
+        Raises ValueError where numbers are so far from those of the training that nothing finite comes out.
+        """
+        blocks = [inputs[at : at + BLOCK_ROWS] for at in range(0, len(inputs), BLOCK_ROWS)]
+        with np.errstate(over="ignore", invalid="ignore"):
+            outputs = np.concatenate([self._outputs(block) for block in blocks])
+            values = outputs[:, 0] * self.target_scale + self.target_mean
+        wrong = np.flatnonzero(~np.isfinite(outputs).all(axis=1) | ~np.isfinite(values))
+        if len(wrong):
+            raise ValueError(f"row {wrong[0] + 1} below the header: its numbers are too large to predict from")
+        if not self.task.classes:
+            return Predictions(values)
+        network = self.task.network
+        return Predictions(codes=network.labels(outputs), probabilities=network.probabilities(outputs))
+
+    def fields(self) -> dict[str, Any]:
+        """What a file says besides the weights, by the names of `docs/export.md`."""
+        return {
+            "format": FORMAT,
+            "kind": self.task.kind,
+            "columns": self.task.columns,
+            "dropped": self.dropped,
+            "target": self.task.target,
+            "classes": self.task.classes,
+            "activation": _activation(self.task),
+            "link": self.link,
+            "rows": self.rows,
+            "mean": self.mean,
+            "scale": self.scale,
+            "target_mean": self.target_mean,
+            "target_scale": self.target_scale,
+        }
+
+    def _outputs(self, inputs: Numbers) -> Numbers:
+        full = np.tile(self.mean, (len(inputs), 1))
+        full[:, [self.task.columns.index(name) for name in self.needed]] = inputs
+        weights = [array.astype(np.float64) for array in self.weights]
+        return self.task.network.outputs(weights, (full - self.mean) / self.scale)
+
+
+def write_npz(file: BinaryIO, model: TableModel | None, weights: Sequence[Any], facts: Mapping[str, Any]) -> None:
+    """Write an `.npz`. `model`: None for an app's weights; `facts`: where they come from."""
+    entries: dict[str, Any] = {f"array_{index}": array for index, array in enumerate(weights)}
+    entries |= {name: _as_array(value) for name, value in _fields_of(model).items()}
+    np.savez(file, **entries, coterie=np.array(json.dumps(facts)))
+
+
+def write_json(file: BinaryIO, model: TableModel | None, weights: Sequence[Any], facts: Mapping[str, Any]) -> None:
+    """Write the same as JSON: weights as nested lists under `arrays`, null for an infinite scale."""
+    fields = _fields_of(model)
+    if model is not None:
+        scale = [None if np.isinf(one) else one for one in model.scale.tolist()]
+        fields |= {"mean": model.mean.tolist(), "scale": scale}
+    whole = {**fields, "arrays": [array.tolist() for array in weights], "coterie": facts}
+    file.write(json.dumps(whole, ensure_ascii=False).encode() + b"\n")
+
+
+def read_model(path: Path) -> TableModel:
+    """The model in a file of either kind. Raises ExportError."""
+    try:
+        with path.open("rb") as file:
+            is_json = file.read(1) == b"{"
+            file.seek(0)
+            fields = json.load(file) if is_json else _read_npz(file)
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+        raise _no_export(path, "it is neither .npz nor JSON, or is damaged") from error
+    if fields.get("kind") == APP:
+        raise ExportError(f"{path}: {no_table_model('the weights in it')}")
+    if "format" not in fields:
+        raise _no_export(path, "it does not say which format it has")
+    try:
+        if int(fields["format"]) > FORMAT:
+            raise ExportError(f"{path}: it has format {fields['format']}, and this Coterie reads {FORMAT}; upgrade it")
+        return _model_of(fields)
+    except ExportError:
+        raise
+    except KeyError as error:
+        raise _no_export(path, f"it has no {error}") from None
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _no_export(path, str(error)) from None
+
+
+def no_table_model(what: str) -> str:
+    """Say that nothing can be predicted with an app's weights, and what to do instead."""
+    return (
+        f"{what} are of the members' own app (--app), which alone knows what goes into them; `peer predict` predicts "
+        "from tables. Write them to a file with `peer model export --out model.npz`, and hand its array_0, array_1, … "
+        "to the code of the app"
+    )
+
+
+def _model_of(fields: Mapping[str, Any]) -> TableModel:
+    with np.errstate(over="ignore"):  # what does not fit is infinite, and refused as such
+        weights = [np.asarray(array, dtype=np.float32) for array in fields["arrays"]]
+    hidden = tuple(array.size for array in weights[1:-1:2])
+    columns, classes = _texts(fields["columns"]), _texts(fields["classes"])
+    kind, target = _texts([fields["kind"], fields["target"]])
+    task = Task(kind, target, columns, hidden, classes)  # type: ignore[arg-type]  # it refuses other kinds
+    scale = np.array([np.inf if one is None else one for one in fields["scale"]], dtype=np.float64)
+    mean, rows = np.asarray(fields["mean"], dtype=np.float64), int(fields["rows"])
+    model = TableModel(task, weights, rows, mean, scale, float(fields["target_mean"]), float(fields["target_scale"]))
+    for name, known in (("activation", _activation(task)), ("link", model.link)):
+        if str(fields[name]) != known:
+            raise ValueError(f"{name} {fields[name]} does not belong to this model")
+    return model
+
+
+def _read_npz(file: BinaryIO) -> dict[str, Any]:
+    """The entries of an `.npz` as JSON would hold them, with the weights under `arrays`."""
+    with np.load(file) as entries:  # pickles are refused by default
+        if not isinstance(entries, np.lib.npyio.NpzFile):
+            raise ValueError("an array alone")
+        names = [name for name in entries.files if not name.startswith("array_")]
+        fields: dict[str, Any] = {name: entries[name].tolist() for name in names}
+        count = len(entries.files) - len(names)
+        return fields | {"arrays": [entries[f"array_{index}"] for index in range(count)]}
+
+
+def _fields_of(model: TableModel | None) -> dict[str, Any]:
+    return {"format": FORMAT, "kind": APP} if model is None else model.fields()
+
+
+def _as_array(value: Any) -> npt.NDArray[Any]:
+    return np.array(value, dtype=np.str_) if isinstance(value, tuple) else np.array(value)
+
+
+def _activation(task: Task) -> str:
+    """What follows each hidden layer."""
+    return "tanh" if task.hidden else "identity"
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    """Texts that can be written again. Raises ValueError or TypeError."""
+    for value in values:
+        if not isinstance(value, str):
+            raise TypeError(f"{value!r:.80} is not a text")
+        value.encode()
+    return tuple(values)
+
+
+def _no_export(path: Path, why: str) -> ExportError:
+    return ExportError(f"{path}: no model to predict with: {why}; make one with `peer model export --out model.npz`")
