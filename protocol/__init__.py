@@ -20,5 +20,5 @@ time::
     # 5. run step.work in a worker   6. show step.notify; each outcome comes back as an event
 
 The order is a promise: nothing leaves the process before what it depends on is durable. A golden transcript of
-a whole round stands in tests/protocol/transcripts/.
+a whole round stands in tests/topology/transcripts/.
 """
