@@ -154,4 +154,6 @@ class Complaints:
             self._tell(dealer, to)
 
     def _tell(self, dealer: int, to: bytes | None) -> None:
+        if self.committee.index(self.out.me) is None:  # a newcomer sees the round, but has no say in it
+            return
         self.out.send(to, self._told[dealer].envelope, self._told[dealer].blob)

@@ -417,6 +417,33 @@ def test_a_member_that_is_proved_to_deal_falsely_in_a_repetition_is_evicted_in_w
     assert lasts_ms(PROVED_IN_A_REPETITION) == BOUND_MS, "it waits for the liar for ever"
 
 
+SEEN_BY_A_NEWCOMER = Scenario(
+    seed=1871,
+    topology="ring",
+    rounds=4,
+    latency_ms=(1, 10),
+    byzantine=("1=fail-and-garble",),
+    trains=1,
+    comings=(Coming(4, 666, "failed"),),
+    view_delta_ms=1000,
+)
+"""A newcomer, which has no part in the repetition, opens a box that somebody complains about."""
+
+
+def test_a_newcomer_that_finds_a_complaint_right_does_not_say_so_in_a_round_it_is_not_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert isinstance(run(SEEN_BY_A_NEWCOMER), str)
+
+    def tell(self: Any, dealer: int, to: bytes | None) -> None:
+        self.out.send(to, self._told[dealer].envelope, self._told[dealer].blob)
+
+    monkeypatch.setattr(complaints.Complaints, "_tell", tell)
+    found = run(SEEN_BY_A_NEWCOMER)
+    assert isinstance(found, Failure)
+    assert found.what == "3 names 4, which is honest: round 4: a complaint without a dealing"
+
+
 A_LOST_KEEPER = Scenario(
     seed=1, peers=10, rounds=2, latency_ms=(1, 10), byzantine=("1=lost-keeper", "4=lost-keeper", "7=lost-keeper")
 )
