@@ -97,16 +97,33 @@ class Acks:
         """
         message = ack.message
         assert isinstance(message, Ack)
-        pairs = {(dealer, named[dealer], other) for dealer, other in message.kept if keeper not in (dealer, other)}
-        if keeper in self._struck_keepers or all(keeper in self._keepers.get(pair, ()) for pair in pairs):
+        said, known = set(message.kept), self._kept_behind.get(keeper, [])
+        if not said or keeper in self._struck_keepers or any(said.issubset(_kept_by(one)) for one in known):
             return
-        for pair in pairs:
-            self._keepers.setdefault(pair, set()).add(keeper)
-        said = set(message.kept)
-        behind = [one for one in self._kept_behind.get(keeper, []) if not said.issuperset(_kept_by(one))]
+        for dealer, other in said:
+            if keeper not in (dealer, other):
+                self._keepers.setdefault((dealer, named[dealer], other), set()).add(keeper)
+        behind = [one for one in known if not said.issuperset(_kept_by(one))]
         self._kept_behind[keeper] = [*behind, ack]
         if len(behind) >= MAX_KEEPER_ACKS:
             self._struck_keepers.add(keeper)
+
+    def take_together(self, acks: Iterable[tuple[int, Verified]]) -> None:
+        """Take acks that a proposal carries, each with its holder, as proof of which members are no keepers.
+
+        Whoever heard such a member say all of it in one ack as well has no other way to learn that.
+        """
+        said: dict[int, list[Verified]] = {}
+        for holder, ack in acks:
+            if _kept_by(ack):
+                said.setdefault(holder, []).append(ack)
+        for holder, some in said.items():
+            for start in range(len(some) - MAX_KEEPER_ACKS):
+                proof = some[start : start + MAX_KEEPER_ACKS + 1]
+                if holder not in self._struck_keepers and _are_all_other(proof):
+                    self._kept_behind[holder] = proof
+                    self._struck_keepers.add(holder)
+                    self.changes += 1
 
     @staticmethod
     def _size(ack: Verified) -> tuple[int, int, bool]:
@@ -159,8 +176,13 @@ class Acks:
 
     def proofs(self, holder: int) -> list[Verified]:
         """Return the acks that show all that a holder acked, and what it keeps: one, but for liars."""
-        acks = (self.latest[holder], *self._behind.get(holder, {}).values(), *self._kept_behind.get(holder, ()))
+        kept = () if holder in self._struck_keepers else self._kept_behind.get(holder, ())
+        acks = (self.latest[holder], *self._behind.get(holder, {}).values(), *kept)
         return list({ack.raw: ack for ack in acks}.values())
+
+    def proof_against(self, keeper: int) -> list[Verified]:
+        """Return the acks that prove that a member is no keeper for anybody; none where it may be one."""
+        return self._kept_behind[keeper] if keeper in self._struck_keepers else []
 
     def keeps(self, keeper: int, dealer: int, dealing: bytes, holder: int) -> bool:
         """Whether a member has said that it keeps the box of this dealing for this holder."""
@@ -186,6 +208,12 @@ class Acks:
         if len(dealings) < self.committee.min_contributors or len(holders) < self.committee.sum_quorum:
             return None
         return Choice(tuple(sorted(dealings.items())), holders)
+
+
+def _are_all_other(acks: list[Verified]) -> bool:
+    """Whether of these acks none names all the kept boxes that another one names."""
+    kept = [set(_kept_by(ack)) for ack in acks]
+    return not any(one <= other for index, one in enumerate(kept) for other in (*kept[:index], *kept[index + 1 :]))
 
 
 def _kept_by(ack: Verified) -> tuple[tuple[int, int], ...]:

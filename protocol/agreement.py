@@ -215,11 +215,15 @@ class Agreement:
         sharing, may_go_on = ctx.sharing, self._may_go_on()
         if not (may_go_on and (view > 0 or ctx.just_changed)):
             changes = self._changes(only_provable=self._heeds_proofs_alone(view))
+            if view > 0:  # whoever hears such a member refuses all that stands beside its eviction
+                changes = tuple(one for one in changes if not (isinstance(one, Evict) and one.reason == "silent"))
             if changes:
                 return Membership(changes)
         if sharing is None or not may_go_on:
             return None
         choice = sharing.choice(ctx.state.required, ctx.alive, ctx.alive_changes)
+        if ctx.state.required is None and sharing.deadline_passed and view >= self._patience():
+            choice = sharing.choice_by_proof() or choice
         if choice is None:
             return Void(ctx.state.round, "shares", sharing.missing())
         return contributors_body(ctx.state, choice)

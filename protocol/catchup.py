@@ -308,6 +308,8 @@ class CatchUp:
         assert isinstance(message.message, Weights)
         if ctx.weights is not None or message.message.weights != ctx.state.weights:
             return False
+        if ctx.state.member(message.sender) is None:  # strangers would take the few places of sources
+            return False
         size = 4 * ctx.state.genesis.parameters
         if blob is None:
             # Few sources at a time; when they fail, the others are asked again.

@@ -68,6 +68,15 @@ class Complaints:
             self._judging.add((speaker, message.dealer))
             self._judge(speaker, complaint, blob)
 
+    def on_fetch_failed(self, said: Verified) -> None:
+        """The box of a complaint could not be had: its author may say it anew, in other words after a restart."""
+        speaker = self.committee.index(said.sender)
+        assert isinstance(said.message, Complaint | UpheldComplaint)
+        key = speaker if speaker is not None else -1, said.message.dealer
+        first = self._first.get(key)
+        if first is not None and first.raw == said.raw:
+            del self._first[key]
+
     def _is_first(self, speaker: int, said: Verified) -> bool:
         """Whether this is, or repeats, the first that is said of this dealer, and has not come with its box yet."""
         assert isinstance(said.message, Complaint | UpheldComplaint)

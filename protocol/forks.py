@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from .blocks import block_hash
 from .ledger import LedgerError, LedgerState, check_certificate
-from .limits import MAX_COMPARED_HEIGHTS
+from .limits import MAX_COMPARED_BLOCKS, MAX_COMPARED_HEIGHTS
 from .messages import CertifiedBlock
 from .outbox import Outbox
 
@@ -36,7 +36,9 @@ class Forks:
         after = next((state for state in states if state.height == height), None)
         if before is None or after is None or after.head == block_hash(certified.block):
             return
-        if (sender, height) in self._looked_at or now.member(sender) is None:  # strangers could be any number
+        if (sender, height) in self._looked_at:
+            return
+        if now.member(sender) is None and len(self._looked_at) >= MAX_COMPARED_BLOCKS:  # strangers may be any number
             return
         self._looked_at.add((sender, height))
         with suppress(LedgerError):

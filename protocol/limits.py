@@ -90,6 +90,9 @@ MAX_TRIAL_SILENCES: Final = 10
 CHECKPOINT_WAIT_MS: Final = 10_000
 """How long a newcomer waits for a peer that shows the block of its invite, once one has shown another."""
 
+MAX_COMPARED_BLOCKS: Final = 1024
+"""Blocks of the past that strangers show and that are compared; those of members are whatever there are."""
+
 MAX_COMPARED_HEIGHTS: Final = 16
 """The last heights at which a second certified block would be noticed."""
 

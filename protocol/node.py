@@ -186,6 +186,8 @@ class Node:
                 self.ctx.out.notify("fetch", f"could not fetch a blob: {reason}", member=fetch.source)
                 if isinstance(fetch.message.message, Weights):
                     self.catchup.on_fetch_failed(fetch.source)
+                elif self.ctx.sharing is not None and isinstance(fetch.message.message, Complaint | UpheldComplaint):
+                    self.ctx.sharing.complaints.on_fetch_failed(fetch.message)
                 elif self.ctx.sharing is not None:
                     self.ctx.sharing.on_fetch_failed(fetch)
             case Leave():

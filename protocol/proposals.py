@@ -34,7 +34,7 @@ def acks_behind(sharing: Sharing, body: Contributors, view: int) -> tuple[bytes,
     acks = sharing.acks
     holders = [*body.holders, *sorted(acks.latest.keys() - set(body.holders))]
     chosen = [acks.latest[holder].raw for holder in holders]
-    more = [ack.raw for holder in holders for ack in acks.proofs(holder)[1:]]
+    more = [ack.raw for holder in holders for ack in (*acks.proofs(holder)[1:], *acks.proof_against(holder))]
     return tuple(_as_many_as_fit([*_turned(chosen, view), *_turned(more, view)]))
 
 
@@ -56,13 +56,16 @@ def _as_many_as_fit(envelopes: Iterable[bytes]) -> Iterator[bytes]:
 def wrong_contributors(state: LedgerState, sharing: Sharing, body: Contributors, acks: Sequence[bytes]) -> str | None:
     """Say what is wrong with a Contributors proposal: every holder of J must have acked all of U, by their ids."""
     committee = sharing.committee
-    known = {ack.raw for holder in sharing.acks.latest for ack in sharing.acks.proofs(holder)}
+    known = {ack.raw: ack for holder in sharing.acks.latest for ack in sharing.acks.proofs(holder)}
     news = [raw for raw in acks if raw not in known]
     most = committee.n + MAX_KEEPER_ACKS + 1  # of one liar, which may ack each dealing alone; each costs a signature
     for raw in news[: (committee.f + 1) * most]:
         ack = verify(raw, sharing.out.federation)
         if isinstance(ack, Verified) and isinstance(ack.message, Ack) and ack.message.round == sharing.round:
             sharing.on_ack(ack)
+            known[raw] = ack
+    together = [(committee.index(known[raw].sender), known[raw]) for raw in acks if raw in known]
+    sharing.acks.take_together((holder, ack) for holder, ack in together if holder is not None)
     wanted = dict(body.dealers)
     lacking = set(body.holders) - set(sharing.acks.holders_of(wanted))
     if lacking:

@@ -706,6 +706,14 @@ class Sharing:
             self._choice_seen = key, found
         return self._choice_seen[1]
 
+    def choice_by_proof(self) -> Choice | None:
+        """Return U and J as the acks alone show them: nobody refuses these, whatever links it sees.
+
+        A liar chooses with whom it keeps a link. By links, one that has none with each next proposer, and one with
+        everybody else, has each take in what all others refuse.
+        """
+        return self.acks.choose(self._settled_for(range(self.committee.n)))
+
     def due(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
         """Return the members that may not be left out of the contributors, as things stand here.
 

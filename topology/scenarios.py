@@ -67,13 +67,13 @@ SAFE: Final = (SignOnce, ReleaseOnce, Durable, Secrecy)
 SPLIT_VIEWS: Final = (
     *("mask", "quiet-complaint", "see-saw", "late-take-in"),
     *("single-acks", "old-accusation", "future-accusations", "two-complaints"),
-    *("crawl", "fail-and-garble", "lost-keeper"),
+    *("crawl", "fail-and-garble", "lost-keeper", "choosy"),
 )
 SPLIT_EVERY: Final = 9
 """In how many scenarios one has a liar that splits what members see."""
 
-TOGETHER: Final = "lost-keeper"
-"""One of these, which takes all liars."""
+TOGETHER: Final = ("lost-keeper", "choosy")
+"""Those of them that take all liars."""
 
 SMALL: Final = 6
 LARGE: Final = 18_000
@@ -238,8 +238,9 @@ def _liars(seed: int, rng: random.Random, sites: list[int]) -> tuple[str, ...]:
         if number == 0 and seed % SPLIT_EVERY == SPLIT_EVERY - 1:  # beside the draws, so that others stay as they are
             chosen[0] = SPLIT_VIEWS[seed // SPLIT_EVERY % len(SPLIT_VIEWS)]
         texts[sites[number]] = "+".join(chosen)
-    if TOGETHER in texts.values():
-        return tuple(f"{number}={TOGETHER}" for number in sites)
+    for plan in TOGETHER:
+        if plan in texts.values():
+            return tuple(f"{number}={plan}" for number in sites)
     return tuple(f"{number}={text}" for number, text in texts.items())
 
 

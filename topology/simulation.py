@@ -122,6 +122,8 @@ class Simulation:
         self.by_key = {site.key: site for site in self.sites}
         self.blocked: Blocked | None = None
         """A partition: says whether a message from one site to another is lost."""
+        self.unlinked: dict[int, set[int]] = {}
+        """By liar, the sites that it keeps no link with."""
         self.leavers = 0
         """How many members are going to leave; see :mod:`.comings`."""
         self.refused_messages = 0
@@ -258,7 +260,9 @@ class Simulation:
     # -- who sees whom
 
     def is_blocked(self, source: int, target: int, message: Verified | None) -> bool:
-        """Whether a partition keeps what source sends from target."""
+        """Whether a partition, or one of the two, keeps what source sends from target."""
+        if self.unlinked and (target in self.unlinked.get(source, ()) or source in self.unlinked.get(target, ())):
+            return True
         return self.blocked is not None and self.blocked(source, target, message)
 
     def reaches(self, one: Site, other: Site) -> bool:
@@ -286,7 +290,7 @@ class Simulation:
             if site.node is None:
                 continue
             reached = together[part[site.number]] - {site.number}
-            if self.blocked is not None:
+            if self.blocked is not None or self.unlinked:
                 reached = {number for number in reached if self.reaches(site, self.sites[number])}
             boot = site.boots
             for number in sorted(site.sees ^ reached):

@@ -233,8 +233,10 @@ def shown(table: Table) -> Table:
     """What another member has of the acks when it is shown all that this one can show."""
     other = Table(table.committee.n)
     for holder in table.acks.latest:
-        for ack in table.acks.proofs(holder):
+        shown = [*table.acks.proofs(holder), *table.acks.proof_against(holder)]
+        for ack in shown:
             other.acks.take(holder, ack)
+        other.acks.take_together((holder, ack) for ack in shown)
     return other
 
 
@@ -262,7 +264,28 @@ def test_a_keeper_that_says_so_in_ever_other_acks_is_none_for_anybody() -> None:
         table.ack(28, range(31), [(29, 30), (other, 30)])
         assert 29 not in table.settled()
         assert 29 not in shown(table).settled()
-        assert len(table.acks.proofs(28)) <= MAX_KEEPER_ACKS + 2
+        assert len(table.acks.proofs(28)) + len(table.acks.proof_against(28)) <= MAX_KEEPER_ACKS + 2
+
+
+def test_a_keeper_that_told_one_member_all_at_once_is_none_for_it_either() -> None:
+    """What it told the others covers nothing that this one does not know, and is proof all the same."""
+    pairs = [(29, 30), *((other, 30) for other in range(MAX_KEEPER_ACKS))]
+    tables = [Table(31), Table(31)]
+    for table, kept in zip(tables, ([pairs], [[pair] for pair in pairs]), strict=True):
+        table.all_but((30, 29))
+        for keeper in range(table.committee.f):
+            table.ack(keeper, range(31), [(29, 30)])
+        for some in kept:
+            table.ack(28, range(31), some)
+    all_at_once, one_by_one = tables
+    assert 29 in all_at_once.settled()
+    assert 29 not in one_by_one.settled()
+    for ack in (proof := one_by_one.acks.proof_against(28)):
+        all_at_once.acks.take(28, ack)
+    assert 29 in all_at_once.settled(), "in whatever order it hears them"
+    all_at_once.acks.take_together((28, ack) for ack in proof)
+    assert 29 not in all_at_once.settled()
+    assert all_at_once.acks.proof_against(28) == proof
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.sets(st.integers(0, 3))), max_size=30))

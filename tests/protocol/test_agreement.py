@@ -14,7 +14,7 @@ from coterie.crypto.identity import Identity
 from coterie.crypto.vectors import add_into
 from coterie.protocol import agreement
 from coterie.protocol.agreement import Agreement
-from coterie.protocol.blocks import Membership, Model, block_hash, wide_bytes
+from coterie.protocol.blocks import Evict, Membership, Model, block_hash, wide_bytes
 from coterie.protocol.contribution import layout_of
 from coterie.protocol.envelope import Verified, verify
 from coterie.protocol.events import Received
@@ -100,6 +100,20 @@ def test_a_block_that_a_quorum_decided_and_that_never_came_is_asked_for() -> Non
     for one in bench.others:
         bench.hear(one, Precommit(unknown))
     assert [ask.message for ask in bench.said(GetBlocks)] == [GetBlocks(bench.node.state.height + 1)]
+
+
+def test_in_a_later_view_no_eviction_is_proposed_that_some_would_refuse_for_what_they_hear(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would take along those that stand beside it, and in a repetition these are proposed in each view."""
+    bench = idle()
+    member = bench.others[0].public
+    found = (Evict(member, "silent", ()), Evict(member, "bad-dealing", (b"a complaint",)))
+    monkeypatch.setattr(Agreement, "_changes", lambda self, only_provable=False: found)
+    agreement = bench.node._agreement
+    assert agreement is not None
+    assert agreement._value(0) == Membership(found)
+    assert agreement._value(1) == Membership(found[1:])
 
 
 # What a hostile proposer can do.

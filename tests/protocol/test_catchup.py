@@ -13,7 +13,7 @@ from signing import dealing, prevote, signed
 from coterie.crypto.identity import Identity
 from coterie.protocol import forks
 from coterie.protocol.blocks import Block, Join, Membership, block_hash, read_block
-from coterie.protocol.events import Fetch, HeadSeen, PeerDown, PeerUp, Started, WorkDone
+from coterie.protocol.events import Fetch, HeadSeen, PeerDown, PeerUp, Started, TimerFired, WorkDone
 from coterie.protocol.inbox import Inbox
 from coterie.protocol.ledger import LedgerError, LedgerState, extend, genesis_state
 from coterie.protocol.limits import (
@@ -426,6 +426,28 @@ def test_a_source_of_which_too_much_is_being_fetched_already_does_not_keep_the_m
     assert [fetch.source for fetch in bench.fetches if fetch.digest == wanted] == [C.public]
 
 
+def test_strangers_do_not_take_the_places_of_those_that_the_model_is_fetched_from() -> None:
+    bench = without_model(parameters=40_000)
+    wanted = bench.node.state.weights
+    for number in range(100, 110):
+        bench.hear(Identity.from_seed(bytes([number]) * 32), Weights(wanted))
+    assert bench.fetches == []
+    bench.hear(C, Weights(wanted))
+    assert [fetch.source for fetch in bench.fetches] == [C.public]
+
+
+def test_a_model_that_does_not_come_is_fetched_from_one_more_member_each_time_up_to_f_plus_one() -> None:
+    bench = without_model(parameters=40_000)
+    wanted = bench.node.state.weights
+    sources = []
+    for _ in range(4):
+        for one in (A, C, D):
+            bench.hear(one, Weights(wanted))
+        sources.append([fetch.source for fetch in bench.fetches])
+        bench.hand(TimerFired(("weights", wanted)))
+    assert sources == [[A.public], [A.public, C.public], [A.public, C.public], [A.public, C.public]]
+
+
 def test_the_model_is_given_to_members_only() -> None:
     bench = behind(grown(rounds=0))
     wanted = bench.node.state.weights
@@ -511,14 +533,19 @@ def test_second_blocks_of_the_past_are_checked_once_a_sender_and_height(monkeypa
         assert checks_of_the_past(monkeypatch) == 80
 
 
-def test_second_blocks_that_strangers_show_are_not_looked_at() -> None:
-    """There may be any number of strangers, and each would be remembered."""
+def test_of_second_blocks_that_strangers_show_a_bounded_number_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be any number of strangers, and each is remembered."""
+    monkeypatch.setattr(forks, "MAX_COMPARED_BLOCKS", 5)
     chain = grown()
     bench = behind(chain, at=1)
     bench.hear(C, Blocks(tuple(chain.blocks[1:])))
-    for sender in (B, *(Identity.from_seed(bytes([number]) * 32) for number in range(100, 120))):
-        bench.hear(sender, Blocks((forged(chain, 5, B),)))
-    assert len(bench.node.catchup.forks._looked_at) == 1
+    for number in range(100, 120):
+        stranger = Identity.from_seed(bytes([number]) * 32)
+        bench.hand(PeerUp(stranger.public))
+        bench.hear(stranger, Blocks((forged(chain, 5, B),)))
+    assert len(bench.node.catchup.forks._looked_at) == 5
+    bench.hear(B, Blocks((forged(chain, 5, B),)))
+    assert len(bench.node.catchup.forks._looked_at) == 6
 
 
 class Weakened(forks.Forks):

@@ -28,7 +28,9 @@ def test_members_that_a_proposal_leaves_out_or_waits_for_are_named_as_in_the_led
         committee=committee,
         excluded=frozenset(),
         due_by_proof=lambda: frozenset({gone, here}),
-        acks=SimpleNamespace(latest={}, holders_of=lambda wanted: set(range(5)) - {here}),
+        acks=SimpleNamespace(
+            latest={}, holders_of=lambda wanted: set(range(5)) - {here}, take_together=lambda acks: None
+        ),
     )
     body = chain.contributors(dealers=[place for place in range(5) if place not in (gone, here)])
     omitted = wrong_choice(chain.state, sharing, body, (), 0, strict=False)

@@ -15,6 +15,7 @@ from coterie.crypto.sealing import dealing_key
 from coterie.protocol import sharing
 from coterie.protocol.acks import Acks
 from coterie.protocol.committee import Committee
+from coterie.protocol.complaints import Complaints
 from coterie.protocol.envelope import Verified
 from coterie.protocol.events import FetchFailed, PeerDown, PeerUp, WorkDone
 from coterie.protocol.limits import MAX_UNAWAITED, UNAWAITED_ROUNDS
@@ -473,6 +474,24 @@ def test_a_complaint_whose_fetch_failed_is_fetched_again_when_it_is_repeated() -
     table.complain(B, deal)
     assert len(table.fetches) == 2
     assert table.fetches[0].digest == table.fetches[1].digest
+
+
+def test_a_complaint_whose_box_could_not_be_had_makes_room_for_another_of_the_same_author(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Killed before others have pulled the box, it complains in other words when it is back."""
+
+    def fetches() -> int:
+        table = Table()
+        deal = table.deal(C)
+        table.complain(B, deal, number=1)
+        table.hand(FetchFailed(table.fetches[0], "the link is gone"))
+        table.complain(B, deal, number=2)
+        return len(table.fetches)
+
+    assert fetches() == 2
+    monkeypatch.setattr(Complaints, "on_fetch_failed", lambda self, said: None)
+    assert fetches() == 1
 
 
 def test_a_complaint_is_judged_once_and_names_who_complains_falsely() -> None:

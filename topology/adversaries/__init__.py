@@ -29,7 +29,7 @@ from .collusion import (
 from .dealing import FalseComplaint, GarbageBox, MisDeal, NonEncoding, Withhold, WrongBlob, WrongShare
 from .equivocation import TwinDeal, TwoAcks, TwoFaced, TwoLedgers, TwoSums
 from .network import FalseHead, ForgedCertificate, PaddedLedger, Replay, Selective, Silent, Twins
-from .stalling import Crawl, FailAndGarble, LostKeeper
+from .stalling import Choosy, Crawl, FailAndGarble, LostKeeper
 from .views import LateTakeIn, Mask, QuietComplaint, SeeSaw, SingleAcks
 from .voting import Amnesia, Burst, DoubleVote, Equivocate, FalseVoid, InvalidValue, StaleLock, ViewFlood
 
@@ -94,6 +94,7 @@ STRATEGIES: Final[dict[str, type[Adversary]]] = {
         Crawl,
         FailAndGarble,
         LostKeeper,
+        Choosy,
     )
 }
 """The strategies by the names that ``--byzantine`` takes."""

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...protocol.envelope import Verified
 from ...protocol.events import Send
+from ...protocol.ledger import Phase
+from ...protocol.limits import MAX_KEEPER_ACKS
 from ...protocol.messages import Ack, HandBox, Precommit, Prevote, Proposal, Weights
 from ...protocol.work import Encode
 from . import forging
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from ..site import Site
 
 OFFER_EVERY_MS: Final = 5
+FOLLOW_EVERY_MS: Final = 10
 
 
 class Crawl(Colluder):
@@ -77,8 +80,11 @@ class FailAndGarble(Colluder):
 
 
 class LostKeeper(Colluder):
-    """One deals, one does not ack that, and one says to the victim alone that it keeps the box, in an ack that its next
-    one replaces. With what f honest members keep, that settles the dealing for the victim, and for nobody else.
+    """One deals, one does not ack that, and one has the victim alone believe that it keeps the box. With what f honest
+    members keep, that settles the dealing for the victim, and for nobody else.
+
+    Either it says so in an ack that its next one replaces, or in one with other boxes, of which it tells the others in
+    as many acks as prove that it is no keeper.
     """
 
     name = "lost-keeper"
@@ -110,6 +116,49 @@ class LostKeeper(Colluder):
             left = forging.without(silent, (dealer,))
             return [] if left is None else [left]
         mine = dict(said.dealings).get(dealer)
-        if self._role == 2 and is_victim and mine is not None:
-            return [Ack(said.round, ((dealer, mine),), ((dealer, holder),)), silent]
-        return [silent]
+        if self._role < 2 or mine is None:
+            return [silent]
+        if self.hides:
+            return [Ack(said.round, ((dealer, mine),), ((dealer, holder),)), silent] if is_victim else [silent]
+        pairs = [(one, other) for one, _ in said.dealings for other in range(MAX_KEEPER_ACKS + 2) if one != other]
+        pairs = sorted({(dealer, holder), *pairs[:MAX_KEEPER_ACKS]})
+        together = [pairs] if is_victim else [[pair] for pair in pairs]
+        return [Ack(said.round, said.dealings, tuple(some), said.at_deadline) for some in together]
+
+
+class Choosy(Colluder):
+    """One deals and hands nothing over; another does not ack that, and keeps no link with whoever proposes next.
+
+    So each proposer takes the dealing in, as it does not see whom it is not settled for, and all others refuse.
+    """
+
+    name = "choosy"
+
+    def on_started(self) -> None:
+        self.simulation.clock.after(FOLLOW_EVERY_MS, self._follow)
+
+    def _follow(self) -> None:
+        """Follow the views by the votes that all send it."""
+        nodes = [site.node for site in self.simulation.sites if site.node is not None and site.is_honest]
+        if nodes and self.plan.liars.index(self.site) > 0 and all(one.state.phase is Phase.SHARING for one in nodes):
+            lead = max(nodes, key=lambda one: (one.state.height, one.view))
+            next_ones = {self.simulation.by_key[lead.state.proposer(lead.view + step)] for step in range(3)}
+            shunned = {site.number for site in next_ones if site.is_honest}
+            if shunned != self.simulation.unlinked.get(self.site.number):
+                self.simulation.unlinked[self.site.number] = shunned
+                self.simulation.detect_later(1)
+        self.simulation.clock.after(FOLLOW_EVERY_MS, self._follow)
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        said, node = message.message, self.site.node
+        if message.sender != self.site.key or node is None or len(self.plan.liars) < 2:
+            return (send,)
+        if isinstance(said, Proposal | Prevote | Precommit):
+            return ()
+        dealer = node.state.committee.index(self.plan.liars[0].key)
+        if self.site is self.plan.liars[0]:
+            return () if isinstance(said, HandBox) else (send,)
+        if isinstance(said, Ack) and dealer is not None:
+            left = forging.without(Ack(said.round, said.dealings, (), said.at_deadline), (dealer,))
+            return () if left is None else (Send(send.to, self.sign(left, message.height, message.view)),)
+        return (send,)
