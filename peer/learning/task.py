@@ -7,7 +7,6 @@ them.
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
@@ -17,14 +16,12 @@ import numpy.typing as npt
 
 from ...protocol.limits import MAX_DESCRIPTOR_BYTES
 from .models import Network
+from .moments import read_moments, sums_of_columns
 
 __all__ = ["Kind", "Standard", "Task", "TaskMismatch", "standard_from"]
 
 Kind = Literal["linear", "mlp", "logistic"]
 DEFAULT_HIDDEN: Final = (16,)
-
-# A variance below this part of the mean square is rounding noise of the sums.
-_CONSTANT_BELOW: Final = 1e-11
 
 
 class TaskMismatch(ValueError):
@@ -145,13 +142,8 @@ class Standard:
 
 
 def sums_of(inputs: npt.NDArray[np.float64], values: npt.NDArray[np.float64] | None) -> list[float]:
-    """What peers add up for `standard_from`: rows, sums, sums of squares, and both of the target where it is
-    a number.
-    """
-    sums = [float(len(inputs)), *inputs.sum(axis=0).tolist(), *np.square(inputs).sum(axis=0).tolist()]
-    if values is not None:
-        sums += [float(values.sum()), float(np.square(values).sum())]
-    return sums
+    """What peers add up for `standard_from`: the sums of all columns, of the target too where it is a number."""
+    return sums_of_columns(inputs if values is None else np.column_stack([inputs, values]))
 
 
 def standard_from(task: Task, totals: Sequence[float]) -> Standard:
@@ -159,26 +151,12 @@ def standard_from(task: Task, totals: Sequence[float]) -> Standard:
     have.
     """
     width = len(task.columns)
-    numeric = not task.classes
-    if len(totals) != 1 + 2 * width + 2 * numeric:
-        raise ValueError(f"{len(totals)} setup sums do not belong to {width} columns")
-    rows = totals[0]
-    if not all(map(math.isfinite, totals)) or rows < 1:
-        raise ValueError(f"the setup sums are those of {rows:g} rows")
-    mean, scale = _moments(np.array(totals[1 : 1 + width]), np.array(totals[1 + width : 1 + 2 * width]), rows)
-    if not numeric:
-        return Standard(round(rows), mean, scale)
-    target_mean, target_scale = _moments(np.array([totals[-2]]), np.array([totals[-1]]), rows)
-    return Standard(round(rows), mean, scale, float(target_mean[0]), float(target_scale[0]) or 1.0)
-
-
-def _moments(
-    sums: npt.NDArray[np.float64], squares: npt.NDArray[np.float64], rows: float
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    mean = sums / rows
-    square = squares / rows
-    variance = square - np.square(mean)
-    return mean, np.sqrt(np.where(variance > _CONSTANT_BELOW * square, variance, 0.0))
+    moments = read_moments(totals, width + (not task.classes))
+    mean = np.array([moments.mean(column) for column in range(width)])
+    scale = np.array([moments.spread(column) for column in range(width)])
+    if task.classes:
+        return Standard(moments.rows, mean, scale)
+    return Standard(moments.rows, mean, scale, moments.mean(width), moments.spread(width) or 1.0)
 
 
 def _canonical(fields: dict[str, object]) -> str:
