@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -118,7 +118,7 @@ class Trainer:
             self._prepared = None
             self.learner.prepare(totals)
             self._prepared = totals
-            _tell_constants(self.learner)
+            _tell_oddities(self.learner)
 
 
 def published_classes(learner: Learner) -> str | None:
@@ -129,11 +129,19 @@ def published_classes(learner: Learner) -> str | None:
     return f"all members will read the {len(task.classes)} classes of {task.target!r} in the genesis"
 
 
-def _tell_constants(learner: Learner) -> None:
-    ignored = learner.app.constant_columns if isinstance(learner.app, TableApp) else ()
+def _tell_oddities(learner: Learner) -> None:
+    """Tell what only the totals show: columns that are of no use, and values that are probably mistakes."""
+    if not isinstance(learner.app, TableApp):
+        return
+    ignored = learner.app.constant_columns
     if ignored:
         shown = ", ".join(map(repr, ignored[:10])) + (" …" if len(ignored) > 10 else "")
         log.warning("%s: the same in all rows of all peers, and so ignored: %s", learner.name, shown)
+    for outlier in learner.app.outliers:
+        log.warning("%s, %s; if it is a typing error, %s", learner.name, outlier, _TOO_LATE)
+
+
+_TOO_LATE: Final = "all members suffer from it: correct it, and found the federation anew with the same members"
 
 
 def _sums(evaluation: Evaluation, names: tuple[str, ...]) -> tuple[float, ...]:
