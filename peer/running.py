@@ -20,7 +20,7 @@ from .invites import open_invite
 from .memory import return_large_blocks
 from .progress import reporter
 from .session import GENESIS, REFOUNDED, SETTINGS, Session, first_cause, refounded_text
-from .settings import changed_founding_options, check_settings, founding_options, read_settings
+from .settings import changed_founding_options, check_settings, check_table_options, founding_options, read_settings
 from .store import Store
 
 _MAX_NAME_CHARS: Final = 64
@@ -47,6 +47,7 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
         if settings.joins and store.fact(GENESIS) is None and (founders := founding_options(given)):
             raise PeerError(f"{', '.join(founders)}: only a founder can choose this; leave it out to join")
         check_settings(settings)
+        check_table_options(given, settings)
         if not settings.name:
             settings = settings.with_given({"name": socket.gethostname()[:_MAX_NAME_CHARS] or "peer"})
         if (other := store.fact(REFOUNDED)) is not None:

@@ -69,7 +69,7 @@ from .standstill import Watch, abstention, pause, shortage
 from .status import faults_status, gone_names, ledger_status, members_status, unreadable_genesis
 from .store import Reader, Store
 from .strangers import MINUTE_SECONDS, Strangers
-from .training import Trainer, founder_learner, member_learner, published_classes
+from .training import Trainer, founder_learner, member_learner, published_classes, told_table
 from .warming import compile_once
 from .workshop import Workshop
 
@@ -217,6 +217,7 @@ class Session:
             self.genesis, self._founded = found(self.settings, self.identity, self._learner, _now_ms())
             if (told := published_classes(self._learner)) is not None:
                 self.report.event("classes", told, {})
+        await self._tell_table()
 
     async def _find_federation(self) -> None:
         self.report.event("joining", "looking for the federation", {"addresses": list(self._bootstrap())})
@@ -231,6 +232,7 @@ class Session:
         self._learner = await trio.to_thread.run_sync(member_learner, self.settings, genesis)
         self.genesis = genesis
         self._keep()
+        await self._tell_table()
         self.network.introduce(genesis.federation, genesis.encode())
         text = f"found the federation {genesis.name!r}"
         if genesis.previous is not None and self.settings.continues is None:
@@ -239,6 +241,13 @@ class Session:
                 " begin again with --continues and its old home, to compare them"
             )
         self.report.event("found", text, {"federation": genesis.federation, "name": genesis.name})
+
+    async def _tell_table(self) -> None:
+        """Sum up what was read, so that a wrong file or column is seen before its sums are made."""
+        if self._learner is not None:
+            told = await trio.to_thread.run_sync(told_table, self._learner)
+            if told is not None:
+                self.report.event("table", told, {})
 
     def _consent(self, genesis: Genesis) -> Consent:
         return Consent(genesis, self.settings, self.home, genesis.founder == self.identity.public)

@@ -12,16 +12,19 @@ from ..protocol.genesis import Genesis
 from ..protocol.work import Contribution, Train
 from .exits import Exit, PeerError
 from .learning.app import AppError, load_app
+from .learning.cells import normal_label
 from .learning.learner import Evaluation, Learner
 from .learning.models import Training
-from .learning.table import TableError, normal_label
+from .learning.survey import question, summary
 from .learning.tables_app import MANY_CLASSES, TableApp
 from .learning.task import TaskMismatch
+from .learning.troubles import TableError
 from .settings import Settings
 
 if TYPE_CHECKING:
     from .learning.task import Kind
 
+DEFAULT_MODEL: Final = "linear"
 
 log = logging.getLogger("coterie.training")
 
@@ -121,6 +124,11 @@ class Trainer:
             _tell_oddities(self.learner)
 
 
+def told_table(learner: Learner) -> str | None:
+    """Say what was read of a table; None for an app."""
+    return summary(learner.app) if isinstance(learner.app, TableApp) else None
+
+
 def published_classes(learner: Learner) -> str | None:
     """Remind a founder of the labels that it publishes; None where there are few or none."""
     if not isinstance(learner.app, TableApp) or len(learner.app.task.classes) <= MANY_CLASSES:
@@ -159,7 +167,7 @@ def _summable(value: float, what: str) -> float:
 
 def _found(settings: Settings) -> Learner:
     if settings.app is not None:
-        return Learner(load_app(settings.app), settings.app)
+        return Learner(load_app(settings.app, settings.app_folder), settings.app)
     if settings.data is None:
         raise PeerError("nothing to train: give --data FILE.csv --target COLUMN, or --app module:object")
     if settings.target is None:
@@ -167,19 +175,21 @@ def _found(settings: Settings) -> Learner:
     app = TableApp.found(
         settings.data,
         settings.target,
-        _kind(settings) or "linear",
+        _kind(settings) or DEFAULT_MODEL,
         hidden=settings.hidden,
         classes=settings.classes,
         columns=settings.columns or None,
         test_fraction=settings.test_fraction,
         seed=settings.seed,
     )
+    if settings.model is None and (asked := question(app)) is not None:
+        raise TableError(asked)
     return _tuned(app, settings)
 
 
 def _adopt(settings: Settings, genesis: Genesis) -> Learner:
     if settings.app is not None:
-        return Learner(load_app(settings.app), settings.app)
+        return Learner(load_app(settings.app, settings.app_folder), settings.app)
     if settings.data is None:
         raise PeerError("nothing to train: give --data FILE.csv, or --app module:object")
     app = TableApp.adopt(
@@ -220,7 +230,7 @@ def _tuned(app: TableApp, settings: Settings) -> Learner:
         decay=plan.decay,
         max_gradient=plan.max_gradient,
     )
-    return Learner(app, settings.data or "data")
+    return Learner(app, app.table.name)
 
 
 def _explained(make: Callable[[], Learner]) -> Learner:

@@ -52,21 +52,22 @@ class App(Protocol):
         """Measure `weights` on this peer's test data."""
 
 
-def load_app(name: str) -> Any:
+def load_app(name: str, folder: str | None = None) -> Any:
     """The app that "module:object" names; a class, or a function without arguments, is called to make it.
 
-    Modules are also looked for in the working directory. Raises AppError.
+    Modules are also looked for in ``folder``, by default the working directory. Raises AppError.
     """
     module_name, colon, path = name.partition(":")
     if not (module_name and colon and path):
         raise AppError(f"app {name!r}: give it as module:object, e.g. mymodel:app")
     # A console script does not search the working directory; whoever types `--app mymodel:app` expects it to.
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    place = folder or os.getcwd()
+    if place not in sys.path:
+        sys.path.insert(0, place)
     try:
         thing: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        where = f"in {os.getcwd()} or among the installed ones"
+        where = f"in {place} or among the installed ones"
         raise AppError(f"app {name!r}: no module named {error.name!r} {where}") from error
     except (Exception, SystemExit) as error:
         raise AppError(f"app {name!r}: importing {module_name} raised {told(error)}") from error

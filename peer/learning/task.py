@@ -17,6 +17,8 @@ import numpy.typing as npt
 from ...protocol.limits import MAX_DESCRIPTOR_BYTES
 from .models import Network
 from .moments import read_moments, sums_of_columns
+from .sketch import sketch_of, unknown_to
+from .troubles import LEAVE_OUT, columns_option
 
 __all__ = ["Kind", "Standard", "Task", "TaskMismatch", "standard_from"]
 
@@ -165,7 +167,7 @@ def _canonical(fields: dict[str, object]) -> str:
 
 def _column_digest(columns: Sequence[str]) -> dict[str, object]:
     digest = hashlib.sha256(b"coterie/columns\x00" + json.dumps(list(columns)).encode()).hexdigest()
-    return {"count": len(columns), "sha256": digest}
+    return {"count": len(columns), "sha256": digest, "sketch": sketch_of(columns)}
 
 
 def _list(value: Any) -> list[Any]:
@@ -175,15 +177,30 @@ def _list(value: Any) -> list[Any]:
 def _difference(theirs: Any, mine: tuple[str, ...], name: str) -> str:
     """How two sets of columns differ, for people."""
     if not isinstance(theirs, list):
-        count = theirs.get("count") if isinstance(theirs, dict) else theirs
-        return f"the federation trains on {count} columns; {name} has {len(mine)}, or some of another name"
+        return _difference_in_sketch(theirs, mine, name)
     parts = [f"the federation trains on {len(theirs)} columns, {name} has {len(mine)} besides the target"]
     lacking = [str(column) for column in theirs if column not in mine]
     extra = [column for column in mine if column not in theirs]
     if lacking:
         parts.append(f"the federation has {_some(lacking)} that {name} lacks")
     if extra:
-        parts.append(f"{name} has {_some(extra)} that the federation lacks: --columns A,B,… names the inputs to use")
+        option = LEAVE_OUT if lacking else columns_option([column for column in mine if column not in extra])
+        parts.append(f"{name} has {_some(extra)} that the federation lacks: {option}")
+    return "; ".join(parts)
+
+
+def _difference_in_sketch(theirs: Any, mine: tuple[str, ...], name: str) -> str:
+    """How a set of columns differs from one of which only a sketch is known, for people."""
+    fields = theirs if isinstance(theirs, dict) else {"count": theirs}
+    parts = [f"the federation trains on {fields.get('count')} columns, {name} has {len(mine)}, or some of another name"]
+    extra, lacking = unknown_to(fields.get("sketch"), mine)
+    if extra:
+        parts.append(f"{name} has {_some(extra)} that the federation lacks")
+    if lacking:
+        parts.append(f"the federation has at least {lacking} that {name} lacks, and no room for the names of so many")
+    parts.append(
+        "compare the first line of the file with that of the founder's; --columns A,B,… names the inputs to use"
+    )
     return "; ".join(parts)
 
 

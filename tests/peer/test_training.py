@@ -23,6 +23,7 @@ from coterie.peer.training import (
     founder_learner,
     member_learner,
     published_classes,
+    told_table,
 )
 from coterie.protocol.genesis import Genesis
 from coterie.protocol.work import Train
@@ -93,7 +94,18 @@ def test_a_founder_is_told_of_many_classes_as_of_other_events(tmp_path: Path) ->
     with Store.open(tmp_path) as store:
         session = Session(Home(tmp_path), settings, identity(0), store, reporter)
         trio.run(session._remember_federation)
-    assert events == [("classes", "all members will read the 30 classes of 'y' in the genesis")]
+    assert events[0] == ("classes", "all members will read the 30 classes of 'y' in the genesis")
+
+
+def test_what_was_read_of_a_table_is_summed_up(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b,y\n" + "".join(f"{row},yes,{row % 2}\n" for row in range(20)) + "999,no,1\n")
+    settings = Settings(data=str(tmp_path / "t.csv"), target="y", model="linear")
+    table, target, outlier = (told_table(founder_learner(settings)) or "").splitlines()
+    assert table == (
+        "t.csv: 21 rows, 17 to train on and 4 to test; 2 inputs (a, b); target 'y', a number from 0 to 1; model linear"
+    )
+    assert target.startswith("t.csv: the target 'y' holds the values 0 and 1 only; a founder that wants to predict a")
+    assert outlier.startswith("t.csv, line 22, column 'a': 999 is 172 standard deviations from the mean of the other")
 
 
 def test_columns_that_are_the_same_everywhere_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

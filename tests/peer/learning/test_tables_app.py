@@ -12,7 +12,8 @@ from sklearn.datasets import load_diabetes, load_iris
 
 from coterie.peer.learning.arrays import unflatten
 from coterie.peer.learning.learner import Learner
-from coterie.peer.learning.table import TableError
+from coterie.peer.learning.survey import likely_classes
+from coterie.peer.learning.table import TableError, read_table
 from coterie.peer.learning.tables_app import TableApp
 from coterie.peer.learning.task import Standard, Task, TaskMismatch, standard_from
 
@@ -347,8 +348,53 @@ def test_a_task_with_more_names_than_fit_is_described_by_their_hash(tmp_path: Pa
     joiner = TableApp.adopt(founder.describe(), write(tmp_path / "2.csv", ["y", *names], [row] * 3))
     assert len(founder.describe().encode()) <= 4096
     assert joiner.describe() == founder.describe()
-    with pytest.raises(TaskMismatch, match="trains on 300 columns; 3.csv has 299"):
+    with pytest.raises(TaskMismatch, match="trains on 300 columns, 3.csv has 299.* at least 1 that 3.csv lacks"):
         TableApp.adopt(founder.describe(), write(tmp_path / "3.csv", [*names[1:], "y"], [row[1:]] * 3))
+
+
+def test_of_very_many_columns_the_ones_that_differ_are_named(tmp_path: Path) -> None:
+    names, row = [f"gene{i}" for i in range(3999)], [*range(3999), 1]
+    founder = TableApp.found(write(tmp_path / "1.csv", [*names, "y"], [row] * 3), "y", "linear")
+    assert len(founder.describe().encode()) <= 4096
+    names[7], names[300] = "geneX", "geneY"
+    told = "2.csv has 'geneX', 'geneY' that the federation lacks; the federation has at least 2 that 2.csv lacks"
+    with pytest.raises(TaskMismatch, match=told):
+        TableApp.adopt(founder.describe(), write(tmp_path / "2.csv", [*names, "y"], [row] * 3))
+
+
+def test_a_joiner_with_too_many_columns_is_told_which_to_name(tmp_path: Path) -> None:
+    founder = TableApp.found(write(tmp_path / "1.csv", ["a", "b", "y"], [[1, 2, 3]] * 3), "y", "linear")
+    with pytest.raises(TaskMismatch, match="2.csv has 'c' that the federation lacks: --columns a,b$"):
+        TableApp.adopt(founder.describe(), write(tmp_path / "2.csv", ["c", "a", "b", "y"], [[9, 1, 2, 3]] * 3))
+
+
+@pytest.mark.parametrize(
+    ("values", "classes"),
+    [
+        ([0, 1] * 10, ("0", "1")),
+        ([1.5, 2.5] * 10, ("1.5", "2.5")),
+        ([0, 1, 2] * 10, ("0", "1", "2")),
+        ([0.5, 1.5, 2] * 10, ()),
+        (list(range(11)) * 10, ()),
+        ([1, 2, 3, 4, 5], ()),
+        ([7] * 10, ()),
+    ],
+)
+def test_a_target_of_a_few_values_looks_like_classes(tmp_path: Path, values: list[float], classes: Any) -> None:
+    rows = [[row, value] for row, value in enumerate(values)]
+    assert likely_classes(read_table(write(tmp_path / "1.csv", ["a", "y"], rows), "y")) == classes
+
+
+def test_a_typing_error_is_told_by_its_line_and_the_federation_s_mean(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(50, 10, size=(60, 3)).round(1)
+    one, other = small(tmp_path, "1.csv", rows), small(tmp_path, "2.csv", np.concatenate([rows, [[1e9, 50, 50]]]))
+    totals = np.sum([one.setup(), other.setup()], axis=0).tolist()
+    for app in (one, other):
+        app.prepare(totals)
+    assert one.outliers == ()
+    (told,) = other.outliers
+    assert told.startswith("line 62, column 'a': 1000000000 is ")
+    assert "standard deviations from the federation's mean" in told
 
 
 def test_a_task_too_long_to_describe_is_refused(tmp_path: Path) -> None:
