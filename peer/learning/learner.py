@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from ...protocol.limits import MAX_DESCRIPTOR_BYTES, MAX_METRICS, MAX_NAME_CHARS, MAX_SETUP_SUMS
-from .app import AppError, told
+from .app import AppError, log_traceback, told, traceback_place
 from .arrays import Shapes, Vector, flatten, shapes_text, unflatten
 
 __all__ = ["MAX_EXAMPLES", "Evaluation", "Fit", "Learner"]
@@ -55,6 +55,8 @@ class Learner:
     examples: int | None = field(init=False)
     """How many rows the app trains on, where it says so."""
     _initial: Vector = field(init=False, repr=False)
+    _told: set[object] = field(init=False, repr=False, default_factory=set)
+    """Where the app failed before: its operator has seen the traceback."""
 
     def __post_init__(self) -> None:
         self._initial, self.shapes = flatten(self._call("initial"), f"{self.name}.initial()")
@@ -113,7 +115,13 @@ class Learner:
         except AppError:
             raise
         except (Exception, SystemExit) as error:
-            raise AppError(f"{self.name}.{method}() raised {told(error)}") from error
+            what = f"{self.name}.{method}() raised {told(error)}"
+            place = traceback_place(error)
+            is_refusal = method == "prepare" and isinstance(error, ValueError)
+            if place not in self._told and not is_refusal:
+                self._told.add(place)
+                log_traceback(what, error)
+            raise AppError(what) from error
 
     def _triple(self, result: Any, method: str, parts: str) -> tuple[Any, Any, Any]:
         if not isinstance(result, tuple | list) or len(result) != 3:
