@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from .exits import Exit, PeerError
+from .forks import owned
 
 if TYPE_CHECKING:
     from ..crypto.identity import Identity
@@ -146,7 +147,7 @@ class Home:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the home for this process; the lock goes with the process, however it ends.
+        """Hold the home for this process alone; the lock goes with it, however it ends, and workers do not have it.
 
         Raises:
             HomeError: another process has it; the message names its pid.
@@ -173,7 +174,8 @@ class Home:
                 ) from None
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
-            yield
+            with owned(descriptor):
+                yield
         finally:
             os.close(descriptor)
 
