@@ -1,6 +1,7 @@
 """From the settings to something that trains, and from what it trains to a contribution to the round."""
 
 import logging
+import math
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -12,6 +13,7 @@ from ..protocol.genesis import Genesis
 from ..protocol.work import Contribution, Train
 from .exits import Exit, PeerError
 from .learning.app import AppError, load_app
+from .learning.arrays import Shapes, Vector, unflatten
 from .learning.cells import normal_label
 from .learning.learner import Evaluation, Learner
 from .learning.models import Training
@@ -87,8 +89,10 @@ def check_model(learner: Learner, genesis: Genesis) -> None:
 class Trainer:
     """Answers the node's wish for a contribution. Called in a worker thread, one call at a time."""
 
-    def __init__(self, learner: Learner) -> None:
+    def __init__(self, learner: Learner, clip: float = math.inf) -> None:
         self.learner = learner
+        self._clip = clip
+        self._beyond: list[str] = []
         self._prepared: tuple[float, ...] | None = None
 
     def __call__(self, train: Train) -> Contribution:
@@ -109,7 +113,19 @@ class Trainer:
         if train.kind == "evaluate":
             return Contribution(max(1, evaluation.examples), sums, entropy)
         fit = self.learner.fit(weights, train.round)
-        return Contribution(fit.examples, sums, entropy, fit.weights - weights)
+        update = fit.weights - weights
+        self._beyond = _arrays_beyond(update, self.learner.shapes, self._clip)
+        return Contribution(fit.examples, sums, entropy, update)
+
+    def clip_advice(self) -> str:
+        """Say in which arrays the last update was clipped, and what changes that."""
+        where = f"{'; '.join(self._beyond)}; " if self._beyond else ""
+        if isinstance(self.learner.app, TableApp):
+            return f"{where}a smaller --learning-rate or fewer --steps avoid that"
+        return (
+            f"{where}take smaller steps in {self.learner.name}.fit(), or train numbers of another scale; only a founder"
+            f" can choose a larger --clip than {self._clip:g}"
+        )
 
     def prepare(self, totals: tuple[float, ...]) -> None:
         """Have the app use the totals of the setup round, unless it does already.
@@ -135,6 +151,20 @@ def published_classes(learner: Learner) -> str | None:
         return None
     task = learner.app.task
     return f"all members will read the {len(task.classes)} classes of {task.target!r} in the genesis"
+
+
+def _arrays_beyond(update: Vector, shapes: Shapes, clip: float) -> list[str]:
+    """Which arrays of an update have elements beyond the clip, for people."""
+    told = []
+    for index, array in enumerate(unflatten(update, shapes)):
+        sizes = np.abs(array)
+        count = int((sizes > clip).sum())
+        if count:
+            told.append(f"array_{index}: {count} of {array.size}, up to {float(sizes.max()):.3g}")
+    return told if len(told) <= _SHOWN_ARRAYS else [*told[:_SHOWN_ARRAYS], f"{len(told) - _SHOWN_ARRAYS} more arrays"]
+
+
+_SHOWN_ARRAYS: Final = 5
 
 
 def _tell_oddities(learner: Learner) -> None:

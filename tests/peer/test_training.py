@@ -153,3 +153,31 @@ class Large:
 def test_a_number_that_no_secure_sum_holds_is_named(app: Large, kind: Any, told: str) -> None:
     with pytest.raises(AppError, match=told):
         Trainer(Learner(app))(Train(1, kind, bytes(12), None))
+
+
+class Leaping:
+    """An app whose second array moves by more than any clip."""
+
+    def initial(self) -> list[Any]:
+        return [np.zeros(3), np.zeros((2, 2))]
+
+    def fit(self, weights: Any, round: int) -> tuple[Any, int, dict[str, float]]:
+        return [weights[0] + 1, weights[1] + [[0, 9], [-50, 1]]], 10, {}
+
+    def evaluate(self, weights: Any) -> tuple[float, int, dict[str, float]]:
+        return 0.0, 10, {}
+
+
+def test_advice_on_clipping_names_the_arrays_and_what_an_app_can_change() -> None:
+    trainer = Trainer(Learner(Leaping(), "far:App"), clip=4.0)
+    trainer(Train(1, "train", bytes(28), None))
+    assert trainer.clip_advice() == (
+        "array_1: 2 of 4, up to 50; take smaller steps in far:App.fit(), or train numbers of another scale;"
+        " only a founder can choose a larger --clip than 4"
+    )
+
+
+def test_advice_on_clipping_of_a_table_names_its_options(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,y\n" + "".join(f"{row},{row}\n" for row in range(40)))
+    learner = founder_learner(Settings(data=str(tmp_path / "t.csv"), target="y"))
+    assert Trainer(learner).clip_advice() == "a smaller --learning-rate or fewer --steps avoid that"
