@@ -26,7 +26,7 @@ class Header:
     """Where the columns that are used stand in a row."""
 
     names: list[str]
-    target: str
+    target: str | None
     inputs: tuple[str, ...]
     """In alphabetical order, which is the same for all peers."""
     nameless: dict[int, "_Nameless"] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Header:
 
     def __post_init__(self) -> None:
         self.places = [self.names.index(name) for name in self.inputs]
-        self.target_at = self.names.index(self.target)
+        self.target_at = 0 if self.target is None else self.names.index(self.target)
         places = self.places
         # itemgetter gives a bare value, not a tuple, for a single column.
         self.pick = itemgetter(*places) if len(places) > 1 else lambda row: [row[at] for at in places]
@@ -123,11 +123,11 @@ def separator_of(name: str, header: str) -> str:
     return best
 
 
-def read_header(troubles: Troubles, row: list[str], target: str, wanted: Sequence[str] | None) -> Header:
+def read_header(troubles: Troubles, row: list[str], target: str | None, wanted: Sequence[str] | None) -> Header:
     """The header, with what is wrong with its names noted. Raises TableError where nothing below could be read."""
     names = [name.strip() for name in row]
-    _check_names(troubles, names, {target, *wanted} if wanted is not None else None)
-    if target not in names:
+    _check_names(troubles, names, {target or "", *wanted} if wanted is not None else None)
+    if target is not None and target not in names:
         troubles.add(Trouble(0, None, _lacking([target], names)))
         troubles.check()
     inputs = _inputs(troubles, names, target, wanted)
@@ -155,15 +155,15 @@ def _check_names(troubles: Troubles, names: list[str], used: set[str] | None) ->
         troubles.check()
 
 
-def _inputs(troubles: Troubles, names: list[str], target: str, wanted: Sequence[str] | None) -> tuple[str, ...]:
+def _inputs(troubles: Troubles, names: list[str], target: str | None, wanted: Sequence[str] | None) -> tuple[str, ...]:
     if wanted is None:
         inputs = sorted({name for name in names if name not in ("", target)})
     else:
-        inputs = sorted(set(wanted) & set(names) - {target})
+        inputs = sorted(name for name in set(wanted) & set(names) if name != target)
         unknown = [name for name in dict.fromkeys(wanted) if name not in names]
         if unknown:
             troubles.add(Trouble(0, None, _lacking(unknown, names)))
-        if target in wanted:
+        if target is not None and target in wanted:
             troubles.add(Trouble(0, None, f"{target!r} cannot be an input and the target"))
     if len(inputs) > MAX_COLUMNS:
         what = f"{len(inputs)} columns; at most {MAX_COLUMNS} are possible"

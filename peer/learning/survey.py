@@ -1,11 +1,13 @@
 """What was read from a table, for people: before they begin, and when they do."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from .table import Table
 from .tables_app import TableApp
+from .troubles import Troubles
 
 __all__ = ["column_lines", "likely_classes", "question", "summary"]
 
@@ -31,9 +33,10 @@ def summary(app: TableApp) -> str:
     names = ", ".join(task.columns[:_SHOWN])
     more = f" and {len(task.columns) - _SHOWN} more" if len(task.columns) > _SHOWN else ""
     layers = f" ({','.join(map(str, task.hidden))})" if task.hidden else ""
+    inputs = f"{len(task.columns)} input{'s' if len(task.columns) != 1 else ''} ({names}{more})"
     first = (
         f"{table.name}: {table.rows} rows, {app.examples} to train on and {table.rows - app.examples} to test;"
-        f" {len(task.columns)} inputs ({names}{more}); {_target(app)}; model {task.kind}{layers}"
+        f" {inputs}; {_target(table, task.target, task.classes)}; model {task.kind}{layers}"
     )
     return "\n".join([first, *_oddities(app)])
 
@@ -63,25 +66,32 @@ def question(app: TableApp) -> str | None:
     )
 
 
-def column_lines(app: TableApp) -> list[str]:
+def column_lines(table: Table, troubles: Troubles, target: str | None) -> list[str]:
     """What each column becomes."""
     lines = []
-    for column, values in zip(app.task.columns, app.table.inputs.T, strict=True):
-        kind = "yes or no, as 1 and 0" if column in app.table.booleans else "a number"
-        if (values == values[0]).all():
-            kind += f", {values[0]:g} in all rows: it is ignored unless other members have other values"
+    for column, values in zip(table.columns, table.inputs.T, strict=True):
+        wrong = troubles.in_column(column)
+        if wrong:
+            kind = f"refused for {wrong:,} of {table.rows:,} cells"
+        elif (values == values[0]).all():
+            kind = f"{values[0]:g} in all rows: ignored unless other members have other values"
         else:
-            kind += f", {values.min():g} to {values.max():g}, mean {values.mean():.6g}"
+            kind = "yes or no, as 1 and 0; " if column in table.booleans else ""
+            kind += f"{values.min():g} to {values.max():g}, mean {values.mean():.6g}"
         lines.append(f"{column}: {kind}")
-    return [*lines, _target(app)]
+    if target is None:
+        return lines
+    wrong = troubles.in_column(target)
+    if wrong:
+        return [*lines, f"target {target!r}: refused for {wrong:,} of {table.rows:,} cells"]
+    return [*lines, _target(table, target, table.labels)]
 
 
-def _target(app: TableApp) -> str:
-    task, values = app.task, app.table.values
-    if values is None:
-        more = ", …" if len(task.classes) > _SHOWN else ""
-        return f"target {task.target!r}, one of {len(task.classes)} classes ({', '.join(task.classes[:_SHOWN])}{more})"
-    return f"target {task.target!r}, a number from {values.min():g} to {values.max():g}"
+def _target(table: Table, target: str, classes: Sequence[str]) -> str:
+    if table.values is None:
+        more = ", …" if len(classes) > _SHOWN else ""
+        return f"target {target!r}, one of {len(classes)} classes ({', '.join(classes[:_SHOWN])}{more})"
+    return f"target {target!r}, a number from {table.values.min():g} to {table.values.max():g}"
 
 
 def _values(classes: tuple[str, ...]) -> str:

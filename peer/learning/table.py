@@ -21,7 +21,7 @@ from .header import Header, read_header, separator_of
 from .opening import opened
 from .troubles import LEAVE_OUT, TableError, Trouble, Troubles
 
-__all__ = ["Table", "TableError", "held_out", "is_number", "normal_label", "read_table"]
+__all__ = ["Table", "TableError", "held_out", "inspect_table", "is_number", "normal_label", "read_table"]
 
 MAX_CLASSES: Final = 1000
 
@@ -66,9 +66,23 @@ def read_table(path: str | Path, target: str, *, labelled: bool = False, columns
     `labelled`: the target is a class, any text; otherwise it is a number like all the rest. Raises
     TableError, which tells all that is wrong.
     """
+    table, troubles = inspect_table(path, target, labelled=labelled, columns=columns)
+    troubles.check()
+    return table
+
+
+def inspect_table(
+    path: str | Path, target: str | None, *, labelled: bool = False, columns: Sequence[str] | None = None
+) -> tuple[Table, Troubles]:
+    """Read a file as `read_table` does, and return with the table what is wrong with it.
+
+    Cells that are wrong stand as 0, and rows of another width are left out. Without a target all columns are inputs.
+    Raises TableError where so much is wrong that there is no table.
+    """
     path = Path(path).expanduser()
     with opened(path) as file:
-        return _Reader(path.name, target, labelled, columns).read(file)
+        reader = _Reader(path.name, target, labelled, columns)
+        return reader.read(file), reader.troubles
 
 
 def held_out(rows: int, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
@@ -91,11 +105,11 @@ def held_out(rows: int, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
 class _Reader:
     """Reads one file, and goes on after what is wrong to tell that too."""
 
-    def __init__(self, name: str, target: str, labelled: bool, columns: Sequence[str] | None) -> None:
+    def __init__(self, name: str, target: str | None, labelled: bool, columns: Sequence[str] | None) -> None:
         self._target = target
         self._labelled = labelled
         self._wanted = columns
-        self._troubles = Troubles(name)
+        self.troubles = Troubles(name)
         self._numbers, self._values, self._codes, self._lines = array("d"), array("d"), array("q"), array("q")
         self._labels: dict[str, int] = {}
         self._words: dict[str, tuple[int, str]] = {}
@@ -104,26 +118,25 @@ class _Reader:
 
     def read(self, file: Any) -> Table:
         first = file.readline()
-        separator = separator_of(self._troubles.name, first)
+        separator = separator_of(self.troubles.name, first)
         self._rows = csv.reader(_with_first(first, file), delimiter=separator, strict=True)
         try:
-            header = read_header(self._troubles, next(self._rows), self._target, self._wanted)
+            header = read_header(self.troubles, next(self._rows), self._target, self._wanted)
             for row in self._rows:
                 if row:  # an empty line, often the last, is no row
                     self._read_row(header, row)
         except csv.Error as error:
             what = f"not CSV: {error}"
-            self._troubles.add(Trouble(self._rows.line_num, None, what, "close the quotes and double those inside"))
-            self._troubles.check()
-        header.tell_nameless(self._troubles)
+            self.troubles.add(Trouble(self._rows.line_num, None, what, "close the quotes and double those inside"))
+            self.troubles.check()
+        header.tell_nameless(self.troubles)
         table = self._table(header)
         self._check_words(table)
-        self._troubles.check()
         return table
 
     def _read_row(self, header: Header, row: list[str]) -> None:
         if len(row) != header.width or not any(map(str.strip, row)):
-            self._troubles.add(Trouble(self._rows.line_num, None, *header.misfit(row)))
+            self.troubles.add(Trouble(self._rows.line_num, None, *header.misfit(row)))
             return
         header.see_nameless(row)
         try:
@@ -132,6 +145,8 @@ class _Reader:
             numbers = [self._number(name, row[at]) for name, at in zip(header.inputs, header.places, strict=True)]
         self._numbers.extend(numbers)
         self._lines.append(self._rows.line_num)
+        if self._target is None:
+            return
         cell = row[header.target_at]
         if self._labelled:
             self._codes.append(self._code(cell))
@@ -148,7 +163,7 @@ class _Reader:
                 self._words.setdefault(column, (self._rows.line_num, cell.strip()))
                 return word
             flaw = flaw_of(cell, is_target=column == self._target)
-            self._troubles.add(Trouble(self._rows.line_num, column, flaw.what, flaw.advice))
+            self.troubles.add(Trouble(self._rows.line_num, column, flaw.what, flaw.advice))
             return 0.0
 
     def _code(self, cell: str) -> int:
@@ -157,29 +172,29 @@ class _Reader:
         if is_missing(label, as_class=True):
             shown = f" ({shortened(label)})" if label else ""
             advice = "fill it in, or remove the row"
-            self._troubles.add(Trouble(line, self._target, f"the class is missing{shown}", advice))
+            self.troubles.add(Trouble(line, self._target, f"the class is missing{shown}", advice))
             return 0
         code = self._labels.setdefault(label, len(self._labels))
         if code >= MAX_CLASSES:
             what = f"more than {MAX_CLASSES} different classes"
-            self._troubles.add(Trouble(line, self._target, what, "for a numeric target use --model linear or mlp"))
-            self._troubles.check()
+            self.troubles.add(Trouble(line, self._target, what, "for a numeric target use --model linear or mlp"))
+            self.troubles.check()
         return code
 
     def _table(self, header: Header) -> Table:
         inputs = np.frombuffer(self._numbers, dtype=np.float64).reshape(len(self._lines), len(header.inputs))
         if not len(inputs):
-            if not self._troubles.count:
-                self._troubles.add(Trouble(0, None, "there is no row below the header"))
-            self._troubles.check()
+            if not self.troubles.count:
+                self.troubles.add(Trouble(0, None, "there is no row below the header"))
+            self.troubles.check()
         lines = np.frombuffer(self._lines, dtype=np.int64)
         booleans = tuple(sorted(self._words))
         if self._labelled:
             codes = np.frombuffer(self._codes, dtype=np.int64).astype(np.intp)
             labels = tuple(self._labels)
-            return Table(self._troubles.name, header.inputs, inputs, None, labels, codes, lines, booleans)
-        values = np.frombuffer(self._values, dtype=np.float64)
-        return Table(self._troubles.name, header.inputs, inputs, values, lines=lines, booleans=booleans)
+            return Table(self.troubles.name, header.inputs, inputs, None, labels, codes, lines, booleans)
+        values = None if self._target is None else np.frombuffer(self._values, dtype=np.float64)
+        return Table(self.troubles.name, header.inputs, inputs, values, lines=lines, booleans=booleans)
 
     def _check_words(self, table: Table) -> None:
         """Yes and no are 1 and 0 where a column holds nothing else; among other numbers they are a mistake."""
@@ -189,7 +204,7 @@ class _Reader:
             if len(others):
                 row = int(others[0])
                 what = f"{shortened(word)} among numbers, such as {values[row]:g} in line {table.line(row)}"
-                self._troubles.add(Trouble(line, column, what, f"write one or the other, or {_OUT}"))
+                self.troubles.add(Trouble(line, column, what, f"write one or the other, or {_OUT}"))
 
 
 _OUT: Final = f"leave the column out: {LEAVE_OUT}"

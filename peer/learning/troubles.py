@@ -77,6 +77,10 @@ class Troubles:
             shown.append(f"  … and {self.count - told:,} more")
         return [*shown, *(f"  what to do: {self._exact(one)}" for one in advice if one)]
 
+    def in_column(self, column: str) -> int:
+        """How many things are wrong with a column."""
+        return sum(count for (name, _), count in self._of_kind.items() if name == column)
+
     def _listed(self) -> list[Trouble]:
         """Those kept, but a single one of a kind of which there are so many that they would hide all others."""
         firsts: set[tuple[str | None, str]] = set()
