@@ -35,9 +35,11 @@ def run(given: argparse.Namespace) -> int:
     from ..learning.troubles import TableError
 
     settings, genesis = _settings(given), _genesis(given)
-    target, labelled = _predicted(settings, genesis)
+    target, classes, labelled = _predicted(settings, genesis)
     try:
-        table, troubles = inspect_table(given.file, target, labelled=labelled, columns=settings.columns or None)
+        table, troubles = inspect_table(
+            given.file, target, labelled=labelled, columns=settings.columns or None, classes=classes
+        )
     except TableError as error:
         return _tell(given, refused=str(error).splitlines())
     columns = column_lines(table, troubles, target)
@@ -109,14 +111,14 @@ def _genesis(given: argparse.Namespace) -> "Genesis | None":
         raise unreadable_genesis(path, error) from None
 
 
-def _predicted(settings: "Settings", genesis: "Genesis | None") -> tuple[str | None, bool]:
-    """The target, and whether it is a class; a federation says both."""
+def _predicted(settings: "Settings", genesis: "Genesis | None") -> tuple[str | None, tuple[str, ...], bool]:
+    """The target, the classes that are named, and whether it is a class; a federation says all of it."""
     from ..learning.task import TaskMismatch, read_description
 
     if genesis is None:
-        return settings.target, settings.model == "logistic" or bool(settings.classes)
+        return settings.target, settings.classes, settings.model == "logistic" or bool(settings.classes)
     try:
         fields = read_description(genesis.model)
     except TaskMismatch as error:
         raise PeerError(str(error), Exit.MODEL) from None
-    return fields["target"], bool(fields["classes"])
+    return fields["target"], tuple(fields["classes"]), bool(fields["classes"])

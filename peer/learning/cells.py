@@ -24,8 +24,6 @@ _SAS_MISSING: Final = re.compile(r"\.[a-z]")
 """SAS and Stata have 27 kinds of missing numbers."""
 _SPREADSHEET_ERROR: Final = re.compile(r"#[^#]*[!?]|#+")
 """#DIV/0!, #VALUE!, #NAME? and the like in any language; ##### is a column too narrow for its number."""
-_MAY_BE_CLASSES: Final = frozenset({"none", "nil", "-", "--", "*", "missing", "unknown", "not applicable"})
-"""Spellings of a missing number that may well be the name of a class."""
 
 _DATE: Final = re.compile(
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}( .*)?|\d{1,2}:\d\d(:\d\d(\.\d+)?)?"
@@ -68,11 +66,9 @@ def normal_label(cell: str) -> str:
     return text.lower() if text.lower() in BOOLEANS else text
 
 
-def is_missing(cell: str, *, as_class: bool = False) -> bool:
-    """Whether a cell says in any usual spelling that it holds nothing; ``as_class``: where any text is a value."""
+def is_missing(cell: str) -> bool:
+    """Whether a cell says in any usual spelling that it holds nothing."""
     text = cell.strip().lower()
-    if as_class and text in _MAY_BE_CLASSES:
-        return False
     return bool(text in _MISSING or _SAS_MISSING.fullmatch(text) or _SPREADSHEET_ERROR.fullmatch(text))
 
 

@@ -55,6 +55,8 @@ class Header:
         what = f"{len(row)} fields, but the header names {self.width} columns"
         if len(row) == self.width + 1 and row[0].strip('"').isdecimal():
             return what, "the rows begin with a row number (R: row.names=FALSE leaves it out)"
+        if len(row) > self.width and all(map(is_number, row)):
+            return what, "do decimal commas split numbers? write them with a decimal point"
         joined = row[0] if len(row) == 1 else ""
         used = next((mark for mark in _SEPARATORS if joined.count(mark) == self.width - 1 > 0), None)
         if used is not None:

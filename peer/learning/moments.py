@@ -1,9 +1,9 @@
 """Counts, sums and sums of squares that members add up: exact, so that no offset of a column costs its spread.
 
 A variance is a small difference of large numbers: of times such as 1700000000 with a spread of minutes, floats that
-hold sums and sums of squares keep nothing. Here every value is rounded to 2^-20, and what is summed are whole
-numbers, in units of 2^-20 for values and of 2^-40 for squares. A setup sum carries a float, 53 bits; so a whole number
-goes in digits of 41 bits, a float each, whose sums over 4096 members are exact. From the totals the variance
+hold sums and sums of squares keep nothing. Here every value is rounded to 2^-40, and what is summed are whole
+numbers, in units of 2^-40 for values and of 2^-80 for squares. A setup sum carries a float, 53 bits; so a whole number
+goes in digits of 43 bits, a float each, whose sums over 1024 members are exact. From the totals the variance
 follows exactly: it is zero if and only if all values are the same.
 
 Tables of too many columns for that many setup sums have one float for each sum, and the spread of a column then has
@@ -20,27 +20,33 @@ import numpy.typing as npt
 
 from ...protocol.limits import MAX_SETUP_SUMS
 
-__all__ = ["UNIT", "Moments", "read_moments", "sums_of_columns"]
+__all__ = ["UNIT", "Moments", "largest_value", "read_moments", "smallest_spread", "sums_of_columns"]
 
-UNIT: Final = 2**20
-"""Units of a value: 2**-20."""
-_DIGIT_BITS: Final = 41
+UNIT: Final = 2**40
+"""Units of a value: 2**-40."""
+_DIGIT_BITS: Final = 43
 _DIGIT: Final = 2**_DIGIT_BITS
-_SUM_DIGITS: Final = 2
-_SQUARE_DIGITS: Final = 3
+_SUM_DIGITS: Final = 3
+_SQUARE_DIGITS: Final = 5
 _DIGITS: Final = _SUM_DIGITS + _SQUARE_DIGITS
 _EXACT_COLUMNS: Final = (MAX_SETUP_SUMS - 1) // _DIGITS
 
 _PART_BITS: Final = 21
+_PARTS: Final = 5
 _BLOCK_ROWS: Final = 2**16
 """Products of two parts have 42 bits, so that 64 bits hold the sum of a block's."""
+_LARGEST: Final = 2.0**62
+_LARGEST_SQUARES: Final = 2.0**144
+"""Five parts hold any value below the first, and five digits any sum of squares below the second."""
+_LARGEST_FLOATS: Final = 2.0**80
+"""The secure sum has 82 bits before the point."""
 
 Matrix = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Number of rows; of each column the sum in units of 2^-20, and the sum of squares in units of 2^-40."""
+    """Number of rows; of each column the sum in units of 2^-40, and the sum of squares in units of 2^-80."""
 
     rows: int
     sums: tuple[int, ...]
@@ -82,14 +88,26 @@ def moments_of(columns: Matrix) -> Moments:
     """The moments of float64[rows, columns]."""
     sums, squares = [0] * columns.shape[1], [0] * columns.shape[1]
     for start in range(0, len(columns), _BLOCK_ROWS):
-        whole = np.rint(columns[start : start + _BLOCK_ROWS] * UNIT).astype(np.int64)
-        # Three parts of 21 bits; the highest has the sign.
-        parts = [whole >> (2 * _PART_BITS), *(whole >> shift & (2**_PART_BITS - 1) for shift in (_PART_BITS, 0))]
-        for place, part in zip((2, 1, 0), parts, strict=True):
+        parts = _parts(columns[start : start + _BLOCK_ROWS])
+        for place, part in parts.items():
             _add(sums, part.sum(axis=0), place)
-            for other_place, other in zip((2, 1, 0), parts, strict=True):
+            for other_place, other in parts.items():
                 _add(squares, (part * other).sum(axis=0), place + other_place)
     return Moments(len(columns), tuple(sums), tuple(squares))
+
+
+def _parts(columns: Matrix) -> dict[int, npt.NDArray[np.int64]]:
+    """The values in units, as parts of 21 bits with the value's sign, by their place; those that are 0 are left out."""
+    rest = np.abs(np.rint(columns * UNIT))
+    signs = np.where(columns < 0, -1, 1)
+    parts = {}
+    for place in reversed(range(_PARTS)):
+        # Exact in floats: what is taken away are the highest bits of what is left.
+        part = np.floor(rest * 2.0 ** (-_PART_BITS * place))
+        rest -= part * 2.0 ** (_PART_BITS * place)
+        if part.any():
+            parts[place] = part.astype(np.int64) * signs
+    return parts
 
 
 def read_moments(totals: Sequence[float], columns: int) -> Moments:
@@ -126,9 +144,16 @@ _ROUNDING_BITS: Final = 36
 """A variance below this part of the mean square may be the rounding of floats."""
 
 
-def smallest_spread(columns: int) -> float:
-    """The least standard deviation, as a part of the mean, that the sums of so many columns can show."""
-    return 0.0 if is_exact(columns) else 2.0 ** (1 - _ROUNDING_BITS / 2)
+def smallest_spread(columns: int, largest: float) -> float:
+    """The least standard deviation, beside values as large as this, that the sums of so many columns can show."""
+    return 16 / UNIT if is_exact(columns) else largest * 2.0 ** (1 - _ROUNDING_BITS / 2)
+
+
+def largest_value(columns: int, rows: int) -> float:
+    """The largest value that the sums of so many columns and rows can carry."""
+    if not is_exact(columns):
+        return math.sqrt(_LARGEST_FLOATS / rows)
+    return min(_LARGEST, math.sqrt(_LARGEST_SQUARES / rows))
 
 
 def _add(totals: list[int], block: npt.NDArray[np.int64], place: int) -> None:

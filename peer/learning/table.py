@@ -60,19 +60,31 @@ class Table:
         return self.line(int((self.codes == self.labels.index(label)).argmax()))
 
 
-def read_table(path: str | Path, target: str, *, labelled: bool = False, columns: Sequence[str] | None = None) -> Table:
+def read_table(
+    path: str | Path,
+    target: str,
+    *,
+    labelled: bool = False,
+    columns: Sequence[str] | None = None,
+    classes: Sequence[str] = (),
+) -> Table:
     """Read a CSV file whose column `target` is to be predicted from the others, or from `columns` alone.
 
-    `labelled`: the target is a class, any text; otherwise it is a number like all the rest. Raises
-    TableError, which tells all that is wrong.
+    `labelled`: the target is a class, any text; otherwise it is a number like all the rest. `classes`: those that are
+    named, which may look like spellings of a missing one. Raises TableError, which tells all that is wrong.
     """
-    table, troubles = inspect_table(path, target, labelled=labelled, columns=columns)
+    table, troubles = inspect_table(path, target, labelled=labelled, columns=columns, classes=classes)
     troubles.check()
     return table
 
 
 def inspect_table(
-    path: str | Path, target: str | None, *, labelled: bool = False, columns: Sequence[str] | None = None
+    path: str | Path,
+    target: str | None,
+    *,
+    labelled: bool = False,
+    columns: Sequence[str] | None = None,
+    classes: Sequence[str] = (),
 ) -> tuple[Table, Troubles]:
     """Read a file as `read_table` does, and return with the table what is wrong with it.
 
@@ -81,7 +93,7 @@ def inspect_table(
     """
     path = Path(path).expanduser()
     with opened(path) as file:
-        reader = _Reader(path.name, target, labelled, columns)
+        reader = _Reader(path.name, target, columns, set(map(normal_label, classes)) if labelled else None)
         return reader.read(file), reader.troubles
 
 
@@ -105,9 +117,10 @@ def held_out(rows: int, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
 class _Reader:
     """Reads one file, and goes on after what is wrong to tell that too."""
 
-    def __init__(self, name: str, target: str | None, labelled: bool, columns: Sequence[str] | None) -> None:
+    def __init__(self, name: str, target: str | None, columns: Sequence[str] | None, classes: set[str] | None) -> None:
         self._target = target
-        self._labelled = labelled
+        self._classes = classes
+        """Labels that are no gaps whatever they look like; None: the target is a number."""
         self._wanted = columns
         self.troubles = Troubles(name)
         self._numbers, self._values, self._codes, self._lines = array("d"), array("d"), array("q"), array("q")
@@ -148,7 +161,7 @@ class _Reader:
         if self._target is None:
             return
         cell = row[header.target_at]
-        if self._labelled:
+        if self._classes is not None:
             self._codes.append(self._code(cell))
         else:
             self._values.append(self._number(self._target, cell))
@@ -169,9 +182,10 @@ class _Reader:
     def _code(self, cell: str) -> int:
         label = normal_label(cell)
         line = self._rows.line_num
-        if is_missing(label, as_class=True):
+        assert self._classes is not None
+        if is_missing(label) and label not in self._classes:
             shown = f" ({shortened(label)})" if label else ""
-            advice = "fill it in, or remove the row"
+            advice = "fill it in, or remove the row" + (_NAMED if label else "")
             self.troubles.add(Trouble(line, self._target, f"the class is missing{shown}", advice))
             return 0
         code = self._labels.setdefault(label, len(self._labels))
@@ -189,7 +203,7 @@ class _Reader:
             self.troubles.check()
         lines = np.frombuffer(self._lines, dtype=np.int64)
         booleans = tuple(sorted(self._words))
-        if self._labelled:
+        if self._classes is not None:
             codes = np.frombuffer(self._codes, dtype=np.int64).astype(np.intp)
             labels = tuple(self._labels)
             return Table(self.troubles.name, header.inputs, inputs, None, labels, codes, lines, booleans)
@@ -207,6 +221,7 @@ class _Reader:
                 self.troubles.add(Trouble(line, column, what, f"write one or the other, or {_OUT}"))
 
 
+_NAMED: Final = "; if it is a class, name all with --classes"
 _OUT: Final = f"leave the column out: {LEAVE_OUT}"
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .cells import is_number, normal_label
 from .models import Arrays, Network, Training, train
-from .moments import moments_of, read_moments, smallest_spread
+from .moments import largest_value, moments_of, read_moments, smallest_spread
 from .outliers import Outlier, find_outliers
 from .table import Table, held_out, read_table
 from .task import DEFAULT_HIDDEN, Kind, Standard, Task, TaskMismatch, read_description, standard_from, sums_of
@@ -20,7 +20,8 @@ from .troubles import LEAVE_OUT, TableError, Trouble, Troubles
 __all__ = ["TableApp"]
 
 # The secure sum keeps 40 bits after the point and 82 before it.
-_SMALLEST_COLUMN = 1e-5
+_SMALLEST_TARGET = 1e-5
+_SMALLEST_COLUMN = 1e-10
 _LARGEST_SUM = 2.0**80
 _ROUNDING: Final = 1e-12
 """Values that differ by less than this part of themselves are the same, but for the rounding of floats."""
@@ -89,7 +90,7 @@ class TableApp:
         other arguments.
         """
         labelled = kind == "logistic" or bool(classes)
-        table = read_table(path, target, labelled=labelled, columns=columns)
+        table = read_table(path, target, labelled=labelled, columns=columns, classes=classes)
         known = tuple(map(normal_label, classes)) or tuple(sorted(table.labels))
         if labelled and len(known) < 2:
             raise TableError(
@@ -137,7 +138,8 @@ class TableApp:
             if mine not in (None, theirs):
                 advice = f"leave --{what} out to take the federation's"
                 raise TaskMismatch(f"the federation's {what} is {theirs!r}, and not {mine!r}; {advice}")
-        table = read_table(path, fields["target"], labelled=bool(fields["classes"]), columns=columns)
+        classes = fields["classes"]
+        table = read_table(path, fields["target"], labelled=bool(classes), columns=columns, classes=classes)
         task = Task.adopt(description, table.columns, table.name)
         unknown = [label for label in table.labels if label not in task.classes]
         if unknown:
@@ -267,21 +269,25 @@ class TableApp:
         """Refuse columns whose sums the secure sum cannot carry with enough digits."""
         troubles = Troubles(self.table.name, self.task.columns)
         named = self._numbers()
-        least = smallest_spread(len(named))
         for column, values in named.items():
+            # The loss is summed in the target's own unit, squared.
+            is_target = column == self.task.target
+            limit = largest_value(len(named), len(values))
+            limit = min(limit, math.sqrt(_LARGEST_SUM / len(values))) if is_target else limit
             worst = int(np.abs(values).argmax())
             largest = float(np.abs(values[worst]))
-            if largest > math.sqrt(_LARGEST_SUM / len(values)):  # its square may be beyond any float
+            spread = float(values.std()) if largest <= limit else math.inf
+            least = smallest_spread(len(named), largest)
+            if largest > limit:
                 what, advice = f"{values[worst]:g} is too large to sum", "correct it, or write the column in a larger"
                 troubles.add(Trouble(self.table.line(worst), column, what, f"{advice} unit, at all members"))
-                continue
-            if 0 < largest < _SMALLEST_COLUMN:
+            elif 0 < largest < (_SMALLEST_TARGET if is_target else _SMALLEST_COLUMN):
                 what = f"it has no value above {largest:g}, too small to sum"
                 troubles.add(Trouble(0, column, what, "write it in a smaller unit, at all members"))
-            elif 0 < float(values.std()) < least * largest:
-                what = f"it varies by {values.std():g} around {values.mean():.10g} only, too little for so many columns"
-                advice = f"subtract one number from it, the same at all members, or leave the column out: {LEAVE_OUT}"
-                troubles.add(Trouble(0, column, what, advice))
+            elif _ROUNDING * largest < spread < least:
+                what = f"it varies by {spread:g} around {values.mean():.10g} only, too little to sum"
+                advice = "subtract one number from it, or write it in a smaller unit, the same at all members"
+                troubles.add(Trouble(0, column, what, f"{advice}; or leave the column out: {LEAVE_OUT}"))
         troubles.check()
 
 

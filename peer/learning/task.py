@@ -25,6 +25,9 @@ __all__ = ["Kind", "Standard", "Task", "TaskMismatch", "standard_from"]
 Kind = Literal["linear", "mlp", "logistic"]
 DEFAULT_HIDDEN: Final = (16,)
 
+_NOISE: Final = 1e-14
+"""A spread below this part of the mean is rounding noise of the values themselves, which are floats."""
+
 
 class TaskMismatch(ValueError):
     """This peer's data or task and the federation's differ; the message names both sides."""
@@ -155,7 +158,8 @@ def standard_from(task: Task, totals: Sequence[float]) -> Standard:
     width = len(task.columns)
     moments = read_moments(totals, width + (not task.classes))
     mean = np.array([moments.mean(column) for column in range(width)])
-    scale = np.array([moments.spread(column) for column in range(width)])
+    spread = np.array([moments.spread(column) for column in range(width)])
+    scale = np.where(spread > _NOISE * np.abs(mean), spread, 0.0)
     if task.classes:
         return Standard(moments.rows, mean, scale)
     return Standard(moments.rows, mean, scale, moments.mean(width), moments.spread(width) or 1.0)

@@ -22,13 +22,13 @@ def test_a_little_spread_on_a_large_offset_is_kept_to_the_last_digit() -> None:
     assert moments.mean(0) == 1_700_000_000 + both.mean()
 
 
-@pytest.mark.parametrize("offset", [0.0, 1e3, -1.7e9, 1e12 / 2**7])
-@pytest.mark.parametrize("spread", [1e-4, 1.0, 1e3])
+@pytest.mark.parametrize("offset", [0.0, 1e3, -1.7e9, 1.7e12, 1.7e18])
+@pytest.mark.parametrize("spread", [1e-7, 1e-4, 1.0, 1e3])
 def test_any_offset_leaves_the_spread_as_it_is(offset: float, spread: float) -> None:
     values = np.random.default_rng(0).normal(0, spread, size=(200, 1)) + offset
     moments = read_moments(totals_of(values[:50], values[50:]), 1)
-    exact = np.rint((values - np.rint(offset)) * UNIT) / UNIT  # the difference of two such floats has no rounding
-    assert moments.spread(0) == pytest.approx(exact.std(), rel=1e-9)
+    near = values - offset  # the difference of two such floats has no rounding
+    assert moments.spread(0) == pytest.approx(near.std(), rel=1e-4)
 
 
 def test_a_column_is_constant_if_and_only_if_its_values_are_the_same() -> None:
@@ -39,7 +39,7 @@ def test_a_column_is_constant_if_and_only_if_its_values_are_the_same() -> None:
 
 
 @given(
-    st.lists(st.floats(-1e11, 1e11).map(lambda value: round(value * UNIT) / UNIT), min_size=1, max_size=30),
+    st.lists(st.floats(-1e18, 1e18).map(lambda value: round(value * UNIT) / UNIT), min_size=1, max_size=30),
     st.integers(0, 30),
 )
 def test_the_totals_of_two_peers_are_the_moments_of_all_rows(values: list[float], cut: int) -> None:
@@ -53,15 +53,16 @@ def test_the_totals_of_two_peers_are_the_moments_of_all_rows(values: list[float]
 
 
 def test_many_rows_are_added_up_in_blocks() -> None:
-    rows = np.full((2**16 + 5, 2), [2.0**31, -1.5])
+    rows = np.full((2**16 + 5, 2), [2.0**61, -1.5])
     moments = moments_of(rows)
-    assert moments.sums == (len(rows) * 2**51, -len(rows) * 3 * 2**19)
-    assert moments.squares == (len(rows) * 2**102, len(rows) * 9 * 2**38)
+    assert moments.sums == (len(rows) * 2**61 * UNIT, -len(rows) * 3 * UNIT // 2)
+    assert moments.squares == (len(rows) * 2**122 * UNIT**2, len(rows) * 9 * UNIT**2 // 4)
+    assert read_moments(sums_of_columns(rows), 2) == moments
 
 
 def test_the_widest_table_has_room_for_its_sums_and_shows_any_spread_that_it_promises() -> None:
     random = np.random.default_rng(0)
-    columns = random.normal(1.0, 2 * smallest_spread(4001), size=(50, 4001))
+    columns = random.normal(1.0, 2 * smallest_spread(4001, 1.0), size=(50, 4001))
     columns[:, 7] = 0.1
     totals = totals_of(columns)
     assert len(totals) <= MAX_SETUP_SUMS
@@ -75,11 +76,11 @@ def test_the_widest_table_has_room_for_its_sums_and_shows_any_spread_that_it_pro
     [
         [],
         [3.0, 1.0],
-        [float("nan"), 0.0, 0.0, 0.0, 0.0, 0.0],
-        [0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [2.5, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [2.0, 0.5, 0.0, 0.0, 0.0, 0.0],
-        [2.0, 8.0, 0.0, 31.0, 0.0, 0.0],
+        [float("nan"), *[0.0] * 8],
+        [0.0] * 9,
+        [2.5, *[0.0] * 8],
+        [2.0, 0.5, *[0.0] * 7],
+        [2.0, 8.0, 0.0, 0.0, 31.0, *[0.0] * 4],
     ],
 )
 def test_totals_that_no_rows_have_are_refused(totals: list[float]) -> None:

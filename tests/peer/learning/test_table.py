@@ -135,7 +135,7 @@ def test_every_spelling_of_a_missing_value_is_told_as_that(file: Path, spelling:
         read_table(file, "y")
 
 
-@pytest.mark.parametrize("spelling", [one for one in MISSING if one not in ("None", "-", "--", "missing")])
+@pytest.mark.parametrize("spelling", MISSING)
 def test_no_spelling_of_a_missing_class_becomes_a_class(file: Path, spelling: str) -> None:
     file.write_text(f"a,y\n1,yes\n1,{spelling}\n")
     with pytest.raises(TableError, match="line 3, column 'y': the class is missing"):
@@ -255,6 +255,7 @@ def test_an_unknown_separator_is_named(file: Path, mark: str, name: str) -> None
     ("text", "message"),
     [
         ("a,b,y\n1;2;3\n", "line 2: 1 fields, .* this line is separated by semicolons and the header is not"),
+        ("a,b,y\n51,2,20,9,3\n", "line 2: 5 fields, .* do decimal commas split numbers. write them with a decimal"),
         ("a,b,y\n1,2,3,4\n", "line 2: 4 fields, .* begin with a row number .R: row.names=FALSE"),
         ("a,b,y\n1,2,3\n,,\n", "line 3: all cells are empty; remove the line"),
         ("sep=;\na;y\n1;2\n", "line 1: 'sep=;' is a line for Excel; remove it"),
@@ -277,6 +278,15 @@ def test_a_column_of_row_numbers_is_told_and_may_be_left_out(file: Path, name: s
     with pytest.raises(TableError, match=r"looks like a row number \(pandas: index=False.* out: --columns a,b"):
         read_table(file, "y")
     assert read_table(file, "y", columns=["a", "b"]).columns == ("a", "b")
+
+
+def test_a_class_that_is_named_may_look_like_a_gap(file: Path) -> None:
+    file.write_text("a,y\n1,high\n2,None\n")
+    with pytest.raises(
+        TableError, match=r"line 3, .* missing \('None'\); .* if it is a class, name all with --classes"
+    ):
+        read_table(file, "y", labelled=True)
+    assert read_table(file, "y", labelled=True, classes=["None", "high"]).labels == ("high", "None")
 
 
 def test_a_missing_class_is_refused_with_its_line(file: Path) -> None:

@@ -232,6 +232,34 @@ def test_a_far_away_column_with_little_spread_is_still_standardised(tmp_path: Pa
     assert app.standard.scale[0] == pytest.approx(rows[~app.tested, 0].std(), rel=1e-3)
 
 
+@pytest.mark.parametrize("offset", [1.7e9, 1.7e12, 1.7e18, -0.001])
+def test_a_column_of_little_spread_is_used_wherever_it_lies(tmp_path: Path, offset: float) -> None:
+    random = np.random.default_rng(0)
+    spread = 1e-6 if abs(offset) < 1 else max(20.0, offset * 1e-9)
+    steps = random.normal(size=(200, 1))
+    rows = np.column_stack([offset + spread * steps, random.normal(size=200), 5 * steps])
+    apps = [small(tmp_path, f"{i}.csv", part) for i, part in enumerate(np.split(rows, 2))]
+    weights, _ = federate(apps, 8)
+    assert apps[0].constant_columns == ()
+    assert measured(apps, weights)[0] ** 0.5 < 0.5
+
+
+def test_rounding_noise_is_no_spread(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    rows[:, 0] = 1234567.1
+    rows[::2, 0] = np.nextafter(1234567.1, 0)
+    app = small(tmp_path, "a.csv", rows)
+    app.prepare(app.setup())
+    assert app.constant_columns == ("a",)
+
+
+def test_a_spread_too_small_for_the_sums_is_refused_and_not_dropped(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    rows[:, 0] = 1 + 1e-11 * rows[:, 0]
+    with pytest.raises(TableError, match="column 'a': it varies by .* too little to sum; subtract one number from it"):
+        small(tmp_path, "a.csv", rows)
+
+
 def test_a_target_that_is_constant_does_no_harm(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(60, 3))
     rows[:, 2] = 42
@@ -254,9 +282,9 @@ def test_fit_before_prepare_says_what_is_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (1e13, "line 3, column 'b': -2e\\+13 is too large to sum; correct it, or"),
+        (1e19, "line 3, column 'b': -2e\\+19 is too large to sum; correct it, or"),
         (1e300, "line 3, column 'b': -2e\\+300 is too large to sum"),
-        (1e-7, "column 'b': it has no value above 2e-07, too small to sum"),
+        (1e-12, "column 'b': it has no value above 2e-12, too small to sum"),
     ],
 )
 def test_a_column_out_of_the_range_of_the_secure_sum_is_refused(tmp_path: Path, value: float, message: str) -> None:
