@@ -56,8 +56,13 @@ _is_registered = False
 
 def end_workers() -> bool:
     """End the processes that an app left running; return whether no thread keeps this process from ending."""
-    for worker in active_children():
+    workers = active_children()
+    for worker in workers:
         worker.terminate()
+    for worker in workers:
+        worker.join(_END_SECONDS)
+        if worker.is_alive():
+            worker.kill()
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join(_END_SECONDS)

@@ -70,11 +70,13 @@ def _tell(
     code: Exit = Exit.DATA,
 ) -> int:
     """Print the report; return the exit code, ``code`` where something would be refused."""
+    from ..status import printable
+
     columns, refused, found = columns or [], refused or [], found or []
     if given.json:
         print_json({"usable": not refused, "refused": refused, "found": found, "columns": columns})
     else:
-        print("\n".join([*found, *refused, *(f"  {line}" for line in columns)]))
+        print(printable("\n".join([*found, *refused, *(f"  {line}" for line in columns)])))
     return int(code if refused else Exit.OK)
 
 

@@ -82,26 +82,27 @@ class _Nameless:
     """What a column without a name holds."""
 
     is_empty: bool = True
-    counts: bool = True
-    """Whether it counts the rows."""
-    _last: int | None = None
+    numbers: set[int] = field(default_factory=set)
+    """The numbers seen, as long as each row has another one: pandas and R number rows so, also of a part of a table."""
+    is_number: bool = True
 
     def see(self, cell: str) -> None:
         self.is_empty = self.is_empty and not cell
-        if self.counts:
-            number = int(cell) if cell.isdecimal() and len(cell) < 16 else None
-            expected = (0, 1) if self._last is None else (self._last + 1,)
-            self.counts = number in expected
-            self._last = number
+        if self.is_number:
+            self.is_number = cell.isdecimal() and len(cell) < 16 and int(cell) not in self.numbers
+            if self.is_number:
+                self.numbers.add(int(cell))
+            else:
+                self.numbers.clear()
 
     def trouble(self, at: int, name: str) -> Trouble | None:
-        """What to tell; None where the column has some name and does not count the rows."""
-        if name and not self.counts:
+        """What to tell; None where the column has some name and does not number the rows."""
+        if name and not self.is_number:
             return None
         what = f"its name is {name!r}" if name else f"column {at + 1} has no name"
         if self.is_empty:
             return Trouble(1, name or None, f"{what} and holds nothing", f"remove it, or leave it out: {LEAVE_OUT}")
-        if self.counts:
+        if self.is_number:
             what += " and it looks like a row number (pandas: index=False, R: row.names=FALSE)"
             return Trouble(1, name or None, what, f"leave it out: {LEAVE_OUT}")
         return Trouble(1, None, what, f"name it, or leave it out: {LEAVE_OUT}")

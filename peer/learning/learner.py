@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -63,7 +63,7 @@ class Learner:
         self.metrics = self._metric_names()
         self.descriptor = self._description()
         # An app may well keep its data under this name; only a number says how many there are.
-        count = getattr(self.app, "examples", None)
+        count = self._attribute("examples", None)
         self.examples = self._examples(count, "examples") if isinstance(count, int | np.integer) else None
 
     def initial(self) -> Vector:
@@ -110,15 +110,23 @@ class Learner:
         return Evaluation(self._number(loss, "evaluate() loss"), count, tuple(named[name] for name in self.metrics))
 
     def _call(self, method: str, *arguments: object) -> Any:
+        return self._of_app(f"{method}()", lambda: getattr(self.app, method)(*arguments))
+
+    def _attribute(self, name: str, default: object) -> Any:
+        return self._of_app(name, lambda: getattr(self.app, name, default))
+
+    def _of_app(self, what: str, get: Callable[[], Any]) -> Any:
+        """What the app's own code gives; AppError for whatever it raises, of which its operator sees the traceback."""
         try:
-            return getattr(self.app, method)(*arguments)
+            return get()
         except AppError:
             raise
         except (Exception, SystemExit) as error:
-            what = f"{self.name}.{method}() raised {told(error)}"
+            what = f"{self.name}.{what} raised {told(error)}"
             place = traceback_place(error)
-            is_refusal = method == "prepare" and isinstance(error, ValueError)
-            if place not in self._told and not is_refusal:
+            # The tables that come with the peer refuse others' totals by this; they have no code of the operator's.
+            is_ours = type(self.app).__module__.startswith(__package__)
+            if place not in self._told and not is_ours:
                 self._told.add(place)
                 log_traceback(what, error)
             raise AppError(what) from error
@@ -151,7 +159,7 @@ class Learner:
         return {str(key): self._number(value, f"{method}() metric {key!r}") for key, value in metrics.items()}
 
     def _metric_names(self) -> tuple[str, ...]:
-        names = getattr(self.app, "metrics", ())
+        names = self._attribute("metrics", ())
         if isinstance(names, str) or not isinstance(names, Sequence):
             raise AppError(f"{self.name}.metrics must be a tuple of names, not {names!r:.60}")
         for name in names:

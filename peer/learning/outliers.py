@@ -59,6 +59,8 @@ def _of_column(
             break
         others = rest
         far.append(Outlier(column, row, value, rest.mean(0), deviations))
+    if not far:
+        return []
     usual = np.delete(values, [one.row for one in far])
     return far if len(np.unique(usual)) >= _FEW_VALUES else []
 

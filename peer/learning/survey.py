@@ -7,13 +7,14 @@ import numpy as np
 
 from .table import Table
 from .tables_app import TableApp
-from .troubles import Troubles
+from .troubles import Troubles, columns_option
 
 __all__ = ["column_lines", "likely_classes", "question", "summary"]
 
 _MOST_CLASSES: Final = 10
 _ROWS_A_CLASS: Final = 4
 _SHOWN: Final = 8
+_MANY_ROWS: Final = 10
 
 
 def likely_classes(table: Table) -> tuple[str, ...]:
@@ -51,8 +52,21 @@ def _oddities(app: TableApp) -> list[str]:
             f"{name}: the target {app.task.target!r} holds {_values(classes)} only; a founder that wants to predict a"
             f" class gives {how}"
         )
+    for column in _row_numbers(app.table):
+        others = columns_option([other for other in app.task.columns if other != column])
+        found.append(f"{name}: column {column!r} numbers the rows; to leave it out: {others}")
     found += [f"{name}, {outlier}: a typing error?" for outlier in app.own_outliers()]
     return found
+
+
+def _row_numbers(table: Table) -> list[str]:
+    """The columns that count the rows from 0 or 1 on."""
+    counts = np.arange(table.rows)
+    return [
+        column
+        for column, values in zip(table.columns, table.inputs.T, strict=True)
+        if table.rows >= _MANY_ROWS and values[0] in (0, 1) and bool((values - values[0] == counts).all())
+    ]
 
 
 def question(app: TableApp) -> str | None:

@@ -104,10 +104,22 @@ def test_a_thread_that_never_ends_is_told_and_processes_are_ended(monkeypatch: p
     ended = []
 
     class Worker:
-        def terminate(self) -> None:
-            ended.append(self)
+        def __init__(self, is_stubborn: bool) -> None:
+            self.is_stubborn = is_stubborn
 
-    monkeypatch.setattr("coterie.peer.forks.active_children", lambda: [Worker(), Worker()])
+        def terminate(self) -> None:
+            ended.append("terminated")
+
+        def join(self, seconds: float) -> None:
+            pass
+
+        def is_alive(self) -> bool:
+            return self.is_stubborn
+
+        def kill(self) -> None:
+            ended.append("killed")
+
+    monkeypatch.setattr("coterie.peer.forks.active_children", lambda: [Worker(False), Worker(True)])
     monkeypatch.setattr("coterie.peer.forks._END_SECONDS", 0.0)
     assert end_workers()
     release = threading.Event()
@@ -118,4 +130,4 @@ def test_a_thread_that_never_ends_is_told_and_processes_are_ended(monkeypatch: p
     finally:
         release.set()
         stuck.join()
-    assert len(ended) == 4
+    assert ended == ["terminated", "terminated", "killed"] * 2

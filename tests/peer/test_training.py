@@ -99,6 +99,9 @@ def test_a_founder_is_told_of_many_classes_as_of_other_events(tmp_path: Path) ->
 
 def test_what_was_read_of_a_table_is_summed_up(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b,y\n" + "".join(f"{row},yes,{row % 2}\n" for row in range(20)) + "999,no,1\n")
+    (tmp_path / "n.csv").write_text("id,a,y\n" + "".join(f"{row},{row % 7},{row * 0.7}\n" for row in range(20)))
+    numbered = founder_learner(Settings(data=str(tmp_path / "n.csv"), target="y"))
+    assert (told_table(numbered) or "").endswith("column 'id' numbers the rows; to leave it out: --columns a")
     settings = Settings(data=str(tmp_path / "t.csv"), target="y", model="linear")
     table, target, outlier = (told_table(founder_learner(settings)) or "").splitlines()
     assert table == (

@@ -171,9 +171,12 @@ def test_a_failing_app_shows_its_traceback_once_for_each_place(caplog: pytest.Lo
     assert "learner.py" not in first.replace("test_learner.py", "")
 
 
-def test_totals_that_an_app_refuses_are_no_failure_of_its(caplog: pytest.LogCaptureFixture) -> None:
-    learner = Learner(Good(), "mine:App")
-    learner.app.prepare = lambda totals: int("no number")
-    with pytest.raises(AppError, match="ValueError"):
-        learner.prepare([1.0])
-    assert caplog.text == ""
+def test_an_attribute_that_raises_is_the_app_s_failure(caplog: pytest.LogCaptureFixture) -> None:
+    class Lazy(Good):
+        @property
+        def metrics(self) -> tuple[str, ...]:  # type: ignore[override]
+            raise KeyError("no file yet")
+
+    with pytest.raises(AppError, match="mine:App.metrics raised KeyError: 'no file yet'"):
+        Learner(Lazy(), "mine:App")
+    assert "in metrics\n" in caplog.text

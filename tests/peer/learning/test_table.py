@@ -272,9 +272,10 @@ def test_a_table_of_another_shape_is_refused_with_what_to_do(file: Path, text: s
         read_table(file, "y")
 
 
-@pytest.mark.parametrize(("name", "first"), [("", 0), ("", 1), ("Unnamed: 0", 0)])
-def test_a_column_of_row_numbers_is_told_and_may_be_left_out(file: Path, name: str, first: int) -> None:
-    file.write_text(f"{name},a,b,y\n" + "".join(f"{row},1.5,2,3\n" for row in range(first, first + 5)))
+@pytest.mark.parametrize("numbers", [(0, 1, 2, 3), (1, 2, 3, 4), (500, 501, 502, 503), (7, 3, 12, 0)])
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_a_column_of_row_numbers_is_told_and_may_be_left_out(file: Path, name: str, numbers: tuple[int, ...]) -> None:
+    file.write_text(f"{name},a,b,y\n" + "".join(f"{number},1.5,2,3\n" for number in numbers))
     with pytest.raises(TableError, match=r"looks like a row number \(pandas: index=False.* out: --columns a,b"):
         read_table(file, "y")
     assert read_table(file, "y", columns=["a", "b"]).columns == ("a", "b")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes, load_iris
 
+from coterie.peer.learning.app import AppError
 from coterie.peer.learning.arrays import unflatten
 from coterie.peer.learning.learner import Learner
 from coterie.peer.learning.survey import likely_classes
@@ -260,6 +261,14 @@ def test_a_spread_too_small_for_the_sums_is_refused_and_not_dropped(tmp_path: Pa
         small(tmp_path, "a.csv", rows)
 
 
+def test_in_a_table_too_wide_for_exact_sums_a_little_spread_is_refused_and_not_dropped(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(20, 1102)).round(3)
+    rows[:, 3] = 1.7e9 + 20 * np.arange(20)
+    path = write(tmp_path / "wide.csv", [*(f"c{i}" for i in range(1101)), "y"], rows)
+    with pytest.raises(TableError, match="column 'c3': it varies by 115.326 around 1700000190 only, .* subtract one"):
+        TableApp.found(path, "y", "linear")
+
+
 def test_a_target_that_is_constant_does_no_harm(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(60, 3))
     rows[:, 2] = 42
@@ -271,6 +280,13 @@ def test_a_target_that_is_constant_does_no_harm(tmp_path: Path) -> None:
 def test_sums_that_no_data_have_are_refused(totals: list[float]) -> None:
     with pytest.raises(ValueError, match="setup sums"):
         standard_from(Task("linear", "y", ("a", "b")), totals)
+
+
+def test_totals_that_a_table_refuses_show_no_traceback(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    learner = Learner(small(tmp_path, "a.csv", [[1, 2, 3], [4, 5, 6]]))
+    with pytest.raises(AppError, match="setup sums"):
+        learner.prepare([])
+    assert caplog.text == ""
 
 
 def test_fit_before_prepare_says_what_is_missing(tmp_path: Path) -> None:
