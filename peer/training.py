@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .learning.task import Kind
 
 DEFAULT_MODEL: Final = "linear"
+_SHOWN_ARRAYS: Final = 5
+_TOO_LATE: Final = "all members suffer from it: correct it, and found the federation anew with the same members"
 
 log = logging.getLogger("coterie.training")
 
@@ -155,6 +157,8 @@ def published_classes(learner: Learner) -> str | None:
 
 def _arrays_beyond(update: Vector, shapes: Shapes, clip: float) -> list[str]:
     """Which arrays of an update have elements beyond the clip, for people."""
+    if max(update.max(), -update.min()) <= clip:
+        return []
     told = []
     for index, array in enumerate(unflatten(update, shapes)):
         sizes = np.abs(array)
@@ -162,9 +166,6 @@ def _arrays_beyond(update: Vector, shapes: Shapes, clip: float) -> list[str]:
         if count:
             told.append(f"array_{index}: {count} of {array.size}, up to {float(sizes.max()):.3g}")
     return told if len(told) <= _SHOWN_ARRAYS else [*told[:_SHOWN_ARRAYS], f"{len(told) - _SHOWN_ARRAYS} more arrays"]
-
-
-_SHOWN_ARRAYS: Final = 5
 
 
 def _tell_oddities(learner: Learner) -> None:
@@ -177,9 +178,6 @@ def _tell_oddities(learner: Learner) -> None:
         log.warning("%s: the same in all rows of all peers, and so ignored: %s", learner.name, shown)
     for outlier in learner.app.outliers:
         log.warning("%s, %s; if it is a typing error, %s", learner.name, outlier, _TOO_LATE)
-
-
-_TOO_LATE: Final = "all members suffer from it: correct it, and found the federation anew with the same members"
 
 
 def _sums(evaluation: Evaluation, names: tuple[str, ...]) -> tuple[float, ...]:

@@ -25,6 +25,9 @@ __all__ = ["Table", "TableError", "held_out", "inspect_table", "is_number", "nor
 
 MAX_CLASSES: Final = 1000
 
+_NAMED: Final = "; if it is a class, name all with --classes"
+_OUT: Final = f"leave the column out: {LEAVE_OUT}"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
@@ -219,10 +222,6 @@ class _Reader:
                 row = int(others[0])
                 what = f"{shortened(word)} among numbers, such as {values[row]:g} in line {table.line(row)}"
                 self.troubles.add(Trouble(line, column, what, f"write one or the other, or {_OUT}"))
-
-
-_NAMED: Final = "; if it is a class, name all with --classes"
-_OUT: Final = f"leave the column out: {LEAVE_OUT}"
 
 
 def _with_first(first: str, rest: Iterator[str]) -> Iterator[str]:
