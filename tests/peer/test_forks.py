@@ -87,13 +87,14 @@ def test_a_worker_ends_when_it_is_told_to(tmp_path: Path) -> None:
         running.process.communicate()
 
 
-def test_without_that_a_worker_keeps_the_home_and_the_port_of_a_killed_peer(tmp_path: Path) -> None:
+def test_without_that_a_worker_keeps_home_and_port_and_is_named(tmp_path: Path) -> None:
     running = Running(tmp_path / "home", "keep")
     try:
         running.process.kill()
         running.process.wait()
-        with pytest.raises(HomeError, match="another peer runs in this home"), Home(tmp_path / "home").locked():
-            pass
+        told = f"the peer that ran in this home .pid {running.process.pid}. left processes behind"
+        with pytest.raises(HomeError, match=f"{told}; end them: kill -9 {running.worker},"):
+            Home(tmp_path / "home").locked().__enter__()
         with pytest.raises(OSError, match="in use"):
             socket.create_server(("127.0.0.1", running.port)).close()
     finally:
