@@ -10,10 +10,10 @@ import sys
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
-from .commands import doctor, invite, leave, ledger, model, predict, refound, simulate, start, status
+from .commands import data, doctor, invite, leave, ledger, model, predict, refound, simulate, start, status
 from .exits import Exit, PeerError
 
-_COMMANDS: Final = (start, status, ledger, model, predict, invite, leave, doctor, refound, simulate)
+_COMMANDS: Final = (start, data, status, ledger, model, predict, invite, leave, doctor, refound, simulate)
 _DESCRIPTION: Final = "Train one model together with others, with no server and without showing anybody your data."
 
 

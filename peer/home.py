@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from .exits import Exit, PeerError
+from .forks import owned
 
 if TYPE_CHECKING:
     from ..crypto.identity import Identity
@@ -146,7 +147,7 @@ class Home:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the home for this process; the lock goes with the process, however it ends.
+        """Hold the home for this process alone; the lock goes with it, however it ends, and workers do not have it.
 
         Raises:
             HomeError: another process has it; the message names its pid.
@@ -167,15 +168,21 @@ class Home:
                 if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                     raise HomeError(f"{path}: cannot be locked ({error.strerror}); use a local disk") from None
                 holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-                raise HomeError(
-                    f"{self.folder}: another peer runs in this home (pid {holder}); stop it with"
-                    f" `peer stop {self.option}`, or choose another --home"
-                ) from None
+                raise HomeError(f"{self.folder}: {self._held(holder)}, or choose another --home") from None
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
-            yield
+            with owned(descriptor):
+                yield
         finally:
             os.close(descriptor)
+
+    def _held(self, holder: str) -> str:
+        """Say which process has the lock, and how to end it: the peer, or one that a dead peer left behind."""
+        left = [] if not holder.isdecimal() or Path("/proc", holder).exists() else _having_open(self.folder / LOCK_FILE)
+        if not left:
+            return f"another peer runs in this home (pid {holder}); stop it with `peer stop {self.option}`"
+        pids = " ".join(left)
+        return f"the peer that ran in this home (pid {holder}) left processes behind; end them: kill -9 {pids}"
 
     def running_pid(self) -> int | None:
         """Return the pid of the peer that holds the home, None where there is none."""
@@ -291,6 +298,17 @@ def _user(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def _having_open(path: Path) -> list[str]:
+    """The other processes that have a file open, as far as this user may see them; none where there is no /proc."""
+    place, found = path.resolve(), []
+    for entry in Path("/proc").glob("[0-9]*/fd/*"):
+        pid = entry.parts[2]
+        with suppress(OSError):
+            if pid != str(os.getpid()) and pid not in found and entry.readlink() == place:
+                found.append(pid)
+    return found
 
 
 def missing_key(home: Home) -> str:

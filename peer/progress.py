@@ -13,8 +13,8 @@ from .status import Json, lines, printable, timestamp
 QUIET: Final = frozenset({"dealt", "fetch"})
 """Notices that people need not see in the plain log; scripts get them all."""
 
-REPEATED: Final = {"clipped": "a smaller --learning-rate or fewer --steps avoid that"}
-"""Notices that may come in every round, with what to do: people see the first and then every tenfold."""
+REPEATED: Final = frozenset({"clipped"})
+"""Notices that may come in every round: people see the first and then every twofold, with what to do (`advice`)."""
 
 _PEERS: Final = frozenset({"member", "members", "aggregator", "next_aggregator", "proposer", "names", "peer"})
 """Facts that hold members' keys."""
@@ -83,10 +83,10 @@ class _Lines:
         """Return the line for an event, None if it is not shown."""
         self._counts[kind] += kind in REPEATED
         count = self._counts[kind]
-        if kind in QUIET or facts.get("on_stderr") or str(count).strip("0") not in ("", "1"):
+        if kind in QUIET or facts.get("on_stderr") or count & (count - 1):
             return None
         if kind in REPEATED:
-            text += f" ({count}×; {REPEATED[kind]})"
+            text += f" ({count}×; {facts['advice']})" if "advice" in facts else f" ({count}×)"
         return f"{timestamp()} {describe(text, facts)}"
 
 
@@ -125,7 +125,15 @@ class Live:
         self._text = Text
         self._lines = _Lines()
         self._console = Console(file=out, highlight=False)
-        self._live = RichLive(console=self._console, auto_refresh=False, transient=True)
+        # What goes to the terminal beside the table, rich puts above it; standard error may also be a file.
+        is_here = sys.stderr.isatty()
+        self._live = RichLive(
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=is_here,
+        )
         self._live.start()
 
     def event(self, kind: str, text: str, facts: Mapping[str, Any]) -> None:
@@ -157,8 +165,8 @@ def reporter(as_json: bool, out: TextIO | None = None) -> Reporter:
     stream = out or sys.stdout
     if as_json:
         return JsonLines(stream)
-    if stream is sys.stdout and stream.isatty():
-        return Live()
+    if stream.isatty():
+        return Live(stream)
     return PlainLines(stream)
 
 

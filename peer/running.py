@@ -15,12 +15,14 @@ from typing import Any, Final
 import trio
 
 from .exits import Exit, PeerError
+from .forks import end_workers, free_workers
 from .home import Home, KeyProblem, missing_key, passphrase_source
 from .invites import open_invite
 from .memory import return_large_blocks
+from .own_stdout import AsStderr, own_stdout
 from .progress import reporter
 from .session import GENESIS, REFOUNDED, SETTINGS, Session, first_cause, refounded_text
-from .settings import changed_founding_options, check_settings, founding_options, read_settings
+from .settings import changed_founding_options, check_settings, check_table_options, founding_options, read_settings
 from .store import Store
 
 _MAX_NAME_CHARS: Final = 64
@@ -37,9 +39,10 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
         # Also where a home has its federation already: its user expects this invite to be of use.
         open_invite(given["invite"], 0)
     return_large_blocks()
+    free_workers()
     _set_up_logging(given.get("log"))
     home.prepare()
-    with home.locked(), Store.open(home.folder, _quota()) as store:
+    with home.locked(), own_stdout() as out, Store.open(home.folder, _quota()) as store:
         kept = read_settings(store.fact(SETTINGS))
         if store.fact(GENESIS) is not None and (changed := changed_founding_options(given, kept)):
             raise PeerError(f"{', '.join(changed)}: fixed when the federation was founded; use a new --home")
@@ -47,6 +50,7 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
         if settings.joins and store.fact(GENESIS) is None and (founders := founding_options(given)):
             raise PeerError(f"{', '.join(founders)}: only a founder can choose this; leave it out to join")
         check_settings(settings)
+        check_table_options(given, settings)
         if not settings.name:
             settings = settings.with_given({"name": socket.gethostname()[:_MAX_NAME_CHARS] or "peer"})
         if (other := store.fact(REFOUNDED)) is not None:
@@ -54,7 +58,7 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
         if store.fact(GENESIS) is not None and not home.key_path.exists():
             raise KeyProblem(missing_key(home))
         identity = home.identity(passphrase_source(settings.passphrase_file))
-        report = reporter(as_json)
+        report = reporter(as_json, out)
         session = Session(home, settings, identity, store, report)
         session.ending.rejoins = bool({"invite", "bootstrap"} & set(given))
         # What is imported by now stays. Otherwise each full collection would go through it, for a tenth of a second.
@@ -73,10 +77,11 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
             raise PeerError(_report_crash(home, cause), Exit.CRASH) from None
         finally:
             report.close()
+            can_end = end_workers()
         busy = session.driver is not None and session.driver.workshop.running
     sys.stdout.flush()
-    if busy:
-        # A training thread cannot be interrupted and nobody waits for its result any more.
+    if busy or not can_end:
+        # A thread cannot be interrupted and nobody waits for its result any more.
         sys.stderr.flush()
         os._exit(code)
     return int(code)
@@ -84,7 +89,7 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
 
 def _set_up_logging(level: str | None) -> None:
     # libp2p logs much, also to the root logger, and mostly of routine cases.
-    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.ERROR)
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.ERROR, stream=AsStderr())
     logging.getLogger("coterie").setLevel((level or "warning").upper())
 
 

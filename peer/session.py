@@ -38,6 +38,7 @@ from .discovering import Discovery
 from .driver import Driver
 from .ending import Ending
 from .exits import Exit, PeerError
+from .forks import own_places
 from .founding import explain_threshold, found
 from .home import Home
 from .invites import DEFAULT_HOURS, FOUNDING_USES, join_command, new_invite, open_invite
@@ -69,7 +70,7 @@ from .standstill import Watch, abstention, pause, shortage
 from .status import faults_status, gone_names, ledger_status, members_status, unreadable_genesis
 from .store import Reader, Store
 from .strangers import MINUTE_SECONDS, Strangers
-from .training import Trainer, founder_learner, member_learner, published_classes
+from .training import Trainer, founder_learner, member_learner, published_classes, told_table
 from .warming import compile_once
 from .workshop import Workshop
 
@@ -101,6 +102,7 @@ class Session:
         self._founded: ModelSaved | None = None
         """The model to begin with, where this very run founds the federation."""
         self._learner: Learner | None = None
+        self._trainer: Trainer | None = None
         self._control = ControlServer(home.socket_path, self._answer)
         self._started = time.monotonic()
         self._book: bytes | None = None
@@ -217,6 +219,7 @@ class Session:
             self.genesis, self._founded = found(self.settings, self.identity, self._learner, _now_ms())
             if (told := published_classes(self._learner)) is not None:
                 self.report.event("classes", told, {})
+        await self._tell_table()
 
     async def _find_federation(self) -> None:
         self.report.event("joining", "looking for the federation", {"addresses": list(self._bootstrap())})
@@ -231,6 +234,7 @@ class Session:
         self._learner = await trio.to_thread.run_sync(member_learner, self.settings, genesis)
         self.genesis = genesis
         self._keep()
+        await self._tell_table()
         self.network.introduce(genesis.federation, genesis.encode())
         text = f"found the federation {genesis.name!r}"
         if genesis.previous is not None and self.settings.continues is None:
@@ -239,6 +243,13 @@ class Session:
                 " begin again with --continues and its old home, to compare them"
             )
         self.report.event("found", text, {"federation": genesis.federation, "name": genesis.name})
+
+    async def _tell_table(self) -> None:
+        """Sum up what was read, so that a wrong file or column is seen before its sums are made."""
+        if self._learner is not None:
+            told = await trio.to_thread.run_sync(told_table, self._learner)
+            if told is not None:
+                self.report.event("table", told, {})
 
     def _consent(self, genesis: Genesis) -> Consent:
         return Consent(genesis, self.settings, self.home, genesis.founder == self.identity.public)
@@ -311,7 +322,8 @@ class Session:
         self.ending.join_again = f"peer start {self.home.option}"
         if self.node.state.phase is Phase.FINISHED:
             self._tell_finished(self.node.state)
-        trainer = Trainer(self._learner)
+        trainer = Trainer(self._learner, 2.0**genesis.clip_exponent)
+        self._trainer = trainer
         consent = self._consent(genesis)
 
         def contribute(work: Train) -> Contribution:
@@ -499,6 +511,8 @@ class Session:
             text = f"this home has the whole ledger of the training, up to height {self.node.state.height}"
         if notice.kind == "refused" and self.ending.lacks_invite(self.node.state):
             text = "refused: an invite is needed"
+        if notice.kind == "clipped" and self._trainer is not None:
+            facts["advice"] = self._trainer.clip_advice()
         if notice.kind == "model":
             shown = measures(self.node.state.genesis.model, facts.get("loss"), facts.get("metrics", {}))
             facts["measures"] = shown
@@ -520,6 +534,7 @@ class Session:
 
     def _tell_listening(self, addresses: list[str]) -> None:
         self.store.keep(OWN_ADDRESSES, msgspec.msgpack.encode(addresses))
+        own_places(_ports(addresses), self.home.socket_path)
         self.tell("listening", f"listening on {', '.join(addresses)}", {"addresses": addresses, "id": self._id})
         self.settings = self.settings.with_given({"listen": _with_ports(self.settings.listen, addresses)})
         genesis = self.genesis
@@ -636,12 +651,17 @@ def _explain_eviction(rounds: int) -> str:
 
 def _with_ports(listen: tuple[str, ...], addresses: list[str]) -> tuple[str, ...]:
     """Where any free port was asked for, remember the one it became: the others know us by it."""
-    ports = [parts[4] for address in addresses if len(parts := address.split("/")) > 4 and parts[3] == "tcp"]
+    ports = _ports(addresses)
     places = []
     for place in map(listen_place, listen):
         head, _, port = place.rpartition("/")
         places.append(f"{head}/{ports[-1]}" if port == "0" and len(set(ports)) == 1 else place)
     return tuple(places)
+
+
+def _ports(addresses: list[str]) -> list[int]:
+    """The TCP ports of multiaddrs."""
+    return [int(parts[4]) for address in addresses if len(parts := address.split("/")) > 4 and parts[3] == "tcp"]
 
 
 def _now_ms() -> int:

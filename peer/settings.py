@@ -5,8 +5,9 @@ Every option has one field here with its default; an option that is given explic
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from .exits import Exit, PeerError
@@ -28,6 +29,20 @@ FOUNDING: Final = (
     "no_evict",
 )
 """Options that the founder fixes for everybody, in the genesis block."""
+
+_TABLE: Final = (
+    "target",
+    "model",
+    "columns",
+    "test_fraction",
+    "hidden",
+    "classes",
+    "learning_rate",
+    "steps",
+    "batch",
+    "seed",
+)
+"""Options that say what to do with a table, beside --data itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,8 @@ class Settings:
     batch: int | None = None
     seed: int = 0
     app: str | None = None
+    app_folder: str | None = None
+    """The folder in which the app was named: its module may lie there."""
 
     federation: str = "coterie"
     admit: str = "invite"
@@ -119,7 +136,23 @@ def check_settings(settings: Settings) -> None:
         raise PeerError(f"--continues {settings.continues}: only to join; a founder goes on with `peer refound`")
     if settings.app is not None and settings.data is not None:
         raise PeerError(
-            f"--app {settings.app} and --data {settings.data}: one or the other; your own model reads its data itself"
+            f"--app {settings.app} and --data {Path(settings.data).name}: one or the other; your own model reads its"
+            " data itself"
+        )
+
+
+def check_table_options(given: Mapping[str, Any], settings: Settings) -> None:
+    """Check that no option is for a table where an app trains.
+
+    Raises:
+        PeerError: naming those that would do nothing.
+    """
+    idle = _options(_TABLE, given)
+    if settings.app is not None and idle:
+        are = "this is" if len(idle) == 1 else "these are"
+        raise PeerError(
+            f"{', '.join(idle)}: {are} for tables and would do nothing with --app {settings.app}, whose own code says"
+            " how it trains; leave out, or give --data"
         )
 
 
@@ -146,7 +179,12 @@ def read_settings(data: bytes | None) -> Settings:
 
 def founding_options(given: Mapping[str, Any]) -> list[str]:
     """Return those of the options that were given which the founder fixes."""
-    return [f"--{name.replace('_', '-')}" for name in FOUNDING if name in given]
+    return _options(FOUNDING, given)
+
+
+def _options(names: Sequence[str], given: Mapping[str, Any]) -> list[str]:
+    """Return those of the options that were given, as they are typed."""
+    return [f"--{name.replace('_', '-')}" for name in names if name in given]
 
 
 def changed_founding_options(given: Mapping[str, Any], kept: Settings) -> list[str]:

@@ -1,9 +1,10 @@
 """From the settings to something that trains, and from what it trains to a contribution to the round."""
 
 import logging
+import math
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -12,16 +13,22 @@ from ..protocol.genesis import Genesis
 from ..protocol.work import Contribution, Train
 from .exits import Exit, PeerError
 from .learning.app import AppError, load_app
+from .learning.arrays import Shapes, Vector, unflatten
+from .learning.cells import normal_label
 from .learning.learner import Evaluation, Learner
 from .learning.models import Training
-from .learning.table import TableError, normal_label
+from .learning.survey import question, summary
 from .learning.tables_app import MANY_CLASSES, TableApp
 from .learning.task import TaskMismatch
+from .learning.troubles import TableError
 from .settings import Settings
 
 if TYPE_CHECKING:
     from .learning.task import Kind
 
+DEFAULT_MODEL: Final = "linear"
+_SHOWN_ARRAYS: Final = 5
+_TOO_LATE: Final = "all members suffer from it: correct it, and found the federation anew with the same members"
 
 log = logging.getLogger("coterie.training")
 
@@ -84,8 +91,10 @@ def check_model(learner: Learner, genesis: Genesis) -> None:
 class Trainer:
     """Answers the node's wish for a contribution. Called in a worker thread, one call at a time."""
 
-    def __init__(self, learner: Learner) -> None:
+    def __init__(self, learner: Learner, clip: float = math.inf) -> None:
         self.learner = learner
+        self._clip = clip
+        self._beyond: list[str] = []
         self._prepared: tuple[float, ...] | None = None
 
     def __call__(self, train: Train) -> Contribution:
@@ -106,7 +115,19 @@ class Trainer:
         if train.kind == "evaluate":
             return Contribution(max(1, evaluation.examples), sums, entropy)
         fit = self.learner.fit(weights, train.round)
-        return Contribution(fit.examples, sums, entropy, fit.weights - weights)
+        update = fit.weights - weights
+        self._beyond = _arrays_beyond(update, self.learner.shapes, self._clip)
+        return Contribution(fit.examples, sums, entropy, update)
+
+    def clip_advice(self) -> str:
+        """Say in which arrays the last update was clipped, and what changes that."""
+        where = f"{'; '.join(self._beyond)}; " if self._beyond else ""
+        if isinstance(self.learner.app, TableApp):
+            return f"{where}a smaller --learning-rate or fewer --steps avoid that"
+        return (
+            f"{where}take smaller steps in {self.learner.name}.fit(), or train numbers of another scale; only a founder"
+            f" can choose a larger --clip than {self._clip:g}"
+        )
 
     def prepare(self, totals: tuple[float, ...]) -> None:
         """Have the app use the totals of the setup round, unless it does already.
@@ -118,7 +139,12 @@ class Trainer:
             self._prepared = None
             self.learner.prepare(totals)
             self._prepared = totals
-            _tell_constants(self.learner)
+            _tell_oddities(self.learner)
+
+
+def told_table(learner: Learner) -> str | None:
+    """Say what was read of a table; None for an app."""
+    return summary(learner.app) if isinstance(learner.app, TableApp) else None
 
 
 def published_classes(learner: Learner) -> str | None:
@@ -129,11 +155,29 @@ def published_classes(learner: Learner) -> str | None:
     return f"all members will read the {len(task.classes)} classes of {task.target!r} in the genesis"
 
 
-def _tell_constants(learner: Learner) -> None:
-    ignored = learner.app.constant_columns if isinstance(learner.app, TableApp) else ()
+def _arrays_beyond(update: Vector, shapes: Shapes, clip: float) -> list[str]:
+    """Which arrays of an update have elements beyond the clip, for people."""
+    if max(update.max(), -update.min()) <= clip:
+        return []
+    told = []
+    for index, array in enumerate(unflatten(update, shapes)):
+        sizes = np.abs(array)
+        count = int((sizes > clip).sum())
+        if count:
+            told.append(f"array_{index}: {count} of {array.size}, up to {float(sizes.max()):.3g}")
+    return told if len(told) <= _SHOWN_ARRAYS else [*told[:_SHOWN_ARRAYS], f"{len(told) - _SHOWN_ARRAYS} more arrays"]
+
+
+def _tell_oddities(learner: Learner) -> None:
+    """Tell what only the totals show: columns that are of no use, and values that are probably mistakes."""
+    if not isinstance(learner.app, TableApp):
+        return
+    ignored = learner.app.constant_columns
     if ignored:
         shown = ", ".join(map(repr, ignored[:10])) + (" …" if len(ignored) > 10 else "")
         log.warning("%s: the same in all rows of all peers, and so ignored: %s", learner.name, shown)
+    for outlier in learner.app.outliers:
+        log.warning("%s, %s; if it is a typing error, %s", learner.name, outlier, _TOO_LATE)
 
 
 def _sums(evaluation: Evaluation, names: tuple[str, ...]) -> tuple[float, ...]:
@@ -151,7 +195,7 @@ def _summable(value: float, what: str) -> float:
 
 def _found(settings: Settings) -> Learner:
     if settings.app is not None:
-        return Learner(load_app(settings.app), settings.app)
+        return Learner(load_app(settings.app, settings.app_folder), settings.app)
     if settings.data is None:
         raise PeerError("nothing to train: give --data FILE.csv --target COLUMN, or --app module:object")
     if settings.target is None:
@@ -159,19 +203,21 @@ def _found(settings: Settings) -> Learner:
     app = TableApp.found(
         settings.data,
         settings.target,
-        _kind(settings) or "linear",
+        _kind(settings) or DEFAULT_MODEL,
         hidden=settings.hidden,
         classes=settings.classes,
         columns=settings.columns or None,
         test_fraction=settings.test_fraction,
         seed=settings.seed,
     )
+    if settings.model is None and (asked := question(app)) is not None:
+        raise TableError(asked)
     return _tuned(app, settings)
 
 
 def _adopt(settings: Settings, genesis: Genesis) -> Learner:
     if settings.app is not None:
-        return Learner(load_app(settings.app), settings.app)
+        return Learner(load_app(settings.app, settings.app_folder), settings.app)
     if settings.data is None:
         raise PeerError("nothing to train: give --data FILE.csv, or --app module:object")
     app = TableApp.adopt(
@@ -212,7 +258,7 @@ def _tuned(app: TableApp, settings: Settings) -> Learner:
         decay=plan.decay,
         max_gradient=plan.max_gradient,
     )
-    return Learner(app, settings.data or "data")
+    return Learner(app, app.table.name)
 
 
 def _explained(make: Callable[[], Learner]) -> Learner:

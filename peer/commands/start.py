@@ -1,6 +1,8 @@
 """`peer start`: found a federation, join one, or go on with the one in this home."""
 
 import argparse
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...protocol.limits import MAX_MEMBERS
@@ -148,4 +150,10 @@ def run(given: argparse.Namespace) -> "int | Exit":
     if "invite" in options:
         # Without quotes the shell makes several words of a token that a mail program broke into lines.
         options["invite"] = "".join("".join(options["invite"]).split())
+    for file in ("data", "roster", "continues", "passphrase_file"):
+        if options.get(file, "-") != "-":
+            # Options are kept, and the next start may be in another folder.
+            options[file] = str(Path(options[file]).expanduser().absolute())
+    if "app" in options:
+        options["app_folder"] = os.getcwd()
     return run_peer(home_of(given), options, given.json)

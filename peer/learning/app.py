@@ -21,14 +21,19 @@ The peer calls an app in a worker thread, one call at a time, and stores nothing
 """
 
 import importlib
+import logging
 import os
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
+from types import TracebackType
 from typing import Any, Final, Protocol
 
 import numpy.typing as npt
 
-__all__ = ["App", "AppError", "load_app", "told"]
+__all__ = ["App", "AppError", "load_app", "log_traceback", "told", "traceback_place"]
+
+log = logging.getLogger("coterie.app")
 
 _METHODS: Final = ("initial", "fit", "evaluate")
 
@@ -52,23 +57,27 @@ class App(Protocol):
         """Measure `weights` on this peer's test data."""
 
 
-def load_app(name: str) -> Any:
+def load_app(name: str, folder: str | None = None) -> Any:
     """The app that "module:object" names; a class, or a function without arguments, is called to make it.
 
-    Modules are also looked for in the working directory. Raises AppError.
+    Modules are also looked for in ``folder``, by default the working directory. Raises AppError.
     """
     module_name, colon, path = name.partition(":")
     if not (module_name and colon and path):
         raise AppError(f"app {name!r}: give it as module:object, e.g. mymodel:app")
     # A console script does not search the working directory; whoever types `--app mymodel:app` expects it to.
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    place = folder or os.getcwd()
+    if place not in sys.path:
+        sys.path.insert(0, place)
     try:
         thing: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        where = f"in {os.getcwd()} or among the installed ones"
+        if error.name != module_name.split(".")[0]:
+            log_traceback(f"app {name!r}: importing {module_name}", error)
+        where = f"in {place} or among the installed ones"
         raise AppError(f"app {name!r}: no module named {error.name!r} {where}") from error
     except (Exception, SystemExit) as error:
+        log_traceback(f"app {name!r}: importing {module_name}", error)
         raise AppError(f"app {name!r}: importing {module_name} raised {told(error)}") from error
     for part in path.split("."):
         if not hasattr(thing, part):
@@ -78,6 +87,7 @@ def load_app(name: str) -> Any:
         try:
             thing = thing()
         except (Exception, SystemExit) as error:
+            log_traceback(f"app {name!r}: calling {path}()", error)
             raise AppError(f"app {name!r}: calling {path}() raised {told(error)}") from error
     missing = [method for method in _METHODS if not callable(getattr(thing, method, None))]
     if missing:
@@ -88,3 +98,26 @@ def load_app(name: str) -> Any:
 def told(error: BaseException) -> str:
     """An exception in one line."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def log_traceback(what: str, error: BaseException) -> None:
+    """Show the operator where an app's own code failed. Nobody else is shown it: it is of files and data."""
+    lines = traceback.format_exception(type(error), error, _own_frames(error))
+    log.warning("%s\n%s", what, "".join(lines).rstrip())
+
+
+def traceback_place(error: BaseException) -> tuple[object, ...]:
+    """What tells one failure of an app from another: its type and where it came up."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return type(error), frames[-1].filename, frames[-1].lineno
+
+
+def _own_frames(error: BaseException) -> TracebackType | None:
+    """The traceback without the frames that call or import the app; all of it where nothing else is left."""
+    frames = error.__traceback__
+    while frames is not None:
+        file = frames.tb_frame.f_code.co_filename
+        if not file.startswith((os.path.dirname(__file__), "<frozen importlib")) and file != importlib.__file__:
+            return frames
+        frames = frames.tb_next
+    return error.__traceback__

@@ -2,14 +2,14 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
 from ...protocol.limits import MAX_DESCRIPTOR_BYTES, MAX_METRICS, MAX_NAME_CHARS, MAX_SETUP_SUMS
-from .app import AppError, told
+from .app import AppError, log_traceback, told, traceback_place
 from .arrays import Shapes, Vector, flatten, shapes_text, unflatten
 
 __all__ = ["MAX_EXAMPLES", "Evaluation", "Fit", "Learner"]
@@ -55,13 +55,15 @@ class Learner:
     examples: int | None = field(init=False)
     """How many rows the app trains on, where it says so."""
     _initial: Vector = field(init=False, repr=False)
+    _told: set[object] = field(init=False, repr=False, default_factory=set)
+    """Where the app failed before: its operator has seen the traceback."""
 
     def __post_init__(self) -> None:
         self._initial, self.shapes = flatten(self._call("initial"), f"{self.name}.initial()")
         self.metrics = self._metric_names()
         self.descriptor = self._description()
         # An app may well keep its data under this name; only a number says how many there are.
-        count = getattr(self.app, "examples", None)
+        count = self._attribute("examples", None)
         self.examples = self._examples(count, "examples") if isinstance(count, int | np.integer) else None
 
     def initial(self) -> Vector:
@@ -108,12 +110,26 @@ class Learner:
         return Evaluation(self._number(loss, "evaluate() loss"), count, tuple(named[name] for name in self.metrics))
 
     def _call(self, method: str, *arguments: object) -> Any:
+        return self._of_app(f"{method}()", lambda: getattr(self.app, method)(*arguments))
+
+    def _attribute(self, name: str, default: object) -> Any:
+        return self._of_app(name, lambda: getattr(self.app, name, default))
+
+    def _of_app(self, what: str, get: Callable[[], Any]) -> Any:
+        """What the app's own code gives; AppError for whatever it raises, of which its operator sees the traceback."""
         try:
-            return getattr(self.app, method)(*arguments)
+            return get()
         except AppError:
             raise
         except (Exception, SystemExit) as error:
-            raise AppError(f"{self.name}.{method}() raised {told(error)}") from error
+            what = f"{self.name}.{what} raised {told(error)}"
+            place = traceback_place(error)
+            # The tables that come with the peer refuse others' totals by this; they have no code of the operator's.
+            is_ours = type(self.app).__module__.startswith(__package__)
+            if place not in self._told and not is_ours:
+                self._told.add(place)
+                log_traceback(what, error)
+            raise AppError(what) from error
 
     def _triple(self, result: Any, method: str, parts: str) -> tuple[Any, Any, Any]:
         if not isinstance(result, tuple | list) or len(result) != 3:
@@ -143,7 +159,7 @@ class Learner:
         return {str(key): self._number(value, f"{method}() metric {key!r}") for key, value in metrics.items()}
 
     def _metric_names(self) -> tuple[str, ...]:
-        names = getattr(self.app, "metrics", ())
+        names = self._attribute("metrics", ())
         if isinstance(names, str) or not isinstance(names, Sequence):
             raise AppError(f"{self.name}.metrics must be a tuple of names, not {names!r:.60}")
         for name in names:

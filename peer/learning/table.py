@@ -1,35 +1,32 @@
-"""Reading a table of numbers from a CSV file, with messages that lead to the cell that is wrong.
+"""Reading a table of numbers from a CSV file, with messages that lead to each cell that is wrong.
 
 The first row names the columns. Fields may be quoted; the separator is a comma, a semicolon or a tab,
-whichever the header uses; UTF-8, with or without a byte order mark. Cells are parsed one row at a time into
-packed arrays, so a large file takes eight bytes a number and not a Python object.
+whichever the header uses; UTF-8, with or without a byte order mark; gzipped or not. Cells are parsed one row at a
+time into packed arrays, so a large file takes eight bytes a number and not a Python object.
 """
 
 import csv
 import hashlib
-import math
 from array import array
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Table", "TableError", "held_out", "is_number", "normal_label", "read_inputs", "read_table"]
+from .cells import BOOLEANS, flaw_of, is_missing, is_number, normal_label, number_in, shortened
+from .header import Header, read_header, separator_of
+from .opening import opened
+from .troubles import LEAVE_OUT, TableError, Trouble, Troubles
 
-MAX_COLUMNS: Final = 4000
+__all__ = ["Table", "TableError", "held_out", "inspect_table", "is_number", "normal_label", "read_inputs", "read_table"]
+
 MAX_CLASSES: Final = 1000
-MAX_NAME_LETTERS: Final = 200
 
-_MISSING: Final = {"", "na", "n/a", "nan", "null", "none", "?", "-"}
-
-
-class TableError(ValueError):
-    """A table that cannot be used: says which file, line and column, and what to do."""
+_NAMED: Final = "; if it is a class, name all with --classes"
+_OUT: Final = f"leave the column out: {LEAVE_OUT}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +34,8 @@ class Table:
     """A table's numbers: `inputs` float64[rows, columns], `columns` in alphabetical order.
 
     Either `values` float64[rows] holds a numeric target, or `labels` the distinct labels in the order of
-    their appearance and `codes` intp[rows] the position of each row's label among them.
+    their appearance and `codes` intp[rows] the position of each row's label among them. `lines` int64[rows]
+    are the lines of the file at which the rows end.
     """
 
     name: str
@@ -46,6 +44,9 @@ class Table:
     values: npt.NDArray[np.float64] | None = None
     labels: tuple[str, ...] = ()
     codes: npt.NDArray[np.intp] | None = None
+    lines: npt.NDArray[np.int64] | None = None
+    booleans: tuple[str, ...] = ()
+    """Columns of words such as yes and no, which became 1 and 0."""
     unread: tuple[str, ...] = ()
     """Columns of the file that are neither inputs nor the target, in its order."""
 
@@ -54,32 +55,64 @@ class Table:
         """Number of rows."""
         return len(self.inputs)
 
+    def line(self, row: int) -> int:
+        """The line of the file at which a row ends; 0 where there is no file."""
+        return 0 if self.lines is None else int(self.lines[row])
 
-def read_table(path: str | Path, target: str, *, labelled: bool = False, columns: Sequence[str] | None = None) -> Table:
+    def line_of(self, label: str) -> int:
+        """The line of the first row with this label."""
+        assert self.codes is not None
+        return self.line(int((self.codes == self.labels.index(label)).argmax()))
+
+
+def read_table(
+    path: str | Path,
+    target: str,
+    *,
+    labelled: bool = False,
+    columns: Sequence[str] | None = None,
+    classes: Sequence[str] = (),
+) -> Table:
     """Read a CSV file whose column `target` is to be predicted from the others, or from `columns` alone.
 
-    `labelled`: the target is a class, any text; otherwise it is a number like all the rest. Raises
-    TableError.
+    `labelled`: the target is a class, any text; otherwise it is a number like all the rest. `classes`: those that are
+    named, which may look like spellings of a missing one. Raises TableError, which tells all that is wrong.
     """
-    return _read_file(Path(path), target, labelled, columns)
+    table, troubles = inspect_table(path, target, labelled=labelled, columns=columns, classes=classes)
+    troubles.check()
+    return table
 
 
 def read_inputs(path: str | Path, columns: Sequence[str]) -> Table:
     """Read `columns` alone of a CSV file, to predict from: there need be no target, and the others may hold anything.
 
-    Raises TableError.
+    Raises TableError, which tells all that is wrong.
     """
-    return _read_file(Path(path), None, False, columns)
+    table, troubles = inspect_table(path, None, columns=columns, are_needed=True)
+    troubles.check()
+    return table
 
 
-def _read_file(path: Path, target: str | None, labelled: bool, columns: Sequence[str] | None) -> Table:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return _Reader(path.name, target, labelled, columns).read(file)
-    except OSError as error:
-        raise TableError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise TableError(f"{path}, line {_first_foreign_line(path)}: not UTF-8 text; save it as CSV UTF-8") from error
+def inspect_table(
+    path: str | Path,
+    target: str | None,
+    *,
+    labelled: bool = False,
+    columns: Sequence[str] | None = None,
+    classes: Sequence[str] = (),
+    are_needed: bool = False,
+) -> tuple[Table, Troubles]:
+    """Read a file as `read_table` does, and return with the table what is wrong with it.
+
+    Cells that are wrong stand as 0, and rows of another width are left out. Without a target all columns are inputs.
+    `are_needed`: none of them can be left out.
+    Raises TableError where so much is wrong that there is no table.
+    """
+    path = Path(path).expanduser()
+    with opened(path) as file:
+        known = set(map(normal_label, classes)) if labelled else None
+        reader = _Reader(path.name, target, columns, known, are_needed)
+        return reader.read(file), reader.troubles
 
 
 def held_out(rows: int, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
@@ -100,204 +133,122 @@ def held_out(rows: int, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
 
 
 class _Reader:
-    """Reads one file; keeps what the messages need."""
+    """Reads one file, and goes on after what is wrong to tell that too."""
 
-    def __init__(self, name: str, target: str | None, labelled: bool, columns: Sequence[str] | None) -> None:
-        self._name = name
+    def __init__(
+        self,
+        name: str,
+        target: str | None,
+        columns: Sequence[str] | None,
+        classes: set[str] | None,
+        are_needed: bool,
+    ) -> None:
         self._target = target
-        self._labelled = labelled
+        self._are_needed = are_needed
+        self._classes = classes
+        """Labels that are no gaps whatever they look like; None: the target is a number."""
         self._wanted = columns
+        self.troubles = Troubles(name)
+        self._numbers, self._values, self._codes, self._lines = array("d"), array("d"), array("q"), array("q")
         self._labels: dict[str, int] = {}
+        self._words: dict[str, tuple[int, str]] = {}
+        """Columns that hold words such as yes and no, with the line and the spelling of the first."""
         self._rows: Any = None
 
     def read(self, file: Any) -> Table:
-        try:
-            return self._read(file)
-        except csv.Error as error:
-            raise TableError(f"{self._line()}: not CSV: {error}") from error
-
-    def _read(self, file: Any) -> Table:
         first = file.readline()
-        if not first.strip():
-            raise TableError(f"{self._name}: the file is empty or its first line is; it must name the columns")
-        rows = csv.reader(_with_first(first, file), delimiter=_separator(first), strict=True)
-        self._rows = rows
-        header = [name.strip() for name in next(rows)]
+        separator = separator_of(self.troubles.name, first)
+        self._rows = csv.reader(_with_first(first, file), delimiter=separator, strict=True)
+        try:
+            header = read_header(self.troubles, next(self._rows), self._target, self._wanted)
+            for row in self._rows:
+                if row:  # an empty line, often the last, is no row
+                    self._read_row(header, row)
+        except csv.Error as error:
+            what = f"not CSV: {error}"
+            self.troubles.add(Trouble(self._rows.line_num, None, what, "close the quotes and double those inside"))
+            self.troubles.check()
+        header.tell_nameless(self.troubles)
+        table = self._table(header)
+        self._check_words(table)
+        return table
+
+    def _read_row(self, header: Header, row: list[str]) -> None:
+        if len(row) != header.width or not any(map(str.strip, row)):
+            self.troubles.add(Trouble(self._rows.line_num, None, *header.misfit(row)))
+            return
+        header.see_nameless(row)
+        try:
+            numbers = list(map(number_in, header.pick(row)))
+        except ValueError:
+            numbers = [self._number(name, row[at]) for name, at in zip(header.inputs, header.places, strict=True)]
+        self._numbers.extend(numbers)
+        self._lines.append(self._rows.line_num)
         if self._target is None:
-            self._check_needed(header)
+            return
+        cell = row[header.target_at]
+        if self._classes is not None:
+            self._codes.append(self._code(cell))
         else:
-            self._check_header(header)
-        columns = self._columns(header)
-        picked = [header.index(name) for name in columns]
-        target_at = [] if self._target is None else [header.index(self._target)]
-        unread = tuple(name for at, name in enumerate(header) if at not in {*picked, *target_at})
-        # itemgetter gives a bare value, not a tuple, for a single column.
-        pick = itemgetter(*picked) if len(picked) > 1 else lambda row: (row[picked[0]],)
+            self._values.append(self._number(self._target, cell))
 
-        numbers, values, codes = array("d"), array("d"), array("q")
-        for row in rows:
-            if not row:
-                continue  # an empty line, often the last
-            if len(row) != len(header):
-                raise TableError(f"{self._line()}: {len(row)} fields, but the header names {len(header)} columns")
-            try:
-                numbers.extend(map(_number, pick(row)))
-                if not self._labelled:
-                    values.extend(_number(row[at]) for at in target_at)
-            except ValueError:
-                self._complain(header, row, [*picked, *target_at])
-            if self._labelled:
-                codes.append(self._code(row[target_at[0]]))
-        inputs = np.frombuffer(numbers, dtype=np.float64).reshape(-1, len(columns))
-        if not len(inputs):
-            raise TableError(f"{self._name}: there is no row below the header")
-        if self._labelled:
-            coded = np.frombuffer(codes, dtype=np.int64).astype(np.intp)
-            return Table(self._name, columns, inputs, labels=tuple(self._labels), codes=coded, unread=unread)
-        known = None if self._target is None else np.frombuffer(values, dtype=np.float64)
-        return Table(self._name, columns, inputs, values=known, unread=unread)
-
-    def _check_needed(self, header: list[str]) -> None:
-        """Of a file to predict from only the columns that are read have to be in order."""
-        needed = self._wanted or ()
-        lacking = [name for name in needed if name not in header]
-        if lacking:
-            raise TableError(
-                f"{self._name}, line 1: there is no column {_listed(lacking)}, which the model needs; there are "
-                f"{_listed(header)}. Add what is missing, or correct the name"
-            )
-        twice = [name for name in needed if header.count(name) > 1]
-        if twice:
-            raise TableError(f"{self._name}, line 1: names {_listed(twice)} more than once; keep one of each")
-
-    def _check_header(self, header: list[str]) -> None:
-        for i, name in enumerate(header, 1):
-            if not name:
-                raise TableError(f"{self._name}: column {i} has no name in the first line")
-            if len(name) > MAX_NAME_LETTERS:
-                raise TableError(f"{self._name}: the name of column {i} is longer than {MAX_NAME_LETTERS} letters")
-        twice = sorted(name for name, count in Counter(header).items() if count > 1)
-        if twice:
-            raise TableError(f"{self._name}: the first line names {_listed(twice)} more than once")
-        if len(header) > MAX_COLUMNS:
-            raise TableError(f"{self._name}: {len(header)} columns; at most {MAX_COLUMNS} are possible")
-        if all(is_number(name) for name in header):
-            raise TableError(f"{self._name}: the first line holds numbers; it must name the columns")
-        if self._target not in header:
-            raise TableError(f"{self._name}: there is no column {self._target!r}; there are {_listed(header)}")
-
-    def _columns(self, header: list[str]) -> tuple[str, ...]:
-        """The input columns in alphabetical order, which is the same for all peers."""
-        if self._wanted is None:
-            wanted = [name for name in header if name != self._target]
-        else:
-            wanted = list(dict.fromkeys(self._wanted))
-            unknown = [name for name in wanted if name not in header]
-            if unknown:
-                raise TableError(f"{self._name}: there is no column {_listed(unknown)}; there are {_listed(header)}")
-            if self._target in wanted:
-                raise TableError(f"{self._name}: {self._target!r} cannot be an input and the target")
-        if not wanted:
-            raise TableError(f"{self._name}: there is no column besides the target {self._target!r}")
-        return tuple(sorted(wanted))
-
-    def _line(self) -> str:
-        return f"{self._name}, line {self._rows.line_num}"
-
-    def _complain(self, header: list[str], row: list[str], picked: list[int]) -> None:
-        """Raise TableError for the first bad number of a row, by its place in the file."""
-        for at in sorted(picked):
-            cell = row[at].strip()
-            if self._labelled and header[at] == self._target:
-                continue
-            try:
-                _number(cell)
-            except ValueError:
-                raise TableError(f"{self._line()}, column {header[at]!r}: {self._advice(cell, header[at])}") from None
-
-    def _advice(self, cell: str, column: str) -> str:
-        if cell.lower() in _MISSING and self._target in (None, column):
-            return "the value is missing; fill it in, or remove the row"
-        if cell.lower() in _MISSING:
-            return (
-                "the value is missing; fill it in, remove the row, or leave the column out: "
-                "--columns A,B,… names the inputs to use"
-            )
-        if cell.lower().lstrip("+-") in {"inf", "infinity"}:
-            return f"{cell!r} is not a finite number"
-        if is_number(cell.replace(".", "").replace(",", ".", 1)):
-            return f"{cell!r} is not a number; write it with a decimal point and no thousands separators"
-        if self._target is None:
-            return f"{cell!r:.80} is not a number; correct it, or remove the row"
-        if column == self._target:
-            return f"{cell!r:.80} is not a number; to predict a class, use --model logistic, or --classes"
-        return (
-            f"{cell!r:.80} is not a number; turn categories into numbers (one column of 0 and 1 for each), "
-            "or leave the column out: --columns A,B,… names the inputs to use"
-        )
+    def _number(self, column: str, cell: str) -> float:
+        """The number in a cell; 0 for one with a flaw, which is noted."""
+        try:
+            return number_in(cell)
+        except ValueError:
+            word = BOOLEANS.get(cell.strip().lower())
+            if word is not None and column != self._target:
+                self._words.setdefault(column, (self._rows.line_num, cell.strip()))
+                return word
+            flaw = flaw_of(cell, is_target=column == self._target, is_needed=self._are_needed)
+            self.troubles.add(Trouble(self._rows.line_num, column, flaw.what, flaw.advice))
+            return 0.0
 
     def _code(self, cell: str) -> int:
         label = normal_label(cell)
-        if label.lower() in _MISSING - {"none", "-"}:
-            raise TableError(f"{self._line()}, column {self._target!r}: the class is missing")
+        line = self._rows.line_num
+        assert self._classes is not None
+        if is_missing(label) and label not in self._classes:
+            shown = f" ({shortened(label)})" if label else ""
+            advice = "fill it in, or remove the row" + (_NAMED if label else "")
+            self.troubles.add(Trouble(line, self._target, f"the class is missing{shown}", advice))
+            return 0
         code = self._labels.setdefault(label, len(self._labels))
         if code >= MAX_CLASSES:
-            raise TableError(
-                f"{self._line()}, column {self._target!r}: more than {MAX_CLASSES} different classes; "
-                "for a numeric target use --model linear or mlp"
-            )
+            what = f"more than {MAX_CLASSES} different classes"
+            self.troubles.add(Trouble(line, self._target, what, "for a numeric target use --model linear or mlp"))
+            self.troubles.check()
         return code
 
+    def _table(self, header: Header) -> Table:
+        inputs = np.frombuffer(self._numbers, dtype=np.float64).reshape(len(self._lines), len(header.inputs))
+        if not len(inputs):
+            if not self.troubles.count:
+                self.troubles.add(Trouble(0, None, "there is no row below the header"))
+            self.troubles.check()
+        lines = np.frombuffer(self._lines, dtype=np.int64)
+        booleans = tuple(sorted(self._words))
+        unread = tuple(name for name in header.names if name not in {*header.inputs, header.target})
+        if self._classes is not None:
+            codes = np.frombuffer(self._codes, dtype=np.int64).astype(np.intp)
+            labels = tuple(self._labels)
+            return Table(self.troubles.name, header.inputs, inputs, None, labels, codes, lines, booleans, unread)
+        values = None if self._target is None else np.frombuffer(self._values, dtype=np.float64)
+        return Table(self.troubles.name, header.inputs, inputs, values, lines=lines, booleans=booleans, unread=unread)
 
-def _first_foreign_line(path: Path) -> int:
-    """The number of the first line that is not UTF-8."""
-    number = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):  # noqa: B007
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                break
-    return number
-
-
-def _number(cell: str) -> float:
-    """The number in a cell. Raises ValueError for whatever is not a finite number, digits with _ among it."""
-    number = float(cell)
-    if not math.isfinite(number) or "_" in cell:
-        raise ValueError(cell)
-    return number
-
-
-def is_number(cell: str) -> bool:
-    """Whether a cell holds a finite number."""
-    try:
-        _number(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def normal_label(cell: str) -> str:
-    """One spelling of a class: `1` for 1, 1.0 and 1e0."""
-    text = cell.strip()
-    if is_number(text) and float(text).is_integer() and abs(float(text)) < 2**53:
-        return str(int(float(text)))
-    return text
-
-
-def _separator(header: str) -> str:
-    """The separator that the header line uses outside of quotes."""
-    bare = "".join(header.split('"')[::2])
-    return max(",;\t", key=bare.count)
+    def _check_words(self, table: Table) -> None:
+        """Yes and no are 1 and 0 where a column holds nothing else; among other numbers they are a mistake."""
+        for column, (line, word) in self._words.items():
+            values = table.inputs[:, table.columns.index(column)]
+            others = np.flatnonzero((values != 0) & (values != 1))
+            if len(others):
+                row = int(others[0])
+                what = f"{shortened(word)} among numbers, such as {values[row]:g} in line {table.line(row)}"
+                advice = "write one or the other" + ("" if self._are_needed else f", or {_OUT}")
+                self.troubles.add(Trouble(line, column, what, advice))
 
 
 def _with_first(first: str, rest: Iterator[str]) -> Iterator[str]:
     yield first
     yield from rest
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Names for people: all, or the first thirty."""
-    shown = ", ".join(repr(name) for name in names[:30])
-    return shown if len(names) <= 30 else f"{shown} and {len(names) - 30} more"

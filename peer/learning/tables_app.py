@@ -9,15 +9,22 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from .cells import is_number, normal_label
 from .models import Arrays, Network, Training, train
-from .table import Table, TableError, held_out, is_number, normal_label, read_table
+from .moments import largest_value, moments_of, read_moments, smallest_spread
+from .outliers import Outlier, find_outliers
+from .table import Table, held_out, read_table
 from .task import DEFAULT_HIDDEN, Kind, Standard, Task, TaskMismatch, read_description, standard_from, sums_of
+from .troubles import LEAVE_OUT, TableError, Trouble, Troubles
 
 __all__ = ["TableApp"]
 
 # The secure sum keeps 40 bits after the point and 82 before it.
-_SMALLEST_COLUMN = 1e-5
+_SMALLEST_TARGET = 1e-5
+_SMALLEST_COLUMN = 1e-10
 _LARGEST_SUM = 2.0**80
+_ROUNDING: Final = 1e-12
+"""Values that differ by less than this part of themselves are the same, but for the rounding of floats."""
 
 MANY_CLASSES: Final = 20
 """More that are numbers are taken for a numeric target, unless people name them all; of others a founder is told."""
@@ -46,6 +53,9 @@ class TableApp:
     """Which rows are kept for testing, bool[rows]."""
     _codes: npt.NDArray[np.intp] | None = field(init=False, repr=False, default=None)
     _inputs: npt.NDArray[np.float64] | None = field(init=False, repr=False, default=None)
+    _sums: list[float] = field(init=False, repr=False, default_factory=list)
+    outliers: tuple[str, ...] = field(init=False, default=())
+    """Values of this table that are far from those of all others, once these are known, for people."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -80,7 +90,7 @@ class TableApp:
         other arguments.
         """
         labelled = kind == "logistic" or bool(classes)
-        table = read_table(path, target, labelled=labelled, columns=columns)
+        table = read_table(path, target, labelled=labelled, columns=columns, classes=classes)
         known = tuple(map(normal_label, classes)) or tuple(sorted(table.labels))
         if labelled and len(known) < 2:
             raise TableError(
@@ -102,7 +112,7 @@ class TableApp:
         task.describe()
         unknown = [label for label in table.labels if label not in known]
         if unknown:
-            raise TableError(_unknown_labels(unknown, known, table.name, target, "--classes names"))
+            raise TableError(_unknown_labels(unknown, known, table, target, "--classes names"))
         return cls(task, table, test_fraction, seed)
 
     @classmethod
@@ -128,11 +138,12 @@ class TableApp:
             if mine not in (None, theirs):
                 advice = f"leave --{what} out to take the federation's"
                 raise TaskMismatch(f"the federation's {what} is {theirs!r}, and not {mine!r}; {advice}")
-        table = read_table(path, fields["target"], labelled=bool(fields["classes"]), columns=columns)
+        classes = fields["classes"]
+        table = read_table(path, fields["target"], labelled=bool(classes), columns=columns, classes=classes)
         task = Task.adopt(description, table.columns, table.name)
         unknown = [label for label in table.labels if label not in task.classes]
         if unknown:
-            raise TaskMismatch(_unknown_labels(unknown, task.classes, table.name, task.target, "the federation knows"))
+            raise TaskMismatch(_unknown_labels(unknown, task.classes, table, task.target, "the federation knows"))
         return cls(task, table, test_fraction, seed)
 
     @property
@@ -155,13 +166,33 @@ class TableApp:
 
     def setup(self) -> list[float]:
         """This peer's part of the sums that the standardisation is made of: over training rows only."""
-        values = None if self.table.values is None else self.table.values[~self.tested]
-        return sums_of(self.table.inputs[~self.tested], values)
+        if not self._sums:
+            values = None if self.table.values is None else self.table.values[~self.tested]
+            self._sums = sums_of(self.table.inputs[~self.tested], values)
+        return self._sums
 
     def prepare(self, totals: Sequence[float]) -> None:
         """Standardise with the sums of all peers. Raises ValueError for sums that no data have."""
         self.standard = standard_from(self.task, totals)
         self._inputs = self.standard.inputs(self.table.inputs)
+        named = self._numbers()
+        moments = read_moments(totals, len(named))
+        columns = np.column_stack(list(named.values()))
+        found = find_outliers(columns, ~self.tested, moments)
+        self.outliers = tuple(self._outlier_text(one, list(named), "the federation's mean") for one in found)
+
+    def own_outliers(self) -> tuple[str, ...]:
+        """Values that are far from the others of this very table, for people."""
+        named = self._numbers()
+        columns = np.column_stack(list(named.values()))
+        found = find_outliers(columns, np.ones(self.table.rows, dtype=np.bool_), moments_of(columns))
+        return tuple(self._outlier_text(one, list(named), "the mean of the other rows") for one in found)
+
+    def _outlier_text(self, one: Outlier, names: Sequence[str], mean: str) -> str:
+        return (
+            f"line {self.table.line(one.row)}, column {names[one.column]!r}: {one.value:.10g} is {one.deviations:.3g} "
+            f"standard deviations from {mean}, {one.mean:.6g}"
+        )
 
     def fit(self, weights: Sequence[npt.NDArray[np.float32]], round: int) -> tuple[Arrays, int, dict[str, float]]:
         """One round of local training on the training rows."""
@@ -227,26 +258,43 @@ class TableApp:
         assert self.table.values is not None
         return self._inputs[rows], (self.table.values[rows] - standard.target_mean) / standard.target_scale
 
-    def _check_range(self) -> None:
-        """Refuse columns whose sums the secure sum cannot carry with enough digits."""
+    def _numbers(self) -> dict[str, npt.NDArray[np.float64]]:
+        """All columns of numbers by name: the inputs, and a numeric target."""
         named = dict(zip(self.task.columns, self.table.inputs.T, strict=True))
         if self.table.values is not None:
             named[self.task.target] = self.table.values
+        return named
+
+    def _check_range(self) -> None:
+        """Refuse columns whose sums the secure sum cannot carry with enough digits."""
+        troubles = Troubles(self.table.name, self.task.columns)
+        named = self._numbers()
         for column, values in named.items():
+            # The loss is summed in the target's own unit, squared.
+            is_target = column == self.task.target
+            limit = largest_value(len(named), len(values))
+            limit = min(limit, math.sqrt(_LARGEST_SUM / len(values))) if is_target else limit
             worst = int(np.abs(values).argmax())
             largest = float(np.abs(values[worst]))
-            if largest > math.sqrt(_LARGEST_SUM / len(values)):  # its square may be beyond any float
-                raise TableError(
-                    f"{self.table.name}, row {worst + 1} below the header: column {column!r} holds {values[worst]:g}, "
-                    "too large to sum; correct it, or write the column in a larger unit"
-                )
-            if 0 < largest < _SMALLEST_COLUMN:
-                raise TableError(
-                    f"{self.table.name}: column {column!r} has no value above {largest:g}, too small to sum; "
-                    "write it in a smaller unit"
-                )
+            spread = float(values.std()) if largest <= limit else math.inf
+            least = smallest_spread(len(named), largest)
+            if largest > limit:
+                what, advice = f"{values[worst]:g} is too large to sum", "correct it, or write the column in a larger"
+                troubles.add(Trouble(self.table.line(worst), column, what, f"{advice} unit, at all members"))
+            elif 0 < largest < (_SMALLEST_TARGET if is_target else _SMALLEST_COLUMN):
+                what = f"it has no value above {largest:g}, too small to sum"
+                troubles.add(Trouble(0, column, what, "write it in a smaller unit, at all members"))
+            elif _ROUNDING * largest < spread < least:
+                what = f"it varies by {spread:g} around {values.mean():.10g} only, too little to sum"
+                advice = "subtract one number from it, or write it in a smaller unit, the same at all members"
+                troubles.add(Trouble(0, column, what, f"{advice}; or leave the column out: {LEAVE_OUT}"))
+        troubles.check()
 
 
-def _unknown_labels(unknown: Sequence[str], known: Sequence[str], name: str, target: str, who: str) -> str:
-    shown = [", ".join(repr(label) for label in labels[:20]) for labels in (unknown, known)]
-    return f"{name}: column {target!r} holds the class {shown[0]}; {who} {shown[1]}"
+def _unknown_labels(unknown: Sequence[str], known: Sequence[str], table: Table, target: str, who: str) -> str:
+    """Say which classes of a table are unknown, with the line of the first of each, and which are known."""
+    shown = ", ".join(f"{label!r} (line {table.line_of(label)})" for label in unknown[:20])
+    more = f" and {len(unknown) - 20} more" if len(unknown) > 20 else ""
+    names = ", ".join(repr(label) for label in known[:20]) + (" …" if len(known) > 20 else "")
+    advice = "correct them, remove these rows, or found the federation with --classes that names all"
+    return f"{table.name}: column {target!r} holds the class {shown}{more}; {who} {names}; {advice}"

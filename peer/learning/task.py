@@ -7,7 +7,6 @@ them.
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
@@ -17,14 +16,17 @@ import numpy.typing as npt
 
 from ...protocol.limits import MAX_DESCRIPTOR_BYTES
 from .models import Network
+from .moments import read_moments, sums_of_columns
+from .sketch import sketch_of, unknown_to
+from .troubles import LEAVE_OUT, columns_option
 
 __all__ = ["Kind", "Standard", "Task", "TaskMismatch", "standard_from"]
 
 Kind = Literal["linear", "mlp", "logistic"]
 DEFAULT_HIDDEN: Final = (16,)
 
-# A variance below this part of the mean square is rounding noise of the sums.
-_CONSTANT_BELOW: Final = 1e-11
+_NOISE: Final = 1e-14
+"""A spread below this part of the mean is rounding noise of the values themselves, which are floats."""
 
 
 class TaskMismatch(ValueError):
@@ -145,13 +147,8 @@ class Standard:
 
 
 def sums_of(inputs: npt.NDArray[np.float64], values: npt.NDArray[np.float64] | None) -> list[float]:
-    """What peers add up for `standard_from`: rows, sums, sums of squares, and both of the target where it is
-    a number.
-    """
-    sums = [float(len(inputs)), *inputs.sum(axis=0).tolist(), *np.square(inputs).sum(axis=0).tolist()]
-    if values is not None:
-        sums += [float(values.sum()), float(np.square(values).sum())]
-    return sums
+    """What peers add up for `standard_from`: the sums of all columns, of the target too where it is a number."""
+    return sums_of_columns(inputs if values is None else np.column_stack([inputs, values]))
 
 
 def standard_from(task: Task, totals: Sequence[float]) -> Standard:
@@ -159,26 +156,13 @@ def standard_from(task: Task, totals: Sequence[float]) -> Standard:
     have.
     """
     width = len(task.columns)
-    numeric = not task.classes
-    if len(totals) != 1 + 2 * width + 2 * numeric:
-        raise ValueError(f"{len(totals)} setup sums do not belong to {width} columns")
-    rows = totals[0]
-    if not all(map(math.isfinite, totals)) or rows < 1:
-        raise ValueError(f"the setup sums are those of {rows:g} rows")
-    mean, scale = _moments(np.array(totals[1 : 1 + width]), np.array(totals[1 + width : 1 + 2 * width]), rows)
-    if not numeric:
-        return Standard(round(rows), mean, scale)
-    target_mean, target_scale = _moments(np.array([totals[-2]]), np.array([totals[-1]]), rows)
-    return Standard(round(rows), mean, scale, float(target_mean[0]), float(target_scale[0]) or 1.0)
-
-
-def _moments(
-    sums: npt.NDArray[np.float64], squares: npt.NDArray[np.float64], rows: float
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    mean = sums / rows
-    square = squares / rows
-    variance = square - np.square(mean)
-    return mean, np.sqrt(np.where(variance > _CONSTANT_BELOW * square, variance, 0.0))
+    moments = read_moments(totals, width + (not task.classes))
+    mean = np.array([moments.mean(column) for column in range(width)])
+    spread = np.array([moments.spread(column) for column in range(width)])
+    scale = np.where(spread > _NOISE * np.abs(mean), spread, 0.0)
+    if task.classes:
+        return Standard(moments.rows, mean, scale)
+    return Standard(moments.rows, mean, scale, moments.mean(width), moments.spread(width) or 1.0)
 
 
 def _canonical(fields: dict[str, object]) -> str:
@@ -187,7 +171,7 @@ def _canonical(fields: dict[str, object]) -> str:
 
 def _column_digest(columns: Sequence[str]) -> dict[str, object]:
     digest = hashlib.sha256(b"coterie/columns\x00" + json.dumps(list(columns)).encode()).hexdigest()
-    return {"count": len(columns), "sha256": digest}
+    return {"count": len(columns), "sha256": digest, "sketch": sketch_of(columns)}
 
 
 def _list(value: Any) -> list[Any]:
@@ -197,15 +181,30 @@ def _list(value: Any) -> list[Any]:
 def _difference(theirs: Any, mine: tuple[str, ...], name: str) -> str:
     """How two sets of columns differ, for people."""
     if not isinstance(theirs, list):
-        count = theirs.get("count") if isinstance(theirs, dict) else theirs
-        return f"the federation trains on {count} columns; {name} has {len(mine)}, or some of another name"
+        return _difference_in_sketch(theirs, mine, name)
     parts = [f"the federation trains on {len(theirs)} columns, {name} has {len(mine)} besides the target"]
     lacking = [str(column) for column in theirs if column not in mine]
     extra = [column for column in mine if column not in theirs]
     if lacking:
         parts.append(f"the federation has {_some(lacking)} that {name} lacks")
     if extra:
-        parts.append(f"{name} has {_some(extra)} that the federation lacks: --columns A,B,… names the inputs to use")
+        option = LEAVE_OUT if lacking else columns_option([column for column in mine if column not in extra])
+        parts.append(f"{name} has {_some(extra)} that the federation lacks: {option}")
+    return "; ".join(parts)
+
+
+def _difference_in_sketch(theirs: Any, mine: tuple[str, ...], name: str) -> str:
+    """How a set of columns differs from one of which only a sketch is known, for people."""
+    fields = theirs if isinstance(theirs, dict) else {"count": theirs}
+    parts = [f"the federation trains on {fields.get('count')} columns, {name} has {len(mine)}, or some of another name"]
+    extra, lacking = unknown_to(fields.get("sketch"), mine)
+    if extra:
+        parts.append(f"{name} has {_some(extra)} that the federation lacks")
+    if lacking:
+        parts.append(f"the federation has at least {lacking} that {name} lacks, and no room for the names of so many")
+    parts.append(
+        "compare the first line of the file with that of the founder's; --columns A,B,… names the inputs to use"
+    )
     return "; ".join(parts)
 
 

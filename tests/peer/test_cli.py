@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -372,8 +373,75 @@ def test_options_are_kept_and_explicit_ones_replace_them(peer: Peer, home: Home)
     assert peer(*FOUND, "--name", "Ada", "--steps", "7", "--mdns")[0] == Exit.OK
     assert peer("start", "--steps", "9", "--no-mdns")[0] == Exit.OK
     settings = kept(home)
-    assert (settings.name, settings.steps, settings.data, settings.target) == ("Ada", 9, "data.csv", "y")
+    data = str(Path("data.csv").absolute())
+    assert (settings.name, settings.steps, settings.data, settings.target) == ("Ada", 9, data, "y")
     assert not settings.mdns
+
+
+def test_a_start_in_another_folder_finds_the_same_table(
+    peer: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr(Session, "run", lambda self: founded(self, seen))
+    peer("start", "--data", "data.csv", "--target", "y")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "data.csv").write_text("a,b,y\n9,9,9\n8,8,8\n")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    peer("start")
+    assert seen == [30, 30]
+
+
+async def founded(session: Session, seen: list[int]) -> Exit:
+    """Found or remember a federation, keep it, note how many rows are trained on, and end."""
+    await session._remember_federation()
+    session._keep()
+    assert session._learner is not None
+    seen.append(session._learner.app.table.rows)
+    return Exit.OK
+
+
+def test_a_start_in_another_folder_finds_the_same_app(
+    peer: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_app_here.py").write_text(APP)
+    monkeypatch.setattr(Session, "run", founded_only)
+    assert peer("start", "--app", "my_app_here:App")[0] == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place != str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "my_app_here")
+    assert peer("start")[0] == 0
+
+
+APP = """
+class App:
+    def initial(self): return [[0.0]]
+    def fit(self, weights, round): return weights, 1, {}
+    def evaluate(self, weights): return 0.0, 1, {}
+"""
+
+
+async def founded_only(session: Session) -> Exit:
+    """Found or remember a federation, keep it, and end."""
+    await session._remember_federation()
+    session._keep()
+    return Exit.OK
+
+
+def test_options_for_tables_are_refused_by_name_with_an_app(peer: Peer) -> None:
+    words = ("--learning-rate", "0.1", "--steps", "3", "--batch", "8", "--columns", "a", "--hidden", "4", "--seed", "1")
+    code, _, err = peer("start", "--app", "some:App", *words)
+    assert code == Exit.USAGE
+    told = "--columns, --hidden, --learning-rate, --steps, --batch, --seed: these are for tables and would do nothing"
+    assert told in err
+
+
+def test_a_founder_is_asked_about_a_target_that_looks_like_classes(peer: Peer, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("a,y\n" + "1,0\n2,1\n" * 20)
+    code, _, err = peer("start", "--data", "data.csv", "--target", "y")
+    assert code == Exit.DATA
+    assert "'y' holds the values 0 and 1 only; to predict a class, give --model logistic;" in err
+    assert "to predict it as a number all the same, give --model linear" in err
 
 
 def test_a_founder_that_stops_keeps_the_model_it_has_by_then(

@@ -255,13 +255,13 @@ def test_columns_that_the_model_does_not_use_are_named_once_and_may_hold_anythin
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("age,bmi\n1,2\n", "new.csv, line 1: there is no column 'zinc', which the model needs; there are 'age', 'bmi'"),
+        ("age,bmi\n1,2\n", "new.csv: there is no column 'zinc'; there are 'age', 'bmi'"),
         ("age,bmi,zinc\n1,2,3\n1,,3\n", "new.csv, line 3, column 'bmi': the value is missing; fill it in, or remove"),
-        ("age,bmi,zinc\n1,old,3\n", "new.csv, line 2, column 'bmi': 'old' is not a number; correct it, or remove"),
+        ("age,bmi,zinc\n1,old,3\n", "new.csv, line 2, column 'bmi': 'old' is not a number; turn categories into"),
         ("age,bmi,zinc\n1,inf,3\n", "new.csv, line 2, column 'bmi': 'inf' is not a finite number"),
         ("age;bmi;zinc\n1;2,5;3\n", "'2,5' is not a number; write it with a decimal point"),
         ("age,bmi,zinc\n1,2\n", "new.csv, line 2: 2 fields, but the header names 3 columns"),
-        ("age,bmi,zinc,age\n1,2,3,4\n", "new.csv, line 1: names 'age' more than once; keep one of each"),
+        ("age,bmi,zinc,age\n1,2,3,4\n", "new.csv: the first line names 'age' more than once; give each"),
         ("age,bmi,zinc\n", "new.csv: there is no row below the header"),
         ("", "new.csv: the file is empty"),
         ("age,bmi,zinc\n1,2,3\n1,1e308,-1e308\n", "new.csv, row 2 below the header: its numbers are too large"),

@@ -23,6 +23,7 @@ from coterie.peer.training import (
     founder_learner,
     member_learner,
     published_classes,
+    told_table,
 )
 from coterie.protocol.genesis import Genesis
 from coterie.protocol.work import Train
@@ -93,7 +94,21 @@ def test_a_founder_is_told_of_many_classes_as_of_other_events(tmp_path: Path) ->
     with Store.open(tmp_path) as store:
         session = Session(Home(tmp_path), settings, identity(0), store, reporter)
         trio.run(session._remember_federation)
-    assert events == [("classes", "all members will read the 30 classes of 'y' in the genesis")]
+    assert events[0] == ("classes", "all members will read the 30 classes of 'y' in the genesis")
+
+
+def test_what_was_read_of_a_table_is_summed_up(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b,y\n" + "".join(f"{row},yes,{row % 2}\n" for row in range(20)) + "999,no,1\n")
+    (tmp_path / "n.csv").write_text("id,a,y\n" + "".join(f"{row},{row % 7},{row * 0.7}\n" for row in range(20)))
+    numbered = founder_learner(Settings(data=str(tmp_path / "n.csv"), target="y"))
+    assert (told_table(numbered) or "").endswith("column 'id' numbers the rows; to leave it out: --columns a")
+    settings = Settings(data=str(tmp_path / "t.csv"), target="y", model="linear")
+    table, target, outlier = (told_table(founder_learner(settings)) or "").splitlines()
+    assert table == (
+        "t.csv: 21 rows, 17 to train on and 4 to test; 2 inputs (a, b); target 'y', a number from 0 to 1; model linear"
+    )
+    assert target.startswith("t.csv: the target 'y' holds the values 0 and 1 only; a founder that wants to predict a")
+    assert outlier.startswith("t.csv, line 22, column 'a': 999 is 172 standard deviations from the mean of the other")
 
 
 def test_columns_that_are_the_same_everywhere_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -141,3 +156,31 @@ class Large:
 def test_a_number_that_no_secure_sum_holds_is_named(app: Large, kind: Any, told: str) -> None:
     with pytest.raises(AppError, match=told):
         Trainer(Learner(app))(Train(1, kind, bytes(12), None))
+
+
+class Leaping:
+    """An app whose second array moves by more than any clip."""
+
+    def initial(self) -> list[Any]:
+        return [np.zeros(3), np.zeros((2, 2))]
+
+    def fit(self, weights: Any, round: int) -> tuple[Any, int, dict[str, float]]:
+        return [weights[0] + 1, weights[1] + [[0, 9], [-50, 1]]], 10, {}
+
+    def evaluate(self, weights: Any) -> tuple[float, int, dict[str, float]]:
+        return 0.0, 10, {}
+
+
+def test_advice_on_clipping_names_the_arrays_and_what_an_app_can_change() -> None:
+    trainer = Trainer(Learner(Leaping(), "far:App"), clip=4.0)
+    trainer(Train(1, "train", bytes(28), None))
+    assert trainer.clip_advice() == (
+        "array_1: 2 of 4, up to 50; take smaller steps in far:App.fit(), or train numbers of another scale;"
+        " only a founder can choose a larger --clip than 4"
+    )
+
+
+def test_advice_on_clipping_of_a_table_names_its_options(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,y\n" + "".join(f"{row},{row}\n" for row in range(40)))
+    learner = founder_learner(Settings(data=str(tmp_path / "t.csv"), target="y"))
+    assert Trainer(learner).clip_advice() == "a smaller --learning-rate or fewer --steps avoid that"

@@ -24,7 +24,7 @@ box.inner = Model()
 ready = Model()
 number = 7
 def make(): return Model()
-def broken(): raise RuntimeError("no luck")
+def broken(): raise RuntimeError("no luck")  # line 13
 def quits(): raise SystemExit(3)
 class Half:
     def initial(self): return []
@@ -146,3 +146,23 @@ def test_a_vector_of_another_length_does_not_unflatten() -> None:
 def test_shapes_are_told_in_few_words() -> None:
     assert shapes_text(((10, 16), (16,), ())) == "10x16, 16, scalar (177 parameters)"
     assert "88 more" in shapes_text(((1,),) * 100)
+
+
+def test_an_app_that_cannot_be_made_shows_its_own_traceback(module: str, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(AppError):
+        load_app(f"{module}:broken")
+    (record,) = caplog.records
+    lines = record.getMessage().splitlines()
+    assert lines[1] == "Traceback (most recent call last):"
+    assert f'{module}.py", line 13, in broken' in lines[2]
+    assert lines[-1] == "RuntimeError: no luck"
+
+
+def test_a_module_that_cannot_be_imported_shows_where(
+    module: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / f"{module}_wrong.py").write_text("import json\n\njson.nothing\n")
+    with pytest.raises(AppError):
+        load_app(f"{module}_wrong:App")
+    assert f'{module}_wrong.py", line 3' in caplog.text
+    assert "importlib" not in caplog.text

@@ -149,3 +149,34 @@ def test_a_bad_evaluation_is_refused_with_what_and_where(evaluate: Callable[...,
 def test_bad_setup_sums_are_refused_with_what_and_where(setup: Callable[[], Any], message: str) -> None:
     with pytest.raises(AppError, match=message):
         Learner(Good(setup=setup)).setup()
+
+
+def test_a_failing_app_shows_its_traceback_once_for_each_place(caplog: pytest.LogCaptureFixture) -> None:
+    learner = Learner(Good(), "mine:App")
+
+    def here(*arguments: Any) -> Any:
+        raise KeyError("label")
+
+    def there(*arguments: Any) -> Any:
+        return {}["label"]
+
+    for fit in (here, here, there, here):
+        learner.app.fit = fit
+        with pytest.raises(AppError, match="KeyError: 'label'"):
+            learner.fit(learner.initial(), 1)
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith("mine:App.fit() raised KeyError: 'label'\nTraceback")
+    assert "in here\n" in first
+    assert "in there\n" in second
+    assert "learner.py" not in first.replace("test_learner.py", "")
+
+
+def test_an_attribute_that_raises_is_the_app_s_failure(caplog: pytest.LogCaptureFixture) -> None:
+    class Lazy(Good):
+        @property
+        def metrics(self) -> tuple[str, ...]:  # type: ignore[override]
+            raise KeyError("no file yet")
+
+    with pytest.raises(AppError, match="mine:App.metrics raised KeyError: 'no file yet'"):
+        Learner(Lazy(), "mine:App")
+    assert "in metrics\n" in caplog.text

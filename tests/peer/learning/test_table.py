@@ -2,8 +2,10 @@
 
 import contextlib
 import csv
+import gzip
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,8 +91,9 @@ def test_chosen_columns_alone_are_read(file: Path) -> None:
             "line 3, column 'sex': 'male' is not a number; turn categories into numbers",
         ),
         ("a,b,y\n1,,3\n", "line 2, column 'b': the value is missing"),
-        ("a,b,y\n1,,3\n", "or leave the column out: --columns A,B,… names the inputs to use"),
-        ("a,b,y\n1,red,3\n", "or leave the column out: --columns A,B,… names the inputs to use"),
+        ("a,b,y\n1,,3\n", "or leave the column out: --columns a$"),
+        ("b,y\n,3\n", "or leave the column out: --columns A,B,… names the inputs to use"),
+        ("a,b,y\n1,red,3\n", "or leave the column out: --columns a$"),
         ("a,b,y\n1,2,\n", "line 2, column 'y': the value is missing; fill it in, or remove the row"),
         ("a,b,y\n1,NA,3\n", "line 2, column 'b': the value is missing"),
         ("a,b,y\n1, nan ,3\n", "line 2, column 'b': the value is missing"),
@@ -113,6 +116,178 @@ def test_lines_are_counted_as_an_editor_does(file: Path) -> None:
     file.write_text('"a\nb",y\n1,2\n\n1,x\n')
     with pytest.raises(TableError, match="line 5"):
         read_table(file, "y")
+
+
+MISSING = (
+    "", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "#NV", "<NA>", "NaN", "-nan", "-1.#IND", "1.#QNAN", "NaT",
+    "NULL", "null", "(null)", "None", "\\N", "NA_real_", ".", "._", ".A", ".z", "?", "-", "--", "—", "missing",
+    "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!", "#WERT!", "#####",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("spelling", MISSING)
+def test_every_spelling_of_a_missing_value_is_told_as_that(file: Path, spelling: str) -> None:
+    file.write_text(f"a,b,y\n1,2,3\n1,{spelling},3\n")
+    with pytest.raises(TableError, match="line 3, column 'b': the value is missing.*remove the row, or leave"):
+        read_table(file, "y")
+    file.write_text(f"a,y\n1,2\n1,{spelling}\n")
+    with pytest.raises(TableError, match="line 3, column 'y': the value is missing.*fill it in, or remove the row$"):
+        read_table(file, "y")
+
+
+@pytest.mark.parametrize("spelling", MISSING)
+def test_no_spelling_of_a_missing_class_becomes_a_class(file: Path, spelling: str) -> None:
+    file.write_text(f"a,y\n1,yes\n1,{spelling}\n")
+    with pytest.raises(TableError, match="line 3, column 'y': the class is missing"):
+        read_table(file, "y", labelled=True)
+
+
+@pytest.mark.parametrize(
+    ("cell", "advice"),
+    [
+        ("2024-01-31", "looks like a date or time; turn it into a number, such as days"),
+        ("31.01.2024", "looks like a date"),
+        ("13:45", "looks like a date or time"),
+        ("12%", "write the number alone, without sign or unit"),
+        ("€ 30", "write the number alone"),
+        ("<0.5", "write the number alone"),
+        ("5 mg", "write the number alone"),
+        ("1 234", "decimal point and no thousands separators"),
+        ("1.234,5", "decimal point and no thousands separators"),
+        ("x" * 90, f"'{'x' * 39}…' is not a number; turn categories into numbers"),
+    ],
+)
+def test_what_to_do_about_a_cell_follows_from_what_it_holds(file: Path, cell: str, advice: str) -> None:
+    file.write_text(f'a,b,y\n1,2,3\n1,"{cell}",3\n')
+    with pytest.raises(TableError, match=f"line 3, column 'b': .*{advice}"):
+        read_table(file, "y")
+
+
+def refusal(file: Path, text: str, **options: Any) -> list[str]:
+    file.write_text(text)
+    with pytest.raises(TableError) as caught:
+        read_table(file, "y", **options)
+    return str(caught.value).splitlines()
+
+
+CATEGORIES = "turn categories into numbers (one column of 0 and 1 for each), correct a typing error"
+
+
+def test_all_that_is_wrong_is_told_at_once_with_what_to_do_about_each_kind(file: Path) -> None:
+    assert refusal(file, "a,b,c,y\n1,NA,2,3\n1,2,3\nx,,1,3\n1,2,3,male\n") == [
+        "data.csv: 5 things to mend",
+        "  line 2, column 'b': the value is missing ('NA')",
+        "  line 3: 3 fields, but the header names 4 columns",
+        "  line 4, column 'a': 'x' is not a number",
+        "  line 4, column 'b': the value is missing",
+        "  line 5, column 'y': 'male' is not a number",
+        "  what to do: fill it in, remove the row, or leave the column out: --columns c",
+        "  what to do: quote fields that hold the separator, and give each column a field",
+        f"  what to do: {CATEGORIES}, or leave the column out: --columns c",
+        "  what to do: to predict a class, use --model logistic, or --classes",
+    ]
+
+
+def test_twenty_are_told_and_the_others_counted(file: Path) -> None:
+    rows = "".join(f"{'' if row % 2 else 1},{'' if row % 3 else 1},1,3\n" for row in range(30))
+    told = refusal(file, "a,b,c,y\n" + rows)
+    assert told[0] == "data.csv: 35 things to mend"
+    assert len([line for line in told if line.startswith("  line")]) == 20
+    assert "  … and 15 more" in told
+
+
+def test_a_column_that_is_wrong_from_top_to_bottom_hides_no_other_trouble(file: Path) -> None:
+    told = refusal(file, "a,sex,y\n" + "1,male,3\n" * 5000 + "1,,3\n,male,3\n")
+    assert told[1:4] == [
+        "  line 2, column 'sex': 'male' is not a number (and 5,000 more like it in this column)",
+        "  line 5002, column 'sex': the value is missing",
+        "  line 5003, column 'a': the value is missing",
+    ]
+
+
+def test_words_for_yes_and_no_become_one_and_zero(file: Path) -> None:
+    file.write_text("a,b,y\nTrue,no,3\nfalse,YES,3\n1,no,4\n")
+    table = read_table(file, "y")
+    assert table.inputs.tolist() == [[1, 0], [0, 1], [1, 0]]
+    assert table.booleans == ("a", "b")
+
+
+def test_yes_among_other_numbers_is_refused(file: Path) -> None:
+    told = refusal(file, "a,b,y\n37.5,1,3\nyes,1,3\n")
+    wrong = "data.csv, line 3, column 'a': 'yes' among numbers, such as 37.5 in line 2"
+    assert told == [f"{wrong}; write one or the other, or leave the column out: --columns b"]
+
+
+def test_a_gzipped_table_is_read_as_it_is(file: Path) -> None:
+    file.write_bytes(gzip.compress(b"a,y\n1,2\n"))
+    assert read_table(file, "y").inputs.tolist() == [[1]]
+    file.write_bytes(gzip.compress(b"a,y\n1,2\n1,\xff\n"))
+    with pytest.raises(TableError, match="line 3: not UTF-8 text"):
+        read_table(file, "y")
+    file.write_bytes(gzip.compress(b"a,y\n1,2\n" * 50)[:-9])
+    with pytest.raises(TableError, match=r"compression is damaged .* make the .gz file anew"):
+        read_table(file, "y")
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"PK\x03\x04...", "a workbook"),
+        (b"PAR1...", "a Parquet file"),
+        (b'{"a": 1}\n', "JSON"),
+        (b"<html>", "a web page"),
+    ],
+)
+def test_a_file_of_another_kind_is_named(file: Path, data: bytes, what: str) -> None:
+    file.write_bytes(data)
+    with pytest.raises(TableError, match=f"this is {what}.* and no CSV file; export the table as CSV UTF-8"):
+        read_table(file, "y")
+
+
+@pytest.mark.parametrize(("mark", "name"), [("|", r"'\|'"), (":", "a colon"), (" ", "a space"), ("^", r"'\^'")])
+def test_an_unknown_separator_is_named(file: Path, mark: str, name: str) -> None:
+    file.write_text("age,bmi,y\n1,2,3\n".replace(",", mark))
+    with pytest.raises(TableError, match=f"separated by {name}, which is none of a comma, a semicolon or a tab"):
+        read_table(file, "y")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b,y\n1;2;3\n", "line 2: 1 fields, .* this line is separated by semicolons and the header is not"),
+        ("a,b,y\n51,2,20,9,3\n", "line 2: 5 fields, .* do decimal commas split numbers. write them with a decimal"),
+        ("a,b,y\n1,2,3,4\n", "line 2: 4 fields, .* begin with a row number .R: row.names=FALSE"),
+        ("a,b,y\n1,2,3\n,,\n", "line 3: all cells are empty; remove the line"),
+        ("sep=;\na;y\n1;2\n", "line 1: 'sep=;' is a line for Excel; remove it"),
+        ("a,Y\n1,2\n", "no column 'y'; there are 'a', 'Y'; for 'y', was 'Y' meant?"),
+        (
+            "a,y,\n1,2,\n3,4,\n",
+            "line 1: column 3 has no name and holds nothing; remove it, or leave it out: --columns a",
+        ),
+    ],
+)
+def test_a_table_of_another_shape_is_refused_with_what_to_do(file: Path, text: str, message: str) -> None:
+    file.write_text(text)
+    with pytest.raises(TableError, match=message):
+        read_table(file, "y")
+
+
+@pytest.mark.parametrize("numbers", [(0, 1, 2, 3), (1, 2, 3, 4), (500, 501, 502, 503), (7, 3, 12, 0)])
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_a_column_of_row_numbers_is_told_and_may_be_left_out(file: Path, name: str, numbers: tuple[int, ...]) -> None:
+    file.write_text(f"{name},a,b,y\n" + "".join(f"{number},1.5,2,3\n" for number in numbers))
+    with pytest.raises(TableError, match=r"looks like a row number \(pandas: index=False.* out: --columns a,b"):
+        read_table(file, "y")
+    assert read_table(file, "y", columns=["a", "b"]).columns == ("a", "b")
+
+
+def test_a_class_that_is_named_may_look_like_a_gap(file: Path) -> None:
+    file.write_text("a,y\n1,high\n2,None\n")
+    with pytest.raises(
+        TableError, match=r"line 3, .* missing \('None'\); .* if it is a class, name all with --classes"
+    ):
+        read_table(file, "y", labelled=True)
+    assert read_table(file, "y", labelled=True, classes=["None", "high"]).labels == ("high", "None")
 
 
 def test_a_missing_class_is_refused_with_its_line(file: Path) -> None:

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes, load_iris
 
+from coterie.peer.learning.app import AppError
 from coterie.peer.learning.arrays import unflatten
 from coterie.peer.learning.learner import Learner
-from coterie.peer.learning.table import TableError
+from coterie.peer.learning.survey import likely_classes
+from coterie.peer.learning.table import TableError, read_table
 from coterie.peer.learning.tables_app import TableApp
 from coterie.peer.learning.task import Standard, Task, TaskMismatch, standard_from
 
@@ -231,6 +233,42 @@ def test_a_far_away_column_with_little_spread_is_still_standardised(tmp_path: Pa
     assert app.standard.scale[0] == pytest.approx(rows[~app.tested, 0].std(), rel=1e-3)
 
 
+@pytest.mark.parametrize("offset", [1.7e9, 1.7e12, 1.7e18, -0.001])
+def test_a_column_of_little_spread_is_used_wherever_it_lies(tmp_path: Path, offset: float) -> None:
+    random = np.random.default_rng(0)
+    spread = 1e-6 if abs(offset) < 1 else max(20.0, offset * 1e-9)
+    steps = random.normal(size=(200, 1))
+    rows = np.column_stack([offset + spread * steps, random.normal(size=200), 5 * steps])
+    apps = [small(tmp_path, f"{i}.csv", part) for i, part in enumerate(np.split(rows, 2))]
+    weights, _ = federate(apps, 8)
+    assert apps[0].constant_columns == ()
+    assert measured(apps, weights)[0] ** 0.5 < 0.5
+
+
+def test_rounding_noise_is_no_spread(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    rows[:, 0] = 1234567.1
+    rows[::2, 0] = np.nextafter(1234567.1, 0)
+    app = small(tmp_path, "a.csv", rows)
+    app.prepare(app.setup())
+    assert app.constant_columns == ("a",)
+
+
+def test_a_spread_too_small_for_the_sums_is_refused_and_not_dropped(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    rows[:, 0] = 1 + 1e-11 * rows[:, 0]
+    with pytest.raises(TableError, match="column 'a': it varies by .* too little to sum; subtract one number from it"):
+        small(tmp_path, "a.csv", rows)
+
+
+def test_in_a_table_too_wide_for_exact_sums_a_little_spread_is_refused_and_not_dropped(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(20, 1102)).round(3)
+    rows[:, 3] = 1.7e9 + 20 * np.arange(20)
+    path = write(tmp_path / "wide.csv", [*(f"c{i}" for i in range(1101)), "y"], rows)
+    with pytest.raises(TableError, match="column 'c3': it varies by 115.326 around 1700000190 only, .* subtract one"):
+        TableApp.found(path, "y", "linear")
+
+
 def test_a_target_that_is_constant_does_no_harm(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(60, 3))
     rows[:, 2] = 42
@@ -244,6 +282,13 @@ def test_sums_that_no_data_have_are_refused(totals: list[float]) -> None:
         standard_from(Task("linear", "y", ("a", "b")), totals)
 
 
+def test_totals_that_a_table_refuses_show_no_traceback(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    learner = Learner(small(tmp_path, "a.csv", [[1, 2, 3], [4, 5, 6]]))
+    with pytest.raises(AppError, match="setup sums"):
+        learner.prepare([])
+    assert caplog.text == ""
+
+
 def test_fit_before_prepare_says_what_is_missing(tmp_path: Path) -> None:
     app = small(tmp_path, "a.csv", [[1, 2, 3], [4, 5, 6]])
     with pytest.raises(RuntimeError, match=r"prepare\(\) comes first"):
@@ -253,9 +298,9 @@ def test_fit_before_prepare_says_what_is_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (1e13, "row 2 below the header: column 'b' .*too large to sum"),
-        (1e300, "row 2 below the header: column 'b' holds -2e\\+300, too large to sum"),
-        (1e-7, "column 'b' .*too small to sum"),
+        (1e19, "line 3, column 'b': -2e\\+19 is too large to sum; correct it, or"),
+        (1e300, "line 3, column 'b': -2e\\+300 is too large to sum"),
+        (1e-12, "column 'b': it has no value above 2e-12, too small to sum"),
     ],
 )
 def test_a_column_out_of_the_range_of_the_secure_sum_is_refused(tmp_path: Path, value: float, message: str) -> None:
@@ -327,7 +372,7 @@ def test_a_joiner_s_classes_must_be_among_the_federation_s(tmp_path: Path) -> No
     founder = TableApp.found(write(tmp_path / "1.csv", ["a", "y"], [[1, "x"], [2, "z"], [3, "x"]]), "y", "logistic")
     fewer = TableApp.adopt(founder.describe(), write(tmp_path / "2.csv", ["a", "y"], [[1, "z"], [2, "z"]]))
     assert fewer.task.classes == ("x", "z")
-    with pytest.raises(TaskMismatch, match="holds the class 'w'; the federation knows 'x', 'z'"):
+    with pytest.raises(TaskMismatch, match=r"holds the class 'w' \(line 2\); the federation knows 'x', 'z'"):
         TableApp.adopt(founder.describe(), write(tmp_path / "3.csv", ["a", "y"], [[1, "w"], [2, "z"]]))
 
 
@@ -336,7 +381,7 @@ def test_a_founder_states_classes_that_its_own_rows_lack(tmp_path: Path) -> None
     assert TableApp.found(path, "y", "logistic", classes=["0", "1.0"]).task.classes == ("0", "1")
     with pytest.raises(TableError, match="one class only, 1; state all .* with --classes"):
         TableApp.found(path, "y", "logistic")
-    with pytest.raises(TableError, match="holds the class '1'; --classes names '0', '2'"):
+    with pytest.raises(TableError, match=r"holds the class '1' \(line 2\); --classes names '0', '2'"):
         TableApp.found(path, "y", "logistic", classes=["0", "2"])
 
 
@@ -347,8 +392,53 @@ def test_a_task_with_more_names_than_fit_is_described_by_their_hash(tmp_path: Pa
     joiner = TableApp.adopt(founder.describe(), write(tmp_path / "2.csv", ["y", *names], [row] * 3))
     assert len(founder.describe().encode()) <= 4096
     assert joiner.describe() == founder.describe()
-    with pytest.raises(TaskMismatch, match="trains on 300 columns; 3.csv has 299"):
+    with pytest.raises(TaskMismatch, match="trains on 300 columns, 3.csv has 299.* at least 1 that 3.csv lacks"):
         TableApp.adopt(founder.describe(), write(tmp_path / "3.csv", [*names[1:], "y"], [row[1:]] * 3))
+
+
+def test_of_very_many_columns_the_ones_that_differ_are_named(tmp_path: Path) -> None:
+    names, row = [f"gene{i}" for i in range(3999)], [*range(3999), 1]
+    founder = TableApp.found(write(tmp_path / "1.csv", [*names, "y"], [row] * 3), "y", "linear")
+    assert len(founder.describe().encode()) <= 4096
+    names[7], names[300] = "geneX", "geneY"
+    told = "2.csv has 'geneX', 'geneY' that the federation lacks; the federation has at least 2 that 2.csv lacks"
+    with pytest.raises(TaskMismatch, match=told):
+        TableApp.adopt(founder.describe(), write(tmp_path / "2.csv", [*names, "y"], [row] * 3))
+
+
+def test_a_joiner_with_too_many_columns_is_told_which_to_name(tmp_path: Path) -> None:
+    founder = TableApp.found(write(tmp_path / "1.csv", ["a", "b", "y"], [[1, 2, 3]] * 3), "y", "linear")
+    with pytest.raises(TaskMismatch, match="2.csv has 'c' that the federation lacks: --columns a,b$"):
+        TableApp.adopt(founder.describe(), write(tmp_path / "2.csv", ["c", "a", "b", "y"], [[9, 1, 2, 3]] * 3))
+
+
+@pytest.mark.parametrize(
+    ("values", "classes"),
+    [
+        ([0, 1] * 10, ("0", "1")),
+        ([1.5, 2.5] * 10, ("1.5", "2.5")),
+        ([0, 1, 2] * 10, ("0", "1", "2")),
+        ([0.5, 1.5, 2] * 10, ()),
+        (list(range(11)) * 10, ()),
+        ([1, 2, 3, 4, 5], ()),
+        ([7] * 10, ()),
+    ],
+)
+def test_a_target_of_a_few_values_looks_like_classes(tmp_path: Path, values: list[float], classes: Any) -> None:
+    rows = [[row, value] for row, value in enumerate(values)]
+    assert likely_classes(read_table(write(tmp_path / "1.csv", ["a", "y"], rows), "y")) == classes
+
+
+def test_a_typing_error_is_told_by_its_line_and_the_federation_s_mean(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(50, 10, size=(60, 3)).round(1)
+    one, other = small(tmp_path, "1.csv", rows), small(tmp_path, "2.csv", np.concatenate([rows, [[1e9, 50, 50]]]))
+    totals = np.sum([one.setup(), other.setup()], axis=0).tolist()
+    for app in (one, other):
+        app.prepare(totals)
+    assert one.outliers == ()
+    (told,) = other.outliers
+    assert told.startswith("line 62, column 'a': 1000000000 is ")
+    assert "standard deviations from the federation's mean" in told
 
 
 def test_a_task_too_long_to_describe_is_refused(tmp_path: Path) -> None:

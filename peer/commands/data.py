@@ -1,0 +1,126 @@
+"""`peer data check`: what of a table would be refused and what each column becomes, before anybody starts."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ..exits import Exit, PeerError, no_federation
+from .common import Subcommands, add_command, add_json, home_of, print_json
+from .values import fraction, path_name, whole, words
+
+if TYPE_CHECKING:
+    from ...protocol.genesis import Genesis
+    from ..settings import Settings
+
+
+def register(subcommands: Subcommands) -> None:
+    """Add the command."""
+    parser = subcommands.add_parser("data", help="check a table before it is used", description="A peer's own table.")
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    check = add_command(actions, "check", "list all that `peer start` would refuse, and what each column becomes", run)
+    check.epilog = "With --home, the table is also compared with what the federation of that home trains."
+    check.add_argument("file", type=path_name, metavar="FILE.csv", help="the table, as for `peer start --data`")
+    check.add_argument("--target", metavar="COLUMN", help="column to predict (without it, all are read as inputs)")
+    check.add_argument("--model", choices=("linear", "mlp", "logistic"), help="as for `peer start`")
+    check.add_argument("--columns", type=words, default=(), metavar="A,B,…", help="inputs (default: all others)")
+    check.add_argument("--classes", type=words, default=(), metavar="A,B,…", help="all class labels that there can be")
+    check.add_argument("--test-fraction", type=fraction, default=0.2, metavar="F", help="rows kept for testing (0.2)")
+    check.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the choice of test rows (0)")
+    add_json(check)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Carry the command out."""
+    from ..learning.survey import column_lines
+    from ..learning.table import inspect_table
+    from ..learning.troubles import TableError
+
+    settings, genesis = _settings(given), _genesis(given)
+    target, classes, labelled = _predicted(settings, genesis)
+    try:
+        table, troubles = inspect_table(
+            given.file, target, labelled=labelled, columns=settings.columns or None, classes=classes
+        )
+    except TableError as error:
+        return _tell(given, refused=str(error).splitlines())
+    columns = column_lines(table, troubles, target)
+    if troubles.count:
+        return _tell(given, columns, [f"{table.name}: {troubles.count:,} to mend", *troubles.lines()])
+    if target is None:
+        told = f"{table.name}: {table.rows:,} rows; with --target COLUMN, that column is checked as what is predicted"
+        return _tell(given, columns, found=[told])
+    return _try(given, settings, genesis, columns)
+
+
+def _try(given: argparse.Namespace, settings: "Settings", genesis: "Genesis | None", columns: list[str]) -> int:
+    """Make of the table what `peer start` would make of it."""
+    from ..training import founder_learner, member_learner, told_table
+
+    try:
+        learner = founder_learner(settings) if genesis is None else member_learner(settings, genesis)
+    except PeerError as error:
+        return _tell(given, columns, str(error).splitlines(), code=error.code)
+    return _tell(given, columns, found=(told_table(learner) or "").splitlines())
+
+
+def _tell(
+    given: argparse.Namespace,
+    columns: list[str] | None = None,
+    refused: list[str] | None = None,
+    found: list[str] | None = None,
+    code: Exit = Exit.DATA,
+) -> int:
+    """Print the report; return the exit code, ``code`` where something would be refused."""
+    from ..status import printable
+
+    columns, refused, found = columns or [], refused or [], found or []
+    if given.json:
+        print_json({"usable": not refused, "refused": refused, "found": found, "columns": columns})
+    else:
+        print(printable("\n".join([*found, *refused, *(f"  {line}" for line in columns)])))
+    return int(code if refused else Exit.OK)
+
+
+def _settings(given: argparse.Namespace) -> "Settings":
+    from ..settings import Settings
+
+    return Settings(
+        data=given.file,
+        target=given.target,
+        model=given.model,
+        columns=given.columns,
+        classes=given.classes,
+        test_fraction=given.test_fraction,
+        seed=given.seed,
+    )
+
+
+def _genesis(given: argparse.Namespace) -> "Genesis | None":
+    """The federation with which to compare: that of the home, where one was named."""
+    from ...protocol.genesis import GenesisError, read_genesis
+    from ..status import unreadable_genesis
+    from ..store import Reader
+
+    if given.home is None:
+        return None
+    home = home_of(given)
+    with Reader.open(home.folder) as reader:
+        path, data = reader.path, reader.fact("genesis")
+    if data is None:
+        raise PeerError(no_federation(home.folder), Exit.FEDERATION)
+    try:
+        return read_genesis(data)
+    except GenesisError as error:
+        raise unreadable_genesis(path, error) from None
+
+
+def _predicted(settings: "Settings", genesis: "Genesis | None") -> tuple[str | None, tuple[str, ...], bool]:
+    """The target, the classes that are named, and whether it is a class; a federation says all of it."""
+    from ..learning.task import TaskMismatch, read_description
+
+    if genesis is None:
+        return settings.target, settings.classes, settings.model == "logistic" or bool(settings.classes)
+    try:
+        fields = read_description(genesis.model)
+    except TaskMismatch as error:
+        raise PeerError(str(error), Exit.MODEL) from None
+    return fields["target"], tuple(fields["classes"]), bool(fields["classes"])

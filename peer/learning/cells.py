@@ -1,0 +1,99 @@
+"""What stands in a cell: a number, a yes or no, a class; and what is wrong with a cell that is none of these."""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from .troubles import LEAVE_OUT
+
+__all__ = ["BOOLEANS", "Flaw", "flaw_of", "is_missing", "is_number", "normal_label", "number_in", "shortened"]
+
+BOOLEANS: Final = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
+"""Words that are read as 1 and 0 in an input column that holds nothing else."""
+
+_SHOWN_LETTERS: Final = 40
+
+_MISSING_SPELLINGS: Final = """
+na n/a n.a. nan -nan +nan nat <na> na_integer_ na_real_ na_character_ null (null) [null] \\n none nil undefined
+#n/a #na #nv #n/d 1.#ind -1.#ind 1.#qnan -1.#qnan . .. ._ ? ?? - -- --- – — * missing unknown
+"""
+"""Of R, pandas, numpy, MATLAB, SQL and JSON; of Excel, LibreOffice and Windows; of SAS, Stata and people."""
+_MISSING: Final = {*_MISSING_SPELLINGS.split(), "", "#n/a n/a", "not available", "not applicable"}
+_SAS_MISSING: Final = re.compile(r"\.[a-z]")
+"""SAS and Stata have 27 kinds of missing numbers."""
+_SPREADSHEET_ERROR: Final = re.compile(r"#[^#]*[!?]|#+")
+"""#DIV/0!, #VALUE!, #NAME? and the like in any language; ##### is a column too narrow for its number."""
+
+_DATE: Final = re.compile(
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}( .*)?|\d{1,2}:\d\d(:\d\d(\.\d+)?)?"
+)
+_GROUPED: Final = re.compile(r"[+-]?\d{1,3}([.,'’_\s]\d{3})+([.,]\d+)?")
+_DECIMAL_COMMA: Final = re.compile(r"[+-]?(\d+([.\s]\d{3})*)?,\d+([eE][+-]?\d+)?")
+_WITH_UNIT: Final = re.compile(r"[<>~≤≥]?\s*[$€£]?\s*[+-]?\d+([.,]\d+)?\s*([%$€£°a-zA-Zµ/²³]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """Why a cell cannot be used: what is wrong, and what to do about it."""
+
+    what: str
+    advice: str
+
+
+def number_in(cell: str) -> float:
+    """The number in a cell. Raises ValueError for whatever is not a finite number, digits with _ among it."""
+    number = float(cell)
+    if not math.isfinite(number) or "_" in cell:
+        raise ValueError(cell)
+    return number
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell holds a finite number."""
+    try:
+        number_in(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def normal_label(cell: str) -> str:
+    """One spelling of a class: `1` for 1, 1.0 and 1e0, `true` for True and TRUE."""
+    text = cell.strip()
+    if is_number(text) and float(text).is_integer() and abs(float(text)) < 2**53:
+        return str(int(float(text)))
+    return text.lower() if text.lower() in BOOLEANS else text
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell says in any usual spelling that it holds nothing."""
+    text = cell.strip().lower()
+    return bool(text in _MISSING or _SAS_MISSING.fullmatch(text) or _SPREADSHEET_ERROR.fullmatch(text))
+
+
+def flaw_of(cell: str, *, is_target: bool, is_needed: bool = False) -> Flaw:
+    """What is wrong with a cell that holds no number. ``is_needed``: its column cannot be left out."""
+    text = cell.strip()
+    shown = shortened(text)
+    out = "" if is_target or is_needed else f", or leave the column out: {LEAVE_OUT}"
+    if is_missing(text):
+        what = f"the value is missing ({shown})" if text else "the value is missing"
+        return Flaw(what, f"fill it in, remove the row{out}" if out else "fill it in, or remove the row")
+    if text.lower().lstrip("+-") in {"inf", "infinity", "1.#inf"}:
+        return Flaw(f"{shown} is not a finite number", f"correct it, or remove the row{out}")
+    what = f"{shown} is not a number"
+    if _DATE.fullmatch(text):
+        return Flaw(f"{what} but looks like a date or time", f"turn it into a number, such as days since a day{out}")
+    if _DECIMAL_COMMA.fullmatch(text) or _GROUPED.fullmatch(text):
+        return Flaw(what, "write it with a decimal point and no thousands separators")
+    if _WITH_UNIT.fullmatch(text):
+        return Flaw(what, f"write the number alone, without sign or unit{out}")
+    if is_target:
+        return Flaw(what, "to predict a class, use --model logistic, or --classes")
+    return Flaw(what, f"turn categories into numbers (one column of 0 and 1 for each), correct a typing error{out}")
+
+
+def shortened(text: str) -> str:
+    """A cell in quotes, its beginning only where it is long."""
+    return repr(text if len(text) <= _SHOWN_LETTERS else text[: _SHOWN_LETTERS - 1] + "…")

@@ -1,0 +1,174 @@
+"""Counts, sums and sums of squares that members add up: exact, so that no offset of a column costs its spread.
+
+A variance is a small difference of large numbers: of times such as 1700000000 with a spread of minutes, floats that
+hold sums and sums of squares keep nothing. Here every value is rounded to 2^-40, and what is summed are whole
+numbers, in units of 2^-40 for values and of 2^-80 for squares. A setup sum carries a float, 53 bits; so a whole number
+goes in digits of 43 bits, a float each, whose sums over 1024 members are exact. From the totals the variance
+follows exactly: it is zero if and only if all values are the same.
+
+Tables of too many columns for that many setup sums have one float for each sum, and the spread of a column then has
+to be visible beside its offset: see `smallest_spread`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ...protocol.limits import MAX_SETUP_SUMS
+
+__all__ = ["UNIT", "Moments", "largest_value", "read_moments", "smallest_spread", "sums_of_columns"]
+
+UNIT: Final = 2**40
+"""Units of a value: 2**-40."""
+_DIGIT_BITS: Final = 43
+_DIGIT: Final = 2**_DIGIT_BITS
+_SUM_DIGITS: Final = 3
+_SQUARE_DIGITS: Final = 5
+_DIGITS: Final = _SUM_DIGITS + _SQUARE_DIGITS
+_EXACT_COLUMNS: Final = (MAX_SETUP_SUMS - 1) // _DIGITS
+
+_PART_BITS: Final = 21
+_PARTS: Final = 5
+_BLOCK_ROWS: Final = 2**16
+"""Products of two parts have 42 bits, so that 64 bits hold the sum of a block's."""
+_LARGEST: Final = 2.0**62
+_LARGEST_SQUARES: Final = 2.0**144
+"""Five parts hold any value below the first, and five digits any sum of squares below the second."""
+_LARGEST_FLOATS: Final = 2.0**80
+"""The secure sum has 82 bits before the point."""
+
+Matrix = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Number of rows; of each column the sum in units of 2^-40, and the sum of squares in units of 2^-80."""
+
+    rows: int
+    sums: tuple[int, ...]
+    squares: tuple[int, ...]
+
+    def mean(self, column: int) -> float:
+        """The mean of a column, rounded once."""
+        return self.sums[column] / (self.rows * UNIT)
+
+    def spread(self, column: int) -> float:
+        """The standard deviation of a column: 0 if and only if it is the same in all rows."""
+        excess = self.rows * self.squares[column] - self.sums[column] ** 2
+        return math.sqrt(excess / (self.rows * UNIT) ** 2)
+
+    def without(self, column: int, value: float) -> "Moments":
+        """These of one column, as they were without a row that has this value in it."""
+        whole = round(value * UNIT)
+        return Moments(self.rows - 1, (self.sums[column] - whole,), (self.squares[column] - whole**2,))
+
+
+def is_exact(columns: int) -> bool:
+    """Whether there is room for the exact sums of so many columns."""
+    return columns <= _EXACT_COLUMNS
+
+
+def sums_of_columns(columns: Matrix) -> list[float]:
+    """What a peer adds up of float64[rows, columns]: the number of rows, then of each column its sums."""
+    own = moments_of(columns)
+    sums = [float(own.rows)]
+    for total, squares in zip(own.sums, own.squares, strict=True):
+        if is_exact(columns.shape[1]):
+            sums += [*_digits(total, _SUM_DIGITS), *_digits(squares, _SQUARE_DIGITS)]
+        else:
+            sums += [total / UNIT, squares / UNIT**2]
+    return sums
+
+
+def moments_of(columns: Matrix) -> Moments:
+    """The moments of float64[rows, columns]."""
+    sums, squares = [0] * columns.shape[1], [0] * columns.shape[1]
+    for start in range(0, len(columns), _BLOCK_ROWS):
+        parts = _parts(columns[start : start + _BLOCK_ROWS])
+        for place, part in parts.items():
+            _add(sums, part.sum(axis=0), place)
+            for other_place, other in parts.items():
+                _add(squares, (part * other).sum(axis=0), place + other_place)
+    return Moments(len(columns), tuple(sums), tuple(squares))
+
+
+def _parts(columns: Matrix) -> dict[int, npt.NDArray[np.int64]]:
+    """The values in units, as parts of 21 bits with the value's sign, by their place; those that are 0 are left out."""
+    rest = np.abs(np.rint(columns * UNIT))
+    signs = np.where(columns < 0, -1, 1)
+    parts = {}
+    for place in reversed(range(_PARTS)):
+        # Exact in floats: what is taken away are the highest bits of what is left.
+        part = np.floor(rest * 2.0 ** (-_PART_BITS * place))
+        rest -= part * 2.0 ** (_PART_BITS * place)
+        if part.any():
+            parts[place] = part.astype(np.int64) * signs
+    return parts
+
+
+def read_moments(totals: Sequence[float], columns: int) -> Moments:
+    """The moments of all peers' rows behind the totals of `sums_of_columns`. Raises ValueError for others."""
+    each = _DIGITS if is_exact(columns) else 2
+    if len(totals) != 1 + each * columns:
+        raise ValueError(f"{len(totals)} setup sums do not belong to {columns} columns")
+    if not all(map(np.isfinite, totals)) or totals[0] < 1 or totals[0] != int(totals[0]):
+        raise ValueError(f"the setup sums are those of {totals[0]:g} rows")
+    if not is_exact(columns):
+        sums = tuple(round(total * UNIT) for total in totals[1::2])
+        return Moments(int(totals[0]), sums, _rounded(int(totals[0]), sums, totals[2::2]))
+    if any(total != int(total) for total in totals):
+        raise ValueError("the setup sums are no whole numbers")
+    starts = range(1, len(totals), _DIGITS)
+    sums = tuple(_number(totals[at : at + _SUM_DIGITS]) for at in starts)
+    squares = tuple(_number(totals[at + _SUM_DIGITS : at + _DIGITS]) for at in starts)
+    moments = Moments(int(totals[0]), sums, squares)
+    if any(moments.rows * square < total**2 for total, square in zip(sums, squares, strict=True)):
+        raise ValueError("the setup sums are those of no rows: a variance would be negative")
+    return moments
+
+
+def _rounded(rows: int, sums: Sequence[int], squares: Sequence[float]) -> tuple[int, ...]:
+    """Squares that floats have carried; a variance that is only their rounding becomes zero."""
+    found = []
+    for total, carried in zip(sums, squares, strict=True):
+        square, least = round(carried * UNIT**2), -(-(total**2) // rows)
+        found.append(least if square - least < square >> _ROUNDING_BITS else square)
+    return tuple(found)
+
+
+_ROUNDING_BITS: Final = 36
+"""A variance below this part of the mean square may be the rounding of floats."""
+
+
+def smallest_spread(columns: int, largest: float) -> float:
+    """The least standard deviation, beside values as large as this, that the sums of so many columns can show."""
+    return 16 / UNIT if is_exact(columns) else largest * 2.0 ** (1 - _ROUNDING_BITS / 2)
+
+
+def largest_value(columns: int, rows: int) -> float:
+    """The largest value that the sums of so many columns and rows can carry."""
+    if not is_exact(columns):
+        return math.sqrt(_LARGEST_FLOATS / rows)
+    return min(_LARGEST, math.sqrt(_LARGEST_SQUARES / rows))
+
+
+def _add(totals: list[int], block: npt.NDArray[np.int64], place: int) -> None:
+    for column, value in enumerate(block.tolist()):
+        totals[column] += value << (_PART_BITS * place)
+
+
+def _digits(number: int, count: int) -> list[float]:
+    """A whole number in digits, the lowest first; the last is as large as it has to be, and has the sign."""
+    digits = []
+    for _ in range(count - 1):
+        digits.append(float(number % _DIGIT))
+        number //= _DIGIT
+    return [*digits, float(number)]
+
+
+def _number(digits: Sequence[float]) -> int:
+    return sum(int(digit) << (_DIGIT_BITS * place) for place, digit in enumerate(digits))

@@ -1,0 +1,112 @@
+"""All that is wrong with a table, told at once: a file that is mended one message at a time takes all day."""
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+__all__ = ["LEAVE_OUT", "TableError", "Trouble", "Troubles", "columns_option", "listed"]
+
+MAX_SHOWN: Final = 20
+LEAVE_OUT: Final = "--columns A,B,… names the inputs to use"
+"""Stands in an advice for the option that names the columns with which nothing is wrong."""
+_OPTION_LETTERS: Final = 300
+
+
+class TableError(ValueError):
+    """A table that cannot be used: says which file, line and column, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing that is wrong, where, and what to do; line 0 or no column where it is none in particular."""
+
+    line: int
+    column: str | None
+    what: str
+    advice: str = ""
+
+    @property
+    def where(self) -> str:
+        """Line and column."""
+        places = (f"line {self.line}" if self.line else "", f"column {self.column!r}" if self.column else "")
+        return ", ".join(filter(None, places))
+
+
+@dataclass(slots=True)
+class Troubles:
+    """What is wrong with one file, in the order in which it is found; a few of each kind are kept, all are counted."""
+
+    name: str
+    inputs: Sequence[str] = ()
+    """The input columns, as far as they are known."""
+    count: int = 0
+    _kept: list[Trouble] = field(default_factory=list)
+    _of_kind: Counter[tuple[str | None, str]] = field(default_factory=Counter)
+
+    def add(self, trouble: Trouble) -> None:
+        """Note something."""
+        kind = (trouble.column, trouble.advice)
+        self.count += 1
+        self._of_kind[kind] += 1
+        if self._of_kind[kind] <= MAX_SHOWN:
+            self._kept.append(trouble)
+
+    def check(self) -> None:
+        """Raise TableError that tells them, if there are any."""
+        if self.count == 1:
+            (one,) = self._kept
+            where = ", ".join(filter(None, (self.name, one.where)))
+            raise TableError(f"{where}: {'; '.join(filter(None, (one.what, self._exact(one.advice))))}")
+        if self.count:
+            raise TableError("\n".join([f"{self.name}: {self.count} things to mend", *self.lines()]))
+
+    def lines(self) -> list[str]:
+        """A line for each trouble, the first twenty, and the rest counted; then what to do about each kind."""
+        shown: list[str] = []
+        told = 0
+        advice: dict[str, None] = {}
+        for trouble in sorted(self._listed(), key=lambda one: one.line)[:MAX_SHOWN]:
+            alike = self._of_kind[trouble.column, trouble.advice]
+            more = f" (and {alike - 1:,} more like it in this column)" if alike > MAX_SHOWN else ""
+            shown.append(f"  {trouble.where}{': ' if trouble.where else ''}{trouble.what}{more}")
+            told += alike if more else 1
+            advice.setdefault(trouble.advice)
+        if told < self.count:
+            shown.append(f"  … and {self.count - told:,} more")
+        return [*shown, *(f"  what to do: {self._exact(one)}" for one in advice if one)]
+
+    def in_column(self, column: str) -> int:
+        """How many things are wrong with a column."""
+        return sum(count for (name, _), count in self._of_kind.items() if name == column)
+
+    def _listed(self) -> list[Trouble]:
+        """Those kept, but a single one of a kind of which there are so many that they would hide all others."""
+        firsts: set[tuple[str | None, str]] = set()
+        listed = []
+        for trouble in self._kept:
+            kind = (trouble.column, trouble.advice)
+            if self._of_kind[kind] <= MAX_SHOWN or kind not in firsts:
+                listed.append(trouble)
+            firsts.add(kind)
+        return listed
+
+    def _exact(self, advice: str) -> str:
+        """An advice with the very option to type in it."""
+        wrong = {column for column, _ in self._of_kind}
+        return advice.replace(LEAVE_OUT, columns_option([name for name in self.inputs if name not in wrong]))
+
+
+def columns_option(names: Sequence[str]) -> str:
+    """The option that names these inputs, or its form where there are too many, or one that it cannot name."""
+    text = ",".join(names)
+    if not names or len(text) > _OPTION_LETTERS or any("," in name or name != name.strip() for name in names):
+        return LEAVE_OUT
+    return f"--columns {shlex.quote(text)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for people: all, or the first thirty."""
+    shown = ", ".join(repr(name) for name in names[:30])
+    return shown if len(names) <= 30 else f"{shown} and {len(names) - 30} more"

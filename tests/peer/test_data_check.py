@@ -1,0 +1,105 @@
+"""`peer data check`: all that would be refused and what each column becomes, without a home or a federation."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cluster import make_genesis
+
+from coterie.peer.cli import main
+from coterie.peer.exits import Exit
+from coterie.peer.session import GENESIS
+from coterie.peer.settings import Settings
+from coterie.peer.store import Store
+from coterie.peer.training import founder_learner
+
+Check = Callable[..., tuple[int, list[str]]]
+
+GOOD = "age,smokes,site,y\n" + "".join(f"{20 + row},{('yes', 'no')[row % 2]},7,{row / 4}\n" for row in range(20))
+TARGET = "target 'y', a number from 0 to 4.75"
+
+
+@pytest.fixture
+def check(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Check:
+    """Write a table, check it, and return the exit code and the lines."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(text: str, *words: str) -> tuple[int, list[str]]:
+        Path("t.csv").write_text(text)
+        code = main(("data", "check", "t.csv", *words))
+        return code, capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def test_a_good_table_is_summed_up_with_what_each_column_becomes(check: Check) -> None:
+    assert check(GOOD, "--target", "y") == (
+        Exit.OK,
+        [
+            f"t.csv: 20 rows, 16 to train on and 4 to test; 3 inputs (age, site, smokes); {TARGET}; model linear",
+            "  age: 20 to 39, mean 29.5",
+            "  site: 7 in all rows: ignored unless other members have other values",
+            "  smokes: yes or no, as 1 and 0; 0 to 1, mean 0.5",
+            f"  {TARGET}",
+        ],
+    )
+
+
+def test_all_troubles_are_listed_beside_what_the_other_columns_become(check: Check) -> None:
+    code, lines = check("a,b,y\n1,x,3\n2,NA,4\n3,5,?\n", "--target", "y")
+    assert code == Exit.DATA
+    assert lines[:4] == [
+        "t.csv: 3 to mend",
+        "  line 2, column 'b': 'x' is not a number",
+        "  line 3, column 'b': the value is missing ('NA')",
+        "  line 4, column 'y': the value is missing ('?')",
+    ]
+    assert lines[-3:] == [
+        "  a: 1 to 3, mean 2",
+        "  b: refused for 2 of 3 cells",
+        "  target 'y': refused for 1 of 3 cells",
+    ]
+
+
+def test_without_a_target_all_columns_are_read_as_inputs(check: Check) -> None:
+    code, lines = check("a,y\n1,2\n3,4\n")
+    assert code == Exit.OK
+    assert "with --target COLUMN, that column is checked" in lines[0]
+    assert lines[1:] == ["  a: 1 to 3, mean 2", "  y: 2 to 4, mean 3"]
+
+
+def test_what_a_founder_would_be_asked_is_told(check: Check) -> None:
+    code, lines = check("a,y\n" + "1,0\n2,1\n" * 9, "--target", "y")
+    assert code == Exit.DATA
+    assert "to predict a class, give --model logistic" in lines[0]
+    assert check("a,y\n" + "1,0\n2,1\n" * 9, "--target", "y", "--model", "logistic")[0] == Exit.OK
+
+
+def test_a_file_that_is_no_table_is_told_so(check: Check) -> None:
+    assert check("PAR1", "--target", "y") == (
+        Exit.DATA,
+        ["t.csv: this is a Parquet file and no CSV file; export the table as CSV UTF-8"],
+    )
+
+
+def test_scripts_get_the_same_as_json(check: Check) -> None:
+    code, lines = check("a,y\n1,2\n,4\n", "--target", "y", "--json")
+    told = json.loads("\n".join(lines))
+    assert code == Exit.DATA
+    assert not told["usable"]
+    assert told["refused"][1] == "  line 3, column 'a': the value is missing"
+    assert told["columns"] == ["a: refused for 1 of 2 cells", "target 'y', a number from 2 to 4"]
+
+
+def test_with_a_home_the_table_is_compared_with_its_federation(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "founder.csv").write_text(GOOD)
+    learner = founder_learner(Settings(data=str(tmp_path / "founder.csv"), target="y"))
+    genesis = make_genesis(model=learner.descriptor, shapes=learner.shapes, setup_sums=len(learner.setup()))
+    (tmp_path / "home").mkdir(mode=0o700)
+    with Store.open(tmp_path / "home") as store:
+        store.keep(GENESIS, genesis.encode())
+    assert check(GOOD, "--home", "home")[0] == Exit.OK
+    code, lines = check(GOOD.replace("smokes", "drinks"), "--home", "home")
+    assert code == Exit.MODEL
+    assert "the federation has 'smokes' that t.csv lacks; t.csv has 'drinks' that the federation lacks" in lines[0]
