@@ -45,6 +45,8 @@ class Acks:
     """
     _struck_keepers: set[int] = field(default_factory=set)
     """Members that said it in more acks than an honest one ever has to."""
+    kept_changes: int = 0
+    """Counts what is said of kept boxes that was not said before."""
     _doubled: set[int] = field(default_factory=set)
     """Holders that acked two dealings of one dealer: they count for nothing."""
     _at_deadline: set[int] = field(default_factory=set)
@@ -100,6 +102,7 @@ class Acks:
         said, known = set(message.kept), self._kept_behind.get(keeper, [])
         if not said or keeper in self._struck_keepers or any(said.issubset(_kept_by(one)) for one in known):
             return
+        self.kept_changes += 1
         for dealer, other in said:
             if keeper not in (dealer, other):
                 self._keepers.setdefault((dealer, named[dealer], other), set()).add(keeper)

@@ -793,7 +793,10 @@ class Node:
             case ("kept", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
                 ctx.sharing.say_kept()
             case ("settled", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
-                self._settle_acks()
+                if ctx.sharing.waits_for_holders(ctx.alive, ctx.alive_changes):
+                    ctx.out.timer(self._settling_ms(), "settled", round_)
+                else:
+                    self._settle_acks()
             case ("resend", height) if height == ctx.height:
                 self._resend(None)
                 ctx.out.timer(RESEND_MS, "resend", height)

@@ -5,7 +5,6 @@ contributor set, and whom it leaves out, one's own share deadline, an invite's e
 in :mod:`.summing`, because that takes time.
 """
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence, Set
 
 from ..crypto.identity import peer_id
@@ -29,28 +28,34 @@ def acks_behind(sharing: Sharing, body: Contributors, view: int) -> tuple[bytes,
 
     Everybody has had them by broadcast; they are repeated for a member that missed one, as far as they fit a message.
     A liar may ack each dealing by an ack of its own, and so take up the room for what others have to be shown.
-    Therefore each view begins with other ones.
+    Therefore each view begins with other ones, and every other one with what holders said beside their latest acks.
     """
     acks = sharing.acks
     holders = [*body.holders, *sorted(acks.latest.keys() - set(body.holders))]
-    chosen = [acks.latest[holder].raw for holder in holders]
-    more = [ack.raw for holder in holders for ack in (*acks.proofs(holder)[1:], *acks.proof_against(holder))]
-    return tuple(_as_many_as_fit([*_turned(chosen, view), *_turned(more, view)]))
+    latest = [[acks.latest[holder].raw] for holder in holders]
+    more = [[ack.raw] for holder in holders for ack in acks.proofs(holder)[1:]]
+    more += [[ack.raw for ack in proof] for holder in holders if (proof := acks.proof_against(holder))]
+    parts = [_turned(latest, view), _turned(more, view)]
+    cycle, turn = divmod(view, acks.committee.n)
+    if (cycle + turn) % 2:  # each member has turns of both kinds
+        parts.reverse()
+    return tuple(_as_many_as_fit([*parts[0], *parts[1]]))
 
 
-def _turned(envelopes: list[bytes], view: int) -> list[bytes]:
+def _turned(groups: list[list[bytes]], view: int) -> list[list[bytes]]:
     """Begin elsewhere in each view: by the golden section, so that a few views begin everywhere."""
-    start = view * 618 * len(envelopes) // 1000 % max(1, len(envelopes))
-    return envelopes[start:] + envelopes[:start]
+    start = view * 618 * len(groups) // 1000 % max(1, len(groups))
+    return groups[start:] + groups[:start]
 
 
-def _as_many_as_fit(envelopes: Iterable[bytes]) -> Iterator[bytes]:
-    room = MAX_REPEATED_ACK_BYTES
-    for envelope in itertools.islice(envelopes, MAX_MEMBERS):
-        room -= len(envelope)
-        if room < 0:
-            return
-        yield envelope
+def _as_many_as_fit(groups: Iterable[list[bytes]]) -> Iterator[bytes]:
+    """Return the envelopes of the groups for which there is room, each as a whole: together they prove something."""
+    room, places = MAX_REPEATED_ACK_BYTES, MAX_MEMBERS
+    for group in groups:
+        size = sum(map(len, group))
+        if size <= room and len(group) <= places:
+            room, places = room - size, places - len(group)
+            yield from group
 
 
 def wrong_contributors(state: LedgerState, sharing: Sharing, body: Contributors, acks: Sequence[bytes]) -> str | None:

@@ -98,6 +98,8 @@ class Sharing:
     """A share deadline has passed, here or at f+1 others: the boxes of those that have not acked go to others."""
     _hands_over_more: bool = False
     """A timer runs, after which further boxes are handed over."""
+    _kept_heeded: list[int] = field(default_factory=list)
+    """How much was said of kept boxes each time that holders were waited for once more."""
     _says_kept: bool = False
     """A timer runs, after which an ack says which boxes are kept."""
     _ack_seen: tuple[int, ...] = ()
@@ -513,6 +515,22 @@ class Sharing:
         self._hands_over = True
         self._hand_over(self._lacking(alive, changes))
         return late
+
+    def waits_for_holders(self, alive: Iterable[bytes], changes: int) -> bool:
+        """Whether holders that could have their shares by now may need more time to ack them; asked when it is over.
+
+        A dealer may hand a box over so late that others keep it in time, which settles its dealing, and that the holder
+        is missing all the same. With nobody else missing for that the round would be void. Each of f liars can do so.
+        """
+        said = self.acks.kept_changes
+        is_news = said > (self._kept_heeded[-1] if self._kept_heeded else 0)
+        if self.decided is not None or not is_news or len(self._kept_heeded) > self.committee.f:
+            return False
+        settled = self._settled(alive, changes)
+        if len(settled) < self.committee.min_contributors or self.acks.choose(settled) is not None:
+            return False
+        self._kept_heeded.append(said)
+        return True
 
     def hand_over_lacking(self, alive: Iterable[bytes], changes: int) -> None:
         """Hand over what is missing still: at the others' deadline, where room has come, or if the dealing was late.

@@ -13,6 +13,7 @@ from coterie.protocol import proposals
 from coterie.protocol.acks import Acks
 from coterie.protocol.blocks import Membership
 from coterie.protocol.committee import Committee
+from coterie.protocol.limits import MAX_KEEPER_ACKS
 from coterie.protocol.messages import Ack
 from coterie.protocol.proposals import acks_behind, wrong_choice, wrong_contributors
 
@@ -63,4 +64,26 @@ def test_liars_that_ack_each_dealing_alone_leave_room_for_each_ack_in_some_view(
     assert carried(0) < every
     assert carried(*[0] * 7) < every, "without turns"
     assert carried(*range(7)) == every
-    assert all({acks.latest[holder].raw for holder in range(7)} <= carried(view) for view in range(7))
+    assert all({acks.latest[holder].raw for holder in range(7)} <= carried(view, view + 1) for view in range(6))
+
+
+def test_acks_that_prove_something_together_are_carried_together_whatever_else_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of many members the latest acks alone are more than fits."""
+    people = members(7)
+    acks = Acks(Committee(tuple(one.public for one in people)))
+    dealings = tuple((dealer, digest(f"{dealer}")) for dealer in range(7))
+    for holder, person in enumerate(people):
+        pairs = [((dealer, other),) for dealer in range(3) for other in range(4, 7)]
+        for kept in pairs if holder == 3 else [()]:
+            acks.take(holder, signed(person, Ack(1, dealings, kept)))
+    proof = {ack.raw for ack in acks.proof_against(3)}
+    assert len(proof) == MAX_KEEPER_ACKS + 1 == 9
+    sharing: Any = SimpleNamespace(committee=acks.committee, acks=acks)
+    body: Any = SimpleNamespace(holders=tuple(range(7)))
+    monkeypatch.setattr(proposals, "MAX_REPEATED_ACK_BYTES", sum(map(len, proof)) + 10)
+    carried = [set(acks_behind(sharing, body, view)) for view in range(14)]
+    assert all(proof <= one or proof.isdisjoint(one - {acks.latest[3].raw}) for one in carried)
+    for member in range(7):
+        assert any(proof <= carried[view] for view in (member, member + 7)), "in one of its turns"

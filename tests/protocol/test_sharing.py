@@ -312,6 +312,33 @@ def test_of_more_boxes_than_an_ack_can_name_each_member_names_other_ones(monkeyp
     assert first == set(range(4))
 
 
+def test_holders_that_could_have_their_shares_have_as_long_again_f_plus_one_times_at_most() -> None:
+    """B hands the box for C over at the last moment, and does not ack A's dealing: J is A and D, for now."""
+    table = Table()
+
+    def takes(who: Identity, dealers: tuple[Identity, ...], *kept: tuple[Identity, Identity]) -> None:
+        named = tuple(sorted((table.place(one), table.id_of(one)) for one in dealers))
+        boxes = tuple(sorted((table.place(dealer), table.place(holder)) for dealer, holder in kept))
+        table.sharing.acks.take(table.place(who), signed(who, Ack(1, named, boxes)))
+
+    def waits() -> bool:
+        return table.sharing.waits_for_holders({B.public, C.public, D.public}, 1)
+
+    takes(A, (A, B, C, D))
+    takes(B, (B, C, D))
+    takes(C, (A, C, D), (A, B))
+    takes(D, (A, B, C, D), (A, B))
+    assert not waits(), "B's dealing is not settled, so A and D hold all that counts, and C too"
+    takes(D, (A, B, C, D), (A, B), (B, C))
+    takes(A, (A, B, C, D), (A, B), (B, C))
+    assert waits()
+    assert not waits(), "nothing more was said"
+    takes(C, (A, C, D), (A, B), (D, B))
+    assert waits()
+    takes(D, (A, B, C, D), (A, B), (B, C), (C, B))
+    assert not waits(), "so often liars may have it"
+
+
 def test_what_was_in_dispute_is_handed_over_when_it_is_dealt() -> None:
     table = Table()
     table.node.ctx.patience.on_disputes([(A.public, D.public)])

@@ -70,6 +70,10 @@ BENT = {
     "old-accusation": {"Deal", "Accusation"},
     "future-accusations": {"Deal", "Accusation"},
     "two-complaints": {"Deal", "Ack"},
+    "crawl": {"Deal", "Ack"},
+    "fail-and-garble": {"Deal", *VOTES},
+    "lost-keeper": {"Deal", "Ack"},
+    "choosy": {"Deal", "Ack"},
 }
 """What each strategy bends or needs to be let take part; it shows only if messages of these kinds are sent."""
 
