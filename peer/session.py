@@ -110,6 +110,7 @@ class Session:
         self._standstill = Watch(settings.dead_after)
         self._pause = Watch(0, end="training goes on: enough members are here again")
         self._failure: BaseException | None = None
+        self._has_told_table = False
         self._gone: dict[bytes, str] = {}
         """The names of those that were members."""
 
@@ -191,6 +192,9 @@ class Session:
             self.ending.end(Exit.UNREACHABLE, f"{text}, the port and the firewall (`peer doctor`)")
             return
         self._make_node(self.genesis)
+        assert self.node is not None
+        if self.node.state.phase is not Phase.FINISHED and not self._has_told_table:
+            await self._tell_table()
         keep_out_of_collections()
         assert self.driver is not None
         async with trio.open_nursery() as nursery:
@@ -219,7 +223,7 @@ class Session:
             self.genesis, self._founded = found(self.settings, self.identity, self._learner, _now_ms())
             if (told := published_classes(self._learner)) is not None:
                 self.report.event("classes", told, {})
-        await self._tell_table()
+            await self._tell_table()
 
     async def _find_federation(self) -> None:
         self.report.event("joining", "looking for the federation", {"addresses": list(self._bootstrap())})
@@ -246,6 +250,7 @@ class Session:
 
     async def _tell_table(self) -> None:
         """Sum up what was read, so that a wrong file or column is seen before its sums are made."""
+        self._has_told_table = True
         if self._learner is not None:
             told = await trio.to_thread.run_sync(told_table, self._learner)
             if told is not None:
