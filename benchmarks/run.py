@@ -49,6 +49,12 @@ def _kernels() -> None:
     kernels.report()
 
 
+def _boxes() -> None:
+    import boxes
+
+    boxes.report()
+
+
 def _packages() -> None:
     import sharing_packages
 
@@ -116,6 +122,7 @@ SECTIONS = {
     "start": Section("the command line and a cold start (10 s)", _start),
     "rounds": Section("whole rounds of 8 processes (1 to 2 min)", _rounds),
     "kernels": Section("arithmetic, dealing and decoding, part by part (5 s)", _kernels),
+    "boxes": Section("boxes that can be judged, step by step (1 s)", _boxes),
     "packages": Section("sharing and reconstruction against MPyC and galois (10 s)", _packages),
     "paillier": Section("encryption against phe, threshold opening, two cores (1 to 2 min)", _paillier),
     "masks": Section("masked sums: time, bytes, memory (10 s)", _masks),

@@ -20,8 +20,9 @@ of an honest dealer's message would so learn r'·A, and with it the key of the h
 holder; the context in the key does not help, as S itself is revealed. A dealer that publishes the member key of
 a third party as its R would learn the static secret of two members.
 
-**So a dealer proves that it knows r**: a Schnorr proof under the context, which names the dealer. It is checked
-by everybody before anything is opened, and a message without it is refused by all and is nobody's complaint.
+**So a dealer proves that it knows r**: an Ed25519 signature by R, which is a Schnorr proof, of the context, which names
+the dealer. It is checked by everybody before anything is opened, and a message without it is refused by all and is
+nobody's complaint.
 A dealer that knows r computes S = r·A without the holder, so a reveal tells it nothing: a simulator that has r
 makes the same complaint without a (S = r·A, and the proof is zero-knowledge). To anybody else, S is one
 Diffie-Hellman value for an R that no other box depends on. A holder is so no Diffie-Hellman oracle, and the
@@ -34,13 +35,13 @@ rewinding.
 have a part of small order, a holder could try nonces until the proof passes for a second S, and so make a good
 box of an honest dealer look bad.
 
-Sources: Diffie-Hellman boxes as in ECIES and libsodium's sealed boxes; C. P. Schnorr, "Efficient signature
-generation by smart cards" (1991); D. Chaum and T. P. Pedersen, "Wallet databases with observers" (1992), section
-3.2; challenges by A. Fiat and A. Shamir (1986), with the whole statement hashed (D. Bernhard, O. Pereira, B.
-Warinschi, "How not to prove yourself", 2012); extraction: G. Fuchsbauer, A. Plouviez, Y. Seurin, "Blind Schnorr
-signatures and signed ElGamal encryption in the algebraic group model" (2020); nonces as in RFC 8032, under
-domains of their own; one key for signatures and key agreement: E. Thormarker, "On using the same key pair for
-Ed25519 and an X25519 based KEM" (2021).
+Sources: Diffie-Hellman boxes as in ECIES and libsodium's sealed boxes; X25519 and the map between the curves, RFC
+7748; C. P. Schnorr, "Efficient signature generation by smart cards" (1991), in the form of Ed25519, RFC 8032; D.
+Chaum and T. P. Pedersen, "Wallet databases with observers" (1992), section 3.2; challenges by A. Fiat and A.
+Shamir (1986), with the whole statement hashed (D. Bernhard, O. Pereira, B. Warinschi, "How not to prove yourself",
+2012); extraction: G. Fuchsbauer, A. Plouviez, Y. Seurin, "Blind Schnorr signatures and signed ElGamal encryption
+in the algebraic group model" (2020); nonces as in RFC 8032, under domains of their own; one key for signatures and
+key agreement: E. Thormarker, "On using the same key pair for Ed25519 and an X25519 based KEM" (2021).
 """
 
 from __future__ import annotations
@@ -54,7 +55,17 @@ from typing import Final
 from nacl import bindings
 from nacl.exceptions import CryptoError
 
-from .identity import GROUP_ORDER, PUBLIC_BYTES, BoxError, Identity, _Secret, is_usable
+from .identity import (
+    GROUP_ORDER,
+    MAX_CACHED_POINTS,
+    PUBLIC_BYTES,
+    SIGNATURE_BYTES,
+    BoxError,
+    Identity,
+    _Secret,
+    is_usable,
+    verify,
+)
 
 __all__ = [
     "BOX_OVERHEAD_BYTES",
@@ -70,10 +81,10 @@ __all__ = [
 
 CONTEXT_BYTES: Final = 32
 PROOF_BYTES: Final = 64
-"""A challenge and a response, 32 bytes each, both below the group's order."""
+"""What an opening proves by: a challenge and a response, 32 bytes each, both below the group's order."""
 
-KEY_BYTES: Final = PUBLIC_BYTES + PROOF_BYTES
-"""What a dealer publishes: R, then the proof that it knows r."""
+KEY_BYTES: Final = PUBLIC_BYTES + SIGNATURE_BYTES
+"""What a dealer publishes: R, then the signature that proves that it knows r."""
 
 BOX_OVERHEAD_BYTES: Final = 16
 """A box is this much longer than its plaintext: the Poly1305 tag."""
@@ -81,20 +92,21 @@ BOX_OVERHEAD_BYTES: Final = 16
 MAX_CACHED_KEYS: Final = 1024
 """Keys of dealings of which a process remembers whether their proofs are good: one round of the largest federation."""
 
-_KEY: Final = b"coterie/box/2\0"
-_SCALAR: Final = b"coterie/box/2 scalar\0"
-_KNOWLEDGE: Final = b"coterie/box/2 knowledge\0"
-_EQUALITY: Final = b"coterie/box/2 equality\0"
+_KEY: Final = b"coterie/box/3\0"
+_SEED: Final = b"coterie/box/3 seed\0"
+_KNOWLEDGE: Final = b"coterie/box/3 knowledge\0"
+_EQUALITY: Final = b"coterie/box/3 equality\0"
 _NONCE: Final = b"nonce\0"  # after a domain, before a secret
 
 _BASE: Final = b"\x58" + b"\x66" * 31  # B as it is encoded
 _ZERO_NONCE: Final = bytes(24)
+_PRIME: Final = 2**255 - 19  # of the field that both curves are over
 
 
 class Ephemeral(_Secret):
-    """The scalar r of one dealing, which seals its boxes. It cannot be pickled or printed."""
+    """The key pair of one dealing, which seals its boxes. It cannot be pickled or printed."""
 
-    __slots__ = ("_scalar", "context", "key")
+    __slots__ = ("_exchange", "context", "key")
 
     context: Final[bytes]
     """What no other dealing has: federation, round, base model, members, dealer."""
@@ -113,13 +125,9 @@ class Ephemeral(_Secret):
             del seed
             raise ValueError(f"seed, context and commitment have 32 bytes each, not {sizes}")
         self.context = bytes(context)
-        self._scalar = _hash_to_scalar(_SCALAR, seed, context, commitment)
-        point = bindings.crypto_scalarmult_ed25519_base_noclamp(self._scalar)
-        k = _hash_to_scalar(_KNOWLEDGE, _NONCE, seed, context, commitment, point)
-        challenge = _hash_to_scalar(
-            _KNOWLEDGE, _BASE, point, bindings.crypto_scalarmult_ed25519_base_noclamp(k), self.context
-        )
-        self.key = point + challenge + _response(k, challenge, self._scalar)
+        point, signing = bindings.crypto_sign_seed_keypair(_own_seed(seed, context, commitment))
+        self._exchange = bindings.crypto_sign_ed25519_sk_to_curve25519(signing)
+        self.key = point + bindings.crypto_sign(_KNOWLEDGE + self.context, signing)[:SIGNATURE_BYTES]
 
     def seal(self, to: bytes, plaintext: bytes) -> bytes:
         """Seal for the holder of the Ed25519 key `to`. One plaintext for each holder: the nonce is fixed.
@@ -127,7 +135,8 @@ class Ephemeral(_Secret):
         Raises BoxError when `to` is no point of prime order (see `identity.is_usable`).
         """
         box_key = None
-        if is_usable(to) and (shared := _multiply(self._scalar, to)):
+        if is_usable(to):
+            shared = bindings.crypto_scalarmult(self._exchange, _u_coordinate(to))
             box_key = _box_key(self.context, self.key[:PUBLIC_BYTES], to, shared)
             del shared
         if box_key is None:
@@ -195,10 +204,10 @@ class DealingKey:
         """The plaintext of that holder's box, by an opening that passed `judge`. Raises BoxError when the box
         does not open: the dealer signed bytes that are no box.
         """
-        return _opened(_box_key(self.context, self.point, holder, opening.shared), sealed)
+        return _opened(_box_key(self.context, self.point, holder, _u_coordinate(opening.shared)), sealed)
 
     def _own_box_key(self, identity: Identity) -> bytes:
-        shared = _multiply(identity._scalar, self.point)
+        shared = bindings.crypto_scalarmult(identity._exchange, _u_coordinate(self.point))
         return _box_key(self.context, self.point, identity.public, shared)
 
     def _equality_challenge(self, holder: bytes, shared: bytes, first: bytes, second: bytes) -> bytes:
@@ -217,19 +226,29 @@ def dealing_key(key: bytes, context: bytes) -> DealingKey | None:
 
 
 def check_ephemeral(point: bytes, proof: bytes, context: bytes) -> bool:
-    """Whether `proof` shows that the maker of R = `point` knows its scalar, for this context (Schnorr)."""
+    """Whether `proof` shows that the maker of R = `point` knows its scalar, for this context."""
     return _knows_scalar(bytes(point), bytes(proof), bytes(context))
 
 
 @lru_cache(maxsize=MAX_CACHED_KEYS)
 def _knows_scalar(point: bytes, proof: bytes, context: bytes) -> bool:
     """Cached: a member asks this when the dealing comes, when it opens its box, and for each complaint."""
-    parts = _proof_parts(proof)
-    if parts is None or len(context) != CONTEXT_BYTES or not is_usable(point):
-        return False
-    challenge, response = parts
-    commitment = _commitment(response, _BASE, challenge, point)
-    return challenge == _hash_to_scalar(_KNOWLEDGE, _BASE, point, commitment, context)
+    return len(context) == CONTEXT_BYTES and verify(point, _KNOWLEDGE + context, proof) and is_usable(point)
+
+
+def _own_seed(seed: bytes, context: bytes, commitment: bytes) -> bytes:
+    """The seed of a dealing's key pair, from which Ed25519 takes r and the nonce of its signature."""
+    return hashlib.sha256(_SEED + seed + context + commitment).digest()
+
+
+@lru_cache(maxsize=MAX_CACHED_POINTS)
+def _u_coordinate(point: bytes) -> bytes:
+    """The X25519 key that belongs to a checked Ed25519 point (RFC 7748, section 4.1): u = (1 + y) / (1 - y).
+
+    Not libsodium's map: it tests for the subgroup again, at twice the cost of X25519 itself.
+    """
+    y = int.from_bytes(point, "little") & (1 << 255) - 1  # without the sign of x
+    return ((1 + y) * pow(1 - y, -1, _PRIME) % _PRIME).to_bytes(32, "little")
 
 
 def _box_key(context: bytes, point: bytes, holder: bytes, shared: bytes) -> bytes:

@@ -136,24 +136,32 @@ def test_the_box_is_a_secretbox_under_the_key_that_the_documentation_says() -> N
     a = bytearray(hashlib.sha512(b"b" * 32).digest()[:32])
     a[0], a[31] = a[0] & 248, a[31] & 127 | 64  # RFC 8032, section 5.1.5
     shared = plain_multiply(bytes(a), POINT)
-    box_key = hashlib.sha256(b"coterie/box/2\0" + CONTEXT + POINT + BOB.public + shared).digest()
+    y = decode(shared)[1]
+    u = (1 + y) * pow(1 - y, -1, P25519) % P25519  # RFC 7748, section 4.1
+    box_key = hashlib.sha256(b"coterie/box/3\0" + CONTEXT + POINT + BOB.public + scalar(u)).digest()
     assert bindings.crypto_secretbox_easy(SHARE, bytes(24), box_key) == BOX
     assert OPENING.shared == shared
 
 
+def hashed(*parts: bytes) -> bytes:
+    return scalar(int.from_bytes(hashlib.sha512(b"".join(parts)).digest(), "little") % GROUP_ORDER)
+
+
+def commitment(proof: bytes, challenge: bytes, base: bytes, public: bytes) -> bytes:
+    """response·base - challenge·public, in plain integers."""
+    minus = scalar(GROUP_ORDER - int.from_bytes(challenge, "little"))
+    x, y = add(decode(plain_multiply(proof[32:], base)), decode(plain_multiply(minus, public)))
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
 def test_proofs_satisfy_their_equations_in_plain_integers() -> None:
-    for proof, pairs in ((PROOF, [(BASE, POINT)]), (OPENING.proof, [(BASE, BOB.public), (POINT, OPENING.shared)])):
-        challenge, response = proof[:32], proof[32:]
-        minus = scalar(GROUP_ORDER - int.from_bytes(challenge, "little"))
-        commitments = [add(decode(plain_multiply(response, b)), decode(plain_multiply(minus, p))) for b, p in pairs]
-        encoded = [(y | (x & 1) << 255).to_bytes(32, "little") for x, y in commitments]
-        if len(pairs) == 1:
-            hashed = b"coterie/box/2 knowledge\0" + BASE + POINT + encoded[0] + CONTEXT
-        else:
-            statement = BASE + POINT + BOB.public + OPENING.shared
-            hashed = b"coterie/box/2 equality\0" + statement + b"".join(encoded) + CONTEXT
-        expected = int.from_bytes(hashlib.sha512(hashed).digest(), "little") % GROUP_ORDER
-        assert challenge == scalar(expected)
+    challenge = hashed(PROOF[:32], POINT, b"coterie/box/3 knowledge\0" + CONTEXT)  # RFC 8032, section 5.1.7
+    assert PROOF[:32] == commitment(PROOF, challenge, BASE, POINT)
+    challenge = OPENING.proof[:32]
+    pairs = [(BASE, BOB.public), (POINT, OPENING.shared)]
+    commitments = b"".join(commitment(OPENING.proof, challenge, *pair) for pair in pairs)
+    statement = BASE + POINT + BOB.public + OPENING.shared
+    assert challenge == hashed(b"coterie/box/3 equality\0", statement, commitments, CONTEXT)
 
 
 def test_a_restarted_dealer_and_a_restarted_holder_make_the_same_bytes() -> None:
@@ -181,12 +189,9 @@ def test_two_messages_under_one_key_would_show_their_difference(monkeypatch: pyt
 
     shown = bytes(a ^ b for a, b in zip(SHARE, SHARE[::-1], strict=True))
     assert difference() != shown
-    derive = sealing._hash_to_scalar
-    monkeypatch.setattr(
-        sealing,
-        "_hash_to_scalar",
-        lambda domain, *parts: derive(domain, *(parts[:2] if domain == sealing._SCALAR else parts)),
-    )  # the weakened build: r does not follow from the commitment
+    derive = sealing._own_seed
+    weakened = lambda seed, context, _: derive(seed, context, b"")  # noqa: E731 - r does not follow from the commitment
+    monkeypatch.setattr(sealing, "_own_seed", weakened)
     assert difference() == shown
 
 
@@ -303,12 +308,17 @@ def test_a_scalar_that_is_zero_or_not_below_the_order_is_refused(half: int, numb
 
 @pytest.mark.parametrize("half", [0, 32], ids=["challenge", "response"])
 def test_a_proof_has_one_encoding_only(half: int) -> None:
-    for proof, judged in (
-        (PROOF, lambda proof: check_ephemeral(POINT, proof, CONTEXT)),
-        (OPENING.proof, lambda proof: KEY.judge(BOB.public, Opening(OPENING.shared, proof))),
-    ):
-        same = int.from_bytes(proof[half : half + 32], "little") + GROUP_ORDER
-        assert not judged(proof[:half] + scalar(same) + proof[half + 32 :])
+    same = int.from_bytes(OPENING.proof[half : half + 32], "little") + GROUP_ORDER
+    again = OPENING.proof[:half] + scalar(same) + OPENING.proof[half + 32 :]
+    assert not KEY.judge(BOB.public, Opening(OPENING.shared, again))
+
+
+def test_a_proof_of_knowledge_has_one_encoding_only() -> None:
+    same = scalar(int.from_bytes(PROOF[32:], "little") + GROUP_ORDER)
+    assert not check_ephemeral(POINT, PROOF[:32] + same, CONTEXT)
+    for small in SMALL_ORDER[1:]:  # what vanishes where the equation is multiplied by eight
+        mixed = bindings.crypto_core_ed25519_add(PROOF[:32], small)
+        assert not check_ephemeral(POINT, mixed + PROOF[32:], CONTEXT)
 
 
 def permissive(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -399,7 +409,7 @@ def test_a_proof_of_knowledge_serves_no_other_context_or_point() -> None:
 
 def test_a_dealer_could_have_made_the_revealed_value_itself() -> None:
     """S = r·A: the dealer learns nothing from a complaint."""
-    assert plain_multiply(DEALER._scalar, BOB.public) == OPENING.shared
+    assert plain_multiply(DEALER._exchange, BOB.public) == OPENING.shared
 
 
 def test_nonces_differ_for_any_two_statements() -> None:
@@ -426,7 +436,7 @@ def test_arguments_of_another_length_are_refused(sizes: tuple[int, int, int]) ->
 
 def test_an_ephemeral_and_an_opening_show_no_secret_and_are_not_pickled_or_copied() -> None:
     shown = f"{DEALER!r} {DEALER} {OPENING!r} {OPENING}"
-    for secret in (DEALER._scalar, OPENING.shared, OPENING.proof):
+    for secret in (DEALER._exchange, OPENING.shared, OPENING.proof):
         assert secret.hex() not in shown
         assert repr(secret)[2:-1] not in shown
     for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
@@ -437,9 +447,10 @@ def test_an_ephemeral_and_an_opening_show_no_secret_and_are_not_pickled_or_copie
 def test_a_traceback_with_all_local_variables_shows_no_key() -> None:
     secrets = [
         BOB._scalar,
-        DEALER._scalar,
+        DEALER._exchange,
         OPENING.shared,
-        sealing._box_key(CONTEXT, POINT, BOB.public, OPENING.shared),
+        sealing._u_coordinate(OPENING.shared),
+        sealing._box_key(CONTEXT, POINT, BOB.public, sealing._u_coordinate(OPENING.shared)),
         b"PLAINTEXT",
     ]
     failures: list[Any] = [
