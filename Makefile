@@ -15,7 +15,7 @@ demo: setup  ## five processes train one model, lose their aggregator and catch 
 	@$(BIN)/python examples/demo.py $(ARGS)
 
 test: setup  ## all tests except the long ones; ARGS="-k name" selects
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n auto --dist loadscope $(ARGS)
 
 lint: setup  ## ruff and mypy --strict
 	@$(BIN)/ruff check --output-format=concise .

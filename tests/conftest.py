@@ -2,11 +2,15 @@
 
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from coterie.protocol import ledger
+
+FEDERATIONS = ("tests/federation/", "tests/peer/network/test_frozen.py")
+"""What starts real processes, the marker `processes`; each federation uses all cores at times."""
 
 # Nothing here is timed: a loaded machine must not fail a test. The default run is the same every time;
 # `make soak` draws new examples, many more of them.
@@ -23,6 +27,18 @@ settings.load_profile("default")
 # A shell starts what runs in the background deaf to Ctrl-C, and so would be the processes that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Whole federations run one after the other on one worker, from the start; the others run the rest."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class FederationsTogether(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "federations" if nodeid.startswith(FEDERATIONS) else nodeid
+
+    return FederationsTogether(config, log)
 
 
 @pytest.fixture(autouse=True)
