@@ -102,6 +102,20 @@ def test_verify_refuses_keys_of_low_order() -> None:
     assert not verify(LOW_ORDER_ED25519, b"any message", LOW_ORDER_ED25519 + bytes(32))
 
 
+@pytest.mark.parametrize("small", ["ec" + "ff" * 30 + "7f", "00" * 32, LOW_ORDER_ED25519.hex()])
+def test_verify_takes_a_signature_only_if_its_commitment_has_no_part_of_small_order(small: str) -> None:
+    """The holder of a key can make such a signature, and libraries that multiply the equation by eight take it:
+    members would not agree on who signed what. This tells that the library at hand has changed its mind."""
+    message, nonce = b"any message", (12345).to_bytes(32, "little")
+    first = bindings.crypto_scalarmult_ed25519_base_noclamp(nonce)
+    mixed = bindings.crypto_core_ed25519_add(first, bytes.fromhex(small))
+    hashed = hashlib.sha512(mixed + ALICE.public + message).digest()
+    challenge = bindings.crypto_core_ed25519_scalar_reduce(hashed)
+    answer = bindings.crypto_core_ed25519_scalar_mul(challenge, ALICE._scalar)
+    signature = mixed + bindings.crypto_core_ed25519_scalar_add(nonce, answer)
+    assert verify(ALICE.public, message, signature) == (mixed == first)
+
+
 @given(seed=st.binary(min_size=32, max_size=32), message=st.binary(max_size=300))
 def test_an_independent_implementation_makes_the_same_key_and_signature(seed: bytes, message: bytes) -> None:
     other = ed25519.Ed25519PrivateKey.from_private_bytes(seed)

@@ -316,9 +316,26 @@ def test_a_proof_has_one_encoding_only(half: int) -> None:
 def test_a_proof_of_knowledge_has_one_encoding_only() -> None:
     same = scalar(int.from_bytes(PROOF[32:], "little") + GROUP_ORDER)
     assert not check_ephemeral(POINT, PROOF[:32] + same, CONTEXT)
-    for small in SMALL_ORDER[1:]:  # what vanishes where the equation is multiplied by eight
-        mixed = bindings.crypto_core_ed25519_add(PROOF[:32], small)
-        assert not check_ephemeral(POINT, mixed + PROOF[32:], CONTEXT)
+
+
+@pytest.mark.parametrize("small", SMALL_ORDER[1:], ids=lambda point: point.hex()[:4])
+def test_a_proof_whose_commitment_has_a_part_of_small_order_is_refused(small: bytes) -> None:
+    """A dealer that knows r can make one, and libraries that multiply the equation by eight take it: members that
+    have different ones would not agree on a dealing. This tells that ours has changed its mind."""
+    r = bindings.crypto_core_ed25519_scalar_reduce(DEALER._exchange + bytes(32))
+    k = scalar(12345)
+    plain = bindings.crypto_scalarmult_ed25519_base_noclamp(k)
+    for first, accepted in ((plain, True), (bindings.crypto_core_ed25519_add(plain, small), False)):
+        challenge = hashed(first, POINT, sealing._KNOWLEDGE + CONTEXT)
+        assert check_ephemeral(POINT, first + sealing._response(k, challenge, r), CONTEXT) == accepted
+
+
+def test_a_proof_without_a_nonce_is_refused() -> None:
+    """k = 0: the response gives r away, and libraries differ."""
+    r = bindings.crypto_core_ed25519_scalar_reduce(DEALER._exchange + bytes(32))
+    challenge = hashed(SMALL_ORDER[0], POINT, sealing._KNOWLEDGE + CONTEXT)
+    response = bindings.crypto_core_ed25519_scalar_mul(challenge, r)
+    assert not check_ephemeral(POINT, SMALL_ORDER[0] + response, CONTEXT)
 
 
 def permissive(monkeypatch: pytest.MonkeyPatch) -> None:
