@@ -55,6 +55,12 @@ def _boxes() -> None:
     boxes.report()
 
 
+def _proofs() -> None:
+    import proofs
+
+    proofs.report()
+
+
 def _packages() -> None:
     import sharing_packages
 
@@ -123,6 +129,7 @@ SECTIONS = {
     "rounds": Section("whole rounds of 8 processes (1 to 2 min)", _rounds),
     "kernels": Section("arithmetic, dealing and decoding, part by part (5 s)", _kernels),
     "boxes": Section("boxes that can be judged, step by step (1 s)", _boxes),
+    "proofs": Section("dealings that prove themselves: time, bytes, what a liar can do (10 s)", _proofs),
     "packages": Section("sharing and reconstruction against MPyC and galois (10 s)", _packages),
     "paillier": Section("encryption against phe, threshold opening, two cores (1 to 2 min)", _paillier),
     "masks": Section("masked sums: time, bytes, memory (10 s)", _masks),

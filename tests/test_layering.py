@@ -23,6 +23,7 @@ KERNELS = {
     "crypto/kernels.py",
     "crypto/lanes.py",
     "crypto/masks/kernels.py",
+    "crypto/proof/kernels.py",
     "crypto/rows.py",
     "crypto/transform_kernels.py",
     "crypto/unrolled.py",

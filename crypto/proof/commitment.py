@@ -1,0 +1,84 @@
+"""What a dealer publishes, and how the parts of a share stand in it."""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from .. import merkle
+from ..dealing import NONCE_BYTES, SEED_BYTES
+from ..field import ELEMENT_BYTES
+from .terms import Terms
+from .transcript import chained, commitment_id
+
+STAGES: Final = 3
+SEED: Final = b"\0"
+VALUES: Final = b"\1"
+NOTHING: Final = b"\2"
+FINGERPRINTS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """The root of each stage's tree, and the published polynomials' coefficients, 8 bytes each.
+
+    polynomials: of V, of each column at r, of the quotient at r, two polynomials each for the two parts of an element
+    of E, and of both fingerprints; K coefficients each, the constant term first.
+    """
+
+    trees: tuple[bytes, bytes, bytes]
+    polynomials: bytes
+
+    @property
+    def roots(self) -> tuple[bytes, ...]:
+        """What the challenges follow from."""
+        return tuple(chained(self.trees))
+
+    @property
+    def id(self) -> bytes:
+        """The name of all this, 32 bytes: what an ack names."""
+        return commitment_id(chained(self.trees), self.polynomials)
+
+
+def polynomial_count(terms: Terms) -> int:
+    """How many polynomials over F_p are published."""
+    return 2 * (terms.layout.width + 2) + FINGERPRINTS
+
+
+class Part(NamedTuple):
+    """A holder's part of one stage."""
+
+    kind: bytes
+    nonce: bytes
+    path: bytes
+    payload: memoryview
+
+
+def payload_bytes(terms: Terms, holder: int, stage: int) -> int:
+    """The exact length of a holder's payload in a stage."""
+    if holder in terms.seeded:
+        return 0 if stage else SEED_BYTES
+    return ELEMENT_BYTES * terms.stages[stage]
+
+
+def share_size(terms: Terms, holder: int) -> int:
+    """The exact length of that holder's share in bytes."""
+    return sum(_header(terms) + payload_bytes(terms, holder, stage) for stage in range(STAGES))
+
+
+def parts_of(terms: Terms, holder: int, share: bytes) -> list[Part]:
+    """The three parts of a share. Raises ValueError for a share of another length."""
+    wanted = share_size(terms, holder)
+    if len(share) != wanted:
+        raise ValueError(f"a share of {len(share)} bytes instead of {wanted}")
+    parts, place, view = [], 0, memoryview(share)
+    for stage in range(STAGES):
+        nonce, path = place + 1, place + 1 + NONCE_BYTES
+        payload = place + _header(terms)
+        end = payload + payload_bytes(terms, holder, stage)
+        parts.append(Part(share[place:nonce], share[nonce:path], share[path:payload], view[payload:end]))
+        place = end
+    return parts
+
+
+def _header(terms: Terms) -> int:
+    """Kind, nonce and path."""
+    return 1 + NONCE_BYTES + merkle.DIGEST_BYTES * merkle.depth(terms.holders)

@@ -1,0 +1,65 @@
+"""The field E = F_p[X] / (X^2 - 7), in plain integers: challenges come from it, so that none is guessed.
+
+An element is a pair (a, b) for a + b·X; 7 is no square modulo p. Elements of F_p are pairs (a, 0).
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from ..field import P, inverses
+
+Element = tuple[int, int]
+
+NON_RESIDUE: Final = 7
+ZERO: Final[Element] = (0, 0)
+ONE: Final[Element] = (1, 0)
+
+
+def add(a: Element, b: Element) -> Element:
+    """a + b."""
+    return (a[0] + b[0]) % P, (a[1] + b[1]) % P
+
+
+def subtract(a: Element, b: Element) -> Element:
+    """a - b."""
+    return (a[0] - b[0]) % P, (a[1] - b[1]) % P
+
+
+def multiply(a: Element, b: Element) -> Element:
+    """a * b."""
+    return (a[0] * b[0] + NON_RESIDUE * a[1] * b[1]) % P, (a[0] * b[1] + a[1] * b[0]) % P
+
+
+def scale(a: Element, by: int) -> Element:
+    """a times an element of F_p."""
+    return a[0] * by % P, a[1] * by % P
+
+
+def powers(a: Element, count: int) -> list[Element]:
+    """1, a, a^2, ...: `count` of them."""
+    found = [ONE]
+    while len(found) < count:
+        found.append(multiply(found[-1], a))
+    return found[:count]
+
+
+def vanishing(at: Element, points: Sequence[int]) -> Element:
+    """The product of (at - point) over all points."""
+    product = ONE
+    for point in points:
+        product = multiply(product, subtract(at, (point, 0)))
+    return product
+
+
+def lagrange_weights(points: Sequence[int], weights: Sequence[int], at: Element) -> list[Element]:
+    """What takes a polynomial's values at the points to its value at `at`, an element outside F_p.
+
+    weights: `field.barycentric_weights(points)`, which callers keep.
+    """
+    differences = [subtract(at, (point, 0)) for point in points]
+    norms = inverses([(a * a - NON_RESIDUE * b * b) % P for a, b in differences])
+    product = vanishing(at, points)
+    return [
+        scale(multiply(product, (a, -b)), norm * weight % P)
+        for (a, b), norm, weight in zip(differences, norms, weights, strict=True)
+    ]

@@ -1,0 +1,159 @@
+"""The compiled inner loops of proofs. Like `crypto.kernels`, costly to import; trusts its callers."""
+
+from typing import Final
+
+import numba
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from ..compiling import compiled
+from ..field import P, Vector
+from ..kernels import _multiply_add, _reduced, _sum
+from .extension import NON_RESIDUE
+
+_WORDS: Final = types.Array(types.uint64, 1, "C")
+_WORDS_IN: Final = types.Array(types.uint64, 1, "C", readonly=True)
+_TABLE: Final = types.Array(types.uint64, 2, "C")
+_TABLE_IN: Final = types.Array(types.uint64, 2, "C", readonly=True)
+_PLACES_IN: Final = types.Array(types.int64, 1, "C", readonly=True)
+_SIGNED: Final = types.Array(types.int64, 2, "C")
+_SIGNED_IN: Final = types.Array(types.int64, 2, "C", readonly=True)
+
+_PRIME: Final = np.uint64(P)
+_ZERO: Final = np.uint64(0)
+_ONE: Final = np.uint64(1)
+_LOW: Final = np.uint64(0xFFFFFFFF)
+_HALF: Final = np.uint64(32)
+_SEVEN: Final = np.uint64(NON_RESIDUE)
+_BIT: Final = 64  # bits of a word
+_HALVES: Final = 4  # words of a column that hold the first bits, and as many the second
+
+
+@numba.njit
+def _product(a, b):  # type: ignore[no-untyped-def]
+    high, middle, low = _multiply_add(_ZERO, _ZERO, _ZERO, a, b)
+    return _reduced(high, middle, low)
+
+
+@numba.njit
+def _difference(a, b):  # type: ignore[no-untyped-def]
+    return _sum(a, _PRIME - b) if b else a
+
+
+@numba.njit
+def _entry_mask(word, bit):  # type: ignore[no-untyped-def]
+    """All ones where the bit is set."""
+    return -np.int64((word >> np.uint64(bit)) & _ONE)
+
+
+@compiled(types.void(_TABLE_IN, _WORDS_IN, _SIGNED))
+def project(words: Vector, values: Vector, sums: NDArray[np.int64]) -> None:
+    """sums[0, k] += Σ_c z_k[c] * the low half of values[c], and sums[1, k] those of the high halves.
+
+    words[C, 8] hold z: bit i of word w less that of word w + 4 is the entry of projection 64·w + i. Halves are below
+    2^32, so that sums over 2^24 columns have room in 64 bits.
+    """
+    for c in range(values.size):
+        low, high = np.int64(values[c] & _LOW), np.int64(values[c] >> _HALF)
+        for w in range(_HALVES):
+            plus, minus = words[c, w], words[c, w + _HALVES]
+            for i in range(_BIT):
+                first, second = _entry_mask(plus, i), _entry_mask(minus, i)
+                k = _BIT * w + i
+                sums[0, k] += (low & first) - (low & second)
+                sums[1, k] += (high & first) - (high & second)
+
+
+@numba.njit
+def _joined(low, high):  # type: ignore[no-untyped-def]
+    """low + 2^32 * high modulo P, of two signed sums below 2^60 in magnitude."""
+    a = np.uint64(low) if low >= 0 else _PRIME - np.uint64(-low)
+    b = np.uint64(high) if high >= 0 else _PRIME - np.uint64(-high)
+    return _sum(a, _product(b, np.uint64(2**32)))
+
+
+@compiled(types.void(_SIGNED_IN, _WORDS))
+def join(sums: NDArray[np.int64], out: Vector) -> None:
+    """out[k] = sums[0, k] + 2^32 * sums[1, k] modulo P."""
+    for k in range(out.size):
+        out[k] = _joined(sums[0, k], sums[1, k])
+
+
+@compiled(types.void(_TABLE_IN, _SIGNED_IN, types.int64, _TABLE))
+def fold(words: Vector, halves: NDArray[np.int64], start: int, out: Vector) -> None:
+    """out[e, start + c] = - Σ_k z_k[c] * factor_k[e] for both parts e of a factor in E.
+
+    halves[4, 256]: low and high halves of the first parts, then of the second ones.
+    """
+    for c in range(words.shape[0]):
+        first_low, first_high, second_low, second_high = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+        for w in range(_HALVES):
+            plus, minus = words[c, w], words[c, w + _HALVES]
+            for i in range(_BIT):
+                add, take = _entry_mask(plus, i), _entry_mask(minus, i)
+                k = _BIT * w + i
+                first_low += (halves[0, k] & take) - (halves[0, k] & add)
+                first_high += (halves[1, k] & take) - (halves[1, k] & add)
+                second_low += (halves[2, k] & take) - (halves[2, k] & add)
+                second_high += (halves[3, k] & take) - (halves[3, k] & add)
+        out[0, start + c] = _joined(first_low, first_high)
+        out[1, start + c] = _joined(second_low, second_high)
+
+
+@compiled(types.void(_PLACES_IN, _PLACES_IN, _WORDS_IN, _TABLE_IN, _TABLE))
+def combine(
+    elements: NDArray[np.int64], equations: NDArray[np.int64], factors: Vector, powers: Vector, out: Vector
+) -> None:
+    """out[e, element] += factor * powers[equation, e], for each of the triples and both parts of a power in E."""
+    for i in range(elements.size):
+        for e in range(2):
+            term = _product(factors[i], powers[equations[i], e])
+            out[e, elements[i]] = _sum(out[e, elements[i]], term)
+
+
+@numba.njit
+def _falling(value, base):  # type: ignore[no-untyped-def]
+    """value * (value - 1) * ... of `base` factors: zero where it is one of 0 .. base - 1."""
+    product = value
+    for i in range(1, base):
+        product = _product(product, _difference(value, np.uint64(i)))
+    return product
+
+
+@compiled(types.void(_TABLE_IN, _PLACES_IN, types.int64, _WORDS_IN, _TABLE_IN, _WORDS_IN, _WORDS))
+def quotient(
+    table: Vector,
+    bases: NDArray[np.int64],
+    groups: int,
+    constants: Vector,
+    alphas: Vector,
+    inverses: Vector,
+    out: Vector,
+) -> None:
+    """out[2t], out[2t + 1] = the two parts of G at the t-th point over what vanishes on the rows there.
+
+    table[points, width]: the columns at the points; the last two are N and H. constants: the digits' offset and T1.
+    alphas[digits + 1, 2]: powers of α. inverses[t]: 1 / Z there.
+    """
+    digits = bases.size
+    for t in range(table.shape[0]):
+        first, second = _ZERO, _ZERO
+        for c in range(digits):
+            condition = _falling(table[t, c], bases[c])
+            first = _sum(first, _product(condition, alphas[c, 0]))
+            second = _sum(second, _product(condition, alphas[c, 1]))
+        squares = _ZERO
+        for g in range(groups):
+            number = _ZERO
+            for j in range(7, -1, -1):
+                number = _sum(_product(number, np.uint64(8)), table[t, 8 * g + j])
+            number = _difference(number, constants[0])
+            squares = _sum(squares, _product(number, number))
+        allowance, rest = table[t, digits], table[t, digits + 1]
+        squares = _difference(squares, _product(constants[1], _product(allowance, allowance)))
+        squares = _difference(squares, rest)
+        first = _sum(first, _product(squares, alphas[digits, 0]))
+        second = _sum(second, _product(squares, alphas[digits, 1]))
+        out[2 * t] = _product(first, inverses[t])
+        out[2 * t + 1] = _product(second, inverses[t])
