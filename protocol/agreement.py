@@ -238,8 +238,8 @@ class Agreement:
     def _why_not_give_up(self, view: int) -> str | None:
         """Say why the open sum need not be void without proof: a member gives it up only when it sees no way itself.
 
-        What is secret is given up only when all that contributed are there to repeat it. A plain sum is lost with any
-        contributor, and its repetition binds nobody.
+        What is secret is given up only when all that contributed are there to repeat it, or when it is open and those
+        that could prove it do not. A plain sum is lost with any contributor, and its repetition binds nobody.
         """
         ctx, summing = self.ctx, self.summing
         assert summing is not None
@@ -251,6 +251,8 @@ class Agreement:
             return None
         if self._has_open_sum(view):
             return "the sum is open"
+        if self._is_withheld(view):  # a link with some only must not make the others wait
+            return None
         members = (summing.committee.members[index] for index, _ in summing.body.dealers)
         if not all(one in ctx.alive or one == ctx.me for one in members):
             return "not everybody is there to repeat the sum"

@@ -30,6 +30,8 @@ class Disk:
     model: ModelSaved | None = None
     votes: list[VoteCast] = field(default_factory=list)
     values: list[ValueSeen] = field(default_factory=list)
+    had_values: set[tuple[int, bytes, int]] = field(default_factory=set)
+    """Height, block and view of each value that was durable at some time: for checkers, the peer does not read it."""
     dealt: Dealt | None = None
     shares: list[ShareHeld] = field(default_factory=list)
     released: dict[int, bytes] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class Disk:
                 self.blocks.append(record)
                 self.votes = [vote for vote in self.votes if vote.height > height]
                 self.values = [value for value in self.values if value.height > height]
+                self.had_values = {value for value in self.had_values if value[0] > height}
             case ModelSaved():
                 self.model = record
             case VoteCast():
@@ -65,6 +68,7 @@ class Disk:
             case ValueSeen(locked=locked):
                 self.values = [one for one in self.values if one.locked != locked]
                 self.values.append(record)
+                self.had_values.add((record.height, record.block, record.view))
             case Dealt():
                 self.dealt, self.copied = record, False
             case ShareHeld():

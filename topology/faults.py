@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .site import Site
 
 MEAN_DOWN_MS = 8_000
+HEALED_MS = 10_000
 """How long a peer or link that fails at random stays down, on average."""
 
 
@@ -69,7 +70,7 @@ class Outages(Observer):
 class Churn(Observer):
     """Every peer is down for a share of the time, and every link for another, each by itself.
 
-    Nothing more fails after ``until_ms``, if that is given.
+    Nothing more fails after ``until_ms``, if that is given, and all is up again ``HEALED_MS`` after it.
     """
 
     def __init__(self, peers: float, links: float = 0.0, until_ms: int | None = None) -> None:
@@ -89,7 +90,10 @@ class Churn(Observer):
         return 1 + int(self._random.expovariate(share / (MEAN_DOWN_MS * (1 - share))))
 
     def _down_ms(self) -> int:
-        return 500 + int(self._random.expovariate(1 / MEAN_DOWN_MS))
+        down = 500 + int(self._random.expovariate(1 / MEAN_DOWN_MS))
+        if self._until_ms is None:
+            return down
+        return min(down, max(500, self._until_ms + HEALED_MS - self._simulation.clock.elapsed_ms))
 
     @property
     def _is_over(self) -> bool:
