@@ -1,21 +1,33 @@
 """`peer model export`: the agreed model as a file that anybody can predict with."""
 
 import argparse
+import io
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ..exits import PeerError
+from ..exits import Exit, PeerError
 from .common import Subcommands, add_columns_from, add_command, add_json, home_of, print_json
 from .values import whole
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...protocol.ledger import LedgerState
     from ..agreed import Agreed
     from ..home import Home
+    from ..learning.arrays import Vector
     from ..learning.exported import TableModel
 
-_FORMATS: Final = ("npz", "json")
+_SUFFIXES: Final = {"npz": ".npz", "json": ".json", "onnx": ".onnx", "sklearn": ".skops", "torch": ".pt"}
+"""What a file of each format is called."""
+
+_LOADED_BY: Final = {
+    "onnx": "onnxruntime.InferenceSession({file!r})",
+    "sklearn": "skops.io.load({file!r})",
+    "torch": "torch.load({file!r}, weights_only=True)",
+}
+"""How the formats that `peer predict` does not read are read in Python."""
 
 
 def register(subcommands: Subcommands) -> None:
@@ -25,10 +37,14 @@ def register(subcommands: Subcommands) -> None:
     export = add_command(actions, "export", "write the agreed model to a file that needs no Coterie", run)
     export.epilog = (
         "Of a table, the file holds all that a prediction needs: weights, means and deviations, columns, classes\n"
-        "(docs/export.md). `peer predict --model FILE` predicts with it."
+        "(docs/export.md). `peer predict --model FILE` predicts with one that is npz or json. The other formats need\n"
+        "packages that are Coterie's extras: pip install 'coterie[onnx]', 'coterie[sklearn]' or 'coterie[torch]'."
     )
-    export.add_argument("--out", required=True, metavar="FILE", help="file to write, such as model.npz or model.json")
-    export.add_argument("--format", choices=_FORMATS, help="what to write (default: as the name of the file says; npz)")
+    names = f"model{', model'.join(list(_SUFFIXES.values())[:-1])} or model{list(_SUFFIXES.values())[-1]}"
+    export.add_argument("--out", required=True, metavar="FILE", help=f"file to write: {names}")
+    export.add_argument(
+        "--format", choices=tuple(_SUFFIXES), help="what to write (default: as the name of the file says; npz)"
+    )
     export.add_argument(
         "--round", type=whole(0), metavar="N", help="only if the model is that of round N; a home keeps the newest"
     )
@@ -39,11 +55,11 @@ def register(subcommands: Subcommands) -> None:
 def run(given: argparse.Namespace) -> int:
     """Carry the command out."""
     from ..agreed import read_agreed
-    from ..learning.exported import write_json, write_npz
     from ..outfile import out_path, written
 
-    kind = given.format or ("json" if given.out.endswith(".json") else "npz")
-    path = out_path(given.out, f".{kind}")
+    named = {suffix: kind for kind, suffix in _SUFFIXES.items()}
+    kind = given.format or named.get(Path(given.out).suffix, "npz")
+    path = out_path(given.out, _SUFFIXES[kind])
     home = home_of(given)
     agreed = read_agreed(home)
     if given.round not in (None, agreed.round):
@@ -54,8 +70,9 @@ def run(given: argparse.Namespace) -> int:
     model = agreed.table_model(given.columns_from and Path(given.columns_from))
     facts, weights = _facts(agreed), agreed.weights
     source = {**facts, "model": agreed.state.genesis.model, "standardised": model is not None}
+    content = _content(kind, model, weights, source, home)
     with written(path) as file:
-        (write_json if kind == "json" else write_npz)(file, model, weights, source)
+        file.write(content)
     if given.json:
         print_json({"file": str(path), **facts})
     else:
@@ -65,8 +82,32 @@ def run(given: argparse.Namespace) -> int:
         if facts["current"] is not True:
             print(_how_old(facts["current"], home))
         if model is not None:
-            print(_how_to_use(model, path))
+            print(_how_to_use(model, path, kind))
     return 0
+
+
+def _content(
+    kind: str, model: "TableModel | None", weights: "Sequence[Vector]", source: dict[str, Any], home: "Home"
+) -> bytes:
+    """The content of the file, made before the file is: where that fails, there is none."""
+    from ..learning.exported import no_table_model, write_json, write_npz
+
+    if kind in ("npz", "json"):
+        held = io.BytesIO()
+        (write_json if kind == "json" else write_npz)(held, model, weights, source)
+        return held.getvalue()
+    if model is None:
+        raise PeerError(f"--format {kind}: {no_table_model(f'the weights in {home.folder}')}", Exit.DATA)
+    from ..learning.export_onnx import onnx_bytes
+    from ..learning.export_sklearn import sklearn_bytes
+    from ..learning.export_torch import torch_bytes
+    from ..learning.extras import MissingPackage
+
+    make = {"onnx": onnx_bytes, "sklearn": sklearn_bytes, "torch": torch_bytes}[kind]
+    try:
+        return make(model, source)
+    except MissingPackage as error:
+        raise PeerError(f"{error}, or leave --format out for a file that numpy reads") from None
 
 
 def _facts(agreed: "Agreed") -> dict[str, Any]:
@@ -87,12 +128,12 @@ def _facts(agreed: "Agreed") -> dict[str, Any]:
     }
 
 
-def _how_to_use(model: "TableModel", path: Path) -> str:
+def _how_to_use(model: "TableModel", path: Path, kind: str) -> str:
     dropped = f", {len(model.dropped)} of them ignored: the same in all rows" if model.dropped else ""
-    return (
-        f"It predicts {model.task.target!r} from {len(model.task.columns)} columns{dropped}: peer predict --model"
-        f" {shlex.quote(str(path))} --data FILE.csv"
-    )
+    use = f"peer predict --model {shlex.quote(str(path))} --data FILE.csv"
+    if kind in _LOADED_BY:
+        use = f"{_LOADED_BY[kind].format(file=str(path))} (docs/export.md)"
+    return f"It predicts {model.task.target!r} from {len(model.task.columns)} columns{dropped}: {use}"
 
 
 def _is_level(home: "Home", state: "LedgerState") -> bool | None:

@@ -225,10 +225,12 @@ def _read_npz(file: BinaryIO) -> dict[str, Any]:
     with np.load(file) as entries:  # pickles are refused by default
         if not isinstance(entries, np.lib.npyio.NpzFile):
             raise ValueError("an array alone")
-        names = [name for name in entries.files if not name.startswith("array_")]
-        fields: dict[str, Any] = {name: entries[name].tolist() for name in names}
-        count = len(entries.files) - len(names)
-        return fields | {"arrays": [entries[f"array_{index}"] for index in range(count)]}
+        found = {name: entries[name] for name in entries.files}
+    if not all(isinstance(value, np.ndarray) for value in found.values()):
+        raise ValueError("another archive")  # such as a file for scikit-learn or PyTorch, which is a zip, too
+    names = [name for name in found if not name.startswith("array_")]
+    fields: dict[str, Any] = {name: found[name].tolist() for name in names}
+    return fields | {"arrays": [found[f"array_{index}"] for index in range(len(found) - len(names))]}
 
 
 def _fields_of(model: TableModel | None) -> dict[str, Any]:

@@ -1,9 +1,12 @@
 """Predictions: from a home, from an exported file, and from that file by code that knows no Coterie."""
 
 import csv
+import importlib.abc
 import io
 import json
 import re
+import sys
+import tomllib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -102,7 +105,8 @@ def told_by_the_document(name: str) -> Callable[..., Any]:
     """A function that docs/export.md shows."""
     names: dict[str, Any] = {}
     for code in re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL):
-        exec(compile(code, "docs/export.md", "exec"), names)
+        if f"def {name}(" in code:  # each block stands for itself: a reader installs what one of them needs
+            exec(compile(code, "docs/export.md", "exec"), names)
     function: Callable[..., Any] = names[name]
     return function
 
@@ -160,6 +164,139 @@ def test_scikit_learn_predicts_the_same_with_the_weights_put_in(home: Path, peer
         np.testing.assert_allclose(estimator.predict(rows), predicted(out)[:, 0], rtol=1e-6)
 
 
+def exported(peer: Run, file: str) -> tuple[np.ndarray, str]:
+    """Export the model, and return rows to predict from in the order of its columns, and what is predicted of them."""
+    code, out, err = peer("model", "export", "--out", file)
+    assert code == Exit.OK, err
+    assert f"{file}: " in out
+    return new_rows(Path("new.csv")), peer("predict", "--data", "new.csv")[1]
+
+
+def labels_of(text: str) -> list[str]:
+    return [row[0] for row in read(text)[1]]
+
+
+def test_onnx_runtime_predicts_the_same_from_an_onnx_file(home: Path, peer: Run) -> None:
+    pytest.importorskip("onnx", reason="pip install onnx onnxruntime")
+    pytest.importorskip("onnxruntime", reason="pip install onnx onnxruntime")
+    rows, out = exported(peer, "m.onnx")
+    rows[:, 2] = np.nan  # the column `site`, which was the same in all rows
+    told = told_by_the_document("run_onnx")("m.onnx", dict(zip(COLUMNS, rows.T, strict=True)))
+    np.testing.assert_allclose(np.reshape(told[-1], predicted(out).shape), predicted(out), rtol=1e-12, atol=1e-15)
+    assert len(told) == 1 or told[0].tolist() == labels_of(out)
+
+
+def test_the_onnx_checker_finds_nothing_and_the_properties_tell_the_task(tmp_path: Path, peer: Run) -> None:
+    onnx = pytest.importorskip("onnx", reason="pip install onnx")
+    table_home(tmp_path / "home", app_of(tmp_path, **KINDS["mlp of 3"]))
+    exported(peer, "m.onnx")
+    model = onnx.load("m.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    told = {one.key: json.loads(one.value) for one in model.metadata_props}
+    assert (told["columns"], told["dropped"], told["classes"]) == (list(COLUMNS), ["site"], ["b", "c", "a"])
+    assert (told["format"], told["coterie"]["trained"], told["coterie"]["standardised"]) == (1, 1, True)
+
+
+def test_a_column_with_a_large_offset_keeps_its_spread_in_onnx(tmp_path: Path, peer: Run) -> None:
+    pytest.importorskip("onnx", reason="pip install onnx onnxruntime")
+    pytest.importorskip("onnxruntime", reason="pip install onnx onnxruntime")
+    times = [1_700_000_000 + row for row in range(40)]
+    path = write(tmp_path / "table.csv", ("time", "y"), [(time, time % 7) for time in times])
+    table_home(tmp_path / "home", TableApp.found(path, "y", "linear"))
+    Path("new.csv").write_text(path.read_text())
+    peer("model", "export", "--out", "m.onnx")
+    (values,) = told_by_the_document("run_onnx")("m.onnx", {"time": times})
+    np.testing.assert_allclose(values, predicted(peer("predict", "--data", "new.csv")[1])[:, 0], rtol=1e-12)
+    assert len(set(values)) == 40
+
+
+def test_scikit_learn_predicts_the_same_from_a_skops_file(home: Path, peer: Run) -> None:
+    skops = pytest.importorskip("skops.io", reason="pip install skops")
+    rows, out = exported(peer, "m.skops")
+    assert skops.get_untrusted_types(file="m.skops") == []
+    model = skops.load("m.skops")
+    assert model.feature_names_in_.tolist() == list(COLUMNS)
+    assert json.loads(model.coterie_)["trained"] == 1
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        told = model.predict(rows)
+    if not hasattr(model, "predict_proba"):
+        np.testing.assert_allclose(told, predicted(out)[:, 0], rtol=1e-12)
+        return
+    assert told.tolist() == labels_of(out)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        np.testing.assert_allclose(model.predict_proba(rows), predicted(out), rtol=1e-12, atol=1e-15)
+
+
+def test_a_data_frame_is_predicted_by_its_names_with_scikit_learn(tmp_path: Path, peer: Run) -> None:
+    skops = pytest.importorskip("skops.io", reason="pip install skops")
+    pandas = pytest.importorskip("pandas", reason="pip install pandas")
+    table_home(tmp_path / "home", app_of(tmp_path, **KINDS["mlp of 3"]))
+    rows, out = exported(peer, "m.skops")
+    frame = pandas.DataFrame(rows, columns=list(COLUMNS))[list(reversed(COLUMNS))]
+    assert told_by_the_document("run_sklearn")("m.skops", frame).tolist() == labels_of(out)
+    with pytest.raises(ValueError, match="feature names"):
+        skops.load("m.skops").predict(frame)
+
+
+def test_pytorch_predicts_the_same_from_a_torch_file(home: Path, peer: Run) -> None:
+    torch = pytest.importorskip("torch", reason="pip install torch")
+    rows, out = exported(peer, "m.pt")
+    model, table = told_by_the_document("torch_model")("m.pt"), torch.from_numpy(rows)
+    with torch.no_grad():
+        single = model(table).numpy()
+        double = model.double()(table).numpy()
+    known = predicted(out)
+    # Values around 1600, of which float32 holds seven digits; they are sums of terms of that size.
+    np.testing.assert_allclose(np.reshape(single, known.shape), known, rtol=2e-6, atol=2e-6)
+    np.testing.assert_allclose(np.reshape(double, known.shape), known, rtol=1e-12, atol=1e-15)
+
+
+def test_a_torch_file_tells_the_task(tmp_path: Path, peer: Run) -> None:
+    torch = pytest.importorskip("torch", reason="pip install torch")
+    table_home(tmp_path / "home", app_of(tmp_path, **KINDS["mlp of 3"]))
+    exported(peer, "m.pt")
+    saved = torch.load("m.pt", weights_only=True)
+    assert (saved["columns"], saved["classes"], saved["sizes"]) == (list(COLUMNS), ["b", "c", "a"], [4, 4, 2, 3])
+    assert (saved["format"], json.loads(saved["coterie"])["trained"]) == (1, 1)
+
+
+NEEDED = {"onnx": "onnx", "sklearn": "skops", "torch": "torch"}
+"""The package by the format that needs it, which is also the name of the extra."""
+
+
+@pytest.mark.parametrize(("kind", "package"), NEEDED.items())
+def test_a_format_whose_package_is_missing_names_the_extra_and_writes_nothing(
+    linear: Path, peer: Run, monkeypatch: pytest.MonkeyPatch, kind: str, package: str
+) -> None:
+    class Hidden(importlib.abc.MetaPathFinder):
+        def find_spec(self, name: str, *rest: Any) -> None:
+            if name.partition(".")[0] == package:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name.partition(".")[0])
+
+    for loaded in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.setattr(sys, "meta_path", [Hidden(), *sys.meta_path])
+    code, out, err = peer("model", "export", "--out", "m", "--format", kind)
+    assert (code, out) == (Exit.USAGE, "")
+    assert f"--format {kind} needs the package {package}, which is not installed" in err
+    assert f"pip install 'coterie[{kind}]'" in err
+    assert list(Path().glob("m*")) == []
+
+
+@pytest.mark.parametrize(("kind", "package"), NEEDED.items())
+def test_the_extra_that_a_format_names_installs_its_package(kind: str, package: str) -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert any(one.startswith(package) for one in project["optional-dependencies"][kind])
+
+
+@pytest.mark.parametrize("kind", NEEDED)
+def test_the_weights_of_an_app_are_refused_in_the_formats_of_tables(old_home: Home, peer: Run, kind: str) -> None:
+    code, _, err = peer("model", "export", "--out", "m", "--format", kind, "--home", str(old_home.folder))
+    assert code == Exit.DATA
+    assert f"--format {kind}: the weights in {old_home.folder} are of the members' own app" in err
+    assert list(Path().glob("m*")) == []
+
+
 def test_an_app_predicts_the_same_from_the_weights_of_the_home(tmp_path: Path, peer: Run) -> None:
     app = app_of(tmp_path, "mlp", hidden=(5, 3))
     table_home(tmp_path / "home", app)
@@ -196,7 +333,8 @@ def test_classes_are_written_with_their_probabilities(tmp_path: Path, peer: Run,
 def test_an_export_holds_everything_that_the_document_names(home: Path, peer: Run) -> None:
     peer("model", "export", "--out", "m.npz")
     peer("model", "export", "--out", "m", "--format", "json")
-    named = set(re.findall(r"^\| (`.*?) \|", GUIDE, re.MULTILINE))
+    section = GUIDE.partition("## What is in it\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"^\| (`.*?) \|", section, re.MULTILINE))
     entries = {name for row in named for name in re.findall(r"`(\w+)`", row)}
     with np.load("m.npz") as file:
         assert {name for name in file.files if not re.fullmatch(r"array_\d+", name)} == entries - {"array_0", "array_1"}
@@ -419,6 +557,14 @@ def test_a_file_that_is_no_whole_export_is_refused_with_the_reason(
     assert code == Exit.DATA
     assert err.startswith("peer: error: m.npz: ")
     assert told in err
+
+
+def test_a_zip_that_is_no_npz_is_refused(linear: Path, peer: Run) -> None:
+    with zipfile.ZipFile("m.skops", "w") as archive:
+        archive.writestr("schema.json", "{}")
+    code, _, err = peer("predict", "--data", "new.csv", "--model", "m.skops")
+    assert code == Exit.DATA
+    assert "m.skops: no model to predict with: it is neither .npz nor JSON" in err
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"{}", b"PK\3\4", b"a,b\n1,2\n", b"\x93NUMPY", b"[" * 100_000])

@@ -1,0 +1,24 @@
+"""Packages that Coterie needs for one thing only, and that its users install if they want that."""
+
+from importlib import import_module
+from typing import Any
+
+__all__ = ["MissingPackage", "load"]
+
+
+class MissingPackage(ImportError):
+    """A package that is not installed; says what needs it and what to type."""
+
+
+def load(module: str, what: str, extra: str) -> Any:
+    """Import a module of a package that Coterie's ``extra`` installs; ``what`` needs it. Raises MissingPackage."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        # A package may be there while one that it needs is not, or may itself be broken.
+        is_missing = isinstance(error, ModuleNotFoundError) and error.name == package
+        why = "is not installed" if is_missing else f"cannot be loaded ({error})"
+        raise MissingPackage(
+            f"{what} needs the package {package}, which {why}; type: pip install 'coterie[{extra}]'"
+        ) from None
