@@ -1,4 +1,4 @@
-"""The agreed model in a home, running or not, and of a table what its weights mean."""
+"""The agreed models in a home, running or not, and of a table what their weights mean."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,16 +7,17 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..protocol.blocks import Model, read_block
 from ..protocol.contribution import read_totals
 from ..protocol.ledger import LedgerState
 from ..protocol.records import ModelSaved
+from .best import Scored, Scores
 from .exits import Exit, PeerError, no_federation
 from .home import Home
 from .learning.arrays import Vector, unflatten
 from .learning.exported import TableModel
 from .learning.table import TableError, read_table
 from .learning.task import Task, TaskMismatch, read_description, standard_from
+from .measures import measures, measures_text
 from .settings import Settings, read_settings
 from .status import replay
 from .store import Reader
@@ -29,13 +30,15 @@ _NAMES_FROM: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """The newest model that a home has, and the state of its ledger."""
+    """A model that a home has, and the state of its ledger."""
 
     home: Home
     state: LedgerState
     saved: ModelSaved
-    round: int
-    """The round of the ledger that the weights came out of; 0: those that the federation began with."""
+    score: Scored
+    """What the ledger says of it."""
+    best: Scored | None
+    """What the ledger says of the best model, whether it is here or not; None: none has a loss yet."""
     settings: Settings
 
     @property
@@ -81,27 +84,60 @@ class Agreed:
             raise PeerError(f"{error}; {_NAMES_FROM}", Exit.DATA) from None
 
 
-def read_agreed(home: Home) -> Agreed:
-    """Return the newest model in a home; its peer may be running.
+def read_agreed(home: Home, *, round: int | None = None, best: bool = False) -> Agreed:
+    """Return a model that a home keeps: the newest, that of ``round``, or the best; its peer may be running.
 
     Raises:
-        PeerError: the home is in no federation, or has no model.
+        PeerError: the home is in no federation, or does not have this model.
     """
     with Reader.open(home.folder) as reader:
-        state, saved = replay(reader), reader.model()
-        if state is None:
-            raise PeerError(no_federation(home.folder), Exit.FEDERATION)
-        if saved is None:
-            raise PeerError(
-                f"{home.folder}: there is no model yet, or it is damaged; the peer fetches it when it runs", Exit.STORE
-            )
-        return Agreed(home, state, saved, _round_of(reader, saved.weights_hash), read_settings(reader.fact("settings")))
+        scores = Scores()
+        height, newest, kept = reader.models()
+        state, settings = replay(reader, scores.on_block, height), read_settings(reader.fact("settings"))
+    if state is None:
+        raise PeerError(no_federation(home.folder), Exit.FEDERATION)
+    if newest is None:
+        raise PeerError(
+            f"{home.folder}: there is no model yet, or it is damaged; the peer fetches it when it runs", Exit.STORE
+        )
+    score = scores.of(newest.weights_hash) or Scored(newest.weights_hash, 0, 0)
+    here = {score.round: Agreed(home, state, newest, score, scores.best, settings)}
+    old = None if kept is None else scores.of(kept.weights_hash)
+    if kept is not None and old is not None:
+        here.setdefault(old.round, Agreed(home, state, kept, old, scores.best, settings))
+    if best:
+        return _best(here, score.round, scores.best, state)
+    wanted = score.round if round is None else round
+    if wanted not in here:
+        raise PeerError(
+            f"--round {round}: this home keeps only {_told(here, score.round)}; leave --round out to export the newest,"
+            " and export after each round to keep them all"
+        )
+    return here[wanted]
 
 
-def _round_of(reader: Reader, weights: bytes) -> int:
-    """The round in which these weights came up: later ones that only evaluate them name them, too."""
-    for stored in reader.blocks():
-        body = read_block(stored.block).body
-        if isinstance(body, Model) and body.weights == weights:
-            return body.round
-    return 0
+def _best(here: Mapping[int, Agreed], newest: int, best: Scored | None, state: LedgerState) -> Agreed:
+    if best is None:
+        raise PeerError(
+            "--best: no model has a loss yet; that of a model is in the ledger once the round after it is decided, and"
+            " it takes test rows. Leave --best out for the newest model",
+            Exit.STORE,
+        )
+    if best.round not in here:
+        raise PeerError(
+            f"--best: the best model is that of round {best.round} ({loss_text(state, best)}), which this home never"
+            f" had: its peer was away in that round, or ran an older Coterie. It has {_told(here, newest)}. Ask a"
+            " member that was there to type: peer model export --best",
+            Exit.STORE,
+        )
+    return here[best.round]
+
+
+def _told(here: Mapping[int, Agreed], newest: int) -> str:
+    others = [f", and the best that it ever had, that of round {one}" for one in here if one != newest]
+    return f"the newest model, that of round {newest}{''.join(others)}"
+
+
+def loss_text(state: LedgerState, score: Scored) -> str:
+    """Return how good a model is, for people: ``RMSE 58.2`` or ``loss 0.41``."""
+    return measures_text(measures(state.genesis.model, score.loss, {}))

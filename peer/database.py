@@ -31,7 +31,6 @@ CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT 
 CREATE TABLE blocks (
     height INTEGER PRIMARY KEY, serial INTEGER NOT NULL, block BLOB NOT NULL, certificate BLOB NOT NULL
 ) STRICT;
-CREATE TABLE model (one INTEGER PRIMARY KEY CHECK (one = 1), hash BLOB NOT NULL, weights BLOB NOT NULL) STRICT;
 CREATE TABLE votes (
     serial INTEGER PRIMARY KEY, height INTEGER NOT NULL, view INTEGER NOT NULL, kind INTEGER NOT NULL,
     envelope BLOB NOT NULL, UNIQUE (height, view, kind)
@@ -51,6 +50,16 @@ CREATE TABLE shares (
 ) STRICT;
 CREATE TABLE released (round INTEGER PRIMARY KEY, serial INTEGER NOT NULL, contributors BLOB NOT NULL) STRICT;
 """
+
+_MODELS: Final = """
+CREATE TABLE models (id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, weights BLOB NOT NULL) STRICT;
+"""
+"""The newest model has the highest id. The best one, if it is another, stays where it is: copying it in each round that
+is better than all before takes longer than all else that is written in the round.
+"""
+
+_ONE_MODEL: Final = "model"
+"""A table for the newest model alone, which older homes have instead."""
 
 
 class StoreError(PeerError):
@@ -94,8 +103,13 @@ def open_writer(path: Path, max_bytes: int | None = None) -> sqlite3.Connection:
                 raise StoreError(damaged(path, damage))
             if link.execute("PRAGMA user_version").fetchone()[0] == 0:
                 link.executescript(
-                    f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id={APPLICATION_ID};"
+                    f"BEGIN IMMEDIATE; {_SCHEMA} {_MODELS} PRAGMA application_id={APPLICATION_ID};"
                     f" PRAGMA user_version={VERSION}; COMMIT;"
+                )
+            if models_table(link) == _ONE_MODEL:
+                link.executescript(
+                    f"BEGIN IMMEDIATE; {_MODELS} INSERT INTO models SELECT one, hash, weights FROM {_ONE_MODEL};"
+                    f" DROP TABLE {_ONE_MODEL}; COMMIT;"
                 )
         except BaseException:
             link.close()
@@ -126,6 +140,12 @@ def open_reader(path: Path) -> sqlite3.Connection:
             link.close()
             raise
         return link
+
+
+def models_table(link: sqlite3.Connection) -> str:
+    """Return the table that holds hash and weights of the models: another one in a home that was not started since."""
+    tables = {row[0] for row in link.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    return _ONE_MODEL if _ONE_MODEL in tables else "models"
 
 
 def _refuse_links(path: Path) -> None:

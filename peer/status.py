@@ -2,7 +2,8 @@
 people."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .network.events import PeerRow
 
 Json = dict[str, Any]
+Watch = Callable[[LedgerState, bytes, LedgerState], None]
 
 
 def ledger_status(state: LedgerState, view: int = 0) -> Json:
@@ -128,8 +130,10 @@ def faults_status(faults: Mapping[bytes, Mapping[str, int]]) -> Json:
     return {peer_id(member): dict(counts) for member, counts in faults.items()}
 
 
-def replay(reader: Reader) -> LedgerState | None:
+def replay(reader: Reader, watch: Watch | None = None, height: int | None = None) -> LedgerState | None:
     """Return the state that a store's blocks lead to, None where there is no federation yet.
+
+    ``watch`` is called with each block and the states before and after it; ``height``: the last one to take.
 
     Raises:
         StoreError: the ledger in it is damaged.
@@ -139,8 +143,10 @@ def replay(reader: Reader) -> LedgerState | None:
         return None
     try:
         state = genesis_state(read_genesis(data))
-        for block in reader.blocks():
-            state = apply(state, block.block)
+        for block in takewhile(lambda one: height is None or one.height <= height, reader.blocks()):
+            before, state = state, apply(state, block.block)
+            if watch is not None:
+                watch(before, block.block, state)
     except GenesisError as error:
         raise unreadable_genesis(reader.path, error) from None
     except LedgerError as error:

@@ -2,8 +2,8 @@
 
 :meth:`Store.persist` makes the records of one or more steps durable in one transaction; :meth:`Store.load`
 gives all of them back after a restart. What can no longer matter is dropped on the way: votes and values of
-decided heights, all models but the newest, and the vectors of closed rounds, which are sealed under a key
-that is erased (:mod:`.vault`).
+decided heights, all models but the newest and the best (:mod:`.best`), and the vectors of closed rounds, which are
+sealed under a key that is erased (:mod:`.vault`).
 
 The store is also the last guard of two safety rules: it refuses a second, different vote for a (height,
 view, kind), and a second, different contributor set for a round, whoever asks.
@@ -19,6 +19,7 @@ from typing import Final, Self
 
 import msgspec
 
+from ..protocol.genesis import read_genesis
 from ..protocol.records import (
     BlockDecided,
     Dealt,
@@ -34,18 +35,22 @@ from ..protocol.records import (
     VoteCast,
 )
 from ..protocol.wire import digest_of
-from .database import BUSY_TIMEOUT_MS, StoreError, explained, open_reader, open_writer
+from .best import loss_told
+from .database import BUSY_TIMEOUT_MS, StoreError, damaged, explained, models_table, open_reader, open_writer
 from .home import STORE_FILE
 from .lineage import Lineage
 from .vault import KEY_BYTES, Damaged, Vault
 
 FILE_NAME: Final = STORE_FILE
+_GENESIS: Final = "genesis"
 _ORIGIN: Final = "origin"
 _COPIED: Final = "copied"
 _SHOWN: Final = "shown"
+_BEST: Final = "best"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[bytes, ...]).decode
+_decode_best = msgspec.msgpack.Decoder(tuple[bytes, float]).decode
 _decode_shown = msgspec.msgpack.Decoder(tuple[int, tuple[bytes, ...]]).decode
 
 
@@ -98,14 +103,44 @@ class Reader:
     def model(self) -> ModelSaved | None:
         """Return the newest model; None where there is none, or where its weights do not have its hash."""
         with explained(self.path):
-            row = self._link.execute("SELECT hash, weights FROM model").fetchone()
-        return None if row is None or digest_of(row[1]) != row[0] else ModelSaved(*row)
+            table = models_table(self._link)
+            row = self._link.execute(f"SELECT hash, weights FROM {table} ORDER BY rowid DESC LIMIT 1").fetchone()
+        return _whole(row)
 
     def has_damaged_model(self) -> bool:
-        """Whether there is a model, but not the one that it says it is."""
+        """Whether there is a newest model, but not the one that it says it is."""
         with explained(self.path):
-            stored = self._link.execute("SELECT count(*) FROM model").fetchone()[0]
+            stored = self._link.execute(f"SELECT count(*) FROM {models_table(self._link)}").fetchone()[0]
         return bool(stored) and self.model() is None
+
+    def best_model(self) -> ModelSaved | None:
+        """Return the best model that this peer ever had; None where no loss is known, or the weights are damaged.
+
+        It need not be the best one of the ledger: a peer has no models of the rounds that it was away for.
+        """
+        best = self._best()
+        if best is None:
+            return None
+        with explained(self.path):
+            row = self._link.execute("SELECT hash, weights FROM models WHERE hash = ?", best[:1]).fetchone()
+        return _whole(row)
+
+    def _best(self) -> tuple[bytes, float] | None:
+        """Return hash and loss of the best model that is kept."""
+        kept = self.fact(_BEST)
+        try:
+            return None if kept is None else _decode_best(kept)
+        except msgspec.MsgspecError as error:
+            raise StoreError(damaged(self.path, f"the loss of the best model: {error}")) from None
+
+    def models(self) -> tuple[int, ModelSaved | None, ModelSaved | None]:
+        """Return the height of the ledger, the newest model and the best one that is kept, all of one moment."""
+        with explained(self.path):
+            self._link.execute("BEGIN")
+            try:
+                return self.height(), self.model(), self.best_model()
+            finally:
+                self._link.execute("ROLLBACK")
 
     def seen(self, height: int) -> list[bytes]:
         """Return the blocks for which this peer has seen a quorum's prevotes at ``height``."""
@@ -250,8 +285,10 @@ class Store(Reader):
                 if self._insert_once("blocks", {"height": height}, {"block": block}, certificate=votes):
                     for table in ("votes", "seen", "vectors"):
                         link.execute(f"DELETE FROM {table} WHERE height <= ?", (height,))
+                    self._look_for_the_best(link, height, block)
             case ModelSaved(weights_hash, weights):
-                link.execute("INSERT OR REPLACE INTO model VALUES (1, ?, ?)", (weights_hash, weights))
+                link.execute("INSERT OR REPLACE INTO models (hash, weights) VALUES (?, ?)", (weights_hash, weights))
+                self._drop_models(link)
             case VoteCast(height, view, kind, envelope):
                 key = {"height": height, "view": view, "kind": kind}
                 self._insert_once("votes", key, {"envelope": envelope})
@@ -282,6 +319,26 @@ class Store(Reader):
             case ShownToUs(number, envelopes):
                 kept = _encode((number, envelopes))
                 link.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_SHOWN, kept))
+
+    def _look_for_the_best(self, link: sqlite3.Connection, height: int, block: bytes) -> None:
+        """Keep the newest model for good, where this block tells that it is better than the one that is kept."""
+        genesis, best = self.fact(_GENESIS), self._best()
+        if genesis is None:
+            return
+        rows = link.execute("SELECT block FROM blocks WHERE height < ? ORDER BY height DESC", (height,))
+        told = loss_told(read_genesis(genesis), block, (row[0] for row in rows))
+        if told is None or (best is not None and best[1] <= told[1]):
+            return
+        if link.execute("SELECT count(*) FROM models WHERE hash = ?", told[:1]).fetchone()[0]:
+            link.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_BEST, _encode(told)))
+            self._drop_models(link)
+
+    def _drop_models(self, link: sqlite3.Connection) -> None:
+        """Forget all models but the newest and the best."""
+        best = self._best()
+        link.execute(
+            "DELETE FROM models WHERE id < (SELECT max(id) FROM models) AND hash IS NOT ?", (best and best[0],)
+        )
 
     def _insert_once(self, table: str, key: dict[str, int], bound: dict[str, bytes], **free: bytes) -> bool:
         """Insert a row with the next serial number; return False if it is there already.
@@ -377,3 +434,8 @@ class Store(Reader):
                 link.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_COPIED, b"1"))
                 link.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_ORIGIN, self._lineage.found(self._serial)))
         return self.fact(_COPIED) is not None
+
+
+def _whole(row: tuple[bytes, bytes] | None) -> ModelSaved | None:
+    """Return a stored model, if its weights have its hash."""
+    return None if row is None or digest_of(row[1]) != row[0] else ModelSaved(*row)

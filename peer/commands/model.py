@@ -45,8 +45,10 @@ def register(subcommands: Subcommands) -> None:
     export.add_argument(
         "--format", choices=tuple(_SUFFIXES), help="what to write (default: as the name of the file says; npz)"
     )
-    export.add_argument(
-        "--round", type=whole(0), metavar="N", help="only if the model is that of round N; a home keeps the newest"
+    which = export.add_mutually_exclusive_group()
+    which.add_argument("--best", action="store_true", help="the model with the smallest agreed loss, not the newest")
+    which.add_argument(
+        "--round", type=whole(0), metavar="N", help="the model of round N; a home keeps the newest and the best"
     )
     add_columns_from(export)
     add_json(export)
@@ -61,12 +63,7 @@ def run(given: argparse.Namespace) -> int:
     kind = given.format or named.get(Path(given.out).suffix, "npz")
     path = out_path(given.out, _SUFFIXES[kind])
     home = home_of(given)
-    agreed = read_agreed(home)
-    if given.round not in (None, agreed.round):
-        raise PeerError(
-            f"--round {given.round}: this home keeps only the newest model, that of round {agreed.round}; leave --round"
-            " out to export it, and export after each round to keep them all"
-        )
+    agreed = read_agreed(home, round=given.round, best=given.best)
     model = agreed.table_model(given.columns_from and Path(given.columns_from))
     facts, weights = _facts(agreed), agreed.weights
     source = {**facts, "model": agreed.state.genesis.model, "standardised": model is not None}
@@ -79,7 +76,9 @@ def run(given: argparse.Namespace) -> int:
         rounds = agreed.state.genesis.rounds
         of = f" of {rounds}" if rounds else ""
         print(f"{path}: {len(weights)} arrays after {facts['trained']}{of} rounds, weights {facts['weights'][:16]}…")
-        if facts["current"] is not True:
+        if agreed.score.loss is not None:
+            print(_how_good(agreed))
+        if not given.best and facts["current"] is not True:
             print(_how_old(facts["current"], home))
         if model is not None:
             print(_how_to_use(model, path, kind))
@@ -119,10 +118,12 @@ def _facts(agreed: "Agreed") -> dict[str, Any]:
     return {
         "federation": state.federation.hex(),
         "weights": agreed.saved.weights_hash.hex(),
-        "round": agreed.round,
-        "trained": state.trained,
+        "round": agreed.score.round,
+        "trained": agreed.score.trained,
         "rounds": state.genesis.rounds,
         "height": state.height,
+        "loss": agreed.score.loss,
+        "best": agreed.best is not None and agreed.best.weights == agreed.saved.weights_hash,
         "matches_ledger": matches,
         "current": matches and (state.phase is Phase.FINISHED or _is_level(agreed.home, state)),
     }
@@ -134,6 +135,20 @@ def _how_to_use(model: "TableModel", path: Path, kind: str) -> str:
     if kind in _LOADED_BY:
         use = f"{_LOADED_BY[kind].format(file=str(path))} (docs/export.md)"
     return f"It predicts {model.task.target!r} from {len(model.task.columns)} columns{dropped}: {use}"
+
+
+def _how_good(agreed: "Agreed") -> str:
+    """How this model does, and whether another one did better."""
+    from ..agreed import loss_text
+
+    told, best = loss_text(agreed.state, agreed.score), agreed.best
+    assert best is not None
+    if best.weights == agreed.saved.weights_hash:
+        return f"Its {told} over the members' test rows is the best so far."
+    return (
+        f"Its {told} over the members' test rows is not the best so far: that of round {best.round} has"
+        f" {loss_text(agreed.state, best)} (--best)"
+    )
 
 
 def _is_level(home: "Home", state: "LedgerState") -> bool | None:

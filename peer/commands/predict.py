@@ -31,6 +31,9 @@ def register(subcommands: Subcommands) -> None:
     command.add_argument(
         "--model", type=path_name, metavar="FILE", help="a model of `peer model export` instead of that in the home"
     )
+    command.add_argument(
+        "--best", action="store_true", help="with the model in the home that has the smallest agreed loss"
+    )
     add_columns_from(command)
 
 
@@ -74,19 +77,25 @@ def _model(given: argparse.Namespace) -> "TableModel":
     if given.model is not None:
         if given.home is not None or given.columns_from is not None:
             raise PeerError("--model: an exported model says all by itself; leave --home and --columns-from out")
+        if given.best:
+            raise PeerError("--best: that is of a home; for a file: peer model export --best --out FILE")
         try:
             return read_model(Path(given.model))
         except ExportError as error:
             raise PeerError(str(error), Exit.DATA) from None
-    from ..agreed import read_agreed
+    from ..agreed import loss_text, read_agreed
 
-    agreed = read_agreed(home_of(given))
+    agreed = read_agreed(home_of(given), best=given.best)
     model = agreed.table_model(given.columns_from and Path(given.columns_from))
     if model is None:
         raise PeerError(f"{agreed.home.folder}: {no_table_model('the weights in this home')}", Exit.DATA)
     trained, rounds = agreed.state.trained, agreed.state.genesis.rounds
     if trained < rounds:
-        _note(f"the training is not finished: this is the model after {trained} of {rounds} rounds")
+        newest = "" if given.best else f": this is the model after {trained} of {rounds} rounds"
+        _note(f"the training is not finished{newest}")
+    if given.best:
+        told = loss_text(agreed.state, agreed.score)
+        _note(f"this is the best model so far, that of round {agreed.score.round}: {told}")
     return model
 
 

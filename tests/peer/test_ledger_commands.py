@@ -167,7 +167,7 @@ def test_a_damaged_ledger_is_told_with_what_to_do_by_every_command_that_needs_it
 
 def spoil_the_model(home: Home) -> None:
     with Store.open(home.folder) as store:
-        store._link.execute("UPDATE model SET weights = ?", (b"\1" * 24,))
+        store._link.execute("UPDATE models SET weights = ?", (b"\1" * 24,))
 
 
 def test_a_damaged_model_is_neither_exported_nor_refounded_nor_trained_on(
