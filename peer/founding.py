@@ -6,7 +6,7 @@ from typing import Final
 
 from ..crypto.identity import BadPeerId, Identity, public_of
 from ..protocol.committee import Committee
-from ..protocol.genesis import Genesis, GenesisError, read_genesis
+from ..protocol.genesis import MILLION, Genesis, GenesisError, Stopping, read_genesis
 from ..protocol.limits import MIN_TRAINING_MEMBERS
 from ..protocol.records import ModelSaved
 from ..protocol.wire import digest_of
@@ -61,6 +61,7 @@ def found(settings: Settings, identity: Identity, learner: Learner, now_ms: int)
             view_timeout_ms=round(settings.view_timeout * 1000),
             evict_after_rounds=settings.evict_after,
             evict_on_proof=not settings.no_evict,
+            stopping=_stopping(settings),
         )
         # Through its bytes: every bound is checked here that a joiner will check.
         return read_genesis(genesis.encode()), ModelSaved(digest, weights)
@@ -83,6 +84,25 @@ def explain_threshold(genesis: Genesis, members: int) -> str:
     """Say what the genesis' threshold means for so many members."""
     stand_ins = tuple(index.to_bytes(32, "big") for index in range(members))
     return Committee(stand_ins, genesis.threshold).explain(genesis.scheme)
+
+
+def explain_end(genesis: Genesis) -> str:
+    """Say when the training ends."""
+    latest = f"after {genesis.rounds} rounds" if genesis.rounds else "when it is stopped"
+    stopping = genesis.stopping
+    if stopping is None:
+        return f"training ends {latest}"
+    rounds = f"{stopping.patience} rounds in a row bring" if stopping.patience > 1 else "a round brings"
+    delta = (
+        f" by more than {stopping.min_delta_millionths / MILLION:.6g} of it" if stopping.min_delta_millionths else ""
+    )
+    return f"training ends {latest}, or before, once {rounds} no loss that is smaller than the best{delta}"
+
+
+def _stopping(settings: Settings) -> Stopping | None:
+    if not settings.patience:
+        return None
+    return Stopping(patience=settings.patience, min_delta_millionths=int(round(settings.min_delta * MILLION, 3)))
 
 
 def _exponent(clip: float) -> int:

@@ -55,6 +55,7 @@ def _genesis_row(genesis: Genesis) -> Json:
         "parameters": genesis.parameters,
         "scheme": genesis.scheme,
         "rounds": genesis.rounds,
+        "patience": 0 if genesis.stopping is None else genesis.stopping.patience,
         "admit": genesis.admit,
         "previous": None if genesis.previous is None else genesis.previous.hex(),
     }

@@ -39,7 +39,7 @@ from .driver import Driver
 from .ending import Ending
 from .exits import Exit, PeerError
 from .forks import own_places
-from .founding import explain_threshold, found
+from .founding import explain_end, explain_threshold, found
 from .home import Home
 from .invites import DEFAULT_HOURS, FOUNDING_USES, join_command, new_invite, open_invite
 from .learning.learner import Learner
@@ -557,6 +557,7 @@ class Session:
             f"with {explain_threshold(genesis, genesis.min_peers)}\n"
             f"no member counts as more than {genesis.examples_ref} examples in the mean (--examples-cap)\n"
             f"{_explain_eviction(genesis.evict_after_rounds)}\n"
+            f"{explain_end(genesis)}\n"
             f"training starts with {genesis.min_peers} members; the others join with:\n\n  {command}\n"
         )
         note = join_note(genesis)

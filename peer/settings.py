@@ -18,6 +18,8 @@ FOUNDING: Final = (
     "roster",
     "min_peers",
     "rounds",
+    "patience",
+    "min_delta",
     "scheme",
     "threshold",
     "clip",
@@ -29,6 +31,9 @@ FOUNDING: Final = (
     "no_evict",
 )
 """Options that the founder fixes for everybody, in the genesis block."""
+
+MIN_DELTA: Final = 1e-6
+"""The genesis counts in millionths."""
 
 _TABLE: Final = (
     "target",
@@ -90,6 +95,9 @@ class Settings:
     roster: str | None = None
     min_peers: int = 3
     rounds: int = 0
+    patience: int = 0
+    """Rounds in a row without a better loss that end the training; 0: none do."""
+    min_delta: float = 0.0
     scheme: str = "shamir"
     threshold: int = 0
     clip: float = 4.0
@@ -130,6 +138,10 @@ def check_settings(settings: Settings) -> None:
             f"--dead-after {settings.dead_after:g}: at least twice the --heartbeat of {settings.heartbeat:g} seconds,"
             " or a single late heartbeat would end a link"
         )
+    if settings.min_delta and not settings.patience:
+        raise PeerError(f"--min-delta {settings.min_delta:g}: only with --patience, which says how many rounds to wait")
+    if 0 < settings.min_delta < MIN_DELTA:
+        raise PeerError(f"--min-delta {settings.min_delta:g}: at least {MIN_DELTA:f}, or 0")
     if settings.dht_listen != Settings().dht_listen and not settings.dht:
         raise PeerError(f"--dht-listen {settings.dht_listen}: only with --dht")
     if settings.continues is not None and not settings.joins:

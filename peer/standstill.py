@@ -51,10 +51,12 @@ def shortage(
     has_part = committee.index(me) is not None and state.member(me) is not None
     if not has_part or state.phase is Phase.FINISHED or reached >= committee.quorum:
         return None
+    genesis = state.genesis
+    training = "the training" if genesis.stopping else f"the {genesis.rounds} rounds"
     ended = (
-        f"If they have finished the {state.genesis.rounds} rounds and stopped, ask one of them to run"
+        f"If they have finished {training} and stopped, ask one of them to run"
         " `peer start --stay --home …`, so that this peer can catch up. "
-        if state.genesis.rounds
+        if genesis.rounds or genesis.stopping
         else ""
     )
     return (

@@ -47,6 +47,8 @@ def ledger_status(state: LedgerState, view: int = 0) -> Json:
         "view": view,
         "trained": state.trained,
         "rounds": genesis.rounds,
+        "patience": None if genesis.stopping is None else genesis.stopping.patience,
+        "stale": None if state.progress is None else state.progress.stale,
         "min_peers": genesis.min_peers,
         "scheme": genesis.scheme,
         "threshold": state.committee.threshold,
@@ -201,6 +203,10 @@ def _lines(status: Json) -> Iterable[str]:
     yield f"federation  {federation['name']} {federation['id'][:16]}…"
     of = f" of {status['rounds']}" if status["rounds"] else ""
     yield f"round       {status['round']} ({status['kind']}), {_phase(status)}; {status['trained']}{of} trained"
+    if status.get("patience") and status["stale"] is not None:
+        has_ended = status["stale"] >= status["patience"]
+        ends = "so training ended" if has_ended else f"training ends at {status['patience']}"
+        yield f"patience    {status['stale']} rounds in a row without a better loss ({ends})"
     if status["aggregator"]:
         yield f"aggregator  {_name_of(status, status['aggregator'])} (view {status['view']})"
     yield f"height      {status['height']}, head {status['head'][:16]}…"

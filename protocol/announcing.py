@@ -40,7 +40,10 @@ def announce(out: Outbox, before: LedgerState, after: LedgerState, view: int, bl
     elif isinstance(body, Void):
         _announce_void(out, before, after, body, before.proposer(view))
     if after.phase is Phase.FINISHED and before.phase is not Phase.FINISHED:
-        out.notify("finished", f"training is finished after {after.trained} rounds", rounds=after.trained)
+        text = f"training is finished after {after.trained} rounds"
+        if after.has_stopped:
+            text += ": the loss has not fallen any more (--patience)"
+        out.notify("finished", text, rounds=after.trained)
 
 
 def announce_capped(ctx: Context, examples: int) -> None:

@@ -24,6 +24,7 @@ from .limits import (
 from .wire import DecodeError, Hash, Key, decode, encode
 
 GENESIS_BYTES = 64 * 1024
+MILLION = 1_000_000
 
 Shape = Annotated[
     tuple[Annotated[int, msgspec.Meta(ge=1, le=MAX_PARAMETERS)], ...], msgspec.Meta(max_length=MAX_DIMENSIONS)
@@ -61,6 +62,15 @@ class Continued(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
     """The loss and metrics of the initial ``weights`` are public; on this base model nobody contributes them again."""
     barred: Annotated[tuple[Key, ...], msgspec.Meta(max_length=MAX_BARRED)] = ()
     """Members that were evicted on proof there; they are not admitted here either."""
+
+
+class Stopping(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
+    """When training ends before its last round (:mod:`.stopping`)."""
+
+    patience: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
+    """Rounds in a row that measured no better loss, after which the final model is evaluated."""
+    min_delta_millionths: Annotated[int, msgspec.Meta(ge=0, le=MILLION - 1)] = 0
+    """A loss is better if it is smaller than the best one by more than so much of it."""
 
 
 class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
@@ -108,6 +118,8 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     evict_on_proof: bool = True
     continued: Continued | None = None
     """Of the federation that this one continues (``peer refound``)."""
+    stopping: Stopping | None = None
+    """Where it is None it is not in the bytes at all: they are what they were before there was this."""
 
     @property
     def parameters(self) -> int:
@@ -143,12 +155,12 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
     def encode(self) -> bytes:
         """Return the genesis bytes."""
-        return encode(self)
+        return encode(self if self.stopping is not None else msgspec.structs.astuple(self)[:-1])
 
     @property
     def federation(self) -> bytes:
         """The federation's id: the hash of the genesis bytes, and the head hash at height 0."""
-        return hashlib.sha256(b"coterie/genesis/%d\x00" % PROTOCOL_VERSION + encode(self)).digest()
+        return hashlib.sha256(b"coterie/genesis/%d\x00" % PROTOCOL_VERSION + self.encode()).digest()
 
 
 def is_private(scheme: str) -> bool:
@@ -163,7 +175,7 @@ def read_genesis(data: bytes) -> Genesis:
         GenesisError: malformed, out of bounds, or inconsistent.
     """
     try:
-        genesis = decode(data, Genesis, GENESIS_BYTES)
+        genesis = decode(data, Genesis, GENESIS_BYTES, Genesis.encode)
     except DecodeError as error:
         version = _version_of(data)
         if version is not None and version != PROTOCOL_VERSION:

@@ -42,6 +42,7 @@ from .evidence import contradiction, wrong_sum
 from .genesis import Genesis, is_private
 from .limits import MAX_MEMBERS
 from .messages import CertifiedBlock, Complaint, Deal, JoinRequest, LeaveRequest, Precommit
+from .stopping import Progress, after_round
 from .wire import DecodeError
 
 NO_MEMBERS_INVITE: Final = "the invite was made by somebody who is no member"
@@ -130,6 +131,8 @@ class LedgerState:
     sums: tuple[int, ...] | None
     settled: Settled | None
     repeat: Repeat | None
+    progress: Progress | None
+    """How the losses fell; None while there is none, and where the genesis does not ask for it."""
     ticket_uses: tuple[tuple[bytes, int], ...]
     gone: Mapping[bytes, Gone]
     """By key. None is ever dropped: a request to join may be as old as its sender likes, and without the entry one from
@@ -144,9 +147,15 @@ class LedgerState:
         """What the current round is for."""
         if self.genesis.setup_sums and self.totals is None:
             return "setup"
-        if self.genesis.rounds and self.trained >= self.genesis.rounds:
+        if (self.genesis.rounds and self.trained >= self.genesis.rounds) or self.has_stopped:
             return "evaluate"
         return "train"
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether training ended since the losses did not fall any more."""
+        stopping, progress = self.genesis.stopping, self.progress
+        return stopping is not None and progress is not None and progress.stale >= stopping.patience
 
     @property
     def is_measured(self) -> bool:
@@ -218,6 +227,7 @@ def genesis_state(genesis: Genesis) -> LedgerState:
         sums=None,
         settled=None,
         repeat=None,
+        progress=None,
         ticket_uses=(),
         gone={key: Gone(key, 0, barred=True) for key in genesis.barred},
     )
@@ -315,6 +325,9 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
         )
         for member in state.members
     )
+    progress, stopping = state.progress, state.genesis.stopping
+    if stopping is not None and state.kind == "train":
+        progress = after_round(progress, stopping, sums)
     is_same_base = state.kind == "train" and body.weights == state.weights
     ended = replace(
         state,
@@ -325,6 +338,7 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
         totals=setup_sums_of(sums) if state.kind == "setup" else state.totals,
         sums=sums,
         settled=Settled(height, digest, state.committee),
+        progress=progress,
         repeat=(state.repeat or _decided_sum(state)) if is_same_base else None,
     )
     if state.kind == "evaluate":

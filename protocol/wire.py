@@ -6,6 +6,7 @@ mean the same message and a hash of bytes is a hash of the value.
 """
 
 import hashlib
+from collections.abc import Callable
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
@@ -52,8 +53,8 @@ def encode(value: object) -> bytes:
     return _encoder.encode(value)
 
 
-def decode(data: bytes, kind: type[T], limit_bytes: int) -> T:
-    """Return the value of type ``kind`` that ``data`` encodes.
+def decode(data: bytes, kind: type[T], limit_bytes: int, encoded: Callable[[T], bytes] = encode) -> T:
+    """Return the value of type ``kind`` that ``data`` encodes. ``encoded``: its one encoding.
 
     Raises:
         DecodeError: longer than ``limit_bytes``, malformed, out of bounds, or not the canonical encoding.
@@ -67,6 +68,6 @@ def decode(data: bytes, kind: type[T], limit_bytes: int) -> T:
         value: T = decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise DecodeError(f"{kind.__name__}: {error}") from None
-    if _encoder.encode(value) != data:
+    if encoded(value) != data:
         raise DecodeError(f"{kind.__name__}: not in canonical form")
     return value

@@ -97,6 +97,10 @@ def _founding_options(group: Any) -> None:
     group.add_argument("--roster", type=path_name, metavar="FILE", help="PeerIds that may join, one a line")
     group.add_argument("--min-peers", type=members, metavar="N", help="members that training waits for (3)")
     group.add_argument("--rounds", type=count, metavar="N", help="rounds to train (default: until stopped)")
+    patience = "end training after N rounds in a row without a better loss (default: never)"
+    group.add_argument("--patience", type=count, metavar="N", help=patience)
+    delta = "a loss is better if it is smaller than the best one by more than this part of it (0)"
+    group.add_argument("--min-delta", type=fraction, metavar="F", help=delta)
     group.add_argument("--scheme", choices=("shamir", "plain"), help="how updates are summed (shamir)")
     group.add_argument("--threshold", type=members, metavar="K", help="shares that open a sum (default: n - 2f)")
     group.add_argument("--clip", type=number(2**-20, 2**20), metavar="C", help="bound of an update's parameters (4)")

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from chains import Chain
@@ -24,7 +25,8 @@ from coterie.peer.settings import Settings
 from coterie.peer.status import replay
 from coterie.peer.store import FILE_NAME, Reader, Store
 from coterie.protocol.blocks import Membership
-from coterie.protocol.genesis import Genesis
+from coterie.protocol.genesis import Genesis, Stopping
+from coterie.protocol.ledger import Phase
 from coterie.protocol.records import BlockDecided, ModelSaved, Record
 from coterie.protocol.wire import digest_of
 
@@ -55,6 +57,7 @@ class Training:
         self.records: list[list[Record]] = [[saved(0, self.length), decided(self.chain)]]
 
     def setup(self, *sums: float) -> None:
+        self.setup_sums = sums
         self._round(self.chain.model, 3, 3, *sums)
 
     def round(self, loss: float | None, *, is_here: bool = True) -> None:
@@ -335,6 +338,21 @@ def test_the_newest_model_is_exported_with_a_word_on_the_better_one(
     assert "Its RMSE 3 over the members' test rows is not the best so far: that of round 2 has RMSE 2 (--best)" in out
     with np.load("m.npz") as file:
         assert json.loads(str(file["coterie"]))["best"] is False
+
+
+def test_a_training_that_stopped_early_is_finished(tmp_path: Path, training: Training, peer: Run) -> None:
+    early = Training(msgspec.structs.replace(training.chain.genesis, stopping=Stopping(patience=1)))
+    early.setup(*training.setup_sums)
+    for loss in (9.0, 4.0, 5.0, 6.0):
+        early.round(loss)
+    assert early.chain.state.phase is Phase.FINISHED
+    early.write(tmp_path / "home")
+    assert peer("predict", "--data", "table.csv")[2] == ""
+    code, out, _ = peer("model", "export", "--out", "m.npz")
+    assert code == Exit.OK
+    assert "after 3 of 4 rounds" in out
+    assert "Its RMSE 2.44949 over the members' test rows is not the best so far: that of round 1 has RMSE 2" in out
+    assert '"patience": 1' in peer("ledger", "show", "--json")[1]
 
 
 @pytest.mark.parametrize(("asked", "is_here"), [(4, True), (2, True), (3, False), (0, False)])

@@ -1,5 +1,6 @@
 """From the founder's options to the genesis."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,11 @@ import pytest
 
 from coterie.crypto.identity import Identity
 from coterie.peer.exits import PeerError
-from coterie.peer.founding import default_examples_cap, found
+from coterie.peer.founding import default_examples_cap, explain_end, found
 from coterie.peer.learning.learner import Learner
-from coterie.peer.settings import Settings
+from coterie.peer.settings import Settings, check_settings, founding_options
 from coterie.peer.training import founder_learner
+from coterie.protocol.genesis import Stopping
 
 FOUNDER = Identity.from_seed(bytes(32))
 TABLE = "a,b\n" + "".join(f"{row},{2 * row}\n" for row in range(100))
@@ -56,3 +58,43 @@ def test_a_cap_that_no_genesis_can_carry_is_refused_by_name() -> None:
     assert default_examples_cap(2**40) == 2**40
     with pytest.raises(PeerError, match="--examples-cap"):
         cap_of(Settings(name="founder", app="module:app", examples_cap=2**41), Learner(App()))
+
+
+def end_of(**given: object) -> tuple[Stopping | None, str]:
+    """When training ends, for the genesis and for people."""
+    settings = Settings(name="founder", app="module:app").with_given(given)
+    check_settings(settings)
+    genesis = found(settings, FOUNDER, Learner(App()), 0)[0]
+    return genesis.stopping, explain_end(genesis)
+
+
+def test_the_founder_says_when_training_ends() -> None:
+    assert end_of() == (None, "training ends when it is stopped")
+    assert end_of(rounds=20) == (None, "training ends after 20 rounds")
+    assert end_of(rounds=20, patience=1) == (
+        Stopping(patience=1),
+        "training ends after 20 rounds, or before, once a round brings no loss that is smaller than the best",
+    )
+    stopping, told = end_of(patience=3, min_delta=0.001)
+    assert stopping == Stopping(patience=3, min_delta_millionths=1000)
+    assert told.endswith("once 3 rounds in a row bring no loss that is smaller than the best by more than 0.001 of it")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"min_delta": 0.1}, "--min-delta 0.1: only with --patience"),
+        ({"patience": 2, "min_delta": 1e-9}, "--min-delta 1e-09: at least 0.000001, or 0"),
+    ],
+)
+def test_an_improvement_that_no_genesis_can_carry_is_refused_by_name(given: dict[str, object], told: str) -> None:
+    with pytest.raises(PeerError, match=re.escape(told)):
+        end_of(**given)
+
+
+def test_the_largest_part_of_the_best_loss_can_be_asked_for() -> None:
+    assert end_of(patience=2, min_delta=0.9999999)[0] == Stopping(patience=2, min_delta_millionths=999_999)
+
+
+def test_patience_is_the_founders_to_choose() -> None:
+    assert founding_options({"patience": 3, "min_delta": 0.1}) == ["--patience", "--min-delta"]

@@ -11,6 +11,7 @@ from cluster import identity
 from coterie.peer.home import Home
 from coterie.peer.standstill import Watch, abstention, pause, shortage
 from coterie.protocol.blocks import Membership
+from coterie.protocol.genesis import Stopping
 from coterie.protocol.ledger import LedgerState, Phase
 from coterie.protocol.safety import VoteGuard
 
@@ -43,6 +44,13 @@ def test_members_that_may_have_finished_are_asked_to_stay_before_anybody_refound
         hint = "If they have finished the 12 rounds and stopped, ask one of them to run `peer start --stay --home …`"
         assert (hint in text) == bool(rounds), "who trains without end has not finished"
         assert not rounds or text.index(hint) < text.index("peer refound")
+
+
+def test_members_that_may_have_stopped_early_are_asked_to_stay_too() -> None:
+    for rounds in (0, 12):
+        text = shortage(Chain(4, rounds=rounds, stopping=Stopping(patience=2)).state, A, [], HOME)
+        assert text is not None
+        assert "If they have finished the training and stopped, ask one of them to run `peer start --stay" in text
 
 
 def test_strangers_do_not_count_and_nothing_is_missed_by_who_has_no_part() -> None:

@@ -17,6 +17,7 @@ from coterie.peer.network.events import PeerRow
 from coterie.peer.status import faults_status, gone_names, ledger_status, lines, members_status, stored_status
 from coterie.peer.store import Reader, Store
 from coterie.protocol.blocks import Membership
+from coterie.protocol.genesis import Stopping
 from coterie.protocol.records import BlockDecided
 
 
@@ -75,6 +76,26 @@ def test_what_training_waits_for_is_the_number_of_members_that_the_founder_chose
     text = "\n".join(lines({"running": True, **status, "members": [], "paused": "training waits: for you"}))
     assert "waiting for 4 more member(s) (--min-peers 4)" in text
     assert "paused      training waits: for you" in text
+
+
+def test_the_status_counts_the_rounds_without_a_better_loss() -> None:
+    chain = Chain(4, stopping=Stopping(patience=2))
+    told = []
+    for _ in range(4):
+        shown = {"running": True, **ledger_status(chain.state), "members": []}
+        told += [line for line in lines(shown) if line.startswith("patience")]
+        chain.round()
+    rounds = "rounds in a row without a better loss"
+    assert told == [
+        f"patience    {count} {rounds} ({ends})"
+        for count, ends in (
+            (0, "training ends at 2"),
+            (1, "training ends at 2"),
+            (2, "so training ended"),
+        )
+    ]
+    without = {"running": True, **ledger_status(Chain(4).state), "members": []}
+    assert not any(line.startswith("patience") for line in lines(without))
 
 
 def test_a_stopped_peer_says_of_no_other_one_whether_it_is_down(old_home: Home) -> None:

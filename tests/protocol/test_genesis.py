@@ -15,6 +15,7 @@ from coterie.protocol.genesis import (
     Genesis,
     GenesisError,
     OtherVersion,
+    Stopping,
     check_genesis,
     read_genesis,
     total_bytes,
@@ -178,6 +179,7 @@ def test_every_parameter_is_part_of_the_id() -> None:
             "evict_after_rounds": 1,
             "evict_on_proof": False,
             "continued": Continued(head=digest("another")),
+            "stopping": Stopping(patience=1),
         }.items()
     ]
     assert len(others) == len(Genesis.__struct_fields__) - 1, "all but the version, which has one value"
@@ -188,6 +190,8 @@ def test_every_parameter_is_part_of_the_id() -> None:
         Continued(head=head, barred=(OTHER,)),
     ]
     others += [changed(continued=one) for one in continued]
+    stopping = [Stopping(patience=2), Stopping(patience=1, min_delta_millionths=1)]
+    others += [changed(stopping=one) for one in stopping]
     assert len({genesis.federation for genesis in (base, *others)}) == len(others) + 1
 
 
