@@ -65,6 +65,31 @@ def test_an_own_app_is_trained_by_the_weighted_mean_of_its_updates(federation: F
         assert json.loads(str(file["coterie"]))["trained"] == 3
 
 
+def test_processes_end_with_the_same_round_when_the_loss_rises_and_each_has_the_best_model(
+    federation: Federation,
+) -> None:
+    (federation.folder / "own_app.py").write_text(APP)
+
+    def site(number: int) -> dict[str, str]:
+        return {"SITE": str(number), "PYTHONPATH": str(federation.folder)}
+
+    federation.found("--app", "own_app:App", "--rounds", "9", "--patience", "2", environment=site(SITES[0]))
+    for number in SITES[1:]:
+        federation.join("--app", "own_app:App", environment=site(number))
+    assert_finished(federation)
+
+    # The loss rises from the first round on, so the model to begin with is the best, and two rounds more are trained.
+    assert [event["loss"] for event in models(federation)] == pytest.approx([0, STEP, 2 * STEP, 3 * STEP], abs=1e-5)
+    for number, one in enumerate(federation.peers):
+        (ended,) = {event["rounds"] for event in one.told("finished")}
+        assert ended == 3
+        file = federation.folder / f"best-{number}.npz"
+        facts = one.ask("model", "export", "--best", "--out", str(file))
+        assert (facts["round"], facts["trained"], facts["loss"], facts["best"]) == (0, 0, 0.0, True)
+        with np.load(file) as arrays:
+            assert not arrays["array_0"].any()
+
+
 def colours(path: Path, seed: int) -> Path:
     """Write a table in which a point's place on the plane tells its colour."""
     source = random.Random(seed)
