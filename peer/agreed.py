@@ -127,7 +127,7 @@ def _best(here: Mapping[int, Agreed], newest: int, best: Scored | None, state: L
         raise PeerError(
             f"--best: the best model is that of round {best.round} ({loss_text(state, best)}), which this home never"
             f" had: its peer was away in that round, or ran an older Coterie. It has {_told(here, newest)}. Ask a"
-            " member that was there to type: peer model export --best",
+            " member that was there to type: peer model export --best --out model.npz",
             Exit.STORE,
         )
     return here[best.round]

@@ -8,7 +8,7 @@ from ..crypto.identity import peer_id
 from ..protocol.blocks import Contributors, Depart, Evict, Join, Membership, Model, Void, read_block, wide_value
 from ..protocol.contribution import WIDE_UNIT, read_metrics
 from ..protocol.envelope import Verified, verify, view_of
-from ..protocol.genesis import Genesis
+from ..protocol.genesis import MILLION, Genesis
 from ..protocol.ledger import LedgerState, apply, genesis_state
 from ..protocol.messages import JoinRequest
 from .ledger_file import Ledger
@@ -55,7 +55,8 @@ def _genesis_row(genesis: Genesis) -> Json:
         "parameters": genesis.parameters,
         "scheme": genesis.scheme,
         "rounds": genesis.rounds,
-        "patience": 0 if genesis.stopping is None else genesis.stopping.patience,
+        "patience": genesis.stopping.patience if genesis.stopping else 0,
+        "min_delta": genesis.stopping.min_delta_millionths / MILLION if genesis.stopping else 0,
         "admit": genesis.admit,
         "previous": None if genesis.previous is None else genesis.previous.hex(),
     }

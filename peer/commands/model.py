@@ -78,7 +78,8 @@ def run(given: argparse.Namespace) -> int:
         print(f"{path}: {len(weights)} arrays after {facts['trained']}{of} rounds, weights {facts['weights'][:16]}…")
         if agreed.score.loss is not None:
             print(_how_good(agreed))
-        if not given.best and facts["current"] is not True:
+        is_chosen = given.best or given.round is not None
+        if facts["current"] is not True and (facts["matches_ledger"] or not is_chosen):
             print(_how_old(facts["current"], home))
         if model is not None:
             print(_how_to_use(model, path, kind))
