@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from .exits import Exit, PeerError, no_federation
+from .lineage import newest_serial
 
 APPLICATION_ID: Final = 0x434F5452
 VERSION: Final = 2
@@ -86,6 +87,7 @@ def open_writer(path: Path, max_bytes: int | None = None) -> sqlite3.Connection:
         StoreError: damaged, too new, of another program, or not writable.
     """
     _refuse_links(path)
+    _refuse_lost(path)
     with explained(path):
         link = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000)
         try:
@@ -123,6 +125,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     Raises:
         StoreError: missing, damaged, too new, or of another program.
     """
+    _refuse_lost(path)
     if not path.exists():
         raise StoreError(
             no_federation(path.parent, "there is no store, so this peer is in no federation yet"), Exit.FEDERATION
@@ -146,6 +149,19 @@ def models_table(link: sqlite3.Connection) -> str:
     """Return the table that holds hash and weights of the models: another one in a home that was not started since."""
     tables = {row[0] for row in link.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     return _ONE_MODEL if _ONE_MODEL in tables else "models"
+
+
+def _refuse_lost(path: Path) -> None:
+    """A home that has signed something is not begun anew because its store is gone: it would sign it otherwise."""
+    if path.exists() and path.stat().st_size > 0:
+        return
+    serial = newest_serial(path.parent)
+    if serial:
+        what = "is empty" if path.exists() else "is missing"
+        raise StoreError(
+            f"{path}: the store {what}, though this peer has been a member with this home ({serial} records). Put back"
+            " a backup of the home (the peer then abstains until it has caught up), or join again with a new --home"
+        )
 
 
 def _refuse_links(path: Path) -> None:

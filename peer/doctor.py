@@ -21,6 +21,7 @@ from .consent import Consent, NoConsent
 from .control import ask
 from .exits import PeerError
 from .home import Home
+from .lineage import newest_serial
 from .places import dial_place, listen_place
 from .settings import Settings, read_settings
 from .standstill import shortage
@@ -91,7 +92,7 @@ def _open_case(home: Home, bootstrap: Sequence[str], listen: str | None) -> tupl
     known: dict[str, bytes | None] = {}
     path = home.folder / FILE_NAME
     found = Finding("store", True, f"{path}: not there yet; `peer start` makes it")
-    if path.exists():
+    if path.exists() or newest_serial(home.folder):
         try:
             with Reader.open(home.folder) as reader:
                 settings, state, known = _read(reader, home.public_key())

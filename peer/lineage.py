@@ -20,8 +20,17 @@ import secrets
 from pathlib import Path
 from typing import Final
 
+NEWEST_FILE: Final = "newest"
 _SERIAL_BYTES: Final = 8
 _ORIGIN_BYTES: Final = 64
+
+
+def newest_serial(folder: Path) -> int:
+    """Return the serial number of the newest record that a home has had; 0 if none is known of."""
+    try:
+        return int.from_bytes(_read(folder / NEWEST_FILE, _SERIAL_BYTES)[0], "little")
+    except OSError:
+        return 0
 
 
 class Lineage:
@@ -29,7 +38,7 @@ class Lineage:
 
     def __init__(self, folder: Path) -> None:
         self._origin = folder / "origin"
-        self._newest = folder / "newest"
+        self._newest = folder / NEWEST_FILE
         self._newest_fd = -1
 
     def doubt(self, remembered: bytes, serial: int) -> str | None:

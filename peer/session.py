@@ -81,6 +81,10 @@ REFOUNDED: Final = "refounded"
 ADDRESSES: Final = "addresses"
 OWN_ADDRESSES: Final = "own-addresses"
 BOOK_SECONDS: Final = 1.0
+DOUBLE_SECONDS: Final = 5.0
+"""How long a copied home looks for another peer with its key before it takes part."""
+ANSWERS_OF_A_DOUBLE: Final = 3
+"""How many answers to our own address records it takes to believe in a double, if this home does not know of a copy."""
 _BY_STRANGERS: Final = frozenset({"bad-frame", "refused"})
 """Notices that a stranger can bring about, as often as it likes."""
 
@@ -158,10 +162,13 @@ class Session:
         try:
             addresses = await nursery.start(self.network.run)
         except* ListenError as group:
-            raise PeerError(f"--listen: {group.exceptions[0]}", Exit.PORT) from None
+            text = f"--listen: {group.exceptions[0]}"
+            if self.store.copied:
+                text += ". This home is a copy: if the peer that it was copied from has the port, go on with that one"
+            raise PeerError(text, Exit.PORT) from None
         async with self._control.serving(), trio.open_nursery() as living:
             self._tell_listening(addresses)
-            for task in (self._live, partial(self._discover, discovery)):
+            for task in (self._live, partial(self._discover, discovery), self._end_if_doubled):
                 living.start_soon(self._or_fail, task)
             await self.ending.over.wait()
             self._tell_end()
@@ -182,6 +189,20 @@ class Session:
         """Look for peers beyond the addresses that are known."""
         await discovery.run(lambda address: self.tell("dht", f"DHT node at {address}", {"address": str(address)}))
 
+    async def _end_if_doubled(self) -> None:
+        """End before two peers with one key sign votes that contradict each other, for which both would be evicted.
+
+        Of a home and its copy the copy ends, which knows what it is. Where neither knows, both end.
+        """
+        doubles = self.network.doubles
+        await doubles.wait(1 if self.store.copied else ANSWERS_OF_A_DOUBLE)
+        raise PeerError(
+            f"{self.home.folder}: another peer with the key of this home is running, at"
+            f" {', '.join(doubles.addresses) or 'an address that it does not tell'}. Their votes would contradict each"
+            " other, and the member would be evicted, so this one ends. Go on with one home only, and delete the other",
+            Exit.HOME,
+        )
+
     async def _live(self) -> None:
         """Find the federation if need be, then be a member of it."""
         if self.genesis is None:
@@ -191,6 +212,10 @@ class Session:
             text = f"no member could be reached within {self.settings.join_timeout:g} s; check the address"
             self.ending.end(Exit.UNREACHABLE, f"{text}, the port and the firewall (`peer doctor`)")
             return
+        if self.store.copied:
+            text = f"this home was moved or copied: looking for another peer with its key for {DOUBLE_SECONDS:g} s"
+            self.report.event("looking-for-double", text, {"seconds": DOUBLE_SECONDS})
+            await trio.sleep(DOUBLE_SECONDS)  # `_end_if_doubled` ends this peer meanwhile if there is one
         self._make_node(self.genesis)
         assert self.node is not None
         if self.node.state.phase is not Phase.FINISHED and not self._has_told_table:

@@ -10,7 +10,7 @@ from .outbox import Outbox
 
 _EVICTED_FOR: Final = {
     "silent": "it missed {missed} rounds in a row",
-    "double-vote": "it signed two different votes",
+    "double-vote": "it signed two different votes (as two peers with one key do: a home and its copy)",
     "double-deal": "it signed two different dealings of a round",
     "double-ack": "it signed acks that contradict each other",
     "false-vector": "it sent another vector than the one that it had dealt",

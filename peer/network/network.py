@@ -31,6 +31,7 @@ from .addresses import (
 from .bucket import Bucket
 from .cutoffs import CutOffs
 from .dialling import Dialler
+from .doubles import Doubles
 from .events import Beat, Connected, Disconnected, Event, Frame, Pace, PeerRow, Refused, Unreachable
 from .frames import MAX_RECORDS, MAX_STATUS_BYTES, encode_envelope, encode_records
 from .greeting import Greeting, check_federation, encode_greeting
@@ -65,6 +66,8 @@ SPREAD_SECONDS: Final = 0.5
 
 _MAX_REMEMBERED_TROUBLES: Final = 256
 _KNOCKS_PAUSE_SECONDS: Final = 1.0
+_ANSWER: Final = 8
+"""By how much at most a record that answers ours outdoes it: it counts on from ours."""
 """Between two computations of the knocks that members may come with, however often the members change."""
 
 Receiver = Callable[[Event], Awaitable[None]]
@@ -119,6 +122,7 @@ class Network:
         self._last_statuses: dict[bytes, bytes] = {}
         self._record: AddressRecord | None = None
         self._sequence = time.time_ns() // 1_000_000
+        self.doubles = Doubles()
         self._links: dict[bytes, Link] = {}
         self._early: dict[Connection, Link] = {}
         self._slots = PullSlots()
@@ -563,10 +567,18 @@ class Network:
         self._spread(self._record, None)
 
     def _look_for_ourselves(self, claim: tuple[int, bytes] | None) -> None:
-        """If others hold a newer record of ours than we do (our clock was set back), outdo it."""
-        if claim is not None and claim[0] > self._sequence:
-            self._sequence = open_record(claim[1]).sequence
-            self._reissue_record()
+        """If others hold a newer record of ours than we do (our clock was set back), outdo it.
+
+        A record that outdoes ours by a little was made after it and by nobody but a peer with our key: numbers begin
+        with the clock's milliseconds.
+        """
+        if claim is None or claim[0] <= self._sequence:
+            return
+        record = open_record(claim[1])
+        if record.sequence - self._sequence <= _ANSWER:
+            self.doubles.seen(record.addresses)
+        self._sequence = record.sequence
+        self._reissue_record()
 
     def _vouch_for(self, members: Iterable[bytes]) -> None:
         """Take somebody for a member while there is no ledger to say who is."""

@@ -89,6 +89,23 @@ def test_a_home_put_back_in_the_same_round_neither_votes_nor_deals_twice(five: F
     assert_nobody_is_accused(five.peers)
 
 
+def test_a_copy_that_is_started_beside_its_home_ends_before_it_votes(five: Federation) -> None:
+    peer, others = five.peers[3], [one for one in five.peers if one is not five.peers[3]]
+    assert peer.stop() == Exit.OK
+    copy = shutil.copytree(peer.home, peer.home.with_name("twin"), ignore=shutil.ignore_patterns("*.sock"))
+    peer.restart()
+    peer.contributes(after_round=five.go_on(others))
+    twin = Peer(copy, "--listen", "127.0.0.1:0", command=five.command)
+    try:
+        assert twin.exit_code() == Exit.HOME, twin.story()
+    finally:
+        twin.destroy()
+    assert "another peer with the key of this home is running, at /ip4/127.0.0.1/tcp/" in twin.errors
+    assert "looking-for-double" in [event["event"] for event in twin.events]
+    peer.contributes(after_round=five.go_on(others))
+    assert_nobody_is_accused(five.peers)
+
+
 def test_whoever_leaves_is_let_go_by_the_ledger_and_the_others_go_on(five: Federation) -> None:
     leaver, others = five.peers[2], [peer for peer in five.peers if peer is not five.peers[2]]
     answer = leaver.ask("leave")

@@ -272,6 +272,29 @@ def test_reading_where_no_peer_ever_ran_says_so(tmp_path: Path) -> None:
         Reader.open(tmp_path)
 
 
+@pytest.mark.parametrize(("how", "told"), [("gone", "is missing"), ("empty", "is empty")])
+def test_a_home_that_lost_its_store_is_not_begun_anew(tmp_path: Path, how: str, told: str) -> None:
+    with Store.open(tmp_path) as store:
+        store.persist([VoteCast(1, 0, 0, b"v"), block(1)])
+    for path in tmp_path.glob(FILE_NAME + "*"):
+        path.unlink()
+    if how == "empty":
+        (tmp_path / FILE_NAME).touch()
+    for opener in (Store.open, Reader.open):
+        with pytest.raises(StoreError, match=told) as caught:
+            opener(tmp_path)
+        assert caught.value.code == Exit.STORE
+        assert "Put back a backup" in str(caught.value)
+
+
+def test_a_home_whose_first_start_failed_is_begun_anew(tmp_path: Path) -> None:
+    Store.open(tmp_path).close()
+    for path in tmp_path.glob(FILE_NAME + "*"):
+        path.unlink()
+    with Store.open(tmp_path) as store:
+        assert not store.copied
+
+
 def test_a_copied_home_is_noticed_until_it_deals_again(tmp_path: Path) -> None:
     home, copy = tmp_path / "home", tmp_path / "copy"
     home.mkdir()
