@@ -70,7 +70,7 @@ from .standstill import Watch, abstention, pause, shortage
 from .status import faults_status, gone_names, ledger_status, members_status, unreadable_genesis
 from .store import Reader, Store
 from .strangers import MINUTE_SECONDS, Strangers
-from .training import Trainer, founder_learner, member_learner, published_classes, told_table
+from .training import Trainer, check_source, founder_learner, member_learner, published_classes, told_table
 from .warming import compile_once
 from .workshop import Workshop
 
@@ -249,6 +249,9 @@ class Session:
             if (told := published_classes(self._learner)) is not None:
                 self.report.event("classes", told, {})
             await self._tell_table()
+        else:
+            # What can be known now need not wait until a federation is found.
+            await trio.to_thread.run_sync(check_source, self.settings)
 
     async def _find_federation(self) -> None:
         self.report.event("joining", "looking for the federation", {"addresses": list(self._bootstrap())})

@@ -4,6 +4,7 @@ import logging
 import math
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from .learning.arrays import Shapes, Vector, unflatten
 from .learning.cells import normal_label
 from .learning.learner import Evaluation, Learner
 from .learning.models import Training
+from .learning.opening import opened
 from .learning.survey import question, summary
 from .learning.tables_app import MANY_CLASSES, TableApp
 from .learning.task import TaskMismatch
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from .learning.task import Kind
 
 DEFAULT_MODEL: Final = "linear"
+_NOTHING_TO_TRAIN: Final = "nothing to train: give --data FILE.csv, or --app module:object"
 _SHOWN_ARRAYS: Final = 5
 _TOO_LATE: Final = "all members suffer from it: correct it, and found the federation anew with the same members"
 
@@ -66,6 +69,23 @@ def member_learner(settings: Settings, genesis: Genesis) -> Learner:
     learner = _explained(lambda: _adopt(settings, genesis))
     check_model(learner, genesis)
     return learner
+
+
+def check_source(settings: Settings) -> None:
+    """Check what a joiner trains on as far as that is possible before its federation is known.
+
+    Raises:
+        DataProblem: the table cannot be opened, or is no text.
+        PeerError: there is neither a table nor an app.
+    """
+    if settings.data is not None:
+        try:
+            with opened(Path(settings.data)):
+                pass
+        except TableError as error:
+            raise DataProblem(str(error)) from None
+    elif settings.app is None:
+        raise PeerError(_NOTHING_TO_TRAIN)
 
 
 def check_model(learner: Learner, genesis: Genesis) -> None:
@@ -219,7 +239,7 @@ def _adopt(settings: Settings, genesis: Genesis) -> Learner:
     if settings.app is not None:
         return Learner(load_app(settings.app, settings.app_folder), settings.app)
     if settings.data is None:
-        raise PeerError("nothing to train: give --data FILE.csv, or --app module:object")
+        raise PeerError(_NOTHING_TO_TRAIN)
     app = TableApp.adopt(
         genesis.model,
         settings.data,

@@ -215,6 +215,20 @@ def test_an_expired_invite_is_refused_before_anything_is_dialled(peer: Peer) -> 
     assert out == ""
 
 
+def test_a_joiner_without_its_table_is_refused_before_anything_is_dialled(peer: Peer, tmp_path: Path) -> None:
+    (tmp_path / "book.csv").write_bytes(b"PK\x03\x04 and so on")
+    join = ("start", "--bootstrap", "127.0.0.1:1", "--listen", "127.0.0.1:0")
+    for data, code, told in (
+        (("--data", "none.csv"), Exit.DATA, "none.csv: cannot be read: No such file"),
+        (("--data", str(tmp_path)), Exit.DATA, "cannot be read: Is a directory"),
+        (("--data", "book.csv"), Exit.DATA, "book.csv: this is a workbook"),
+        ((), Exit.USAGE, "nothing to train: give --data FILE.csv"),
+    ):
+        got, out, err = peer(*join, *data)
+        assert (got, out) == (code, "")
+        assert told in err
+
+
 def test_a_home_in_use_is_told_with_the_pid(peer: Peer, home: Home) -> None:
     with home.locked():
         code, _, err = peer(*FOUND)
