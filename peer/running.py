@@ -22,7 +22,15 @@ from .memory import return_large_blocks
 from .own_stdout import AsStderr, own_stdout
 from .progress import reporter
 from .session import GENESIS, REFOUNDED, SETTINGS, Session, first_cause, refounded_text
-from .settings import changed_founding_options, check_settings, check_table_options, founding_options, read_settings
+from .settings import (
+    changed_founding_options,
+    check_settings,
+    check_table_options,
+    check_way_in,
+    founding_options,
+    kept_search,
+    read_settings,
+)
 from .store import Store
 
 _MAX_NAME_CHARS: Final = 64
@@ -50,6 +58,8 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
         if settings.joins and store.fact(GENESIS) is None and (founders := founding_options(given)):
             raise PeerError(f"{', '.join(founders)}: only a founder can choose this; leave it out to join")
         check_settings(settings)
+        if store.fact(GENESIS) is None:
+            check_way_in(settings)
         check_table_options(given, settings)
         if not settings.name:
             settings = settings.with_given({"name": socket.gethostname()[:_MAX_NAME_CHARS] or "peer"})
@@ -60,6 +70,7 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
         identity = home.identity(passphrase_source(settings.passphrase_file))
         report = reporter(as_json, out)
         session = Session(home, settings, identity, store, report)
+        session.kept_search = kept_search(given, kept)
         session.ending.rejoins = bool({"invite", "bootstrap"} & set(given))
         # What is imported by now stays. Otherwise each full collection would go through it, for a tenth of a second.
         gc.collect()

@@ -102,6 +102,8 @@ class Session:
         self.node: Node | None = None
         self.driver: Driver | None = None
         self.ending = Ending(identity.public)
+        self.kept_search: list[str] = []
+        """Options of an earlier start that still say where a federation is looked for."""
         self._invite: Invite | None = None
         self._founded: ModelSaved | None = None
         """The model to begin with, where this very run founds the federation."""
@@ -254,7 +256,10 @@ class Session:
             await trio.to_thread.run_sync(check_source, self.settings)
 
     async def _find_federation(self) -> None:
-        self.report.event("joining", "looking for the federation", {"addresses": list(self._bootstrap())})
+        text = "looking for the federation"
+        if self.kept_search:
+            text += f"; kept in this home from an earlier start: {', '.join(self.kept_search)}"
+        self.report.event("joining", text, {"addresses": list(self._bootstrap()), "kept": self.kept_search})
         wanted = None if self._invite is None else self._invite.terms.federation
         genesis = await find_genesis(self.network, self.report, wanted)
         self._consent(genesis).check_genesis()

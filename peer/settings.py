@@ -35,6 +35,9 @@ FOUNDING: Final = (
 MIN_DELTA: Final = 1e-6
 """The genesis counts in millionths."""
 
+_SEARCHING: Final = ("bootstrap", "invite", "join", "mdns", "dht", "join_timeout")
+"""Options that say where to look for a federation, and for how long."""
+
 _TABLE: Final = (
     "target",
     "model",
@@ -151,6 +154,38 @@ def check_settings(settings: Settings) -> None:
             f"--app {settings.app} and --data {Path(settings.data).name}: one or the other; your own model reads its"
             " data itself"
         )
+
+
+def check_way_in(settings: Settings) -> None:
+    """Check that a peer that joins, and knows no member yet, has somewhere to look.
+
+    Raises:
+        PeerError: it would wait for ever.
+    """
+    if not settings.joins or settings.bootstrap or settings.invite or settings.mdns:
+        return
+    if settings.dht:
+        raise PeerError("--join --dht needs --invite TOKEN: the DHT finds a federation by the id that an invite names")
+    raise PeerError(
+        "--join needs --mdns, --bootstrap ADDR or --invite TOKEN: nothing says where to look for the federation"
+    )
+
+
+def kept_search(given: Mapping[str, Any], kept: Settings) -> list[str]:
+    """Return the options, as they are typed, by which a federation is looked for and that an earlier start left."""
+    told = []
+    for name in _SEARCHING:
+        value = getattr(kept, name)
+        if name in given or value == getattr(Settings(), name):
+            continue
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            told.append(option)
+        elif isinstance(value, tuple):
+            told += [f"{option} {one}".rstrip() for one in value]
+        else:
+            told.append(f"{option} {value:g}" if isinstance(value, float) else f"{option} …")  # an invite is a secret
+    return told
 
 
 def check_table_options(given: Mapping[str, Any], settings: Settings) -> None:

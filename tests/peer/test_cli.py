@@ -229,6 +229,45 @@ def test_a_joiner_without_its_table_is_refused_before_anything_is_dialled(peer: 
         assert told in err
 
 
+@pytest.mark.parametrize(
+    ("kept", "words", "told"),
+    [
+        (Settings(), (), "--join needs --mdns, --bootstrap ADDR or --invite TOKEN"),
+        (Settings(), ("--no-mdns",), "nothing says where to look"),
+        (Settings(mdns=True), ("--no-mdns",), "nothing says where to look"),
+        (Settings(), ("--dht", "/ip4/192.0.2.1/tcp/4001"), "--join --dht needs --invite TOKEN"),
+        (Settings(bootstrap=("192.0.2.1:1",)), ("--no-join",), None),
+        (Settings(bootstrap=("192.0.2.1:1",)), (), None),
+        (Settings(), ("--mdns",), None),
+        (Settings(), ("--bootstrap", "192.0.2.1:1"), None),
+    ],
+)
+def test_a_joiner_that_has_nowhere_to_look_is_refused(
+    peer: Peer, home: Home, kept: Settings, words: tuple[str, ...], told: str | None
+) -> None:
+    with Store.open(home.folder) as store:
+        store.keep("settings", kept.encode())
+    code, _, err = peer("start", "--join", *words)
+    assert code == Exit.USAGE
+    assert (told or "nothing to train: give --data FILE.csv") in err
+
+
+def test_options_that_an_earlier_attempt_left_are_told(peer: Peer, home: Home) -> None:
+    with socket.socket() as held:  # bound, so that nobody else is there, and not listening
+        held.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{held.getsockname()[1]}"
+        with Store.open(home.folder) as store:
+            store.keep("settings", Settings(bootstrap=(place,), join_timeout=0.5).encode())
+        code, out, _ = peer("start", "--data", "data.csv", "--listen", "127.0.0.1:0")
+        assert code == Exit.UNREACHABLE
+        told = (
+            f"looking for the federation; kept in this home from an earlier start: --bootstrap {place}, --join-timeout"
+        )
+        assert f"{told} 0.5\n" in out
+        _, out, _ = peer("start", "--data", "data.csv", "--bootstrap", place, "--join-timeout", "0.5")
+    assert "looking for the federation\n" in out
+
+
 def test_a_home_in_use_is_told_with_the_pid(peer: Peer, home: Home) -> None:
     with home.locked():
         code, _, err = peer(*FOUND)
