@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -18,10 +19,11 @@ from typing import TYPE_CHECKING, Final
 
 from ..protocol.ledger import Phase
 from .consent import Consent, NoConsent
-from .control import ask
+from .control import Json, ask
 from .exits import PeerError
 from .home import Home
 from .lineage import newest_serial
+from .naming import told_names
 from .places import dial_place, listen_place
 from .settings import Settings, read_settings
 from .standstill import shortage
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from ..protocol.ledger import LedgerState
 
 CONNECT_SECONDS: Final = 5.0
+"""How long a peer may take to answer, after the connection."""
+MAX_CALLS_AT_ONCE: Final = 16
 SLOW_FSYNC_SECONDS: Final = 0.05
 CLOCK_SKEW_SECONDS: Final = 5.0
 _FSYNCS: Final = 15
@@ -282,15 +286,19 @@ def _reach(case: _Case) -> Iterator[Finding]:
             places[place] = places.get(place) or member or _member_at(place)
         except PeerError as error:
             yield Finding("reachability", False, str(error), "correct the address")
-    answers = {place: _connect(place) for place in places}
+    status = _running_status(case)
+    answers = _answers(places, status)
     reached = [place for place, trouble in answers.items() if trouble is None]
-    stalled = _stalled(case, {member for place in reached if (member := places[place]) is not None})
+    stalled = _stalled(case, {member for place in reached if (member := places[place]) is not None}, status)
     enough = bool(reached) and not stalled
+    names = {} if case.state is None else told_names(case.state)
     for address, trouble in answers.items():
         ok = trouble is None or enough
         advice = "" if ok else "is the peer up, the port forwarded, the firewall open?"
         spared = " (another address answers, which is enough)" if ok and trouble is not None else ""
-        yield Finding("reachability", ok, f"{address}: {trouble or 'answers'}{spared}", advice)
+        name = names.get(places[address] or b"")
+        who = "" if name is None else f" ({printable(name)})"
+        yield Finding("reachability", ok, f"{address}{who}: {trouble or 'answers'}{spared}", advice)
     if not case.places:
         yield Finding("reachability", True, "no other peer is known yet; --bootstrap ADDR tries one")
     if stalled:
@@ -299,17 +307,49 @@ def _reach(case: _Case) -> Iterator[Finding]:
         yield Finding("agreement", True, "enough members can be reached to decide")
 
 
-def _stalled(case: _Case, reached: set[bytes]) -> str | None:
+def _running_status(case: _Case) -> Json | None:
+    """What the peer of this home says of itself; None where none runs, or nobody may ask it."""
+    if case.running is None or case.home.trouble() is not None:
+        return None
+    status: Json = ask(case.home.socket_path, {"do": "status"})["status"]
+    return status
+
+
+def _answers(places: Mapping[str, bytes | None], status: Json | None) -> dict[str, str | None]:
+    """Say of each address why nobody answers there, None where somebody does.
+
+    A running peer knows its links to members. Others are called, all at once.
+    """
+    from ..crypto.identity import peer_id
+
+    rows = {row["id"]: row for row in (status or {}).get("members", ())}
+    known = {place: rows.get(peer_id(member)) for place, member in places.items() if member is not None}
+    called = [place for place in places if known.get(place) is None]
+    with ThreadPoolExecutor(MAX_CALLS_AT_ONCE) as callers:
+        heard = dict(zip(called, callers.map(_call, called), strict=True))
+    return {place: heard[place] if (row := known.get(place)) is None else _link_trouble(row) for place in places}
+
+
+def _link_trouble(row: Json) -> str | None:
+    """Say since when the running peer has no link to a member; None where it has one."""
+    if row["connected"]:
+        return None
+    lost = row["down_seconds"]
+    text = "the running peer has no link to it" if lost is None else f"down since {lost:.0f} s"
+    return f"{text} ({printable(row['trouble'])})" if row["trouble"] else text
+
+
+def _stalled(case: _Case, reached: set[bytes], status: Json | None) -> str | None:
     """Say why nothing can be decided, and who is missing; empty where it can; None where there is nothing to decide.
 
-    A running peer knows its links. Of a stopped one, a member counts as reached where one of its addresses answers.
+    A running peer knows its links (``status``). Of a stopped one, a member counts as reached where one of its addresses
+    answers.
     """
     me = case.home.public_key()
     if case.state is None or me is None or case.state.phase is Phase.FINISHED or case.state.committee.index(me) is None:
         return None
-    if case.running is None or case.home.trouble() is not None:
+    if status is None:
         return shortage(case.state, me, reached, case.home) or ""
-    status = ask(case.home.socket_path, {"do": "status"})["status"]
     return str(status.get("stalled") or "")
 
 
@@ -320,13 +360,28 @@ def _member_at(place: str) -> bytes | None:
     return parse_address(place).member
 
 
-def _connect(address: str) -> str | None:
+def _call(address: str) -> str | None:
+    """Call a peer, up to the first words of its handshake: the system takes calls for a process that is frozen, too."""
+    from .network.knocks import MULTISTREAM
+
     _, _, host, _, port, *_ = address.split("/")
     try:
-        with socket.create_connection((host, int(port)), CONNECT_SECONDS):
-            return None
+        call = socket.create_connection((host, int(port)), CONNECT_SECONDS)
     except OSError as error:
         return error.strerror or "no answer"
+    heard = b""
+    with call:
+        try:
+            call.sendall(MULTISTREAM)
+            while len(heard) < len(MULTISTREAM) and (part := call.recv(len(MULTISTREAM) - len(heard))):
+                heard += part
+        except TimeoutError:
+            return f"takes the call and says nothing for {CONNECT_SECONDS:g} s: the peer there is frozen or overloaded"
+        except OSError:
+            pass  # it hung up
+    if heard == MULTISTREAM:
+        return None
+    return "something answers that is no peer" if heard else "hangs up at once: no peer, or one that is flooded"
 
 
 def _existing(folder: Path) -> Path:

@@ -101,6 +101,7 @@ def members_status(
                 "member": key in names,
                 "connected": key == me or (row is not None and row.connected),
                 "beat_age_seconds": None if row is None else row.beat_age_seconds,
+                "down_seconds": None if row is None else row.down_seconds,
                 "rtt_seconds": None if row is None else row.rtt_seconds,
                 "height": beat.height if beat else None,
                 "round": beat.round if beat else None,

@@ -83,3 +83,5 @@ class PeerRow:
     rtt_seconds: float | None
     status: bytes
     trouble: str
+    down_seconds: float | None = None
+    """Since when a link that was there is lost."""

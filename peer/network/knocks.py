@@ -26,9 +26,11 @@ MAX_EXPECTED: Final = 3 * MAX_MEMBERS
 
 _DOMAIN: Final = b"coterie/knock/1\0"
 _PROTOCOL: Final = "/coterie/knock/1/"
-_MULTISTREAM: Final = b"\x13/multistream/1.0.0\n"
+MULTISTREAM: Final = b"\x13/multistream/1.0.0\n"
+"""What both sides of a connection say first."""
+
 _LINE: Final = bytes((len(_PROTOCOL) + 2 * KNOCK_BYTES + 1,)) + _PROTOCOL.encode()
-PEEKED_BYTES: Final = len(_MULTISTREAM) + len(_LINE) + 2 * KNOCK_BYTES
+PEEKED_BYTES: Final = len(MULTISTREAM) + len(_LINE) + 2 * KNOCK_BYTES
 """What a caller that knocks sends first, up to the end of its knock."""
 
 _MEMBERS_A_TURN: Final = 16
@@ -48,7 +50,7 @@ def protocol_name(knock: bytes) -> str:
 
 def read_knock(first: bytes) -> bytes | None:
     """Return the knock in the first bytes of a connection, None if there is none."""
-    head = _MULTISTREAM + _LINE
+    head = MULTISTREAM + _LINE
     if len(first) < PEEKED_BYTES or not first.startswith(head):
         return None
     try:

@@ -124,6 +124,8 @@ class Network:
         self._sequence = time.time_ns() // 1_000_000
         self.doubles = Doubles()
         self._links: dict[bytes, Link] = {}
+        self._lost_at: dict[bytes, float] = {}
+        """When the link to a member ended that has none now."""
         self._early: dict[Connection, Link] = {}
         self._slots = PullSlots()
         self._events, self.inbound = trio.open_memory_channel[Event](MAX_QUEUED_EVENTS)
@@ -209,6 +211,7 @@ class Network:
         """The answers of `allow` have changed: dial new members, tell them addresses, let go of old ones."""
         self._book.forget_unwanted()
         self._news_rates = {one: rate for one, rate in self._news_rates.items() if self.is_member(one)}
+        self._lost_at = {one: lost_at for one, lost_at in self._lost_at.items() if self.is_member(one)}
         self._last_statuses = {one: status for one, status in self._last_statuses.items() if self.is_member(one)}
         for link in self._links.values():
             self.welcome(link)
@@ -341,6 +344,7 @@ class Network:
             rtt_seconds=link.rtt_seconds if link else None,
             status=link.last_status if link else self._last_statuses.get(member, b""),
             trouble=self._trouble(member, now) if link is None else "",
+            down_seconds=now - self._lost_at[member] if member in self._lost_at else None,
         )
 
     def _trouble(self, member: bytes, now: float) -> str:
@@ -388,6 +392,7 @@ class Network:
         self._links[link.member] = link
         self._early.pop(link.connection, None)
         self._troubles.pop(link.member, None)
+        self._lost_at.pop(link.member, None)
         link.mark_up()
         if not link.connection.outbound and self.is_member(link.member):
             self._host.swarm.doors.saw_member_at(link.connection.remote_host)
@@ -531,6 +536,8 @@ class Network:
                 self._report_once(link.member, link.refusal, event)
         if self._links.get(link.member) is link:
             del self._links[link.member]
+            if self.is_member(link.member):
+                self._lost_at[link.member] = trio.current_time()
             await self._tell(Disconnected(link.member, link.ending, link.is_stranger))
         elif link.is_stranger:
             self._turned_away["no greeting"] += not link.refusal
