@@ -13,6 +13,7 @@ from ..protocol.ledger import LedgerState, apply, genesis_state
 from ..protocol.messages import JoinRequest
 from .ledger_file import Ledger
 from .measures import measures, measures_text
+from .naming import apart, told_names
 from .status import printable
 
 Json = dict[str, Any]
@@ -70,7 +71,7 @@ def _body_row(body: Membership | Contributors | Model | Void, before: LedgerStat
     match body:
         case Membership(changes=changes):
             return {
-                "changes": [_change(change, before) for change in changes],
+                "changes": [_change(change, before, after) for change in changes],
                 "members": [peer_id(key) for key in after.keys],
             }
         case Contributors():
@@ -112,13 +113,16 @@ def _model_row(body: Model, before: LedgerState) -> Json:
     return row
 
 
-def _change(change: Join | Depart | Evict, before: LedgerState) -> Json:
+def _change(change: Join | Depart | Evict, before: LedgerState, after: LedgerState) -> Json:
     match change:
         case Join(request=raw):
             request = verify(raw, before.federation)
             assert isinstance(request, Verified)
             assert isinstance(request.message, JoinRequest)
-            return {"change": "join", "peer": peer_id(request.sender), "name": request.message.name}
+            name = request.message.name
+            if any(one.name == name for one in after.members if one.key != request.sender):
+                name = apart(name, request.sender)
+            return {"change": "join", "peer": peer_id(request.sender), "name": name}
         case Depart(request=raw):
             request = verify(raw, before.federation)
             assert isinstance(request, Verified)
@@ -147,5 +151,4 @@ def _text(row: Json) -> str:
 
 
 def _name(state: LedgerState, key: bytes) -> str:
-    member = state.member(key)
-    return member.name if member is not None else f"…{peer_id(key)[-11:]}"
+    return told_names(state).get(key, f"…{peer_id(key)[-11:]}")

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ..crypto.identity import peer_id
+from ..protocol.events import Notice
 from ..protocol.ledger import LedgerState
 
 SUFFIX_CHARS: Final = 6
@@ -29,3 +30,21 @@ def told_names(state: LedgerState, gone: Mapping[bytes, str] = MappingProxyType(
         if key not in told:
             told[key] = apart(name, key) if counts[name] > (key in state.committee.members) else name
     return told
+
+
+def told_text(notice: Notice, state: LedgerState) -> str:
+    """Return the text of a notice in which members with one name are told apart. A node knows only their names."""
+    text, facts = notice.text, notice.facts
+    if notice.kind in ("joined", "left"):
+        name, member = facts["name"], facts["member"]
+        has_double = any(one.name == name for one in state.members if one.key != member)
+        return text.replace(name, apart(name, member), 1) if has_double else text
+    if notice.kind not in ("stuck", "void"):
+        return text
+    told = told_names(state)
+    names = facts["missing" if notice.kind == "stuck" else "missed"]
+    if names:
+        listed = ", ".join(told.get(key, name) for key, name in zip(facts["members"], names, strict=True))
+        text = listed.join(text.rsplit(", ".join(names), 1))
+    proposer = state.member(facts.get("proposer", b""))
+    return text if proposer is None else text.replace(f"as {proposer.name} saw", f"as {told[proposer.key]} saw", 1)

@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import trio
@@ -23,6 +24,7 @@ from .own_stdout import AsStderr, own_stdout
 from .progress import reporter
 from .session import GENESIS, REFOUNDED, SETTINGS, Session, first_cause, refounded_text
 from .settings import (
+    Settings,
     changed_founding_options,
     check_settings,
     check_table_options,
@@ -31,7 +33,7 @@ from .settings import (
     kept_search,
     read_settings,
 )
-from .store import Store
+from .store import Reader, Store
 
 _MAX_NAME_CHARS: Final = 64
 _SECRET_LIKE: Final = re.compile(r"[0-9A-Za-z+/_=\\-]{24,}|b'[^']{16,}'|b\"[^\"]{16,}\"")
@@ -62,7 +64,8 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
             check_way_in(settings)
         check_table_options(given, settings)
         if not settings.name:
-            settings = settings.with_given({"name": socket.gethostname()[:_MAX_NAME_CHARS] or "peer"})
+            name = _name_before(settings) or socket.gethostname()[:_MAX_NAME_CHARS] or "peer"
+            settings = settings.with_given({"name": name})
         if (other := store.fact(REFOUNDED)) is not None:
             raise PeerError(f"{home.folder}: {refounded_text(other)}", Exit.FEDERATION)
         if store.fact(GENESIS) is not None and not home.key_path.exists():
@@ -96,6 +99,19 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
         sys.stderr.flush()
         os._exit(code)
     return int(code)
+
+
+def _name_before(settings: Settings) -> str:
+    """Return how this peer was called in the federation that the one to join continues; empty if that says nothing."""
+    if settings.continues is None:
+        return ""
+    # What is wrong with that home is told when both federations are compared.
+    with contextlib.suppress(PeerError):
+        old = Home(Path(settings.continues))
+        old.check()
+        with Reader.open(old.folder) as reader:
+            return read_settings(reader.fact(SETTINGS)).name
+    return ""
 
 
 def _set_up_logging(level: str | None) -> None:

@@ -47,6 +47,7 @@ from .leaving import Stay, awaited, names_told, still_needed
 from .lobby import find_genesis, tell_trouble
 from .measures import measures, measures_text
 from .memory import keep_out_of_collections
+from .naming import told_names, told_text
 from .network.addresses import AddressError, BadRecord
 from .network.events import Beat, Connected, Disconnected, Event, Frame, Pace, Refused
 from .network.host import ListenError
@@ -424,7 +425,8 @@ class Session:
                     self._strangers.linked(member)
                 else:
                     facts = {"member": member, "name": greeting.name}
-                    self.tell("link-up", f"linked to {greeting.name or 'a peer'}", facts)
+                    name = self._name(member) or greeting.name or "a peer"
+                    self.tell("link-up", f"linked to {name}", facts)
                 self._look_for_shortage()
                 await self.driver.peer_up(member)
             case Disconnected(member=member, reason=reason, is_stranger=is_stranger):
@@ -529,7 +531,7 @@ class Session:
 
     def _name(self, member: bytes) -> str:
         known = None if self.node is None else self.node.state.member(member)
-        return known.name if known is not None else ""
+        return told_names(self.node.state)[member] if self.node is not None and known is not None else ""
 
     def _on_notice(self, notice: Notice) -> None:
         assert self.node is not None
@@ -542,7 +544,7 @@ class Session:
             facts["who"] = self._name(member)
         if notice.kind == "left" and isinstance(member, bytes):
             self._gone[member] = facts["name"]
-        text = notice.text
+        text = told_text(notice, self.node.state)
         if notice.kind in ("stuck", "void"):
             text = names_told(text, (*facts["members"], *filter(None, [facts.get("proposer")])), self._gone)
         if notice.kind == "resuming" and self.node.state.phase is Phase.FINISHED:

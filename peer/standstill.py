@@ -8,12 +8,14 @@ from ..protocol.ledger import LedgerState, Phase
 from ..protocol.limits import MIN_TRAINING_MEMBERS
 from ..protocol.safety import VoteGuard
 from .home import Home
+from .naming import told_names
 
 
 def named(state: LedgerState, keys: Iterable[bytes], gone: Mapping[bytes, str]) -> str:
     """Return the names of members, and of those that left. ``gone``: the names of these."""
-    members = [(key, state.member(key)) for key in keys]
-    return ", ".join(one.name if one is not None else f"{gone.get(key, key.hex()[:16])} (left)" for key, one in members)
+    told = told_names(state, gone)
+    names = [told.get(key, key.hex()[:16]) + ("" if state.member(key) is not None else " (left)") for key in keys]
+    return ", ".join(names)
 
 
 def pause(state: LedgerState, home: Home) -> str | None:

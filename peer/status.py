@@ -21,6 +21,7 @@ from .beats import decode_beat
 from .database import UPGRADING, StoreError, damaged
 from .leaving import departure
 from .measures import measures, measures_text
+from .naming import SUFFIX_CHARS
 from .store import Reader
 
 if TYPE_CHECKING:
@@ -259,7 +260,10 @@ _LINKS: Final[Mapping[bool | None, str]] = MappingProxyType({True: "up", False: 
 
 
 def _name_of(status: Json, peer: str) -> str:
-    return next((row["name"] for row in status["members"] if row["id"] == peer), peer)
+    """How a member is called; apart from others of its name."""
+    name = next((row["name"] for row in status["members"] if row["id"] == peer), peer)
+    has_double = sum(row["name"] == name for row in status["members"]) > 1
+    return f"{name} …{peer[-SUFFIX_CHARS:]}" if has_double else str(name)
 
 
 def _hex(data: bytes | None) -> str | None:

@@ -17,7 +17,7 @@ from coterie.crypto.identity import Identity
 from coterie.peer import database, running
 from coterie.peer.cli import main
 from coterie.peer.database import VERSION
-from coterie.peer.exits import Exit
+from coterie.peer.exits import Exit, PeerError
 from coterie.peer.home import PASSPHRASE_VARIABLE, Home
 from coterie.peer.invites import new_invite, parse_duration_ms
 from coterie.peer.places import dial_place, listen_place
@@ -266,6 +266,22 @@ def test_options_that_an_earlier_attempt_left_are_told(peer: Peer, home: Home) -
         assert f"{told} 0.5\n" in out
         _, out, _ = peer("start", "--data", "data.csv", "--bootstrap", place, "--join-timeout", "0.5")
     assert "looking for the federation\n" in out
+
+
+def test_a_peer_that_continues_keeps_the_name_of_its_old_home(
+    peer: Peer, old_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+
+    def begin(home: Home, settings: Settings, *_: object) -> Session:
+        names.append(settings.name)
+        raise PeerError("that is all")
+
+    monkeypatch.setattr(running, "Session", begin)
+    join = ("start", "--bootstrap", "127.0.0.1:1", "--data", "data.csv", "--continues")
+    for words in ((str(old_home.folder),), (str(old_home.folder), "--name", "new"), ("nowhere",)):
+        peer(*join, *words)
+    assert names == ["peer 0", "new", socket.gethostname()[:64]]
 
 
 def test_a_home_in_use_is_told_with_the_pid(peer: Peer, home: Home) -> None:
