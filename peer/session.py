@@ -67,7 +67,7 @@ from .places import dial_place, listen_place
 from .progress import Reporter, plain_facts
 from .requests import answer
 from .settings import Settings
-from .standstill import Watch, abstention, pause, shortage
+from .standstill import Held, Watch, abstention, pause, shortage
 from .status import faults_status, gone_names, ledger_status, members_status, unreadable_genesis
 from .store import Reader, Store
 from .strangers import MINUTE_SECONDS, Strangers
@@ -86,6 +86,8 @@ DOUBLE_SECONDS: Final = 5.0
 """How long a copied home looks for another peer with its key before it takes part."""
 ANSWERS_OF_A_DOUBLE: Final = 3
 """How many answers to our own address records it takes to believe in a double, if this home does not know of a copy."""
+STUCK_SECONDS: Final = 5.0
+"""So long a sum has waited for somebody before people are told: while members start or thaw, it does for moments."""
 _BY_STRANGERS: Final = frozenset({"bad-frame", "refused"})
 """Notices that a stranger can bring about, as often as it likes."""
 
@@ -115,6 +117,7 @@ class Session:
         self._book: bytes | None = None
         self._strangers = Strangers()
         self._standstill = Watch(settings.dead_after)
+        self._stuck = Held(STUCK_SECONDS)
         self._pause = Watch(0, end="training goes on: enough members are here again")
         self._failure: BaseException | None = None
         self._has_told_table = False
@@ -474,6 +477,9 @@ class Session:
         """Look on every change of a link too: one that was there for a moment ends what was told before."""
         assert self.node is not None
         self._look_for_pause()
+        held = self._stuck.look(self.node.is_stuck, trio.current_time())
+        if held is not None:
+            self._tell_notice(held)
         shortage = self._shortage()
         told = self._standstill.look(shortage, trio.current_time())
         if told is not None:
@@ -534,6 +540,12 @@ class Session:
         return told_names(self.node.state)[member] if self.node is not None and known is not None else ""
 
     def _on_notice(self, notice: Notice) -> None:
+        if notice.kind == "stuck":
+            self._stuck.hold(notice, trio.current_time())
+        else:
+            self._tell_notice(notice)
+
+    def _tell_notice(self, notice: Notice) -> None:
         assert self.node is not None
         facts = dict(notice.facts)
         member = facts.get("member")
@@ -547,6 +559,8 @@ class Session:
         text = told_text(notice, self.node.state)
         if notice.kind in ("stuck", "void"):
             text = names_told(text, (*facts["members"], *filter(None, [facts.get("proposer")])), self._gone)
+        if notice.kind == "stuck":
+            text = text.replace("peer refound --home HOME", f"peer refound {self.home.option}")
         if notice.kind == "resuming" and self.node.state.phase is Phase.FINISHED:
             text = f"this home has the whole ledger of the training, up to height {self.node.state.height}"
         if notice.kind == "refused" and self.ending.lacks_invite(self.node.state):

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ..protocol.events import Notice
 from ..protocol.ledger import LedgerState, Phase
 from ..protocol.limits import MIN_TRAINING_MEMBERS
 from ..protocol.safety import VoteGuard
@@ -83,6 +84,30 @@ def abstention(guard: VoteGuard, height: int) -> str | None:
             " others saw votes of it that it does not know"
         )
     return None
+
+
+@dataclass(slots=True)
+class Held:
+    """Holds a notice of a trouble back until it has stood for ``patience_seconds``: it may be over in a moment."""
+
+    patience_seconds: float
+    _notice: Notice | None = None
+    _since: float = 0.0
+
+    def hold(self, notice: Notice, now: float) -> None:
+        """Hold this one, in the place of the one before. ``now``: seconds of a clock that never goes back."""
+        self._notice, self._since = notice, now
+
+    def look(self, stands: bool, now: float) -> Notice | None:
+        """Return the notice once it is to be told; forget it where the trouble is over."""
+        notice = self._notice
+        if not stands:
+            self._notice = None
+            return None
+        if notice is None or now - self._since < self.patience_seconds:
+            return None
+        self._notice = None
+        return notice
 
 
 @dataclass(slots=True)

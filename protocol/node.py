@@ -151,6 +151,11 @@ class Node:
         """The current view of the height being decided."""
         return self._agreement.consensus.view if self._agreement else 0
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether what the last notice ``stuck`` said still holds: a sum waits for members, or will never be opened."""
+        return bool(self._stuck)
+
     # The one entry.
 
     def step(self, event: Event, now_ms: int) -> Step:

@@ -2,15 +2,22 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
+import trio
+import trio.testing
+from bench import Bench
 from chains import Chain
 from cluster import identity
 
 from coterie.peer.home import Home
-from coterie.peer.standstill import Watch, abstention, pause, shortage
+from coterie.peer.session import STUCK_SECONDS, Session
+from coterie.peer.standstill import Held, Watch, abstention, pause, shortage
 from coterie.protocol.blocks import Membership
+from coterie.protocol.events import Notice, PeerUp
 from coterie.protocol.genesis import Stopping
 from coterie.protocol.ledger import LedgerState, Phase
 from coterie.protocol.safety import VoteGuard
@@ -120,6 +127,56 @@ def test_it_is_told_once_after_a_while_and_so_is_its_end() -> None:
     ]
     told = [watch.look(trouble, now) for trouble, now in looks]
     assert told == [None, None, None, None, None, "few", None, "enough members can be reached again", None]
+
+
+def test_a_stuck_sum_is_told_only_once_it_has_stood_for_a_while() -> None:
+    held, first, second = Held(patience_seconds=5), Notice("stuck", "one", {}), Notice("stuck", "two", {})
+    assert held.look(True, 0) is None, "nothing is held"
+    held.hold(first, 1)
+    assert held.look(True, 5) is None
+    assert held.look(False, 6) is None, "it was over before"
+    assert held.look(True, 7) is None
+    held.hold(first, 10)
+    held.hold(second, 13)
+    assert held.look(True, 17) is None, "the newest counts"
+    assert held.look(True, 18) == second
+    assert held.look(True, 30) is None, "once"
+
+
+async def stuck_lines(is_over: bool) -> list[str]:
+    """What a session tells whose node says that a sum waits, and then either goes on or not."""
+    chain, told = Chain(5, threshold=4), []
+    chain.append(chain.contributors())
+    bench = Bench(chain, 0)
+    bench.begin(connected=bench.others[:3])
+    bench.fire("resume")
+    session: Any = Session.__new__(Session)
+    session.node, session.home, session.ending = bench.node, HOME, SimpleNamespace(on_notice=lambda *_: None)
+    session.network = SimpleNamespace(connected=lambda: [one.public for one in bench.others])
+    session.identity = SimpleNamespace(public=bench.node.ctx.me)
+    session._gone, session._trainer = {}, None
+    session._stuck, session._standstill, session._pause = Held(STUCK_SECONDS), Watch(1), Watch(0)
+    session.tell = lambda kind, text, facts: told.append(text)
+    (notice,) = [one for one in bench.notices if one.kind == "stuck"]
+    session._on_notice(notice)
+    session._look_for_shortage()
+    assert not told
+    if is_over:
+        bench.hand(PeerUp(bench.others[3].public))
+    await trio.sleep(STUCK_SECONDS)
+    session._look_for_shortage()
+    session._look_for_shortage()
+    return told
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_a_sum_that_waits_for_a_moment_is_not_told(is_over: bool) -> None:
+    told = trio.run(stuck_lines, is_over, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert len(told) == (0 if is_over else 1)
+    for text in told:
+        assert "the sum of its updates opens once enough of its holders are here; waiting for" in text
+        assert "type: peer refound --home '/my home' --to DIR, which says whose numbers" in text
+        assert "--disclose" not in text, "that option needs names, which refound tells"
 
 
 @pytest.mark.parametrize(
