@@ -72,6 +72,7 @@ from .status import faults_status, gone_names, ledger_status, members_status, un
 from .store import Reader, Store
 from .strangers import MINUTE_SECONDS, Strangers
 from .training import Trainer, check_source, founder_learner, member_learner, published_classes, told_table
+from .waiting import Waiting, awaited_in_round
 from .warming import compile_once
 from .workshop import Workshop
 
@@ -118,6 +119,7 @@ class Session:
         self._strangers = Strangers()
         self._standstill = Watch(settings.dead_after)
         self._stuck = Held(STUCK_SECONDS)
+        self._waiting = Waiting()
         self._pause = Watch(0, end="training goes on: enough members are here again")
         self._failure: BaseException | None = None
         self._has_told_table = False
@@ -477,6 +479,7 @@ class Session:
         """Look on every change of a link too: one that was there for a moment ends what was told before."""
         assert self.node is not None
         self._look_for_pause()
+        self._look_for_wait()
         held = self._stuck.look(self.node.is_stuck, trio.current_time())
         if held is not None:
             self._tell_notice(held)
@@ -493,6 +496,17 @@ class Session:
         told = self._pause.look(trouble, trio.current_time())
         if told is not None:
             self.tell("paused" if trouble else "unpaused", told, {"height": state.height})
+
+    def _look_for_wait(self) -> None:
+        """Tell people, once a round, when it has waited long for members that are there."""
+        assert self.node is not None
+        wait = awaited_in_round(self.node)
+        if self._waiting.look(wait, trio.current_time()) and wait is not None:
+            self.tell("waiting", self._waits() or "", {"round": wait.round, "members": wait.members})
+
+    def _waits(self) -> str | None:
+        assert self.node is not None
+        return self._waiting.text(self.node, trio.current_time(), self._gone)
 
     def _paused(self) -> str | None:
         assert self.node is not None
@@ -662,6 +676,7 @@ class Session:
             status["leaving"] = self._leaving()
             status["paused"] = self._paused()
             status["stalled"] = self._shortage()
+            status["waits"] = self._waits()
             status["abstains"] = abstention(self.node.ctx.guard, self.node.ctx.height)
             status["fetching"] = list(self.driver.fetching.values())
             status["working"] = list(self.driver.workshop.running.values())

@@ -221,7 +221,7 @@ def _lines(status: Json) -> Iterable[str]:
             else "over all members' test rows, a round ago"
         )
         yield f"model       {measures_text(status['measures'])}, {whose}"
-    for trouble in ("departed", "leaving", "paused", "stalled", "abstains"):
+    for trouble in ("departed", "leaving", "paused", "stalled", "waits", "abstains"):
         if status.get(trouble):
             yield f"{trouble:<11} {status[trouble]}"
     if status.get("fetching"):

@@ -1,0 +1,73 @@
+"""For whom a round waits: a round that lasts says so once, and `peer status` as long as it lasts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from ..protocol.ledger import Phase
+from ..protocol.node import Node
+from .standstill import named
+
+PATIENCE_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What a round lacks, and of whom."""
+
+    round: int
+    what: str
+    members: tuple[bytes, ...]
+
+
+def awaited_in_round(node: Node) -> Wait | None:
+    """Say whose updates the round waits for, or whose acks once all updates are dealt; None where it waits for nobody.
+
+    A member that trains still itself keeps the round waiting, and says nothing of others. Members that are away are not
+    waited for, unless a sum is repeated, which takes all of its contributors.
+    """
+    state, sharing, ctx = node.state, node.ctx.sharing, node.ctx
+    if sharing is None or sharing.me is None or state.phase is not Phase.SHARING or sharing.decided is not None:
+        return None
+    done = sharing.deals.keys() | sharing.sat_out.keys() | sharing.excluded
+    if sharing.me not in done:
+        return None
+    required = state.required or ()
+    members = sharing.committee.members
+    here = [place for place, key in enumerate(members) if key != ctx.me and (key in ctx.alive or key in required)]
+    late = tuple(members[place] for place in here if place not in done)
+    if late:
+        return Wait(sharing.round, "the update", late)
+    dealers = sharing.deals.keys() - sharing.excluded
+    silent = tuple(members[place] for place in here if dealers - sharing.acks.of(place).keys())
+    return Wait(sharing.round, "the ack", silent) if silent else None
+
+
+@dataclass(slots=True)
+class Waiting:
+    """How long the current round has waited. ``now``: seconds of a clock that never goes back."""
+
+    patience_seconds: float = PATIENCE_SECONDS
+    wait: Wait | None = None
+    _since: float = 0.0
+    _told: int = -1
+    """The last round of which it was told."""
+
+    def look(self, wait: Wait | None, now: float) -> bool:
+        """Take what the round waits for now; return whether to tell it: once a round, after a while."""
+        if wait is not None and (self.wait is None or self.wait.round != wait.round):
+            self._since = now
+        self.wait = wait
+        if wait is None or wait.round == self._told or now - self._since < self.patience_seconds:
+            return False
+        self._told = wait.round
+        return True
+
+    def text(self, node: Node, now: float, gone: Mapping[bytes, str] = MappingProxyType({})) -> str | None:
+        """Say for whom the round waits; None where it does not."""
+        wait = self.wait
+        if wait is None:
+            return None
+        names = named(node.state, wait.members, gone)
+        return f"round {wait.round} waits for {wait.what} of {names} (since {now - self._since:.0f} s)"
