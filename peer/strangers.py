@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
+from .network.network import NO_HANDSHAKE_AT_MEMBERS
+
 MINUTE_SECONDS: Final = 60.0
 MAX_REASONS: Final = 8
 """Different reasons that are told apart; strangers can invent any number."""
@@ -47,11 +49,12 @@ class Strangers:
         linked, refused = self._linked, self._refused
         self._linked, self._refused = 0, Counter()
         total = sum(refused.values())
+        whose = "" if refused[NO_HANDSHAKE_AT_MEMBERS] else " of strangers"
         if not total and linked < MANY:
             return None
         facts = {"refused": total, "linked": linked}
         if not total:
             return f"in the last minute {linked} connections of strangers were let in, and none was refused", facts
         reasons = ", ".join(f"{count}× {why}" for why, count in refused.most_common())
-        text = f"in the last minute {total} connections of strangers were refused or cut off"
-        return f"{text} ({reasons}); {linked} were let in", facts
+        text = f"in the last minute {total} connection(s){whose} were refused or cut off"
+        return f"{text} ({reasons}); {linked} of strangers were let in", facts

@@ -66,6 +66,10 @@ class Doors:
         if len(self._member_hosts) > MAX_MEMBER_HOSTS:
             self._member_hosts.popitem(last=False)
 
+    def member_hosts(self) -> set[str]:
+        """The hosts at which a member was seen (:func:`.host_key`)."""
+        return set(self._member_hosts)
+
     def _bucket(self, caller: Hashable, rate: float, burst: float) -> Bucket:
         bucket = self._callers.get(caller)
         if bucket is None:

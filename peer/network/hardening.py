@@ -28,6 +28,7 @@ logs to the root logger, and much                     `quiet`
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import metadata
 from typing import Any, Final
@@ -66,7 +67,8 @@ from libp2p.utils import encode_delim
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from ...crypto.identity import Identity
-from .doors import Doors, HalfOpen
+from .doors import MAX_CALLERS, Doors, HalfOpen
+from .hosts import host_key
 from .keys import close_parsers
 from .knocks import Knocks, protocol_name
 from .listener import Arrival, Listener
@@ -280,7 +282,8 @@ class Swarm(stock_swarm.Swarm):
         self._admit = admit
         self._registered = registered
         self._half_open = HalfOpen()
-        self.failed_handshakes = 0
+        self.failed_handshakes: Counter[str] = Counter()
+        """By host (:func:`.host_key`); those of more hosts than are told apart under the empty one."""
 
     async def _handle_inbound_connection(self, read_write_closer: ReadWriteCloser, maddr: Multiaddr) -> None:
         """Authenticate an inbound connection within a slot; then hold it open, without the slot, until it is
@@ -299,7 +302,9 @@ class Swarm(stock_swarm.Swarm):
             with scope:
                 muxer = await self.upgrade_inbound_raw_conn(RawConnection(meter, False), maddr)
         except Exception as error:
-            self.failed_handshakes += 1
+            key = host_key(host)
+            is_told_apart = key in self.failed_handshakes or len(self.failed_handshakes) < MAX_CALLERS
+            self.failed_handshakes[key if is_told_apart else ""] += 1
             log.debug("inbound connection from %s failed: %r", meter.get_remote_address(), error)
         finally:
             self._half_open.leave(host, scope)

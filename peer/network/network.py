@@ -64,6 +64,9 @@ MAX_NEWS_AT_ONCE: Final = 4
 SPREAD_SECONDS: Final = 0.5
 """News of addresses are collected for so long before they are passed on."""
 
+NO_HANDSHAKE_AT_MEMBERS: Final = "no handshake, from where a member is"
+"""Why a connection came to nothing that need not be a stranger's: a member whose link broke may have begun it."""
+
 _MAX_REMEMBERED_TROUBLES: Final = 256
 _KNOCKS_PAUSE_SECONDS: Final = 1.0
 _ANSWER: Final = 8
@@ -295,8 +298,12 @@ class Network:
         """Connections that came to nothing since this was last asked, by reason."""
         swarm, counts = self._host.swarm, self._turned_away
         counts["too many handshakes"] += swarm.doors.refused
-        counts["no handshake"] += swarm.failed_handshakes
-        swarm.doors.refused = swarm.failed_handshakes = 0
+        known = [address for member in self._book.members() for address in self.addresses_of(member)]
+        members = swarm.doors.member_hosts() | {host_key(address.text.split("/")[2]) for address in known}
+        for host, count in swarm.failed_handshakes.items():
+            counts[NO_HANDSHAKE_AT_MEMBERS if host in members else "no handshake"] += count
+        swarm.doors.refused = 0
+        swarm.failed_handshakes.clear()
         self._turned_away = Counter()
         return counts
 

@@ -9,6 +9,7 @@ import trio
 
 from coterie.peer.network.events import Connected, Disconnected, Event, Refused
 from coterie.peer.network.greeting import Greeting
+from coterie.peer.network.network import NO_HANDSHAKE_AT_MEMBERS
 from coterie.peer.session import Session
 from coterie.peer.strangers import MANY, MAX_REASONS, Strangers
 from coterie.protocol.events import Notice
@@ -112,3 +113,17 @@ def test_a_newcomer_or_two_are_not_worth_a_line() -> None:
         assert (line := strangers.sum_up({})) is None or told
         assert (line is not None) is told
         assert line is None or "refused or cut off" not in line[0], "none was"
+
+
+def test_only_connections_of_strangers_are_called_so() -> None:
+    strangers = Strangers()
+    told = strangers.sum_up({"no handshake": 2})
+    assert told is not None
+    assert told[0].startswith(
+        "in the last minute 2 connection(s) of strangers were refused or cut off (2× no handshake);"
+    )
+    told = strangers.sum_up({"no handshake": 0, NO_HANDSHAKE_AT_MEMBERS: 3})
+    assert told is not None
+    text, facts = told
+    assert text.startswith("in the last minute 3 connection(s) were refused or cut off (3× no handshake, from where a")
+    assert facts["refused"] == 3

@@ -20,6 +20,7 @@ from coterie.peer.network.frames import BulkKind, Kind, encode, encode_bulk_head
 from coterie.peer.network.greeting import encode_greeting
 from coterie.peer.network.host import Connection, DialError, Host
 from coterie.peer.network.link import BULK_PROTOCOL, CONTROL_PROTOCOL
+from coterie.peer.network.network import NO_HANDSHAKE_AT_MEMBERS
 from coterie.peer.network.transfers import PullFailed
 from coterie.peer.network.wire import NoiseWire, WireError
 from coterie.protocol.wire import digest_of
@@ -419,3 +420,22 @@ async def test_where_a_peer_stood_when_it_said_goodbye_stays_known(world: Callab
         await first.event(Disconnected, member=second.member)
         (row,) = first.network.peers()
         assert (row.connected, row.status) == (False, b"height 7")
+
+
+async def test_a_call_without_handshake_is_no_strangers_where_a_member_is(world: Callable[[], Any]) -> None:
+    async def hang_up(peer: Any) -> dict[str, int]:
+        swarm = peer.network._host.swarm
+        stream = await trio.open_tcp_stream("127.0.0.1", int(peer.address.split("/")[4]))
+        await stream.aclose()
+        while not swarm.failed_handshakes:
+            await trio.lowlevel.checkpoint()
+        return {why: count for why, count in peer.network.turned_away().items() if count}
+
+    async with world() as peers:
+        alone = await peers.start(5)
+        assert await hang_up(alone) == {"no handshake": 1}
+        first, second = await peers.pair()
+        for one in (first, second):  # one of them was called by the other, and both know where the other one is
+            await one.until(lambda one=one: bool(one.network.records()))
+            assert await hang_up(one) == {NO_HANDSHAKE_AT_MEMBERS: 1}
+        assert {why: count for why, count in first.network.turned_away().items() if count} == {}, "counted once"
