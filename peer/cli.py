@@ -8,17 +8,27 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from .commands import data, doctor, invite, leave, ledger, model, predict, refound, simulate, start, status
 from .exits import Exit, PeerError
 
 _COMMANDS: Final = (start, data, status, ledger, model, predict, invite, leave, doctor, refound, simulate)
+INTERRUPTED: Final = 128 + 2
+"""The exit code that shells give a program that SIGINT ended."""
+
 _DESCRIPTION: Final = "Train one model together with others, with no server and without showing anybody your data."
 
 
 class _Parser(argparse.ArgumentParser):
     """Errors as everywhere else in this command: one line, `peer: error: …`."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse unknown options here, in the command that was given them: its own `--help` lists the others."""
+        given, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return given, unknown
 
     def error(self, message: str) -> NoReturn:
         self.exit(Exit.USAGE, f"peer: error: {message} (`{self.prog} --help` lists the options)\n")
@@ -37,6 +47,7 @@ class _Version(argparse.Action):
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     codes = "\n".join(f"  {code.value:>2}  {code.meaning}" for code in Exit)
+    codes += f"\n {INTERRUPTED}  ended at once: Ctrl-C, or a second Ctrl-C or SIGTERM while a peer stops"
     top = _Parser(
         prog="peer",
         description=_DESCRIPTION,
@@ -65,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(error.code)
     except KeyboardInterrupt:
         print("peer: interrupted", file=sys.stderr)
-        return 128 + 2
+        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough; keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

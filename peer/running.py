@@ -116,7 +116,10 @@ def _name_before(settings: Settings) -> str:
 
 def _set_up_logging(level: str | None) -> None:
     # libp2p logs much, also to the root logger, and mostly of routine cases.
-    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.ERROR, stream=AsStderr())
+    # Lines begin as those of events do (`status.timestamp`).
+    logging.basicConfig(
+        format="%(asctime)s %(message)s (%(name)s)", datefmt="%H:%M:%S", level=logging.ERROR, stream=AsStderr()
+    )
     logging.getLogger("coterie").setLevel((level or "warning").upper())
 
 

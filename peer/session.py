@@ -366,7 +366,9 @@ class Session:
         self.ending.join_again = f"peer start {self.home.option}"
         if self.node.state.phase is Phase.FINISHED:
             self._tell_finished(self.node.state)
-        trainer = Trainer(self._learner, 2.0**genesis.clip_exponent)
+        # With totals in its ledger, this home has trained before, and told then what they show.
+        is_first = self.node.state.height == 0 or self.node.state.totals is None
+        trainer = Trainer(self._learner, 2.0**genesis.clip_exponent, tells_oddities=is_first)
         self._trainer = trainer
         consent = self._consent(genesis)
 

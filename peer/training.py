@@ -111,8 +111,10 @@ def check_model(learner: Learner, genesis: Genesis) -> None:
 class Trainer:
     """Answers the node's wish for a contribution. Called in a worker thread, one call at a time."""
 
-    def __init__(self, learner: Learner, clip: float = math.inf) -> None:
+    def __init__(self, learner: Learner, clip: float = math.inf, *, tells_oddities: bool = True) -> None:
+        """``tells_oddities``: tell what the totals show; an earlier run with the same totals has told it already."""
         self.learner = learner
+        self._tells_oddities = tells_oddities
         self._clip = clip
         self._beyond: list[str] = []
         self._prepared: tuple[float, ...] | None = None
@@ -159,7 +161,8 @@ class Trainer:
             self._prepared = None
             self.learner.prepare(totals)
             self._prepared = totals
-            _tell_oddities(self.learner)
+            if self._tells_oddities:
+                _tell_oddities(self.learner)
 
 
 def told_table(learner: Learner) -> str | None:

@@ -44,7 +44,7 @@ def run(given: argparse.Namespace) -> int:
         return _tell(given, refused=str(error).splitlines())
     columns = column_lines(table, troubles, target)
     if troubles.count:
-        return _tell(given, columns, [f"{table.name}: {troubles.count:,} to mend", *troubles.lines()])
+        return _tell(given, columns, [troubles.headline, *troubles.lines()])
     if target is None:
         told = f"{table.name}: {table.rows:,} rows; with --target COLUMN, that column is checked as what is predicted"
         return _tell(given, columns, found=[told])

@@ -75,7 +75,9 @@ def run(given: argparse.Namespace) -> int:
     else:
         rounds = agreed.state.genesis.rounds
         of = f" of {rounds}" if rounds else ""
-        print(f"{path}: {len(weights)} arrays after {facts['trained']}{of} rounds, weights {facts['weights'][:16]}…")
+        changed = "" if path == Path(given.out) else f" (not {given.out}: the name says what is in the file)"
+        what = f"{len(weights)} arrays after {facts['trained']}{of} rounds"
+        print(f"{path}{changed}: {what}, weights {facts['weights'][:16]}…")
         if agreed.score.loss is not None:
             print(_how_good(agreed))
         is_chosen = given.best or given.round is not None

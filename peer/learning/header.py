@@ -181,7 +181,8 @@ def _inputs(troubles: Troubles, names: list[str], target: str | None, wanted: Se
 
 def _lacking(unknown: list[str], names: list[str]) -> str:
     """Say that columns are not there, and which are; near misses first."""
-    text = f"there is no column {listed(unknown)}; there are {listed([name for name in names if name])}"
+    head = "there is no column" if len(unknown) == 1 else "there are no columns"
+    text = f"{head} {listed(unknown)}; there are {listed([name for name in names if name])}"
     folded: dict[str, Any] = {name.casefold(): name for name in names if name}
     near = [
         (one, folded[found[0]])

@@ -60,7 +60,12 @@ class Troubles:
             where = ", ".join(filter(None, (self.name, one.where)))
             raise TableError(f"{where}: {'; '.join(filter(None, (one.what, self._exact(one.advice))))}")
         if self.count:
-            raise TableError("\n".join([f"{self.name}: {self.count} things to mend", *self.lines()]))
+            raise TableError("\n".join([self.headline, *self.lines()]))
+
+    @property
+    def headline(self) -> str:
+        """How many there are."""
+        return f"{self.name}: {self.count:,} {'thing' if self.count == 1 else 'things'} to mend"
 
     def lines(self) -> list[str]:
         """A line for each trouble, the first twenty, and the rest counted; then what to do about each kind."""

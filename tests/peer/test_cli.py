@@ -111,6 +111,24 @@ def test_a_value_out_of_its_bounds_is_told_with_the_bounds(peer: Peer, words: tu
     assert told in err
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("start", "--dance"), "unrecognized arguments: --dance (`peer start --help` lists the options)"),
+        (("data", "check", "x.csv", "--dance"), "--dance (`peer data check --help` lists the options)"),
+        (("--dance", "status"), "--dance (`peer --help` lists the options)"),
+    ],
+)
+def test_an_unknown_option_is_told_with_the_help_of_its_command(peer: Peer, words: tuple[str, ...], told: str) -> None:
+    code, _, err = peer(*words)
+    assert code == Exit.USAGE
+    assert told in err
+
+
+def test_help_says_what_a_second_signal_does(peer: Peer) -> None:
+    assert " 130  ended at once: Ctrl-C, or a second Ctrl-C or SIGTERM while a peer stops\n" in peer("--help")[1]
+
+
 def test_a_table_replaces_an_app_and_the_other_way_round() -> None:
     table = Settings().with_given({"data": "data.csv", "target": "y"})
     app = table.with_given({"app": "mine:app"})

@@ -50,7 +50,7 @@ def test_all_troubles_are_listed_beside_what_the_other_columns_become(check: Che
     code, lines = check("a,b,y\n1,x,3\n2,NA,4\n3,5,?\n", "--target", "y")
     assert code == Exit.DATA
     assert lines[:4] == [
-        "t.csv: 3 to mend",
+        "t.csv: 3 things to mend",
         "  line 2, column 'b': 'x' is not a number",
         "  line 3, column 'b': the value is missing ('NA')",
         "  line 4, column 'y': the value is missing ('?')",

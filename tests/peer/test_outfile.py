@@ -48,6 +48,17 @@ def test_a_file_that_cannot_be_written_is_named(
     assert "cannot be written" in err
 
 
+def test_a_name_that_was_changed_is_told(old_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, told in (
+        ("model.txt", f" (not {tmp_path / 'model.txt'}: the name says what is in the file)"),
+        ("m.npz", ""),
+    ):
+        assert main(("model", "export", "--home", str(old_home.folder), "--out", str(tmp_path / name))) == Exit.OK
+        path = tmp_path / (f"{name}.npz" if told else name)
+        assert path.is_file()
+        assert capsys.readouterr().out.startswith(f"{path}{told}: 1 arrays")
+
+
 def test_a_folder_of_the_name_with_its_ending_is_no_file_either(
     old_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

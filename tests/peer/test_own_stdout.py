@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 
@@ -29,6 +30,19 @@ def test_what_an_app_prints_in_any_way_goes_to_stderr() -> None:
     assert json.loads(line)["text"] == "from the peer"
     assert last == "afterwards"
     assert set(done.stderr.splitlines()) >= {"from Python", "from C", "from a process"}
+
+
+LOGGING = """
+import logging
+from coterie.peer.running import _set_up_logging
+_set_up_logging(None)
+logging.getLogger("coterie.training").warning("t.csv: a column is ignored")
+"""
+
+
+def test_a_line_of_the_log_begins_as_the_line_of_an_event() -> None:
+    done = subprocess.run([sys.executable, "-c", LOGGING], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d t.csv: a column is ignored \(coterie\.training\)\n", done.stderr)
 
 
 def test_where_stdout_is_no_file_prints_are_told_apart_all_the_same(

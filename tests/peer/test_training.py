@@ -118,6 +118,8 @@ def test_columns_that_are_the_same_everywhere_are_told_once(tmp_path: Path, capl
     for round_ in (1, 2):
         trainer(Train(round_, "train", learner.initial().tobytes(), tuple(learner.setup())))
     assert caplog.text.count("ignored: 'a'") == 1
+    Trainer(learner, tells_oddities=False)(Train(3, "train", learner.initial().tobytes(), tuple(learner.setup())))
+    assert caplog.text.count("ignored: 'a'") == 1, "not again by a later run"
 
 
 class Large:

@@ -312,6 +312,7 @@ def test_a_numeric_target_taken_for_classes_is_recognised(file: Path) -> None:
     ("columns", "message"),
     [
         (["a", "q"], "no column 'q'; there are 'a', 'y'"),
+        (["q", "a", "r"], "there are no columns 'q', 'r'; there are 'a', 'y'"),
         (["y"], "'y' cannot be an input"),
         ([], "besides the target"),
     ],
