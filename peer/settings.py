@@ -29,6 +29,8 @@ FOUNDING: Final = (
     "view_timeout",
     "evict_after",
     "no_evict",
+    "levels",
+    "gaps",
 )
 """Options that the founder fixes for everybody, in the genesis block."""
 
@@ -42,6 +44,9 @@ _TABLE: Final = (
     "target",
     "model",
     "columns",
+    "ignore",
+    "levels",
+    "gaps",
     "test_fraction",
     "hidden",
     "classes",
@@ -82,6 +87,11 @@ class Settings:
     model: str | None = None
     """A founder's default is linear; a joiner takes the federation's."""
     columns: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    """Columns of categories, each alone or with its levels, as COLUMN=A,B."""
+    gaps: str | None = None
+    """Columns of numbers and dates that may have gaps, as A,B; empty for all."""
     test_fraction: float = 0.2
     hidden: tuple[int, ...] = ()
     classes: tuple[str, ...] = ()
@@ -112,12 +122,18 @@ class Settings:
     no_evict: bool = False
 
     def with_given(self, given: Mapping[str, Any]) -> "Settings":
-        """Return these settings with those that were given explicitly in their place; a table replaces an app."""
+        """Return these settings with those that were given explicitly in their place.
+
+        A table replaces an app, and columns to use those to ignore.
+        """
         known = {one.name for one in dataclasses.fields(self)}
         values = {name: value for name, value in given.items() if name in known}
         for one, other in (("data", "app"), ("app", "data")):
             if values.get(one) is not None:
                 values.setdefault(other, None)
+        for one, other in (("columns", "ignore"), ("ignore", "columns")):
+            if values.get(one):
+                values.setdefault(other, ())
         return dataclasses.replace(self, **values)
 
     @property
@@ -145,6 +161,8 @@ def check_settings(settings: Settings) -> None:
         raise PeerError(f"--min-delta {settings.min_delta:g}: only with --patience, which says how many rounds to wait")
     if 0 < settings.min_delta < MIN_DELTA:
         raise PeerError(f"--min-delta {settings.min_delta:g}: at least {MIN_DELTA:f}, or 0")
+    if settings.columns and settings.ignore:
+        raise PeerError("--columns and --ignore: one or the other; all columns but those of --columns are ignored")
     if settings.dht_listen != Settings().dht_listen and not settings.dht:
         raise PeerError(f"--dht-listen {settings.dht_listen}: only with --dht")
     if settings.continues is not None and not settings.joins:

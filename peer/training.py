@@ -19,6 +19,7 @@ from .learning.cells import normal_label
 from .learning.learner import Evaluation, Learner
 from .learning.models import Training
 from .learning.opening import opened
+from .learning.schema import Wishes
 from .learning.survey import question, summary
 from .learning.tables_app import MANY_CLASSES, TableApp
 from .learning.task import TaskMismatch
@@ -170,6 +171,16 @@ def told_table(learner: Learner) -> str | None:
     return summary(learner.app) if isinstance(learner.app, TableApp) else None
 
 
+def wishes_of(settings: Settings) -> Wishes:
+    """What a founder says of its columns."""
+    levels: dict[str, tuple[str, ...]] = {}
+    for text in settings.levels:
+        column, _, named = text.partition("=")
+        levels[column.strip()] = tuple(filter(None, (level.strip() for level in named.split(","))))
+    gaps = filter(None, (settings.gaps or "").split(","))
+    return Wishes(levels, tuple(gaps), settings.gaps == "")
+
+
 def published_classes(learner: Learner) -> str | None:
     """Remind a founder of the labels that it publishes; None where there are few or none."""
     if not isinstance(learner.app, TableApp) or len(learner.app.task.classes) <= MANY_CLASSES:
@@ -230,6 +241,8 @@ def _found(settings: Settings) -> Learner:
         hidden=settings.hidden,
         classes=settings.classes,
         columns=settings.columns or None,
+        ignore=settings.ignore,
+        wishes=wishes_of(settings),
         test_fraction=settings.test_fraction,
         seed=settings.seed,
     )
@@ -249,6 +262,7 @@ def _adopt(settings: Settings, genesis: Genesis) -> Learner:
         target=settings.target,
         kind=_kind(settings),
         columns=settings.columns or None,
+        ignore=settings.ignore,
         test_fraction=settings.test_fraction,
         seed=settings.seed,
     )

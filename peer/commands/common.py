@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .values import path_name
+from .values import gaps, levels, path_name, words
 
 if TYPE_CHECKING:
     from ..home import Home
@@ -35,6 +35,27 @@ def add_command(subcommands: Subcommands, name: str, help: str, run: Run) -> arg
 def add_json(command: argparse.ArgumentParser, help: str = "print JSON") -> None:
     """Add `--json`."""
     command.add_argument("--json", action="store_true", default=False, help=help)
+
+
+def add_inputs(group: Any) -> None:
+    """Add the options that say which columns are inputs, and what they hold."""
+    group.add_argument("--columns", type=words, metavar="A,B,…", help="inputs (default: all but the target)")
+    group.add_argument("--ignore", type=words, metavar="A,B,…", help="columns that are no inputs, such as ids")
+    group.add_argument(
+        "--levels",
+        type=levels,
+        action="append",
+        metavar="COLUMN[=A,B,…]",
+        help="read a column as categories, with the levels of the table or these (a founder's choice; repeatable)",
+    )
+    group.add_argument(
+        "--gaps",
+        type=gaps,
+        nargs="?",
+        const="",
+        metavar="A,B,…",
+        help="let gaps stand as the mean of all members, in these columns or in all (a founder's choice)",
+    )
 
 
 def add_columns_from(command: argparse.ArgumentParser) -> None:

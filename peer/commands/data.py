@@ -4,11 +4,12 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ..exits import Exit, PeerError, no_federation
-from .common import Subcommands, add_command, add_json, home_of, print_json
+from .common import Subcommands, add_command, add_inputs, add_json, home_of, print_json
 from .values import fraction, path_name, whole, words
 
 if TYPE_CHECKING:
     from ...protocol.genesis import Genesis
+    from ..learning.schema import Schema, Wishes
     from ..settings import Settings
 
 
@@ -21,7 +22,7 @@ def register(subcommands: Subcommands) -> None:
     check.add_argument("file", type=path_name, metavar="FILE.csv", help="the table, as for `peer start --data`")
     check.add_argument("--target", metavar="COLUMN", help="column to predict (without it, all are read as inputs)")
     check.add_argument("--model", choices=("linear", "mlp", "logistic"), help="as for `peer start`")
-    check.add_argument("--columns", type=words, default=(), metavar="A,B,…", help="inputs (default: all others)")
+    add_inputs(check)
     check.add_argument("--classes", type=words, default=(), metavar="A,B,…", help="all class labels that there can be")
     check.add_argument("--test-fraction", type=fraction, default=0.2, metavar="F", help="rows kept for testing (0.2)")
     check.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the choice of test rows (0)")
@@ -33,12 +34,20 @@ def run(given: argparse.Namespace) -> int:
     from ..learning.survey import column_lines
     from ..learning.table import inspect_table
     from ..learning.troubles import TableError
+    from ..settings import check_settings
 
     settings, genesis = _settings(given), _genesis(given)
-    target, classes, labelled = _predicted(settings, genesis)
+    check_settings(settings)
+    target, classes, labelled, plan = _expected(settings, genesis)
     try:
         table, troubles = inspect_table(
-            given.file, target, labelled=labelled, columns=settings.columns or None, classes=classes
+            given.file,
+            target,
+            labelled=labelled,
+            columns=settings.columns or None,
+            ignore=settings.ignore,
+            classes=classes,
+            plan=plan,
         )
     except TableError as error:
         return _tell(given, refused=str(error).splitlines())
@@ -87,7 +96,10 @@ def _settings(given: argparse.Namespace) -> "Settings":
         data=given.file,
         target=given.target,
         model=given.model,
-        columns=given.columns,
+        columns=given.columns or (),
+        ignore=given.ignore or (),
+        levels=tuple(given.levels or ()),
+        gaps=given.gaps,
         classes=given.classes,
         test_fraction=given.test_fraction,
         seed=given.seed,
@@ -113,14 +125,20 @@ def _genesis(given: argparse.Namespace) -> "Genesis | None":
         raise unreadable_genesis(path, error) from None
 
 
-def _predicted(settings: "Settings", genesis: "Genesis | None") -> tuple[str | None, tuple[str, ...], bool]:
-    """The target, the classes that are named, and whether it is a class; a federation says all of it."""
-    from ..learning.task import TaskMismatch, read_description
+def _expected(
+    settings: "Settings", genesis: "Genesis | None"
+) -> "tuple[str | None, tuple[str, ...], bool, Schema | Wishes]":
+    """The target, the classes that are named, whether it is a class, and what the inputs hold; a federation says it."""
+    from ..learning.task import TaskMismatch, read_description, schema_of
+    from ..training import wishes_of
 
     if genesis is None:
-        return settings.target, settings.classes, settings.model == "logistic" or bool(settings.classes)
+        labelled = settings.model == "logistic" or bool(settings.classes)
+        return settings.target, settings.classes, labelled, wishes_of(settings)
+    if settings.levels or settings.gaps is not None:
+        raise PeerError("--levels, --gaps: the founder has chosen these; leave them out to compare with its federation")
     try:
         fields = read_description(genesis.model)
+        return fields["target"], tuple(fields["classes"]), bool(fields["classes"]), schema_of(fields)
     except TaskMismatch as error:
         raise PeerError(str(error), Exit.MODEL) from None
-    return fields["target"], tuple(fields["classes"]), bool(fields["classes"])

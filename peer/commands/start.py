@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...protocol.limits import MAX_MEMBERS
 from ...protocol.privacy import PROMISES
-from .common import Subcommands, add_command, add_json, home_of
+from .common import Subcommands, add_command, add_inputs, add_json, home_of
 from .values import (
     DAY_SECONDS,
     count,
@@ -80,7 +80,7 @@ def _data_options(group: Any) -> None:
     )
     group.add_argument("--target", metavar="COLUMN", help="column to predict (a founder's choice)")
     group.add_argument("--model", choices=("linear", "mlp", "logistic"), help="default: linear")
-    group.add_argument("--columns", type=words, metavar="A,B,…", help="inputs (default: all but the target)")
+    add_inputs(group)
     group.add_argument("--test-fraction", type=fraction, metavar="F", help="rows kept for testing (0.2)")
     group.add_argument("--hidden", type=counts, metavar="N[,N]", help="units of an mlp's hidden layers (16)")
     group.add_argument("--classes", type=words, metavar="A,B,…", help="all class labels that there can be")
@@ -148,7 +148,7 @@ def run(given: argparse.Namespace) -> "int | Exit":
     from ..running import run_peer
 
     options = {option: value for option, value in vars(given).items() if option not in ("run", "home", "json")}
-    for repeatable in ("bootstrap", "listen", "announce", "dht"):
+    for repeatable in ("bootstrap", "listen", "announce", "dht", "levels"):
         if repeatable in options:
             options[repeatable] = tuple(options[repeatable])
     if "invite" in options:

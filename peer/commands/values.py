@@ -78,6 +78,19 @@ def words(text: str) -> tuple[str, ...]:
     return found
 
 
+def levels(text: str) -> str:
+    """Read a column, with or without the levels of its category: COLUMN or COLUMN=A,B."""
+    column, equals, named = text.partition("=")
+    if not column.strip() or (equals and not words(named)):
+        raise argparse.ArgumentTypeError(f"{text!r}: COLUMN or COLUMN=A,B,… is needed")
+    return text
+
+
+def gaps(text: str) -> str:
+    """Read the columns that may have gaps; none are all."""
+    return ",".join(words(text)) if text else ""
+
+
 def path_name(text: str) -> str:
     """Read the name of a file or folder: an empty one, such as of a variable that is not set, means no place."""
     if not text:

@@ -2,12 +2,26 @@
 
 import math
 import re
+import shlex
 from dataclasses import dataclass
 from typing import Final
 
 from .troubles import LEAVE_OUT
 
-__all__ = ["BOOLEANS", "Flaw", "flaw_of", "is_missing", "is_number", "normal_label", "number_in", "shortened"]
+__all__ = [
+    "BOOLEANS",
+    "Flaw",
+    "flaw_of",
+    "is_decimal_comma",
+    "is_missing",
+    "is_number",
+    "is_word",
+    "level_of",
+    "normal_label",
+    "number_in",
+    "shortened",
+    "with_decimal_point",
+]
 
 BOOLEANS: Final = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 """Words that are read as 1 and 0 in an input column that holds nothing else."""
@@ -30,6 +44,7 @@ _DATE: Final = re.compile(
 )
 _GROUPED: Final = re.compile(r"[+-]?\d{1,3}([.,'’_\s]\d{3})+([.,]\d+)?")
 _DECIMAL_COMMA: Final = re.compile(r"[+-]?(\d+([.\s]\d{3})*)?,\d+([eE][+-]?\d+)?")
+_GROUPED_BY_COMMA: Final = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 _WITH_UNIT: Final = re.compile(r"[<>~≤≥]?\s*[$€£]?\s*[+-]?\d+([.,]\d+)?\s*([%$€£°a-zA-Zµ/²³]+)?")
 
 
@@ -66,21 +81,50 @@ def normal_label(cell: str) -> str:
     return text.lower() if text.lower() in BOOLEANS else text
 
 
+def level_of(cell: str) -> str:
+    """One spelling of a level of a category: of a number always the same, whatever it was written as."""
+    text = normal_label(cell)
+    return repr(float(text)) if not text.lstrip("-").isdecimal() and is_number(text) else text
+
+
+def is_word(text: str) -> bool:
+    """Whether a text is no number in any writing, no date and no gap: a level of a category can be called so."""
+    is_odd = any(form.fullmatch(text) for form in (_DATE, _DECIMAL_COMMA, _GROUPED, _WITH_UNIT))
+    return not (is_odd or is_number(text) or is_missing(text) or _is_infinite(text))
+
+
+def is_decimal_comma(text: str) -> bool:
+    """Whether a text is a number with a decimal comma, and cannot be one with commas between thousands."""
+    return _DECIMAL_COMMA.fullmatch(text) is not None and _GROUPED_BY_COMMA.fullmatch(text) is None
+
+
+def with_decimal_point(text: str) -> float | None:
+    """The number that is written with a decimal comma; None for any other text."""
+    if not _DECIMAL_COMMA.fullmatch(text):
+        return None
+    return float("".join(text.replace(".", "").split()).replace(",", "."))
+
+
 def is_missing(cell: str) -> bool:
     """Whether a cell says in any usual spelling that it holds nothing."""
     text = cell.strip().lower()
     return bool(text in _MISSING or _SAS_MISSING.fullmatch(text) or _SPREADSHEET_ERROR.fullmatch(text))
 
 
-def flaw_of(cell: str, *, is_target: bool, is_needed: bool = False) -> Flaw:
-    """What is wrong with a cell that holds no number. ``is_needed``: its column cannot be left out."""
+def flaw_of(cell: str, *, is_target: bool, is_needed: bool = False, founders: str | None = None) -> Flaw:
+    """What is wrong with a cell that holds no number.
+
+    ``is_needed``: its column cannot be left out. ``founders``: the column, where a founder may say what it holds.
+    """
     text = cell.strip()
     shown = shortened(text)
     out = "" if is_target or is_needed else f", or leave the column out: {LEAVE_OUT}"
     if is_missing(text):
         what = f"the value is missing ({shown})" if text else "the value is missing"
+        if founders is not None:
+            out = f", let it stand as the mean of all members (--gaps {shlex.quote(founders)}){out}"
         return Flaw(what, f"fill it in, remove the row{out}" if out else "fill it in, or remove the row")
-    if text.lower().lstrip("+-") in {"inf", "infinity", "1.#inf"}:
+    if _is_infinite(text):
         return Flaw(f"{shown} is not a finite number", f"correct it, or remove the row{out}")
     what = f"{shown} is not a number"
     if _DATE.fullmatch(text):
@@ -91,7 +135,14 @@ def flaw_of(cell: str, *, is_target: bool, is_needed: bool = False) -> Flaw:
         return Flaw(what, f"write the number alone, without sign or unit{out}")
     if is_target:
         return Flaw(what, "to predict a class, use --model logistic, or --classes")
+    if founders is not None:
+        categories = f"read the column as categories: --levels {shlex.quote(founders)}"
+        return Flaw(what, f"correct a typing error, {categories}{out}")
     return Flaw(what, f"turn categories into numbers (one column of 0 and 1 for each), correct a typing error{out}")
+
+
+def _is_infinite(text: str) -> bool:
+    return text.lower().lstrip("+-") in {"inf", "infinity", "1.#inf"}
 
 
 def shortened(text: str) -> str:

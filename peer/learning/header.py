@@ -10,7 +10,7 @@ from typing import Any, Final
 from .cells import is_number
 from .troubles import LEAVE_OUT, TableError, Trouble, Troubles, listed
 
-__all__ = ["Header", "read_header", "separator_of"]
+__all__ = ["Header", "check_named", "read_header", "separator_of"]
 
 MAX_COLUMNS: Final = 4000
 MAX_NAME_LETTERS: Final = 200
@@ -126,30 +126,38 @@ def separator_of(name: str, header: str) -> str:
     return best
 
 
-def read_header(troubles: Troubles, row: list[str], target: str | None, wanted: Sequence[str] | None) -> Header:
+def read_header(
+    troubles: Troubles, row: list[str], target: str | None, wanted: Sequence[str] | None, ignored: Sequence[str] = ()
+) -> Header:
     """The header, with what is wrong with its names noted. Raises TableError where nothing below could be read."""
     names = [name.strip() for name in row]
-    _check_names(troubles, names, {target or "", *wanted} if wanted is not None else None)
+    used = {target or "", *wanted} if wanted is not None else set(names) - set(ignored)
+    _check_names(troubles, names, used)
     if target is not None and target not in names:
         troubles.add(Trouble(0, None, _lacking([target], names)))
         troubles.check()
-    inputs = _inputs(troubles, names, target, wanted)
+    inputs = _inputs(troubles, names, target, wanted, ignored)
     troubles.inputs = inputs
     header = Header(names, target, inputs)
     if wanted is None:
         unnamed = [at for at, name in enumerate(names) if not name or name.lower().startswith("unnamed:")]
-        header.nameless = {at: _Nameless() for at in unnamed}
+        header.nameless = {at: _Nameless() for at in unnamed if names[at] not in ignored}
     return header
 
 
-def _check_names(troubles: Troubles, names: list[str], used: set[str] | None) -> None:
-    """Note names that cannot be: `used` are those that matter, or all do."""
+def check_named(troubles: Troubles, named: Sequence[str], names: Sequence[str]) -> None:
+    """Note columns that are named and are not among these names."""
+    unknown = [name for name in dict.fromkeys(named) if name not in names]
+    if unknown:
+        troubles.add(Trouble(0, None, _lacking(unknown, names)))
+
+
+def _check_names(troubles: Troubles, names: list[str], used: set[str]) -> None:
+    """Note names that cannot be: `used` are those that matter."""
     for i, name in enumerate(names, 1):
-        if len(name) > MAX_NAME_LETTERS and (used is None or name in used):
+        if len(name) > MAX_NAME_LETTERS and name in used:
             troubles.add(Trouble(1, None, f"the name of column {i} is longer than {MAX_NAME_LETTERS} letters"))
-    twice = sorted(name for name, count in Counter(names).items() if count > 1 and name)
-    if used is not None:
-        twice = [name for name in twice if name in used]
+    twice = sorted(name for name, count in Counter(names).items() if count > 1 and name and name in used)
     if twice:
         what = f"the first line names {listed(twice)} more than once"
         troubles.add(Trouble(0, None, what, "give each column a name of its own"))
@@ -158,14 +166,17 @@ def _check_names(troubles: Troubles, names: list[str], used: set[str] | None) ->
         troubles.check()
 
 
-def _inputs(troubles: Troubles, names: list[str], target: str | None, wanted: Sequence[str] | None) -> tuple[str, ...]:
+def _inputs(
+    troubles: Troubles, names: list[str], target: str | None, wanted: Sequence[str] | None, ignored: Sequence[str]
+) -> tuple[str, ...]:
+    check_named(troubles, ignored, names)
+    if target is not None and target in ignored:
+        troubles.add(Trouble(0, None, f"{target!r} cannot be the target and be ignored"))
     if wanted is None:
-        inputs = sorted({name for name in names if name not in ("", target)})
+        inputs = sorted({name for name in names if name not in ("", target, *ignored)})
     else:
-        inputs = sorted(name for name in set(wanted) & set(names) if name != target)
-        unknown = [name for name in dict.fromkeys(wanted) if name not in names]
-        if unknown:
-            troubles.add(Trouble(0, None, _lacking(unknown, names)))
+        inputs = sorted(name for name in set(wanted) & set(names) if name not in (target, *ignored))
+        check_named(troubles, wanted, names)
         if target is not None and target in wanted:
             troubles.add(Trouble(0, None, f"{target!r} cannot be an input and the target"))
     if len(inputs) > MAX_COLUMNS:
@@ -179,7 +190,7 @@ def _inputs(troubles: Troubles, names: list[str], target: str | None, wanted: Se
     return tuple(inputs)
 
 
-def _lacking(unknown: list[str], names: list[str]) -> str:
+def _lacking(unknown: list[str], names: Sequence[str]) -> str:
     """Say that columns are not there, and which are; near misses first."""
     head = "there is no column" if len(unknown) == 1 else "there are no columns"
     text = f"{head} {listed(unknown)}; there are {listed([name for name in names if name])}"

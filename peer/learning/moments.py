@@ -11,8 +11,8 @@ to be visible beside its offset: see `smallest_spread`.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -51,20 +51,32 @@ class Moments:
     rows: int
     sums: tuple[int, ...]
     squares: tuple[int, ...]
+    gaps: Mapping[int, int] = field(default_factory=dict)
+    """Columns with gaps, and in how many rows: 0 stands there in the sums, and nothing counts in the mean."""
+
+    def known(self, column: int) -> int:
+        """The number of rows that have a value in a column."""
+        return self.rows - self.gaps.get(column, 0)
 
     def mean(self, column: int) -> float:
-        """The mean of a column, rounded once."""
-        return self.sums[column] / (self.rows * UNIT)
+        """The mean of a column, rounded once; 0 where no row has a value."""
+        known = self.known(column)
+        return self.sums[column] / (known * UNIT) if known else 0.0
 
     def spread(self, column: int) -> float:
-        """The standard deviation of a column: 0 if and only if it is the same in all rows."""
-        excess = self.rows * self.squares[column] - self.sums[column] ** 2
-        return math.sqrt(excess / (self.rows * UNIT) ** 2)
+        """The standard deviation of a column: 0 if and only if it is the same in all rows that have a value."""
+        known = self.known(column)
+        excess = known * self.squares[column] - self.sums[column] ** 2
+        return math.sqrt(excess / (known * UNIT) ** 2) if known else 0.0
+
+    def of(self, column: int) -> "Moments":
+        """These of one column, over the rows that have a value."""
+        return Moments(self.known(column), (self.sums[column],), (self.squares[column],))
 
     def without(self, column: int, value: float) -> "Moments":
         """These of one column, as they were without a row that has this value in it."""
         whole = round(value * UNIT)
-        return Moments(self.rows - 1, (self.sums[column] - whole,), (self.squares[column] - whole**2,))
+        return Moments(self.known(column) - 1, (self.sums[column] - whole,), (self.squares[column] - whole**2,))
 
 
 def is_exact(columns: int) -> bool:
@@ -110,32 +122,47 @@ def _parts(columns: Matrix) -> dict[int, npt.NDArray[np.int64]]:
     return parts
 
 
-def read_moments(totals: Sequence[float], columns: int) -> Moments:
-    """The moments of all peers' rows behind the totals of `sums_of_columns`. Raises ValueError for others."""
+def read_moments(totals: Sequence[float], columns: int, marked: Mapping[int, int] | None = None) -> Moments:
+    """The moments of all peers' rows behind the totals of `sums_of_columns`. Raises ValueError for others.
+
+    `marked`: columns that have gaps, for which 0 was added up, and the column that is 1 in these rows.
+    """
     each = _DIGITS if is_exact(columns) else 2
     if len(totals) != 1 + each * columns:
         raise ValueError(f"{len(totals)} setup sums do not belong to {columns} columns")
     if not all(map(np.isfinite, totals)) or totals[0] < 1 or totals[0] != int(totals[0]):
         raise ValueError(f"the setup sums are those of {totals[0]:g} rows")
+    rows = int(totals[0])
     if not is_exact(columns):
         sums = tuple(round(total * UNIT) for total in totals[1::2])
-        return Moments(int(totals[0]), sums, _rounded(int(totals[0]), sums, totals[2::2]))
+        gaps = _gaps(rows, sums, marked or {})
+        known = [rows - gaps.get(column, 0) for column in range(columns)]
+        return Moments(rows, sums, _rounded(known, sums, totals[2::2]), gaps)
     if any(total != int(total) for total in totals):
         raise ValueError("the setup sums are no whole numbers")
     starts = range(1, len(totals), _DIGITS)
     sums = tuple(_number(totals[at : at + _SUM_DIGITS]) for at in starts)
     squares = tuple(_number(totals[at + _SUM_DIGITS : at + _DIGITS]) for at in starts)
-    moments = Moments(int(totals[0]), sums, squares)
-    if any(moments.rows * square < total**2 for total, square in zip(sums, squares, strict=True)):
+    moments = Moments(rows, sums, squares, _gaps(rows, sums, marked or {}))
+    if any(moments.known(at) * square < sums[at] ** 2 for at, square in enumerate(squares)):
         raise ValueError("the setup sums are those of no rows: a variance would be negative")
     return moments
 
 
-def _rounded(rows: int, sums: Sequence[int], squares: Sequence[float]) -> tuple[int, ...]:
+def _gaps(rows: int, sums: Sequence[int], marked: Mapping[int, int]) -> dict[int, int]:
+    """In how many rows each column has a gap. Raises ValueError for numbers of rows that there cannot be."""
+    gaps = {column: sums[mark] // UNIT for column, mark in marked.items()}
+    for column, mark in marked.items():
+        if sums[mark] % UNIT or not 0 <= gaps[column] <= rows or (gaps[column] == rows and sums[column]):
+            raise ValueError(f"the setup sums are those of no rows: {sums[mark] / UNIT:g} gaps in {rows} rows")
+    return gaps
+
+
+def _rounded(known: Sequence[int], sums: Sequence[int], squares: Sequence[float]) -> tuple[int, ...]:
     """Squares that floats have carried; a variance that is only their rounding becomes zero."""
     found = []
-    for total, carried in zip(sums, squares, strict=True):
-        square, least = round(carried * UNIT**2), -(-(total**2) // rows)
+    for rows, total, carried in zip(known, sums, squares, strict=True):
+        square, least = round(carried * UNIT**2), -(-(total**2) // max(rows, 1))
         found.append(least if square - least < square >> _ROUNDING_BITS else square)
     return tuple(found)
 

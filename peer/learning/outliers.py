@@ -37,7 +37,7 @@ class Outlier:
 def find_outliers(columns: npt.NDArray[np.float64], counted: npt.NDArray[np.bool_], all: Moments) -> list[Outlier]:
     """The values of float64[rows, columns] that are far from those that ``all`` sums up, at most twenty.
 
-    ``counted``: which of the rows are among these.
+    ``counted``: which of the rows are among these. A gap is NaN.
     """
     found: list[Outlier] = []
     for column in range(columns.shape[1]):
@@ -48,7 +48,7 @@ def find_outliers(columns: npt.NDArray[np.float64], counted: npt.NDArray[np.bool
 def _of_column(
     values: npt.NDArray[np.float64], counted: npt.NDArray[np.bool_], all: Moments, column: int
 ) -> list[Outlier]:
-    others = Moments(all.rows, all.sums[column : column + 1], all.squares[column : column + 1])
+    others = all.of(column)
     far = []
     for row in _from_the_farthest(values, others.mean(0)):
         value = float(values[row])
@@ -62,12 +62,12 @@ def _of_column(
     if not far:
         return []
     usual = np.delete(values, [one.row for one in far])
-    return far if len(np.unique(usual)) >= _FEW_VALUES else []
+    return far if len(np.unique(usual[~np.isnan(usual)])) >= _FEW_VALUES else []
 
 
 def _from_the_farthest(values: npt.NDArray[np.float64], mean: float) -> Iterator[int]:
     """The rows of the values that are the farthest from a mean: enough of them to fill the list."""
-    distances = np.abs(values - mean)
-    count = min(MAX_OUTLIERS, len(values) - 1)
+    distances = np.nan_to_num(np.abs(values - mean), nan=-1.0)
+    count = min(MAX_OUTLIERS, int((distances >= 0).sum()), len(values) - 1)
     rows: Sequence[int] = np.argpartition(distances, -count)[-count:].tolist() if count else []
     yield from sorted(rows, key=lambda row: -float(distances[row]))

@@ -1,20 +1,28 @@
 """What was read from a table, for people: before they begin, and when they do."""
 
+import difflib
+import shlex
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
+from .columns import Unagreed, are_all_different_whole
+from .dates import written_day
+from .schema import Schema
 from .table import Table
 from .tables_app import TableApp
 from .troubles import Troubles, columns_option
 
-__all__ = ["column_lines", "likely_classes", "question", "summary"]
+__all__ = ["column_lines", "likely_classes", "question", "summary", "unagreed_lines"]
 
 _MOST_CLASSES: Final = 10
 _ROWS_A_CLASS: Final = 4
 _SHOWN: Final = 8
 _MANY_ROWS: Final = 10
+_MANY_DIFFERENT: Final = 100
+"""So many whole numbers are seldom all different, unless they are ids."""
 
 
 def likely_classes(table: Table) -> tuple[str, ...]:
@@ -31,15 +39,55 @@ def likely_classes(table: Table) -> tuple[str, ...]:
 def summary(app: TableApp) -> str:
     """The table in a line, and a line for each thing in it that may be a mistake."""
     table, task = app.table, app.task
-    names = ", ".join(task.columns[:_SHOWN])
-    more = f" and {len(task.columns) - _SHOWN} more" if len(task.columns) > _SHOWN else ""
     layers = f" ({','.join(map(str, task.hidden))})" if task.hidden else ""
-    inputs = f"{len(task.columns)} input{'s' if len(task.columns) != 1 else ''} ({names}{more})"
+    inputs = f"{len(task.columns)} input{'s' if len(task.columns) != 1 else ''} ({_shown(task.columns)})"
     first = (
         f"{table.name}: {table.rows} rows, {app.examples} to train on and {table.rows - app.examples} to test;"
         f" {inputs}; {_target(table, task.target, task.classes)}; model {task.kind}{layers}"
     )
-    return "\n".join([first, *_oddities(app)])
+    return "\n".join([first, *_agreed_forms(app), *_oddities(app)])
+
+
+def _agreed_forms(app: TableApp) -> list[str]:
+    """What all members' columns hold besides plain numbers, as it stands in the genesis."""
+    name, schema, found = app.table.name, app.task.schema, []
+    for column, levels in schema.levels:
+        found.append(
+            f"{name}: column {column!r} is a category of {_counted(len(levels), 'level')} ({_shown(levels)}), which all"
+            " members read in the genesis; others count as one more, and so do gaps"
+        )
+    if schema.dates:
+        found.append(f"{name}: dates, as days since 1970-01-01: {_shown(schema.dates)}")
+    if schema.gaps_anywhere or schema.gaps:
+        where = "all columns of numbers" if schema.gaps_anywhere else _shown(schema.gaps)
+        found.append(f"{name}: a gap stands as the mean of all members, and is marked for the model, in {where}")
+    return found
+
+
+def unagreed_lines(table: Table, schema: Schema) -> list[str]:
+    """The levels of a table that are none of those agreed on: where they stand, and what they count as."""
+    return [_unagreed_line(table.name, one, schema.levels_of(one.column) or ()) for one in table.unagreed]
+
+
+def _unagreed_line(name: str, one: Unagreed, known: tuple[str, ...]) -> str:
+    folded = {level.casefold(): level for level in known}
+    near = difflib.get_close_matches(one.level.casefold(), folded, n=1, cutoff=0.8)
+    meant = f" (was {folded[near[0]]!r} meant?)" if near else ""
+    return (
+        f"{name}, line {one.line}, column {one.column!r}: {one.level!r} ({_counted(one.rows, 'row')}) is none of the"
+        f" levels agreed on ({_shown(known)}) and counts as any other{meant}"
+    )
+
+
+def _unagreed(app: TableApp) -> list[str]:
+    """The same with what to do; in a founder's table these are levels of too few rows."""
+    found = []
+    for one, line in zip(app.table.unagreed, unagreed_lines(app.table, app.task.schema), strict=True):
+        levels = ",".join([*(app.task.schema.levels_of(one.column) or ()), one.level])
+        option = f"--levels {shlex.quote(f'{one.column}={levels}')}"
+        found.append(f"{line}; correct it, or found the federation with {option}")
+    more = f"{app.table.name}: … and {_counted(len(found) - _SHOWN, 'more level')} that are none of those agreed on"
+    return found if len(found) <= _SHOWN else [*found[:_SHOWN], more]
 
 
 def _oddities(app: TableApp) -> list[str]:
@@ -55,6 +103,11 @@ def _oddities(app: TableApp) -> list[str]:
     for column in _row_numbers(app.table):
         others = columns_option([other for other in app.task.columns if other != column])
         found.append(f"{name}: column {column!r} numbers the rows; to leave it out: {others}")
+    for column in _likely_ids(app.table):
+        others = columns_option([other for other in app.task.columns if other != column])
+        what = f"column {column!r} holds another whole number in each row: an id?"
+        found.append(f"{name}: {what} To leave it out: {others}")
+    found += _unagreed(app)
     found += [f"{name}, {outlier}: a typing error?" for outlier in app.own_outliers()]
     return found
 
@@ -66,6 +119,16 @@ def _row_numbers(table: Table) -> list[str]:
         column
         for column, values in zip(table.columns, table.inputs.T, strict=True)
         if table.rows >= _MANY_ROWS and values[0] in (0, 1) and bool((values - values[0] == counts).all())
+    ]
+
+
+def _likely_ids(table: Table) -> list[str]:
+    """The columns of many whole numbers that are all different, but for those that number the rows."""
+    numbers = _row_numbers(table)
+    return [
+        column
+        for column, values in zip(table.columns, table.inputs.T, strict=True)
+        if table.rows >= _MANY_DIFFERENT and column not in numbers and are_all_different_whole(values)
     ]
 
 
@@ -85,13 +148,14 @@ def column_lines(table: Table, troubles: Troubles, target: str | None) -> list[s
     lines = []
     for column, values in zip(table.columns, table.inputs.T, strict=True):
         wrong = troubles.in_column(column)
-        if wrong:
+        if column in troubles.whole:
+            kind = "refused"
+        elif wrong:
             kind = f"refused for {wrong:,} of {table.rows:,} cells"
-        elif (values == values[0]).all():
-            kind = f"{values[0]:g} in all rows: ignored unless other members have other values"
+        elif (levels := table.schema.levels_of(column)) is not None:
+            kind = _category(levels, values)
         else:
-            kind = "yes or no, as 1 and 0; " if column in table.booleans else ""
-            kind += f"{values.min():g} to {values.max():g}, mean {values.mean():.6g}"
+            kind = _number(table, column, values)
         lines.append(f"{column}: {kind}")
     if target is None:
         return lines
@@ -99,6 +163,30 @@ def column_lines(table: Table, troubles: Troubles, target: str | None) -> list[s
     if wrong:
         return [*lines, f"target {target!r}: refused for {wrong:,} of {table.rows:,} cells"]
     return [*lines, _target(table, target, table.labels)]
+
+
+def _category(levels: tuple[str, ...], values: npt.NDArray[np.float64]) -> str:
+    """What becomes of a category."""
+    others, gaps = int((values == len(levels)).sum()), int(np.isnan(values).sum())
+    rest = f"; {_counted(others, 'row')} of other levels count as one" if others else ""
+    rest += f"; {_counted(gaps, 'gap')} count as one" if gaps else ""
+    return f"a category of {_counted(len(levels), 'level')} ({_shown(levels)}), a column of 0 and 1 for each{rest}"
+
+
+def _number(table: Table, column: str, values: npt.NDArray[np.float64]) -> str:
+    """What becomes of numbers and dates."""
+    known = values[~np.isnan(values)]
+    gaps = len(values) - len(known)
+    marked = f"; {_counted(gaps, 'gap')} stand as the mean of all members, and are marked" if gaps else ""
+    if not len(known):
+        return f"nothing but gaps{marked}"
+    if column in table.schema.dates:
+        first, last = written_day(known.min()), written_day(known.max())
+        return f"dates from {first} to {last}, as days since 1970-01-01{marked}"
+    if (values == values[0]).all():
+        return f"{values[0]:g} in all rows: ignored unless other members have other values"
+    kind = "yes or no, as 1 and 0; " if column in table.booleans else ""
+    return f"{kind}{known.min():g} to {known.max():g}, mean {known.mean():.6g}{marked}"
 
 
 def _target(table: Table, target: str, classes: Sequence[str]) -> str:
@@ -110,3 +198,12 @@ def _target(table: Table, target: str, classes: Sequence[str]) -> str:
 
 def _values(classes: tuple[str, ...]) -> str:
     return f"the values {', '.join(classes[:-1])} and {classes[-1]}"
+
+
+def _shown(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -1,37 +1,41 @@
-"""Reading a table of numbers from a CSV file, with messages that lead to each cell that is wrong.
+"""Reading a table from a CSV file, with messages that lead to each cell that is wrong.
 
 The first row names the columns. Fields may be quoted; the separator is a comma, a semicolon or a tab,
 whichever the header uses; UTF-8, with or without a byte order mark; gzipped or not. Cells are parsed one row at a
-time into packed arrays, so a large file takes eight bytes a number and not a Python object.
+time into packed arrays, so a large file takes eight bytes a number and not a Python object. Cells that are no numbers
+are kept as texts until their column is known: see `columns`.
 """
 
 import csv
 import hashlib
+import math
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from .cells import BOOLEANS, flaw_of, is_missing, is_number, normal_label, number_in, shortened
-from .header import Header, read_header, separator_of
+from .cells import is_decimal_comma, is_missing, is_number, normal_label, number_in, shortened
+from .columns import Column, Texts, Unagreed
+from .header import Header, check_named, read_header, separator_of
 from .opening import opened
-from .troubles import LEAVE_OUT, TableError, Trouble, Troubles
+from .schema import Schema, Wishes
+from .troubles import TableError, Trouble, Troubles
 
 __all__ = ["Table", "TableError", "held_out", "inspect_table", "is_number", "normal_label", "read_inputs", "read_table"]
 
 MAX_CLASSES: Final = 1000
 
+_PLAIN: Final = Schema()
 _NAMED: Final = "; if it is a class, name all with --classes"
-_OUT: Final = f"leave the column out: {LEAVE_OUT}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """A table's numbers: `inputs` float64[rows, columns], `columns` in alphabetical order.
+    """A table's numbers: `inputs` float64[rows, columns] as `schema` says, `columns` in alphabetical order.
 
     Either `values` float64[rows] holds a numeric target, or `labels` the distinct labels in the order of
     their appearance and `codes` intp[rows] the position of each row's label among them. `lines` int64[rows]
@@ -49,6 +53,15 @@ class Table:
     """Columns of words such as yes and no, which became 1 and 0."""
     unread: tuple[str, ...] = ()
     """Columns of the file that are neither inputs nor the target, in its order."""
+    schema: Schema = field(default_factory=Schema)
+    """What the inputs hold besides plain numbers."""
+    unagreed: tuple[Unagreed, ...] = ()
+    """Levels that are none of those that the schema knows."""
+
+    @property
+    def features(self) -> npt.NDArray[np.float64]:
+        """What goes into a model, float64[rows, features]; NaN for a number that is a gap."""
+        return self.schema.encode(self.columns, self.inputs)
 
     @property
     def rows(self) -> int:
@@ -71,24 +84,30 @@ def read_table(
     *,
     labelled: bool = False,
     columns: Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
     classes: Sequence[str] = (),
+    plan: Schema | Wishes = _PLAIN,
 ) -> Table:
     """Read a CSV file whose column `target` is to be predicted from the others, or from `columns` alone.
 
-    `labelled`: the target is a class, any text; otherwise it is a number like all the rest. `classes`: those that are
-    named, which may look like spellings of a missing one. Raises TableError, which tells all that is wrong.
+    `labelled`: the target is a class, any text; otherwise it is a number. `ignore`: columns that are no inputs.
+    `classes`: those that are named, which may look like spellings of a missing one. `plan`: what the inputs hold, which
+    are all numbers by default; or what a founder says of them, and then the rest follows from the cells.
+    Raises TableError, which tells all that is wrong.
     """
-    table, troubles = inspect_table(path, target, labelled=labelled, columns=columns, classes=classes)
+    table, troubles = inspect_table(
+        path, target, labelled=labelled, columns=columns, ignore=ignore, classes=classes, plan=plan
+    )
     troubles.check()
     return table
 
 
-def read_inputs(path: str | Path, columns: Sequence[str]) -> Table:
+def read_inputs(path: str | Path, columns: Sequence[str], schema: Schema = _PLAIN) -> Table:
     """Read `columns` alone of a CSV file, to predict from: there need be no target, and the others may hold anything.
 
     Raises TableError, which tells all that is wrong.
     """
-    table, troubles = inspect_table(path, None, columns=columns, are_needed=True)
+    table, troubles = inspect_table(path, None, columns=columns, are_needed=True, plan=schema)
     troubles.check()
     return table
 
@@ -99,8 +118,10 @@ def inspect_table(
     *,
     labelled: bool = False,
     columns: Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
     classes: Sequence[str] = (),
     are_needed: bool = False,
+    plan: Schema | Wishes = _PLAIN,
 ) -> tuple[Table, Troubles]:
     """Read a file as `read_table` does, and return with the table what is wrong with it.
 
@@ -111,7 +132,7 @@ def inspect_table(
     path = Path(path).expanduser()
     with opened(path) as file:
         known = set(map(normal_label, classes)) if labelled else None
-        reader = _Reader(path.name, target, columns, known, are_needed)
+        reader = _Reader(path.name, target, _Choice(columns, ignore, known, are_needed, plan))
         return reader.read(file), reader.troubles
 
 
@@ -132,78 +153,100 @@ def held_out(rows: int, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
     return chosen
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What of a file is read, and as what."""
+
+    columns: Sequence[str] | None
+    ignored: Sequence[str]
+    classes: set[str] | None
+    """Labels that are no gaps whatever they look like; None: the target is a number."""
+    are_needed: bool
+    plan: Schema | Wishes
+
+
 class _Reader:
     """Reads one file, and goes on after what is wrong to tell that too."""
 
-    def __init__(
-        self,
-        name: str,
-        target: str | None,
-        columns: Sequence[str] | None,
-        classes: set[str] | None,
-        are_needed: bool,
-    ) -> None:
+    def __init__(self, name: str, target: str | None, choice: "_Choice") -> None:
         self._target = target
-        self._are_needed = are_needed
-        self._classes = classes
-        """Labels that are no gaps whatever they look like; None: the target is a number."""
-        self._wanted = columns
+        self._choice = choice
+        self._classes = choice.classes
         self.troubles = Troubles(name)
         self._numbers, self._values, self._codes, self._lines = array("d"), array("d"), array("q"), array("q")
         self._labels: dict[str, int] = {}
-        self._words: dict[str, tuple[int, str]] = {}
-        """Columns that hold words such as yes and no, with the line and the spelling of the first."""
+        self._texts: list[Texts] = []
+        """What the inputs hold besides numbers; last, the target."""
+        self._points: dict[int, tuple[int, str]] = {}
+        """Inputs with a decimal point where there may be decimal commas, with the row and the cell of the first."""
+        self._may_have_commas = False
         self._rows: Any = None
 
     def read(self, file: Any) -> Table:
         first = file.readline()
         separator = separator_of(self.troubles.name, first)
+        self._may_have_commas = separator != ","
         self._rows = csv.reader(_with_first(first, file), delimiter=separator, strict=True)
+        header = None
         try:
-            header = read_header(self.troubles, next(self._rows), self._target, self._wanted)
+            header = self._header(next(self._rows))
+            self._texts = [Texts() for _ in (*header.inputs, self._target)]
             for row in self._rows:
                 if row:  # an empty line, often the last, is no row
                     self._read_row(header, row)
         except csv.Error as error:
+            if header is not None:
+                self._settle(header)
             what = f"not CSV: {error}"
             self.troubles.add(Trouble(self._rows.line_num, None, what, "close the quotes and double those inside"))
             self.troubles.check()
+        assert header is not None
         header.tell_nameless(self.troubles)
-        table = self._table(header)
-        self._check_words(table)
-        return table
+        return self._table(header)
+
+    def _header(self, names: list[str]) -> Header:
+        choice, plan = self._choice, self._choice.plan
+        header = read_header(self.troubles, names, self._target, choice.columns, choice.ignored)
+        if isinstance(plan, Wishes):
+            check_named(self.troubles, [*plan.levels, *plan.gaps], header.inputs)
+        return header
 
     def _read_row(self, header: Header, row: list[str]) -> None:
         if len(row) != header.width or not any(map(str.strip, row)):
             self.troubles.add(Trouble(self._rows.line_num, None, *header.misfit(row)))
             return
         header.see_nameless(row)
+        cells = header.pick(row)
         try:
-            numbers = list(map(number_in, header.pick(row)))
+            numbers = list(map(number_in, cells))
         except ValueError:
-            numbers = [self._number(name, row[at]) for name, at in zip(header.inputs, header.places, strict=True)]
+            numbers = list(map(self._number, range(len(cells)), cells))
+        if self._may_have_commas and len(self._points) < len(cells):
+            self._see_points(cells, numbers)
         self._numbers.extend(numbers)
+        if self._target is not None:
+            cell = row[header.target_at]
+            if self._classes is not None:
+                self._codes.append(self._code(cell))
+            else:
+                self._values.append(self._number(-1, cell))
         self._lines.append(self._rows.line_num)
-        if self._target is None:
-            return
-        cell = row[header.target_at]
-        if self._classes is not None:
-            self._codes.append(self._code(cell))
-        else:
-            self._values.append(self._number(self._target, cell))
 
-    def _number(self, column: str, cell: str) -> float:
-        """The number in a cell; 0 for one with a flaw, which is noted."""
-        try:
-            return number_in(cell)
-        except ValueError:
-            word = BOOLEANS.get(cell.strip().lower())
-            if word is not None and column != self._target:
-                self._words.setdefault(column, (self._rows.line_num, cell.strip()))
-                return word
-            flaw = flaw_of(cell, is_target=column == self._target, is_needed=self._are_needed)
-            self.troubles.add(Trouble(self._rows.line_num, column, flaw.what, flaw.advice))
-            return 0.0
+    def _number(self, place: int, cell: str) -> float:
+        """The number in a cell; NaN for a text, which is kept."""
+        texts = self._texts[place]
+        if cell not in texts.codes:
+            try:
+                return number_in(cell)
+            except ValueError:
+                pass
+        texts.note(len(self._lines), cell)
+        return math.nan
+
+    def _see_points(self, cells: Sequence[str], numbers: Sequence[float]) -> None:
+        for place, cell in enumerate(cells):
+            if "." in cell and place not in self._points and not math.isnan(numbers[place]):
+                self._points[place] = len(self._lines), cell.strip()
 
     def _code(self, cell: str) -> int:
         label = normal_label(cell)
@@ -222,31 +265,102 @@ class _Reader:
         return code
 
     def _table(self, header: Header) -> Table:
-        inputs = np.frombuffer(self._numbers, dtype=np.float64).reshape(len(self._lines), len(header.inputs))
-        if not len(inputs):
+        if not len(self._lines):
             if not self.troubles.count:
                 self.troubles.add(Trouble(0, None, "there is no row below the header"))
             self.troubles.check()
-        lines = np.frombuffer(self._lines, dtype=np.int64)
-        booleans = tuple(sorted(self._words))
+        inputs, values, settled = self._settle(header)
         unread = tuple(name for name in header.names if name not in {*header.inputs, header.target})
+        table = Table(
+            self.troubles.name,
+            header.inputs,
+            inputs,
+            lines=np.frombuffer(self._lines, dtype=np.int64),
+            booleans=tuple(settled.booleans),
+            unread=unread,
+            schema=settled.schema(self._choice.plan),
+            unagreed=tuple(settled.unagreed),
+        )
         if self._classes is not None:
             codes = np.frombuffer(self._codes, dtype=np.int64).astype(np.intp)
-            labels = tuple(self._labels)
-            return Table(self.troubles.name, header.inputs, inputs, None, labels, codes, lines, booleans, unread)
-        values = None if self._target is None else np.frombuffer(self._values, dtype=np.float64)
-        return Table(self.troubles.name, header.inputs, inputs, values, lines=lines, booleans=booleans, unread=unread)
+            return replace(table, labels=tuple(self._labels), codes=codes)
+        return table if self._target is None else replace(table, values=values)
 
-    def _check_words(self, table: Table) -> None:
-        """Yes and no are 1 and 0 where a column holds nothing else; among other numbers they are a mistake."""
-        for column, (line, word) in self._words.items():
-            values = table.inputs[:, table.columns.index(column)]
-            others = np.flatnonzero((values != 0) & (values != 1))
-            if len(others):
-                row = int(others[0])
-                what = f"{shortened(word)} among numbers, such as {values[row]:g} in line {table.line(row)}"
-                advice = "write one or the other" + ("" if self._are_needed else f", or {_OUT}")
-                self.troubles.add(Trouble(line, column, what, advice))
+    def _settle(self, header: Header) -> "tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], _Settled]":
+        """Read the columns that hold more than numbers."""
+        rows = len(self._lines)
+        width = len(header.inputs)
+        inputs = np.frombuffer(self._numbers, dtype=np.float64)[: rows * width].reshape(rows, width)
+        values = np.frombuffer(self._values, dtype=np.float64)[:rows]
+        lines = np.frombuffer(self._lines, dtype=np.int64)
+        choice, plan = self._choice, self._choice.plan
+        comma = self._first_comma()
+        settled = _Settled()
+        common = {"has_commas": comma is not None, "is_needed": choice.are_needed}
+        for place, name in enumerate(header.inputs):
+            texts = self._texts[place]
+            if not texts.rows and isinstance(plan, Schema) and plan.levels_of(name) is None and name not in plan.dates:
+                self._check_points(header, place, comma, lines)
+                continue
+            is_founders = isinstance(plan, Wishes)
+            column = Column(name, inputs[:, place], texts, lines, self.troubles, is_founders=is_founders, **common)
+            form: str | tuple[str, ...] | None
+            if isinstance(plan, Wishes):
+                form = column.infer(plan, choice.columns is not None)
+            else:
+                form = plan.levels_of(name) or ("date" if name in plan.dates else "number")
+            gaps = plan.allows_gaps(name)
+            settled.forms[name] = form
+            if form == "number":
+                self._check_points(header, place, comma, lines)
+                if column.read_numbers(gaps=gaps):
+                    settled.booleans.append(name)
+            elif form == "date":
+                column.read_dates(gaps=gaps)
+            elif isinstance(form, tuple):
+                settled.unagreed += column.read_levels(form)
+        if self._target is not None and self._classes is None:
+            column = Column(self._target, values, self._texts[-1], lines, self.troubles, is_target=True, **common)
+            column.read_numbers(gaps=False)
+        return inputs, values, settled
+
+    def _first_comma(self) -> tuple[int, str] | None:
+        """The row and the text of a number that shows that the file writes decimal commas; None where nothing does."""
+        if not self._may_have_commas:
+            return None
+        for texts in self._texts:
+            for code, text in enumerate(texts.each):
+                if is_decimal_comma(text):
+                    return texts.rows[texts.found.index(code)], text
+        return None
+
+    def _check_points(
+        self, header: Header, place: int, comma: tuple[int, str] | None, lines: npt.NDArray[np.int64]
+    ) -> None:
+        """Refuse numbers with decimal points in a file of decimal commas: the points may stand between thousands."""
+        if comma is None or place not in self._points:
+            return
+        row, cell = self._points[place]
+        what = f"{shortened(cell)} has a point, and {shortened(comma[1])} in line {lines[comma[0]]} a decimal comma"
+        advice = "write all numbers of the file in one way, with a decimal point and no thousands separators"
+        self.troubles.add(Trouble(int(lines[row]), header.inputs[place], what, advice))
+
+
+@dataclass(slots=True)
+class _Settled:
+    """What the columns turned out to be."""
+
+    booleans: list[str] = field(default_factory=list)
+    unagreed: list[Unagreed] = field(default_factory=list)
+    forms: dict[str, str | tuple[str, ...] | None] = field(default_factory=dict)
+
+    def schema(self, plan: Schema | Wishes) -> Schema:
+        if isinstance(plan, Schema):
+            return plan
+        levels = tuple((name, form) for name, form in self.forms.items() if isinstance(form, tuple))
+        dates = tuple(name for name, form in self.forms.items() if form == "date")
+        gaps = sorted(set(plan.gaps) - dict(levels).keys())
+        return Schema(levels, dates, () if plan.gaps_anywhere else tuple(gaps), plan.gaps_anywhere)
 
 
 def _with_first(first: str, rest: Iterator[str]) -> Iterator[str]:

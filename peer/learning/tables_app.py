@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -11,10 +11,22 @@ import numpy.typing as npt
 
 from .cells import is_number, normal_label
 from .models import Arrays, Network, Training, train
-from .moments import largest_value, moments_of, read_moments, smallest_spread
+from .moments import largest_value, moments_of, smallest_spread
 from .outliers import Outlier, find_outliers
+from .schema import Wishes
 from .table import Table, held_out, read_table
-from .task import DEFAULT_HIDDEN, Kind, Standard, Task, TaskMismatch, read_description, standard_from, sums_of
+from .task import (
+    DEFAULT_HIDDEN,
+    Kind,
+    Standard,
+    Task,
+    TaskMismatch,
+    moments_from,
+    read_description,
+    schema_of,
+    standard_from,
+    sums_of,
+)
 from .troubles import LEAVE_OUT, TableError, Trouble, Troubles
 
 __all__ = ["TableApp"]
@@ -52,6 +64,8 @@ class TableApp:
     tested: npt.NDArray[np.bool_] = field(init=False, repr=False)
     """Which rows are kept for testing, bool[rows]."""
     _codes: npt.NDArray[np.intp] | None = field(init=False, repr=False, default=None)
+    _features: npt.NDArray[np.float64] = field(init=False, repr=False)
+    """What of the table goes into the model, before the standardisation."""
     _inputs: npt.NDArray[np.float64] | None = field(init=False, repr=False, default=None)
     _sums: list[float] = field(init=False, repr=False, default_factory=list)
     outliers: tuple[str, ...] = field(init=False, default=())
@@ -63,6 +77,7 @@ class TableApp:
         self._network = self.task.network
         self.training = Training.for_network(self._network)
         self.tested = held_out(self.table.rows, self.test_fraction, self.seed)
+        self._features = self.table.features
         if self.table.codes is not None:
             places = np.array([self.task.classes.index(label) for label in self.table.labels])
             self._codes = places[self.table.codes]
@@ -78,6 +93,8 @@ class TableApp:
         hidden: Sequence[int] = (),
         classes: Sequence[str] = (),
         columns: Sequence[str] | None = None,
+        ignore: Sequence[str] = (),
+        wishes: Wishes | None = None,
         test_fraction: float = 0.2,
         seed: int = 0,
     ) -> "TableApp":
@@ -86,11 +103,13 @@ class TableApp:
         `hidden`: units of one or two hidden layers of an mlp, 16 by default. `classes`: all labels there can
         be; logistic takes those of the table, if they are not too many, when none are given; an mlp with classes
         predicts a class.
-        `columns`: the inputs, by default all columns but the target. Raises TableError, or ValueError for the
-        other arguments.
+        `columns`: the inputs, by default all columns but the target and those to `ignore`. What they hold follows from
+        the cells, and from `wishes`. Raises TableError, or ValueError for the other arguments.
         """
         labelled = kind == "logistic" or bool(classes)
-        table = read_table(path, target, labelled=labelled, columns=columns, classes=classes)
+        table = read_table(
+            path, target, labelled=labelled, columns=columns, ignore=ignore, classes=classes, plan=wishes or Wishes()
+        )
         known = tuple(map(normal_label, classes)) or tuple(sorted(table.labels))
         if labelled and len(known) < 2:
             raise TableError(
@@ -108,7 +127,7 @@ class TableApp:
                 f"{table.name}: column {target!r} holds {len(known)} different values, each of which would be a class "
                 "and stand in the genesis for all to read; to publish them give --classes"
             )
-        task = Task(kind, target, table.columns, units, known)
+        task = Task(kind, target, table.columns, units, known, table.schema)
         task.describe()
         unknown = [label for label in table.labels if label not in known]
         if unknown:
@@ -124,14 +143,15 @@ class TableApp:
         target: str | None = None,
         kind: Kind | None = None,
         columns: Sequence[str] | None = None,
+        ignore: Sequence[str] = (),
         test_fraction: float = 0.2,
         seed: int = 0,
     ) -> "TableApp":
         """The app of a peer that joins: the federation's task over this peer's table.
 
-        Columns are matched by name. `target`, `kind`: what this peer expects, if it expects anything. Raises
-        TaskMismatch when these, the columns or the classes differ from the federation's, TableError when the
-        file cannot be used.
+        Columns are matched by name. `target`, `kind`: what this peer expects, if it expects anything. A level that is
+        none of the federation's counts as any other (see `Table.unagreed`). Raises TaskMismatch when these, the columns
+        or the classes differ from the federation's, TableError when the file cannot be used.
         """
         fields = read_description(description)
         for what, mine, theirs in (("target", target, fields["target"]), ("model", kind, fields["kind"])):
@@ -139,7 +159,15 @@ class TableApp:
                 advice = f"leave --{what} out to take the federation's"
                 raise TaskMismatch(f"the federation's {what} is {theirs!r}, and not {mine!r}; {advice}")
         classes = fields["classes"]
-        table = read_table(path, fields["target"], labelled=bool(classes), columns=columns, classes=classes)
+        table = read_table(
+            path,
+            fields["target"],
+            labelled=bool(classes),
+            columns=columns,
+            ignore=ignore,
+            classes=classes,
+            plan=schema_of(fields),
+        )
         task = Task.adopt(description, table.columns, table.name)
         unknown = [label for label in table.labels if label not in task.classes]
         if unknown:
@@ -168,25 +196,24 @@ class TableApp:
         """This peer's part of the sums that the standardisation is made of: over training rows only."""
         if not self._sums:
             values = None if self.table.values is None else self.table.values[~self.tested]
-            self._sums = sums_of(self.table.inputs[~self.tested], values)
+            self._sums = sums_of(self._features[~self.tested], values)
         return self._sums
 
     def prepare(self, totals: Sequence[float]) -> None:
         """Standardise with the sums of all peers. Raises ValueError for sums that no data have."""
         self.standard = standard_from(self.task, totals)
-        self._inputs = self.standard.inputs(self.table.inputs)
-        named = self._numbers()
-        moments = read_moments(totals, len(named))
-        columns = np.column_stack(list(named.values()))
-        found = find_outliers(columns, ~self.tested, moments)
-        self.outliers = tuple(self._outlier_text(one, list(named), "the federation's mean") for one in found)
+        self._inputs = self.standard.inputs(self._features)
+        names, columns = self._numbers()
+        found = find_outliers(columns, ~self.tested, moments_from(self.task, totals))
+        self.outliers = tuple(self._outlier_text(one, names, "the federation's mean") for one in found)
 
     def own_outliers(self) -> tuple[str, ...]:
         """Values that are far from the others of this very table, for people."""
-        named = self._numbers()
-        columns = np.column_stack(list(named.values()))
-        found = find_outliers(columns, np.ones(self.table.rows, dtype=np.bool_), moments_of(columns))
-        return tuple(self._outlier_text(one, list(named), "the mean of the other rows") for one in found)
+        names, columns = self._numbers()
+        gaps = dict(enumerate(np.isnan(columns).sum(axis=0).tolist()))
+        moments = replace(moments_of(np.where(np.isnan(columns), 0.0, columns)), gaps=gaps)
+        found = find_outliers(columns, np.ones(self.table.rows, dtype=np.bool_), moments)
+        return tuple(self._outlier_text(one, names, "the mean of the other rows") for one in found)
 
     def _outlier_text(self, one: Outlier, names: Sequence[str], mean: str) -> str:
         return (
@@ -220,12 +247,13 @@ class TableApp:
     def predict(
         self, weights: Sequence[npt.NDArray[np.float32]], raw: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64] | npt.NDArray[np.intp]:
-        """Predictions for inputs float64[rows, columns] in their own units and alphabetical order of columns.
+        """Predictions for inputs float64[rows, columns] as a table holds them, in alphabetical order of columns.
 
         Values in the target's units, or positions in `task.classes`. Raises RuntimeError before `prepare`.
         """
         standard = self._known()
-        outputs = self._outputs(weights, standard.inputs(raw))
+        features = self.task.schema.encode(self.task.columns, raw)
+        outputs = self._outputs(weights, standard.inputs(features))
         if self.task.classes:
             return self._network.labels(outputs)
         return outputs[:, 0] * standard.target_scale + standard.target_mean
@@ -235,7 +263,9 @@ class TableApp:
         """Columns that are the same in all rows of all peers, which the model therefore ignores."""
         if self.standard is None:
             return ()
-        return tuple(name for name, scale in zip(self.task.columns, self.standard.scale, strict=True) if scale == 0)
+        scales = zip(self.task.features, self.standard.scale, strict=True)
+        varied = {feature.column for feature, scale in scales if scale > 0}
+        return tuple(name for name in self.task.columns if name not in varied)
 
     def _known(self) -> Standard:
         if self.standard is None:
@@ -258,29 +288,33 @@ class TableApp:
         assert self.table.values is not None
         return self._inputs[rows], (self.table.values[rows] - standard.target_mean) / standard.target_scale
 
-    def _numbers(self) -> dict[str, npt.NDArray[np.float64]]:
-        """All columns of numbers by name: the inputs, and a numeric target."""
-        named = dict(zip(self.task.columns, self.table.inputs.T, strict=True))
-        if self.table.values is not None:
-            named[self.task.target] = self.table.values
-        return named
+    def _numbers(self) -> tuple[list[str], npt.NDArray[np.float64]]:
+        """All numbers with their names, in the order of the setup sums: what goes into the model, a numeric target."""
+        names = [feature.name for feature in self.task.features]
+        if self.table.values is None:
+            return names, self._features
+        return [*names, self.task.target], np.column_stack([self._features, self.table.values])
 
     def _check_range(self) -> None:
         """Refuse columns whose sums the secure sum cannot carry with enough digits."""
         troubles = Troubles(self.table.name, self.task.columns)
-        named = self._numbers()
-        for column, values in named.items():
+        names, columns = self._numbers()
+        for at, (column, every) in enumerate(zip(names, columns.T, strict=True)):
+            rows = np.flatnonzero(~np.isnan(every))
+            values = every[rows]
+            if not len(values):
+                continue
             # The loss is summed in the target's own unit, squared.
-            is_target = column == self.task.target
-            limit = largest_value(len(named), len(values))
+            is_target = at == len(self.task.features)
+            limit = largest_value(len(names), len(values))
             limit = min(limit, math.sqrt(_LARGEST_SUM / len(values))) if is_target else limit
             worst = int(np.abs(values).argmax())
             largest = float(np.abs(values[worst]))
             spread = float(values.std()) if largest <= limit else math.inf
-            least = smallest_spread(len(named), largest)
+            least = smallest_spread(len(names), largest)
             if largest > limit:
                 what, advice = f"{values[worst]:g} is too large to sum", "correct it, or write the column in a larger"
-                troubles.add(Trouble(self.table.line(worst), column, what, f"{advice} unit, at all members"))
+                troubles.add(Trouble(self.table.line(int(rows[worst])), column, what, f"{advice} unit, at all members"))
             elif 0 < largest < (_SMALLEST_TARGET if is_target else _SMALLEST_COLUMN):
                 what = f"it has no value above {largest:g}, too small to sum"
                 troubles.add(Trouble(0, column, what, "write it in a smaller unit, at all members"))

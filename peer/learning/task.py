@@ -2,31 +2,39 @@
 
 The description is agreed in the genesis, so it is one text for one task: JSON with sorted keys and no spaces.
 Columns are in alphabetical order; where their names would take too much room, their number and hash stand for
-them.
+them. What is no plain number among them stands under `schema`, which is not there where all are.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from ...protocol.limits import MAX_DESCRIPTOR_BYTES
+from .header import MAX_COLUMNS
 from .models import Network
-from .moments import read_moments, sums_of_columns
+from .moments import Moments, read_moments, sums_of_columns
+from .schema import Feature, Schema, read_schema
 from .sketch import sketch_of, unknown_to
 from .troubles import LEAVE_OUT, columns_option
 
-__all__ = ["Kind", "Standard", "Task", "TaskMismatch", "standard_from"]
+__all__ = ["Kind", "Standard", "Task", "TaskMismatch", "moments_from", "schema_of", "standard_from"]
 
 Kind = Literal["linear", "mlp", "logistic"]
 DEFAULT_HIDDEN: Final = (16,)
 
+_ALSO: Final = ", or name fewer levels of categories with --levels COLUMN=A,B,…"
+
 _NOISE: Final = 1e-14
 """A spread below this part of the mean is rounding noise of the values themselves, which are floats."""
+
+
+_LEAST_MARK_SCALE: Final = 0.1
+"""Of a level or gap, which is 1 in few rows: it stands as at most 10 there, however few they are."""
 
 
 class TaskMismatch(ValueError):
@@ -35,8 +43,8 @@ class TaskMismatch(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A model kind, the target, the input columns in alphabetical order, hidden layers, and class labels (or
-    none).
+    """A model kind, the target, the input columns in alphabetical order, hidden layers, class labels (or
+    none), and what the columns hold.
 
     Raises ValueError for parts that do not go together.
     """
@@ -46,6 +54,7 @@ class Task:
     columns: tuple[str, ...]
     hidden: tuple[int, ...] = ()
     classes: tuple[str, ...] = ()
+    schema: Schema = field(default_factory=Schema)
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -60,12 +69,24 @@ class Task:
             raise ValueError("the model 'logistic' needs at least two classes")
         if len(set(self.classes)) != len(self.classes) or len(self.classes) == 1:
             raise ValueError(f"classes: two or more different ones are needed, not {', '.join(self.classes)}")
-        Network(len(self.columns), self.hidden, len(self.classes))  # raises for sizes that there cannot be
+        self.schema.check_columns(self.columns)
+        features = len(self.features)
+        if features > len(self.columns) and features > MAX_COLUMNS:
+            raise ValueError(
+                f"the {len(self.columns)} columns become {features} numbers, each level and each column with gaps one "
+                f"more; at most {MAX_COLUMNS} are possible: allow fewer gaps (--gaps), or leave columns out (--ignore)"
+            )
+        Network(features, self.hidden, len(self.classes))  # raises for sizes that there cannot be
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The numbers that go into the model, in the order of its weights."""
+        return self.schema.features(self.columns)
 
     @property
     def network(self) -> Network:
         """The architecture."""
-        return Network(len(self.columns), self.hidden, len(self.classes))
+        return Network(len(self.features), self.hidden, len(self.classes))
 
     def describe(self) -> str:
         """The canonical description. Raises ValueError when it is longer than the genesis allows."""
@@ -75,12 +96,13 @@ class Task:
         if len(text.encode()) > MAX_DESCRIPTOR_BYTES:
             raise ValueError(
                 f"the description of the task has {len(text.encode())} bytes, over {MAX_DESCRIPTOR_BYTES}; "
-                "use fewer classes or shorter labels"
+                f"use fewer classes or shorter labels{_ALSO if self.schema.levels else ''}"
             )
         return text
 
     def _fields(self, columns: object) -> dict[str, object]:
-        return {
+        schema = self.schema.fields()
+        return ({"schema": schema} if schema else {}) | {
             "kind": self.kind,
             "target": self.target,
             "columns": columns,
@@ -100,7 +122,7 @@ class Task:
             raise TaskMismatch(_difference(fields["columns"], mine, name))
         parts = (fields["kind"], fields["target"], mine, tuple(fields["hidden"]), tuple(fields["classes"]))
         try:
-            task = cls(*parts)
+            task = cls(*parts, schema_of(fields))
             canonical = task.describe()
         except (ValueError, TypeError) as error:
             raise TaskMismatch(f"the federation's description cannot be used: {error}") from error
@@ -115,7 +137,7 @@ def read_description(description: str) -> dict[str, Any]:
         fields = json.loads(description)
     except (ValueError, RecursionError):
         fields = None
-    if not isinstance(fields, dict) or set(fields) != {"kind", "target", "columns", "hidden", "classes"}:
+    if not isinstance(fields, dict) or set(fields) - {"schema"} != {"kind", "target", "columns", "hidden", "classes"}:
         raise TaskMismatch(
             f"the federation trains its members' own app ({description:.200}); this peer was given a table"
         )
@@ -126,12 +148,20 @@ def read_description(description: str) -> dict[str, Any]:
     return fields
 
 
+def schema_of(fields: Mapping[str, Any]) -> Schema:
+    """What the columns hold, by the fields of a description. Raises TaskMismatch for what cannot be."""
+    try:
+        return read_schema(fields["schema"]) if "schema" in fields else Schema()
+    except ValueError as error:
+        raise TaskMismatch(f"the federation's description cannot be used: {error}") from error
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Standard:
-    """Means and standard deviations over the training rows of all peers, float64[columns], and of a numeric
+    """Means and standard deviations over the training rows of all peers, float64[features], and of a numeric
     target.
 
-    A column that is the same everywhere has scale 0 and stands as 0 in the model.
+    A feature that is the same everywhere has scale 0 and stands as 0 in the model, and so does a gap.
     """
 
     rows: int
@@ -141,25 +171,37 @@ class Standard:
     target_scale: float = 1.0
 
     def inputs(self, raw: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Standardised inputs, float64[rows, columns]."""
+        """Standardised features, float64[rows, features]; in the raw ones a gap is NaN."""
         inverse = np.divide(1.0, self.scale, out=np.zeros_like(self.scale), where=self.scale > 0)
-        return np.asarray((raw - self.mean) * inverse, dtype=np.float64)
+        standard = np.asarray((raw - self.mean) * inverse, dtype=np.float64)
+        standard[np.isnan(raw)] = 0.0
+        return standard
 
 
-def sums_of(inputs: npt.NDArray[np.float64], values: npt.NDArray[np.float64] | None) -> list[float]:
-    """What peers add up for `standard_from`: the sums of all columns, of the target too where it is a number."""
-    return sums_of_columns(inputs if values is None else np.column_stack([inputs, values]))
+def sums_of(features: npt.NDArray[np.float64], values: npt.NDArray[np.float64] | None) -> list[float]:
+    """What peers add up for `standard_from`: the sums of all features, of the target too where it is a number."""
+    known = np.where(np.isnan(features), 0.0, features)
+    return sums_of_columns(known if values is None else np.column_stack([known, values]))
+
+
+def moments_from(task: Task, totals: Sequence[float]) -> Moments:
+    """The moments of all features, and of a numeric target, behind the sums of all peers. Raises ValueError for sums
+    that no data have.
+    """
+    return read_moments(totals, len(task.features) + (not task.classes), task.schema.gap_places(task.columns))
 
 
 def standard_from(task: Task, totals: Sequence[float]) -> Standard:
     """The standardisation that follows from the sums of all peers. Raises ValueError for sums that no data
     have.
     """
-    width = len(task.columns)
-    moments = read_moments(totals, width + (not task.classes))
+    width = len(task.features)
+    moments = moments_from(task, totals)
     mean = np.array([moments.mean(column) for column in range(width)])
     spread = np.array([moments.spread(column) for column in range(width)])
     scale = np.where(spread > _NOISE * np.abs(mean), spread, 0.0)
+    is_mark = np.array([feature.kind != "value" for feature in task.features])
+    scale[is_mark & (scale > 0)] = np.maximum(scale[is_mark & (scale > 0)], _LEAST_MARK_SCALE)
     if task.classes:
         return Standard(moments.rows, mean, scale)
     return Standard(moments.rows, mean, scale, moments.mean(width), moments.spread(width) or 1.0)

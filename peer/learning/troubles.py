@@ -42,6 +42,8 @@ class Troubles:
     inputs: Sequence[str] = ()
     """The input columns, as far as they are known."""
     count: int = 0
+    whole: set[str] = field(default_factory=set)
+    """Columns that are wrong as a whole."""
     _kept: list[Trouble] = field(default_factory=list)
     _of_kind: Counter[tuple[str | None, str]] = field(default_factory=Counter)
 
@@ -50,6 +52,8 @@ class Troubles:
         kind = (trouble.column, trouble.advice)
         self.count += 1
         self._of_kind[kind] += 1
+        if trouble.column and not trouble.line:
+            self.whole.add(trouble.column)
         if self._of_kind[kind] <= MAX_SHOWN:
             self._kept.append(trouble)
 
@@ -99,16 +103,19 @@ class Troubles:
 
     def _exact(self, advice: str) -> str:
         """An advice with the very option to type in it."""
-        wrong = {column for column, _ in self._of_kind}
-        return advice.replace(LEAVE_OUT, columns_option([name for name in self.inputs if name not in wrong]))
+        wrong = {column for column, _ in self._of_kind if column is not None}
+        option = columns_option([name for name in self.inputs if name not in wrong])
+        if option == LEAVE_OUT and wrong and wrong < set(self.inputs):
+            option = columns_option(sorted(wrong), "--ignore")
+        return advice.replace(LEAVE_OUT, option)
 
 
-def columns_option(names: Sequence[str]) -> str:
+def columns_option(names: Sequence[str], option: str = "--columns") -> str:
     """The option that names these inputs, or its form where there are too many, or one that it cannot name."""
     text = ",".join(names)
     if not names or len(text) > _OPTION_LETTERS or any("," in name or name != name.strip() for name in names):
         return LEAVE_OUT
-    return f"--columns {shlex.quote(text)}"
+    return f"{option} {shlex.quote(text)}"
 
 
 def listed(names: Sequence[str]) -> str:

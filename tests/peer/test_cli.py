@@ -102,6 +102,10 @@ def test_wrong_options_end_with_2_and_one_line(peer: Peer, words: tuple[str, ...
         (("start", "--columns", "a,,b"), "--columns: 'a,,b': names with commas between them"),
         (("start", "--columns", "age,b,age"), "--columns: 'age,b,age': age stands there more than once"),
         (("start", "--classes", "x,x"), "--classes: 'x,x': x stands there more than once"),
+        (("start", "--ignore", "id,"), "--ignore: 'id,': names with commas between them"),
+        (("start", "--levels", "=A,B"), "--levels: '=A,B': COLUMN or COLUMN=A,B,… is needed"),
+        (("start", "--levels", "sex=f,,m"), "--levels: 'f,,m': names with commas between them"),
+        (("start", "--gaps", "a,a"), "--gaps: 'a,a': a stands there more than once"),
         (("refound", "--to", "x", "--rounds", "-1"), "--rounds: '-1': a whole number from 1"),
     ],
 )
@@ -127,6 +131,19 @@ def test_an_unknown_option_is_told_with_the_help_of_its_command(peer: Peer, word
 
 def test_help_says_what_a_second_signal_does(peer: Peer) -> None:
     assert " 130  ended at once: Ctrl-C, or a second Ctrl-C or SIGTERM while a peer stops\n" in peer("--help")[1]
+
+
+def test_columns_to_use_replace_those_to_ignore_and_the_other_way_round(peer: Peer) -> None:
+    used = Settings().with_given({"columns": ("a",)})
+    ignored = used.with_given({"ignore": ("b",)})
+    assert (ignored.columns, ignored.ignore) == ((), ("b",))
+    assert (ignored.with_given({"columns": ("a",)}).columns, ignored.with_given({"columns": ("a",)}).ignore) == (
+        ("a",),
+        (),
+    )
+    code, _, err = peer(*FOUND, "--columns", "a", "--ignore", "b")
+    assert code == Exit.USAGE
+    assert "--columns and --ignore: one or the other" in err
 
 
 def test_a_table_replaces_an_app_and_the_other_way_round() -> None:
@@ -521,6 +538,11 @@ def test_options_for_tables_are_refused_by_name_with_an_app(peer: Peer) -> None:
     assert code == Exit.USAGE
     told = "--columns, --hidden, --learning-rate, --steps, --batch, --seed: these are for tables and would do nothing"
     assert told in err
+    code, _, err = peer(
+        "start", "--app", "some:App", "--ignore", "id", "--levels", "sex=f,m", "--levels", "ward", "--gaps"
+    )
+    assert code == Exit.USAGE
+    assert "--ignore, --levels, --gaps: these are for tables and would do nothing" in err
 
 
 def test_a_founder_is_asked_about_a_target_that_looks_like_classes(peer: Peer, tmp_path: Path) -> None:
@@ -592,10 +614,13 @@ def test_a_joiner_is_told_which_options_are_only_the_founders(peer: Peer) -> Non
     )
     assert code == Exit.USAGE
     assert "--rounds, --evict-after: only a founder can choose this" in err
+    code, _, err = peer("start", "--bootstrap", "127.0.0.1:1", "--data", "data.csv", "--levels", "sex", "--gaps")
+    assert code == Exit.USAGE
+    assert "--levels, --gaps: only a founder can choose this" in err
 
 
 def test_settings_survive_their_own_encoding() -> None:
-    settings = Settings(name="x", listen=("a", "b"), hidden=(3, 4), clip=0.5, threshold=2)
+    settings = Settings(name="x", listen=("a", "b"), hidden=(3, 4), clip=0.5, threshold=2, levels=("sex=f,m",), gaps="")
     assert read_settings(settings.encode()) == settings
     assert read_settings(None) == Settings()
 

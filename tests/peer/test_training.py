@@ -1,5 +1,6 @@
 """From options to what is trained: a joiner takes what the federation has, and is refused where it expects another."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -99,9 +100,9 @@ def test_a_founder_is_told_of_many_classes_as_of_other_events(tmp_path: Path) ->
 
 def test_what_was_read_of_a_table_is_summed_up(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b,y\n" + "".join(f"{row},yes,{row % 2}\n" for row in range(20)) + "999,no,1\n")
-    (tmp_path / "n.csv").write_text("id,a,y\n" + "".join(f"{row},{row % 7},{row * 0.7}\n" for row in range(20)))
+    (tmp_path / "n.csv").write_text("place,a,y\n" + "".join(f"{row},{row % 7},{row * 0.7}\n" for row in range(20)))
     numbered = founder_learner(Settings(data=str(tmp_path / "n.csv"), target="y"))
-    assert (told_table(numbered) or "").endswith("column 'id' numbers the rows; to leave it out: --columns a")
+    assert (told_table(numbered) or "").endswith("column 'place' numbers the rows; to leave it out: --columns a")
     settings = Settings(data=str(tmp_path / "t.csv"), target="y", model="linear")
     table, target, outlier = (told_table(founder_learner(settings)) or "").splitlines()
     assert table == (
@@ -109,6 +110,30 @@ def test_what_was_read_of_a_table_is_summed_up(tmp_path: Path) -> None:
     )
     assert target.startswith("t.csv: the target 'y' holds the values 0 and 1 only; a founder that wants to predict a")
     assert outlier.startswith("t.csv, line 22, column 'a': 999 is 172 standard deviations from the mean of the other")
+
+
+def test_a_founder_s_id_is_refused_and_other_numbers_that_are_all_different_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "n.csv"
+    path.write_text("id,a,y\n" + "".join(f"{7 * row},{row % 7},{row * 0.7}\n" for row in range(100)))
+    settings = Settings(data=str(path), target="y")
+    with pytest.raises(DataProblem, match="column 'id': it looks like an id: .* leave the column out: --ignore id"):
+        founder_learner(settings)
+    assert founder_learner(settings.with_given({"ignore": ("id",)})).shapes == ((1, 1), (1,))
+    told = told_table(founder_learner(settings.with_given({"columns": ("id", "a")}))) or ""
+    assert "column 'id' holds another whole number in each row: an id? To leave it out: --columns a" in told
+
+
+def test_what_a_founder_says_of_its_columns_goes_into_the_description(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,c,y\n" + "".join(f"{row % 3},{row or ''},{'xz'[row % 2]},{row * 0.7}\n" for row in range(20)))
+    settings = Settings(data=str(path), target="y", levels=("a", "c = z , x,w"), gaps="b")
+    fields = json.loads(founder_learner(settings).descriptor)
+    assert fields["schema"] == {"gaps": ["b"], "levels": {"a": ["0", "1", "2"], "c": ["w", "x", "z"]}}
+    everywhere = founder_learner(settings.with_given({"gaps": ""}))
+    assert json.loads(everywhere.descriptor)["schema"]["gaps"] is True
+    genesis = make_genesis(model=everywhere.descriptor, shapes=everywhere.shapes, setup_sums=len(everywhere.setup()))
+    member = member_learner(Settings(data=str(path), ignore=()), genesis)
+    assert member.descriptor == everywhere.descriptor
 
 
 def test_columns_that_are_the_same_everywhere_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,252 @@
+"""What a column holds: numbers, dates or categories; told from its cells for a founder, and read as agreed on by all.
+
+Most cells are numbers as `float` reads them. The others are kept as texts until the whole column is known, and only
+then are they read: as yes or no, as a gap, as a date, as a number with a decimal comma, or as a level of a category.
+"""
+
+import re
+import shlex
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .cells import BOOLEANS, Flaw, flaw_of, is_missing, is_word, level_of, shortened, with_decimal_point
+from .dates import is_date, read_dates
+from .schema import GAP, OTHER, Wishes
+from .troubles import LEAVE_OUT, Trouble, Troubles, columns_option
+
+__all__ = ["Column", "Texts", "Unagreed", "are_all_different_whole", "looks_like_an_id"]
+
+MIN_LEVEL_ROWS: Final = 5
+"""Fewer rows of a founder make no level of their own: it could be told of a few people only, to all members."""
+MAX_LEVELS: Final = 50
+"""More levels are published only where a founder names them."""
+_MANY_ROWS: Final = 10
+"""Fewer may well be all different by chance."""
+
+_OUT: Final = f"leave the column out: {LEAVE_OUT}"
+_ID_PARTS: Final = {"id", "ids", "uuid", "guid", "mrn", "pid", "key", "identifier"}
+_ID_NAMES: Final = {"nr", "no", "number", "index", "row", "rownum", "record", "case"}
+_PARTS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class Texts:
+    """The cells of a column that are no numbers: in which rows, and which text."""
+
+    codes: dict[str, int] = field(default_factory=dict)
+    rows: "array[int]" = field(default_factory=lambda: array("q"))
+    found: "array[int]" = field(default_factory=lambda: array("q"))
+
+    def note(self, row: int, cell: str) -> None:
+        """Keep a cell."""
+        self.rows.append(row)
+        self.found.append(self.codes.setdefault(cell, len(self.codes)))
+
+    @property
+    def each(self) -> list[str]:
+        """The different texts, by their codes."""
+        return [text.strip() for text in self.codes]
+
+
+@dataclass(frozen=True, slots=True)
+class Unagreed:
+    """A level that a table holds and that is none of those agreed on; it counts as any other."""
+
+    column: str
+    level: str
+    line: int
+    """Of the first row with it."""
+    rows: int
+
+
+@dataclass(slots=True)
+class Column:
+    """The cells of one column, read by one of its methods. `values`: NaN where there is a text, until it is read."""
+
+    name: str
+    values: Values
+    texts: Texts
+    lines: npt.NDArray[np.int64]
+    troubles: Troubles
+    is_target: bool = False
+    is_needed: bool = False
+    has_commas: bool = False
+    """Whether the file writes decimal commas."""
+    is_founders: bool = False
+
+    def infer(self, wishes: Wishes, is_named: bool) -> str | tuple[str, ...] | None:
+        """`number`, `date`, or the levels of a category, as a founder's table shows it; None for what was refused.
+
+        ``is_named``: the founder named this column, so that it is no id by mistake.
+        """
+        if self.name in wishes.levels:
+            named = tuple(dict.fromkeys(map(level_of, wishes.levels[self.name])))
+            return tuple(sorted(named)) or self._common_levels()
+        texts = [text for text in self.texts.each if not is_missing(text)]
+        if not texts or len(self.texts.rows) < len(self.values) or all(text.lower() in BOOLEANS for text in texts):
+            return None if not is_named and not texts and self._is_id() else "number"
+        if all(map(is_date, texts)):
+            return "date"
+        return self._common_levels() if all(map(is_word, texts)) else "number"
+
+    def read_numbers(self, *, gaps: bool) -> bool:
+        """Read numbers, with yes and no for 1 and 0, and gaps as NaN where they are allowed.
+
+        Returns whether the column holds words for yes and no.
+        """
+        if not self.texts.rows:
+            return False
+        meant = [self._number(text, gaps) for text in self.texts.each]
+        self._put(meant)
+        words = np.array([text.lower() in BOOLEANS and not self.is_target for text in self.texts.each])
+        at = np.flatnonzero(words[self._found])
+        if not len(at):
+            return False
+        self._check_words(int(at[0]))
+        return True
+
+    def read_dates(self, *, gaps: bool) -> None:
+        """Read dates as days, and gaps as NaN where they are allowed."""
+        for row in np.flatnonzero(~np.isnan(self.values)).tolist():
+            what = f"{self.values[row]:.10g} is a number where the federation has dates"
+            self._add(row, Flaw(what, "write dates such as 2024-01-31"))
+        days, wrong = read_dates(text for text in self.texts.each if not is_missing(text))
+        clear = f"write it as 2024-01-31{'' if self.is_needed else f', or {_OUT}'}"
+        meant: list[float | Flaw] = []
+        for text in self.texts.each:
+            if text in days:
+                meant.append(days[text])
+            elif text in wrong:
+                meant.append(Flaw(f"{shortened(text)} {wrong[text]}", clear))
+            else:
+                meant.append(np.nan if gaps else self._flaw(text))
+        self._put(meant)
+
+    def read_levels(self, levels: tuple[str, ...]) -> list[Unagreed]:
+        """Read levels as their places; others as the place after the last, gaps as NaN. Returns the others."""
+        places = {level: float(place) for place, level in enumerate(levels)}
+        found: dict[str, tuple[int, int]] = {}
+        values = np.full(len(self.values), np.nan)
+        for level, rows in self._rows_of_levels(set(levels)):
+            values[rows] = places.get(level, len(levels))
+            if level not in places:
+                first, count = found.get(level, (len(values), 0))
+                found[level] = min(first, int(rows[0])), count + len(rows)
+        self.values[:] = values
+        return [Unagreed(self.name, level, int(self.lines[row]), rows) for level, (row, rows) in found.items()]
+
+    def _common_levels(self) -> tuple[str, ...] | None:
+        """The levels that enough rows have; None, with what is wrong, where this is no category to publish."""
+        counts: Counter[str] = Counter()
+        for level, rows in self._rows_of_levels(set()):
+            counts[level] += len(rows)
+        levels = sorted(level for level, rows in counts.items() if rows >= MIN_LEVEL_ROWS and level not in (OTHER, GAP))
+        if levels and len(levels) <= MAX_LEVELS:
+            return tuple(levels)
+        column = shlex.quote(f"{self.name}=A,B,…")
+        if levels:
+            what = f"it holds {len(levels)} different texts, each of which would stand in the genesis for all to read"
+        elif len(counts) == counts.total() >= _MANY_ROWS:
+            what = "it holds another text in each row: an id, or free text"
+        else:
+            what = f"it holds {len(counts)} different texts, none of them in {MIN_LEVEL_ROWS} rows"
+        self.troubles.add(Trouble(0, self.name, what, f"{self._out}; or name its levels: --levels {column}"))
+        self.values[:] = 0
+        return None
+
+    def _rows_of_levels(self, named: set[str]) -> Iterator[tuple[str, npt.NDArray[np.intp]]]:
+        """Each level with its rows, gaps left out; one that is written in two ways comes twice. ``named``: no gaps."""
+        numbers = np.flatnonzero(~np.isnan(self.values))
+        for rows in _grouped(self.values[numbers]):
+            yield level_of(repr(float(self.values[numbers[rows[0]]]))), numbers[rows]
+        texts, places = self.texts.each, np.frombuffer(self.texts.rows, dtype=np.int64)
+        for rows in _grouped(self._found):
+            text = texts[self._found[rows[0]]]
+            if not is_missing(text) or level_of(text) in named:
+                yield level_of(text), places[rows].astype(np.intp)
+
+    def _is_id(self) -> bool:
+        """Whether the column is an id by its name and its numbers; then it is told."""
+        if not looks_like_an_id(self.name, self.values):
+            return False
+        what = "it looks like an id: it is called so, and holds another whole number in each row"
+        advice = f"{self._out}; or use it all the same: name all inputs with --columns"
+        self.troubles.add(Trouble(0, self.name, what, advice))
+        return True
+
+    @property
+    def _out(self) -> str:
+        """The advice to leave this very column out."""
+        return f"leave the column out: {columns_option([self.name], '--ignore')}"
+
+    @property
+    def _found(self) -> npt.NDArray[np.int64]:
+        return np.frombuffer(self.texts.found, dtype=np.int64)
+
+    def _number(self, text: str, gaps: bool) -> "float | Flaw":
+        word = None if self.is_target else BOOLEANS.get(text.lower())
+        if word is None and self.has_commas:
+            word = with_decimal_point(text)
+        if word is not None:
+            return word
+        return np.nan if gaps and is_missing(text) else self._flaw(text)
+
+    def _flaw(self, text: str) -> Flaw:
+        founders = self.name if self.is_founders and not self.is_target else None
+        return flaw_of(text, is_target=self.is_target, is_needed=self.is_needed, founders=founders)
+
+    def _put(self, meant: "list[float | Flaw]") -> None:
+        """Put what each text means into its rows: 0 for one with a flaw, which is noted."""
+        if not meant:
+            return
+        rows = np.frombuffer(self.texts.rows, dtype=np.int64)
+        self.values[rows] = np.array([0.0 if isinstance(one, Flaw) else one for one in meant])[self._found]
+        flawed = np.array([isinstance(one, Flaw) for one in meant])
+        for at in np.flatnonzero(flawed[self._found]).tolist():
+            flaw = meant[self.texts.found[at]]
+            assert isinstance(flaw, Flaw)
+            self._add(self.texts.rows[at], flaw)
+
+    def _add(self, row: int, flaw: Flaw) -> None:
+        self.troubles.add(Trouble(int(self.lines[row]), self.name, flaw.what, flaw.advice))
+
+    def _check_words(self, first: int) -> None:
+        """Yes and no are 1 and 0 where a column holds nothing else; among other numbers they are a mistake."""
+        others = np.flatnonzero((self.values != 0) & (self.values != 1) & ~np.isnan(self.values))
+        if not len(others):
+            return
+        row = int(others[0])
+        word = shortened(self.texts.each[self.texts.found[first]])
+        what = f"{word} among numbers, such as {self.values[row]:g} in line {self.lines[row]}"
+        advice = "write one or the other" + ("" if self.is_needed else f", or {_OUT}")
+        self._add(self.texts.rows[first], Flaw(what, advice))
+
+
+def looks_like_an_id(name: str, values: Values) -> bool:
+    """Whether a column is called an id and holds another whole number in each of many rows."""
+    parts = {part.lower() for part in _PARTS.findall(name)}
+    if parts.isdisjoint(_ID_PARTS) and name.strip("# _.").lower() not in _ID_NAMES:
+        return False
+    return len(values) >= _MANY_ROWS and are_all_different_whole(values)
+
+
+def are_all_different_whole(values: Values) -> bool:
+    """Whether each row has another whole number."""
+    return bool((values == np.rint(values)).all()) and len(np.unique(values)) == len(values)
+
+
+def _grouped(values: npt.NDArray[np.float64] | npt.NDArray[np.int64]) -> list[npt.NDArray[np.intp]]:
+    """The rows of each different value, in the order of the values."""
+    if not len(values):
+        return []
+    order = np.argsort(values, kind="stable")
+    ends = np.flatnonzero(np.diff(values[order])) + 1
+    return np.split(order, ends)

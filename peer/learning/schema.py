@@ -1,0 +1,174 @@
+"""What the input columns of a table hold besides plain numbers, and which numbers a model is given for them.
+
+A *feature* is one number that goes into the model. They follow from the columns, in the order of these:
+
+    plain numbers          the number
+    numbers with gaps      the number, whose gaps stand as the mean of all members; and 1 for a gap, else 0
+    dates                  days since 1970-01-01, with gaps or without as numbers
+    categories             for each level 1 where it is in the cell, else 0; the same for any other level; and for a gap
+
+A founder's table says which column is what. That stands in the description of the task, so it is the same for all.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["GAP", "OTHER", "Feature", "Schema", "Wishes", "read_schema"]
+
+OTHER: Final = "(other)"
+GAP: Final = "(missing)"
+"""Stand in the names of features for a level that is none of those agreed on, and for a gap."""
+
+_KEYS: Final = {"dates", "gaps", "levels"}
+
+Matrix = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One number that goes into the model."""
+
+    column: str
+    """The column that it is made of."""
+    kind: Literal["value", "gap", "level", "other"] = "value"
+    level: str = ""
+
+    @property
+    def name(self) -> str:
+        """The column's own name for its number; else with what is 1 in the rows that have it."""
+        marks = {"value": "", "gap": f"={GAP}", "level": f"={self.level}", "other": f"={OTHER}"}
+        return f"{self.column}{marks[self.kind]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a founder says of its columns, beside what its table shows."""
+
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Columns to read as categories; those of the table where no levels are named."""
+    gaps: tuple[str, ...] = ()
+    gaps_anywhere: bool = False
+
+    def allows_gaps(self, column: str) -> bool:
+        """Whether a column of numbers or dates may have gaps."""
+        return self.gaps_anywhere or column in self.gaps
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The columns that are no plain numbers, in alphabetical order. Raises ValueError for parts that do not fit.
+
+    In a table's `inputs` a gap is NaN, a date is days, and a category is the place of its level, or the number of
+    levels for any other.
+    """
+
+    levels: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    dates: tuple[str, ...] = ()
+    gaps: tuple[str, ...] = ()
+    """Columns of numbers and dates in which a cell may be empty; in categories it always may."""
+    gaps_anywhere: bool = False
+
+    def __post_init__(self) -> None:
+        categories = [column for column, _ in self.levels]
+        for names in (categories, self.dates, self.gaps):
+            if list(names) != sorted(set(names)):
+                raise ValueError(f"columns that are not in alphabetical order, each once: {', '.join(names)}")
+        for column, levels in self.levels:
+            if not levels or len(set(levels)) != len(levels) or not {OTHER, GAP}.isdisjoint(levels):
+                raise ValueError(f"column {column!r} has no levels, one twice, or one called {OTHER} or {GAP}")
+        if twice := set(categories) & {*self.dates, *self.gaps}:
+            raise ValueError(f"columns that are categories and something else: {', '.join(sorted(twice))}")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all columns are plain numbers."""
+        return self == Schema()
+
+    def levels_of(self, column: str) -> tuple[str, ...] | None:
+        """The levels of a category; None for any other column."""
+        return dict(self.levels).get(column)
+
+    def allows_gaps(self, column: str) -> bool:
+        """Whether a cell of this column may be empty."""
+        return self.gaps_anywhere or column in self.gaps or column in dict(self.levels)
+
+    def check_columns(self, columns: Sequence[str]) -> None:
+        """Raise ValueError unless all columns that are named here are there."""
+        named = {*self.dates, *self.gaps, *dict(self.levels)}
+        if lacking := sorted(named - set(columns)):
+            raise ValueError(f"it says of columns that are none: {', '.join(lacking)}")
+
+    def features(self, columns: Sequence[str]) -> tuple[Feature, ...]:
+        """What goes into the model for these columns, in the order of the weights."""
+        if self.is_plain:
+            return tuple(map(Feature, columns))
+        found: list[Feature] = []
+        known = dict(self.levels)
+        for column in columns:
+            if column in known:
+                found += [Feature(column, "level", level) for level in known[column]]
+                found += [Feature(column, "other"), Feature(column, "gap")]
+            else:
+                found.append(Feature(column))
+                if self.allows_gaps(column):
+                    found.append(Feature(column, "gap"))
+        return tuple(found)
+
+    def gap_places(self, columns: Sequence[str]) -> dict[int, int]:
+        """The places of features whose gaps are marked by another feature, and the place of that."""
+        pairs = pairwise(self.features(columns))  # a gap always follows what it belongs to
+        return {at: at + 1 for at, (one, after) in enumerate(pairs) if (one.kind, after.kind) == ("value", "gap")}
+
+    def encode(self, columns: Sequence[str], inputs: Matrix) -> Matrix:
+        """The features of float64[rows, columns]; of plain numbers these themselves. A gap stays NaN in its number."""
+        if self.is_plain:
+            return inputs
+        parts: list[Matrix] = []
+        for column, values in zip(columns, inputs.T, strict=True):
+            levels = self.levels_of(column)
+            if levels is not None:
+                parts.append((values[:, None] == np.arange(len(levels) + 1)).astype(np.float64))
+            else:
+                parts.append(values[:, None])
+            if self.allows_gaps(column):
+                parts.append(np.isnan(values)[:, None].astype(np.float64))
+        return np.concatenate(parts, axis=1)
+
+    def fields(self) -> dict[str, object]:
+        """What the description of a task says of it: nothing where all columns are plain numbers."""
+        found: dict[str, object] = {}
+        if self.levels:
+            found["levels"] = {column: list(levels) for column, levels in self.levels}
+        if self.dates:
+            found["dates"] = list(self.dates)
+        if self.gaps or self.gaps_anywhere:
+            found["gaps"] = True if self.gaps_anywhere else list(self.gaps)
+        return found
+
+
+def read_schema(fields: Any) -> Schema:
+    """The schema behind `fields`. Raises ValueError for what is none."""
+    if not isinstance(fields, dict) or not fields or not set(fields) <= _KEYS:
+        raise ValueError(f"what it says of the columns is unknown: {fields!r:.200}")
+    levels = _checked(fields.get("levels", {}), dict, lambda one: isinstance(one, list) and _are_texts(one))
+    dates = _checked(fields.get("dates", []), list, lambda one: isinstance(one, str))
+    gaps = fields.get("gaps", [])
+    named = () if gaps is True else _checked(gaps, list, lambda one: isinstance(one, str))
+    ordered = tuple((column, tuple(levels[column])) for column in sorted(levels))
+    return Schema(ordered, tuple(dates), tuple(named), gaps is True)
+
+
+def _checked(value: Any, kind: type[Any], is_right: Callable[[Any], bool]) -> Any:
+    parts = value.values() if isinstance(value, dict) else value
+    if not isinstance(value, kind) or not all(map(is_right, parts)):
+        raise ValueError(f"what it says of the columns is malformed: {value!r:.200}")
+    return value
+
+
+def _are_texts(values: list[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
