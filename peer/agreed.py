@@ -16,7 +16,7 @@ from .home import Home
 from .learning.arrays import Vector, unflatten
 from .learning.exported import TableModel
 from .learning.table import TableError, read_table
-from .learning.task import Task, TaskMismatch, read_description, standard_from
+from .learning.task import Task, TaskMismatch, read_description, schema_of, standard_from
 from .measures import measures, measures_text
 from .settings import Settings, read_settings
 from .status import replay
@@ -78,7 +78,14 @@ class Agreed:
             raise PeerError(f"{self.home.folder}: {_NAMES_FROM}", Exit.DATA)
         wanted = self.settings.columns or None
         try:
-            table = read_table(path, fields["target"], labelled=bool(fields["classes"]), columns=wanted)
+            table = read_table(
+                path,
+                fields["target"],
+                labelled=bool(fields["classes"]),
+                columns=wanted,
+                ignore=self.settings.ignore,
+                plan=schema_of(fields),
+            )
             return Task.adopt(self.state.genesis.model, table.columns, table.name)
         except (TableError, TaskMismatch) as error:
             raise PeerError(f"{error}; {_NAMES_FROM}", Exit.DATA) from None

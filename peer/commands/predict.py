@@ -39,6 +39,7 @@ def register(subcommands: Subcommands) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Carry the command out."""
+    from ..learning.survey import unagreed_lines
     from ..learning.table import TableError, read_inputs
     from ..outfile import out_path, written
 
@@ -47,7 +48,7 @@ def run(given: argparse.Namespace) -> int:
         _keep_apart(path, given)
     model = _model(given)
     try:
-        table = read_inputs(given.data, model.needed)
+        table = read_inputs(given.data, model.needed, model.task.schema)
         predictions = _predict(model, table)
     except TableError as error:
         raise PeerError(str(error), Exit.DATA) from None
@@ -55,6 +56,8 @@ def run(given: argparse.Namespace) -> int:
     if unused:
         shown = ", ".join(map(repr, unused[:10])) + (f" and {len(unused) - 10} more" if len(unused) > 10 else "")
         _note(f"{table.name}: not used by the model, and so ignored: {shown}")
+    for line in unagreed_lines(table, model.task.schema):
+        _note(f"{line}; correct it, if it is a typing error")
     if path is None:
         _write(sys.stdout, model, predictions)
         return 0

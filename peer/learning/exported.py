@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .models import Arrays
+from .schema import Schema, read_schema
 from .task import Standard, Task
 
 __all__ = [
@@ -31,8 +32,10 @@ __all__ = [
     "write_npz",
 ]
 
-FORMAT: Final = 1
-"""Version of both files; a reader refuses a later one."""
+FORMAT: Final = 2
+"""Newest version of both files; a reader refuses a later one."""
+PLAIN_FORMAT: Final = 1
+"""The version of a model whose columns are all plain numbers."""
 APP: Final = "app"
 """The kind of a model that is an app's: arrays without anything that Coterie could say of them."""
 BLOCK_ROWS: Final = 16_384
@@ -61,7 +64,8 @@ class Predictions:
 class TableModel:
     """Weights, and the standardisation that they were trained for. Raises ValueError for parts that do not fit.
 
-    `scale` is infinite for a column that was the same in all rows: whatever is in it stands as 0.
+    Means and scales are of the task's features. `scale` is infinite for one that was the same in all rows: whatever is
+    in it stands as 0.
     """
 
     task: Task
@@ -78,7 +82,7 @@ class TableModel:
         shapes = [shape for before, after in pairwise(sizes) for shape in ((before, after), (after,))]
         if [array.shape for array in self.weights] != shapes:
             raise ValueError("the shapes of the weights are not those of the model")
-        width = (len(self.task.columns),)
+        width = (len(self.task.features),)
         if self.mean.shape != width or self.scale.shape != width:
             raise ValueError("there is not one mean and one scale for each column")
         is_finite = all(np.isfinite(array).all() for array in self.weights) and np.isfinite(self.mean).all()
@@ -97,7 +101,9 @@ class TableModel:
     @property
     def dropped(self) -> tuple[str, ...]:
         """Columns that were the same in all training rows, which the model therefore ignores."""
-        return tuple(name for name, scale in zip(self.task.columns, self.scale, strict=True) if np.isinf(scale))
+        scales = zip(self.task.features, self.scale, strict=True)
+        varied = {feature.column for feature, scale in scales if np.isfinite(scale)}
+        return tuple(name for name in self.task.columns if name not in varied)
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -110,7 +116,7 @@ class TableModel:
         return {0: "identity", 2: "logistic"}.get(len(self.task.classes), "softmax")
 
     def predict(self, inputs: Numbers) -> Predictions:
-        """Predict from float64[rows, columns] in the order of `needed`.
+        """Predict from float64[rows, columns] in the order of `needed`, as a table with the task's schema holds them.
 
         Raises ValueError where numbers are so far from those of the training that nothing finite comes out.
         """
@@ -128,11 +134,13 @@ class TableModel:
 
     def fields(self) -> dict[str, Any]:
         """What a file says besides the weights, by the names of `docs/export.md`."""
-        return {
-            "format": FORMAT,
+        features, schema = self.task.features, self.task.schema
+        plain = {"format": PLAIN_FORMAT}
+        encoded = {"format": FORMAT, "schema": json.dumps({"columns": self.task.columns, **schema.fields()})}
+        return (plain if schema.is_plain else encoded) | {
             "kind": self.task.kind,
-            "columns": self.task.columns,
-            "dropped": self.dropped,
+            "columns": tuple(feature.name for feature in features),
+            "dropped": tuple(one.name for one, scale in zip(features, self.scale, strict=True) if np.isinf(scale)),
             "target": self.task.target,
             "classes": self.task.classes,
             "activation": _activation(self.task),
@@ -145,10 +153,13 @@ class TableModel:
         }
 
     def _outputs(self, inputs: Numbers) -> Numbers:
-        full = np.tile(self.mean, (len(inputs), 1))
+        full = np.full((len(inputs), len(self.task.columns)), np.nan)
         full[:, [self.task.columns.index(name) for name in self.needed]] = inputs
+        features = self.task.schema.encode(self.task.columns, full)
         weights = [array.astype(np.float64) for array in self.weights]
-        return self.task.network.outputs(weights, (full - self.mean) / self.scale)
+        # A gap stands as the mean, and so does a column that nobody needs.
+        standard = np.where(np.isnan(features), 0.0, (features - self.mean) / self.scale)
+        return self.task.network.outputs(weights, standard)
 
 
 def write_npz(file: BinaryIO, model: TableModel | None, weights: Sequence[Any], facts: Mapping[str, Any]) -> None:
@@ -191,7 +202,7 @@ def read_model(path: Path) -> TableModel:
         raise
     except KeyError as error:
         raise _no_export(path, f"it has no {error}") from None
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise _no_export(path, str(error)) from None
 
 
@@ -208,9 +219,12 @@ def _model_of(fields: Mapping[str, Any]) -> TableModel:
     with np.errstate(over="ignore"):  # what does not fit is infinite, and refused as such
         weights = [np.asarray(array, dtype=np.float32) for array in fields["arrays"]]
     hidden = tuple(array.size for array in weights[1:-1:2])
-    columns, classes = _texts(fields["columns"]), _texts(fields["classes"])
+    names, classes = _texts(fields["columns"]), _texts(fields["classes"])
     kind, target = _texts([fields["kind"], fields["target"]])
-    task = Task(kind, target, columns, hidden, classes)  # type: ignore[arg-type]  # it refuses other kinds
+    columns, schema = _columns(fields.get("schema"), names)
+    task = Task(kind, target, columns, hidden, classes, schema)  # type: ignore[arg-type]  # it refuses other kinds
+    if tuple(feature.name for feature in task.features) != names:
+        raise ValueError("its columns are not those that follow from its schema")
     scale = np.array([np.inf if one is None else one for one in fields["scale"]], dtype=np.float64)
     mean, rows = np.asarray(fields["mean"], dtype=np.float64), int(fields["rows"])
     model = TableModel(task, weights, rows, mean, scale, float(fields["target_mean"]), float(fields["target_scale"]))
@@ -218,6 +232,14 @@ def _model_of(fields: Mapping[str, Any]) -> TableModel:
         if str(fields[name]) != known:
             raise ValueError(f"{name} {fields[name]} does not belong to this model")
     return model
+
+
+def _columns(schema: Any, names: tuple[str, ...]) -> tuple[tuple[str, ...], Schema]:
+    """The columns of a table, and what they hold; without a schema, numbers of these names."""
+    if schema is None:
+        return names, Schema()
+    fields = json.loads(schema)
+    return _texts(fields.pop("columns")), read_schema(fields)
 
 
 def _read_npz(file: BinaryIO) -> dict[str, Any]:
@@ -234,7 +256,7 @@ def _read_npz(file: BinaryIO) -> dict[str, Any]:
 
 
 def _fields_of(model: TableModel | None) -> dict[str, Any]:
-    return {"format": FORMAT, "kind": APP} if model is None else model.fields()
+    return {"format": PLAIN_FORMAT, "kind": APP} if model is None else model.fields()
 
 
 def _as_array(value: Any) -> npt.NDArray[Any]:

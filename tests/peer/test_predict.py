@@ -21,6 +21,7 @@ from coterie.peer.exits import Exit
 from coterie.peer.home import Home
 from coterie.peer.learning.app import AppError
 from coterie.peer.learning.learner import Learner
+from coterie.peer.learning.schema import Wishes
 from coterie.peer.learning.tables_app import TableApp
 from coterie.peer.settings import Settings
 
@@ -314,6 +315,100 @@ def test_long_tables_are_predicted_in_blocks(linear: Path, peer: Run, monkeypatc
     np.testing.assert_allclose(predicted(peer("predict", "--data", "new.csv")[1]), whole, rtol=1e-12)
 
 
+# Categories, dates and gaps
+
+
+MIXED = "seen,ward,bmi,site\n"
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """A home whose table holds more than numbers; its `site` is the same in all rows."""
+    random = np.random.default_rng(11)
+    rows = [
+        f"2024-{month:02}-17,{'ABC'[month % 3]},{'' if month % 4 == 0 else round(random.normal(25, 3), 2)},X,{month}\n"
+        for month in [*range(1, 13)] * 5
+    ]
+    path = tmp_path / "table.csv"
+    path.write_text(MIXED.replace("\n", ",y\n") + "".join(rows))
+    app = TableApp.found(path, "y", "mlp", hidden=(4,), wishes=Wishes(gaps=("bmi",)))
+    (tmp_path / "mixed.csv").write_text(
+        "ward,bmi,seen\nA,22.5,2024-05-01\nB,,2023-12-31\n,31,2024-02-29\nWard C,,2025-01-01\n"
+    )
+    return table_home(tmp_path / "home", app)
+
+
+def test_categories_dates_and_gaps_are_predicted_from_alike_by_a_home_and_its_files(mixed: Path, peer: Run) -> None:
+    code, from_home, err = peer("predict", "--data", "mixed.csv")
+    assert code == Exit.OK, err
+    assert len(set(predicted(from_home)[:, 0])) == 4
+    told = "line 5, column 'ward': 'Ward C' (1 row) is none of the levels agreed on (A, B, C) and counts as any other"
+    assert f"peer: note: mixed.csv, {told}; correct it, if it is a typing error" in err
+    for file in ("m.npz", "m.json"):
+        assert peer("model", "export", "--out", file)[0] == Exit.OK
+        assert peer("predict", "--data", "mixed.csv", "--model", file)[:2] == (Exit.OK, from_home)
+
+
+def test_numpy_makes_the_same_numbers_of_categories_dates_and_gaps_by_the_document(mixed: Path, peer: Run) -> None:
+    peer("model", "export", "--out", "m.npz")
+    known = predicted(peer("predict", "--data", "mixed.csv")[1])
+    rows = [dict(row, site="X") for row in csv.DictReader(io.StringIO(Path("mixed.csv").read_text()))]
+    features = told_by_the_document("features")("m.npz", rows)
+    np.testing.assert_array_equal(told_by_the_document("predict")("m.npz", features)[:, None], known)
+
+
+def test_an_export_of_more_than_numbers_says_what_each_of_its_columns_is(mixed: Path, peer: Run) -> None:
+    peer("model", "export", "--out", "m.npz")
+    with np.load("m.npz") as file:
+        assert int(file["format"]) == 2
+        assert json.loads(str(file["schema"])) == {
+            "columns": ["bmi", "seen", "site", "ward"],
+            "dates": ["seen"],
+            "gaps": ["bmi"],
+            "levels": {"site": ["X"], "ward": ["A", "B", "C"]},
+        }
+        marks = [f"{name}=({what})" for name in ("site", "ward") for what in ("other", "missing")]
+        names = ["bmi", "bmi=(missing)", "seen", "site=X", *marks[:2], "ward=A", "ward=B", "ward=C", *marks[2:]]
+        assert file["columns"].tolist() == names
+        assert file["dropped"].tolist() == ["site=X", *marks]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("seen,ward\n2024-01-01,A\n", "mixed.csv: there is no column 'bmi'; there are 'seen', 'ward'"),
+        (
+            "seen,ward,bmi\n,A,1\n",
+            "mixed.csv, line 2, column 'seen': the value is missing; fill it in, or remove the row",
+        ),
+        ("seen,ward,bmi\n01/02/2024,A,1\n", "'01/02/2024' does not show which part is the day and which the month"),
+        ("seen,ward,bmi\n2024-01-01,A,fat\n", "mixed.csv, line 2, column 'bmi': 'fat' is not a number"),
+    ],
+)
+def test_what_cannot_be_predicted_from_is_refused_with_its_place(mixed: Path, peer: Run, text: str, told: str) -> None:
+    Path("mixed.csv").write_text(text)
+    code, out, err = peer("predict", "--data", "mixed.csv")
+    assert (code, out) == (Exit.DATA, "")
+    assert told in err
+
+
+@pytest.mark.parametrize(
+    ("schema", "told"),
+    [
+        ("{", "no model to predict with"),
+        ("[]", "no model to predict with"),
+        ('{"columns": ["bmi"], "unknown": []}', "what it says of the columns is unknown"),
+        ('{"columns": ["bmi"], "gaps": ["bmi"]}', "its columns are not those that follow from its schema"),
+    ],
+)
+def test_a_file_with_a_schema_that_is_not_its_own_is_refused(mixed: Path, peer: Run, schema: str, told: str) -> None:
+    peer("model", "export", "--out", "m.npz")
+    spoiled(Path("m.npz"), schema=schema)
+    code, _, err = peer("predict", "--data", "mixed.csv", "--model", "m.npz")
+    assert code == Exit.DATA
+    assert told in err
+
+
 # What is written
 
 
@@ -397,7 +492,7 @@ def test_columns_that_the_model_does_not_use_are_named_once_and_may_hold_anythin
         ("age,bmi,zinc\n1,2,3\n1,,3\n", "new.csv, line 3, column 'bmi': the value is missing; fill it in, or remove"),
         ("age,bmi,zinc\n1,old,3\n", "new.csv, line 2, column 'bmi': 'old' is not a number; turn categories into"),
         ("age,bmi,zinc\n1,inf,3\n", "new.csv, line 2, column 'bmi': 'inf' is not a finite number"),
-        ("age;bmi;zinc\n1;2,5;3\n", "'2,5' is not a number; write it with a decimal point"),
+        ('age,bmi,zinc\n1,"2,5",3\n', "'2,5' is not a number; write it with a decimal point"),
         ("age,bmi,zinc\n1,2\n", "new.csv, line 2: 2 fields, but the header names 3 columns"),
         ("age,bmi,zinc,age\n1,2,3,4\n", "new.csv: the first line names 'age' more than once; give each"),
         ("age,bmi,zinc\n", "new.csv: there is no row below the header"),
@@ -533,7 +628,7 @@ def spoiled(path: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"format": 2}, "it has format 2, and this Coterie reads 1; upgrade it"),
+        ({"format": 3}, "it has format 3, and this Coterie reads 2; upgrade it"),
         ({"format": None}, "it does not say which format it has"),
         ({"mean": None}, "it has no 'mean'"),
         ({"mean": [1.0]}, "not one mean and one scale for each column"),
