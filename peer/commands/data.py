@@ -1,6 +1,7 @@
 """`peer data check`: what of a table would be refused and what each column becomes, before anybody starts."""
 
 import argparse
+import time
 from typing import TYPE_CHECKING
 
 from ..exits import Exit, PeerError, no_federation
@@ -18,8 +19,14 @@ def register(subcommands: Subcommands) -> None:
     parser = subcommands.add_parser("data", help="check a table before it is used", description="A peer's own table.")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     check = add_command(actions, "check", "list all that `peer start` would refuse, and what each column becomes", run)
-    check.epilog = "With --home, the table is also compared with what the federation of that home trains."
+    check.epilog = (
+        "With --invite or --home, the table is also compared with what that federation trains: the one of the members\n"
+        "that the invite names, which is not used up by it, or the one of a home."
+    )
     check.add_argument("file", type=path_name, metavar="FILE.csv", help="the table, as for `peer start --data`")
+    check.add_argument(
+        "--invite", nargs="+", metavar="TOKEN", help="token from a member's `peer invite`; pieces are joined"
+    )
     check.add_argument("--target", metavar="COLUMN", help="column to predict (without it, all are read as inputs)")
     check.add_argument("--model", choices=("linear", "mlp", "logistic"), help="as for `peer start`")
     add_inputs(check)
@@ -107,11 +114,15 @@ def _settings(given: argparse.Namespace) -> "Settings":
 
 
 def _genesis(given: argparse.Namespace) -> "Genesis | None":
-    """The federation with which to compare: that of the home, where one was named."""
+    """The federation with which to compare: that of the invite or of the home, where one was named."""
     from ...protocol.genesis import GenesisError, read_genesis
     from ..status import unreadable_genesis
     from ..store import Reader
 
+    if given.invite is not None:
+        if given.home is not None:
+            raise PeerError("--invite and --home: one or the other; each names a federation")
+        return _invited(given.invite)
     if given.home is None:
         return None
     home = home_of(given)
@@ -123,6 +134,13 @@ def _genesis(given: argparse.Namespace) -> "Genesis | None":
         return read_genesis(data)
     except GenesisError as error:
         raise unreadable_genesis(path, error) from None
+
+
+def _invited(words: list[str]) -> "Genesis":
+    from ..glimpse import genesis_of
+    from ..invites import open_invite
+
+    return genesis_of(open_invite("".join("".join(words).split()), time.time_ns() // 1_000_000))
 
 
 def _expected(

@@ -50,6 +50,20 @@ def test_status_shows_members_heartbeats_and_where_the_round_stands(three: Feder
         text = one.run("status").stdout
 
 
+def test_a_table_is_compared_with_an_invite_s_federation_before_its_site_joins(three: Federation) -> None:
+    invite = re.findall(r"coterie1-\S+", three.peers[1].run("invite").stdout)[0]
+    told = three.peers[1].ask("status")["members"]
+    table, good = three.folder / "another.csv", three.table(three.folder / "good.csv", 7)
+    table.write_text("a,c,y\n1,2,3\n")
+    refused = peer("data", "check", str(table), "--invite", invite, "--json")
+    assert refused.returncode == Exit.MODEL
+    assert "has 'c' that the federation lacks" in json.loads(refused.stdout)["refused"][0]
+    fits = peer("data", "check", str(good), "--invite", invite)
+    assert fits.returncode == Exit.OK, fits.stdout
+    assert "target 'y'" in fits.stdout
+    assert [row["name"] for row in three.peers[1].ask("status")["members"]] == [row["name"] for row in told]
+
+
 def test_status_watch_shows_it_again_until_ctrl_c(three: Federation) -> None:
     words = (*COMMAND, "status", "--watch", "--home", str(three.peers[0].home))
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:

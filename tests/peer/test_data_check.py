@@ -1,14 +1,18 @@
 """`peer data check`: all that would be refused and what each column becomes, without a home or a federation."""
 
+import functools
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cluster import make_genesis
+from cluster import identity, make_genesis
 
 from coterie.peer.cli import main
 from coterie.peer.exits import Exit
+from coterie.peer.glimpse import genesis_of
+from coterie.peer.invites import new_invite
 from coterie.peer.session import GENESIS
 from coterie.peer.settings import Settings
 from coterie.peer.store import Store
@@ -103,3 +107,70 @@ def test_with_a_home_the_table_is_compared_with_its_federation(check: Check, tmp
     code, lines = check(GOOD.replace("smokes", "drinks"), "--home", "home")
     assert code == Exit.MODEL
     assert "the federation has 'smokes' that t.csv lacks; t.csv has 'drinks' that the federation lacks" in lines[0]
+
+
+def test_an_invite_whose_members_do_not_answer_is_told(
+    check: Check, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coterie.peer.glimpse.genesis_of", functools.partial(genesis_of, seconds=0.5))
+    expires = time.time_ns() // 1_000_000 + 60_000
+    invite = new_invite(identity(0), b"f" * 32, ["/ip4/127.0.0.1/tcp/1"], expires, 1)
+    assert main(("data", "check", "t.csv", "--invite", invite)) == Exit.UNREACHABLE
+    assert "no member could be reached within 0.5 s, at /ip4/127.0.0.1/tcp/1" in capsys.readouterr().err
+    assert main(("data", "check", "t.csv", "--invite", invite[:-3])) == Exit.INVITE
+    assert main(("data", "check", "t.csv", "--invite", invite, "--home", "home")) == Exit.USAGE
+
+
+MIXED = "age,sex,seen,bmi,y\n" + "".join(
+    f"{20 + row % 30},{'fm'[row % 2]},2024-01-{1 + row % 28:02},{'' if row % 3 == 0 else 20 + row / 8},{row / 4}\n"
+    for row in range(30)
+)
+
+
+def test_what_becomes_of_categories_dates_and_gaps_is_told(check: Check) -> None:
+    code, lines = check(MIXED, "--target", "y", "--gaps")
+    assert code == Exit.OK
+    assert lines[-5:] == [
+        "  age: 20 to 49, mean 34.5",
+        "  bmi: 20.125 to 23.625, mean 21.875; 10 gaps stand as the mean of all members, and are marked",
+        "  seen: dates from 2024-01-01 to 2024-01-28, as days since 1970-01-01",
+        "  sex: a category of 2 levels (f, m), a column of 0 and 1 for each",
+        "  target 'y', a number from 0 to 7.25",
+    ]
+    code, lines = check(MIXED.replace("m,", "male,", 3), "--target", "y")
+    assert code == Exit.DATA
+    assert lines[0] == "t.csv: 10 to mend"
+    told = "  what to do: fill it in, remove the row, let it stand as the mean of all members (--gaps bmi), or leave"
+    assert f"{told} the column out: --columns age,seen,sex" in lines
+    sex = "  sex: a category of 2 levels (f, m), a column of 0 and 1 for each"
+    assert f"{sex}; 3 rows of other levels count as one" in lines
+
+
+def test_columns_can_be_left_out_and_named_levels_are_taken(check: Check) -> None:
+    code, lines = check(MIXED, "--target", "y", "--ignore", "bmi,seen", "--levels", "sex=f", "--levels", "age")
+    assert code == Exit.DATA
+    assert lines[:2] == ["t.csv: 1 to mend", "  column 'age': it holds another text in each row: an id, or free text"]
+    assert "  age: refused" in lines
+    code, lines = check(MIXED, "--target", "y", "--ignore", "bmi,seen", "--levels", "sex=f")
+    assert code == Exit.OK
+    assert "2 inputs (age, sex)" in lines[0]
+    assert "line 3, column 'sex': 'm' (15 rows) is none of the levels agreed on (f)" in lines[2]
+
+
+def test_a_joiner_s_table_is_read_by_the_schema_of_its_federation(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "founder.csv").write_text(MIXED)
+    learner = founder_learner(Settings(data=str(tmp_path / "founder.csv"), target="y", gaps="bmi"))
+    genesis = make_genesis(model=learner.descriptor, shapes=learner.shapes, setup_sums=len(learner.setup()))
+    (tmp_path / "home").mkdir(mode=0o700)
+    with Store.open(tmp_path / "home") as store:
+        store.keep(GENESIS, genesis.encode())
+    code, lines = check(MIXED.replace(",f,", ",female,", 1), "--home", "home")
+    assert code == Exit.OK
+    told = (
+        "t.csv, line 2, column 'sex': 'female' (1 row) is none of the levels agreed on (f, m) and counts as any other"
+    )
+    assert f"{told}; correct it, or found the federation with --levels sex=f,m,female" in lines
+    code, lines = check(MIXED.replace("20,f,", ",f,", 1), "--home", "home")
+    assert code == Exit.DATA
+    assert "line 2, column 'age': the value is missing" in lines[1]
+    assert check(MIXED, "--home", "home", "--gaps")[0] == Exit.USAGE
