@@ -225,7 +225,7 @@ class Column:
             return
         row = int(others[0])
         word = shortened(self.texts.each[self.texts.found[first]])
-        what = f"{word} among numbers, such as {self.values[row]:g} in line {self.lines[row]}"
+        what = f"{word} among numbers, such as {self.values[row]:g} in {self.troubles.unit} {self.lines[row]}"
         advice = "write one or the other" + ("" if self.is_needed else f", or {_OUT}")
         self._add(self.texts.rows[first], Flaw(what, advice))
 

@@ -19,6 +19,8 @@ _SEPARATORS: Final = ",;\t"
 _NAMED: Final = "a comma, a semicolon or a tab"
 _OTHERS: Final = {"|": "'|'", ":": "a colon", "^": "'^'", "~": "'~'", "\x01": "the byte 1", " ": "a space"}
 """What other programs separate with; the likelier first."""
+_NAMELESS: Final = ("unnamed:", "__index_level_")
+"""How pandas names columns without a name, in CSV and in Parquet."""
 
 
 @dataclass(slots=True)
@@ -140,7 +142,7 @@ def read_header(
     troubles.inputs = inputs
     header = Header(names, target, inputs)
     if wanted is None:
-        unnamed = [at for at, name in enumerate(names) if not name or name.lower().startswith("unnamed:")]
+        unnamed = [at for at, name in enumerate(names) if not name or name.lower().startswith(_NAMELESS)]
         header.nameless = {at: _Nameless() for at in unnamed if names[at] not in ignored}
     return header
 

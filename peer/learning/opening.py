@@ -10,13 +10,12 @@ from typing import Final, TextIO
 
 from .troubles import TableError
 
-__all__ = ["opened"]
+__all__ = ["is_parquet", "opened"]
 
 _GZIP: Final = b"\x1f\x8b"
 _OTHERS: Final = {
     b"PK\x03\x04": "a workbook (.xlsx, .ods) or a zip archive",
     b"\xd0\xcf\x11\xe0": "an old workbook (.xls)",
-    b"PAR1": "a Parquet file",
     b"ARROW1": "an Arrow (Feather) file",
     b"SQLite format 3": "an SQLite database",
     b"%PDF": "a PDF document",
@@ -34,7 +33,17 @@ _OTHERS: Final = {
     b"{": "JSON",
     b"[": "JSON",
 }
+_PARQUET: Final = b"PAR1"
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file begins as Parquet does; not raised here where it cannot be read."""
+    try:
+        with path.open("rb") as raw:
+            return raw.read(len(_PARQUET)) == _PARQUET
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -66,16 +66,17 @@ def _agreed_forms(app: TableApp) -> list[str]:
 
 def unagreed_lines(table: Table, schema: Schema) -> list[str]:
     """The levels of a table that are none of those agreed on: where they stand, and what they count as."""
-    return [_unagreed_line(table.name, one, schema.levels_of(one.column) or ()) for one in table.unagreed]
+    return [_unagreed_line(table, one, schema.levels_of(one.column) or ()) for one in table.unagreed]
 
 
-def _unagreed_line(name: str, one: Unagreed, known: tuple[str, ...]) -> str:
+def _unagreed_line(table: Table, one: Unagreed, known: tuple[str, ...]) -> str:
     folded = {level.casefold(): level for level in known}
     near = difflib.get_close_matches(one.level.casefold(), folded, n=1, cutoff=0.8)
     meant = f" (was {folded[near[0]]!r} meant?)" if near else ""
+    where = f"{table.name}, {table.unit} {one.line}, column {one.column!r}"
     return (
-        f"{name}, line {one.line}, column {one.column!r}: {one.level!r} ({_counted(one.rows, 'row')}) is none of the"
-        f" levels agreed on ({_shown(known)}) and counts as any other{meant}"
+        f"{where}: {one.level!r} ({_counted(one.rows, 'row')}) is none of the levels agreed on ({_shown(known)}) and"
+        f" counts as any other{meant}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Reading a table from a CSV file, with messages that lead to each cell that is wrong.
+"""Reading a table from a CSV or Parquet file, with messages that lead to each cell that is wrong.
 
 The first row names the columns. Fields may be quoted; the separator is a comma, a semicolon or a tab,
 whichever the header uses; UTF-8, with or without a byte order mark; gzipped or not. Cells are parsed one row at a
@@ -21,9 +21,10 @@ import numpy.typing as npt
 from .cells import is_decimal_comma, is_missing, is_number, normal_label, number_in, shortened
 from .columns import Column, Texts, Unagreed
 from .header import Header, check_named, read_header, separator_of
-from .opening import opened
+from .opening import is_parquet, opened
+from .parquet import ParquetRows
 from .schema import Schema, Wishes
-from .troubles import TableError, Trouble, Troubles
+from .troubles import TableError, Trouble, Troubles, columns_option
 
 __all__ = ["Table", "TableError", "held_out", "inspect_table", "is_number", "normal_label", "read_inputs", "read_table"]
 
@@ -39,7 +40,7 @@ class Table:
 
     Either `values` float64[rows] holds a numeric target, or `labels` the distinct labels in the order of
     their appearance and `codes` intp[rows] the position of each row's label among them. `lines` int64[rows]
-    are the lines of the file at which the rows end.
+    are the lines of the file at which the rows end, or the rows' own numbers where `unit` is `row`.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Table:
     """What the inputs hold besides plain numbers."""
     unagreed: tuple[Unagreed, ...] = ()
     """Levels that are none of those that the schema knows."""
+    unit: str = "line"
 
     @property
     def features(self) -> npt.NDArray[np.float64]:
@@ -130,9 +132,11 @@ def inspect_table(
     Raises TableError where so much is wrong that there is no table.
     """
     path = Path(path).expanduser()
+    known = set(map(normal_label, classes)) if labelled else None
+    reader = _Reader(path.name, target, _Choice(columns, ignore, known, are_needed, plan))
+    if is_parquet(path):
+        return reader.read_parquet(ParquetRows(path)), reader.troubles
     with opened(path) as file:
-        known = set(map(normal_label, classes)) if labelled else None
-        reader = _Reader(path.name, target, _Choice(columns, ignore, known, are_needed, plan))
         return reader.read(file), reader.troubles
 
 
@@ -201,6 +205,22 @@ class _Reader:
             self.troubles.add(Trouble(self._rows.line_num, None, what, "close the quotes and double those inside"))
             self.troubles.check()
         assert header is not None
+        header.tell_nameless(self.troubles)
+        return self._table(header)
+
+    def read_parquet(self, rows: ParquetRows) -> Table:
+        self.troubles.unit = "row"
+        self._rows = rows
+        header = self._header(rows.names)
+        unfit = [name for name in (*header.inputs, self._target) if name in rows.unfit]
+        for name in unfit:
+            what = f"it holds values of the type {rows.unfit[name]}, and no numbers, texts or dates"
+            self.troubles.add(Trouble(0, name, what, f"leave the column out: {columns_option([name], '--ignore')}"))
+        if unfit:
+            self.troubles.check()
+        self._texts = [Texts() for _ in (*header.inputs, self._target)]
+        for row in rows:
+            self._read_row(header, row)
         header.tell_nameless(self.troubles)
         return self._table(header)
 
@@ -280,6 +300,7 @@ class _Reader:
             unread=unread,
             schema=settled.schema(self._choice.plan),
             unagreed=tuple(settled.unagreed),
+            unit=self.troubles.unit,
         )
         if self._classes is not None:
             codes = np.frombuffer(self._codes, dtype=np.int64).astype(np.intp)

@@ -216,10 +216,8 @@ class TableApp:
         return tuple(self._outlier_text(one, names, "the mean of the other rows") for one in found)
 
     def _outlier_text(self, one: Outlier, names: Sequence[str], mean: str) -> str:
-        return (
-            f"line {self.table.line(one.row)}, column {names[one.column]!r}: {one.value:.10g} is {one.deviations:.3g} "
-            f"standard deviations from {mean}, {one.mean:.6g}"
-        )
+        where = f"{self.table.unit} {self.table.line(one.row)}, column {names[one.column]!r}"
+        return f"{where}: {one.value:.10g} is {one.deviations:.3g} standard deviations from {mean}, {one.mean:.6g}"
 
     def fit(self, weights: Sequence[npt.NDArray[np.float32]], round: int) -> tuple[Arrays, int, dict[str, float]]:
         """One round of local training on the training rows."""
@@ -297,7 +295,7 @@ class TableApp:
 
     def _check_range(self) -> None:
         """Refuse columns whose sums the secure sum cannot carry with enough digits."""
-        troubles = Troubles(self.table.name, self.task.columns)
+        troubles = Troubles(self.table.name, self.task.columns, self.table.unit)
         names, columns = self._numbers()
         for at, (column, every) in enumerate(zip(names, columns.T, strict=True)):
             rows = np.flatnonzero(~np.isnan(every))
@@ -327,7 +325,7 @@ class TableApp:
 
 def _unknown_labels(unknown: Sequence[str], known: Sequence[str], table: Table, target: str, who: str) -> str:
     """Say which classes of a table are unknown, with the line of the first of each, and which are known."""
-    shown = ", ".join(f"{label!r} (line {table.line_of(label)})" for label in unknown[:20])
+    shown = ", ".join(f"{label!r} ({table.unit} {table.line_of(label)})" for label in unknown[:20])
     more = f" and {len(unknown) - 20} more" if len(unknown) > 20 else ""
     names = ", ".join(repr(label) for label in known[:20]) + (" …" if len(known) > 20 else "")
     advice = "correct them, remove these rows, or found the federation with --classes that names all"

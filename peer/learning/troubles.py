@@ -27,10 +27,9 @@ class Trouble:
     what: str
     advice: str = ""
 
-    @property
-    def where(self) -> str:
-        """Line and column."""
-        places = (f"line {self.line}" if self.line else "", f"column {self.column!r}" if self.column else "")
+    def where(self, unit: str) -> str:
+        """Line and column; ``unit``: what is counted, lines or rows."""
+        places = (f"{unit} {self.line}" if self.line else "", f"column {self.column!r}" if self.column else "")
         return ", ".join(filter(None, places))
 
 
@@ -41,6 +40,8 @@ class Troubles:
     name: str
     inputs: Sequence[str] = ()
     """The input columns, as far as they are known."""
+    unit: str = "line"
+    """What is counted to say where something is."""
     count: int = 0
     whole: set[str] = field(default_factory=set)
     """Columns that are wrong as a whole."""
@@ -61,7 +62,7 @@ class Troubles:
         """Raise TableError that tells them, if there are any."""
         if self.count == 1:
             (one,) = self._kept
-            where = ", ".join(filter(None, (self.name, one.where)))
+            where = ", ".join(filter(None, (self.name, one.where(self.unit))))
             raise TableError(f"{where}: {'; '.join(filter(None, (one.what, self._exact(one.advice))))}")
         if self.count:
             raise TableError("\n".join([self.headline, *self.lines()]))
@@ -79,7 +80,8 @@ class Troubles:
         for trouble in sorted(self._listed(), key=lambda one: one.line)[:MAX_SHOWN]:
             alike = self._of_kind[trouble.column, trouble.advice]
             more = f" (and {alike - 1:,} more like it in this column)" if alike > MAX_SHOWN else ""
-            shown.append(f"  {trouble.where}{': ' if trouble.where else ''}{trouble.what}{more}")
+            where = trouble.where(self.unit)
+            shown.append(f"  {where}{': ' if where else ''}{trouble.what}{more}")
             told += alike if more else 1
             advice.setdefault(trouble.advice)
         if told < self.count:

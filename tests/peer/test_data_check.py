@@ -2,6 +2,7 @@
 
 import functools
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -80,11 +81,10 @@ def test_what_a_founder_would_be_asked_is_told(check: Check) -> None:
     assert check("a,y\n" + "1,0\n2,1\n" * 9, "--target", "y", "--model", "logistic")[0] == Exit.OK
 
 
-def test_a_file_that_is_no_table_is_told_so(check: Check) -> None:
-    assert check("PAR1", "--target", "y") == (
-        Exit.DATA,
-        ["t.csv: this is a Parquet file and no CSV file; export the table as CSV UTF-8"],
-    )
+def test_a_file_that_is_no_table_is_told_so(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # as where it is not installed
+    told = "t.csv: this is a Parquet file and no CSV file; export the table as CSV UTF-8, or install what reads it: "
+    assert check("PAR1", "--target", "y") == (Exit.DATA, [f"{told}pip install 'coterie[parquet]'"])
 
 
 def test_scripts_get_the_same_as_json(check: Check) -> None:
