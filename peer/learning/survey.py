@@ -54,7 +54,7 @@ def _agreed_forms(app: TableApp) -> list[str]:
     for column, levels in schema.levels:
         found.append(
             f"{name}: column {column!r} is a category of {_counted(len(levels), 'level')} ({_shown(levels)}), which all"
-            " members read in the genesis; others count as one more, and so do gaps"
+            " members read in the genesis; any other counts as one more, and so does a gap"
         )
     if schema.dates:
         found.append(f"{name}: dates, as days since 1970-01-01: {_shown(schema.dates)}")

@@ -1,0 +1,26 @@
+"""The examples that start real peers, as a reader runs them."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.processes
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def test_tables_with_categories_gaps_and_dates_are_trained_on_as_they_are(tmp_path: Path) -> None:
+    words = (sys.executable, str(EXAMPLES / "mixed_tables.py"), "--keep", str(tmp_path / "kept"), "--rounds", "5")
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    ward = "'Cardiolgy' (8 rows) is none of the levels agreed on (Burns, Cardiology, Eye clinic, Surgery)"
+    assert (
+        f"Coimbra.csv.gz, line 9, column 'ward': {ward} and counts as any other (was 'Cardiology' meant?)"
+        in done.stdout
+    )
+    assert re.search(r"Bologna.csv: .*\n.*\n.*\n.*dates, as days since 1970-01-01: admitted", done.stdout)
+    assert "bmi: 14.4 to 41, mean 25.9067; 71 gaps stand as the mean of all members" in done.stdout
+    assert "'days' predicted for 320 rows of new.csv" in done.stdout
