@@ -129,4 +129,6 @@ def _lines(model: "TableModel", predictions: "Predictions") -> Iterator[tuple[ob
 
 
 def _note(text: str) -> None:
-    print(f"peer: note: {text}", file=sys.stderr)
+    from ..status import printable
+
+    print(printable(f"peer: note: {text}"), file=sys.stderr)

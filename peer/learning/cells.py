@@ -102,7 +102,8 @@ def with_decimal_point(text: str) -> float | None:
     """The number that is written with a decimal comma; None for any other text."""
     if not _DECIMAL_COMMA.fullmatch(text):
         return None
-    return float("".join(text.replace(".", "").split()).replace(",", "."))
+    number = float("".join(text.replace(".", "").split()).replace(",", "."))
+    return number if math.isfinite(number) else None
 
 
 def is_missing(cell: str) -> bool:
@@ -131,13 +132,13 @@ def flaw_of(cell: str, *, is_target: bool, is_needed: bool = False, founders: st
         return Flaw(f"{what} but looks like a date or time", f"turn it into a number, such as days since a day{out}")
     if _DECIMAL_COMMA.fullmatch(text) or _GROUPED.fullmatch(text):
         return Flaw(what, "write it with a decimal point and no thousands separators")
+    categories = "" if founders is None else f", read the column as categories: --levels {shlex.quote(founders)}"
     if _WITH_UNIT.fullmatch(text):
-        return Flaw(what, f"write the number alone, without sign or unit{out}")
+        return Flaw(what, f"write the number alone, without sign or unit{categories}{out}")
     if is_target:
         return Flaw(what, "to predict a class, use --model logistic, or --classes")
     if founders is not None:
-        categories = f"read the column as categories: --levels {shlex.quote(founders)}"
-        return Flaw(what, f"correct a typing error, {categories}{out}")
+        return Flaw(what, f"correct a typing error{categories}{out}")
     return Flaw(what, f"turn categories into numbers (one column of 0 and 1 for each), correct a typing error{out}")
 
 

@@ -125,11 +125,11 @@ def _row_numbers(table: Table) -> list[str]:
 
 def _likely_ids(table: Table) -> list[str]:
     """The columns of many whole numbers that are all different, but for those that number the rows."""
-    numbers = _row_numbers(table)
+    others = {*_row_numbers(table), *table.schema.dates}
     return [
         column
         for column, values in zip(table.columns, table.inputs.T, strict=True)
-        if table.rows >= _MANY_DIFFERENT and column not in numbers and are_all_different_whole(values)
+        if table.rows >= _MANY_DIFFERENT and column not in others and are_all_different_whole(values)
     ]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .cells import is_number, normal_label
+from .dates import written_day
 from .models import Arrays, Network, Training, train
 from .moments import largest_value, moments_of, smallest_spread
 from .outliers import Outlier, find_outliers
@@ -217,7 +218,10 @@ class TableApp:
 
     def _outlier_text(self, one: Outlier, names: Sequence[str], mean: str) -> str:
         where = f"{self.table.unit} {self.table.line(one.row)}, column {names[one.column]!r}"
-        return f"{where}: {one.value:.10g} is {one.deviations:.3g} standard deviations from {mean}, {one.mean:.6g}"
+        value, usual = f"{one.value:.10g}", f"{one.mean:.6g}"
+        if names[one.column] in self.task.schema.dates:
+            value, usual = written_day(one.value), written_day(one.mean)
+        return f"{where}: {value} is {one.deviations:.3g} standard deviations from {mean}, {usual}"
 
     def fit(self, weights: Sequence[npt.NDArray[np.float32]], round: int) -> tuple[Arrays, int, dict[str, float]]:
         """One round of local training on the training rows."""

@@ -1,10 +1,14 @@
 """What a founder's columns are taken for, and how all members read them."""
 
+import contextlib
+import csv
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from coterie.peer.learning.columns import looks_like_an_id
 from coterie.peer.learning.schema import Schema, Wishes
@@ -93,6 +97,14 @@ def test_a_word_among_numbers_is_a_typing_error_unless_the_founder_says_otherwis
 @pytest.mark.parametrize("cell", ["5 mg", "<3", "12:30", "-inf"])
 def test_what_is_nearly_a_number_makes_no_category(file: Path, cell: str) -> None:
     assert "line 2, column 'dose': " in refusal(file, columns("dose", [cell] * 9))
+
+
+def test_groups_of_numbers_are_levels_where_the_founder_says_so(file: Path) -> None:
+    text = columns("group", ["<18", "18-64", "65+"] * 5)
+    assert "write the number alone, without sign or unit, read the column as categories: --levels group" in refusal(
+        file, text
+    )
+    assert read(file, text, Wishes({"group": ()})).schema.levels == (("group", ("18-64", "65+", "<18")),)
 
 
 def test_a_joiner_s_unknown_level_counts_as_other_and_is_told(file: Path) -> None:
@@ -191,6 +203,10 @@ def test_a_comma_that_may_stand_between_thousands_is_refused(file: Path) -> None
     assert read(file, "a;b;y\n1,234;0,5;1\n", Schema()).inputs.tolist() == [[1.234, 0.5]]
 
 
+def test_a_decimal_comma_in_a_number_beyond_all_bounds_is_refused(file: Path) -> None:
+    assert "is not a number" in refusal(file, f"a;b;y\n0,5;{'9' * 400},5;1\n", Schema())
+
+
 def test_points_among_decimal_commas_are_refused(file: Path) -> None:
     message = refusal(file, "a;b;y\n7;1,5;1\n1.234;2;2\n", Schema())
     told = "data.csv, line 3, column 'a': '1.234' has a point, and '1,5' in line 2 a decimal comma; write all numbers"
@@ -250,3 +266,29 @@ def test_to_predict_from_the_same_schema_holds(file: Path) -> None:
     file.write_text("seen,sex,bmi\n1970-01-02,f,\n1970-01-03,x,20\n")
     table = read_inputs(file, ("bmi", "seen", "sex"), Schema((("sex", ("f", "m")),), ("seen",), ("bmi",)))
     np.testing.assert_array_equal(table.inputs, [[GAP, 1, 0], [20, 2, 2]])
+
+
+CELLS = st.sampled_from(["1", "2,5", "1.5", "x", "Yes", "NA", "", "2024-01-31", "3/4/2024", "5 mg", "(other)", "inf"])
+
+
+@given(
+    rows=st.lists(st.tuples(CELLS, st.text(max_size=5), CELLS), min_size=1, max_size=12),
+    separator=st.sampled_from(",;"),
+)
+def test_whatever_a_founder_s_table_holds_it_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, ...]], separator: str
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "data.csv"
+    with path.open("w", newline="", errors="replace") as file:
+        csv.writer(file, delimiter=separator).writerows([("a", "b", "y"), *(rows * 3)])
+    for plan in (
+        FOUNDER,
+        Wishes({"a": ()}, gaps_anywhere=True),
+        Schema((("a", ("1", "x")),), ("b",), gaps_anywhere=True),
+    ):
+        with contextlib.suppress(TableError):
+            table = read_table(path, "y", labelled=True, plan=plan)
+            features = table.schema.features(table.columns)
+            assert table.features.shape == (table.rows, len(features))
+            assert not np.isnan(table.features[:, [feature.kind != "value" for feature in features]]).any()
+            assert read_table(path, "y", labelled=True, plan=table.schema).inputs.tobytes() == table.inputs.tobytes()

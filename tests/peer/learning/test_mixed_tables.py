@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,15 @@ def test_a_typing_error_beside_gaps_is_found(tmp_path: Path) -> None:
     assert own.startswith("line 202, column 'age': 99999 is ")
     app.prepare(app.setup())
     assert len(app.outliers) == 1
+
+
+def test_a_date_far_from_the_others_is_told_as_a_date_and_no_date_as_an_id(tmp_path: Path) -> None:
+    days = [f"{date(2024, 1, 1) + timedelta(days=row)},{row % 7},{row}\n" for row in range(120)]
+    (tmp_path / "1.csv").write_text("seen,a,y\n" + "".join(days) + "2204-01-03,3,50\n")
+    told = summary(TableApp.found(tmp_path / "1.csv", "y", "linear"))
+    assert "1.csv, line 122, column 'seen': 2204-01-03 is " in told
+    assert "standard deviations from the mean of the other rows, 2024-02-29: a typing error?" in told
+    assert "an id?" not in told
 
 
 def test_a_column_with_gaps_that_is_too_large_to_sum_is_told_by_its_line(tmp_path: Path) -> None:
