@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..exits import Exit, PeerError, no_federation
 from .common import Subcommands, add_command, add_inputs, add_json, home_of, print_json
@@ -10,7 +10,6 @@ from .values import fraction, path_name, whole, words
 
 if TYPE_CHECKING:
     from ...protocol.genesis import Genesis
-    from ..learning.schema import Schema, Wishes
     from ..settings import Settings
 
 
@@ -45,20 +44,15 @@ def run(given: argparse.Namespace) -> int:
 
     settings, genesis = _settings(given), _genesis(given)
     check_settings(settings)
-    target, classes, labelled, plan = _expected(settings, genesis)
+    expected = _expected(settings, genesis)
+    target, agreed = expected["target"], expected["agreed"]
     try:
         table, troubles = inspect_table(
-            given.file,
-            target,
-            labelled=labelled,
-            columns=settings.columns or None,
-            ignore=settings.ignore,
-            classes=classes,
-            plan=plan,
+            given.file, columns=settings.columns or None, ignore=settings.ignore, **expected
         )
     except TableError as error:
         return _tell(given, refused=str(error).splitlines())
-    columns = column_lines(table, troubles, target)
+    columns = column_lines(table, troubles, target, agreed)
     if troubles.count:
         return _tell(given, columns, [troubles.headline, *troubles.lines()])
     if target is None:
@@ -143,20 +137,29 @@ def _invited(words: list[str]) -> "Genesis":
     return genesis_of(open_invite("".join("".join(words).split()), time.time_ns() // 1_000_000))
 
 
-def _expected(
-    settings: "Settings", genesis: "Genesis | None"
-) -> "tuple[str | None, tuple[str, ...], bool, Schema | Wishes]":
-    """The target, the classes that are named, whether it is a class, and what the inputs hold; a federation says it."""
-    from ..learning.task import TaskMismatch, read_description, schema_of
+def _expected(settings: "Settings", genesis: "Genesis | None") -> dict[str, Any]:
+    """What `inspect_table` has to know: the target, classes, and what the inputs hold; a federation says all of it."""
+    from ..learning.task import TaskMismatch, agreed_columns, read_description, schema_of
     from ..training import wishes_of
 
     if genesis is None:
-        labelled = settings.model == "logistic" or bool(settings.classes)
-        return settings.target, settings.classes, labelled, wishes_of(settings)
+        return {
+            "target": settings.target,
+            "classes": settings.classes,
+            "labelled": settings.model == "logistic" or bool(settings.classes),
+            "plan": wishes_of(settings),
+            "agreed": (),
+        }
     if settings.levels or settings.gaps is not None:
         raise PeerError("--levels, --gaps: the founder has chosen these; leave them out to compare with its federation")
     try:
         fields = read_description(genesis.model)
-        return fields["target"], tuple(fields["classes"]), bool(fields["classes"]), schema_of(fields)
+        return {
+            "target": fields["target"],
+            "classes": tuple(fields["classes"]),
+            "labelled": bool(fields["classes"]),
+            "plan": schema_of(fields),
+            "agreed": agreed_columns(fields),
+        }
     except TaskMismatch as error:
         raise PeerError(str(error), Exit.MODEL) from None

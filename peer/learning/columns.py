@@ -9,7 +9,7 @@ import shlex
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -29,6 +29,7 @@ MAX_LEVELS: Final = 50
 _MANY_ROWS: Final = 10
 """Fewer may well be all different by chance."""
 
+_AS_AGREED: Final = "write a number, as all members agreed to do in this column"
 _OUT: Final = f"leave the column out: {LEAVE_OUT}"
 _ID_PARTS: Final = {"id", "ids", "uuid", "guid", "mrn", "pid", "key", "identifier"}
 _ID_NAMES: Final = {"nr", "no", "number", "index", "row", "rownum", "record", "case"}
@@ -78,6 +79,8 @@ class Column:
     troubles: Troubles
     is_target: bool = False
     is_needed: bool = False
+    is_agreed: bool = False
+    """Whether it is one of the federation's columns, of which a joiner cannot leave any out."""
     has_commas: bool = False
     """Whether the file writes decimal commas."""
     is_founders: bool = False
@@ -119,7 +122,7 @@ class Column:
             what = f"{self.values[row]:.10g} is a number where the federation has dates"
             self._add(row, Flaw(what, "write dates such as 2024-01-31"))
         days, wrong = read_dates(text for text in self.texts.each if not is_missing(text))
-        clear = f"write it as 2024-01-31{'' if self.is_needed else f', or {_OUT}'}"
+        clear = f"write it as 2024-01-31{'' if self.is_needed or self.is_agreed else f', or {_OUT}'}"
         meant: list[float | Flaw] = []
         for text in self.texts.each:
             if text in days:
@@ -201,7 +204,14 @@ class Column:
 
     def _flaw(self, text: str) -> Flaw:
         founders = self.name if self.is_founders and not self.is_target else None
-        return flaw_of(text, is_target=self.is_target, is_needed=self.is_needed, founders=founders)
+        needed = self.is_needed or self.is_agreed
+        flaw = flaw_of(text, is_target=self.is_target, is_needed=needed, founders=founders)
+        if not self.is_agreed or self.is_target:
+            return flaw
+        if is_missing(text):
+            return replace(flaw, advice=f"{flaw.advice}; only a founder can allow gaps (--gaps)")
+        is_other = is_word(text) or is_date(text)
+        return replace(flaw, advice=f"{_AS_AGREED}, or remove the row") if is_other else flaw
 
     def _put(self, meant: "list[float | Flaw]") -> None:
         """Put what each text means into its rows: 0 for one with a flaw, which is noted."""
@@ -226,7 +236,7 @@ class Column:
         row = int(others[0])
         word = shortened(self.texts.each[self.texts.found[first]])
         what = f"{word} among numbers, such as {self.values[row]:g} in {self.troubles.unit} {self.lines[row]}"
-        advice = "write one or the other" + ("" if self.is_needed else f", or {_OUT}")
+        advice = "write one or the other" + ("" if self.is_needed or self.is_agreed else f", or {_OUT}")
         self._add(self.texts.rows[first], Flaw(what, advice))
 
 

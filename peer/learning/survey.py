@@ -2,7 +2,7 @@
 
 import difflib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
@@ -144,12 +144,14 @@ def question(app: TableApp) -> str | None:
     )
 
 
-def column_lines(table: Table, troubles: Troubles, target: str | None) -> list[str]:
-    """What each column becomes."""
+def column_lines(table: Table, troubles: Troubles, target: str | None, agreed: Collection[str] = ()) -> list[str]:
+    """What each column becomes; ``agreed``: the federation's columns, where they are known."""
     lines = []
     for column, values in zip(table.columns, table.inputs.T, strict=True):
         wrong = troubles.in_column(column)
-        if column in troubles.whole:
+        if agreed and column not in agreed:
+            kind = "none of the federation's columns"
+        elif column in troubles.whole:
             kind = "refused"
         elif wrong:
             kind = f"refused for {wrong:,} of {table.rows:,} cells"

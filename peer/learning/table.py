@@ -10,7 +10,7 @@ import csv
 import hashlib
 import math
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -89,16 +89,25 @@ def read_table(
     ignore: Sequence[str] = (),
     classes: Sequence[str] = (),
     plan: Schema | Wishes = _PLAIN,
+    agreed: Collection[str] = (),
 ) -> Table:
     """Read a CSV file whose column `target` is to be predicted from the others, or from `columns` alone.
 
     `labelled`: the target is a class, any text; otherwise it is a number. `ignore`: columns that are no inputs.
     `classes`: those that are named, which may look like spellings of a missing one. `plan`: what the inputs hold, which
-    are all numbers by default; or what a founder says of them, and then the rest follows from the cells.
+    are all numbers by default; or what a founder says of them, and then the rest follows from the cells. `agreed`: the
+    federation's columns, of which none can be left out; where they are known, others are not looked into.
     Raises TableError, which tells all that is wrong.
     """
     table, troubles = inspect_table(
-        path, target, labelled=labelled, columns=columns, ignore=ignore, classes=classes, plan=plan
+        path,
+        target,
+        labelled=labelled,
+        columns=columns,
+        ignore=ignore,
+        classes=classes,
+        plan=plan,
+        agreed=agreed,
     )
     troubles.check()
     return table
@@ -124,6 +133,7 @@ def inspect_table(
     classes: Sequence[str] = (),
     are_needed: bool = False,
     plan: Schema | Wishes = _PLAIN,
+    agreed: Collection[str] = (),
 ) -> tuple[Table, Troubles]:
     """Read a file as `read_table` does, and return with the table what is wrong with it.
 
@@ -133,7 +143,7 @@ def inspect_table(
     """
     path = Path(path).expanduser()
     known = set(map(normal_label, classes)) if labelled else None
-    reader = _Reader(path.name, target, _Choice(columns, ignore, known, are_needed, plan))
+    reader = _Reader(path.name, target, _Choice(columns, ignore, known, are_needed, plan, agreed))
     if is_parquet(path):
         return reader.read_parquet(ParquetRows(path)), reader.troubles
     with opened(path) as file:
@@ -167,6 +177,7 @@ class _Choice:
     """Labels that are no gaps whatever they look like; None: the target is a number."""
     are_needed: bool
     plan: Schema | Wishes
+    agreed: Collection[str]
 
 
 class _Reader:
@@ -320,11 +331,15 @@ class _Reader:
         common = {"has_commas": comma is not None, "is_needed": choice.are_needed}
         for place, name in enumerate(header.inputs):
             texts = self._texts[place]
+            if choice.agreed and name not in choice.agreed:
+                inputs[:, place] = 0
+                continue
             if not texts.rows and isinstance(plan, Schema) and plan.levels_of(name) is None and name not in plan.dates:
                 self._check_points(header, place, comma, lines)
                 continue
             is_founders = isinstance(plan, Wishes)
             column = Column(name, inputs[:, place], texts, lines, self.troubles, is_founders=is_founders, **common)
+            column.is_agreed = name in choice.agreed
             form: str | tuple[str, ...] | None
             if isinstance(plan, Wishes):
                 form = column.infer(plan, choice.columns is not None)

@@ -22,6 +22,7 @@ from .task import (
     Standard,
     Task,
     TaskMismatch,
+    agreed_columns,
     moments_from,
     read_description,
     schema_of,
@@ -168,6 +169,7 @@ class TableApp:
             ignore=ignore,
             classes=classes,
             plan=schema_of(fields),
+            agreed=agreed_columns(fields),
         )
         task = Task.adopt(description, table.columns, table.name)
         unknown = [label for label in table.labels if label not in task.classes]

@@ -22,7 +22,7 @@ from .schema import Feature, Schema, read_schema
 from .sketch import sketch_of, unknown_to
 from .troubles import LEAVE_OUT, columns_option
 
-__all__ = ["Kind", "Standard", "Task", "TaskMismatch", "moments_from", "schema_of", "standard_from"]
+__all__ = ["Kind", "Standard", "Task", "TaskMismatch", "agreed_columns", "moments_from", "schema_of", "standard_from"]
 
 Kind = Literal["linear", "mlp", "logistic"]
 DEFAULT_HIDDEN: Final = (16,)
@@ -154,6 +154,11 @@ def schema_of(fields: Mapping[str, Any]) -> Schema:
         return read_schema(fields["schema"]) if "schema" in fields else Schema()
     except ValueError as error:
         raise TaskMismatch(f"the federation's description cannot be used: {error}") from error
+
+
+def agreed_columns(fields: Mapping[str, Any]) -> list[str]:
+    """The columns by the fields of a description; none where only their hash stands there."""
+    return [column for column in _list(fields["columns"]) if isinstance(column, str)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

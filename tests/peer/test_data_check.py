@@ -174,3 +174,8 @@ def test_a_joiner_s_table_is_read_by_the_schema_of_its_federation(check: Check, 
     assert code == Exit.DATA
     assert "line 2, column 'age': the value is missing" in lines[1]
     assert check(MIXED, "--home", "home", "--gaps")[0] == Exit.USAGE
+    text = "\n".join(f"{line},text" if number else f"{line},note" for number, line in enumerate(MIXED.splitlines()))
+    code, lines = check(text, "--home", "home")
+    assert code == Exit.MODEL
+    assert lines[0].endswith("t.csv has 'note' that the federation lacks: --columns age,bmi,seen,sex")
+    assert "  note: none of the federation's columns" in lines

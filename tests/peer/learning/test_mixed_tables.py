@@ -110,8 +110,28 @@ def test_a_joiner_sees_what_was_agreed_on(founder: TableApp, tmp_path: Path) -> 
 def test_a_joiner_s_gap_where_none_is_agreed_on_is_refused_with_its_place(tmp_path: Path) -> None:
     founder = TableApp.found(site(tmp_path / "1.csv", 1, gaps=0), "y", "linear")
     (tmp_path / "2.csv").write_text(f"{HEADER}50,A,2024-01-01,1\n,B,2024-01-02,2\n")
-    with pytest.raises(TableError, match="2.csv, line 3, column 'age': the value is missing; fill it in, remove the"):
+    told = "2.csv, line 3, column 'age': the value is missing; fill it in, or remove the row; only a founder can allow"
+    with pytest.raises(TableError, match=told):
         TableApp.adopt(founder.describe(), tmp_path / "2.csv")
+
+
+@pytest.mark.parametrize("cell", ["old", "2024-01-31"])
+def test_a_joiner_s_text_where_all_have_numbers_is_refused_with_what_was_agreed_on(tmp_path: Path, cell: str) -> None:
+    founder = TableApp.found(site(tmp_path / "1.csv", 1, gaps=0), "y", "linear")
+    (tmp_path / "2.csv").write_text(f"{HEADER}50,A,2024-01-01,1\n{cell},B,2024-01-02,2\n")
+    told = (
+        f"line 3, column 'age': '{cell}' is not a number.*; write a number, as all members agreed to do in this column"
+    )
+    with pytest.raises(TableError, match=told):
+        TableApp.adopt(founder.describe(), tmp_path / "2.csv")
+
+
+def test_columns_that_the_federation_lacks_are_named_once_whatever_they_hold(tmp_path: Path) -> None:
+    founder = TableApp.found(site(tmp_path / "1.csv", 1, gaps=0), "y", "linear")
+    (tmp_path / "2.csv").write_text("age,note,seen,ward,y\n" + "50,any text,2024-01-01,A,1\n60,,2024-01-02,B,2\n" * 4)
+    with pytest.raises(TaskMismatch, match="2.csv has 'note' that the federation lacks: --columns age,seen,ward$"):
+        TableApp.adopt(founder.describe(), tmp_path / "2.csv")
+    assert TableApp.adopt(founder.describe(), tmp_path / "2.csv", ignore=["note"]).task == founder.task
 
 
 def test_a_joiner_without_a_category_of_the_federation_is_refused(founder: TableApp, tmp_path: Path) -> None:
