@@ -108,7 +108,8 @@ class TableModel:
     @property
     def needed(self) -> tuple[str, ...]:
         """Columns that a table to predict from must have; all of them where every one was dropped."""
-        return tuple(name for name in self.task.columns if name not in self.dropped) or self.task.columns
+        dropped = set(self.dropped)
+        return tuple(name for name in self.task.columns if name not in dropped) or self.task.columns
 
     @property
     def link(self) -> str:
@@ -154,7 +155,8 @@ class TableModel:
 
     def _outputs(self, inputs: Numbers) -> Numbers:
         full = np.full((len(inputs), len(self.task.columns)), np.nan)
-        full[:, [self.task.columns.index(name) for name in self.needed]] = inputs
+        needed = set(self.needed)
+        full[:, [name in needed for name in self.task.columns]] = inputs
         features = self.task.schema.encode(self.task.columns, full)
         weights = [array.astype(np.float64) for array in self.weights]
         # A gap stands as the mean, and so does a column that nobody needs.

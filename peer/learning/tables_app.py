@@ -303,13 +303,14 @@ class TableApp:
         """Refuse columns whose sums the secure sum cannot carry with enough digits."""
         troubles = Troubles(self.table.name, self.task.columns, self.table.unit)
         names, columns = self._numbers()
+        width = len(self.task.features)
         for at, (column, every) in enumerate(zip(names, columns.T, strict=True)):
             rows = np.flatnonzero(~np.isnan(every))
             values = every[rows]
             if not len(values):
                 continue
             # The loss is summed in the target's own unit, squared.
-            is_target = at == len(self.task.features)
+            is_target = at == width
             limit = largest_value(len(names), len(values))
             limit = min(limit, math.sqrt(_LARGEST_SUM / len(values))) if is_target else limit
             worst = int(np.abs(values).argmax())
