@@ -29,7 +29,7 @@ def onnx_bytes(model: TableModel, facts: Mapping[str, Any]) -> bytes:
     graph = _Graph(onnx)
     outputs = _head(graph, model, _layers(graph, model))
     helper = onnx.helper
-    rows = helper.make_tensor_value_info("rows", onnx.TensorProto.DOUBLE, ["count", len(model.task.columns)])
+    rows = helper.make_tensor_value_info("rows", onnx.TensorProto.DOUBLE, ["count", len(model.names)])
     made = helper.make_model(
         helper.make_graph(graph.nodes, "coterie", [rows], outputs, graph.constants),
         producer_name="coterie",
@@ -68,7 +68,7 @@ class _Graph:
 def _layers(graph: _Graph, model: TableModel) -> str:
     """Standardise, and go through all layers; returns the name of the last one's raw output."""
     # What is in a dropped column must not matter, not even a NaN: it is never looked at.
-    places = [model.task.columns.index(name) for name in model.needed]
+    places = model.places
     mean, scale = graph.constant("mean", model.mean[places]), graph.constant("scale", model.scale[places])
     value = graph.node("Gather", "rows", graph.constant("needed", np.array(places)), out="inputs", axis=1)
     value = graph.node("Div", graph.node("Sub", value, mean, out="centred"), scale, out="standardised")

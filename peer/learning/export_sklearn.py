@@ -27,9 +27,9 @@ def _scaler(model: TableModel) -> Any:
     scaler = _sklearn("preprocessing").StandardScaler()
     # The scale of a dropped column is infinite, so that each number in it becomes 0.
     scaler.mean_, scaler.scale_, scaler.var_ = model.mean, model.scale, np.square(model.scale)
-    scaler.n_features_in_, scaler.n_samples_seen_ = len(model.task.columns), model.rows
+    scaler.n_features_in_, scaler.n_samples_seen_ = len(model.names), model.rows
     # A data frame with its columns in another order is refused by this.
-    scaler.feature_names_in_ = np.array(model.task.columns, dtype=object)
+    scaler.feature_names_in_ = np.array(model.names, dtype=object)
     return scaler
 
 
@@ -56,7 +56,7 @@ def _estimator(model: TableModel) -> Any:
         if model.task.classes:
             last._label_binarizer = _sklearn("preprocessing").LabelBinarizer().fit(classes)
             last._label_binarizer.classes_ = last.classes_ = classes  # in the federation's order; `fit` sorts
-    last.n_features_in_ = len(model.task.columns)
+    last.n_features_in_ = len(model.names)
     return last
 
 

@@ -112,6 +112,16 @@ class TableModel:
         return tuple(name for name in self.task.columns if name not in dropped) or self.task.columns
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What the weights take, in their order: the columns, or what is made of them."""
+        return tuple(feature.name for feature in self.task.features)
+
+    @property
+    def places(self) -> list[int]:
+        """The places of those that were not the same in all training rows; of all where every one was."""
+        return np.flatnonzero(np.isfinite(self.scale)).tolist() or list(range(len(self.scale)))
+
+    @property
     def link(self) -> str:
         """What turns the output of the last layer into the prediction."""
         return {0: "identity", 2: "logistic"}.get(len(self.task.classes), "softmax")
@@ -140,7 +150,7 @@ class TableModel:
         encoded = {"format": FORMAT, "schema": json.dumps({"columns": self.task.columns, **schema.fields()})}
         return (plain if schema.is_plain else encoded) | {
             "kind": self.task.kind,
-            "columns": tuple(feature.name for feature in features),
+            "columns": self.names,
             "dropped": tuple(one.name for one, scale in zip(features, self.scale, strict=True) if np.isinf(scale)),
             "target": self.task.target,
             "classes": self.task.classes,

@@ -357,6 +357,35 @@ def test_numpy_makes_the_same_numbers_of_categories_dates_and_gaps_by_the_docume
     np.testing.assert_array_equal(told_by_the_document("predict")("m.npz", features)[:, None], known)
 
 
+def of_document(peer: Run, file: str) -> tuple[np.ndarray, np.ndarray]:
+    """Export to a file; return what the document makes of new rows, and what `peer predict` says of these."""
+    for path in ("m.npz", file):
+        assert peer("model", "export", "--out", path)[0] == Exit.OK
+    rows = [dict(row, site="X") for row in csv.DictReader(io.StringIO(Path("mixed.csv").read_text()))]
+    known = predicted(peer("predict", "--data", "mixed.csv")[1])[:, 0]
+    return told_by_the_document("features")("m.npz", rows), known
+
+
+def test_onnx_runtime_predicts_the_same_from_categories_dates_and_gaps(mixed: Path, peer: Run) -> None:
+    onnx = pytest.importorskip("onnx", reason="pip install onnx onnxruntime")
+    pytest.importorskip("onnxruntime", reason="pip install onnx onnxruntime")
+    features, known = of_document(peer, "m.onnx")
+    entries = {entry.key: json.loads(entry.value) for entry in onnx.load("m.onnx").metadata_props}
+    assert json.loads(entries["schema"])["levels"]["ward"] == ["A", "B", "C"]
+    table = dict(zip(entries["columns"], features.T, strict=True))
+    np.testing.assert_allclose(told_by_the_document("run_onnx")("m.onnx", table)[-1], known, rtol=1e-12)
+
+
+def test_scikit_learn_predicts_the_same_from_categories_dates_and_gaps(mixed: Path, peer: Run) -> None:
+    skops = pytest.importorskip("skops.io", reason="pip install skops")
+    features, known = of_document(peer, "m.skops")
+    model = skops.load("m.skops")
+    with np.load("m.npz") as file:
+        assert model.feature_names_in_.tolist() == file["columns"].tolist()
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        np.testing.assert_allclose(model.predict(features), known, rtol=1e-12)
+
+
 def test_an_export_of_more_than_numbers_says_what_each_of_its_columns_is(mixed: Path, peer: Run) -> None:
     peer("model", "export", "--out", "m.npz")
     with np.load("m.npz") as file:
