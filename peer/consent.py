@@ -11,7 +11,7 @@ from ..protocol.genesis import Genesis
 from ..protocol.privacy import PROMISES
 from .exits import Exit, PeerError
 from .home import Home
-from .settings import Settings
+from .settings import Settings, allowing
 
 
 class NoConsent(PeerError):
@@ -47,7 +47,7 @@ class Consent:
         if self.is_founder:
             return
         scheme = self.genesis.scheme
-        if PROMISES[scheme].needs_consent and not getattr(self.settings, allowing(scheme)):
+        if PROMISES[scheme].needs_consent and scheme not in self.settings.accepted:
             told = PROMISES[scheme].told(committee.threshold)
             raise NoConsent(f"{told}. {self._to_accept(allow_option(scheme))}")
         accepted = self.settings.allow_threshold
@@ -62,14 +62,9 @@ class Consent:
         return f"To take part all the same, type: peer start {self.home.option} {option} (and your other options)"
 
 
-def allowing(scheme: str) -> str:
-    """The name of the setting with which an operator accepts a scheme."""
-    return f"allow_{scheme}"
-
-
 def allow_option(scheme: str) -> str:
     """The option with which an operator accepts a scheme."""
-    return f"--allow-{scheme}"
+    return f"--{allowing(scheme)}".replace("_", "-")
 
 
 def needed_options(genesis: Genesis) -> tuple[str, ...]:

@@ -48,13 +48,13 @@ def found(settings: Settings, identity: Identity, learner: Learner, now_ms: int)
             weights=digest,
             setup_sums=len(learner.setup()),
             metrics=learner.metrics,
-            scheme=settings.scheme,  # type: ignore[arg-type]  # argparse knows the choices
+            scheme=settings.scheme,
             threshold=settings.threshold,
             clip_exponent=_exponent(settings.clip),
             examples_ref=settings.examples_cap or default_examples_cap(learner.examples),
             rounds=settings.rounds,
             min_peers=settings.min_peers,
-            admit=settings.admit,  # type: ignore[arg-type]
+            admit=settings.admit,  # type: ignore[arg-type]  # argparse knows the choices
             roster=_roster(settings.roster, identity.public),
             round_interval_ms=round(settings.round_interval * 1000),
             share_deadline_ms=round(settings.share_deadline * 1000),

@@ -1,6 +1,7 @@
 """What `peer start` was told, kept in the home, so that `peer start --home H` alone goes on the same way.
 
-Every option has one field here with its default; an option that is given explicitly replaces what was kept.
+Every option has one field here with its default, those that accept a scheme one together; an option that is given
+explicitly replaces what was kept.
 """
 
 import dataclasses
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ..protocol.privacy import PROMISES
+from ..protocol.registry import DEFAULT_SCHEME
 from .exits import Exit, PeerError
 
 FOUNDING: Final = (
@@ -58,6 +61,16 @@ _TABLE: Final = (
 """Options that say what to do with a table, beside --data itself."""
 
 
+def allowing(scheme: str) -> str:
+    """The name of the setting with which an operator accepts a scheme."""
+    return f"allow_{scheme}".replace("-", "_")
+
+
+def schemes_to_accept() -> list[str]:
+    """Return the schemes that a member's operator has to accept first."""
+    return [name for name, promise in PROMISES.items() if promise.needs_consent]
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The options of `peer start`; durations in seconds."""
@@ -70,7 +83,8 @@ class Settings:
     mdns: bool = False
     join: bool = False
     continues: str | None = None
-    allow_plain: bool = False
+    accepted: tuple[str, ...] = ()
+    """Schemes that need an operator's consent, and have this one's; each is kept under its own option's name."""
     allow_threshold: int = 0
     """The smallest K below the default that the operator accepts; 0: none."""
     dht: tuple[str, ...] = ()
@@ -111,7 +125,7 @@ class Settings:
     patience: int = 0
     """Rounds in a row without a better loss that end the training; 0: none do."""
     min_delta: float = 0.0
-    scheme: str = "shamir"
+    scheme: str = DEFAULT_SCHEME
     threshold: int = 0
     clip: float = 4.0
     examples_cap: int = 0
@@ -128,6 +142,8 @@ class Settings:
         """
         known = {one.name for one in dataclasses.fields(self)}
         values = {name: value for name, value in given.items() if name in known}
+        answers = {one: given.get(allowing(one), one in self.accepted) for one in schemes_to_accept()}
+        values["accepted"] = tuple(one for one, is_accepted in answers.items() if is_accepted)
         for one, other in (("data", "app"), ("app", "data")):
             if values.get(one) is not None:
                 values.setdefault(other, None)
@@ -143,7 +159,10 @@ class Settings:
 
     def encode(self) -> bytes:
         """Return the settings as JSON."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True).encode()
+        kept = dataclasses.asdict(self)
+        del kept["accepted"]
+        kept |= {allowing(one): one in self.accepted for one in schemes_to_accept()}
+        return json.dumps(kept, sort_keys=True).encode()
 
 
 def check_settings(settings: Settings) -> None:
@@ -234,7 +253,8 @@ def read_settings(data: bytes | None) -> Settings:
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()
         }
-        return Settings(**values)
+        accepted = tuple(one for one in schemes_to_accept() if values.pop(allowing(one), False))
+        return Settings(accepted=accepted, **values)
     except (ValueError, TypeError, AttributeError) as error:
         raise PeerError(
             f"the settings kept in this home cannot be read ({error}); upgrade Coterie, or use a new --home",

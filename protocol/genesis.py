@@ -21,6 +21,7 @@ from .limits import (
     MIN_TRAINING_MEMBERS,
     PROTOCOL_VERSION,
 )
+from .registry import DEFAULT_SCHEME, SCHEMES
 from .wire import DecodeError, Hash, Key, decode, encode
 
 GENESIS_BYTES = 64 * 1024
@@ -89,7 +90,8 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     setup_sums: Annotated[int, msgspec.Meta(ge=0, le=MAX_SETUP_SUMS)] = 0
     """Sums added up securely in a first round, before training (for standardisation); 0 for none."""
     metrics: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_METRICS)] = ()
-    scheme: Literal["shamir", "plain"] = "shamir"
+    scheme: Annotated[str, msgspec.Meta(max_length=16)] = DEFAULT_SCHEME
+    """One of :data:`.registry.SCHEMES`."""
     threshold: Annotated[int, msgspec.Meta(ge=0, le=MAX_MEMBERS)] = 0
     """K, or 0 for the default of docs/protocol.md, which follows the number of members."""
     clip_exponent: Annotated[int, msgspec.Meta(ge=-20, le=20)] = 2
@@ -165,7 +167,7 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
 def is_private(scheme: str) -> bool:
     """Whether a scheme keeps single updates secret, so that it matters which sums are opened."""
-    return scheme != "plain"
+    return SCHEMES[scheme].is_private
 
 
 def read_genesis(data: bytes) -> Genesis:
@@ -217,6 +219,8 @@ def check_genesis(genesis: Genesis) -> None:
     for name in (genesis.name, genesis.founder_name, *genesis.metrics):
         if not name.isprintable():
             raise GenesisError(f"names: {name!r} cannot be printed")
+    if genesis.scheme not in SCHEMES:
+        raise GenesisError(f"scheme: there is no {genesis.scheme!r}; this version has {', '.join(SCHEMES)}")
     if genesis.threshold == 1:
         raise GenesisError("threshold: 1 would let every holder open every update; use 2 or more, or 0 for the default")
     if (genesis.admit == "roster") != bool(genesis.roster):

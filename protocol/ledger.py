@@ -42,6 +42,7 @@ from .evidence import contradiction, wrong_sum
 from .genesis import Genesis, is_private
 from .limits import MAX_MEMBERS
 from .messages import CertifiedBlock, Complaint, Deal, JoinRequest, LeaveRequest, Precommit
+from .registry import SCHEMES
 from .stopping import Progress, after_round
 from .wire import DecodeError
 
@@ -515,7 +516,8 @@ def _check_eviction(state: LedgerState, evict: Evict) -> None:
             settled = state.settled
             # In plain averaging the fingerprints lie on no polynomial, and one who signs a false one can make it look
             # as if the others' were off.
-            _expect(is_private(state.genesis.scheme), "a plain sum proves nothing about anybody")
+            scheme = state.genesis.scheme
+            _expect(SCHEMES[scheme].proves_liars, f"a {scheme} sum proves nothing about anybody")
             _expect(settled is not None, "there is no sum to judge")
             assert settled is not None
             liars = wrong_sum(evidence, settled.height, settled.block, settled.committee)

@@ -12,6 +12,7 @@ import networkx as nx
 from ..protocol.committee import Committee
 from ..protocol.limits import MAX_PARAMETERS
 from ..protocol.node import Node
+from ..protocol.registry import DEFAULT_SCHEME, SCHEMES
 from .adversaries import STRATEGIES
 from .costs import Costs
 from .faults import Churn, Outage, Outages
@@ -60,7 +61,7 @@ class Options:
     """Of the model, unless ``learn`` says what the model is."""
     train_ms: float = 500.0
     threshold: int = 0
-    scheme: str = "shamir"
+    scheme: str = DEFAULT_SCHEME
     ideal_crypto: bool = False
     learn: str = ""
     """A data set to learn, or nothing."""
@@ -126,12 +127,14 @@ def build(
 
 def memory_bytes(options: Options, peers: int) -> int:
     """Return about what a run will hold of real shares; fitted to runs of 4 to 20 peers with 100,000 to 1,000,000."""
-    if options.ideal_crypto or options.learn or options.scheme == "plain":
+    if options.ideal_crypto or options.learn or not SCHEMES[options.scheme].is_private:
         return 0
     return options.parameters * (10 * peers + 75) * peers
 
 
 def _check(options: Options, peers: int) -> None:
+    if options.scheme not in SCHEMES:
+        raise OptionError(f"no scheme {options.scheme!r}; there are {', '.join(SCHEMES)}")
     if options.rounds < 1:
         raise OptionError(f"{options.rounds} rounds: at least one is needed")
     if options.parameters < 1:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ..protocol.limits import MIN_TRAINING_MEMBERS
+from ..protocol.registry import DEFAULT_SCHEME, SCHEMES
 from .adversaries import STRATEGIES
 from .adversaries.forging import waits_to_join
 from .comings import MOMENTS as COMING_MOMENTS
@@ -103,7 +104,7 @@ class Scenario:
     crashes: tuple[tuple[int, CrashPoint], ...] = ()
     churn: float = 0.0
     flapping: float = 0.0
-    scheme: str = "shamir"
+    scheme: str = DEFAULT_SCHEME
     threshold: int = 0
     setup_sums: int = 0
     trains: int = 0
@@ -173,6 +174,12 @@ class Failure:
         return "\n".join([f"{self.invariant}: {self.what}", f"{self.scenario}", *self.transcript])
 
 
+def _schemes() -> tuple[str, ...]:
+    """Return what the scheme is drawn from: nine times out of ten it is the default."""
+    others = tuple(name for name in SCHEMES if name != DEFAULT_SCHEME)
+    return (*others, *(DEFAULT_SCHEME,) * (9 * len(others)))
+
+
 def scenario_of(seed: int) -> Scenario:
     """Return the scenario of a seed: liars up to f, each by itself or all with one plan, and crashes, cuts, loss.
 
@@ -206,7 +213,7 @@ def scenario_of(seed: int) -> Scenario:
         crashes=crashes,
         churn=rng.choice((0.2, *(0.0,) * 9)),
         flapping=rng.choice((0.2, *(0.0,) * 9)),
-        scheme=rng.choice(("plain", *("shamir",) * 9)),
+        scheme=rng.choice(_schemes()),
         threshold=rng.choice((rng.randint(max(2, f + 1), max(2, min(peers - f, peers - 1))), *(0,) * 9)),
         setup_sums=rng.choice((0, 0, SETUP_SUMS)),
         trains=rng.choice((0, 0, 0, 1)),

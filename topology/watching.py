@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final
 
+from ..protocol.genesis import is_private
 from .invariants import CHECKERS, Checker, Violation
 from .observer import Observer
 from .simulation import Simulation
@@ -73,7 +74,7 @@ def _watched(simulation: Simulation) -> list[type[Checker]]:
     """
     peers, liars = len(simulation.sites), len(simulation.sites) - len(simulation.honest)
     left_out = {"liveness", "progress", "counted", "blame"}
-    if simulation.setup.genesis.scheme == "plain" or liars * peers > MAX_RANKED:
+    if not is_private(simulation.setup.genesis.scheme) or liars * peers > MAX_RANKED:
         left_out.add("secrecy")
     if peers > MAX_CLOSE:
         left_out |= {kind.name for kind in CHECKERS} - set(_COARSE)

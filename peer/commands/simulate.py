@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...protocol.registry import DEFAULT_SCHEME, SCHEMES
 from ..exits import Exit, PeerError
 from .common import Subcommands
 from .values import path_name
@@ -102,7 +103,7 @@ def _add_task(group: Group) -> None:
     group.add_argument(
         "--train", default="500ms", metavar="TIME", help="local training of a round (default: %(default)s)"
     )
-    group.add_argument("--scheme", default="shamir", choices=("shamir", "plain"), help="default: %(default)s")
+    group.add_argument("--scheme", default=DEFAULT_SCHEME, choices=tuple(SCHEMES), help="default: %(default)s")
     group.add_argument("--threshold", type=int, default=0, metavar="K", help="shares that open a sum (default: n - 2f)")
     group.add_argument("--ideal-crypto", action="store_true", help="real messages and sizes, no heavy arithmetic")
     group.add_argument("--learn", default="", metavar="DATA", help="learn digits, iris, wine or breast-cancer")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...protocol.limits import MAX_MEMBERS
 from ...protocol.privacy import PROMISES
+from ...protocol.registry import DEFAULT_SCHEME, SCHEMES
 from .common import Subcommands, add_command, add_inputs, add_json, home_of
 from .values import (
     DAY_SECONDS,
@@ -101,7 +102,7 @@ def _founding_options(group: Any) -> None:
     group.add_argument("--patience", type=count, metavar="N", help=patience)
     delta = "a loss is better if it is smaller than the best one by more than this part of it (0)"
     group.add_argument("--min-delta", type=fraction, metavar="F", help=delta)
-    group.add_argument("--scheme", choices=("shamir", "plain"), help="how updates are summed (shamir)")
+    group.add_argument("--scheme", choices=tuple(SCHEMES), help=f"how updates are summed ({DEFAULT_SCHEME})")
     group.add_argument("--threshold", type=members, metavar="K", help="shares that open a sum (default: n - 2f)")
     group.add_argument("--clip", type=number(2**-20, 2**20), metavar="C", help="bound of an update's parameters (4)")
     cap = "examples as which a member counts in the mean at most (four times the founder's own)"

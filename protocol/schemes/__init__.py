@@ -1,6 +1,7 @@
-"""How a round sums: one module a scheme, behind the interface of :mod:`.base`."""
+"""How a round sums: one module a scheme, behind the interface of :mod:`.base`. :mod:`..registry` lists them."""
 
 from ..committee import Committee
+from ..registry import SCHEMES
 from .base import Choice, Scheme
 from .plain import PlainScheme
 from .shamir import ShamirScheme
@@ -14,8 +15,5 @@ def scheme_of(name: str, committee: Committee) -> Scheme:
     Raises:
         KeyError: there is no such scheme.
     """
-    schemes: dict[str, type[PlainScheme] | type[ShamirScheme]] = {
-        "shamir": ShamirScheme,
-        "plain": PlainScheme,
-    }
-    return schemes[name](committee)
+    made: Scheme = SCHEMES[name].load()(committee)
+    return made

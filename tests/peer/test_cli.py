@@ -423,7 +423,7 @@ def test_doctor_says_what_is_private_and_what_has_to_be_accepted(peer: Peer, tmp
         founder = home.identity(lambda sealed: None).public if is_founder else identity(0).public
         with Store.open(home.folder) as store:
             store.keep("genesis", make_genesis(scheme="plain", founder=founder).encode())
-            store.keep("settings", Settings(name="x", allow_plain=allowed).encode())
+            store.keep("settings", Settings(name="x").with_given({"allow_plain": allowed}).encode())
         _, out, _ = peer("doctor", "--json", "--home", str(home.folder))
         (found,) = [one for one in json.loads(out)["checks"] if one["check"] == "privacy"]
         assert found["ok"] == (is_founder or allowed)

@@ -1,7 +1,7 @@
 """A peer takes part in a federation that hides less than the default only if its operator has said so."""
 
+import json
 from pathlib import Path
-from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -11,12 +11,13 @@ from coterie.peer.cli import parser
 from coterie.peer.consent import Consent, NoConsent, allow_option, allowing, join_note
 from coterie.peer.exits import Exit
 from coterie.peer.home import Home
-from coterie.peer.settings import Settings
+from coterie.peer.settings import Settings, read_settings
 from coterie.protocol.committee import Committee
 from coterie.protocol.events import Send
 from coterie.protocol.genesis import Genesis
 from coterie.protocol.privacy import PROMISES
 from coterie.protocol.records import Dealt
+from coterie.protocol.registry import SCHEMES
 from coterie.protocol.work import Contribution, Train
 
 HOME = Home(Path("/some/home"))
@@ -31,10 +32,10 @@ def committee(n: int, configured: int = 0) -> Committee:
 
 
 def test_every_scheme_says_what_it_hides_and_one_that_needs_consent_has_its_option() -> None:
-    assert set(get_args(get_type_hints(Genesis)["scheme"])) == set(PROMISES)
+    assert set(SCHEMES) == set(PROMISES)
     (start,) = [action.choices["start"] for action in parser()._actions if getattr(action, "choices", None)]
     for scheme, promise in PROMISES.items():
-        assert promise.needs_consent == hasattr(Settings(), allowing(scheme))
+        assert promise.needs_consent == (scheme in Settings().with_given({allowing(scheme): True}).accepted)
         assert promise.needs_consent == (allow_option(scheme) in start.format_help())
         for threshold, hidden in ((2, "no single member learns anything"), (3, "any 2 colluding learn nothing")):
             assert promise.needs_consent == (hidden not in promise.told(threshold))
@@ -57,6 +58,15 @@ def test_plain_is_joined_only_by_who_allowed_it() -> None:
     consent(genesis, allow_plain=True).check_genesis()
     consent(genesis, is_founder=True).check_genesis()
     consent(make_genesis()).check_genesis()
+
+
+def test_what_an_operator_accepted_is_kept_in_the_home_and_can_be_taken_back() -> None:
+    accepted = Settings().with_given({allowing("plain"): True})
+    assert accepted.accepted == ("plain",)
+    assert json.loads(accepted.encode())["allow_plain"] is True
+    assert read_settings(accepted.encode()) == accepted.with_given({"rounds": 0})
+    assert json.loads(Settings().encode())["allow_plain"] is False
+    assert read_settings(Settings().encode()) == accepted.with_given({allowing("plain"): False}) == Settings()
 
 
 def test_a_threshold_below_the_default_is_joined_only_by_who_allowed_it() -> None:

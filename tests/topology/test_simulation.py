@@ -127,6 +127,7 @@ def test_a_wrong_sum_share_is_named_and_evicted_and_the_rounds_go_on() -> None:
         ({"byzantine": ("1:unheard",)}, "there are silent"),
         ({"byzantine": ("silent",)}, "COUNT:STRATEGY"),
         ({"partition": "thirds"}, "there are halves"),
+        ({"scheme": "clear"}, "there are shamir, plain"),
         ({"rounds": 0}, "at least one"),
     ],
 )

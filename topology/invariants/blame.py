@@ -9,6 +9,7 @@ since the round began, or has one that it would evict it for.
 from ...protocol.blocks import Void, read_block
 from ...protocol.events import Event, Step
 from ...protocol.records import BlockDecided
+from ...protocol.registry import SCHEMES
 from ..adversaries.forging import proved_void
 from ..site import Site
 from .evidence import claims_proof
@@ -40,7 +41,8 @@ class Blame(RoundChecker):
                     self._check(site, body)
 
     def _check(self, site: Site, body: Void) -> None:
-        if self.simulation.setup.genesis.scheme == "plain" or not self.is_calm(body.round):
+        proves_liars = SCHEMES[self.simulation.setup.genesis.scheme].proves_liars
+        if not proves_liars or not self.is_calm(body.round):
             return
         if body.reason == "shares" and not self.is_quick:
             return

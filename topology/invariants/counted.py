@@ -11,18 +11,15 @@ It is demanded of every honest member of a round's committee when the contributo
   by its contributors and by nobody else.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ...protocol.blocks import Contributors, read_block
 from ...protocol.events import Event, Received, Step
-from ...protocol.messages import Deal
+from ...protocol.messages import NO_BOX, Deal
 from ...protocol.records import BlockDecided
 from ..adversaries.forging import failed_contributors
 from ..site import Site
 from .rounds import RoundChecker
-
-if TYPE_CHECKING:
-    from ..simulation import Simulation
 
 MARGIN_MS: Final = 2_000
 """What acks need on the slowest paths that scenarios have."""
@@ -38,16 +35,14 @@ class Counted(RoundChecker):
         """When each honest holder had an honest dealer's dealing, by round and dealer."""
         self._seen: set[int] = set()
 
-    def on_begin(self, simulation: "Simulation") -> None:
-        super().on_begin(simulation)
-        self._is_plain = simulation.setup.genesis.scheme == "plain"
-
     def on_step(self, site: Site, event: Event, step: Step) -> None:
         if not site.is_honest:
             return
-        if type(event) is Received and type(event.message.message) is Deal and (event.blob or self._is_plain):
-            had = self._had_ms.setdefault((event.message.message.round, event.message.sender), {})
-            had.setdefault(site.key, self.simulation.clock.elapsed_ms)
+        if type(event) is Received:
+            deal = event.message.message
+            if type(deal) is Deal and (event.blob or all(box == NO_BOX for box in deal.boxes)):
+                had = self._had_ms.setdefault((deal.round, event.message.sender), {})
+                had.setdefault(site.key, self.simulation.clock.elapsed_ms)
         super().on_step(site, event, step)
         for record in step.persist:
             if isinstance(record, BlockDecided):

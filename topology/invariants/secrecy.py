@@ -26,6 +26,7 @@ from ...protocol.blocks import Contributors, read_block
 from ...protocol.committee import Committee
 from ...protocol.envelope import Verified
 from ...protocol.events import Event, Step
+from ...protocol.genesis import is_private
 from ...protocol.limits import MIN_TRAINING_MEMBERS
 from ...protocol.messages import Complaint, Proposal, SumShare, UpheldComplaint
 from ...protocol.records import BlockDecided
@@ -72,7 +73,7 @@ class Secrecy(Checker):
 
     def on_begin(self, simulation: "Simulation") -> None:
         super().on_begin(simulation)
-        self._is_secret = simulation.setup.genesis.scheme != "plain"
+        self._is_secret = is_private(simulation.setup.genesis.scheme)
         self._liars = {site.key for site in simulation.sites if not site.is_honest}
         self._colluders = self._liars | {site.key for site in curious(simulation)}
         self._seen: dict[int, Seen] = {}
