@@ -152,7 +152,7 @@ class Agreement:
         holders = {*self.summing.expected, *sharing.acks.holders_of(dealers)}
         members = self.summing.committee.members
         there = sum(members[index] in ctx.alive or members[index] == ctx.me for index in holders)
-        return there >= self.summing.committee.sum_quorum
+        return there >= self.summing.scheme.minimum(self.summing.choice)
 
     def _may_go_on(self) -> bool:
         """Whether the share phase can end: everything that is waited for is there, or the deadline has passed."""
@@ -451,7 +451,7 @@ class Agreement:
         assert vector_hash is not None
         if proposal.view == self.consensus.view:
             summing.on_table = vector_hash
-        size = 8 * summing.terms.layout.columns
+        size = summing.terms.layout.vector_bytes
         if summing.verdict(vector_hash) is not None:
             self.on_vector(vector_hash)
         elif summing.holds(vector_hash):
@@ -732,7 +732,8 @@ class Agreement:
             if proposer != ctx.me and proposer not in ctx.alive:
                 return DEAD_PROPOSER_TIMEOUT_MS
             if self.summing is not None:
-                wait += 16 * self.summing.terms.layout.columns * ctx.state.committee.n // BYTES_PER_MS
+                sums = self.summing.scheme.sum_bytes(self.summing.terms.layout) * ctx.state.committee.n
+                wait += 2 * sums // BYTES_PER_MS
         return min(wait, VIEW_TIMEOUT_CAP_MS + genesis.view_timeout_ms)
 
     def _decided(self, value: bytes, view: int) -> None:

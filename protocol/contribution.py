@@ -50,6 +50,11 @@ class Layout:
         """C: the whole vector."""
         return self.slots + _WIDE_LIMBS * self.wide + _BEACON_ELEMENTS
 
+    @property
+    def vector_bytes(self) -> int:
+        """Size of the vector, and of W."""
+        return 8 * self.columns
+
 
 def coarse(count: int) -> int:
     """Return the largest number of a fixed grid that is at most ``count`` (>= 0).

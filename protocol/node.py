@@ -7,7 +7,7 @@ part that is concerned, and opens heights and rounds.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from .agreement import BYTES_PER_MS, Agreement
 from .announcing import announce, announce_capped, announce_stuck
 from .blocks import Contributors, Evict, block_hash, read_block
 from .catchup import CatchUp
+from .committee import Committee
 from .context import Context
 from .contribution import layout_of, read_totals, without_measures
 from .envelope import Peeked, Verified, blob_digest, peek, verify, view_of
@@ -37,7 +38,7 @@ from .evidence import contradiction
 from .genesis import Genesis
 from .inbox import Inbox
 from .ledger import LedgerError, LedgerState, Phase, apply, genesis_state
-from .limits import JOIN_RETRY_MS, KEPT_BOXES_DELAY_MS, RESEND_MS, RESUME_WAIT_MS
+from .limits import INLINE_BLOB_BYTES, JOIN_RETRY_MS, KEPT_BOXES_DELAY_MS, RESEND_MS, RESUME_WAIT_MS
 from .messages import (
     Accusation,
     Ack,
@@ -66,14 +67,12 @@ from .outbox import Outbox
 from .proving import Proving
 from .records import BlockDecided, Dealt, LostStateFound, Memory, ModelSaved, RoundClosed, ShareHeld, ShownToUs
 from .safety import place
-from .schemes import scheme_of
-from .schemes.base import Terms
-from .schemes.plain import AddVectors, CommitVector, NothingToCheck, NothingToJudge
-from .schemes.shamir import CheckShare, DealShares, JudgeComplaint, OpenSum
+from .schemes import Scheme, scheme_of
+from .schemes.base import CheckedShare, CheckJob, Dealing, DealJob, JudgeJob, Opened, OpenJob, Terms
 from .sharing import Sharing
 from .summing import Summing
 from .tendermint import Stage
-from .work import CheckVector, Contribution, Encode, ReadBlocks, SumShares, Train
+from .work import CheckVector, Contribution, Encode, ReadBlocks, SumJob, Train
 
 _MAY_HAVE_DEALT = "this home is a copy of an older state, which may have dealt in this round"
 
@@ -92,8 +91,19 @@ class Newcomer:
 class Node:
     """A member, or a newcomer that wants to be one, of one federation."""
 
-    def __init__(self, identity: Identity, genesis: Genesis, memory: Memory, newcomer: Newcomer | None = None) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        genesis: Genesis,
+        memory: Memory,
+        newcomer: Newcomer | None = None,
+        scheme_of: Callable[[str, Committee], Scheme] = scheme_of,
+        inline_bytes: int = INLINE_BLOB_BYTES,
+    ) -> None:
         """Resume from ``memory``; an empty one starts from genesis.
+
+        ``scheme_of``: makes a round's scheme of the name in the genesis and the members. ``inline_bytes``: up to which
+        size a box comes with its dealing. A simulation may have its own of both.
 
         Raises:
             LedgerError: the remembered blocks are no ledger of this federation, or not that of the invite.
@@ -112,6 +122,7 @@ class Node:
         self.catchup = CatchUp(self.ctx)
         if checkpoint is not None and checkpoint.height > 0 == state.height:
             self.catchup.proving = Proving(out, checkpoint)
+        self._scheme_of, self._inline_bytes = scheme_of, inline_bytes
         self._memory: Memory | None = memory
         self._newcomer = newcomer
         self._agreement: Agreement | None = None
@@ -309,13 +320,14 @@ class Node:
             round=state.round,
             kind=state.kind,
             committee=state.committee,
-            scheme=scheme_of(state.genesis.scheme, state.committee),
+            scheme=self._scheme_of(state.genesis.scheme, state.committee),
             terms=terms,
             clip=2.0**state.genesis.clip_exponent,
             examples_ref=state.genesis.examples_ref,
             opened_at=ctx.height,
             accuse=ctx.accuse,
             patience=ctx.patience,
+            inline_bytes=self._inline_bytes,
         )
 
     def _bind_to_what_was_said(self, sharing: Sharing) -> None:
@@ -396,10 +408,11 @@ class Node:
     def _settling_ms(self) -> int:
         """How long boxes that were handed over at the share deadline may take to their holders, and the acks back."""
         committee = self.ctx.state.committee
-        layout = layout_of(self.ctx.state.genesis, self.ctx.state.kind)
+        sharing = self.ctx.sharing
+        assert sharing is not None
         copies = 2 * (committee.f + 1) * max(1, committee.n - committee.sum_quorum)
         answers_ms = 2 * self.ctx.state.genesis.view_delta_ms + KEPT_BOXES_DELAY_MS
-        return answers_ms + 8 * layout.columns * copies // BYTES_PER_MS
+        return answers_ms + sharing.scheme.share_bytes(sharing.terms.layout) * copies // BYTES_PER_MS
 
     def _settle_acks(self) -> None:
         """What was missing at the share deadline is settled: go on with what there is, and tell people."""
@@ -860,8 +873,9 @@ class Node:
         match work:
             case Train() | Encode() if sharing is not None and work.round == sharing.round:
                 self._on_own_update(done)
-            case DealShares() | CommitVector() if sharing is not None and work.terms == sharing.terms:
+            case DealJob() if sharing is not None and work.terms == sharing.terms:
                 if done.error is None:
+                    assert isinstance(done.result, Dealing)
                     sharing.on_dealt(done.result, self.ctx.alive, self.ctx.alive_changes)
                     if sharing.me not in sharing.deals:  # it is not the dealing that others showed
                         self._keep_said(sharing)
@@ -870,21 +884,24 @@ class Node:
                         self.ctx.out.timer(self.ctx.state.genesis.view_delta_ms, "lacking", sharing.round)
                 else:
                     sharing.sit_out(done.error)
-            case CheckShare() | NothingToCheck() if sharing is not None and work.terms == sharing.terms:
+            case CheckJob() if sharing is not None and work.terms == sharing.terms:
                 if done.error is None:
+                    assert isinstance(done.result, CheckedShare)
                     self._evict_dealer(work.dealer, sharing.on_checked(work.dealer, done.result))
                     self._release()
                 else:
                     sharing.on_unchecked(work.dealer, done.error)
-            case JudgeComplaint() | NothingToJudge() if sharing is not None and work.terms == sharing.terms:
+            case JudgeJob() if sharing is not None and work.terms == sharing.terms:
                 judged = done.result if done.error is None else None
+                assert isinstance(judged, CheckedShare | None)
                 self._evict_dealer(work.dealer, sharing.on_judged(work.dealer, work.holder, judged))
-            case SumShares() if summing is not None and work.contributors == summing.body.digest():
+            case SumJob() if summing is not None and work.contributors == summing.body.digest():
                 if done.error is None:
                     self._on_summed(done)
                 else:
                     summing.on_unsummed(done.error)
-            case OpenSum() | AddVectors() if summing is not None and work.terms == summing.terms:
+            case OpenJob() if summing is not None and work.terms == summing.terms:
+                assert isinstance(done.result, Opened | None)
                 summing.on_opened(done.result)
                 if self._agreement is not None:
                     self._agreement.try_open(self.view)

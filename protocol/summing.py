@@ -8,6 +8,7 @@ arrives at the same block, because it follows from W and W from the contributor 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from .blocks import Contributors, Model, Void, wide_bytes
 from .committee import Committee
@@ -20,7 +21,7 @@ from .outbox import Outbox
 from .records import Released
 from .schemes import Choice, Scheme
 from .schemes.base import Opened, Terms
-from .work import CheckedVector, CheckVector, SumShares
+from .work import CheckedVector, CheckVector, fingerprint_of
 
 
 @dataclass(slots=True)
@@ -100,7 +101,7 @@ class Summing:
         rows = self.scheme.own_row(self.terms, self.choice, own_vector, held)
         if rows:
             self._adding_up = True
-            self.out.work(SumShares(self.round, self.body.digest(), rows))
+            self.out.work(self.scheme.add_up(self.terms, self.body.digest(), rows))
 
     def on_summed(self, data: bytes, digest: bytes, aggregator: bytes) -> None:
         """One's sum is ready: write down that it is released, then send it."""
@@ -160,7 +161,7 @@ class Summing:
             return
         if index in self._rows:
             return
-        size = 8 * self.terms.layout.columns
+        size = self.scheme.sum_bytes(self.terms.layout)
         if blob is None:
             self.out.fetch(Fetch(share.sender, message.shares, size, share))
         elif len(blob) == size:
@@ -264,6 +265,7 @@ class Summing:
 
     def _job(self, vector_hash: bytes, vector: bytes) -> CheckVector:
         assert self.base is not None
+        place = self.committee.index(self.out.me)
         return CheckVector(
             round=self.round,
             vector_hash=vector_hash,
@@ -276,6 +278,7 @@ class Summing:
             examples_ref=self.examples_ref,
             base=self.base,
             own_sum=self.own_sum,
+            own_fingerprint=fingerprint_of if place is None else partial(self.scheme.fingerprint, place),
         )
 
     def on_checked(self, checked: CheckedVector) -> None:

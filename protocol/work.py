@@ -6,8 +6,10 @@ that the driver drew with the training result.
 """
 
 import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from .contribution import WIDE_UNIT, Layout, RoundKind, are_possible_counts, coarse, coarse_sums
 from .limits import PROTOCOL_VERSION
@@ -16,6 +18,36 @@ from .wire import digest_of
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+Outcome = TypeVar("Outcome", covariant=True)
+
+SUM_ADD_NS: Final = 0.5
+"""What the simulator charges for an element of a row that is added up; ``topology/costs.py`` says how it was found."""
+
+HASH_NS: Final = 4.0
+"""And for an element that is hashed."""
+
+
+class SchemeJob(ABC, Generic[Outcome]):
+    """A job of the round's scheme. The node knows it by its purpose: a class below this one."""
+
+    __slots__ = ()
+    label: str
+
+    @abstractmethod
+    def run(self) -> Outcome:
+        """Compute; deterministic in the job's fields."""
+
+    @abstractmethod
+    def cost_ms(self, columns: int) -> float:
+        """Return what the simulator charges on a site of speed 1, for vectors of so many elements."""
+
+
+class SumJob(SchemeJob[tuple[bytes, bytes]]):
+    """Make one's sum share of the decided contributors, and its digest."""
+
+    __slots__ = ()
+    contributors: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +129,7 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
-class SumShares:
+class SumShares(SumJob):
     """Add up one's shares of the decided contributors: S_j."""
 
     round: int
@@ -116,6 +148,22 @@ class SumShares:
             add_into(total, np.frombuffer(row, dtype=np.uint64))
         data = total.tobytes()
         return data, digest_of(data)
+
+    def cost_ms(self, columns: int) -> float:
+        """Return the time of adding, and of hashing the sum."""
+        return 0.05 + 1e-6 * columns * (SUM_ADD_NS * len(self.rows) + HASH_NS)
+
+
+def fingerprint_of(challenge: bytes, share: bytes, columns: int) -> tuple[int, int]:
+    """Return the fingerprint of a sum share that is a vector of field elements.
+
+    Raises:
+        ValueError: it is none of so many elements.
+    """
+    from ..crypto.field import from_bytes
+    from ..crypto.vectors import fingerprint
+
+    return fingerprint(challenge, from_bytes(share, columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +186,8 @@ class CheckVector:
     examples_ref: int
     base: bytes = field(repr=False)
     own_sum: bytes | None = field(repr=False)
+    own_fingerprint: Callable[[bytes, bytes, int], tuple[int, int]] = field(default=fingerprint_of, repr=False)
+    """Takes the challenge, one's own sum share and the number of columns; the round's scheme says how."""
     label: str = "checking"
 
     def run(self) -> "CheckedVector":
@@ -162,7 +212,7 @@ class CheckVector:
             weights_hash=digest_of(weights),
             beacon=beacon_of(self.vector),
             secret=fingerprint(self.challenge, total),
-            own=None if own is None else fingerprint(self.challenge, from_bytes(own, self.layout.columns)),
+            own=None if own is None else self.own_fingerprint(self.challenge, own, self.layout.columns),
             wrong=wrong,
         )
 

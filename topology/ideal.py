@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from ..crypto.identity import Identity
 from ..crypto.sealing import BOX_OVERHEAD_BYTES
@@ -19,9 +20,20 @@ from ..protocol.genesis import Genesis
 from ..protocol.messages import NO_KEY, Complaint, Deal
 from ..protocol.node import Newcomer, Node
 from ..protocol.records import Memory
-from ..protocol.schemes.base import CheckedShare, Choice, Dealing, Opened, Terms, blob_digests
-from ..protocol.schemes.shamir import CheckShare, DealShares, JudgeComplaint, OpenSum, ShamirScheme
-from ..protocol.sharing import Sharing
+from ..protocol.schemes import Scheme, ShamirScheme, scheme_of
+from ..protocol.schemes.base import (
+    CheckedShare,
+    CheckJob,
+    Choice,
+    Dealing,
+    DealJob,
+    JudgeJob,
+    Opened,
+    OpenJob,
+    Terms,
+    blob_digests,
+)
+from ..protocol.schemes.shamir import check_ms, deal_ms, open_ms
 from ..protocol.wire import digest_of
 
 TOKEN_BYTES = 32 + BOX_OVERHEAD_BYTES
@@ -58,34 +70,24 @@ class IdealNode(Node):
     def __init__(
         self, vault: Vault, identity: Identity, genesis: Genesis, memory: Memory, newcomer: Newcomer | None = None
     ) -> None:
-        self._vault = vault
-        super().__init__(identity, genesis, memory, newcomer)
+        # A token, and a box of any other scheme with fewer parameters, stands for one of any size.
+        super().__init__(identity, genesis, memory, newcomer, partial(_ideal, vault), inline_bytes=0)
 
-    def _new_sharing(self) -> Sharing:
-        sharing = super()._new_sharing()
-        if isinstance(sharing.scheme, ShamirScheme):
-            sharing.scheme = sharing.complaints.scheme = IdealScheme(sharing.committee, self._vault)
-            sharing.inline_bytes = 0  # a token stands for a share of any size
-        return sharing
+
+def _ideal(vault: Vault, name: str, committee: Committee) -> Scheme:
+    scheme = scheme_of(name, committee)
+    return IdealScheme(committee, vault) if isinstance(scheme, ShamirScheme) else scheme
 
 
 @dataclass(frozen=True, slots=True)
-class IdealScheme:
+class IdealScheme(ShamirScheme):
     """Shamir's scheme as it would be if nobody could break it; see :class:`..protocol.schemes.base.Scheme`."""
 
-    committee: Committee
     vault: Vault
-    name: str = "shamir"
 
-    def deal(
-        self, terms: Terms, identity: Identity, vector: bytes, seed: bytes, seeded: tuple[int, ...]
-    ) -> "IdealDeal":
+    def deal(self, terms: Terms, identity: Identity, vector: bytes, seed: bytes, seeded: tuple[int, ...]) -> DealJob:
         """Return the job that hands the vector in."""
-        return IdealDeal(terms, self.committee, identity, vector, seed, seeded, vault=self.vault)
-
-    def seeded(self, dealer: int, absent: frozenset[int]) -> tuple[int, ...]:
-        """Return the holders that a real dealer gives seeds."""
-        return ShamirScheme(self.committee).seeded(dealer, absent)
+        return IdealDeal(terms, self.committee, identity, vector, seed, seeded, self.vault)
 
     def wrong_deal(self, terms: Terms, dealer: int, deal: Deal) -> str | None:
         """Say whether the dealing has the wrong size."""
@@ -96,40 +98,19 @@ class IdealScheme:
         """Return the size of a token."""
         return TOKEN_BYTES
 
-    def check(self, terms: Terms, identity: Identity, dealer: int, deal: Deal, blob: bytes) -> "IdealCheck":
+    def check(self, terms: Terms, identity: Identity, dealer: int, deal: Deal, blob: bytes) -> CheckJob:
         """Return the job that asks the vault."""
-        return IdealCheck(terms, self.committee, identity, dealer, deal, blob, vault=self.vault)
+        return IdealCheck(terms, self.committee.n, dealer, deal, blob, self.vault)
 
     def judge_complaint(
         self, terms: Terms, dealer: int, holder: int, deal: Deal, complaint: Complaint, blob: bytes
-    ) -> "IdealJudge":
+    ) -> JudgeJob:
         """Return the job that judges a token that a holder shows."""
-        secret, proof = complaint.secret, complaint.proof
-        return IdealJudge(terms, self.committee, dealer, holder, deal, secret, proof, blob, vault=self.vault)
+        return IdealJudge(terms, self.committee.n, dealer, holder, deal, blob, self.vault)
 
-    def senders(self, choice: Choice) -> tuple[int, ...]:
-        """Return J."""
-        return choice.holders
-
-    def may_send(self, choice: Choice, index: int) -> bool:
-        """Anybody, as with real shares."""
-        return True
-
-    def minimum(self, choice: Choice) -> int:
-        """Return K + f."""
-        return self.committee.sum_quorum
-
-    def own_row(
-        self, terms: Terms, choice: Choice, own_vector: bytes | None, held: Mapping[int, bytes]
-    ) -> tuple[bytes, ...]:
-        """Return one's shares of all of U."""
-        if not all(dealer in held for dealer, _ in choice.dealers):
-            return ()
-        return tuple(held[dealer] for dealer, _ in choice.dealers)
-
-    def open(self, terms: Terms, choice: Choice, rows: Mapping[int, bytes]) -> "IdealOpen":
+    def open(self, terms: Terms, choice: Choice, rows: Mapping[int, bytes]) -> OpenJob:
         """Return the job that finds what K + f sum shares agree on."""
-        return IdealOpen(terms, self.committee, tuple(sorted(rows.items())))
+        return IdealOpen(terms, self.committee.sum_quorum, tuple(sorted(rows.items())))
 
     def judge(self, choice: Choice, points: Mapping[int, Point]) -> Judgement | None:
         """Return what K + f fingerprints agree on."""
@@ -144,10 +125,17 @@ class IdealScheme:
 
 
 @dataclass(frozen=True, slots=True)
-class IdealDeal(DealShares):
+class IdealDeal(DealJob):
     """Hand a vector to the vault."""
 
-    vault: Vault = field(default_factory=Vault, repr=False)
+    terms: Terms
+    committee: Committee
+    identity: Identity
+    vector: bytes = field(repr=False)
+    seed: bytes = field(repr=False)
+    seeded: tuple[int, ...]
+    vault: Vault = field(repr=False)
+    label: str = "sharing"
 
     def run(self) -> Dealing:
         """Return a dealing of tokens."""
@@ -162,27 +150,52 @@ class IdealDeal(DealShares):
         deal = Deal(terms.round, terms.base, root, fingerprints, NO_KEY, self.seeded, blob_digests(blobs))
         return Dealing(deal, blobs, self.vector)
 
+    def cost_ms(self, columns: int) -> float:
+        """Return what a real dealing takes."""
+        return deal_ms(self.committee.n, columns)
+
 
 @dataclass(frozen=True, slots=True)
-class IdealCheck(CheckShare):
+class IdealCheck(CheckJob):
     """Ask the vault for what a token stands for."""
 
-    vault: Vault = field(default_factory=Vault, repr=False)
+    terms: Terms
+    holders: int
+    dealer: int
+    deal: Deal = field(repr=False)
+    token: bytes = field(repr=False)
+    vault: Vault = field(repr=False)
+    label: str = "checking a share"
 
     def run(self) -> CheckedShare:
         """Return the values, or what is wrong with them."""
-        return _check(self.vault, self.deal, self.blob)
+        return _check(self.vault, self.deal, self.token)
+
+    def cost_ms(self, columns: int) -> float:
+        """Return what a real share takes."""
+        return check_ms(self.holders, columns)
 
 
 @dataclass(frozen=True, slots=True)
-class IdealJudge(JudgeComplaint):
+class IdealJudge(JudgeJob):
     """Judge a token that a holder shows."""
 
-    vault: Vault = field(default_factory=Vault, repr=False)
+    terms: Terms
+    holders: int
+    dealer: int
+    holder: int
+    deal: Deal = field(repr=False)
+    token: bytes = field(repr=False)
+    vault: Vault = field(repr=False)
+    label: str = "judging a complaint"
 
     def run(self) -> CheckedShare:
         """Return what is wrong if the complaint is right."""
-        return _check(self.vault, self.deal, self.blob)
+        return _check(self.vault, self.deal, self.token)
+
+    def cost_ms(self, columns: int) -> float:
+        """Return what a real share takes."""
+        return check_ms(self.holders, columns)
 
 
 def _check(vault: Vault, deal: Deal, token: bytes) -> CheckedShare:
@@ -196,13 +209,22 @@ def _check(vault: Vault, deal: Deal, token: bytes) -> CheckedShare:
 
 
 @dataclass(frozen=True, slots=True)
-class IdealOpen(OpenSum):
+class IdealOpen(OpenJob):
     """Find the sum that K + f holders agree on; the sum shares are all equal where nobody lies."""
+
+    terms: Terms
+    sum_quorum: int
+    rows: tuple[tuple[int, bytes], ...] = field(repr=False)
+    label: str = "opening the sum"
 
     def run(self) -> Opened | None:
         """Return W, or None."""
         vector, count = Counter(row for _, row in self.rows).most_common(1)[0]
-        if count < self.committee.sum_quorum:
+        if count < self.sum_quorum:
             return None
         liars = tuple(index for index, row in self.rows if row != vector)
         return Opened(vector, digest_of(vector), liars)
+
+    def cost_ms(self, columns: int) -> float:
+        """Return what so many real sum shares take."""
+        return open_ms(len(self.rows), columns)

@@ -13,6 +13,7 @@ from ..protocol.committee import Committee
 from ..protocol.limits import MAX_PARAMETERS
 from ..protocol.node import Node
 from ..protocol.registry import DEFAULT_SCHEME, SCHEMES
+from ..protocol.schemes import scheme_of
 from .adversaries import STRATEGIES
 from .costs import Costs
 from .faults import Churn, Outage, Outages
@@ -126,10 +127,11 @@ def build(
 
 
 def memory_bytes(options: Options, peers: int) -> int:
-    """Return about what a run will hold of real shares; fitted to runs of 4 to 20 peers with 100,000 to 1,000,000."""
-    if options.ideal_crypto or options.learn or not SCHEMES[options.scheme].is_private:
+    """Return about what a run will hold of real shares."""
+    if options.ideal_crypto or options.learn:
         return 0
-    return options.parameters * (10 * peers + 75) * peers
+    committee = Committee(tuple(number.to_bytes(32, "big") for number in range(peers)), options.threshold)
+    return scheme_of(options.scheme, committee).simulated_bytes(options.parameters)
 
 
 def _check(options: Options, peers: int) -> None:

@@ -439,7 +439,7 @@ class Simulation:
         message = event.message
         size = len(message.raw)
         if blob is not None:
-            blob_bytes = self.sizes.blob_bytes(message, _place(site, receiver), blob)
+            blob_bytes = self._charged_bytes(site, receiver, message, blob)
             if blob_bytes > INLINE_BLOB_BYTES:
                 site.offer(digest_of(blob), blob)
                 blob = None
@@ -499,6 +499,12 @@ class Simulation:
         else:
             self.clock.at(begin_us // 1000, self._deliver, site, boot, event)
 
+    def _charged_bytes(self, site: Site, receiver: Site, message: Verified, blob: bytes) -> int:
+        """The size of a blob for a receiver, in the round that a site is in."""
+        if site.node is None:  # what it had under way is lost
+            return len(blob)
+        return self.sizes.blob_bytes(message, site.node.state.committee, receiver.key, blob)
+
     # -- pulling blobs
 
     def fetch(self, site: Site, fetch: Fetch, answer: Answer) -> None:
@@ -526,7 +532,7 @@ class Simulation:
             self.clock.after(1, answer, site, boot, FetchFailed(fetch, "not offered"))
             return
         is_false = bool(source.adversaries) and digest_of(data) != fetch.digest
-        size = self.sizes.blob_bytes(fetch.message, _place(site, site), data)
+        size = self._charged_bytes(site, site, fetch.message, data)
 
         def lost(_source: Site, _site: Site) -> None:
             self._give_up(site, source, boot, fetch, answer)
@@ -566,8 +572,3 @@ class Simulation:
 
     def _train(self, site: Site, work: Train) -> Contribution:
         return self.setup.trainer.contribute(site.number, work, self.setup.genesis, self.random.randbytes(32))
-
-
-def _place(site: Site, receiver: Site) -> int | None:
-    """The receiver's place in the round as a site knows it; None where that is none."""
-    return site.node.state.committee.index(receiver.key) if site.node is not None else None

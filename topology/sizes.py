@@ -4,14 +4,15 @@ With ideal shares the simulated blobs are small tokens. They are charged for wha
 number of parameters that is simulated.
 """
 
-from ..crypto.sealing import BOX_OVERHEAD_BYTES
+from dataclasses import replace
+
+from ..protocol.committee import Committee
 from ..protocol.contribution import layout_of
 from ..protocol.envelope import Verified, blob_digest
 from ..protocol.genesis import Genesis
-from ..protocol.messages import Complaint, Deal, HandBox, Proposal, SumShare, UpheldComplaint, Weights
+from ..protocol.messages import Complaint, Deal, Proposal, SumShare, UpheldComplaint, Weights
+from ..protocol.schemes import scheme_of
 from ..protocol.wire import digest_of
-
-MERKLE_BYTES = 32
 
 
 class Sizes:
@@ -19,31 +20,26 @@ class Sizes:
 
     def __init__(self, genesis: Genesis, parameters: int | None) -> None:
         self._parameters = parameters
-        columns = layout_of(genesis, "train").columns - (genesis.parameters + 1) // 2
-        self._columns = columns + ((parameters or 0) + 1) // 2
+        self._scheme = genesis.scheme
+        self._layout = replace(layout_of(genesis, "train"), parameters=parameters or 0)
 
-    def blob_bytes(self, message: Verified, index: int | None, blob: bytes | None) -> int:
-        """Return the size of a blob for the receiver with this place in the round."""
-        if blob is None:
-            return 0
+    def blob_bytes(self, message: Verified, committee: Committee, receiver: bytes, blob: bytes) -> int:
+        """Return the size of a blob for a receiver in a round of this committee."""
         if self._parameters is None:
             return len(blob)
+        scheme = scheme_of(self._scheme, committee)
         match message.message:
-            case Deal(boxes=boxes, seeded=seeded):
-                return _share_bytes(self._columns, len(boxes), index in seeded)
-            case HandBox():  # most are for members that are away, and so got seeds
-                return len(blob)
+            case Deal() as deal:
+                return scheme.charged_blob_bytes(self._layout, deal, committee.index(receiver))
             case Weights():
                 return 4 * self._parameters
-            case SumShare() | Proposal() | Complaint() | UpheldComplaint():
-                return 8 * self._columns
-        return len(blob)
-
-
-def _share_bytes(columns: int, holders: int, is_seed: bool) -> int:
-    """A sealed share: K - 1 of the n - 1 other holders get a seed."""
-    header = 33 + MERKLE_BYTES * max(1, (holders - 1).bit_length()) + BOX_OVERHEAD_BYTES
-    return header + (32 if is_seed else 8 * (columns + 2))
+            case SumShare():
+                return scheme.sum_bytes(self._layout)
+            case Proposal():
+                return self._layout.vector_bytes
+            case Complaint() | UpheldComplaint():
+                return scheme.share_bytes(self._layout)
+        return len(blob)  # also of a HandBox: most are for members that are away, and so got seeds
 
 
 def binds(message: Verified, blob: bytes) -> bool:

@@ -3,26 +3,49 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from ...crypto.identity import BoxError, Identity
 from ..committee import Committee
+from ..contribution import Layout
 from ..evidence import Judgement, Point, judge_points
 from ..limits import PROTOCOL_VERSION
 from ..messages import NO_BOX, Complaint, Deal
 from ..wire import digest_of
-from .base import CheckedShare, Choice, Dealing, Opened, Terms, blob_digests
+from .base import (
+    CheckedShare,
+    CheckJob,
+    Choice,
+    Dealing,
+    DealJob,
+    JudgeJob,
+    Opened,
+    OpenJob,
+    Scheme,
+    Terms,
+    blob_digests,
+)
+
+# What the simulator charges; topology/costs.py says how these were found.
+DEAL_ROW_NS: Final = 16.0
+"""An element of one holder's share: expanding, transforming, hashing, sealing."""
+HOLDER_US: Final = 30.0
+"""A holder of a dealing, whatever the size: its box, leaf and path."""
+PAIR_US: Final = 0.5
+"""What every other holder adds to that, in its fingerprints and the polynomials' values."""
+CHECK_NS: Final = 19.0
+CHECK_EACH_US: Final = 70.0
+OPEN_NS: Final = 26.0
+"""An element of a sum share: hashing, checking, combining; and of the sum itself."""
+OPEN_PAIR_US: Final = 0.3
+"""Two holders, whatever the size: solving for the polynomial."""
 
 
 @dataclass(frozen=True, slots=True)
-class ShamirScheme:
+class ShamirScheme(Scheme):
     """Each dealer shares its vector out to all holders; a holder's sum of shares is a share of the sum."""
 
-    committee: Committee
-    name: str = "shamir"
-
-    def deal(
-        self, terms: Terms, identity: Identity, vector: bytes, seed: bytes, seeded: tuple[int, ...]
-    ) -> "DealShares":
+    def deal(self, terms: Terms, identity: Identity, vector: bytes, seed: bytes, seeded: tuple[int, ...]) -> DealJob:
         """Return the job that deals: shares, commitments, boxes."""
         return DealShares(terms, self.committee, identity, vector, seed, seeded)
 
@@ -54,43 +77,38 @@ class ShamirScheme:
         crypto_terms = _crypto_terms(terms, self.committee, dealer, deal.seeded)
         return share_size(crypto_terms, holder) + BOX_OVERHEAD_BYTES
 
-    def check(self, terms: Terms, identity: Identity, dealer: int, deal: Deal, blob: bytes) -> "CheckShare":
+    def check(self, terms: Terms, identity: Identity, dealer: int, deal: Deal, blob: bytes) -> CheckJob:
         """Return the job that opens the box and checks the share in it."""
         return CheckShare(terms, self.committee, identity, dealer, deal, blob)
 
     def judge_complaint(
         self, terms: Terms, dealer: int, holder: int, deal: Deal, complaint: Complaint, blob: bytes
-    ) -> "JudgeComplaint":
+    ) -> JudgeJob:
         """Return the job that opens the same box with the secret of the complaint."""
         return JudgeComplaint(terms, self.committee, dealer, holder, deal, complaint.secret, complaint.proof, blob)
 
-    def senders(self, choice: Choice) -> tuple[int, ...]:
-        """Return J."""
-        return choice.holders
-
-    def may_send(self, choice: Choice, index: int) -> bool:
-        """Anybody: who holds all of U by now has a share of the sum, whether it was among J or got its boxes later."""
-        return True
-
-    def minimum(self, choice: Choice) -> int:
-        """Return K + f."""
-        return self.committee.sum_quorum
-
-    def own_row(
-        self, terms: Terms, choice: Choice, own_vector: bytes | None, held: Mapping[int, bytes]
-    ) -> tuple[bytes, ...]:
-        """Return one's shares of all of U."""
-        if not all(dealer in held for dealer, _ in choice.dealers):
-            return ()
-        return tuple(held[dealer] for dealer, _ in choice.dealers)
-
-    def open(self, terms: Terms, choice: Choice, rows: Mapping[int, bytes]) -> "OpenSum":
+    def open(self, terms: Terms, choice: Choice, rows: Mapping[int, bytes]) -> OpenJob:
         """Return the robust reconstruction of the batch."""
         return OpenSum(terms, self.committee, tuple(sorted(rows.items())))
 
     def judge(self, choice: Choice, points: Mapping[int, Point]) -> Judgement | None:
         """Return what K+f agreeing fingerprints prove."""
         return judge_points(points, self.committee)
+
+    def charged_blob_bytes(self, layout: Layout, deal: Deal, holder: int | None) -> int:
+        """Return the size of a sealed share or seed."""
+        from ...crypto import dealing, merkle
+        from ...crypto.sealing import BOX_OVERHEAD_BYTES
+
+        header = 1 + dealing.NONCE_BYTES + merkle.DIGEST_BYTES * max(1, merkle.depth(len(deal.boxes)))
+        is_seed = holder in deal.seeded
+        payload = dealing.SEED_BYTES if is_seed else 8 * (layout.columns + dealing.CHALLENGES)
+        return header + payload + BOX_OVERHEAD_BYTES
+
+    def simulated_bytes(self, parameters: int) -> int:
+        """Return about what simulations of 4 to 20 peers with 100,000 to 1,000,000 parameters took."""
+        peers = self.committee.n
+        return parameters * (10 * peers + 75) * peers
 
 
 def _crypto_terms(terms: Terms, committee: Committee, dealer: int, seeded: tuple[int, ...]):  # type: ignore[no-untyped-def]
@@ -100,7 +118,7 @@ def _crypto_terms(terms: Terms, committee: Committee, dealer: int, seeded: tuple
 
 
 @dataclass(frozen=True, slots=True)
-class DealShares:
+class DealShares(DealJob):
     """Share out, commit, seal.
 
     Deterministic in its fields, so that a restarted dealer sends the very same bytes.
@@ -143,9 +161,13 @@ class DealShares:
         )
         return Dealing(deal, blobs, own.tobytes())
 
+    def cost_ms(self, columns: int) -> float:
+        """Return what so many holders take."""
+        return deal_ms(self.committee.n, columns)
+
 
 @dataclass(frozen=True, slots=True)
-class CheckShare:
+class CheckShare(CheckJob):
     """Open a box from a dealer and check the share against the dealer's published commitment."""
 
     terms: Terms
@@ -172,9 +194,13 @@ class CheckShare:
             opening = key.reveal(self.identity)
             return CheckedShare(wrong=str(error), secret=opening.shared, proof=opening.proof)
 
+    def cost_ms(self, columns: int) -> float:
+        """Return what one share takes."""
+        return check_ms(self.committee.n, columns)
+
 
 @dataclass(frozen=True, slots=True)
-class JudgeComplaint:
+class JudgeComplaint(JudgeJob):
     """Open the box that a holder complains about, with the secret that it proves."""
 
     terms: Terms
@@ -203,6 +229,10 @@ class JudgeComplaint:
         except (BoxError, BadShare) as error:
             return CheckedShare(wrong=str(error))
 
+    def cost_ms(self, columns: int) -> float:
+        """Return what one share takes."""
+        return check_ms(self.committee.n, columns)
+
 
 def _values(terms: Terms, committee: Committee, dealer: int, holder: int, deal: Deal, share: bytes) -> bytes:
     """Return a share's values. Raises BadShare."""
@@ -215,7 +245,7 @@ def _values(terms: Terms, committee: Committee, dealer: int, holder: int, deal: 
 
 
 @dataclass(frozen=True, slots=True)
-class OpenSum:
+class OpenSum(OpenJob):
     """Reconstruct W from sum shares, liars located once for the batch."""
 
     terms: Terms
@@ -252,3 +282,26 @@ class OpenSum:
         vector = decoded.secret.tobytes()
         liars = {index for index, _ in self.rows} - set(good) | set(decoded.liars)
         return Opened(vector, digest_of(vector), tuple(sorted(liars)))
+
+    def cost_ms(self, columns: int) -> float:
+        """Return what so many sum shares take."""
+        return open_ms(len(self.rows), columns)
+
+
+# What the simulator charges for these jobs, and for those that stand for them where shares are ideal.
+
+
+def deal_ms(holders: int, columns: int) -> float:
+    """Return the time of a dealing to so many holders."""
+    return holders * (1e-6 * DEAL_ROW_NS * columns + 1e-3 * (HOLDER_US + PAIR_US * holders))
+
+
+def check_ms(holders: int, columns: int) -> float:
+    """Return the time of checking a share, one's own or that of a complaint."""
+    return 1e-3 * (CHECK_EACH_US + PAIR_US * holders) + 1e-6 * CHECK_NS * columns
+
+
+def open_ms(rows: int, columns: int) -> float:
+    """Return the time of making W of so many sum shares."""
+    pairs = 1e-3 * OPEN_PAIR_US * rows**2
+    return 0.15 + pairs + 1e-6 * OPEN_NS * columns * (rows + 1)
