@@ -4,7 +4,8 @@ Read in this order:
 
 1. :mod:`.events`: what goes into a node and what comes out, in the order in which a driver must act on it;
 2. :mod:`.messages` and :mod:`.envelope`: what members say, and how it is signed;
-3. :mod:`.genesis`, :mod:`.blocks`, :mod:`.ledger`: what is agreed on, as a fold over certified blocks;
+3. :mod:`.genesis`, :mod:`.blocks`, :mod:`.ledger`: what is agreed on, as a fold over certified blocks; and
+   :mod:`.registry`: the ways of summing that a genesis can name;
 4. :mod:`.tendermint`: Algorithm 1 of arXiv 1807.04938, with its line numbers, and :mod:`.agreement`, which joins
    it to what a block means;
 5. :mod:`.sharing` and :mod:`.summing`: the two halves of a round, over the schemes of :mod:`.schemes`; of the first,

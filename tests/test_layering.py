@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from coterie.protocol.registry import SCHEMES
+
 ROOT = Path(__file__).resolve().parents[1]
 
 ALLOWED = {
@@ -28,6 +30,13 @@ KERNELS = {
     "crypto/transform_kernels.py",
     "crypto/unrolled.py",
 }  # who may import numba
+KNOW_SCHEMES = {
+    "peer/warming.py",  # compiles the default one's kernels
+    "protocol/registry.py",
+    "protocol/schemes/__init__.py",
+    "topology/adversaries/forging.py",  # forges their shares
+    "topology/ideal.py",  # stands for one of them
+}  # who may name a single scheme
 BY_NAME = {"import_module", "importlib.import_module", "__import__"}
 
 
@@ -95,6 +104,25 @@ def test_only_the_kernels_import_numba() -> None:
         for place, name in imports_of_layer(layer)
         if name.split(".")[0] in {"numba", "llvmlite"} and place.split(":")[0] not in KERNELS
     ]
+    assert wrong == []
+
+
+def test_nothing_else_knows_a_scheme_by_name() -> None:
+    # A line of the table names the module and the class.
+    single = {f"coterie.protocol.schemes.{one}" for entry in SCHEMES.values() for one in str(entry.scheme).split(":")}
+    wrong = [
+        f"{place} imports {name}"
+        for layer in ALLOWED
+        for place, name in imports_of_layer(layer)
+        if any(f"{name}.".startswith(f"{one}.") for one in single) and place.split(":")[0] not in KNOW_SCHEMES
+    ]
+    for path in (one for layer in ALLOWED for one in sorted((ROOT / layer).rglob("*.py"))):
+        place = str(path.relative_to(ROOT))
+        wrong += [
+            f"{place}:{node.lineno} says {node.value!r}"
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant) and node.value in SCHEMES and place not in KNOW_SCHEMES
+        ]
     assert wrong == []
 
 
