@@ -4,6 +4,7 @@ import logging
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,6 @@ from .learning.app import AppError, load_app
 from .learning.arrays import Shapes, Vector, unflatten
 from .learning.cells import normal_label
 from .learning.learner import Evaluation, Learner
-from .learning.models import Training
 from .learning.opening import opened
 from .learning.schema import Wishes
 from .learning.survey import question, summary
@@ -286,14 +286,11 @@ def _check_expected(option: str, mine: tuple[object, ...], theirs: tuple[object,
 
 def _tuned(app: TableApp, settings: Settings) -> Learner:
     plan = app.training
-    app.training = Training(
-        method=plan.method,
+    app.training = replace(
+        plan,
         rate=plan.rate if settings.learning_rate is None else settings.learning_rate,
         steps=plan.steps if settings.steps is None else settings.steps,
         batch_rows=plan.batch_rows if settings.batch is None else settings.batch,
-        slowing=plan.slowing,
-        decay=plan.decay,
-        max_gradient=plan.max_gradient,
     )
     return Learner(app, app.table.name)
 

@@ -83,11 +83,13 @@ def _data_options(group: Any) -> None:
     group.add_argument("--model", choices=("linear", "mlp", "logistic"), help="default: linear")
     add_inputs(group)
     group.add_argument("--test-fraction", type=fraction, metavar="F", help="rows kept for testing (0.2)")
-    group.add_argument("--hidden", type=counts, metavar="N[,N]", help="units of an mlp's hidden layers (16)")
+    group.add_argument("--hidden", type=counts, metavar="N[,N]", help="units of an mlp's hidden layers (64)")
     group.add_argument("--classes", type=words, metavar="A,B,…", help="all class labels that there can be")
-    group.add_argument("--learning-rate", type=positive, metavar="R", help="of the local training")
-    group.add_argument("--steps", type=count, metavar="N", help="steps of the local training a round")
-    group.add_argument("--batch", type=count, metavar="ROWS", help="smallest batch of the local training")
+    rate = "of the local training, the same at all members (0.1; linear: 0.02; smaller for wide tables and networks)"
+    group.add_argument("--learning-rate", type=positive, metavar="R", help=rate)
+    steps = "steps of the local training a round (50; mlp: 200); the same at all members"
+    group.add_argument("--steps", type=count, metavar="N", help=steps)
+    group.add_argument("--batch", type=count, metavar="ROWS", help="smallest batch of the local training (64)")
     group.add_argument("--seed", type=whole(0), metavar="N", help="of the choice of test rows (0)")
     group.add_argument("--app", metavar="MODULE:OBJECT", help="your own model instead of a table")
 

@@ -11,19 +11,24 @@ Every array that stands for weights is a list `[W_1, b_1, W_2, b_2, ...]`, W_l o
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from .drift import Drift, Matrix
+
 __all__ = ["Network", "Training", "train"]
 
 Arrays = list[npt.NDArray[np.float32]]
-Matrix = npt.NDArray[np.float64]
 Targets = npt.NDArray[np.float64] | npt.NDArray[np.intp]
 
 MAX_LAYERS: Final = 2
 MAX_UNITS: Final = 4096
+
+_MOMENTUM: Final = 0.9
+_CAREFUL: Final = 0.3
+"""Part of the rate in a round in which a member does not know yet how its gradient differs from everybody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,30 +141,39 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How one round of local training goes. The defaults keep every weight's change in a round below 4.
+    """How one round of local training goes: gradient descent with momentum (Polyak 1964).
 
     All peers take the same number of steps, whatever the size of their tables: otherwise the large ones would
     weigh more in the average than their examples say (Wang et al., arXiv 2007.07481).
     """
 
-    method: Literal["momentum", "adam"] = "momentum"
     rate: float = 0.01
     steps: int = 50
     batch_rows: int = 64
     """Smallest batch. A large table takes larger ones, so that a round sees every row about once."""
     slowing: float = 0.3
     """In round r the rate is divided by sqrt(1 + slowing (r - 1)), so that averages settle."""
-    decay: float = 1e-4
-    """Pulls weights (not biases) to zero, so that separable classes do not send them to infinity."""
+    ridge: float = 0.4
+    """Pulls weights (not biases) to zero, so that separable classes do not send them to infinity: the penalty on half
+    their squares, beside the sum of the losses of all members' rows (1 / C in scikit-learn)."""
     max_gradient: float = 4.0
     """Longest gradient taken as it is: one absurd row must not undo a round."""
+    max_change: float = 3.9
+    """Largest change of a weight in a round, just below the default of --clip: one that is longer is shortened in all
+    weights alike, and keeps its direction."""
 
     @classmethod
     def for_network(cls, network: Network) -> "Training":
-        """Defaults that suit the network: momentum without hidden layers; Adam and more decay with them."""
+        """Defaults that suit the network: more and longer steps with hidden layers, shorter ones for wide tables.
+
+        Without hidden layers the loss is nowhere more curved than where all columns move together; momentum bears
+        almost 4 / curvature. With hidden layers the bound is that of experience.
+        """
         if network.hidden:
-            return cls(method="adam", rate=0.005, decay=0.01)
-        return cls(rate=0.01 if network.classes == 0 else 0.05)
+            rate = min(0.1, 6 / max(network.sizes[:-1]))
+            return cls(rate=rate, steps=200, slowing=1.0, ridge=1.0)
+        curvature = (2.0 if network.classes == 0 else 0.25 if network.classes == 2 else 0.5) * (network.inputs + 1)
+        return cls(rate=min(0.1 if network.classes else 0.02, 2 / curvature))
 
 
 def train(
@@ -170,19 +184,30 @@ def train(
     training: Training,
     round: int,
     random: np.random.Generator,
+    drift: Drift | None = None,
+    rows_of_all: int = 0,
 ) -> Arrays:
     """Weights after one round of mini-batch gradient descent from `start`, which stays as it is.
 
     `inputs` has shape (rows, columns), `targets` (rows,); without rows the weights stay. `random` chooses the batches:
-    seeded by the operating system in a peer, and by a number where a run is to be repeated.
+    seeded by the operating system in a peer, and by a number where a run is to be repeated. `drift`: what this member
+    remembers of its rounds, None where it trains alone. `rows_of_all`: training rows of all members, 0 for `inputs`
+    alone.
     """
-    weights = [array.astype(np.float64) for array in start]
+    first = [array.astype(np.float64) for array in start]
     rows = len(inputs)
-    if rows:
-        optimiser = _Optimiser(training, round, weights)
-        for chosen in _batches(rows, training, random):
-            optimiser.step(weights, network.gradient(weights, inputs[chosen], targets[chosen]))
-    return [array.astype(np.float32) for array in weights]
+    if not rows:
+        return [array.astype(np.float32) for array in first]
+    rate = training.rate / np.sqrt(1 + training.slowing * max(0, round - 1))
+    correction = None if drift is None else drift.correction(first, round)
+    if drift is not None and correction is None:
+        rate *= _CAREFUL
+    descent = _Descent(training, rate, training.ridge / (rows_of_all or rows), first, correction)
+    for chosen in _batches(rows, training, random):
+        descent.step(network.gradient(descent.weights, inputs[chosen], targets[chosen]))
+    if drift is not None:
+        drift.remember(round, first, descent.mean_gradient(), descent.reach)
+    return [array.astype(np.float32) for array in descent.within(training.max_change)]
 
 
 def _batches(rows: int, training: Training, random: np.random.Generator) -> Iterator[npt.NDArray[np.intp]]:
@@ -196,33 +221,48 @@ def _batches(rows: int, training: Training, random: np.random.Generator) -> Iter
         begin += size
 
 
-class _Optimiser:
-    """Gradient descent with momentum (Polyak 1964), or Adam (Kingma and Ba, arXiv 1412.6980, Algorithm 1)."""
+class _Descent:
+    """Gradient descent with momentum from `start`, on the loss with a penalty on the weights."""
 
-    def __init__(self, training: Training, round: int, weights: list[Matrix]) -> None:
-        self._training = training
-        self._rate = training.rate / np.sqrt(1 + training.slowing * max(0, round - 1))
-        self._first = [np.zeros_like(array) for array in weights]
-        self._second = [np.zeros_like(array) for array in weights]
-        self._steps = 0
+    def __init__(
+        self, training: Training, rate: float, decay: float, start: list[Matrix], correction: list[Matrix] | None
+    ) -> None:
+        self.weights = [array.copy() for array in start]
+        self.reach = 0.0
+        """How far the weights move by a gradient that is the same in all steps."""
+        self._start, self._correction = start, correction
+        self._steps_left, self._longest, self._rate, self._decay = training.steps, training.max_gradient, rate, decay
+        self._velocity = [np.zeros_like(array) for array in start]
+        self._pull = [np.zeros_like(array) for array in start]
 
-    def step(self, weights: list[Matrix], gradient: list[Matrix]) -> None:
-        """Move `weights` in place."""
-        for array, slope in zip(weights, gradient, strict=True):
+    def step(self, gradient: list[Matrix]) -> None:
+        """Move the weights by the gradient of a batch."""
+        for array, slope in zip(self.weights, gradient, strict=True):
             if array.ndim == 2:
-                slope += self._training.decay * array
+                slope += self._decay * array
         norm = np.sqrt(sum(float(np.square(slope).sum()) for slope in gradient))
-        if norm > self._training.max_gradient:
-            gradient = [slope * (self._training.max_gradient / norm) for slope in gradient]
-        self._steps += 1
-        for array, slope, first, second in zip(weights, gradient, self._first, self._second, strict=True):
-            if self._training.method == "momentum":
-                first *= 0.9
-                first += slope
-                array -= self._rate * first
-            else:
-                first += 0.1 * (slope - first)
-                second += 0.001 * (np.square(slope) - second)
-                mean = first / (1 - 0.9**self._steps)
-                spread = second / (1 - 0.999**self._steps)
-                array -= self._rate * mean / (np.sqrt(spread) + 1e-8)
+        if norm > self._longest:
+            gradient = [slope * (self._longest / norm) for slope in gradient]
+        # With momentum a gradient moves the weights in its own step and, less and less, in all that are left.
+        share = self._rate * (1 - _MOMENTUM**self._steps_left) / (1 - _MOMENTUM)
+        self._steps_left -= 1
+        self.reach += share
+        for pull, slope in zip(self._pull, gradient, strict=True):
+            pull += share * slope
+        corrected = gradient if self._correction is None else map(np.add, gradient, self._correction)
+        for array, velocity, slope in zip(self.weights, self._velocity, corrected, strict=True):
+            velocity *= _MOMENTUM
+            velocity += slope
+            array -= self._rate * velocity
+
+    def mean_gradient(self) -> list[Matrix]:
+        """The mean of all gradients, each weighted by how far it moved the weights; without the correction."""
+        return [pull / self.reach for pull in self._pull]
+
+    def within(self, limit: float) -> list[Matrix]:
+        """The weights; nearer to the start, in the same direction, where one has changed by more than the limit."""
+        changes = [array - first for array, first in zip(self.weights, self._start, strict=True)]
+        largest = max(float(np.abs(change).max()) for change in changes)
+        if largest <= limit:
+            return self.weights
+        return [first + change * (limit / largest) for first, change in zip(self._start, changes, strict=True)]

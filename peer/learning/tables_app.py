@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .cells import is_number, normal_label
 from .dates import written_day
+from .drift import Drift
 from .models import Arrays, Network, Training, train
 from .moments import largest_value, moments_of, smallest_spread
 from .outliers import Outlier, find_outliers
@@ -69,6 +70,7 @@ class TableApp:
     _features: npt.NDArray[np.float64] = field(init=False, repr=False)
     """What of the table goes into the model, before the standardisation."""
     _inputs: npt.NDArray[np.float64] | None = field(init=False, repr=False, default=None)
+    _drift: Drift = field(init=False, repr=False, default_factory=Drift)
     _sums: list[float] = field(init=False, repr=False, default_factory=list)
     outliers: tuple[str, ...] = field(init=False, default=())
     """Values of this table that are far from those of all others, once these are known, for people."""
@@ -102,7 +104,7 @@ class TableApp:
     ) -> "TableApp":
         """The app of a founder, whose task becomes everybody's.
 
-        `hidden`: units of one or two hidden layers of an mlp, 16 by default. `classes`: all labels there can
+        `hidden`: units of one or two hidden layers of an mlp, 64 by default. `classes`: all labels there can
         be; logistic takes those of the table, if they are not too many, when none are given; an mlp with classes
         predicts a class.
         `columns`: the inputs, by default all columns but the target and those to `ignore`. What they hold follows from
@@ -231,7 +233,9 @@ class TableApp:
         inputs, targets = self._prepared(rows)
         # Without a seed numpy takes the operating system's randomness: nobody else can tell which rows were together.
         random = np.random.default_rng()
-        trained = train(self._network, list(weights), inputs, targets, self.training, round, random)
+        trained = train(
+            self._network, list(weights), inputs, targets, self.training, round, random, self._drift, self._known().rows
+        )
         return trained, len(inputs), {}
 
     def evaluate(self, weights: Sequence[npt.NDArray[np.float32]]) -> tuple[float, int, Mapping[str, float]]:

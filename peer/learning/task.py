@@ -25,7 +25,7 @@ from .troubles import LEAVE_OUT, columns_option
 __all__ = ["Kind", "Standard", "Task", "TaskMismatch", "agreed_columns", "moments_from", "schema_of", "standard_from"]
 
 Kind = Literal["linear", "mlp", "logistic"]
-DEFAULT_HIDDEN: Final = (16,)
+DEFAULT_HIDDEN: Final = (64,)
 
 _ALSO: Final = ", or name fewer levels of categories with --levels COLUMN=A,B,…"
 
