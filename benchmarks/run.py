@@ -1,6 +1,6 @@
 """`make bench`: everything that is measured, section by section, printed side by side with what we aim at.
 
-make bench                          all sections but the last three, some six minutes
+make bench                          all sections but the last five, some six minutes
 make bench ARGS="paillier masks"    these sections
 make bench ARGS=--help              the sections and what each takes
 """
@@ -109,6 +109,12 @@ def _joint_ten() -> None:
     paillier.report_joint([10], 1)
 
 
+def _learning() -> None:
+    import learning
+
+    learning.report()
+
+
 def _strangers() -> None:
     import strangers
 
@@ -135,6 +141,7 @@ SECTIONS = {
     "masks": Section("masked sums: time, bytes, memory (10 s)", _masks),
     "holders": Section("committees of 8 to 1024 by matrix and transform; bits against time (1 min)", _holders),
     "simulator": Section("20 rounds of 100 simulated peers, on one core (1 min)", _simulator),
+    "learning": Section("tables pooled, alone and federated, even and skewed (10 min)", _learning, by_default=False),
     "strangers": Section("four peers while 32 strangers attack one of them (4 min)", _strangers, by_default=False),
     "flood": Section("a hostile member at full rate against three honest ones (4 min)", _flood, by_default=False),
     "joint": Section("joint keys of 2048 bits for 3 and 5 parties, 5 of each (1 to 4 min)", _joint, by_default=False),
@@ -147,10 +154,10 @@ def main() -> None:
     listed = "".join(f"\n  {name:10} {section.about}" for name, section in SECTIONS.items())
     parser = argparse.ArgumentParser(
         description="Print what things cost, beside what we aim at.",
-        epilog=f"sections:{listed}\n\nThe last four do not run unless they are named.",
+        epilog=f"sections:{listed}\n\nThe last five do not run unless they are named.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help="default: all but the last four")
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help="default: all but the last five")
     chosen = parser.parse_args().sections or [name for name, section in SECTIONS.items() if section.by_default]
     for name in chosen:
         if name not in SECTIONS:
