@@ -141,3 +141,13 @@ def test_the_adversary_in_contributing_runs_and_does_what_is_said(monkeypatch: p
 def test_what_contributors_read_wraps_at_100_columns(document: str) -> None:
     lines = (ROOT / document).read_text().splitlines()
     assert [line for line in lines if len(line) > 100] == []
+
+
+@pytest.mark.parametrize("document", [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")], ids=lambda path: path.name)
+def test_every_page_wraps_at_100_columns_but_for_tables_and_listings(document: Path) -> None:
+    long, is_listing = [], False
+    for line in document.read_text().splitlines():
+        is_listing ^= line.lstrip().startswith("```")
+        if len(line) > 100 and " " in line.strip() and not is_listing and not line.startswith(("|", "    ")):
+            long.append(line)
+    assert long == []
