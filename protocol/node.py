@@ -529,8 +529,10 @@ class Node:
         ctx = self.ctx
         if ctx.guard.may_have_dealt(before.height + 1) or not self._shows_a_lost_state(certified, before):
             return False
-        ctx.guard.copied = True
+        is_known, ctx.guard.copied = ctx.guard.copied, True
         ctx.out.persist(LostStateFound(before.height + 1))
+        if is_known:  # each block that it catches up with may show it again
+            return True
         text = f"height {before.height + 1} holds what this member signed and this home does not know: it is an older"
         text += " copy of itself. It casts no votes before every other member has answered, or the others have decided"
         text += " two more blocks, and sits out each round in which it may have dealt"
