@@ -1,5 +1,6 @@
 """Members freeze, come late, come back from a backup and leave, while the rounds of the others go on."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -151,12 +152,15 @@ def test_whoever_was_evicted_while_it_was_stopped_is_told_so_and_comes_back_with
     away.wait("contributors", lambda event: len(event["members"]) == 4)
     assert away.stop() == Exit.OK
     for one in others:
-        assert one.wait("left", lambda event: event["member"] == away.id)["reason"] == "silent"
+        left = one.wait("left", lambda event: event["member"] == away.id)
+        assert left["reason"] == "silent"
+    missed = int(re.search(r"it missed (\d+) rounds in a row", left["text"])[1])  # type: ignore[index]
+    assert missed >= 2  # a round that was under way when it was stopped, or before the votes on it, may come on top
     unaware = shutil.copytree(away.home, away.home.with_name("unaware"))
 
     away.restart()
     assert away.exit_code() == Exit.REMOVED, away.story()
-    assert "was evicted: it missed 2 rounds in a row" in away.told("stopped")[-1]["text"]
+    assert f"was evicted: it missed {missed} rounds in a row" in away.told("stopped")[-1]["text"]
     assert "--invite TOKEN" in away.told("stopped")[-1]["text"]
 
     shutil.rmtree(away.home)

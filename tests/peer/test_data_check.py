@@ -139,7 +139,7 @@ def test_what_becomes_of_categories_dates_and_gaps_is_told(check: Check) -> None
     ]
     code, lines = check(MIXED.replace("m,", "male,", 3), "--target", "y")
     assert code == Exit.DATA
-    assert lines[0] == "t.csv: 10 to mend"
+    assert lines[0] == "t.csv: 10 things to mend"
     told = "  what to do: fill it in, remove the row, let it stand as the mean of all members (--gaps bmi), or leave"
     assert f"{told} the column out: --columns age,seen,sex" in lines
     sex = "  sex: a category of 2 levels (f, m), a column of 0 and 1 for each"
@@ -149,7 +149,10 @@ def test_what_becomes_of_categories_dates_and_gaps_is_told(check: Check) -> None
 def test_columns_can_be_left_out_and_named_levels_are_taken(check: Check) -> None:
     code, lines = check(MIXED, "--target", "y", "--ignore", "bmi,seen", "--levels", "sex=f", "--levels", "age")
     assert code == Exit.DATA
-    assert lines[:2] == ["t.csv: 1 to mend", "  column 'age': it holds another text in each row: an id, or free text"]
+    assert lines[:2] == [
+        "t.csv: 1 thing to mend",
+        "  column 'age': it holds another text in each row: an id, or free text",
+    ]
     assert "  age: refused" in lines
     code, lines = check(MIXED, "--target", "y", "--ignore", "bmi,seen", "--levels", "sex=f")
     assert code == Exit.OK
