@@ -19,8 +19,6 @@ from .faults import Churn
 from .founding import make_genesis
 from .invariants import CHECKERS, Checker, Violation
 from .invariants.durable import Durable
-from .invariants.progress import BOUND_MS as ROUND_MS
-from .invariants.progress import bound_ms
 from .invariants.release_once import ReleaseOnce
 from .invariants.secrecy import Secrecy
 from .invariants.sign_once import SignOnce
@@ -37,8 +35,6 @@ MOMENTS: Final = ("before", "during", "after", "sending")
 RECORDS: Final = ("VoteCast", "ValueSeen", "Dealt", "ShareHeld", "Released", "BlockDecided", "RoundClosed", None)
 BOUND_MS: Final = 120_000
 """Within this much virtual time all rounds must have ended: faults heal in the first half minute."""
-
-FAULTS_MS: Final = 30_000
 
 CHURN_MS: Final = 20_000
 """How long peers and links come and go, where they do."""
@@ -326,17 +322,11 @@ def run(scenario: Scenario, checkers: Iterable[type[Checker]] = CHECKERS) -> Fai
     return found
 
 
-def limit_ms(scenario: Scenario, simulation: Simulation) -> int:
-    """Within how much virtual time a scenario has to end; longer where a plain round may take more than a minute."""
-    longest = bound_ms(simulation.setup.genesis, (scenario.peers - 1) // 3)
-    return BOUND_MS if longest <= ROUND_MS else max(BOUND_MS, FAULTS_MS + scenario.rounds * longest)
-
-
 def _run(scenario: Scenario, checkers: Iterable[type[Checker]], observer: Observer) -> Failure | str:
     simulation = build(scenario)
     simulation.watch(observer, *(kind() for kind in checkers))
     try:
-        simulation.run(limit_ms(scenario, simulation))
+        simulation.run(BOUND_MS)
     except Violation as violation:
         return Failure(scenario, violation.invariant, violation.what)
     except Exception as error:  # a node never raises for what peers do: it is a finding like any other

@@ -31,14 +31,13 @@ from coterie.topology.adversaries import STRATEGIES
 from coterie.topology.adversaries.voting import other_block
 from coterie.topology.comings import MOMENTS
 from coterie.topology.disk import Disk
-from coterie.topology.founding import make_genesis
 from coterie.topology.invariants import CHECKERS, Checker
 from coterie.topology.invariants.accountability import Accountability
 from coterie.topology.invariants.blame import Blame
 from coterie.topology.invariants.counted import Counted
 from coterie.topology.invariants.exact_sum import ExactSum
 from coterie.topology.invariants.named import Named
-from coterie.topology.invariants.progress import Progress, bound_ms
+from coterie.topology.invariants.progress import Progress
 from coterie.topology.invariants.release_once import ReleaseOnce
 from coterie.topology.invariants.secrecy import Secrecy, _is_multiple, _secrets_in_span
 from coterie.topology.partitions import PARTITIONS
@@ -402,13 +401,6 @@ def test_rounds_in_which_nobody_proposes_are_found_by_progress(monkeypatch: pyte
     monkeypatch.setattr(agreement.Agreement, "_value", lambda self, view: None)
     found = first_failure(calm, ["progress"], [Progress])
     assert "with all honest members there" in found.what
-
-
-@pytest.mark.parametrize(("scheme", "faults", "seconds"), [("shamir", 3, 60), ("plain", 1, 60), ("plain", 3, 77.6)])
-def test_only_plain_rounds_of_many_may_last_longer_than_a_minute(scheme: str, faults: int, seconds: float) -> None:
-    """The share deadline; 2(f+1) views until a sum is given up, and up to f more that are a liar's turn."""
-    genesis, _ = make_genesis(8, 10, scheme=scheme, share_deadline_ms=5_000, view_timeout_ms=600)
-    assert bound_ms(genesis, faults) == 1000 * seconds
 
 
 def test_a_failed_sum_that_is_repeated_with_others_is_found_by_the_rank_test(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,9 @@
 """Blame: a void round names a liar or carries the proof that its sum cannot be one, or honest members were away.
 
 It is demanded of every void round that was undisturbed (:mod:`.rounds`) and of which the honest members by themselves
-could have made a sum: they are K+f holders and K+1 dealers at least, not counting those that have left since. On a
-slow network want of shares or of a sum needs no reason: the deadlines and views of a scenario may be too short. A
-liar is named if an honest member has told people of a proof against it since the round began, or has one that it
-would evict it for.
+could have made a sum: they are K+f holders and K+1 dealers at least, not counting those that have left since. Want of
+shares needs no reason on a slow network. A liar is named if an honest member has told people of a proof against it
+since the round began, or has one that it would evict it for.
 """
 
 from ...protocol.blocks import Void, read_block
@@ -45,7 +44,7 @@ class Blame(RoundChecker):
         proves_liars = SCHEMES[self.simulation.setup.genesis.scheme].proves_liars
         if not proves_liars or not self.is_calm(body.round):
             return
-        if proved_void(body) is None and not self.is_quick:
+        if body.reason == "shares" and not self.is_quick:
             return
         committee = self.committees[body.round]
         assert site.node is not None

@@ -53,7 +53,8 @@ class Durable(Checker):
         """After a restart it proposes its valid value again; its prevote keeps it from proposing a second new block."""
         if valid_view >= 0:
             # The step in which it resumes may take it through several views: the disk keeps the newest value only.
-            if (message.height, block, valid_view) not in site.disk.had_values:
+            had = (message.height, block, valid_view) in site.disk.had_values
+            if not had or all(one.view < valid_view for one in site.disk.values):
                 raise self.violated(f"{site.label} proposed again what its disk does not hold, height {message.height}")
             return
         place = (message.height, message.view, 0)
