@@ -1,14 +1,35 @@
-"""A home whose ledger real nodes agreed on, in virtual time."""
+"""The command line, and a home whose ledger real nodes agreed on, in virtual time."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cluster import Cluster, identity
 
 from coterie.crypto.keyfile import seal_seed
+from coterie.peer.cli import main
 from coterie.peer.home import Home
 from coterie.peer.settings import Settings
 from coterie.peer.store import Store
+
+
+@pytest.fixture
+def peer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, str, str]]:
+    """Run `peer` in this process, over the home `home`; returns exit code, stdout, stderr."""
+    monkeypatch.setenv("COTERIE_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        try:
+            code = main(words)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

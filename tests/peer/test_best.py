@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from table_homes import table_genesis
 
 from coterie.peer.best import Scores
-from coterie.peer.cli import main
 from coterie.peer.exits import Exit
 from coterie.peer.learning.learner import Learner
 from coterie.peer.learning.tables_app import TableApp
@@ -274,23 +273,6 @@ def test_nodes_that_train_leave_the_best_model_in_their_stores(tmp_path: Path, f
 
 
 # The commands
-
-
-@pytest.fixture
-def peer(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run `peer` in this process, over the home `home`; returns exit code, stdout, stderr."""
-    monkeypatch.setenv("COTERIE_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: str) -> tuple[int, str, str]:
-        try:
-            code = main(words)
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return run
 
 
 @pytest.fixture

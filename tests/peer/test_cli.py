@@ -15,7 +15,6 @@ from cluster import identity, make_genesis
 from coterie import __version__
 from coterie.crypto.identity import Identity
 from coterie.peer import database, running
-from coterie.peer.cli import main
 from coterie.peer.database import VERSION
 from coterie.peer.exits import Exit, PeerError
 from coterie.peer.home import PASSPHRASE_VARIABLE, Home
@@ -34,22 +33,11 @@ Peer = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def peer(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Peer:
-    """Run `peer` in this process, in a home of its own; returns exit code, stdout, stderr."""
-    monkeypatch.setenv("COTERIE_HOME", str(tmp_path / "home"))
+def peer(peer: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Peer:
+    """`peer`, beside a table, in a home of its own."""
     monkeypatch.delenv(PASSPHRASE_VARIABLE, raising=False)
     (tmp_path / "data.csv").write_text(TABLE)
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: str) -> tuple[int, str, str]:
-        try:
-            code = main(words)
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return run
+    return peer
 
 
 @pytest.fixture

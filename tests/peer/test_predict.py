@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from table_homes import fill, table_genesis, table_home
 
-from coterie.peer.cli import main
 from coterie.peer.exits import Exit
 from coterie.peer.home import Home
 from coterie.peer.learning.app import AppError
@@ -66,21 +65,10 @@ def linear(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def peer(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run `peer` in this process; returns exit code, stdout, stderr."""
-    monkeypatch.setenv("COTERIE_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
+def peer(peer: Run, tmp_path: Path) -> Run:
+    """`peer`, beside a table of new rows."""
     new_rows(tmp_path / "new.csv")
-
-    def run(*words: str) -> tuple[int, str, str]:
-        try:
-            code = main(words)
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return run
+    return peer
 
 
 def new_rows(path: Path) -> np.ndarray:
