@@ -107,6 +107,9 @@ class Owner(Protocol):
     async def link_up(self, link: "Link") -> bool:
         """Both sides are content: mark the link up and report it; False when it is superfluous."""
 
+    def last_word(self, link: "Link") -> bytes:
+        """A frame for a peer whose link is superfluous, or nothing."""
+
     async def frame_arrived(self, link: "Link", envelope: bytes, blob: bytes | None) -> None:
         """An envelope came. May wait, which slows the peer down."""
 
@@ -224,6 +227,9 @@ class Link:
             bulk = await self._stream(BULK_PROTOCOL)
         if not await self.owner.link_up(self):
             self.ending = "another connection to this peer is up"
+            with trio.move_on_after(_FLUSH_SECONDS):
+                await control.write(self.owner.last_word(self))
+                await self.connection.muxer.close()
             return
         control.widen(CONTROL_WINDOW_BYTES)
         async with trio.open_nursery() as nursery:

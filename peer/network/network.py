@@ -69,9 +69,10 @@ NO_HANDSHAKE_AT_MEMBERS: Final = "no handshake, from where a member is"
 
 _MAX_REMEMBERED_TROUBLES: Final = 256
 _KNOCKS_PAUSE_SECONDS: Final = 1.0
+"""Between two computations of the knocks that members may come with, however often the members change."""
+
 _ANSWER: Final = 8
 """By how much at most a record that answers ours outdoes it: it counts on from ours."""
-"""Between two computations of the knocks that members may come with, however often the members change."""
 
 Receiver = Callable[[Event], Awaitable[None]]
 
@@ -394,6 +395,7 @@ class Network:
             # Both sides must keep the same one of two connections: the one that the lower id dialled.
             preferred = other.connection.outbound == (self.member < link.member)
             if preferred and other.connection.outbound != link.connection.outbound:
+                self._take_record(link)
                 return False
             other.stop("a newer connection to this peer is up")
         self._links[link.member] = link
@@ -606,7 +608,16 @@ class Network:
             return
         link.gossiped = True
         link.send(encode_records([self.record(), *self._book.encoded()][:MAX_RECORDS]))
-        if link.greeting is not None and link.greeting.record is not None:
+        self._take_record(link)
+
+    def last_word(self, link: Link) -> bytes:
+        """See `link.Owner`: two peers with one key are to hear of each other, though they have links in turn."""
+        record = self._book.get(link.member)
+        return b"" if link.is_stranger or record is None else encode_records([record.encoded])
+
+    def _take_record(self, link: Link) -> None:
+        """Take what a peer's greeting says of its addresses."""
+        if not link.is_stranger and link.greeting is not None and link.greeting.record is not None:
             record = self._book.add(link.greeting.record.encoded)
             if record is not None:
                 self._spread(record, link)

@@ -414,3 +414,22 @@ async def test_simultaneous_dials_leave_one_connection(world: Callable[[], Any])
         for one, other in ((first, second), (second, first)):
             assert one.network.send(other.member, b"hello")
             await other.event(Frame, member=one.member)
+
+
+@pytest.mark.parametrize("keeper", [0, 2])
+@pytest.mark.parametrize("keeper_dials", [False, True])
+async def test_two_peers_with_one_key_hear_of_each_other_whichever_link_is_kept(
+    world: Callable[[], Any], keeper: int, keeper_dials: bool
+) -> None:
+    """Of two links to one member a third peer keeps one, by its own number and by which side dialled."""
+    async with world() as peers:
+        if keeper_dials:
+            first = await peers.start(1)
+            third = await peers.start(keeper, first)
+        else:
+            third = await peers.start(keeper)
+            first = await peers.start(1, third)
+        await third.linked(first)
+        second = await peers.start(1, third)
+        await first.network.doubles.wait(1)
+        await second.network.doubles.wait(1)
