@@ -243,11 +243,12 @@ class Agreement:
         """
         ctx, summing = self.ctx, self.summing
         assert summing is not None
-        if not is_private(ctx.state.genesis.scheme) and self._is_lost():
+        is_secret = is_private(ctx.state.genesis.scheme)
+        if not is_secret and (self._is_lost() or self._is_withheld(view)):
             return None
         if view < self._patience():
             return f"only view {view} of {self._patience()}"
-        if not is_private(ctx.state.genesis.scheme):
+        if not is_secret:
             return None
         if self._has_open_sum(view):
             return "the sum is open"
@@ -269,11 +270,11 @@ class Agreement:
         """Whether there is an open sum here to insist on in this view.
 
         Open is not agreed: holders that gave their sums and withhold their fingerprints would else hold up the round
-        for ever. What is secret is insisted on for twice as many views, unless that is what happened.
+        for ever. Unless that is what happened, what is secret is insisted on for twice as many views.
         """
         assert self.summing is not None
-        insists = is_private(self.ctx.state.genesis.scheme) and not self._is_withheld(view)
-        return self.summing.outcome() is not None and view < (1 + insists) * self._patience()
+        turns = 1 + is_private(self.ctx.state.genesis.scheme) - self._is_withheld(view)
+        return self.summing.outcome() is not None and view < turns * self._patience()
 
     def _is_withheld(self, view: int) -> bool:
         """Whether a quorum voted for an open sum in an earlier view, and that proved nothing for lack of others."""
@@ -585,12 +586,21 @@ class Agreement:
         return summing.proves(vector, votes) or any(summing.proves(vector, one) for one in self._views_of(digest))
 
     def _views_of(self, digest: bytes) -> list[dict[bytes, Verified]]:
-        """Return the prevotes for a block that were brought along, those of each view by sender."""
+        """Return the prevotes for a block that were brought along, those of each view by sender, and of all views.
+
+        A z depends on W alone, not on its view. Where every member's is needed, on a slow network another one may be
+        late in each view. Of a sender that gave two the last one counts, but those of one view stand by themselves.
+        """
         views: dict[int, dict[bytes, Verified]] = {}
         for vote in self._brought.get(digest, ()):
             if isinstance(vote.message, Prevote) and vote.message.block == digest:
                 views.setdefault(vote.view, {})[vote.sender] = vote
-        return list(views.values())
+        brought = list(views.values())
+        voted = [self._votes_for(view, digest) for view, one in sorted(self._proposed.items()) if one == digest]
+        together: dict[bytes, Verified] = {}
+        for votes in (*brought, *voted):
+            together |= votes
+        return [*brought, together] if len(brought) + len(voted) > 1 else brought
 
     def _polka_and_proof(self, view: int, digest: bytes) -> tuple[bytes, ...]:
         """Return the prevotes of a view for a block, and those that proved its W, if it has one, of whatever view.

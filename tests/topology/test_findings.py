@@ -405,6 +405,37 @@ def test_an_open_sum_that_cannot_be_proved_is_given_up_though_not_everybody_is_t
     assert lasts_ms(LINKED_WITH_SOME) == BOUND_MS, "those without the links wait for ever"
 
 
+@pytest.mark.parametrize("seed", [24164, 37952])
+def test_a_plain_sum_whose_proof_lacks_a_vote_is_given_up_in_the_next_view(
+    monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Ten members on slow networks, one of which contributes, gives its vector and keeps its vote to itself."""
+    scenario = scenario_of(seed)
+    assert isinstance(run(scenario), str)
+    rule = agreement.Agreement._is_withheld
+    monkeypatch.setattr(
+        agreement.Agreement,
+        "_is_withheld",
+        lambda self, view: self.ctx.state.genesis.scheme != "plain" and rule(self, view),
+    )
+    found = run(scenario)
+    assert isinstance(found, Failure)
+    assert found.invariant in ("progress", "liveness")
+
+
+LATE_IN_TURN = scenario_of(39345)
+"""Every member's z is needed (K+f = n), and views are short on paths of 0.45 s: another member is late in each."""
+
+
+def test_a_sum_is_proved_by_what_members_said_of_it_in_different_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(run(LATE_IN_TURN), str)
+    rule = agreement.Agreement._views_of
+    monkeypatch.setattr(agreement.Agreement, "_views_of", lambda self, digest: rule(self, digest)[:-1])
+    found = run(LATE_IN_TURN)
+    assert isinstance(found, Failure)
+    assert found.what == "round 2 is void (sum), and nobody answers for it"
+
+
 CRAWLS = Scenario(seed=1, rounds=5, latency_ms=(1, 10), byzantine=("1=crawl",), parameters=18_000)
 """A dealer lets a holder's pull of its box crawl, has others keep that box, and refuses one ack."""
 
