@@ -583,24 +583,25 @@ class Agreement:
             return True
         if summing is None:
             return False
-        return summing.proves(vector, votes) or any(summing.proves(vector, one) for one in self._views_of(digest))
+        by_view = any(summing.proves(vector, one) for one in (votes, *self._views_of(digest)))
+        return by_view or summing.proves(vector, self._in_all_views(digest))
 
     def _views_of(self, digest: bytes) -> list[dict[bytes, Verified]]:
-        """Return the prevotes for a block that were brought along, those of each view by sender, and of all views.
-
-        A z depends on W alone, not on its view. Where every member's is needed, on a slow network another one may be
-        late in each view. Of a sender that gave two the last one counts, but those of one view stand by themselves.
-        """
+        """Return the prevotes for a block that were brought along, those of each view by sender."""
         views: dict[int, dict[bytes, Verified]] = {}
         for vote in self._brought.get(digest, ()):
             if isinstance(vote.message, Prevote) and vote.message.block == digest:
                 views.setdefault(vote.view, {})[vote.sender] = vote
-        brought = list(views.values())
-        voted = [self._votes_for(view, digest) for view, one in sorted(self._proposed.items()) if one == digest]
-        together: dict[bytes, Verified] = {}
-        for votes in (*brought, *voted):
-            together |= votes
-        return [*brought, together] if len(brought) + len(voted) > 1 else brought
+        return list(views.values())
+
+    def _in_all_views(self, digest: bytes) -> dict[bytes, Verified]:
+        """Return the prevotes for a block of whatever view, the last one of each sender.
+
+        A z depends on W alone, not on its view. Where every member's is needed, on a slow network another one may be
+        late in each view.
+        """
+        heard = [self._votes_for(view, digest) for view, one in sorted(self._proposed.items()) if one == digest]
+        return {sender: vote for votes in (*self._views_of(digest), *heard) for sender, vote in votes.items()}
 
     def _polka_and_proof(self, view: int, digest: bytes) -> tuple[bytes, ...]:
         """Return the prevotes of a view for a block, and those that proved its W, if it has one, of whatever view.
