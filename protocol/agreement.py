@@ -15,7 +15,7 @@ from .events import Fetch
 from .evidence import contradiction
 from .genesis import is_private
 from .ledger import LedgerError, Phase, apply
-from .limits import DEAD_PROPOSER_TIMEOUT_MS, VIEW_HISTORY, VIEW_TIMEOUT_CAP_MS, VIEW_WINDOW
+from .limits import DEAD_PROPOSER_TIMEOUT_MS, SUM_GRACE_MS, VIEW_HISTORY, VIEW_TIMEOUT_CAP_MS, VIEW_WINDOW
 from .messages import Precommit, Prevote, Proposal, SumShare
 from .proposals import (
     acks_behind,
@@ -72,6 +72,8 @@ class Agreement:
     """
     _turn: int | None = None
     """The view in which it is this member's turn and nothing was ready to propose yet."""
+    _waited: int | None = None
+    """The view in which this member, as aggregator, has given the others' vectors the time to come."""
     _proposal: tuple[bytes, bytes | None] | None = None
     """This member's own latest proposal, to send again."""
     _named: set[bytes] = field(default_factory=set)
@@ -246,8 +248,9 @@ class Agreement:
         is_secret = is_private(ctx.state.genesis.scheme)
         if not is_secret and (self._is_lost() or self._is_withheld(view)):
             return None
-        if view < self._patience():
-            return f"only view {view} of {self._patience()}"
+        patience = self._patience() if is_secret or self._has_all_vectors(view) else self._patience_with_absence()
+        if view < patience:
+            return f"only view {view} of {patience}"
         if not is_secret:
             return None
         if self._has_open_sum(view):
@@ -290,6 +293,18 @@ class Agreement:
         could be): each of f+1 aggregators in a row twice.
         """
         return 2 * (self.ctx.state.committee.f + 1)
+
+    def _patience_with_absence(self) -> int:
+        """Views before a plain sum is given up where vectors did not come: of so many aggregators in a row f+1 are
+        honest. Not fewer than four, for it is longer views that let slow work be done.
+        """
+        return min(self._patience(), max(4, 2 * self.ctx.state.committee.f + 1))
+
+    def _has_all_vectors(self, view: int) -> bool:
+        """Whether no contributor's vector is known to be missing: this view's aggregator first lets them come."""
+        assert self.summing is not None
+        may_come = self.ctx.state.proposer(view) == self.ctx.me and self._waited != view
+        return may_come or not self.summing.missing()
 
     def _propose_again(self, action: ProposeNow) -> None:
         """Line 16: propose the valid value, with the prevotes that made it so."""
@@ -690,6 +705,8 @@ class Agreement:
             self.summing.send_sum(aggregator)
             if aggregator == ctx.me:
                 self.summing.try_open(frozenset(ctx.alive), ctx.height, view)
+                if not is_private(ctx.state.genesis.scheme):
+                    ctx.out.timer(SUM_GRACE_MS, "grace", ctx.height, view)
         if view > 0:
             ctx.out.notify("view", f"height {ctx.height}: view {view}", height=ctx.height, view=view)
         if view in self._waiting:
@@ -807,4 +824,5 @@ class Agreement:
         """Open the sum if this member is the current aggregator and enough sum shares are there."""
         ctx = self.ctx
         if self.summing is not None and view == self.consensus.view and ctx.state.proposer(view) == ctx.me:
+            self._waited = view if after_grace else self._waited
             self.summing.try_open(frozenset(ctx.alive), ctx.height, view, after_grace)

@@ -423,6 +423,28 @@ def test_a_plain_sum_whose_proof_lacks_a_vote_is_given_up_in_the_next_view(
     assert found.invariant in ("progress", "liveness")
 
 
+WITHHELD = scenario_of(35162)
+"""Two of ten members never give their plain vectors; all others are there, and each aggregator misses the same two."""
+
+
+def test_a_plain_sum_is_given_up_once_f_plus_1_honest_aggregators_missed_a_vector(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert isinstance(run(WITHHELD), str)
+    monkeypatch.setattr(agreement.Agreement, "_patience_with_absence", agreement.Agreement._patience)
+    found = run(WITHHELD)
+    assert isinstance(found, Failure)
+    assert found.invariant == "liveness"
+
+
+def test_an_aggregator_lets_the_vectors_come_before_it_gives_a_plain_sum_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that have all vectors refuse to give up in a view in which the rest have not yet been aggregators."""
+    monkeypatch.setattr(agreement.Agreement, "_is_lost", lambda self: False)
+    patient = lasts_ms(ANOTHER_VECTOR)
+    monkeypatch.setattr(agreement.Agreement, "_has_all_vectors", lambda self, view: not self.summing.missing())
+    assert lasts_ms(ANOTHER_VECTOR) < patient, "an aggregator proposes it before anything could come, and is refused"
+
+
 LATE_IN_TURN = scenario_of(39345)
 """Every member's z is needed (K+f = n), and views are short on paths of 0.45 s: another member is late in each."""
 
