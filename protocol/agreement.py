@@ -8,7 +8,19 @@ node.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from .blocks import Block, Change, Contributors, Evict, Membership, Model, Void, block_hash, claimed_sum, read_block
+from .blocks import (
+    Block,
+    Body,
+    Change,
+    Contributors,
+    Evict,
+    Membership,
+    Model,
+    Void,
+    block_hash,
+    claimed_sum,
+    read_block,
+)
 from .context import Context
 from .envelope import Verified, verify
 from .events import Fetch
@@ -210,7 +222,7 @@ class Agreement:
             opened = self.summing.outcome()
             if opened is not None and self._has_open_sum(view):
                 return opened[0]
-            if self._why_not_give_up(view) is None:
+            if self._why_not_give_up(view) is None and self._has_no_sum(view):
                 late = tuple(ctx.state.committee.members[j] for j in self.summing.missing())
                 return Void(ctx.state.round, "sum", late)
             return None
@@ -248,7 +260,7 @@ class Agreement:
         is_secret = is_private(ctx.state.genesis.scheme)
         if not is_secret and (self._is_lost() or self._is_withheld(view)):
             return None
-        patience = self._patience() if is_secret or self._has_all_vectors(view) else self._patience_with_absence()
+        patience = self._patience_with_absence() if not is_secret and summing.missing() else self._patience()
         if view < patience:
             return f"only view {view} of {patience}"
         if not is_secret:
@@ -276,17 +288,27 @@ class Agreement:
         for ever. Unless that is what happened, what is secret is insisted on for twice as many views.
         """
         assert self.summing is not None
-        turns = 1 + is_private(self.ctx.state.genesis.scheme) - self._is_withheld(view)
-        return self.summing.outcome() is not None and view < turns * self._patience()
+        opened = self.summing.outcome()
+        if opened is None:
+            return False
+        is_withheld = self._is_withheld(view) and opened[0] in self._withheld(view)
+        return view < (1 + is_private(self.ctx.state.genesis.scheme) - is_withheld) * self._patience()
 
     def _is_withheld(self, view: int) -> bool:
         """Whether a quorum voted for an open sum in an earlier view, and that proved nothing for lack of others."""
+        return bool(self._withheld(view))
+
+    def _withheld(self, view: int) -> list[Body]:
+        """Return what a quorum voted for in vain. It may follow from a false sum, which nobody could prove."""
         quorum = self.ctx.state.committee.quorum
-        return any(
-            self.consensus.prevotes_for(one, digest) >= quorum and not self._proves(digest, {})
+        return [
+            self._candidates[digest].block.body
             for one, digest in self._proposed.items()
-            if one < view and digest in self._candidates
-        )
+            if one < view
+            and digest in self._candidates
+            and self.consensus.prevotes_for(one, digest) >= quorum
+            and not self._proves(digest, {})
+        ]
 
     def _patience(self) -> int:
         """Views before less will do than what is wanted (a sum that stays closed, contributors that are not all that
@@ -300,11 +322,17 @@ class Agreement:
         """
         return min(self._patience(), max(4, 2 * self.ctx.state.committee.f + 1))
 
-    def _has_all_vectors(self, view: int) -> bool:
-        """Whether no contributor's vector is known to be missing: this view's aggregator first lets them come."""
-        assert self.summing is not None
-        may_come = self.ctx.state.proposer(view) == self.ctx.me and self._waited != view
-        return may_come or not self.summing.missing()
+    def _has_no_sum(self, view: int) -> bool:
+        """Whether this view's aggregator need not wait for a sum of its own before it gives up.
+
+        A plain sum may be withheld from others, or a false one proposed that nobody can prove, and yet be opened here:
+        so the vectors first have the time to come.
+        """
+        summing = self.summing
+        assert summing is not None
+        if is_private(self.ctx.state.genesis.scheme) or self._is_lost() or view >= self._patience():
+            return True
+        return summing.outcome() is not None or bool(self._waited == view and summing.missing())
 
     def _propose_again(self, action: ProposeNow) -> None:
         """Line 16: propose the valid value, with the prevotes that made it so."""
@@ -502,7 +530,8 @@ class Agreement:
         message = proposal.message
         assert isinstance(message, Proposal)
         polka = self._prevotes_among(message.polka)
-        if polka:
+        if polka and is_valid:
+            self._proves(digest, {})  # by what the disk brought, as long as it is there: this takes its place
             self._brought[digest] = polka
             self._proves(digest, {})
         for vote in polka:
@@ -598,16 +627,30 @@ class Agreement:
             return True
         if summing is None:
             return False
-        by_view = any(summing.proves(vector, one) for one in (votes, *self._views_of(digest)))
-        return by_view or summing.proves(vector, self._in_all_views(digest))
+        return (
+            any(summing.proves(vector, one) for one in (votes, *self._views_of(digest)))
+            or summing.proves(vector, self._proof_of(digest))
+            or summing.proves(vector, self._in_all_views(digest))
+        )
+
+    def _brought_for(self, digest: bytes) -> list[Verified]:
+        votes = self._brought.get(digest, ())
+        return [vote for vote in votes if isinstance(vote.message, Prevote) and vote.message.block == digest]
 
     def _views_of(self, digest: bytes) -> list[dict[bytes, Verified]]:
         """Return the prevotes for a block that were brought along, those of each view by sender."""
         views: dict[int, dict[bytes, Verified]] = {}
-        for vote in self._brought.get(digest, ()):
-            if isinstance(vote.message, Prevote) and vote.message.block == digest:
-                views.setdefault(vote.view, {})[vote.sender] = vote
+        for vote in self._brought_for(digest):
+            views.setdefault(vote.view, {})[vote.sender] = vote
         return list(views.values())
+
+    def _proof_of(self, digest: bytes) -> dict[bytes, Verified]:
+        """Return the prevotes for a block that were brought along, the last one of each sender.
+
+        The proof stands after the polka, so these are what proved W to whoever is locked on it, though they be of
+        several views. What a liar says here in a later view must not take that from its place.
+        """
+        return {vote.sender: vote for vote in self._brought_for(digest)}
 
     def _in_all_views(self, digest: bytes) -> dict[bytes, Verified]:
         """Return the prevotes for a block of whatever view, the last one of each sender.

@@ -2,6 +2,7 @@
 us.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .envelope import Verified
@@ -37,6 +38,10 @@ class Inbox:
     def forget(self, sender: bytes) -> None:
         """Drop what a sender said: it is gone, and no member."""
         self._kept.pop(sender, None)
+
+    def forget_strangers(self, is_listened_to: Callable[[bytes], bool]) -> None:
+        """Drop what those said that are no members any more, and have no link: nobody hears of their going again."""
+        self._kept = {sender: queue for sender, queue in self._kept.items() if is_listened_to(sender)}
 
     def take(self, height: int, round_: int) -> list[_Kept]:
         """Return what concerns this height or round and drop what is older; what is still early stays."""

@@ -285,6 +285,7 @@ class Node:
         ctx.out.timer(RESEND_MS, "resend", ctx.height)
         if not ctx.is_member:
             self._keep_asking_to_join()
+        self._inbox.forget_strangers(self._listens_to)
         for message, blob in self._inbox.take(ctx.height, ctx.state.round):
             self._on_message(message, blob)
 

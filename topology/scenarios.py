@@ -76,6 +76,12 @@ SPLIT_EVERY: Final = 9
 TOGETHER: Final = ("lost-keeper", "choosy")
 """Those of them that take all liars."""
 
+ABOUT_PROOFS: Final = ("mixed-proof", "erase-proof", "false-first")
+"""Lies that come to something only where all members' votes are needed."""
+
+PROOFS_EVERY, PROOFS_FROM = 50, 7
+"""One scenario in so many has them, beside the draws as well."""
+
 SMALL: Final = 6
 LARGE: Final = 18_000
 """Parameters of a model; of a large one a box has more than 64 KB, so that it is pulled."""
@@ -222,6 +228,8 @@ def scenario_of(seed: int) -> Scenario:
         liars = tuple(f"{number}=equivocate" for number in sites)
         calm = replace(drawn, crashes=(), churn=0.0, flapping=0.0, comings=())
         return replace(calm, is_founded=True, byzantine=liars, partition=LoneDecision.name)
+    if seed % PROOFS_EVERY == PROOFS_FROM:
+        return _about_proofs(drawn, sites)
     if byzantine and is_calm:  # what liars do by themselves shows best where nothing else happens
         return replace(drawn, crashes=(), churn=0.0, flapping=0.0, partition="")
     if peers == MIN_TRAINING_MEMBERS and is_founded and rng.random() < 0.6:
@@ -231,9 +239,30 @@ def scenario_of(seed: int) -> Scenario:
     return drawn
 
 
+def _about_proofs(drawn: Scenario, sites: list[int]) -> Scenario:
+    """Return a calm scenario in which all liars lie about what proves a sum, and no other member can be spared.
+
+    Somebody may crash once it has seen a proof.
+    """
+    number = drawn.seed // PROOFS_EVERY
+    lie = ABOUT_PROOFS[number % len(ABOUT_PROOFS)]
+    is_plain = number // len(ABOUT_PROOFS) % 2 == 0
+    crash = drawn.seed % drawn.peers, CrashPoint("after", number // len(ABOUT_PROOFS) % 12, "ValueSeen", 300)
+    calm = replace(drawn, topology="complete", loss=0.0, churn=0.0, flapping=0.0, partition="", comings=())
+    return replace(
+        calm,
+        rounds=6,
+        is_founded=True,
+        byzantine=tuple(f"{site}={lie}" for site in sites),
+        crashes=(crash,) if lie == "erase-proof" else (),
+        scheme="plain" if is_plain else "shamir",
+        threshold=0 if is_plain or not sites else drawn.peers - len(sites),
+    )
+
+
 def _liars(seed: int, rng: random.Random, sites: list[int]) -> tuple[str, ...]:
     """Draw who lies and how. Every strategy comes round in turn; in a part of the scenarios all follow one plan."""
-    names, f = [name for name in STRATEGIES if name not in SPLIT_VIEWS], len(sites)
+    names, f = [name for name in STRATEGIES if name not in (*SPLIT_VIEWS, *ABOUT_PROOFS)], len(sites)
     if rng.random() < 0.35:
         plan = rng.choice(COLLUSIONS)
         return tuple(f"{number}={plan}" for number in sites)

@@ -74,6 +74,9 @@ BENT = {
     "fail-and-garble": {"Deal", *VOTES},
     "lost-keeper": {"Deal", "Ack"},
     "choosy": {"Deal", "Ack"},
+    "mixed-proof": {"Proposal", *VOTES},
+    "erase-proof": {"Proposal", *VOTES},
+    "false-first": {"Proposal", *VOTES},
 }
 """What each strategy bends or needs to be let take part; it shows only if messages of these kinds are sent."""
 

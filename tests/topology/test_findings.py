@@ -8,7 +8,7 @@ Each of the attacks is found by the sweep on a build without its mend, within th
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,14 +16,18 @@ import networkx as nx
 import pytest
 
 from coterie.protocol import acks, agreement, catchup, complaints, ledger, patience, proposals, sharing, tendermint
-from coterie.protocol.blocks import Void
+from coterie.protocol.blocks import Void, read_block
 from coterie.protocol.context import Context
 from coterie.protocol.envelope import Verified, verify
+from coterie.protocol.events import Event, Send, Step
 from coterie.protocol.evidence import contradiction
-from coterie.protocol.messages import Accusation, CertifiedBlock, Prevote
+from coterie.protocol.inbox import Inbox
+from coterie.protocol.ledger import Phase
+from coterie.protocol.messages import Accusation, CertifiedBlock, JoinRequest, Prevote, Proposal, SumShare
 from coterie.protocol.node import Node
 from coterie.protocol.schemes import plain
 from coterie.protocol.summing import Summing
+from coterie.protocol.wire import digest_of
 from coterie.topology.adversaries import Adversary
 from coterie.topology.comings import Coming
 from coterie.topology.founding import make_genesis
@@ -37,7 +41,7 @@ from coterie.topology.invariants.validity import Validity
 from coterie.topology.networks import LinkDefaults, make
 from coterie.topology.scenarios import BOUND_MS, Failure, Scenario, build, run, scenario_of
 from coterie.topology.simulation import Setup, Simulation
-from coterie.topology.site import CrashPoint
+from coterie.topology.site import CrashPoint, Site
 
 SWEEP = range(480)
 
@@ -441,8 +445,103 @@ def test_an_aggregator_lets_the_vectors_come_before_it_gives_a_plain_sum_up(monk
     """Those that have all vectors refuse to give up in a view in which the rest have not yet been aggregators."""
     monkeypatch.setattr(agreement.Agreement, "_is_lost", lambda self: False)
     patient = lasts_ms(ANOTHER_VECTOR)
-    monkeypatch.setattr(agreement.Agreement, "_has_all_vectors", lambda self, view: not self.summing.missing())
+    monkeypatch.setattr(agreement.Agreement, "_has_no_sum", lambda self, view: True)
     assert lasts_ms(ANOTHER_VECTOR) < patient, "an aggregator proposes it before anything could come, and is refused"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "threshold", "peers"), [("plain", 0, 4), ("plain", 0, 5), ("shamir", 3, 4), ("shamir", 4, 5)]
+)
+def test_a_proof_from_several_views_proves_a_sum_to_whoever_is_shown_it(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, threshold: int, peers: int
+) -> None:
+    """A liar gives its z of view 0 to one member, which locks, and false ones to the others in each later view."""
+    scenario = Scenario(
+        seed=2, peers=peers, rounds=8, latency_ms=(1, 10), byzantine=("0=mixed-proof",), scheme=scheme,
+        threshold=threshold,
+    )  # fmt: skip
+    assert isinstance(run(scenario), str)
+    monkeypatch.setattr(agreement.Agreement, "_proof_of", lambda self, digest: {})
+    found = run(scenario)
+    assert isinstance(found, Failure)
+    assert found.invariant in ("progress", "liveness"), "the member that is locked and the others wait for each other"
+
+
+ERASED = Scenario(
+    seed=4,
+    peers=4,
+    rounds=3,
+    latency_ms=(1, 10),
+    byzantine=("0=erase-proof",),
+    scheme="plain",
+    crashes=((2, CrashPoint("after", 5, "ValueSeen", 300)),),
+)
+"""A member is restarted once it has locked. A liar proposes its block, with a false W and a false z as its proof."""
+
+
+def test_a_proposal_that_is_refused_takes_no_proof_from_a_restarted_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(run(ERASED), str)
+    enter = agreement.Agreement._enter
+
+    def believing(self: agreement.Agreement, proposal: Verified, digest: bytes, is_valid: bool) -> None:
+        assert isinstance(proposal.message, Proposal)
+        self._brought[digest] = self._prevotes_among(proposal.message.polka) or self._brought.get(digest, [])
+        enter(self, proposal, digest, is_valid)
+
+    monkeypatch.setattr(agreement.Agreement, "_enter", believing)
+    assert is_stuck(ERASED)
+
+
+def test_a_false_sum_in_the_first_view_does_not_make_a_plain_round_void(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can prove it. The next aggregator opens the real one, if it waits for the vectors in its turn."""
+    scenario = Scenario(
+        seed=1, peers=4, rounds=12, latency_ms=(1, 10), byzantine=("0=false-first",), scheme="plain"
+    )  # fmt: skip
+    assert voids_of(scenario) == 0
+    monkeypatch.setattr(agreement.Agreement, "_has_no_sum", lambda self, view: True)
+    assert voids_of(scenario) > 0
+
+
+def voids_of(scenario: Scenario) -> int:
+    simulation = build(scenario)
+    assert simulation.run(BOUND_MS)
+    return sum(isinstance(read_block(one.block).body, Void) for one in simulation.honest[0].disk.blocks)
+
+
+class Litter(Adversary):
+    """Says things of rounds far ahead, and is gone."""
+
+    name = "litter"
+
+    def bend_send(self, receiver: Site, message: Verified, send: Send) -> Iterable[Send]:
+        return () if isinstance(message.message, JoinRequest) else (send,)
+
+    def bend_step(self, event: Event, step: Step) -> Step:
+        node = self.site.node
+        if node is not None and node.state.round == 2 and node.state.phase is Phase.SHARING and step.send:
+            for other in self.others:
+                for number in range(4):
+                    blob = bytes([number]) * 1000
+                    self.say(other, self.sign(SumShare(2**40 + number, bytes(32), digest_of(blob))), blob)
+            self.simulation.clock.after(2500, self.simulation.crash, self.site, None)
+        return step
+
+
+def test_what_a_member_said_early_is_dropped_once_it_is_no_member_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    def kept() -> set[bytes]:
+        scenario = Scenario(seed=5, peers=4, rounds=14, evict_after_rounds=2, latency_ms=(1, 10))
+        simulation = build(scenario)
+        litter = simulation.sites[3]
+        litter.adversaries = (Litter(simulation, litter),)
+        simulation.goal = lambda site: site is litter or (site.node is not None and site.node.state.round > 12)
+        assert simulation.run(BOUND_MS)
+        nodes = [one.node for one in simulation.sites[:3] if one.node is not None]
+        assert all(node.state.member(litter.key) is None for node in nodes)
+        return {key for node in nodes for key in node._inbox._kept}
+
+    assert kept() == set()
+    monkeypatch.setattr(Inbox, "forget_strangers", lambda self, is_listened_to: None)
+    assert len(kept()) == 1
 
 
 LATE_IN_TURN = scenario_of(39345)

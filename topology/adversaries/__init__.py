@@ -1,4 +1,4 @@
-"""Forty-nine ways to misbehave, each a small class behind :class:`.base.Adversary`."""
+"""Sixty ways to misbehave, each a small class behind :class:`.base.Adversary`."""
 
 from typing import Final
 
@@ -29,6 +29,7 @@ from .collusion import (
 from .dealing import FalseComplaint, GarbageBox, MisDeal, NonEncoding, Withhold, WrongBlob, WrongShare
 from .equivocation import TwinDeal, TwoAcks, TwoFaced, TwoLedgers, TwoSums
 from .network import FalseHead, ForgedCertificate, PaddedLedger, Replay, Selective, Silent, Twins
+from .proving import EraseProof, FalseFirst, MixedProof
 from .stalling import Choosy, Crawl, FailAndGarble, LostKeeper
 from .views import LateTakeIn, Mask, QuietComplaint, SeeSaw, SingleAcks
 from .voting import Amnesia, Burst, DoubleVote, Equivocate, FalseVoid, InvalidValue, StaleLock, ViewFlood
@@ -95,6 +96,9 @@ STRATEGIES: Final[dict[str, type[Adversary]]] = {
         FailAndGarble,
         LostKeeper,
         Choosy,
+        MixedProof,
+        EraseProof,
+        FalseFirst,
     )
 }
 """The strategies by the names that ``--byzantine`` takes."""
