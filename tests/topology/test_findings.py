@@ -36,6 +36,7 @@ from coterie.topology.invariants.blame import Blame
 from coterie.topology.invariants.counted import Counted
 from coterie.topology.invariants.evidence import Evidence
 from coterie.topology.invariants.named import Named
+from coterie.topology.invariants.progress import Progress
 from coterie.topology.invariants.secrecy import Secrecy
 from coterie.topology.invariants.validity import Validity
 from coterie.topology.networks import LinkDefaults, make
@@ -850,6 +851,11 @@ def evicted_though_heard(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(agreement.Agreement, "_heard", lambda self: frozenset())
 
 
+def proved_by_what_was_heard_last(patch: pytest.MonkeyPatch) -> None:
+    """What a proposal brings as a proof is not looked at by itself."""
+    patch.setattr(agreement.Agreement, "_proof_of", lambda self, digest: {})
+
+
 @dataclass(frozen=True)
 class Attack:
     """An attack that once went unnoticed, and where the sweep meets it."""
@@ -930,6 +936,13 @@ ATTACKS = [
         Evidence,
         "a quorum hears it",
         evicted_though_heard,
+    ),
+    Attack(
+        "one member alone is shown what proves a sum",
+        lies("mixed-proof"),
+        Progress,
+        r"round \d lasted \d+ s, with all honest members there",
+        proved_by_what_was_heard_last,
     ),
 ]
 
