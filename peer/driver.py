@@ -246,12 +246,13 @@ class Driver:
                 self._steps.append((step, arrival.cause))
                 self._stepped.unpark()
             arrival.done.set()
-            await trio.lowlevel.checkpoint()
 
     # Acting.
 
     async def _act(self) -> None:
         while True:
+            if self._steps:
+                await trio.lowlevel.checkpoint()
             while not self._steps:
                 await self._stepped.park()
             caused = list(self._steps)
@@ -263,12 +264,13 @@ class Driver:
             digests: dict[int, bytes] = {}
             if records or large:
                 digests = await trio.to_thread.run_sync(self._commit, records, large, limiter=self._disk)
-            for step, cause in caused:
+            for number, (step, cause) in enumerate(caused):
+                if number:
+                    await trio.lowlevel.checkpoint()
                 started = cpu_seconds()
                 self._carry_out(step, digests)
                 if cause is not None:
                     self._links.charge(cause, cpu_seconds() - started)
-                await trio.lowlevel.checkpoint()
             self._tell_beat()
             if any(isinstance(record, RoundClosed) for record in records):
                 self._start(self._tidy)

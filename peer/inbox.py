@@ -43,7 +43,9 @@ class Inbox:
         await arrival.done.wait()
 
     async def get(self) -> Arrival:
-        """Take the next event; wait for one."""
+        """Take the next event; wait for one, or else let all other tasks have a turn."""
+        if self._own or self._foreign:
+            await trio.lowlevel.checkpoint()
         while not (self._own or self._foreign):
             await self._arrived.park()
         return self._own.popleft() if self._own else self._foreign.popleft()
