@@ -393,8 +393,10 @@ class Consensus:
     def _is_hopeless(self, counts: Mapping[bytes | None, int]) -> bool:
         """Whether a quorum has voted, and no block can get a quorum however the rest votes: nothing is worth a wait."""
         voted = sum(counts.values())
+        if voted < self.committee.quorum:  # most often: asked at every vote
+            return False
         most = max((count for value, count in counts.items() if value is not NIL), default=0)
-        return voted >= self.committee.quorum and most + self.committee.n - voted < self.committee.quorum
+        return most + self.committee.n - voted < self.committee.quorum
 
     def _vote(self, stage: Stage, value: bytes | None) -> None:
         self.stage = stage
