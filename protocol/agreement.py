@@ -150,7 +150,7 @@ class Agreement:
     def _changes(self, only_provable: bool = False) -> tuple[Change, ...]:
         """Return the changes of the membership that this member would propose."""
         found = self.ctx.pool.changes(self.ctx.state, self.ctx.now_ms, only_provable)
-        if not any(isinstance(one, Evict) and one.reason == "silent" for one in found):
+        if not found or not any(isinstance(one, Evict) and one.reason == "silent" for one in found):
             return found
         heard = self._heard()
         return tuple(

@@ -7,7 +7,7 @@ member's own view, and guides only when it acks and proposes; acks and dealings 
 same count as ever, and no dealing that is settled is left out.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .acks import Acks
@@ -95,5 +95,7 @@ class Patience:
         self._disputes = {pair: last for pair, last in self._disputes.items() if pair[1] not in settled}
 
 
-def _places(memory: Iterable[bytes], committee: Committee) -> frozenset[int]:
+def _places(memory: Collection[bytes], committee: Committee) -> frozenset[int]:
+    if not memory:  # most often, and this is asked after every event
+        return frozenset()
     return frozenset(place for member in memory if (place := committee.index(member)) is not None)
