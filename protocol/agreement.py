@@ -86,6 +86,8 @@ class Agreement:
     """The view in which it is this member's turn and nothing was ready to propose yet."""
     _waited: int | None = None
     """The view in which this member, as aggregator, has given the others' vectors the time to come."""
+    _lacking: int = -1
+    """The last view at whose beginning not all contributors of the open sum were there."""
     _proposal: tuple[bytes, bytes | None] | None = None
     """This member's own latest proposal, to send again."""
     _named: set[bytes] = field(default_factory=set)
@@ -219,10 +221,10 @@ class Agreement:
         ctx = self.ctx
         if ctx.state.phase is Phase.SUMMING:
             assert self.summing is not None
-            opened = self.summing.outcome()
-            if opened is not None and self._has_open_sum(view):
+            opened, is_needed = self.summing.outcome(), self._why_not_give_up(view) is not None
+            if opened is not None and (is_needed or self._has_open_sum(view)):
                 return opened[0]
-            if self._why_not_give_up(view) is None and self._has_no_sum(view):
+            if not is_needed and self._has_no_sum(view):
                 late = tuple(ctx.state.committee.members[j] for j in self.summing.missing())
                 return Void(ctx.state.round, "sum", late)
             return None
@@ -252,8 +254,9 @@ class Agreement:
     def _why_not_give_up(self, view: int) -> str | None:
         """Say why the open sum need not be void without proof: a member gives it up only when it sees no way itself.
 
-        What is secret is given up only when all that contributed are there to repeat it, or when it is open and those
-        that could prove it do not. A plain sum is lost with any contributor, and its repetition binds nobody.
+        What is secret is given up only when all that contributed are there to repeat it, and were at the beginning of
+        so many views that each could have given its sum and its vote; or when it is open and those that could prove it
+        do not. A plain sum is lost with any contributor, and its repetition binds nobody.
         """
         ctx, summing = self.ctx, self.summing
         assert summing is not None
@@ -267,12 +270,33 @@ class Agreement:
             return None
         if self._has_open_sum(view):
             return "the sum is open"
-        if self._is_withheld(view):  # a link with some only must not make the others wait
+        # A link with some only must not make the others wait.
+        if self._is_withheld(view) or self._is_given_up_elsewhere(view):
             return None
-        members = (summing.committee.members[index] for index, _ in summing.body.dealers)
-        if not all(one in ctx.alive or one == ctx.me for one in members):
+        if not self._are_all_there():
             return "not everybody is there to repeat the sum"
+        if view <= self._lacking + patience:
+            return f"not everybody was there at the beginning of view {self._lacking}"
         return None
+
+    def _are_all_there(self) -> bool:
+        """Whether all that contributed to the open sum are there."""
+        ctx, summing = self.ctx, self.summing
+        assert summing is not None
+        members = (summing.committee.members[index] for index, _ in summing.body.dealers)
+        return all(one in ctx.alive or one == ctx.me for one in members)
+
+    def _is_given_up_elsewhere(self, view: int) -> bool:
+        """Whether f+1 members voted in earlier views for giving the sum up.
+
+        One of these is honest, and all were there for it: liars may have links with some members only.
+        """
+        voted: set[bytes] = set()
+        for one, digest in self._proposed.items():
+            known = self._candidates.get(digest)
+            if one < view and known is not None and isinstance(known.block.body, Void):
+                voted |= self._votes_for(one, digest).keys() if known.block.body.reason == "sum" else set()
+        return len(voted - {self.ctx.me}) > self.ctx.state.committee.f
 
     def _is_lost(self) -> bool:
         """Whether a contributor is proved to lie, so that a plain sum, which needs everybody's vector, is no use."""
@@ -744,6 +768,8 @@ class Agreement:
         self._forget_old_proposals(view)
         ctx.out.view = view
         if self.summing is not None:
+            if not self._are_all_there():
+                self._lacking = view
             aggregator = ctx.state.proposer(view)
             self.summing.send_sum(aggregator)
             if aggregator == ctx.me:

@@ -16,14 +16,14 @@ import networkx as nx
 import pytest
 
 from coterie.protocol import acks, agreement, catchup, complaints, ledger, patience, proposals, sharing, tendermint
-from coterie.protocol.blocks import Void, read_block
+from coterie.protocol.blocks import Model, Void, read_block
 from coterie.protocol.context import Context
 from coterie.protocol.envelope import Verified, verify
 from coterie.protocol.events import Event, Send, Step
 from coterie.protocol.evidence import contradiction
 from coterie.protocol.inbox import Inbox
 from coterie.protocol.ledger import Phase
-from coterie.protocol.messages import Accusation, CertifiedBlock, JoinRequest, Prevote, Proposal, SumShare
+from coterie.protocol.messages import Accusation, CertifiedBlock, JoinRequest, Precommit, Prevote, Proposal, SumShare
 from coterie.protocol.node import Node
 from coterie.protocol.schemes import plain
 from coterie.protocol.summing import Summing
@@ -408,6 +408,104 @@ def test_an_open_sum_that_cannot_be_proved_is_given_up_though_not_everybody_is_t
 
     monkeypatch.setattr(agreement.Agreement, "_why_not_give_up", waits_for_all)
     assert lasts_ms(LINKED_WITH_SOME) == BOUND_MS, "those without the links wait for ever"
+
+
+class NoVotes(Adversary):
+    """Says nothing for a sum, and nil where it votes, so that views go on."""
+
+    name = "no-votes"
+
+    def bend_send(self, receiver: Site, message: Verified, send: Send) -> Iterable[Send]:
+        node, said = self.site.node, message.message
+        if message.sender != self.site.key or node is None or node.state.phase is not Phase.SUMMING:
+            return (send,)
+        if isinstance(said, Proposal):
+            return ()
+        if isinstance(said, Prevote | Precommit):
+            nil = Prevote(None, None) if isinstance(said, Prevote) else Precommit(None)
+            return (Send(send.to, self.sign(nil, message.height, message.view)),)
+        return (send,)
+
+
+class NoSum(NoVotes):
+    """Nor does it give its sum."""
+
+    name = "no-sum"
+
+    def bend_send(self, receiver: Site, message: Verified, send: Send) -> Iterable[Send]:
+        return () if isinstance(message.message, SumShare) else super().bend_send(receiver, message, send)
+
+
+class NoSumForSome(Adversary):
+    """Keeps its sum to itself, and from then on no link with one member."""
+
+    name = "no-sum-for-some"
+
+    def bend_step(self, event: Event, step: Step) -> Step:
+        node, simulation = self.site.node, self.simulation
+        if node is not None and node.state.phase is Phase.SUMMING and self.site.number not in simulation.unlinked:
+            simulation.unlinked[self.site.number] = {simulation.honest[0].number}
+            simulation.detect_later(1)
+        return step
+
+    def bend_send(self, receiver: Site, message: Verified, send: Send) -> Iterable[Send]:
+        return () if isinstance(message.message, SumShare) else (send,)
+
+
+def decided(scenario: Scenario, liars: Iterable[type[Adversary]]) -> list[str]:
+    """Return how the rounds of a scenario ended, with these liars in the first places."""
+    simulation = build(scenario)
+    for site, liar in zip(simulation.sites, liars, strict=False):
+        site.adversaries = (liar(simulation, site),)
+    simulation.run(BOUND_MS)
+    bodies = [read_block(one.block).body for one in simulation.sites[-1].disk.load().blocks]
+    return [one.reason if isinstance(one, Void) else "model" for one in bodies if isinstance(one, Void | Model)]
+
+
+AWAY_FROM_A_SUM = Scenario(
+    seed=1, rounds=1, latency_ms=(1, 10), crashes=((3, CrashPoint("after", 0, "Released", 60_000)),)
+)
+"""A member is down for a minute, and back when 2(f+1) views are long over."""
+
+
+@pytest.mark.parametrize(
+    ("scenario", "liars"),
+    [
+        (replace(AWAY_FROM_A_SUM, threshold=3), ()),
+        (AWAY_FROM_A_SUM, (NoVotes,)),
+        (AWAY_FROM_A_SUM, (NoSum,)),
+        (replace(AWAY_FROM_A_SUM, peers=7), (NoVotes, NoSum)),
+    ],
+)
+def test_who_comes_back_to_a_sum_that_needs_it_has_the_time_to_take_part(
+    monkeypatch: pytest.MonkeyPatch, scenario: Scenario, liars: tuple[type[Adversary], ...]
+) -> None:
+    assert decided(scenario, liars) == ["model"]
+    rule, value = agreement.Agreement._why_not_give_up, agreement.Agreement._value
+
+    def looks_at_now_alone(self: agreement.Agreement, view: int) -> str | None:
+        self._lacking = -1
+        return rule(self, view)
+
+    def proposes_no_old_sum(self: agreement.Agreement, view: int) -> Any:
+        found = value(self, view)
+        return None if isinstance(found, Model) and not self._has_open_sum(view) else found
+
+    monkeypatch.setattr(agreement.Agreement, "_why_not_give_up", looks_at_now_alone)
+    monkeypatch.setattr(agreement.Agreement, "_value", proposes_no_old_sum)
+    assert decided(scenario, liars) == ["sum"], "it is void before the member that is back can have said anything"
+
+
+LINKED_WITH_ALL_BUT_ONE = Scenario(seed=1, rounds=1, latency_ms=(1, 10), threshold=3)
+"""K+f are four of four."""
+
+
+def test_a_sum_that_f_plus_1_give_up_is_given_up_by_who_misses_a_liar_that_these_see(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert decided(LINKED_WITH_ALL_BUT_ONE, [NoSumForSome]) == ["sum"]
+    monkeypatch.setattr(agreement.Agreement, "_is_given_up_elsewhere", lambda self, view: False)
+    assert decided(LINKED_WITH_ALL_BUT_ONE, [NoSumForSome]) == []
 
 
 @pytest.mark.parametrize("seed", [24164, 37952])
