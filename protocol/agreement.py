@@ -270,14 +270,19 @@ class Agreement:
             return None
         if self._has_open_sum(view):
             return "the sum is open"
-        # A link with some only must not make the others wait.
-        if self._is_withheld(view) or self._is_given_up_elsewhere(view):
+        # A link with some only must not make the others wait, where they need those that have it.
+        if self._needs_liars() and (self._is_withheld(view) or self._is_given_up_elsewhere(view)):
             return None
         if not self._are_all_there():
             return "not everybody is there to repeat the sum"
         if view <= self._lacking + patience:
             return f"not everybody was there at the beginning of view {self._lacking}"
         return None
+
+    def _needs_liars(self) -> bool:
+        """Whether all honest members together are too few to open and prove a secret sum."""
+        committee = self.ctx.state.committee
+        return committee.sum_quorum > committee.n - committee.f
 
     def _are_all_there(self) -> bool:
         """Whether all that contributed to the open sum are there."""

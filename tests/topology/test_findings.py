@@ -436,6 +436,18 @@ class NoSum(NoVotes):
         return () if isinstance(message.message, SumShare) else super().bend_send(receiver, message, send)
 
 
+class NoZ(NoVotes):
+    """Votes for a sum, and for its proof says nothing."""
+
+    name = "no-z"
+
+    def bend_send(self, receiver: Site, message: Verified, send: Send) -> Iterable[Send]:
+        said = message.message
+        if isinstance(said, Prevote) and message.sender == self.site.key and said.z is not None:
+            return (Send(send.to, self.sign(Prevote(said.block, None), message.height, message.view)),)
+        return () if isinstance(said, Proposal) and said.vector is not None else (send,)
+
+
 class NoSumForSome(Adversary):
     """Keeps its sum to itself, and from then on no link with one member."""
 
@@ -474,6 +486,7 @@ AWAY_FROM_A_SUM = Scenario(
         (replace(AWAY_FROM_A_SUM, threshold=3), ()),
         (AWAY_FROM_A_SUM, (NoVotes,)),
         (AWAY_FROM_A_SUM, (NoSum,)),
+        (AWAY_FROM_A_SUM, (NoZ,)),
         (replace(AWAY_FROM_A_SUM, peers=7), (NoVotes, NoSum)),
     ],
 )
@@ -494,6 +507,14 @@ def test_who_comes_back_to_a_sum_that_needs_it_has_the_time_to_take_part(
     monkeypatch.setattr(agreement.Agreement, "_why_not_give_up", looks_at_now_alone)
     monkeypatch.setattr(agreement.Agreement, "_value", proposes_no_old_sum)
     assert decided(scenario, liars) == ["sum"], "it is void before the member that is back can have said anything"
+
+
+def test_a_sum_that_honest_members_can_prove_waits_for_them_though_liars_withhold_their_proof(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert decided(AWAY_FROM_A_SUM, [NoZ]) == ["model"]
+    monkeypatch.setattr(agreement.Agreement, "_needs_liars", lambda self: True)
+    assert decided(AWAY_FROM_A_SUM, [NoZ]) == ["sum"]
 
 
 LINKED_WITH_ALL_BUT_ONE = Scenario(seed=1, rounds=1, latency_ms=(1, 10), threshold=3)
