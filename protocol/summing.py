@@ -170,11 +170,14 @@ class Summing:
             self.out.fault(share.sender, f"round {self.round}: a sum share of {len(blob)} bytes, not {size}")
 
     def try_open(self, alive: frozenset[bytes], height: int, view: int, after_grace: bool = False) -> None:
-        """As aggregator: open the sum once everybody alive has sent, or enough have and the grace time is
-        over.
+        """As aggregator: open the sum once everybody alive has sent, or enough have and the grace time is over.
+
+        Not without the base model: nothing would follow from W here.
         """
         count = len(self._rows)
-        if self._opened or self._opening or count < self.scheme.minimum(self.choice) or count <= self._tried:
+        if self.base is None or self._opened or self._opening:
+            return
+        if count < self.scheme.minimum(self.choice) or count <= self._tried:
             return
         waiting = [j for j in self.expected if j not in self._rows and self.committee.members[j] in alive]
         if waiting and not after_grace:
