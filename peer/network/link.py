@@ -378,23 +378,26 @@ class Link:
 
         Any bytes count as life: a peer whose frames wait for our driver is not dead.
         """
-        timing = self.owner.timing
-        muxer = self.connection.muxer
-        heard_bytes, heard_at = muxer.bytes_received, trio.current_time()
-        last_turn = heard_at
+        timing, muxer = self.owner.timing, self.connection.muxer
+        awake_since = next_beat = trio.current_time()
         while True:
-            self.send(encode_beat(int(trio.current_time() * 1e6), self.owner.beat_status))
-            await trio.sleep(timing.beat_seconds)
+            if trio.current_time() >= next_beat:
+                self.send(encode_beat(int(trio.current_time() * 1e6), self.owner.beat_status))
+                next_beat = trio.current_time() + timing.beat_seconds
+            # To the moment, so that all members give up a frozen one together: a proposal without it is refused by
+            # those that still wait for it.
+            wakes_at = min(next_beat, max(muxer.heard_at, awake_since) + timing.dead_seconds)
+            await trio.sleep_until(wakes_at)
             now = trio.current_time()
-            if muxer.bytes_received != heard_bytes or now - last_turn > 2 * timing.beat_seconds:
-                # The second: it is we who did not run (suspended, thawed); what came meanwhile is yet to be
-                # read.
-                heard_bytes, heard_at = muxer.bytes_received, now
-            last_turn = now
-            if now - heard_at >= timing.dead_seconds:
-                raise LinkOver(f"nothing heard for {now - heard_at:.1f} s")
-            self._treat_as_stranger(now, bulk)
-            await self._tell_pace()
+            if now - wakes_at > timing.beat_seconds:
+                # It is we who did not run (suspended, thawed); what came meanwhile is yet to be read.
+                awake_since = now
+            silent = now - max(muxer.heard_at, awake_since)
+            if silent >= timing.dead_seconds:
+                raise LinkOver(f"nothing heard for {silent:.1f} s")
+            if now >= next_beat:
+                self._treat_as_stranger(now, bulk)
+                await self._tell_pace()
 
     def _treat_as_stranger(self, now: float, bulk: Stream) -> None:
         timing = self.owner.timing

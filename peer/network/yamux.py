@@ -107,6 +107,8 @@ class Muxer(IMuxedConn):
         """What the peer uses up of our time; the owner of the connection sets it."""
         self.streams_left = MAX_OPENED_STREAMS
         self.bytes_received = 0
+        self.heard_at = trio.current_time()
+        """When anything came last."""
         self.total = Traffic()
         """Counted together with other connections, where the owner shares one."""
         self._outbox = Outbox()
@@ -194,6 +196,7 @@ class Muxer(IMuxedConn):
             if messages % MESSAGES_A_TURN == 0:  # the wire does not wait for what it has received already
                 await trio.lowlevel.checkpoint()
             self.bytes_received += len(message)
+            self.heard_at = trio.current_time()
             self.total.received_bytes += len(message)
             if self.budget_bytes is not None:
                 self.budget_bytes -= len(message) + FRAME_COST_BYTES

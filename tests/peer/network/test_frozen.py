@@ -12,6 +12,7 @@ import trio
 
 from coterie.crypto.identity import Identity
 from coterie.peer.network.events import Beat, Connected, Disconnected, Frame
+from coterie.peer.network.link import Timing
 from coterie.peer.network.transfers import PullFailed
 from coterie.protocol.wire import digest_of
 
@@ -83,6 +84,16 @@ async def test_a_frozen_peer_is_reported_and_holds_nobody_up(world: Callable[[],
             await first.event(Connected, after=seen, member=member)
             await first.until(lambda: first.network.send(member, b"hello"))
             await first.event(Frame, member=member, envelope=b"echo hello")
+
+
+async def test_a_frozen_peer_is_given_up_at_the_moment_and_not_at_the_next_heartbeat(world: Callable[[], Any]) -> None:
+    """All members give it up together so; who asked at its own heartbeats alone would know for an hour of nothing."""
+    async with world() as peers:
+        first = await peers.start(0, timing=Timing(beat_seconds=3600.0, dead_seconds=1.5))
+        async with process(first.address) as frozen:
+            await first.event(Beat, member=PROCESS)
+            frozen.send_signal(signal.SIGSTOP)
+            assert "nothing heard" in (await first.event(Disconnected, member=PROCESS)).reason
 
 
 async def test_a_pull_from_a_peer_that_freezes_fails_and_one_from_another_does_not_wait(
