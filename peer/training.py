@@ -265,6 +265,7 @@ def _adopt(settings: Settings, genesis: Genesis) -> Learner:
         ignore=settings.ignore,
         test_fraction=settings.test_fraction,
         seed=settings.seed,
+        reported=genesis.metrics,
     )
     _check_expected("hidden", settings.hidden, app.task.hidden)
     _check_expected("classes", tuple(sorted(map(normal_label, settings.classes))), tuple(sorted(app.task.classes)))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from .cells import is_number, normal_label
 from .dates import written_day
 from .drift import Drift
+from .figures import class_means, mean_names, number_means
 from .models import Arrays, Network, Training, train
 from .moments import largest_value, moments_of, smallest_spread
 from .outliers import Outlier, find_outliers
@@ -60,6 +61,8 @@ class TableApp:
     test_fraction: float = 0.2
     seed: int = 0
     """Of the choice of test rows; may differ between peers. The batches are drawn anew at each training."""
+    reported: tuple[str, ...] | None = None
+    """What the federation adds up beside the loss; None: all that there is for the task (see `figures`)."""
     training: Training = field(init=False)
     standard: Standard | None = field(init=False, default=None)
     """The common standardisation, once it is known."""
@@ -150,12 +153,14 @@ class TableApp:
         ignore: Sequence[str] = (),
         test_fraction: float = 0.2,
         seed: int = 0,
+        reported: Sequence[str] | None = None,
     ) -> "TableApp":
         """The app of a peer that joins: the federation's task over this peer's table.
 
         Columns are matched by name. `target`, `kind`: what this peer expects, if it expects anything. A level that is
-        none of the federation's counts as any other (see `Table.unagreed`). Raises TaskMismatch when these, the columns
-        or the classes differ from the federation's, TableError when the file cannot be used.
+        none of the federation's counts as any other (see `Table.unagreed`). `reported`: what the federation adds up, if
+        not all that there is. Raises TaskMismatch when these, the columns or the classes differ from the federation's,
+        TableError when the file cannot be used.
         """
         fields = read_description(description)
         for what, mine, theirs in (("target", target, fields["target"]), ("model", kind, fields["kind"])):
@@ -177,12 +182,18 @@ class TableApp:
         unknown = [label for label in table.labels if label not in task.classes]
         if unknown:
             raise TaskMismatch(_unknown_labels(unknown, task.classes, table, task.target, "the federation knows"))
-        return cls(task, table, test_fraction, seed)
+        foreign = [name for name in reported or () if name not in mean_names(len(task.classes))]
+        if foreign:
+            raise TaskMismatch(
+                f"the federation adds up {foreign[0]!r}, which this version of Coterie does not know for its task; take"
+                " the founder's version"
+            )
+        return cls(task, table, test_fraction, seed, None if reported is None else tuple(reported))
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """What `evaluate` reports besides the loss: the accuracy, where classes are predicted."""
-        return ("accuracy",) if self.task.classes else ()
+        """What `evaluate` reports besides the loss: the means that the figures follow from."""
+        return mean_names(len(self.task.classes)) if self.reported is None else self.reported
 
     @property
     def examples(self) -> int:
@@ -239,18 +250,22 @@ class TableApp:
         return trained, len(inputs), {}
 
     def evaluate(self, weights: Sequence[npt.NDArray[np.float32]]) -> tuple[float, int, Mapping[str, float]]:
-        """Mean loss on the test rows: squared error in the target's own units, or log loss in nats with
-        accuracy.
+        """Mean loss on the test rows, squared error in the target's own units or log loss in nats, and the means that
+        the figures follow from.
         """
         inputs, targets = self._prepared(self.tested)
         if not len(inputs):
             return 0.0, 0, {}
         outputs = self._outputs(weights, inputs)
         loss = float(self._network.losses(outputs, targets).mean())
-        if self.task.classes:
-            accuracy = float((self._network.labels(outputs) == targets).mean())
-            return loss, len(inputs), {"accuracy": accuracy}
-        return loss * self._known().target_scale ** 2, len(inputs), {}
+        if self._codes is not None:
+            told = self._network.labels(outputs)
+            return loss, len(inputs), class_means(self._network.probabilities(outputs), told, self._codes[self.tested])
+        assert self.table.values is not None
+        standard = self._known()
+        deviations = self.table.values[self.tested] - standard.target_mean
+        means = number_means(outputs[:, 0] * standard.target_scale - deviations, deviations)
+        return loss * standard.target_scale**2, len(inputs), means
 
     def predict(
         self, weights: Sequence[npt.NDArray[np.float32]], raw: npt.NDArray[np.float64]

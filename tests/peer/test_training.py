@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import trio
@@ -67,6 +68,22 @@ def test_a_joiner_that_expects_something_else_is_refused_with_both_sides(
     with pytest.raises(ModelMismatch, match=told) as caught:
         member_learner(Settings(data="data.csv").with_given({option: value}), genesis)
     assert caught.value.code is Exit.MODEL
+
+
+@pytest.mark.parametrize("metrics", [("accuracy",), ()])
+def test_a_federation_that_adds_up_less_is_joined_and_goes_on(genesis: Genesis, metrics: tuple[str, ...]) -> None:
+    older = msgspec.structs.replace(genesis, metrics=metrics)
+    learner = member_learner(Settings(data="data.csv"), older)
+    assert learner.metrics == metrics
+    learner.prepare(learner.setup())
+    evaluation = learner.evaluate(learner.initial())
+    assert (evaluation.examples, len(evaluation.metrics)) == (2, len(metrics))
+
+
+def test_a_federation_that_adds_up_what_is_not_known_here_is_refused_by_name(genesis: Genesis) -> None:
+    newer = msgspec.structs.replace(genesis, metrics=("accuracy", "kappa"))
+    with pytest.raises(ModelMismatch, match="adds up 'kappa', which this version .* take the founder's version"):
+        member_learner(Settings(data="data.csv"), newer)
 
 
 def labelled(tmp_path: Path, labels: int, label: str = "{}.5", rows: int = 400) -> Settings:

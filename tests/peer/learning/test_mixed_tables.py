@@ -53,7 +53,7 @@ def test_levels_that_only_one_site_has_and_gaps_are_learned_from(founder: TableA
     apps = [founder]
     apps += [TableApp.adopt(founder.describe(), site(tmp_path / f"{n}.csv", n, "AB")) for n in (2, 3)]
     weights = averaged(apps, 30)
-    (loss,) = evaluated(apps, weights)
+    loss, *_ = evaluated(apps, weights)
     values = np.concatenate([app.table.values for app in apps if app.table.values is not None])
     # A gap costs what the age says: 0.5 * 20 years, in a fifth of the rows.
     assert loss < 0.2 * 10.5**2 + 3

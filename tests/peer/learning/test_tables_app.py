@@ -141,7 +141,8 @@ def test_classes_are_learned_over_five_shards_of_which_some_lack_one(tmp_path: P
     apps = joined(paths[1:], TableApp.found(paths[0], "target", kind, classes=data.target_names.tolist()))
     weights, largest = federate(apps, 15)
     loss, accuracy = measured(apps, weights)
-    assert apps[0].metrics == ("accuracy",)
+    confusion = [f"{true} as {told}" for true in range(3) for told in range(3)]
+    assert apps[0].metrics == ("accuracy", "brier", *confusion)
     assert accuracy > 0.9
     assert loss < 0.35
     assert largest < 4

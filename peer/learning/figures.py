@@ -1,0 +1,226 @@
+"""How good predictions are, out of sums over rows that members can add up: what each adds, and what follows.
+
+A member gives means over its test rows; the mean of two members' means, each weighted by its rows, is that of both
+together. So these stand here: of classes how often each is taken for which, of two classes how many rows of each have a
+probability in which bin, of numbers the errors. What is no mean, such as the area under the ROC curve, follows from
+them (`figures_of`). A genesis has room for 32 means, and names each of them.
+
+Of two classes the second one is the positive one.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["EDGES", "Bin", "Figures", "class_means", "figures_of", "mean_names", "number_means"]
+
+Numbers = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.intp]
+
+EDGES: Final = (0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.975, 0.99)
+"""Between the bins of a probability: about equally far apart in log odds, so that rare classes are told apart, too."""
+
+_BOUNDS: Final = (0.0, *EDGES, 1.0)
+_BINS: Final = len(EDGES) + 1
+_MIDDLE: Final = bisect_right(EDGES, 0.5)
+"""The first bin whose rows are predicted to be of the second class."""
+
+_FULL_CONFUSION: Final = 5
+"""Most classes whose whole confusion matrix has room."""
+_PER_CLASS: Final = 10
+"""Most classes of which each has room for its hits, its rows and its predictions."""
+
+_NOISE: Final = 1e-6
+"""Part of the rows by which sums that were rounded may contradict each other."""
+
+_LEAST: Final = 1e-9
+"""Less than this part of the rows is no row."""
+
+NUMBER_MEANS: Final = ("absolute_error", "deviation", "squared_deviation")
+"""Of a regression: the mean of |error|, and of the target's distance from the members' mean and of its square."""
+
+
+def _cell(true: int, place: int) -> str:
+    return f"{true} in {_BOUNDS[place]:g}-{_BOUNDS[place + 1]:g}"
+
+
+def mean_names(classes: int) -> tuple[str, ...]:
+    """The names of all means, in order: for so many classes, or 0 for a number."""
+    if not classes:
+        return NUMBER_MEANS
+    every = range(classes)
+    if classes == 2:
+        return ("accuracy", "brier", "probability", *(_cell(true, place) for true in every for place in range(_BINS)))
+    if classes <= _FULL_CONFUSION:
+        return ("accuracy", "brier", *(f"{true} as {told}" for true in every for told in every))
+    if classes <= _PER_CLASS:
+        return ("accuracy", "brier", *(f"{what} {one}" for one in every for what in ("hits", "rows", "told")))
+    return ("accuracy", "brier")
+
+
+def class_means(probabilities: Numbers, told: Codes, codes: Codes) -> dict[str, float]:
+    """The means over the rows: by the probability of each class, [rows, classes], the class told, and the true one.
+
+    The Brier score is that of Brier (1950) over all classes, halved where there are two: the mean square of the
+    probability of the second one less 1 or 0. Raises ValueError where there is no row.
+    """
+    rows, classes = probabilities.shape
+    if not rows:
+        raise ValueError("no rows to measure a model on")
+    truth = np.eye(classes)[codes]
+    squares = float(np.square(probabilities - truth).sum(axis=1).mean())
+    means = {"accuracy": float((told == codes).mean()), "brier": squares / 2 if classes == 2 else squares}
+    every = range(classes)
+    if classes == 2:
+        positive = probabilities[:, 1]
+        # The class told decides which half a row belongs to: a probability of 0.5 may be rounded up or down.
+        places = np.searchsorted(EDGES, positive, side="right")
+        places = np.where(told == 1, np.maximum(places, _MIDDLE), np.minimum(places, _MIDDLE - 1))
+        cells = np.bincount(codes * _BINS + places, minlength=2 * _BINS) / rows
+        means["probability"] = float(positive.mean())
+        means |= {_cell(true, place): float(cells[true * _BINS + place]) for true in every for place in range(_BINS)}
+        return means
+    confusion = np.bincount(codes * classes + told, minlength=classes**2).reshape(classes, classes) / rows
+    if classes <= _FULL_CONFUSION:
+        means |= {f"{true} as {said}": float(confusion[true, said]) for true in every for said in every}
+    elif classes <= _PER_CLASS:
+        means |= {f"hits {one}": float(confusion[one, one]) for one in every}
+        means |= {f"rows {one}": float(confusion[one].sum()) for one in every}
+        means |= {f"told {one}": float(confusion[:, one].sum()) for one in every}
+    return means
+
+
+def number_means(errors: Numbers, deviations: Numbers) -> dict[str, float]:
+    """The means over the rows: by the errors, and the targets' distances from any number that all members share."""
+    if not len(errors):
+        raise ValueError("no rows to measure a model on")
+    means = (np.abs(errors).mean(), deviations.mean(), np.square(deviations).mean())
+    return dict(zip(NUMBER_MEANS, map(float, means), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Rows whose second class was given a probability from `low` to `high`."""
+
+    low: float
+    high: float
+    part: float
+    """Of all rows."""
+    observed: float
+    """Part of the bin's rows that are of the second class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What follows from the means; whatever they do not tell, or leave undefined, is missing."""
+
+    numbers: dict[str, float]
+    """By name, in the order in which people are told them."""
+    confusion: tuple[tuple[float, ...], ...] = ()
+    """Part of all rows: `confusion[true][told]`."""
+    calibration: tuple[Bin, ...] = ()
+    """Of two classes; without empty bins."""
+    by_class: tuple[dict[str, float], ...] = ()
+    """Of three classes or more, each against all others."""
+
+
+def figures_of(classes: int, loss: float, means: Mapping[str, float]) -> Figures:
+    """What follows from the loss and the means, of so many classes, or of a number (0).
+
+    A member that lies can make means that no rows have: then only the given ones are told. An older federation has
+    fewer means; what it lacks is left out.
+    """
+    if not classes:
+        return Figures(_of_numbers(loss, means) if means.keys() >= set(NUMBER_MEANS) else {})
+    told = {name: means[name] for name in ("accuracy", "brier") if name in means}
+    names = mean_names(classes)
+    if len(names) == len(told) or not means.keys() >= set(names) or not _are_possible(means, names):
+        return Figures(told)
+    if classes == 2:
+        return _of_two(means)
+    if classes <= _FULL_CONFUSION:
+        every = range(classes)
+        confusion = tuple(tuple(means[f"{true} as {said}"] for said in every) for true in every)
+        hits = [confusion[one][one] for one in every]
+        rows = [sum(confusion[one]) for one in every]
+        said = [sum(confusion[true][one] for true in every) for one in every]
+    else:
+        confusion = ()
+        hits, rows, said = ([means[f"{what} {one}"] for one in range(classes)] for what in ("hits", "rows", "told"))
+    by_class = tuple(_rates(*parts) for parts in zip(hits, rows, said, strict=True))
+    scores = [one["f1"] for one in by_class if "sensitivity" in one]  # of the classes that some row has
+    numbers = {"accuracy": told["accuracy"], "macro_f1": sum(scores) / len(scores), "brier": told["brier"]}
+    return Figures(numbers, confusion, by_class=by_class)
+
+
+def _are_possible(means: Mapping[str, float], names: tuple[str, ...]) -> bool:
+    """Whether rows can have such means: parts of them, which add up to all (of bins, or of a confusion matrix)."""
+    parts = [means[name] for name in names if name != "brier"]
+    if not all(-_NOISE <= part <= 1 + _NOISE for part in parts):
+        return False
+    whole = [means[name] for name in names if " in " in name or " as " in name or name.startswith("rows ")]
+    return abs(sum(whole) - 1) <= len(names) * _NOISE
+
+
+def _of_two(means: Mapping[str, float]) -> Figures:
+    # Sums that were rounded may be a little below 0.
+    negatives, positives = ([max(0.0, means[_cell(true, place)]) for place in range(_BINS)] for true in (0, 1))
+    no, yes = sum(negatives), sum(positives)
+    missed, hits = sum(positives[:_MIDDLE]), sum(positives[_MIDDLE:])
+    right, false = sum(negatives[:_MIDDLE]), sum(negatives[_MIDDLE:])
+    rates = _rates(hits, yes, hits + false)
+    numbers = {"accuracy": means["accuracy"]} | _area(negatives, positives) | rates
+    numbers |= {"brier": means["brier"], "mean_probability": means["probability"], "prevalence": yes / (no + yes)}
+    bins = zip(pairwise(_BOUNDS), negatives, positives, strict=True)
+    calibration = tuple(Bin(*bounds, low + high, high / (low + high)) for bounds, low, high in bins if low + high)
+    return Figures(numbers, ((right, false), (missed, hits)), calibration)
+
+
+def _area(negatives: list[float], positives: list[float]) -> dict[str, float]:
+    """The area under the ROC curve: the part of all pairs of a positive and a negative row that is in order.
+
+    It is Mann and Whitney's U (Hanley and McNeil, Radiology 1982), in which a pair within one bin counts one half
+    (Fawcett, Pattern Recognition Letters 2006). So the area without bins is at most `auc_error` away.
+    """
+    pairs = sum(negatives) * sum(positives)
+    if not pairs:
+        return {}
+    below = in_order = ties = 0.0
+    for negative, positive in zip(negatives, positives, strict=True):
+        in_order += positive * below
+        ties += positive * negative
+        below += negative
+    return {"auc": (in_order + ties / 2) / pairs, "auc_error": ties / 2 / pairs}
+
+
+def _rates(hits: float, rows: float, told: float) -> dict[str, float]:
+    """Of one class against the rest: its rows that were told, its rows, and the rows it was told of; parts of all.
+
+    Sensitivity and specificity as in Altman and Bland (BMJ 1994a), predictive values as in their 1994b; F1 is the
+    harmonic mean of sensitivity (recall) and positive predictive value (precision), van Rijsbergen (1979).
+    """
+    others, untold = 1 - rows, 1 - told
+    right = 1 - rows - told + hits
+    found = {
+        "sensitivity": (hits, rows),
+        "specificity": (right, others),
+        "ppv": (hits, told),
+        "npv": (right, untold),
+        "f1": (2 * hits, rows + told),
+    }
+    return {name: min(1.0, max(0.0, part / whole)) for name, (part, whole) in found.items() if whole > _LEAST}
+
+
+def _of_numbers(loss: float, means: Mapping[str, float]) -> dict[str, float]:
+    """MAE, and R2: 1 less the square error by the variance of the target over the same rows (as in scikit-learn)."""
+    numbers = {"mae": means["absolute_error"]}
+    variance = means["squared_deviation"] - means["deviation"] ** 2
+    # What is left of a difference of rounded numbers is no variance.
+    if variance > _NOISE * means["squared_deviation"] > 0:
+        numbers["r2"] = 1 - loss / variance
+    return numbers
