@@ -7,13 +7,14 @@ equal losses the earlier one is better.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..protocol.blocks import Contributors, Model, read_block, wide_value
-from ..protocol.contribution import read_metrics
+from ..protocol.contribution import Metrics, read_metrics
 from ..protocol.genesis import Genesis
 from ..protocol.ledger import LedgerState
 from ..protocol.wire import DecodeError
+from .whose import Whose, whose_sum
 
 __all__ = ["Scored", "Scores", "loss_told"]
 
@@ -29,6 +30,10 @@ class Scored:
     trained: int
     """Rounds that it was trained for."""
     loss: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    """What the members added up beside the loss."""
+    whose: Whose | None = None
+    """Over whose rows that is."""
 
 
 class Scores:
@@ -44,9 +49,10 @@ class Scores:
         body = read_block(block).body
         if not isinstance(body, Model):
             return
-        loss, newest = None if before.kind == "setup" else _loss(before.genesis, body), self.models[-1]
-        if loss is not None and (newest.loss is None or loss < newest.loss):
-            newest = replace(newest, loss=loss)
+        found, newest = None if before.kind == "setup" else _metrics(before.genesis, body), self.models[-1]
+        if found is not None and found.loss is not None and (newest.loss is None or found.loss < newest.loss):
+            whose = whose_sum(before, found.evaluated)
+            newest = replace(newest, loss=found.loss, metrics=dict(found.named), whose=whose)
         if after.weights == before.weights:
             self.models[-1] = replace(newest, trained=after.trained)
         else:
@@ -81,12 +87,12 @@ def loss_told(genesis: Genesis, data: bytes, earlier: Iterable[bytes]) -> tuple[
             return None
     except DecodeError:
         return None
-    loss = _loss(genesis, body)
+    loss = _metrics(genesis, body).loss
     return None if loss is None else (contributors.base, loss)
 
 
-def _loss(genesis: Genesis, body: Model) -> float | None:
-    return read_metrics(genesis, tuple(map(wide_value, body.sums))).loss
+def _metrics(genesis: Genesis, body: Model) -> Metrics:
+    return read_metrics(genesis, tuple(map(wide_value, body.sums)))
 
 
 def _loss_of(one: Scored) -> float:

@@ -15,6 +15,7 @@ from .ledger_file import Ledger
 from .measures import measures, measures_text
 from .naming import apart, told_names
 from .status import printable
+from .whose import Whose, whose_sum
 
 Json = dict[str, Any]
 
@@ -110,6 +111,7 @@ def _model_row(body: Model, before: LedgerState) -> Json:
         named = dict(metrics.named)
         row |= {"loss": metrics.loss, "evaluated": metrics.evaluated, "metrics": named}
         row["measures"] = measures(before.genesis.model, metrics.loss, named)
+        row["measured"] = whose_sum(before, metrics.evaluated).json()
     return row
 
 
@@ -146,7 +148,9 @@ def _text(row: Json) -> str:
         case "void":
             missed = f"{', '.join(row['names']) or 'nobody'}, as {row['proposer_name']} saw it"
             return f"round {row['round']}: no result ({row['reason']}); missed: {missed}"
-    measured = f"; before it {measures_text(row['measures'])}" if row.get("measures") else ""
+    measured = ""
+    if row.get("measures"):
+        measured = f"; before it {measures_text(row['measures'])}, {Whose(**row['measured']).text()}"
     return f"round {row['round']} ({row['round_kind']}): {row['examples']} examples{measured}"
 
 

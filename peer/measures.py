@@ -1,34 +1,96 @@
-"""How good the model is, in the terms of its task: RMSE for a regression on tables, else the loss and the metrics."""
+"""How good the model is, in the terms of its task: what follows from the sums of a round."""
 
 import json
 import math
 from collections.abc import Mapping
+from typing import Any, Final
+
+from .learning.figures import Figures, figures_of
+
+Json = dict[str, Any]
+
+_FIRST: Final = ("accuracy", "auc", "macro_f1", "mae", "r2")
+"""Figures that are shown wherever the loss is; the others only where a user asks for all."""
+
+RATES: Final = ("sensitivity", "specificity", "ppv", "npv", "f1")
+"""Of one class against the rest."""
+
+_LABELS: Final = {
+    "rmse": "RMSE",
+    "auc": "AUC",
+    "macro_f1": "macro F1",
+    "mae": "MAE",
+    "r2": "R2",
+    "ppv": "PPV",
+    "npv": "NPV",
+    "f1": "F1",
+    "brier": "Brier score",
+    "auc_error": "AUC, ± by its bins",
+    "mean_probability": "mean probability",
+}
 
 
 def measures(model: str, loss: float | None, metrics: Mapping[str, float]) -> dict[str, float]:
-    """Return what to show, by name, in order.
+    """Return what to show first, by name, in order.
 
     ``model`` is the federation's descriptor. The loss of a regression on a table is the mean square error over the
-    test rows of all members, out of the secure sum; its root is in the target's own units.
+    test rows of all members, out of the secure sum; its root is in the target's own units. An app's own metrics are
+    shown as they are.
     """
     if loss is None:
         return {}
-    first = {"rmse": math.sqrt(max(loss, 0.0))} if _is_regression(model) else {"loss": loss}
-    return first | dict(metrics)
+    classes = _classes_of(model)
+    if classes is None:
+        return {"loss": loss} | dict(metrics)
+    first = {"loss": loss} if classes else {"rmse": math.sqrt(max(loss, 0.0))}
+    numbers = figures_of(len(classes), loss, metrics).numbers
+    return first | {name: numbers[name] for name in _FIRST if name in numbers}
 
 
 def measures_text(shown: Mapping[str, float]) -> str:
     """Return the same for people: ``RMSE 58.2`` or ``loss 0.41, accuracy 0.93``."""
-    return ", ".join(f"{'RMSE' if name == 'rmse' else name} {value:.6g}" for name, value in shown.items())
+    return ", ".join(f"{label(name)} {value:.6g}" for name, value in shown.items())
 
 
-def _is_regression(model: str) -> bool:
+def label(name: str) -> str:
+    """Return what people call a figure."""
+    return _LABELS.get(name, name)
+
+
+def figures_json(model: str, loss: float | None, metrics: Mapping[str, float], rows: float) -> Json | None:
+    """Return all figures of a model on a table, by the classes' names; None of an app, and without test rows.
+
+    ``rows``: over how many they are, for the counts in the confusion matrix and the bins.
+    """
+    classes = _classes_of(model)
+    if loss is None or classes is None:
+        return None
+    found = figures_of(len(classes), loss, metrics)
+    first = {"loss": loss} if classes else {"rmse": math.sqrt(max(loss, 0.0))}
+    return {"numbers": first | found.numbers} | (_of_classes(classes, found, rows) if classes else {})
+
+
+def _of_classes(classes: list[str], found: Figures, rows: float) -> Json:
+    return {
+        "classes": classes,
+        "positive": classes[1] if len(classes) == 2 else None,
+        "confusion": [[round(part * rows, 6) for part in line] for line in found.confusion],
+        "calibration": [
+            {"from": one.low, "to": one.high, "rows": round(one.part * rows, 6), "observed": one.observed}
+            for one in found.calibration
+        ],
+        "by_class": dict(zip(classes, found.by_class, strict=False)),
+    }
+
+
+def _classes_of(model: str) -> list[str] | None:
+    """Return the classes of a model on a table, none for a number; None where it is no such model."""
     try:
         description = json.loads(model)
     except ValueError:
-        return False
-    return (
-        isinstance(description, dict)
-        and description.get("kind") in ("linear", "mlp")
-        and not description.get("classes")
-    )
+        return None
+    if not isinstance(description, dict) or description.get("kind") not in ("linear", "mlp", "logistic"):
+        return None
+    classes = description.get("classes") or []
+    is_known = isinstance(classes, list) and all(isinstance(one, str) for one in classes)
+    return classes if is_known and (classes or description["kind"] != "logistic") else None

@@ -74,6 +74,7 @@ from .strangers import MINUTE_SECONDS, Strangers
 from .training import Trainer, check_source, founder_learner, member_learner, published_classes, told_table
 from .waiting import Waiting, awaited_in_round
 from .warming import compile_once
+from .whose import LastSum
 from .workshop import Workshop
 
 GENESIS: Final = "genesis"
@@ -125,6 +126,7 @@ class Session:
         self._has_told_table = False
         self._gone: dict[bytes, str] = {}
         """The names of those that were members."""
+        self._last_sum: LastSum | None = None
 
     # From start to stop.
 
@@ -362,6 +364,7 @@ class Session:
         except LedgerError as error:
             raise StoreError(damaged(self.store.path, f"its ledger: {error}")) from None
         self._gone = gone_names(self.node.state, memory.blocks)
+        self._last_sum = LastSum(self.node.state, memory.blocks)
         self.ending.has_invite = self._invite is not None
         self.ending.join_again = f"peer start {self.home.option}"
         if self.node.state.phase is Phase.FINISHED:
@@ -583,10 +586,15 @@ class Session:
             text = "refused: an invite is needed"
         if notice.kind == "clipped" and self._trainer is not None:
             facts["advice"] = self._trainer.clip_advice()
+        assert self._last_sum is not None
+        self._last_sum.on_notice(notice)
         if notice.kind == "model":
             shown = measures(self.node.state.genesis.model, facts.get("loss"), facts.get("metrics", {}))
             facts["measures"] = shown
-            text += f"; before it {measures_text(shown)}" if shown else ""
+            if shown:
+                whose = self._last_sum.told(self.node.state, facts)
+                facts["measured"] = whose.json()
+                text += f"; before it {measures_text(shown)}, {whose.text()}"
         self.tell(notice.kind, text, facts)
         self.ending.on_notice(notice, self.node.state)
         if notice.kind == "committee":
@@ -674,7 +682,7 @@ class Session:
         if self.node is not None and self.driver is not None:
             me = self.identity.public
             status["members"] = members_status(self.node.state, me, self.network.peers(), self._gone)
-            status |= ledger_status(self.node.state, self.node.view)
+            status |= ledger_status(self.node.state, self.node.view, self._last_sum)
             status["leaving"] = self._leaving()
             status["paused"] = self._paused()
             status["stalled"] = self._shortage()

@@ -20,9 +20,10 @@ from ..protocol.records import BlockDecided
 from .beats import decode_beat
 from .database import UPGRADING, StoreError, damaged
 from .leaving import departure
-from .measures import measures, measures_text
+from .measures import RATES, figures_json, measures, measures_text
 from .naming import SUFFIX_CHARS
 from .store import Reader
+from .whose import LastSum, Whose
 
 if TYPE_CHECKING:
     from .network.events import PeerRow
@@ -31,8 +32,8 @@ Json = dict[str, Any]
 Watch = Callable[[LedgerState, bytes, LedgerState], None]
 
 
-def ledger_status(state: LedgerState, view: int = 0) -> Json:
-    """What the ledger alone says."""
+def ledger_status(state: LedgerState, view: int = 0, last_sum: LastSum | None = None) -> Json:
+    """What the ledger alone says. ``last_sum``: whose the last result is, as its state does not say."""
     genesis = state.genesis
     status: Json = {
         "federation": {
@@ -61,14 +62,19 @@ def ledger_status(state: LedgerState, view: int = 0) -> Json:
         "loss": None,
         "metrics": {},
         "measures": {},
+        "figures": None,
+        "measured": None,
     }
     if state.phase in (Phase.SHARING, Phase.SUMMING):
         status["aggregator"] = peer_id(state.proposer(view))
     if state.sums is not None and state.trained:
         metrics = read_metrics(genesis, state.sums)
         status["loss"] = metrics.loss
-        status["metrics"] = dict(metrics.named)
-        status["measures"] = measures(genesis.model, metrics.loss, dict(metrics.named))
+        named = status["metrics"] = dict(metrics.named)
+        status["measures"] = measures(genesis.model, metrics.loss, named)
+        status["figures"] = figures_json(genesis.model, metrics.loss, named, metrics.evaluated)
+        if metrics.loss is not None and last_sum is not None:
+            status["measured"] = last_sum.whose(state, metrics.evaluated).json()
     return status
 
 
@@ -176,7 +182,7 @@ def stored_status(reader: Reader, me: bytes | None) -> Json:
     state = replay(reader)
     status: Json = {"running": False, "id": None if me is None else peer_id(me)}
     if state is not None:
-        status |= ledger_status(state)
+        status |= ledger_status(state, last_sum=LastSum(state, list(reader.blocks())))
         status["members"] = members_status(state, me or b"", (), gone_names(state, reader.blocks()))
         status["departed"] = departure(state, me or b"")
         for row in status["members"]:
@@ -214,13 +220,13 @@ def _lines(status: Json) -> Iterable[str]:
     yield f"height      {status['height']}, head {status['head'][:16]}…"
     yield f"privacy     {status['privacy']}"
     if status["measures"]:
-        is_final = status["phase"] == Phase.FINISHED
-        whose = (
-            "of the final model, over all members' test rows"
-            if is_final
-            else "over all members' test rows, a round ago"
-        )
+        is_final, measured = status["phase"] == Phase.FINISHED, status.get("measured")
+        over = Whose(**measured).text() if measured and measured["away"] else "over all members' test rows"
+        if measured and not measured["away"]:
+            over += f" (about {measured['rows']})"
+        whose = f"of the final model, {over}" if is_final else f"{over}, a round ago"
         yield f"model       {measures_text(status['measures'])}, {whose}"
+        yield from _rates(status)
     for trouble in ("departed", "leaving", "paused", "stalled", "waits", "abstains"):
         if status.get(trouble):
             yield f"{trouble:<11} {status[trouble]}"
@@ -234,6 +240,14 @@ def _lines(status: Json) -> Iterable[str]:
         yield _member_line(row)
     if any(not row["member"] for row in status["members"]):
         yield "A name in brackets is that of a linked peer that is no member: not yet, or not any more."
+
+
+def _rates(status: Json) -> Iterable[str]:
+    """What a clinician asks for first of two classes; `peer model show` tells all."""
+    figures = status.get("figures") or {"numbers": {}}
+    rates = {name: figures["numbers"][name] for name in RATES if name in figures["numbers"]}
+    if rates:
+        yield f"{'':<11} of {figures['positive']!r}: {measures_text(rates)}"
 
 
 def _phase(status: Json) -> str:

@@ -1,4 +1,4 @@
-"""`peer model export`: the agreed model as a file that anybody can predict with."""
+"""`peer model export`: the agreed model as a file that anybody can predict with. (`show`: see `model_show`.)"""
 
 import argparse
 import io
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..exits import Exit, PeerError
+from . import model_show
 from .common import Subcommands, add_columns_from, add_command, add_json, home_of, print_json
 from .values import whole
 
@@ -32,7 +33,7 @@ _LOADED_BY: Final = {
 
 def register(subcommands: Subcommands) -> None:
     """Add the command."""
-    parser = subcommands.add_parser("model", help="export the agreed model", description="The agreed model.")
+    parser = subcommands.add_parser("model", help="export or measure the agreed model", description="The agreed model.")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     export = add_command(actions, "export", "write the agreed model to a file that needs no Coterie", run)
     export.epilog = (
@@ -52,6 +53,7 @@ def register(subcommands: Subcommands) -> None:
     )
     add_columns_from(export)
     add_json(export)
+    model_show.register(actions)
 
 
 def run(given: argparse.Namespace) -> int:

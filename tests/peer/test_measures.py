@@ -1,9 +1,13 @@
 """What people are shown of a model's quality."""
 
+import json
+
+import numpy as np
 import pytest
 
+from coterie.peer.learning.figures import class_means, number_means
 from coterie.peer.learning.task import Task
-from coterie.peer.measures import measures, measures_text
+from coterie.peer.measures import figures_json, measures, measures_text
 
 REGRESSION = Task("linear", "y", ("a", "b")).describe()
 CLASSIFICATION = Task("logistic", "y", ("a", "b"), (), ("no", "yes")).describe()
@@ -23,3 +27,48 @@ def test_anything_else_shows_its_loss_and_metrics(model: str) -> None:
 
 def test_without_a_loss_there_is_nothing_to_show() -> None:
     assert measures(REGRESSION, None, {}) == {}
+
+
+def test_a_regression_shows_its_mean_error_and_r2_where_they_are_added_up() -> None:
+    means = number_means(np.array([1.0, -3.0]), np.array([-4.0, 4.0]))
+    shown = measures(REGRESSION, 5.0, means)
+    assert shown == pytest.approx({"rmse": 5**0.5, "mae": 2.0, "r2": 1 - 5 / 16})
+    assert measures_text(shown) == "RMSE 2.23607, MAE 2, R2 0.6875"
+
+
+def of_two_classes() -> dict[str, float]:
+    probabilities = np.array([[0.8, 0.2], [0.4, 0.6], [0.36, 0.64], [0.1, 0.9]])
+    return class_means(probabilities, probabilities.argmax(axis=1), np.array([0, 0, 1, 1]))
+
+
+def test_two_classes_show_their_area_first_and_all_the_rest_where_it_is_asked_for() -> None:
+    assert measures(CLASSIFICATION, 0.5, of_two_classes()) == {"loss": 0.5, "accuracy": 0.75, "auc": 0.875}
+    told = figures_json(CLASSIFICATION, 0.5, of_two_classes(), 80)
+    assert told is not None
+    assert (told["classes"], told["positive"]) == (["no", "yes"], "yes")
+    assert told["confusion"] == [[20, 20], [0, 40]]
+    rates = {"sensitivity": 1.0, "specificity": 0.5, "ppv": 2 / 3, "npv": 1.0, "f1": 0.8}
+    assert {name: told["numbers"][name] for name in rates} == pytest.approx(rates)
+    assert told["numbers"]["auc_error"] == 0.125
+    assert told["calibration"][0] == {"from": 0.2, "to": 0.35, "rows": 20, "observed": 0.0}
+    assert json.loads(json.dumps(told)) == told
+
+
+def test_many_classes_have_the_rates_of_each_by_its_name() -> None:
+    model = Task("logistic", "y", ("a",), (), ("red", "green", "blue")).describe()
+    codes = np.array([0, 1, 2, 2])
+    told = figures_json(model, 0.5, class_means(np.eye(3)[codes], codes, codes), 4)
+    assert told is not None
+    assert told["by_class"].keys() == {"red", "green", "blue"}
+    assert told["positive"] is None
+    assert told["confusion"] == [[1, 0, 0], [0, 1, 0], [0, 0, 2]]
+
+
+@pytest.mark.parametrize("model", ['{"kind":"app"}', "not JSON", "[]", '{"kind":"logistic","classes":[1,2]}'])
+def test_of_an_app_all_that_it_reports_is_shown_and_nothing_is_made_of_it(model: str) -> None:
+    assert measures(model, 0.5, of_two_classes()) == {"loss": 0.5, **of_two_classes()}
+    assert figures_json(model, 0.5, of_two_classes(), 80) is None
+
+
+def test_without_test_rows_there_are_no_figures() -> None:
+    assert figures_json(CLASSIFICATION, None, {}, 0) is None

@@ -1,0 +1,75 @@
+"""How the agreed model does on this site's own test rows, and how one that is trained on its rows alone would.
+
+Both are computed here, when they are asked for, and leave the site in no message.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..protocol.contribution import read_totals
+from .agreed import Agreed
+from .exits import Exit, PeerError
+from .learning.arrays import Vector, unflatten
+from .learning.learner import Learner
+from .learning.tables_app import TableApp
+from .measures import figures_json
+from .training import member_learner
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """Figures over one's own test rows; both None where there are no such rows."""
+
+    table: str
+    rows: int
+    federated: Json | None
+    """Of the agreed model."""
+    alone: Json | None
+    """Of a model that was trained for as many rounds on one's own training rows; None where that is no round."""
+
+
+def own_figures(agreed: Agreed) -> Own:
+    """Return the figures of a model on the home's table, as that is now.
+
+    Raises:
+        PeerError: the members train their own app; the table cannot be read, or is not the federation's; or the
+            standardisation is not known yet.
+        AppError: the table cannot be trained on.
+    """
+    genesis, totals = agreed.state.genesis, agreed.state.totals
+    if agreed.settings.data is None:
+        raise PeerError("they are of tables, and this peer trains an app", Exit.DATA)
+    if totals is None:
+        raise PeerError("the first round, which adds up means and deviations, is not decided yet", Exit.STORE)
+    learner = member_learner(agreed.settings, genesis)
+    app = learner.app
+    assert isinstance(app, TableApp)
+    rows = int(app.tested.sum())
+    if not rows:
+        return Own(learner.name, 0, None, None)
+    learner.prepare(read_totals(totals))
+    weights = np.frombuffer(agreed.saved.weights, dtype="<f4")
+    alone = _trained_alone(app, learner.name, agreed.score.trained) if agreed.score.trained else None
+    return Own(learner.name, rows, _figures(learner, weights), alone and _figures(*alone))
+
+
+def _trained_alone(app: TableApp, name: str, rounds: int) -> tuple[Learner, Vector]:
+    """Train the same model for as many rounds on the table's own training rows, with their own standardisation."""
+    single = TableApp(app.task, app.table, app.test_fraction, app.seed)
+    single.training = app.training
+    learner = Learner(single, name)
+    learner.prepare(learner.setup())
+    weights = learner.initial()
+    for number in range(1, rounds + 1):
+        weights = learner.fit(weights, number).weights
+    return learner, weights
+
+
+def _figures(learner: Learner, weights: Vector) -> Json | None:
+    # Straight from the app: an older federation adds up less than the app can tell of its own rows.
+    loss, rows, means = learner.app.evaluate(unflatten(weights, learner.shapes))
+    return figures_json(learner.descriptor, loss, means, rows)

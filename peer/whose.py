@@ -1,0 +1,83 @@
+"""Over whose test rows a figure is: of how many members, and which of the round were away."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..protocol.blocks import Contributors, Model, read_block
+from ..protocol.events import Notice
+from ..protocol.ledger import LedgerState
+from ..protocol.records import BlockDecided
+from .naming import told_names
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Over whose test rows a figure is."""
+
+    rows: int
+    """About: each member's number is rounded down by up to 5 % before it is added up."""
+    members: int | None
+    """Whose sums were added up, as many; None where that is not known."""
+    away: Sequence[str] = ()
+    """Names of the members of the round that were not among them."""
+
+    def text(self) -> str:
+        """Return that for people."""
+        of = "" if self.members is None else f" of {self.members} members"
+        return f"over about {self.rows} test rows{of}" + (f", without {', '.join(self.away)}" if self.away else "")
+
+    def json(self) -> dict[str, Any]:
+        """Return that for scripts."""
+        return asdict(self)
+
+
+def whose_sum(state: LedgerState, rows: int) -> Whose:
+    """Return whose sum is open in this state, the one before its result."""
+    assert state.contributors is not None
+    names, present = told_names(state), {index for index, _ in state.contributors.dealers}
+    away = [key for index, key in enumerate(state.committee.members) if index not in present]
+    return Whose(rows, len(present), [names[key] for key in away if key in names])
+
+
+class LastSum:
+    """Of how many members the last result in a ledger is, also while the ledger grows."""
+
+    def __init__(self, state: LedgerState, blocks: Sequence[BlockDecided]) -> None:
+        """``blocks``: those that led to ``state``, or the newest of them."""
+        self._open = None if state.contributors is None else len(state.contributors.dealers)
+        self.members = _last_contributors(blocks)
+
+    def on_notice(self, notice: Notice) -> None:
+        """Heed what was decided."""
+        if notice.kind == "contributors":
+            self._open = len(notice.facts["members"])
+        elif notice.kind == "model":
+            self.members = self._open
+
+    def whose(self, state: LedgerState, rows: int) -> Whose:
+        """Return whose the last result is, in any state after it.
+
+        Members that were away at a result count the results that they missed up to the next one.
+        """
+        names = told_names(state)
+        return Whose(rows, self.members, [names[one.key] for one in state.members if one.missed])
+
+    def told(self, state: LedgerState, facts: Mapping[str, Any]) -> Whose:
+        """Return whose a result is that was just told of.
+
+        ``state``: where blocks are caught up with, it may be later than the result; then who was away is not known.
+        """
+        is_last = state.settled is not None and state.settled.height == facts["height"]
+        return self.whose(state, facts["evaluated"]) if is_last else Whose(facts["evaluated"], self.members)
+
+
+def _last_contributors(blocks: Sequence[BlockDecided]) -> int | None:
+    """Return how many members contributed to the last result; None where there is none."""
+    is_next = False
+    for one in reversed(blocks):
+        body = read_block(one.block).body
+        if is_next and isinstance(body, Contributors):
+            return len(body.dealers)
+        is_next = is_next or isinstance(body, Model)
+    return None

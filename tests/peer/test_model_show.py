@@ -1,0 +1,289 @@
+"""`peer model show`: all figures of a model, over everybody's rows and over one's own."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from chains import Chain
+from cluster import identity, make_genesis
+from sklearn import metrics as reference
+from table_homes import fill, table_genesis
+
+from coterie.peer.exits import Exit
+from coterie.peer.learning.arrays import unflatten
+from coterie.peer.learning.figures import EDGES
+from coterie.peer.learning.learner import Learner
+from coterie.peer.learning.tables_app import TableApp
+from coterie.peer.settings import Settings
+from coterie.peer.training import Trainer
+from coterie.protocol.blocks import Membership
+from coterie.protocol.contribution import WIDE_UNIT, coarse_sums
+from coterie.protocol.genesis import Genesis
+from coterie.protocol.wire import digest_of
+from coterie.protocol.work import Train
+
+Run = Callable[..., tuple[int, str, str]]
+SITES = (100, 140, 180)
+"""Rows of each site: a fifth of them are so few that they are counted exactly."""
+
+
+def table(path: Path, kind: str, seed: int, rows: int) -> Path:
+    """Write a table of two numbers and a target that they say something of, but not all."""
+    random = np.random.default_rng(seed)
+    inputs = random.normal(size=(rows, 2))
+    noisy = inputs @ [1.5, -1.0] + random.normal(size=rows)
+    targets: Any = np.round(10 * noisy + 300, 3)
+    if kind != "linear":
+        names = {"two": ("no", "yes"), "three": ("high", "low", "mid")}[kind]
+        targets = [names[place] for place in np.digitize(noisy, [-0.7, 0.7] if kind == "three" else [0.3])]
+    with path.open("w", newline="") as file:
+        lines = ([*map(float, row), target] for row, target in zip(inputs.tolist(), targets, strict=True))
+        csv.writer(file).writerows([("a", "b", "y"), *lines])
+    return path
+
+
+class Sites:
+    """Three members that train, evaluate and add up by their real code, in a ledger that is written by hand."""
+
+    def __init__(
+        self, folder: Path, kind: str, *, is_evaluated: bool = True, test_fraction: float = 0.2, **changes: Any
+    ) -> None:
+        """``is_evaluated``: whether the last model is measured; ``test_fraction``: of the home's own table."""
+        paths = [table(folder / f"site{number}.csv", kind, number, rows) for number, rows in enumerate(SITES)]
+        founder = TableApp.found(paths[0], "y", "linear" if kind == "linear" else "logistic")
+        self.apps = [founder, *(TableApp.adopt(founder.describe(), path) for path in paths[1:])]
+        self.genesis: Genesis = msgspec.structs.replace(table_genesis(founder, rounds=3), **changes)
+        for app in self.apps:
+            app.reported = self.genesis.metrics
+        self.trainers = [Trainer(Learner(app)) for app in self.apps]
+        chain = self.chain = Chain(1, self.genesis)
+        chain.append(Membership(tuple(chain.join(identity(number), founder.describe()) for number in (1, 2))))
+        self.weights = Learner(founder).initial().astype("<f4")
+        self._decide("setup")
+        for _ in range(3):
+            self._decide("train")
+        if is_evaluated:
+            self._decide("evaluate")
+        self.home = folder / "home"
+        self.home.mkdir(mode=0o700)
+        kept = Settings(data=str(paths[0]), target="y", test_fraction=test_fraction)
+        fill(self.home, self.genesis, chain.blocks, self.weights.tobytes(), kept)
+
+    def _decide(self, kind: Any) -> None:
+        """Add up what all members contribute to a round of this kind."""
+        state = self.chain.state
+        assert state.kind == kind
+        totals = None if state.totals is None else tuple(one / WIDE_UNIT for one in state.totals)
+        work = Train(state.round, kind, self.weights.tobytes(), totals)
+        given = [trainer(work) for trainer in self.trainers]
+        sums = np.sum([one.sums if kind == "setup" else coarse_sums(one.sums) for one in given], axis=0)
+        examples = sum(one.examples for one in given)
+        if kind == "train":
+            updates = [one.update for one in given if one.update is not None]
+            mean = np.average(updates, axis=0, weights=[one.examples for one in given])
+            self.weights = (self.weights + mean).astype("<f4")
+        digest = digest_of(self.weights.tobytes())
+        self.chain.append(self.chain.contributors())
+        self.chain.append(self.chain.model(examples, examples, *sums, weights=digest))
+
+    def tested(self, site: int) -> tuple[np.ndarray, np.ndarray]:
+        """The probabilities of the second class, or the predictions, of a site's test rows; and what is true."""
+        app = self.apps[site]
+        weights = unflatten(self.weights, self.genesis.shapes)
+        inputs = app.table.inputs[app.tested]
+        if app.table.values is not None:
+            return np.asarray(app.predict(weights, inputs)), app.table.values[app.tested]
+        outputs = app._outputs(weights, app._known().inputs(inputs))
+        return app.task.network.probabilities(outputs), app._codes[app.tested]  # type: ignore[index]
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Sites:
+    return Sites(tmp_path, "two")
+
+
+def shown(peer: Run, *words: str) -> dict[str, Any]:
+    code, out, err = peer("model", "show", "--json", *words)
+    assert (code, err) == (Exit.OK, "")
+    told: dict[str, Any] = json.loads(out)
+    return told
+
+
+def test_the_members_figures_are_those_of_all_test_rows_in_one_place(two: Sites, peer: Run) -> None:
+    told = shown(peer)["members"]
+    parts = [two.tested(site) for site in range(3)]
+    probabilities, codes = (np.concatenate(both) for both in zip(*parts, strict=True))
+    assert (told["rows"], told["members"], told["away"]) == (len(codes), 3, [])
+    binned = np.digitize(probabilities[:, 1], EDGES)
+    predicted = probabilities.argmax(axis=1)
+    expected = {
+        "loss": reference.log_loss(codes, probabilities),
+        "accuracy": reference.accuracy_score(codes, predicted),
+        "auc": reference.roc_auc_score(codes, binned),
+        "sensitivity": reference.recall_score(codes, predicted),
+        "specificity": reference.recall_score(codes, predicted, pos_label=0),
+        "f1": reference.f1_score(codes, predicted),
+        "brier": reference.brier_score_loss(codes, probabilities[:, 1]),
+    }
+    assert {name: told["numbers"][name] for name in expected} == pytest.approx(expected, abs=1e-9)
+    assert told["confusion"] == reference.confusion_matrix(codes, predicted).tolist()
+    exact = reference.roc_auc_score(codes, probabilities[:, 1])
+    assert abs(told["numbers"]["auc"] - exact) <= told["numbers"]["auc_error"]
+
+
+def test_ours_are_those_of_the_same_model_on_our_test_rows(two: Sites, peer: Run) -> None:
+    told = shown(peer)["own"]
+    probabilities, codes = two.tested(0)
+    assert (told["table"], told["rows"]) == ("site0.csv", 20)
+    binned = np.digitize(probabilities[:, 1], EDGES)
+    assert told["numbers"]["auc"] == pytest.approx(reference.roc_auc_score(codes, binned))
+    assert told["confusion"] == reference.confusion_matrix(codes, probabilities.argmax(axis=1)).tolist()
+
+
+def test_alone_is_a_model_that_saw_no_other_rows(tmp_path: Path, peer: Run) -> None:
+    sites = Sites(tmp_path, "linear")
+    told = shown(peer)
+    app = sites.apps[0]
+    assert app.table.values is not None
+    seen = ~app.tested
+    design = np.column_stack([app.table.inputs, np.ones(app.table.rows)])
+    solution = np.linalg.lstsq(design[seen], app.table.values[seen])[0]
+    errors = design[app.tested] @ solution - app.table.values[app.tested]
+    assert told["alone"]["rows"] == 20
+    # Three rounds come near to the solution of least squares, and no nearer.
+    assert told["alone"]["numbers"]["rmse"] == pytest.approx(float(np.sqrt(np.square(errors).mean())), rel=0.1)
+    assert told["alone"]["numbers"] != told["own"]["numbers"]
+
+
+def test_a_regression_has_the_errors_of_all_rows_in_one_place(tmp_path: Path, peer: Run) -> None:
+    sites = Sites(tmp_path, "linear")
+    numbers = shown(peer)["members"]["numbers"]
+    predicted, values = (np.concatenate(both) for both in zip(*map(sites.tested, range(3)), strict=True))
+    assert numbers == pytest.approx(
+        {
+            "rmse": reference.root_mean_squared_error(values, predicted),
+            "mae": reference.mean_absolute_error(values, predicted),
+            "r2": reference.r2_score(values, predicted),
+        }
+    )
+
+
+def test_many_classes_have_a_matrix_and_rates_of_each(tmp_path: Path, peer: Run) -> None:
+    sites = Sites(tmp_path, "three")
+    told = shown(peer)["members"]
+    probabilities, codes = (np.concatenate(both) for both in zip(*map(sites.tested, range(3)), strict=True))
+    predicted = probabilities.argmax(axis=1)
+    assert told["confusion"] == reference.confusion_matrix(codes, predicted).tolist()
+    assert told["numbers"]["macro_f1"] == pytest.approx(reference.f1_score(codes, predicted, average="macro"))
+    assert told["by_class"].keys() == {"high", "low", "mid"}
+
+
+@pytest.mark.parametrize("kind", ["two", "three", "linear"])
+def test_people_read_the_same_beside_each_other(tmp_path: Path, peer: Run, kind: str) -> None:
+    Sites(tmp_path, kind)
+    code, out, err = peer("model", "show")
+    assert (code, err) == (Exit.OK, "")
+    told = shown(peer)
+    lines = out.splitlines()
+    assert lines[0].startswith("the model of round 3, after 3 of 3 rounds of training")
+    assert lines[2].split() == ["members", "ours", "alone"]
+    assert lines[3].split() == ["test", "rows", "84", "20", "20"]
+    name, label = ("r2", "R2") if kind == "linear" else ("accuracy", "accuracy")
+    (line,) = [one for one in lines if one.startswith(f"{label} ")]
+    # What is trained alone is trained anew by each call, on batches in another order.
+    assert line.split()[1:3] == [f"{told[whose]['numbers'][name]:.4g}" for whose in ("members", "own")]
+    assert "members: over about 84 test rows of 3 members, out of the secure sums" in lines
+    assert "ours:    this model over the 20 test rows of site0.csv; told to nobody else" in lines
+    assert ("Sensitivity and the like are of 'yes', the second class." in lines) == (kind == "two")
+    assert ("members, rows by true class (down) and predicted class (across)" in lines) == (kind != "linear")
+    assert ("ours, each class against the others" in lines) == (kind == "three")
+    assert ("members, of the rows with a predicted probability of 'yes' between" in lines) == (kind == "two")
+    assert not any(one.startswith(("ours, of the rows", "alone, of the rows")) for one in lines)
+
+
+def test_the_status_tells_the_rates_under_the_loss(two: Sites, peer: Run) -> None:
+    code, out, _ = peer("status")
+    assert code == Exit.OK
+    lines = out.splitlines()
+    (place,) = [number for number, line in enumerate(lines) if line.startswith("model ")]
+    assert "AUC 0." in lines[place]
+    assert lines[place].endswith("of the final model, over all members' test rows (about 84)")
+    assert lines[place + 1].split(":")[0].strip() == "of 'yes'"
+    assert "sensitivity 0." in lines[place + 1]
+    status = json.loads(peer("status", "--json")[1])
+    assert status["figures"]["numbers"] == pytest.approx(shown(peer)["members"]["numbers"])
+    assert status["measured"] == {"rows": 84, "members": 3, "away": []}
+
+
+def test_a_model_that_nobody_has_measured_has_ones_own_figures_all_the_same(tmp_path: Path, peer: Run) -> None:
+    Sites(tmp_path, "two", is_evaluated=False)
+    told = shown(peer)
+    assert told["members"] is None
+    assert told["own"]["rows"] == 20
+    out = peer("model", "show")[1]
+    assert "members: not measured yet; the next round measures this model, where members keep rows for testing" in out
+    assert "ours, of the rows with a predicted probability of 'yes' between" in out
+
+
+def test_in_an_older_federation_ones_own_figures_are_complete(tmp_path: Path, peer: Run) -> None:
+    Sites(tmp_path, "two", metrics=("accuracy",))
+    told = shown(peer)
+    assert told["members"]["numbers"].keys() == {"loss", "accuracy"}
+    assert "auc" in told["own"]["numbers"]
+    code, out, _ = peer("model", "show")
+    assert code == Exit.OK
+    assert "AUC" in out
+
+
+def test_an_app_has_what_it_reports(tmp_path: Path, peer: Run) -> None:
+    first, second = (np.full(6, number, dtype="<f4").tobytes() for number in (0, 1))
+    genesis = make_genesis(min_peers=3, rounds=1, metrics=("dice", "a name that is longer than others"))
+    genesis = msgspec.structs.replace(genesis, weights=digest_of(first))
+    chain = Chain(3, genesis)
+    for loss in (0.5, 0.25):
+        chain.append(chain.contributors())
+        chain.append(chain.model(30, 30, 12, 12 * loss, 12 * 0.75, 24, weights=digest_of(second)))
+    (tmp_path / "home").mkdir(mode=0o700)
+    fill(tmp_path / "home", genesis, chain.blocks, second, Settings(app="mine:App"))
+    code, out, err = peer("model", "show")
+    assert code == Exit.OK
+    assert [line.split() for line in out.splitlines()[2:6]] == [
+        ["members"],
+        ["test", "rows", "12"],
+        ["loss", "0.25"],
+        ["dice", "0.75"],
+    ]
+    assert "a name that is longer than others" in out
+    assert err == "peer: note: no figures on your own rows: they are of tables, and this peer trains an app\n"
+
+
+def test_a_table_that_is_gone_leaves_the_members_figures(two: Sites, peer: Run, tmp_path: Path) -> None:
+    before = shown(peer)["members"]
+    (tmp_path / "site0.csv").unlink()
+    told = shown(peer)
+    assert (told["members"], told["own"], told["alone"]) == (before, None, None)
+    assert "site0.csv: cannot be read" in told["trouble"]
+    code, out, err = peer("model", "show")
+    assert (code, out.splitlines()[2].split()) == (Exit.OK, ["members"])
+    assert err.startswith("peer: note: no figures on your own rows: ")
+    assert "site0.csv: cannot be read" in err
+
+
+def test_without_test_rows_of_ones_own_it_says_so(tmp_path: Path, peer: Run) -> None:
+    Sites(tmp_path, "two", test_fraction=0.0)
+    code, out, err = peer("model", "show")
+    assert code == Exit.OK
+    assert "site0.csv: no row is kept for testing (--test-fraction)" in err
+    assert "ours" not in out.splitlines()[2]
+
+
+def test_a_home_without_a_federation_has_no_figures(tmp_path: Path, peer: Run) -> None:
+    (tmp_path / "home").mkdir(mode=0o700)
+    code, _, err = peer("model", "show")
+    assert code != Exit.OK
+    assert "peer start" in err

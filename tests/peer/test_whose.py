@@ -1,0 +1,111 @@
+"""Over whose rows a figure is, also when a member was away, has left, or came later."""
+
+import pytest
+from chains import Chain
+from cluster import identity
+
+from coterie.peer.best import Scores
+from coterie.peer.ledger_file import Ledger
+from coterie.peer.ledger_text import line, rows
+from coterie.peer.status import ledger_status, lines
+from coterie.peer.whose import LastSum, Whose
+from coterie.protocol.blocks import Membership
+from coterie.protocol.events import Notice
+from coterie.protocol.records import BlockDecided
+
+
+def round_of(chain: Chain, *dealers: int, rows: int = 12) -> None:
+    """Decide a round to which these members of the committee contribute, with a loss over so many rows."""
+    chain.append(chain.contributors(dealers))
+    chain.append(chain.model(len(dealers) * 10, len(dealers) * 10, rows, rows / 2))
+
+
+def decided(chain: Chain) -> list[BlockDecided]:
+    return [BlockDecided(height, one.block, one.certificate) for height, one in enumerate(chain.blocks, 1)]
+
+
+def name(chain: Chain, place: int) -> str:
+    member = chain.state.member(chain.committee[place].public)
+    assert member is not None
+    return member.name
+
+
+@pytest.fixture
+def chain() -> Chain:
+    """Four members, the last of whom was away in the second round."""
+    chain = Chain(4)
+    round_of(chain, 0, 1, 2, 3, rows=16)
+    round_of(chain, 0, 1, 2, rows=12)
+    return chain
+
+
+def test_members_that_were_away_are_named(chain: Chain) -> None:
+    whose = LastSum(chain.state, decided(chain)).whose(chain.state, 12)
+    assert whose == Whose(12, 3, [name(chain, 3)])
+    assert whose.text() == f"over about 12 test rows of 3 members, without {name(chain, 3)}"
+
+
+def test_a_round_without_a_result_changes_nothing_of_the_last_one(chain: Chain) -> None:
+    before = LastSum(chain.state, decided(chain)).whose(chain.state, 12)
+    chain.append(chain.contributors((0, 1, 3)))
+    assert LastSum(chain.state, decided(chain)).whose(chain.state, 12) == before
+    chain.append(chain.refuted())
+    assert LastSum(chain.state, decided(chain)).whose(chain.state, 12) == before
+
+
+def test_a_newcomer_was_not_away(chain: Chain) -> None:
+    before = LastSum(chain.state, decided(chain)).whose(chain.state, 12)
+    chain.append(Membership((chain.join(identity(4)),)))
+    assert LastSum(chain.state, decided(chain)).whose(chain.state, 12) == before
+
+
+def test_a_ledger_without_a_result_is_of_nobody() -> None:
+    chain = Chain(4)
+    assert LastSum(chain.state, decided(chain)).members is None
+    assert Whose(12, None).text() == "over about 12 test rows"
+
+
+def test_a_running_peer_hears_it_as_it_reads_it_in_its_ledger(chain: Chain) -> None:
+    heard = LastSum(chain.states[1], decided(chain)[:1])
+    heard.on_notice(Notice("contributors", "", {"members": [b"a", b"b", b"c"]}))
+    assert heard.members is None
+    heard.on_notice(Notice("model", "", {}))
+    assert heard.whose(chain.state, 12) == LastSum(chain.state, decided(chain)).whose(chain.state, 12)
+    # One that was restarted while the sum was open.
+    opened = LastSum(chain.states[-2], decided(chain)[:-1])
+    assert opened.members == 4
+    opened.on_notice(Notice("model", "", {}))
+    assert opened.members == 3
+
+
+def test_who_was_away_is_not_told_of_a_result_before_the_last_one(chain: Chain) -> None:
+    last = LastSum(chain.state, decided(chain))
+    assert last.told(chain.state, {"height": chain.state.height, "evaluated": 12}).away == [name(chain, 3)]
+    assert last.told(chain.state, {"height": chain.state.height - 2, "evaluated": 12}).away == ()
+
+
+def test_the_ledger_says_of_each_round_whose_its_figures_are(chain: Chain) -> None:
+    ledger = Ledger("test", chain.genesis, tuple(chain.blocks))
+    told = [row for row in rows(ledger) if row["kind"] == "model"]
+    assert [row["measured"]["members"] for row in told] == [4, 3]
+    assert [row["measured"]["away"] for row in told] == [[], [name(chain, 3)]]
+    assert line(told[0]).endswith("loss 0.5, over about 16 test rows of 4 members")
+    assert line(told[1]).endswith(f"of 3 members, without {name(chain, 3)}")
+
+
+def test_the_status_says_whose_its_figures_are(chain: Chain) -> None:
+    def told(chain: Chain) -> str:
+        status = ledger_status(chain.state, last_sum=LastSum(chain.state, decided(chain)))
+        (line,) = [one for one in lines({"running": True, **status, "members": []}) if one.startswith("model")]
+        return line
+
+    assert f"over about 12 test rows of 3 members, without {name(chain, 3)}, a round ago" in told(chain)
+    round_of(chain, 0, 1, 2, 3, rows=16)
+    assert "over all members' test rows (about 16), a round ago" in told(chain)
+
+
+def test_the_scores_of_a_ledger_keep_whose_they_are(chain: Chain) -> None:
+    scores = Scores()
+    for before, block, after in zip(chain.states, chain.blocks, chain.states[1:], strict=False):
+        scores.on_block(before, block.block, after)
+    assert [one.whose for one in scores.models] == [Whose(16, 4, []), Whose(12, 3, [name(chain, 3)]), None]
