@@ -1,6 +1,5 @@
 """Three peers train tables of every kind and an own app: one model, and figures that came out of the secure sum."""
 
-import csv
 import json
 import math
 import random
@@ -8,11 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import Event, Federation, Peer, assert_finished
-from sklearn.metrics import roc_auc_score
-
-from coterie.peer.learning.figures import EDGES
-from coterie.peer.learning.table import held_out
+from harness import Event, Federation, assert_finished
 
 pytestmark = pytest.mark.processes
 
@@ -116,47 +111,6 @@ def test_logistic_regression_learns_classes_and_reports_its_accuracy(tmp_path: P
         assert told[-1]["metrics"]["accuracy"] > 0.85
         tested = {event["evaluated"] for event in told}
         assert tested == {round(0.2 * 100) + round(0.2 * 140) + round(0.2 * 180)}
-
-
-def risks(path: Path, seed: int) -> Path:
-    """Write a table in which two numbers say something of an outcome, but not all."""
-    source = random.Random(seed)
-    lines = ["x,z,y"]
-    for _ in range(100 + 30 * seed):
-        x, z = source.gauss(0, 1), source.gauss(0, 1)
-        lines.append(f"{x:.4f},{z:.4f},{'yes' if x - z + source.gauss(0, 1) > 0.5 else 'no'}")
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-def predicted(peer: Peer, rows: list[str]) -> list[float]:
-    """The probability of the second class that a peer tells of each row."""
-    table = peer.home.with_suffix(".csv")
-    table.write_text("\n".join(["x,z,y", *rows]) + "\n")
-    told = csv.DictReader(peer.run("predict", "--data", str(table)).stdout.splitlines())
-    return [float(row["probability_yes"]) for row in told]
-
-
-def test_the_agreed_area_is_that_of_all_test_rows_in_one_place(tmp_path: Path) -> None:
-    with Federation(tmp_path, table=risks) as federation:
-        federation.found("--model", "logistic", "--rounds", "3")
-        federation.grow(3)
-        assert_finished(federation)
-        last = models(federation)[-1]
-        tested: list[list[str]] = []
-        for number in range(3):
-            rows = (tmp_path / f"data-{number}.csv").read_text().splitlines()[1:]
-            tested.append([row for row, is_kept in zip(rows, held_out(len(rows), 0.2, 0), strict=True) if is_kept])
-        pooled = [row for rows in tested for row in rows]
-        codes = [row.endswith("yes") for row in pooled]
-        binned = np.digitize(predicted(federation.peers[0], pooled), EDGES)
-        assert last["measures"]["auc"] == pytest.approx(roc_auc_score(codes, binned), abs=1e-9)
-        assert last["measured"] == {"rows": len(pooled), "members": 3, "away": []}
-        for peer, rows in zip(federation.peers, tested, strict=True):
-            shown = peer.ask("model", "show")
-            assert shown["members"]["numbers"]["auc"] == pytest.approx(last["measures"]["auc"])
-            own = roc_auc_score([row.endswith("yes") for row in rows], np.digitize(predicted(peer, rows), EDGES))
-            assert (shown["own"]["rows"], shown["own"]["numbers"]["auc"]) == (len(rows), pytest.approx(own))
 
 
 def saddle(path: Path, seed: int) -> Path:

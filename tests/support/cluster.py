@@ -215,7 +215,7 @@ class Cluster:
         """Start peers (all by default) from their disks and connect them to everybody who runs."""
         for number in numbers or range(len(self.sites)):
             site = self.sites[number]
-            newcomer = Newcomer(f"peer {number}", "test model", self.invite)
+            newcomer = Newcomer(f"peer {number}", self.genesis.model, self.invite)
             site.node = Node(site.identity, self.genesis, memory or site.disk.load(), newcomer)
             site.boots += 1
             self._hand_in(site, Started())
