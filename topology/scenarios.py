@@ -246,8 +246,10 @@ def _about_proofs(drawn: Scenario, sites: list[int]) -> Scenario:
     """
     number = drawn.seed // PROOFS_EVERY
     lie = ABOUT_PROOFS[number % len(ABOUT_PROOFS)]
-    is_plain = number // len(ABOUT_PROOFS) % 2 == 0
-    crash = drawn.seed % drawn.peers, CrashPoint("after", number // len(ABOUT_PROOFS) % 12, "ValueSeen", 300)
+    turn = number // len(ABOUT_PROOFS)
+    schemes = tuple(dict.fromkeys(_schemes()))
+    scheme = schemes[turn % len(schemes)]
+    crash = drawn.seed % drawn.peers, CrashPoint("after", turn % 12, "ValueSeen", 300)
     calm = replace(drawn, topology="complete", loss=0.0, churn=0.0, flapping=0.0, partition="", comings=())
     return replace(
         calm,
@@ -255,8 +257,8 @@ def _about_proofs(drawn: Scenario, sites: list[int]) -> Scenario:
         is_founded=True,
         byzantine=tuple(f"{site}={lie}" for site in sites),
         crashes=(crash,) if lie == "erase-proof" else (),
-        scheme="plain" if is_plain else "shamir",
-        threshold=0 if is_plain or not sites else drawn.peers - len(sites),
+        scheme=scheme,
+        threshold=drawn.peers - len(sites) if sites and scheme == DEFAULT_SCHEME else 0,
     )
 
 
