@@ -53,3 +53,10 @@ def test_no_server_finishes_whatever_goes_wrong_and_the_baseline_does_not(tmp_pa
     assert killed[4] == "never"
     assert all(row[1] == "8 of 8" for row in courses.values())
     assert float(courses["no server, split 4 and 4"][3]) > 9, "neither half decides while it is split"
+
+
+def test_update_attack_finds_the_row_behind_an_update_and_more_in_no_sum(tmp_path: Path) -> None:
+    rows = told(tmp_path, "update_attack", "--rows", "1")
+    inside = {row[0]: row[1:4] for row in rows if len(row) == 7 and row[1].isdigit()}
+    assert inside["an update (plain)"] == ["1", "1", "1 (100%)"]
+    assert [row[:2] for row in inside.values()] == [["1", "1"], ["1", "2"], ["1", "6"]]
