@@ -55,8 +55,39 @@ def test_no_server_finishes_whatever_goes_wrong_and_the_baseline_does_not(tmp_pa
     assert float(courses["no server, split 4 and 4"][3]) > 9, "neither half decides while it is split"
 
 
+def test_audit_finds_every_forgery_and_tells_who_contributed(tmp_path: Path) -> None:
+    rows = told(tmp_path, "audit", "--rounds", "10")
+    forgeries = [row[1] for row in rows[rows.index(["forgeries"]) :] if len(row) == 2][2:]
+    assert len(forgeries) == 7
+    assert all("certificate: " in found or found.startswith("valid, but ") for found in forgeries)
+    marks = {row[0]: row[-1].split() for row in rows if len(row) == 5}
+    assert "c" in marks["Dresden"]
+    assert marks["Dresden"][-1] == "-", "evicted for its false sum"
+    assert marks["Aarhus"] == ["c"] * 10
+    assert "m" in marks["Coimbra"]
+    assert marks["Coimbra"][-1] == "c"
+
+
 def test_update_attack_finds_the_row_behind_an_update_and_more_in_no_sum(tmp_path: Path) -> None:
     rows = told(tmp_path, "update_attack", "--rows", "1")
     inside = {row[0]: row[1:4] for row in rows if len(row) == 7 and row[1].isdigit()}
     assert inside["an update (plain)"] == ["1", "1", "1 (100%)"]
     assert [row[:2] for row in inside.values()] == [["1", "1"], ["1", "2"], ["1", "6"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("audit", "--rounds", "0"), "argument --rounds: '0' is no whole number from 1 on"),
+        (("audit", "--out", "audit.jpg"), "--out audit.jpg: a picture's name ends in .png"),
+        (("audit", "--out", "nowhere/audit.png"), "--out nowhere/audit.png: there is no folder nowhere"),
+        (("many_clients", "--sizes", "2"), "--sizes 2: a federation trains with 3 to 1024 members"),
+        (("reconstruction", "--holders", "2"), "--holders 2: half of them open a sum, so at least 4 are needed"),
+        (("update_attack", "--rows", "64"), "--rows 64: at most 32"),
+    ],
+)
+def test_bad_sizes_are_refused_before_the_work_begins(words: tuple[str, ...], text: str) -> None:
+    done = run(*words)
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert text in done.stderr
