@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn
 
 from .commands import data, doctor, invite, leave, ledger, model, predict, refound, simulate, start, status
 from .exits import Exit, PeerError
+from .steady import steady_streams
 
 _COMMANDS: Final = (start, data, status, ledger, model, predict, invite, leave, doctor, refound, simulate)
 INTERRUPTED: Final = 128 + 2
@@ -68,16 +69,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name that the terminal cannot show, such as of a file that is no UTF-8, is no reason to fail.
         sys.stdout.reconfigure(errors="backslashreplace")
-    given = parser().parse_args(arguments)
+    with steady_streams():
+        try:
+            return _run(arguments)
+        except PeerError as error:
+            print(f"peer: error: {error}", file=sys.stderr)
+            return int(error.code)
+        except KeyboardInterrupt:
+            print("peer: interrupted", file=sys.stderr)
+            return INTERRUPTED
+        except BrokenPipeError:
+            return int(Exit.OK)  # whoever read our output has seen enough
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
+        given = parser().parse_args(arguments)
         return int(given.run(given))
-    except PeerError as error:
-        print(f"peer: error: {error}", file=sys.stderr)
-        return int(error.code)
-    except KeyboardInterrupt:
-        print("peer: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(Exit.OK)
+    finally:
+        sys.stdout.flush()
