@@ -10,11 +10,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
-from .commands import data, doctor, invite, leave, ledger, model, predict, refound, simulate, start, status
+from .commands import data, doctor, identity, invite, leave, ledger, model, predict, refound, simulate, start, status
 from .exits import Exit, PeerError
 from .steady import steady_streams
 
-_COMMANDS: Final = (start, data, status, ledger, model, predict, invite, leave, doctor, refound, simulate)
+_COMMANDS: Final = (start, data, status, ledger, model, predict, identity, invite, leave, doctor, refound, simulate)
 INTERRUPTED: Final = 128 + 2
 """The exit code that shells give a program that SIGINT ended."""
 
