@@ -29,6 +29,7 @@ from ..protocol.limits import SYNC_BATCH_BLOCKS
 from ..protocol.messages import CertifiedBlock
 from ..protocol.node import Newcomer, Node
 from ..protocol.records import ModelSaved
+from ..protocol.sharing import Sharing
 from ..protocol.work import Contribution, Train
 from .consent import Consent, NoConsent, join_note
 from .control import Json
@@ -42,6 +43,7 @@ from .forks import own_places
 from .founding import explain_end, explain_threshold, found
 from .home import Home
 from .invites import DEFAULT_HOURS, FOUNDING_USES, join_command, new_invite, open_invite
+from .lateness import Lateness
 from .learning.learner import Learner
 from .leaving import Stay, awaited, names_told, still_needed
 from .lobby import find_genesis, tell_trouble
@@ -67,11 +69,12 @@ from .places import dial_place, listen_place
 from .progress import Reporter, plain_facts
 from .requests import answer
 from .settings import Settings
-from .standstill import Held, Watch, abstention, pause, shortage
+from .standstill import Held, Watch, abstention, named, pause, shortage
 from .status import faults_status, gone_names, ledger_status, members_status, unreadable_genesis
 from .store import Reader, Store
 from .strangers import MINUTE_SECONDS, Strangers
 from .training import Trainer, check_source, founder_learner, member_learner, published_classes, told_table
+from .voids import VoidRounds, newest_voids
 from .waiting import Waiting, awaited_in_round
 from .warming import compile_once
 from .workshop import Workshop
@@ -120,6 +123,12 @@ class Session:
         self._standstill = Watch(settings.dead_after)
         self._stuck = Held(STUCK_SECONDS)
         self._waiting = Waiting()
+        self._lateness = Lateness(app=settings.app)
+        self._voids = VoidRounds()
+        self._sharing: Sharing | None = None
+        """The current round's, or the one before's while that is told of: what members said of it goes with it."""
+        self._left_out: str | None = None
+        """Why the last round had no update of this peer."""
         self._pause = Watch(0, end="training goes on: enough members are here again")
         self._failure: BaseException | None = None
         self._has_told_table = False
@@ -362,6 +371,8 @@ class Session:
         except LedgerError as error:
             raise StoreError(damaged(self.store.path, f"its ledger: {error}")) from None
         self._gone = gone_names(self.node.state, memory.blocks)
+        self._voids = newest_voids(memory.blocks)
+        self._lateness.deadline_seconds = genesis.share_deadline_ms / 1000
         self.ending.has_invite = self._invite is not None
         self.ending.join_again = f"peer start {self.home.option}"
         if self.node.state.phase is Phase.FINISHED:
@@ -375,7 +386,13 @@ class Session:
         def contribute(work: Train) -> Contribution:
             assert self.node is not None
             consent.check(self.node.state.committee)
-            return trainer(work)
+            if work.round != self.node.state.round:
+                raise ValueError(f"round {work.round} is over")  # while this waited for the training before it
+            self._lateness.begin(work.round, time.monotonic())
+            try:
+                return trainer(work)
+            finally:
+                self._lateness.end(work.round, time.monotonic())
 
         self.driver = Driver(
             self.node,
@@ -482,6 +499,7 @@ class Session:
         assert self.node is not None
         self._look_for_pause()
         self._look_for_wait()
+        self._look_for_lateness()
         held = self._stuck.look(self.node.is_stuck, trio.current_time())
         if held is not None:
             self._tell_notice(held)
@@ -505,6 +523,35 @@ class Session:
         wait = awaited_in_round(self.node)
         if self._waiting.look(wait, trio.current_time()) and wait is not None:
             self.tell("waiting", self._waits() or "", {"round": wait.round, "members": wait.members})
+
+    def _look_for_lateness(self) -> None:
+        """Tell people each time that the training here took so long that the round went on without it."""
+        for round, text in self._lateness.look(time.monotonic()):
+            self._left_out = text
+            self.tell("late", text, {"round": round})
+
+    def _note_round(self, kind: str, facts: Json) -> None:
+        """Keep what `peer status` tells of rounds without a result, and of those without this peer's update."""
+        assert self.node is not None
+        match kind:
+            case "round":
+                self._sharing = self.node.ctx.sharing
+            case "sitting-out":
+                self._left_out = f"sat out round {facts['round']}: {facts['reason']}"
+            case "contributors" if self.identity.public in facts["members"]:
+                self._left_out = None
+            case "contributors":
+                self._lateness.leave_out(facts["round"])
+            case "void":
+                self._voids.add(facts["round"], facts["reason"], facts["members"])
+                sharing = self._sharing
+                if sharing is not None and sharing.round == facts["round"]:
+                    members = sharing.committee.members
+                    self._voids.said |= {members[place]: reason for place, reason in sharing.sat_out.items()}
+                if self.identity.public in facts["members"]:
+                    self._lateness.leave_out(facts["round"])
+            case _:
+                pass
 
     def _waits(self) -> str | None:
         assert self.node is not None
@@ -587,6 +634,13 @@ class Session:
             shown = measures(self.node.state.genesis.model, facts.get("loss"), facts.get("metrics", {}))
             facts["measures"] = shown
             text += f"; before it {measures_text(shown)}" if shown else ""
+        self._note_round(notice.kind, facts)
+        if notice.kind == "void":
+            text += "".join(
+                f"; {named(self.node.state, (member,), self._gone)} said: {self._voids.said[member]}"
+                for member in facts["members"]
+                if member in self._voids.said
+            )
         self.tell(notice.kind, text, facts)
         self.ending.on_notice(notice, self.node.state)
         if notice.kind == "committee":
@@ -679,6 +733,9 @@ class Session:
             status["paused"] = self._paused()
             status["stalled"] = self._shortage()
             status["waits"] = self._waits()
+            status["void"] = self._voids.facts(self.node.state)
+            status["voids"] = self._voids.text(self.node.state, self._gone)
+            status["left_out"] = self._left_out
             status["abstains"] = abstention(self.node.ctx.guard, self.node.ctx.height)
             status["fetching"] = list(self.driver.fetching.values())
             status["working"] = list(self.driver.workshop.running.values())

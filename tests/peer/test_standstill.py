@@ -14,6 +14,7 @@ from chains import Chain
 from cluster import identity
 
 from coterie.peer.home import Home
+from coterie.peer.lateness import Lateness
 from coterie.peer.session import STUCK_SECONDS, Session
 from coterie.peer.standstill import Held, Watch, abstention, pause, shortage
 from coterie.peer.waiting import Waiting
@@ -157,7 +158,7 @@ async def stuck_lines(is_over: bool) -> list[str]:
     session.identity = SimpleNamespace(public=bench.node.ctx.me)
     session._gone, session._trainer = {}, None
     session._stuck, session._standstill, session._pause = Held(STUCK_SECONDS), Watch(1), Watch(0)
-    session._waiting = Waiting()
+    session._waiting, session._lateness = Waiting(), Lateness()
     session.tell = lambda kind, text, facts: told.append(text)
     (notice,) = [one for one in bench.notices if one.kind == "stuck"]
     session._on_notice(notice)
