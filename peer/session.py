@@ -564,7 +564,9 @@ class Session:
 
     def _shortage(self) -> str | None:
         assert self.node is not None
-        return shortage(self.node.state, self.identity.public, self.network.connected(), self.home, self._gone)
+        sought = {row.member: [_short_place(place) for place in row.addresses] for row in self.network.peers()}
+        connected = self.network.connected()
+        return shortage(self.node.state, self.identity.public, connected, self.home, self._gone, sought)
 
     def stay(self) -> Stay | None:
         """Why this peer, which left, does not stop yet; None if nothing keeps it."""
@@ -786,6 +788,11 @@ def _with_ports(listen: tuple[str, ...], addresses: list[str]) -> tuple[str, ...
         head, _, port = place.rpartition("/")
         places.append(f"{head}/{ports[-1]}" if port == "0" and len(set(ports)) == 1 else place)
     return tuple(places)
+
+
+def _short_place(address: str) -> str:
+    """A multiaddr without the PeerId."""
+    return address.partition("/p2p/")[0]
 
 
 def _ports(addresses: list[str]) -> list[int]:

@@ -46,6 +46,17 @@ def test_too_few_reachable_members_are_told_with_who_is_missing_and_the_way_out(
     assert "peer refound --home '/my home' --to DIR" in text
 
 
+def test_who_can_reach_nobody_is_told_where_it_looks_and_how_to_name_a_new_address() -> None:
+    state = Chain(4).state
+    text = shortage(state, A, [], HOME, sought={D: ("/ip4/10.8.0.4/tcp/4001", "/ip4/192.0.2.4/tcp/4001")})
+    assert text is not None
+    assert "(sought at /ip4/10.8.0.4/tcp/4001, /ip4/192.0.2.4/tcp/4001)" in text
+    way = "then peer start --home '/my home' --bootstrap HOST:PORT of one of them"
+    assert "If they have new addresses: peer stop --home '/my home', " + way in text
+    assert text.index(way) < text.index("peer refound"), "which gives the federation up"
+    assert "sought" not in (shortage(state, A, [], HOME) or "")
+
+
 def test_members_that_may_have_finished_are_asked_to_stay_before_anybody_refounds() -> None:
     for rounds in (0, 12):
         text = shortage(Chain(4, rounds=rounds).state, A, [], HOME)
@@ -154,7 +165,7 @@ async def stuck_lines(is_over: bool) -> list[str]:
     bench.fire("resume")
     session: Any = Session.__new__(Session)
     session.node, session.home, session.ending = bench.node, HOME, SimpleNamespace(on_notice=lambda *_: None)
-    session.network = SimpleNamespace(connected=lambda: [one.public for one in bench.others])
+    session.network = SimpleNamespace(connected=lambda: [one.public for one in bench.others], peers=list)
     session.identity = SimpleNamespace(public=bench.node.ctx.me)
     session._gone, session._trainer = {}, None
     session._stuck, session._standstill, session._pause = Held(STUCK_SECONDS), Watch(1), Watch(0)
