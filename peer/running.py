@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import trio
 
+from .asked import Asked
 from .exits import Exit, PeerError
 from .forks import end_workers, free_workers
 from .home import Home, KeyProblem, missing_key, passphrase_source
@@ -39,8 +40,10 @@ _MAX_NAME_CHARS: Final = 64
 _SECRET_LIKE: Final = re.compile(r"[0-9A-Za-z+/_=\\-]{24,}|b'[^']{16,}'|b\"[^\"]{16,}\"")
 
 
-def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
+def run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked) -> int:
     """Start the peer of ``home`` with the kept options and those ``given``; return the exit code.
+
+    ``asked``: what takes the signals.
 
     Raises:
         PeerError: what only people can put right.
@@ -73,13 +76,15 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
         identity = home.identity(passphrase_source(settings.passphrase_file))
         report = reporter(as_json, out)
         session = Session(home, settings, identity, store, report)
+        session.asked = asked
         session.kept_search = kept_search(given, kept)
         session.ending.rejoins = bool({"invite", "bootstrap"} & set(given))
         # What is imported by now stays. Otherwise each full collection would go through it, for a tenth of a second.
         gc.collect()
         gc.freeze()
         try:
-            code = trio.run(session.run)
+            with asked.running():
+                code = trio.run(session.run)
         except PeerError:
             raise
         except BaseException as error:
@@ -92,7 +97,7 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
         finally:
             report.close()
             can_end = end_workers()
-        busy = session.driver is not None and session.driver.workshop.running
+        busy = session.is_reading or (session.driver is not None and session.driver.workshop.running)
     sys.stdout.flush()
     if busy or not can_end:
         # A thread cannot be interrupted and nobody waits for its result any more.

@@ -7,7 +7,6 @@ or something is wrong that only people can put right.
 import math
 import os
 import shlex
-import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -15,10 +14,11 @@ from dataclasses import asdict
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import trio
+from trio import TaskStatus  # type: ignore[attr-defined]
 
 from ..crypto.identity import Identity
 from ..protocol.admission import Invite
@@ -31,6 +31,7 @@ from ..protocol.node import Newcomer, Node
 from ..protocol.records import ModelSaved
 from ..protocol.sharing import Sharing
 from ..protocol.work import Contribution, Train
+from .asked import Asked, stop_signals
 from .consent import Consent, NoConsent, join_note
 from .control import Json
 from .control_server import ControlServer
@@ -96,6 +97,9 @@ _BY_STRANGERS: Final = frozenset({"bad-frame", "refused"})
 """Notices that a stranger can bring about, as often as it likes."""
 
 
+T = TypeVar("T")
+
+
 class Session:
     """A peer from start to stop. The caller holds the home's lock."""
 
@@ -109,6 +113,9 @@ class Session:
         self.node: Node | None = None
         self.driver: Driver | None = None
         self.ending = Ending(identity.public)
+        self.asked = Asked()
+        self.is_reading = False
+        """A thread reads a table or loads an app, and nobody waits for it any more."""
         self.kept_search: list[str] = []
         """Options of an earlier start that still say where a federation is looked for."""
         self._invite: Invite | None = None
@@ -146,24 +153,28 @@ class Session:
         """
         if self.settings.invite is not None and self.store.fact(GENESIS) is None:
             self._invite = open_invite(self.settings.invite, _now_ms())
-        await self._remember_federation()
-        self.network = self._make_network()
-        wanted = None if self._invite is None else self._invite.terms.federation
-        discovery = Discovery(self.settings, self.identity, self.network, wanted)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._heed_signals)
-            await self._prepare()
+            await nursery.start(self._heed_signals)
+            await self._unless_stopped(self._remember_federation)
             if self.ending.over.is_set():
-                self._tell_end()
+                self._tell_no_beginning()
             else:
-                await self._take_part(discovery, nursery)
+                self.network = self._make_network()
+                wanted = None if self._invite is None else self._invite.terms.federation
+                discovery = Discovery(self.settings, self.identity, self.network, wanted)
+                # What rounds need is compiled before there is anybody who would wait for this peer.
+                await self._unless_stopped(partial(compile_once, self.tell))
+                if self.ending.over.is_set():
+                    self._tell_end()
+                else:
+                    await self._take_part(discovery, nursery)
             nursery.cancel_scope.cancel()
         if self._failure is not None:
             raise self._failure
         return self.ending.code
 
-    async def _prepare(self) -> None:
-        """Compile what rounds need, if need be, before there is anybody who would wait for this peer."""
+    async def _unless_stopped(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Do what takes a while, up to its end or that of the run."""
         async with trio.open_nursery() as race:
 
             async def stop() -> None:
@@ -171,7 +182,7 @@ class Session:
                 race.cancel_scope.cancel()
 
             race.start_soon(stop)
-            await compile_once(self.tell)
+            await task()
             race.cancel_scope.cancel()
 
     async def _take_part(self, discovery: Discovery, nursery: trio.Nursery) -> None:
@@ -259,16 +270,16 @@ class Session:
                 raise unreadable_genesis(self.store.path, error) from None
             self._check_invite(self.genesis)
             self._consent(self.genesis).check_genesis()
-            self._learner = await trio.to_thread.run_sync(member_learner, self.settings, self.genesis)
+            self._learner = await self._read(member_learner, self.settings, self.genesis)
         elif not self.settings.joins:
-            self._learner = await trio.to_thread.run_sync(founder_learner, self.settings)
+            self._learner = await self._read(founder_learner, self.settings)
             self.genesis, self._founded = found(self.settings, self.identity, self._learner, _now_ms())
             if (told := published_classes(self._learner)) is not None:
                 self.report.event("classes", told, {})
             await self._tell_table()
         else:
             # What can be known now need not wait until a federation is found.
-            await trio.to_thread.run_sync(check_source, self.settings)
+            await self._read(check_source, self.settings)
 
     async def _find_federation(self) -> None:
         text = "looking for the federation"
@@ -283,7 +294,7 @@ class Session:
 
             old = Home(Path(self.settings.continues))
             await trio.to_thread.run_sync(check_continued, genesis, old)
-        self._learner = await trio.to_thread.run_sync(member_learner, self.settings, genesis)
+        self._learner = await self._read(member_learner, self.settings, genesis)
         self.genesis = genesis
         self._keep()
         await self._tell_table()
@@ -303,6 +314,17 @@ class Session:
             told = await trio.to_thread.run_sync(told_table, self._learner)
             if told is not None:
                 self.report.event("table", told, {})
+
+    async def _read(self, function: Callable[..., T], *arguments: object) -> T:
+        """Read a table or load an app in a thread. Whoever stops the peer does not wait for its end."""
+        # The type stubs that come with libp2p describe an older trio.
+        run: Any = trio.to_thread.run_sync
+        try:
+            result: T = await run(function, *arguments, abandon_on_cancel=True)
+        except trio.Cancelled:
+            self.is_reading = True
+            raise
+        return result
 
     def _consent(self, genesis: Genesis) -> Consent:
         return Consent(genesis, self.settings, self.home, genesis.founder == self.identity.public)
@@ -586,9 +608,13 @@ class Session:
         stay = self.stay()
         return "left; stops now" if stay is None else stay.text
 
-    async def _heed_signals(self) -> None:
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    async def _heed_signals(self, task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        with trio.open_signal_receiver(*stop_signals()) as signals:
+            if self.asked.count:
+                self.ending.end(Exit.OK, "stopped")
+            task_status.started()
             async for _ in signals:
+                self.asked.count += 1
                 if self.ending.over.is_set():
                     raise KeyboardInterrupt
                 self.ending.end(Exit.OK, "stopped")
@@ -702,6 +728,11 @@ class Session:
             f" behind can catch up; {_take_model(self.home)}"
         )
         self.tell("finished", text, {"rounds": state.trained, "height": state.height})
+
+    def _tell_no_beginning(self) -> None:
+        """Say that nothing of this start is kept: nobody knows yet whether its options are of use."""
+        text = "stopped before it had begun; of this start, nothing is kept"
+        self.tell("stopped", text, {"exit": int(self.ending.code), "on_stderr": False})
 
     def _tell_end(self) -> None:
         text = self.ending.reason
