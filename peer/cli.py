@@ -17,7 +17,8 @@ from .steady import steady_streams
 _COMMANDS: Final = (start, data, status, ledger, model, predict, identity, invite, leave, doctor, refound, simulate)
 INTERRUPTED: Final = 128 + 2
 TERMINATED: Final = 128 + 15
-"""The exit codes that shells give a program that SIGINT or SIGTERM ended."""
+CRASHED: Final = 128 + 11
+"""The exit codes that shells give a program that SIGINT, SIGTERM or SIGSEGV ended."""
 
 _DESCRIPTION: Final = "Train one model together with others, with no server and without showing anybody your data."
 
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     codes = "\n".join(f"  {code.value:>2}  {code.meaning}" for code in Exit)
     codes += f"\n {INTERRUPTED}  ended at once: Ctrl-C, or a second Ctrl-C or SIGTERM while a peer stops"
     codes += f"\n {TERMINATED}  ended at once: SIGTERM, before a peer could take it or of another command"
+    codes += f"\n {CRASHED}  a crash in native code (134 for some); the next `peer start` names the report in the home"
     top = _Parser(
         prog="peer",
         description=_DESCRIPTION,

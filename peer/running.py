@@ -21,6 +21,7 @@ from .forks import end_workers, free_workers
 from .home import Home, KeyProblem, missing_key, passphrase_source
 from .invites import open_invite
 from .memory import return_large_blocks
+from .native import watched
 from .own_stdout import AsStderr, own_stdout
 from .progress import reporter
 from .session import GENESIS, REFOUNDED, SETTINGS, Session, first_cause, refounded_text
@@ -55,7 +56,12 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked) 
     free_workers()
     _set_up_logging(given.get("log"))
     home.prepare()
-    with home.locked(), own_stdout() as out, Store.open(home.folder, _quota()) as store:
+    with (
+        home.locked(),
+        watched(home.folder) as crashed,
+        own_stdout() as out,
+        Store.open(home.folder, _quota()) as store,
+    ):
         kept = read_settings(store.fact(SETTINGS))
         if store.fact(GENESIS) is not None and (changed := changed_founding_options(given, kept)):
             raise PeerError(f"{', '.join(changed)}: fixed when the federation was founded; use a new --home")
@@ -75,6 +81,8 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked) 
             raise KeyProblem(missing_key(home))
         identity = home.identity(passphrase_source(settings.passphrase_file))
         report = reporter(as_json, out)
+        if crashed is not None:
+            report.event("crashed", _crash_text(crashed), {"report": str(crashed)})
         session = Session(home, settings, identity, store, report)
         session.asked = asked
         session.kept_search = kept_search(given, kept)
@@ -132,6 +140,10 @@ def _quota() -> int | None:
     """A bound on the store in bytes, for tests of a full disk."""
     value = os.environ.get("COTERIE_STORE_MAX_BYTES", "")
     return int(value) if value.isdecimal() else None
+
+
+def _crash_text(report: Path) -> str:
+    return f"the run before this one crashed in native code (of an app, a library or ours): {report} says where"
 
 
 def _report_crash(home: Home, error: BaseException) -> str:
