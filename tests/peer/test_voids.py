@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from chains import Chain
@@ -9,6 +11,8 @@ from cluster import identity
 
 from coterie.crypto.identity import peer_id
 from coterie.peer.home import Home
+from coterie.peer.lateness import Lateness
+from coterie.peer.session import Session
 from coterie.peer.status import ledger_status, lines, stored_status
 from coterie.peer.store import Reader, Store
 from coterie.peer.voids import VoidRounds, newest_voids
@@ -98,3 +102,31 @@ def test_the_status_of_a_stopped_peer_and_of_a_running_one_tells_of_them(
         f"voids       {told}",
         "left out    sat out: why",
     ]
+
+
+def test_a_running_peer_keeps_what_those_said_who_sat_out_and_who_was_late(chain: Chain) -> None:
+    session: Any = Session.__new__(Session)
+    round = chain.state.round
+    sharing = SimpleNamespace(round=round, committee=SimpleNamespace(members=[A, B, C]), sat_out={2: "no label"})
+    session.node = SimpleNamespace(state=chain.state, ctx=SimpleNamespace(sharing=sharing))
+    session.identity = SimpleNamespace(public=A)
+    told: list[tuple[str, str]] = []
+    session.tell = lambda kind, text, facts: told.append((kind, text))
+    session._voids, session._lateness, session._left_out = newest_voids(records(chain)), Lateness(5.0), None
+
+    session._note_round("round", {"round": round})
+    session.node.ctx.sharing = None  # the next round's is another one
+    session._lateness.begin(round, 0.0)
+    session._lateness.end(round, 12.0)
+    chain.append(chain.void(A, C))
+    session._note_round("void", {"round": round, "reason": "shares", "members": (A, C)})
+    assert f"{name(chain, C)} (4×, and said: no label)" in (session._voids.text(chain.state) or "")
+    session._look_for_lateness()
+    ((kind, text),) = told
+    assert (kind, session._left_out) == ("late", text)
+    assert f"training for round {round} took 12 s" in text
+
+    session._note_round("sitting-out", {"round": round + 1, "reason": "no label"})
+    assert session._left_out == f"sat out round {round + 1}: no label"
+    session._note_round("contributors", {"round": round + 2, "members": (A, B)})
+    assert session._left_out is None
