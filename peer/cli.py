@@ -10,12 +10,15 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
-from .commands import data, doctor, invite, leave, ledger, model, predict, refound, simulate, start, status
+from .commands import data, doctor, identity, invite, leave, ledger, model, predict, refound, simulate, start, status
 from .exits import Exit, PeerError
+from .steady import steady_streams
 
-_COMMANDS: Final = (start, data, status, ledger, model, predict, invite, leave, doctor, refound, simulate)
+_COMMANDS: Final = (start, data, status, ledger, model, predict, identity, invite, leave, doctor, refound, simulate)
 INTERRUPTED: Final = 128 + 2
-"""The exit code that shells give a program that SIGINT ended."""
+TERMINATED: Final = 128 + 15
+CRASHED: Final = 128 + 11
+"""The exit codes that shells give a program that SIGINT, SIGTERM or SIGSEGV ended."""
 
 _DESCRIPTION: Final = "Train one model together with others, with no server and without showing anybody your data."
 
@@ -48,6 +51,8 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     codes = "\n".join(f"  {code.value:>2}  {code.meaning}" for code in Exit)
     codes += f"\n {INTERRUPTED}  ended at once: Ctrl-C, or a second Ctrl-C or SIGTERM while a peer stops"
+    codes += f"\n {TERMINATED}  ended at once: SIGTERM, before a peer could take it or of another command"
+    codes += f"\n {CRASHED}  a crash in native code (134 for some); the next `peer start` names the report in the home"
     top = _Parser(
         prog="peer",
         description=_DESCRIPTION,
@@ -68,16 +73,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name that the terminal cannot show, such as of a file that is no UTF-8, is no reason to fail.
         sys.stdout.reconfigure(errors="backslashreplace")
-    given = parser().parse_args(arguments)
+    with steady_streams():
+        try:
+            return _run(arguments)
+        except PeerError as error:
+            print(f"peer: error: {error}", file=sys.stderr)
+            return int(error.code)
+        except KeyboardInterrupt:
+            print("peer: interrupted", file=sys.stderr)
+            return INTERRUPTED
+        except BrokenPipeError:
+            return int(Exit.OK)  # whoever read our output has seen enough
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
+        given = parser().parse_args(arguments)
         return int(given.run(given))
-    except PeerError as error:
-        print(f"peer: error: {error}", file=sys.stderr)
-        return int(error.code)
-    except KeyboardInterrupt:
-        print("peer: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(Exit.OK)
+    finally:
+        sys.stdout.flush()

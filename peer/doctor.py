@@ -174,7 +174,7 @@ def _key(case: _Case) -> Iterator[Finding]:
     path = case.home.key_path
     if not path.exists():
         if case.state is None:
-            yield Finding("key", True, "none yet; `peer start` makes one")
+            yield Finding("key", True, "none yet; `peer start` makes one, and so does `peer id`")
         else:
             advice = "put it back from a backup, or join again with a new --home"
             yield Finding("key", False, f"{path}: missing, and the federation knows this peer by it", advice)

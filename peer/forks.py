@@ -6,6 +6,7 @@ peer's lock and ports it keeps the home in use and the ports taken when the peer
 belongs to the open file, and lasts as long as any process has it.
 """
 
+import faulthandler
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from typing import Final
 __all__ = ["end_workers", "free_workers", "own_places", "owned"]
 
 _END_SECONDS: Final = 5.0
+_STDERR: Final = 2
 _FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
 
 _descriptors: set[int] = set()
@@ -77,11 +79,16 @@ def _let_go() -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for descriptor in (*_descriptors, *_own_sockets()):
         # The number stays taken: some object here may still close it.
         os.dup2(null, descriptor, inheritable=False)
     os.close(null)
+    if faulthandler.is_enabled():
+        # Where a worker crashed is no matter of the peer's own run.
+        faulthandler.enable(_STDERR)
 
 
 def _own_sockets() -> list[int]:

@@ -1,7 +1,8 @@
 """The folder of a peer: one lock, one key, one store.
 
 ``<home>/`` (mode 0700) holds ``identity.key``, ``peer.sqlite`` with its two witnesses, ``lock``,
-``control.sock`` while the peer runs, and ``crash-*.txt`` if it ever failed by our fault.
+``control.sock`` and ``native-crash`` while the peer runs, and ``crash-*.txt`` if it ever failed by our fault, or in
+native code.
 """
 
 import errno

@@ -9,7 +9,9 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Any, TextIO, cast
+
+from .steady import Steady, tell_once
 
 __all__ = ["AsStderr", "own_stdout"]
 
@@ -38,6 +40,20 @@ class AsStderr(io.TextIOBase):
         """It is for writing."""
         return True
 
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """The encoding of standard error."""
+        return sys.stderr.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        """What standard error does with letters that it cannot encode."""
+        return sys.stderr.errors
+
+    def __getattr__(self, name: str) -> Any:
+        """What else standard error has: apps write bytes to `sys.stdout.buffer`, and reconfigure it."""
+        return getattr(sys.stderr, name)
+
 
 @contextlib.contextmanager
 def own_stdout() -> Iterator[TextIO]:
@@ -57,7 +73,7 @@ def own_stdout() -> Iterator[TextIO]:
     out = open(kept, "w", encoding=stdout.encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115
     try:
         with contextlib.redirect_stdout(AsStderr()):
-            yield out
+            yield cast(TextIO, Steady(out, tell_once("standard output")))
     finally:
         with contextlib.suppress(OSError):
             out.close()

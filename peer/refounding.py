@@ -93,12 +93,18 @@ def _barred(state: LedgerState) -> list[bytes]:
 
 
 def refound(
-    old: Home, new: Home, min_peers: int | None, rounds: int | None, disclosed: Sequence[str] | None = None
+    old: Home,
+    new: Home,
+    min_peers: int | None,
+    rounds: int | None,
+    disclosed: Sequence[str] | None = None,
+    share_deadline: float | None = None,
 ) -> str:
     """Make ``new`` the home of a new federation's founder: the old model, task, key and settings.
 
     Its genesis names the old ledger's head, so that everybody can see what it continues. ``disclosed``: names or
-    PeerIds of the members whose numbers may be shown, where a sum may have been opened. Returns a line for people.
+    PeerIds of the members whose numbers may be shown, where a sum may have been opened. ``share_deadline``: the new
+    one, in seconds. Returns a line for people.
 
     Raises:
         PeerError: the old peer runs, has no model, or the new home is in use; or the new federation would show numbers
@@ -114,7 +120,7 @@ def refound(
     if public in _barred(state):
         raise PeerError(f"{old.folder}: this peer was evicted for cheating; another member has to refound")
     told = _check_disclosure(old, new, state, public, pending, disclosed)
-    genesis = _continued(state, public, settings.name, min_peers, rounds)
+    genesis = _continued(state, public, settings.name, min_peers, rounds, share_deadline)
     new.prepare()
     new.take_key(old)
     kept = settings.with_given(
@@ -124,6 +130,7 @@ def refound(
             "continues": None,
             "min_peers": genesis.min_peers,
             "rounds": genesis.rounds,
+            "share_deadline": genesis.share_deadline_ms / 1000,
         }
     )
     for home in (*idle, old, *_made_for(old)):  # first, so that a crash here leaves none that starts, and never two
@@ -318,7 +325,14 @@ def _read(old: Home) -> tuple[LedgerState, ModelSaved, Settings, bytes, OpenSum 
     return state, model, settings, public, pending
 
 
-def _continued(state: LedgerState, founder: bytes, name: str, min_peers: int | None, rounds: int | None) -> Genesis:
+def _continued(
+    state: LedgerState,
+    founder: bytes,
+    name: str,
+    min_peers: int | None,
+    rounds: int | None,
+    share_deadline: float | None = None,
+) -> Genesis:
     """Return the genesis of the federation that goes on from this state."""
     old = state.genesis
     barred = _barred(state)
@@ -330,6 +344,7 @@ def _continued(state: LedgerState, founder: bytes, name: str, min_peers: int | N
         weights=state.weights,
         min_peers=min_peers or old.min_peers,
         rounds=old.rounds if rounds is None else rounds,
+        share_deadline_ms=old.share_deadline_ms if share_deadline is None else round(share_deadline * 1000),
         roster=tuple(sorted({*old.roster, founder} - {*barred})) if old.admit == "roster" else (),
         continued=Continued(
             head=state.head,

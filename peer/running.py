@@ -15,11 +15,13 @@ from typing import Any, Final
 
 import trio
 
+from .asked import Asked
 from .exits import Exit, PeerError
 from .forks import end_workers, free_workers
 from .home import Home, KeyProblem, missing_key, passphrase_source
 from .invites import open_invite
 from .memory import return_large_blocks
+from .native import watched
 from .own_stdout import AsStderr, own_stdout
 from .progress import reporter
 from .session import GENESIS, REFOUNDED, SETTINGS, Session, first_cause, refounded_text
@@ -39,8 +41,10 @@ _MAX_NAME_CHARS: Final = 64
 _SECRET_LIKE: Final = re.compile(r"[0-9A-Za-z+/_=\\-]{24,}|b'[^']{16,}'|b\"[^\"]{16,}\"")
 
 
-def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
+def run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked) -> int:
     """Start the peer of ``home`` with the kept options and those ``given``; return the exit code.
+
+    ``asked``: what takes the signals.
 
     Raises:
         PeerError: what only people can put right.
@@ -52,7 +56,12 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
     free_workers()
     _set_up_logging(given.get("log"))
     home.prepare()
-    with home.locked(), own_stdout() as out, Store.open(home.folder, _quota()) as store:
+    with (
+        home.locked(),
+        watched(home.folder) as crashed,
+        own_stdout() as out,
+        Store.open(home.folder, _quota()) as store,
+    ):
         kept = read_settings(store.fact(SETTINGS))
         if store.fact(GENESIS) is not None and (changed := changed_founding_options(given, kept)):
             raise PeerError(f"{', '.join(changed)}: fixed when the federation was founded; use a new --home")
@@ -72,14 +81,18 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
             raise KeyProblem(missing_key(home))
         identity = home.identity(passphrase_source(settings.passphrase_file))
         report = reporter(as_json, out)
+        if crashed is not None:
+            report.event("crashed", _crash_text(crashed), {"report": str(crashed)})
         session = Session(home, settings, identity, store, report)
+        session.asked = asked
         session.kept_search = kept_search(given, kept)
         session.ending.rejoins = bool({"invite", "bootstrap"} & set(given))
         # What is imported by now stays. Otherwise each full collection would go through it, for a tenth of a second.
         gc.collect()
         gc.freeze()
         try:
-            code = trio.run(session.run)
+            with asked.running():
+                code = trio.run(session.run)
         except PeerError:
             raise
         except BaseException as error:
@@ -92,7 +105,7 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool) -> int:
         finally:
             report.close()
             can_end = end_workers()
-        busy = session.driver is not None and session.driver.workshop.running
+        busy = session.is_reading or (session.driver is not None and session.driver.workshop.running)
     sys.stdout.flush()
     if busy or not can_end:
         # A thread cannot be interrupted and nobody waits for its result any more.
@@ -127,6 +140,10 @@ def _quota() -> int | None:
     """A bound on the store in bytes, for tests of a full disk."""
     value = os.environ.get("COTERIE_STORE_MAX_BYTES", "")
     return int(value) if value.isdecimal() else None
+
+
+def _crash_text(report: Path) -> str:
+    return f"the run before this one crashed in native code (of an app, a library or ours): {report} says where"
 
 
 def _report_crash(home: Home, error: BaseException) -> str:

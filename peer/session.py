@@ -7,7 +7,6 @@ or something is wrong that only people can put right.
 import math
 import os
 import shlex
-import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -15,10 +14,11 @@ from dataclasses import asdict
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import trio
+from trio import TaskStatus  # type: ignore[attr-defined]
 
 from ..crypto.identity import Identity
 from ..protocol.admission import Invite
@@ -29,7 +29,9 @@ from ..protocol.limits import SYNC_BATCH_BLOCKS
 from ..protocol.messages import CertifiedBlock
 from ..protocol.node import Newcomer, Node
 from ..protocol.records import ModelSaved
+from ..protocol.sharing import Sharing
 from ..protocol.work import Contribution, Train
+from .asked import Asked, stop_signals
 from .consent import Consent, NoConsent, join_note
 from .control import Json
 from .control_server import ControlServer
@@ -42,6 +44,7 @@ from .forks import own_places
 from .founding import explain_end, explain_threshold, found
 from .home import Home
 from .invites import DEFAULT_HOURS, FOUNDING_USES, join_command, new_invite, open_invite
+from .lateness import Lateness
 from .learning.learner import Learner
 from .leaving import Stay, awaited, names_told, still_needed
 from .lobby import find_genesis, tell_trouble
@@ -67,11 +70,12 @@ from .places import dial_place, listen_place
 from .progress import Reporter, plain_facts
 from .requests import answer
 from .settings import Settings
-from .standstill import Held, Watch, abstention, pause, shortage
+from .standstill import Held, Watch, abstention, named, pause, shortage
 from .status import faults_status, gone_names, ledger_status, members_status, unreadable_genesis
 from .store import Reader, Store
 from .strangers import MINUTE_SECONDS, Strangers
 from .training import Trainer, check_source, founder_learner, member_learner, published_classes, told_table
+from .voids import VoidRounds, newest_voids
 from .waiting import Waiting, awaited_in_round
 from .warming import compile_once
 from .whose import LastSum
@@ -94,6 +98,9 @@ _BY_STRANGERS: Final = frozenset({"bad-frame", "refused"})
 """Notices that a stranger can bring about, as often as it likes."""
 
 
+T = TypeVar("T")
+
+
 class Session:
     """A peer from start to stop. The caller holds the home's lock."""
 
@@ -107,6 +114,9 @@ class Session:
         self.node: Node | None = None
         self.driver: Driver | None = None
         self.ending = Ending(identity.public)
+        self.asked = Asked()
+        self.is_reading = False
+        """A thread reads a table or loads an app, and nobody waits for it any more."""
         self.kept_search: list[str] = []
         """Options of an earlier start that still say where a federation is looked for."""
         self._invite: Invite | None = None
@@ -121,6 +131,12 @@ class Session:
         self._standstill = Watch(settings.dead_after)
         self._stuck = Held(STUCK_SECONDS)
         self._waiting = Waiting()
+        self._lateness = Lateness(app=settings.app)
+        self._voids = VoidRounds()
+        self._sharing: Sharing | None = None
+        """The current round's, or the one before's while that is told of: what members said of it goes with it."""
+        self._left_out: str | None = None
+        """Why the last round had no update of this peer."""
         self._pause = Watch(0, end="training goes on: enough members are here again")
         self._failure: BaseException | None = None
         self._has_told_table = False
@@ -139,24 +155,28 @@ class Session:
         """
         if self.settings.invite is not None and self.store.fact(GENESIS) is None:
             self._invite = open_invite(self.settings.invite, _now_ms())
-        await self._remember_federation()
-        self.network = self._make_network()
-        wanted = None if self._invite is None else self._invite.terms.federation
-        discovery = Discovery(self.settings, self.identity, self.network, wanted)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._heed_signals)
-            await self._prepare()
+            await nursery.start(self._heed_signals)
+            await self._unless_stopped(self._remember_federation)
             if self.ending.over.is_set():
-                self._tell_end()
+                self._tell_no_beginning()
             else:
-                await self._take_part(discovery, nursery)
+                self.network = self._make_network()
+                wanted = None if self._invite is None else self._invite.terms.federation
+                discovery = Discovery(self.settings, self.identity, self.network, wanted)
+                # What rounds need is compiled before there is anybody who would wait for this peer.
+                await self._unless_stopped(partial(compile_once, self.tell))
+                if self.ending.over.is_set():
+                    self._tell_end()
+                else:
+                    await self._take_part(discovery, nursery)
             nursery.cancel_scope.cancel()
         if self._failure is not None:
             raise self._failure
         return self.ending.code
 
-    async def _prepare(self) -> None:
-        """Compile what rounds need, if need be, before there is anybody who would wait for this peer."""
+    async def _unless_stopped(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Do what takes a while, up to its end or that of the run."""
         async with trio.open_nursery() as race:
 
             async def stop() -> None:
@@ -164,7 +184,7 @@ class Session:
                 race.cancel_scope.cancel()
 
             race.start_soon(stop)
-            await compile_once(self.tell)
+            await task()
             race.cancel_scope.cancel()
 
     async def _take_part(self, discovery: Discovery, nursery: trio.Nursery) -> None:
@@ -252,16 +272,16 @@ class Session:
                 raise unreadable_genesis(self.store.path, error) from None
             self._check_invite(self.genesis)
             self._consent(self.genesis).check_genesis()
-            self._learner = await trio.to_thread.run_sync(member_learner, self.settings, self.genesis)
+            self._learner = await self._read(member_learner, self.settings, self.genesis)
         elif not self.settings.joins:
-            self._learner = await trio.to_thread.run_sync(founder_learner, self.settings)
+            self._learner = await self._read(founder_learner, self.settings)
             self.genesis, self._founded = found(self.settings, self.identity, self._learner, _now_ms())
             if (told := published_classes(self._learner)) is not None:
                 self.report.event("classes", told, {})
             await self._tell_table()
         else:
             # What can be known now need not wait until a federation is found.
-            await trio.to_thread.run_sync(check_source, self.settings)
+            await self._read(check_source, self.settings)
 
     async def _find_federation(self) -> None:
         text = "looking for the federation"
@@ -276,7 +296,7 @@ class Session:
 
             old = Home(Path(self.settings.continues))
             await trio.to_thread.run_sync(check_continued, genesis, old)
-        self._learner = await trio.to_thread.run_sync(member_learner, self.settings, genesis)
+        self._learner = await self._read(member_learner, self.settings, genesis)
         self.genesis = genesis
         self._keep()
         await self._tell_table()
@@ -296,6 +316,17 @@ class Session:
             told = await trio.to_thread.run_sync(told_table, self._learner)
             if told is not None:
                 self.report.event("table", told, {})
+
+    async def _read(self, function: Callable[..., T], *arguments: object) -> T:
+        """Read a table or load an app in a thread. Whoever stops the peer does not wait for its end."""
+        # The type stubs that come with libp2p describe an older trio.
+        run: Any = trio.to_thread.run_sync
+        try:
+            result: T = await run(function, *arguments, abandon_on_cancel=True)
+        except trio.Cancelled:
+            self.is_reading = True
+            raise
+        return result
 
     def _consent(self, genesis: Genesis) -> Consent:
         return Consent(genesis, self.settings, self.home, genesis.founder == self.identity.public)
@@ -365,6 +396,8 @@ class Session:
             raise StoreError(damaged(self.store.path, f"its ledger: {error}")) from None
         self._gone = gone_names(self.node.state, memory.blocks)
         self._last_sum = LastSum(self.node.state, memory.blocks)
+        self._voids = newest_voids(memory.blocks)
+        self._lateness.deadline_seconds = genesis.share_deadline_ms / 1000
         self.ending.has_invite = self._invite is not None
         self.ending.join_again = f"peer start {self.home.option}"
         if self.node.state.phase is Phase.FINISHED:
@@ -378,7 +411,13 @@ class Session:
         def contribute(work: Train) -> Contribution:
             assert self.node is not None
             consent.check(self.node.state.committee)
-            return trainer(work)
+            if work.round != self.node.state.round:
+                raise ValueError(f"round {work.round} is over")  # while this waited for the training before it
+            self._lateness.begin(work.round, time.monotonic())
+            try:
+                return trainer(work)
+            finally:
+                self._lateness.end(work.round, time.monotonic())
 
         self.driver = Driver(
             self.node,
@@ -485,6 +524,7 @@ class Session:
         assert self.node is not None
         self._look_for_pause()
         self._look_for_wait()
+        self._look_for_lateness()
         held = self._stuck.look(self.node.is_stuck, trio.current_time())
         if held is not None:
             self._tell_notice(held)
@@ -509,6 +549,35 @@ class Session:
         if self._waiting.look(wait, trio.current_time()) and wait is not None:
             self.tell("waiting", self._waits() or "", {"round": wait.round, "members": wait.members})
 
+    def _look_for_lateness(self) -> None:
+        """Tell people each time that the training here took so long that the round went on without it."""
+        for round, text in self._lateness.look(time.monotonic()):
+            self._left_out = text
+            self.tell("late", text, {"round": round})
+
+    def _note_round(self, kind: str, facts: Json) -> None:
+        """Keep what `peer status` tells of rounds without a result, and of those without this peer's update."""
+        assert self.node is not None
+        match kind:
+            case "round":
+                self._sharing = self.node.ctx.sharing
+            case "sitting-out":
+                self._left_out = f"sat out round {facts['round']}: {facts['reason']}"
+            case "contributors" if self.identity.public in facts["members"]:
+                self._left_out = None
+            case "contributors":
+                self._lateness.leave_out(facts["round"])
+            case "void":
+                self._voids.add(facts["round"], facts["reason"], facts["members"])
+                sharing = self._sharing
+                if sharing is not None and sharing.round == facts["round"]:
+                    members = sharing.committee.members
+                    self._voids.said |= {members[place]: reason for place, reason in sharing.sat_out.items()}
+                if self.identity.public in facts["members"]:
+                    self._lateness.leave_out(facts["round"])
+            case _:
+                pass
+
     def _waits(self) -> str | None:
         assert self.node is not None
         return self._waiting.text(self.node, trio.current_time(), self._gone)
@@ -520,7 +589,9 @@ class Session:
 
     def _shortage(self) -> str | None:
         assert self.node is not None
-        return shortage(self.node.state, self.identity.public, self.network.connected(), self.home, self._gone)
+        sought = {row.member: [_short_place(place) for place in row.addresses] for row in self.network.peers()}
+        connected = self.network.connected()
+        return shortage(self.node.state, self.identity.public, connected, self.home, self._gone, sought)
 
     def stay(self) -> Stay | None:
         """Why this peer, which left, does not stop yet; None if nothing keeps it."""
@@ -540,9 +611,13 @@ class Session:
         stay = self.stay()
         return "left; stops now" if stay is None else stay.text
 
-    async def _heed_signals(self) -> None:
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    async def _heed_signals(self, task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        with trio.open_signal_receiver(*stop_signals()) as signals:
+            if self.asked.count:
+                self.ending.end(Exit.OK, "stopped")
+            task_status.started()
             async for _ in signals:
+                self.asked.count += 1
                 if self.ending.over.is_set():
                     raise KeyboardInterrupt
                 self.ending.end(Exit.OK, "stopped")
@@ -595,6 +670,13 @@ class Session:
                 whose = self._last_sum.told(self.node.state, facts)
                 facts["measured"] = whose.json()
                 text += f"; before it {measures_text(shown)}, {whose.text()}"
+        self._note_round(notice.kind, facts)
+        if notice.kind == "void":
+            text += "".join(
+                f"; {named(self.node.state, (member,), self._gone)} said: {self._voids.said[member]}"
+                for member in facts["members"]
+                if member in self._voids.said
+            )
         self.tell(notice.kind, text, facts)
         self.ending.on_notice(notice, self.node.state)
         if notice.kind == "committee":
@@ -655,6 +737,11 @@ class Session:
         )
         self.tell("finished", text, {"rounds": state.trained, "height": state.height})
 
+    def _tell_no_beginning(self) -> None:
+        """Say that nothing of this start is kept: nobody knows yet whether its options are of use."""
+        text = "stopped before it had begun; of this start, nothing is kept"
+        self.tell("stopped", text, {"exit": int(self.ending.code), "on_stderr": False})
+
     def _tell_end(self) -> None:
         text = self.ending.reason
         if self.ending.code is Exit.OK:
@@ -687,6 +774,9 @@ class Session:
             status["paused"] = self._paused()
             status["stalled"] = self._shortage()
             status["waits"] = self._waits()
+            status["void"] = self._voids.facts(self.node.state)
+            status["voids"] = self._voids.text(self.node.state, self._gone)
+            status["left_out"] = self._left_out
             status["abstains"] = abstention(self.node.ctx.guard, self.node.ctx.height)
             status["fetching"] = list(self.driver.fetching.values())
             status["working"] = list(self.driver.workshop.running.values())
@@ -737,6 +827,11 @@ def _with_ports(listen: tuple[str, ...], addresses: list[str]) -> tuple[str, ...
         head, _, port = place.rpartition("/")
         places.append(f"{head}/{ports[-1]}" if port == "0" and len(set(ports)) == 1 else place)
     return tuple(places)
+
+
+def _short_place(address: str) -> str:
+    """A multiaddr without the PeerId."""
+    return address.partition("/p2p/")[0]
 
 
 def _ports(addresses: list[str]) -> list[int]:

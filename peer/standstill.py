@@ -1,6 +1,6 @@
 """Why agreement cannot go on just now, for people: too few members can be reached, or this one may not vote."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -43,10 +43,12 @@ def shortage(
     connected: Collection[bytes],
     home: Home,
     gone: Mapping[bytes, str] = MappingProxyType({}),
+    sought: Mapping[bytes, Sequence[str]] = MappingProxyType({}),
 ) -> str | None:
     """Say how many members decide, how many can be reached and who cannot; None where these are enough.
 
-    Also None for who has no part in what is decided, and once there is nothing left to decide.
+    ``sought``: at which addresses this peer looks for the others. Also None for who has no part in what is decided, and
+    once there is nothing left to decide.
     """
     committee = state.committee
     away = [member for member in committee.members if member != me and member not in connected]
@@ -64,9 +66,16 @@ def shortage(
     )
     return (
         f"nothing can be decided: {committee.quorum} votes are needed, and {reached} of {committee.n} members can be"
-        f" reached; waiting for {named(state, away, gone)}. {ended}If too many of them are lost for good: peer stop"
-        f" {home.option}, then peer refound {home.option} --to DIR"
+        f" reached; waiting for {named(state, away, gone)}{_where(away, sought)}. {ended}If they have new addresses:"
+        f" peer stop {home.option}, then peer start {home.option} --bootstrap HOST:PORT of one of them. If too many of"
+        f" them are lost for good: peer stop {home.option}, then peer refound {home.option} --to DIR"
     )
+
+
+def _where(away: Sequence[bytes], sought: Mapping[bytes, Sequence[str]]) -> str:
+    """Say where members are looked for: where that is wrong, an address is missing (`--announce`)."""
+    places = [place for key in away for place in sought.get(key, ())]
+    return f" (sought at {', '.join(places)})" if places else ""
 
 
 def abstention(guard: VoteGuard, height: int) -> str | None:

@@ -23,6 +23,7 @@ from .leaving import departure
 from .measures import RATES, figures_json, measures, measures_text
 from .naming import SUFFIX_CHARS
 from .store import Reader
+from .voids import newest_voids
 from .whose import LastSum, Whose
 
 if TYPE_CHECKING:
@@ -182,8 +183,11 @@ def stored_status(reader: Reader, me: bytes | None) -> Json:
     state = replay(reader)
     status: Json = {"running": False, "id": None if me is None else peer_id(me)}
     if state is not None:
-        status |= ledger_status(state, last_sum=LastSum(state, list(reader.blocks())))
-        status["members"] = members_status(state, me or b"", (), gone_names(state, reader.blocks()))
+        blocks = list(reader.blocks())
+        gone, voids = gone_names(state, blocks), newest_voids(blocks)
+        status |= ledger_status(state, last_sum=LastSum(state, blocks))
+        status["members"] = members_status(state, me or b"", (), gone)
+        status["void"], status["voids"] = voids.facts(state), voids.text(state, gone)
         status["departed"] = departure(state, me or b"")
         for row in status["members"]:
             row["connected"] = None
@@ -227,9 +231,9 @@ def _lines(status: Json) -> Iterable[str]:
         whose = f"of the final model, {over}" if is_final else f"{over}, a round ago"
         yield f"model       {measures_text(status['measures'])}, {whose}"
         yield from _rates(status)
-    for trouble in ("departed", "leaving", "paused", "stalled", "waits", "abstains"):
+    for trouble in ("departed", "leaving", "paused", "stalled", "voids", "left_out", "waits", "abstains"):
         if status.get(trouble):
-            yield f"{trouble:<11} {status[trouble]}"
+            yield f"{trouble.replace('_', ' '):<11} {status[trouble]}"
     if status.get("fetching"):
         yield f"receiving   {len(status['fetching'])} blobs, {sum(status['fetching']) / 1e6:.1f} MB"
     if status.get("working"):

@@ -4,7 +4,7 @@ import argparse
 
 from ..exits import Exit
 from .common import Subcommands, add_command, home_of
-from .values import count, members, path_name
+from .values import DAY_SECONDS, count, members, path_name, seconds
 
 
 def register(subcommands: Subcommands) -> None:
@@ -19,6 +19,9 @@ def register(subcommands: Subcommands) -> None:
     command.add_argument("--to", type=path_name, required=True, metavar="DIR", help="new folder for the new federation")
     command.add_argument("--min-peers", type=members, metavar="N", help="members that training waits for")
     command.add_argument("--rounds", type=count, metavar="N", help="further rounds to train")
+    command.add_argument(
+        "--share-deadline", type=seconds(0.01, DAY_SECONDS), metavar="S", help="longest wait for updates from now on"
+    )
     disclose = "members whose numbers may be shown, where a sum may have been opened (the refusal names them)"
     command.add_argument("--disclose", nargs="+", action="extend", metavar="NAME", help=disclose)
 
@@ -31,6 +34,6 @@ def run(given: argparse.Namespace) -> "int | Exit":
     from ..refounding import refound
 
     old, new = home_of(given), Home(Path(given.to))
-    text = refound(old, new, given.min_peers, given.rounds, given.disclose)
+    text = refound(old, new, given.min_peers, given.rounds, given.disclose, given.share_deadline)
     print(text)
     return Exit.OK

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from .values import (
 )
 
 if TYPE_CHECKING:
+    from ..asked import Asked
     from ..exits import Exit
 
 _LIST = {"action": "append", "metavar": "ADDR"}
@@ -148,6 +150,18 @@ def _running_options(group: Any) -> None:
 
 def run(given: argparse.Namespace) -> "int | Exit":
     """Carry the command out."""
+    from ..asked import StoppedEarly, heeding
+    from ..exits import Exit
+
+    with heeding() as asked:
+        try:
+            return _run(given, asked)
+        except StoppedEarly:
+            print("peer: stopped before it had begun", file=sys.stderr)
+            return Exit.OK
+
+
+def _run(given: argparse.Namespace, asked: "Asked") -> int:
     from ..running import run_peer
 
     options = {option: value for option, value in vars(given).items() if option not in ("run", "home", "json")}
@@ -163,4 +177,4 @@ def run(given: argparse.Namespace) -> "int | Exit":
             options[file] = str(Path(options[file]).expanduser().absolute())
     if "app" in options:
         options["app_folder"] = os.getcwd()
-    return run_peer(home_of(given), options, given.json)
+    return run_peer(home_of(given), options, given.json, asked)

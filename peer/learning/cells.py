@@ -31,13 +31,17 @@ _SHOWN_LETTERS: Final = 40
 _MISSING_SPELLINGS: Final = """
 na n/a n.a. nan -nan +nan nat <na> na_integer_ na_real_ na_character_ null (null) [null] \\n none nil undefined
 #n/a #na #nv #n/d 1.#ind -1.#ind 1.#qnan -1.#qnan . .. ._ ? ?? - -- --- – — * missing unknown
+<missing> <undefined> #n/b #i/t #yok #н/д #hiányzik #není_k_dispozici #ej.tillg n.a n.d. n.v.t. k.a. s/d
 """
-"""Of R, pandas, numpy, MATLAB, SQL and JSON; of Excel, LibreOffice and Windows; of SAS, Stata and people."""
+"""Of R, pandas, numpy, MATLAB, SQL and JSON; of Excel, LibreOffice and Windows, in more languages than English; of SAS,
+Stata and people."""
 _MISSING: Final = {*_MISSING_SPELLINGS.split(), "", "#n/a n/a", "not available", "not applicable"}
 _SAS_MISSING: Final = re.compile(r"\.[a-z]")
 """SAS and Stata have 27 kinds of missing numbers."""
-_SPREADSHEET_ERROR: Final = re.compile(r"#[^#]*[!?]|#+")
-"""#DIV/0!, #VALUE!, #NAME? and the like in any language; ##### is a column too narrow for its number."""
+_SPREADSHEET_ERROR: Final = re.compile(r"#[^#]*[!?]|#+|err:\d+")
+"""#DIV/0!, #VALUE!, #NAME? and the like in any language; ##### is a column too narrow for its number; Err:502."""
+_INVISIBLE: Final = "\u200b\u2060\ufeff"
+"""Spaces without a width, and the mark at the beginning of a text: `strip` leaves them."""
 
 _DATE: Final = re.compile(
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}( .*)?|\d{1,2}:\d\d(:\d\d(\.\d+)?)?"
@@ -108,7 +112,7 @@ def with_decimal_point(text: str) -> float | None:
 
 def is_missing(cell: str) -> bool:
     """Whether a cell says in any usual spelling that it holds nothing."""
-    text = cell.strip().lower()
+    text = cell.strip().strip(_INVISIBLE).strip().lower()
     return bool(text in _MISSING or _SAS_MISSING.fullmatch(text) or _SPREADSHEET_ERROR.fullmatch(text))
 
 

@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 import trio
@@ -34,6 +34,9 @@ DIAL_SECONDS: Final = 10.0
 NEGOTIATE_SECONDS: Final = 10
 _MAX_WAITING_STREAMS: Final = 1
 _PORTS: Final = range(65_536)
+
+_INNER_BRIDGES: Final = ("docker", "br-", "virbr", "veth", "vnet", "cni", "podman", "lxc", "lxdbr")
+"""How interfaces are called that lead to containers and virtual machines on the same machine."""
 _SHUTDOWN_SECONDS: Final = 5.0
 
 
@@ -277,12 +280,31 @@ def check_port_is_free(address: str) -> None:
             raise ListenError(f"cannot listen on {address}: {os.strerror(error.errno or 0)}") from None
 
 
-def dialable(listening: str) -> Address:
-    """The address to dial for one that we listen on: a wildcard becomes the host's main address."""
+def dialable(listening: str) -> list[Address]:
+    """The addresses to dial for one that we listen on: a wildcard becomes the host's own, its main one first.
+
+    Others may reach this machine over a VPN or a second network, which its default route says nothing of.
+    """
     family, host, port = split_listen(listening)
-    if host in ("0.0.0.0", "::"):
-        host = _main_address(family)
-    return Address(f"/{'ip6' if ':' in host else 'ip4'}/{host}/tcp/{port}")
+    hosts = [host] if host not in ("0.0.0.0", "::") else [_main_address(family), *_other_addresses(family)]
+    kind = "ip6" if family == socket.AF_INET6 else "ip4"
+    return [Address(f"/{kind}/{one}/tcp/{port}") for one in dict.fromkeys(hosts)]
+
+
+def _other_addresses(family: int) -> list[str]:
+    """The addresses of this machine's interfaces at which others may reach it.
+
+    Not those of bridges to containers and virtual machines on this machine: other machines have the same ones.
+    """
+    import ifaddr
+
+    version = 6 if family == socket.AF_INET6 else 4
+    found = []
+    for adapter in ifaddr.get_adapters():
+        if not adapter.name.startswith(_INNER_BRIDGES):
+            texts = [ip.ip if isinstance(ip.ip, str) else ip.ip[0] for ip in adapter.ips]
+            found += [one for one in map(ip_address, texts) if one.version == version]
+    return [str(one) for one in found if not (one.is_loopback or one.is_link_local or one.is_unspecified)]
 
 
 def _main_address(family: int) -> str:

@@ -577,7 +577,7 @@ class Network:
     # Addresses.
 
     def _reissue_record(self) -> None:
-        addresses = [*self._announce, *(dialable(address) for address in self._host.listening())]
+        addresses = [*self._announce, *(one for place in self._host.listening() for one in dialable(place))]
         self._sequence += 1
         self._record = sign_record(self._identity, list(dict.fromkeys(addresses)), self._sequence)
         self._spread(self._record, None)

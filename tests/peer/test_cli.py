@@ -53,7 +53,19 @@ FOUND = ("start", "--data", "data.csv", "--target", "y", "--listen", "127.0.0.1:
 def test_help_lists_the_commands_and_every_exit_code(peer: Peer) -> None:
     code, out, _ = peer("--help")
     assert code == 0
-    for command in ("start", "status", "ledger", "model", "predict", "invite", "leave", "stop", "doctor", "refound"):
+    for command in (
+        "start",
+        "status",
+        "ledger",
+        "model",
+        "predict",
+        "id",
+        "invite",
+        "leave",
+        "stop",
+        "doctor",
+        "refound",
+    ):
         assert f"\n    {command} " in out
     for exit in Exit:
         assert f"{exit.value:>2}  {exit.meaning}" in out

@@ -88,6 +88,6 @@ def test_an_address_of_somebody_else_is_damage() -> None:
 )
 def test_the_shell_may_make_several_words_of_an_invite(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[object] = []
-    monkeypatch.setattr(running, "run_peer", lambda home, options, as_json: given.append(options["invite"]) or 0)
+    monkeypatch.setattr(running, "run_peer", lambda home, options, as_json, asked: given.append(options["invite"]) or 0)
     assert main(("start", "--invite", *words, "--data", "data.csv")) == 0
     assert given == [TOKEN]

@@ -17,7 +17,7 @@ from coterie.peer.cli import main
 from coterie.peer.exits import Exit, PeerError
 from coterie.peer.home import Home
 from coterie.peer.refounding import _continued, check_continued, open_sum
-from coterie.peer.settings import Settings
+from coterie.peer.settings import Settings, read_settings
 from coterie.peer.status import replay
 from coterie.peer.store import Reader, Store
 from coterie.protocol.blocks import Block, read_block, wide_value
@@ -367,3 +367,16 @@ def test_totals_and_barred_keys_are_in_the_new_home(tmp_path: Path, first: Clust
     assert state is not None
     assert genesis.totals == state.totals == state_of(first)[0].totals
     assert (state.kind, state.round) == ("train", 1)
+
+
+def test_a_share_deadline_that_was_too_short_can_be_a_longer_one(
+    peer: Callable[..., tuple[int, str, str]], old_home: Home, tmp_path: Path
+) -> None:
+    new = tmp_path / "new"
+    words = ("refound", "--home", str(old_home.folder), "--to", str(new), "--share-deadline", "600")
+    code, _, err = peer(*words)
+    assert code == Exit.OK, err
+    with Reader.open(new) as reader:
+        genesis, settings = read_genesis(reader.fact("genesis") or b""), read_settings(reader.fact("settings"))
+    assert (genesis.share_deadline_ms, settings.share_deadline) == (600_000, 600)
+    check_continued(genesis, old_home)

@@ -14,6 +14,7 @@ from chains import Chain
 from cluster import identity
 
 from coterie.peer.home import Home
+from coterie.peer.lateness import Lateness
 from coterie.peer.session import STUCK_SECONDS, Session
 from coterie.peer.standstill import Held, Watch, abstention, pause, shortage
 from coterie.peer.waiting import Waiting
@@ -43,6 +44,17 @@ def test_too_few_reachable_members_are_told_with_who_is_missing_and_the_way_out(
     assert name(state, D) in text
     assert name(state, B) not in text
     assert "peer refound --home '/my home' --to DIR" in text
+
+
+def test_who_can_reach_nobody_is_told_where_it_looks_and_how_to_name_a_new_address() -> None:
+    state = Chain(4).state
+    text = shortage(state, A, [], HOME, sought={D: ("/ip4/10.8.0.4/tcp/4001", "/ip4/192.0.2.4/tcp/4001")})
+    assert text is not None
+    assert "(sought at /ip4/10.8.0.4/tcp/4001, /ip4/192.0.2.4/tcp/4001)" in text
+    way = "then peer start --home '/my home' --bootstrap HOST:PORT of one of them"
+    assert "If they have new addresses: peer stop --home '/my home', " + way in text
+    assert text.index(way) < text.index("peer refound"), "which gives the federation up"
+    assert "sought" not in (shortage(state, A, [], HOME) or "")
 
 
 def test_members_that_may_have_finished_are_asked_to_stay_before_anybody_refounds() -> None:
@@ -153,11 +165,11 @@ async def stuck_lines(is_over: bool) -> list[str]:
     bench.fire("resume")
     session: Any = Session.__new__(Session)
     session.node, session.home, session.ending = bench.node, HOME, SimpleNamespace(on_notice=lambda *_: None)
-    session.network = SimpleNamespace(connected=lambda: [one.public for one in bench.others])
+    session.network = SimpleNamespace(connected=lambda: [one.public for one in bench.others], peers=list)
     session.identity = SimpleNamespace(public=bench.node.ctx.me)
     session._gone, session._trainer = {}, None
     session._stuck, session._standstill, session._pause = Held(STUCK_SECONDS), Watch(1), Watch(0)
-    session._waiting = Waiting()
+    session._waiting, session._lateness = Waiting(), Lateness()
     session.tell = lambda kind, text, facts: told.append(text)
     (notice,) = [one for one in bench.notices if one.kind == "stuck"]
     session._on_notice(notice)

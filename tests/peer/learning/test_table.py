@@ -122,7 +122,8 @@ def test_lines_are_counted_as_an_editor_does(file: Path) -> None:
 MISSING = (
     "", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "#NV", "<NA>", "NaN", "-nan", "-1.#IND", "1.#QNAN", "NaT",
     "NULL", "null", "(null)", "None", "\\N", "NA_real_", ".", "._", ".A", ".z", "?", "-", "--", "—", "missing",
-    "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!", "#WERT!", "#####",
+    "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!", "#WERT!", "#####", "<missing>", "<undefined>",
+    "Err:502", "#N/B", "#I/T", "#YOK", "#Н/Д", "#SAKNAS!", "k.A.", "\N{NO-BREAK SPACE}", "\N{ZERO WIDTH SPACE}",
 )  # fmt: skip
 
 

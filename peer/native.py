@@ -1,0 +1,56 @@
+"""What is left of a crash in native code, such as of a library that an app uses: Python itself says nothing of it.
+
+The interpreter writes where each thread was into the home, and the next start tells of that.
+"""
+
+import faulthandler
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from .forks import owned
+
+__all__ = ["NAME", "watched"]
+
+NAME: Final = "native-crash"
+"""The file that the interpreter writes to, empty as long as nothing has happened."""
+
+
+@contextmanager
+def watched(folder: Path) -> Iterator[Path | None]:
+    """Have a crash meanwhile written down in ``folder``; yields the report of an earlier one that nobody was told of.
+
+    Where the user has Python's own fault handler (PYTHONFAULTHANDLER), that one stays.
+    """
+    path = folder / NAME
+    earlier = _put_aside(path)
+    descriptor = None
+    if not faulthandler.is_enabled():
+        with suppress(OSError):  # a full disk, for one, which is told where it matters
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    if descriptor is None:
+        yield earlier
+        return
+    try:
+        faulthandler.enable(descriptor)
+        with owned(descriptor):
+            yield earlier
+    finally:
+        faulthandler.disable()
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
+
+
+def _put_aside(path: Path) -> Path | None:
+    """Name the report of a crash as the others; remove what a peer left that was killed."""
+    with suppress(OSError):
+        found = path.lstat()
+        if found.st_size and path.is_file() and not path.is_symlink():
+            report = path.with_name(time.strftime("crash-%Y%m%d-%H%M%S-native.txt", time.localtime(found.st_mtime)))
+            path.rename(report)
+            return report
+        path.unlink()
+    return None

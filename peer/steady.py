@@ -1,0 +1,141 @@
+"""Standard streams that may be closed, full or gone.
+
+A peer runs for weeks. Its log may lie on a disk that fills up, go to a pipe whose reader has ended, or to a terminal
+that was closed. None of that is a reason to stop training, nor for an app of its user to fail. A command that only
+prints has nothing else to do: it ends, and says why.
+"""
+
+import contextlib
+import errno
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TextIO, cast
+
+from .exits import Exit, PeerError
+
+__all__ = ["Steady", "steady_streams", "tell_once"]
+
+_WANTED: Final = {0: "r", 1: "w", 2: "w"}
+
+Trouble = Callable[[OSError], None]
+
+
+class Steady(io.TextIOBase):
+    """Writes to a stream, and hands what goes wrong to ``trouble`` instead of raising it."""
+
+    def __init__(self, stream: TextIO, trouble: Trouble) -> None:
+        self._stream = stream
+        self._trouble = trouble
+
+    def write(self, text: str) -> int:
+        """Write a text, as far as that is possible."""
+        try:
+            self._stream.write(text)
+        except OSError as error:
+            self._trouble(error)
+        except ValueError as error:  # closed
+            self._trouble(OSError(errno.EBADF, str(error)))
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on what was written, as far as that is possible."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._trouble(error)
+        except ValueError as error:
+            self._trouble(OSError(errno.EBADF, str(error)))
+
+    def fileno(self) -> int:
+        """The descriptor of the stream."""
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        """Whether the stream is a terminal."""
+        return not self._stream.closed and self._stream.isatty()
+
+    def writable(self) -> bool:
+        """It is for writing."""
+        return True
+
+    def close(self) -> None:
+        """Leave the stream open: it belongs to somebody else."""
+
+    @property
+    def buffer(self) -> "Steady":
+        """The same for bytes."""
+        return Steady(cast(TextIO, self._stream.buffer), self._trouble)
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """The encoding of the stream."""
+        return self._stream.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        """What the stream does with letters that it cannot encode."""
+        return self._stream.errors
+
+    def __getattr__(self, name: str) -> Any:
+        """What else a stream has, such as `reconfigure`."""
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def steady_streams() -> Iterator[None]:
+    """Have standard error swallow what it cannot take, and standard output end the command with a message."""
+    _open_closed()
+    out, err = sys.stdout, sys.stderr
+    with contextlib.redirect_stdout(Steady(out, _refuse)), contextlib.redirect_stderr(Steady(err, _ignore)):
+        try:
+            yield
+        finally:
+            for stream in (out, err):
+                _drop_unwritten(stream)
+
+
+def tell_once(name: str) -> Trouble:
+    """Return what says on standard error, the first time, that the peer goes on without this stream."""
+    told: list[OSError] = []
+
+    def tell(error: OSError) -> None:
+        if not told:
+            told.append(error)
+            print(f"peer: note: {name}: {error.strerror}; the peer goes on without it", file=sys.stderr)
+
+    return tell
+
+
+def _refuse(error: OSError) -> None:
+    if isinstance(error, BrokenPipeError):
+        raise error
+    raise PeerError(f"standard output: {error.strerror}", Exit.STORE) from None
+
+
+def _ignore(error: OSError) -> None:
+    """There is nowhere left to tell it."""
+
+
+def _open_closed() -> None:
+    """Have all three standard streams, closed ones empty: otherwise the store might become standard error."""
+    for number, mode in _WANTED.items():
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, which is this one
+        name = ("stdin", "stdout", "stderr")[number]
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False))  # noqa: SIM115
+
+
+def _drop_unwritten(stream: TextIO) -> None:
+    """Keep Python from trying once more at its end, and from ending with another exit code for it."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)

@@ -1,0 +1,99 @@
+"""Standard streams that are closed, full or gone: a peer goes on, and another command says why it ends."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from coterie.peer.exits import Exit
+
+FULL = Path("/dev/full")
+_PEER = f"{sys.executable} -m coterie.peer"
+
+pytestmark = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+
+
+def run(command: str, streams: str, home: Path) -> "subprocess.CompletedProcess[str]":
+    """Run a command of `peer` in a shell with these redirections."""
+    return subprocess.run(
+        ["bash", "-c", f"{_PEER} {command} {streams}"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COTERIE_HOME": str(home)},
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", ["--version", "--help", "doctor", "doctor --json", "simulate --help"])
+def test_a_command_that_cannot_print_says_why(command: str, tmp_path: Path) -> None:
+    done = run(command, "> /dev/full", tmp_path)
+    assert (done.returncode, done.stderr) == (
+        Exit.STORE,
+        "peer: error: standard output: No space left on device\n",
+    )
+
+
+@pytest.mark.parametrize("streams", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "2> /dev/full", "> /dev/full 2>&1"])
+def test_an_exit_code_tells_the_same_whatever_became_of_the_streams(streams: str, tmp_path: Path) -> None:
+    assert run("stop", streams, tmp_path).returncode == Exit.NOT_RUNNING
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    done = run("doctor", "| true; exit ${PIPESTATUS[0]}", tmp_path)
+    assert (done.returncode, done.stderr) == (Exit.OK, "")
+
+
+LOGS = """
+import sys
+from coterie.peer.own_stdout import own_stdout
+from coterie.peer.progress import reporter
+from coterie.peer.steady import steady_streams
+with steady_streams(), own_stdout() as out:
+    report = reporter(sys.argv[1] == "json", out)
+    for number in range(3):
+        report.event("joined", "from the peer", {})
+        print("from an app")
+        sys.stdout.buffer.write(b"bytes from an app\\n")
+    report.close()
+open(sys.argv[2], "w").write("went on")
+"""
+
+
+@pytest.mark.parametrize("form", ["json", "plain"])
+@pytest.mark.parametrize(
+    ("streams", "told"),
+    [
+        ("> /dev/full", "peer: note: standard output: No space left on device; the peer goes on without it\n"),
+        ("> /dev/full 2> /dev/full", ""),
+        ("1>&-", ""),
+        ("1>&- 2>&-", ""),
+        ("1< /dev/null", "peer: note: standard output: Bad file descriptor; the peer goes on without it\n"),
+    ],
+)
+def test_a_peer_goes_on_without_its_log(form: str, streams: str, told: str, tmp_path: Path) -> None:
+    script, mark = tmp_path / "logs.py", tmp_path / "mark"
+    script.write_text(LOGS)
+    words: Sequence[str] = ("bash", "-c", f"{sys.executable} {script} {form} {mark} {streams}")
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert mark.read_text() == "went on"
+    assert done.returncode == 0
+    assert done.stderr.count("peer: note: ") == bool(told)
+    assert told in done.stderr
+
+
+def test_a_store_does_not_become_standard_error(tmp_path: Path) -> None:
+    script = tmp_path / "closed.py"
+    script.write_text(
+        "import os, sys\nfrom coterie.peer.steady import steady_streams\n"
+        "with steady_streams():\n"
+        "    number = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT, 0o600)\n"
+        "    os.write(2, b'from C')\n    sys.exit(number)\n"
+    )
+    store = tmp_path / "store"
+    done = subprocess.run(["bash", "-c", f"{sys.executable} {script} {store} <&- >&- 2>&-"], check=False)
+    assert done.returncode > 2
+    assert store.read_bytes() == b""
