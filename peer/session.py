@@ -661,9 +661,11 @@ class Session:
             text = "refused: an invite is needed"
         if notice.kind == "clipped" and self._trainer is not None:
             facts["advice"] = self._trainer.clip_advice()
-        assert self._last_sum is not None
-        self._last_sum.on_notice(notice)
+        if notice.kind in ("contributors", "model"):
+            assert self._last_sum is not None
+            self._last_sum.on_notice(notice)
         if notice.kind == "model":
+            assert self._last_sum is not None
             shown = measures(self.node.state.genesis.model, facts.get("loss"), facts.get("metrics", {}))
             facts["measures"] = shown
             if shown:
