@@ -10,7 +10,7 @@ from ..protocol.contribution import WIDE_UNIT, read_metrics
 from ..protocol.envelope import Verified, verify, view_of
 from ..protocol.genesis import MILLION, Genesis
 from ..protocol.ledger import LedgerState, apply, genesis_state
-from ..protocol.messages import JoinRequest
+from ..protocol.messages import CertifiedBlock, JoinRequest
 from .ledger_file import Ledger
 from .measures import measures, measures_text
 from .naming import apart, told_names
@@ -26,25 +26,35 @@ def rows(ledger: Ledger) -> Iterator[Json]:
     Raises:
         LedgerError: a block does not follow from those before it.
     """
-    yield _genesis_row(ledger.genesis)
+    yield genesis_row(ledger.genesis)
     state = genesis_state(ledger.genesis)
     for block in ledger.blocks:
-        after = apply(state, block.block)
-        body = read_block(block.block).body
-        row = {"height": after.height, "kind": _kind(body), "hash": after.head.hex(), "votes": len(block.certificate)}
-        if isinstance(body, Void):
-            proposer = state.proposer(view_of(block.certificate[0]))
-            row |= {"proposer": peer_id(proposer), "proposer_name": _name(state, proposer)}
-        yield row | _body_row(body, state, after)
-        state = after
+        row, state = row_after(state, block)
+        yield row
+
+
+def row_after(state: LedgerState, block: CertifiedBlock) -> tuple[Json, LedgerState]:
+    """Return the row of the block that follows on a state, and the state that it leads to.
+
+    Raises:
+        LedgerError: it does not follow.
+    """
+    after = apply(state, block.block)
+    body = read_block(block.block).body
+    row = {"height": after.height, "kind": _kind(body), "hash": after.head.hex(), "votes": len(block.certificate)}
+    if isinstance(body, Void):
+        proposer = state.proposer(view_of(block.certificate[0]))
+        row |= {"proposer": peer_id(proposer), "proposer_name": _name(state, proposer)}
+    return row | _body_row(body, state, after), after
 
 
 def line(row: Json) -> str:
     """A row for people."""
-    return printable(f"{row['height']:>6}  {row['hash'][:12]}  {row['kind']:<12}  {_text(row)}")
+    return printable(f"{row['height']:>6}  {row['hash'][:12]}  {row['kind']:<12}  {told(row)}")
 
 
-def _genesis_row(genesis: Genesis) -> Json:
+def genesis_row(genesis: Genesis) -> Json:
+    """Return the row of height 0."""
     return {
         "height": 0,
         "kind": "genesis",
@@ -134,15 +144,16 @@ def _change(change: Join | Depart | Evict, before: LedgerState, after: LedgerSta
             return {"change": "evict", "peer": peer_id(change.member), "name": name, "reason": change.reason}
 
 
-def _text(row: Json) -> str:
+def told(row: Json) -> str:
+    """Return what a row says, in words; names in it are as their members chose them."""
     match row["kind"]:
         case "genesis":
             made = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["created_ms"] / 1000))
             return f"{row['name']}, founded {made}; {row['parameters']} parameters, {row['scheme']}"
         case "membership":
             words = {"join": "joins", "leave": "leaves", "evict": "is evicted"}
-            told = [f"{one['name']} {words[one['change']]}" for one in row["changes"]]
-            return f"{', '.join(told)}; {len(row['members'])} members"
+            changes = [f"{one['name']} {words[one['change']]}" for one in row["changes"]]
+            return f"{', '.join(changes)}; {len(row['members'])} members"
         case "contributors":
             return f"round {row['round']}: {', '.join(row['names'])} ({len(row['holders'])} holders)"
         case "void":

@@ -8,9 +8,9 @@ import math
 import os
 import shlex
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import asdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, astuple
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -56,6 +56,10 @@ from .network.events import Beat, Connected, Disconnected, Event, Frame, Pace, R
 from .network.host import ListenError
 from .network.link import Timing
 from .network.network import Network
+from .page.history import History
+from .page.place import page_place, read_token
+from .page.rows import LedgerRows
+from .page.server import PageServer
 from .parting import (
     DEPARTED,
     GOODBYE_SECONDS,
@@ -71,7 +75,7 @@ from .progress import Reporter, plain_facts
 from .requests import answer
 from .settings import Settings
 from .standstill import Held, Watch, abstention, named, pause, shortage
-from .status import faults_status, gone_names, ledger_status, members_status, unreadable_genesis
+from .status import faults_status, gone_names, late_status, ledger_status, members_status, unreadable_genesis
 from .store import Reader, Store
 from .strangers import MINUTE_SECONDS, Strangers
 from .training import Trainer, check_source, founder_learner, member_learner, published_classes, told_table
@@ -125,6 +129,7 @@ class Session:
         self._learner: Learner | None = None
         self._trainer: Trainer | None = None
         self._control = ControlServer(home.socket_path, self._answer)
+        self._page = self._make_page()
         self._started = time.monotonic()
         self._book: bytes | None = None
         self._strangers = Strangers()
@@ -196,7 +201,7 @@ class Session:
             if self.store.copied:
                 text += ". This home is a copy: if the peer that it was copied from has the port, go on with that one"
             raise PeerError(text, Exit.PORT) from None
-        async with self._control.serving(), trio.open_nursery() as living:
+        async with self._control.serving(), self._serving_page(), trio.open_nursery() as living:
             self._tell_listening(addresses)
             for task in (self._live, partial(self._discover, discovery), self._end_if_doubled):
                 living.start_soon(self._or_fail, task)
@@ -205,6 +210,17 @@ class Session:
             living.cancel_scope.cancel()
         with trio.move_on_after(GOODBYE_SECONDS):
             await self.network.stop()
+
+    @asynccontextmanager
+    async def _serving_page(self) -> AsyncIterator[None]:
+        """Serve the page, where one was asked for."""
+        if self._page is None:
+            yield
+            return
+        async with self._page.serving() as place:
+            own_places([place.port], self.home.socket_path)
+            self.tell("page", f"the page of this peer: {place.url}", {"url": place.url})
+            yield
 
     async def _or_fail(self, task: Callable[[], Awaitable[None]]) -> None:
         """Whatever goes wrong, the others get their goodbye first."""
@@ -353,6 +369,18 @@ class Session:
             )
 
     # Making the parts.
+
+    def _make_page(self) -> PageServer | None:
+        if not self.settings.page:
+            return None
+        file = self.settings.page_token_file
+        return PageServer(
+            page_place(self.settings.page),
+            None if file is None else read_token(file),
+            self.status,
+            History(lambda: astuple(self.network.traffic())),
+            LedgerRows(self.home.folder),
+        )
 
     def _bootstrap(self) -> tuple[str, ...]:
         given = tuple(dial_place(text) for text in self.settings.bootstrap)
@@ -627,7 +655,10 @@ class Session:
     def tell(self, kind: str, text: str, facts: Json) -> None:
         """Tell people and whoever watches."""
         self.report.event(kind, text, facts)
-        self._control.tell({"event": kind, "text": text, **plain_facts(facts)})
+        plain = plain_facts(facts)
+        self._control.tell({"event": kind, "text": text, **plain})
+        if self._page is not None:
+            self._page.tell(kind, text, plain)
 
     def _name(self, member: bytes) -> str:
         known = None if self.node is None else self.node.state.member(member)
@@ -765,6 +796,7 @@ class Session:
             "home": str(self.home.folder),
             "uptime_seconds": round(time.monotonic() - self._started, 1),
             "addresses": self.network.addresses(),
+            "page": None if self._page is None else self._page.url,
             "traffic": asdict(self.network.traffic()),
             "members": [],
         }
@@ -779,6 +811,7 @@ class Session:
             status["void"] = self._voids.facts(self.node.state)
             status["voids"] = self._voids.text(self.node.state, self._gone)
             status["left_out"] = self._left_out
+            status["late"] = late_status(self._waiting.wait, self._waiting.seconds(trio.current_time()))
             status["abstains"] = abstention(self.node.ctx.guard, self.node.ctx.height)
             status["fetching"] = list(self.driver.fetching.values())
             status["working"] = list(self.driver.workshop.running.values())

@@ -14,6 +14,7 @@ from typing import Any, Final
 from ..protocol.privacy import PROMISES
 from ..protocol.registry import DEFAULT_SCHEME
 from .exits import Exit, PeerError
+from .page.place import check_page
 
 FOUNDING: Final = (
     "federation",
@@ -94,6 +95,9 @@ class Settings:
     join_timeout: float = 0.0
     linger: float = 60.0
     stay: bool = False
+    page: str = ""
+    """Where the page is served; empty: nowhere."""
+    page_token_file: str | None = None
     passphrase_file: str | None = None
 
     data: str | None = None
@@ -138,7 +142,7 @@ class Settings:
     def with_given(self, given: Mapping[str, Any]) -> "Settings":
         """Return these settings with those that were given explicitly in their place.
 
-        A table replaces an app, and columns to use those to ignore.
+        A table replaces an app, and columns to use those to ignore. A page that is turned off needs no token.
         """
         known = {one.name for one in dataclasses.fields(self)}
         values = {name: value for name, value in given.items() if name in known}
@@ -150,6 +154,8 @@ class Settings:
         for one, other in (("columns", "ignore"), ("ignore", "columns")):
             if values.get(one):
                 values.setdefault(other, ())
+        if values.get("page") == "":
+            values.setdefault("page_token_file", None)
         return dataclasses.replace(self, **values)
 
     @property
@@ -182,6 +188,7 @@ def check_settings(settings: Settings) -> None:
         raise PeerError(f"--min-delta {settings.min_delta:g}: at least {MIN_DELTA:f}, or 0")
     if settings.columns and settings.ignore:
         raise PeerError("--columns and --ignore: one or the other; all columns but those of --columns are ignored")
+    check_page(settings.page, settings.page_token_file)
     if settings.dht_listen != Settings().dht_listen and not settings.dht:
         raise PeerError(f"--dht-listen {settings.dht_listen}: only with --dht")
     if settings.continues is not None and not settings.joins:

@@ -28,6 +28,7 @@ from .whose import LastSum, Whose
 
 if TYPE_CHECKING:
     from .network.events import PeerRow
+    from .waiting import Wait
 
 Json = dict[str, Any]
 Watch = Callable[[LedgerState, bytes, LedgerState], None]
@@ -141,6 +142,14 @@ def faults_status(faults: Mapping[bytes, Mapping[str, int]]) -> Json:
     return {peer_id(member): dict(counts) for member, counts in faults.items()}
 
 
+def late_status(wait: "Wait | None", seconds: float) -> list[Json]:
+    """For whom the round waits and since when, and what it lacks of each: the update or the ack."""
+    if wait is None:
+        return []
+    since = round(seconds, 1)
+    return [{"id": peer_id(key), "lacks": wait.what, "seconds": since} for key in wait.members]
+
+
 def replay(reader: Reader, watch: Watch | None = None, height: int | None = None) -> LedgerState | None:
     """Return the state that a store's blocks lead to, None where there is no federation yet.
 
@@ -223,6 +232,8 @@ def _lines(status: Json) -> Iterable[str]:
         yield f"aggregator  {_name_of(status, status['aggregator'])} (view {status['view']})"
     yield f"height      {status['height']}, head {status['head'][:16]}…"
     yield f"privacy     {status['privacy']}"
+    if status.get("page"):
+        yield f"page        {status['page']}"
     if status["measures"]:
         is_final, measured = status["phase"] == Phase.FINISHED, status.get("measured")
         over = Whose(**measured).text() if measured and measured["away"] else "over all members' test rows"

@@ -64,10 +64,14 @@ class Waiting:
         self._told = wait.round
         return True
 
+    def seconds(self, now: float) -> float:
+        """How long the round has waited; 0 where it does not."""
+        return 0.0 if self.wait is None else now - self._since
+
     def text(self, node: Node, now: float, gone: Mapping[bytes, str] = MappingProxyType({})) -> str | None:
         """Say for whom the round waits; None where it does not."""
         wait = self.wait
         if wait is None:
             return None
         names = named(node.state, wait.members, gone)
-        return f"round {wait.round} waits for {wait.what} of {names} (since {now - self._since:.0f} s)"
+        return f"round {wait.round} waits for {wait.what} of {names} (since {self.seconds(now):.0f} s)"

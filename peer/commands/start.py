@@ -145,7 +145,29 @@ def _running_options(group: Any) -> None:
     group.add_argument(
         "--passphrase-file", type=path_name, metavar="FILE", help="of the identity key; - asks on the terminal"
     )
+    page = "serve the page of this peer there, such as 127.0.0.1:8650 (default: off; off: not any more)"
+    group.add_argument("--page", type=page_option, metavar="[HOST:]PORT", help=page)
+    token = "secret that readers of the page have to know; needed for other places than the loopback interface"
+    group.add_argument("--page-token-file", type=path_name, metavar="FILE", help=token)
     group.add_argument("--log", metavar="LEVEL", choices=("debug", "info", "warning"), help="log to stderr")
+
+
+def page_option(text: str) -> str:
+    """Read where the page is served; "off" is nowhere.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no such place.
+    """
+    from ..exits import PeerError
+    from ..page.place import OFF, page_place
+
+    if text == OFF:
+        return ""
+    try:
+        page_place(text)
+    except PeerError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("--page ")) from None
+    return text
 
 
 def run(given: argparse.Namespace) -> "int | Exit":
@@ -171,7 +193,7 @@ def _run(given: argparse.Namespace, asked: "Asked") -> int:
     if "invite" in options:
         # Without quotes the shell makes several words of a token that a mail program broke into lines.
         options["invite"] = "".join("".join(options["invite"]).split())
-    for file in ("data", "roster", "continues", "passphrase_file"):
+    for file in ("data", "roster", "continues", "passphrase_file", "page_token_file"):
         if options.get(file, "-") != "-":
             # Options are kept, and the next start may be in another folder.
             options[file] = str(Path(options[file]).expanduser().absolute())
