@@ -108,6 +108,9 @@ T = TypeVar("T")
 class Session:
     """A peer from start to stop. The caller holds the home's lock."""
 
+    _page: PageServer | None = None
+    """None where no page is asked for."""
+
     def __init__(self, home: Home, settings: Settings, identity: Identity, store: Store, report: Reporter) -> None:
         self.home = home
         self.settings = settings

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,14 @@ Peer = Callable[..., tuple[int, str, str]]
 
 STOPPING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 FOUND = ("start", "--data", "data.csv", "--target", "y", "--listen", "127.0.0.1:0")
+
+
+@pytest.fixture(autouse=True)
+def at_a_terminal() -> Iterator[None]:
+    """These tests may themselves run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def send(number: int) -> None:
