@@ -180,6 +180,7 @@ class Link:
         """Carry the conversation through to its end, whatever ends it."""
         if self.is_stranger:
             self.connection.muxer.budget_bytes = STRANGER_BYTES
+            self.connection.muxer.needs_budget = lambda: self.is_stranger
         try:
             with self._scope:
                 await self._converse()
@@ -190,7 +191,7 @@ class Link:
             self.fault = _describe(group)
             self.ending = self.ending or self.fault
         except* (BaseLibp2pError, LinkOver, DialError, OSError, ValueError, trio.TooSlowError) as group:
-            self.ending = self.ending or _describe(group) or "the connection broke"
+            self.ending = self.ending or self.connection.muxer.reason or _describe(group) or "the connection broke"
         finally:
             self.ending = self.ending or self.connection.muxer.reason or "the connection ended"
             self.up = False

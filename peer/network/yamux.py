@@ -16,6 +16,7 @@ what it promises:
 """
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -103,6 +104,8 @@ class Muxer(IMuxedConn):
         """What the peer may still send in all; None for no limit. The owner of the connection sets and
         refills it.
         """
+        self.needs_budget: Callable[[], bool] = lambda: True
+        """Asked once the budget is spent: since it was set, the peer may have become one that needs none."""
         self.meter: Meter | None = None
         """What the peer uses up of our time; the owner of the connection sets it."""
         self.streams_left = MAX_OPENED_STREAMS
@@ -199,9 +202,7 @@ class Muxer(IMuxedConn):
             self.heard_at = trio.current_time()
             self.total.received_bytes += len(message)
             if self.budget_bytes is not None:
-                self.budget_bytes -= len(message) + FRAME_COST_BYTES
-                if self.budget_bytes < 0:
-                    raise Violation("more bytes than a stranger may send")
+                self._spend(len(message) + FRAME_COST_BYTES, "bytes")
             goes_on = await self._take(message)
             if self.meter is not None and self.meter.delay() > 0:
                 await self.meter.ready()
@@ -246,6 +247,14 @@ class Muxer(IMuxedConn):
             raise Violation("the peer does not read our answers")
         return True
 
+    def _spend(self, amount: int, what: str) -> None:
+        assert self.budget_bytes is not None
+        self.budget_bytes -= amount
+        if self.budget_bytes < 0:
+            if self.needs_budget():
+                raise Violation(f"more {what} than a stranger may send")
+            self.budget_bytes = None
+
     def _charge(self, seconds: float) -> None:
         """By number, where others measure: every message costs the same, and so does every frame."""
         if self.meter is not None:
@@ -253,9 +262,7 @@ class Muxer(IMuxedConn):
 
     def _handle(self, version: int, kind: int, flags: int, stream_id: int, value: int) -> bool:
         if self.budget_bytes is not None:
-            self.budget_bytes -= FRAME_COST_BYTES
-            if self.budget_bytes < 0:
-                raise Violation("more frames than a stranger may send")
+            self._spend(FRAME_COST_BYTES, "frames")
         if version != 0 or kind > GO_AWAY:
             raise Violation(f"yamux frame of version {version}, type {kind}")
         if kind == GO_AWAY:

@@ -19,7 +19,7 @@ from coterie.peer.network.frames import MAX_BODY_BYTES as BOUNDS
 from coterie.peer.network.frames import BulkKind, Kind, encode, encode_bulk_header, encode_envelope, read_frame
 from coterie.peer.network.greeting import encode_greeting
 from coterie.peer.network.host import Connection, DialError, Host
-from coterie.peer.network.link import BULK_PROTOCOL, CONTROL_PROTOCOL
+from coterie.peer.network.link import BULK_PROTOCOL, CONTROL_PROTOCOL, STRANGER_BYTES, Timing
 from coterie.peer.network.network import NO_HANDSHAKE_AT_MEMBERS
 from coterie.peer.network.transfers import PullFailed
 from coterie.peer.network.wire import NoiseWire, WireError
@@ -286,6 +286,31 @@ async def test_a_stranger_that_sends_and_sends_is_cut_off(
                     await guest.bulk.write(bytes(10_000))
                     await guest.control.write(encode_envelope(bytes(10_000), None))
             await guest.connection.closed.wait()
+
+
+@pytest.mark.parametrize("weakened", [True, False])
+async def test_who_has_become_a_member_may_send_more_than_a_stranger_at_once(
+    weakened: bool, world: Callable[[], Any], identity: Callable[[int], Identity], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once: the limit stood until the next heartbeat, and the first rounds of a large model broke the link."""
+    roll = {identity(0).public}
+    slow = Timing(beat_seconds=3600.0, dead_seconds=3600.0)
+    async with world() as peers:
+        first = await peers.start(0, allow=roll.__contains__, timing=slow)
+        guest = await peers.start(9, first, timing=slow)
+        await first.linked(guest)
+        await guest.linked(first)
+        muxer = first.network.link_to(guest.member).connection.muxer
+        if weakened:
+            monkeypatch.setattr(muxer, "needs_budget", lambda: True)
+        roll.add(guest.member)
+        blob = bytes(4 * STRANGER_BYTES)
+        guest.network.offer(digest_of(blob), blob)
+        if weakened:
+            with pytest.raises(PullFailed, match="than a stranger may send"):
+                await first.network.pull(guest.member, digest_of(blob), len(blob))
+        else:
+            assert await first.network.pull(guest.member, digest_of(blob), len(blob)) == blob
 
 
 async def test_a_stranger_pulls_only_what_is_public(world: Callable[[], Any], members: Callable[[bytes], bool]) -> None:
