@@ -231,13 +231,15 @@ class Driver:
     # Deciding.
 
     async def _decide(self) -> None:
+        head = self.node.state.head
         while True:
             arrival = await self._inbox.get()
             while len(self._steps) >= MAX_PENDING_STEPS:
                 await self._acted.park()
-            head, started = self.node.state.head, cpu_seconds()
+            started = cpu_seconds()
             step = self.node.step(arrival.event, self._clock.now_ms())
-            if self.node.state.head != head:
+            earlier, head = head, self.node.state.head
+            if head != earlier:
                 # That is free: nobody can move the ledger on as often as it likes, and who was away needs it.
                 self._links.block_decided()
             elif arrival.cause is not None:
@@ -267,9 +269,11 @@ class Driver:
             for number, (step, cause) in enumerate(caused):
                 if number:
                     await trio.lowlevel.checkpoint()
-                started = cpu_seconds()
-                self._carry_out(step, digests)
-                if cause is not None:
+                if cause is None:
+                    self._carry_out(step, digests)
+                else:
+                    started = cpu_seconds()
+                    self._carry_out(step, digests)
                     self._links.charge(cause, cpu_seconds() - started)
             self._tell_beat()
             if any(isinstance(record, RoundClosed) for record in records):

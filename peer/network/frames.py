@@ -122,21 +122,29 @@ def encode(kind: Kind, body: bytes = b"") -> bytes:
     return _LENGTH.pack(1 + len(body), kind) + body
 
 
-async def read_frame(source: Source, bounds: dict[Kind, int]) -> tuple[Kind, bytes]:
+class Bounds(Protocol):
+    """The largest body of each kind of frame."""
+
+    def __getitem__(self, kind: Kind, /) -> int:
+        """Asked once a frame has begun."""
+
+
+async def read_frame(source: Source, bounds: Bounds) -> tuple[Kind, bytes]:
     """The next control frame. Raises BadFrame, and whatever `source` raises at its end."""
     length, code = _LENGTH.unpack(await source.read_exactly(_LENGTH.size))
     kind = check_header(length, code, bounds)
     return kind, await source.read_exactly(length - 1) if length > 1 else b""
 
 
-def check_header(length: int, code: int, bounds: dict[Kind, int]) -> Kind:
+def check_header(length: int, code: int, bounds: Bounds) -> Kind:
     """The kind of a control frame whose body may be read. Raises BadFrame."""
     try:
         kind = Kind(code)
     except ValueError:
         raise BadFrame(f"unknown frame kind {code}") from None
-    if not 1 <= length <= 1 + bounds[kind]:
-        raise BadFrame(f"{kind.name} frame of {length - 1} bytes; at most {bounds[kind]} are allowed")
+    bound = bounds[kind]
+    if not 1 <= length <= 1 + bound:
+        raise BadFrame(f"{kind.name} frame of {length - 1} bytes; at most {bound} are allowed")
     return kind
 
 

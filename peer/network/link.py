@@ -23,6 +23,7 @@ from .frames import (
     MAX_BODY_BYTES,
     STRANGER_BODY_BYTES,
     BadFrame,
+    Bounds,
     Kind,
     decode_beat,
     decode_beat_reply,
@@ -54,6 +55,9 @@ STRANGER_BYTES: Final = 512 * 1024
 STRANGER_BYTES_PER_SECOND: Final = 32 * 1024
 SECONDS_PER_BYTE: Final = 4e-9
 """What it costs to decrypt a byte of a control frame and to copy it to where it is handled, about."""
+
+READING_SECONDS: Final = 1e-5
+"""What it costs beside to take one apart, about: to measure that would cost as much again."""
 
 SENDING_SECONDS: Final = 5e-5
 """What it costs beside to send one, about: many are answers, and to have others answer is an attack, too."""
@@ -126,6 +130,16 @@ class Owner(Protocol):
         """Address records came. Raises BadRecord and BadFrame."""
 
 
+class _Bounds:
+    """How long a peer's frames may be, looked up once one has begun: since the last it may have become a member."""
+
+    def __init__(self, link: "Link") -> None:
+        self._link = link
+
+    def __getitem__(self, kind: Kind) -> int:
+        return (STRANGER_BODY_BYTES if self._link.is_stranger else MAX_BODY_BYTES)[kind]
+
+
 class Link:
     """One conversation. `run` carries it through and says in `ending` why it ended."""
 
@@ -150,6 +164,7 @@ class Link:
         self._as_member, self._as_stranger = owner.meter_of(self.member), Meter(common=owner.strangers)
         self._choose_meter()
         self.bulk = Bulk(owner.offers, lambda: not self.is_stranger, self._take_turn, self.member)
+        self._bounds: Bounds = _Bounds(self)
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
         self._work = trio.lowlevel.ParkingLot()
@@ -169,10 +184,6 @@ class Link:
         """Look again whether the peer is a member, for it may have become one; once a turn, as charges are many."""
         self.meter = self._as_stranger if self.is_stranger else self._as_member
         self.connection.muxer.meter = self.meter
-
-    @property
-    def _bounds(self) -> dict[Kind, int]:
-        return STRANGER_BODY_BYTES if self.is_stranger else MAX_BODY_BYTES
 
     # The whole of it.
 
@@ -315,24 +326,21 @@ class Link:
         while True:
             kind, body = await read_frame(control, self._bounds)
             await self._take_turn()
-            self.meter.charge(len(body) * SECONDS_PER_BYTE)
-            started = cpu_seconds()
+            self.meter.charge(READING_SECONDS + len(body) * SECONDS_PER_BYTE)
             match kind:
                 case Kind.ENVELOPE:
                     frame = decode_envelope(body)
                     self._last_envelope = trio.current_time()
-                    self.meter.since(started)
                     await self.owner.frame_arrived(self, frame.envelope, frame.blob)
                 case Kind.BEAT:
                     beat = decode_beat(body)
                     self.last_beat, self.last_status = trio.current_time(), beat.status
                     self.send(encode_beat_reply(beat.token))
-                    self.meter.since(started)
                     await self.owner.beat_arrived(self, beat.status)
                 case Kind.BEAT_REPLY:
                     self._measure(decode_beat_reply(body))
-                    self.meter.since(started)
                 case Kind.ADDRESSES:
+                    started = cpu_seconds()
                     records = decode_records(body)
                     self.meter.since(started)
                     await self.owner.records_arrived(self, records)

@@ -47,11 +47,16 @@ class Terms:
     base: bytes
     members: tuple[bytes, ...]
     layout: Layout
+    _contexts: dict[int, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def context(self, dealer: int) -> bytes:
         """Return the 32 bytes that bind a dealing of this dealer."""
-        bound = (self.federation, self.round, self.base, self.members, self.layout.columns, dealer)
-        return hashlib.sha256(b"coterie/dealing/%d\x00" % PROTOCOL_VERSION + encode(bound)).digest()
+        context = self._contexts.get(dealer)
+        if context is None:
+            bound = (self.federation, self.round, self.base, self.members, self.layout.columns, dealer)
+            context = hashlib.sha256(b"coterie/dealing/%d\x00" % PROTOCOL_VERSION + encode(bound)).digest()
+            self._contexts[dealer] = context
+        return context
 
 
 # What jobs come to.

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from ...crypto.identity import BoxError, Identity
@@ -71,11 +72,7 @@ class ShamirScheme(Scheme):
 
     def blob_bytes(self, terms: Terms, dealer: int, holder: int, deal: Deal) -> int:
         """Return the exact size of the sealed share."""
-        from ...crypto.dealing import share_size
-        from ...crypto.sealing import BOX_OVERHEAD_BYTES
-
-        crypto_terms = _crypto_terms(terms, self.committee, dealer, deal.seeded)
-        return share_size(crypto_terms, holder) + BOX_OVERHEAD_BYTES
+        return _box_bytes(self.committee.n, self.committee.threshold, terms.layout.columns, holder in deal.seeded)
 
     def check(self, terms: Terms, identity: Identity, dealer: int, deal: Deal, blob: bytes) -> CheckJob:
         """Return the job that opens the box and checks the share in it."""
@@ -109,6 +106,16 @@ class ShamirScheme(Scheme):
         """Return about what simulations of 4 to 20 peers with 100,000 to 1,000,000 parameters took."""
         peers = self.committee.n
         return parameters * (10 * peers + 75) * peers
+
+
+@lru_cache(maxsize=64)
+def _box_bytes(holders: int, threshold: int, columns: int, is_seed: bool) -> int:
+    """Return the size of a sealed share. Cached: it is asked for every dealing, and has two answers a round."""
+    from ...crypto import dealing
+    from ...crypto.sealing import BOX_OVERHEAD_BYTES
+
+    terms = dealing.Terms(holders, threshold, columns, dealer=0)  # which deals a seed to 1, and none to itself
+    return dealing.share_size(terms, int(is_seed)) + BOX_OVERHEAD_BYTES
 
 
 def _crypto_terms(terms: Terms, committee: Committee, dealer: int, seeded: tuple[int, ...]):  # type: ignore[no-untyped-def]

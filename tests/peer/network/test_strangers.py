@@ -16,7 +16,15 @@ from coterie.crypto.identity import Identity
 from coterie.peer.network import network as network_module
 from coterie.peer.network.events import Connected, Disconnected, Frame
 from coterie.peer.network.frames import MAX_BODY_BYTES as BOUNDS
-from coterie.peer.network.frames import BulkKind, Kind, encode, encode_bulk_header, encode_envelope, read_frame
+from coterie.peer.network.frames import (
+    STRANGER_BODY_BYTES,
+    BulkKind,
+    Kind,
+    encode,
+    encode_bulk_header,
+    encode_envelope,
+    read_frame,
+)
 from coterie.peer.network.greeting import encode_greeting
 from coterie.peer.network.host import Connection, DialError, Host
 from coterie.peer.network.link import BULK_PROTOCOL, CONTROL_PROTOCOL, STRANGER_BYTES, Timing
@@ -311,6 +319,31 @@ async def test_who_has_become_a_member_may_send_more_than_a_stranger_at_once(
                 await first.network.pull(guest.member, digest_of(blob), len(blob))
         else:
             assert await first.network.pull(guest.member, digest_of(blob), len(blob)) == blob
+
+
+@pytest.mark.parametrize("weakened", [True, False])
+async def test_the_first_frame_of_who_has_become_a_member_may_be_a_members(
+    weakened: bool, world: Callable[[], Any], identity: Callable[[int], Identity], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once: how long it may be was looked up when the link began to wait for it."""
+    roll = {identity(0).public}
+    slow = Timing(beat_seconds=3600.0, dead_seconds=3600.0)
+    async with world() as peers:
+        first = await peers.start(0, allow=roll.__contains__, timing=slow)
+        guest = await peers.start(9, first, timing=slow)
+        await first.linked(guest)
+        await guest.linked(first)
+        if weakened:
+            monkeypatch.setattr(first.network.link_to(guest.member), "_bounds", STRANGER_BODY_BYTES)
+            assert guest.network.send(first.member, b"small")  # for the link waits with the right ones already
+            await first.event(Frame)
+        roll.add(guest.member)
+        count = len(first.events)
+        assert guest.network.send(first.member, bytes(17 * 1024), bytes(60_000))
+        if weakened:
+            assert "are allowed" in (await first.event(Disconnected, after=count)).reason
+        else:
+            assert len((await first.event(Frame, after=count)).blob) == 60_000
 
 
 async def test_a_stranger_pulls_only_what_is_public(world: Callable[[], Any], members: Callable[[bytes], bool]) -> None:
