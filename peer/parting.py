@@ -141,7 +141,9 @@ async def wait_for_admission(session: "Session") -> None:
         while session.node.state.member(session.identity.public) is None:
             await trio.sleep(_LOOK_SECONDS)
     if waiting.cancelled_caught:
-        text = f"not admitted within {session.settings.join_timeout:g} s: too few members were reachable"
+        text = f"not admitted within {session.settings.join_timeout:g} s: too few members were reachable;"
+        text += " the members that were keep the request, and may admit this peer while it is away: start it again with"
+        text += f" `peer start {session.home.option}`, or they will count one that is not there"
         session.ending.end(Exit.UNREACHABLE, text)
 
 
