@@ -411,8 +411,7 @@ class Session:
 
     def _allow(self, member: bytes) -> bool | None:
         """Members and the current round's; None before one is a member oneself, and has their ledger."""
-        state = self.node.state if self.node is not None else None
-        if self.node is None or state is None or state.member(self.identity.public) is None:
+        if self.node is None or (state := self.node.state).member(self.identity.public) is None:
             return None
         # Those about to be admitted too: their address may come before the block that admits them.
         known = member in state.audience or member in self.node.ctx.pool.candidates

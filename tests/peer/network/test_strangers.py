@@ -72,6 +72,19 @@ def members(identity: Callable[[int], Identity]) -> Callable[[bytes], bool]:
     return {identity(number).public for number in range(3)}.__contains__
 
 
+async def guest_without_heartbeats(
+    peers: Any, identity: Callable[[int], Identity]
+) -> tuple[Any, Any, Callable[[], None]]:
+    """A member, a stranger linked to it, and what makes that one a member: no heartbeat looks again at what it is."""
+    roll = {identity(0).public}
+    slow = Timing(beat_seconds=3600.0, dead_seconds=3600.0)
+    first = await peers.start(0, allow=roll.__contains__, timing=slow)
+    guest = await peers.start(9, first, timing=slow)
+    await first.linked(guest)
+    await guest.linked(first)
+    return first, guest, lambda: roll.add(guest.member)
+
+
 async def test_a_strangers_small_frame_reaches_the_driver(
     world: Callable[[], Any], identity: Callable[[int], Identity], members: Callable[[bytes], bool]
 ) -> None:
@@ -301,17 +314,12 @@ async def test_who_has_become_a_member_may_send_more_than_a_stranger_at_once(
     weakened: bool, world: Callable[[], Any], identity: Callable[[int], Identity], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once: the limit stood until the next heartbeat, and the first rounds of a large model broke the link."""
-    roll = {identity(0).public}
-    slow = Timing(beat_seconds=3600.0, dead_seconds=3600.0)
     async with world() as peers:
-        first = await peers.start(0, allow=roll.__contains__, timing=slow)
-        guest = await peers.start(9, first, timing=slow)
-        await first.linked(guest)
-        await guest.linked(first)
+        first, guest, admit = await guest_without_heartbeats(peers, identity)
         muxer = first.network.link_to(guest.member).connection.muxer
         if weakened:
             monkeypatch.setattr(muxer, "needs_budget", lambda: True)
-        roll.add(guest.member)
+        admit()
         blob = bytes(4 * STRANGER_BYTES)
         guest.network.offer(digest_of(blob), blob)
         if weakened:
@@ -326,18 +334,13 @@ async def test_the_first_frame_of_who_has_become_a_member_may_be_a_members(
     weakened: bool, world: Callable[[], Any], identity: Callable[[int], Identity], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once: how long it may be was looked up when the link began to wait for it."""
-    roll = {identity(0).public}
-    slow = Timing(beat_seconds=3600.0, dead_seconds=3600.0)
     async with world() as peers:
-        first = await peers.start(0, allow=roll.__contains__, timing=slow)
-        guest = await peers.start(9, first, timing=slow)
-        await first.linked(guest)
-        await guest.linked(first)
+        first, guest, admit = await guest_without_heartbeats(peers, identity)
         if weakened:
             monkeypatch.setattr(first.network.link_to(guest.member), "_bounds", STRANGER_BODY_BYTES)
             assert guest.network.send(first.member, b"small")  # for the link waits with the right ones already
             await first.event(Frame)
-        roll.add(guest.member)
+        admit()
         count = len(first.events)
         assert guest.network.send(first.member, bytes(17 * 1024), bytes(60_000))
         if weakened:
