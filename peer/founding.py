@@ -48,6 +48,7 @@ def found(settings: Settings, identity: Identity, learner: Learner, now_ms: int)
             weights=digest,
             setup_sums=len(learner.setup()),
             metrics=learner.metrics,
+            final_metrics=learner.final_metrics,
             scheme=settings.scheme,
             threshold=settings.threshold,
             clip_exponent=_exponent(settings.clip),

@@ -44,7 +44,10 @@ def measures(model: str, loss: float | None, metrics: Mapping[str, float]) -> di
         return {"loss": loss} | dict(metrics)
     first = {"loss": loss} if classes else {"rmse": math.sqrt(max(loss, 0.0))}
     numbers = figures_of(len(classes), loss, metrics).numbers
-    return first | {name: numbers[name] for name in _FIRST if name in numbers}
+    shown: dict[str, float] = {name: numbers[name] for name in _FIRST if name in numbers}
+    if not shown and "brier" in numbers:  # before the evaluation
+        shown = {"brier": numbers["brier"]}
+    return first | shown
 
 
 def measures_text(shown: Mapping[str, float]) -> str:

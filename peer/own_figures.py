@@ -45,7 +45,7 @@ def own_figures(agreed: Agreed) -> Own:
         raise PeerError("they are of tables, and this peer trains an app", Exit.DATA)
     if totals is None:
         raise PeerError("the first round, which adds up means and deviations, is not decided yet", Exit.STORE)
-    learner = member_learner(agreed.settings, genesis)
+    learner = member_learner(agreed.settings, genesis, trains=False)
     app = learner.app
     assert isinstance(app, TableApp)
     rows = int(app.tested.sum())

@@ -38,6 +38,7 @@ _CARRIED_OVER: Final = {
     "model": "model",
     "shapes": "shapes",
     "metrics": "metrics",
+    "final_metrics": "metrics of the evaluation",
     "weights": "initial weights",
     "setup_sums": "setup sums",
     "totals": "totals of the setup round",
@@ -120,7 +121,7 @@ def refound(
     if public in _barred(state):
         raise PeerError(f"{old.folder}: this peer was evicted for cheating; another member has to refound")
     told = _check_disclosure(old, new, state, public, pending, disclosed)
-    genesis = _continued(state, public, settings.name, min_peers, rounds, share_deadline)
+    genesis = _continued(state, public, settings.name, min_peers, rounds, share_deadline, pending)
     new.prepare()
     new.take_key(old)
     kept = settings.with_given(
@@ -276,7 +277,11 @@ def check_continued(genesis: Genesis, old: Home) -> None:
         )
     if genesis.previous != state.head:
         raise PeerError(f"--continues {old.folder}: {_other_head(genesis.previous, state, heads)}", Exit.FEDERATION)
-    expected = _continued(state, genesis.founder, genesis.founder_name, genesis.min_peers, genesis.rounds)
+    expected = _continued(
+        state, genesis.founder, genesis.founder_name, genesis.min_peers, genesis.rounds, pending=pending
+    )
+    if not genesis.final_metrics:  # its founder may know more of a sum that may be open
+        expected = msgspec.structs.replace(expected, final_metrics=())
     wrong = [told for name, told in _CARRIED_OVER.items() if getattr(genesis, name) != getattr(expected, name)]
     if wrong:
         raise PeerError(
@@ -332,10 +337,16 @@ def _continued(
     min_peers: int | None,
     rounds: int | None,
     share_deadline: float | None = None,
+    pending: OpenSum | None = None,
 ) -> Genesis:
-    """Return the genesis of the federation that goes on from this state."""
+    """Return the genesis of the federation that goes on from this state.
+
+    ``pending``: the sum that may be open, where more is known of it than the ledger says.
+    """
     old = state.genesis
     barred = _barred(state)
+    is_open = (pending or open_sum(state)) is not None
+    may_be_evaluated = state.kind == "evaluate" and (state.phase is Phase.FINISHED or is_open)
     genesis = msgspec.structs.replace(
         old,
         founder=founder,
@@ -352,6 +363,8 @@ def _continued(
             evaluated=state.phase is Phase.FINISHED or state.is_measured,
             barred=tuple(barred[-MAX_BARRED:]),
         ),
+        # They are no other numbers for another model.
+        final_metrics=() if may_be_evaluated else old.final_metrics,
     )
     try:
         return read_genesis(genesis.encode())

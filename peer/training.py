@@ -59,8 +59,10 @@ def founder_learner(settings: Settings) -> Learner:
     return _explained(lambda: _found(settings))
 
 
-def member_learner(settings: Settings, genesis: Genesis) -> Learner:
+def member_learner(settings: Settings, genesis: Genesis, *, trains: bool = True) -> Learner:
     """Return what a member trains, after a check that it is what the federation trains.
+
+    ``trains``: whether it will add to the federation's sums, which may not give its rows away.
 
     Raises:
         DataProblem: the data or the app cannot be used.
@@ -68,7 +70,13 @@ def member_learner(settings: Settings, genesis: Genesis) -> Learner:
         PeerError: options are missing.
     """
     learner = _explained(lambda: _adopt(settings, genesis))
+    if trains and isinstance(learner.app, TableApp) and learner.app.telling:
+        raise ModelMismatch(
+            f"the federation adds up {learner.app.telling[0]!r} in each round, which gives the rows of a member away"
+            " that misses one; it was founded with an older version: found it anew"
+        )
     check_model(learner, genesis)
+    learner.final_metrics = genesis.final_metrics  # none where they were added up before
     return learner
 
 
@@ -103,6 +111,7 @@ def check_model(learner: Learner, genesis: Genesis) -> None:
     for what, theirs, ours in (
         ("description", genesis.model, learner.descriptor),
         ("metrics", genesis.metrics, learner.metrics),
+        ("final metrics", genesis.final_metrics, learner.final_metrics if genesis.final_metrics else ()),
         ("number of setup sums", genesis.setup_sums, len(learner.setup())),
     ):
         if theirs != ours:
@@ -134,9 +143,10 @@ class Trainer:
             self.prepare(train.totals)
         weights = np.frombuffer(train.weights, dtype="<f4")
         evaluation = self.learner.evaluate(weights)
-        sums = _sums(evaluation, self.learner.metrics)
         if train.kind == "evaluate":
+            sums = _sums(evaluation, (*self.learner.metrics, *self.learner.final_metrics))
             return Contribution(max(1, evaluation.examples), sums, entropy)
+        sums = _sums(evaluation, self.learner.metrics)
         fit = self.learner.fit(weights, train.round)
         update = fit.weights - weights
         self._beyond = _arrays_beyond(update, self.learner.shapes, self._clip)
@@ -216,7 +226,7 @@ def _tell_oddities(learner: Learner) -> None:
 
 def _sums(evaluation: Evaluation, names: tuple[str, ...]) -> tuple[float, ...]:
     count = evaluation.examples
-    means = zip(("loss", *names), (evaluation.loss, *evaluation.metrics), strict=True)
+    means = zip(("loss", *names), (evaluation.loss, *evaluation.metrics[: len(names)]), strict=True)
     return (float(count), *(_summable(mean * count, f"{name} over {count} examples") for name, mean in means))
 
 

@@ -8,7 +8,7 @@ A *setup* round has no update and carries the sums from which a common standardi
 round has no update either and closes the training with the metrics of the last model.
 
 The wide sums are: the capped example count that weighs the mean, the example count, and then the setup
-sums, or the evaluated examples, the sum of losses and the sum of each metric.
+sums, or the evaluated examples, the sum of losses and the sum of each metric (:func:`metrics_of`).
 
 Counts of examples are coarse (:func:`coarse`). Sums over sets that differ in one member give that member's count away,
 so it is public by design, and as little as the mean needs: nothing needs the exact one.
@@ -85,11 +85,16 @@ def _grid(limit: int) -> tuple[int, ...]:
 _GRID: Final = _grid(2**53)
 
 
+def metrics_of(genesis: Genesis, kind: RoundKind) -> tuple[str, ...]:
+    """Return the names of the metrics that a train or evaluate round adds up."""
+    return genesis.metrics + genesis.final_metrics if kind == "evaluate" else genesis.metrics
+
+
 def layout_of(genesis: Genesis, kind: RoundKind) -> Layout:
     """Return the layout of a round of this kind."""
     if kind == "setup":
         return Layout(0, _CAPPED_AND_COUNT + genesis.setup_sums, is_setup=True)
-    evaluated = _CAPPED_AND_COUNT + _EVALUATED_AND_LOSS + len(genesis.metrics)
+    evaluated = _CAPPED_AND_COUNT + _EVALUATED_AND_LOSS + len(metrics_of(genesis, kind))
     return Layout(genesis.parameters if kind == "train" else 0, evaluated)
 
 
@@ -104,13 +109,14 @@ class Metrics:
 
 
 def read_metrics(genesis: Genesis, sums: tuple[int, ...]) -> Metrics:
-    """Decode the wide sums of a train or evaluate round."""
+    """Decode the wide sums of a train or evaluate round; how many they are says which of both it was."""
     examples = round(sums[1] / WIDE_UNIT)
     evaluated = round(sums[2] / WIDE_UNIT)
     if evaluated <= 0:
         return Metrics(examples, 0, None, ())
     means = [total / sums[2] for total in sums[3:]]
-    return Metrics(examples, evaluated, means[0], tuple(zip(genesis.metrics, means[1:], strict=True)))
+    names = genesis.metrics if len(means) == 1 + len(genesis.metrics) else genesis.metrics + genesis.final_metrics
+    return Metrics(examples, evaluated, means[0], tuple(zip(names, means[1:], strict=True)))
 
 
 def without_measures(sums: tuple[float, ...]) -> tuple[float, ...]:

@@ -121,7 +121,14 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     continued: Continued | None = None
     """Of the federation that this one continues (``peer refound``)."""
     stopping: Stopping | None = None
-    """Where it is None it is not in the bytes at all: they are what they were before there was this."""
+    """When training ends before its last round; None: never."""
+    final_metrics: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_METRICS)] = ()
+    """Means that the evaluation adds up beside ``metrics``, and no other round: of numbers that a member may have twice
+    the same, whatever the model (how many rows of a class it has, how many of them a model that says the same of all
+    tells rightly). Two sums of these over different members would give a member's away.
+
+    A federation that continues one that has added them up has none.
+    """
 
     @property
     def parameters(self) -> int:
@@ -156,8 +163,13 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
         return () if self.continued is None else self.continued.barred
 
     def encode(self) -> bytes:
-        """Return the genesis bytes."""
-        return encode(self if self.stopping is not None else msgspec.structs.astuple(self)[:-1])
+        """Return the genesis bytes: without the fields at their end that came later, where they say nothing.
+
+        So they are what they were before there were these fields.
+        """
+        if self.final_metrics:
+            return encode(self)
+        return encode(msgspec.structs.astuple(self)[: -1 if self.stopping is not None else -2])
 
     @property
     def federation(self) -> bytes:
@@ -216,7 +228,8 @@ def check_genesis(genesis: Genesis) -> None:
     """
     if genesis.parameters > MAX_PARAMETERS:
         raise GenesisError(f"shapes: {genesis.parameters} parameters exceed the limit of {MAX_PARAMETERS}")
-    for name in (genesis.name, genesis.founder_name, *genesis.metrics):
+    measured = (*genesis.metrics, *genesis.final_metrics)
+    for name in (genesis.name, genesis.founder_name, *measured):
         if not name.isprintable():
             raise GenesisError(f"names: {name!r} cannot be printed")
     if genesis.scheme not in SCHEMES:
@@ -231,7 +244,7 @@ def check_genesis(genesis: Genesis) -> None:
         raise GenesisError("roster: a key stands twice")
     if genesis.continued is not None:
         _check_continued(genesis, genesis.continued)
-    if len(set(genesis.metrics)) != len(genesis.metrics):
+    if len(set(measured)) != len(measured):
         raise GenesisError("metrics: a name stands twice")
     if len(genesis.encode()) > GENESIS_BYTES:
         raise GenesisError(f"the parameters take more than {GENESIS_BYTES} bytes (too many arrays or roster keys)")

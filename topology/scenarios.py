@@ -41,6 +41,8 @@ CHURN_MS: Final = 20_000
 
 SIMPLE_LATENCY_MS: Final = (1, 10)
 SETUP_SUMS: Final = 2
+FINAL_METRICS: Final = ("part of a class",)
+"""The same number whatever the model, so that no two sums may differ in it."""
 COLLUSIONS: Final = (
     "fail-and-shun",
     "fail-and-wait",
@@ -111,6 +113,8 @@ class Scenario:
     setup_sums: int = 0
     trains: int = 0
     """Training rounds of the federation, if it has an evaluation after fewer than ``rounds``; 0: it trains for ever."""
+    has_final_metrics: bool = False
+    """Whether the evaluation adds up numbers that follow from the members' data alone."""
     comings: tuple[Coming, ...] = ()
     """Newcomers that arrive, which are none of ``peers``, and members that leave."""
     evict_after_rounds: int = 50
@@ -135,7 +139,8 @@ class Scenario:
             if coming.leaves or coming.site == self.peers + self.arrivals - 1:
                 yield replace(self, comings=self.comings[:index] + self.comings[index + 1 :])
         without = (replace(self, loss=0.0), replace(self, churn=0.0), replace(self, flapping=0.0))
-        simpler = (replace(self, threshold=0), replace(self, setup_sums=0), replace(self, trains=0))
+        without_end = replace(self, trains=0, has_final_metrics=False)
+        simpler = (replace(self, threshold=0), replace(self, setup_sums=0), without_end)
         yield from (one for one in (*without, *simpler, replace(self, evict_after_rounds=50)) if one != self)
         if self.rounds > 1:
             yield replace(self, rounds=1)
@@ -224,6 +229,7 @@ def scenario_of(seed: int) -> Scenario:
         view_delta_ms=rng.choice((300, 1_000, 1_000)),
         parameters=LARGE if any("crawl" in text for text in byzantine) else SMALL,
     )
+    drawn = replace(drawn, has_final_metrics=drawn.trains > 0)
     if seed % AIMED_EVERY == AIMED_EVERY - 1:
         liars = tuple(f"{number}=equivocate" for number in sites)
         calm = replace(drawn, crashes=(), churn=0.0, flapping=0.0, comings=())
@@ -313,6 +319,7 @@ def build(scenario: Scenario) -> Simulation:
         scheme=scenario.scheme,
         threshold=scenario.threshold,
         setup_sums=scenario.setup_sums,
+        final_metrics=FINAL_METRICS if scenario.has_final_metrics else (),
         evict_after_rounds=scenario.evict_after_rounds,
         share_deadline_ms=5_000,
         view_timeout_ms=600,

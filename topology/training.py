@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ..protocol.contribution import metrics_of
 from ..protocol.genesis import Genesis
 from ..protocol.work import Contribution, Train
 
@@ -24,7 +25,7 @@ class Flat:
         examples = 10 + site
         if work.kind == "setup":
             return Contribution(examples, tuple(1.0 for _ in range(genesis.setup_sums)), entropy)
-        sums = (examples / 2, float(examples), *(1.0 for _ in genesis.metrics))
+        sums = (examples / 2, float(examples), *(1.0 for _ in metrics_of(genesis, work.kind)))
         update = None
         if work.kind == "train":
             drawn = hashlib.sha256(b"update %d %d" % (site, work.round)).digest()

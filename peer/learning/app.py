@@ -9,7 +9,10 @@ An app is any object with three methods; weights are a list of numpy arrays whos
 `examples` counts the rows behind the result: it is the weight of the update in the mean, and of the loss and
 the metrics, which are means over those rows. `metrics` maps names to numbers. Optional:
 
-    metrics: tuple of the names that evaluate reports to everybody, as securely summed as the loss
+    metrics: tuple of the names that evaluate reports to everybody, as securely summed as the loss in each round
+    final_metrics: tuple of further names, which are summed once, after the last round: take them for numbers that may
+                   be the same in two rounds whatever the model, such as the part of a class among the rows, or an
+                   accuracy. Of two sums of these over different peers the difference is a peer's own number
     examples: int, how many rows fit trains on; a founder's fixes as how many any member counts at most
     setup() -> list of floats      added up over all peers, securely, once before training
     prepare(totals)                receives those totals; raises where no data have such, and then the peer votes

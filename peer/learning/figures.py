@@ -5,6 +5,11 @@ together. So these stand here: of classes how often each is taken for which, of 
 probability in which bin, of numbers the errors. What is no mean, such as the area under the ROC curve, follows from
 them (`figures_of`). A genesis has room for 32 means, and names each of them.
 
+Which means are added up in each round (`round_names`) is a question of secrecy. How many rows of a class a member has
+follows from its bins or its confusion matrix, whatever the model; and from its accuracy, where the model tells the same
+class of all rows, as it does of rare ones. Two rounds over other members would give that away. So these are added up
+once, by the evaluation. The errors of another model are other numbers.
+
 Of two classes the second one is the positive one.
 """
 
@@ -17,7 +22,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["EDGES", "Bin", "Figures", "class_means", "figures_of", "mean_names", "number_means"]
+__all__ = ["EDGES", "Bin", "Figures", "class_means", "figures_of", "mean_names", "number_means", "round_names"]
 
 Numbers = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -41,8 +46,12 @@ _NOISE: Final = 1e-6
 _LEAST: Final = 1e-9
 """Less than this part of the rows is no row."""
 
-NUMBER_MEANS: Final = ("absolute_error", "deviation", "squared_deviation")
-"""Of a regression: the mean of |error|, and of the target's distance from the members' mean and of its square."""
+NUMBER_MEANS: Final = ("absolute_error", "variance")
+"""Of a regression: the mean of |error|, and the variance of the target over all members' training rows.
+
+Everybody knows that variance from the setup round. That over the test rows would be the loss of the first model, which
+tells the mean of all rows: the same number twice.
+"""
 
 
 def _cell(true: int, place: int) -> str:
@@ -61,6 +70,13 @@ def mean_names(classes: int) -> tuple[str, ...]:
     if classes <= _PER_CLASS:
         return ("accuracy", "brier", *(f"{what} {one}" for one in every for what in ("hits", "rows", "told")))
     return ("accuracy", "brier")
+
+
+def round_names(classes: int) -> tuple[str, ...]:
+    """The names of those that are added up in each round, and not by the evaluation only."""
+    if not classes:
+        return NUMBER_MEANS
+    return ("brier", "probability") if classes == 2 else ("brier",)
 
 
 def class_means(probabilities: Numbers, told: Codes, codes: Codes) -> dict[str, float]:
@@ -95,12 +111,11 @@ def class_means(probabilities: Numbers, told: Codes, codes: Codes) -> dict[str, 
     return means
 
 
-def number_means(errors: Numbers, deviations: Numbers) -> dict[str, float]:
-    """The means over the rows: by the errors, and the targets' distances from any number that all members share."""
+def number_means(errors: Numbers, variance: float) -> dict[str, float]:
+    """The means over the rows: by the errors, and the variance that all members share."""
     if not len(errors):
         raise ValueError("no rows to measure a model on")
-    means = (np.abs(errors).mean(), deviations.mean(), np.square(deviations).mean())
-    return dict(zip(NUMBER_MEANS, map(float, means), strict=True))
+    return dict(zip(NUMBER_MEANS, (float(np.abs(errors).mean()), variance), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +147,8 @@ class Figures:
 def figures_of(classes: int, loss: float, means: Mapping[str, float]) -> Figures:
     """What follows from the loss and the means, of so many classes, or of a number (0).
 
-    A member that lies can make means that no rows have: then only the given ones are told. An older federation has
-    fewer means; what it lacks is left out.
+    A member that lies can make means that no rows have: then only the given ones are told. Before the evaluation there
+    are fewer means; what follows from the others is left out.
     """
     if not classes:
         return Figures(_of_numbers(loss, means) if means.keys() >= set(NUMBER_MEANS) else {})
@@ -217,10 +232,8 @@ def _rates(hits: float, rows: float, told: float) -> dict[str, float]:
 
 
 def _of_numbers(loss: float, means: Mapping[str, float]) -> dict[str, float]:
-    """MAE, and R2: 1 less the square error by the variance of the target over the same rows (as in scikit-learn)."""
+    """MAE, and R2: 1 less the mean square error by the variance of the target, which is that of the training rows."""
     numbers = {"mae": means["absolute_error"]}
-    variance = means["squared_deviation"] - means["deviation"] ** 2
-    # What is left of a difference of rounded numbers is no variance.
-    if variance > _NOISE * means["squared_deviation"] > 0:
-        numbers["r2"] = 1 - loss / variance
+    if means["variance"] > 0:
+        numbers["r2"] = 1 - loss / means["variance"]
     return numbers

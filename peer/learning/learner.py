@@ -30,7 +30,7 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Means over `examples` test rows: the loss, and the values of the app's metrics in their order."""
+    """Means over `examples` test rows: the loss, then the metrics and the final metrics in the order of their names."""
 
     loss: float
     examples: int
@@ -49,7 +49,11 @@ class Learner:
     shapes: Shapes = field(init=False)
     """Shapes of the weights."""
     metrics: tuple[str, ...] = field(init=False)
-    """Names of the metrics that go into the secure sum."""
+    """Names of the metrics that go into the secure sum of each round."""
+    final_metrics: tuple[str, ...] = field(init=False)
+    """Names of those that only the evaluation after the last round adds up; none where the federation has no use for
+    them (see `Genesis.final_metrics`).
+    """
     descriptor: str = field(init=False)
     """What is trained; equal among all members."""
     examples: int | None = field(init=False)
@@ -60,7 +64,11 @@ class Learner:
 
     def __post_init__(self) -> None:
         self._initial, self.shapes = flatten(self._call("initial"), f"{self.name}.initial()")
-        self.metrics = self._metric_names()
+        self.metrics = self._metric_names("metrics")
+        self.final_metrics = self._metric_names("final_metrics")
+        twice = sorted({*self.metrics} & {*self.final_metrics})
+        if twice:
+            raise AppError(f"{self.name}: {twice[0]!r} is among its metrics and its final_metrics")
         self.descriptor = self._description()
         # An app may well keep its data under this name; only a number says how many there are.
         count = self._attribute("examples", None)
@@ -101,13 +109,15 @@ class Learner:
         result = self._call("evaluate", unflatten(weights, self.shapes))
         loss, examples, metrics = self._triple(result, "evaluate", "(loss, examples, metrics)")
         count = self._examples(examples, "evaluate() examples")
+        names = (*self.metrics, *self.final_metrics)
         if count == 0:
-            return Evaluation(0.0, 0, (0.0,) * len(self.metrics))
+            return Evaluation(0.0, 0, (0.0,) * len(names))
         named = self._named(metrics, "evaluate")
-        missing = [name for name in self.metrics if name not in named]
-        if missing:
-            raise AppError(f"{self.name}.evaluate() reported no {', '.join(missing)}, announced by {self.name}.metrics")
-        return Evaluation(self._number(loss, "evaluate() loss"), count, tuple(named[name] for name in self.metrics))
+        for announced, among in (("metrics", self.metrics), ("final_metrics", self.final_metrics)):
+            missing = ", ".join(name for name in among if name not in named)
+            if missing:
+                raise AppError(f"{self.name}.evaluate() reported no {missing}, announced by {self.name}.{announced}")
+        return Evaluation(self._number(loss, "evaluate() loss"), count, tuple(named[name] for name in names))
 
     def _call(self, method: str, *arguments: object) -> Any:
         return self._of_app(f"{method}()", lambda: getattr(self.app, method)(*arguments))
@@ -158,15 +168,15 @@ class Learner:
             raise AppError(f"{self.name}.{method}() metrics must map names to numbers, not {type(metrics).__name__}")
         return {str(key): self._number(value, f"{method}() metric {key!r}") for key, value in metrics.items()}
 
-    def _metric_names(self) -> tuple[str, ...]:
-        names = self._attribute("metrics", ())
+    def _metric_names(self, attribute: str) -> tuple[str, ...]:
+        names, where = self._attribute(attribute, ()), f"{self.name}.{attribute}"
         if isinstance(names, str) or not isinstance(names, Sequence):
-            raise AppError(f"{self.name}.metrics must be a tuple of names, not {names!r:.60}")
+            raise AppError(f"{where} must be a tuple of names, not {names!r:.60}")
         for name in names:
             if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME_CHARS:
-                raise AppError(f"{self.name}.metrics: {name!r:.80} is no name of 1 to {MAX_NAME_CHARS} characters")
+                raise AppError(f"{where}: {name!r:.80} is no name of 1 to {MAX_NAME_CHARS} characters")
         if len(names) > MAX_METRICS or len(set(names)) != len(names):
-            raise AppError(f"{self.name}.metrics: at most {MAX_METRICS} different names")
+            raise AppError(f"{where}: at most {MAX_METRICS} different names")
         return tuple(names)
 
     def _description(self) -> str:

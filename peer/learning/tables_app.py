@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .cells import is_number, normal_label
 from .dates import written_day
 from .drift import Drift
-from .figures import class_means, mean_names, number_means
+from .figures import class_means, mean_names, number_means, round_names
 from .models import Arrays, Network, Training, train
 from .moments import largest_value, moments_of, smallest_spread
 from .outliers import Outlier, find_outliers
@@ -73,6 +73,8 @@ class TableApp:
     _features: npt.NDArray[np.float64] = field(init=False, repr=False)
     """What of the table goes into the model, before the standardisation."""
     _inputs: npt.NDArray[np.float64] | None = field(init=False, repr=False, default=None)
+    _variance: float = field(init=False, default=0.0)
+    """Of a numeric target, over all members' training rows."""
     _drift: Drift = field(init=False, repr=False, default_factory=Drift)
     _sums: list[float] = field(init=False, repr=False, default_factory=list)
     outliers: tuple[str, ...] = field(init=False, default=())
@@ -192,8 +194,19 @@ class TableApp:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """What `evaluate` reports besides the loss: the means that the figures follow from."""
-        return mean_names(len(self.task.classes)) if self.reported is None else self.reported
+        """What each round adds up besides the loss: the means that tell of the model and of nothing else."""
+        return round_names(len(self.task.classes)) if self.reported is None else self.reported
+
+    @property
+    def final_metrics(self) -> tuple[str, ...]:
+        """What the evaluation adds up besides: the other means that the figures follow from."""
+        classes = len(self.task.classes)
+        return tuple(name for name in mean_names(classes) if name not in (*self.metrics, *round_names(classes)))
+
+    @property
+    def telling(self) -> tuple[str, ...]:
+        """Those of `metrics` that may be the same number in two rounds, so that they tell of the rows."""
+        return tuple(name for name in self.metrics if name not in round_names(len(self.task.classes)))
 
     @property
     def examples(self) -> int:
@@ -219,8 +232,10 @@ class TableApp:
         """Standardise with the sums of all peers. Raises ValueError for sums that no data have."""
         self.standard = standard_from(self.task, totals)
         self._inputs = self.standard.inputs(self._features)
+        moments = moments_from(self.task, totals)
+        self._variance = 0.0 if self.task.classes else moments.spread(len(self.task.features)) ** 2
         names, columns = self._numbers()
-        found = find_outliers(columns, ~self.tested, moments_from(self.task, totals))
+        found = find_outliers(columns, ~self.tested, moments)
         self.outliers = tuple(self._outlier_text(one, names, "the federation's mean") for one in found)
 
     def own_outliers(self) -> tuple[str, ...]:
@@ -263,8 +278,8 @@ class TableApp:
             return loss, len(inputs), class_means(self._network.probabilities(outputs), told, self._codes[self.tested])
         assert self.table.values is not None
         standard = self._known()
-        deviations = self.table.values[self.tested] - standard.target_mean
-        means = number_means(outputs[:, 0] * standard.target_scale - deviations, deviations)
+        values = outputs[:, 0] * standard.target_scale + standard.target_mean
+        means = number_means(values - self.table.values[self.tested], self._variance)
         return loss * standard.target_scale**2, len(inputs), means
 
     def predict(

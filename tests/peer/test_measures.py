@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from coterie.peer.learning.figures import class_means, number_means
+from coterie.peer.learning.figures import class_means, number_means, round_names
 from coterie.peer.learning.task import Task
 from coterie.peer.measures import figures_json, measures, measures_text
 
@@ -30,7 +30,7 @@ def test_without_a_loss_there_is_nothing_to_show() -> None:
 
 
 def test_a_regression_shows_its_mean_error_and_r2_where_they_are_added_up() -> None:
-    means = number_means(np.array([1.0, -3.0]), np.array([-4.0, 4.0]))
+    means = number_means(np.array([1.0, -3.0]), 16.0)
     shown = measures(REGRESSION, 5.0, means)
     assert shown == pytest.approx({"rmse": 5**0.5, "mae": 2.0, "r2": 1 - 5 / 16})
     assert measures_text(shown) == "RMSE 2.23607, MAE 2, R2 0.6875"
@@ -39,6 +39,14 @@ def test_a_regression_shows_its_mean_error_and_r2_where_they_are_added_up() -> N
 def of_two_classes() -> dict[str, float]:
     probabilities = np.array([[0.8, 0.2], [0.4, 0.6], [0.36, 0.64], [0.1, 0.9]])
     return class_means(probabilities, probabilities.argmax(axis=1), np.array([0, 0, 1, 1]))
+
+
+def test_before_the_evaluation_classes_show_their_brier_score() -> None:
+    means = {name: value for name, value in of_two_classes().items() if name in round_names(2)}
+    shown = measures(CLASSIFICATION, 0.5, means)
+    assert shown == pytest.approx({"loss": 0.5, "brier": (0.2**2 + 0.6**2 + 0.36**2 + 0.1**2) / 4})
+    assert measures_text(shown) == "loss 0.5, Brier score 0.1349"
+    assert figures_json(CLASSIFICATION, 0.5, means, 80)["numbers"] == shown  # type: ignore[index]
 
 
 def test_two_classes_show_their_area_first_and_all_the_rest_where_it_is_asked_for() -> None:

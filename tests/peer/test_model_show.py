@@ -60,7 +60,10 @@ class Sites:
         self.genesis: Genesis = msgspec.structs.replace(table_genesis(founder, rounds=3), **changes)
         for app in self.apps:
             app.reported = self.genesis.metrics
-        self.trainers = [Trainer(Learner(app)) for app in self.apps]
+        learners = [Learner(app) for app in self.apps]
+        for learner in learners:
+            learner.final_metrics = self.genesis.final_metrics
+        self.trainers = [Trainer(learner) for learner in learners]
         chain = self.chain = Chain(1, self.genesis)
         chain.append(Membership(tuple(chain.join(identity(number), founder.describe()) for number in (1, 2))))
         self.weights = Learner(founder).initial().astype("<f4")
@@ -164,11 +167,12 @@ def test_a_regression_has_the_errors_of_all_rows_in_one_place(tmp_path: Path, pe
     sites = Sites(tmp_path, "linear")
     numbers = shown(peer)["members"]["numbers"]
     predicted, values = (np.concatenate(both) for both in zip(*map(sites.tested, range(3)), strict=True))
+    trained = np.concatenate([app.table.values[~app.tested] for app in sites.apps if app.table.values is not None])
     assert numbers == pytest.approx(
         {
             "rmse": reference.root_mean_squared_error(values, predicted),
             "mae": reference.mean_absolute_error(values, predicted),
-            "r2": reference.r2_score(values, predicted),
+            "r2": 1 - reference.mean_squared_error(values, predicted) / trained.var(),
         }
     )
 
@@ -231,7 +235,7 @@ def test_a_model_that_nobody_has_measured_has_ones_own_figures_all_the_same(tmp_
 
 
 def test_in_an_older_federation_ones_own_figures_are_complete(tmp_path: Path, peer: Run) -> None:
-    Sites(tmp_path, "two", metrics=("accuracy",))
+    Sites(tmp_path, "two", metrics=("accuracy",), final_metrics=())
     told = shown(peer)
     assert told["members"]["numbers"].keys() == {"loss", "accuracy"}
     assert "auc" in told["own"]["numbers"]

@@ -128,6 +128,29 @@ def test_a_model_whose_evaluation_is_not_public_is_evaluated() -> None:
     assert not _continued(chain.state, identity(0).public, "peer 0", None, None).is_evaluated
 
 
+@pytest.mark.parametrize("stands_at", ["trained", "shared", "decided", "failed", "seen", "finished"])
+def test_what_the_evaluation_alone_adds_up_is_added_up_once(stands_at: str, tmp_path: Path) -> None:
+    chain = Chain(4, make_genesis(min_peers=3, rounds=1, final_metrics=("rows of a class",)))
+    if stands_at != "trained":
+        chain.append(chain.contributors())
+        chain.append(chain.model())
+        assert chain.state.kind == "evaluate"
+    known = None
+    if stands_at in ("decided", "failed", "finished"):
+        chain.append(chain.contributors())
+    if stands_at == "failed":
+        chain.append(chain.void())
+    if stands_at == "finished":
+        chain.append(chain.model(weights=chain.state.weights))
+    if stands_at == "seen":
+        known = open_sum(chain.state, [Block(chain.state.height + 1, chain.state.head, chain.contributors()).encode()])
+    ours = _continued(chain.state, identity(0).public, "peer 0", None, None, pending=known)
+    assert ours.final_metrics == (("rows of a class",) if stands_at in ("trained", "shared") else ())
+    assert _continued(genesis_state(ours), identity(0).public, "peer 0", 4, 1).final_metrics == ours.final_metrics
+    if stands_at != "seen":  # that is in no ledger
+        check_continued(msgspec.structs.replace(ours, final_metrics=()), home_of(chain, tmp_path / "old"))
+
+
 def test_a_member_that_cheated_is_not_admitted_with_an_invite_either() -> None:
     cheat = identity(3)
     genesis = make_genesis(min_peers=3, continued=Continued(head=bytes(32), barred=(cheat.public,)))
@@ -315,6 +338,7 @@ def test_a_member_joins_what_follows_from_its_own_ledger(tmp_path: Path) -> None
         ({"threshold": 2}, "differs from the old one in threshold"),
         ({"weights": bytes(32)}, "differs from the old one in initial weights"),
         ({"evaluated": True}, "differs from the old one in whether the initial weights were evaluated"),
+        ({"final_metrics": ("rows of a class",)}, "differs from the old one in metrics of the evaluation"),
         ({"barred": (bytes(32),)}, "differs from the old one in members that cheated"),
         ({"setup_sums": 1, "setup_totals": (b"\1",)}, "in setup sums, totals of the setup round"),
         ({"continued": None}, "does not say that it continues"),

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -27,6 +27,7 @@ from coterie.peer.training import (
     published_classes,
     told_table,
 )
+from coterie.protocol.contribution import RoundKind
 from coterie.protocol.genesis import Genesis
 from coterie.protocol.work import Train
 
@@ -40,7 +41,11 @@ def genesis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Genesis:
     (tmp_path / "data.csv").write_text("a,b,y\n" + "1,2,0\n3,4,1\n" * 5)
     learner = founder_learner(Settings().with_given(FOUNDER))
     return make_genesis(
-        model=learner.descriptor, shapes=learner.shapes, metrics=learner.metrics, setup_sums=len(learner.setup())
+        model=learner.descriptor,
+        shapes=learner.shapes,
+        metrics=learner.metrics,
+        final_metrics=learner.final_metrics,
+        setup_sums=len(learner.setup()),
     )
 
 
@@ -70,9 +75,9 @@ def test_a_joiner_that_expects_something_else_is_refused_with_both_sides(
     assert caught.value.code is Exit.MODEL
 
 
-@pytest.mark.parametrize("metrics", [("accuracy",), ()])
+@pytest.mark.parametrize("metrics", [("brier",), ()])
 def test_a_federation_that_adds_up_less_is_joined_and_goes_on(genesis: Genesis, metrics: tuple[str, ...]) -> None:
-    older = msgspec.structs.replace(genesis, metrics=metrics)
+    older = msgspec.structs.replace(genesis, metrics=metrics, final_metrics=())
     learner = member_learner(Settings(data="data.csv"), older)
     assert learner.metrics == metrics
     learner.prepare(learner.setup())
@@ -84,6 +89,35 @@ def test_a_federation_that_adds_up_what_is_not_known_here_is_refused_by_name(gen
     newer = msgspec.structs.replace(genesis, metrics=("accuracy", "kappa"))
     with pytest.raises(ModelMismatch, match="adds up 'kappa', which this version .* take the founder's version"):
         member_learner(Settings(data="data.csv"), newer)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "1 in 0.99-1"])
+def test_what_gives_rows_of_a_class_away_is_added_up_in_no_round_but_the_last(genesis: Genesis, name: str) -> None:
+    older = msgspec.structs.replace(genesis, metrics=("brier", name))
+    with pytest.raises(ModelMismatch, match=f"adds up '{name}' in each round, which gives .* away .* found it anew"):
+        member_learner(Settings(data="data.csv"), older)
+
+
+def test_each_round_has_the_metrics_and_the_evaluation_the_final_ones_too(genesis: Genesis) -> None:
+    learner = member_learner(Settings(data="data.csv"), genesis)
+    assert learner.metrics == ("brier", "probability")
+    assert learner.final_metrics[:2] == ("accuracy", "0 in 0-0.01")
+    trainer, weights, totals = Trainer(learner), learner.initial().tobytes(), tuple(learner.setup())
+    each, last = (trainer(Train(1, kind, weights, totals)).sums for kind in get_args(RoundKind)[1:])
+    assert last[: len(each)] == each
+    assert len(each) == len(("evaluated", "loss", *genesis.metrics))
+    assert sum(last[len(each) + 1 :]) == pytest.approx(2), "every test row is in one bin"
+
+
+def test_a_federation_that_has_added_up_its_final_metrics_before_does_not_do_so_again(genesis: Genesis) -> None:
+    learner = member_learner(Settings(data="data.csv"), msgspec.structs.replace(genesis, final_metrics=()))
+    weights, totals = learner.initial().tobytes(), tuple(learner.setup())
+    assert len(Trainer(learner)(Train(1, "evaluate", weights, totals)).sums) == 4
+
+
+def test_other_final_metrics_than_the_federations_are_refused(genesis: Genesis) -> None:
+    with pytest.raises(ModelMismatch, match="differ in their final metrics: the federation's is .'kappa'"):
+        member_learner(Settings(data="data.csv"), msgspec.structs.replace(genesis, final_metrics=("kappa",)))
 
 
 def labelled(tmp_path: Path, labels: int, label: str = "{}.5", rows: int = 400) -> Settings:

@@ -38,6 +38,13 @@ def exact(*values: float) -> tuple[int, ...]:
     return tuple(round(value * WIDE_UNIT) for value in values)
 
 
+def test_final_metrics_are_in_the_evaluation_and_in_no_other_round() -> None:
+    genesis = make_genesis(parameters=7, setup_sums=5, metrics=("a",), final_metrics=("b", "c"))
+    assert [layout_of(genesis, kind).wide for kind in ("setup", "train", "evaluate")] == [2 + 5, 2 + 2 + 1, 2 + 2 + 3]
+    assert read_metrics(genesis, exact(500, 900, 40, 10, 30)).named == (("a", 0.75),)
+    assert read_metrics(genesis, exact(500, 900, 40, 10, 30, 20, 0)).named == (("a", 0.75), ("b", 0.5), ("c", 0.0))
+
+
 def test_metrics_are_means_over_the_examples_that_were_evaluated() -> None:
     genesis = make_genesis(metrics=("accuracy", "f1"))
     metrics = read_metrics(genesis, exact(500, 900, 40, 10, 30, 20))

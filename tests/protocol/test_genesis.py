@@ -63,6 +63,9 @@ def test_any_genesis_is_read_as_it_was_written_or_refused_with_the_one_error(gen
         ({"admit": "roster", "roster": (OTHER,)}, "roster: the founder's key is not in it"),
         ({"admit": "roster", "roster": (FOUNDER, OTHER, OTHER)}, "roster: a key stands twice"),
         ({"metrics": ("a", "b", "a")}, "metrics: a name stands twice"),
+        ({"final_metrics": ("a", "a")}, "metrics: a name stands twice"),
+        ({"metrics": ("a", "b"), "final_metrics": ("c", "a")}, "metrics: a name stands twice"),
+        ({"final_metrics": ("ok", "\u202e")}, "names: .* cannot be printed"),
         ({"name": "a\nb"}, "names: .* cannot be printed"),
         ({"scheme": "clear"}, "scheme: there is no 'clear'; this version has shamir, plain"),
         ({"founder_name": "\x1b[31m"}, "names: .* cannot be printed"),
@@ -184,6 +187,7 @@ def test_every_parameter_is_part_of_the_id() -> None:
             "evict_on_proof": False,
             "continued": Continued(head=digest("another")),
             "stopping": Stopping(patience=1),
+            "final_metrics": ("a",),
         }.items()
     ]
     assert len(others) == len(Genesis.__struct_fields__) - 1, "all but the version, which has one value"
@@ -196,6 +200,7 @@ def test_every_parameter_is_part_of_the_id() -> None:
     others += [changed(continued=one) for one in continued]
     stopping = [Stopping(patience=2), Stopping(patience=1, min_delta_millionths=1)]
     others += [changed(stopping=one) for one in stopping]
+    others.append(changed(stopping=stopping[0], final_metrics=("a",)))
     assert len({genesis.federation for genesis in (base, *others)}) == len(others) + 1
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from coterie.crypto.identity import Identity
 from coterie.protocol.admission import Invite, make_invite, read_invite
+from coterie.protocol.contribution import metrics_of
 from coterie.protocol.envelope import Rejected, Verified, blob_digest, may_be_passed_on, verify
 from coterie.protocol.events import (
     Event,
@@ -340,7 +341,7 @@ class Cluster:
         entropy = self.random.randbytes(32)
         if work.kind == "setup":
             return Contribution(10, tuple(1.5 for _ in range(self.genesis.setup_sums)), entropy)
-        metrics = tuple(2.5 for _ in self.genesis.metrics)
+        metrics = tuple(2.5 for _ in metrics_of(self.genesis, work.kind))
         size = self.genesis.parameters
         update = np.full(size, 0.25, dtype=np.float32) if work.kind == "train" else None
         return Contribution(10, (4.0, 8.0, *metrics), entropy, update)

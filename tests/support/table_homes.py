@@ -28,6 +28,7 @@ def table_genesis(app: TableApp, **changes: Any) -> Genesis:
         weights=digest_of(learner.initial().tobytes()),
         setup_sums=len(learner.setup()),
         metrics=learner.metrics,
+        final_metrics=learner.final_metrics,
         min_peers=3,
         **changes,
     )

@@ -13,9 +13,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import networkx as nx
+import numpy as np
 import pytest
 
-from coterie.protocol import acks, agreement, catchup, complaints, ledger, patience, proposals, sharing, tendermint
+from coterie.protocol import (
+    acks,
+    agreement,
+    catchup,
+    complaints,
+    contribution,
+    ledger,
+    patience,
+    proposals,
+    sharing,
+    tendermint,
+)
 from coterie.protocol.blocks import Model, Void, read_block
 from coterie.protocol.context import Context
 from coterie.protocol.envelope import Verified, verify
@@ -28,6 +40,7 @@ from coterie.protocol.node import Node
 from coterie.protocol.schemes import plain
 from coterie.protocol.summing import Summing
 from coterie.protocol.wire import digest_of
+from coterie.topology import training
 from coterie.topology.adversaries import Adversary
 from coterie.topology.comings import Coming
 from coterie.topology.founding import make_genesis
@@ -843,7 +856,7 @@ def heeds_members_only(self: Node, accusation: Accusation) -> None:
 ON_ACCUSATION = Node._on_accusation
 
 
-ACCUSED_BEFORE = replace(scenario_of(3018), seed=4)
+ACCUSED_BEFORE = replace(scenario_of(3018), seed=4, has_final_metrics=False)
 """A liar is evicted, is needed to repeat a sum, and contradicts itself in each round of its own."""
 
 
@@ -1001,6 +1014,11 @@ def with_newcomers(scenario: Scenario) -> bool:
     return lies("fail-")(scenario) and scenario.arrivals > 0
 
 
+def added_up_in_each_round(patch: pytest.MonkeyPatch) -> None:
+    for module in (contribution, training, secrecy):
+        patch.setattr(module, "metrics_of", lambda genesis, kind: genesis.metrics + genesis.final_metrics)
+
+
 ATTACKS = [
     Attack(
         "a dealer frames a holder by two sets of fingerprints under one root",
@@ -1063,6 +1081,13 @@ ATTACKS = [
         r"round \d lasted \d+ s, with all honest members there",
         proved_by_what_was_heard_last,
     ),
+    Attack(
+        "what follows from a member's rows alone is added up with it and without it",
+        lambda scenario: scenario.has_final_metrics,
+        Secrecy,
+        r"whatever the model, give away a combination of the final metrics of \d$",
+        added_up_in_each_round,
+    ),
 ]
 
 
@@ -1099,17 +1124,35 @@ def test_the_sweep_finds_an_attack_on_a_build_without_its_mend(attack: Attack) -
     assert isinstance(run(scenario, [attack.checker]), str), "with its mend"
 
 
-def test_a_federation_that_sums_again_without_a_member_gives_away_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where another one continues it, the totals have to be carried over; see :mod:`coterie.peer.refounding`."""
+@pytest.mark.parametrize(
+    ("sums", "known", "told"),
+    [
+        ({"setup_sums": 2}, 2, "on one base model, give away a combination of the setup sums of one gone$"),
+        (
+            {"final_metrics": ("a",), "rounds": 1},
+            3,
+            "whatever the model, give away .* of the final metrics of one gone$",
+        ),
+    ],
+    ids=["setup", "final"],
+)
+def test_a_federation_that_sums_again_without_a_member_gives_away_its_numbers(
+    sums: dict[str, Any], known: int, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where another one continues it, the totals have to be carried over, and there are no final metrics any more; see
+    :mod:`coterie.peer.refounding`.
+    """
     monkeypatch.setattr(secrecy, "curious", lambda simulation: [])
-    first = Simulation(make_graph(5), Setup(*make_genesis(4, 5, setup_sums=2), rounds=1))
+    first = Simulation(make_graph(5), Setup(*make_genesis(4, 5, **sums), rounds=known - 1))
     seen = Secrecy()
     first.sites[1].adversaries = (Adversary(first, first.sites[1]),)
     first.watch(seen)
     assert first.run(60_000)
-    assert len(seen.given_away) == 2
-    again = Simulation(make_graph(4), Setup(*make_genesis(4, 4, setup_sums=2, name="again"), rounds=0))
+    assert len(seen.given_away) == known
+    other = np.ones(4, "<f4").tobytes()
+    genesis, _ = make_genesis(4, 4, name="again", weights=digest_of(other), **sums)
+    again = Simulation(make_graph(4), Setup(genesis, other, rounds=known - 2 if "setup_sums" in sums else 2))
     again.sites[1].adversaries = (Adversary(again, again.sites[1]),)
     again.watch(Secrecy(seen.given_away))
-    with pytest.raises(Violation, match=r"on one base model, give away a combination of the setup sums of one gone$"):
+    with pytest.raises(Violation, match=told):
         again.run(60_000)

@@ -6,27 +6,31 @@ over F_p: the secrets' combinations in the span of all that they saw.
 
 What a member contributes on one base model is *one* secret, however often it deals it: its update, loss and metrics
 are the same numbers in each repetition as far as they follow from the model and its data, and its setup sums are the
-same ones whatever the model, also in a federation that continues another one.
+same ones whatever the model, also in a federation that continues another one. So are its final metrics.
 Two sums of one base model therefore must not differ in honest members. Exactly:
 
 * before a round's contributors are decided, nothing can be computed of what is dealt in it;
 * after that, of the round nothing but multiples of the sum over its contributors that do not collude;
-* over all rounds on one base model, and over all setup rounds, void or not, nothing but the multiples of one such sum.
-  It has K+1 contributors or more, so two at least are mixed in it whose contributions the others do not know.
+* over all rounds on one base model, over all setup rounds, and over all that add up final metrics, void or not, nothing
+  but the multiples of one such sum. It has K+1 contributors or more, so two at least are mixed in it whose
+  contributions the others do not know.
 
 Colluders' own contributions are known to them and count as nothing: a repetition may do without a liar. Liars show what
 they see to members that follow the protocol and are curious, as many as make K-1 with them: so many may collude.
 """
 
+import itertools
 import random
 from typing import TYPE_CHECKING, Final
 
 from ...crypto.field import P
 from ...protocol.blocks import Contributors, read_block
 from ...protocol.committee import Committee
+from ...protocol.contribution import metrics_of
 from ...protocol.envelope import Verified
 from ...protocol.events import Event, Step
 from ...protocol.genesis import is_private
+from ...protocol.ledger import LedgerState
 from ...protocol.limits import MIN_TRAINING_MEMBERS
 from ...protocol.messages import Complaint, Proposal, SumShare, UpheldComplaint
 from ...protocol.records import BlockDecided
@@ -45,6 +49,8 @@ MOST_WITH_CURIOUS: Final = 16
 
 SETUP: Final = b""
 """Stands for the base model of setup sums: they follow from the data alone."""
+FINAL: Final = b"final metrics"
+"""Stands for the base model of final metrics, which may follow from the data alone."""
 
 
 class Seen:
@@ -77,7 +83,8 @@ class Secrecy(Checker):
         self._liars = {site.key for site in simulation.sites if not site.is_honest}
         self._colluders = self._liars | {site.key for site in curious(simulation)}
         self._seen: dict[int, Seen] = {}
-        self._bases: dict[int, bytes] = {}
+        self._bases: dict[int, tuple[bytes, ...]] = {}
+        """By round the base models of what is dealt in it."""
         self._bodies: dict[bytes, Contributors] = {}
         self._decided: dict[int, bytes] = {}
 
@@ -115,15 +122,16 @@ class Secrecy(Checker):
     def on_end(self) -> None:
         for round_ in sorted(self._seen):
             self._check(round_)
-        for base in sorted({*self._bases.values(), *self._carried}):
+        for base in sorted({*itertools.chain(*self._bases.values()), *self._carried}):
             self._check_base(base)
 
     @property
     def given_away(self) -> dict[bytes, list[Row]]:
         """The combinations of honest members' secrets that colluders can compute by now, by base model."""
         found: dict[bytes, list[Row]] = {base: list(rows) for base, rows in self._carried.items()}
-        for round_, base in self._bases.items():
-            found.setdefault(base, []).extend(self._learned(round_))
+        for round_, bases in self._bases.items():
+            for base in bases:
+                found.setdefault(base, []).extend(self._learned(round_))
         return found
 
     # -- what is seen
@@ -135,7 +143,7 @@ class Secrecy(Checker):
             state = node.state
             committee = node.ctx.sharing.committee if node.ctx.sharing else state.committee
             self._seen[round_] = Seen(committee.members, committee.threshold)
-            self._bases[round_] = SETUP if state.kind == "setup" else state.weights
+            self._bases[round_] = _bases_of(state)
         return self._seen[round_]
 
     def _learn_of(self, site: Site, body: Contributors) -> None:
@@ -218,22 +226,29 @@ class Secrecy(Checker):
                 )
 
     def _check_base(self, base: bytes) -> None:
-        rounds = sorted(round_ for round_, of in self._bases.items() if of == base)
+        rounds = sorted(round_ for round_, bases in self._bases.items() if base in bases)
         learned = [*self._carried.get(base, []), *(row for round_ in rounds for row in self._learned(round_))]
         if len(learned) < 2 or all(row == learned[0] for row in learned):
             return
         basis = _secrets_in_span(learned)
         if len(basis) > 1:
             least = min(_differences(learned) + basis, key=len)
-            what = "setup sums" if base == SETUP else "updates"
+            what = {SETUP: "setup sums", FINAL: "final metrics"}.get(base, "updates")
+            where = "whatever the model" if base == FINAL else "on one base model"
             raise self.violated(
-                f"the sums of rounds {rounds}, on one base model, give away a combination of the {what} of "
-                f"{self._names(least)}"
+                f"the sums of rounds {rounds}, {where}, give away a combination of the {what} of {self._names(least)}"
             )
 
     def _names(self, row: Row) -> str:
         known = self.simulation.by_key
         return ", ".join(sorted(str(known[dealer].label) if dealer in known else "one gone" for dealer, _ in row))
+
+
+def _bases_of(state: LedgerState) -> tuple[bytes, ...]:
+    if state.kind == "setup":
+        return (SETUP,)
+    final = {*metrics_of(state.genesis, state.kind)} & {*state.genesis.final_metrics}
+    return (state.weights, FINAL) if final else (state.weights,)
 
 
 def curious(simulation: "Simulation") -> list[Site]:
