@@ -32,6 +32,7 @@ from .messages import Precommit, Prevote, Proposal, SumShare
 from .proposals import (
     acks_behind,
     contributors_body,
+    newcomers,
     wrong_choice,
     wrong_contributors,
     wrong_dealings,
@@ -857,7 +858,8 @@ class Agreement:
         if self._done:
             return
         out, view = self.ctx.out, self.consensus.view
-        if self._proposal is not None and self.ctx.state.proposer(view) == self.ctx.me:
+        is_proposer = self._proposal is not None and self.ctx.state.proposer(view) == self.ctx.me
+        if self._proposal is not None and is_proposer and not self._is_taken_back(view):
             out.send(to, self._proposal[0], self._proposal[1])
         # Those of the view before, too: who is one view ahead of the others may be who their quorum there lacks.
         for one in (view - 1, view):
@@ -870,6 +872,18 @@ class Agreement:
             self.summing.send_sum(aggregator)
             if aggregator == self.ctx.me:
                 self.summing.try_open(frozenset(self.ctx.alive), self.ctx.height, view)
+
+    def _is_taken_back(self, view: int) -> bool:
+        """Whether this member's proposal of this view admits a newcomer that has taken its request back since.
+
+        Its proposer repeats it no more: a member that comes back now would give it the vote that it lacked. A block
+        that a quorum has prevoted for is repeated all the same, since members may be locked on it.
+        """
+        digest = self._proposed.get(view)
+        known = self._candidates.get(digest) if digest is not None else None
+        if known is None or (self.consensus.valid is not None and self.consensus.valid[0] == digest):
+            return False
+        return bool(newcomers(self.ctx.state, known.block.body) - self.ctx.pool.candidates)
 
     def latest_vote(self, member: bytes) -> Verified | None:
         """Return the latest vote that was seen of a member at this height."""

@@ -28,6 +28,7 @@ from .messages import (
     SumShare,
     UpheldComplaint,
     Weights,
+    Withdrawal,
 )
 from .wire import DecodeError, Hash, Height, Key, Signature, View, decode, encode
 
@@ -156,9 +157,10 @@ def verify_all(raw: tuple[bytes, ...], federation: bytes) -> tuple[Verified, ...
 def may_be_passed_on(message: Message) -> bool:
     """Whether a member may pass on what another one signed.
 
-    Everybody speaks for itself, but for requests to join, and for what shows what a dealer published and who holds it.
+    Everybody speaks for itself, but for requests to join and their withdrawal, and for what shows what a dealer
+    published and who holds it.
     """
-    return isinstance(message, JoinRequest | Deal | Ack)
+    return isinstance(message, JoinRequest | Withdrawal | Deal | Ack)
 
 
 def blob_digest(verified: Verified, holder: int | None) -> bytes | None:

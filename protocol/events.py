@@ -83,7 +83,12 @@ class Leave:
     """The user wants to leave the federation for good."""
 
 
-Event = Started | Received | FetchFailed | TimerFired | WorkDone | PeerUp | PeerDown | HeadSeen | Leave
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """The user gives up before this peer is admitted: it takes its request back, and asks no more."""
+
+
+Event = Started | Received | FetchFailed | TimerFired | WorkDone | PeerUp | PeerDown | HeadSeen | Leave | Withdraw
 
 
 @dataclass(frozen=True, slots=True)

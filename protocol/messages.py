@@ -245,6 +245,16 @@ class Status(Message, frozen=True):
     ack: RawEnvelope | None
 
 
+class Withdrawal(Message, frozen=True):
+    """A newcomer takes back its request to be admitted, whichever one a member has.
+
+    ``at_ms``: the newcomer's clock. A request does not say when it was made, and a newcomer that asks again makes the
+    same one. So a withdrawal counts for a short time only, and once (:meth:`.pool.ChangePool.withdraw`).
+    """
+
+    at_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
 KINDS: tuple[tuple[type[Message], int, int], ...] = (
     # type, largest payload in bytes, largest blob in bytes; a kind's number is its place, so only append
     (Deal, 64 * 1024, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
@@ -267,6 +277,7 @@ KINDS: tuple[tuple[type[Message], int, int], ...] = (
     (SitOut, 2048, 0),
     (HandBox, 256, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
     (UpheldComplaint, 128 * 1024, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
+    (Withdrawal, 64, 0),
 )
 KIND_OF: dict[type[Message], int] = {kind: number for number, (kind, _, _) in enumerate(KINDS)}
 
@@ -306,5 +317,6 @@ __all__ = [
     "SumShare",
     "UpheldComplaint",
     "Weights",
+    "Withdrawal",
     "dealing_id",
 ]

@@ -32,6 +32,7 @@ from .events import (
     Started,
     Step,
     TimerFired,
+    Withdraw,
     WorkDone,
 )
 from .evidence import contradiction
@@ -61,6 +62,7 @@ from .messages import (
     SumShare,
     UpheldComplaint,
     Weights,
+    Withdrawal,
     dealing_id,
 )
 from .outbox import Outbox
@@ -130,6 +132,7 @@ class Node:
         self._inbox = Inbox()
         self._explained: tuple[bytes, ...] = ()
         self._leaving = False
+        self._asked_to_join = False
         self._status_nonce = bytes(32)
         self._status_request = b""
         self._shown: dict[bytes, tuple[Verified, ...]] = {}
@@ -161,6 +164,11 @@ class Node:
     def view(self) -> int:
         """The current view of the height being decided."""
         return self._agreement.consensus.view if self._agreement else 0
+
+    @property
+    def may_be_admitted(self) -> bool:
+        """Whether members may hold this peer's request to be admitted, which it has not taken back."""
+        return self._asked_to_join and not self.ctx.is_member
 
     @property
     def is_stuck(self) -> bool:
@@ -209,6 +217,8 @@ class Node:
             case Leave():
                 self._leaving = True
                 self._ask_to_leave()
+            case Withdraw():
+                self._withdraw()
         self._look_around()
         return self.ctx.out.flush()
 
@@ -612,6 +622,10 @@ class Node:
             case Refusal(reason=reason):
                 if not self.ctx.is_member:
                     self.ctx.out.notify("refused", f"refused: {reason}", member=received.sender, reason=reason)
+            case Withdrawal():
+                if self.ctx.is_member and self.ctx.pool.withdraw(received, self.ctx.now_ms):
+                    for member in self.ctx.audience:
+                        self.ctx.out.send(member, received.raw)
             case LeaveRequest():
                 if self.ctx.state.member(received.sender) is not None:
                     self.ctx.pool.add_leave(received)
@@ -699,7 +713,7 @@ class Node:
         if ctx.state.member(request.sender) is not None:
             self.catchup.help(request.sender, request.height)
             return
-        if not ctx.is_member:
+        if not ctx.is_member or ctx.pool.has_just_withdrawn(request.sender, ctx.now_ms):
             return
         wrong = ctx.pool.add_join(ctx.state, request, ctx.now_ms)
         if wrong is not None:
@@ -855,6 +869,22 @@ class Node:
         request = ctx.out.seal(JoinRequest(newcomer.name, newcomer.model, ticket, proof))
         for peer in sorted(ctx.alive):
             ctx.out.send(peer, request)
+            self._asked_to_join = True
+
+    def _withdraw(self) -> None:
+        """Take the request to be admitted back, at everybody that can be told. Whoever was admitted stays a member."""
+        ctx = self.ctx
+        if not self.may_be_admitted:
+            return
+        self._newcomer = None
+        withdrawal = ctx.out.seal(Withdrawal(ctx.now_ms))
+        for peer in sorted(ctx.alive):
+            ctx.out.send(peer, withdrawal)
+        self._asked_to_join = not ctx.alive
+        text = f"took back the request to be admitted: {len(ctx.alive)} linked peer(s) were told"
+        if not ctx.alive:
+            text = "gave up to be admitted, but there is no link over which anybody could be told"
+        ctx.out.notify("withdrawn", text, peers=len(ctx.alive))
 
     def _ask_to_leave(self) -> None:
         ctx = self.ctx

@@ -31,14 +31,25 @@ from .limits import (
     MAX_PENDING_JOINS,
     MAX_WORTHLESS_JOINS,
 )
-from .messages import JoinRequest
+from .messages import JoinRequest, Withdrawal
 from .wire import encode
 
 CLOCK_SKEW_MS = 60_000
-"""An invite is honoured this long after its expiry in a vote, because clocks differ."""
+"""An invite is honoured this long after its expiry in a vote, because clocks differ. A withdrawal counts this long
+before and after its time.
+"""
 
 _NEVER_MS = 2**63
 _WORTHLESS_DOMAIN: Final = b"coterie/worthless-join\0"
+
+
+@dataclass(frozen=True, slots=True)
+class _Withdrawn:
+    """The newest withdrawal of a newcomer that took effect."""
+
+    at_ms: int
+    """By the newcomer's clock."""
+    heard_ms: int
 
 
 @dataclass(slots=True)
@@ -53,6 +64,8 @@ class ChangePool:
     vouched: set[bytes] = field(default_factory=set)
     """Dealers whose bad dealing this member checked itself."""
     _passed_on_ms: dict[bytes, int] = field(default_factory=dict)
+    _withdrawn: dict[bytes, _Withdrawn] = field(default_factory=dict)
+    """By newcomer, as long as the same withdrawal could count once more, or copies of the request may be under way."""
     _revision: int = 0
     """Counts what has come in."""
     _known: tuple[tuple[bytes, int, bool], int, tuple[Change, ...]] | None = None
@@ -72,6 +85,12 @@ class ChangePool:
         self._passed_on_ms = {one: at for one, at in self._passed_on_ms.items() if one in self._joins}
         self._passed_on_ms[newcomer] = now_ms
         return True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the newcomers call themselves."""
+        messages = (join.request.message for join in self._joins.values())
+        return tuple(message.name for message in messages if isinstance(message, JoinRequest))
 
     @property
     def requests(self) -> tuple[bytes, ...]:
@@ -97,6 +116,39 @@ class ChangePool:
         self._revision += join is not known
         self._joins[request.sender] = join
         return None
+
+    def withdraw(self, withdrawal: Verified, now_ms: int) -> bool:
+        """Drop the request of a newcomer that takes it back. Returns whether it did: then others are to hear of it.
+
+        Whoever saw a withdrawal can send it again once its newcomer asks again. So it counts once, and only near its
+        own time; what is remembered of it can be forgotten after that. Where no more can be remembered, none counts.
+        """
+        message, newcomer = withdrawal.message, withdrawal.sender
+        assert isinstance(message, Withdrawal)
+        self._forget_withdrawals(now_ms)
+        known = self._withdrawn.get(newcomer)
+        if newcomer not in self._joins or abs(message.at_ms - now_ms) > CLOCK_SKEW_MS:
+            return False
+        if known is None and len(self._withdrawn) >= MAX_PENDING_JOINS:
+            return False
+        if known is not None and message.at_ms <= known.at_ms:
+            return False
+        del self._joins[newcomer]
+        self._withdrawn[newcomer] = _Withdrawn(message.at_ms, now_ms)
+        self._revision += 1
+        return True
+
+    def has_just_withdrawn(self, newcomer: bytes, now_ms: int) -> bool:
+        """Whether a request of this newcomer may be a copy, under way since before it took its request back."""
+        known = self._withdrawn.get(newcomer)
+        return known is not None and now_ms - known.heard_ms < JOIN_RETRY_MS
+
+    def _forget_withdrawals(self, now_ms: int) -> None:
+        self._withdrawn = {
+            newcomer: one
+            for newcomer, one in self._withdrawn.items()
+            if now_ms - one.at_ms <= CLOCK_SKEW_MS or now_ms - one.heard_ms < JOIN_RETRY_MS
+        }
 
     def _prove(self, state: LedgerState, request: Verified) -> ProvedJoin:
         """Check the signatures in a request, unless it is worthless without a look at them, or was found to be.

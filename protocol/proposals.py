@@ -8,8 +8,8 @@ in :mod:`.summing`, because that takes time.
 from collections.abc import Iterable, Iterator, Sequence, Set
 
 from ..crypto.identity import peer_id
-from .blocks import Contributors, Evict, Join, Membership
-from .envelope import Verified, verify
+from .blocks import Body, Contributors, Evict, Join, Membership
+from .envelope import Peeked, Verified, peek, verify
 from .ledger import LedgerState
 from .limits import MAX_KEEPER_ACKS, MAX_MEMBERS, MAX_REPEATED_ACK_BYTES
 from .messages import Ack, JoinRequest
@@ -114,6 +114,13 @@ def _named(state: LedgerState, sharing: Sharing, places: Iterable[int]) -> str:
     return ", ".join(
         f"…{peer_id(key)[-11:]}" if one is None else one.name for key, one in zip(keys, known, strict=True)
     )
+
+
+def newcomers(state: LedgerState, body: Body) -> frozenset[bytes]:
+    """Return the newcomers that a block admits."""
+    changes = body.changes if isinstance(body, Membership) else ()
+    requests = [peek(change.request, state.federation) for change in changes if isinstance(change, Join)]
+    return frozenset(one.sender for one in requests if isinstance(one, Peeked))
 
 
 def wrong_membership(

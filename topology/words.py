@@ -34,6 +34,7 @@ from ..protocol.messages import (
     SumShare,
     UpheldComplaint,
     Weights,
+    Withdrawal,
     dealing_id,
 )
 from ..protocol.records import (
@@ -97,6 +98,8 @@ class Words:
         match message := said.message:
             case JoinRequest(name=name):
                 return f"{name} asks to be admitted"
+            case Withdrawal():
+                return "I take my request to be admitted back"
             case GetBlocks(height=height):
                 return f"send me the blocks from height {height} on"
             case Blocks(blocks=blocks):

@@ -44,6 +44,7 @@ from coterie.protocol.messages import (
     SumShare,
     UpheldComplaint,
     Weights,
+    Withdrawal,
 )
 
 ME = members(1)[0]
@@ -105,6 +106,7 @@ LARGEST: dict[type[Message], Callable[[], list[Message]]] = {
     JoinRequest: lambda: [JoinRequest("é" * MAX_NAME_CHARS, "m" * MAX_DESCRIPTOR_BYTES, bytes(512), bytes(64))],
     Refusal: lambda: [Refusal("m" * (2 * MAX_DESCRIPTOR_BYTES + 100))],
     LeaveRequest: lambda: [LeaveRequest(LATE)],
+    Withdrawal: lambda: [Withdrawal(LATE)],
     Accusation: lambda: [Accusation(one, one) for one in (PREVOTE, enveloped(DEAL), enveloped(ACK))],
     GetBlocks: lambda: [GetBlocks(LATE)],
     Blocks: lambda: [

@@ -59,6 +59,7 @@ from coterie.protocol.messages import (
     SumShare,
     UpheldComplaint,
     Weights,
+    Withdrawal,
 )
 from coterie.protocol.summing import Summing
 from coterie.protocol.wire import digest_of
@@ -278,6 +279,8 @@ class Chatter(Cluster):
             message = Refusal("no")
         elif kind is LeaveRequest:
             message = LeaveRequest(self._round(site)) if rnd.random() < 0.05 else GetStatus(digest("n"))
+        elif kind is Withdrawal:
+            message = Withdrawal(rnd.choice((0, self.now_ms, 2**53)))
         elif kind is Accusation:
             message = Accusation(self._envelope()[:900], self._envelope()[:900])
         elif kind is GetBlocks:

@@ -40,6 +40,7 @@ class MemoryCaps(Checker):
             yield "blobs of one member under way", len(digests), limits.MAX_FETCHES_PER_MEMBER
         yield "members with early messages", len(node._inbox._kept), known
         yield "requests to join", len(node.ctx.pool.candidates), limits.MAX_PENDING_JOINS
+        yield "withdrawn requests", len(node.ctx.pool._withdrawn), limits.MAX_PENDING_JOINS
         yield "members that want to leave", len(node.ctx.pool._leaves), known
         yield "evictions", len(node.ctx.pool._evictions), limits.MAX_PENDING_EVIDENCE
         yield "heads of others", len(node.catchup.heads), known
