@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..protocol.blocks import Body, Contributors, Model, Void, read_block
-from ..protocol.events import Event, Leave, Step
+from ..protocol.events import Event, Leave, Step, Withdraw
 from ..protocol.records import BlockDecided
 from .observer import Observer
 
@@ -31,6 +31,8 @@ class Coming:
     moment: str = ""
     """One of MOMENTS, or nothing."""
     leaves: bool = False
+    patience_ms: int = 0
+    """After so long one that arrived takes its request back, unless it was admitted; 0: never."""
 
 
 class Comings(Observer):
@@ -43,8 +45,9 @@ class Comings(Observer):
     def on_begin(self, simulation: "Simulation") -> None:
         self._simulation = simulation
         gone = {coming.site for coming in self._comings if coming.leaves}
+        idle = gone | {coming.site for coming in self._comings if coming.patience_ms}
         reached = simulation.goal
-        simulation.goal = lambda site: site.number in gone or reached(site)  # the ledger of one that left ends there
+        simulation.goal = lambda site: site.number in idle or reached(site)  # the ledger of one that left ends there
         simulation.leavers = len(gone)
         for coming in self._comings:
             simulation.clock.after(LATEST_MS if coming.moment else coming.delay_ms, self._act, coming)
@@ -62,7 +65,13 @@ class Comings(Observer):
     def _act(self, coming: Coming) -> None:
         self._waiting.pop(coming, None)
         site = self._simulation.sites[coming.site]
-        if not coming.leaves:
-            self._simulation.arrive(site)
-        elif site.node is not None:
-            self._simulation.hand_in(site, Leave())
+        if coming.leaves:
+            self._hand_in(site, Leave())
+            return
+        self._simulation.arrive(site)
+        if coming.patience_ms:
+            self._simulation.clock.after(coming.patience_ms, self._hand_in, site, Withdraw())
+
+    def _hand_in(self, site: "Site", event: Event) -> None:
+        if site.node is not None:
+            self._simulation.hand_in(site, event)

@@ -75,6 +75,9 @@ SPLIT_VIEWS: Final = (
 SPLIT_EVERY: Final = 9
 """In how many scenarios one has a liar that splits what members see."""
 
+GIVING_UP_EVERY: Final = 4
+"""In how many scenarios with newcomers one of these takes its request to be admitted back."""
+
 TOGETHER: Final = ("lost-keeper", "choosy")
 """Those of them that take all liars."""
 
@@ -229,7 +232,8 @@ def scenario_of(seed: int) -> Scenario:
         view_delta_ms=rng.choice((300, 1_000, 1_000)),
         parameters=LARGE if any("crawl" in text for text in byzantine) else SMALL,
     )
-    drawn = replace(drawn, has_final_metrics=drawn.trains > 0)
+    comings = _with_one_that_gives_up(seed, drawn.comings)
+    drawn = replace(drawn, has_final_metrics=drawn.trains > 0, comings=comings)
     if seed % AIMED_EVERY == AIMED_EVERY - 1:
         liars = tuple(f"{number}=equivocate" for number in sites)
         calm = replace(drawn, crashes=(), churn=0.0, flapping=0.0, comings=())
@@ -306,6 +310,18 @@ def _comings(rng: random.Random, peers: int, byzantine: tuple[str, ...]) -> tupl
         moment = rng.choice(("", *COMING_MOMENTS))
         found.append(Coming(rng.randrange(peers), rng.randrange(1, 4_000), moment, leaves=True))
     return tuple(found)
+
+
+def _with_one_that_gives_up(seed: int, comings: tuple[Coming, ...]) -> tuple[Coming, ...]:
+    """Have the first that arrives give up in a part of the scenarios.
+
+    That is beside the draws, so that the other scenarios stay as they are.
+    """
+    rng = random.Random(f"gives up {seed}")
+    first = next((one for one in comings if not one.leaves), None)
+    if first is None or rng.randrange(GIVING_UP_EVERY):
+        return comings
+    return tuple(replace(one, patience_ms=rng.randint(1, 3_000)) if one is first else one for one in comings)
 
 
 def build(scenario: Scenario) -> Simulation:
