@@ -35,6 +35,7 @@ from ..protocol.events import (
     Started,
     Step,
     TimerFired,
+    Withdraw,
     Work,
 )
 from ..protocol.ledger import LedgerState
@@ -171,17 +172,29 @@ class Driver:
         """
         self._tell_beat()
         self._inbox.put(Started())
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            for task in (self._decide, self._act, self._stall.run):
-                nursery.start_soon(self._guard, task)
-            nursery.start_soon(self._guard, self._alarms.run, self._on_alarm)
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                for task in (self._decide, self._act, self._stall.run):
+                    nursery.start_soon(self._guard, task)
+                nursery.start_soon(self._guard, self._alarms.run, self._on_alarm)
+        finally:
+            self._nursery = None
         if self._failure is not None:
             raise self._failure
 
     def leave(self) -> None:
         """Ask the others to let this member go for good."""
         self._inbox.put(Leave())
+
+    def withdraw(self) -> None:
+        """Ask the others to forget that this peer, which is no member yet, wanted to be admitted."""
+        self._inbox.put(Withdraw())
+
+    @property
+    def is_running(self) -> bool:
+        """Whether what is asked of this driver is done."""
+        return self._nursery is not None
 
     async def peer_up(self, member: bytes) -> None:
         """A link is up."""

@@ -17,6 +17,10 @@ class Ending:
     over: trio.Event = field(default_factory=trio.Event)
     left: trio.Event = field(default_factory=trio.Event)
     """It is decided that this peer may go, as it asked to. Its part in the current round is not over yet."""
+    withdrawn: trio.Event = field(default_factory=trio.Event)
+    """This peer took back its request to be admitted, and those that it is linked to are being told."""
+    told: int = 0
+    """How many these are."""
     finished: trio.Event = field(default_factory=trio.Event)
     code: Exit = Exit.OK
     reason: str = ""
@@ -48,6 +52,9 @@ class Ending:
                     self.end(Exit.REMOVED, f"{notice.text}; this peer is no member any more")
             case "joined" if notice.facts.get("member") == self.me:
                 self.rejoins = False
+            case "withdrawn":
+                self.told = notice.facts["peers"]
+                self.withdrawn.set()
             case "finished":
                 self.finished.set()
             case "another-ledger":

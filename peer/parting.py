@@ -12,6 +12,7 @@ from .exits import Exit, PeerError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..protocol.node import Node
     from ..protocol.records import BlockDecided
     from .control import Json
     from .home import Home
@@ -140,11 +141,42 @@ async def wait_for_admission(session: "Session") -> None:
     with trio.move_on_after(session.settings.join_timeout) as waiting:
         while session.node.state.member(session.identity.public) is None:
             await trio.sleep(_LOOK_SECONDS)
-    if waiting.cancelled_caught:
-        text = f"not admitted within {session.settings.join_timeout:g} s: too few members were reachable;"
-        text += " the members that were keep the request, and may admit this peer while it is away: start it again with"
-        text += f" `peer start {session.home.option}`, or they will count one that is not there"
-        session.ending.end(Exit.UNREACHABLE, text)
+    if not waiting.cancelled_caught:
+        return
+    await withdraw(session)
+    if session.node.state.member(session.identity.public) is not None:
+        return  # at the last moment
+    text = f"not admitted within {session.settings.join_timeout:g} s: too few members were reachable"
+    if session.ending.told:
+        text += f"; the request was taken back, and {session.ending.told} linked peer(s) were told"
+    if left := remains(session.node):
+        text += f"{left}; start it again with `peer start {session.home.option}`"
+    session.ending.end(Exit.UNREACHABLE, text)
+
+
+async def withdraw(session: "Session") -> None:
+    """Before this peer stops without being a member, have those that it is linked to forget that it wanted to be one.
+
+    Otherwise they would admit it once they can: a member that nobody runs, which counts for the quorum all the same.
+    """
+    node, driver = session.node, session.driver
+    if node is None or driver is None or not driver.is_running:
+        return
+    if not node.may_be_admitted or session.ending.withdrawn.is_set():
+        return
+    driver.withdraw()
+    with trio.move_on_after(GOODBYE_SECONDS):
+        await session.ending.withdrawn.wait()
+
+
+def remains(node: "Node") -> str:
+    """Say what is left of a request to be admitted where nobody could be told that it is taken back."""
+    if not node.may_be_admitted:
+        return ""
+    return (
+        "; no member could be told that this peer gives up: those that have its request may admit it while it is away,"
+        " and would count one that is not there"
+    )
 
 
 def _others(session: "Session") -> "list[Json]":

@@ -67,8 +67,10 @@ from .parting import (
     check_not_gone,
     depart,
     linger,
+    remains,
     wait_for_admission,
     way_back,
+    withdraw,
 )
 from .places import dial_place, listen_place
 from .progress import Reporter, plain_facts
@@ -209,6 +211,7 @@ class Session:
             for task in (self._live, partial(self._discover, discovery), self._end_if_doubled):
                 living.start_soon(self._or_fail, task)
             await self.ending.over.wait()
+            await withdraw(self)
             self._tell_end()
             living.cancel_scope.cancel()
         with trio.move_on_after(GOODBYE_SECONDS):
@@ -784,6 +787,7 @@ class Session:
             self._keep()
         if self.ending.code is Exit.OK and not self.ending.left.is_set():
             is_finished = self.node is not None and self.node.state.phase is Phase.FINISHED
+            text += "" if self.node is None else remains(self.node)
             text += f"; {_after_the_end(self.home) if is_finished else f'go on with: peer start {self.home.option}'}"
         elif self.ending.code is Exit.REMOVED and self._failure is None and self.node is not None:
             text += f"; {way_back(self.node.state, self.identity.public, self.home)}"

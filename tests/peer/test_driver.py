@@ -40,6 +40,7 @@ from coterie.protocol.events import (
     Started,
     Step,
     TimerFired,
+    Withdraw,
     WorkDone,
 )
 from coterie.protocol.genesis import Genesis
@@ -435,6 +436,19 @@ def test_faults_of_every_kind_by_ever_new_peers_do_not_fill_the_memory() -> None
             for number in range(2 * MAX_FAULTY_PEERS):
                 await rig.driver.frame(number.to_bytes(32, "big"), b"garbage", None)
             assert len(rig.driver.faults) == MAX_FAULTY_PEERS
+
+    run(main)
+
+
+def test_a_driver_takes_a_request_back_while_it_runs() -> None:
+    async def main() -> None:
+        rig = Rig(lambda event: None)
+        assert not rig.driver.is_running
+        async with rig.running():
+            assert rig.driver.is_running
+            rig.driver.withdraw()
+            await rig.until(lambda: Withdraw() in rig.node.events)
+        assert not rig.driver.is_running
 
     run(main)
 

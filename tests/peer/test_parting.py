@@ -2,18 +2,23 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
+import trio
+import trio.testing
+from bench import Bench
 from chains import Chain
 from cluster import identity
 
 from coterie.peer.ending import Ending
 from coterie.peer.exits import Exit, PeerError
 from coterie.peer.home import Home
-from coterie.peer.parting import check_not_gone
+from coterie.peer.parting import check_not_gone, wait_for_admission, withdraw
 from coterie.protocol.blocks import Change, Evict, Membership
-from coterie.protocol.events import Notice
+from coterie.protocol.events import Notice, PeerDown, PeerUp, Started, Withdraw
+from coterie.protocol.node import Newcomer
 from coterie.protocol.records import BlockDecided
 
 D = identity(3)
@@ -103,3 +108,76 @@ def test_who_is_back_is_not_let_in_a_second_time() -> None:
     ending.on_notice(Notice("joined", "D joined", {"member": D.public}), Chain(4).state)
     ending.on_notice(Notice("left", "D is gone", {"member": D.public, "reason": "silent"}), Chain(4).state)
     assert ending.code is Exit.REMOVED
+
+
+class Stopping:
+    """What a session has that gives up: a node that is a newcomer, and a driver that hands in what it is asked."""
+
+    def __init__(self, linked: int, is_running: bool = True, admits: bool = False) -> None:
+        self.chain = Chain(2, min_peers=3)
+        self.bench = Bench(self.chain, 9, newcomer=Newcomer("newcomer", "test model"))
+        self.bench.hand(Started())
+        for one in (identity(0), identity(1)):
+            self.bench.hand(PeerUp(one.public))
+        for one in (identity(0), identity(1))[linked:]:
+            self.bench.hand(PeerDown(one.public))
+        self.node, self.identity, self.home = self.bench.node, identity(9), Home(Path("/where it is"))
+        self.ending = Ending(identity(9).public)
+        self.settings = SimpleNamespace(join_timeout=2.0)
+        self.driver = SimpleNamespace(is_running=is_running, withdraw=self.withdraw)
+        self.asked = 0
+        self._admits = admits
+
+    def withdraw(self) -> None:
+        self.asked += 1
+        if self._admits:  # while this is on its way
+            self.node.ctx.state = self.chain.append(Membership((self.chain.join(identity(9)),)))
+        for notice in self.bench.hand(Withdraw()).notify:
+            self.ending.on_notice(notice, self.node.state)
+
+
+def given_up(session: Stopping) -> str:
+    """Why a session ends that is not admitted in time."""
+
+    async def main() -> None:
+        await wait_for_admission(session)  # type: ignore[arg-type]
+        await withdraw(session)  # type: ignore[arg-type]
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    return session.ending.reason
+
+
+def test_who_is_not_admitted_in_time_says_who_was_told_that_it_gives_up() -> None:
+    session = Stopping(linked=2)
+    text = "not admitted within 2 s: too few members were reachable; the request was taken back, and 2 linked peer(s)"
+    assert given_up(session) == f"{text} were told"
+    assert session.ending.code is Exit.UNREACHABLE
+    assert session.asked == 1
+
+
+def test_who_can_tell_nobody_that_it_gives_up_says_what_may_come_of_it() -> None:
+    session = Stopping(linked=0)
+    told = given_up(session)
+    assert "taken back" not in told
+    assert "those that have its request may admit it while it is away" in told
+    assert told.endswith("start it again with `peer start --home '/where it is'`")
+    assert session.asked == 1
+
+
+def test_who_never_asked_is_warned_of_nothing() -> None:
+    session = Stopping(linked=2)
+    session.bench.node._asked_to_join = False
+    assert given_up(session) == "not admitted within 2 s: too few members were reachable"
+    assert session.asked == 0
+
+
+def test_who_is_admitted_at_the_last_moment_goes_on() -> None:
+    session = Stopping(linked=2, admits=True)
+    assert given_up(session) == ""
+    assert not session.ending.over.is_set()
+
+
+def test_nobody_waits_for_a_driver_that_has_stopped() -> None:
+    session = Stopping(linked=2, is_running=False)
+    assert "may admit it while it is away" in given_up(session)
+    assert session.asked == 0
