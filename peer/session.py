@@ -76,7 +76,7 @@ from .places import dial_place, listen_place
 from .progress import Reporter, plain_facts
 from .requests import answer
 from .settings import Settings
-from .standstill import Held, Watch, abstention, named, pause, shortage
+from .standstill import Held, Watch, abstention, kept_out, named, pause, shortage
 from .status import faults_status, gone_names, late_status, ledger_status, members_status, unreadable_genesis
 from .store import Reader, Store
 from .strangers import MINUTE_SECONDS, Strangers
@@ -112,6 +112,8 @@ class Session:
 
     _page: PageServer | None = None
     """None where no page is asked for."""
+    _has_told_kept_out = False
+    """Of the current standstill."""
 
     def __init__(self, home: Home, settings: Settings, identity: Identity, store: Store, report: Reporter) -> None:
         self.home = home
@@ -566,6 +568,15 @@ class Session:
         told = self._standstill.look(shortage, trio.current_time())
         if told is not None:
             self.tell("stalled" if shortage else "going-on", told, {"height": self.node.state.height})
+        self._look_for_newcomers(shortage)
+
+    def _look_for_newcomers(self, shortage: str | None) -> None:
+        """Tell people, once a standstill, that a newcomer waits for it to end."""
+        assert self.node is not None
+        self._has_told_kept_out &= shortage is not None
+        if self._standstill.is_told and not self._has_told_kept_out and (text := self._kept_out()):
+            self._has_told_kept_out = True
+            self.tell("kept-out", text, {"height": self.node.state.height})
 
     def _look_for_pause(self) -> None:
         """Tell people when training waits for members; one that never began says so when it is founded."""
@@ -626,6 +637,11 @@ class Session:
         sought = {row.member: [_short_place(place) for place in row.addresses] for row in self.network.peers()}
         connected = self.network.connected()
         return shortage(self.node.state, self.identity.public, connected, self.home, self._gone, sought)
+
+    def _kept_out(self) -> str | None:
+        assert self.node is not None
+        node = self.node
+        return kept_out(node.state, self.identity.public, self.network.connected(), node.ctx.pool.names, self._gone)
 
     def stay(self) -> Stay | None:
         """Why this peer, which left, does not stop yet; None if nothing keeps it."""
@@ -814,6 +830,7 @@ class Session:
             status["leaving"] = self._leaving()
             status["paused"] = self._paused()
             status["stalled"] = self._shortage()
+            status["kept_out"] = self._kept_out()
             status["waits"] = self._waits()
             status["void"] = self._voids.facts(self.node.state)
             status["voids"] = self._voids.text(self.node.state, self._gone)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 
 from ..protocol.events import Notice
 from ..protocol.ledger import LedgerState, Phase
@@ -10,6 +11,9 @@ from ..protocol.limits import MIN_TRAINING_MEMBERS
 from ..protocol.safety import VoteGuard
 from .home import Home
 from .naming import told_names
+
+_MAX_NAMED: Final = 3
+"""Newcomers that are named: the names are their own, and there may be many."""
 
 
 def named(state: LedgerState, keys: Iterable[bytes], gone: Mapping[bytes, str]) -> str:
@@ -50,13 +54,11 @@ def shortage(
     ``sought``: at which addresses this peer looks for the others. Also None for who has no part in what is decided, and
     once there is nothing left to decide.
     """
-    committee = state.committee
-    away = [member for member in committee.members if member != me and member not in connected]
-    reached = committee.n - len(away)
-    has_part = committee.index(me) is not None and state.member(me) is not None
-    if not has_part or state.phase is Phase.FINISHED or reached >= committee.quorum:
+    away = _lacking(state, me, connected)
+    if not away:
         return None
-    genesis = state.genesis
+    genesis, committee = state.genesis, state.committee
+    reached = committee.n - len(away)
     training = "the training" if genesis.stopping else f"the {genesis.rounds} rounds"
     ended = (
         f"If they have finished {training} and stopped, ask one of them to run"
@@ -70,6 +72,40 @@ def shortage(
         f" peer stop {home.option}, then peer start {home.option} --bootstrap HOST:PORT of one of them. If too many of"
         f" them are lost for good: peer stop {home.option}, then peer refound {home.option} --to DIR"
     )
+
+
+def kept_out(
+    state: LedgerState,
+    me: bytes,
+    connected: Collection[bytes],
+    asking: Sequence[str],
+    gone: Mapping[bytes, str] = MappingProxyType({}),
+) -> str | None:
+    """Say that newcomers cannot be admitted, for whom they wait, and what to do; None where nothing of it is so.
+
+    ``asking``: the names of those whose request is good.
+    """
+    away = _lacking(state, me, connected)
+    if not away or not asking:
+        return None
+    names = ", ".join(sorted(asking)[:_MAX_NAMED])
+    if len(asking) > _MAX_NAMED:
+        names += f" and {len(asking) - _MAX_NAMED} more"
+    wait = "waits" if len(asking) == 1 else "wait"
+    return (
+        f"nobody can be admitted ({names} {wait} for it): {state.committee.quorum} votes are needed, and"
+        f" {named(state, away, gone)} cannot be reached. Start it again there: peer start --home …"
+    )
+
+
+def _lacking(state: LedgerState, me: bytes, connected: Collection[bytes]) -> list[bytes]:
+    """Return who cannot be reached, where the others are too few to decide; nobody where nothing is to be decided."""
+    committee = state.committee
+    away = [member for member in committee.members if member != me and member not in connected]
+    has_part = committee.index(me) is not None and state.member(me) is not None
+    if not has_part or state.phase is Phase.FINISHED or committee.n - len(away) >= committee.quorum:
+        return []
+    return away
 
 
 def _where(away: Sequence[bytes], sought: Mapping[bytes, Sequence[str]]) -> str:
@@ -127,6 +163,11 @@ class Watch:
     end: str = "enough members can be reached again"
     _since: float | None = None
     _told: bool = False
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the trouble lasts and was told."""
+        return self._told
 
     def look(self, trouble: str | None, now: float) -> str | None:
         """Return what is to be told now. ``now``: seconds of a clock that never goes back."""

@@ -242,7 +242,7 @@ def _lines(status: Json) -> Iterable[str]:
         whose = f"of the final model, {over}" if is_final else f"{over}, a round ago"
         yield f"model       {measures_text(status['measures'])}, {whose}"
         yield from _rates(status)
-    for trouble in ("departed", "leaving", "paused", "stalled", "voids", "left_out", "waits", "abstains"):
+    for trouble in ("departed", "leaving", "paused", "stalled", "kept_out", "voids", "left_out", "waits", "abstains"):
         if status.get(trouble):
             yield f"{trouble.replace('_', ' '):<11} {status[trouble]}"
     if status.get("fetching"):

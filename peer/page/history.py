@@ -29,6 +29,7 @@ TOLD: Final = FAULTS | {
     "finished",
     "going-on",
     "joined",
+    "kept-out",
     "left",
     "left-behind",
     "link-down",

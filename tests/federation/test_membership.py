@@ -294,6 +294,26 @@ def test_a_federation_is_found_by_multicast_and_through_a_dht(federation: Federa
         one.wait("joined", lambda event, one=one: event["name"] == one.home.name)
 
 
+def test_a_newcomer_that_gives_up_is_not_admitted_when_the_others_are_back(federation: Federation) -> None:
+    founder = federation.found("--min-peers", "9")
+    away = federation.join()
+    founder.wait("joined", lambda event: event["name"] == "peer-1")
+    assert away.stop() == Exit.OK
+    newcomer = federation.join()
+    # The founder has its request, and cannot decide.
+    text = "nobody can be admitted (peer-2 waits for it): 2 votes are needed, and peer-1 cannot be reached"
+    assert text in founder.wait("kept-out")["text"]
+    assert text in founder.ask("status")["kept_out"]
+    assert newcomer.stop() == Exit.OK
+    assert newcomer.wait("withdrawn")["peers"] == 1
+    assert "no member could be told" not in newcomer.wait("stopped")["text"]
+    away.restart()
+    later = federation.join()
+    for one in (founder, later):
+        one.wait("joined", lambda event: event["name"] == "peer-3")
+    assert [event["name"] for event in founder.told("joined")] == ["peer-1", "peer-3"]
+
+
 def test_ctrl_c_in_the_middle_of_training_ends_at_once(federation: Federation) -> None:
     (federation.folder / "slow.py").write_text(
         "import numpy as np, threading\n"

@@ -16,12 +16,13 @@ from cluster import identity
 from coterie.peer.home import Home
 from coterie.peer.lateness import Lateness
 from coterie.peer.session import STUCK_SECONDS, Session
-from coterie.peer.standstill import Held, Watch, abstention, pause, shortage
+from coterie.peer.standstill import Held, Watch, abstention, kept_out, pause, shortage
 from coterie.peer.waiting import Waiting
 from coterie.protocol.blocks import Membership
 from coterie.protocol.events import Notice, PeerUp
 from coterie.protocol.genesis import Stopping
 from coterie.protocol.ledger import LedgerState, Phase
+from coterie.protocol.messages import JoinRequest
 from coterie.protocol.safety import VoteGuard
 
 A, B, C, D = (identity(number).public for number in range(4))
@@ -90,6 +91,49 @@ def test_one_that_left_is_missed_by_its_name() -> None:
     assert f"{names[C]} (left)" in text
     assert shortage(chain.state, C, [], HOME, names) is None, "it refounds nothing"
     assert C.hex()[:16] not in text
+
+
+def test_a_newcomer_that_nobody_can_admit_is_told_of_with_who_is_to_be_started_again() -> None:
+    state = Chain(2, min_peers=3).state
+    assert kept_out(state, A, [], []) is None
+    assert kept_out(state, A, [B], ["Carol"]) is None
+    text = kept_out(state, A, [], ["Carol"])
+    assert text is not None
+    assert "nobody can be admitted (Carol waits for it): 2 votes are needed, and" in text
+    assert f"{name(state, B)} cannot be reached. Start it again there: peer start --home …" in text
+    many = kept_out(state, A, [], [f"n{number}" for number in range(9)])
+    assert many is not None
+    assert "(n0, n1, n2 and 6 more wait for it)" in many
+
+
+def test_that_newcomers_wait_is_told_once_a_standstill_and_after_its_reason() -> None:
+    bench = Bench(Chain(2, min_peers=3), 0)
+    bench.begin()
+    told: list[str] = []
+    linked = [bench.others[0].public]
+    session: Any = Session.__new__(Session)
+    session.node, session.home, session._gone = bench.node, HOME, {}
+    session.network = SimpleNamespace(connected=lambda: linked)
+    session.identity = SimpleNamespace(public=bench.node.ctx.me)
+    session._standstill = Watch(1)
+    session.tell = lambda kind, text, facts: told.append(kind)
+
+    def look(trouble: str | None, now: float) -> None:
+        session._standstill.look(trouble, now)
+        session._look_for_newcomers(trouble)
+
+    bench.hear(identity(9), JoinRequest("Carol", "test model", b"", b""))
+    look(None, 0)
+    linked.clear()
+    look("few", 1)
+    assert told == [], "that may be over in a moment"
+    for now in (2, 3, 4):
+        look("few", now)
+    assert told == ["kept-out"]
+    look(None, 5)
+    look("few", 6)
+    look("few", 7)
+    assert told == ["kept-out"] * 2
 
 
 def paused(least: int = 4, stay: int = 3) -> LedgerState:
