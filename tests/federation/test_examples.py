@@ -24,3 +24,19 @@ def test_tables_with_categories_gaps_and_dates_are_trained_on_as_they_are(tmp_pa
     assert re.search(r"Bologna.csv: .*\n.*\n.*\n.*dates, as days since 1970-01-01: admitted", done.stdout)
     assert "bmi: 14.4 to 41, mean 25.9067; 71 gaps stand as the mean of all members" in done.stdout
     assert "'days' predicted for 320 rows of new.csv" in done.stdout
+
+
+def test_a_frozen_member_is_missed_by_all_and_is_back_when_it_goes_on(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "heartbeats.png"
+    words = (sys.executable, str(EXAMPLES / "heartbeats.py"), "--seconds", "3", "--out", str(out))
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert out.read_bytes().startswith(b"\x89PNG")
+    rows = {row[0]: row for line in done.stdout.splitlines() if len(row := re.split(r" {2,}", line.strip())) == 8}
+    assert {"calm", "frozen", "slow", "flapping"} <= rows.keys()
+    _, _, lost, after, back, *_ = rows["frozen"]
+    assert int(lost) >= 4, "each of the four others gives the link up"
+    assert float(after.split()[0]) > 1, "and not before beats have been missing for a while"
+    assert float(back.split()[0]) >= 3, "as long as it is frozen nobody has a link to it"
+    assert int(rows["flapping"][2]) >= 2, "both sides tell of it"
