@@ -347,10 +347,10 @@ class Agreement:
         return 2 * (self.ctx.state.committee.f + 1)
 
     def _patience_with_absence(self) -> int:
-        """Views before a plain sum is given up where vectors did not come: of so many aggregators in a row f+1 are
+        """Views before a plain sum is given up where vectors did not come: of so many aggregators in a row two are
         honest. Not fewer than four, for it is longer views that let slow work be done.
         """
-        return min(self._patience(), max(4, 2 * self.ctx.state.committee.f + 1))
+        return max(4, self.ctx.state.committee.f + 2)
 
     def _has_no_sum(self, view: int) -> bool:
         """Whether this view's aggregator need not wait for a sum of its own before it gives up.

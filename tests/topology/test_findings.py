@@ -549,6 +549,9 @@ def test_a_plain_sum_whose_proof_lacks_a_vote_is_given_up_in_the_next_view(
     """Ten members on slow networks, one of which contributes, gives its vector and keeps its vote to itself."""
     scenario = scenario_of(seed)
     assert isinstance(run(scenario), str)
+    # Members to which not all vectors came would give it up soon after.
+    monkeypatch.setattr(agreement.Agreement, "_patience_with_absence", agreement.Agreement._patience)
+    assert isinstance(run(scenario), str)
     rule = agreement.Agreement._is_withheld
     monkeypatch.setattr(
         agreement.Agreement,
@@ -560,11 +563,25 @@ def test_a_plain_sum_whose_proof_lacks_a_vote_is_given_up_in_the_next_view(
     assert found.invariant in ("progress", "liveness")
 
 
+SHUNNED = scenario_of(5075)
+"""Three of ten members first hold up the sharing, and then keep back a plain vector."""
+
+
+def test_a_plain_sum_that_f_plus_1_honest_aggregators_have_to_miss_lasts_too_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert isinstance(run(SHUNNED), str)
+    monkeypatch.setattr(agreement.Agreement, "_patience_with_absence", lambda self: 2 * self.ctx.state.committee.f + 1)
+    found = run(SHUNNED)
+    assert isinstance(found, Failure)
+    assert found.invariant == "progress"
+
+
 WITHHELD = scenario_of(35162)
 """Two of ten members never give their plain vectors; all others are there, and each aggregator misses the same two."""
 
 
-def test_a_plain_sum_is_given_up_once_f_plus_1_honest_aggregators_missed_a_vector(
+def test_a_plain_sum_is_given_up_once_two_honest_aggregators_missed_a_vector(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert isinstance(run(WITHHELD), str)
