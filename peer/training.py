@@ -33,6 +33,7 @@ DEFAULT_MODEL: Final = "linear"
 _NOTHING_TO_TRAIN: Final = "nothing to train: give --data FILE.csv, or --app module:object"
 _SHOWN_ARRAYS: Final = 5
 _TOO_LATE: Final = "all members suffer from it: correct it, and found the federation anew with the same members"
+_IN_TIME: Final = "correct it, and start this peer again: it joined after the sums of all tables were made"
 
 log = logging.getLogger("coterie.training")
 
@@ -221,7 +222,8 @@ def _tell_oddities(learner: Learner) -> None:
         shown = ", ".join(map(repr, ignored[:10])) + (" …" if len(ignored) > 10 else "")
         log.warning("%s: the same in all rows of all peers, and so ignored: %s", learner.name, shown)
     for outlier in learner.app.outliers:
-        log.warning("%s, %s; if it is a typing error, %s", learner.name, outlier, _TOO_LATE)
+        advice = _TOO_LATE if learner.app.is_summed else _IN_TIME
+        log.warning("%s, %s; if it is a typing error, %s", learner.name, outlier, advice)
 
 
 def _sums(evaluation: Evaluation, names: tuple[str, ...]) -> tuple[float, ...]:

@@ -54,8 +54,11 @@ def read_dates(texts: Iterable[str]) -> tuple[dict[str, float], dict[str, str]]:
 
 
 def written_day(days: float) -> str:
-    """A number of days as a date, for people."""
-    return (EPOCH + timedelta(days=days)).date().isoformat()
+    """A number of days as a date, for people; as a number where no calendar goes so far."""
+    try:
+        return (EPOCH + timedelta(days=days)).date().isoformat()
+    except OverflowError:
+        return f"{days:.6g} days since 1970-01-01"
 
 
 def _month(text: str) -> int | None:

@@ -12,7 +12,7 @@ to be visible beside its offset: see `smallest_spread`.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -53,6 +53,8 @@ class Moments:
     squares: tuple[int, ...]
     gaps: Mapping[int, int] = field(default_factory=dict)
     """Columns with gaps, and in how many rows: 0 stands there in the sums, and nothing counts in the mean."""
+    doubts: tuple[int, ...] = ()
+    """By how much the sums of squares may be off, as floats carried them; none where they are exact."""
 
     def known(self, column: int) -> int:
         """The number of rows that have a value in a column."""
@@ -65,18 +67,47 @@ class Moments:
 
     def spread(self, column: int) -> float:
         """The standard deviation of a column: 0 if and only if it is the same in all rows that have a value."""
+        return self._spread(column, self.squares[column])
+
+    def largest_spread(self, column: int) -> float:
+        """The largest standard deviation that a column can have, where floats have carried its squares."""
+        return self._spread(column, self.squares[column] + self._doubt(column))
+
+    def _spread(self, column: int, squares: int) -> float:
         known = self.known(column)
-        excess = known * self.squares[column] - self.sums[column] ** 2
+        # What is left of sums that floats have carried may be below zero.
+        excess = max(0, known * squares - self.sums[column] ** 2)
         return math.sqrt(excess / (known * UNIT) ** 2) if known else 0.0
+
+    def _doubt(self, column: int) -> int:
+        return self.doubts[column] if self.doubts else 0
 
     def of(self, column: int) -> "Moments":
         """These of one column, over the rows that have a value."""
-        return Moments(self.known(column), (self.sums[column],), (self.squares[column],))
+        doubts = (self.doubts[column],) if self.doubts else ()
+        return Moments(self.known(column), (self.sums[column],), (self.squares[column],), doubts=doubts)
 
     def without(self, column: int, value: float) -> "Moments":
         """These of one column, as they were without a row that has this value in it."""
-        whole = round(value * UNIT)
-        return Moments(self.known(column) - 1, (self.sums[column] - whole,), (self.squares[column] - whole**2,))
+        whole, all = round(value * UNIT), self.of(column)
+        return replace(all, rows=all.rows - 1, sums=(all.sums[0] - whole,), squares=(all.squares[0] - whole**2,))
+
+    def less(self, own: "Moments") -> "Moments | None":
+        """These without all the rows of ``own``; None where no rows are left over so, as these are not among them."""
+        gaps = {column: gaps - own.gaps.get(column, 0) for column, gaps in self.gaps.items()}
+        sums = tuple(total - mine for total, mine in zip(self.sums, own.sums, strict=True))
+        squares = tuple(total - mine for total, mine in zip(self.squares, own.squares, strict=True))
+        rest = Moments(self.rows - own.rows, sums, squares, gaps, self.doubts)
+        if rest.rows < 0 or any(not 0 <= gaps <= rest.rows for gaps in rest.gaps.values()):
+            return None
+        for column, square in enumerate(rest.squares):
+            doubt, known = self._doubt(column), rest.known(column)
+            # The sum itself may be off, too: by less than what this doubt allows for all rows.
+            if square < -doubt or known * square - rest.sums[column] ** 2 < -self.known(column) * doubt:
+                return None
+            if not known and square > doubt:
+                return None
+        return rest
 
 
 def is_exact(columns: int) -> bool:
@@ -137,7 +168,8 @@ def read_moments(totals: Sequence[float], columns: int, marked: Mapping[int, int
         sums = tuple(round(total * UNIT) for total in totals[1::2])
         gaps = _gaps(rows, sums, marked or {})
         known = [rows - gaps.get(column, 0) for column in range(columns)]
-        return Moments(rows, sums, _rounded(known, sums, totals[2::2]), gaps)
+        squares = _rounded(known, sums, totals[2::2])
+        return Moments(rows, sums, squares, gaps, tuple(square >> _ROUNDING_BITS for square in squares))
     if any(total != int(total) for total in totals):
         raise ValueError("the setup sums are no whole numbers")
     starts = range(1, len(totals), _DIGITS)

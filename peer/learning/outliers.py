@@ -14,10 +14,12 @@ import numpy.typing as npt
 
 from .moments import Moments
 
-__all__ = ["Outlier", "find_outliers"]
+__all__ = ["Outlier", "far_columns", "find_outliers"]
 
 FAR: Final = 10.0
 """Standard deviations from the mean of all other values."""
+FAR_COLUMN: Final = 100.0
+"""The same for all values of a column at once: sites differ, and this is more than grams are from kilograms."""
 MAX_OUTLIERS: Final = 20
 _FEW_VALUES: Final = 3
 """A column of fewer different values marks something rare: that is no typing error."""
@@ -45,6 +47,23 @@ def find_outliers(columns: npt.NDArray[np.float64], counted: npt.NDArray[np.bool
     return sorted(found, key=lambda one: one.row)[:MAX_OUTLIERS]
 
 
+def far_columns(columns: npt.NDArray[np.float64], others: Moments) -> list[Outlier]:
+    """The nearest value of each column of float64[rows, columns] that is far from the ``others`` in all rows.
+
+    That is no typing error in a cell but another unit, or a number that stands for a gap. A gap is NaN.
+    """
+    found = []
+    for column, values in enumerate(columns.T):
+        spread, mean = others.largest_spread(column), others.mean(column)
+        distances = np.abs(values - mean)
+        if spread and not np.isnan(distances).all():
+            row = int(np.nanargmin(distances))
+            deviations = float(distances[row]) / spread
+            if deviations >= FAR_COLUMN:
+                found.append(Outlier(column, row, float(values[row]), mean, deviations))
+    return found
+
+
 def _of_column(
     values: npt.NDArray[np.float64], counted: npt.NDArray[np.bool_], all: Moments, column: int
 ) -> list[Outlier]:
@@ -53,7 +72,7 @@ def _of_column(
     for row in _from_the_farthest(values, others.mean(0)):
         value = float(values[row])
         rest = others.without(0, value) if counted[row] else others
-        spread = rest.spread(0) if rest.rows > 1 else 0.0
+        spread = rest.largest_spread(0) if rest.rows > 1 else 0.0
         deviations = abs(value - rest.mean(0)) / spread if spread else 0.0
         if deviations < FAR:
             break

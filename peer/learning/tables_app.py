@@ -14,8 +14,8 @@ from .dates import written_day
 from .drift import Drift
 from .figures import class_means, mean_names, number_means, round_names
 from .models import Arrays, Network, Training, train
-from .moments import largest_value, moments_of, smallest_spread
-from .outliers import Outlier, find_outliers
+from .moments import Moments, largest_value, moments_of, smallest_spread
+from .outliers import Outlier, far_columns, find_outliers
 from .schema import Wishes
 from .table import Table, held_out, read_table
 from .task import (
@@ -79,6 +79,8 @@ class TableApp:
     _sums: list[float] = field(init=False, repr=False, default_factory=list)
     outliers: tuple[str, ...] = field(init=False, default=())
     """Values of this table that are far from those of all others, once these are known, for people."""
+    is_summed: bool = field(init=False, default=True)
+    """Whether the sums that were handed over can have this table in them: not those from before this peer joined."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -235,23 +237,43 @@ class TableApp:
         moments = moments_from(self.task, totals)
         self._variance = 0.0 if self.task.classes else moments.spread(len(self.task.features)) ** 2
         names, columns = self._numbers()
-        found = find_outliers(columns, ~self.tested, moments)
-        self.outliers = tuple(self._outlier_text(one, names, "the federation's mean") for one in found)
+        others = moments.less(_moments_with_gaps(columns[~self.tested]))
+        self.is_summed = others is not None
+        counted = ~self.tested if self.is_summed else np.zeros_like(self.tested)
+        found = find_outliers(columns, counted, moments)
+        kinds = [feature.kind for feature in self.task.features]
+        far = far_columns(columns, moments if others is None else others)
+        # A mark is 1 in all rows of a site for good reasons.
+        far = [one for one in far if one.column == len(kinds) or kinds[one.column] == "value"]
+        self.outliers = (
+            *(self._outlier_text(one, names, "the federation's mean") for one in found),
+            *(self._far_text(one, names) for one in far),
+        )
 
     def own_outliers(self) -> tuple[str, ...]:
         """Values that are far from the others of this very table, for people."""
         names, columns = self._numbers()
-        gaps = dict(enumerate(np.isnan(columns).sum(axis=0).tolist()))
-        moments = replace(moments_of(np.where(np.isnan(columns), 0.0, columns)), gaps=gaps)
-        found = find_outliers(columns, np.ones(self.table.rows, dtype=np.bool_), moments)
+        found = find_outliers(columns, np.ones(self.table.rows, dtype=np.bool_), _moments_with_gaps(columns))
         return tuple(self._outlier_text(one, names, "the mean of the other rows") for one in found)
 
     def _outlier_text(self, one: Outlier, names: Sequence[str], mean: str) -> str:
         where = f"{self.table.unit} {self.table.line(one.row)}, column {names[one.column]!r}"
-        value, usual = f"{one.value:.10g}", f"{one.mean:.6g}"
-        if names[one.column] in self.task.schema.dates:
-            value, usual = written_day(one.value), written_day(one.mean)
+        value, usual = self._written(one, names)
         return f"{where}: {value} is {one.deviations:.3g} standard deviations from {mean}, {usual}"
+
+    def _far_text(self, one: Outlier, names: Sequence[str]) -> str:
+        value, usual = self._written(one, names)
+        return (
+            f"column {names[one.column]!r}: all values are {one.deviations:.3g} standard deviations or more from the"
+            f" other members' mean, {usual}, such as {value} in {self.table.unit} {self.table.line(one.row)} (another"
+            " unit, or a number that stands for a gap)"
+        )
+
+    def _written(self, one: Outlier, names: Sequence[str]) -> tuple[str, str]:
+        """The value and the mean, as people write them."""
+        if names[one.column] in self.task.schema.dates:
+            return written_day(one.value), written_day(one.mean)
+        return f"{one.value:.10g}", f"{one.mean:.6g}"
 
     def fit(self, weights: Sequence[npt.NDArray[np.float32]], round: int) -> tuple[Arrays, int, dict[str, float]]:
         """One round of local training on the training rows."""
@@ -362,6 +384,12 @@ class TableApp:
                 advice = "subtract one number from it, or write it in a smaller unit, the same at all members"
                 troubles.add(Trouble(0, column, what, f"{advice}; or leave the column out: {LEAVE_OUT}"))
         troubles.check()
+
+
+def _moments_with_gaps(columns: npt.NDArray[np.float64]) -> Moments:
+    """The moments of float64[rows, columns]; a gap is NaN."""
+    gaps = dict(enumerate(np.isnan(columns).sum(axis=0).tolist()))
+    return replace(moments_of(np.where(np.isnan(columns), 0.0, columns)), gaps=gaps)
 
 
 def _unknown_labels(unknown: Sequence[str], known: Sequence[str], table: Table, target: str, who: str) -> str:

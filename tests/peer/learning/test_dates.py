@@ -64,3 +64,7 @@ def test_what_is_no_date_with_a_whole_year_is_not_taken_for_one(text: str) -> No
 
 def test_days_are_told_as_dates() -> None:
     assert written_day(DAY + 0.7) == "2024-01-31"
+
+
+def test_days_that_no_calendar_has_are_told_as_a_number() -> None:
+    assert written_day(1e12) == "1e+12 days since 1970-01-01"
