@@ -29,7 +29,9 @@ MAX_LEVELS: Final = 50
 _MANY_ROWS: Final = 10
 """Fewer may well be all different by chance."""
 
-_AS_AGREED: Final = "write a number, as all members agreed to do in this column"
+_AS_AGREED: Final = "write a number, as all members agreed to do in this column, or yes or no for 1 and 0"
+_YES_OR_NO: Final = "write yes or no (or true or false, or 1 or 0)"
+_MAY_HOLD: Final = "the column may hold numbers, and yes or no (or true or false) for 1 and 0"
 _OUT: Final = f"leave the column out: {LEAVE_OUT}"
 _ID_PARTS: Final = {"id", "ids", "uuid", "guid", "mrn", "pid", "key", "identifier"}
 _ID_NAMES: Final = {"nr", "no", "number", "index", "row", "rownum", "record", "case"}
@@ -84,6 +86,8 @@ class Column:
     has_commas: bool = False
     """Whether the file writes decimal commas."""
     is_founders: bool = False
+    _is_yes_or_no: bool = field(init=False, default=False)
+    """Whether it holds words for yes and no, and no number but 1 and 0."""
 
     def infer(self, wishes: Wishes, is_named: bool) -> str | tuple[str, ...] | None:
         """`number`, `date`, or the levels of a category, as a founder's table shows it; None for what was refused.
@@ -107,6 +111,7 @@ class Column:
         """
         if not self.texts.rows:
             return False
+        self._is_yes_or_no = self._holds_yes_or_no()
         meant = [self._number(text, gaps) for text in self.texts.each]
         self._put(meant)
         words = np.array([text.lower() in BOOLEANS and not self.is_target for text in self.texts.each])
@@ -206,12 +211,23 @@ class Column:
         founders = self.name if self.is_founders and not self.is_target else None
         needed = self.is_needed or self.is_agreed
         flaw = flaw_of(text, is_target=self.is_target, is_needed=needed, founders=founders)
+        if self._is_yes_or_no and is_word(text):
+            flaw = replace(flaw, what=f"{shortened(text)} is neither yes nor no, as the others in this column are")
+            if founders is None:
+                return replace(flaw, advice=f"{_YES_OR_NO}, or remove the row")
         if not self.is_agreed or self.is_target:
-            return flaw
+            # Whoever predicts cannot see in its own rows what the column was when the model was trained.
+            is_unclear = self.is_needed and is_word(text)
+            return replace(flaw, advice=f"{flaw.advice}; {_MAY_HOLD}") if is_unclear else flaw
         if is_missing(text):
             return replace(flaw, advice=f"{flaw.advice}; only a founder can allow gaps (--gaps)")
         is_other = is_word(text) or is_date(text)
         return replace(flaw, advice=f"{_AS_AGREED}, or remove the row") if is_other else flaw
+
+    def _holds_yes_or_no(self) -> bool:
+        numbers = self.values[~np.isnan(self.values)]
+        has_words = not self.is_target and any(text.lower() in BOOLEANS for text in self.texts.each)
+        return has_words and bool(np.isin(numbers, (0, 1)).all())
 
     def _put(self, meant: "list[float | Flaw]") -> None:
         """Put what each text means into its rows: 0 for one with a flaw, which is noted."""

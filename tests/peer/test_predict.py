@@ -508,6 +508,14 @@ def test_columns_that_the_model_does_not_use_are_named_once_and_may_hold_anythin
         ("age,bmi\n1,2\n", "new.csv: there is no column 'zinc'; there are 'age', 'bmi'"),
         ("age,bmi,zinc\n1,2,3\n1,,3\n", "new.csv, line 3, column 'bmi': the value is missing; fill it in, or remove"),
         ("age,bmi,zinc\n1,old,3\n", "new.csv, line 2, column 'bmi': 'old' is not a number; turn categories into"),
+        (
+            "age,bmi,zinc\n1,yes,3\n1,0,3\n1,maybe,3\n",
+            "new.csv, line 4, column 'bmi': 'maybe' is neither yes nor no, as the others in this column are; write yes",
+        ),
+        (
+            "age,bmi,zinc\n1,maybe,3\n",
+            "correct a typing error; the column may hold numbers, and yes or no (or true or false) for 1 and 0\n",
+        ),
         ("age,bmi,zinc\n1,inf,3\n", "new.csv, line 2, column 'bmi': 'inf' is not a finite number"),
         ('age,bmi,zinc\n1,"2,5",3\n', "'2,5' is not a number; write it with a decimal point"),
         ("age,bmi,zinc\n1,2\n", "new.csv, line 2: 2 fields, but the header names 3 columns"),

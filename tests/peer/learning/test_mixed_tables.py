@@ -126,6 +126,14 @@ def test_a_joiner_s_text_where_all_have_numbers_is_refused_with_what_was_agreed_
         TableApp.adopt(founder.describe(), tmp_path / "2.csv")
 
 
+def test_a_joiner_s_word_beside_yes_and_no_is_refused_with_what_may_stand_there(tmp_path: Path) -> None:
+    founder = TableApp.found(site(tmp_path / "1.csv", 1, gaps=0), "y", "linear")
+    (tmp_path / "2.csv").write_text(f"{HEADER}yes,A,2024-01-01,1\nmaybe,B,2024-01-02,2\n0,B,2024-01-02,2\n")
+    told = "line 3, column 'age': 'maybe' is neither yes nor no, .*; write yes or no .*, or remove the row$"
+    with pytest.raises(TableError, match=told):
+        TableApp.adopt(founder.describe(), tmp_path / "2.csv")
+
+
 def test_columns_that_the_federation_lacks_are_named_once_whatever_they_hold(tmp_path: Path) -> None:
     founder = TableApp.found(site(tmp_path / "1.csv", 1, gaps=0), "y", "linear")
     (tmp_path / "2.csv").write_text("age,note,seen,ward,y\n" + "50,any text,2024-01-01,A,1\n60,,2024-01-02,B,2\n" * 4)

@@ -220,6 +220,17 @@ def test_yes_among_other_numbers_is_refused(file: Path) -> None:
     assert told == [f"{wrong}; write one or the other, or leave the column out: --columns b"]
 
 
+def test_a_word_beside_yes_and_no_is_refused_with_what_may_stand_there(file: Path) -> None:
+    (told,) = refusal(file, "a,b,y\n1,1,3\nno,1,3\nmaybe,1,3\n")
+    assert told.startswith("data.csv, line 4, column 'a': 'maybe' is neither yes nor no, as the others in this column")
+    assert "write yes or no (or true or false, or 1 or 0)" in told
+
+
+def test_a_word_beside_yes_and_other_numbers_is_no_third_answer(file: Path) -> None:
+    told = refusal(file, "a,b,y\n37.5,1,3\nno,1,3\nmaybe,1,3\n")
+    assert "  line 4, column 'a': 'maybe' is not a number" in told
+
+
 def test_a_gzipped_table_is_read_as_it_is(file: Path) -> None:
     file.write_bytes(gzip.compress(b"a,y\n1,2\n"))
     assert read_table(file, "y").inputs.tolist() == [[1]]
