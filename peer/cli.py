@@ -6,6 +6,7 @@ Nothing that takes time is imported here: each command imports what it needs whe
 import argparse
 import io
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
@@ -78,6 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(arguments)
         except PeerError as error:
             print(f"peer: error: {error}", file=sys.stderr)
+            if error.option:
+                words = sys.argv[1:] if arguments is None else arguments
+                print(f"  so type: {shlex.join(['peer', *words])} {error.option}", file=sys.stderr)
             return int(error.code)
         except KeyboardInterrupt:
             print("peer: interrupted", file=sys.stderr)

@@ -69,6 +69,8 @@ class PeerError(Exception):
     """
 
     code = Exit.USAGE
+    option = ""
+    """What to add to the command, where that alone puts it right."""
 
     def __init__(self, message: str, code: Exit | None = None) -> None:
         super().__init__(message)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL: Final = "linear"
 _NOTHING_TO_TRAIN: Final = "nothing to train: give --data FILE.csv, or --app module:object"
+_CLASSES: Final = "--model logistic"
 _SHOWN_ARRAYS: Final = 5
 _TOO_LATE: Final = "all members suffer from it: correct it, and found the federation anew with the same members"
 _IN_TIME: Final = "correct it, and start this peer again: it joined after the sums of all tables were made"
@@ -246,10 +247,25 @@ def _found(settings: Settings) -> Learner:
         raise PeerError("nothing to train: give --data FILE.csv --target COLUMN, or --app module:object")
     if settings.target is None:
         raise PeerError(f"which column of {settings.data} is to be predicted? Give --target COLUMN")
-    app = TableApp.found(
+    try:
+        app = _found_table(settings, _kind(settings) or DEFAULT_MODEL)
+        if settings.model is None and (asked := question(app)) is not None:
+            raise TableError(asked)
+    except TableError as error:
+        problem = DataProblem(str(error))
+        if settings.model is None and _CLASSES in str(error) and _holds_classes(settings):
+            problem.option = _CLASSES
+        raise problem from error
+    return _tuned(app, settings)
+
+
+def _found_table(settings: Settings, kind: "Kind") -> TableApp:
+    assert settings.data is not None
+    assert settings.target is not None
+    return TableApp.found(
         settings.data,
         settings.target,
-        _kind(settings) or DEFAULT_MODEL,
+        kind,
         hidden=settings.hidden,
         classes=settings.classes,
         columns=settings.columns or None,
@@ -258,9 +274,15 @@ def _found(settings: Settings) -> Learner:
         test_fraction=settings.test_fraction,
         seed=settings.seed,
     )
-    if settings.model is None and (asked := question(app)) is not None:
-        raise TableError(asked)
-    return _tuned(app, settings)
+
+
+def _holds_classes(settings: Settings) -> bool:
+    """Whether the table can be used to predict a class: there may be more wrong with it than the kind of its target."""
+    try:
+        _found_table(settings, "logistic")
+    except ValueError:
+        return False
+    return True
 
 
 def _adopt(settings: Settings, genesis: Genesis) -> Learner:

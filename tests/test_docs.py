@@ -4,11 +4,14 @@ import argparse
 import contextlib
 import io
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from coterie.peer.cli import main, parser
+from coterie.peer.settings import Settings
+from coterie.peer.training import founder_learner
 from coterie.topology.adversaries import STRATEGIES
 
 ROOT = Path(__file__).parent.parent
@@ -56,6 +59,19 @@ def options_of(command: argparse.ArgumentParser) -> set[str]:
 def test_every_option_that_people_are_told_of_exists(document: str) -> None:
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", (ROOT / document).read_text()))
     assert named - options_of(parser()) == set()
+
+
+def test_the_first_line_of_the_readme_founds_on_the_table_that_it_names(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text()
+    line, label, other = re.findall(
+        r"^(peer start [^#]*)#.*?`outcome` is a class, such as `(\w+)` or `(\w+)`", text, re.S | re.M
+    )[0]
+    given = vars(parser().parse_args(shlex.split(line)[1:]))
+    rows = [f"{age},{(label, other)[age % 2]}" for age in range(20, 60)]
+    (tmp_path / given["data"]).write_text("\n".join([f"age,{given['target']}", *rows]))
+    options = {name: given[name] for name in ("target", "model")} | {"data": str(tmp_path / given["data"])}
+    learner = founder_learner(Settings().with_given(options))
+    assert learner.app.task.classes == tuple(sorted((label, other)))
 
 
 def test_the_guide_tells_of_every_option_that_one_needs_to_be_reached_and_to_join() -> None:

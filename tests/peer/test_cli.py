@@ -551,6 +551,36 @@ def test_a_founder_is_asked_about_a_target_that_looks_like_classes(peer: Peer, t
     assert code == Exit.DATA
     assert "'y' holds the values 0 and 1 only; to predict a class, give --model logistic;" in err
     assert "to predict it as a number all the same, give --model linear" in err
+    assert err.splitlines()[-1] == "  so type: peer start --data data.csv --target y --model logistic"
+
+
+def test_a_founder_with_labels_and_no_model_is_told_what_to_type(peer: Peer, tmp_path: Path) -> None:
+    (tmp_path / "our data.csv").write_text("a,y\n" + "1,died\n2,alive\n" * 20)
+    code, _, err = peer("start", "--data", "our data.csv", "--target", "y", "--rounds", "3")
+    assert code == Exit.DATA
+    assert "to predict a class, use --model logistic" in err
+    assert err.splitlines()[-1] == (
+        "  so type: peer start --data 'our data.csv' --target y --rounds 3 --model logistic"
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["died", *map(str, range(40))], ()),
+        (["died", "alive"] * 20, ("--model", "linear")),
+        (["died"] * 40, ()),
+        ([f"death {number}" for number in range(400)], ()),
+    ],
+)
+def test_nothing_is_told_to_type_that_would_be_refused_again(
+    peer: Peer, tmp_path: Path, cells: list[str], words: tuple[str, ...]
+) -> None:
+    (tmp_path / "data.csv").write_text("a,y\n" + "".join(f"{row % 3},{cell}\n" for row, cell in enumerate(cells)))
+    code, _, err = peer("start", "--data", "data.csv", "--target", "y", *words)
+    assert code == Exit.DATA
+    assert "to predict a class, use --model logistic" in err
+    assert "so type" not in err
 
 
 def test_a_founder_that_stops_keeps_the_model_it_has_by_then(
