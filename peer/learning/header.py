@@ -129,14 +129,24 @@ def separator_of(name: str, header: str) -> str:
 
 
 def read_header(
-    troubles: Troubles, row: list[str], target: str | None, wanted: Sequence[str] | None, ignored: Sequence[str] = ()
+    troubles: Troubles,
+    row: list[str],
+    target: str | None,
+    wanted: Sequence[str] | None,
+    ignored: Sequence[str] = (),
+    *,
+    is_joiners: bool = False,
 ) -> Header:
-    """The header, with what is wrong with its names noted. Raises TableError where nothing below could be read."""
+    """The header, with what is wrong with its names noted. Raises TableError where nothing below could be read.
+
+    ``is_joiners``: the target is the federation's, and nobody here has chosen it.
+    """
     names = [name.strip() for name in row]
     used = {target or "", *wanted} if wanted is not None else set(names) - set(ignored)
     _check_names(troubles, names, used)
     if target is not None and target not in names:
-        troubles.add(Trouble(0, None, _lacking([target], names)))
+        whose = f"the federation predicts {target!r}, and " if is_joiners else ""
+        troubles.add(Trouble(0, None, whose + _lacking([target], names)))
         troubles.check()
     inputs = _inputs(troubles, names, target, wanted, ignored)
     troubles.inputs = inputs

@@ -237,7 +237,8 @@ class _Reader:
 
     def _header(self, names: list[str]) -> Header:
         choice, plan = self._choice, self._choice.plan
-        header = read_header(self.troubles, names, self._target, choice.columns, choice.ignored)
+        is_joiners = isinstance(plan, Schema) and self._target is not None
+        header = read_header(self.troubles, names, self._target, choice.columns, choice.ignored, is_joiners=is_joiners)
         if isinstance(plan, Wishes):
             check_named(self.troubles, [*plan.levels, *plan.gaps], header.inputs)
         return header

@@ -182,7 +182,7 @@ class TableApp:
             plan=schema_of(fields),
             agreed=agreed_columns(fields),
         )
-        task = Task.adopt(description, table.columns, table.name)
+        task = Task.adopt(description, table.columns, table.name, table.unread)
         unknown = [label for label in table.labels if label not in task.classes]
         if unknown:
             raise TaskMismatch(_unknown_labels(unknown, task.classes, table, task.target, "the federation knows"))

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -20,7 +21,7 @@ from .models import Network
 from .moments import Moments, read_moments, sums_of_columns
 from .schema import Feature, Schema, read_schema
 from .sketch import sketch_of, unknown_to
-from .troubles import LEAVE_OUT, columns_option
+from .troubles import columns_option
 
 __all__ = ["Kind", "Standard", "Task", "TaskMismatch", "agreed_columns", "moments_from", "schema_of", "standard_from"]
 
@@ -111,15 +112,17 @@ class Task:
         }
 
     @classmethod
-    def adopt(cls, description: str, columns: Sequence[str], name: str) -> "Task":
+    def adopt(cls, description: str, columns: Sequence[str], name: str, unread: Sequence[str] = ()) -> "Task":
         """The federation's task, for a peer whose table `name` has these input columns.
+
+        `unread`: those that it has besides.
 
         Raises TaskMismatch when the columns differ, or the description is of no table.
         """
         fields = read_description(description)
         mine = tuple(sorted(columns))
         if fields["columns"] not in (list(mine), _column_digest(mine)):
-            raise TaskMismatch(_difference(fields["columns"], mine, name))
+            raise TaskMismatch(_difference(fields["columns"], mine, name, unread))
         parts = (fields["kind"], fields["target"], mine, tuple(fields["hidden"]), tuple(fields["classes"]))
         try:
             task = cls(*parts, schema_of(fields))
@@ -225,25 +228,50 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [None]
 
 
-def _difference(theirs: Any, mine: tuple[str, ...], name: str) -> str:
+def _difference(theirs: Any, mine: tuple[str, ...], name: str, unread: Sequence[str]) -> str:
     """How two sets of columns differ, for people."""
     if not isinstance(theirs, list):
         return _difference_in_sketch(theirs, mine, name)
-    parts = [f"the federation trains on {len(theirs)} columns, {name} has {len(mine)} besides the target"]
-    lacking = [str(column) for column in theirs if column not in mine]
-    extra = [column for column in mine if column not in theirs]
+    wanted = [str(column) for column in theirs]
+    left_out = [column for column in wanted if column in unread]
+    lacking = [column for column in wanted if column not in mine and column not in left_out]
+    extra = [column for column in mine if column not in wanted]
+    parts = []
+    if len(wanted) == len(mine) or left_out:
+        # Numbers that are the same, or of what the options leave, would say that nothing is wrong with the table.
+        parts.append(f"the inputs from {name} are not the columns that the federation trains on")
+    else:
+        parts.append(f"the federation trains on {len(wanted)} columns, {name} has {len(mine)} besides the target")
+    if left_out:
+        parts.append(f"--columns or --ignore leaves out {_some(left_out)}, which the federation has")
     if lacking:
         parts.append(f"the federation has {_some(lacking)} that {name} lacks")
     if extra:
-        option = LEAVE_OUT if lacking else columns_option([column for column in mine if column not in extra])
-        parts.append(f"{name} has {_some(extra)} that the federation lacks: {option}")
+        option = "" if lacking or left_out else f": {columns_option(wanted)}"
+        parts.append(f"{name} has {_some(extra)} that the federation lacks{option}")
+    if lacking:
+        parts += [
+            f"perhaps write {one!r} for {other!r} in its first line" for one, other in _spelt_otherwise(lacking, extra)
+        ]
+        parts.append("all members train on the same columns, by the same names")
+    elif left_out:
+        parts.append(f"take all that the federation has: {columns_option(wanted)}")
     return "; ".join(parts)
+
+
+def _spelt_otherwise(lacking: Sequence[str], extra: Sequence[str]) -> list[tuple[str, str]]:
+    """Names of the federation, each with one of the table's that may mean the same."""
+    folded = {name.casefold(): name for name in extra}
+    near = ((one, get_close_matches(one.casefold(), folded, n=1, cutoff=0.8)) for one in lacking)
+    return [(one, folded[found[0]]) for one, found in near if found][:5]
 
 
 def _difference_in_sketch(theirs: Any, mine: tuple[str, ...], name: str) -> str:
     """How a set of columns differs from one of which only a sketch is known, for people."""
     fields = theirs if isinstance(theirs, dict) else {"count": theirs}
-    parts = [f"the federation trains on {fields.get('count')} columns, {name} has {len(mine)}, or some of another name"]
+    parts = [f"the federation trains on {fields.get('count')} columns, {name} has {len(mine)} besides the target"]
+    if fields.get("count") == len(mine):
+        parts = [f"the inputs from {name} are not the columns that the federation trains on"]
     extra, lacking = unknown_to(fields.get("sketch"), mine)
     if extra:
         parts.append(f"{name} has {_some(extra)} that the federation lacks")

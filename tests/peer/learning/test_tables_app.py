@@ -358,8 +358,50 @@ def test_a_joiner_with_other_columns_is_refused_with_both_sides(
         assert TableApp.adopt(founder.describe(), path, columns=["a", "b"]).task == founder.task
 
 
+OTHERS = "the inputs from 2.csv are not the columns that the federation trains on; "
+SAME = "; all members train on the same columns, by the same names"
+
+
+@pytest.mark.parametrize(
+    ("header", "columns", "told"),
+    [
+        ("acy", None, f"the federation has 'b' that 2.csv lacks; 2.csv has 'c' that the federation lacks{SAME}"),
+        ("Aby", None, f"2.csv has 'A' that the federation lacks; perhaps write 'a' for 'A' in its first line{SAME}"),
+        ("abcy", ["a"], "which the federation has; take all that the federation has: --columns a,b"),
+    ],
+)
+def test_a_joiner_with_wrong_columns_is_not_told_at_first_that_they_are_right(
+    tmp_path: Path, header: str, columns: list[str] | None, told: str
+) -> None:
+    founder = TableApp.found(write(tmp_path / "1.csv", ["a", "b", "y"], [[1, 2, 3]] * 3), "y", "linear")
+    path = write(tmp_path / "2.csv", header, [[1] * len(header)] * 3)
+    with pytest.raises(TaskMismatch) as refused:
+        TableApp.adopt(founder.describe(), path, columns=columns)
+    assert str(refused.value).startswith(OTHERS)
+    assert str(refused.value).endswith(told)
+
+
+def test_a_column_that_only_the_options_leave_out_is_not_told_to_be_lacking(tmp_path: Path) -> None:
+    founder = TableApp.found(write(tmp_path / "1.csv", ["a", "b", "y"], [[1, 2, 3]] * 3), "y", "linear")
+    path = write(tmp_path / "2.csv", "abcy", [[1] * 4] * 3)
+    with pytest.raises(TaskMismatch, match="; --columns or --ignore leaves out 'b', which the federation has;"):
+        TableApp.adopt(founder.describe(), path, ignore=["b", "c"])
+
+
+def test_of_very_many_wrong_columns_the_number_is_told_only_where_it_differs(tmp_path: Path) -> None:
+    names, row = [f"gene{i}" for i in range(3999)], [*range(3999), 1]
+    founder = TableApp.found(write(tmp_path / "1.csv", [*names, "y"], [row] * 3), "y", "linear")
+    names[7] = "geneX"
+    with pytest.raises(TaskMismatch, match="^the inputs from 2.csv are not the columns that the federation trains on;"):
+        TableApp.adopt(founder.describe(), write(tmp_path / "2.csv", [*names, "y"], [row] * 3))
+
+
 def test_a_joiner_without_the_target_is_told_its_columns(tmp_path: Path) -> None:
     founder = TableApp.found(write(tmp_path / "1.csv", ["a", "y"], [[1, 2]] * 3), "y", "linear")
+    with pytest.raises(TableError, match="^2.csv: the federation predicts 'y', and there is no column 'y'; there are"):
+        TableApp.adopt(founder.describe(), write(tmp_path / "2.csv", ["a", "b"], [[1, 2]]))
+    with pytest.raises(TableError, match="^1.csv: there is no column 'z'; there are 'a', 'y'"):
+        TableApp.found(tmp_path / "1.csv", "z", "linear")
     with pytest.raises(TableError, match="no column 'y'; there are 'a', 'b'"):
         TableApp.adopt(founder.describe(), write(tmp_path / "2.csv", ["a", "b"], [[1, 2]]))
 
