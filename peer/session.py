@@ -431,7 +431,7 @@ class Session:
         except LedgerError as error:
             raise StoreError(damaged(self.store.path, f"its ledger: {error}")) from None
         self._gone = gone_names(self.node.state, memory.blocks)
-        self._last_sum = LastSum(self.node.state, memory.blocks)
+        self._last_sum = LastSum(self.node.state, memory.blocks, self._read_blocks)
         self._voids = newest_voids(memory.blocks)
         self._lateness.deadline_seconds = genesis.share_deadline_ms / 1000
         self.ending.has_invite = self._invite is not None

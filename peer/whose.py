@@ -1,14 +1,18 @@
 """Over whose test rows a figure is: of how many members, and which of the round were away."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..protocol.blocks import Contributors, Model, read_block
 from ..protocol.events import Notice
-from ..protocol.ledger import LedgerState
+from ..protocol.ledger import LedgerState, apply
+from ..protocol.messages import CertifiedBlock
 from ..protocol.records import BlockDecided
 from .naming import told_names
+
+Read = Callable[[int], Iterable[CertifiedBlock]]
+"""Gives blocks from a height on: as many as it likes, none only where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +47,14 @@ def whose_sum(state: LedgerState, rows: int) -> Whose:
 class LastSum:
     """Of how many members the last result in a ledger is, also while the ledger grows."""
 
-    def __init__(self, state: LedgerState, blocks: Sequence[BlockDecided]) -> None:
-        """``blocks``: those that led to ``state``, or the newest of them."""
+    def __init__(self, state: LedgerState, blocks: Sequence[BlockDecided], read: Read = lambda _: ()) -> None:
+        """``blocks``: those that led to ``state``, or the newest of them. ``read``: gives some from a height on."""
         self._open = None if state.contributors is None else len(state.contributors.dealers)
         self.members = _last_contributors(blocks)
+        self._read = read
+        self._reached = state
+        self._ahead: list[bytes] = []
+        """Blocks that were read and follow the state that was reached, the next one last."""
 
     def on_notice(self, notice: Notice) -> None:
         """Heed what was decided."""
@@ -66,10 +74,23 @@ class LastSum:
     def told(self, state: LedgerState, facts: Mapping[str, Any]) -> Whose:
         """Return whose a result is that was just told of.
 
-        ``state``: where blocks are caught up with, it may be later than the result; then who was away is not known.
+        ``state``: where blocks are caught up with, it may be later than the result. Then the blocks lead to the one
+        that says who was away; where they cannot be read, that is not known.
         """
-        is_last = state.settled is not None and state.settled.height == facts["height"]
-        return self.whose(state, facts["evaluated"]) if is_last else Whose(facts["evaluated"], self.members)
+        if state.settled is not None and state.settled.height == facts["height"]:
+            self._reached, self._ahead = state, []
+            return self.whose(state, facts["evaluated"])
+        then = self._at(facts["height"])
+        return Whose(facts["evaluated"], self.members) if then is None else self.whose(then, facts["evaluated"])
+
+    def _at(self, height: int) -> LedgerState | None:
+        while self._reached.height < height:
+            if not self._ahead:
+                self._ahead = [one.block for one in self._read(self._reached.height + 1)][::-1]
+            if not self._ahead:
+                return None
+            self._reached = apply(self._reached, self._ahead.pop())
+        return self._reached if self._reached.height == height else None
 
 
 def _last_contributors(blocks: Sequence[BlockDecided]) -> int | None:

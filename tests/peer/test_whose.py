@@ -1,5 +1,7 @@
 """Over whose rows a figure is, also when a member was away, has left, or came later."""
 
+from itertools import pairwise
+
 import pytest
 from chains import Chain
 from cluster import identity
@@ -11,6 +13,7 @@ from coterie.peer.status import ledger_status, lines
 from coterie.peer.whose import LastSum, Whose
 from coterie.protocol.blocks import Membership
 from coterie.protocol.events import Notice
+from coterie.protocol.ledger import Phase
 from coterie.protocol.records import BlockDecided
 
 
@@ -82,6 +85,23 @@ def test_who_was_away_is_not_told_of_a_result_before_the_last_one(chain: Chain) 
     last = LastSum(chain.state, decided(chain))
     assert last.told(chain.state, {"height": chain.state.height, "evaluated": 12}).away == [name(chain, 3)]
     assert last.told(chain.state, {"height": chain.state.height - 2, "evaluated": 12}).away == ()
+
+
+def test_who_was_away_is_told_of_each_result_that_a_peer_catches_up_with(chain: Chain) -> None:
+    names = [name(chain, place) for place in range(4)]
+    round_of(chain, 0, 1, 3, rows=12)
+    chain.append(Membership((chain.join(identity(4)),)))
+    round_of(chain, 0, 1, 2, 3, rows=16)
+    behind = LastSum(chain.states[0], (), lambda start: chain.blocks[start - 1 :][:3])
+    told = []
+    for before, after in pairwise(chain.states):
+        if before.phase is Phase.SUMMING:
+            facts = {"height": after.height, "evaluated": 12}
+            behind.on_notice(Notice("model", "", {}))
+            told.append([*behind.told(chain.state, facts).away])
+        elif after.phase is Phase.SUMMING and after.contributors is not None:
+            behind.on_notice(Notice("contributors", "", {"members": after.contributors.dealers}))
+    assert told == [[], [names[3]], [names[2]], []]
 
 
 def test_the_ledger_says_of_each_round_whose_its_figures_are(chain: Chain) -> None:
