@@ -72,11 +72,18 @@ def _connected(path: Path) -> Iterator[socket.socket]:
             with short_path(path) as address:
                 _connect(connection, address)
         except OSError as error:
-            raise NotRunning(
-                f"{path.parent}: no peer runs in this home ({error.strerror or error}); start it with"
-                f" `peer start --home {shlex.quote(str(path.parent))}`"
-            ) from None
+            raise NotRunning(_no_peer(path.parent, error)) from None
         yield connection
+
+
+def _no_peer(folder: Path, error: OSError) -> str:
+    """Say that no peer listens in a home, why where that is not the usual reason, and what to type."""
+    if not folder.is_dir():
+        return f"{folder}: no peer runs in this home: there is no such folder; give another --home"
+    # Of a peer that was stopped there is no socket, of one that was killed nobody listens on it.
+    is_stopped = isinstance(error, FileNotFoundError | ConnectionRefusedError)
+    why = "" if is_stopped else f" ({error.strerror or error})"
+    return f"{folder}: no peer runs in this home{why}; start it with `peer start --home {shlex.quote(str(folder))}`"
 
 
 def _connect(connection: socket.socket, address: str) -> None:

@@ -28,9 +28,10 @@ def register(subcommands: Subcommands) -> None:
 
 def run_leave(given: argparse.Namespace) -> int:
     """Leave. Says at once what that waits for; the request stands, however long anybody looks on."""
-    from ..control import ask
+    from ..control import NotRunning, ask
 
-    path = home_of(given).socket_path
+    home = home_of(given)
+    path = home.socket_path
     told = ""
     try:
         for number in range(_TURNS):
@@ -40,6 +41,12 @@ def run_leave(given: argparse.Namespace) -> int:
             if answer["text"] != told and not given.json:
                 told = answer["text"]
                 print(told, flush=True)
+    except NotRunning as error:
+        if told or home.running_pid() is not None or not home.folder.is_dir():
+            raise
+        # A member that is away cannot leave: the others have to hear it from the peer itself.
+        again = f"and then type, beside it, `peer leave {home.option}`: only a running peer can ask the others"
+        raise NotRunning(f"{error}, {again}") from None
     except KeyboardInterrupt:
         print(f"\n{_STANDS}", file=sys.stderr)
         return 128 + signal.SIGINT
@@ -52,9 +59,15 @@ def run_leave(given: argparse.Namespace) -> int:
 
 def run_stop(given: argparse.Namespace) -> int:
     """Stop."""
-    from ..control import ask
+    from ..control import NotRunning, ask
 
-    answer = ask(home_of(given).socket_path, {"do": "stop"})
+    home = home_of(given)
+    try:
+        answer = ask(home.socket_path, {"do": "stop"})
+    except NotRunning:
+        if home.running_pid() is not None or not home.folder.is_dir():
+            raise
+        raise NotRunning(f"{home.folder}: no peer runs in this home, so there is nothing to stop") from None
     if given.json:
         _print(answer)
     else:

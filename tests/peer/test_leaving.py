@@ -1,5 +1,7 @@
 """A member that left stays while the others need it, no longer, and says why; so does a leave that has to wait."""
 
+import shlex
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +16,7 @@ from coterie.peer import parting
 from coterie.peer.cli import main
 from coterie.peer.commands import leave
 from coterie.peer.ending import Ending
+from coterie.peer.exits import Exit
 from coterie.peer.home import Home
 from coterie.peer.leaving import Stay, awaited, departure, names_told, still_needed
 from coterie.peer.parting import depart
@@ -198,3 +201,32 @@ def test_started_again_in_its_last_round_it_says_first_that_it_left() -> None:
     before = len(leaver.notices)
     cluster.start(2)
     assert leaver.notices[before].text.startswith("this peer left; until round 1 is closed")
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_leave_in_a_stopped_home_says_that_nothing_runs_and_what_to_type(
+    is_killed: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = Home(tmp_path / "my home")
+    home.prepare()
+    if is_killed:  # then its socket is still there
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(home.socket_path))
+    assert main(["leave", *shlex.split(home.option)]) == Exit.NOT_RUNNING
+    assert capsys.readouterr().err == (
+        f"peer: error: {home.folder}: no peer runs in this home; start it with `peer start {home.option}`, and then"
+        f" type, beside it, `peer leave {home.option}`: only a running peer can ask the others\n"
+    )
+
+
+def test_a_stop_in_a_stopped_home_does_not_say_to_start_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Home(tmp_path / "home").prepare()
+    assert main(["stop", "--home", str(tmp_path / "home")]) == Exit.NOT_RUNNING
+    assert capsys.readouterr().err.endswith("/home: no peer runs in this home, so there is nothing to stop\n")
+
+
+@pytest.mark.parametrize("command", ["leave", "stop", "invite"])
+def test_a_home_that_there_is_not_is_told(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--home", str(tmp_path / "none")]) == Exit.NOT_RUNNING
+    assert "there is no such folder; give another --home\n" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
