@@ -76,7 +76,7 @@ def ledger_status(state: LedgerState, view: int = 0, last_sum: LastSum | None = 
         status["measures"] = measures(genesis.model, metrics.loss, named)
         status["figures"] = figures_json(genesis.model, metrics.loss, named, metrics.evaluated)
         if metrics.loss is not None and last_sum is not None:
-            status["measured"] = last_sum.whose(state, metrics.evaluated).json()
+            status["measured"] = last_sum.current(state, metrics.evaluated).json()
     return status
 
 
@@ -192,7 +192,8 @@ def stored_status(reader: Reader, me: bytes | None) -> Json:
     state = replay(reader)
     status: Json = {"running": False, "id": None if me is None else peer_id(me)}
     if state is not None:
-        blocks = list(reader.blocks())
+        # A peer that starts meanwhile may have decided more.
+        blocks = list(takewhile(lambda one: one.height <= state.height, reader.blocks()))
         gone, voids = gone_names(state, blocks), newest_voids(blocks)
         status |= ledger_status(state, last_sum=LastSum(state, blocks))
         status["members"] = members_status(state, me or b"", (), gone)

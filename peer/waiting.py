@@ -64,6 +64,10 @@ class Waiting:
         self._told = wait.round
         return True
 
+    def of(self, round: int) -> Wait | None:
+        """What this round waits for; None where what was seen last is of a round that is over."""
+        return self.wait if self.wait is not None and self.wait.round == round else None
+
     def seconds(self, now: float) -> float:
         """How long the round has waited; 0 where it does not."""
         return 0.0 if self.wait is None else now - self._since

@@ -1,12 +1,12 @@
 """Over whose test rows a figure is: of how many members, and which of the round were away."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..protocol.blocks import Contributors, Model, read_block
 from ..protocol.events import Notice
-from ..protocol.ledger import LedgerState, apply
+from ..protocol.ledger import LedgerState, Phase, apply
 from ..protocol.messages import CertifiedBlock
 from ..protocol.records import BlockDecided
 from .naming import told_names
@@ -50,7 +50,9 @@ class LastSum:
     def __init__(self, state: LedgerState, blocks: Sequence[BlockDecided], read: Read = lambda _: ()) -> None:
         """``blocks``: those that led to ``state``, or the newest of them. ``read``: gives some from a height on."""
         self._open = None if state.contributors is None else len(state.contributors.dealers)
+        self._open_round = state.round
         self.members = _last_contributors(blocks)
+        self._results = _results(state)
         self._read = read
         self._reached = state
         self._ahead: list[bytes] = []
@@ -59,9 +61,17 @@ class LastSum:
     def on_notice(self, notice: Notice) -> None:
         """Heed what was decided."""
         if notice.kind == "contributors":
-            self._open = len(notice.facts["members"])
+            self._open, self._open_round = len(notice.facts["members"]), notice.facts.get("round", -1)
         elif notice.kind == "model":
             self.members = self._open
+            self._results += 1
+
+    def current(self, state: LedgerState, rows: int) -> Whose:
+        """Return whose the last result of this state is, which may be so new that nobody was told of it yet."""
+        found = self.whose(state, rows)
+        if self._results == _results(state):
+            return found
+        return replace(found, members=self._open if self._open_round == state.round - 1 else None)
 
     def whose(self, state: LedgerState, rows: int) -> Whose:
         """Return whose the last result is, in any state after it.
@@ -91,6 +101,14 @@ class LastSum:
                 return None
             self._reached = apply(self._reached, self._ahead.pop())
         return self._reached if self._reached.height == height else None
+
+
+def _results(state: LedgerState) -> int:
+    """Return how many results there have been: each is a trained round, the totals of the setup, or the evaluation.
+
+    Up to a number that stays: totals may be older than the federation.
+    """
+    return state.trained + (state.totals is not None) + (state.phase is Phase.FINISHED)
 
 
 def _last_contributors(blocks: Sequence[BlockDecided]) -> int | None:

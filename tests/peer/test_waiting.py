@@ -63,3 +63,11 @@ def test_it_is_told_once_a_round_after_a_while_and_stands_in_the_status() -> Non
     assert waiting.look(other, 51)
     assert not waiting.look(None, 52)
     assert waiting.text(node(cluster, 0), 52) is None
+
+
+def test_what_an_earlier_round_waited_for_is_not_told_of_this_one() -> None:
+    waiting, first = Waiting(), Wait(0, "the update", (LATE,))
+    assert waiting.of(0) is None
+    waiting.look(first, 0)
+    assert waiting.of(0) == first
+    assert waiting.of(1) is None

@@ -1,6 +1,9 @@
 """Over whose rows a figure is, also when a member was away, has left, or came later."""
 
+from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 from chains import Chain
@@ -9,11 +12,12 @@ from cluster import identity
 from coterie.peer.best import Scores
 from coterie.peer.ledger_file import Ledger
 from coterie.peer.ledger_text import line, rows
-from coterie.peer.status import ledger_status, lines
+from coterie.peer.status import ledger_status, lines, stored_status
+from coterie.peer.store import Reader, Store
 from coterie.peer.whose import LastSum, Whose
 from coterie.protocol.blocks import Membership
 from coterie.protocol.events import Notice
-from coterie.protocol.ledger import Phase
+from coterie.protocol.ledger import LedgerState, Phase
 from coterie.protocol.records import BlockDecided
 
 
@@ -122,6 +126,42 @@ def test_the_status_says_whose_its_figures_are(chain: Chain) -> None:
     assert f"over about 12 test rows of 3 members, without {name(chain, 3)}, a round ago" in told(chain)
     round_of(chain, 0, 1, 2, 3, rows=16)
     assert "over all members' test rows (about 16), a round ago" in told(chain)
+
+
+def test_the_status_takes_all_from_one_state_though_nobody_was_told_of_it_yet(chain: Chain) -> None:
+    last, away = LastSum(chain.states[3], decided(chain)[:3]), [name(chain, 3)]
+
+    def measured(state: LedgerState) -> Any:
+        return ledger_status(state, last_sum=last)["measured"]
+
+    assert chain.states[3].trained == 1
+    assert measured(chain.states[3]) == {"rows": 16, "members": 4, "away": []}
+    assert measured(chain.state) == {"rows": 12, "members": None, "away": away}, "the contributors are not known yet"
+    last.on_notice(Notice("contributors", "", {"members": [b"a", b"b", b"c"], "round": chain.states[3].round}))
+    assert measured(chain.states[4]) == {"rows": 16, "members": 4, "away": []}, "their sum is still open"
+    assert measured(chain.state) == {"rows": 12, "members": 3, "away": away}
+    last.on_notice(Notice("model", "", {}))
+    assert measured(chain.state) == {"rows": 12, "members": 3, "away": away}
+
+
+def test_the_status_of_a_home_whose_peer_starts_meanwhile_is_of_one_state(chain: Chain, tmp_path: Path) -> None:
+    blocks = decided(chain)
+
+    class Growing(Reader):
+        """Looks into a store to which a peer adds a round after the first look."""
+
+        def blocks(self, start: int = 0) -> Iterator[BlockDecided]:
+            yield from super().blocks(start)
+            with Store.open(tmp_path) as store:
+                store.persist(blocks[3:])
+
+    with Store.open(tmp_path) as store:
+        store.keep("genesis", chain.genesis.encode())
+        store.persist(blocks[:3])
+    with Growing.open(tmp_path) as reader:
+        status = stored_status(reader, None)
+        assert reader.height() == 5
+    assert (status["height"], status["measured"]) == (3, {"rows": 16, "members": 4, "away": []})
 
 
 def test_the_scores_of_a_ledger_keep_whose_they_are(chain: Chain) -> None:
