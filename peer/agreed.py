@@ -40,6 +40,8 @@ class Agreed:
     best: Scored | None
     """What the ledger says of the best model, whether it is here or not; None: none has a loss yet."""
     settings: Settings
+    before: Scored | None
+    """What the ledger says of the last model before it that has a loss; None: none has."""
 
     @property
     def weights(self) -> list[Vector]:
@@ -108,10 +110,14 @@ def read_agreed(home: Home, *, round: int | None = None, best: bool = False) -> 
             f"{home.folder}: there is no model yet, or it is damaged; the peer fetches it when it runs", Exit.STORE
         )
     score = scores.of(newest.weights_hash) or Scored(newest.weights_hash, 0, 0)
-    here = {score.round: Agreed(home, state, newest, score, scores.best, settings)}
+
+    def agreed(saved: ModelSaved, score: Scored) -> Agreed:
+        return Agreed(home, state, saved, score, scores.best, settings, scores.measured_before(score.weights))
+
+    here = {score.round: agreed(newest, score)}
     old = None if kept is None else scores.of(kept.weights_hash)
     if kept is not None and old is not None:
-        here.setdefault(old.round, Agreed(home, state, kept, old, scores.best, settings))
+        here.setdefault(old.round, agreed(kept, old))
     if best:
         return _best(here, score.round, scores.best, state)
     wanted = score.round if round is None else round

@@ -8,6 +8,7 @@ equal losses the earlier one is better.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from ..protocol.blocks import Contributors, Model, read_block, wide_value
 from ..protocol.contribution import Metrics, read_metrics
@@ -66,6 +67,11 @@ class Scores:
     def of(self, weights: bytes) -> Scored | None:
         """The model with these weights, None where the ledger does not name them."""
         return next((one for one in self.models if one.weights == weights), None)
+
+    def measured_before(self, weights: bytes) -> Scored | None:
+        """The last model that has a loss among those before the one with these weights; None where none has."""
+        earlier = list(takewhile(lambda one: one.weights != weights, self.models))
+        return next((one for one in reversed(earlier) if one.loss is not None), None)
 
 
 def loss_told(genesis: Genesis, data: bytes, earlier: Iterable[bytes]) -> tuple[bytes, float] | None:

@@ -10,6 +10,7 @@ from .values import whole
 
 if TYPE_CHECKING:
     from ..agreed import Agreed
+    from ..best import Scored
 
 Json = dict[str, Any]
 
@@ -19,6 +20,7 @@ def register(actions: Subcommands) -> None:
     show = add_command(actions, "show", "tell all figures of the agreed model, beside those on your own rows", run)
     show.epilog = (
         "members: over the test rows of all members, out of the secure sums in the ledger\n"
+        "before:  what is known of the last model that was measured, until the next round measures this one\n"
         "ours:    the same model on the test rows of this home's table\n"
         "alone:   a model trained on this table's other rows only, for as many rounds, on the same test rows\n\n"
         "The last two are computed here and now, and are told to nobody else (docs/tables.md)."
@@ -60,14 +62,10 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _facts(agreed: "Agreed") -> Json:
-    from ..measures import figures_json
-
     score, genesis = agreed.score, agreed.state.genesis
-    members: Json | None = None
-    if score.loss is not None and score.whose is not None:
-        figures = figures_json(genesis.model, score.loss, score.metrics, score.whose.rows)
-        # Of an app all that it reports.
-        members = score.whose.json() | (figures or {"numbers": {"loss": score.loss, **score.metrics}})
+    members, before = _members(agreed, score), None
+    if members is None and agreed.before is not None:
+        before = {"round": agreed.before.round, **(_members(agreed, agreed.before) or {})}
     return {
         "federation": agreed.state.federation.hex(),
         "weights": agreed.saved.weights_hash.hex(),
@@ -76,14 +74,27 @@ def _facts(agreed: "Agreed") -> Json:
         "rounds": genesis.rounds,
         "best": agreed.best is not None and agreed.best.weights == agreed.saved.weights_hash,
         "members": members,
+        "before": before,
     }
+
+
+def _members(agreed: "Agreed", score: "Scored") -> Json | None:
+    """What a model reaches over all members' test rows; None where that is not measured yet."""
+    from ..measures import figures_json
+
+    if score.loss is None or score.whose is None:
+        return None
+    figures = figures_json(agreed.state.genesis.model, score.loss, score.metrics, score.whose.rows)
+    # Of an app all that it reports.
+    return score.whose.json() | (figures or {"numbers": {"loss": score.loss, **score.metrics}})
 
 
 def _lines(facts: Json) -> Iterator[str]:
     of = f" of {facts['rounds']}" if facts["rounds"] else ""
     best = ", the best so far" if facts["best"] else ""
     yield f"the model of round {facts['round']}, after {facts['trained']}{of} rounds of training{best}"
-    columns = {name: facts[key] for name, key in (("members", "members"), ("ours", "own"), ("alone", "alone"))}
+    keys = {"members": "members", "before": "before", "ours": "own", "alone": "alone"}
+    columns = {name: facts[key] for name, key in keys.items()}
     columns = {name: one for name, one in columns.items() if one is not None}
     yield ""
     yield from _table(columns)
@@ -93,7 +104,8 @@ def _lines(facts: Json) -> Iterator[str]:
         yield from _confusion(name, one)
         yield from _by_class(name, one)
     # In the bins of one site alone there are few rows.
-    yield from _calibration(*next(iter(columns.items()), ("", {})))
+    of_this_model = {name: one for name, one in columns.items() if name != "before"}
+    yield from _calibration(*next(iter((of_this_model or columns).items()), ("", {})))
 
 
 def _table(columns: dict[str, Json]) -> Iterator[str]:
@@ -118,21 +130,28 @@ def _number(numbers: dict[str, float], name: str) -> str:
 
 
 def _legend(facts: Json) -> Iterator[str]:
-    from ..whose import Whose
-
-    members, own = facts["members"], facts["own"]
+    members, before, own = facts["members"], facts["before"], facts["own"]
     if members is None:
         yield "members: not measured yet; the next round measures this model, where members keep rows for testing"
     else:
-        whose = Whose(members["rows"], members["members"], members["away"])
-        yield f"members: {whose.text()}, out of the secure sums"
+        yield f"members: {_whose(members)}, out of the secure sums"
+    if before is not None:
+        yield f"before:  the last model that was measured, that of round {before['round']}, {_whose(before)}"
     if own is not None:
         yield f"ours:    this model over the {own['rows']} test rows of {own['table']}; told to nobody else"
     if facts["alone"] is not None:
         yield f"alone:   a model of your other rows only, after {facts['trained']} rounds, over the same test rows"
-    positive = next((one["positive"] for one in (members, own) if one is not None and one.get("positive")), None)
+    positive = next(
+        (one["positive"] for one in (members, before, own) if one is not None and one.get("positive")), None
+    )
     if positive is not None:
         yield f"Sensitivity and the like are of {positive!r}, the second class."
+
+
+def _whose(one: Json) -> str:
+    from ..whose import Whose
+
+    return Whose(one["rows"], one["members"], one["away"]).text()
 
 
 def _confusion(name: str, one: Json) -> Iterator[str]:

@@ -234,6 +234,41 @@ def test_a_model_that_nobody_has_measured_has_ones_own_figures_all_the_same(tmp_
     assert "ours, of the rows with a predicted probability of 'yes' between" in out
 
 
+def test_until_a_model_is_measured_the_one_before_is_shown(tmp_path: Path, peer: Run) -> None:
+    (tmp_path / "early").mkdir()
+    two = Sites(tmp_path / "early", "two", is_evaluated=False)
+    told = shown(peer, "--home", str(two.home))
+    assert (told["members"], told["round"], told["before"]["round"]) == (None, 3, 2)
+    two._decide("evaluate")
+    (tmp_path / "ended").mkdir(mode=0o700)
+    kept = Settings(data=str(tmp_path / "early" / "site0.csv"), target="y")
+    fill(tmp_path / "ended", two.genesis, two.chain.blocks, two.weights.tobytes(), kept)
+    ended = shown(peer, "--home", str(tmp_path / "ended"))
+    assert ended["before"] is None
+    assert ended["members"]["rows"] == told["before"]["rows"]
+    assert {"loss"} <= told["before"]["numbers"].keys() <= ended["members"]["numbers"].keys(), "a round adds up less"
+    assert ended["members"]["numbers"]["loss"] != told["before"]["numbers"]["loss"]
+    out = peer("model", "show", "--home", str(two.home))[1]
+    assert out.splitlines()[2].split() == ["before", "ours", "alone"]
+    assert "before:  the last model that was measured, that of round 2, over about 84 test rows of 3 members" in out
+
+
+def test_before_any_model_is_measured_there_is_none_to_show(tmp_path: Path, peer: Run) -> None:
+    two = Sites(tmp_path, "two")
+    first = unmeasured(two, tmp_path / "first")
+    told = shown(peer, "--home", str(first))
+    assert (told["members"], told["before"]) == (None, None)
+
+
+def unmeasured(sites: Sites, folder: Path) -> Path:
+    """Make a home of these sites in which only the sums of the setup are decided."""
+    learner = Learner(sites.apps[0])
+    folder.mkdir(mode=0o700)
+    kept = Settings(data=str(sites.home.parent / "site0.csv"), target="y")
+    fill(folder, sites.genesis, sites.chain.blocks[:3], learner.initial().astype("<f4").tobytes(), kept)
+    return folder
+
+
 def test_in_an_older_federation_ones_own_figures_are_complete(tmp_path: Path, peer: Run) -> None:
     Sites(tmp_path, "two", metrics=("accuracy",), final_metrics=())
     told = shown(peer)
