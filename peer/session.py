@@ -837,7 +837,8 @@ class Session:
             status["voids"] = self._voids.text(self.node.state, self._gone)
             status["left_out"] = self._left_out
             status["late"] = late_status(wait, self._waiting.seconds(trio.current_time()))
-            status["abstains"] = abstention(self.node.ctx.guard, self.node.ctx.height)
+            is_finished = self.node.state.phase is Phase.FINISHED
+            status["abstains"] = abstention(self.node.ctx.guard, self.node.ctx.height, is_finished=is_finished)
             status["fetching"] = list(self.driver.fetching.values())
             status["working"] = list(self.driver.workshop.running.values())
             status["faults"] = faults_status(self.driver.faults)

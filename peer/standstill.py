@@ -114,8 +114,10 @@ def _where(away: Sequence[bytes], sought: Mapping[bytes, Sequence[str]]) -> str:
     return f" (sought at {', '.join(places)})" if places else ""
 
 
-def abstention(guard: VoteGuard, height: int) -> str | None:
-    """Say why this peer casts no votes at ``height``; None if it does."""
+def abstention(guard: VoteGuard, height: int, *, is_finished: bool = False) -> str | None:
+    """Say why this peer casts no votes at ``height``; None if it does, and once there is nothing left to decide."""
+    if is_finished:
+        return None
     if guard.resuming:
         if guard.copied:
             return (

@@ -190,6 +190,11 @@ def finished_home_says_so_at_once(one: Peer) -> None:
     assert "go on with" not in text
     assert f"peer model export --home {one.home}" in text
     assert f"to let members that are behind catch up: peer start --stay --home {one.home}" in text
+    place = one.restart("--linger", "60")
+    one.wait("finished", after=place)
+    status = one.ask("status")
+    assert (status["phase"], status["abstains"]) == ("finished", None), "it worries nobody with votes that nobody casts"
+    assert one.stop() == Exit.OK
 
 
 def test_the_remaining_ones_refound_from_the_last_model_when_one_is_lost_for_good(three: Federation) -> None:

@@ -253,3 +253,4 @@ def test_a_sum_that_waits_for_a_moment_is_not_told(is_over: bool) -> None:
 def test_who_may_not_vote_says_why_and_for_how_long(guard: VoteGuard, told: str | None) -> None:
     text = abstention(guard, 7)
     assert (text is None) if told is None else (text is not None and told in text)
+    assert abstention(guard, 7, is_finished=True) is None, "nothing is left to vote on"
