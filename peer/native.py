@@ -27,21 +27,27 @@ def watched(folder: Path) -> Iterator[Path | None]:
     """
     path = folder / NAME
     earlier = _put_aside(path)
-    descriptor = None
-    if not faulthandler.is_enabled():
-        with suppress(OSError):  # a full disk, for one, which is told where it matters
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    if descriptor is None:
+    if faulthandler.is_enabled():
         yield earlier
         return
+    descriptor = None
     try:
+        # From its first moment on, so that a signal leaves no empty file behind either.
+        with suppress(OSError):  # a full disk, for one, which is told where it matters
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        if descriptor is None:
+            yield earlier
+            return
         faulthandler.enable(descriptor)
         with owned(descriptor):
             yield earlier
     finally:
-        faulthandler.disable()
-        os.close(descriptor)
-        path.unlink(missing_ok=True)
+        if descriptor is not None:
+            faulthandler.disable()
+            os.close(descriptor)
+        # What stands in it is the crash of this very run, which is over without one.
+        with suppress(OSError):
+            path.unlink()
 
 
 def _put_aside(path: Path) -> Path | None:

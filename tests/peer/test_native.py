@@ -17,6 +17,35 @@ def lookup():
 
 lookup()
 """
+ENDING = """
+import os
+from pathlib import Path
+
+from coterie.peer.asked import StoppedEarly
+from coterie.peer.native import watched
+
+def interrupted(*arguments):
+    opened = os_open(*arguments)
+    raise StoppedEarly
+
+for error in (None, ValueError, StoppedEarly, KeyboardInterrupt, SystemExit):
+    try:
+        with watched(Path()):
+            assert os.listdir() == ["native-crash"]
+            if error is not None:
+                raise error
+    except BaseException as raised:
+        assert type(raised) is error
+    assert os.listdir() == [], error
+os_open, os.open = os.open, interrupted
+try:
+    with watched(Path()):
+        pass
+except StoppedEarly:
+    print(os.listdir())
+"""
+"""Ends in all ways in which a program ends by itself; last, by a signal in the very moment that makes the file."""
+
 _PEER = (sys.executable, "-m", "coterie.peer", "start", "--home", "home", "--json")
 
 
@@ -54,3 +83,10 @@ def test_what_a_killed_peer_left_is_no_crash_and_a_link_is_not_followed(tmp_path
         assert earlier is None
     assert other.read_text() == "of somebody else"
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+def test_no_empty_file_is_left_however_a_run_ends(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONFAULTHANDLER"}
+    words = (sys.executable, "-c", ENDING)
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
