@@ -75,7 +75,7 @@ def member_learner(settings: Settings, genesis: Genesis, *, trains: bool = True)
     if trains and isinstance(learner.app, TableApp) and learner.app.telling:
         raise ModelMismatch(
             f"the federation adds up {learner.app.telling[0]!r} in each round, which gives the rows of a member away"
-            " that misses one; it was founded with an older version: found it anew"
+            " that misses one; it was founded with an older version: found it anew, with the same members"
         )
     check_model(learner, genesis)
     learner.final_metrics = genesis.final_metrics  # none where they were added up before
