@@ -102,7 +102,9 @@ class Agreement:
         ctx = self.ctx
         self.height = ctx.height
         self.summing = ctx.summing
-        self.consensus = Consensus(ctx.state.committee, ctx.me, ctx.state.proposer, self._proves)
+        self.consensus = Consensus(
+            ctx.state.committee, ctx.me, ctx.state.proposer, self._proves, wanted=self._is_wanted
+        )
 
     # Life.
 
@@ -149,6 +151,12 @@ class Agreement:
         if ctx.state.phase is Phase.SUMMING:
             return self.can_open()
         return bool(self._changes()) or self._may_go_on()
+
+    def _is_wanted(self) -> bool:
+        """Whether a view after the first is to go on. A round that has begun may be given up only by further ones."""
+        sharing, phase = self.ctx.sharing, self.ctx.state.phase
+        has_begun = sharing is None or sharing.may_begin
+        return phase is Phase.SUMMING or (phase is Phase.SHARING and has_begun) or self._is_ready()
 
     def _changes(self, only_provable: bool = False) -> tuple[Change, ...]:
         """Return the changes of the membership that this member would propose."""
@@ -733,7 +741,7 @@ class Agreement:
     def on_peer_down(self, member: bytes) -> None:
         """If it is the proposer that is awaited, do not wait long."""
         consensus = self.consensus
-        if self._done or consensus.stage is not Stage.PROPOSE or not (consensus.ready or consensus.view):
+        if self._done or consensus.stage is not Stage.PROPOSE or not consensus.ready:
             return
         if self.ctx.state.proposer(consensus.view) == member:
             key = ("view", self.ctx.height, consensus.view, int(Stage.PROPOSE))

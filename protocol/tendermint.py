@@ -120,12 +120,17 @@ class Consensus:
     stage: Stage = Stage.PROPOSE
     locked: tuple[bytes, int] | None = None
     valid: tuple[bytes, int] | None = None
+    wanted: Callable[[], bool] = lambda: True
+    """Whether there is something to decide now: asked at the beginning of each view but the first."""
     ready: bool = False
+    """Whether this view has begun: somebody honest has something to decide in it."""
     decided: bytes | None = None
     _views: dict[int, _View] = field(default_factory=dict)
     _latest: dict[bytes, int] = field(default_factory=dict)
     _furthest: int = 0
     """The highest view that a vote was seen of."""
+    _is_idle: bool = False
+    """Whether this view was come to, and waits until it is ready."""
     _out: list[Action] = field(default_factory=list)
 
     @property
@@ -151,7 +156,7 @@ class Consensus:
         """There is something to decide at this height: propose it, or start waiting for who should."""
         if not self.ready:
             self.ready = True
-            if self.view == 0 and self.stage is Stage.PROPOSE:
+            if self._is_idle and self.stage is Stage.PROPOSE:
                 self._begin_proposing()
         return self._advance()
 
@@ -184,8 +189,9 @@ class Consensus:
         return actions
 
     def _others_are_ready(self) -> bool:
-        """Whether somebody honest among the others has voted: their quorum may need this member's vote, too."""
-        return len(self._latest) - (self.me in self._latest) > self.committee.f
+        """Whether somebody honest among the others has voted in this view: their quorum may need this vote, too."""
+        voted = sum(view >= self.view for member, view in self._latest.items() if member != self.me)
+        return voted > self.committee.f
 
     def restore_vote(self, vote: Verified) -> None:
         """Enter a vote without acting on it: after a restart, before :meth:`start`."""
@@ -278,11 +284,16 @@ class Consensus:
         if view > 0:
             self._out.extend(CastVote(stage, view - 1, NIL) for stage in left)
         self._forget_old_views()
-        if view > 0 or self.ready:
+        if view > 0:
+            # What was wanted before may be settled, or taken back. Else an idle federation would turn views for ever.
+            self.ready = self.wanted() or self.locked is not None or self.valid is not None or self._others_are_ready()
+        self._is_idle = not self.ready
+        if self.ready:
             self._begin_proposing()
 
     def _begin_proposing(self) -> None:
         """Lines 14 to 21: propose, or wait for the proposal no longer than timeoutPropose."""
+        self._is_idle = False
         if self.takes_part and self.proposer(self.view) == self.me:
             value, valid_view = self.valid or (None, -1)
             self._out.append(ProposeNow(self.view, value, valid_view))
