@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from ..crypto.identity import is_usable
 from .admission import InviteError, Ticket, check_bearer, read_ticket
+from .bases import Bases
 from .blocks import (
     Block,
     Contributors,
@@ -90,9 +91,10 @@ class Settled:
 class Repeat:
     """The sum that was decided on with the current base model already (safety rule 8).
 
-    It failed, and somebody may have opened it all the same; or it left the model as it was. The numbers behind the next
-    sum are the same then, so it is one of exactly the same ``contributors``, by the same ``committee`` under the same
-    ``threshold``, as far as these are not evicted: a sum over another set would give away what the difference is.
+    It failed, and somebody may have opened it all the same; or it left the model as it was, or a later one made it so
+    again. The numbers behind the next sum are the same then, so it is one of exactly the same ``contributors``, by the
+    same ``committee`` under the same ``threshold``, as far as these are not evicted: a sum over another set would give
+    away what the difference is.
     """
 
     contributors: tuple[bytes, ...]
@@ -132,6 +134,8 @@ class LedgerState:
     sums: tuple[int, ...] | None
     settled: Settled | None
     repeat: Repeat | None
+    bases: Bases
+    """What was decided on the base models before this one: a model may become again what it was."""
     progress: Progress | None
     """How the losses fell; None while there is none, and where the genesis does not ask for it."""
     ticket_uses: tuple[tuple[bytes, int], ...]
@@ -228,6 +232,7 @@ def genesis_state(genesis: Genesis) -> LedgerState:
         sums=None,
         settled=None,
         repeat=None,
+        bases=Bases(),
         progress=None,
         ticket_uses=(),
         gone={key: Gone(key, 0, barred=True) for key in genesis.barred},
@@ -329,7 +334,9 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
     progress, stopping = state.progress, state.genesis.stopping
     if stopping is not None and state.kind == "train":
         progress = after_round(progress, stopping, sums)
-    is_same_base = state.kind == "train" and body.weights == state.weights
+    decided, bases = state.repeat or _decided_sum(state), state.bases
+    if decided is not None and state.kind == "train":
+        bases = bases.having(state.weights, decided)
     ended = replace(
         state,
         members=members,
@@ -340,7 +347,8 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
         sums=sums,
         settled=Settled(height, digest, state.committee),
         progress=progress,
-        repeat=(state.repeat or _decided_sum(state)) if is_same_base else None,
+        repeat=bases.get(body.weights) if state.kind == "train" else None,
+        bases=bases,
     )
     if state.kind == "evaluate":
         return replace(_next_round(replace(ended, repeat=None)), phase=Phase.FINISHED)

@@ -83,6 +83,8 @@ stalls.
 """
 
 JOIN_RETRY_MS: Final = 2_000
+JOIN_MEMORY_MS: Final = 60_000
+"""How long a request to join is kept that is not made again: its newcomer may have gone."""
 SYNC_RETRY_MS: Final = 1_000
 MAX_TRIAL_SILENCES: Final = 10
 """How often in a row a newcomer asks one peer for more of the ledger that it holds back, without an answer."""

@@ -24,6 +24,7 @@ from .ledger import (
     prove_join,
 )
 from .limits import (
+    JOIN_MEMORY_MS,
     JOIN_RETRY_MS,
     MAX_CHANGES_BYTES,
     MAX_CHANGES_PER_BLOCK,
@@ -57,6 +58,8 @@ class ChangePool:
     """What this member would put into a Membership block."""
 
     _joins: dict[bytes, ProvedJoin] = field(default_factory=dict)
+    _heard_ms: dict[bytes, int] = field(default_factory=dict)
+    """When each of these requests was made last, as far as this member knows."""
     _worthless: OrderedDict[bytes, str] = field(default_factory=OrderedDict)
     """Why a request can never be granted, by a hash of what was checked of it."""
     _leaves: dict[bytes, bytes] = field(default_factory=dict)
@@ -115,6 +118,8 @@ class ChangePool:
             return "too many are waiting to be admitted: try again later"
         self._revision += join is not known
         self._joins[request.sender] = join
+        self._heard_ms = {one: at for one, at in self._heard_ms.items() if one in self._joins}
+        self._heard_ms[request.sender] = now_ms
         return None
 
     def withdraw(self, withdrawal: Verified, now_ms: int) -> bool:
@@ -137,6 +142,13 @@ class ChangePool:
         self._withdrawn[newcomer] = _Withdrawn(message.at_ms, now_ms)
         self._revision += 1
         return True
+
+    def forget_unheard(self, now_ms: int) -> None:
+        """Drop the requests that have not been made again for long: who waits to be admitted asks again and again."""
+        gone = [one for one in self._joins if now_ms - self._heard_ms[one] > JOIN_MEMORY_MS]
+        for newcomer in gone:
+            del self._joins[newcomer]
+        self._revision += len(gone)
 
     def has_just_withdrawn(self, newcomer: bytes, now_ms: int) -> bool:
         """Whether a request of this newcomer may be a copy, under way since before it took its request back."""

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from chains import Chain
+from chains import Chain, digest
 from cluster import identity
 from ledgers import changed, double_vote, joined, key
 
 from coterie.protocol import ledger
+from coterie.protocol.bases import Bases
 from coterie.protocol.blocks import Contributors, Evict, Membership, Void
 from coterie.protocol.committee import Committee
 from coterie.protocol.contribution import WIDE_UNIT
@@ -219,3 +220,46 @@ def test_a_void_without_proof_settles_nothing() -> None:
     before = chain.state.settled
     chain.append(chain.contributors())
     assert chain.append(chain.void()).settled is before
+
+
+def back_again() -> Chain:
+    """The model of the third round is that of the first one, to which four of five members contributed."""
+    chain = Chain(5)
+    base = chain.state.weights
+    chain.append(chain.contributors(dealers=[0, 1, 2, 3]))
+    chain.append(chain.model(weights=digest("moved")))
+    assert chain.state.repeat is None, "on another model anybody may contribute"
+    chain.append(chain.contributors(dealers=[0, 1, 2, 4]))
+    chain.append(chain.model(weights=base))
+    return chain
+
+
+def test_a_model_that_becomes_what_it_was_is_summed_over_the_same_contributors_again() -> None:
+    chain = back_again()
+    assert chain.state.repeat == Repeat(
+        tuple(chain.state.committee.members[index] for index in (0, 1, 2, 3)), chain.state.committee.members, 3
+    )
+    with pytest.raises(LedgerError, match="a sum on the same base model has other contributors"):
+        chain.append(chain.contributors(dealers=[1, 2, 3, 4]))
+    chain.append(chain.contributors(dealers=[0, 1, 2, 3]))
+
+
+def test_without_that_memory_it_would_be_summed_over_others(weakened: pytest.MonkeyPatch) -> None:
+    weakened.setattr(Bases, "get", lambda self, base: None)
+    chain = back_again()
+    chain.append(chain.contributors(dealers=[1, 2, 3, 4]))
+
+
+def test_what_was_decided_on_many_models_is_remembered_and_states_before_do_not_change() -> None:
+    repeats = {digest(str(number)): Repeat((digest(f"member {number}"),), (), 2) for number in range(1000)}
+    states = [Bases()]
+    for base, repeat in repeats.items():
+        states.append(states[-1].having(base, repeat))
+    assert all(states[-1].get(base) == repeat for base, repeat in repeats.items())
+    for number in (0, 1, 255, 256, 257, 999):
+        known = [base for base in repeats if states[number].get(base) is not None]
+        assert known == list(repeats)[:number]
+    assert states[-1].get(digest("never")) is None
+    other = Repeat((), (), 3)
+    again = states[-1].having(digest("5"), other)
+    assert (again.get(digest("5")), states[-1].get(digest("5"))) == (other, repeats[digest("5")])

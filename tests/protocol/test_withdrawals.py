@@ -11,11 +11,12 @@ from signing import signed
 from coterie.crypto.identity import Identity
 from coterie.protocol.agreement import Agreement
 from coterie.protocol.blocks import Block, Join, Membership, block_hash
-from coterie.protocol.envelope import Verified
-from coterie.protocol.events import PeerDown, PeerUp, Started, Withdraw
-from coterie.protocol.limits import JOIN_RETRY_MS, MAX_PENDING_JOINS
+from coterie.protocol.envelope import Verified, verify
+from coterie.protocol.events import PeerDown, PeerUp, Received, Started, Withdraw
+from coterie.protocol.limits import JOIN_MEMORY_MS, JOIN_RETRY_MS, MAX_PENDING_JOINS
 from coterie.protocol.messages import JoinRequest, Prevote, Proposal, Withdrawal
 from coterie.protocol.node import Newcomer, Node
+from coterie.protocol.outbox import Outbox
 from coterie.protocol.pool import CLOCK_SKEW_MS, ChangePool
 
 A, B, C = (identity(number) for number in range(3))
@@ -248,6 +249,7 @@ def test_without_this_a_member_that_nobody_runs_keeps_everybody_else_out(
     what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     WEAKENED[what](monkeypatch)
+    monkeypatch.setattr(ChangePool, "forget_unheard", lambda *_: None)
     cluster = admitted_after_it_gave_up(is_founders_turn=True)
     assert is_member(cluster, GHOST)
     cluster.crash(JOINER)
@@ -261,6 +263,78 @@ def test_who_gave_up_and_asks_again_is_admitted() -> None:
     assert not is_member(cluster, GHOST)
     cluster.start(GHOST)
     cluster.run(lambda: is_member(cluster, GHOST), 30_000)
+
+
+@pytest.mark.parametrize("is_forgotten", [True, False])
+def test_a_request_that_is_not_made_again_is_forgotten_by_who_missed_that_it_was_taken_back(
+    is_forgotten: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not is_forgotten:
+        monkeypatch.setattr(ChangePool, "forget_unheard", lambda *_: None)
+    monkeypatch.setattr(ChangePool, "withdraw", lambda *_: False)
+    cluster = Cluster(4, make_genesis(min_peers=9), seed=1)
+    cluster.start(0, 1, 2)
+    cluster.run(lambda: all(is_member(cluster, number) for number in (1, 2)))
+    cluster.crash(1)
+    cluster.crash(2)
+    cluster.start(3)
+    cluster.run_for(1_000)
+    cluster.hand_in(3, Withdraw())
+    cluster.run_for(100)
+    cluster.crash(3)
+    cluster.run_for(2 * JOIN_MEMORY_MS)
+    cluster.start(1, 2)
+    cluster.run_for(60_000)
+    assert is_member(cluster, 3) is not is_forgotten
+
+
+def test_who_goes_on_asking_is_remembered() -> None:
+    bench = member()
+    asked(bench)
+    for _ in range(3):
+        bench.now_ms += JOIN_MEMORY_MS
+        asked(bench)
+        assert waits(bench)
+    bench.now_ms += JOIN_MEMORY_MS + 1
+    bench.hand(PeerUp(B.public))
+    assert not waits(bench)
+
+
+@pytest.mark.parametrize("rests", [True, False])
+def test_a_request_that_was_taken_back_leaves_no_views_that_go_on(rests: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The member whose turn it is is away, so the others go on to a view in which there is nothing to decide."""
+    if not rests:
+        monkeypatch.setattr(Agreement, "_is_wanted", lambda self: True)
+    cluster = Cluster(4, make_genesis(rounds=1, min_peers=4))
+    cluster.start()
+    cluster.run(lambda: cluster.all_at("finished"))
+    cluster.run_for(5_000)
+    node = cluster.sites[0].node
+    assert node is not None
+    away = cluster.by_key[node.state.proposer(0)].number
+    cluster.crash(away)
+    cluster.run_for(1_000)
+    there = [number for number in range(4) if number != away]
+    out = Outbox(NEW, cluster.genesis.federation, height=1)
+    for message in (ASKED, Withdrawal(cluster.now_ms)):
+        for number in there:
+            cluster.hand_in(number, PeerUp(NEW.public))
+            verified = verify(out.seal(message), cluster.genesis.federation)
+            assert isinstance(verified, Verified)
+            cluster.hand_in(number, Received(verified))
+        cluster.run_for(40)
+    cluster.run_for(3_600_000)
+    views = [cluster.sites[number].node.view for number in there]  # type: ignore[union-attr]
+    assert all(view == 1 for view in views) if rests else all(view > 50 for view in views)
+    cluster.start(away)
+    late = cluster.now_ms
+    for number in range(4):
+        cluster.hand_in(number, PeerUp(NEW.public))
+        asking = verify(out.seal(ASKED), cluster.genesis.federation)
+        assert isinstance(asking, Verified)
+        cluster.hand_in(number, Received(asking))
+    cluster.run(lambda: cluster.sites[there[0]].node.state.member(NEW.public) is not None, 600_000)  # type: ignore[union-attr]
+    assert not rests or cluster.now_ms - late < 10_000, "and the next one need not wait for a view that lasts minutes"
 
 
 def test_members_that_a_newcomer_cannot_reach_hear_of_its_withdrawal_too() -> None:
