@@ -80,7 +80,15 @@ from .standstill import Held, Watch, abstention, kept_out, named, pause, shortag
 from .status import faults_status, gone_names, late_status, ledger_status, members_status, unreadable_genesis
 from .store import Reader, Store
 from .strangers import MINUTE_SECONDS, Strangers
-from .training import Trainer, check_source, founder_learner, member_learner, published_classes, told_table
+from .training import (
+    Trainer,
+    check_initial_weights,
+    check_source,
+    founder_learner,
+    member_learner,
+    published_classes,
+    told_table,
+)
 from .voids import VoidRounds, newest_voids
 from .waiting import Waiting, awaited_in_round
 from .warming import compile_once
@@ -297,6 +305,7 @@ class Session:
             self._check_invite(self.genesis)
             self._consent(self.genesis).check_genesis()
             self._learner = await self._read(member_learner, self.settings, self.genesis)
+            check_initial_weights(self._learner, self.genesis)
         elif not self.settings.joins:
             self._learner = await self._read(founder_learner, self.settings)
             self.genesis, self._founded = found(self.settings, self.identity, self._learner, _now_ms())
@@ -321,6 +330,7 @@ class Session:
             old = Home(Path(self.settings.continues))
             await trio.to_thread.run_sync(check_continued, genesis, old)
         self._learner = await self._read(member_learner, self.settings, genesis)
+        check_initial_weights(self._learner, genesis)
         self.genesis = genesis
         self._keep()
         await self._tell_table()

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..crypto.codec import WIDE_RANGE_BITS
 from ..protocol.genesis import Genesis
+from ..protocol.wire import digest_of
 from ..protocol.work import Contribution, Train
 from .exits import Exit, PeerError
 from .learning.app import AppError, load_app
@@ -118,6 +119,25 @@ def check_model(learner: Learner, genesis: Genesis) -> None:
     ):
         if theirs != ours:
             raise ModelMismatch(f"the models differ in their {what}: the federation's is {theirs}, yours is {ours}")
+
+
+def check_initial_weights(learner: Learner, genesis: Genesis) -> None:
+    """See to it that a founder did not choose weights for what they make sums say of single rows.
+
+    Those of a table follow from its task. Those of an own app are its founder's to choose; those of a federation that
+    continues another one its members compare by ``--continues``.
+
+    Raises:
+        ModelMismatch: they are others.
+    """
+    if genesis.continued is None and isinstance(learner.app, TableApp):
+        follows = digest_of(learner.initial().astype("<f4").tobytes())
+        if genesis.weights != follows:
+            raise ModelMismatch(
+                f"the federation's initial weights ({genesis.weights.hex()[:16]}…) are not those that follow from its"
+                f" task ({follows.hex()[:16]}…): its founder chose them, and such weights can make the sums say what"
+                " single rows hold; this peer takes no part"
+            )
 
 
 class Trainer:

@@ -39,6 +39,9 @@ __all__ = ["TableApp"]
 _SMALLEST_TARGET = 1e-5
 _SMALLEST_COLUMN = 1e-10
 _LARGEST_SUM = 2.0**80
+_LARGEST_WEIGHT: Final = 2**16
+"""Beyond it a step of training is lost in float32's rounding, so that a model could be made to stand still."""
+
 _ROUNDING: Final = 1e-12
 """Values that differ by less than this part of themselves are the same, but for the rounding of floats."""
 
@@ -278,6 +281,7 @@ class TableApp:
     def fit(self, weights: Sequence[npt.NDArray[np.float32]], round: int) -> tuple[Arrays, int, dict[str, float]]:
         """One round of local training on the training rows."""
         rows = ~self.tested
+        _check_size(weights)
         inputs, targets = self._prepared(rows)
         # Without a seed numpy takes the operating system's randomness: nobody else can tell which rows were together.
         random = np.random.default_rng()
@@ -291,8 +295,9 @@ class TableApp:
         the figures follow from.
         """
         inputs, targets = self._prepared(self.tested)
-        if not len(inputs):
+        if not len(inputs) or not self._known().scale.any():  # a model that says the same of all rows counts classes
             return 0.0, 0, {}
+        _check_size(weights)
         outputs = self._outputs(weights, inputs)
         loss = float(self._network.losses(outputs, targets).mean())
         if self._codes is not None:
@@ -399,3 +404,13 @@ def _unknown_labels(unknown: Sequence[str], known: Sequence[str], table: Table, 
     names = ", ".join(repr(label) for label in known[:20]) + (" …" if len(known) > 20 else "")
     advice = "correct them, remove these rows, or found the federation with --classes that names all"
     return f"{table.name}: column {target!r} holds the class {shown}{more}; {who} {names}; {advice}"
+
+
+def _check_size(weights: Sequence[npt.NDArray[np.float32]]) -> None:
+    """Refuse weights that no training reaches. Raises ValueError."""
+    largest = float(np.max([np.abs(array).max() for array in weights if array.size]))
+    if not largest <= _LARGEST_WEIGHT:  # nor is one that is no number
+        raise ValueError(
+            f"the model has a weight of {largest:.3g}, and training on standardised columns reaches none beyond"
+            f" {_LARGEST_WEIGHT}: it was made so, and sums of it can say what single rows hold"
+        )

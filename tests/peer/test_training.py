@@ -1,6 +1,7 @@
 """From options to what is trained: a joiner takes what the federation has, and is refused where it expects another."""
 
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
@@ -22,13 +23,15 @@ from coterie.peer.training import (
     DataProblem,
     ModelMismatch,
     Trainer,
+    check_initial_weights,
     founder_learner,
     member_learner,
     published_classes,
     told_table,
 )
 from coterie.protocol.contribution import RoundKind
-from coterie.protocol.genesis import Genesis
+from coterie.protocol.genesis import Continued, Genesis
+from coterie.protocol.wire import digest_of
 from coterie.protocol.work import Train
 
 FOUNDER = {"data": "data.csv", "target": "y", "model": "mlp", "hidden": (4,), "classes": ("1", "0")}
@@ -262,3 +265,41 @@ def test_advice_on_clipping_of_a_table_names_its_options(tmp_path: Path) -> None
     (tmp_path / "t.csv").write_text("a,y\n" + "".join(f"{row},{row}\n" for row in range(40)))
     learner = founder_learner(Settings(data=str(tmp_path / "t.csv"), target="y"))
     assert Trainer(learner).clip_advice() == "a smaller --learning-rate or fewer --steps avoid that"
+
+
+# Models that were made to tell of single rows
+
+
+def test_a_founder_does_not_choose_the_weights_that_a_table_begins_with(genesis: Genesis) -> None:
+    learner = member_learner(Settings(data="data.csv"), genesis)
+    honest = digest_of(learner.initial().astype("<f4").tobytes())
+    check_initial_weights(learner, msgspec.structs.replace(genesis, weights=honest))
+    chosen = learner.initial()
+    chosen[-1] = 2**30
+    crooked = msgspec.structs.replace(genesis, weights=digest_of(chosen.astype("<f4").tobytes()))
+    with pytest.raises(ModelMismatch, match="initial weights .* are not those that follow from its task"):
+        check_initial_weights(learner, crooked)
+    # Its members have compared them with the ledger before, and an own app's are its founder's.
+    check_initial_weights(learner, msgspec.structs.replace(crooked, continued=Continued(head=bytes(32))))
+
+
+@pytest.mark.parametrize("kind", ["train", "evaluate"])
+@pytest.mark.parametrize("weight", [2.0**17, -(2.0**30), math.nan, math.inf])
+def test_a_model_that_no_training_reaches_is_neither_trained_nor_measured(
+    genesis: Genesis, kind: Any, weight: float
+) -> None:
+    learner = member_learner(Settings(data="data.csv"), genesis)
+    weights = learner.initial()
+    weights[-1] = weight
+    with pytest.raises(
+        AppError, match="the model has a weight of .*, and training on standardised columns reaches none"
+    ):
+        Trainer(learner)(Train(1, kind, weights.tobytes(), tuple(learner.setup())))
+
+
+def test_a_model_of_columns_that_are_all_the_same_is_not_measured(tmp_path: Path) -> None:
+    """It says the same of all rows, and so its loss would count the rows of each class."""
+    (tmp_path / "same.csv").write_text("a,y\n" + "1,no\n1,yes\n" * 10)
+    learner = founder_learner(Settings(data=str(tmp_path / "same.csv"), target="y", model="logistic"))
+    contribution = Trainer(learner)(Train(1, "train", learner.initial().tobytes(), tuple(learner.setup())))
+    assert set(contribution.sums) == {0.0}
