@@ -4,9 +4,13 @@ import argparse
 import json
 import sys
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from .common import Subcommands, add_command, add_json, home_of, print_json
+
+SECONDS: Final = 1
+"""Between two looks of `--watch`."""
 
 
 def register(subcommands: Subcommands) -> None:
@@ -20,17 +24,56 @@ def run(given: argparse.Namespace) -> int:
     """Carry the command out."""
     if not given.watch:
         _show(_status(given), given.json)
-        return 0
+    elif sys.stdout.isatty() and not given.json:
+        _watch_in_terminal(given)
+    else:
+        _watch_in_lines(given)
+    return 0
+
+
+def _watch_in_lines(given: argparse.Namespace) -> None:
+    """Print it again and again, for what reads as it comes; as JSON a line each."""
     while True:
         status = _status(given)
-        if sys.stdout.isatty() and not given.json:
-            print("\x1b[H\x1b[2J", end="")
         if given.json:
-            print(json.dumps(status))  # a line each, for scripts that read as it comes
+            print(json.dumps(status))
         else:
             _show(status, False)
         sys.stdout.flush()
-        time.sleep(1)
+        time.sleep(SECONDS)
+
+
+def _watch_in_terminal(given: argparse.Namespace) -> None:
+    """Show it in one place that does not scroll, and leave the last one standing when the watch ends."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    from ..status import timestamp
+
+    console, text = Console(highlight=False), ""
+    # On a screen of its own: what stood in the terminal is there again afterwards.
+    try:
+        with Live(
+            console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+        ) as live:
+            while True:
+                text = _text(_status(given))
+                head = f"{timestamp()}, again every {SECONDS} s; Ctrl-C ends"
+                shown = _fitted([head, *text.splitlines()], console.height)
+                live.update(Text("\n".join(shown), no_wrap=True, overflow="ellipsis"), refresh=True)
+                time.sleep(SECONDS)
+    finally:
+        if text:
+            print(text)
+
+
+def _fitted(rows: Sequence[str], height: int) -> Sequence[str]:
+    """Return as many rows as there is room for; the last one says how many more there are."""
+    if len(rows) <= height:
+        return rows
+    room = max(height - 1, 0)
+    return [*rows[:room], f"… {len(rows) - room} more lines: make the terminal higher"]
 
 
 def _status(given: argparse.Namespace) -> dict[str, Any]:
@@ -53,8 +96,11 @@ def _status(given: argparse.Namespace) -> dict[str, Any]:
 def _show(status: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(status)
-        return
+    else:
+        print(_text(status))
+
+
+def _text(status: dict[str, Any]) -> str:
     from ..status import lines
 
-    for line in lines(status):
-        print(line)
+    return "\n".join(lines(status))

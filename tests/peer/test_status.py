@@ -1,6 +1,16 @@
 """What `peer status` prints for people and for scripts."""
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +29,9 @@ from coterie.peer.store import Reader, Store
 from coterie.protocol.blocks import Membership
 from coterie.protocol.genesis import Stopping
 from coterie.protocol.records import BlockDecided
+
+ALTERNATE_SCREEN, USUAL_SCREEN, HOME = "\x1b[?1049h", "\x1b[?1049l", "\x1b[H"
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 
 
 def test_faults_are_told_by_peer_id_whatever_the_peers_call_themselves() -> None:
@@ -43,6 +56,38 @@ def test_watched_as_json_the_status_is_one_line_each_time(
     monkeypatch.setattr(status.time, "sleep", sleep)
     assert main(["status", "--watch", "--json"]) == 130
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == shown
+
+
+def test_watched_in_a_terminal_it_stays_in_one_place_until_ctrl_c(old_home: Home) -> None:
+    terminal, inside = pty.openpty()
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 8, 60, 0, 0))
+    words = (sys.executable, "-m", "coterie.peer", "status", "--watch", "--home", str(old_home.folder))
+    environment = {name: value for name, value in os.environ.items() if name not in ("LINES", "COLUMNS")}
+    with subprocess.Popen(
+        words, stdin=inside, stdout=inside, stderr=inside, start_new_session=True, env=environment | {"TERM": "xterm"}
+    ) as watching:
+        os.close(inside)
+        seen = b""
+        while seen.count(b"Ctrl-C ends") < 2:
+            seen += os.read(terminal, 65536)
+        watching.send_signal(signal.SIGINT)
+        with contextlib.suppress(OSError):  # the other end is closed
+            while True:
+                seen += os.read(terminal, 65536)
+    os.close(terminal)
+    assert watching.returncode == 130
+    text = seen.decode()
+    assert text.count(ALTERNATE_SCREEN) == text.count(USUAL_SCREEN) == 1
+    assert text.index(HIDE_CURSOR) < text.rindex(SHOW_CURSOR)
+    during, _, after = text.partition(USUAL_SCREEN)
+    frames = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", frame) for frame in during.split(HOME)]
+    shown = [frame.splitlines() for frame in frames if "Ctrl-C ends" in frame]
+    assert len(shown) >= 2
+    assert {len(frame) for frame in shown} == {8}
+    assert max(len(line) for frame in shown for line in frame) <= 60
+    assert {frame[-1].strip() for frame in shown} == {"… 6 more lines: make the terminal higher"}
+    assert "peer 3" in after  # the last view stays, as a whole
+    assert "Traceback" not in text
 
 
 def row_of(key: bytes, name: str = "") -> PeerRow:
