@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from .learning.figures import Figures, figures_of
@@ -15,7 +15,7 @@ _FIRST: Final = ("accuracy", "auc", "macro_f1", "mae", "r2")
 RATES: Final = ("sensitivity", "specificity", "ppv", "npv", "f1")
 """Of one class against the rest."""
 
-_LABELS: Final = {
+LABELS: Final = {
     "rmse": "RMSE",
     "auc": "AUC",
     "macro_f1": "macro F1",
@@ -28,6 +28,7 @@ _LABELS: Final = {
     "auc_error": "AUC, ± by its bins",
     "mean_probability": "mean probability",
 }
+"""What people call a figure, where that is not its name."""
 
 
 def measures(model: str, loss: float | None, metrics: Mapping[str, float]) -> dict[str, float]:
@@ -57,7 +58,17 @@ def measures_text(shown: Mapping[str, float]) -> str:
 
 def label(name: str) -> str:
     """Return what people call a figure."""
-    return _LABELS.get(name, name)
+    return LABELS.get(name, name)
+
+
+def figures_to_come(model: str, final_metrics: Sequence[str]) -> list[str]:
+    """Return the names of the figures that are known once the evaluation is; ``final_metrics``: what that adds up."""
+    classes = _classes_of(model)
+    if not classes or not final_metrics:
+        return list(final_metrics)
+    if len(classes) == 2:
+        return ["accuracy", "auc", *RATES]
+    return ["accuracy"] if list(final_metrics) == ["accuracy"] else ["accuracy", "macro_f1"]
 
 
 def figures_json(model: str, loss: float | None, metrics: Mapping[str, float], rows: float) -> Json | None:

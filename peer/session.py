@@ -396,7 +396,10 @@ class Session:
             page_place(self.settings.page),
             None if file is None else read_token(file),
             self.status,
-            History(lambda: astuple(self.network.traffic())),
+            History(
+                lambda: astuple(self.network.traffic()),
+                own_loss=lambda number: None if self._trainer is None else self._trainer.own_loss(number),
+            ),
             LedgerRows(self.home.folder),
         )
 

@@ -20,7 +20,7 @@ from ..protocol.records import BlockDecided
 from .beats import decode_beat
 from .database import UPGRADING, StoreError, damaged
 from .leaving import departure
-from .measures import RATES, figures_json, measures, measures_text
+from .measures import RATES, figures_json, figures_to_come, measures, measures_text
 from .naming import SUFFIX_CHARS
 from .store import Reader
 from .voids import newest_voids
@@ -66,7 +66,10 @@ def ledger_status(state: LedgerState, view: int = 0, last_sum: LastSum | None = 
         "measures": {},
         "figures": None,
         "measured": None,
+        "to_come": [],
     }
+    if state.phase is not Phase.FINISHED and (genesis.rounds or genesis.stopping):
+        status["to_come"] = figures_to_come(genesis.model, genesis.final_metrics)
     if state.phase in (Phase.SHARING, Phase.SUMMING):
         status["aggregator"] = peer_id(state.proposer(view))
     if state.sums is not None and state.trained:

@@ -150,6 +150,7 @@ class Trainer:
         self._clip = clip
         self._beyond: list[str] = []
         self._prepared: tuple[float, ...] | None = None
+        self._measured: tuple[int, float] | None = None
 
     def __call__(self, train: Train) -> Contribution:
         """Train, evaluate, or add up what the setup round asks for.
@@ -165,6 +166,7 @@ class Trainer:
             self.prepare(train.totals)
         weights = np.frombuffer(train.weights, dtype="<f4")
         evaluation = self.learner.evaluate(weights)
+        self._measured = (train.round, evaluation.loss) if evaluation.examples else None
         if train.kind == "evaluate":
             sums = _sums(evaluation, (*self.learner.metrics, *self.learner.final_metrics))
             return Contribution(max(1, evaluation.examples), sums, entropy)
@@ -173,6 +175,14 @@ class Trainer:
         update = fit.weights - weights
         self._beyond = _arrays_beyond(update, self.learner.shapes, self._clip)
         return Contribution(fit.examples, sums, entropy, update)
+
+    def own_loss(self, round: int) -> float | None:
+        """Return the loss over one's own test rows of the model that a round began with; None if it is not known.
+
+        Only that of the newest round is. It leaves the site in no message but the secure sum.
+        """
+        measured = self._measured  # once, as a worker thread sets it
+        return measured[1] if measured is not None and measured[0] == round else None
 
     def clip_advice(self) -> str:
         """Say in which arrays the last update was clipped, and what changes that."""

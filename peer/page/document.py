@@ -6,12 +6,17 @@ from; and nothing can be fetched but from the peer itself.
 
 import base64
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
+from ..measures import LABELS
+
 FILE_NAME: Final = "page.html"
+_LABELS_PLACE: Final = "/* labels */ []"
+"""Where the page's script has room for what people call the figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ class Document:
 def load_document() -> Document:
     """Read the page that ships with the package."""
     text = files(__package__).joinpath(FILE_NAME).read_text("utf-8")
+    text = text.replace(_LABELS_PLACE, json.dumps(list(LABELS.items())))
     policy = [
         "default-src 'none'",
         f"script-src {_hashes(text, 'script')}",

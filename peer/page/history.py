@@ -52,9 +52,18 @@ _KEPT: Final = ("member", "name", "who", "round", "height", "reason", "evicted")
 
 
 class History:
-    """The newest rounds and notices, each with the number of its place. ``traffic``: bytes sent and received so far."""
+    """The newest rounds and notices, each with the number of its place.
 
-    def __init__(self, traffic: Callable[[], tuple[int, int]], clock: Callable[[], float] = time.monotonic) -> None:
+    ``traffic``: bytes sent and received so far. ``own_loss``: by a round's number, the loss over one's own test rows of
+    the model that it began with, if that is known.
+    """
+
+    def __init__(
+        self,
+        traffic: Callable[[], tuple[int, int]],
+        clock: Callable[[], float] = time.monotonic,
+        own_loss: Callable[[int], float | None] | None = None,
+    ) -> None:
         self.run = secrets.token_hex(8)
         """Names this run: a reader that has seen another one begins anew."""
         self.newest = 0
@@ -68,6 +77,7 @@ class History:
         self.rounds_timed = 0
         self._traffic = traffic
         self._clock = clock
+        self._own_loss = own_loss
         self._begun: dict[int, tuple[float, tuple[int, int]]] = {}
 
     def take(self, kind: str, text: str, facts: Json) -> bool:
@@ -86,6 +96,7 @@ class History:
 
     def _end_round(self, number: int, result: str) -> None:
         row: Json = {"round": number, "result": result, "seconds": None, "sent_bytes": None, "received_bytes": None}
+        row["own_loss"] = None if self._own_loss is None else self._own_loss(number)
         begun = self._begun.pop(number, None)
         if begun is not None:
             started, before = begun

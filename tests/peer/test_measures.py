@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from coterie.peer.learning.figures import class_means, number_means, round_names
+from coterie.peer.learning.figures import class_means, mean_names, number_means, round_names
 from coterie.peer.learning.task import Task
-from coterie.peer.measures import figures_json, measures, measures_text
+from coterie.peer.measures import figures_json, figures_to_come, measures, measures_text
 
 REGRESSION = Task("linear", "y", ("a", "b")).describe()
 CLASSIFICATION = Task("logistic", "y", ("a", "b"), (), ("no", "yes")).describe()
@@ -47,6 +47,34 @@ def test_before_the_evaluation_classes_show_their_brier_score() -> None:
     assert shown == pytest.approx({"loss": 0.5, "brier": (0.2**2 + 0.6**2 + 0.36**2 + 0.1**2) / 4})
     assert measures_text(shown) == "loss 0.5, Brier score 0.1349"
     assert figures_json(CLASSIFICATION, 0.5, means, 80)["numbers"] == shown  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("classes", "wanted"),
+    [
+        (0, []),
+        (2, ["accuracy", "auc", "sensitivity", "specificity", "ppv", "npv", "f1"]),
+        (3, ["accuracy", "macro_f1"]),
+        (7, ["accuracy", "macro_f1"]),
+        (11, ["accuracy"]),
+    ],
+)
+def test_what_the_evaluation_will_tell_is_what_it_tells(classes: int, wanted: list[str]) -> None:
+    labels = tuple(f"class {number:02}" for number in range(classes))
+    model = Task("logistic" if classes else "linear", "y", ("a", "b"), (), labels).describe()
+    final = [name for name in mean_names(classes) if name not in round_names(classes)]
+    assert figures_to_come(model, final) == wanted
+    assert figures_to_come(model, []) == []
+    if classes:
+        codes = np.arange(4 * classes) % classes
+        chances = np.full((len(codes), classes), 1 / classes)
+        told = figures_json(model, 0.5, class_means(chances, codes[::-1], codes), len(codes))
+        assert told is not None
+        assert {*wanted} <= {*told["numbers"]}
+
+
+def test_of_an_app_the_evaluation_will_tell_what_the_app_announced() -> None:
+    assert figures_to_come('{"kind":"app"}', ("dice", "hausdorff")) == ["dice", "hausdorff"]
 
 
 def test_two_classes_show_their_area_first_and_all_the_rest_where_it_is_asked_for() -> None:

@@ -1,6 +1,5 @@
 """`peer model show`: all figures of a model, over everybody's rows and over one's own."""
 
-import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,99 +9,18 @@ import msgspec
 import numpy as np
 import pytest
 from chains import Chain
-from cluster import identity, make_genesis
+from cluster import make_genesis
 from sklearn import metrics as reference
-from table_homes import fill, table_genesis
+from table_homes import fill
+from table_sites import Sites
 
 from coterie.peer.exits import Exit
-from coterie.peer.learning.arrays import unflatten
 from coterie.peer.learning.figures import EDGES
 from coterie.peer.learning.learner import Learner
-from coterie.peer.learning.tables_app import TableApp
 from coterie.peer.settings import Settings
-from coterie.peer.training import Trainer
-from coterie.protocol.blocks import Membership
-from coterie.protocol.contribution import WIDE_UNIT, coarse_sums
-from coterie.protocol.genesis import Genesis
 from coterie.protocol.wire import digest_of
-from coterie.protocol.work import Train
 
 Run = Callable[..., tuple[int, str, str]]
-SITES = (100, 140, 180)
-"""Rows of each site: a fifth of them are so few that they are counted exactly."""
-
-
-def table(path: Path, kind: str, seed: int, rows: int) -> Path:
-    """Write a table of two numbers and a target that they say something of, but not all."""
-    random = np.random.default_rng(seed)
-    inputs = random.normal(size=(rows, 2))
-    noisy = inputs @ [1.5, -1.0] + random.normal(size=rows)
-    targets: Any = np.round(10 * noisy + 300, 3)
-    if kind != "linear":
-        names = {"two": ("no", "yes"), "three": ("high", "low", "mid")}[kind]
-        targets = [names[place] for place in np.digitize(noisy, [-0.7, 0.7] if kind == "three" else [0.3])]
-    with path.open("w", newline="") as file:
-        lines = ([*map(float, row), target] for row, target in zip(inputs.tolist(), targets, strict=True))
-        csv.writer(file).writerows([("a", "b", "y"), *lines])
-    return path
-
-
-class Sites:
-    """Three members that train, evaluate and add up by their real code, in a ledger that is written by hand."""
-
-    def __init__(
-        self, folder: Path, kind: str, *, is_evaluated: bool = True, test_fraction: float = 0.2, **changes: Any
-    ) -> None:
-        """``is_evaluated``: whether the last model is measured; ``test_fraction``: of the home's own table."""
-        paths = [table(folder / f"site{number}.csv", kind, number, rows) for number, rows in enumerate(SITES)]
-        founder = TableApp.found(paths[0], "y", "linear" if kind == "linear" else "logistic")
-        self.apps = [founder, *(TableApp.adopt(founder.describe(), path) for path in paths[1:])]
-        self.genesis: Genesis = msgspec.structs.replace(table_genesis(founder, rounds=3), **changes)
-        for app in self.apps:
-            app.reported = self.genesis.metrics
-        learners = [Learner(app) for app in self.apps]
-        for learner in learners:
-            learner.final_metrics = self.genesis.final_metrics
-        self.trainers = [Trainer(learner) for learner in learners]
-        chain = self.chain = Chain(1, self.genesis)
-        chain.append(Membership(tuple(chain.join(identity(number), founder.describe()) for number in (1, 2))))
-        self.weights = Learner(founder).initial().astype("<f4")
-        self._decide("setup")
-        for _ in range(3):
-            self._decide("train")
-        if is_evaluated:
-            self._decide("evaluate")
-        self.home = folder / "home"
-        self.home.mkdir(mode=0o700)
-        kept = Settings(data=str(paths[0]), target="y", test_fraction=test_fraction)
-        fill(self.home, self.genesis, chain.blocks, self.weights.tobytes(), kept)
-
-    def _decide(self, kind: Any) -> None:
-        """Add up what all members contribute to a round of this kind."""
-        state = self.chain.state
-        assert state.kind == kind
-        totals = None if state.totals is None else tuple(one / WIDE_UNIT for one in state.totals)
-        work = Train(state.round, kind, self.weights.tobytes(), totals)
-        given = [trainer(work) for trainer in self.trainers]
-        sums = np.sum([one.sums if kind == "setup" else coarse_sums(one.sums) for one in given], axis=0)
-        examples = sum(one.examples for one in given)
-        if kind == "train":
-            updates = [one.update for one in given if one.update is not None]
-            mean = np.average(updates, axis=0, weights=[one.examples for one in given])
-            self.weights = (self.weights + mean).astype("<f4")
-        digest = digest_of(self.weights.tobytes())
-        self.chain.append(self.chain.contributors())
-        self.chain.append(self.chain.model(examples, examples, *sums, weights=digest))
-
-    def tested(self, site: int) -> tuple[np.ndarray, np.ndarray]:
-        """The probabilities of the second class, or the predictions, of a site's test rows; and what is true."""
-        app = self.apps[site]
-        weights = unflatten(self.weights, self.genesis.shapes)
-        inputs = app.table.inputs[app.tested]
-        if app.table.values is not None:
-            return np.asarray(app.predict(weights, inputs)), app.table.values[app.tested]
-        outputs = app._outputs(weights, app._known().inputs(inputs))
-        return app.task.network.probabilities(outputs), app._codes[app.tested]  # type: ignore[index]
 
 
 @pytest.fixture
@@ -146,6 +64,12 @@ def test_ours_are_those_of_the_same_model_on_our_test_rows(two: Sites, peer: Run
     binned = np.digitize(probabilities[:, 1], EDGES)
     assert told["numbers"]["auc"] == pytest.approx(reference.roc_auc_score(codes, binned))
     assert told["confusion"] == reference.confusion_matrix(codes, probabilities.argmax(axis=1)).tolist()
+
+
+def test_the_loss_that_the_page_shows_as_ours_is_that_of_the_rounds_model(two: Sites, peer: Run) -> None:
+    assert list(two.own_losses) == [1, 2, 3, 4]
+    assert two.own_losses[4] == pytest.approx(shown(peer)["own"]["numbers"]["loss"])
+    assert two.trainers[0].own_loss(3) is None  # only of the newest round
 
 
 def test_alone_is_a_model_that_saw_no_other_rows(tmp_path: Path, peer: Run) -> None:

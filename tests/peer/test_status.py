@@ -28,6 +28,7 @@ from coterie.peer.status import faults_status, gone_names, ledger_status, lines,
 from coterie.peer.store import Reader, Store
 from coterie.protocol.blocks import Membership
 from coterie.protocol.genesis import Stopping
+from coterie.protocol.ledger import Phase
 from coterie.protocol.records import BlockDecided
 
 ALTERNATE_SCREEN, USUAL_SCREEN, HOME = "\x1b[?1049h", "\x1b[?1049l", "\x1b[H"
@@ -141,6 +142,17 @@ def test_the_status_counts_the_rounds_without_a_better_loss() -> None:
     ]
     without = {"running": True, **ledger_status(Chain(4).state), "members": []}
     assert not any(line.startswith("patience") for line in lines(without))
+
+
+def test_what_the_evaluation_will_tell_is_to_come_until_it_is_there() -> None:
+    chain = Chain(4, rounds=1, metrics=("dice",), final_metrics=("hausdorff",))
+    told = [ledger_status(chain.state)["to_come"]]
+    while chain.state.phase is not Phase.FINISHED:
+        chain.round()
+        told.append(ledger_status(chain.state)["to_come"])
+    assert told == [*[["hausdorff"]] * (len(told) - 1), []]
+    assert len(told) > 2
+    assert ledger_status(Chain(4, rounds=0, final_metrics=("hausdorff",)).state)["to_come"] == []
 
 
 def test_a_stopped_peer_says_of_no_other_one_whether_it_is_down(old_home: Home) -> None:

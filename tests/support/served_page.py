@@ -4,7 +4,7 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +19,7 @@ from coterie.peer.status import stored_status
 from coterie.peer.store import Reader
 
 Json = dict[str, Any]
+OwnLoss = Callable[[int], float | None]
 
 WAIT_SECONDS = 30.0
 """Longest wait: no measure of speed, only the end of a test that hangs."""
@@ -39,10 +40,12 @@ def running_status(folder: Path, me: bytes) -> Json:
 class Served:
     """A running page server, and what a test does to it from outside."""
 
-    def __init__(self, folder: Path, status: Json, port: int = 0, token: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, status: Json, port: int = 0, token: str | None = None, own_loss: OwnLoss | None = None
+    ) -> None:
         self.status = status
         self.bytes = [0, 0]
-        self.history = History(lambda: (self.bytes[0], self.bytes[1]))
+        self.history = History(lambda: (self.bytes[0], self.bytes[1]), own_loss=own_loss)
         self.server = PageServer(
             Place("127.0.0.1", port), token, lambda: self.status, self.history, LedgerRows(folder, part_blocks=4)
         )
@@ -145,9 +148,11 @@ class Events:
 
 
 @contextmanager
-def serving(folder: Path, status: Json, port: int = 0, token: str | None = None) -> Iterator[Served]:
+def serving(
+    folder: Path, status: Json, port: int = 0, token: str | None = None, own_loss: OwnLoss | None = None
+) -> Iterator[Served]:
     """Serve while the context lasts."""
-    served = Served(folder, status, port, token)
+    served = Served(folder, status, port, token, own_loss)
     try:
         yield served
     finally:

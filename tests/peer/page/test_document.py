@@ -2,8 +2,10 @@
 
 import base64
 import hashlib
+import json
 import re
 
+from coterie.peer.measures import LABELS
 from coterie.peer.page.document import load_document
 
 DOCUMENT = load_document()
@@ -40,3 +42,8 @@ def test_nothing_is_fetched_from_elsewhere() -> None:
 def test_the_script_makes_no_markup_out_of_texts() -> None:
     for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "srcdoc"):
         assert way not in TEXT
+
+
+def test_the_script_calls_the_figures_what_the_commands_call_them() -> None:
+    (pairs,) = re.findall(r"const LABELS = new Map\((\[.*\])\);", TEXT)
+    assert dict(json.loads(pairs)) == LABELS

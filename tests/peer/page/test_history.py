@@ -33,6 +33,13 @@ def test_a_round_that_began_before_the_start_has_no_measures() -> None:
     assert (meters.history.results["model"], meters.history.rounds_timed) == (1, 0)
 
 
+def test_a_round_has_the_loss_over_ones_own_rows_where_it_is_known() -> None:
+    history = History(lambda: (0, 0), own_loss={4: 0.5}.get)
+    for number in (3, 4):
+        history.take("model", "agreed", {"round": number})
+    assert [row["own_loss"] for row in history.rounds] == [None, 0.5]
+
+
 def test_a_void_round_is_a_round_and_a_notice() -> None:
     meters = Meters()
     meters.history.take("void", "round 2: void", {"round": 2, "reason": "shares", "height": 7})
