@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Each one makes its own environment first (.ci/setup), which takes no time once it is there.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench soak clean
+.PHONY: help setup demo test lint format bench pictures soak clean
 BIN := .venv/bin
 ARGS ?=
 SEEDS ?= 20000
@@ -29,6 +29,10 @@ format: setup  ## let ruff rewrite the sources
 bench:  ## what everything costs, beside the aims; ARGS="paillier masks" selects, ARGS=--help lists
 	@.ci/setup bench
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+pictures:  ## photograph a page in the middle of a training, for docs/page.md; needs a Chromium
+	@.ci/setup browser
+	@$(BIN)/python examples/page_pictures.py $(ARGS)
 
 soak: setup  ## the long randomised tests, then SEEDS simulated federations on all cores
 	@$(BIN)/pytest -m soak --hypothesis-profile=soak --timeout=3600 $(ARGS)

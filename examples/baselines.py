@@ -32,7 +32,7 @@ def write_shards(folder: Path, names: Sequence[str], seed: int = 2) -> list[Path
     return paths
 
 
-def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[float]]) -> None:
+def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Write a CSV file."""
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([header, *rows])

@@ -1,6 +1,8 @@
 """The examples that start real peers, as a reader runs them."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,3 +42,15 @@ def test_a_frozen_member_is_missed_by_all_and_is_back_when_it_goes_on(tmp_path: 
     assert float(after.split()[0]) > 1, "and not before beats have been missing for a while"
     assert float(back.split()[0]) >= 3, "as long as it is frozen nobody has a link to it"
     assert int(rows["flapping"][2]) >= 2, "both sides tell of it"
+
+
+def test_the_page_is_photographed_in_the_middle_of_a_training(tmp_path: Path) -> None:
+    pytest.importorskip("playwright", reason="Playwright is not installed")
+    if not any(filter(None, (os.environ.get("COTERIE_CHROMIUM"), *map(shutil.which, ("chromium", "google-chrome"))))):
+        pytest.skip("no Chromium is installed")
+    words = (sys.executable, str(EXAMPLES / "page_pictures.py"), "--out", str(tmp_path))
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    pictures = [(tmp_path / f"page-{scheme}.png").read_bytes() for scheme in ("light", "dark")]
+    assert all(picture.startswith(b"\x89PNG") for picture in pictures)
+    assert pictures[0] != pictures[1]

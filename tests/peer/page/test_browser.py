@@ -84,10 +84,10 @@ def test_seconds_and_bytes_of_a_round_have_their_units(browser: Any, served: Ser
         served.history.rounds.append({"place": number, "time": 0, "own_loss": None, **row})
     served.history.newest = 2
     seen = Seen(browser, served)
-    seen.says("#cost-note", "Round 2: 3 min, 2.00 MB sent and 2.00 MB received.")
+    seen.says("#cost-note", "Round 2: 3 min, 2 MB sent and 2 MB received.")
     for name in (
         "Seconds a round: 2 rounds, from 1.5 s in round 1 to 150 s in round 2",
-        "Bytes a round: 2 rounds, from 500 B in round 1 to 4.00 MB in round 2",
+        "Bytes a round: 2 rounds, from 500 B in round 1 to 4 MB in round 2",
     ):
         assert seen.page.get_by_role("img", name=name, exact=True).count() == 1
     seen.context.close()
