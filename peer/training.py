@@ -1,12 +1,13 @@
 """From the settings to something that trains, and from what it trains to a contribution to the round."""
 
+import json
 import logging
 import math
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -106,6 +107,8 @@ def check_model(learner: Learner, genesis: Genesis) -> None:
     Raises:
         ModelMismatch: they differ; the message shows both.
     """
+    if differences := _other_options(genesis.model, learner.descriptor):
+        raise ModelMismatch(f"the apps differ in {'; '.join(differences)}")
     if learner.shapes != genesis.shapes:
         raise ModelMismatch(
             f"the models differ in shape: the federation's is {_shapes(genesis.shapes)}, yours is"
@@ -138,6 +141,27 @@ def check_initial_weights(learner: Learner, genesis: Genesis) -> None:
                 f" task ({follows.hex()[:16]}…): its founder chose them, and such weights can make the sums say what"
                 " single rows hold; this peer takes no part"
             )
+
+
+def _other_options(theirs: str, ours: str) -> list[str]:
+    """In which options two descriptions of one app differ, for people; [] where they are not of one app."""
+    try:
+        fields = [json.loads(text) for text in (theirs, ours)]
+    except ValueError:
+        return []
+    if not all(isinstance(one, dict) and isinstance(one.get("app"), str) for one in fields):
+        return []
+    flat = [
+        {f"{name}.{key}" if key else name: value for name, part in one.items() for key, value in _parts(part)}
+        for one in fields
+    ]
+    names = dict.fromkeys((*flat[0], *flat[1]))
+    sides = {name: [json.dumps(one[name]) if name in one else "missing" for one in flat] for name in names}
+    return [f"{name}: the federation's is {one}, yours is {two}" for name, (one, two) in sides.items() if one != two]
+
+
+def _parts(value: Any) -> list[tuple[str, Any]]:
+    return list(value.items()) if isinstance(value, dict) else [("", value)]
 
 
 class Trainer:

@@ -58,6 +58,7 @@ def register(subcommands: Subcommands) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Carry the command out."""
+    from ...protocol.contribution import read_totals
     from ..agreed import read_agreed
     from ..outfile import out_path, written
 
@@ -69,6 +70,9 @@ def run(given: argparse.Namespace) -> int:
     model = agreed.table_model(given.columns_from and Path(given.columns_from))
     facts, weights = _facts(agreed), agreed.weights
     source = {**facts, "model": agreed.state.genesis.model, "standardised": model is not None}
+    if model is None and agreed.state.totals is not None:
+        # What an app standardises with is its own affair; without these it cannot.
+        source["totals"] = list(read_totals(agreed.state.totals))
     content = _content(kind, model, weights, source, home)
     with written(path) as file:
         file.write(content)

@@ -24,6 +24,7 @@ from coterie.peer.training import (
     ModelMismatch,
     Trainer,
     check_initial_weights,
+    check_model,
     founder_learner,
     member_learner,
     published_classes,
@@ -303,3 +304,37 @@ def test_a_model_of_columns_that_are_all_the_same_is_not_measured(tmp_path: Path
     learner = founder_learner(Settings(data=str(tmp_path / "same.csv"), target="y", model="logistic"))
     contribution = Trainer(learner)(Train(1, "train", learner.initial().tobytes(), tuple(learner.setup())))
     assert set(contribution.sums) == {0.0}
+
+
+class Options:
+    """An app that says which options it has."""
+
+    def __init__(self, **options: object) -> None:
+        self.options = options
+
+    def describe(self) -> str:
+        return json.dumps({"app": "Options", **self.options})
+
+    def initial(self) -> list[np.ndarray]:
+        return [np.zeros(int(self.options.get("width", 1)))]  # type: ignore[call-overload]
+
+    def fit(self, weights: list[np.ndarray], round: int) -> tuple[list[np.ndarray], int, dict[str, float]]:
+        return weights, 1, {}
+
+    def evaluate(self, weights: list[np.ndarray]) -> tuple[float, int, dict[str, float]]:
+        return 0.0, 1, {}
+
+
+def test_an_app_with_other_options_is_refused_by_their_names(genesis: Genesis) -> None:
+    founder = Learner(Options(rate=0.1, layers={"hidden": 8, "kind": "tanh"}, width=3))
+    agreed = msgspec.structs.replace(
+        genesis, model=founder.descriptor, shapes=founder.shapes, metrics=(), final_metrics=(), setup_sums=0
+    )
+    check_model(founder, agreed)
+    other = Learner(Options(rate=0.1, layers={"hidden": 9}, width=4))
+    hidden = "layers.hidden: the federation's is 8, yours is 9"
+    kind = 'layers.kind: the federation\'s is "tanh", yours is missing'
+    with pytest.raises(
+        ModelMismatch, match=f"the apps differ in {hidden}; {kind}; width: the federation's is 3, yours"
+    ):
+        check_model(other, agreed)
