@@ -11,11 +11,39 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
-from .commands import data, doctor, identity, invite, leave, ledger, model, predict, refound, simulate, start, status
+from .commands import (
+    data,
+    doctor,
+    identity,
+    invite,
+    leave,
+    ledger,
+    model,
+    new_app,
+    predict,
+    refound,
+    simulate,
+    start,
+    status,
+)
 from .exits import Exit, PeerError
 from .steady import steady_streams
 
-_COMMANDS: Final = (start, data, status, ledger, model, predict, identity, invite, leave, doctor, refound, simulate)
+_COMMANDS: Final = (
+    start,
+    data,
+    status,
+    ledger,
+    model,
+    predict,
+    new_app,
+    identity,
+    invite,
+    leave,
+    doctor,
+    refound,
+    simulate,
+)
 INTERRUPTED: Final = 128 + 2
 TERMINATED: Final = 128 + 15
 CRASHED: Final = 128 + 11

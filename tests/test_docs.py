@@ -55,7 +55,7 @@ def options_of(command: argparse.ArgumentParser) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/guide.md", "docs/export.md", "docs/tables.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/guide.md", "docs/export.md", "docs/tables.md", "docs/apps.md"])
 def test_every_option_that_people_are_told_of_exists(document: str) -> None:
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", (ROOT / document).read_text()))
     assert named - options_of(parser()) == set()

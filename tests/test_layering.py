@@ -1,4 +1,4 @@
-"""Who may import whom: crypto <- protocol <- {peer, topology}; the core touches nothing of the world."""
+"""Who may import whom: crypto <- protocol <- {peer <- apps, topology}; the core touches nothing of the world."""
 
 import ast
 import subprocess
@@ -13,6 +13,7 @@ from coterie.protocol.registry import SCHEMES
 ROOT = Path(__file__).resolve().parents[1]
 
 ALLOWED = {
+    "apps": {"apps", "peer", "protocol", "crypto"},
     "crypto": {"crypto"},
     "protocol": {"protocol", "crypto"},
     "peer": {"peer", "protocol", "crypto"},

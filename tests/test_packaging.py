@@ -12,7 +12,7 @@ import pytest
 import coterie
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS = ("crypto", "protocol", "peer", "topology")
+LAYERS = ("apps", "crypto", "protocol", "peer", "topology")
 
 
 def _packages_in_tree() -> set[str]:

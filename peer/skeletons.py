@@ -1,0 +1,88 @@
+"""The files that `peer new-app` writes: a module, tables of three sites to try it with, and what to type.
+
+The rows are made up, the same at each call.
+"""
+
+import math
+import random
+from typing import Final
+
+__all__ = ["FOUNDING", "KINDS", "files_of"]
+
+FOUNDING: Final = "DATA=site-1.csv peer start --app mymodel:app --home home-1 --rounds 10"
+"""What founds a federation, typed in the new folder."""
+
+_SITE_ROWS: Final = (120, 160, 200)
+
+_SKLEARN: Final = '''"""What this site trains: a model of scikit-learn. `peer start --app mymodel:app` calls `app`."""
+
+import csv
+import os
+from pathlib import Path
+
+from sklearn.linear_model import LogisticRegression
+
+from coterie.apps.sklearn import SklearnApp
+
+# The members have to agree on all of this but the table: who has other options is refused, and told which.
+TARGET = "outcome"
+CLASSES = ["no", "yes"]
+MODEL = LogisticRegression(C=1.0)
+
+# Each site has its own; a relative path begins in the folder of this file.
+TABLE = Path(__file__).parent / os.environ.get("DATA", "site-1.csv")
+
+
+def app():
+    """The app: the model, and the rows of this site."""
+    with open(TABLE, newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = sorted(set(rows[0]) - {TARGET})
+    inputs = [[float(row[name]) for name in columns] for row in rows]
+    return SklearnApp(MODEL, inputs, [row[TARGET] for row in rows], classes=CLASSES, columns=columns)
+'''
+
+_README: Final = """# An app of {package} for Coterie
+
+`mymodel.py` reads a table and says which model to train; change it for your own. The three tables are
+made up. With `pip install 'coterie[{extra}]'`, type each line in a terminal of its own, in this folder;
+the first one prints the invite for the others:
+
+```
+{founding}
+DATA=site-2.csv peer start --app mymodel:app --home home-2 --invite coterie1-…
+DATA=site-3.csv peer start --app mymodel:app --home home-3 --invite coterie1-…
+```
+
+Afterwards `peer model show --home home-1` tells how good the model is. {use}
+"""
+
+_USE_SKLEARN: Final = """To predict:
+
+```
+peer model export --home home-1 --out model.npz
+python -c "import mymodel; print(mymodel.app().load('model.npz').predict([[50, 3.1, 130]]))"
+```"""
+
+KINDS: Final = {"sklearn": (_SKLEARN, "scikit-learn", _USE_SKLEARN)}
+"""The module of each kind, its package, and how to use the result."""
+
+
+def files_of(kind: str) -> dict[str, str]:
+    """The text of each file, by name."""
+    module, package, use = KINDS[kind]
+    readme = _README.format(package=package, extra=kind, founding=FOUNDING, use=use)
+    tables = {f"site-{site}.csv": _table(site, rows) for site, rows in enumerate(_SITE_ROWS, start=1)}
+    return {"mymodel.py": module, "README.md": readme, **tables}
+
+
+def _table(site: int, rows: int) -> str:
+    """Patients of whom two measurements and the age tell an outcome, if not surely."""
+    source = random.Random(site)
+    lines = ["age,marker,pressure,outcome"]
+    for _ in range(rows):
+        age, marker, pressure = source.uniform(20, 90), source.gauss(3, 1), source.gauss(130, 15)
+        odds = math.exp(0.08 * (age - 55) + 2.0 * (marker - 3) + 0.05 * (pressure - 130))
+        outcome = "yes" if source.random() < odds / (1 + odds) else "no"
+        lines.append(f"{age:.0f},{marker:.2f},{pressure:.0f},{outcome}")
+    return "\n".join(lines) + "\n"
