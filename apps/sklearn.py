@@ -163,9 +163,7 @@ class SklearnApp:
         if not self._classes:
             errors = made.predict(x) - y
             return float(np.square(errors).mean()), len(x), {"mae": float(np.abs(errors).mean())}
-        places = {label: place for place, label in enumerate(self._classes)}
-        told = np.array([places[label] for label in made.predict(x).tolist()])
-        metrics = {"accuracy": float((told == y).mean())}
+        metrics = {"accuracy": float((made.predict(x) == y).mean())}
         if not self._has_probabilities:
             return _hinge(made.decision_function(x), y), len(x), metrics
         probabilities = made.predict_proba(x)
@@ -180,17 +178,18 @@ class SklearnApp:
         Where the rows were given as a data frame, one with other columns is refused.
         """
         made = self._fitted(weights)
+        if self._classes:
+            self._estimator.name_classes(made[-1], np.array(self._classes))
         if self._is_frame:
             made[0].feature_names_in_ = np.array(self._names, dtype=object)
         return made
 
     def _fitted(self, weights: Arrays) -> Any:
+        """The same, which tells classes by their places."""
         self._check_prepared()
         made = self._estimator.with_weights(self._own(weights))
         made.n_features_in_ = self._x.shape[1]
-        if self._classes:
-            self._estimator.name_classes(made, np.array(self._classes))
-        else:
+        if not self._classes:
             self._estimator.scaled(made, self._target_deviation, self._target_mean)
         scaler = load("sklearn.preprocessing", "SklearnApp", "sklearn").StandardScaler()
         scaler.mean_, scaler.scale_, scaler.var_ = self._mean, self._deviation, np.square(self._deviation)

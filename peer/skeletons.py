@@ -42,6 +42,59 @@ def app():
     return SklearnApp(MODEL, inputs, [row[TARGET] for row in rows], classes=CLASSES, columns=columns)
 '''
 
+_TORCH: Final = '''"""What this site trains: a network of PyTorch. `peer start --app mymodel:app` calls `app`."""
+
+import csv
+import os
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from coterie.apps.torch import TorchApp, accuracy
+
+# The members have to agree on all of this but the table: who has other options is refused, and told which.
+TARGET = "outcome"
+CLASSES = ["no", "yes"]
+OPTIMISER = partial(torch.optim.SGD, lr=0.05, momentum=0.9)
+EPOCHS = 2
+
+
+def network(inputs):
+    """The module; move it to a GPU here if there is one. Its first layer brings the inputs to one scale."""
+    return nn.Sequential(
+        nn.BatchNorm1d(inputs, affine=False), nn.Linear(inputs, 16), nn.ReLU(), nn.Linear(16, len(CLASSES))
+    )
+
+
+# Each site has its own; a relative path begins in the folder of this file.
+TABLE = Path(__file__).parent / os.environ.get("DATA", "site-1.csv")
+
+
+def app():
+    """The app: the module, and the rows of this site."""
+    with open(TABLE, newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = sorted(set(rows[0]) - {TARGET})
+    inputs = torch.tensor([[float(row[name]) for name in columns] for row in rows])
+    targets = torch.tensor([CLASSES.index(row[TARGET]) for row in rows])
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
+    tested, trained = order[: len(rows) // 5], order[len(rows) // 5 :]
+    return TorchApp(
+        network(len(columns)),
+        DataLoader(TensorDataset(inputs[trained], targets[trained]), batch_size=16, shuffle=True, drop_last=True),
+        nn.functional.cross_entropy,
+        OPTIMISER,
+        test=DataLoader(TensorDataset(inputs[tested], targets[tested]), batch_size=256),
+        epochs=EPOCHS,
+        measure=accuracy,
+        final_metrics=["accuracy"],
+        options={"columns": columns, "classes": CLASSES},
+    )
+'''
+
 _README: Final = """# An app of {package} for Coterie
 
 `mymodel.py` reads a table and says which model to train; change it for your own. The three tables are
@@ -64,7 +117,17 @@ peer model export --home home-1 --out model.npz
 python -c "import mymodel; print(mymodel.app().load('model.npz').predict([[50, 3.1, 130]]))"
 ```"""
 
-KINDS: Final = {"sklearn": (_SKLEARN, "scikit-learn", _USE_SKLEARN)}
+_USE_TORCH: Final = """To predict:
+
+```
+peer model export --home home-1 --out model.npz
+python -c "import mymodel, torch; print(mymodel.app().load('model.npz')(torch.tensor([[50, 3.1, 130]])))"
+```"""
+
+KINDS: Final = {
+    "sklearn": (_SKLEARN, "scikit-learn", _USE_SKLEARN),
+    "torch": (_TORCH, "PyTorch", _USE_TORCH),
+}
 """The module of each kind, its package, and how to use the result."""
 
 

@@ -1,0 +1,229 @@
+"""Modules of PyTorch, trained together: `TorchApp` makes an app of one.
+
+    app = TorchApp(model, loader, cross_entropy, partial(SGD, lr=0.05), test=test_loader)
+
+What is averaged are the module's floating-point parameters, by their names, in the order of `named_parameters`; with
+`shared` only those whose names match one of its patterns. The others stay at this site and are trained there.
+
+**Buffers are never sent.** The running statistics of BatchNorm are no steps of a descent: they may be of any size, so
+that clipping them as updates would falsify them, and its counters of batches have no mean. So each site computes them
+anew, for the agreed parameters, in one pass over its own training rows before it evaluates
+(`torch.optim.swa_utils.update_bn`). They follow from the parameters, the rows, and which of these come into one batch;
+nothing of earlier rounds is in them, so a restart changes nothing. Other buffers stay as the module has them.
+
+The app decides on the device: the module's parameters are where they are, and batches are brought there.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..peer.learning.app import AppError
+from ..peer.learning.extras import load
+from .description import as_json, description
+
+__all__ = ["TorchApp", "accuracy"]
+
+_VERSION: Final = 1
+"""Of the rules of training; members of different ones do not train together."""
+
+Arrays = Sequence[npt.NDArray[Any]]
+Batches = Iterable[Any]
+Measure = Callable[[Any, Any], Mapping[str, float]]
+
+
+def accuracy(outputs: Any, targets: Any) -> dict[str, float]:
+    """A measure for `TorchApp`: the part of the rows whose largest output is that of their class.
+
+    It belongs into `final_metrics`: it can be the same number in two rounds, whatever the model.
+    """
+    return {"accuracy": float((outputs.argmax(dim=1) == targets).double().mean())}
+
+
+class TorchApp:
+    """A module of PyTorch and the rows of this site, as an app."""
+
+    def __init__(
+        self,
+        model: Any,
+        loader: Batches,
+        loss: Callable[[Any, Any], Any],
+        optimiser: Callable[[Iterable[Any]], Any],
+        *,
+        test: Batches = (),
+        epochs: int = 1,
+        shared: Sequence[str] = ("*",),
+        kept: str | Path | None = None,
+        measure: Measure | None = None,
+        metrics: Sequence[str] = (),
+        final_metrics: Sequence[str] = (),
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`loader`, `test`: give pairs of inputs and targets, batch by batch, anew each time they are gone through.
+        `loss`: of outputs and targets, the mean over the rows. `optimiser`: makes one for parameters; it is made anew
+        in each round, so that a site that was restarted trains as the others do.
+
+        `epochs`: passes over the rows a round. `shared`: patterns, as of files, of the names of the parameters that
+        are averaged. `kept`: an `.npz` file for those that are not, written after each round and read at the start;
+        without it they begin anew after a restart. `measure`: gives the means over a batch that `metrics` (in each
+        round) and `final_metrics` (once, after the last one) name. `options`: whatever else the members have to agree
+        on. Raises AppError.
+        """
+        self._torch = load("torch", "TorchApp", "torch")
+        self._model, self._loader, self._test = model, loader, test
+        self._loss, self._optimiser, self._epochs = loss, optimiser, epochs
+        self._measure = measure
+        self.metrics, self.final_metrics = tuple(metrics), tuple(final_metrics)
+        if not isinstance(model, self._torch.nn.Module):
+            raise AppError(f"a torch.nn.Module is needed, not a {type(model).__name__}")
+        if epochs < 1 or epochs != int(epochs):
+            raise AppError(f"epochs is {epochs!r}: a whole number from 1 is needed")
+        if (self.metrics or self.final_metrics) and measure is None:
+            raise AppError(f"{', '.join((*self.metrics, *self.final_metrics))}: give `measure`, which measures that")
+        self._patterns = [shared] if isinstance(shared, str) else list(shared)
+        floats = {name: one for name, one in model.named_parameters() if one.is_floating_point()}
+        for pattern in self._patterns:
+            if not any(fnmatchcase(name, pattern) for name in floats):
+                raise AppError(f"shared: {pattern!r} matches no parameter; there are {', '.join(floats)}")
+        self._shared = {name: one for name, one in floats.items() if any(fnmatchcase(name, p) for p in self._patterns)}
+        if not self._shared:
+            raise AppError("shared: nothing is, so there is nothing to train together")
+        self._own = {name: one for name, one in model.named_parameters() if name not in self._shared}
+        self._options = dict(options or {})
+        self._kept = None if kept is None else Path(kept)
+        if self._kept is not None and self._kept.exists():
+            self._read_kept(self._kept)
+        rows: Any = getattr(loader, "dataset", None)
+        self.examples = len(rows) if hasattr(rows, "__len__") else None
+
+    def describe(self) -> str:
+        """What the members have to agree on."""
+        return description(
+            "TorchApp",
+            _VERSION,
+            model=type(self._model).__qualname__,
+            parameters=[f"{name} {tuple(one.shape)} {one.dtype}" for name, one in self._shared.items()],
+            shared=self._patterns,
+            loss=_told(self._loss),
+            optimiser=_told(self._optimiser),
+            epochs=self._epochs,
+            options=as_json(self._options),
+        )
+
+    def initial(self) -> list[npt.NDArray[Any]]:
+        """The shared parameters as the module was made; a founder's are everybody's."""
+        return self._weights()
+
+    def fit(self, weights: Arrays, round: int) -> tuple[list[npt.NDArray[Any]], int, dict[str, float]]:
+        """One round of training on this site's rows."""
+        self._put(weights)
+        # PyTorch's own first seed is the same everywhere: others could tell which rows were together in a batch.
+        self._torch.manual_seed(int.from_bytes(os.urandom(7)))
+        self._model.train()
+        optimiser = self._optimiser([one for one in self._model.parameters() if one.requires_grad])
+        rows, total = 0, 0.0
+        for _ in range(self._epochs):
+            rows = 0
+            for inputs, targets in self._batches(self._loader):
+                optimiser.zero_grad()
+                loss = self._loss(self._model(inputs), targets)
+                loss.backward()
+                optimiser.step()
+                rows += len(targets)
+                total = float(loss.detach())
+        if self._kept is not None and self._own:
+            self._write_kept(self._kept)
+        return self._weights(), rows, {"last_batch_loss": total, "round": float(round)}
+
+    def evaluate(self, weights: Arrays) -> tuple[float, int, Mapping[str, float]]:
+        """The loss and the metrics over this site's test rows, with statistics of its own."""
+        model = self.fitted(weights)
+        rows, sums = 0, dict.fromkeys(("loss", *self.metrics, *self.final_metrics), 0.0)
+        with self._torch.no_grad():
+            for inputs, targets in self._batches(self._test):
+                outputs = model(inputs)
+                means = {"loss": float(self._loss(outputs, targets))}
+                means |= {} if self._measure is None else dict(self._measure(outputs, targets))
+                for name in sums:
+                    if name not in means:
+                        raise AppError(f"measure() gave no {name!r}, only {', '.join(means)}")
+                    sums[name] += means[name] * len(targets)
+                rows += len(targets)
+        if not rows:
+            return 0.0, 0, {}
+        found = {name: total / rows for name, total in sums.items()}
+        return found.pop("loss"), rows, found
+
+    def fitted(self, weights: Arrays) -> Any:
+        """The module with these weights, and with the statistics of BatchNorm over this site's rows, to predict with.
+
+        It is the very module that the app trains.
+        """
+        self._put(weights)
+        if any(isinstance(one, self._torch.nn.modules.batchnorm._BatchNorm) for one in self._model.modules()):
+            update = load("torch.optim.swa_utils", "TorchApp", "torch").update_bn
+            update(self._batches(self._loader), self._model)
+        self._model.eval()
+        return self._model
+
+    def load(self, path: str | Path) -> Any:
+        """The module with the weights that `peer model export` wrote as `.npz`. Raises AppError for another app's."""
+        try:
+            with np.load(path) as file:
+                facts = json.loads(str(file["coterie"]))
+                weights = [file[f"array_{index}"] for index in range(sum(name.startswith("array_") for name in file))]
+        except (OSError, ValueError, KeyError) as error:
+            raise AppError(f"{path}: not an .npz of `peer model export`: {error}") from None
+        if facts.get("model") != self.describe():
+            raise AppError(f"{path}: a model of another app: {facts.get('model')}; this one is {self.describe()}")
+        return self.fitted(weights)
+
+    def _weights(self) -> list[npt.NDArray[Any]]:
+        return [one.detach().cpu().float().numpy().copy() for one in self._shared.values()]
+
+    def _put(self, weights: Arrays) -> None:
+        with self._torch.no_grad():
+            for parameter, array in zip(self._shared.values(), weights, strict=True):
+                parameter.copy_(self._torch.tensor(np.asarray(array)).reshape(parameter.shape))
+
+    def _batches(self, loader: Batches) -> Iterator[tuple[Any, Any]]:
+        """Pairs on the device of the module."""
+        device = next(iter(self._shared.values())).device
+        for batch in loader:
+            if not isinstance(batch, tuple | list) or len(batch) != 2:
+                raise AppError(f"the loader gives a {type(batch).__name__}: pairs of inputs and targets are needed")
+            inputs, targets = (part.to(device) if isinstance(part, self._torch.Tensor) else part for part in batch)
+            yield inputs, targets
+
+    def _write_kept(self, path: Path) -> None:
+        unfinished = path.with_name(f"{path.name}.new")
+        with unfinished.open("wb") as file:
+            np.savez(file, **{name: one.detach().cpu().numpy() for name, one in self._own.items()})
+        unfinished.replace(path)
+
+    def _read_kept(self, path: Path) -> None:
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                kept = {name: file[name] for name in file}
+        except (OSError, ValueError) as error:
+            raise AppError(f"{path}: the parameters that stay here cannot be read: {error}") from None
+        own = {name: tuple(one.shape) for name, one in self._own.items()}
+        if (found := {name: one.shape for name, one in kept.items()}) != own:
+            raise AppError(f"{path}: it holds the parameters {found}, and those that stay here are {own}")
+        with self._torch.no_grad():
+            for name, parameter in self._own.items():
+                parameter.copy_(self._torch.tensor(kept[name]))
+
+
+def _told(thing: Any) -> Any:
+    """A function, or what makes an optimiser, as the members compare it."""
+    if isinstance(thing, partial):
+        return {"of": _told(thing.func), "arguments": as_json(thing.args), **as_json(thing.keywords)}
+    return getattr(thing, "__qualname__", None) or repr(thing)
