@@ -54,3 +54,11 @@ def test_the_page_is_photographed_in_the_middle_of_a_training(tmp_path: Path) ->
     pictures = [(tmp_path / f"page-{scheme}.png").read_bytes() for scheme in ("light", "dark")]
     assert all(picture.startswith(b"\x89PNG") for picture in pictures)
     assert pictures[0] != pictures[1]
+
+
+def test_a_model_of_another_package_is_trained_from_what_new_app_writes(tmp_path: Path) -> None:
+    words = (sys.executable, str(EXAMPLES / "own_model.py"), "--keep", str(tmp_path / "kept"), "--rounds", "3")
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the apps differ in options.C: the federation's is 1.0, yours is 0.1" in done.stdout
+    assert re.search(r"Aarhus: round 4 \(evaluate\): .* accuracy 0\.\d+", done.stdout)
