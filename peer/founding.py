@@ -12,6 +12,7 @@ from ..protocol.records import ModelSaved
 from ..protocol.wire import digest_of
 from .exits import PeerError
 from .learning.learner import MAX_EXAMPLES, Learner
+from .measures import figures_to_come, label
 from .settings import Settings
 
 _UNKNOWN_EXAMPLES_CAP: Final = 1024
@@ -92,7 +93,12 @@ def explain_end(genesis: Genesis) -> str:
     latest = f"after {genesis.rounds} rounds" if genesis.rounds else "when it is stopped"
     stopping = genesis.stopping
     if stopping is None:
-        return f"training ends {latest}"
+        to_come = figures_to_come(genesis.model, genesis.final_metrics) if not genesis.rounds else []
+        lost = (
+            f"; {', '.join(map(label, to_come))} over all members' test rows come with the evaluation after the last"
+            " round, which there is with --rounds or --patience only"
+        )
+        return f"training ends {latest}" + (lost if to_come else "")
     rounds = f"{stopping.patience} rounds in a row bring" if stopping.patience > 1 else "a round brings"
     delta = (
         f" by more than {stopping.min_delta_millionths / MILLION:.6g} of it" if stopping.min_delta_millionths else ""

@@ -75,7 +75,17 @@ def _facts(agreed: "Agreed") -> Json:
         "best": agreed.best is not None and agreed.best.weights == agreed.saved.weights_hash,
         "members": members,
         "before": before,
+        "to_come": _to_come(agreed, score),
     }
+
+
+def _to_come(agreed: "Agreed", score: "Scored") -> list[str]:
+    """Which figures over all members' rows this model does not have, since they are the final model's."""
+    from ..measures import figures_to_come
+
+    genesis = agreed.state.genesis
+    is_evaluated = {*genesis.final_metrics} <= score.metrics.keys()
+    return [] if is_evaluated else figures_to_come(genesis.model, genesis.final_metrics)
 
 
 def _members(agreed: "Agreed", score: "Scored") -> Json | None:
@@ -130,11 +140,16 @@ def _number(numbers: dict[str, float], name: str) -> str:
 
 
 def _legend(facts: Json) -> Iterator[str]:
+    from ..measures import label
+
     members, before, own = facts["members"], facts["before"], facts["own"]
     if members is None:
         yield "members: not measured yet; the next round measures this model, where members keep rows for testing"
     else:
         yield f"members: {_whose(members)}, out of the secure sums"
+    if facts["to_come"]:
+        names = ", ".join(map(label, facts["to_come"]))
+        yield f"         {names}: added up over all members' rows once, of the model after the last round"
     if before is not None:
         yield f"before:  the last model that was measured, that of round {before['round']}, {_whose(before)}"
     if own is not None:

@@ -3,13 +3,16 @@
 import re
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+from cluster import make_genesis
 
 from coterie.crypto.identity import Identity
 from coterie.peer.exits import PeerError
 from coterie.peer.founding import default_examples_cap, explain_end, found
 from coterie.peer.learning.learner import Learner
+from coterie.peer.learning.task import Task
 from coterie.peer.settings import Settings, check_settings, founding_options
 from coterie.peer.training import founder_learner
 from coterie.protocol.genesis import Stopping
@@ -98,3 +101,13 @@ def test_the_largest_part_of_the_best_loss_can_be_asked_for() -> None:
 
 def test_patience_is_the_founders_to_choose() -> None:
     assert founding_options({"patience": 3, "min_delta": 0.1}) == ["--patience", "--min-delta"]
+
+
+def test_who_founds_without_an_end_is_told_what_only_an_evaluation_tells() -> None:
+    model = Task("logistic", "y", ("a",), (), ("no", "yes")).describe()
+    endless = make_genesis(model=model, rounds=0, final_metrics=("accuracy", "0 in 0-0.01"))
+    told = explain_end(endless)
+    assert told.startswith("training ends when it is stopped; accuracy, AUC, sensitivity, ")
+    assert told.endswith("which there is with --rounds or --patience only")
+    assert explain_end(msgspec.structs.replace(endless, rounds=3)) == "training ends after 3 rounds"
+    assert explain_end(make_genesis(rounds=0)) == "training ends when it is stopped"

@@ -155,6 +155,9 @@ def test_a_model_that_nobody_has_measured_has_ones_own_figures_all_the_same(tmp_
     assert told["own"]["rows"] == 20
     out = peer("model", "show")[1]
     assert "members: not measured yet; the next round measures this model, where members keep rows for testing" in out
+    names = "accuracy, AUC, sensitivity, specificity, PPV, NPV, F1"
+    assert f"{names}: added up over all members' rows once, of the model after the last round" in out
+    assert told["to_come"][:2] == ["accuracy", "auc"]
     assert "ours, of the rows with a predicted probability of 'yes' between" in out
 
 
