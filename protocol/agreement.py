@@ -141,25 +141,34 @@ class Agreement:
         """See whether there is something to decide now, and propose it if it is this member's turn."""
         if self._done:
             return
-        if not self.consensus.ready and self._is_ready():
+        if not self.consensus.ready and self._is_ready(self.consensus.view):
             self._act(self.consensus.on_ready())
         if self._turn is not None and self._turn == self.consensus.view and not self._done:
             self._propose_new(self._turn)
 
-    def _is_ready(self) -> bool:
+    def _is_ready(self, view: int) -> bool:
+        """Whether there is something that could be proposed in this view."""
         ctx = self.ctx
         if ctx.state.phase is Phase.SUMMING:
             return self.can_open()
-        return bool(self._changes()) or self._may_go_on()
+        return bool(self._proposable(view)) or self._may_go_on()
 
-    def _is_wanted(self) -> bool:
+    def _is_wanted(self, view: int) -> bool:
         """Whether a view after the first is to go on. A round that has begun may be given up only by further ones."""
         sharing, phase = self.ctx.sharing, self.ctx.state.phase
         has_begun = sharing is None or sharing.may_begin
-        return phase is Phase.SUMMING or (phase is Phase.SHARING and has_begun) or self._is_ready()
+        return phase is Phase.SUMMING or (phase is Phase.SHARING and has_begun) or self._is_ready(view)
+
+    def _proposable(self, view: int) -> tuple[Change, ...]:
+        """Return the changes of the membership that this member would propose in a view.
+
+        Whoever hears a member refuses all that stands beside its eviction as silent, so that is for the first view.
+        """
+        changes = self._changes(only_provable=self._heeds_proofs_alone(view))
+        return tuple(one for one in changes if not (view > 0 and isinstance(one, Evict) and one.reason == "silent"))
 
     def _changes(self, only_provable: bool = False) -> tuple[Change, ...]:
-        """Return the changes of the membership that this member would propose."""
+        """Return the changes of the membership that are wanted, but for the eviction of members that are heard."""
         found = self.ctx.pool.changes(self.ctx.state, self.ctx.now_ms, only_provable)
         if not found or not any(isinstance(one, Evict) and one.reason == "silent" for one in found):
             return found
@@ -239,9 +248,7 @@ class Agreement:
             return None
         sharing, may_go_on = ctx.sharing, self._may_go_on()
         if not (may_go_on and (view > 0 or ctx.just_changed)):
-            changes = self._changes(only_provable=self._heeds_proofs_alone(view))
-            if view > 0:  # whoever hears such a member refuses all that stands beside its eviction
-                changes = tuple(one for one in changes if not (isinstance(one, Evict) and one.reason == "silent"))
+            changes = self._proposable(view)
             if changes:
                 return Membership(changes)
         if sharing is None or not may_go_on:
@@ -789,7 +796,7 @@ class Agreement:
             if aggregator == ctx.me:
                 self.summing.try_open(frozenset(ctx.alive), ctx.height, view)
                 if not is_private(ctx.state.genesis.scheme):
-                    ctx.out.timer(SUM_GRACE_MS, "grace", ctx.height, view)
+                    ctx.out.timer(self._grace_ms(view), "grace", ctx.height, view)
         if view > 0:
             ctx.out.notify("view", f"height {ctx.height}: view {view}", height=ctx.height, view=view)
         if view in self._waiting:
@@ -834,6 +841,10 @@ class Agreement:
                 () if action.locked else polka,
             )
         )
+
+    def _grace_ms(self, view: int) -> int:
+        """How long plain vectors have to come: half of the view, since on slow networks longer views help."""
+        return max(SUM_GRACE_MS, self._timeout_ms(Stage.PROPOSE, view) // 2)
 
     def _timeout_ms(self, stage: Stage, view: int) -> int:
         ctx, genesis = self.ctx, self.ctx.state.genesis

@@ -227,6 +227,7 @@ class Node:
         if self.ctx.sharing is not None and self.ctx.state.phase is Phase.SHARING:
             self.ctx.sharing.ack_alive(self.ctx.alive, self.ctx.alive_changes)
         self._tell_if_stuck()
+        self._asked_to_join &= not self.ctx.is_member
         self.ctx.pool.forget_unheard(self.ctx.now_ms)
         if self._agreement is not None:
             self._agreement.check_ready()

@@ -120,7 +120,7 @@ class Consensus:
     stage: Stage = Stage.PROPOSE
     locked: tuple[bytes, int] | None = None
     valid: tuple[bytes, int] | None = None
-    wanted: Callable[[], bool] = lambda: True
+    wanted: Callable[[int], bool] = lambda _view: True
     """Whether there is something to decide now: asked at the beginning of each view but the first."""
     ready: bool = False
     """Whether this view has begun: somebody honest has something to decide in it."""
@@ -286,7 +286,9 @@ class Consensus:
         self._forget_old_views()
         if view > 0:
             # What was wanted before may be settled, or taken back. Else an idle federation would turn views for ever.
-            self.ready = self.wanted() or self.locked is not None or self.valid is not None or self._others_are_ready()
+            self.ready = (
+                self.wanted(view) or self.locked is not None or self.valid is not None or self._others_are_ready()
+            )
         self._is_idle = not self.ready
         if self.ready:
             self._begin_proposing()

@@ -11,12 +11,14 @@ from cluster import START_MS, Cluster, Site, identity, make_genesis
 from invariants import Watch
 
 from coterie.crypto.codec import FixedPoint
+from coterie.protocol.agreement import Agreement
 from coterie.protocol.blocks import Contributors, Membership, Model, Void, read_block, wide_value
 from coterie.protocol.contribution import WIDE_UNIT, coarse, layout_of
 from coterie.protocol.envelope import Verified, verify
 from coterie.protocol.events import Leave, PeerUp, Send, Started
 from coterie.protocol.genesis import Genesis
 from coterie.protocol.ledger import LedgerState
+from coterie.protocol.limits import SUM_GRACE_MS
 from coterie.protocol.messages import Ack, Deal, Proposal, SumShare
 from coterie.protocol.node import Newcomer, Node
 from coterie.protocol.patience import Patience
@@ -507,3 +509,23 @@ def test_a_round_survives_its_aggregator(seed: int) -> None:
     assert federation.watch.models == 1, "in a later view, from what the others hold"
     federation.start(gone)
     federation.finish()
+
+
+@pytest.mark.parametrize(("peers", "latency_ms"), [(7, 700), (10, 850)])
+def test_plain_vectors_that_come_late_in_long_views_are_waited_for(
+    peers: int, latency_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody lies; a message takes longer than the first views, and an aggregator of a later one opens the sum."""
+
+    def voids() -> int:
+        genesis = make_genesis(scheme="plain", rounds=0, min_peers=peers, share_deadline_ms=20_000)
+        cluster = Cluster(peers, genesis, seed=1, latency_ms=(latency_ms * 8 // 10, latency_ms))
+        cluster.start()
+        first = cluster.sites[0]
+        cluster.run(lambda: first.node is not None and first.node.state.round == 3, 240_000)
+        decided = [read_block(one.block).body for one in first.disk.records if isinstance(one, BlockDecided)]
+        return sum(isinstance(body, Void) for body in decided)
+
+    assert voids() == 0
+    monkeypatch.setattr(Agreement, "_grace_ms", lambda self, view: SUM_GRACE_MS)
+    assert voids() > 0

@@ -304,7 +304,7 @@ def test_who_goes_on_asking_is_remembered() -> None:
 def test_a_request_that_was_taken_back_leaves_no_views_that_go_on(rests: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The member whose turn it is is away, so the others go on to a view in which there is nothing to decide."""
     if not rests:
-        monkeypatch.setattr(Agreement, "_is_wanted", lambda self: True)
+        monkeypatch.setattr(Agreement, "_is_wanted", lambda self, view: True)
     cluster = Cluster(4, make_genesis(rounds=1, min_peers=4))
     cluster.start()
     cluster.run(lambda: cluster.all_at("finished"))
@@ -335,6 +335,26 @@ def test_a_request_that_was_taken_back_leaves_no_views_that_go_on(rests: bool, m
         cluster.hand_in(number, Received(asking))
     cluster.run(lambda: cluster.sites[there[0]].node.state.member(NEW.public) is not None, 600_000)  # type: ignore[union-attr]
     assert not rests or cluster.now_ms - late < 10_000, "and the next one need not wait for a view that lasts minutes"
+
+
+@pytest.mark.parametrize("rests", [True, False])
+def test_an_eviction_that_no_later_view_proposes_leaves_no_views_that_go_on(
+    rests: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A silent member's, whose own turn the first view was, in the rest between two rounds."""
+    if not rests:
+        monkeypatch.setattr(Agreement, "_is_ready", lambda self, view: bool(self._changes()) or self._may_go_on())
+    genesis = make_genesis(rounds=0, evict_after_rounds=1, min_peers=4, round_interval_ms=36_000_000)
+    cluster = Cluster(5, genesis, seed=3)
+    cluster.start()
+    cluster.run(lambda: all(site.node is not None and site.node.state.trained == 1 for site in cluster.sites), 10**8)
+    cluster.crash(4)
+    there = cluster.sites[:4]
+    cluster.run(lambda: all(site.node is not None and site.node.state.trained == 2 for site in there), 10**8)
+    cluster.run_for(600_000)
+    assert is_member(cluster, 4), "the others cannot evict it at this height"
+    views = [site.node.view for site in there if site.node is not None]
+    assert views == [1] * 4 if rests else min(views) > 10
 
 
 def test_members_that_a_newcomer_cannot_reach_hear_of_its_withdrawal_too() -> None:
