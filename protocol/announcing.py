@@ -119,8 +119,8 @@ def announce_stuck(out: Outbox, state: LedgerState, names: tuple[bytes, ...]) ->
             f"round {state.round} repeats a sum that failed, with the same members and nobody else; waiting for {who}"
         )
     else:
-        text = f"round {state.round}: a sum was decided on this model before, and too few of its members are left, so it"
-        text += " is repeated never"
+        text = f"round {state.round}: a sum was decided on this model before, and too few of its members are left, so"
+        text += " it is repeated never"
     text += f". If a member is away, {again}. If a home is lost for good, stop this peer and type: peer refound --home"
     text += " HOME --to DIR, which says whose numbers that would show, and how to accept it"
     out.notify("stuck", text, round=state.round, phase=str(state.phase), members=names, missing=missing)
