@@ -8,6 +8,7 @@ import trio
 from ..protocol.blocks import Evict, Membership, read_block
 from ..protocol.ledger import Gone, LedgerState, Phase
 from .exits import Exit, PeerError
+from .standstill import named, unreached
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,11 +148,21 @@ async def wait_for_admission(session: "Session") -> None:
     if session.node.state.member(session.identity.public) is not None:
         return  # at the last moment
     text = f"not admitted within {session.settings.join_timeout:g} s: too few members were reachable"
+    text += _missing(session.node)
     if session.ending.told:
         text += f"; the request was taken back, and {session.ending.told} linked peer(s) were told"
     if left := remains(session.node):
         text += f"{left}; start it again with `peer start {session.home.option}`"
     session.ending.end(Exit.UNREACHABLE, text)
+
+
+def _missing(node: "Node") -> str:
+    """Name the members that a newcomer could not reach when it gave up; empty where it reached all."""
+    state = node.state
+    if state.height == 0:
+        return " (the ledger, which says who the members are, never came)"
+    away = unreached(state, node.ctx.alive)
+    return f"; {named(state, away, {})} could not be reached" if away else ""
 
 
 async def withdraw(session: "Session") -> None:

@@ -76,7 +76,7 @@ from .places import dial_place, listen_place
 from .progress import Reporter, plain_facts
 from .requests import answer
 from .settings import Settings
-from .standstill import Held, Watch, abstention, kept_out, named, pause, shortage
+from .standstill import Held, Joining, Lack, Watch, abstention, joining, kept_out, named, pause, shortage
 from .status import faults_status, gone_names, late_status, ledger_status, members_status, unreadable_genesis
 from .store import Reader, Store
 from .strangers import MINUTE_SECONDS, Strangers
@@ -106,6 +106,8 @@ DOUBLE_SECONDS: Final = 5.0
 """How long a copied home looks for another peer with its key before it takes part."""
 ANSWERS_OF_A_DOUBLE: Final = 3
 """How many answers to our own address records it takes to believe in a double, if this home does not know of a copy."""
+ADMISSION_SECONDS: Final = 10.0
+"""So long a newcomer has waited to be admitted before people are told why: most wait for a moment only."""
 STUCK_SECONDS: Final = 5.0
 """So long a sum has waited for somebody before people are told: while members start or thaw, it does for moments."""
 _BY_STRANGERS: Final = frozenset({"bad-frame", "refused"})
@@ -150,6 +152,7 @@ class Session:
         self._strangers = Strangers()
         self._standstill = Watch(settings.dead_after)
         self._stuck = Held(STUCK_SECONDS)
+        self._admission = {lack: Watch(ADMISSION_SECONDS) for lack in Lack}
         self._waiting = Waiting()
         self._lateness = Lateness(app=settings.app)
         self._voids = VoidRounds()
@@ -571,6 +574,7 @@ class Session:
     def _look_for_shortage(self) -> None:
         """Look on every change of a link too: one that was there for a moment ends what was told before."""
         assert self.node is not None
+        self._look_for_admission()
         self._look_for_pause()
         self._look_for_wait()
         self._look_for_lateness()
@@ -590,6 +594,16 @@ class Session:
         if self._standstill.is_told and not self._has_told_kept_out and (text := self._kept_out()):
             self._has_told_kept_out = True
             self.tell("kept-out", text, {"height": self.node.state.height})
+
+    def _look_for_admission(self) -> None:
+        """Tell people, once for each reason, why this newcomer is not admitted."""
+        wait = self._joining()
+        if wait is None:
+            return
+        for lack, watch in self._admission.items():
+            text = wait.text if wait.lack is lack else None
+            if watch.look(text, trio.current_time()) is not None and text is not None:
+                self.tell("not-admitted", text, {"lacks": lack.name.lower()})
 
     def _look_for_pause(self) -> None:
         """Tell people when training waits for members; one that never began says so when it is founded."""
@@ -650,6 +664,13 @@ class Session:
         sought = {row.member: [_short_place(place) for place in row.addresses] for row in self.network.peers()}
         connected = self.network.connected()
         return shortage(self.node.state, self.identity.public, connected, self.home, self._gone, sought)
+
+    def _joining(self) -> Joining | None:
+        assert self.node is not None
+        state, me = self.node.state, self.identity.public
+        if state.member(me) is not None or self.ending.asked_to_leave or self.ending.left.is_set():
+            return None
+        return joining(state, me, self.network.connected(), self._gone)
 
     def _kept_out(self) -> str | None:
         assert self.node is not None
@@ -838,7 +859,10 @@ class Session:
         }
         if self.node is not None and self.driver is not None:
             me = self.identity.public
-            status["members"] = members_status(self.node.state, me, self.network.peers(), self._gone)
+            wanted = self._joining()
+            own_name = "" if wanted is None else self.settings.name
+            status["members"] = members_status(self.node.state, me, self.network.peers(), self._gone, own_name)
+            status["joining"] = None if wanted is None else wanted.text
             status |= ledger_status(self.node.state, self.node.view, self._last_sum)
             status["leaving"] = self._leaving()
             status["paused"] = self._paused()

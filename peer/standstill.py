@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from types import MappingProxyType
 from typing import Final
 
@@ -96,6 +97,58 @@ def kept_out(
         f"nobody can be admitted ({names} {wait} for it): {state.committee.quorum} votes are needed, and"
         f" {named(state, away, gone)} cannot be reached. Start it again there: peer start --home …"
     )
+
+
+class Lack(Enum):
+    """What a newcomer lacks that is not admitted yet."""
+
+    LEDGER = auto()
+    """It does not know yet who the members are."""
+    VOTES = auto()
+    """It reaches fewer members than have to vote."""
+    DECISION = auto()
+    """It reaches enough of them, and they have not decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """Why a newcomer is not admitted yet."""
+
+    lack: Lack
+    text: str
+
+
+def joining(
+    state: LedgerState,
+    me: bytes,
+    connected: Collection[bytes],
+    gone: Mapping[bytes, str] = MappingProxyType({}),
+) -> Joining | None:
+    """Say to a newcomer why it is not admitted yet, for whom that waits, and what to do; None for a member."""
+    if state.member(me) is not None:
+        return None
+    if state.height == 0:
+        links = f"{len(connected)} peer(s) are linked" if connected else "no peer is linked"
+        text = f"not admitted yet: the ledger, which says who the members are, is not known here yet ({links})"
+        return Joining(Lack.LEDGER, text)
+    committee, away = state.committee, unreached(state, connected)
+    if committee.n - len(away) < committee.quorum:
+        it = "it again there" if len(away) == 1 else "them again there"
+        return Joining(
+            Lack.VOTES,
+            f"not admitted yet: {committee.quorum} vote(s) are needed, and {named(state, away, gone)} cannot be reached"
+            f" by this peer; start {it}: peer start --home …",
+        )
+    return Joining(
+        Lack.DECISION,
+        f"not admitted yet: this peer reaches {committee.n - len(away)} of {committee.n} member(s), and"
+        f" {committee.quorum} vote(s) are needed; they decide on it, but not while the sum of a round is open",
+    )
+
+
+def unreached(state: LedgerState, connected: Collection[bytes]) -> list[bytes]:
+    """Return the members of the committee that a newcomer has no link to."""
+    return [member for member in state.committee.members if member not in connected]
 
 
 def _lacking(state: LedgerState, me: bytes, connected: Collection[bytes]) -> list[bytes]:

@@ -92,23 +92,29 @@ def explain_privacy(state: LedgerState) -> str:
 
 
 def members_status(
-    state: LedgerState, me: bytes, rows: "Iterable[PeerRow]", gone: Mapping[bytes, str] = MappingProxyType({})
+    state: LedgerState,
+    me: bytes,
+    rows: "Iterable[PeerRow]",
+    gone: Mapping[bytes, str] = MappingProxyType({}),
+    own_name: str = "",
 ) -> list[Json]:
     """One row a member, oneself among them, and one for each peer that is none, or is one no more.
 
-    ``gone``: the names that the ledger has of those that were members.
+    ``gone``: the names that the ledger has of those that were members. ``own_name``: that of this peer where it is no
+    member yet; without it there is no row of such a peer.
     """
     by_member = {row.member: row for row in rows}
     names = {member.key: member.name for member in state.members}
     missed = {member.key: member.missed for member in state.members}
     table = []
-    for key in dict.fromkeys((*names, *state.committee.members, *by_member)):
+    newcomer = (me,) if own_name else ()
+    for key in dict.fromkeys((*names, *newcomer, *state.committee.members, *by_member)):
         row = by_member.get(key)
         beat = decode_beat(row.status) if row is not None else None
         table.append(
             {
                 "id": peer_id(key),
-                "name": names.get(key) or gone.get(key) or (row.name if row else ""),
+                "name": names.get(key) or gone.get(key) or (row.name if row else own_name if key == me else ""),
                 "me": key == me,
                 "member": key in names,
                 "connected": key == me or (row is not None and row.connected),
@@ -226,6 +232,8 @@ def _lines(status: Json) -> Iterable[str]:
         yield "this peer is not running; this is what its store says, and the links are unknown"
     federation = status["federation"]
     yield f"federation  {federation['name']} {federation['id'][:16]}…"
+    if status.get("joining"):
+        yield f"joining     {status['joining']}"
     of = f" of {status['rounds']}" if status["rounds"] else ""
     yield f"round       {status['round']} ({status['kind']}), {_phase(status)}; {status['trained']}{of} trained"
     if status.get("patience") and status["stale"] is not None:
@@ -273,7 +281,8 @@ def _phase(status: Json) -> str:
     """The phase; while it waits, for whom. Fewer than three never train: a sum of two shows each the other's."""
     missing = status["min_peers"] - sum(row["member"] for row in status["members"])
     if status["phase"] == "waiting" and missing > 0:
-        return f"waiting for {missing} more member(s) (--min-peers {status['min_peers']})"
+        newcomer = ", of which this peer may be one" if status.get("joining") else ""
+        return f"waiting for {missing} more member(s){newcomer} (--min-peers {status['min_peers']})"
     return str(status["phase"])
 
 

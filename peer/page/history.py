@@ -30,6 +30,7 @@ TOLD: Final = FAULTS | {
     "going-on",
     "joined",
     "kept-out",
+    "not-admitted",
     "left",
     "left-behind",
     "link-down",

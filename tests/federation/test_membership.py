@@ -304,6 +304,11 @@ def test_a_newcomer_that_gives_up_is_not_admitted_when_the_others_are_back(feder
     text = "nobody can be admitted (peer-2 waits for it): 2 votes are needed, and peer-1 cannot be reached"
     assert text in founder.wait("kept-out")["text"]
     assert text in founder.ask("status")["kept_out"]
+    reason = "2 vote(s) are needed, and peer-1 cannot be reached by this peer; start it again there"
+    assert reason in newcomer.wait("not-admitted")["text"]
+    status = newcomer.ask("status")
+    assert reason in status["joining"]
+    assert [row["name"] for row in status["members"] if row["me"]] == ["peer-2"]
     assert newcomer.stop() == Exit.OK
     assert newcomer.wait("withdrawn")["peers"] == 1
     assert "no member could be told" not in newcomer.wait("stopped")["text"]

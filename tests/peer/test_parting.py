@@ -164,6 +164,21 @@ def test_who_can_tell_nobody_that_it_gives_up_says_what_may_come_of_it() -> None
     assert session.asked == 1
 
 
+def test_who_is_not_admitted_in_time_names_the_members_that_it_could_not_reach() -> None:
+    session = Stopping(linked=1)
+    told = given_up(session)
+    member = session.node.state.member(identity(1).public)
+    assert member is not None
+    start = f"not admitted within 2 s: too few members were reachable; {member.name} could not be reached; the request"
+    assert told.startswith(start)
+
+
+def test_who_never_got_the_ledger_says_so_when_it_gives_up() -> None:
+    session = Stopping(linked=2)
+    session.node.ctx.state = session.chain.states[0]
+    assert "(the ledger, which says who the members are, never came)" in given_up(session)
+
+
 def test_who_never_asked_is_warned_of_nothing() -> None:
     session = Stopping(linked=2)
     session.bench.node._asked_to_join = False

@@ -13,16 +13,18 @@ from bench import Bench
 from chains import Chain
 from cluster import identity
 
+from coterie.peer.ending import Ending
 from coterie.peer.home import Home
 from coterie.peer.lateness import Lateness
-from coterie.peer.session import STUCK_SECONDS, Session
-from coterie.peer.standstill import Held, Watch, abstention, kept_out, pause, shortage
+from coterie.peer.session import ADMISSION_SECONDS, STUCK_SECONDS, Session
+from coterie.peer.standstill import Held, Lack, Watch, abstention, joining, kept_out, pause, shortage
 from coterie.peer.waiting import Waiting
 from coterie.protocol.blocks import Membership
 from coterie.protocol.events import Notice, PeerUp
 from coterie.protocol.genesis import Stopping
 from coterie.protocol.ledger import LedgerState, Phase
 from coterie.protocol.messages import JoinRequest
+from coterie.protocol.node import Newcomer
 from coterie.protocol.safety import VoteGuard
 
 A, B, C, D = (identity(number).public for number in range(4))
@@ -134,6 +136,67 @@ def test_that_newcomers_wait_is_told_once_a_standstill_and_after_its_reason() ->
     look("few", 6)
     look("few", 7)
     assert told == ["kept-out"] * 2
+
+
+def test_a_newcomer_is_told_for_whom_its_admission_waits() -> None:
+    newcomer, state = identity(9).public, Chain(2, min_peers=3).state
+    assert joining(state, A, []) is None, "a member"
+    wait = joining(state, newcomer, [A])
+    assert wait is not None
+    assert wait.lack is Lack.VOTES
+    assert wait.text == (
+        f"not admitted yet: 2 vote(s) are needed, and {name(state, B)} cannot be reached by this peer; start it again"
+        " there: peer start --home …"
+    )
+    both = joining(state, newcomer, [D])
+    assert both is not None
+    assert "start them again there" in both.text
+    assert name(state, A) in both.text
+
+
+def test_a_newcomer_that_reaches_enough_members_waits_for_their_decision() -> None:
+    wait = joining(Chain(4).state, identity(9).public, [A, B, C])
+    assert wait is not None
+    assert wait.lack is Lack.DECISION
+    assert "this peer reaches 3 of 4 member(s), and 3 vote(s) are needed; they decide on it" in wait.text
+
+
+def test_a_newcomer_without_the_ledger_names_nobody() -> None:
+    state = Chain(1, min_peers=3).state
+    for linked, links in (([], "no peer is linked"), ([B], "1 peer(s) are linked")):
+        wait = joining(state, identity(9).public, linked)
+        assert wait is not None
+        assert wait.lack is Lack.LEDGER
+        assert wait.text.endswith(f"is not known here yet ({links})")
+
+
+async def admission_lines() -> list[str]:
+    """What the session of a newcomer tells that links one of two members, then both, and is admitted."""
+    chain, told = Chain(2, min_peers=3), []
+    bench = Bench(chain, 9, newcomer=Newcomer("newcomer", "test model"))
+    linked = [A]
+    session: Any = Session.__new__(Session)
+    session.node, session._gone = bench.node, {}
+    session.network = SimpleNamespace(connected=lambda: linked)
+    session.identity, session.ending = identity(9), Ending(identity(9).public)
+    session._admission = {lack: Watch(ADMISSION_SECONDS) for lack in Lack}
+    session.tell = lambda kind, text, facts: told.append(f"{kind}: {facts['lacks']}")
+    for change in ("few", "enough", "admitted"):
+        if change == "enough":
+            linked.append(B)
+        elif change == "admitted":
+            bench.node.ctx.state = chain.append(Membership((chain.join(identity(9)),)))
+        session._look_for_admission()
+        assert len(told) == (0 if change == "few" else 1 if change == "enough" else 2), "that may be over in a moment"
+        for _ in range(3):
+            await trio.sleep(ADMISSION_SECONDS)
+            session._look_for_admission()
+    return told
+
+
+def test_a_newcomer_tells_once_for_each_reason_why_it_is_not_admitted() -> None:
+    told = trio.run(admission_lines, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert told == ["not-admitted: votes", "not-admitted: decision"]
 
 
 def paused(least: int = 4, stay: int = 3) -> LedgerState:

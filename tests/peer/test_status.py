@@ -116,6 +116,19 @@ def test_members_that_have_gone_keep_the_names_that_the_ledger_has_of_them() -> 
     assert "A name in brackets is that of a linked peer that is no member" in text
 
 
+def test_a_newcomer_sees_that_it_is_no_member_yet_and_why() -> None:
+    state, me = Chain(2, min_peers=3).state, identity(9).public
+    rows = members_status(state, me, (), own_name="Carol")
+    shown = {"running": True, **ledger_status(state), "members": rows, "joining": "not admitted yet: why"}
+    (own,) = [row for row in rows if row["me"]]
+    assert (own["name"], own["member"]) == ("Carol", False)
+    told = list(lines(shown))
+    assert "joining     not admitted yet: why" in told
+    (row,) = [line for line in told if line.startswith("(Carol)")]
+    assert " me " in row
+    assert any("waiting for 1 more member(s), of which this peer may be one" in line for line in told)
+
+
 def test_what_training_waits_for_is_the_number_of_members_that_the_founder_chose() -> None:
     status = ledger_status(Chain(1, min_peers=4).state)
     assert status["privacy"] == "1 member(s): training needs 4 (--min-peers)"
