@@ -19,17 +19,26 @@ _UNKNOWN_EXAMPLES_CAP: Final = 1024
 """Where an app does not say how many examples it trains on."""
 
 
+def check_min_peers(wanted: int, advice: str = "") -> None:
+    """Refuse to train with two members. ``advice``: what to do then, beginning with a semicolon.
+
+    Raises:
+        PeerError: there are too few.
+    """
+    if wanted < MIN_TRAINING_MEMBERS:
+        raise PeerError(
+            f"--min-peers {wanted}: at least {MIN_TRAINING_MEMBERS}, because a sum of two updates"
+            f" shows each member the other's{advice}"
+        )
+
+
 def found(settings: Settings, identity: Identity, learner: Learner, now_ms: int) -> tuple[Genesis, ModelSaved]:
     """Return the genesis and the model to begin with.
 
     Raises:
         PeerError: an option makes no federation; names it.
     """
-    if settings.min_peers < MIN_TRAINING_MEMBERS:
-        raise PeerError(
-            f"--min-peers {settings.min_peers}: at least {MIN_TRAINING_MEMBERS}, because a sum of two updates"
-            " shows each member the other's"
-        )
+    check_min_peers(settings.min_peers)
     if settings.admit == "roster" and settings.roster is None:
         raise PeerError("--admit roster: give --roster FILE with the PeerIds that may join, one a line")
     if settings.admit != "roster" and settings.roster is not None:

@@ -25,6 +25,7 @@ from ..protocol.ledger import LedgerState, Phase
 from ..protocol.limits import MAX_BARRED
 from ..protocol.records import ModelSaved
 from .exits import Exit, PeerError, no_federation
+from .founding import check_min_peers
 from .home import Home, HomeError, KeyProblem, missing_key
 from .session import GENESIS, REFOUNDED, SETTINGS, refounded_text
 from .settings import Settings, read_settings
@@ -111,6 +112,8 @@ def refound(
         PeerError: the old peer runs, has no model, or the new home is in use; or the new federation would show numbers
             of members that are not ``disclosed``.
     """
+    if min_peers is not None:
+        check_min_peers(min_peers, "; two members that are left need a third one: it can join the new federation")
     old.check()
     if old.running_pid() is not None:
         raise HomeError(f"{old.folder}: the peer runs; stop it first (`peer stop {old.option}`)")

@@ -393,6 +393,19 @@ def test_totals_and_barred_keys_are_in_the_new_home(tmp_path: Path, first: Clust
     assert (state.kind, state.round) == ("train", 1)
 
 
+def test_two_members_that_are_left_are_told_that_they_need_a_third(
+    peer: Callable[..., tuple[int, str, str]], old_home: Home, tmp_path: Path
+) -> None:
+    new = tmp_path / "new"
+    code, _, err = peer("refound", "--home", str(old_home.folder), "--to", str(new), "--min-peers", "2")
+    assert code == Exit.USAGE
+    assert "--min-peers 2: at least 3, because a sum of two updates shows each member the other's; two members" in err
+    assert "need a third one" in err
+    assert "Genesis" not in err
+    assert not new.exists()
+    assert peer("refound", "--home", str(old_home.folder), "--to", str(new), "--min-peers", "3")[0] == Exit.OK
+
+
 def test_a_share_deadline_that_was_too_short_can_be_a_longer_one(
     peer: Callable[..., tuple[int, str, str]], old_home: Home, tmp_path: Path
 ) -> None:
