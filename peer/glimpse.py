@@ -45,7 +45,7 @@ async def _call(invite: Invite, seconds: float) -> Genesis:
         await nursery.start(network.run)
         with trio.move_on_after(seconds):
             # What goes wrong meanwhile is told as notes, since the report itself may be JSON.
-            genesis = await find_genesis(network, PlainLines(sys.stderr), invite.terms.federation)
+            genesis = await find_genesis(network, PlainLines(sys.stderr).event, invite.terms.federation)
         await network.stop()
         nursery.cancel_scope.cancel()
     if genesis is None:

@@ -1,14 +1,19 @@
 """Finding the federation: who answers at the addresses that a newcomer was given, and what they belong to."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import trio
 
 from ..protocol.genesis import Genesis, GenesisError, read_genesis
 from .network.events import Connected, Refused, Unreachable
 from .network.network import Network
-from .progress import Reporter
+
+Tell = Callable[[str, str, Mapping[str, Any]], None]
+"""Takes the kind, the text and the facts of what happened."""
 
 
-async def find_genesis(network: Network, report: Reporter, wanted: bytes | None) -> Genesis:
+async def find_genesis(network: Network, tell: Tell, wanted: bytes | None) -> Genesis:
     """Wait until a peer shows the genesis of a federation; ``wanted`` is its id if an invite names it.
 
     The network keeps dialling meanwhile; what goes wrong is shown. Never gives up by itself.
@@ -21,32 +26,32 @@ async def find_genesis(network: Network, report: Reporter, wanted: bytes | None)
                 except GenesisError as error:
                     if is_stranger:
                         continue
-                    report.event("wrong-genesis", f"shows a genesis that is none: {error}", {"member": member})
+                    tell("wrong-genesis", f"shows a genesis that is none: {error}", {"member": member})
                     continue
                 if wanted is None or genesis.federation == wanted:
                     return genesis
                 if is_stranger:
                     continue
                 text = "belongs to another federation than the invite; is the address right?"
-                report.event("another-federation", text, {"member": member, "name": greeting.name})
+                tell("another-federation", text, {"member": member, "name": greeting.name})
             case Connected(is_stranger=True) | Refused(is_stranger=True):
                 pass  # anybody may call; whom we called is told of
             case Connected(member=member, greeting=greeting):
                 text = f"{greeting.name or 'a peer'} answered, but is in no federation yet itself"
-                report.event("no-federation", text, {"peer": member})
+                tell("no-federation", text, {"peer": member})
             case Refused() | Unreachable():
-                tell_trouble(event, report)
+                tell_trouble(event, tell)
             case _:
                 pass
     raise trio.ClosedResourceError
 
 
-def tell_trouble(event: Refused | Unreachable, report: Reporter) -> None:
+def tell_trouble(event: Refused | Unreachable, tell: Tell) -> None:
     """Show why there is no link; the network goes on trying."""
     match event:
         case Refused(member=member, reason=reason, by_peer=by_peer):
             who = "refuses this peer" if by_peer else "cannot be talked to"
-            report.event("link-refused", f"{who}: {reason}", {"member": member, "reason": reason})
+            tell("link-refused", f"{who}: {reason}", {"member": member, "reason": reason})
         case Unreachable(address=address, reason=reason):
             text = f"{address} cannot be reached ({reason}); trying again"
-            report.event("unreachable", text, {"address": address, "reason": reason})
+            tell("unreachable", text, {"address": address, "reason": reason})

@@ -8,7 +8,7 @@ import math
 import os
 import shlex
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, astuple
 from functools import partial
@@ -73,7 +73,7 @@ from .parting import (
     withdraw,
 )
 from .places import dial_place, listen_place
-from .progress import Reporter, plain_facts
+from .progress import Reporter, describe, plain_facts
 from .requests import answer
 from .settings import Settings
 from .standstill import Held, Joining, Lack, Watch, abstention, joining, kept_out, named, pause, shortage
@@ -124,6 +124,8 @@ class Session:
     """None where no page is asked for."""
     _has_told_kept_out = False
     """Of the current standstill."""
+    _search_trouble = ""
+    """Why the federation was not found at the last try."""
 
     def __init__(self, home: Home, settings: Settings, identity: Identity, store: Store, report: Reporter) -> None:
         self.home = home
@@ -325,7 +327,7 @@ class Session:
             text += f"; kept in this home from an earlier start: {', '.join(self.kept_search)}"
         self.report.event("joining", text, {"addresses": list(self._bootstrap()), "kept": self.kept_search})
         wanted = None if self._invite is None else self._invite.terms.federation
-        genesis = await find_genesis(self.network, self.report, wanted)
+        genesis = await find_genesis(self.network, self._tell_search, wanted)
         self._consent(genesis).check_genesis()
         if self.settings.continues is not None:
             from .refounding import check_continued
@@ -345,6 +347,11 @@ class Session:
                 " begin again with --continues and its old home, to compare them"
             )
         self.report.event("found", text, {"federation": genesis.federation, "name": genesis.name})
+
+    def _tell_search(self, kind: str, text: str, facts: Mapping[str, Any]) -> None:
+        """Tell people why no federation is found yet, and keep it for the status."""
+        self._search_trouble = describe(text, facts)
+        self.report.event(kind, text, facts)
 
     async def _tell_table(self) -> None:
         """Sum up what was read, so that a wrong file or column is seen before its sums are made."""
@@ -538,7 +545,7 @@ class Session:
             case Refused(reason=reason, is_stranger=True):
                 self._strangers.refused(reason)
             case _:
-                tell_trouble(event, self.report)
+                tell_trouble(event, self.report.event)
 
     async def _sum_up_strangers(self) -> None:
         """Tell people once a minute what strangers did."""
@@ -856,7 +863,10 @@ class Session:
             "page": None if self._page is None else self._page.url,
             "traffic": asdict(self.network.traffic()),
             "members": [],
+            "search": None,
         }
+        if self.genesis is None:
+            status["search"] = {"addresses": list(self._bootstrap()), "trouble": self._search_trouble}
         if self.node is not None and self.driver is not None:
             me = self.identity.public
             wanted = self._joining()

@@ -227,6 +227,7 @@ def _lines(status: Json) -> Iterable[str]:
     if not status.get("federation"):
         todo = "; found or join one with `peer start --home …`, or give another --home"
         yield "not in a federation yet" + (": looking for one" if status["running"] else todo)
+        yield from _search(status.get("search"))
         return
     if not status["running"]:
         yield "this peer is not running; this is what its store says, and the links are unknown"
@@ -267,6 +268,16 @@ def _lines(status: Json) -> Iterable[str]:
         yield _member_line(row)
     if any(not row["member"] for row in status["members"]):
         yield "A name in brackets is that of a linked peer that is no member: not yet, or not any more."
+
+
+def _search(search: Json | None) -> Iterable[str]:
+    """Where a federation is looked for, why it is not found, and what to look at."""
+    if search is None:
+        return
+    yield f"tried       {', '.join(search['addresses']) or 'what mDNS and the DHT find'}"
+    if search["trouble"]:
+        yield f"trouble     {search['trouble']}"
+    yield "hint        check the address, the port and the firewall (peer doctor)"
 
 
 def _rates(status: Json) -> Iterable[str]:

@@ -7,6 +7,7 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -239,6 +240,28 @@ def test_an_unreachable_federation_is_told_of_and_given_up_after_the_timeout(pee
     assert [event["event"] for event in events] == ["listening", "joining", "unreachable", "stopped"]
     assert events[-1]["exit"] == Exit.UNREACHABLE
     assert f"/ip4/127.0.0.1/tcp/{port}" in events[2]["text"]
+
+
+def test_the_status_of_a_search_has_the_address_and_its_last_failure(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[dict[str, Any]] = []
+    end = Session._tell_end
+
+    def look(session: Session) -> None:
+        shown.append(session.status())
+        end(session)
+
+    monkeypatch.setattr(Session, "_tell_end", look)
+    with socket.socket() as held:  # bound, so that nobody else is there, and not listening
+        held.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{held.getsockname()[1]}"
+        words = ("start", "--bootstrap", place, "--data", "data.csv", "--listen", "127.0.0.1:0")
+        assert peer(*words, "--join-timeout", "2")[0] == Exit.UNREACHABLE
+    (status,) = shown
+    (address,) = status["search"]["addresses"]
+    assert address == "/ip4/{}/tcp/{}".format(*place.split(":"))
+    assert status["search"]["trouble"].startswith(f"{address} cannot be reached (")
 
 
 def test_an_expired_invite_is_refused_before_anything_is_dialled(peer: Peer) -> None:

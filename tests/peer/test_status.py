@@ -116,6 +116,19 @@ def test_members_that_have_gone_keep_the_names_that_the_ledger_has_of_them() -> 
     assert "A name in brackets is that of a linked peer that is no member" in text
 
 
+def test_who_looks_for_a_federation_shows_where_and_why_it_is_not_found() -> None:
+    search = {"addresses": ["/ip4/192.0.2.1/tcp/1", "/ip4/192.0.2.2/tcp/2"], "trouble": "nobody\x1b there"}
+    assert list(lines({"running": True, "members": [], "search": search})) == [
+        "not in a federation yet: looking for one",
+        "tried       /ip4/192.0.2.1/tcp/1, /ip4/192.0.2.2/tcp/2",
+        "trouble     nobody? there",
+        "hint        check the address, the port and the firewall (peer doctor)",
+    ]
+    told = list(lines({"running": True, "members": [], "search": {"addresses": [], "trouble": ""}}))
+    assert told[1] == "tried       what mDNS and the DHT find"
+    assert len(told) == 3
+
+
 def test_a_newcomer_sees_that_it_is_no_member_yet_and_why() -> None:
     state, me = Chain(2, min_peers=3).state, identity(9).public
     rows = members_status(state, me, (), own_name="Carol")
