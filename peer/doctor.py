@@ -200,7 +200,7 @@ def _disk(case: _Case) -> Iterator[Finding]:
     if case.state is not None:
         needed += 4 * case.state.genesis.parameters * 3 * (len(case.state.members) + 2)
     enough = free >= needed
-    found = f"{free / 1000 / _MB:.1f} GB free of the {needed / 1000 / _MB:.1f} GB that a peer may need"
+    found = f"{free / 1000 / _MB:.1f} GB free; a peer may need {needed / 1000 / _MB:.1f} GB"
     yield Finding("disk", enough, found, "" if enough else f"free some space on the disk of {folder}")
     seconds = _fsync_seconds(folder)
     quick = seconds <= SLOW_FSYNC_SECONDS
@@ -277,7 +277,8 @@ def _port(case: _Case) -> Iterator[Finding]:
 def _reach(case: _Case) -> Iterator[Finding]:
     """Each known address, and whether enough members can be reached to decide anything.
 
-    One address that answers is enough, and then the others are no fault; but not where a quorum is missing.
+    One address that answers is enough, and then the others are no fault; but not where a quorum is missing. Once the
+    training is finished, nobody has to answer.
     """
     places: dict[str, bytes | None] = {}
     for text, member in case.places.items():
@@ -290,16 +291,20 @@ def _reach(case: _Case) -> Iterator[Finding]:
     answers = _answers(places, status)
     reached = [place for place, trouble in answers.items() if trouble is None]
     stalled = _stalled(case, {member for place in reached if (member := places[place]) is not None}, status)
-    enough = bool(reached) and not stalled
+    is_finished = case.state is not None and case.state.phase is Phase.FINISHED
+    enough = is_finished or (bool(reached) and not stalled)
+    excuse = "the training is finished" if is_finished else "another address answers, which is enough"
     names = {} if case.state is None else told_names(case.state)
     for address, trouble in answers.items():
         ok = trouble is None or enough
         advice = "" if ok else "is the peer up, the port forwarded, the firewall open?"
-        spared = " (another address answers, which is enough)" if ok and trouble is not None else ""
+        spared = f" ({excuse})" if ok and trouble is not None else ""
         name = names.get(places[address] or b"")
         who = "" if name is None else f" ({printable(name)})"
         yield Finding("reachability", ok, f"{address}{who}: {trouble or 'answers'}{spared}", advice)
-    if not case.places:
+    if is_finished:
+        yield Finding("reachability", True, "the training is finished, so nobody has to be reachable")
+    elif not case.places:
         yield Finding("reachability", True, "no other peer is known yet; --bootstrap ADDR tries one")
     if stalled:
         yield Finding("agreement", False, printable(stalled), "start the missing members, or see to their network")

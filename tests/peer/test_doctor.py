@@ -1,5 +1,6 @@
 """`peer doctor` gives the same verdict of the same finding, whether the peer runs or not, and names who is missing."""
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -117,6 +118,21 @@ def test_one_member_that_answers_excuses_the_others_only_where_it_is_enough(
 def test_once_the_training_is_finished_nothing_has_to_be_decided(old_home: Home, ports: list[int]) -> None:
     know(old_home, ports)
     assert found(old_home, "agreement") == []
+
+
+def test_once_the_training_is_finished_nobody_has_to_be_reachable(old_home: Home, ports: list[int]) -> None:
+    know(old_home, ports)
+    *members, summary = found(old_home, "reachability")
+    assert len(members) == 3
+    for one in members:
+        assert (one.ok, one.advice) == (True, "")
+        assert one.found.endswith(" (the training is finished)")
+    assert (summary.ok, summary.found) == (True, "the training is finished, so nobody has to be reachable")
+
+
+def test_the_room_that_is_free_and_that_is_needed_are_told_apart(old_home: Home) -> None:
+    told = next(one for one in examine(old_home, (), None) if one.check == "disk")
+    assert re.fullmatch(r"[\d.]+ GB free; a peer may need [\d.]+ GB", told.found)
 
 
 def verdicts(home: Home) -> list[tuple[bool, str]]:
