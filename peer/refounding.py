@@ -27,6 +27,7 @@ from ..protocol.records import ModelSaved
 from .exits import Exit, PeerError, no_federation
 from .founding import check_min_peers
 from .home import Home, HomeError, KeyProblem, missing_key
+from .lineage import newest_serial
 from .session import GENESIS, REFOUNDED, SETTINGS, refounded_text
 from .settings import Settings, read_settings
 from .status import replay
@@ -260,13 +261,28 @@ def _word(state: LedgerState, key: bytes, among: Sequence[bytes]) -> str:
     return shlex.quote(name if is_plain else peer_id(key))
 
 
+def check_old_home(old: Home) -> None:
+    """Check that ``--continues`` names a home, which can be known before the new federation is found.
+
+    Raises:
+        PeerError: it names none.
+    """
+    if not (old.folder / FILE_NAME).exists() and not newest_serial(old.folder):
+        raise PeerError(
+            f"--continues {old.folder}: there is no store, so this is no home of a peer; give the folder that was this"
+            " peer's --home in the old federation",
+            Exit.FEDERATION,
+        )
+    old.check()
+
+
 def check_continued(genesis: Genesis, old: Home) -> None:
     """Compare a federation that is joined with the one that it continues, as this peer's old home knows that.
 
     Raises:
         PeerError: it is not what follows from the old ledger; or this peer's numbers would be shown.
     """
-    old.check()
+    check_old_home(old)
     with Reader.open(old.folder) as reader:
         state = replay(reader)
         heads = [block_hash(one.block) for one in reader.blocks()] if state is not None else []

@@ -319,6 +319,10 @@ class Session:
             await self._tell_table()
         else:
             # What can be known now need not wait until a federation is found.
+            if self.settings.continues is not None:
+                from .refounding import check_old_home
+
+                await trio.to_thread.run_sync(check_old_home, Home(Path(self.settings.continues)))
             await self._read(check_source, self.settings)
 
     async def _find_federation(self) -> None:

@@ -342,6 +342,18 @@ def test_a_peer_that_continues_keeps_the_name_of_its_old_home(
     assert names == ["peer 0", "new", socket.gethostname()[:64]]
 
 
+def test_a_mistyped_old_home_is_told_before_a_federation_is_looked_for(peer: Peer) -> None:
+    (Path.cwd() / "empty").mkdir()
+    for name in ("nowhere", "empty"):
+        code, out, err = peer(
+            "start", "--bootstrap", "127.0.0.1:1", "--data", "data.csv", "--continues", name, "--listen", "127.0.0.1:0"
+        )
+        assert code == Exit.FEDERATION
+        assert f"--continues {Path.cwd() / name}: there is no store, so this is no home of a peer" in err
+        assert "peer start --home" not in err, "it is not to be made"
+        assert "looking for" not in out
+
+
 def test_a_home_in_use_is_told_with_the_pid(peer: Peer, home: Home) -> None:
     with home.locked():
         code, _, err = peer(*FOUND)
