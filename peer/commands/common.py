@@ -83,6 +83,30 @@ def home_of(given: argparse.Namespace, *, checked: bool = True) -> "Home":
     return home
 
 
+def refuse_departed(home: "Home") -> None:
+    """Refuse a command to a stopped peer that a start cannot put right either: the peer left, or was removed.
+
+    Raises:
+        PeerError: as its start would.
+    """
+    from ..exits import PeerError
+    from ..parting import DEPARTED, check_not_gone
+    from ..status import replay
+    from ..store import Reader
+
+    me = home.public_key()
+    if me is None:
+        return
+    try:
+        with Reader.open(home.folder) as reader:
+            state, departed = replay(reader), reader.fact(DEPARTED)
+            blocks = list(reader.blocks())
+    except PeerError:
+        return  # a home that never began, or that its start tells more of
+    if state is not None:
+        check_not_gone(state, me, blocks, home, departed)
+
+
 def print_json(value: object) -> None:
     """Print a value for scripts."""
     json.dump(value, sys.stdout, indent=2)

@@ -3,7 +3,7 @@
 import argparse
 
 from ..exits import PeerError
-from .common import Subcommands, add_command, add_json, home_of, print_json
+from .common import Subcommands, add_command, add_json, home_of, print_json, refuse_departed
 from .values import whole
 
 
@@ -17,7 +17,7 @@ def register(subcommands: Subcommands) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Carry the command out."""
-    from ..control import ask
+    from ..control import NotRunning, ask
     from ..invites import parse_duration_ms
 
     try:
@@ -25,7 +25,13 @@ def run(given: argparse.Namespace) -> int:
     except ValueError as error:
         raise PeerError(f"--expires: {error}") from None
     request = {"do": "invite", "expires_ms": expires_ms, "uses": given.uses}
-    answer = ask(home_of(given).socket_path, request)
+    home = home_of(given)
+    try:
+        answer = ask(home.socket_path, request)
+    except NotRunning:
+        if home.running_pid() is None:
+            refuse_departed(home)
+        raise
     if given.json:
         print_json({"invite": answer["invite"], "command": answer["command"], "note": answer.get("note", "")})
     else:

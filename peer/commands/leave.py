@@ -5,7 +5,7 @@ import signal
 import sys
 from typing import Any, Final
 
-from .common import Subcommands, add_command, add_json, home_of, print_json
+from .common import Subcommands, add_command, add_json, home_of, print_json, refuse_departed
 
 _FIRST_SECONDS: Final = 1.0
 _TURN_SECONDS: Final = 6.0
@@ -44,6 +44,7 @@ def run_leave(given: argparse.Namespace) -> int:
     except NotRunning as error:
         if told or home.running_pid() is not None or not home.folder.is_dir():
             raise
+        refuse_departed(home)
         # A member that is away cannot leave: the others have to hear it from the peer itself.
         again = f"and then type, beside it, `peer leave {home.option}`: only a running peer can ask the others"
         raise NotRunning(f"{error}, {again}") from None

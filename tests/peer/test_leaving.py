@@ -1,5 +1,6 @@
 """A member that left stays while the others need it, no longer, and says why; so does a leave that has to wait."""
 
+import hashlib
 import shlex
 import socket
 from pathlib import Path
@@ -12,6 +13,7 @@ from chains import Chain
 from cluster import Cluster, identity, make_genesis
 from trio.testing import MockClock
 
+from coterie.crypto.keyfile import seal_seed
 from coterie.peer import parting
 from coterie.peer.cli import main
 from coterie.peer.commands import leave
@@ -19,11 +21,13 @@ from coterie.peer.ending import Ending
 from coterie.peer.exits import Exit
 from coterie.peer.home import Home
 from coterie.peer.leaving import Stay, awaited, departure, names_told, still_needed
-from coterie.peer.parting import depart
+from coterie.peer.parting import DEPARTED, depart
 from coterie.peer.requests import answer
+from coterie.peer.store import Store
 from coterie.protocol.blocks import Membership
 from coterie.protocol.events import Leave
 from coterie.protocol.ledger import Phase
+from coterie.protocol.records import BlockDecided
 
 HOME = Home(Path("/my home"))
 KEYS = [identity(number).public for number in range(6)]
@@ -217,6 +221,31 @@ def test_a_leave_in_a_stopped_home_says_that_nothing_runs_and_what_to_type(
         f"peer: error: {home.folder}: no peer runs in this home; start it with `peer start {home.option}`, and then"
         f" type, beside it, `peer leave {home.option}`: only a running peer can ask the others\n"
     )
+
+
+@pytest.mark.parametrize("command", ["invite", "leave"])
+@pytest.mark.parametrize("is_over", [True, False])
+def test_a_home_that_left_is_not_told_to_start(
+    is_over: bool, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chain, home = left(3, 2), Home(tmp_path / "home")
+    home.prepare()
+    home.key_path.write_bytes(seal_seed(hashlib.sha256(b"test peer 2").digest()))
+    home.key_path.chmod(0o600)
+    assert home.public_key() == KEYS[2]
+    with Store.open(home.folder) as store:
+        store.persist([BlockDecided(height, one.block, one.certificate) for height, one in enumerate(chain.blocks, 1)])
+        store.keep("genesis", chain.genesis.encode())
+        if is_over:
+            store.keep(DEPARTED, b"2")
+    code = main([command, "--home", str(home.folder)])
+    told = capsys.readouterr().err
+    if is_over:
+        assert code == Exit.REMOVED
+        assert "this peer left its federation (height 2); to join again" in told
+    else:
+        assert code == Exit.NOT_RUNNING, "its round still needs it, and a start is not refused"
+        assert f"start it with `peer start {home.option}`" in told
 
 
 def test_a_stop_in_a_stopped_home_does_not_say_to_start_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
