@@ -12,7 +12,7 @@ from ..protocol.genesis import MILLION, Genesis
 from ..protocol.ledger import LedgerState, apply, genesis_state
 from ..protocol.messages import CertifiedBlock, JoinRequest
 from .ledger_file import Ledger
-from .measures import measures, measures_text
+from .measures import measures, measures_text, of_which_model
 from .naming import apart, told_names
 from .status import printable
 from .whose import Whose, whose_sum
@@ -161,7 +161,8 @@ def told(row: Json) -> str:
             return f"round {row['round']}: no result ({row['reason']}); missed: {missed}"
     measured = ""
     if row.get("measures"):
-        measured = f"; before it {measures_text(row['measures'])}, {Whose(**row['measured']).text()}"
+        which = of_which_model(row["round_kind"])
+        measured = f"; {which} {measures_text(row['measures'])}, {Whose(**row['measured']).text()}"
     return f"round {row['round']} ({row['round_kind']}): {row['examples']} examples{measured}"
 
 

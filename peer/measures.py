@@ -108,3 +108,8 @@ def _classes_of(model: str) -> list[str] | None:
     classes = description.get("classes") or []
     is_known = isinstance(classes, list) and all(isinstance(one, str) for one in classes)
     return classes if is_known and (classes or description["kind"] != "logistic") else None
+
+
+def of_which_model(kind: str) -> str:
+    """Say of which model the figures of a round are: a round measures the one that it begins with."""
+    return "the final model:" if kind == "evaluate" else "before it"

@@ -48,7 +48,7 @@ from .lateness import Lateness
 from .learning.learner import Learner
 from .leaving import Stay, awaited, names_told, still_needed
 from .lobby import find_genesis, tell_trouble
-from .measures import measures, measures_text
+from .measures import measures, measures_text, of_which_model
 from .memory import keep_out_of_collections
 from .naming import told_names, told_text
 from .network.addresses import AddressError, BadRecord
@@ -769,7 +769,7 @@ class Session:
             if shown:
                 whose = self._last_sum.told(self.node.state, facts)
                 facts["measured"] = whose.json()
-                text += f"; before it {measures_text(shown)}, {whose.text()}"
+                text += f"; {of_which_model(facts['kind'])} {measures_text(shown)}, {whose.text()}"
         self._note_round(notice.kind, facts)
         if notice.kind == "void":
             text += "".join(

@@ -236,7 +236,7 @@ def _lines(status: Json) -> Iterable[str]:
     if status.get("joining"):
         yield f"joining     {status['joining']}"
     of = f" of {status['rounds']}" if status["rounds"] else ""
-    yield f"round       {status['round']} ({status['kind']}), {_phase(status)}; {status['trained']}{of} trained"
+    yield f"round       {_last_round(status)} ({status['kind']}), {_phase(status)}; {status['trained']}{of} trained"
     if status.get("patience") and status["stale"] is not None:
         has_ended = status["stale"] >= status["patience"]
         ends = "so training ended" if has_ended else f"training ends at {status['patience']}"
@@ -288,6 +288,11 @@ def _rates(status: Json) -> Iterable[str]:
         yield f"{'':<11} of {figures['positive']!r}: {measures_text(rates)}"
 
 
+def _last_round(row: Json) -> int:
+    """The current round; once the training is finished none begins, so the one before, with which the ledger ends."""
+    return int(row["round"]) - (1 if row["phase"] == Phase.FINISHED else 0)
+
+
 def _phase(status: Json) -> str:
     """The phase; while it waits, for whom. Fewer than three never train: a sum of two shows each the other's."""
     missing = status["min_peers"] - sum(row["member"] for row in status["members"])
@@ -303,7 +308,7 @@ def _member_line(row: Json) -> str:
     beat = "" if age is None else f"{age:.1f} s"
     name = row["name"][:16] if row["member"] else f"({(row['name'] or '…' + row['id'][-11:])[:14]})"
     height = "" if row["height"] is None else row["height"]
-    number = "" if row["round"] is None else row["round"]
+    number = "" if row["round"] is None else _last_round(row)
     tail = row["phase"] or row["trouble"] or ""
     return f"{name:<16} …{row['id'][-11:]:<11} {link:<7} {beat:>7} {height:>7} {number:>6}  {tail}"
 

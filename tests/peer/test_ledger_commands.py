@@ -205,6 +205,7 @@ def test_the_status_of_a_stopped_peer_comes_from_its_store(old_home: Home, finis
     text = "\n".join(lines(status))
     assert "not running" in text
     assert "2 of 2 trained" in text
+    assert "round       3 (evaluate), finished" in text, "the round with which the ledger ends"
 
 
 def test_the_model_is_exported_array_by_array(

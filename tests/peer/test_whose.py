@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from bench import Bench
 from chains import Chain
 from cluster import identity
 
 from coterie.peer.best import Scores
 from coterie.peer.ledger_file import Ledger
 from coterie.peer.ledger_text import line, rows
+from coterie.peer.session import Session
 from coterie.peer.status import ledger_status, lines, stored_status
 from coterie.peer.store import Reader, Store
 from coterie.peer.whose import LastSum, Whose
@@ -115,6 +118,33 @@ def test_the_ledger_says_of_each_round_whose_its_figures_are(chain: Chain) -> No
     assert [row["measured"]["away"] for row in told] == [[], [name(chain, 3)]]
     assert line(told[0]).endswith("loss 0.5, over about 16 test rows of 4 members")
     assert line(told[1]).endswith(f"of 3 members, without {name(chain, 3)}")
+
+
+def test_the_evaluation_is_of_the_final_model_in_the_log_and_in_the_ledger() -> None:
+    chain, told = Chain(4, rounds=1), []
+    session: Any = Session.__new__(Session)
+    session.ending, session._trainer = SimpleNamespace(on_notice=lambda *_: None), None
+    session.tell = lambda kind, text, facts: told.append(text)
+    chain.round()
+    for _ in range(2):
+        bench = Bench(chain, 0)
+        session.node, session._last_sum = bench.node, LastSum(chain.state, decided(chain))
+        state = chain.state
+        kind = "evaluate" if state.phase is Phase.FINISHED else "train"
+        facts = {"kind": kind, "round": state.round - 1, "height": state.height, "loss": 1.0, "evaluated": 40}
+        session._on_notice(Notice("model", "agreed", facts))
+        if state.phase is not Phase.FINISHED:
+            chain.round()
+    assert chain.state.phase is Phase.FINISHED
+    assert [text.partition(", over")[0] for text in told] == [
+        "agreed; before it loss 1",
+        "agreed; the final model: loss 1",
+    ]
+    ledger = Ledger("test", chain.genesis, tuple(chain.blocks))
+    trained, evaluated = (line(row) for row in rows(ledger) if row["kind"] == "model")
+    assert "; before it loss 1" in trained
+    assert "; the final model: loss 1" in evaluated
+    assert "before it" not in evaluated
 
 
 def test_the_status_says_whose_its_figures_are(chain: Chain) -> None:
