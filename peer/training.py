@@ -35,6 +35,7 @@ DEFAULT_MODEL: Final = "linear"
 _NOTHING_TO_TRAIN: Final = "nothing to train: give --data FILE.csv, or --app module:object"
 _CLASSES: Final = "--model logistic"
 _SHOWN_ARRAYS: Final = 5
+_SHOWN_OPTIONS: Final = 3
 _TOO_LATE: Final = "all members suffer from it: correct it, and found the federation anew with the same members"
 _IN_TIME: Final = "correct it, and start this peer again: it joined after the sums of all tables were made"
 
@@ -108,7 +109,8 @@ def check_model(learner: Learner, genesis: Genesis) -> None:
         ModelMismatch: they differ; the message shows both.
     """
     if differences := _other_options(genesis.model, learner.descriptor):
-        raise ModelMismatch(f"the apps differ in {'; '.join(differences)}")
+        shown, more = differences[:_SHOWN_OPTIONS], len(differences) - _SHOWN_OPTIONS
+        raise ModelMismatch(f"the apps differ in {'; '.join(shown)}" + (f"; and {more} more" if more > 0 else ""))
     if learner.shapes != genesis.shapes:
         raise ModelMismatch(
             f"the models differ in shape: the federation's is {_shapes(genesis.shapes)}, yours is"

@@ -338,3 +338,15 @@ def test_an_app_with_other_options_is_refused_by_their_names(genesis: Genesis) -
         ModelMismatch, match=f"the apps differ in {hidden}; {kind}; width: the federation's is 3, yours"
     ):
         check_model(other, agreed)
+
+
+def test_of_many_options_that_differ_the_first_three_are_shown(genesis: Genesis) -> None:
+    founder = Learner(Options(**{f"option_{number:02}": number for number in range(18)}))
+    agreed = msgspec.structs.replace(
+        genesis, model=founder.descriptor, shapes=founder.shapes, metrics=(), final_metrics=(), setup_sums=0
+    )
+    with pytest.raises(ModelMismatch) as told:
+        check_model(Learner(Options()), agreed)
+    text = str(told.value)
+    assert "option_02: the federation's is 2, yours is missing; and 15 more" in text
+    assert "option_03" not in text
