@@ -30,6 +30,9 @@ DEFAULT_HIDDEN: Final = (64,)
 
 _ALSO: Final = ", or name fewer levels of categories with --levels COLUMN=A,B,…"
 
+_SHOWN_NAME_CHARS: Final = 60
+"""Of the name that a founder's app gives itself."""
+
 _NOISE: Final = 1e-14
 """A spread below this part of the mean is rounding noise of the values themselves, which are floats."""
 
@@ -141,8 +144,11 @@ def read_description(description: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict) or set(fields) - {"schema"} != {"kind", "target", "columns", "hidden", "classes"}:
+        app = fields.get("app") if isinstance(fields, dict) else None
+        which = f" ({app[:_SHOWN_NAME_CHARS]!r})" if isinstance(app, str) else ""
         raise TaskMismatch(
-            f"the federation trains its members' own app ({description:.200}); this peer was given a table"
+            f"this federation trains its members' own app{which}: give --app module:object, and no --data; this peer"
+            " was given a table"
         )
     texts = [fields["kind"], fields["target"], *_list(fields["classes"])]
     sizes = _list(fields["hidden"])

@@ -350,3 +350,22 @@ def test_of_many_options_that_differ_the_first_three_are_shown(genesis: Genesis)
     text = str(told.value)
     assert "option_02: the federation's is 2, yours is missing; and 15 more" in text
     assert "option_03" not in text
+
+
+@pytest.mark.parametrize(
+    ("description", "which"),
+    [
+        (json.dumps({"app": "Forest", "options": {"trees": list(range(200))}}), " ('Forest')"),
+        (json.dumps({"kind": "app"}), ""),
+        ("cats", ""),
+    ],
+)
+def test_a_table_in_a_federation_of_an_own_app_is_told_what_to_type(
+    genesis: Genesis, description: str, which: str
+) -> None:
+    with pytest.raises(ModelMismatch) as told:
+        member_learner(Settings(data="data.csv"), msgspec.structs.replace(genesis, model=description))
+    assert str(told.value) == (
+        f"this federation trains its members' own app{which}: give --app module:object, and no --data; this peer was"
+        " given a table"
+    )
