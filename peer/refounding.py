@@ -149,6 +149,8 @@ def refound(
         f"{new.folder}: a new federation {genesis.federation.hex()[:16]}… that continues {state.head.hex()[:16]}…\n"
         f"{told}"
         f"start it with: peer start {new.option}\n"
+        f"training starts there with {genesis.min_peers} members (--min-peers): if fewer are left, others have to"
+        " join\n"
         f"do not start {old.folder} again; the others join with a new --home and the line that is printed then, and"
         " with --continues and their old home, so that their peer compares both federations"
     )

@@ -403,7 +403,9 @@ def test_two_members_that_are_left_are_told_that_they_need_a_third(
     assert "need a third one" in err
     assert "Genesis" not in err
     assert not new.exists()
-    assert peer("refound", "--home", str(old_home.folder), "--to", str(new), "--min-peers", "3")[0] == Exit.OK
+    code, out, err = peer("refound", "--home", str(old_home.folder), "--to", str(new), "--min-peers", "3")
+    assert code == Exit.OK, err
+    assert "training starts there with 3 members (--min-peers): if fewer are left, others have to join" in out
 
 
 def test_a_share_deadline_that_was_too_short_can_be_a_longer_one(
