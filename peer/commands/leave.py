@@ -68,7 +68,8 @@ def run_stop(given: argparse.Namespace) -> int:
     except NotRunning:
         if home.running_pid() is not None or not home.folder.is_dir():
             raise
-        raise NotRunning(f"{home.folder}: no peer runs in this home, so there is nothing to stop") from None
+        text = f"{home.folder}: no peer runs in this home, so there is nothing to stop"
+        raise NotRunning(f"{text}; what starts it is: peer start {home.option}") from None
     if given.json:
         _print(answer)
     else:
