@@ -177,6 +177,11 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
         return hashlib.sha256(b"coterie/genesis/%d\x00" % PROTOCOL_VERSION + self.encode()).digest()
 
 
+def is_readable(name: str) -> bool:
+    """Whether a name shows where people read it: none that is blank, and none with a blank at an end."""
+    return name.isprintable() and name == name.strip() != ""
+
+
 def is_private(scheme: str) -> bool:
     """Whether a scheme keeps single updates secret, so that it matters which sums are opened."""
     return SCHEMES[scheme].is_private
@@ -230,8 +235,8 @@ def check_genesis(genesis: Genesis) -> None:
         raise GenesisError(f"shapes: {genesis.parameters} parameters exceed the limit of {MAX_PARAMETERS}")
     measured = (*genesis.metrics, *genesis.final_metrics)
     for name in (genesis.name, genesis.founder_name, *measured):
-        if not name.isprintable():
-            raise GenesisError(f"names: {name!r} cannot be printed")
+        if not is_readable(name):
+            raise GenesisError(f"names: {name!r} cannot be printed, is blank, or begins or ends with a blank")
     if genesis.scheme not in SCHEMES:
         raise GenesisError(f"scheme: there is no {genesis.scheme!r}; this version has {', '.join(SCHEMES)}")
     if genesis.threshold == 1:

@@ -40,7 +40,7 @@ from .committee import Committee
 from .contribution import RoundKind, are_possible_counts, layout_of, setup_sums_of
 from .envelope import Peeked, Rejected, Verified, peek, verify
 from .evidence import contradiction, wrong_sum
-from .genesis import Genesis, is_private
+from .genesis import Genesis, is_private, is_readable
 from .limits import MAX_MEMBERS
 from .messages import CertifiedBlock, Complaint, Deal, JoinRequest, LeaveRequest, Precommit
 from .registry import SCHEMES
@@ -452,7 +452,7 @@ def prove_join(genesis: Genesis, request: Verified) -> ProvedJoin:
     message = request.message
     assert isinstance(message, JoinRequest)
     _expect(is_usable(request.sender), "a join with a key for which no share can be sealed")
-    _expect(message.name.isprintable(), "a join with a name that cannot be printed")
+    _expect(is_readable(message.name), "a join with a name that cannot be printed, or is blank at an end")
     _expect(message.model == genesis.model, "a join with another model")
     if genesis.admit != "invite":
         return ProvedJoin(request, None)

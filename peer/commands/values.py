@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+from ...protocol.genesis import is_readable
 from ...protocol.limits import MAX_MEMBERS, MAX_NAME_CHARS
 
 DAY_SECONDS: Final = 86_400.0
@@ -100,6 +101,8 @@ def path_name(text: str) -> str:
 
 def name(text: str) -> str:
     """Read a name that others will see."""
-    if not 1 <= len(text) <= MAX_NAME_CHARS or not text.isprintable():
-        raise argparse.ArgumentTypeError(f"{text!r:.80}: 1 to {MAX_NAME_CHARS} printable characters are needed")
+    if len(text) > MAX_NAME_CHARS or not is_readable(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r:.80}: 1 to {MAX_NAME_CHARS} printable characters are needed, with no blank at either end"
+        )
     return text

@@ -92,6 +92,7 @@ def test_wrong_options_end_with_2_and_one_line(peer: Peer, words: tuple[str, ...
         (("start", "--evict-after", "-1"), "--evict-after: '-1': a whole number from 0 to 2147483648 is needed"),
         (("start", "--name", "x" * 65), "1 to 64 printable characters are needed"),
         (("start", "--name", "a\nb"), "1 to 64 printable characters are needed"),
+        (("start", "--name", "  "), "with no blank at either end"),
         (("start", "--federation", ""), "--federation: '': 1 to 64 printable characters are needed"),
         (("start", "--view-timeout", "0"), "--view-timeout: '0': a number from 0.01 to 86400 seconds is needed"),
         (("start", "--share-deadline", "soon"), "--share-deadline: 'soon': a number from 0.01 to 86400 seconds"),

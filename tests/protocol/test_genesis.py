@@ -67,6 +67,8 @@ def test_any_genesis_is_read_as_it_was_written_or_refused_with_the_one_error(gen
         ({"metrics": ("a", "b"), "final_metrics": ("c", "a")}, "metrics: a name stands twice"),
         ({"final_metrics": ("ok", "\u202e")}, "names: .* cannot be printed"),
         ({"name": "a\nb"}, "names: .* cannot be printed"),
+        ({"name": "  "}, "names: .* is blank"),
+        ({"founder_name": "north "}, "names: .* ends with a blank"),
         ({"scheme": "clear"}, "scheme: there is no 'clear'; this version has shamir, plain"),
         ({"founder_name": "\x1b[31m"}, "names: .* cannot be printed"),
         ({"metrics": ("ok", "\u202e")}, "names: .* cannot be printed"),

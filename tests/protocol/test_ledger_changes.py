@@ -169,6 +169,15 @@ REQUESTS = [
         lambda c: Membership((Join(request_of(c, JoinRequest("a\nb", "test model", b"", b""))),)),
         "a name that cannot be printed",
     ),
+    *(
+        Fault(
+            what,
+            sharing,
+            lambda c, name=name: Membership((Join(request_of(c, JoinRequest(name, "test model", b"", b""))),)),
+            "a name that .* is blank at an end",
+        )
+        for what, name in (("no name", ""), ("blank name", "   "), ("blank at an end", "north "))
+    ),
     Fault(
         "forged",
         sharing,
