@@ -1,17 +1,22 @@
 """What members must agree on, as the text that the genesis holds: equal options make equal texts.
 
-JSON with sorted keys. What has no room in a genesis stands as its number of parts and its hash.
+JSON with sorted keys. What has no room in a genesis stands as its number of parts and its hash. An exported model
+holds the text, too, and is read by an app with an equal one only.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 from ..peer.learning.app import AppError
 from ..protocol.limits import MAX_DESCRIPTOR_BYTES
 
-__all__ = ["as_json", "description", "digest"]
+__all__ = ["as_json", "description", "digest", "exported"]
 
 _ROOM_BYTES: Final = 512
 """A list of names up to this size stands there as it is, so that a joiner with others is told which."""
@@ -54,6 +59,22 @@ def as_json(value: Any) -> Any:
     if " at 0x" in repr(value):
         raise AppError(f"the option {value!r:.80} is a {type(value).__qualname__}, of which members cannot compare two")
     return repr(value)
+
+
+def exported(path: str | Path, described: str) -> tuple[dict[str, Any], list[npt.NDArray[Any]]]:
+    """The facts and the weights of an `.npz` file of `peer model export`.
+
+    Raises AppError for another file, and for a model whose description is not `described`.
+    """
+    try:
+        with np.load(path) as file:
+            facts = json.loads(str(file["coterie"]))
+            weights = [file[f"array_{index}"] for index in range(sum(name.startswith("array_") for name in file))]
+    except (OSError, ValueError, KeyError) as error:
+        raise AppError(f"{path}: not an .npz of `peer model export`: {error}") from None
+    if facts.get("model") != described:
+        raise AppError(f"{path}: a model of another app: {facts.get('model')}; this one is {described}")
+    return facts, weights
 
 
 def _short(value: list[Any]) -> Any:

@@ -11,7 +11,6 @@ mean square error in the target's own units. Beside it each round has the Brier 
 accuracy is measured once, at the end: it can be the same number in two rounds, whatever the model.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +23,7 @@ from ..peer.learning.extras import load
 from ..peer.learning.moments import read_moments, sums_of_columns
 from ..peer.learning.table import held_out
 from ..protocol.limits import MAX_SETUP_SUMS
-from .description import as_json, description
+from .description import as_json, description, exported
 from .estimators import Course, wrapped
 from .rows import Matrix, check_summable, codes_of, column_names, matrix, numbers
 
@@ -198,14 +197,7 @@ class SklearnApp:
 
     def load(self, path: str | Path) -> Any:
         """The pipeline of a model that `peer model export` wrote as `.npz`. Raises AppError for another app's."""
-        try:
-            with np.load(path) as file:
-                facts = json.loads(str(file["coterie"]))
-                weights = [file[f"array_{index}"] for index in range(sum(name.startswith("array_") for name in file))]
-        except (OSError, ValueError, KeyError) as error:
-            raise AppError(f"{path}: not an .npz of `peer model export`: {error}") from None
-        if facts.get("model") != self.describe():
-            raise AppError(f"{path}: a model of another app: {facts.get('model')}; this one is {self.describe()}")
+        facts, weights = exported(path, self.describe())
         if "totals" not in facts:
             raise AppError(f"{path}: it was exported before the first round, and holds no means and deviations")
         self.prepare(facts["totals"])

@@ -14,7 +14,6 @@ nothing of earlier rounds is in them, so a restart changes nothing. Other buffer
 The app decides on the device: the module's parameters are where they are, and batches are brought there.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -27,7 +26,7 @@ import numpy.typing as npt
 
 from ..peer.learning.app import AppError
 from ..peer.learning.extras import load
-from .description import as_json, description
+from .description import as_json, description, exported
 
 __all__ = ["TorchApp", "accuracy"]
 
@@ -175,14 +174,7 @@ class TorchApp:
 
     def load(self, path: str | Path) -> Any:
         """The module with the weights that `peer model export` wrote as `.npz`. Raises AppError for another app's."""
-        try:
-            with np.load(path) as file:
-                facts = json.loads(str(file["coterie"]))
-                weights = [file[f"array_{index}"] for index in range(sum(name.startswith("array_") for name in file))]
-        except (OSError, ValueError, KeyError) as error:
-            raise AppError(f"{path}: not an .npz of `peer model export`: {error}") from None
-        if facts.get("model") != self.describe():
-            raise AppError(f"{path}: a model of another app: {facts.get('model')}; this one is {self.describe()}")
+        _, weights = exported(path, self.describe())
         return self.fitted(weights)
 
     def _weights(self) -> list[npt.NDArray[Any]]:

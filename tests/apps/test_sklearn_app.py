@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from averaging import federate
 from sklearn.base import clone, is_regressor
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
@@ -20,6 +21,7 @@ from sklearn.svm import LinearSVC
 
 from coterie.apps.sklearn import SklearnApp
 from coterie.peer.learning.app import AppError
+from coterie.peer.learning.arrays import unflatten
 from coterie.peer.learning.learner import Learner
 
 SHARES = (0.1, 0.3, 0.6)
@@ -34,21 +36,10 @@ def sites(data: Any, estimator: Any, seed: int, **options: Any) -> list[SklearnA
     return [SklearnApp(estimator, data.data[part], data.target[part], **options) for part in parts]
 
 
-def federate(apps: Sequence[SklearnApp], rounds: int = ROUNDS) -> tuple[list[np.ndarray], float]:
-    """Federated averaging as the protocol does it, without the protocol: (final weights, largest change)."""
-    learners = [Learner(app) for app in apps]
-    totals = np.sum([learner.setup() for learner in learners], axis=0)
-    for learner in learners:
-        learner.prepare(totals.tolist())
-    weights, largest = learners[0].initial(), 0.0
-    for round in range(1, rounds + 1):
-        fits = [learner.fit(weights, round) for learner in learners]
-        largest = max(largest, *(float(np.abs(fit.weights - weights).max()) for fit in fits))
-        examples = [fit.examples for fit in fits]
-        weights = np.average([fit.weights for fit in fits], axis=0, weights=examples).astype(np.float32)
-    sizes = np.cumsum([np.prod(shape, dtype=int) for shape in learners[0].shapes])
-    arrays = np.split(weights, sizes[:-1])
-    return [array.reshape(shape) for array, shape in zip(arrays, learners[0].shapes, strict=True)], largest
+def trained(apps: Sequence[SklearnApp], rounds: int = ROUNDS) -> tuple[list[np.ndarray], float]:
+    """The final weights as arrays, and the largest change of one in a round."""
+    weights, largest = federate(apps, rounds)
+    return unflatten(weights, Learner(apps[0]).shapes), largest
 
 
 def rows_of(apps: Sequence[SklearnApp], *, tested: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -71,7 +62,7 @@ def accuracies(data: Any, estimator: Any, **options: Any) -> tuple[float, float]
     found = []
     for seed in range(3):
         apps = sites(data, estimator, seed, classes=range(len(data.target_names)), **options)
-        weights, largest = federate(apps)
+        weights, largest = trained(apps)
         assert largest < CLIP
         x, y = rows_of(apps, tested=True)
         ours, theirs = apps[0].pipeline(weights).predict(x), pooled(estimator, apps).predict(x)
@@ -114,7 +105,7 @@ def test_a_regressor_is_within_two_percent_of_the_pooled_one(estimator: Any) -> 
     found = []
     for seed in range(3):
         apps = sites(data, estimator, seed)
-        weights, largest = federate(apps)
+        weights, largest = trained(apps)
         assert largest < CLIP
         x, y = rows_of(apps, tested=True)
         errors = [
@@ -134,7 +125,7 @@ def test_sites_alike_that_train_to_the_end_find_the_pooled_minimum_however_small
     """Their ridge would be stronger by their number if their rows did not count as all members'."""
     data = load_iris()
     apps = [SklearnApp(estimator, data.data, data.target, classes=range(3), passes=500, test_fraction=0) for _ in "abc"]
-    weights, _ = federate(apps, 1)
+    weights, _ = trained(apps, 1)
     rows, labels = np.concatenate([data.data] * 3), np.concatenate([data.target] * 3)
     scaled = StandardScaler().fit_transform(rows)
     exact = clone(estimator).set_params(max_iter=100_000, tol=1e-10).fit(scaled, labels)
@@ -149,7 +140,7 @@ def test_a_site_that_lacks_classes_trains_with_the_others(estimator: Any) -> Non
         SklearnApp(estimator, data.data[rows], data.target[rows], classes=range(3), test_fraction=0.2)
         for rows in (data.target == 0, data.target != 0, data.target < 3)
     ]
-    weights, _ = federate(apps)
+    weights, _ = trained(apps)
     predicted = apps[0].pipeline(weights).predict(data.data)
     assert (predicted == data.target).mean() > 0.8
 
@@ -160,7 +151,7 @@ def test_labels_are_told_as_they_were_given_in_any_order() -> None:
     for estimator in (LogisticRegression(), MLPClassifier((16,), learning_rate_init=0.01, batch_size=16)):
         order = ["virginica", "setosa", "versicolor"]
         app = SklearnApp(estimator, data.data, names[data.target], classes=order)
-        weights, _ = federate([app])
+        weights, _ = trained([app])
         model = app.pipeline(weights)
         assert (model.predict(data.data) == names[data.target]).mean() > 0.9
         assert model.predict_proba(data.data[:1]).argmax() == order.index("setosa")
@@ -177,7 +168,7 @@ def test_what_may_be_the_same_number_whatever_the_model_is_summed_once() -> None
         (("mae",), ()),
     ]
     for app in (proba, margins, number):
-        federate([app], 1)
+        trained([app], 1)
         learner = Learner(app)
         evaluation = learner.evaluate(learner.initial())
         assert evaluation.examples == 30
@@ -187,7 +178,7 @@ def test_what_may_be_the_same_number_whatever_the_model_is_summed_once() -> None
 def test_the_standardisation_is_that_of_all_training_rows() -> None:
     data = load_breast_cancer()
     apps = sites(data, LogisticRegression(), 0, classes=(0, 1))
-    weights, _ = federate(apps, 1)
+    weights, _ = trained(apps, 1)
     scaler = apps[2].pipeline(weights)[0]
     exact = StandardScaler().fit(rows_of(apps, tested=False)[0])
     np.testing.assert_allclose(scaler.mean_, exact.mean_, rtol=1e-9)
@@ -198,7 +189,7 @@ def test_without_scaling_rows_go_in_as_they_are() -> None:
     data = load_iris()
     app = SklearnApp(SGDClassifier(loss="log_loss"), data.data, data.target, classes=range(3), scale=False)
     assert app.setup() == [120.0]
-    weights, _ = federate([app], 2)
+    weights, _ = trained([app], 2)
     assert np.array_equal(app.pipeline(weights)[0].transform(data.data), data.data)
 
 
@@ -206,7 +197,7 @@ def test_a_column_that_is_the_same_everywhere_does_no_harm() -> None:
     data = load_iris()
     rows = np.column_stack([np.full(150, 0.1), data.data])
     app = SklearnApp(LogisticRegression(), rows, data.target, classes=range(3))
-    weights, _ = federate([app], 2)
+    weights, _ = trained([app], 2)
     assert np.all(weights[0][:, 0] == 0)
     assert np.isfinite(np.concatenate([array.ravel() for array in weights])).all()
 
@@ -216,7 +207,7 @@ def test_a_site_that_was_restarted_trains_as_one_that_was_not(monkeypatch: pytes
     monkeypatch.setattr(os, "urandom", bytes)  # the order of the rows is drawn from it
     for estimator in (SGDClassifier(), MLPClassifier((4,)), LogisticRegression(), LinearSVC()):
         one, other = (SklearnApp(estimator, data.data, data.target, classes=range(3)) for _ in range(2))
-        weights, _ = federate([one], 2)
+        weights, _ = trained([one], 2)
         other.prepare(other.setup())
         for left, right in zip(one.fit(weights, 3)[0], other.fit(weights, 3)[0], strict=True):
             np.testing.assert_array_equal(left, right)

@@ -2,13 +2,13 @@
 
 import os
 import random
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from averaging import federate
 from sklearn.datasets import load_breast_cancer
 
 from coterie.peer.learning.app import AppError
@@ -39,17 +39,6 @@ def batches(rows: np.ndarray, *, drop_last: bool = True) -> Any:
 def app(rows: np.ndarray = TRAIN, seed: int = 0, **options: Any) -> TorchApp:
     given = {"measure": accuracy, "final_metrics": ("accuracy",), "test": batches(TEST, drop_last=False), **options}
     return TorchApp(network(seed), batches(rows), LOSS, RATE, **given)
-
-
-def federate(apps: Sequence[TorchApp], rounds: int) -> tuple[np.ndarray, float]:
-    learners = [Learner(one) for one in apps]
-    weights, largest = learners[0].initial(), 0.0
-    for round in range(1, rounds + 1):
-        fits = [learner.fit(weights, round) for learner in learners]
-        largest = max(largest, *(float(np.abs(fit.weights - weights).max()) for fit in fits))
-        weights = np.average([fit.weights for fit in fits], axis=0, weights=[fit.examples for fit in fits])
-        weights = weights.astype(np.float32)
-    return weights, largest
 
 
 def test_a_network_with_batch_norm_is_within_one_percent_of_the_pooled_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from averaging import averaged, evaluated
+from averaging import evaluated, federate
 
 from coterie.peer.learning.arrays import unflatten
 from coterie.peer.learning.learner import Learner
@@ -52,7 +52,7 @@ def test_the_founder_s_table_says_for_all_what_each_column_is(founder: TableApp,
 def test_levels_that_only_one_site_has_and_gaps_are_learned_from(founder: TableApp, tmp_path: Path) -> None:
     apps = [founder]
     apps += [TableApp.adopt(founder.describe(), site(tmp_path / f"{n}.csv", n, "AB")) for n in (2, 3)]
-    weights = averaged(apps, 30)
+    weights, _ = federate(apps, 30)
     loss, *_ = evaluated(apps, weights)
     values = np.concatenate([app.table.values for app in apps if app.table.values is not None])
     # A gap costs what the age says: 0.5 * 20 years, in a fifth of the rows.
@@ -68,7 +68,7 @@ def test_the_model_with_categories_is_as_good_as_on_the_pooled_rows(tmp_path: Pa
     paths = [site(tmp_path / f"{n}.csv", n, wards, gaps=0) for n, wards in ((1, "ABC"), (2, "AB"), (3, "C"))]
     one = TableApp.found(paths[0], "y", "linear")
     apps = [one, *(TableApp.adopt(one.describe(), path) for path in paths[1:])]
-    federated = evaluated(apps, averaged(apps, 30))[0]
+    federated = evaluated(apps, federate(apps, 30)[0])[0]
     lines = [path.read_text().splitlines()[1:] for path in paths]
     kept = [
         line
@@ -79,7 +79,7 @@ def test_the_model_with_categories_is_as_good_as_on_the_pooled_rows(tmp_path: Pa
     (tmp_path / "all.csv").write_text(HEADER + "\n".join(kept) + "\n")
     pooled = TableApp.found(tmp_path / "all.csv", "y", "linear", test_fraction=0)
     assert pooled.task.schema == one.task.schema
-    weights = averaged([pooled], 30)
+    weights, _ = federate([pooled], 30)
     for app in apps:
         app.prepare(pooled.setup())
     assert federated < 1.05 * evaluated(apps, weights)[0]
@@ -87,7 +87,7 @@ def test_the_model_with_categories_is_as_good_as_on_the_pooled_rows(tmp_path: Pa
 
 def test_a_joiner_with_an_unknown_level_takes_part_and_is_told_what_to_do(founder: TableApp, tmp_path: Path) -> None:
     joiner = TableApp.adopt(founder.describe(), site(tmp_path / "2.csv", 2, ("A", "Ward B", "b"), rows=50))
-    averaged([founder, joiner], 1)
+    federate([founder, joiner], 1)
     told = summary(joiner).splitlines()
     lines = [line for line in told if "none of the levels agreed on (A, B, C) and counts as any other" in line]
     assert len(lines) == 2

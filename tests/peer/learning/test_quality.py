@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from averaging import federate
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPClassifier
@@ -53,16 +54,8 @@ def sites(folder: Path, kind: Any, inputs: Any, target: Any, is_skewed: bool) ->
 
 def federated(apps: list[TableApp]) -> Any:
     """Predictions for all sites' test rows after federated averaging as the protocol does it."""
-    learners = [Learner(app) for app in apps]
-    totals = np.sum([learner.setup() for learner in learners], axis=0).tolist()
-    for learner in learners:
-        learner.prepare(totals)
-    weights = learners[0].initial()
-    for number in range(1, ROUNDS + 1):
-        fits = [learner.fit(weights, number) for learner in learners]
-        weights = np.average([fit.weights for fit in fits], axis=0, weights=[fit.examples for fit in fits])
-        weights = weights.astype(np.float32)
-    return apps[0].predict(unflatten(weights, learners[0].shapes), rows_of(apps, tested=True)[0])
+    weights, _ = federate(apps, ROUNDS)
+    return apps[0].predict(unflatten(weights, Learner(apps[0]).shapes), rows_of(apps, tested=True)[0])
 
 
 def rows_of(apps: list[TableApp], tested: bool) -> tuple[Any, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from averaging import federate
 from sklearn.datasets import load_diabetes, load_iris
 
 from coterie.peer.learning.app import AppError
@@ -36,21 +37,6 @@ def shards_of(data: Any, folder: Path, seed: int) -> list[Path]:
         write(folder / f"{i}.csv", header, [[*data.data[row], data.target[row]] for row in part])
         for i, part in enumerate(parts)
     ]
-
-
-def federate(apps: Sequence[TableApp], rounds: int) -> tuple[np.ndarray, float]:
-    """Federated averaging as the protocol does it, without the protocol: (final weights, largest change)."""
-    learners = [Learner(app) for app in apps]
-    totals = np.sum([learner.setup() for learner in learners], axis=0)
-    for learner in learners:
-        learner.prepare(totals.tolist())
-    weights, largest = learners[0].initial(), 0.0
-    for round in range(1, rounds + 1):
-        fits = [learner.fit(weights, round) for learner in learners]
-        largest = max(largest, *(float(np.abs(fit.weights - weights).max()) for fit in fits))
-        examples = [fit.examples for fit in fits]
-        weights = np.average([fit.weights for fit in fits], axis=0, weights=examples).astype(np.float32)
-    return weights, largest
 
 
 def measured(apps: Sequence[TableApp], weights: np.ndarray) -> tuple[float, float]:
