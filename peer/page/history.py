@@ -86,7 +86,8 @@ class History:
         if kind == "round":
             self._begun = {int(facts["round"]): (self._clock(), self._traffic())}
             return False
-        self.faults[kind] += kind in FAULTS
+        if kind in FAULTS:
+            self.faults[kind] += 1
         self.evictions += kind == "left" and bool(facts.get("evicted"))
         if kind in _RESULTS:
             self._end_round(int(facts["round"]), _RESULTS[kind])
