@@ -193,12 +193,25 @@ def _key(case: _Case) -> Iterator[Finding]:
         yield Finding("key", True, f"{peer_id(public)} (mode {mode:04o})")
 
 
+def disk_needed_bytes(parameters: int, members: int) -> int:
+    """Return the free space that a peer may need: for the vectors of a round, two models, and some of everything."""
+    return _SPARE_DISK_BYTES + 4 * parameters * 3 * (members + 2)
+
+
+def memory_needed_bytes(parameters: int, members: int) -> int:
+    """Return about how much memory a peer needs: Python and its libraries, and the vectors of a round."""
+    return _BASE_MEMORY_BYTES + 4 * parameters * (2 * members + 16)
+
+
+def _size(case: _Case) -> tuple[int, int]:
+    """The parameters of the model and the members of the federation; nothing of both where there is none yet."""
+    return (0, 0) if case.state is None else (case.state.genesis.parameters, len(case.state.members))
+
+
 def _disk(case: _Case) -> Iterator[Finding]:
     folder = _existing(case.home.folder)
     free = shutil.disk_usage(folder).free
-    needed = _SPARE_DISK_BYTES
-    if case.state is not None:
-        needed += 4 * case.state.genesis.parameters * 3 * (len(case.state.members) + 2)
+    needed = disk_needed_bytes(*_size(case))
     enough = free >= needed
     found = f"{free / 1000 / _MB:.1f} GB free; a peer may need {needed / 1000 / _MB:.1f} GB"
     yield Finding("disk", enough, found, "" if enough else f"free some space on the disk of {folder}")
@@ -242,9 +255,7 @@ def _clock(case: _Case) -> Iterator[Finding]:
 
 
 def _memory(case: _Case) -> Iterator[Finding]:
-    needed = _BASE_MEMORY_BYTES
-    if case.state is not None:
-        needed += 4 * case.state.genesis.parameters * (2 * len(case.state.members) + 16)
+    needed = memory_needed_bytes(*_size(case))
     try:
         text = Path("/proc/meminfo").read_text()
         available = next(int(line.split()[1]) for line in text.splitlines() if line.startswith("MemAvailable"))
