@@ -348,6 +348,17 @@ def test_a_backup_put_back_in_place_is_noticed(tmp_path: Path) -> None:
     assert reopened(home).copied
 
 
+def test_a_home_that_is_renamed_on_its_disk_is_no_copy(tmp_path: Path) -> None:
+    home, place = tmp_path / "home", tmp_path / "place"
+    home.mkdir()
+    with Store.open(home) as store:
+        store.persist([VoteCast(1, 0, 0, b"v")])
+    home.rename(place)
+    assert not reopened(place).copied
+    (place / "origin").chmod(0o600)  # as any change of its owner or mode: no more than a false alarm
+    assert reopened(place).copied
+
+
 def test_a_store_set_back_alone_is_noticed(tmp_path: Path) -> None:
     with Store.open(tmp_path) as store:
         store.persist([VoteCast(1, 0, 0, b"v")])
