@@ -22,6 +22,11 @@ DOCUMENTS = [
 RECORDS = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 BY_ROOT = ["CONTRIBUTING.md", "SECURITY.md", *(f"docs/decisions/{name}" for name in ("README.md", *RECORDS))]
 """Documents that name files by their paths from the root."""
+TELLING_OPTIONS = [
+    "README.md",
+    *(f"docs/{name}.md" for name in ("guide", "export", "tables", "apps", "page", "operations", "dataprotection")),
+]
+"""Documents that tell users of the options of `peer`."""
 NAMES = {name for path in TESTS.rglob("test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())}
 
 
@@ -38,11 +43,33 @@ def named(text: str) -> bool:
     return any(pattern.fullmatch(one) for one in NAMES)
 
 
-def test_every_test_that_the_threats_name_exists() -> None:
-    text = (ROOT / "docs" / "threats.md").read_text()
-    mentioned = [one for one in re.findall(r"`([^`]+)`", text) if "test_" in one]
+@pytest.mark.parametrize("name", ["threats.md", "dataprotection.md"])
+def test_every_test_that_statements_rest_on_exists(name: str) -> None:
+    mentioned = mentioned_tests((ROOT / "docs" / name).read_text())
     assert len(mentioned) > 40
     assert [one for one in mentioned if not named(one)] == []
+
+
+def mentioned_tests(text: str) -> list[str]:
+    """The tests that a text names."""
+    return [one for one in re.findall(r"`([^`]+)`", text) if "test_" in one]
+
+
+def test_every_statement_on_data_protection_names_what_carries_it() -> None:
+    text = (ROOT / "docs" / "dataprotection.md").read_text()
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    stated = [row for row in rows if row[-1] not in ("carried by", "---")]
+    assert len(stated) > 40
+    assert [row[0] for row in stated if not mentioned_tests(row[-1]) and "](" not in row[-1]] == []
+
+
+def test_what_is_not_defended_is_named_as_the_threats_do() -> None:
+    _, _, undefended = (ROOT / "docs" / "threats.md").read_text().partition("\n## What is not defended\n")
+    heads = {" ".join(head.split()).rstrip(".") for head in re.findall(r"^- \*\*([^*]+)\*\*", undefended, re.MULTILINE)}
+    text = " ".join((ROOT / "docs" / "dataprotection.md").read_text().split())
+    linked = set(re.findall(r"\[([^\]]+)\]\(threats\.md#what-is-not-defended\)", text)) - {"threats.md"}
+    assert len(linked) > 10
+    assert linked - heads == set()
 
 
 def options_of(command: argparse.ArgumentParser) -> set[str]:
@@ -55,7 +82,7 @@ def options_of(command: argparse.ArgumentParser) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/guide.md", "docs/export.md", "docs/tables.md", "docs/apps.md"])
+@pytest.mark.parametrize("document", TELLING_OPTIONS)
 def test_every_option_that_people_are_told_of_exists(document: str) -> None:
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", (ROOT / document).read_text()))
     assert named - options_of(parser()) == set()
