@@ -45,7 +45,8 @@ def found(settings: Settings, identity: Identity, learner: Learner, now_ms: int)
         raise PeerError("--roster: only with --admit roster")
     if settings.examples_cap > MAX_EXAMPLES:
         raise PeerError(f"--examples-cap {settings.examples_cap}: at most {MAX_EXAMPLES}")
-    weights = learner.initial().astype("<f4").tobytes()
+    # Without a zero that is negative: the first sum makes it positive, and the same model would have two hashes.
+    weights = (learner.initial() + 0.0).astype("<f4").tobytes()
     digest = digest_of(weights)
     try:
         genesis = Genesis(

@@ -54,11 +54,13 @@ _CARRIED_OVER: Final = {
 
 @dataclass(frozen=True, slots=True)
 class OpenSum:
-    """A sum on the current base model that may have been opened, and has no result in the ledger."""
+    """A sum on the current base model that may have been opened: it has no result, or left the model as it was."""
 
     round: int
     kind: str
     contributors: frozenset[bytes]
+    has_result: bool = False
+    """Whether the model came out of it, or of a later one, as it had gone in."""
 
     def exposed(self, state: LedgerState, founder: bytes) -> tuple[bytes, ...]:
         """Return whose numbers another sum on this base model may show: the members that may be in one of both only.
@@ -79,7 +81,8 @@ class OpenSum:
 def open_sum(state: LedgerState, seen: Collection[bytes] = ()) -> OpenSum | None:
     """Return the sum on this base model that may have been opened, None if there is none.
 
-    That is one that was decided and has no result, or failed. ``seen``: the blocks that this peer has seen a quorum's
+    That is one that was decided and has no result, or failed; or it has one, and the model is what it was before: then
+    the updates, too, are what they were. ``seen``: the blocks that this peer has seen a quorum's
     prevotes for at the next height. The others may have decided one of them already.
     """
     found = {*(state.required or ())}
@@ -87,7 +90,11 @@ def open_sum(state: LedgerState, seen: Collection[bytes] = ()) -> OpenSum | None
     for body in (state.contributors, *bodies):
         if isinstance(body, Contributors):
             found |= {state.committee.members[index] for index, _ in body.dealers}
-    return OpenSum(state.round, state.kind, frozenset(found)) if found else None
+    if found:
+        return OpenSum(state.round, state.kind, frozenset(found))
+    before = state.bases.get(state.weights)
+    summed = frozenset() if before is None else frozenset(before.contributors) - {*_barred(state)}
+    return OpenSum(state.round, "train", summed, has_result=True) if summed else None
 
 
 def _barred(state: LedgerState) -> list[bytes]:
@@ -230,9 +237,15 @@ def _check_disclosure(
         return ""
     exposed = pending.exposed(state, me)
     names, summed = (", ".join(_name(state, key) for key in keys) for keys in (exposed, sorted(pending.contributors)))
+    if pending.has_result:
+        begun = f"a sum over {summed} was decided before on the very model that the ledger ends with."
+    else:
+        begun = (
+            f"a sum over {summed} may have been decided (in round {pending.round} or before), and there is no result: a"
+            " member may have opened that sum."
+        )
     what = (
-        f"a sum over {summed} may have been decided (in round {pending.round} or before), and there is no result: a"
-        " member may have opened that sum. The new federation adds up the same numbers once more over other members,"
+        f"{begun} The new federation adds up the same numbers once more over other members,"
         f" and the two sums show that member the {pending.numbers} of each one that is in one of them only. These may"
         f" be: {names}"
     )

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 DEFAULT_MODEL: Final = "linear"
 _NOTHING_TO_TRAIN: Final = "nothing to train: give --data FILE.csv, or --app module:object"
 _CLASSES: Final = "--model logistic"
+_NEGATIVE_ZERO: Final = 0x80000000
+"""The bits of -0.0 in float32."""
 _SHOWN_ARRAYS: Final = 5
 _SHOWN_OPTIONS: Final = 3
 _TOO_LATE: Final = "all members suffer from it: correct it, and found the federation anew with the same members"
@@ -136,7 +138,7 @@ def check_initial_weights(learner: Learner, genesis: Genesis) -> None:
         ModelMismatch: they are others.
     """
     if genesis.continued is None and isinstance(learner.app, TableApp):
-        follows = digest_of(learner.initial().astype("<f4").tobytes())
+        follows = digest_of((learner.initial() + 0.0).astype("<f4").tobytes())
         if genesis.weights != follows:
             raise ModelMismatch(
                 f"the federation's initial weights ({genesis.weights.hex()[:16]}…) are not those that follow from its"
@@ -191,6 +193,7 @@ class Trainer:
         if train.totals is not None:
             self.prepare(train.totals)
         weights = np.frombuffer(train.weights, dtype="<f4")
+        _check_zeros(weights)
         evaluation = self.learner.evaluate(weights)
         self._measured = (train.round, evaluation.loss) if evaluation.examples else None
         if train.kind == "evaluate":
@@ -281,6 +284,18 @@ def _tell_oddities(learner: Learner) -> None:
     for outlier in learner.app.outliers:
         advice = _TOO_LATE if learner.app.is_summed else _IN_TIME
         log.warning("%s, %s; if it is a typing error, %s", learner.name, outlier, advice)
+
+
+def _check_zeros(weights: Vector) -> None:
+    """Refuse a zero that is negative, which no sum makes: such a model has another hash once it is summed on.
+
+    So it could be summed on over other members, though it is the same model (safety rule 8).
+
+    Raises:
+        AppError: the model has one.
+    """
+    if (weights.view(np.uint32) == _NEGATIVE_ZERO).any():
+        raise AppError("the model to begin with has a negative zero: its founder made it so")
 
 
 def _sums(evaluation: Evaluation, names: tuple[str, ...]) -> tuple[float, ...]:

@@ -28,7 +28,7 @@ from .evidence import contradiction
 from .genesis import is_private
 from .ledger import LedgerError, Phase, apply
 from .limits import DEAD_PROPOSER_TIMEOUT_MS, SUM_GRACE_MS, VIEW_HISTORY, VIEW_TIMEOUT_CAP_MS, VIEW_WINDOW
-from .messages import Precommit, Prevote, Proposal, SumShare
+from .messages import Accusation, Precommit, Prevote, Proposal, SumShare
 from .proposals import (
     acks_behind,
     contributors_body,
@@ -635,7 +635,8 @@ class Agreement:
             return
         if self.consensus.prevotes_for(vote.view, digest) < summing.committee.sum_quorum or summing.is_in_line(vote):
             return
-        votes = self._votes_for(vote.view, digest)
+        # Its author may have shown another z to this member before: this one is what is judged.
+        votes = {**self._votes_for(vote.view, digest), vote.sender: vote}
         judged = summing.judge(votes)
         if judged is None:
             return
@@ -646,15 +647,21 @@ class Agreement:
                 self._named.add(member)
                 text = f"round {summing.round}: a wrong sum share, as its prevote proves"
                 self.ctx.out.fault(member, text, round=summing.round, wrong_sum=True)
-            proof = Evict(member, "wrong-sum", tuple(vote.raw for vote in votes.values()))
-            self._proofs.setdefault(digest, {}).setdefault(member, proof)
+            proofs = self._proofs.setdefault(digest, {})
+            if member not in proofs:
+                proofs[member] = Evict(member, "wrong-sum", tuple(vote.raw for vote in votes.values()))
+                self._pass_on(votes[member])
         self._evict_liars()
 
+    def _pass_on(self, vote: Verified) -> None:
+        """Show a false vote to all: its author may have shown it to this member alone, which cannot evict it alone."""
+        self.ctx.out.send(None, Accusation(vote.raw, None))
+
     def _evict_liars(self) -> None:
-        """Propose to evict who lied about the sum that was decided: it is the one that the ledger judges by."""
-        settled = self.ctx.state.settled
-        for eviction in self._proofs.get(settled.block, {}).values() if settled is not None else ():
-            self.ctx.pool.add_eviction(eviction)
+        """Propose to evict who lied about a sum that was decided: it is one that the ledger judges by."""
+        for settled in self.ctx.state.judged_by:
+            for eviction in self._proofs.get(settled.block, {}).values():
+                self.ctx.pool.add_eviction(eviction)
 
     def _votes_for(self, view: int, digest: bytes) -> dict[bytes, Verified]:
         return {
@@ -738,12 +745,15 @@ class Agreement:
             return False
         if isinstance(message.message, Proposal):
             return True
-        if self.consensus.has(message):
-            return False
-        self.consensus.on_vote(message)
+        earlier = self.consensus.conflicting(message)
+        if earlier is not None:
+            self.ctx.accuse(earlier, message)
+        is_first = not self.consensus.has(message)
+        if is_first:
+            self.consensus.on_vote(message)
         if isinstance(message.message, Prevote) and message.message.block is not None:
             self.name_liars(message, message.message.block)
-        return True
+        return is_first
 
     def on_peer_down(self, member: bytes) -> None:
         """If it is the proposer that is awaited, do not wait long."""

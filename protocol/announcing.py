@@ -115,9 +115,8 @@ def announce_stuck(out: Outbox, state: LedgerState, names: tuple[bytes, ...]) ->
             f"round {state.round}: the sum of its updates opens once enough of its holders are here; waiting for {who}"
         )
     elif state.phase is Phase.SHARING:
-        text = (
-            f"round {state.round} repeats a sum that failed, with the same members and nobody else; waiting for {who}"
-        )
+        text = f"round {state.round} repeats a sum that failed, or that left the model as it was, with the same members"
+        text += f" and nobody else; waiting for {who}"
     else:
         text = f"round {state.round}: a sum was decided on this model before, and too few of its members are left, so"
         text += " it is repeated never"

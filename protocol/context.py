@@ -59,7 +59,7 @@ class Context:
             return
         offender, what = found
         is_now = isinstance(first.message, Deal | Ack) and first.message.round == self.state.round
-        if not is_now and self.state.member(offender) is None:
+        if not is_now and not self.state.may_be_evicted(offender):
             return  # of other rounds, by one that is evicted already: there is no end to what it could be accused of
         place = (offender, what, self.state.round if is_now else -1)
         if place in self.accused or (not is_now and any(one[:2] == place[:2] for one in self.accused)):

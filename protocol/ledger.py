@@ -58,6 +58,9 @@ class Forged(LedgerError):
     """A certificate that no honest member keeps or shows, whatever its ledger is."""
 
 
+_JUDGED_SUMS: Final = 8
+
+
 class Phase(StrEnum):
     """Where the current round stands."""
 
@@ -80,7 +83,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The last block that votes proved a sum for: what evidence of a wrong sum is judged against."""
+    """A block that votes proved a sum for: what evidence of a wrong sum is judged against."""
 
     height: int
     block: bytes
@@ -133,6 +136,10 @@ class LedgerState:
     totals: tuple[int, ...] | None
     sums: tuple[int, ...] | None
     settled: Settled | None
+    settled_before: tuple[Settled, ...]
+    """The ones before it, the newest first. Nobody is evicted while a sum is open, nor by a liar whose turn it is to
+    propose, so what proves a wrong sum may have to wait for some rounds.
+    """
     repeat: Repeat | None
     bases: Bases
     """What was decided on the base models before this one: a model may become again what it was."""
@@ -201,6 +208,16 @@ class LedgerState:
         """Return the member with this key."""
         return self._by_key.get(key)
 
+    @property
+    def judged_by(self) -> tuple[Settled, ...]:
+        """The sums that evidence of a wrong one may be about, the newest first."""
+        return (*((self.settled,) if self.settled is not None else ()), *self.settled_before)
+
+    def may_be_evicted(self, key: bytes) -> bool:
+        """Whether proof against this key counts: of a member, and of one that left and can come back."""
+        left = self.gone.get(key)
+        return self.member(key) is not None or (left is not None and not left.barred)
+
     @cached_property
     def audience(self) -> tuple[bytes, ...]:
         """Who EVERYONE is: the members, and who belongs to the current round still."""
@@ -231,6 +248,7 @@ def genesis_state(genesis: Genesis) -> LedgerState:
         totals=genesis.totals,
         sums=None,
         settled=None,
+        settled_before=(),
         repeat=None,
         bases=Bases(),
         progress=None,
@@ -291,7 +309,7 @@ def _apply_body(state: LedgerState, block: Block, data: bytes) -> LedgerState:
             _expect(_ascending(body.names), "void names are not in order")
             _expect(set(body.names) <= set(state.committee.members), "void names somebody outside the round")
             if body.vector is not None:
-                state = replace(state, settled=Settled(block.height, block_hash(data), state.committee))
+                state = _settling(state, block.height, block_hash(data))
             return _next_round(replace(state, repeat=state.repeat or _decided_sum(state)))
 
 
@@ -338,14 +356,13 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
     if decided is not None and state.kind == "train":
         bases = bases.having(state.weights, decided)
     ended = replace(
-        state,
+        _settling(state, height, digest),
         members=members,
         trained=state.trained + (state.kind == "train"),
         weights=body.weights,
         beacon=body.beacon,
         totals=setup_sums_of(sums) if state.kind == "setup" else state.totals,
         sums=sums,
-        settled=Settled(height, digest, state.committee),
         progress=progress,
         repeat=bases.get(body.weights) if state.kind == "train" else None,
         bases=bases,
@@ -353,6 +370,11 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
     if state.kind == "evaluate":
         return replace(_next_round(replace(ended, repeat=None)), phase=Phase.FINISHED)
     return _next_round(ended)
+
+
+def _settling(state: LedgerState, height: int, block: bytes) -> LedgerState:
+    before = state.judged_by[: _JUDGED_SUMS - 1]
+    return replace(state, settled=Settled(height, block, state.committee), settled_before=before)
 
 
 def _contributing(state: LedgerState) -> tuple[bytes, ...]:
@@ -419,14 +441,16 @@ def apply_change(state: LedgerState, change: Join | Depart | Evict) -> LedgerSta
             _expect(member is not None and member.joined < request.height, "a leave of somebody who is no member")
             _expect_not_required(state, gone)
         case Evict(member=gone) as evict:
-            _expect(state.member(gone) is not None, "an eviction of somebody who is no member")
+            _expect(state.may_be_evicted(gone), "an eviction of somebody who is no member")
             _check_eviction(state, evict)
             barred = evict.reason != "silent"
             if not barred:
                 _expect_not_required(state, gone)
-    _expect(len(state.members) > 1, "the last member cannot be removed")
     members = tuple(member for member in state.members if member.key != gone)
-    record = Gone(gone, state.height + 1, barred)
+    _expect(len(members) > 0, "the last member cannot be removed")
+    # Who left belongs to its round until that ends, and may cheat there; it has read nothing since it left.
+    height = state.height + 1 if len(members) < len(state.members) else state.gone[gone].height
+    record = Gone(gone, height, barred)
     return replace(state, members=members, gone={**state.gone, gone: record})
 
 
@@ -502,10 +526,10 @@ def _spend_ticket(state: LedgerState, ticket: Ticket) -> tuple[tuple[bytes, int]
 
 
 def _check_eviction(state: LedgerState, evict: Evict) -> None:
-    member = state.member(evict.member)
-    assert member is not None
     if evict.reason == "silent":
-        limit = state.genesis.evict_after_rounds
+        member, limit = state.member(evict.member), state.genesis.evict_after_rounds
+        _expect(member is not None, "an eviction as silent of somebody who is no member")
+        assert member is not None
         _expect(limit > 0 and member.missed >= limit, f"silent for {member.missed} rounds, and {limit} are needed")
         _expect(evict.evidence == (), "silence is proved by the ledger, not by evidence")
         return
@@ -521,15 +545,13 @@ def _check_eviction(state: LedgerState, evict: Evict) -> None:
             found = contradiction(evidence)
             _expect(found == (evict.member, evict.reason), f"the evidence shows no {evict.reason} of this member")
         case "wrong-sum":
-            settled = state.settled
             # In plain averaging the fingerprints lie on no polynomial, and one who signs a false one can make it look
             # as if the others' were off.
             scheme = state.genesis.scheme
             _expect(SCHEMES[scheme].proves_liars, f"a {scheme} sum proves nothing about anybody")
-            _expect(settled is not None, "there is no sum to judge")
-            assert settled is not None
-            liars = wrong_sum(evidence, settled.height, settled.block, settled.committee)
-            _expect(evict.member in liars, "the evidence shows no wrong sum of this member")
+            _expect(state.settled is not None, "there is no sum to judge")
+            judged = (wrong_sum(evidence, one.height, one.block, one.committee) for one in state.judged_by)
+            _expect(any(evict.member in liars for liars in judged), "the evidence shows no wrong sum of this member")
         case "bad-dealing":
             # The sealed box is large and stays out of the ledger: each voter opened it with the secret that the
             # complaint proves; here stands who vouches for it.

@@ -187,11 +187,11 @@ class LeaveRequest(Message, frozen=True):
 
 class Accusation(Message, frozen=True):
     """Two statements of one sender that contradict each other (:func:`.evidence.contradiction`), passed on so that
-    every member can propose its eviction.
+    every member can propose its eviction. Or a vote alone, whose fingerprint the votes of others prove to be false.
     """
 
     first: RawEnvelope
-    second: RawEnvelope
+    second: RawEnvelope | None
 
 
 class GetBlocks(Message, frozen=True):

@@ -725,16 +725,29 @@ class Node:
                 ctx.out.send(member, request.raw)
 
     def _on_accusation(self, accusation: Accusation) -> None:
-        said = [verify(raw, self.ctx.state.federation) for raw in (accusation.first, accusation.second)]
-        first, second = said
+        state = self.ctx.state
+        first = verify(accusation.first, state.federation)
+        second = first if accusation.second is None else verify(accusation.second, state.federation)
         if not isinstance(first, Verified) or not isinstance(second, Verified):
             return
         # One that was evicted belongs to its round still: a part of the members would go on counting on its share.
-        if first.sender not in self.ctx.state.audience:
+        if first.sender not in state.audience and not state.may_be_evicted(first.sender):
+            return
+        if accusation.second is None:
+            self._on_false_vote(first)
             return
         self.ctx.accuse(first, second)
         if self.ctx.sharing is not None and contradiction((first, second)) is not None:
             self.ctx.sharing.on_contradiction(first)
+
+    def _on_false_vote(self, vote: Verified) -> None:
+        """Look at the vote of another member that its author may have kept from this one."""
+        if not isinstance(vote.message, Prevote) or vote.sender == self.ctx.me:
+            return
+        if self._agreement is not None and vote.height == self.ctx.height:
+            self._agreement.on_vote(vote)
+        elif self._previous is not None:
+            self._previous.on_late(vote)
 
     def _on_weights(self, received: Verified, blob: bytes | None) -> None:
         ctx = self.ctx

@@ -75,6 +75,8 @@ class Words:
                 return self._ack(message)
             case HandBox(round=round_, dealer=dealer, holder=holder):
                 return f"the box of peer {self._places([dealer])} for peer {self._places([holder])} of round {round_}"
+            case Accusation(second=None):
+                return "a vote of another member, which is false as the others prove"
             case Accusation():
                 return "two statements of one member that contradict each other"
             case Complaint(dealer=dealer):

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -20,10 +21,11 @@ from coterie.peer.refounding import _continued, check_continued, open_sum
 from coterie.peer.settings import Settings, read_settings
 from coterie.peer.status import replay
 from coterie.peer.store import Reader, Store
+from coterie.protocol.bases import Bases
 from coterie.protocol.blocks import Block, read_block, wide_value
 from coterie.protocol.contribution import WIDE_UNIT
 from coterie.protocol.genesis import Continued, Genesis, read_genesis
-from coterie.protocol.ledger import LedgerError, genesis_state
+from coterie.protocol.ledger import LedgerError, Phase, genesis_state
 from coterie.protocol.records import BlockDecided, ModelSaved, ValueSeen
 from coterie.protocol.wire import digest_of
 from coterie.protocol.work import Contribution, Train
@@ -219,6 +221,33 @@ def test_where_a_sum_may_have_been_opened_it_says_whose_numbers_a_second_one_sho
     capsys.readouterr()
     assert main((*words, "--disclose", named[0], peer_id(others[1].key), *named[2:])) == Exit.OK
     assert "may have opened that sum" in capsys.readouterr().out
+
+
+def stood_still(chain: Chain) -> None:
+    """Training ends with the model that it began with."""
+    chain.append(chain.contributors())
+    chain.append(chain.model(weights=chain.state.weights))
+    chain.round()
+    assert chain.state.phase is Phase.FINISHED
+
+
+def test_a_model_that_was_trained_on_already_is_refounded_only_with_consent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same updates would be added up over other members, though the sum before had a result."""
+    chain = Chain(4, rounds=1)
+    stood_still(chain)
+    pending = open_sum(chain.state)
+    assert pending is not None
+    assert (pending.has_result, pending.contributors) == (True, frozenset(chain.state.keys))
+    assert open_sum(replace(chain.state, bases=Bases())) is None, "a build that forgets models before would go on"
+    words = ("refound", "--home", str(home_of(chain, tmp_path / "old").folder), "--to", str(tmp_path / "new"))
+    assert main(words) == Exit.FEDERATION
+    told = capsys.readouterr().err
+    assert "was decided before on the very model that the ledger ends with" in told
+    assert "update, loss and metrics" in told
+    named = [member.name for member in chain.state.members if member.key != identity(0).public]
+    assert main((*words, "--disclose", *named)) == Exit.OK
 
 
 def test_without_such_a_sum_nothing_is_to_be_disclosed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ import trio
 from cluster import identity, make_genesis
 
 from coterie.peer.exits import Exit
+from coterie.peer.founding import found
 from coterie.peer.home import Home
 from coterie.peer.learning.app import AppError
 from coterie.peer.learning.learner import Learner
@@ -296,6 +297,24 @@ def test_a_model_that_no_training_reaches_is_neither_trained_nor_measured(
         AppError, match="the model has a weight of .*, and training on standardised columns reaches none"
     ):
         Trainer(learner)(Train(1, kind, weights.tobytes(), tuple(learner.setup())))
+
+
+@pytest.mark.parametrize("kind", ["train", "evaluate"])
+def test_a_model_with_a_negative_zero_is_neither_trained_nor_measured(genesis: Genesis, kind: Any) -> None:
+    """The first sum makes it positive: one model, but two hashes, and so two sums on it over different members."""
+    learner = member_learner(Settings(data="data.csv"), genesis)
+    weights = learner.initial()
+    weights[-1] = -0.0
+    with pytest.raises(AppError, match="a negative zero: its founder made it so"):
+        Trainer(learner)(Train(1, kind, weights.tobytes(), tuple(learner.setup())))
+
+
+def test_nobody_founds_with_a_negative_zero(tmp_path: Path) -> None:
+    learner = Learner(Options(width=2), "app")
+    learner._initial[:] = -0.0
+    _, model = found(Settings(app="app", name="peer", min_peers=3), identity(0), learner, 0)
+    assert model.weights == bytes(8)
+    assert model.weights_hash != digest_of(learner.initial().tobytes())
 
 
 def test_a_model_of_columns_that_are_all_the_same_is_not_measured(tmp_path: Path) -> None:

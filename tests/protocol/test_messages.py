@@ -107,7 +107,10 @@ LARGEST: dict[type[Message], Callable[[], list[Message]]] = {
     Refusal: lambda: [Refusal("m" * (2 * MAX_DESCRIPTOR_BYTES + 100))],
     LeaveRequest: lambda: [LeaveRequest(LATE)],
     Withdrawal: lambda: [Withdrawal(LATE)],
-    Accusation: lambda: [Accusation(one, one) for one in (PREVOTE, enveloped(DEAL), enveloped(ACK))],
+    Accusation: lambda: [
+        *(Accusation(one, one) for one in (PREVOTE, enveloped(DEAL), enveloped(ACK))),
+        Accusation(PREVOTE, None),
+    ],
     GetBlocks: lambda: [GetBlocks(LATE)],
     Blocks: lambda: [
         Blocks((CertifiedBlock(data, (PRECOMMIT,) * CROWD.quorum),))  # others come with it only up to a bound
