@@ -188,7 +188,7 @@ class Trainer:
         """
         entropy = os.urandom(32)
         if train.kind == "setup":
-            sums = tuple(_summable(value, f"setup sum {i}") for i, value in enumerate(self.learner.setup()))
+            sums = tuple(_summable(value, f"setup sum {i}", "") for i, value in enumerate(self.learner.setup()))
             return Contribution(self.learner.examples or 1, sums, entropy)
         if train.totals is not None:
             self.prepare(train.totals)
@@ -301,13 +301,22 @@ def _check_zeros(weights: Vector) -> None:
 def _sums(evaluation: Evaluation, names: tuple[str, ...]) -> tuple[float, ...]:
     count = evaluation.examples
     means = zip(("loss", *names), (evaluation.loss, *evaluation.metrics[: len(names)]), strict=True)
-    return (float(count), *(_summable(mean * count, f"{name} over {count} examples") for name, mean in means))
+    return (float(count), *(_summable(mean * count, name, f" over {count} examples") for name, mean in means))
 
 
-def _summable(value: float, what: str) -> float:
-    """What goes into the secure sum, if it has room for it."""
+def _summable(value: float, what: str, over: str) -> float:
+    """Return what goes into the secure sum, if the sum has room for it. ``over``: how many rows are behind it.
+
+    All members are told the error, so it holds neither the number nor the rows: of a model that a liar chose, the loss
+    over a single test row says what is in it. The operator is told both.
+
+    Raises:
+        AppError: the sum has no room for it.
+    """
     if not abs(value) < 2.0**WIDE_RANGE_BITS:
-        raise AppError(f"{what} adds up to {value:g}, and a secure sum holds less than {2.0**WIDE_RANGE_BITS:.2g}")
+        limit = f"a secure sum holds less than {2.0**WIDE_RANGE_BITS:.2g}"
+        log.warning("%s%s adds up to %g, and %s", what, over, value, limit)
+        raise AppError(f"{what} adds up to too much: {limit}")
     return value
 
 

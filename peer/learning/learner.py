@@ -132,14 +132,18 @@ class Learner:
         except AppError:
             raise
         except (Exception, SystemExit) as error:
-            what = f"{self.name}.{what} raised {told(error)}"
+            text = f"{self.name}.{what} raised {told(error)}"
             place = traceback_place(error)
-            # The tables that come with the peer refuse others' totals by this; they have no code of the operator's.
+            # The tables that come with the peer refuse others' totals by a ValueError; no code is the operator's.
             is_ours = type(self.app).__module__.startswith(__package__)
-            if place not in self._told and not is_ours:
+            is_refusal = is_ours and isinstance(error, ValueError)
+            if place not in self._told and not is_refusal:
                 self._told.add(place)
-                log_traceback(what, error)
-            raise AppError(what) from error
+                log_traceback(text, error)
+            if is_ours and not is_refusal:
+                # All members are told the reason, and that of a lack of memory holds the exact number of rows.
+                text = f"{self.name}.{what} raised {type(error).__name__}"
+            raise AppError(text) from error
 
     def _triple(self, result: Any, method: str, parts: str) -> tuple[Any, Any, Any]:
         if not isinstance(result, tuple | list) or len(result) != 3:

@@ -17,6 +17,7 @@ from coterie.peer.founding import found
 from coterie.peer.home import Home
 from coterie.peer.learning.app import AppError
 from coterie.peer.learning.learner import Learner
+from coterie.peer.learning.tables_app import TableApp
 from coterie.peer.session import Session
 from coterie.peer.settings import Settings
 from coterie.peer.store import Store
@@ -230,15 +231,46 @@ class Large:
         (
             Large(loss=1e300),
             "train",
-            r"loss over 10 examples adds up to 1e\+301, and a secure sum holds less than 4.8e\+24",
+            "loss over 10 examples adds up to 1e+301, and a secure sum holds less than 4.8e+24",
         ),
-        (Large(cost=-1e24), "evaluate", r"cost over 10 examples adds up to -1e\+25"),
-        (Large(sums=(1.0, 1e30)), "setup", r"setup sum 1 adds up to 1e\+30"),
+        (Large(cost=-1e24), "evaluate", "cost over 10 examples adds up to -1e+25, and a secure sum holds less than"),
+        (Large(sums=(1.0, 1e30)), "setup", "setup sum 1 adds up to 1e+30, and a secure sum holds less than"),
     ],
 )
-def test_a_number_that_no_secure_sum_holds_is_named(app: Large, kind: Any, told: str) -> None:
-    with pytest.raises(AppError, match=told):
+def test_a_number_that_no_secure_sum_holds_is_named_to_the_operator_alone(
+    app: Large, kind: Any, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(AppError) as raised:
         Trainer(Learner(app))(Train(1, kind, bytes(12), None))
+    assert told in caplog.text
+    what = told.split(" over ")[0].split(" adds ")[0]
+    assert str(raised.value) == f"{what} adds up to too much: a secure sum holds less than 4.8e+24"
+
+
+def test_what_a_table_says_when_it_sits_out_holds_no_number_of_its_rows(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All members are told it: of a model that a liar chose, the loss over the one test row tells what is in it."""
+    (tmp_path / "one.csv").write_text("a,y\n" + "".join(f"{n},{n * 10**10}\n" for n in (1, 7, 2, 8, 3)))
+    learner = founder_learner(Settings(data=str(tmp_path / "one.csv"), target="y", model="linear"))
+    chosen = np.full_like(learner.initial(), 2.0**16)
+    with pytest.raises(AppError) as raised:
+        Trainer(learner)(Train(1, "train", chosen.tobytes(), tuple(learner.setup())))
+    assert str(raised.value) == "loss adds up to too much: a secure sum holds less than 4.8e+24"
+    assert "loss over 1 examples adds up to " in caplog.text, "the operator is told"
+
+
+def test_a_lack_of_memory_tells_the_others_no_number_of_rows(
+    genesis: Genesis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fit(*arguments: object) -> None:
+        raise MemoryError("Unable to allocate 9.42 KiB for an array with shape (1234, 5)")
+
+    learner = member_learner(Settings(data="data.csv"), genesis)
+    monkeypatch.setattr(TableApp, "fit", fit)
+    with pytest.raises(AppError, match=r"^data.csv.fit\(\) raised MemoryError$"):
+        learner.fit(learner.initial(), 1)
+    assert "shape (1234, 5)" in caplog.text, "the operator is told"
 
 
 class Leaping:
