@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from coterie.peer.cli import main, parser
+from coterie.peer.network.meter import MEMBER_SHARE, SECONDS_PER_BLOCK, STRANGERS_SHARE
+from coterie.peer.network.transfers import FORGIVEN_SECONDS, MAX_PULL_BYTES, MAX_SERVED_BYTES, MAX_TIMES_SERVED
+from coterie.peer.page.server import SHARE
 from coterie.peer.settings import Settings
 from coterie.peer.training import founder_learner
 from coterie.topology.adversaries import STRATEGIES
@@ -124,6 +127,44 @@ def test_all_strategies_of_liars_are_named_and_counted(capsys: pytest.CaptureFix
     assert f"thestrategies:{','.join(STRATEGIES)}--beyond-f" in shown
     counted = re.findall(r"(\d+) ways, `--help` names them", (ROOT / "docs" / "guide.md").read_text())
     assert counted == [str(len(STRATEGIES))]
+
+
+WORDS = {"twice": 2, "five": 5, "a": 1}
+BOUNDS = [
+    ("page.md", r"requests together take (\d+) % of the event loop's time", [100 * SHARE]),
+    ("page.md", r"at the pace of the same (\d+) %", [100 * SHARE]),
+    ("threats.md", r"(\d+) % of the event loop's time for all requests together", [100 * SHARE]),
+    (
+        "threats.md",
+        r"beyond its share \((\d+) ms a second, and (\d+) ms a block\)",
+        [1000 * MEMBER_SHARE, 1000 * SECONDS_PER_BLOCK],
+    ),
+    (
+        "protocol.md",
+        r"may use (\d+) ms a second and (\d+) ms for each block that is decided, all strangers together (\d+) ms",
+        [1000 * MEMBER_SHARE, 1000 * SECONDS_PER_BLOCK, 1000 * STRANGERS_SHARE],
+    ),
+    (
+        "threats.md",
+        r"is given each blob (\w+) at most within (\w+) minutes, and (\w+) gigabyte at a time",
+        [MAX_TIMES_SERVED, FORGIVEN_SECONDS / 60, MAX_SERVED_BYTES / 2**30],
+    ),
+    (
+        "protocol.md",
+        r"served to a member (\w+) at most within (\w+) minutes",
+        [MAX_TIMES_SERVED, FORGIVEN_SECONDS / 60],
+    ),
+    ("threats.md", r"Pulls of all peers together hold (\d+) GiB at a time", [MAX_PULL_BYTES / 2**30]),
+]
+
+
+@pytest.mark.parametrize(("document", "pattern", "bounds"), BOUNDS, ids=lambda one: one if "md" in one else "")
+def test_the_bounds_that_a_document_states_are_those_of_the_code(
+    document: str, pattern: str, bounds: list[float]
+) -> None:
+    text = " ".join((ROOT / "docs" / document).read_text().split())
+    (found,) = re.finditer(pattern, text)
+    assert [float(WORDS.get(one, one)) for one in found.groups()] == pytest.approx(bounds)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from bench import Bench
 from chains import Chain, digest
-from cluster import identity
+from cluster import START_MS, identity
 from signing import signed
 
 from coterie.crypto.field import P
 from coterie.crypto.identity import Identity
 from coterie.crypto.vectors import add_into
-from coterie.protocol import agreement
+from coterie.protocol import agreement, proposals
+from coterie.protocol.admission import make_invite, read_invite
 from coterie.protocol.agreement import Agreement
-from coterie.protocol.blocks import Evict, Membership, Model, block_hash, wide_bytes
+from coterie.protocol.blocks import Evict, Join, Membership, Model, block_hash, wide_bytes
 from coterie.protocol.contribution import layout_of
 from coterie.protocol.envelope import Verified, verify
 from coterie.protocol.events import Received
@@ -92,6 +93,35 @@ def test_an_invalid_block_is_named_and_answered_with_a_nil_prevote() -> None:
     bench.hear(bench.proposer(view), proposal, view=view)
     assert prevoted(bench) == [None]
     assert "a join of somebody who is a member" in bench.faults(bench.proposer(view))[0]
+
+
+def by_invite(chain: Chain, newcomer: int, expires_ms: int) -> Join:
+    """A request of a test peer with an invite of the founder, made for it alone."""
+    token = make_invite(identity(0), chain.state.federation, digest(f"seed {newcomer}"), expires_ms, 1)
+    invite = read_invite(token)
+    who = identity(newcomer)
+    return chain.join(who, ticket=invite.ticket, proof=invite.prove(who.public))
+
+
+def admits(late_ms: int) -> bool:
+    """Whether a member votes to admit a newcomer whose invite ended so long ago."""
+    chain = Chain(1, min_peers=5, admit="invite")
+    for number in (1, 2, 3):
+        chain.append(Membership((by_invite(chain, number, START_MS),)))
+    bench = Bench(chain, other_than_the_proposer(chain))
+    bench.begin()
+    data = chain.block(Membership((by_invite(chain, 9, START_MS - late_ms),)))
+    bench.hear(bench.proposer(0), Proposal(data, -1, (), (), None))
+    (vote,) = prevoted(bench)
+    return vote == block_hash(data)
+
+
+def test_a_proposer_that_admits_on_an_outlived_invite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger knows no time. The clocks of honest members may differ by a minute."""
+    assert admits(60_000)
+    assert not admits(60_001)
+    monkeypatch.setattr(proposals, "invite_expired", lambda state, request, now_ms, skew_ms: False)
+    assert admits(10**9)
 
 
 def test_a_block_that_a_quorum_decided_and_that_never_came_is_asked_for() -> None:

@@ -54,6 +54,7 @@ from coterie.protocol.messages import (
 from coterie.protocol.node import Node
 from coterie.protocol.pool import ChangePool
 from coterie.protocol.records import BlockDecided, Dealt, Memory, ModelSaved, Record, ShareHeld
+from coterie.protocol.registry import SCHEMES
 from coterie.protocol.safety import VoteGuard
 from coterie.protocol.schemes.base import Dealing, Terms
 from coterie.protocol.schemes.shamir import DealShares, ShamirScheme
@@ -600,6 +601,32 @@ def test_the_search_finds_a_judgement_that_k_points_suffice_for(monkeypatch: pyt
         settings=settings(max_examples=600, database=None, phases=SEARCH),
     )
     assert found.names_an_honest_member()
+
+
+def framed_in_plain() -> tuple[Chain, Evict]:
+    """The votes for a plain sum in which a liar's z lies on the line of two honest ones, against the third of those."""
+    chain = Chain(4, scheme="plain")
+    chain.round()
+    settled = chain.state.settled
+    assert settled is not None
+    honest = [(123456789, 987654321), (555, 777), (31337, 4242)]  # of their vectors: they lie on no line
+    lines = [{1: honest[0][part], 2: honest[1][part]} for part in (0, 1)]
+    lie = tuple(interpolated(line, 4) for line in lines)
+    votes = [
+        signed(one, Prevote(settled.block, z), settled.height, 0, chain.state.federation).raw
+        for one, z in zip(chain.committee, [*honest, lie], strict=True)
+    ]
+    return chain, Evict(settled.committee.members[2], "wrong-sum", tuple(votes))
+
+
+def test_a_z_of_a_plain_sum_convicts_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fingerprints of whole vectors lie on no polynomial, so one liar could have an honest member look like one."""
+    chain, frame = framed_in_plain()
+    block = chain.block(Membership((frame,)))
+    with pytest.raises(LedgerError, match="a plain sum proves nothing about anybody"):
+        apply(chain.state, block)
+    monkeypatch.setitem(SCHEMES, "plain", replace(SCHEMES["plain"], proves_liars=True))
+    assert frame.member not in apply(chain.state, block).keys
 
 
 # Silence: proved by the ledger alone, and never of a member that is heard.

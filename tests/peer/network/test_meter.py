@@ -1,14 +1,17 @@
 """What a peer has used up of our time, and what it waits for."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
+from cluster import identity
 
 from coterie.peer.network.events import Connected, Frame, Pace
 from coterie.peer.network.meter import BURST_SECONDS, MAX_DEBT_SECONDS, OVERRUN_SECONDS, Meter
+from coterie.peer.network.network import Network
 
 
 async def waited(meter: Meter) -> float:
@@ -24,6 +27,29 @@ async def test_a_burst_is_free_and_what_exceeds_it_is_waited_for(clock: Any) -> 
     assert await waited(meter) == 0
     meter.charge(0.05)
     assert await waited(meter) == pytest.approx(0.5, abs=0.01)
+
+
+async def test_a_member_has_a_twentieth_of_the_loop_s_time_and_strangers_a_tenth_together(clock: Any) -> None:
+    network = lonely()
+    for meter, share in ((network.meter_of(b"a member"), 0.05), (network.strangers, 0.1)):
+        meter.charge(BURST_SECONDS + 0.05)
+        assert await waited(meter) == pytest.approx(0.05 / share, abs=0.01)
+
+
+async def test_each_block_gives_every_member_three_milliseconds_more_and_strangers_none(clock: Any) -> None:
+    network = lonely()
+    links = [SimpleNamespace(is_stranger=is_stranger, meter=Meter(share=1.0)) for is_stranger in (False, True)]
+    network._links = dict(zip((b"member", b"stranger"), links, strict=True))
+    for link in links:
+        link.meter.charge(BURST_SECONDS + 0.05)
+    for _ in range(10):
+        network.block_decided()
+    assert [link.meter.delay() for link in links] == pytest.approx([0.02, 0.05])
+
+
+def lonely() -> Any:
+    """A network that nobody has called."""
+    return Network(identity(0), ("/ip4/127.0.0.1/tcp/0",), allow=lambda member: None)
 
 
 async def test_nobody_is_kept_waiting_for_longer_than_its_debt_may_be(clock: Any) -> None:

@@ -4,16 +4,19 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import count
 from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from cluster import identity
 from served_page import Events, Served, running_status, serving
 
 from coterie.peer.exits import Exit, PeerError
 from coterie.peer.home import Home
-from coterie.peer.page import server
+from coterie.peer.network import meter
+from coterie.peer.page import http, server
 from coterie.peer.page.history import History
 from coterie.peer.page.place import Place
 from coterie.peer.page.rows import LedgerRows
@@ -255,6 +258,48 @@ def test_clients_that_read_nothing_hold_nobody_up(served: Served) -> None:
         assert served.get("/healthz")[0] == 200
         with Events(served) as events:
             assert events.until("status")["padding"]
+
+
+def seconds_of_flood(page: PageServer, links: int, requests: int) -> float:
+    """The virtual seconds in which so many requests over each of so many links are answered."""
+
+    async def serve(stream: Any) -> None:
+        async with stream:
+            await page._serve(stream)
+
+    async def ask() -> None:
+        ours, theirs = trio.testing.memory_stream_pair()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve, ours)
+            await theirs.send_all(GET * requests)
+            await theirs.send_eof()
+            async for _ in theirs:
+                pass
+
+    async def run() -> float:
+        started = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            for _ in range(links):
+                nursery.start_soon(ask)
+        return trio.current_time() - started
+
+    return trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+@pytest.mark.parametrize("links", [1, 4])
+def test_all_requests_together_take_a_twentieth_of_the_loop_s_time(
+    read_home: Home, monkeypatch: pytest.MonkeyPatch, links: int
+) -> None:
+    """The CPU clock of the loop is the test's: it goes on by 10 ms whenever it is read."""
+    computed = count(0.0, 0.01)
+    for module in (meter, http, server):
+        monkeypatch.setattr(module, "cpu_seconds", lambda: next(computed))
+    place, rows = Place("127.0.0.1", 0), LedgerRows(read_home.folder)
+    page = PageServer(place, None, dict, History(lambda: (0, 0)), rows)
+    took = seconds_of_flood(page, links, requests=100)
+    used = page._meter.used_seconds
+    assert used > 1, "or there is nothing to wait for"
+    assert took == pytest.approx((used - meter.BURST_SECONDS) / 0.05, abs=1)
 
 
 def test_a_status_is_not_made_more_often_than_once_a_second(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
