@@ -9,7 +9,8 @@ What is averaged are the module's floating-point parameters, by their names, in 
 that clipping them as updates would falsify them, and its counters of batches have no mean. So each site computes them
 anew, for the agreed parameters, in one pass over its own training rows before it evaluates
 (`torch.optim.swa_utils.update_bn`). They follow from the parameters, the rows, and which of these come into one batch;
-nothing of earlier rounds is in them, so a restart changes nothing. Other buffers stay as the module has them.
+nothing of earlier rounds is in them, so a restart changes nothing. Other buffers stay as training left them, and begin
+anew after a restart.
 
 The app decides on the device: the module's parameters are where they are, and batches are brought there.
 """

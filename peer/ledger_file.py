@@ -3,7 +3,8 @@
 The layout: a line of magic; then records, each a length in 4 bytes (big-endian) and so many bytes. The
 first is the genesis, each further one the canonical encoding of a
 :class:`..protocol.messages.CertifiedBlock`. Every byte counts: any change makes :func:`verify` fail and
-name the height.
+name the height, but for newest records that were cut off as a whole. A shorter ledger is one, too: compare
+its head with what a member shows.
 """
 
 import os
