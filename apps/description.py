@@ -7,6 +7,7 @@ holds the text, too, and is read by an app with an equal one only.
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from ..peer.learning.app import AppError
 from ..protocol.limits import MAX_DESCRIPTOR_BYTES
 
-__all__ = ["as_json", "description", "digest", "exported"]
+__all__ = ["as_json", "called", "description", "digest", "exported"]
 
 _ROOM_BYTES: Final = 512
 """A list of names up to this size stands there as it is, so that a joiner with others is told which."""
@@ -59,6 +60,16 @@ def as_json(value: Any) -> Any:
     if " at 0x" in repr(value):
         raise AppError(f"the option {value!r:.80} is a {type(value).__qualname__}, of which members cannot compare two")
     return repr(value)
+
+
+def called(thing: Any) -> Any:
+    """A function, or what makes an optimiser, as the members compare it: by its name, and the arguments of a partial.
+
+    Raises AppError for arguments that cannot be compared.
+    """
+    if isinstance(thing, partial):
+        return {"of": called(thing.func), "arguments": as_json(thing.args), **as_json(thing.keywords)}
+    return getattr(thing, "__qualname__", None) or repr(thing)
 
 
 def exported(path: str | Path, described: str) -> tuple[dict[str, Any], list[npt.NDArray[Any]]]:

@@ -17,8 +17,6 @@ The app decides on the device: the module's parameters are where they are, and b
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +25,8 @@ import numpy.typing as npt
 
 from ..peer.learning.app import AppError
 from ..peer.learning.extras import load
-from .description import as_json, description, exported
+from .description import as_json, called, description, exported
+from .named import Batches, Measure, check_course, matching, means_over, pair, read_kept, write_kept
 
 __all__ = ["TorchApp", "accuracy"]
 
@@ -35,8 +34,6 @@ _VERSION: Final = 1
 """Of the rules of training; members of different ones do not train together."""
 
 Arrays = Sequence[npt.NDArray[Any]]
-Batches = Iterable[Any]
-Measure = Callable[[Any, Any], Mapping[str, float]]
 
 
 def accuracy(outputs: Any, targets: Any) -> dict[str, float]:
@@ -83,18 +80,10 @@ class TorchApp:
         self.metrics, self.final_metrics = tuple(metrics), tuple(final_metrics)
         if not isinstance(model, self._torch.nn.Module):
             raise AppError(f"a torch.nn.Module is needed, not a {type(model).__name__}")
-        if epochs < 1 or epochs != int(epochs):
-            raise AppError(f"epochs is {epochs!r}: a whole number from 1 is needed")
-        if (self.metrics or self.final_metrics) and measure is None:
-            raise AppError(f"{', '.join((*self.metrics, *self.final_metrics))}: give `measure`, which measures that")
+        check_course(epochs, measure, (*self.metrics, *self.final_metrics))
         self._patterns = [shared] if isinstance(shared, str) else list(shared)
         floats = {name: one for name, one in model.named_parameters() if one.is_floating_point()}
-        for pattern in self._patterns:
-            if not any(fnmatchcase(name, pattern) for name in floats):
-                raise AppError(f"shared: {pattern!r} matches no parameter; there are {', '.join(floats)}")
-        self._shared = {name: one for name, one in floats.items() if any(fnmatchcase(name, p) for p in self._patterns)}
-        if not self._shared:
-            raise AppError("shared: nothing is, so there is nothing to train together")
+        self._shared = {name: floats[name] for name in matching(floats, self._patterns)}
         self._own = {name: one for name, one in model.named_parameters() if name not in self._shared}
         self._options = dict(options or {})
         self._kept = None if kept is None else Path(kept)
@@ -111,8 +100,8 @@ class TorchApp:
             model=type(self._model).__qualname__,
             parameters=[f"{name} {tuple(one.shape)} {one.dtype}" for name, one in self._shared.items()],
             shared=self._patterns,
-            loss=_told(self._loss),
-            optimiser=_told(self._optimiser),
+            loss=called(self._loss),
+            optimiser=called(self._optimiser),
             epochs=self._epochs,
             options=as_json(self._options),
         )
@@ -139,27 +128,14 @@ class TorchApp:
                 rows += len(targets)
                 total = float(loss.detach())
         if self._kept is not None and self._own:
-            self._write_kept(self._kept)
+            write_kept(self._kept, {name: one.detach().cpu().numpy() for name, one in self._own.items()})
         return self._weights(), rows, {"last_batch_loss": total, "round": float(round)}
 
     def evaluate(self, weights: Arrays) -> tuple[float, int, Mapping[str, float]]:
         """The loss and the metrics over this site's test rows, with statistics of its own."""
         model = self.fitted(weights)
-        rows, sums = 0, dict.fromkeys(("loss", *self.metrics, *self.final_metrics), 0.0)
         with self._torch.no_grad():
-            for inputs, targets in self._batches(self._test):
-                outputs = model(inputs)
-                means = {"loss": float(self._loss(outputs, targets))}
-                means |= {} if self._measure is None else dict(self._measure(outputs, targets))
-                for name in sums:
-                    if name not in means:
-                        raise AppError(f"measure() gave no {name!r}, only {', '.join(means)}")
-                    sums[name] += means[name] * len(targets)
-                rows += len(targets)
-        if not rows:
-            return 0.0, 0, {}
-        found = {name: total / rows for name, total in sums.items()}
-        return found.pop("loss"), rows, found
+            return means_over(self._measured(model), (*self.metrics, *self.final_metrics))
 
     def fitted(self, weights: Arrays) -> Any:
         """The module with these weights, and with the statistics of BatchNorm over this site's rows, to predict with.
@@ -190,33 +166,20 @@ class TorchApp:
         """Pairs on the device of the module."""
         device = next(iter(self._shared.values())).device
         for batch in loader:
-            if not isinstance(batch, tuple | list) or len(batch) != 2:
-                raise AppError(f"the loader gives a {type(batch).__name__}: pairs of inputs and targets are needed")
-            inputs, targets = (part.to(device) if isinstance(part, self._torch.Tensor) else part for part in batch)
+            inputs, targets = (
+                part.to(device) if isinstance(part, self._torch.Tensor) else part for part in pair(batch)
+            )
             yield inputs, targets
 
-    def _write_kept(self, path: Path) -> None:
-        unfinished = path.with_name(f"{path.name}.new")
-        with unfinished.open("wb") as file:
-            np.savez(file, **{name: one.detach().cpu().numpy() for name, one in self._own.items()})
-        unfinished.replace(path)
+    def _measured(self, model: Any) -> Iterator[tuple[int, dict[str, float]]]:
+        """The rows of each batch for testing, and the means over them."""
+        for inputs, targets in self._batches(self._test):
+            outputs = model(inputs)
+            means = {"loss": float(self._loss(outputs, targets))}
+            yield len(targets), means | dict(self._measure(outputs, targets) if self._measure else {})
 
     def _read_kept(self, path: Path) -> None:
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                kept = {name: file[name] for name in file}
-        except (OSError, ValueError) as error:
-            raise AppError(f"{path}: the parameters that stay here cannot be read: {error}") from None
-        own = {name: tuple(one.shape) for name, one in self._own.items()}
-        if (found := {name: one.shape for name, one in kept.items()}) != own:
-            raise AppError(f"{path}: it holds the parameters {found}, and those that stay here are {own}")
+        kept = read_kept(path, {name: tuple(one.shape) for name, one in self._own.items()})
         with self._torch.no_grad():
             for name, parameter in self._own.items():
                 parameter.copy_(self._torch.tensor(kept[name]))
-
-
-def _told(thing: Any) -> Any:
-    """A function, or what makes an optimiser, as the members compare it."""
-    if isinstance(thing, partial):
-        return {"of": _told(thing.func), "arguments": as_json(thing.args), **as_json(thing.keywords)}
-    return getattr(thing, "__qualname__", None) or repr(thing)

@@ -1,10 +1,10 @@
-"""Three sites train a model of scikit-learn or PyTorch, from the app that `peer new-app` writes.
+"""Three sites train a model of scikit-learn, PyTorch or JAX, from the app that `peer new-app` writes.
 
 The app reads a site's table and hands its rows to an adapter (docs/apps.md); the tables are made up. A fourth site,
 whose module has another option, is refused and told which one. The exit status is 0 only if all three finish with one
 model, and its export, which the app loads, predicts two clear cases rightly.
 
-Run: python examples/own_model.py [--package sklearn|torch] [--keep DIR] [--rounds N]
+Run: python examples/own_model.py [--package sklearn|torch|jax] [--keep DIR] [--rounds N]
 """
 
 import argparse
@@ -18,13 +18,15 @@ from pathlib import Path
 from peers import PEER, Event, Peer
 
 SITES = ("Aarhus", "Bologna", "Coimbra")
-OTHER = {"sklearn": ("C=1.0", "C=0.1"), "torch": ("lr=0.05", "lr=0.5")}
+OTHER = {"sklearn": ("C=1.0", "C=0.1"), "torch": ("lr=0.05", "lr=0.5"), "jax": ("rate=0.05", "rate=0.5")}
 """What the site that is refused has instead of what."""
 
 LOAD = "import mymodel; model = mymodel.app().load('model.npz'); rows = [[80, 5.0, 150], [25, 1.0, 110]]; "
 PREDICT = {
     "sklearn": LOAD + "print(*model.predict(rows))",
     "torch": LOAD + "import torch; print(*(('no', 'yes')[n] for n in model(torch.tensor(rows)).argmax(dim=1)))",
+    "jax": LOAD + "import numpy as np; "
+    "print(*(('no', 'yes')[n] for n in mymodel.predict(model, np.array(rows)).argmax(axis=1)))",
 }
 
 

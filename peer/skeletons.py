@@ -95,6 +95,86 @@ def app():
     )
 '''
 
+_JAX: Final = '''"""What this site trains: a network of JAX. `peer start --app mymodel:app` calls `app`."""
+
+import csv
+import os
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import optax
+from jax import nn, random
+
+from coterie.apps.jax import JaxApp, Shuffled, accuracy
+
+# The members have to agree on all of this but the table: who has other options is refused, and told which.
+TARGET = "outcome"
+CLASSES = ["no", "yes"]
+OPTIMISER = partial(optax.sgd, learning_rate=0.05, momentum=0.9)
+EPOCHS = 2
+
+
+def network(inputs):
+    """The variables to begin with; the statistics bring the inputs to one scale, and are never sent."""
+    first, second = random.split(random.key(0))
+    return {
+        "params": {
+            "hidden": {"kernel": random.normal(first, (inputs, 16)) * 0.5, "bias": np.zeros(16)},
+            "head": {"kernel": random.normal(second, (16, len(CLASSES))) * 0.2, "bias": np.zeros(len(CLASSES))},
+        },
+        "batch_stats": {"mean": np.zeros(inputs), "var": np.ones(inputs)},
+    }
+
+
+def predict(variables, rows):
+    """A number for each class; the largest one is that of the class."""
+    params, statistics = variables["params"], variables["batch_stats"]
+    rows = (rows - statistics["mean"]) / (statistics["var"] + 1e-5) ** 0.5
+    hidden = nn.relu(rows @ params["hidden"]["kernel"] + params["hidden"]["bias"])
+    return hidden @ params["head"]["kernel"] + params["head"]["bias"]
+
+
+def learn(variables, rows, key):
+    """The same while training: by the statistics of the batch, which go into the running ones."""
+    batch = {"mean": rows.mean(axis=0), "var": rows.var(axis=0)}
+    running = {name: 0.9 * variables["batch_stats"][name] + 0.1 * batch[name] for name in batch}
+    return predict({**variables, "batch_stats": batch}, rows), {"batch_stats": running}
+
+
+def loss(outputs, targets):
+    """The mean over the rows."""
+    return optax.softmax_cross_entropy_with_integer_labels(outputs, targets).mean()
+
+
+# Each site has its own; a relative path begins in the folder of this file.
+TABLE = Path(__file__).parent / os.environ.get("DATA", "site-1.csv")
+
+
+def app():
+    """The app: the network, and the rows of this site."""
+    with open(TABLE, newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = sorted(set(rows[0]) - {TARGET})
+    inputs = np.array([[float(row[name]) for name in columns] for row in rows], dtype=np.float32)
+    targets = np.array([CLASSES.index(row[TARGET]) for row in rows])
+    order = np.random.default_rng(0).permutation(len(rows))
+    tested, trained = order[: len(rows) // 5], order[len(rows) // 5 :]
+    return JaxApp(
+        network(len(columns)),
+        predict,
+        Shuffled(inputs[trained], targets[trained], 16),
+        loss,
+        OPTIMISER,
+        learn=learn,
+        test=[(inputs[tested], targets[tested])],
+        epochs=EPOCHS,
+        measure=accuracy,
+        final_metrics=["accuracy"],
+        options={"columns": columns, "classes": CLASSES},
+    )
+'''
+
 _README: Final = """# An app of {package} for Coterie
 
 `mymodel.py` reads a table and says which model to train; change it for your own. The three tables are
@@ -124,7 +204,15 @@ peer model export --home home-1 --out model.npz
 python -c "import mymodel, torch; print(mymodel.app().load('model.npz')(torch.tensor([[50, 3.1, 130]])))"
 ```"""
 
+_USE_JAX: Final = """To predict:
+
+```
+peer model export --home home-1 --out model.npz
+python -c "import mymodel as m; print(m.predict(m.app().load('model.npz'), m.np.array([[50, 3.1, 130]])))"
+```"""
+
 KINDS: Final = {
+    "jax": (_JAX, "JAX", _USE_JAX),
     "sklearn": (_SKLEARN, "scikit-learn", _USE_SKLEARN),
     "torch": (_TORCH, "PyTorch", _USE_TORCH),
 }

@@ -56,9 +56,21 @@ def test_the_page_is_photographed_in_the_middle_of_a_training(tmp_path: Path) ->
     assert pictures[0] != pictures[1]
 
 
-def test_a_model_of_another_package_is_trained_from_what_new_app_writes(tmp_path: Path) -> None:
-    words = (sys.executable, str(EXAMPLES / "own_model.py"), "--keep", str(tmp_path / "kept"), "--rounds", "3")
+@pytest.mark.parametrize(
+    ("package", "needs", "differs"),
+    [
+        ("sklearn", "sklearn", "options.C: the federation's is 1.0, yours is 0.1"),
+        ("torch", "torch", "optimiser.lr: the federation's is 0.05, yours is 0.5"),
+        ("jax", "optax", "optimiser.learning_rate: the federation's is 0.05, yours is 0.5"),
+    ],
+)
+def test_a_model_of_another_package_is_trained_from_what_new_app_writes(
+    tmp_path: Path, package: str, needs: str, differs: str
+) -> None:
+    pytest.importorskip(needs, reason=f"{needs} is not installed")
+    words = (sys.executable, str(EXAMPLES / "own_model.py"), "--package", package)
+    words += ("--keep", str(tmp_path / "kept"), "--rounds", "3")
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "the apps differ in options.C: the federation's is 1.0, yours is 0.1" in done.stdout
+    assert f"the apps differ in {differs}" in done.stdout
     assert re.search(r"Aarhus: round 4 \(evaluate\): .* accuracy 0\.\d+", done.stdout)

@@ -36,8 +36,10 @@ def site(folder: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> Learner:
 
 
 def test_what_it_writes_learns_from_the_tables_that_it_writes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "coterie.apps.torch" in (folder / "mymodel.py").read_text():
-        pytest.importorskip("torch", reason="PyTorch is not installed")
+    text = (folder / "mymodel.py").read_text()
+    for package in ("torch", "jax", "optax"):
+        if f"import {package}\n" in text:
+            pytest.importorskip(package, reason=f"{package} is not installed")
     learners = [site(folder, number, monkeypatch) for number in (1, 2, 3)]
     assert len({learner.descriptor for learner in learners}) == 1
     totals = np.sum([learner.setup() for learner in learners], axis=0).tolist()
