@@ -27,7 +27,10 @@ BY_ROOT = ["CONTRIBUTING.md", "SECURITY.md", *(f"docs/decisions/{name}" for name
 """Documents that name files by their paths from the root."""
 TELLING_OPTIONS = [
     "README.md",
-    *(f"docs/{name}.md" for name in ("guide", "export", "tables", "apps", "page", "operations", "dataprotection")),
+    *(
+        f"docs/{name}.md"
+        for name in ("guide", "export", "tables", "learning", "apps", "page", "operations", "dataprotection")
+    ),
 ]
 """Documents that tell users of the options of `peer`."""
 NAMES = {name for path in TESTS.rglob("test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())}
