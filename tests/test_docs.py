@@ -20,7 +20,9 @@ from coterie.topology.adversaries import STRATEGIES
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests"
 DOCUMENTS = [
-    str(path.relative_to(ROOT)) for path in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
+    str(path.relative_to(ROOT))
+    for folder, pattern in ((".", "*.md"), ("docs", "**/*.md"), ("deploy", "*.md"), ("examples", "**/*.md"))
+    for path in sorted((ROOT / folder).glob(pattern))
 ]
 RECORDS = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 BY_ROOT = ["CONTRIBUTING.md", "SECURITY.md", *(f"docs/decisions/{name}" for name in ("README.md", *RECORDS))]
