@@ -87,6 +87,12 @@ ABOUT_PROOFS: Final = ("mixed-proof", "erase-proof", "false-first")
 PROOFS_EVERY, PROOFS_FROM = 50, 7
 """One scenario in so many has them, beside the draws as well."""
 
+SEEN_BY_FEW: Final = ("false-z-to-one", "lie-after-leaving")
+"""Lies that one member alone sees, or that come when their author has left."""
+
+FEW_EVERY, FEW_FROM, FEW_ROUNDS = 50, 23, 12
+"""One scenario in so many has them, beside the draws as well, and so many rounds."""
+
 SMALL: Final = 6
 LARGE: Final = 18_000
 """Parameters of a model; of a large one a box has more than 64 KB, so that it is pulled."""
@@ -240,6 +246,8 @@ def scenario_of(seed: int) -> Scenario:
         return replace(calm, is_founded=True, byzantine=liars, partition=LoneDecision.name)
     if seed % PROOFS_EVERY == PROOFS_FROM:
         return _about_proofs(drawn, sites)
+    if seed % FEW_EVERY == FEW_FROM and sites:
+        return _seen_by_few(drawn, sites)
     if byzantine and is_calm:  # what liars do by themselves shows best where nothing else happens
         return replace(drawn, crashes=(), churn=0.0, flapping=0.0, partition="")
     if peers == MIN_TRAINING_MEMBERS and is_founded and rng.random() < 0.6:
@@ -272,9 +280,19 @@ def _about_proofs(drawn: Scenario, sites: list[int]) -> Scenario:
     )
 
 
+def _seen_by_few(drawn: Scenario, sites: list[int]) -> Scenario:
+    """Return a calm scenario of many rounds in which one liar lies to few, and others may lie as they like."""
+    lie = SEEN_BY_FEW[drawn.seed // FEW_EVERY % len(SEEN_BY_FEW)]
+    calm = replace(drawn, crashes=(), churn=0.0, flapping=0.0, partition="", comings=())
+    return replace(
+        calm, rounds=FEW_ROUNDS, is_founded=True, byzantine=(f"{sites[0]}={lie}",), scheme=DEFAULT_SCHEME, trains=0
+    )
+
+
 def _liars(seed: int, rng: random.Random, sites: list[int]) -> tuple[str, ...]:
     """Draw who lies and how. Every strategy comes round in turn; in a part of the scenarios all follow one plan."""
-    names, f = [name for name in STRATEGIES if name not in (*SPLIT_VIEWS, *ABOUT_PROOFS)], len(sites)
+    own = (*SPLIT_VIEWS, *ABOUT_PROOFS, *SEEN_BY_FEW)
+    names, f = [name for name in STRATEGIES if name not in own], len(sites)
     if rng.random() < 0.35:
         plan = rng.choice(COLLUSIONS)
         return tuple(f"{number}={plan}" for number in sites)

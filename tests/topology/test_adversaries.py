@@ -77,6 +77,8 @@ BENT = {
     "mixed-proof": {"Proposal", *VOTES},
     "erase-proof": {"Proposal", *VOTES},
     "false-first": {"Proposal", *VOTES},
+    "false-z-to-one": {*VOTES},
+    "lie-after-leaving": {"LeaveRequest", *VOTES},
 }
 """What each strategy bends or needs to be let take part; it shows only if messages of these kinds are sent."""
 

@@ -45,6 +45,7 @@ from coterie.topology.adversaries import Adversary
 from coterie.topology.comings import Coming
 from coterie.topology.founding import make_genesis
 from coterie.topology.invariants import Checker, Violation, secrecy
+from coterie.topology.invariants.barred import Barred
 from coterie.topology.invariants.blame import Blame
 from coterie.topology.invariants.counted import Counted
 from coterie.topology.invariants.evidence import Evidence
@@ -1033,6 +1034,16 @@ def with_newcomers(scenario: Scenario) -> bool:
     return lies("fail-")(scenario) and scenario.arrivals > 0
 
 
+def shown_to_one_and_soon_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A false z is known to whoever it was shown to, until the next sum."""
+    patch.setattr(agreement.Agreement, "_pass_on", lambda self, vote: None)
+    patch.setattr(ledger, "_JUDGED_SUMS", 1)
+
+
+def members_alone_are_evicted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ledger.LedgerState, "may_be_evicted", lambda self, key: self.member(key) is not None)
+
+
 def added_up_in_each_round(patch: pytest.MonkeyPatch) -> None:
     for module in (contribution, training, secrecy):
         patch.setattr(module, "metrics_of", lambda genesis, kind: genesis.metrics + genesis.final_metrics)
@@ -1106,6 +1117,20 @@ ATTACKS = [
         Secrecy,
         r"whatever the model, give away a combination of the final metrics of \d$",
         added_up_in_each_round,
+    ),
+    Attack(
+        "a false z is shown to one member alone",
+        lies("false-z-to-one"),
+        Barred,
+        "has proof against .*, and it is not barred",
+        shown_to_one_and_soon_forgotten,
+    ),
+    Attack(
+        "a member lies in the round in which it has left",
+        lies("lie-after-leaving"),
+        Barred,
+        "has proof against .*, and it is not barred",
+        members_alone_are_evicted,
     ),
 ]
 

@@ -15,13 +15,14 @@ import pytest
 from msgspec.structs import replace as replace_struct
 
 from coterie.protocol import agreement, inbox, ledger, node, sharing, tendermint
-from coterie.protocol.blocks import Contributors
+from coterie.protocol.blocks import Change, Contributors, Evict
 from coterie.protocol.committee import Committee
 from coterie.protocol.envelope import Verified
 from coterie.protocol.events import Step
 from coterie.protocol.ledger import LedgerError
 from coterie.protocol.messages import Proposal, SumShare
 from coterie.protocol.outbox import Outbox
+from coterie.protocol.pool import ChangePool
 from coterie.protocol.records import BlockDecided, Dealt, Memory, Released, ValueSeen, VoteCast
 from coterie.protocol.safety import VoteGuard
 from coterie.protocol.schemes import Choice, shamir
@@ -33,6 +34,7 @@ from coterie.topology.comings import MOMENTS
 from coterie.topology.disk import Disk
 from coterie.topology.invariants import CHECKERS, Checker
 from coterie.topology.invariants.accountability import Accountability
+from coterie.topology.invariants.barred import Barred
 from coterie.topology.invariants.blame import Blame
 from coterie.topology.invariants.counted import Counted
 from coterie.topology.invariants.exact_sum import ExactSum
@@ -395,6 +397,16 @@ def test_a_round_that_fails_for_no_reason_is_found_by_blame(monkeypatch: pytest.
 def test_members_that_tell_nobody_of_a_contradiction_are_found_by_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Outbox, "fault", lambda self, member, what, /, **facts: None)
     first_failure(has("twin-deal"), ["named"], [Named])
+
+
+def test_proof_that_nobody_proposes_an_eviction_for_is_found_by_barred(monkeypatch: pytest.MonkeyPatch) -> None:
+    possible = ChangePool.changes
+
+    def without_evictions(self: ChangePool, *given: Any, **named: Any) -> tuple[Change, ...]:
+        return tuple(one for one in possible(self, *given, **named) if not isinstance(one, Evict))
+
+    monkeypatch.setattr(ChangePool, "changes", without_evictions)
+    first_failure(has("false-z-to-one"), ["barred"], [Barred])
 
 
 def test_rounds_in_which_nobody_proposes_are_found_by_progress(monkeypatch: pytest.MonkeyPatch) -> None:

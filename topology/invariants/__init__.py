@@ -4,6 +4,7 @@ from typing import Final
 
 from .accountability import Accountability
 from .agreement import Agreement
+from .barred import Barred
 from .base import Checker, Violation
 from .blame import Blame
 from .counted import Counted
@@ -35,6 +36,7 @@ CHECKERS: Final[tuple[type[Checker], ...]] = (
     Counted,
     Blame,
     Named,
+    Barred,
     Progress,
     Liveness,
 )

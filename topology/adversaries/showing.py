@@ -1,0 +1,79 @@
+"""Lies that few see, or that seem to come too late to be answered for."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from ...crypto.field import P
+from ...protocol.envelope import Verified
+from ...protocol.events import Event, Leave, Send, Step
+from ...protocol.ledger import Phase
+from ...protocol.messages import Precommit, Prevote
+from .base import Adversary, Turn
+
+if TYPE_CHECKING:
+    from ..simulation import Simulation
+    from ..site import Site
+
+AWAY_MS: Final = 1_500
+"""How long one that has left stays away before it asks to be let in again."""
+
+NOTHING: Final = b"\7" * 32
+"""The hash of no block."""
+
+
+class FalseZToOne(Adversary):
+    """Gives a false z to the same one member always, beside its vote, and the true one to all others."""
+
+    name = "false-z-to-one"
+
+    def __init__(self, simulation: "Simulation", site: "Site") -> None:
+        super().__init__(simulation, site)
+        self._shown = self.random.choice(self.others)
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        vote = message.message
+        if receiver is not self._shown or not isinstance(vote, Prevote) or vote.z is None or vote.block is None:
+            return (send,)
+        if message.sender != self.site.key:
+            return (send,)
+        false = Prevote(vote.block, ((vote.z[0] + 1) % P, vote.z[1]))
+        return (Send(send.to, self.sign(false, message.height, message.view), send.blob),)
+
+
+class LieAfterLeaving(Adversary):
+    """Leaves while shares are dealt, precommits twice as long as it belongs to that round, and comes back."""
+
+    name = "lie-after-leaving"
+    turn = Turn.BLOCK
+
+    def __init__(self, simulation: "Simulation", site: "Site") -> None:
+        super().__init__(simulation, site)
+        self._has_asked = False
+
+    def bend_step(self, event: Event, step: Step) -> Step:
+        node = self.site.node
+        if not self._has_asked and node is not None and node.ctx.is_member and node.state.phase is Phase.SHARING:
+            self._has_asked = True
+            self.simulation.clock.after(1, self._leave)
+        return step
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        vote, node = message.message, self.site.node
+        if node is None or message.sender != self.site.key or not isinstance(vote, Precommit) or vote.block is None:
+            return (send,)
+        if node.ctx.is_member or not self._has_asked:
+            return (send,)
+        return (send, Send(send.to, self.sign(Precommit(NOTHING), message.height, message.view)))
+
+    def _leave(self) -> None:
+        if self.site.node is not None:
+            self.simulation.hand_in(self.site, Leave())
+        self.simulation.clock.after(AWAY_MS, self._come_back)
+
+    def _come_back(self) -> None:
+        """Once it is out: a restarted peer asks to be let in again."""
+        node = self.site.node
+        if node is not None and node.ctx.is_member:
+            self.simulation.clock.after(AWAY_MS, self._come_back)
+        elif node is not None:
+            self.simulation.crash(self.site, AWAY_MS)

@@ -1,0 +1,68 @@
+"""Barred: a liar that an honest member has proof against does not stay.
+
+Proof is an eviction that waits at an honest member, or two votes of one member of a round for one place that an honest
+member got while it decided on that height. ``HEIGHTS`` later the ledger has barred the liar: nobody is evicted while a
+sum is open, nor by itself where its turn is to propose. It is demanded where at most f lie and no more are gone than
+can be, and of members that did not crash since: what they were told goes with them.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from ...protocol.events import Event, Received, Step
+from ...protocol.messages import Precommit, Prevote
+from ..site import Site
+from .base import Checker
+
+if TYPE_CHECKING:
+    from ..simulation import Simulation
+
+HEIGHTS: Final = 20
+
+
+class Barred(Checker):
+    """Keeps who has proof against whom, since which height."""
+
+    name = "barred"
+
+    def on_begin(self, simulation: "Simulation") -> None:
+        super().on_begin(simulation)
+        self._liars = {site.key for site in simulation.sites if not site.is_honest}
+        self._votes: dict[tuple[int, bytes, int, int, type], bytes | None] = {}
+        self._proved: dict[tuple[int, bytes], int] = {}
+        """The height of the first proof, by site and liar."""
+
+    def on_crash(self, site: Site) -> None:
+        self._proved = {place: height for place, height in self._proved.items() if place[0] != site.number}
+        self._votes = {place: block for place, block in self._votes.items() if place[0] != site.number}
+
+    def on_step(self, site: Site, event: Event, step: Step) -> None:
+        node = site.node
+        if not self._liars or not site.is_honest or node is None:
+            return
+        if type(event) is Received and event.message.sender in self._liars:
+            self._compare(site, event)
+        for pending in node.ctx.pool._evictions.values():
+            if pending.reason not in ("silent", "bad-dealing"):
+                self._proved.setdefault((site.number, pending.member), node.state.height)
+
+    def _compare(self, site: Site, event: Received) -> None:
+        vote, liar, node = event.message, event.message.sender, site.node
+        if not isinstance(vote.message, Prevote | Precommit) or node is None or node.ctx.guard.resuming:
+            return
+        if vote.height != node.state.height + 1 or vote.view > node.view or node.state.committee.index(liar) is None:
+            return
+        place = (site.number, liar, vote.height, vote.view, type(vote.message))
+        if self._votes.setdefault(place, vote.message.block) != vote.message.block:
+            self._proved.setdefault((site.number, liar), node.state.height)
+
+    def on_end(self) -> None:
+        for (number, liar), since in self._proved.items():
+            node = self.simulation.sites[number].node
+            if node is None or node.state.height < since + HEIGHTS:
+                continue
+            gone = node.state.gone.get(liar)
+            if gone is None or not gone.barred:
+                labels = self.simulation.sites[number].label, self.simulation.by_key[liar].label
+                raise self.violated(
+                    f"{labels[0]} has proof against {labels[1]} since height {since}, and it is not barred"
+                )
