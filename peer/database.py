@@ -59,6 +59,14 @@ CREATE TABLE models (id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, weights 
 is better than all before takes longer than all else that is written in the round.
 """
 
+_MEASURED: Final = "measured"
+_OWN: Final = f"""
+CREATE TABLE IF NOT EXISTS {_MEASURED} (
+    round INTEGER PRIMARY KEY, rows INTEGER NOT NULL, loss REAL NOT NULL, metrics BLOB NOT NULL
+) STRICT;
+"""
+"""What this site's own test rows say of the model with which each round began. Older homes get it when they start."""
+
 _ONE_MODEL: Final = "model"
 """A table for the newest model alone, which older homes have instead."""
 
@@ -113,6 +121,7 @@ def open_writer(path: Path, max_bytes: int | None = None) -> sqlite3.Connection:
                     f"BEGIN IMMEDIATE; {_MODELS} INSERT INTO models SELECT one, hash, weights FROM {_ONE_MODEL};"
                     f" DROP TABLE {_ONE_MODEL}; COMMIT;"
                 )
+            link.execute(_OWN)
         except BaseException:
             link.close()
             raise
@@ -147,8 +156,16 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 def models_table(link: sqlite3.Connection) -> str:
     """Return the table that holds hash and weights of the models: another one in a home that was not started since."""
-    tables = {row[0] for row in link.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    return _ONE_MODEL if _ONE_MODEL in tables else "models"
+    return _ONE_MODEL if _ONE_MODEL in _tables(link) else "models"
+
+
+def has_measured(link: sqlite3.Connection) -> bool:
+    """Whether there is a table of what this site measured itself: not in a home that was not started since."""
+    return _MEASURED in _tables(link)
+
+
+def _tables(link: sqlite3.Connection) -> set[str]:
+    return {row[0] for row in link.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
 
 
 def _refuse_lost(path: Path) -> None:

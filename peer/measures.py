@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from .learning.figures import Figures, figures_of
@@ -29,6 +30,16 @@ LABELS: Final = {
     "mean_probability": "mean probability",
 }
 """What people call a figure, where that is not its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What this site's own test rows say of a model. It leaves the site in no message but the secure sum."""
+
+    rows: int
+    loss: float
+    metrics: Mapping[str, float]
+    """Means over these rows, by name: of what the round adds up over all members."""
 
 
 def measures(model: str, loss: float | None, metrics: Mapping[str, float]) -> dict[str, float]:

@@ -481,6 +481,7 @@ class Session:
                 return trainer(work)
             finally:
                 self._lateness.end(work.round, time.monotonic())
+                self._keep_measured(trainer, work.round)
 
         self.driver = Driver(
             self.node,
@@ -506,6 +507,13 @@ class Session:
         with suppress(BadRecord, msgspec.DecodeError):
             self.network.learn(msgspec.msgpack.decode(book or b"\x90", type=list[bytes]))
         self.network.refresh()
+
+    def _keep_measured(self, trainer: Trainer, round: int) -> None:
+        """Keep for `peer metrics` what this site's rows say; whether a disk is full, the round itself finds out."""
+        measured = trainer.measured(round)
+        if measured is not None:
+            with suppress(StoreError):
+                self.store.keep_measured(round, measured)
 
     def _read_blocks(self, start: int) -> tuple[CertifiedBlock, ...]:
         with Reader.open(self.home.folder) as reader:

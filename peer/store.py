@@ -36,9 +36,19 @@ from ..protocol.records import (
 )
 from ..protocol.wire import digest_of
 from .best import loss_told
-from .database import BUSY_TIMEOUT_MS, StoreError, damaged, explained, models_table, open_reader, open_writer
+from .database import (
+    BUSY_TIMEOUT_MS,
+    StoreError,
+    damaged,
+    explained,
+    has_measured,
+    models_table,
+    open_reader,
+    open_writer,
+)
 from .home import STORE_FILE
 from .lineage import Lineage
+from .measures import Measured
 from .vault import KEY_BYTES, Damaged, Vault
 
 FILE_NAME: Final = STORE_FILE
@@ -51,6 +61,7 @@ _BEST: Final = "best"
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[bytes, ...]).decode
 _decode_best = msgspec.msgpack.Decoder(tuple[bytes, float]).decode
+_decode_metrics = msgspec.msgpack.Decoder(dict[str, float]).decode
 _decode_shown = msgspec.msgpack.Decoder(tuple[int, tuple[bytes, ...]]).decode
 
 
@@ -142,6 +153,23 @@ class Reader:
             finally:
                 self._link.execute("ROLLBACK")
 
+    def measured(self) -> dict[int, Measured]:
+        """Return what this site's own test rows say of the model with which a round began, by the round's number.
+
+        A round that this peer was away for is missing.
+
+        Raises:
+            StoreError: damaged.
+        """
+        with explained(self.path):
+            if not has_measured(self._link):
+                return {}
+            rows = self._link.execute("SELECT round, rows, loss, metrics FROM measured ORDER BY round").fetchall()
+        try:
+            return {round: Measured(count, loss, _decode_metrics(metrics)) for round, count, loss, metrics in rows}
+        except msgspec.MsgspecError as error:
+            raise StoreError(damaged(self.path, f"what was measured here: {error}")) from None
+
     def seen(self, height: int) -> list[bytes]:
         """Return the blocks for which this peer has seen a quorum's prevotes at ``height``."""
         with explained(self.path):
@@ -211,6 +239,16 @@ class Store(Reader):
         """
         with self._transaction() as link:
             link.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    def keep_measured(self, round: int, measured: Measured) -> None:
+        """Keep what this site's own test rows say of the model with which a round began.
+
+        Raises:
+            StoreError: as :meth:`persist`.
+        """
+        values = (round, measured.rows, measured.loss, _encode(dict(measured.metrics)))
+        with self._transaction() as link:
+            link.execute("INSERT OR REPLACE INTO measured VALUES (?, ?, ?, ?)", values)
 
     def load(self) -> Memory:
         """Return everything that was made durable.

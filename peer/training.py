@@ -26,6 +26,7 @@ from .learning.survey import question, summary
 from .learning.tables_app import MANY_CLASSES, TableApp
 from .learning.task import TaskMismatch
 from .learning.troubles import TableError
+from .measures import Measured
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class Trainer:
         self._clip = clip
         self._beyond: list[str] = []
         self._prepared: tuple[float, ...] | None = None
-        self._measured: tuple[int, float] | None = None
+        self._measured: tuple[int, Measured] | None = None
 
     def __call__(self, train: Train) -> Contribution:
         """Train, evaluate, or add up what the setup round asks for.
@@ -195,23 +196,29 @@ class Trainer:
         weights = np.frombuffer(train.weights, dtype="<f4")
         _check_zeros(weights)
         evaluation = self.learner.evaluate(weights)
-        self._measured = (train.round, evaluation.loss) if evaluation.examples else None
-        if train.kind == "evaluate":
-            sums = _sums(evaluation, (*self.learner.metrics, *self.learner.final_metrics))
+        is_last = train.kind == "evaluate"
+        names = (*self.learner.metrics, *self.learner.final_metrics) if is_last else self.learner.metrics
+        sums = _sums(evaluation, names)
+        self._measured = (train.round, _measured(evaluation, names)) if evaluation.examples else None
+        if is_last:
             return Contribution(max(1, evaluation.examples), sums, entropy)
-        sums = _sums(evaluation, self.learner.metrics)
         fit = self.learner.fit(weights, train.round)
         update = fit.weights - weights
         self._beyond = _arrays_beyond(update, self.learner.shapes, self._clip)
         return Contribution(fit.examples, sums, entropy, update)
 
-    def own_loss(self, round: int) -> float | None:
-        """Return the loss over one's own test rows of the model that a round began with; None if it is not known.
+    def measured(self, round: int) -> Measured | None:
+        """Return what one's own test rows say of the model that a round began with; None if it is not known.
 
-        Only that of the newest round is. It leaves the site in no message but the secure sum.
+        Only that of the newest round is.
         """
         measured = self._measured  # once, as a worker thread sets it
         return measured[1] if measured is not None and measured[0] == round else None
+
+    def own_loss(self, round: int) -> float | None:
+        """Return the loss of the same."""
+        measured = self.measured(round)
+        return None if measured is None else measured.loss
 
     def clip_advice(self) -> str:
         """Say in which arrays the last update was clipped, and what changes that."""
@@ -296,6 +303,11 @@ def _check_zeros(weights: Vector) -> None:
     """
     if (weights.view(np.uint32) == _NEGATIVE_ZERO).any():
         raise AppError("the model to begin with has a negative zero: its founder made it so")
+
+
+def _measured(evaluation: Evaluation, names: tuple[str, ...]) -> Measured:
+    # An evaluation may have metrics that the round does not add up.
+    return Measured(evaluation.examples, evaluation.loss, dict(zip(names, evaluation.metrics, strict=False)))
 
 
 def _sums(evaluation: Evaluation, names: tuple[str, ...]) -> tuple[float, ...]:

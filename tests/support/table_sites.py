@@ -13,6 +13,7 @@ from table_homes import fill, table_genesis
 from coterie.peer.learning.arrays import unflatten
 from coterie.peer.learning.learner import Learner
 from coterie.peer.learning.tables_app import TableApp
+from coterie.peer.measures import Measured
 from coterie.peer.settings import Settings
 from coterie.peer.training import Trainer
 from coterie.protocol.blocks import Membership
@@ -59,6 +60,8 @@ class Sites:
         self.trainers = [Trainer(learner) for learner in learners]
         self.own_losses: dict[int, float] = {}
         """Of the site whose home it is, by round, over its own test rows."""
+        self.measured: dict[int, Measured] = {}
+        """The same with all that its rows say."""
         chain = self.chain = Chain(1, self.genesis)
         chain.append(Membership(tuple(chain.join(identity(number), founder.describe()) for number in (1, 2))))
         self.weights = Learner(founder).initial().astype("<f4")
@@ -82,6 +85,8 @@ class Sites:
         own = self.trainers[0].own_loss(state.round)
         if own is not None:
             self.own_losses[state.round] = own
+        if (measured := self.trainers[0].measured(state.round)) is not None:
+            self.measured[state.round] = measured
         sums = np.sum([one.sums if kind == "setup" else coarse_sums(one.sums) for one in given], axis=0)
         examples = sum(one.examples for one in given)
         if kind == "train":
