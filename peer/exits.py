@@ -36,7 +36,8 @@ class Exit(IntEnum):
 
 _MEANINGS = {
     Exit.OK: "done; a peer that was asked to stop (Ctrl-C, SIGTERM, peer stop) ends with this too",
-    Exit.CHECK_FAILED: "a check failed in `ledger verify` or `doctor`; `simulate` did not finish or broke an invariant",
+    Exit.CHECK_FAILED: "a check failed in `ledger verify` or `doctor`, or an exported ledger cannot be read; `simulate`"
+    " did not finish or broke an invariant",
     Exit.USAGE: "wrong or contradictory options",
     Exit.CRASH: "a bug of ours; a crash report lies in the home",
     Exit.HOME: "the home is in use by another peer, or cannot be used",

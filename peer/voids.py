@@ -12,7 +12,7 @@ from ..protocol.ledger import LedgerState
 from ..protocol.records import BlockDecided
 from .standstill import named
 
-__all__ = ["VoidRounds", "newest_voids"]
+__all__ = ["VoidRounds", "newest_voids", "why_void"]
 
 _WANT: Final = MappingProxyType(
     {
@@ -62,7 +62,7 @@ class VoidRounds:
             return None
         count = self.last - self.first + 1
         rounds = f"the last {count} rounds ({self.first} to {self.last})" if count > 1 else f"round {self.last}"
-        text = f"{rounds} had no result, because {_WANT.get(self.reason, self.reason)}"
+        text = f"{rounds} had no result, because {why_void(self.reason)}"
         members = [
             f"{named(state, (member,), gone)} ({times}×{self._words(member)})"
             for member, times in self.missed.most_common()
@@ -74,6 +74,11 @@ class VoidRounds:
 
     def _are_newest(self, state: LedgerState) -> bool:
         return self.last >= 0 and state.round == self.last + 1
+
+
+def why_void(reason: str) -> str:
+    """Return what a round without a result lacked, for people."""
+    return _WANT.get(reason, reason)
 
 
 def newest_voids(blocks: Sequence[BlockDecided]) -> VoidRounds:

@@ -31,7 +31,7 @@ TELLING_OPTIONS = [
     "README.md",
     *(
         f"docs/{name}.md"
-        for name in ("guide", "export", "tables", "learning", "apps", "page", "operations", "dataprotection")
+        for name in ("guide", "export", "tables", "learning", "apps", "page", "metrics", "operations", "dataprotection")
     ),
 ]
 """Documents that tell users of the options of `peer`."""

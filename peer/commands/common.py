@@ -32,7 +32,7 @@ def add_command(subcommands: Subcommands, name: str, help: str, run: Run) -> arg
     return added
 
 
-def add_json(command: argparse.ArgumentParser, help: str = "print JSON") -> None:
+def add_json(command: Any, help: str = "print JSON") -> None:
     """Add `--json`."""
     command.add_argument("--json", action="store_true", default=False, help=help)
 

@@ -98,6 +98,23 @@ def test_an_exported_ledger_verifies_anywhere_and_a_flipped_byte_does_not(three:
     assert re.search(r"height|block \d+", broken.stderr), broken.stderr
 
 
+def test_the_sites_own_losses_add_up_to_the_federation_s(three: Federation) -> None:
+    goal = three.go_on(three.peers)
+    histories = [{row["round"]: row for row in one.ask("metrics")["rounds"]} for one in three.peers]
+    measured = 0
+    for number in range(1, goal + 1):
+        rows = [history[number] for history in histories]
+        assert len({row["loss"] for row in rows}) == 1, "it is that of the ledger"
+        own = [row["own"] for row in rows]
+        if rows[0]["result"] == "model" and not rows[0]["missing"] and all(own):
+            # The tables are so small that their rows are counted exactly.
+            mean = sum(one["loss"] * one["rows"] for one in own) / sum(one["rows"] for one in own)
+            assert mean == pytest.approx(rows[0]["loss"], rel=1e-6)
+            measured += 1
+    assert measured > 0
+    assert "own RMSE" in three.peers[0].run("metrics").stdout
+
+
 def test_an_exported_model_is_a_file_for_numpy(three: Federation) -> None:
     told = three.peers[2].ask("model", "export", "--out", str(three.folder / "model"))
     assert told["file"].endswith("model.npz")

@@ -139,7 +139,7 @@ def damage_the_genesis(home: Home) -> None:
 @pytest.mark.parametrize("spoil", [flip_a_byte_of_a_block, lose_a_block, damage_the_genesis])
 @pytest.mark.parametrize(
     "words",
-    [("status",), ("model", "export", "--out", "x"), ("refound", "--to", "new"), ("start",)],
+    [("status",), ("metrics",), ("model", "export", "--out", "x"), ("refound", "--to", "new"), ("start",)],
     ids=lambda one: one[0],
 )
 def test_a_damaged_ledger_is_told_with_what_to_do_by_every_command_that_needs_it(
