@@ -146,6 +146,11 @@ class Home:
             raise HomeError(f"{self.folder}: cannot be written; check its owner and mode, or choose another --home")
         self.check()
 
+    def keeps(self, path: Path) -> bool:
+        """Whether a file is one of those that the peer itself keeps in this home, or would be."""
+        found = path.expanduser().resolve()
+        return found.parent == self.folder.resolve() and found.name in _KNOWN_FILES
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the home for this process alone; the lock goes with it, however it ends, and workers do not have it.

@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import logging
 import os
 import re
 import socket
@@ -20,9 +19,10 @@ from .exits import Exit, PeerError
 from .forks import end_workers, free_workers
 from .home import Home, KeyProblem, missing_key, passphrase_source
 from .invites import open_invite
+from .log_file import Logged, check_log_file, log_start, logging_to
 from .memory import return_large_blocks
 from .native import watched
-from .own_stdout import AsStderr, own_stdout
+from .own_stdout import own_stdout
 from .progress import reporter
 from .session import GENESIS, REFOUNDED, SETTINGS, Session, first_cause, refounded_text
 from .settings import (
@@ -49,13 +49,19 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked) 
     Raises:
         PeerError: what only people can put right.
     """
+    check_log_file(given, home)
+    with logging_to(given.get("log"), given.get("log_file"), given.get("log_json", False)):
+        return _run_peer(home, given, as_json, asked)
+
+
+def _run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked) -> int:
     if "invite" in given:
         # Also where a home has its federation already: its user expects this invite to be of use.
         open_invite(given["invite"], 0)
     return_large_blocks()
     free_workers()
-    _set_up_logging(given.get("log"))
     home.prepare()
+    log_start(home)
     with (
         home.locked(),
         watched(home.folder) as crashed,
@@ -80,7 +86,7 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked) 
         if store.fact(GENESIS) is not None and not home.key_path.exists():
             raise KeyProblem(missing_key(home))
         identity = home.identity(passphrase_source(settings.passphrase_file))
-        report = reporter(as_json, out)
+        report = Logged(reporter(as_json, out))
         if crashed is not None:
             report.event("crashed", _crash_text(crashed), {"report": str(crashed)})
         session = Session(home, settings, identity, store, report)
@@ -125,15 +131,6 @@ def _name_before(settings: Settings) -> str:
         with Reader.open(old.folder) as reader:
             return read_settings(reader.fact(SETTINGS)).name
     return ""
-
-
-def _set_up_logging(level: str | None) -> None:
-    # libp2p logs much, also to the root logger, and mostly of routine cases.
-    # Lines begin as those of events do (`status.timestamp`).
-    logging.basicConfig(
-        format="%(asctime)s %(message)s (%(name)s)", datefmt="%H:%M:%S", level=logging.ERROR, stream=AsStderr()
-    )
-    logging.getLogger("coterie").setLevel((level or "warning").upper())
 
 
 def _quota() -> int | None:

@@ -149,7 +149,12 @@ def _running_options(group: Any) -> None:
     group.add_argument("--page", type=page_option, metavar="[HOST:]PORT", help=page)
     token = "secret that readers of the page have to know; needed for other places than the loopback interface"
     group.add_argument("--page-token-file", type=path_name, metavar="FILE", help=token)
+    # These are of one run, and so not kept: what goes wrong before the home is open belongs into the file, too.
     group.add_argument("--log", metavar="LEVEL", choices=("debug", "info", "warning"), help="log to stderr")
+    log_file = "log to this file as well, with all that the peer tells; it may be rotated (not kept in the home)"
+    group.add_argument("--log-file", type=path_name, metavar="FILE", help=log_file)
+    log_json = "log a JSON object a line, to --log-file or else to stderr (not kept in the home)"
+    group.add_argument("--log-json", action="store_true", help=log_json)
 
 
 def page_option(text: str) -> str:
