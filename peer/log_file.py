@@ -54,9 +54,11 @@ _READ: Final = ("data", "roster", "passphrase_file", "page_token_file")
 _INVITE: Final = re.compile(r"coterie1-[\w-]+")
 """Logs are copied, collected and sent around, and an invite lets anybody join."""
 
+_OFF: Final = logging.CRITICAL + 1
+
 _log = logging.getLogger("coterie.events")
 _log.propagate = False  # standard output has told it
-_log.addHandler(logging.NullHandler())
+_log.setLevel(_OFF)
 
 
 class Logged:
@@ -68,7 +70,9 @@ class Logged:
 
     def event(self, kind: str, text: str, facts: Mapping[str, Any]) -> None:
         """Something happened."""
-        _write(_level_of(kind, facts), kind, describe(text, facts), plain_facts(facts))
+        level = _level_of(kind, facts)
+        if _log.isEnabledFor(level):
+            _write(level, kind, describe(text, facts), plain_facts(facts))
         self._report.event(kind, text, facts)
 
     def refresh(self, status: Json) -> None:
@@ -121,6 +125,7 @@ def logging_to(level: str | None, path: str | None, as_json: bool) -> Iterator[N
         _tell_why(error)
         raise
     finally:
+        _log.setLevel(_OFF)
         for logger in (_log, logging.getLogger()):
             logger.removeHandler(handler)
         handler.close()
