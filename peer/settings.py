@@ -35,6 +35,7 @@ FOUNDING: Final = (
     "no_evict",
     "levels",
     "gaps",
+    "class_weights",
 )
 """Options that the founder fixes for everybody, in the genesis block."""
 
@@ -54,6 +55,7 @@ _TABLE: Final = (
     "test_fraction",
     "hidden",
     "classes",
+    "class_weights",
     "learning_rate",
     "steps",
     "batch",
@@ -113,6 +115,8 @@ class Settings:
     test_fraction: float = 0.2
     hidden: tuple[int, ...] = ()
     classes: tuple[str, ...] = ()
+    class_weights: tuple[str, ...] = ()
+    """How much a row of a class counts in training, each as CLASS=WEIGHT."""
     learning_rate: float | None = None
     steps: int | None = None
     batch: int | None = None

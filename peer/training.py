@@ -360,12 +360,22 @@ def _found_table(settings: Settings, kind: "Kind") -> TableApp:
         kind,
         hidden=settings.hidden,
         classes=settings.classes,
+        class_weights=_class_weights(settings),
         columns=settings.columns or None,
         ignore=settings.ignore,
         wishes=wishes_of(settings),
         test_fraction=settings.test_fraction,
         seed=settings.seed,
     )
+
+
+def _class_weights(settings: Settings) -> dict[str, float]:
+    """What a founder says of its classes, by their labels."""
+    parts = [text.rpartition("=") for text in settings.class_weights]
+    found = {normal_label(label): float(weight) for label, _, weight in parts}
+    if len(found) < len(parts):
+        raise ValueError(f"--class-weights {','.join(settings.class_weights)}: name each class once")
+    return found
 
 
 def _holds_classes(settings: Settings) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .values import gaps, levels, path_name, words
+from .values import class_weights, gaps, levels, path_name, words
 
 if TYPE_CHECKING:
     from ..home import Home
@@ -55,6 +55,16 @@ def add_inputs(group: Any) -> None:
         const="",
         metavar="A,B,…",
         help="let gaps stand as the mean of all members, in these columns or in all (a founder's choice)",
+    )
+
+
+def add_class_weights(group: Any) -> None:
+    """Add the option that says how much a row of a class counts."""
+    group.add_argument(
+        "--class-weights",
+        type=class_weights,
+        metavar="CLASS=W,…",
+        help="how much a row of a class counts in training (1; a founder's choice)",
     )
 
 

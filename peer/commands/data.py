@@ -5,7 +5,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..exits import Exit, PeerError, no_federation
-from .common import Subcommands, add_command, add_inputs, add_json, home_of, print_json
+from .common import Subcommands, add_class_weights, add_command, add_inputs, add_json, home_of, print_json
 from .values import fraction, path_name, whole, words
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def register(subcommands: Subcommands) -> None:
     check.add_argument("--model", choices=("linear", "mlp", "logistic"), help="as for `peer start`")
     add_inputs(check)
     check.add_argument("--classes", type=words, default=(), metavar="A,B,…", help="all class labels that there can be")
+    add_class_weights(check)
     check.add_argument("--test-fraction", type=fraction, default=0.2, metavar="F", help="rows kept for testing (0.2)")
     check.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the choice of test rows (0)")
     add_json(check)
@@ -102,6 +103,7 @@ def _settings(given: argparse.Namespace) -> "Settings":
         levels=tuple(given.levels or ()),
         gaps=given.gaps,
         classes=given.classes,
+        class_weights=given.class_weights or (),
         test_fraction=given.test_fraction,
         seed=given.seed,
     )
@@ -150,8 +152,11 @@ def _expected(settings: "Settings", genesis: "Genesis | None") -> dict[str, Any]
             "plan": wishes_of(settings),
             "agreed": (),
         }
-    if settings.levels or settings.gaps is not None:
-        raise PeerError("--levels, --gaps: the founder has chosen these; leave them out to compare with its federation")
+    if settings.levels or settings.gaps is not None or settings.class_weights:
+        raise PeerError(
+            "--levels, --gaps, --class-weights: the founder has chosen these; leave them out to compare with its"
+            " federation"
+        )
     try:
         fields = read_description(genesis.model)
         return {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...protocol.limits import MAX_MEMBERS
 from ...protocol.privacy import PROMISES
 from ...protocol.registry import DEFAULT_SCHEME, SCHEMES
-from .common import Subcommands, add_command, add_inputs, add_json, home_of
+from .common import Subcommands, add_class_weights, add_command, add_inputs, add_json, home_of
 from .values import (
     DAY_SECONDS,
     count,
@@ -87,6 +87,7 @@ def _data_options(group: Any) -> None:
     group.add_argument("--test-fraction", type=fraction, metavar="F", help="rows kept for testing (0.2)")
     group.add_argument("--hidden", type=counts, metavar="N[,N]", help="units of an mlp's hidden layers (64)")
     group.add_argument("--classes", type=words, metavar="A,B,…", help="all class labels that there can be")
+    add_class_weights(group)
     rate = "of the local training, the same at all members (0.1; linear: 0.02; smaller for wide tables and networks)"
     group.add_argument("--learning-rate", type=positive, metavar="R", help=rate)
     steps = "steps of the local training a round (50; mlp: 200); the same at all members"

@@ -87,6 +87,21 @@ def levels(text: str) -> str:
     return text
 
 
+def class_weights(text: str) -> tuple[str, ...]:
+    """Read weights of classes: CLASS=WEIGHT with commas between them."""
+    if text.strip() == "balanced":
+        raise argparse.ArgumentTypeError(
+            "balanced: that needs the number of rows of each class over all members, which nobody knows before the"
+            " evaluation; name the weights, such as died=10,alive=0.5, the larger the rarer the class"
+        )
+    for part in words(text):
+        label, _, weight = part.rpartition("=")
+        if not label.strip():
+            raise argparse.ArgumentTypeError(f"{part!r}: CLASS=WEIGHT is needed, such as died=10")
+        positive(weight)
+    return words(text)
+
+
 def gaps(text: str) -> str:
     """Read the columns that may have gaps; none are all."""
     return ",".join(words(text)) if text else ""

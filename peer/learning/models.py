@@ -106,10 +106,17 @@ class Network:
         odds /= odds.sum(axis=1, keepdims=True)
         return odds
 
-    def gradient(self, weights: list[Matrix], inputs: Matrix, targets: Targets) -> list[Matrix]:
-        """The gradient of the mean loss over the rows, by back-propagation, in the shapes of `weights`."""
+    def gradient(
+        self, weights: list[Matrix], inputs: Matrix, targets: Targets, class_weights: Matrix | None = None
+    ) -> list[Matrix]:
+        """The gradient of the mean loss over the rows, by back-propagation, in the shapes of `weights`.
+
+        `class_weights`: factor of the loss of each class's rows, shape (classes,).
+        """
         layers = self._activations(weights, inputs)
         slope = self._slope(layers[-1], targets) / len(inputs)
+        if class_weights is not None:
+            slope *= class_weights[targets.astype(np.intp), None]
         gradient: list[Matrix] = []
         for layer in range(len(self.sizes) - 2, -1, -1):
             gradient[:0] = [layers[layer].T @ slope, slope.sum(axis=0)]
@@ -161,6 +168,9 @@ class Training:
     max_change: float = 3.9
     """Largest change of a weight in a round, just below the default of --clip: one that is longer is shortened in all
     weights alike, and keeps its direction."""
+    class_weights: tuple[float, ...] = ()
+    """Factor of the loss of each class's rows; none: all count alike. The mean is over rows and not over weights:
+    otherwise a member with few rows of a heavy class would pull them harder than one with many."""
 
     @classmethod
     def for_network(cls, network: Network) -> "Training":
@@ -203,8 +213,9 @@ def train(
     if drift is not None and correction is None:
         rate *= _CAREFUL
     descent = _Descent(training, rate, training.ridge / (rows_of_all or rows), first, correction)
+    factors = np.array(training.class_weights) if training.class_weights else None
     for chosen in _batches(rows, training, random):
-        descent.step(network.gradient(descent.weights, inputs[chosen], targets[chosen]))
+        descent.step(network.gradient(descent.weights, inputs[chosen], targets[chosen], factors))
     if drift is not None:
         drift.remember(round, first, descent.mean_gradient(), descent.reach)
     return [array.astype(np.float32) for array in descent.within(training.max_change)]

@@ -61,6 +61,10 @@ def _agreed_forms(app: TableApp) -> list[str]:
     if schema.gaps_anywhere or schema.gaps:
         where = "all columns of numbers" if schema.gaps_anywhere else _shown(schema.gaps)
         found.append(f"{name}: a gap stands as the mean of all members, and is marked for the model, in {where}")
+    if app.task.class_weights:
+        weighed = zip(app.task.classes, app.task.class_weights, strict=True)
+        counts = ", ".join(f"{label} {weight:g}" for label, weight in weighed)
+        found.append(f"{name}: in training a row of each class counts as much as this: {counts}")
     return found
 
 

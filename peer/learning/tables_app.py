@@ -89,7 +89,7 @@ class TableApp:
         if self.seed < 0:
             raise ValueError(f"a seed is 0 or more, not {self.seed}")
         self._network = self.task.network
-        self.training = Training.for_network(self._network)
+        self.training = replace(Training.for_network(self._network), class_weights=self.task.class_weights)
         self.tested = held_out(self.table.rows, self.test_fraction, self.seed)
         self._features = self.table.features
         if self.table.codes is not None:
@@ -106,6 +106,7 @@ class TableApp:
         *,
         hidden: Sequence[int] = (),
         classes: Sequence[str] = (),
+        class_weights: Mapping[str, float] | None = None,
         columns: Sequence[str] | None = None,
         ignore: Sequence[str] = (),
         wishes: Wishes | None = None,
@@ -116,7 +117,7 @@ class TableApp:
 
         `hidden`: units of one or two hidden layers of an mlp, 64 by default. `classes`: all labels there can
         be; logistic takes those of the table, if they are not too many, when none are given; an mlp with classes
-        predicts a class.
+        predicts a class. `class_weights`: how much a row of a class counts in training, 1 where none is given.
         `columns`: the inputs, by default all columns but the target and those to `ignore`. What they hold follows from
         the cells, and from `wishes`. Raises TableError, or ValueError for the other arguments.
         """
@@ -141,7 +142,8 @@ class TableApp:
                 f"{table.name}: column {target!r} holds {len(known)} different values, each of which would be a class "
                 "and stand in the genesis for all to read; to publish them give --classes"
             )
-        task = Task(kind, target, table.columns, units, known, table.schema)
+        weights = _class_weights(class_weights or {}, known, target)
+        task = Task(kind, target, table.columns, units, known, table.schema, weights)
         task.describe()
         unknown = [label for label in table.labels if label not in known]
         if unknown:
@@ -401,9 +403,23 @@ def _unknown_labels(unknown: Sequence[str], known: Sequence[str], table: Table, 
     """Say which classes of a table are unknown, with the line of the first of each, and which are known."""
     shown = ", ".join(f"{label!r} ({table.unit} {table.line_of(label)})" for label in unknown[:20])
     more = f" and {len(unknown) - 20} more" if len(unknown) > 20 else ""
-    names = ", ".join(repr(label) for label in known[:20]) + (" …" if len(known) > 20 else "")
+    names = _quoted(known)
     advice = "correct them, remove these rows, or found the federation with --classes that names all"
     return f"{table.name}: column {target!r} holds the class {shown}{more}; {who} {names}; {advice}"
+
+
+def _class_weights(wanted: Mapping[str, float], known: Sequence[str], target: str) -> tuple[float, ...]:
+    """The weights in the order of the classes, 1 for a class that is not named; none where none is wanted."""
+    if wanted and not known:
+        raise ValueError(f"--class-weights: {target!r} is predicted as a number; a class takes --model logistic")
+    for label in wanted:
+        if label not in known:
+            raise ValueError(f"--class-weights: {target!r} has no class {label!r}; the classes are {_quoted(known)}")
+    return tuple(float(wanted.get(label, 1.0)) for label in known) if wanted else ()
+
+
+def _quoted(labels: Sequence[str]) -> str:
+    return ", ".join(map(repr, labels[:20])) + (" …" if len(labels) > 20 else "")
 
 
 def _check_size(weights: Sequence[npt.NDArray[np.float32]]) -> None:

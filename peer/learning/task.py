@@ -28,10 +28,19 @@ __all__ = ["Kind", "Standard", "Task", "TaskMismatch", "agreed_columns", "moment
 Kind = Literal["linear", "mlp", "logistic"]
 DEFAULT_HIDDEN: Final = (64,)
 
+_REQUIRED: Final = {"kind", "target", "columns", "hidden", "classes"}
+_OPTIONAL: Final = {"schema", "class_weights"}
+"""Fields of a description."""
+
 _ALSO: Final = ", or name fewer levels of categories with --levels COLUMN=A,B,…"
 
 _SHOWN_NAME_CHARS: Final = 60
 """Of the name that a founder's app gives itself."""
+
+_LIGHTEST, _HEAVIEST = 0.1, 100.0
+"""Bounds of a class's weight. Where one class counts much more than all others, the sums of the updates are next to
+those of its rows alone, and these may be few.
+"""
 
 _NOISE: Final = 1e-14
 """A spread below this part of the mean is rounding noise of the values themselves, which are floats."""
@@ -48,7 +57,7 @@ class TaskMismatch(ValueError):
 @dataclass(frozen=True, slots=True)
 class Task:
     """A model kind, the target, the input columns in alphabetical order, hidden layers, class labels (or
-    none), and what the columns hold.
+    none), what the columns hold, and how much a row of each class counts in training (none: all alike).
 
     Raises ValueError for parts that do not go together.
     """
@@ -59,6 +68,7 @@ class Task:
     hidden: tuple[int, ...] = ()
     classes: tuple[str, ...] = ()
     schema: Schema = field(default_factory=Schema)
+    class_weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -73,6 +83,7 @@ class Task:
             raise ValueError("the model 'logistic' needs at least two classes")
         if len(set(self.classes)) != len(self.classes) or len(self.classes) == 1:
             raise ValueError(f"classes: two or more different ones are needed, not {', '.join(self.classes)}")
+        self._check_class_weights()
         self.schema.check_columns(self.columns)
         features = len(self.features)
         if features > len(self.columns) and features > MAX_COLUMNS:
@@ -81,6 +92,17 @@ class Task:
                 f"more; at most {MAX_COLUMNS} are possible: allow fewer gaps (--gaps), or leave columns out (--ignore)"
             )
         Network(features, self.hidden, len(self.classes))  # raises for sizes that there cannot be
+
+    def _check_class_weights(self) -> None:
+        if not self.class_weights:
+            return
+        if len(self.class_weights) != len(self.classes):
+            raise ValueError(f"{len(self.class_weights)} class weights do not belong to {len(self.classes)} classes")
+        for label, weight in zip(self.classes, self.class_weights, strict=True):
+            if not _LIGHTEST <= weight <= _HEAVIEST:
+                raise ValueError(
+                    f"--class-weights: that of {label!r} is from {_LIGHTEST:g} to {_HEAVIEST:g}, not {weight:g}"
+                )
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -105,8 +127,8 @@ class Task:
         return text
 
     def _fields(self, columns: object) -> dict[str, object]:
-        schema = self.schema.fields()
-        return ({"schema": schema} if schema else {}) | {
+        optional = {"schema": self.schema.fields(), "class_weights": list(self.class_weights)}
+        return {name: value for name, value in optional.items() if value} | {
             "kind": self.kind,
             "target": self.target,
             "columns": columns,
@@ -128,7 +150,7 @@ class Task:
             raise TaskMismatch(_difference(fields["columns"], mine, name, unread))
         parts = (fields["kind"], fields["target"], mine, tuple(fields["hidden"]), tuple(fields["classes"]))
         try:
-            task = cls(*parts, schema_of(fields))
+            task = cls(*parts, schema_of(fields), tuple(fields.get("class_weights", ())))
             canonical = task.describe()
         except (ValueError, TypeError) as error:
             raise TaskMismatch(f"the federation's description cannot be used: {error}") from error
@@ -143,7 +165,7 @@ def read_description(description: str) -> dict[str, Any]:
         fields = json.loads(description)
     except (ValueError, RecursionError):
         fields = None
-    if not isinstance(fields, dict) or set(fields) - {"schema"} != {"kind", "target", "columns", "hidden", "classes"}:
+    if not isinstance(fields, dict) or set(fields) - _OPTIONAL != _REQUIRED:
         app = fields.get("app") if isinstance(fields, dict) else None
         which = f" ({app[:_SHOWN_NAME_CHARS]!r})" if isinstance(app, str) else ""
         raise TaskMismatch(
@@ -152,7 +174,9 @@ def read_description(description: str) -> dict[str, Any]:
         )
     texts = [fields["kind"], fields["target"], *_list(fields["classes"])]
     sizes = _list(fields["hidden"])
-    if not all(isinstance(text, str) for text in texts) or not all(type(size) is int for size in sizes):
+    weights = _list(fields.get("class_weights", []))
+    are_texts, are_sizes = all(isinstance(text, str) for text in texts), all(type(size) is int for size in sizes)
+    if not are_texts or not are_sizes or not all(type(weight) is float for weight in weights):
         raise TaskMismatch(f"the federation's description cannot be used: {description:.200}")
     return fields
 

@@ -1,5 +1,6 @@
 """The command line: quick help, one exit code a reason, and messages that say what, where and what to do."""
 
+import dataclasses
 import json
 import os
 import socket
@@ -108,6 +109,10 @@ def test_wrong_options_end_with_2_and_one_line(peer: Peer, words: tuple[str, ...
         (("start", "--levels", "=A,B"), "--levels: '=A,B': COLUMN or COLUMN=A,B,… is needed"),
         (("start", "--levels", "sex=f,,m"), "--levels: 'f,,m': names with commas between them"),
         (("start", "--gaps", "a,a"), "--gaps: 'a,a': a stands there more than once"),
+        (("start", "--class-weights", "yes"), "--class-weights: 'yes': CLASS=WEIGHT is needed"),
+        (("start", "--class-weights", "yes=10,=2"), "--class-weights: '=2': CLASS=WEIGHT is needed"),
+        (("start", "--class-weights", "yes=heavy"), "--class-weights: 'heavy': a number above 0"),
+        (("start", "--class-weights", "balanced"), "needs the number of rows of each class over all members"),
         (("refound", "--to", "x", "--rounds", "-1"), "--rounds: '-1': a whole number from 1"),
     ],
 )
@@ -579,6 +584,9 @@ def test_options_for_tables_are_refused_by_name_with_an_app(peer: Peer) -> None:
     )
     assert code == Exit.USAGE
     assert "--ignore, --levels, --gaps: these are for tables and would do nothing" in err
+    code, _, err = peer("start", "--app", "some:App", "--class-weights", "yes=2")
+    assert code == Exit.USAGE
+    assert "--class-weights: this is for tables and would do nothing" in err
 
 
 def test_a_founder_is_asked_about_a_target_that_looks_like_classes(peer: Peer, tmp_path: Path) -> None:
@@ -683,10 +691,14 @@ def test_a_joiner_is_told_which_options_are_only_the_founders(peer: Peer) -> Non
     code, _, err = peer("start", "--bootstrap", "127.0.0.1:1", "--data", "data.csv", "--levels", "sex", "--gaps")
     assert code == Exit.USAGE
     assert "--levels, --gaps: only a founder can choose this" in err
+    code, _, err = peer("start", "--bootstrap", "127.0.0.1:1", "--data", "data.csv", "--class-weights", "yes=10")
+    assert code == Exit.USAGE
+    assert "--class-weights: only a founder can choose this" in err
 
 
 def test_settings_survive_their_own_encoding() -> None:
     settings = Settings(name="x", listen=("a", "b"), hidden=(3, 4), clip=0.5, threshold=2, levels=("sex=f,m",), gaps="")
+    settings = dataclasses.replace(settings, class_weights=("yes=10", "no=0.5"))
     assert read_settings(settings.encode()) == settings
     assert read_settings(None) == Settings()
 

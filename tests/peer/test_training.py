@@ -193,6 +193,23 @@ def test_what_a_founder_says_of_its_columns_goes_into_the_description(tmp_path: 
     assert member.descriptor == everywhere.descriptor
 
 
+def test_what_a_founder_says_of_its_classes_goes_into_the_description(tmp_path: Path) -> None:
+    settings = labelled(tmp_path, 2, "{}").with_given({"class_weights": ("1.0=7.5",)})
+    founder = founder_learner(settings)
+    assert json.loads(founder.descriptor)["class_weights"] == [1.0, 7.5]
+    genesis = make_genesis(
+        model=founder.descriptor,
+        shapes=founder.shapes,
+        metrics=founder.metrics,
+        final_metrics=founder.final_metrics,
+        setup_sums=len(founder.setup()),
+    )
+    member = member_learner(Settings(data=settings.data, steps=20), genesis)
+    assert member.app.training.class_weights == (1.0, 7.5), "also beside options of its own"
+    with pytest.raises(DataProblem, match="--class-weights 1=2,1.0=3: name each class once"):
+        founder_learner(settings.with_given({"class_weights": ("1=2", "1.0=3")}))
+
+
 def test_columns_that_are_the_same_everywhere_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "one.csv").write_text("a,b,y\n" + "".join(f"7,{row},{row}\n" for row in range(9)))
     learner = founder_learner(Settings(data=str(tmp_path / "one.csv"), target="y"))

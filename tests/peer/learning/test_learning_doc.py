@@ -47,6 +47,7 @@ def defaults() -> dict[str, str]:
         "--rounds": "until stopped" if kept.rounds == 0 else f"`{kept.rounds}`",
         "--patience": "never" if kept.patience == 0 else f"`{kept.patience}`",
         "--min-delta": f"`{kept.min_delta:g}`",
+        "--class-weights": "`1` for each class" if kept.class_weights == () else "",
         "--learning-rate": of_each("rate"),
         "--steps": of_each("steps"),
         "--batch": f"`{plan.batch_rows}`",
