@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .learning.figures import Figures, figures_of
+from .learning.figures import Figures, figures_of, tells_areas
 
 Json = dict[str, Any]
 
@@ -79,7 +79,9 @@ def figures_to_come(model: str, final_metrics: Sequence[str]) -> list[str]:
         return list(final_metrics)
     if len(classes) == 2:
         return ["accuracy", "auc", *RATES]
-    return ["accuracy"] if list(final_metrics) == ["accuracy"] else ["accuracy", "macro_f1"]
+    if list(final_metrics) == ["accuracy"]:
+        return ["accuracy"]
+    return ["accuracy", "auc", "macro_f1"] if tells_areas(final_metrics) else ["accuracy", "macro_f1"]
 
 
 def figures_json(model: str, loss: float | None, metrics: Mapping[str, float], rows: float) -> Json | None:

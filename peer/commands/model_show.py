@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .common import Subcommands, add_command, add_json, home_of, print_json
 from .values import whole
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ..best import Scored
 
 Json = dict[str, Any]
+
+_MOST_WITH_AREAS: Final = 3
 
 
 def register(actions: Subcommands) -> None:
@@ -161,6 +163,11 @@ def _legend(facts: Json) -> Iterator[str]:
     )
     if positive is not None:
         yield f"Sensitivity and the like are of {positive!r}, the second class."
+    classes = next((len(one.get("classes", ())) for one in (members, before, own) if one is not None), 0)
+    if classes == _MOST_WITH_AREAS:
+        yield "AUC is the mean of each class against the others."
+    elif classes > _MOST_WITH_AREAS:
+        yield f"No AUC: of {classes} classes it takes more sums than a federation adds up."
 
 
 def _whose(one: Json) -> str:
@@ -187,11 +194,12 @@ def _by_class(name: str, one: Json) -> Iterator[str]:
     if not one.get("by_class"):
         return
     width = max(12, *(len(label) + 2 for label in one["by_class"]))
+    shown = [rate for rate in ("auc", *RATES) if any(rate in rates for rates in one["by_class"].values())]
     yield ""
     yield f"{name}, each class against the others"
-    yield " " * width + "".join(f"{label(rate):>12}" for rate in RATES)
+    yield " " * width + "".join(f"{label(rate):>12}" for rate in shown)
     for known, rates in one["by_class"].items():
-        yield f"{known:<{width}}" + "".join(f"{_number(rates, rate):>12}" for rate in RATES)
+        yield f"{known:<{width}}" + "".join(f"{_number(rates, rate):>12}" for rate in shown)
 
 
 def _calibration(name: str, one: Json) -> Iterator[str]:

@@ -2,8 +2,9 @@
 
 A member gives means over its test rows; the mean of two members' means, each weighted by its rows, is that of both
 together. So these stand here: of classes how often each is taken for which, of two classes how many rows of each have a
-probability in which bin, of numbers the errors. What is no mean, such as the area under the ROC curve, follows from
-them (`figures_of`). A genesis has room for 32 means, and names each of them.
+probability in which bin, of three in which of fewer bins, of numbers the errors. What is no mean, such as the area
+under the ROC curve, follows from them (`figures_of`). A genesis has room for 32 means, and names each of them: too few
+for bins of four classes or more.
 
 Which means are added up in each round (`round_names`) is a question of secrecy. How many rows of a class a member has
 follows from its bins or its confusion matrix, whatever the model; and from its accuracy, where the model tells the same
@@ -14,7 +15,7 @@ Of two classes the second one is the positive one.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -22,13 +23,27 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["EDGES", "Bin", "Figures", "class_means", "figures_of", "mean_names", "number_means", "round_names"]
+__all__ = [
+    "EDGES",
+    "THREE_EDGES",
+    "Bin",
+    "Figures",
+    "class_means",
+    "figures_of",
+    "mean_names",
+    "number_means",
+    "round_names",
+    "tells_areas",
+]
 
 Numbers = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
 EDGES: Final = (0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.975, 0.99)
 """Between the bins of a probability: about equally far apart in log odds, so that rare classes are told apart, too."""
+
+THREE_EDGES: Final = (0.05, 0.3, 0.7)
+"""The same where each of three classes has bins of its own: their areas are too low rather than too high."""
 
 _BOUNDS: Final = (0.0, *EDGES, 1.0)
 _BINS: Final = len(EDGES) + 1
@@ -58,6 +73,20 @@ def _cell(true: int, place: int) -> str:
     return f"{true} in {_BOUNDS[place]:g}-{_BOUNDS[place + 1]:g}"
 
 
+def _area_names(one: int) -> list[tuple[str, str]]:
+    """Of one class of three, the names of its rows and of all other rows in each bin of its probability.
+
+    The first bin has no names: it holds the other rows, and how many there are the confusion matrix says.
+    """
+    bins = [f"{low:g}-{high:g}" for low, high in pairwise((*THREE_EDGES, 1.0))]
+    return [(f"{one} at {span}", f"not {one} at {span}") for span in bins]
+
+
+def tells_areas(names: Iterable[str]) -> bool:
+    """Whether there are bins of each of three classes among the names of means."""
+    return any(" at " in name for name in names)
+
+
 def mean_names(classes: int) -> tuple[str, ...]:
     """The names of all means, in order: for so many classes, or 0 for a number."""
     if not classes:
@@ -66,7 +95,8 @@ def mean_names(classes: int) -> tuple[str, ...]:
     if classes == 2:
         return ("accuracy", "brier", "probability", *(_cell(true, place) for true in every for place in range(_BINS)))
     if classes <= _FULL_CONFUSION:
-        return ("accuracy", "brier", *(f"{true} as {told}" for true in every for told in every))
+        areas = (name for one in every for pair in _area_names(one) for name in pair) if classes == 3 else ()
+        return ("accuracy", "brier", *(f"{true} as {told}" for true in every for told in every), *areas)
     if classes <= _PER_CLASS:
         return ("accuracy", "brier", *(f"{what} {one}" for one in every for what in ("hits", "rows", "told")))
     return ("accuracy", "brier")
@@ -104,10 +134,27 @@ def class_means(probabilities: Numbers, told: Codes, codes: Codes) -> dict[str, 
     confusion = np.bincount(codes * classes + told, minlength=classes**2).reshape(classes, classes) / rows
     if classes <= _FULL_CONFUSION:
         means |= {f"{true} as {said}": float(confusion[true, said]) for true in every for said in every}
+        if classes == 3:
+            means |= _area_means(probabilities, codes)
     elif classes <= _PER_CLASS:
         means |= {f"hits {one}": float(confusion[one, one]) for one in every}
         means |= {f"rows {one}": float(confusion[one].sum()) for one in every}
         means |= {f"told {one}": float(confusion[:, one].sum()) for one in every}
+    return means
+
+
+def _area_means(probabilities: Numbers, codes: Codes) -> dict[str, float]:
+    """Part of all rows that is of each class, and of another one, in each bin of the class's probability."""
+    rows, classes = probabilities.shape
+    means: dict[str, float] = {}
+    for one in range(classes):
+        places = np.searchsorted(THREE_EDGES, probabilities[:, one], side="right")
+        own, others = (
+            np.bincount(places[chosen], minlength=len(THREE_EDGES) + 1) / rows
+            for chosen in (codes == one, codes != one)
+        )
+        for place, (name, other_name) in enumerate(_area_names(one), 1):
+            means |= {name: float(own[place]), other_name: float(others[place])}
     return means
 
 
@@ -141,7 +188,7 @@ class Figures:
     calibration: tuple[Bin, ...] = ()
     """Of two classes; without empty bins."""
     by_class: tuple[dict[str, float], ...] = ()
-    """Of three classes or more, each against all others."""
+    """Of three classes or more, each against all others; of three also its area."""
 
 
 def figures_of(classes: int, loss: float, means: Mapping[str, float]) -> Figures:
@@ -154,29 +201,59 @@ def figures_of(classes: int, loss: float, means: Mapping[str, float]) -> Figures
         return Figures(_of_numbers(loss, means) if means.keys() >= set(NUMBER_MEANS) else {})
     told = {name: means[name] for name in ("accuracy", "brier") if name in means}
     names = mean_names(classes)
+    if not tells_areas(means):  # an older federation of three classes has no bins
+        names = tuple(name for name in names if not tells_areas([name]))
     if len(names) == len(told) or not means.keys() >= set(names) or not _are_possible(means, names):
         return Figures(told)
     if classes == 2:
         return _of_two(means)
+    return _of_many(classes, means, has_areas=tells_areas(names))
+
+
+def _of_many(classes: int, means: Mapping[str, float], *, has_areas: bool) -> Figures:
+    every = range(classes)
     if classes <= _FULL_CONFUSION:
-        every = range(classes)
         confusion = tuple(tuple(means[f"{true} as {said}"] for said in every) for true in every)
         hits = [confusion[one][one] for one in every]
         rows = [sum(confusion[one]) for one in every]
         said = [sum(confusion[true][one] for true in every) for one in every]
     else:
         confusion = ()
-        hits, rows, said = ([means[f"{what} {one}"] for one in range(classes)] for what in ("hits", "rows", "told"))
-    by_class = tuple(_rates(*parts) for parts in zip(hits, rows, said, strict=True))
-    scores = [one["f1"] for one in by_class if "sensitivity" in one]  # of the classes that some row has
-    numbers = {"accuracy": told["accuracy"], "macro_f1": sum(scores) / len(scores), "brier": told["brier"]}
-    return Figures(numbers, confusion, by_class=by_class)
+        hits, rows, said = ([means[f"{what} {one}"] for one in every] for what in ("hits", "rows", "told"))
+    areas = [_area(*_bins_of_three(means, one)) if has_areas else {} for one in every]
+    rates = [_rates(*parts) for parts in zip(hits, rows, said, strict=True)]
+    # Of the classes that some row has.
+    macro_f1 = _mean_of([{"macro_f1": one["f1"]} for one in rates if "sensitivity" in one])
+    numbers = {"accuracy": means["accuracy"]} | _mean_of([one for one in areas if one]) | macro_f1
+    by_class = tuple(one | area for one, area in zip(rates, areas, strict=True))
+    return Figures(numbers | {"brier": means["brier"]}, confusion, by_class=by_class)
+
+
+def _bins_of_three(means: Mapping[str, float], one: int) -> tuple[list[float], list[float]]:
+    """The parts of all rows that are of another class, and of this one, in each bin of its probability."""
+    rows = sum(means[f"{one} as {said}"] for said in range(3))
+    names = zip(*_area_names(one), strict=True)
+    own, others = ([means[name] for name in each] for each in names)
+    bins = [1 - rows - sum(others), *others], [rows - sum(own), *own]
+    # Sums that were rounded leave a little where there is no row.
+    negatives, positives = ([part if abs(part) > _NOISE else 0.0 for part in each] for each in bins)
+    return negatives, positives
+
+
+def _mean_of(found: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The mean of each number; nothing of nothing."""
+    return {name: sum(one[name] for one in found) / len(found) for name in (found[0] if found else ())}
 
 
 def _are_possible(means: Mapping[str, float], names: tuple[str, ...]) -> bool:
-    """Whether rows can have such means: parts of them, which add up to all (of bins, or of a confusion matrix)."""
+    """Whether rows can have such means: parts of them, which add up to all (of bins, or of a confusion matrix).
+
+    The bins of three classes hold no more rows than there are of each class.
+    """
     parts = [means[name] for name in names if name != "brier"]
     if not all(-_NOISE <= part <= 1 + _NOISE for part in parts):
+        return False
+    if tells_areas(names) and min(part for one in range(3) for bins in _bins_of_three(means, one) for part in bins) < 0:
         return False
     whole = [means[name] for name in names if " in " in name or " as " in name or name.startswith("rows ")]
     return abs(sum(whole) - 1) <= len(names) * _NOISE

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from coterie.peer.learning.figures import class_means, mean_names, number_means, round_names
+from coterie.peer.learning.figures import class_means, mean_names, number_means, round_names, tells_areas
 from coterie.peer.learning.task import Task
 from coterie.peer.measures import figures_json, figures_to_come, measures, measures_text
 
@@ -54,7 +54,8 @@ def test_before_the_evaluation_classes_show_their_brier_score() -> None:
     [
         (0, []),
         (2, ["accuracy", "auc", "sensitivity", "specificity", "ppv", "npv", "f1"]),
-        (3, ["accuracy", "macro_f1"]),
+        (3, ["accuracy", "auc", "macro_f1"]),
+        (5, ["accuracy", "macro_f1"]),
         (7, ["accuracy", "macro_f1"]),
         (11, ["accuracy"]),
     ],
@@ -71,6 +72,12 @@ def test_what_the_evaluation_will_tell_is_what_it_tells(classes: int, wanted: li
         told = figures_json(model, 0.5, class_means(chances, codes[::-1], codes), len(codes))
         assert told is not None
         assert {*wanted} <= {*told["numbers"]}
+
+
+def test_an_older_federation_of_three_classes_will_tell_no_area() -> None:
+    model = Task("logistic", "y", ("a",), (), ("red", "green", "blue")).describe()
+    older = [name for name in mean_names(3) if name not in round_names(3) and not tells_areas([name])]
+    assert figures_to_come(model, older) == ["accuracy", "macro_f1"]
 
 
 def test_of_an_app_the_evaluation_will_tell_what_the_app_announced() -> None:

@@ -15,7 +15,7 @@ from table_homes import fill
 from table_sites import Sites
 
 from coterie.peer.exits import Exit
-from coterie.peer.learning.figures import EDGES
+from coterie.peer.learning.figures import EDGES, THREE_EDGES
 from coterie.peer.learning.learner import Learner
 from coterie.peer.settings import Settings
 from coterie.protocol.wire import digest_of
@@ -109,9 +109,13 @@ def test_many_classes_have_a_matrix_and_rates_of_each(tmp_path: Path, peer: Run)
     assert told["confusion"] == reference.confusion_matrix(codes, predicted).tolist()
     assert told["numbers"]["macro_f1"] == pytest.approx(reference.f1_score(codes, predicted, average="macro"))
     assert told["by_class"].keys() == {"high", "low", "mid"}
+    binned = np.digitize(probabilities, THREE_EDGES)
+    areas = [reference.roc_auc_score(codes == one, binned[:, one]) for one in range(3)]
+    assert [rates["auc"] for rates in told["by_class"].values()] == pytest.approx(areas)
+    assert told["numbers"]["auc"] == pytest.approx(np.mean(areas))
 
 
-@pytest.mark.parametrize("kind", ["two", "three", "linear"])
+@pytest.mark.parametrize("kind", ["two", "three", "four", "linear"])
 def test_people_read_the_same_beside_each_other(tmp_path: Path, peer: Run, kind: str) -> None:
     Sites(tmp_path, kind)
     code, out, err = peer("model", "show")
@@ -129,7 +133,9 @@ def test_people_read_the_same_beside_each_other(tmp_path: Path, peer: Run, kind:
     assert "ours:    this model over the 20 test rows of site0.csv; told to nobody else" in lines
     assert ("Sensitivity and the like are of 'yes', the second class." in lines) == (kind == "two")
     assert ("members, rows by true class (down) and predicted class (across)" in lines) == (kind != "linear")
-    assert ("ours, each class against the others" in lines) == (kind == "three")
+    assert ("ours, each class against the others" in lines) == (kind in ("three", "four"))
+    assert ("No AUC: of 4 classes it takes more sums than a federation adds up." in lines) == (kind == "four")
+    assert ("AUC is the mean of each class against the others." in lines) == (kind == "three")
     assert ("members, of the rows with a predicted probability of 'yes' between" in lines) == (kind == "two")
     assert not any(one.startswith(("ours, of the rows", "alone, of the rows")) for one in lines)
 

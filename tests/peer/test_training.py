@@ -16,6 +16,7 @@ from coterie.peer.exits import Exit
 from coterie.peer.founding import found
 from coterie.peer.home import Home
 from coterie.peer.learning.app import AppError
+from coterie.peer.learning.figures import tells_areas
 from coterie.peer.learning.learner import Learner
 from coterie.peer.learning.tables_app import TableApp
 from coterie.peer.session import Session
@@ -119,6 +120,23 @@ def test_a_federation_that_has_added_up_its_final_metrics_before_does_not_do_so_
     learner = member_learner(Settings(data="data.csv"), msgspec.structs.replace(genesis, final_metrics=()))
     weights, totals = learner.initial().tobytes(), tuple(learner.setup())
     assert len(Trainer(learner)(Train(1, "evaluate", weights, totals)).sums) == 4
+
+
+def test_a_federation_of_three_classes_that_adds_up_no_bins_is_joined_as_it_is(tmp_path: Path) -> None:
+    founder = founder_learner(labelled(tmp_path, 3, "{}"))
+    older = tuple(name for name in founder.final_metrics if not tells_areas([name]))
+    assert len(founder.final_metrics) - len(older) == 18
+    genesis = make_genesis(
+        model=founder.descriptor,
+        shapes=founder.shapes,
+        metrics=founder.metrics,
+        final_metrics=older,
+        setup_sums=len(founder.setup()),
+    )
+    learner = member_learner(Settings(data=str(tmp_path / "labels.csv")), genesis)
+    assert learner.final_metrics == older
+    sums = Trainer(learner)(Train(1, "evaluate", learner.initial().tobytes(), tuple(learner.setup()))).sums
+    assert len(sums) == len(("evaluated", "loss", *genesis.metrics, *older))
 
 
 def test_other_final_metrics_than_the_federations_are_refused(genesis: Genesis) -> None:

@@ -33,8 +33,9 @@ def table(path: Path, kind: str, seed: int, rows: int) -> Path:
     noisy = inputs @ [1.5, -1.0] + random.normal(size=rows)
     targets: Any = np.round(10 * noisy + 300, 3)
     if kind != "linear":
-        names = {"two": ("no", "yes"), "three": ("high", "low", "mid")}[kind]
-        targets = [names[place] for place in np.digitize(noisy, [-0.7, 0.7] if kind == "three" else [0.3])]
+        names = {"two": ("no", "yes"), "three": ("high", "low", "mid"), "four": ("I", "II", "III", "IV")}[kind]
+        edges = {"two": [0.3], "three": [-0.7, 0.7], "four": [-1.0, 0.0, 1.0]}[kind]
+        targets = [names[place] for place in np.digitize(noisy, edges)]
     with path.open("w", newline="") as file:
         lines = ([*map(float, row), target] for row, target in zip(inputs.tolist(), targets, strict=True))
         csv.writer(file).writerows([("a", "b", "y"), *lines])

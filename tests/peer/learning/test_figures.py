@@ -11,11 +11,13 @@ from sklearn.preprocessing import label_binarize
 
 from coterie.peer.learning.figures import (
     EDGES,
+    THREE_EDGES,
     class_means,
     figures_of,
     mean_names,
     number_means,
     round_names,
+    tells_areas,
 )
 from coterie.protocol.limits import MAX_METRICS, MAX_NAME_CHARS
 
@@ -73,6 +75,18 @@ def test_the_area_is_that_of_the_binned_probabilities(seed: int) -> None:
     assert numbers["auc"] == pytest.approx(reference.roc_auc_score(codes, binned))
     exact = reference.roc_auc_score(codes, probabilities[:, 1])
     assert 0 < abs(numbers["auc"] - exact) <= numbers["auc_error"] < 0.03
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_areas_of_three_classes_are_those_of_each_against_the_others_in_bins(seed: int) -> None:
+    probabilities, told, codes = scored(seed, 3)
+    figures = figures_of(3, 0.5, class_means(probabilities, told, codes))
+    binned = np.digitize(probabilities, THREE_EDGES)
+    areas = [reference.roc_auc_score(codes == one, binned[:, one]) for one in range(3)]
+    assert [one["auc"] for one in figures.by_class] == pytest.approx(areas)
+    assert figures.numbers["auc"] == pytest.approx(np.mean(areas))
+    exact = reference.roc_auc_score(codes, probabilities, multi_class="ovr")
+    assert 0 < abs(figures.numbers["auc"] - exact) <= figures.numbers["auc_error"] < 0.1
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -171,6 +185,42 @@ def test_the_area_is_within_its_error_of_the_exact_one(rows: list[tuple[float, b
     assert abs(numbers["auc"] - exact) <= numbers["auc_error"] + 1e-12
 
 
+rows_of_three = st.lists(st.tuples(st.integers(0, 2), st.tuples(*[st.floats(0.001, 1)] * 3)), min_size=3, max_size=40)
+
+
+def of_three(rows: list[tuple[int, tuple[float, ...]]]) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities and classes."""
+    odds = np.array([odds for _, odds in rows])
+    return odds / odds.sum(axis=1, keepdims=True), np.array([code for code, _ in rows])
+
+
+@given(rows_of_three)
+def test_the_areas_of_three_classes_are_within_their_error_of_the_exact_ones(
+    rows: list[tuple[int, tuple[float, ...]]],
+) -> None:
+    probabilities, codes = of_three(rows)
+    figures = figures_of(3, 0.5, class_means(probabilities, probabilities.argmax(axis=1), codes))
+    for one, found in enumerate(figures.by_class):
+        if 0 < (codes == one).sum() < len(codes):
+            exact = reference.roc_auc_score(codes == one, probabilities[:, one])
+            assert abs(found["auc"] - exact) <= found["auc_error"] + 1e-12
+        else:
+            assert "auc" not in found
+
+
+@given(rows_of_three, st.integers(1, 39))
+def test_the_areas_of_three_classes_add_up(rows: list[tuple[int, tuple[float, ...]]], cut: int) -> None:
+    assume(cut < len(rows))
+    probabilities, codes = of_three(rows)
+    told = probabilities.argmax(axis=1)
+    parts = [
+        (len(part), class_means(probabilities[part], told[part], codes[part]))
+        for part in np.split(np.arange(len(rows)), [cut])
+    ]
+    found = figures_of(3, 0.5, joined(*parts))
+    assert found.numbers == pytest.approx(figures_of(3, 0.5, class_means(probabilities, told, codes)).numbers)
+
+
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=30), st.integers(1, 29))
 def test_a_confusion_matrix_adds_up(rows: list[tuple[int, int]], cut: int) -> None:
     assume(cut < len(rows))
@@ -262,6 +312,37 @@ def test_of_means_that_no_rows_have_nothing_is_made(name: str, value: float) -> 
 def test_cells_that_do_not_add_up_to_all_rows_are_not_told() -> None:
     means = class_means(*scored(0, 3)) | {"0 as 1": 0.9}
     assert figures_of(3, 0.5, means).numbers.keys() == {"accuracy", "brier"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("0 at 0.7-1", 0.9), ("not 1 at 0.05-0.3", 0.9), ("2 at 0.3-0.7", float("nan"))]
+)
+def test_bins_of_three_classes_with_more_rows_than_there_are_make_no_figures(name: str, value: float) -> None:
+    means = class_means(*scored(0, 3)) | {name: value}
+    assert figures_of(3, 0.5, means).numbers.keys() == {"accuracy", "brier"}
+
+
+def test_some_of_the_bins_of_three_classes_make_no_figures() -> None:
+    means = class_means(*scored(0, 3))
+    del means["2 at 0.7-1"]
+    assert figures_of(3, 0.5, means).numbers.keys() == {"accuracy", "brier"}
+
+
+def test_an_older_federation_of_three_classes_has_all_figures_but_the_areas() -> None:
+    means = class_means(*scored(0, 3))
+    older = figures_of(3, 0.5, {name: value for name, value in means.items() if not tells_areas([name])})
+    assert older.numbers.keys() == {"accuracy", "macro_f1", "brier"}
+    assert figures_of(3, 0.5, means).numbers.keys() == {"auc", "auc_error", *older.numbers}
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4, 5, 6, 10])
+def test_no_round_but_the_last_adds_up_bins_or_the_classes_of_rows(classes: int) -> None:
+    """The means of a round differ between two models that put each row into the same bin: they count no rows."""
+    codes = np.arange(4 * classes) % classes
+    one, other = (
+        class_means(np.full((len(codes), classes), high / classes), np.zeros_like(codes), codes) for high in (1, 0.98)
+    )
+    assert {*round_names(classes)} <= {name for name, mean in one.items() if mean != other[name]}
 
 
 def test_rates_stay_within_0_and_1_whatever_the_hits_are() -> None:
