@@ -1,12 +1,16 @@
 """When and why a run ends: the first reason counts."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import trio
 
 from ..protocol.events import Notice
 from ..protocol.ledger import LedgerState
 from .exits import Exit
+
+_ASK: Final = "ask a member for"
+"""Begins the advice with which a member's own reason may end already."""
 
 
 @dataclass(slots=True)
@@ -76,5 +80,6 @@ class Ending:
             if state.genesis.admit == "invite" and not model:
                 if self.lacks_invite(state):
                     told = "admission was refused: this federation needs an invite, and this peer was given none"
-                told += f"; ask a member for one (`peer invite`), then type: {self.join_again} --invite TOKEN"
+                told += "; " if _ASK in told else f"; {_ASK} one (`peer invite`), "
+                told += f"then type: {self.join_again} --invite TOKEN"
             self.end(Exit.MODEL if model else Exit.INVITE, told)

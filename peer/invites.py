@@ -33,7 +33,9 @@ def parse_duration_ms(text: str) -> int:
         ValueError: anything else.
     """
     match = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if match is None or int(match[1]) == 0:
+    if match is not None and int(match[1]) == 0:
+        raise ValueError(f"{text!r} is no duration in which anybody could join; 1s is the shortest")
+    if match is None:
         raise ValueError(f"{text!r} is no duration: write 90s, 30m, 24h or 7d")
     return int(match[1]) * _UNITS[match[2]] * 1000
 

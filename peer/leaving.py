@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..protocol.ledger import LedgerState, Phase
+from .naming import in_words
 from .standstill import named
 
 if TYPE_CHECKING:
@@ -94,5 +95,5 @@ def names_told(text: str, keys: Sequence[bytes], gone: Mapping[bytes, str]) -> s
     """Put the names of those that left in the place of their keys in a notice: a node only knows members' names."""
     for key in keys:
         if key in gone:
-            text = text.replace(key.hex()[:16], f"{gone[key]} (left)")
+            text = text.replace(key.hex()[:16], f"{in_words(gone[key])} (left)")
     return text

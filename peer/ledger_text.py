@@ -13,7 +13,7 @@ from ..protocol.ledger import LedgerState, apply, genesis_state
 from ..protocol.messages import CertifiedBlock, JoinRequest
 from .ledger_file import Ledger
 from .measures import measures, measures_text, of_which_model
-from .naming import apart, told_names
+from .naming import apart, in_words, told_names
 from .status import printable
 from .whose import Whose, whose_sum
 
@@ -145,19 +145,19 @@ def _change(change: Join | Depart | Evict, before: LedgerState, after: LedgerSta
 
 
 def told(row: Json) -> str:
-    """Return what a row says, in words; names in it are as their members chose them."""
+    """Return what a row says, in words."""
     match row["kind"]:
         case "genesis":
             made = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["created_ms"] / 1000))
-            return f"{row['name']}, founded {made}; {row['parameters']} parameters, {row['scheme']}"
+            return f"{in_words(row['name'])}, founded {made}; {row['parameters']} parameters, {row['scheme']}"
         case "membership":
             words = {"join": "joins", "leave": "leaves", "evict": "is evicted"}
-            changes = [f"{one['name']} {words[one['change']]}" for one in row["changes"]]
+            changes = [f"{in_words(one['name'])} {words[one['change']]}" for one in row["changes"]]
             return f"{', '.join(changes)}; {len(row['members'])} members"
         case "contributors":
-            return f"round {row['round']}: {', '.join(row['names'])} ({len(row['holders'])} holders)"
+            return f"round {row['round']}: {', '.join(map(in_words, row['names']))} ({len(row['holders'])} holders)"
         case "void":
-            missed = f"{', '.join(row['names']) or 'nobody'}, as {row['proposer_name']} saw it"
+            missed = f"{', '.join(map(in_words, row['names'])) or 'nobody'}, as {in_words(row['proposer_name'])} saw it"
             return f"round {row['round']}: no result ({row['reason']}); missed: {missed}"
     measured = ""
     if row.get("measures"):

@@ -6,6 +6,7 @@ from typing import Any
 import trio
 
 from ..protocol.genesis import Genesis, GenesisError, read_genesis
+from .naming import in_words
 from .network.events import Connected, Refused, Unreachable
 from .network.network import Network
 
@@ -37,7 +38,7 @@ async def find_genesis(network: Network, tell: Tell, wanted: bytes | None) -> Ge
             case Connected(is_stranger=True) | Refused(is_stranger=True):
                 pass  # anybody may call; whom we called is told of
             case Connected(member=member, greeting=greeting):
-                text = f"{greeting.name or 'a peer'} answered, but is in no federation yet itself"
+                text = f"{in_words(greeting.name or 'a peer')} answered, but is in no federation yet itself"
                 tell("no-federation", text, {"peer": member})
             case Refused() | Unreachable():
                 tell_trouble(event, tell)

@@ -1,5 +1,10 @@
-"""How members are called where people read of them: by their names, and apart where two have the same one."""
+"""How members are called where people read of them: by their names, and apart where two have the same one.
 
+A name is whatever its member chose, also a sentence. Facts for scripts hold it as it is; amid a sentence of ours
+it stands as :func:`in_words` gives it.
+"""
+
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -11,6 +16,17 @@ from ..protocol.ledger import LedgerState
 
 SUFFIX_CHARS: Final = 6
 """How much of a PeerId tells two members with one name apart."""
+
+
+_IN_NAMES: Final = " .-_'’()…"
+"""What a name may hold besides letters and digits and still be told from the sentence around it."""
+
+
+def in_words(name: str) -> str:
+    """Return a name as it stands in a sentence: in quotes where it holds what sentences are made of."""
+    if all(letter in _IN_NAMES or unicodedata.category(letter)[0] in "LMN" for letter in name):
+        return name
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def apart(name: str, member: bytes) -> str:
@@ -33,18 +49,23 @@ def told_names(state: LedgerState, gone: Mapping[bytes, str] = MappingProxyType(
 
 
 def told_text(notice: Notice, state: LedgerState) -> str:
-    """Return the text of a notice in which members with one name are told apart. A node knows only their names."""
+    """Return the text of a notice in which members with one name are told apart, and names from our own words.
+
+    A node knows only their names.
+    """
     text, facts = notice.text, notice.facts
     if notice.kind in ("joined", "left"):
         name, member = facts["name"], facts["member"]
         has_double = any(one.name == name for one in state.members if one.key != member)
-        return text.replace(name, apart(name, member), 1) if has_double else text
+        return text.replace(name, in_words(apart(name, member) if has_double else name), 1)
     if notice.kind not in ("stuck", "void"):
         return text
     told = told_names(state)
     names = facts["missing" if notice.kind == "stuck" else "missed"]
     if names:
-        listed = ", ".join(told.get(key, name) for key, name in zip(facts["members"], names, strict=True))
+        listed = ", ".join(in_words(told.get(key, name)) for key, name in zip(facts["members"], names, strict=True))
         text = listed.join(text.rsplit(", ".join(names), 1))
     proposer = state.member(facts.get("proposer", b""))
-    return text if proposer is None else text.replace(f"as {proposer.name} saw", f"as {told[proposer.key]} saw", 1)
+    if proposer is None:
+        return text
+    return text.replace(f"as {proposer.name} saw", f"as {in_words(told[proposer.key])} saw", 1)

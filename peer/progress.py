@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol, TextIO
 
 from ..crypto.identity import PUBLIC_BYTES, peer_id
+from .naming import in_words
 from .status import Json, lines, printable, timestamp
 
 QUIET: Final = frozenset({"dealt", "fetch"})
@@ -156,7 +157,7 @@ def describe(text: str, facts: Mapping[str, Any]) -> str:
     """The line for people: the text, and whom it is about where the text does not say."""
     member = facts.get("member")
     if isinstance(member, bytes) and len(member) == PUBLIC_BYTES and "name" not in facts:
-        text = f"{facts.get('who') or '…' + peer_id(member)[-11:]}: {text}"
+        text = f"{in_words(facts.get('who') or '…' + peer_id(member)[-11:])}: {text}"
     return printable(text)
 
 

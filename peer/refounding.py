@@ -28,6 +28,7 @@ from .exits import Exit, PeerError, no_federation
 from .founding import check_min_peers
 from .home import Home, HomeError, KeyProblem, missing_key
 from .lineage import newest_serial
+from .naming import in_words
 from .session import GENESIS, REFOUNDED, SETTINGS, refounded_text
 from .settings import Settings, read_settings
 from .status import replay
@@ -236,7 +237,9 @@ def _check_disclosure(
             raise PeerError("--disclose: leave it out, nobody's numbers are shown")
         return ""
     exposed = pending.exposed(state, me)
-    names, summed = (", ".join(_name(state, key) for key in keys) for keys in (exposed, sorted(pending.contributors)))
+    names, summed = (
+        ", ".join(in_words(_name(state, key)) for key in keys) for keys in (exposed, sorted(pending.contributors))
+    )
     if pending.has_result:
         begun = f"a sum over {summed} was decided before on the very model that the ledger ends with."
     else:
@@ -291,8 +294,10 @@ def check_old_home(old: Home) -> None:
     old.check()
 
 
-def check_continued(genesis: Genesis, old: Home) -> None:
+def check_continued(genesis: Genesis, old: Home, me: bytes | None = None) -> None:
     """Compare a federation that is joined with the one that it continues, as this peer's old home knows that.
+
+    ``me``: this peer's key. With it, the old home of the founder is refused: this peer has another one.
 
     Raises:
         PeerError: it is not what follows from the old ledger; or this peer's numbers would be shown.
@@ -311,6 +316,13 @@ def check_continued(genesis: Genesis, old: Home) -> None:
         )
     if genesis.previous != state.head:
         raise PeerError(f"--continues {old.folder}: {_other_head(genesis.previous, state, heads)}", Exit.FEDERATION)
+    if me is not None and old.public_key() == genesis.founder != me:
+        raise PeerError(
+            f"--continues {old.folder}: this is the old home of {in_words(genesis.founder_name)}, which founded the new"
+            " federation and goes on there; give the folder that was this very peer's --home in the old one, or leave"
+            " --continues out if there is none",
+            Exit.FEDERATION,
+        )
     expected = _continued(
         state, genesis.founder, genesis.founder_name, genesis.min_peers, genesis.rounds, pending=pending
     )

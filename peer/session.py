@@ -10,7 +10,7 @@ import shlex
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -50,7 +50,7 @@ from .leaving import Stay, awaited, names_told, still_needed
 from .lobby import find_genesis, tell_trouble
 from .measures import measures, measures_text, of_which_model
 from .memory import keep_out_of_collections
-from .naming import told_names, told_text
+from .naming import in_words, told_names, told_text
 from .network.addresses import AddressError, BadRecord
 from .network.events import Beat, Connected, Disconnected, Event, Frame, Pace, Refused
 from .network.host import ListenError
@@ -337,7 +337,7 @@ class Session:
             from .refounding import check_continued
 
             old = Home(Path(self.settings.continues))
-            await trio.to_thread.run_sync(check_continued, genesis, old)
+            await trio.to_thread.run_sync(check_continued, genesis, old, self.identity.public)
         self._learner = await self._read(member_learner, self.settings, genesis)
         check_initial_weights(self._learner, genesis)
         self.genesis = genesis
@@ -546,7 +546,7 @@ class Session:
                 else:
                     facts = {"member": member, "name": greeting.name}
                     name = self._name(member) or greeting.name or "a peer"
-                    self.tell("link-up", f"linked to {name}", facts)
+                    self.tell("link-up", f"linked to {in_words(name)}", facts)
                 self._look_for_shortage()
                 await self.driver.peer_up(member)
             case Disconnected(member=member, reason=reason, is_stranger=is_stranger):
@@ -786,7 +786,7 @@ class Session:
                 if member in self._voids.said
             )
         self.tell(notice.kind, text, facts)
-        self.ending.on_notice(notice, self.node.state)
+        self.ending.on_notice(replace(notice, text=text), self.node.state)
         if notice.kind == "committee":
             self._check_consent()
 

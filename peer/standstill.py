@@ -11,7 +11,7 @@ from ..protocol.ledger import LedgerState, Phase
 from ..protocol.limits import MIN_TRAINING_MEMBERS
 from ..protocol.safety import VoteGuard
 from .home import Home
-from .naming import told_names
+from .naming import in_words, told_names
 
 _MAX_NAMED: Final = 3
 """Newcomers that are named: the names are their own, and there may be many."""
@@ -20,8 +20,8 @@ _MAX_NAMED: Final = 3
 def named(state: LedgerState, keys: Iterable[bytes], gone: Mapping[bytes, str]) -> str:
     """Return the names of members, and of those that left. ``gone``: the names of these."""
     told = told_names(state, gone)
-    names = [told.get(key, key.hex()[:16]) + ("" if state.member(key) is not None else " (left)") for key in keys]
-    return ", ".join(names)
+    names = {key: in_words(told.get(key, key.hex()[:16])) for key in keys}
+    return ", ".join(name + ("" if state.member(key) is not None else " (left)") for key, name in names.items())
 
 
 def pause(state: LedgerState, home: Home) -> str | None:
@@ -69,9 +69,9 @@ def shortage(
     )
     return (
         f"nothing can be decided: {committee.quorum} votes are needed, and {reached} of {committee.n} members can be"
-        f" reached; waiting for {named(state, away, gone)}{_where(away, sought)}. {ended}If they have new addresses:"
-        f" peer stop {home.option}, then peer start {home.option} --bootstrap HOST:PORT of one of them. If too many of"
-        f" them are lost for good: peer stop {home.option}, then peer refound {home.option} --to DIR"
+        f" reached; waiting for {named(state, away, gone)}{_where(away, sought)}. If they have new addresses:"
+        f" peer stop {home.option}, then peer start {home.option} --bootstrap HOST:PORT of one of them. {ended}If too"
+        f" many of them are lost for good: peer stop {home.option}, then peer refound {home.option} --to DIR"
     )
 
 
@@ -89,7 +89,7 @@ def kept_out(
     away = _lacking(state, me, connected)
     if not away or not asking:
         return None
-    names = ", ".join(sorted(asking)[:_MAX_NAMED])
+    names = ", ".join(map(in_words, sorted(asking)[:_MAX_NAMED]))
     if len(asking) > _MAX_NAMED:
         names += f" and {len(asking) - _MAX_NAMED} more"
     wait = "waits" if len(asking) == 1 else "wait"

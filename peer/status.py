@@ -21,7 +21,7 @@ from .beats import decode_beat
 from .database import UPGRADING, StoreError, damaged
 from .leaving import departure
 from .measures import RATES, figures_json, figures_to_come, measures, measures_text
-from .naming import SUFFIX_CHARS
+from .naming import SUFFIX_CHARS, in_words
 from .store import Reader
 from .voids import newest_voids
 from .whose import LastSum, Whose
@@ -88,7 +88,10 @@ def explain_privacy(state: LedgerState) -> str:
     members, least = len(state.members), state.genesis.min_peers
     if state.phase is Phase.WAITING and members < least:
         return f"{members} member(s): training needs {least} (--min-peers)"
-    return state.committee.explain(state.genesis.scheme)
+    told, now = state.committee.explain(state.genesis.scheme), state.committee.n
+    if members == now or state.phase is Phase.FINISHED:
+        return told
+    return f"{told}; from the next round on there are {members} members, and not {now}"
 
 
 def members_status(
@@ -232,7 +235,7 @@ def _lines(status: Json) -> Iterable[str]:
     if not status["running"]:
         yield "this peer is not running; this is what its store says, and the links are unknown"
     federation = status["federation"]
-    yield f"federation  {federation['name']} {federation['id'][:16]}…"
+    yield f"federation  {in_words(federation['name'])} {federation['id'][:16]}…"
     if status.get("joining"):
         yield f"joining     {status['joining']}"
     of = f" of {status['rounds']}" if status["rounds"] else ""
@@ -306,7 +309,7 @@ def _member_line(row: Json) -> str:
     link = "me" if row["me"] else _LINKS[row["connected"]]
     age = row["beat_age_seconds"]
     beat = "" if age is None else f"{age:.1f} s"
-    name = row["name"][:16] if row["member"] else f"({(row['name'] or '…' + row['id'][-11:])[:14]})"
+    name = in_words(row["name"][:16]) if row["member"] else f"({in_words((row['name'] or '…' + row['id'][-11:])[:14])})"
     height = "" if row["height"] is None else row["height"]
     number = "" if row["round"] is None else _last_round(row)
     tail = row["phase"] or row["trouble"] or ""
@@ -321,7 +324,7 @@ def _name_of(status: Json, peer: str) -> str:
     """How a member is called; apart from others of its name."""
     name = next((row["name"] for row in status["members"] if row["id"] == peer), peer)
     has_double = sum(row["name"] == name for row in status["members"]) > 1
-    return f"{name} …{peer[-SUFFIX_CHARS:]}" if has_double else str(name)
+    return in_words(f"{name} …{peer[-SUFFIX_CHARS:]}" if has_double else str(name))
 
 
 def _hex(data: bytes | None) -> str | None:

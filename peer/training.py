@@ -20,12 +20,12 @@ from .learning.app import AppError, load_app
 from .learning.arrays import Shapes, Vector, unflatten
 from .learning.cells import normal_label
 from .learning.learner import Evaluation, Learner
-from .learning.opening import opened
+from .learning.opening import check_is_file, opened
 from .learning.schema import Wishes
 from .learning.survey import question, summary
 from .learning.tables_app import MANY_CLASSES, TableApp
 from .learning.task import TaskMismatch
-from .learning.troubles import TableError
+from .learning.troubles import TableError, on_one_line
 from .measures import Measured
 from .settings import Settings
 
@@ -99,6 +99,7 @@ def check_source(settings: Settings) -> None:
     """
     if settings.data is not None:
         try:
+            check_is_file(Path(settings.data))
             with opened(Path(settings.data)):
                 pass
         except TableError as error:
@@ -417,7 +418,7 @@ def _kind(settings: Settings) -> "Kind | None":
 def _check_expected(option: str, mine: tuple[object, ...], theirs: tuple[object, ...]) -> None:
     """What a joiner expects, if it expects anything, is what the federation has."""
     if mine and mine != theirs:
-        had, wanted = (",".join(map(str, one)) or "none" for one in (theirs, mine))
+        had, wanted = (on_one_line(",".join(map(str, one))) or "none" for one in (theirs, mine))
         raise TaskMismatch(
             f"--{option}: the federation's is {had}, and not {wanted}; leave --{option} out to take the federation's"
         )

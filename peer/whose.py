@@ -9,7 +9,7 @@ from ..protocol.events import Notice
 from ..protocol.ledger import LedgerState, Phase, apply
 from ..protocol.messages import CertifiedBlock
 from ..protocol.records import BlockDecided
-from .naming import told_names
+from .naming import in_words, told_names
 
 Read = Callable[[int], Iterable[CertifiedBlock]]
 """Gives blocks from a height on: as many as it likes, none only where there is none."""
@@ -29,7 +29,9 @@ class Whose:
     def text(self) -> str:
         """Return that for people."""
         of = "" if self.members is None else f" of {self.members} members"
-        return f"over about {self.rows} test rows{of}" + (f", without {', '.join(self.away)}" if self.away else "")
+        return f"over about {self.rows} test rows{of}" + (
+            f", without {', '.join(map(in_words, self.away))}" if self.away else ""
+        )
 
     def json(self) -> dict[str, Any]:
         """Return that for scripts."""

@@ -53,7 +53,7 @@ def run(given: argparse.Namespace) -> int:
         )
     except TableError as error:
         return _tell(given, refused=str(error).splitlines())
-    columns = column_lines(table, troubles, target, agreed)
+    columns = column_lines(table, troubles, target, agreed, expected["classes"])
     if troubles.count:
         return _tell(given, columns, [troubles.headline, *troubles.lines()])
     if target is None:

@@ -1,6 +1,7 @@
 """`peer invite`: a token that lets others join."""
 
 import argparse
+import sys
 
 from ..exits import PeerError
 from .common import Subcommands, add_command, add_json, home_of, print_json, refuse_departed
@@ -35,8 +36,10 @@ def run(given: argparse.Namespace) -> int:
     if given.json:
         print_json({"invite": answer["invite"], "command": answer["command"], "note": answer.get("note", "")})
     else:
-        print(answer["invite"])
-        print(f"\nThe other side types:\n  {answer['command']}")
+        print(answer["invite"], flush=True)
+        # A script takes what it reads for the token: `INVITE=$(peer invite)`.
+        rest = sys.stdout if sys.stdout.isatty() else sys.stderr
+        print(f"\nThe other side types:\n  {answer['command']}", file=rest)
         if answer.get("note"):
-            print(answer["note"])
+            print(answer["note"], file=rest)
     return 0

@@ -54,10 +54,11 @@ def run(given: argparse.Namespace) -> int:
     if given.json:
         print_json(facts)
         return 0
+    from ..learning.troubles import on_one_line
     from ..status import printable
 
     for line in _lines(facts):
-        print(printable(line))
+        print(printable(on_one_line(line)))
     if trouble:
         print(f"peer: note: no figures on your own rows: {trouble}", file=sys.stderr)
     return 0

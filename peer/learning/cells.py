@@ -143,6 +143,9 @@ def flaw_of(cell: str, *, is_target: bool, is_needed: bool = False, founders: st
         return Flaw(what, "to predict a class, use --model logistic, or --classes")
     if founders is not None:
         return Flaw(what, f"correct a typing error{categories}{out}")
+    if is_needed:
+        # The columns are agreed on: nothing can be made of this one but what all have in it.
+        return Flaw(what, "turn categories into the numbers that all members have here, or correct a typing error")
     return Flaw(what, f"turn categories into numbers (one column of 0 and 1 for each), correct a typing error{out}")
 
 

@@ -56,7 +56,8 @@ class Header:
             return "all cells are empty", "remove the line"
         what = f"{len(row)} fields, but the header names {self.width} columns"
         if len(row) == self.width + 1 and row[0].strip('"').isdecimal():
-            return what, "the rows begin with a row number (R: row.names=FALSE leaves it out)"
+            asked = "do the rows begin with a row number (R: row.names=FALSE leaves it out)?"
+            return what, f"{asked} Otherwise quote fields that hold the separator"
         if len(row) > self.width and all(map(is_number, row)):
             return what, "do decimal commas split numbers? write them with a decimal point"
         joined = row[0] if len(row) == 1 else ""
@@ -167,6 +168,9 @@ def check_named(troubles: Troubles, named: Sequence[str], names: Sequence[str]) 
 def _check_names(troubles: Troubles, names: list[str], used: set[str]) -> None:
     """Note names that cannot be: `used` are those that matter."""
     for i, name in enumerate(names, 1):
+        if not name.isprintable() and name in used:
+            what = f"the name of column {i}, {name[:MAX_NAME_LETTERS]!r}, holds a line break or control character"
+            troubles.add(Trouble(1, None, what, "rename the column, or leave it out: --ignore, --columns"))
         if len(name) > MAX_NAME_LETTERS and name in used:
             troubles.add(Trouble(1, None, f"the name of column {i} is longer than {MAX_NAME_LETTERS} letters"))
     twice = sorted(name for name, count in Counter(names).items() if count > 1 and name and name in used)

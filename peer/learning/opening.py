@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Final, TextIO
 
 from .troubles import TableError
 
-__all__ = ["is_parquet", "opened"]
+__all__ = ["check_is_file", "is_parquet", "opened"]
 
 _GZIP: Final = b"\x1f\x8b"
 _OTHERS: Final = {
@@ -35,6 +36,21 @@ _OTHERS: Final = {
 }
 _PARQUET: Final = b"PAR1"
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+def check_is_file(path: Path) -> None:
+    """Refuse a pipe or device before anything waits for it. Raises TableError.
+
+    A table is read more than once: to see of which kind it is, and again by later starts.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # told when it is opened
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise TableError(
+            f"{path}: a pipe or device, which can be read only once; save the table to a file, and name that"
+        )
 
 
 def is_parquet(path: Path) -> bool:

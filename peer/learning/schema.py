@@ -18,6 +18,8 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from .troubles import on_one_line
+
 __all__ = ["GAP", "OTHER", "Feature", "Schema", "Wishes", "read_schema"]
 
 OTHER: Final = "(other)"
@@ -77,12 +79,16 @@ class Schema:
         categories = [column for column, _ in self.levels]
         for names in (categories, self.dates, self.gaps):
             if list(names) != sorted(set(names)):
-                raise ValueError(f"columns that are not in alphabetical order, each once: {', '.join(names)}")
+                raise ValueError(
+                    f"columns that are not in alphabetical order, each once: {', '.join(map(on_one_line, names))}"
+                )
         for column, levels in self.levels:
             if not levels or len(set(levels)) != len(levels) or not {OTHER, GAP}.isdisjoint(levels):
                 raise ValueError(f"column {column!r} has no levels, one twice, or one called {OTHER} or {GAP}")
         if twice := set(categories) & {*self.dates, *self.gaps}:
-            raise ValueError(f"columns that are categories and something else: {', '.join(sorted(twice))}")
+            raise ValueError(
+                f"columns that are categories and something else: {', '.join(map(on_one_line, sorted(twice)))}"
+            )
 
     @property
     def is_plain(self) -> bool:
@@ -101,7 +107,7 @@ class Schema:
         """Raise ValueError unless all columns that are named here are there."""
         named = {*self.dates, *self.gaps, *dict(self.levels)}
         if lacking := sorted(named - set(columns)):
-            raise ValueError(f"it says of columns that are none: {', '.join(lacking)}")
+            raise ValueError(f"it says of columns that are none: {', '.join(map(on_one_line, lacking))}")
 
     def features(self, columns: Sequence[str]) -> tuple[Feature, ...]:
         """What goes into the model for these columns, in the order of the weights."""

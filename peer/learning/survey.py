@@ -8,12 +8,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from .cells import normal_label
 from .columns import Unagreed, are_all_different_whole
 from .dates import written_day
 from .schema import Schema
 from .table import Table
 from .tables_app import TableApp
-from .troubles import Troubles, columns_option
+from .troubles import Troubles, columns_option, on_one_line
 
 __all__ = ["column_lines", "likely_classes", "question", "summary", "unagreed_lines"]
 
@@ -21,6 +22,8 @@ _MOST_CLASSES: Final = 10
 _ROWS_A_CLASS: Final = 4
 _SHOWN: Final = 8
 _MANY_ROWS: Final = 10
+_OPTION_LETTERS: Final = 600
+"""A longer option nobody types."""
 _MANY_DIFFERENT: Final = 100
 """So many whole numbers are seldom all different, unless they are ids."""
 
@@ -86,13 +89,26 @@ def _unagreed_line(table: Table, one: Unagreed, known: tuple[str, ...]) -> str:
 
 def _unagreed(app: TableApp) -> list[str]:
     """The same with what to do; in a founder's table these are levels of too few rows."""
-    found = []
-    for one, line in zip(app.table.unagreed, unagreed_lines(app.table, app.task.schema), strict=True):
-        levels = ",".join([*(app.task.schema.levels_of(one.column) or ()), one.level])
-        option = f"--levels {shlex.quote(f'{one.column}={levels}')}"
-        found.append(f"{line}; correct it, or found the federation with {option}")
+    found = unagreed_lines(app.table, app.task.schema)
+    if not found:
+        return []
+    it, name = ("it", "") if len(found) == 1 else ("them", f"{app.table.name}: ")
+    todo = f"{name}correct {it}, or found the federation with {_levels_options(app)}"
     more = f"{app.table.name}: … and {_counted(len(found) - _SHOWN, 'more level')} that are none of those agreed on"
-    return found if len(found) <= _SHOWN else [*found[:_SHOWN], more]
+    if len(found) == 1:
+        return [f"{found[0]}; {todo}"]
+    return [*found[:_SHOWN], *([more] if len(found) > _SHOWN else []), todo]
+
+
+def _levels_options(app: TableApp) -> str:
+    """The options with which all levels of the table would be agreed on: one a column."""
+    named: dict[str, list[str]] = {}
+    for one in app.table.unagreed:
+        named.setdefault(one.column, list(app.task.schema.levels_of(one.column) or ())).append(one.level)
+    words = (f"{column}={','.join(levels)}" for column, levels in named.items())
+    text = " ".join(f"--levels {shlex.quote(word)}" for word in words)
+    is_short = len(text) <= _OPTION_LETTERS
+    return on_one_line(text) if is_short else "--levels COLUMN=A,B,… for each of these columns, with all its levels"
 
 
 def _oddities(app: TableApp) -> list[str]:
@@ -148,8 +164,14 @@ def question(app: TableApp) -> str | None:
     )
 
 
-def column_lines(table: Table, troubles: Troubles, target: str | None, agreed: Collection[str] = ()) -> list[str]:
-    """What each column becomes; ``agreed``: the federation's columns, where they are known."""
+def column_lines(
+    table: Table, troubles: Troubles, target: str | None, agreed: Collection[str] = (), classes: Sequence[str] = ()
+) -> list[str]:
+    """What each column becomes.
+
+    ``agreed``: the federation's columns, where they are known. ``classes``: those that were named, in the order of the
+    task, of which the second is the positive one.
+    """
     lines = []
     for column, values in zip(table.columns, table.inputs.T, strict=True):
         wrong = troubles.in_column(column)
@@ -163,20 +185,26 @@ def column_lines(table: Table, troubles: Troubles, target: str | None, agreed: C
             kind = _category(levels, values)
         else:
             kind = _number(table, column, values)
-        lines.append(f"{column}: {kind}")
+        lines.append(f"{on_one_line(column)}: {kind}")
     if target is None:
         return lines
     wrong = troubles.in_column(target)
     if wrong:
         return [*lines, f"target {target!r}: refused for {wrong:,} of {table.rows:,} cells"]
-    return [*lines, _target(table, target, table.labels)]
+    return [*lines, _target(table, target, _in_order(table, classes))]
+
+
+def _in_order(table: Table, classes: Sequence[str]) -> tuple[str, ...]:
+    """The classes in the order of the task: as they were named, else in alphabetical order; unknown ones last."""
+    named = tuple(map(normal_label, classes))
+    return (*named, *sorted(set(table.labels) - set(named)))
 
 
 def _category(levels: tuple[str, ...], values: npt.NDArray[np.float64]) -> str:
     """What becomes of a category."""
     others, gaps = int((values == len(levels)).sum()), int(np.isnan(values).sum())
-    rest = f"; {_counted(others, 'row')} of other levels count as one" if others else ""
-    rest += f"; {_counted(gaps, 'gap')} count as one" if gaps else ""
+    rest = f"; {_counted(others, 'row')} of other levels {_verb('count', others)} as one" if others else ""
+    rest += f"; {_counted(gaps, 'gap')} {_verb('count', gaps)} as one" if gaps else ""
     return f"a category of {_counted(len(levels), 'level')} ({_shown(levels)}), a column of 0 and 1 for each{rest}"
 
 
@@ -184,7 +212,9 @@ def _number(table: Table, column: str, values: npt.NDArray[np.float64]) -> str:
     """What becomes of numbers and dates."""
     known = values[~np.isnan(values)]
     gaps = len(values) - len(known)
-    marked = f"; {_counted(gaps, 'gap')} stand as the mean of all members, and are marked" if gaps else ""
+    are = "is" if gaps == 1 else "are"
+    mean = f"{_verb('stand', gaps)} as the mean of all members, and {are} marked"
+    marked = f"; {_counted(gaps, 'gap')} {mean}" if gaps else ""
     if not len(known):
         return f"nothing but gaps{marked}"
     if column in table.schema.dates:
@@ -199,7 +229,8 @@ def _number(table: Table, column: str, values: npt.NDArray[np.float64]) -> str:
 def _target(table: Table, target: str, classes: Sequence[str]) -> str:
     if table.values is None:
         more = ", …" if len(classes) > _SHOWN else ""
-        return f"target {target!r}, one of {len(classes)} classes ({', '.join(classes[:_SHOWN])}{more})"
+        shown = ", ".join(map(on_one_line, classes[:_SHOWN]))
+        return f"target {target!r}, {_among(len(classes))} ({shown}{more})"
     return f"target {target!r}, a number from {table.values.min():g} to {table.values.max():g}"
 
 
@@ -209,7 +240,16 @@ def _values(classes: tuple[str, ...]) -> str:
 
 def _shown(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return ", ".join(map(on_one_line, names[:_SHOWN])) + more
+
+
+def _among(classes: int) -> str:
+    return f"one of {classes:,} classes" if classes != 1 else "1 class only"
+
+
+def _verb(verb: str, number: int) -> str:
+    """A verb that is told of so many."""
+    return f"{verb}s" if number == 1 else verb
 
 
 def _counted(number: int, what: str) -> str:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from .cells import is_decimal_comma, is_missing, is_number, normal_label, number_in, shortened
 from .columns import Column, Texts, Unagreed
 from .header import Header, check_named, read_header, separator_of
-from .opening import is_parquet, opened
+from .opening import check_is_file, is_parquet, opened
 from .parquet import ParquetRows
 from .schema import Schema, Wishes
 from .troubles import TableError, Trouble, Troubles, columns_option
@@ -142,6 +142,7 @@ def inspect_table(
     Raises TableError where so much is wrong that there is no table.
     """
     path = Path(path).expanduser()
+    check_is_file(path)
     known = set(map(normal_label, classes)) if labelled else None
     reader = _Reader(path.name, target, _Choice(columns, ignore, known, are_needed, plan, agreed))
     if is_parquet(path):

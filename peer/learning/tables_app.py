@@ -31,7 +31,7 @@ from .task import (
     standard_from,
     sums_of,
 )
-from .troubles import LEAVE_OUT, TableError, Trouble, Troubles
+from .troubles import LEAVE_OUT, TableError, Trouble, Troubles, on_one_line
 
 __all__ = ["TableApp"]
 
@@ -128,7 +128,7 @@ class TableApp:
         known = tuple(map(normal_label, classes)) or tuple(sorted(table.labels))
         if labelled and len(known) < 2:
             raise TableError(
-                f"{table.name}: column {target!r} holds one class only, {', '.join(known)}; "
+                f"{table.name}: column {target!r} holds one class only, {', '.join(map(on_one_line, known))}; "
                 "state all that there can be with --classes"
             )
         units = tuple(hidden) or (DEFAULT_HIDDEN if kind == "mlp" else ())

@@ -21,7 +21,7 @@ from .models import Network
 from .moments import Moments, read_moments, sums_of_columns
 from .schema import Feature, Schema, read_schema
 from .sketch import sketch_of, unknown_to
-from .troubles import columns_option
+from .troubles import LEAVE_OUT, columns_option
 
 __all__ = ["Kind", "Standard", "Task", "TaskMismatch", "agreed_columns", "moments_from", "schema_of", "standard_from"]
 
@@ -277,7 +277,7 @@ def _difference(theirs: Any, mine: tuple[str, ...], name: str, unread: Sequence[
     if lacking:
         parts.append(f"the federation has {_some(lacking)} that {name} lacks")
     if extra:
-        option = "" if lacking or left_out else f": {columns_option(wanted)}"
+        option = "" if lacking or left_out else f": {_without(extra, wanted)}"
         parts.append(f"{name} has {_some(extra)} that the federation lacks{option}")
     if lacking:
         parts += [
@@ -287,6 +287,12 @@ def _difference(theirs: Any, mine: tuple[str, ...], name: str, unread: Sequence[
     elif left_out:
         parts.append(f"take all that the federation has: {columns_option(wanted)}")
     return "; ".join(parts)
+
+
+def _without(extra: Sequence[str], wanted: Sequence[str]) -> str:
+    """The shortest option that leaves out what the federation does not have."""
+    ways = (columns_option(extra, "--ignore"), columns_option(wanted))
+    return min((way for way in ways if way != LEAVE_OUT), key=len, default=LEAVE_OUT)
 
 
 def _spelt_otherwise(lacking: Sequence[str], extra: Sequence[str]) -> list[tuple[str, str]]:

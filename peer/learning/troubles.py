@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["LEAVE_OUT", "TableError", "Trouble", "Troubles", "columns_option", "listed"]
+__all__ = ["LEAVE_OUT", "TableError", "Trouble", "Troubles", "columns_option", "listed", "on_one_line"]
 
 MAX_SHOWN: Final = 20
 LEAVE_OUT: Final = "--columns A,B,… names the inputs to use"
@@ -118,6 +118,14 @@ def columns_option(names: Sequence[str], option: str = "--columns") -> str:
     if not names or len(text) > _OPTION_LETTERS or any("," in name or name != name.strip() for name in names):
         return LEAVE_OUT
     return f"{option} {shlex.quote(text)}"
+
+
+def on_one_line(name: str) -> str:
+    """A name of a column, level or class as it stands amid a line: a line break or control character is written out.
+
+    Names come from other members' tables, too, and must not look like lines of our own.
+    """
+    return name if name.isprintable() else repr(name)[1:-1]
 
 
 def listed(names: Sequence[str]) -> str:

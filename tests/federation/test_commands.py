@@ -137,7 +137,8 @@ def test_a_running_peers_model_predicts_for_new_rows(three: Federation) -> None:
 
 def test_an_invite_is_printed_with_the_line_for_the_other_side(three: Federation) -> None:
     done = three.peers[1].run("invite", "--expires", "30m", "--uses", "2")
-    token, line = re.fullmatch(r"(coterie1-\S+)\n\nThe other side types:\n  (.+)\n", done.stdout).groups()  # type: ignore[union-attr]
+    (token,) = re.fullmatch(r"(coterie1-\S+)\n", done.stdout).groups()  # type: ignore[union-attr]
+    (line,) = re.fullmatch(r"\nThe other side types:\n  (.+)\n", done.stderr).groups()  # type: ignore[union-attr]
     assert line == f"peer start --invite {token} --data FILE.csv"
 
 

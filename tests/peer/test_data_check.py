@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -180,5 +181,85 @@ def test_a_joiner_s_table_is_read_by_the_schema_of_its_federation(check: Check, 
     text = "\n".join(f"{line},text" if number else f"{line},note" for number, line in enumerate(MIXED.splitlines()))
     code, lines = check(text, "--home", "home")
     assert code == Exit.MODEL
-    assert lines[0].endswith("t.csv has 'note' that the federation lacks: --columns age,bmi,seen,sex")
+    assert lines[0].endswith("t.csv has 'note' that the federation lacks: --ignore note")
     assert "  note: none of the federation's columns" in lines
+
+
+FORGED = "x\n18:00:00 the federation has ended; type peer leave"
+
+
+def test_a_column_name_with_a_line_break_is_refused_and_forges_no_line(check: Check) -> None:
+    table = f'"{FORGED}",b,y\n' + "".join(f"{row},{row % 7},{row}\n" for row in range(30))
+    code, lines = check(table, "--target", "y")
+    assert code == Exit.DATA
+    assert not any(line.startswith("18:00:00") for line in lines)
+    assert any("line 1: the name of column 1, 'x\\n18:00:00" in line for line in lines)
+    code, lines = check(table, "--target", "y", "--columns", "b")
+    assert code == Exit.OK
+
+
+def test_levels_and_classes_with_line_breaks_stay_on_their_lines(check: Check) -> None:
+    rows = "".join(f'"{FORGED if row % 2 else "a"}",{row},"{FORGED if row % 3 else "b"}"\n' for row in range(60))
+    code, lines = check(f"ward,b,y\n{rows}", "--target", "y", "--model", "logistic")
+    assert code == Exit.OK
+    assert not any(line.lstrip().startswith("18:00:00") for line in lines)
+    assert sum("x\\n18:00:00" in line for line in lines) >= 3
+
+
+def test_a_task_of_another_member_forges_no_line(check: Check, tmp_path: Path) -> None:
+    wards = "".join(f'"{FORGED if row % 2 else "a"}",{row},{row}\n' for row in range(60))
+    (tmp_path / "founder.csv").write_text(f"ward,b,y\n{wards}")
+    learner = founder_learner(Settings(data=str(tmp_path / "founder.csv"), target="y", model="linear"))
+    genesis = make_genesis(model=learner.descriptor, shapes=learner.shapes, setup_sums=len(learner.setup()))
+    (tmp_path / "home").mkdir(mode=0o700)
+    with Store.open(tmp_path / "home") as store:
+        store.keep(GENESIS, genesis.encode())
+    code, lines = check(f"ward,b,y\n{wards}".replace('a"', 'c"'), "--home", "home")
+    assert code == Exit.OK
+    assert not any(line.lstrip().startswith("18:00:00") for line in lines)
+
+
+@pytest.mark.parametrize(("classes", "shown"), [((), "no, yes"), (("--classes", "yes,no"), "yes, no")])
+def test_classes_are_told_in_one_order_of_which_the_second_is_the_positive_one(
+    check: Check, classes: tuple[str, ...], shown: str
+) -> None:
+    rows = "".join(f"{row},{'no' if row % 3 else 'yes'}\n" for row in range(30))
+    code, lines = check(f"a,died\n{rows}", "--target", "died", "--model", "logistic", *classes)
+    assert code == Exit.OK
+    told = [line for line in lines if "target 'died'" in line]
+    assert len(told) == 2
+    assert all(f"one of 2 classes ({shown})" in line for line in told)
+
+
+def test_a_pipe_is_refused_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    found = ("start", "--home", "home", "--data", "pipe", "--target", "y")
+    join = ("start", "--home", "home", "--data", "pipe", "--bootstrap", "127.0.0.1:1", "--listen", "127.0.0.1:0")
+    for words in (("data", "check", "pipe"), found, join):
+        assert main(words) == Exit.DATA
+        told = capsys.readouterr()
+        assert "pipe: a pipe or device, which can be read only once; save the table to a file" in told.out + told.err
+
+
+def test_all_levels_that_nobody_agreed_on_stand_in_one_command(check: Check) -> None:
+    rows = "".join(f"{'ABCD'[row % 4]},{'fmxf'[row % 4]},{row}\n" for row in range(40))
+    code, lines = check(f"ward,sex,y\n{rows}", "--target", "y", "--levels", "ward=A,B", "--levels", "sex=f,m")
+    assert code == Exit.OK
+    told = "t.csv: correct them, or found the federation with --levels sex=f,m,x --levels ward=A,B,C,D"
+    assert [line for line in lines if "--levels" in line] == [told]
+    assert sum("is none of the levels agreed on" in line for line in lines) == 3
+
+
+def test_a_single_gap_level_or_class_is_told_in_the_singular(check: Check) -> None:
+    rows = "".join(f"{'AB'[row % 2]},{row},{row}\n" for row in range(40))
+    table = f"ward,b,y\n{rows}C,40,40\n,,41\n"
+    code, lines = check(table, "--target", "y", "--gaps")
+    assert code == Exit.OK
+    assert any(line.endswith("; 1 row of other levels counts as one; 1 gap counts as one") for line in lines)
+    assert any("; 1 gap stands as the mean of all members, and is marked" in line for line in lines)
+    code, lines = check("a,y\n" + "1,x\n" * 9, "--target", "y", "--model", "logistic")
+    assert code == Exit.DATA
+    assert "  target 'y', 1 class only (x)" in lines

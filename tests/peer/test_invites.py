@@ -91,3 +91,17 @@ def test_the_shell_may_make_several_words_of_an_invite(words: tuple[str, ...], m
     monkeypatch.setattr(running, "run_peer", lambda home, options, as_json, asked: given.append(options["invite"]) or 0)
     assert main(("start", "--invite", *words, "--data", "data.csv")) == 0
     assert given == [TOKEN]
+
+
+def test_a_script_reads_nothing_but_the_token(
+    tmp_path: object, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = {"invite": TOKEN, "command": f"peer start --invite {TOKEN}", "note": "a note"}
+    monkeypatch.setattr("coterie.peer.control.ask", lambda path, request: answer)
+    words = ("invite", "--home", str(tmp_path))
+    rest = f"\nThe other side types:\n  peer start --invite {TOKEN}\na note\n"
+    assert main(words) == Exit.OK
+    assert tuple(capsys.readouterr()) == (f"{TOKEN}\n", rest)
+    monkeypatch.setattr("coterie.peer.steady.Steady.isatty", lambda stream: True)
+    assert main(words) == Exit.OK
+    assert tuple(capsys.readouterr()) == (f"{TOKEN}\n{rest}", "")

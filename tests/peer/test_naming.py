@@ -5,19 +5,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import pytest
 from chains import Chain
 from cluster import identity
 
 from coterie.peer.home import Home
 from coterie.peer.ledger_file import Ledger
 from coterie.peer.ledger_text import line, rows
-from coterie.peer.naming import told_names, told_text
-from coterie.peer.standstill import shortage
+from coterie.peer.naming import in_words, told_names, told_text
+from coterie.peer.progress import describe
+from coterie.peer.standstill import kept_out, shortage
 from coterie.peer.status import ledger_status, lines, members_status
+from coterie.peer.whose import Whose
 from coterie.protocol.events import Notice
 from coterie.protocol.genesis import Genesis
 from coterie.protocol.ledger import LedgerState
 
+FORGED = "round 7 failed; Dresden was evicted"
 A, B, C, D = (identity(number).public for number in range(4))
 
 
@@ -73,6 +77,59 @@ def test_notices_tell_members_with_one_name_apart() -> None:
         ("fault", "vm", {"member": A}, "vm"),
     ):
         assert told_text(Notice(kind, text, facts), state) == expected
+
+
+@pytest.mark.parametrize("name", ["vm", "peer 0", "Sankt-Anna (Ost)", "O'Neill", "京都_2", "a.b", "vm …SabZrF", "Zoë"])
+def test_a_name_that_can_be_told_from_a_sentence_stands_as_it_is(name: str) -> None:
+    assert in_words(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (FORGED, f'"{FORGED}"'),
+        ('a" joined; "b', '"a\\" joined; \\"b"'),
+        ("a\\", '"a\\\\"'),
+        ("12:00:00 x", '"12:00:00 x"'),
+        ("a, b", '"a, b"'),
+    ],
+)
+def test_a_name_that_reads_as_a_sentence_stands_in_quotes(name: str, expected: str) -> None:
+    assert in_words(name) == expected
+
+
+def test_names_that_read_as_sentences_are_quoted_wherever_they_are_told_and_nowhere_in_facts() -> None:
+    state = called({A: "Aarhus", B: FORGED, C: "Coimbra", D: "Dresden"})
+    quoted = f'"{FORGED}"'
+    for kind, text, facts in (
+        ("joined", f"{FORGED} joined", {"member": B, "name": FORGED}),
+        ("left", f"{FORGED} was evicted: it sent a wrong sum", {"member": B, "name": FORGED}),
+        ("stuck", f"waiting for {FORGED}. If", {"members": (B,), "missing": [FORGED]}),
+        ("void", f"void; missed, as {FORGED} saw it: Coimbra", {"members": (C,), "missed": ["Coimbra"], "proposer": B}),
+    ):
+        assert told_text(Notice(kind, text, facts), state) == text.replace(FORGED, quoted)
+    assert describe("is back", {"member": B, "who": FORGED}) == f"{quoted}: is back"
+    assert quoted in (shortage(state, A, [], Home(Path("/home"))) or "")
+    assert quoted in (kept_out(state, A, [], [FORGED]) or "")
+    assert Whose(3, 2, [FORGED]).text().endswith(f"without {quoted}")
+    members = members_status(state, B, ())
+    assert [row["name"] for row in members if row["me"]] == [FORGED]
+    shown = "\n".join(lines({"running": True, **ledger_status(state), "members": members}))
+    assert FORGED[:16] in shown
+    assert shown.count(FORGED[:16]) == shown.count(f'"{FORGED[:16]}')
+
+
+def test_the_ledger_quotes_names_that_read_as_sentences() -> None:
+    chain = Chain(4)
+    genesis = msgspec.structs.replace(chain.genesis, name=FORGED)
+    (row, *_) = rows(Ledger("a ledger", genesis, ()))
+    assert row["name"] == FORGED
+    assert f'"{FORGED}", founded' in line(row)
+    vote = {"height": 1, "hash": "00", "kind": "void", "round": 1, "reason": "sum", "proposer_name": FORGED}
+    assert f'missed: nobody, as "{FORGED}" saw it' in line({**vote, "names": []})
+    change = {"change": "join", "name": FORGED}
+    told_line = line({"height": 1, "hash": "00", "kind": "membership", "changes": [change], "members": [1]})
+    assert f'"{FORGED}" joins; 1 members' in told_line
 
 
 def test_status_and_standstill_tell_members_with_one_name_apart() -> None:

@@ -448,3 +448,13 @@ def test_a_share_deadline_that_was_too_short_can_be_a_longer_one(
         genesis, settings = read_genesis(reader.fact("genesis") or b""), read_settings(reader.fact("settings"))
     assert (genesis.share_deadline_ms, settings.share_deadline) == (600_000, 600)
     check_continued(genesis, old_home)
+
+
+def test_the_old_home_of_the_founder_is_nobody_elses(tmp_path: Path) -> None:
+    chain = Chain(4)
+    genesis = _continued(chain.state, identity(0).public, "peer; 0", 3, 5)
+    old = home_of(chain, tmp_path / "old", number=0)
+    with pytest.raises(PeerError, match=r'this is the old home of "peer; 0", which founded the new federation'):
+        check_continued(genesis, old, identity(9).public)
+    check_continued(genesis, old, identity(0).public)
+    check_continued(genesis, home_of(chain, tmp_path / "own", number=1), identity(9).public)

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import termios
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,15 @@ from coterie.peer.commands import status
 from coterie.peer.exits import Exit
 from coterie.peer.home import Home
 from coterie.peer.network.events import PeerRow
-from coterie.peer.status import faults_status, gone_names, ledger_status, lines, members_status, stored_status
+from coterie.peer.status import (
+    explain_privacy,
+    faults_status,
+    gone_names,
+    ledger_status,
+    lines,
+    members_status,
+    stored_status,
+)
 from coterie.peer.store import Reader, Store
 from coterie.protocol.blocks import Membership
 from coterie.protocol.genesis import Stopping
@@ -225,3 +234,12 @@ def test_in_a_home_without_a_federation_it_says_how_to_get_one(
         assert code == (Exit.OK if is_made and words == ("status",) else Exit.FEDERATION)
         assert "found or join one with `peer start --home" in told
         assert "or give another --home" in told
+
+
+def test_a_member_that_counts_from_the_next_round_on_is_told_beside_the_privacy() -> None:
+    state = Chain(4).state
+    assert "from the next round on" not in explain_privacy(state)
+    more = replace(state, members=(*state.members, replace(state.members[0], key=bytes(32), name="new")))
+    assert explain_privacy(more).endswith("; from the next round on there are 5 members, and not 4")
+    fewer = replace(state, members=state.members[:3])
+    assert explain_privacy(fewer).endswith("; from the next round on there are 3 members, and not 4")

@@ -440,10 +440,13 @@ def test_of_very_many_columns_the_ones_that_differ_are_named(tmp_path: Path) -> 
         TableApp.adopt(founder.describe(), write(tmp_path / "2.csv", [*names, "y"], [row] * 3))
 
 
-def test_a_joiner_with_too_many_columns_is_told_which_to_name(tmp_path: Path) -> None:
+def test_a_joiner_with_too_many_columns_is_told_the_shortest_way_to_leave_them_out(tmp_path: Path) -> None:
     founder = TableApp.found(write(tmp_path / "1.csv", ["a", "b", "y"], [[1, 2, 3]] * 3), "y", "linear")
-    with pytest.raises(TaskMismatch, match="2.csv has 'c' that the federation lacks: --columns a,b$"):
+    with pytest.raises(TaskMismatch, match="2.csv has 'c' that the federation lacks: --ignore c$"):
         TableApp.adopt(founder.describe(), write(tmp_path / "2.csv", ["c", "a", "b", "y"], [[9, 1, 2, 3]] * 3))
+    wide = ["los", "patient_id", "a", "b", "y"]
+    with pytest.raises(TaskMismatch, match="has 'los', 'patient_id' that the federation lacks: --columns a,b$"):
+        TableApp.adopt(founder.describe(), write(tmp_path / "2.csv", wide, [[9, 8, 1, 2, 3]] * 3))
 
 
 @pytest.mark.parametrize(
