@@ -4,9 +4,10 @@ The repository's root is this package. Begin in :mod:`coterie.protocol`; :mod:`c
 federations, and :mod:`coterie.peer` is the command `peer`.
 """
 
-from typing import TYPE_CHECKING
-
 __all__ = ["__version__"]
+
+# Its own name for it: `typing` takes longer than all else before `peer` takes its signals (peer/entry.py).
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     __version__: str

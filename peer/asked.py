@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+from .entry import end_early
+
 __all__ = ["Asked", "StoppedEarly", "heeding", "stop_signals"]
 
 
@@ -73,4 +75,5 @@ def heeding() -> Iterator[Asked]:
         yield asked
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # A signal that comes once a peer has run is none that came early.
+            signal.signal(number, signal.SIG_DFL if handler is end_early else handler)

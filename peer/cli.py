@@ -28,6 +28,7 @@ from .commands import (
     status,
 )
 from .exits import Exit, PeerError
+from .full import full_disk, is_full
 from .steady import steady_streams
 
 _COMMANDS: Final = (
@@ -116,8 +117,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             print("peer: interrupted", file=sys.stderr)
             return INTERRUPTED
-        except BrokenPipeError:
-            return int(Exit.OK)  # whoever read our output has seen enough
+        except OSError as error:
+            if not is_full(error):
+                raise
+            print(f"peer: error: {full_disk(error)}", file=sys.stderr)
+            return int(Exit.STORE)
 
 
 def _run(arguments: Sequence[str] | None) -> int:

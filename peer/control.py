@@ -53,7 +53,10 @@ def follow(path: Path, request: Json) -> Iterator[Json]:
         NotRunning: no peer answers there.
     """
     with _connected(path) as connection:
-        connection.sendall(json.dumps(request).encode() + b"\n")
+        try:
+            connection.sendall(json.dumps(request).encode() + b"\n")
+        except OSError:
+            raise NotRunning(f"{path.parent}: the peer ended before it was asked") from None
         if request.get("do") == "watch":
             connection.settimeout(None)
         with connection.makefile("rb") as lines:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from .exits import Exit, PeerError, no_federation
+from .full import has_no_room
 from .lineage import newest_serial
 
 APPLICATION_ID: Final = 0x434F5452
@@ -212,7 +213,8 @@ def _explain(path: Path, error: sqlite3.Error) -> str:
     name = getattr(error, "sqlite_errorname", "") or type(error).__name__
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return damaged(path, str(error))
-    if name == "SQLITE_FULL":
+    is_failing = name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN"))
+    if name == "SQLITE_FULL" or (is_failing and has_no_room(path.parent)):
         return (
             f"{path}: the disk is full. Everything that was sent is safely stored; free some space and start"
             " again with the same --home"

@@ -1,5 +1,6 @@
 """The checks of `peer doctor`: each one finds something out and says what to do if it is not well."""
 
+import errno
 import os
 import platform
 import shlex
@@ -20,10 +21,12 @@ from typing import TYPE_CHECKING, Final
 from ..protocol.ledger import Phase
 from .consent import Consent, NoConsent
 from .control import Json, ask
-from .exits import PeerError
+from .exits import Exit, PeerError
+from .full import advice as full_advice
+from .full import has_no_room, is_full
 from .home import Home
 from .lineage import newest_serial
-from .naming import told_names
+from .naming import in_words, told_names
 from .places import dial_place, listen_place
 from .settings import Settings, read_settings
 from .standstill import shortage
@@ -39,6 +42,7 @@ MAX_CALLS_AT_ONCE: Final = 16
 SLOW_FSYNC_SECONDS: Final = 0.05
 CLOCK_SKEW_SECONDS: Final = 5.0
 _FSYNCS: Final = 15
+_BLOCK_BYTES: Final = 4096
 _MB: Final = 1_000_000
 _BASE_MEMORY_BYTES: Final = 200 * _MB
 _SPARE_DISK_BYTES: Final = 200 * _MB
@@ -77,6 +81,7 @@ def examine(home: Home, bootstrap: Sequence[str], listen: str | None) -> list[Fi
         _key,
         _privacy,
         _disk,
+        _fsync,
         _clock,
         _memory,
         _port,
@@ -86,8 +91,17 @@ def examine(home: Home, bootstrap: Sequence[str], listen: str | None) -> list[Fi
         try:
             findings += check(case)
         except (OSError, PeerError) as error:
-            findings.append(Finding(check.__name__.strip("_"), False, str(error), "see the message"))
+            found = str(getattr(error, "strerror", None) or error)
+            findings.append(Finding(check.__name__.strip("_"), False, found, _what_to_do(error, home)))
     return findings
+
+
+def _what_to_do(error: OSError | PeerError, home: Home) -> str:
+    """What to do where a check could not be made."""
+    if isinstance(error, PeerError):
+        return "see the message"
+    folder = _existing(home.folder)
+    return full_advice(folder) if is_full(error) else f"check the disk of {folder}, and the owner and mode of the home"
 
 
 def _open_case(home: Home, bootstrap: Sequence[str], listen: str | None) -> tuple[Finding, _Case]:
@@ -106,7 +120,10 @@ def _open_case(home: Home, bootstrap: Sequence[str], listen: str | None) -> tupl
                 advice = "start the peer while others run: it fetches the model from them"
                 found = Finding("store", False, f"{path}: the model in it is damaged", advice)
         except Exception as error:
-            found = Finding("store", False, str(error), "put back a backup, or join again with a new --home")
+            advice = "put back a backup, or join again with a new --home"
+            if isinstance(error, PeerError) and error.code is Exit.STORE and has_no_room(home.folder):
+                advice = full_advice(home.folder)
+            found = Finding("store", False, str(error), advice)
     for text in (*settings.bootstrap, *bootstrap):
         known.setdefault(text, None)
     places = (listen,) if listen else settings.listen
@@ -214,8 +231,11 @@ def _disk(case: _Case) -> Iterator[Finding]:
     needed = disk_needed_bytes(*_size(case))
     enough = free >= needed
     found = f"{free / 1000 / _MB:.1f} GB free; a peer may need {needed / 1000 / _MB:.1f} GB"
-    yield Finding("disk", enough, found, "" if enough else f"free some space on the disk of {folder}")
-    seconds = _fsync_seconds(folder)
+    yield Finding("disk", enough, found, "" if enough else full_advice(folder))
+
+
+def _fsync(case: _Case) -> Iterator[Finding]:
+    seconds = _fsync_seconds(_existing(case.home.folder))
     quick = seconds <= SLOW_FSYNC_SECONDS
     advice = "" if quick else "votes wait for the disk: put --home on a local SSD"
     yield Finding("fsync", quick, f"{seconds * 1000:.1f} ms for a durable write", advice)
@@ -228,7 +248,8 @@ def _fsync_seconds(folder: Path) -> float:
         times = []
         for _ in range(_FSYNCS):
             start = time.perf_counter()
-            os.write(descriptor, bytes(4096))
+            if os.write(descriptor, bytes(_BLOCK_BYTES)) < _BLOCK_BYTES:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(descriptor)
             times.append(time.perf_counter() - start)
         return statistics.median(times)
@@ -311,7 +332,7 @@ def _reach(case: _Case) -> Iterator[Finding]:
         advice = "" if ok else "is the peer up, the port forwarded, the firewall open?"
         spared = f" ({excuse})" if ok and trouble is not None else ""
         name = names.get(places[address] or b"")
-        who = "" if name is None else f" ({printable(name)})"
+        who = "" if name is None else f" ({printable(in_words(name))})"
         yield Finding("reachability", ok, f"{address}{who}: {trouble or 'answers'}{spared}", advice)
     if is_finished:
         yield Finding("reachability", True, "the training is finished, so nobody has to be reachable")

@@ -43,7 +43,7 @@ _MEANINGS = {
     Exit.HOME: "the home is in use by another peer, or cannot be used",
     Exit.KEY: "the identity key cannot be read, or the passphrase is wrong",
     Exit.STORE: "the store is damaged, too new, or its disk is full, and nothing that was sent is lost; or a command"
-    " cannot print",
+    " cannot print, or has no room for what it writes",
     Exit.PORT: "a listen address is in use or not ours",
     Exit.DATA: "the data or the app cannot be used",
     Exit.MODEL: "the model differs from the federation's",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from .exits import Exit, PeerError
 from .forks import owned
+from .full import told_if_full
 
 if TYPE_CHECKING:
     from ..crypto.identity import Identity
@@ -137,9 +138,11 @@ class Home:
 
         Raises:
             HomeError: it cannot be made or written, or others could have written into it.
+            DiskFull: there is no room for it.
         """
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with told_if_full(self.folder):
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise HomeError(f"{self.folder}: cannot be made ({error.strerror}); choose another --home") from None
         if not os.access(self.folder, os.R_OK | os.W_OK | os.X_OK):
@@ -157,11 +160,14 @@ class Home:
 
         Raises:
             HomeError: another process has it; the message names its pid.
+            DiskFull: there is no room for the lock file.
         """
         path = self.folder / LOCK_FILE
         try:
             # Not through a link, of either kind: what it leads to would be truncated below.
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            with told_if_full(path):
+                descriptor = os.open(path, flags, 0o600)
         except OSError as error:
             raise HomeError(f"{path}: {error.strerror}; check the owner and mode of the home") from None
         try:
@@ -175,8 +181,9 @@ class Home:
                     raise HomeError(f"{path}: cannot be locked ({error.strerror}); use a local disk") from None
                 holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
                 raise HomeError(f"{self.folder}: {self._held(holder)}, or choose another --home") from None
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+            with told_if_full(path):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
             with owned(descriptor):
                 yield
         finally:
@@ -213,6 +220,7 @@ class Home:
 
         Raises:
             KeyProblem: missing rights, a wrong passphrase, a damaged file.
+            DiskFull: there is no room for a new key.
         """
         from ..crypto.identity import Identity
         from ..crypto.keyfile import KeyFileError, is_sealed, open_seed, seal_seed
@@ -269,6 +277,7 @@ class Home:
 
         Raises:
             KeyProblem: it cannot be read or written.
+            DiskFull: there is no room for it.
         """
         data = other._read_key()
         if data is None:
@@ -279,21 +288,33 @@ class Home:
         """Write the key so that it is there as a whole or not at all."""
         temporary = self.key_path.with_suffix(".new")
         try:
-            temporary.unlink(missing_ok=True)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(descriptor, data)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            temporary.rename(self.key_path)
-            folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            with told_if_full(self.key_path):
+                _write_whole(temporary, data)
+                temporary.rename(self.key_path)
+                _sync_folder(self.folder)
         except OSError as error:
             raise KeyProblem(f"{self.key_path}: cannot be written ({error.strerror})") from None
+        finally:
+            with suppress(OSError):
+                temporary.unlink()
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write a new file that holds a secret, in place of one that an earlier try has left."""
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _user(uid: int) -> str:
@@ -323,6 +344,12 @@ def missing_key(home: Home) -> str:
         f"{home.key_path}: the key of this home is missing, and its federation knows this peer by it; put the file"
         " back from a backup, or join again with a new --home"
     )
+
+
+def is_home_file(path: Path) -> bool:
+    """Whether a file is one of those that a peer keeps in its home, whichever home that is."""
+    place = path.resolve()
+    return place.name in _KNOWN_FILES and any((place.parent / name).exists() for name in (KEY_FILE, STORE_FILE))
 
 
 def passphrase_source(file: str | None) -> Callable[[bool], str | None]:

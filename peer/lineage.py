@@ -20,6 +20,8 @@ import secrets
 from pathlib import Path
 from typing import Final
 
+from .full import told_if_full
+
 NEWEST_FILE: Final = "newest"
 _SERIAL_BYTES: Final = 8
 _ORIGIN_BYTES: Final = 64
@@ -58,25 +60,28 @@ class Lineage:
         return None
 
     def found(self, serial: int) -> bytes:
-        """Write both witnesses anew; return what the store has to remember."""
+        """Write both witnesses anew; return what the store has to remember.
+
+        Raises:
+            DiskFull: there is no room for them.
+        """
         for path, data in (
             (self._origin, secrets.token_hex(16).encode()),
             (self._newest, serial.to_bytes(_SERIAL_BYTES, "little")),
         ):
             path.unlink(missing_ok=True)
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            try:
-                os.write(fd, data)
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+            with told_if_full(path), open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
         return self._fingerprint()
 
     def advance(self, serial: int) -> None:
         """Note that everything up to ``serial`` is in the store."""
         if self._newest_fd < 0:
             self._newest_fd = os.open(self._newest, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        os.pwrite(self._newest_fd, serial.to_bytes(_SERIAL_BYTES, "little"), 0)
+        with told_if_full(self._newest):
+            os.pwrite(self._newest_fd, serial.to_bytes(_SERIAL_BYTES, "little"), 0)
 
     def close(self) -> None:
         """Give the open file back."""

@@ -1,18 +1,34 @@
-"""The file that a command writes because its user named one, mostly with `--out`."""
+"""The file that a command writes because its user named one, mostly with `--out`.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+One rule for all commands (docs/guide.md, "What a command writes"): the file with the very name that was typed is
+replaced, as a whole or not at all. Never replaced are a table or secret that the peer trains with, a file of a home,
+a file that the command reads, and a file whose name was not typed as it is. A device or a pipe is written to as it is.
+"""
+
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final, TextIO
 
 from .exits import PeerError
+from .full import told_if_full
+
+if TYPE_CHECKING:
+    from .home import Home
+
+_OPEN_ALREADY: Final = re.compile(r"/dev/(std(out|err)|fd/\d+)|/proc/[^/]+/fd/\d+")
+"""Names that stand for what is open already, which may be a file, too."""
 
 
 def out_path(text: str, suffix: str = "", option: str = "--out") -> Path:
     """Return the file that ``text``, the value of ``option``, names, with ``suffix`` where it has another one.
 
     Raises:
-        PeerError: it names a folder or nothing.
+        PeerError: it names a folder or nothing, or a file is there under the name that the suffix makes of it.
     """
     example = f"export{suffix}"
     if not text:
@@ -24,24 +40,130 @@ def out_path(text: str, suffix: str = "", option: str = "--out") -> Path:
         raise _unwritable(path, error, option) from None
     if is_folder:
         raise PeerError(f"{option} {text}: this is a folder; name a file in it, such as {path / example}")
-    named = path if path.suffix == suffix or not suffix else path.with_name(path.name + suffix)
-    if named != path and named.is_dir():
+    if is_stream(path) or not suffix or path.suffix == suffix:
+        return path
+    named = path.with_name(path.name + suffix)
+    if named.is_dir():
         raise PeerError(f"{option} {text}: {named} is a folder; choose another name")
+    if os.path.lexists(named):
+        raise PeerError(
+            f"{option} {text}: the file would be {named}, which is there already; type that name to replace it, or"
+            " choose another one"
+        )
     return named
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a path is a device, a pipe or a name of what is open already: no file to put another one in place of."""
+    if _OPEN_ALREADY.fullmatch(str(path.absolute())):
+        return True
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
+
+
+def check_apart(path: Path, home: "Home | None", read: Mapping[str, str | None], option: str = "--out") -> None:
+    """Refuse to replace what must not be lost.
+
+    ``home``: the one that the command is about; None where there is none. ``read``: options that name files that the
+    command reads, with these.
+
+    Raises:
+        PeerError: the file of ``option`` is one of these, one that the home's settings name, or one of a home's own.
+    """
+    if is_stream(path) or not path.exists():
+        return
+    from .home import is_home_file
+
+    for other, name in read.items():
+        if name is not None and _is_same(path, name):
+            raise PeerError(f"{option} {path}: this is the file of {other}; name another one")
+    if is_home_file(path):
+        raise PeerError(f"{option} {path}: this is a file of a peer's home; name another one")
+    if home is None:
+        return
+    for other, name in _kept_files(home).items():
+        if name is not None and _is_same(path, name):
+            raise PeerError(
+                f"{option} {path}: this is the file that the peer of {home.folder} reads (its {other}); name another"
+                " one"
+            )
+
+
+def _kept_files(home: "Home") -> dict[str, str | None]:
+    """The files that the options kept in a home name; none where it cannot be read, which is told elsewhere."""
+    from .settings import read_settings
+    from .store import Reader
+
+    try:
+        with Reader.open(home.folder) as reader:
+            kept = read_settings(reader.fact("settings"))
+    except PeerError:
+        return {}
+    return {
+        "--data": kept.data,
+        "--roster": kept.roster,
+        "--passphrase-file": kept.passphrase_file,
+        "--page-token-file": kept.page_token_file,
+    }
+
+
+def _is_same(path: Path, name: str) -> bool:
+    with suppress(OSError):
+        return path.samefile(Path(name).expanduser())
+    return False
+
+
+def report_to(path: Path) -> TextIO:
+    """Return where a command tells what it wrote: not into a stream that takes the content."""
+    return sys.stderr if is_stream(path) else sys.stdout
 
 
 @contextmanager
 def written(path: Path, option: str = "--out") -> Iterator[BinaryIO]:
-    """Open the file that ``option`` names for writing.
+    """Open the file that ``option`` names for writing. It is there as a whole afterwards, or as it was before.
+
+    A reader of a pipe that has seen enough is no error.
 
     Raises:
         PeerError: it cannot be written.
+        DiskFull: there is no room for it.
     """
     try:
-        with path.open("wb") as file:
+        with told_if_full(path), _appended(path) if is_stream(path) else _replaced(path) as file:
             yield file
+    except BrokenPipeError:
+        return
     except OSError as error:
         raise _unwritable(path, error, option) from None
+
+
+@contextmanager
+def _appended(path: Path) -> Iterator[BinaryIO]:
+    """Write to what is there. At its end, so that nothing is lost of a file that the shell has opened for that."""
+    with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC), "wb") as file:
+        yield file
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[BinaryIO]:
+    """Write a file beside, and put it in the place of ``path`` once it is whole."""
+    place = path.resolve()  # through a link, which stays one
+    beside = place.with_name(f".coterie-{os.getpid()}.part")
+    # Only its user reads a new file (`umask`); one that is replaced was readable for others if they were to read it.
+    mode = stat.S_IMODE(place.stat().st_mode) if place.exists() else 0o600
+    try:
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            yield file
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        beside.rename(place)
+    finally:
+        with suppress(OSError):
+            beside.unlink()
 
 
 def _unwritable(path: Path, error: OSError, option: str) -> PeerError:

@@ -2,11 +2,12 @@
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from ..protocol.genesis import Genesis
 from .measures import label
+from .naming import in_words
 from .status import Json, printable
 from .voids import why_void
 
@@ -40,7 +41,7 @@ class History:
 
     def lines(self) -> Iterator[str]:
         """The table, and what it means."""
-        federation = f"{self.genesis.name} {self.genesis.federation.hex()[:16]}…"
+        federation = f"{in_words(self.genesis.name)} {self.genesis.federation.hex()[:16]}…"
         if not self.rows:
             which = f"no round from {self.start} on" if self.start else "no round"
             yield _one_line(f"{federation}: {which} has ended yet")
@@ -65,7 +66,8 @@ class History:
         names = {one["id"]: one["name"] for one in missing}
         if missing:
             counts = Counter(one["id"] for one in missing).most_common()
-            yield _one_line(f"Missing from a round: {', '.join(f'{names[id]} ({times}×)' for id, times in counts)}.")
+            told = (f"{in_words(names[id])} ({times}×)" for id, times in counts)
+            yield _one_line(f"Missing from a round: {', '.join(told)}.")
 
     # For scripts.
 
@@ -90,7 +92,7 @@ class History:
             count = None if row["contributors"] is None else len(row["contributors"])
             missing = " ".join(one["id"] for one in row["missing"])
             facts = [*(row[name] for name in _FACTS), count, missing, row["reason"], row["examples"]]
-            writer.writerow([*facts, *_values(row, names), *_values(row["own"], names), _one_line(_note(row))])
+            writer.writerow([*facts, *_values(row, names), *_values(row["own"], names), _one_line(_note(row, str))])
 
     def _all_figures(self) -> list[str]:
         """The names of all figures of any round, over anybody's rows."""
@@ -123,9 +125,9 @@ def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(padded)
 
 
-def _note(row: Json) -> str:
+def _note(row: Json, say: Callable[[str], str] = in_words) -> str:
     """Why a round has no result, and who was missing."""
-    names = ", ".join(one["name"] for one in row["missing"])
+    names = ", ".join(say(one["name"]) for one in row["missing"])
     if row["result"] == "void":
         return f"no result: {why_void(row['reason'])}" + (f"; missed: {names}" if names else "")
     return f"without {names}" if names else ""

@@ -17,6 +17,7 @@ import trio
 from .asked import Asked
 from .exits import Exit, PeerError
 from .forks import end_workers, free_workers
+from .full import full_disk, is_full
 from .home import Home, KeyProblem, missing_key, passphrase_source
 from .invites import open_invite
 from .log_file import Logged, check_log_file, log_start, logging_to
@@ -107,7 +108,10 @@ def _run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked)
                 raise cause from None
             if not isinstance(cause, Exception):
                 raise cause from None
-            raise PeerError(_report_crash(home, cause), Exit.CRASH) from None
+            if isinstance(cause, OSError) and is_full(cause):
+                raise full_disk(cause, home.folder) from None
+            is_kept = store.fact(GENESIS) is not None
+            raise PeerError(_report_crash(home, cause, is_kept=is_kept), Exit.CRASH) from None
         finally:
             report.close()
             can_end = end_workers()
@@ -143,8 +147,11 @@ def _crash_text(report: Path) -> str:
     return f"the run before this one crashed in native code (of an app, a library or ours): {report} says where"
 
 
-def _report_crash(home: Home, error: BaseException) -> str:
-    """Write down what happened, without anything that could be a secret; return the line for people."""
+def _report_crash(home: Home, error: BaseException, *, is_kept: bool = True) -> str:
+    """Write down what happened, without anything that could be a secret; return the line for people.
+
+    ``is_kept``: whether the home has its federation, and so the options of this start.
+    """
     path = home.folder / time.strftime("crash-%Y%m%d-%H%M%S.txt")
     frames = "".join(traceback.format_tb(error.__traceback__))
     message = _SECRET_LIKE.sub("…", str(error))[:400]
@@ -153,7 +160,6 @@ def _report_crash(home: Home, error: BaseException) -> str:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="utf-8", errors="replace") as file:
             file.write(report)
-    return (
-        f"a bug of ours: {type(error).__name__}. {path} says where; nothing that was sent is lost, and"
-        f" `peer start {home.option}` goes on"
-    )
+    begun = f"nothing that was sent is lost, and `peer start {home.option}` goes on"
+    again = "no federation was founded or found yet, and nothing of this start is kept: give all its options again"
+    return f"a bug of ours: {type(error).__name__}. {path} says where; {begun if is_kept else again}"

@@ -2,7 +2,8 @@
 
 A peer runs for weeks. Its log may lie on a disk that fills up, go to a pipe whose reader has ended, or to a terminal
 that was closed. None of that is a reason to stop training, nor for an app of its user to fail. A command that only
-prints has nothing else to do: it ends, and says why.
+prints has nothing else to do: it ends, and says why. Where the reader of its pipe has seen enough, it goes on to its
+end without a word, so that its exit code says what it found, whatever was read of it.
 """
 
 import contextlib
@@ -15,9 +16,10 @@ from typing import Any, Final, TextIO, cast
 
 from .exits import Exit, PeerError
 
-__all__ = ["Steady", "steady_streams", "tell_once"]
+__all__ = ["Steady", "has_reader", "steady_streams", "tell_once"]
 
 _WANTED: Final = {0: "r", 1: "w", 2: "w"}
+_STDOUT: Final = 1
 
 Trouble = Callable[[OSError], None]
 
@@ -25,27 +27,33 @@ Trouble = Callable[[OSError], None]
 class Steady(io.TextIOBase):
     """Writes to a stream, and hands what goes wrong to ``trouble`` instead of raising it."""
 
-    def __init__(self, stream: TextIO, trouble: Trouble) -> None:
+    def __init__(self, stream: TextIO, trouble: Trouble, *, was_closed: bool = False) -> None:
+        """``was_closed``: this process was started without the stream, so that nothing can be written to it."""
         self._stream = stream
         self._trouble = trouble
+        self._was_closed = was_closed
+        self.has_reader = True
 
     def write(self, text: str) -> int:
         """Write a text, as far as that is possible."""
-        try:
-            self._stream.write(text)
-        except OSError as error:
-            self._trouble(error)
-        except ValueError as error:  # closed
-            self._trouble(OSError(errno.EBADF, str(error)))
+        if self._was_closed:
+            self._trouble(OSError(errno.EBADF, "it is closed"))
+        elif self.has_reader:
+            self._try(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
         """Hand on what was written, as far as that is possible."""
+        if self.has_reader:
+            self._try(self._stream.flush)
+
+    def _try(self, act: Callable[[], object]) -> None:
         try:
-            self._stream.flush()
+            act()
         except OSError as error:
+            self.has_reader = not isinstance(error, BrokenPipeError)
             self._trouble(error)
-        except ValueError as error:
+        except ValueError as error:  # closed
             self._trouble(OSError(errno.EBADF, str(error)))
 
     def fileno(self) -> int:
@@ -86,14 +94,20 @@ class Steady(io.TextIOBase):
 @contextlib.contextmanager
 def steady_streams() -> Iterator[None]:
     """Have standard error swallow what it cannot take, and standard output end the command with a message."""
-    _open_closed()
+    was_closed = _STDOUT in _open_closed()
     out, err = sys.stdout, sys.stderr
-    with contextlib.redirect_stdout(Steady(out, _refuse)), contextlib.redirect_stderr(Steady(err, _ignore)):
+    steady = Steady(out, _refuse, was_closed=was_closed)
+    with contextlib.redirect_stdout(steady), contextlib.redirect_stderr(Steady(err, _ignore)):
         try:
             yield
         finally:
             for stream in (out, err):
                 _drop_unwritten(stream)
+
+
+def has_reader(stream: object) -> bool:
+    """Whether what is written to a stream may still be read; a command that prints for ever ends where it is not."""
+    return not isinstance(stream, Steady) or stream.has_reader
 
 
 def tell_once(name: str) -> Trouble:
@@ -110,7 +124,7 @@ def tell_once(name: str) -> Trouble:
 
 def _refuse(error: OSError) -> None:
     if isinstance(error, BrokenPipeError):
-        raise error
+        return
     raise PeerError(f"standard output: {error.strerror}", Exit.STORE) from None
 
 
@@ -118,16 +132,22 @@ def _ignore(error: OSError) -> None:
     """There is nowhere left to tell it."""
 
 
-def _open_closed() -> None:
-    """Have all three standard streams, closed ones empty: otherwise the store might become standard error."""
+def _open_closed() -> set[int]:
+    """Have all three standard streams, closed ones empty: otherwise the store might become standard error.
+
+    Returns the numbers of those that were closed.
+    """
+    closed = set()
     for number, mode in _WANTED.items():
         try:
             os.fstat(number)
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, which is this one
+            closed.add(number)
         name = ("stdin", "stdout", "stderr")[number]
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False))  # noqa: SIM115
+    return closed
 
 
 def _drop_unwritten(stream: TextIO) -> None:

@@ -2,10 +2,9 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from .values import class_weights, gaps, levels, path_name, words
 
@@ -117,7 +116,6 @@ def refuse_departed(home: "Home") -> None:
         check_not_gone(state, me, blocks, home, departed)
 
 
-def print_json(value: object) -> None:
-    """Print a value for scripts."""
-    json.dump(value, sys.stdout, indent=2)
-    print()
+def print_json(value: object, out: TextIO | None = None) -> None:
+    """Print a value for scripts. ``out``: where, if not on standard output."""
+    print(json.dumps(value, indent=2), file=out)

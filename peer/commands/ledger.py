@@ -101,13 +101,15 @@ def run_verify(given: argparse.Namespace) -> int:
 def run_export(given: argparse.Namespace) -> int:
     """Write the ledger to a file."""
     from ..ledger_file import write
-    from ..outfile import out_path, written
+    from ..outfile import check_apart, is_stream, out_path, report_to, written
 
     path = out_path(given.out)
+    check_apart(path, home_of(given), {})
     with _opened(given) as ledger, written(path) as file:
         count = write(ledger, file)
     if given.json:
-        print_json({"file": str(path), "blocks": count + 1})
+        print_json({"file": str(path), "blocks": count + 1}, report_to(path))
     else:
-        print(f"{path}: {count + 1} blocks; check it with: peer ledger verify --file {shlex.quote(str(path))}")
+        check = "" if is_stream(path) else f"; check it with: peer ledger verify --file {shlex.quote(str(path))}"
+        print(f"{path}: {count + 1} blocks{check}", file=report_to(path))
     return 0

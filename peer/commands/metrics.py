@@ -33,7 +33,7 @@ def register(subcommands: Subcommands) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Carry the command out."""
-    picture = None if given.plot is None else _picture(given.plot)
+    picture = None if given.plot is None else _picture(given)
     history = _history(given)
     if picture is not None:
         _draw(history, picture)
@@ -66,28 +66,30 @@ def _history(given: argparse.Namespace) -> "History":
     return History(state.genesis, rounds.rows, given.start)
 
 
-def _picture(text: str) -> Path:
+def _picture(given: argparse.Namespace) -> Path:
     """Return the file to draw, before anything else is done.
 
     Raises:
         PeerError: it cannot be written, is no picture, or there is nothing to draw with.
     """
     from ..exits import PeerError
-    from ..outfile import out_path
+    from ..outfile import check_apart, out_path
 
+    text = given.plot
     if Path(text).suffix.lower() not in _PICTURES:
         raise PeerError(f"--plot {text}: the name has to end in .png, .svg or .pdf, which says what to draw")
     path = out_path(text, option="--plot")
+    check_apart(path, home_of(given) if given.file is None else None, {"--file": given.file}, "--plot")
     if importlib.util.find_spec("matplotlib") is None:
         raise PeerError("--plot needs matplotlib: pip install 'coterie[pictures]'; --csv needs nothing")
     return path
 
 
 def _draw(history: "History", path: Path) -> None:
-    from ..outfile import written
+    from ..outfile import report_to, written
     from ..rounds_picture import draw
 
     picture = draw(history, path.suffix.lower()[1:])
     with written(path, "--plot") as file:
         file.write(picture)
-    print(f"{path}: {history.told()}")
+    print(f"{path}: {history.told()}", file=report_to(path))

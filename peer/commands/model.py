@@ -12,7 +12,7 @@ from .common import Subcommands, add_columns_from, add_command, add_json, home_o
 from .values import whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ...protocol.ledger import LedgerState
     from ..agreed import Agreed
@@ -60,12 +60,13 @@ def run(given: argparse.Namespace) -> int:
     """Carry the command out."""
     from ...protocol.contribution import read_totals
     from ..agreed import read_agreed
-    from ..outfile import out_path, written
+    from ..outfile import check_apart, is_stream, out_path, report_to, written
 
     named = {suffix: kind for kind, suffix in _SUFFIXES.items()}
     kind = given.format or named.get(Path(given.out).suffix, "npz")
     path = out_path(given.out, _SUFFIXES[kind])
     home = home_of(given)
+    check_apart(path, home, {"--columns-from": given.columns_from})
     agreed = read_agreed(home, round=given.round, best=given.best)
     model = agreed.table_model(given.columns_from and Path(given.columns_from))
     facts, weights = _facts(agreed), agreed.weights
@@ -77,21 +78,26 @@ def run(given: argparse.Namespace) -> int:
     with written(path) as file:
         file.write(content)
     if given.json:
-        print_json({"file": str(path), **facts})
+        print_json({"file": str(path), **facts}, report_to(path))
     else:
-        rounds = agreed.state.genesis.rounds
-        of = f" of {rounds}" if rounds else ""
         changed = "" if path == Path(given.out) else f" (not {given.out}: the name says what is in the file)"
-        what = f"{len(weights)} arrays after {facts['trained']}{of} rounds"
-        print(f"{path}{changed}: {what}, weights {facts['weights'][:16]}…")
-        if agreed.score.loss is not None:
-            print(_how_good(agreed))
-        is_chosen = given.best or given.round is not None
-        if facts["current"] is not True and (facts["matches_ledger"] or not is_chosen):
-            print(_how_old(facts["current"], home))
-        if model is not None:
+        for line in _told(given, agreed, facts, f"{path}{changed}"):
+            print(line, file=report_to(path))
+        if model is not None and not is_stream(path):
             print(_how_to_use(model, path, kind))
     return 0
+
+
+def _told(given: argparse.Namespace, agreed: "Agreed", facts: dict[str, Any], file: str) -> "Iterator[str]":
+    """What the file holds, how good that is, and whether there may be newer weights."""
+    rounds = agreed.state.genesis.rounds
+    of = f" of {rounds}" if rounds else ""
+    yield f"{file}: {len(agreed.weights)} arrays after {facts['trained']}{of} rounds, weights {facts['weights'][:16]}…"
+    if agreed.score.loss is not None:
+        yield _how_good(agreed)
+    is_chosen = given.best or given.round is not None
+    if facts["current"] is not True and (facts["matches_ledger"] or not is_chosen):
+        yield _how_old(facts["current"], agreed.home)
 
 
 def _content(

@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 from ..exits import PeerError
@@ -22,16 +23,24 @@ def register(subcommands: Subcommands) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Carry the command out."""
+    from ..full import DiskFull, told_if_full
     from ..skeletons import FOUNDING, files_of
 
     folder = Path(given.folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        with told_if_full(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         present = sorted(path.name for path in folder.iterdir())
         if present:
             raise PeerError(f"{folder}: there is something in it already, such as {present[0]}; name a new folder")
         for name, text in files_of(given.kind).items():
-            (folder / name).write_text(text, encoding="utf-8")
+            with told_if_full(folder / name):
+                (folder / name).write_text(text, encoding="utf-8")
+    except DiskFull:
+        for name in files_of(given.kind):
+            with suppress(OSError):
+                (folder / name).unlink(missing_ok=True)
+        raise
     except FileExistsError:
         raise PeerError(f"{folder}: this is a file; name a new folder") from None
     except OSError as error:

@@ -41,11 +41,12 @@ def run(given: argparse.Namespace) -> int:
     """Carry the command out."""
     from ..learning.survey import unagreed_lines
     from ..learning.table import TableError, read_inputs
-    from ..outfile import out_path, written
+    from ..outfile import check_apart, out_path, report_to, written
 
     path = None if given.out == "-" else out_path(given.out)
     if path is not None:
-        _keep_apart(path, given)
+        read = {"--data": given.data, "--model": given.model, "--columns-from": given.columns_from}
+        check_apart(path, None if given.model else home_of(given), read)
     model = _model(given)
     try:
         table = read_inputs(given.data, model.needed, model.task.schema)
@@ -63,15 +64,9 @@ def run(given: argparse.Namespace) -> int:
         return 0
     with written(path) as file:
         _write(getwriter("utf-8")(file), model, predictions)
-    print(f"{path}: {model.task.target!r} predicted for {table.rows} rows of {table.name}")
+    told = f"{path}: {model.task.target!r} predicted for {table.rows} rows of {table.name}"
+    print(told, file=report_to(path))
     return 0
-
-
-def _keep_apart(path: Path, given: argparse.Namespace) -> None:
-    """Refuse to overwrite what is read."""
-    for option, name in (("--data", given.data), ("--model", given.model)):
-        if name is not None and path.exists() and Path(name).exists() and path.samefile(name):
-            raise PeerError(f"--out {path}: this is the file of {option}; name another one")
 
 
 def _model(given: argparse.Namespace) -> "TableModel":

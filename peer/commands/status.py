@@ -32,7 +32,9 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _watch_in_lines(given: argparse.Namespace) -> None:
-    """Print it again and again, for what reads as it comes; as JSON a line each."""
+    """Print it again and again, for what reads as it comes; as JSON a line each. Ends with its reader."""
+    from ..steady import has_reader
+
     while True:
         status = _status(given)
         if given.json:
@@ -40,6 +42,8 @@ def _watch_in_lines(given: argparse.Namespace) -> None:
         else:
             _show(status, False)
         sys.stdout.flush()
+        if not has_reader(sys.stdout):
+            return
         time.sleep(SECONDS)
 
 

@@ -765,11 +765,35 @@ def test_a_crash_report_names_the_place_and_no_secret(home: Home) -> None:
     assert secret not in text
 
 
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_a_crash_says_that_a_bare_start_goes_on_only_where_its_options_were_kept(
+    peer: Peer, home: Home, monkeypatch: pytest.MonkeyPatch, is_kept: bool
+) -> None:
+    async def fail(session: Session) -> Exit:
+        raise LookupError("a bug")
+
+    monkeypatch.setattr(Session, "run", fail)
+    if is_kept:
+        home.identity(lambda sealed: None)
+        with Store.open(home.folder) as store:
+            store.keep("genesis", make_genesis().encode())
+    code, _, err = peer(*(("start",) if is_kept else FOUND))
+    assert code == Exit.CRASH
+    assert (f"`peer start --home {home.folder}` goes on" in err) == is_kept
+    assert ("nothing of this start is kept: give all its options again" in err) != is_kept
+
+
 @pytest.mark.parametrize(
     ("text", "expected"), [("90s", 90_000), ("30m", 1_800_000), ("24h", 86_400_000), ("7d", 604_800_000)]
 )
 def test_durations_are_read(text: str, expected: int) -> None:
     assert parse_duration_ms(text) == expected
+
+
+@pytest.mark.parametrize("text", ["0s", "000d"])
+def test_no_time_at_all_is_told_for_what_it_is(text: str) -> None:
+    with pytest.raises(ValueError, match=f"{text}' is no duration in which anybody could join; 1s is the shortest"):
+        parse_duration_ms(text)
 
 
 @pytest.mark.parametrize("text", ["", "24", "0h", "-1h", "1w", "1h30m", "９h" * 9])

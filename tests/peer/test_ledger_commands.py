@@ -244,7 +244,7 @@ def test_a_model_is_current_only_where_nobody_can_have_a_newer_one(
         status = {"members": [{"member": True, "me": True, "height": None}, *rows]}
         monkeypatch.setattr(Home, "running_pid", lambda home: 1)
         monkeypatch.setattr("coterie.peer.control.ask", lambda path, request: {"status": status})
-    words = ("model", "export", "--home", str(early_home.folder), "--out", str(tmp_path / "model"))
+    words = ("model", "export", "--home", str(early_home.folder), "--out", str(tmp_path / "model.npz"))
     assert main((*words, "--json")) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["matches_ledger"] is True

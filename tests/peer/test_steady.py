@@ -1,5 +1,7 @@
 """Standard streams that are closed, full or gone: a peer goes on, and another command says why it ends."""
 
+import argparse
+import contextlib
 import os
 import subprocess
 import sys
@@ -8,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from coterie.peer.commands import status
 from coterie.peer.exits import Exit
+from coterie.peer.steady import steady_streams
 
 FULL = Path("/dev/full")
 _PEER = f"{sys.executable} -m coterie.peer"
@@ -22,7 +26,8 @@ def run(command: str, streams: str, home: Path) -> "subprocess.CompletedProcess[
         ["bash", "-c", f"{_PEER} {command} {streams}"],
         capture_output=True,
         text=True,
-        env={**os.environ, "COTERIE_HOME": str(home)},
+        cwd=home,
+        env={**os.environ, "COTERIE_HOME": str(home / "home")},
         stdin=subprocess.DEVNULL,
         check=False,
     )
@@ -42,9 +47,50 @@ def test_an_exit_code_tells_the_same_whatever_became_of_the_streams(streams: str
     assert run("stop", streams, tmp_path).returncode == Exit.NOT_RUNNING
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
-    done = run("doctor", "| true; exit ${PIPESTATUS[0]}", tmp_path)
-    assert (done.returncode, done.stderr) == (Exit.OK, "")
+@pytest.mark.parametrize(
+    ("command", "code"), [("id", Exit.OK), ("--help", Exit.OK), ("data check bad.csv --target y", Exit.DATA)]
+)
+def test_a_reader_that_has_seen_enough_changes_no_exit_code(command: str, code: Exit, tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_text("a,y\n1,x\n")
+    reader, writer = os.pipe()
+    os.close(reader)  # before the first line is written
+    done = subprocess.run(
+        [*_PEER.split(), *command.split()],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "COTERIE_HOME": str(tmp_path / "home")},
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+@pytest.mark.parametrize("command", ["id", "--version", "data check good.csv --target y"])
+def test_a_command_whose_output_is_closed_says_so(command: str, tmp_path: Path) -> None:
+    (tmp_path / "good.csv").write_text("a,y\n" + "1,2\n2,4\n3,6\n" * 4)
+    done = run(command, ">&-", tmp_path)
+    assert (done.returncode, done.stderr) == (Exit.STORE, "peer: error: standard output: it is closed\n")
+
+
+def test_what_prints_for_ever_ends_with_its_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    shown: list[object] = []
+
+    def show(*_: object) -> None:
+        shown.append(None)
+        print("a status")
+
+    monkeypatch.setattr(status, "_status", lambda given: {})
+    monkeypatch.setattr(status, "_show", show)
+    with open(writer, "w") as stream, contextlib.suppress(BrokenPipeError):
+        monkeypatch.setattr(sys, "stdout", stream)
+        with steady_streams():
+            status._watch_in_lines(argparse.Namespace(json=False))
+        monkeypatch.undo()
+    assert len(shown) == 1
 
 
 LOGS = """
