@@ -133,7 +133,13 @@ def test_classes_are_learned_over_five_shards_of_which_some_lack_one(tmp_path: P
     weights, largest = federate(apps, 15)
     loss, accuracy = measured(apps, weights)
     confusion = [f"{true} as {told}" for true in range(3) for told in range(3)]
-    assert (apps[0].metrics, apps[0].final_metrics) == (("brier",), ("accuracy", *confusion))
+    bins = [
+        f"{which}{one} at {bin}"
+        for one in range(3)
+        for bin in ("0.05-0.3", "0.3-0.7", "0.7-1")
+        for which in ("", "not ")
+    ]
+    assert (apps[0].metrics, apps[0].final_metrics) == (("brier",), ("accuracy", *confusion, *bins))
     assert accuracy > 0.9
     assert loss < 0.35
     assert largest < 4
