@@ -1,15 +1,18 @@
 """Whether N is the product of two primes, without knowing them.
 
 Boneh and Franklin, "Efficient generation of shared RSA keys" (J. ACM 2001), section 4: for p = q = 3 (mod 4) and g with
-Jacobi symbol 1, all parties publish powers of g whose quotient is g^(φ(N)/4), which is 1 or -1 mod N if p and q are
+Jacobi symbol 1, all parties open powers of g whose quotient is g^(φ(N)/4), which is 1 or -1 mod N if p and q are
 prime. If they are not, at most half of all g pass, except for an N of a form that the second test rules out: N has a
-factor in common with p + q - 1. That is tested on N and r·(p + q - 1) for a random r, which is all that is published.
+factor in common with p + q - 1. That is tested on N and r·(p + q - 1) for a random r, which is all that is opened.
+
+Each opening is committed to first (`openings`): who knew the others' powers could choose its own to pass.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
 from .arithmetic import Draws, digest, gcd, has_factor_up_to, jacobi, join, number, power, size_of
+from .openings import openly
 from .rounds import Fault, Outgoing, Script
 from .sharing import deal_modular, lagrange_at_zero
 from .sieving import Candidate, Masks, Plan, columns, opened, summed
@@ -21,22 +24,24 @@ BASES: Final = 80  # a modulus with a composite factor passes with probability a
 def find_biprime(
     plan: Plan, me: int, seed: bytes, found: Sequence[Candidate], masks: Masks
 ) -> Script[Candidate | None]:
-    """The first candidate that is a product of two primes, or None: one round, and three more for most that pass it."""
+    """The first candidate that is a product of two primes, or None: two rounds, and five for most that pass."""
     rest = [candidate for candidate in found if not has_factor_up_to(candidate.modulus, TRIAL_LIMIT)]
-    passed = yield from _test(plan, me, [(candidate, 0) for candidate in rest])
+    passed = yield from _test(plan, me, seed, [(candidate, 0) for candidate in rest])
     for candidate, good in zip(rest, passed, strict=True):
         if not good:
             continue
-        passed = yield from _test(plan, me, [(candidate, base) for base in range(1, BASES)])
+        passed = yield from _test(plan, me, seed, [(candidate, base) for base in range(1, BASES)])
         if all(passed) and (yield from _is_coprime(plan, me, seed, candidate, masks)):
             return candidate
     return None
 
 
-def _test(plan: Plan, me: int, tests: Sequence[tuple[Candidate, int]]) -> Script[list[bool]]:
-    """One round: for each candidate and number of a base, whether that base passes."""
+def _test(plan: Plan, me: int, seed: bytes, tests: Sequence[tuple[Candidate, int]]) -> Script[list[bool]]:
+    """Two rounds: for each candidate and number of a base, whether that base passes."""
     size = plan.bits // 8
-    inbox = yield Outgoing(join((_power(plan, me, candidate, base) for candidate, base in tests), size))
+    label = b"powers|" + b"|".join(b"%x %d" % (candidate.modulus, base) for candidate, base in tests)
+    powers = join((_power(plan, me, candidate, base) for candidate, base in tests), size)
+    inbox = yield from openly(plan.lockstep_session(), me, seed, label, powers)
     rows = []
     for party, data in enumerate(inbox.public):
         if len(data) != size * len(tests):
@@ -62,7 +67,7 @@ def _power(plan: Plan, me: int, candidate: Candidate, number_of_base: int) -> in
 
 
 def _is_coprime(plan: Plan, me: int, seed: bytes, candidate: Candidate, masks: Masks) -> Script[bool]:
-    """Two rounds: whether N and p + q - 1 have no common factor."""
+    """Three rounds: whether N and p + q - 1 have no common factor."""
     n = candidate.modulus
     draws = Draws(seed, b"coprime|" + join([n], size_of(n)))
     summand = candidate.p + candidate.q - (1 if me == 0 else 0)
@@ -70,5 +75,6 @@ def _is_coprime(plan: Plan, me: int, seed: bytes, candidate: Candidate, masks: M
     inbox = yield Outgoing(private=columns(shares, n))
     r, total = summed(inbox, n, 2)
     own, zero = lagrange_at_zero(plan.parties, n)[me], masks.zeros(b"coprime|%x" % n, n, 1)[0]
-    inbox = yield Outgoing(join([(own * r * total + zero) % n], size_of(n)))
+    product = join([(own * r * total + zero) % n], size_of(n))
+    inbox = yield from openly(plan.lockstep_session(), me, seed, b"coprime|%x" % n, product)
     return gcd(opened(inbox, n, 1)[0], n) == 1

@@ -30,7 +30,11 @@ __all__ = ["JointKey", "Plan", "joint_key", "read_group"]
 
 
 def joint_key(plan: Plan, me: int, seed: bytes) -> Lockstep[JointKey]:
-    """One party's part in the generation. seed: 32 secret random bytes, used for nothing else."""
+    """One party's part in the generation.
+
+    seed: 32 secret random bytes, used for nothing else, and for no second run: one of the same session shows q to a
+    party that changes its p_i.
+    """
     if len(seed) != SEED_BYTES:
         raise ValueError(f"a seed has {SEED_BYTES} bytes, not {len(seed)}")
     return Lockstep(plan.lockstep_session(), plan.parties, me, _generate(plan, me, seed))

@@ -6,13 +6,14 @@ Hence p and q are 3 mod 4, and no odd prime up to 53 divides φ(N).
 
 1. *Draw.* All parties together share two random numbers mod M, a and r, by Shamir's scheme with a degree d below half
    the number of parties, for every candidate.
-2. *Sieve.* They publish shares of a·r, hidden by shares of zero. Where a prime l of M does not divide a·r, it does not
+2. *Sieve.* They open shares of a·r, hidden by shares of zero. Where a prime l of M does not divide a·r, it does not
    divide a, and r, used only here, hides the rest. Where it does, the residue of a mod l is taken from a spare. So a is
    a random unit mod M: p = a (mod M).
 3. *Share.* Each party turns its share of a into an integer p_i, with random high bits, and shares that again, modulo an
    integer F far above N.
-4. *Multiply.* They publish shares of p·q, hidden by shares of zero: N. A share that is false makes it random mod F,
-   which exceeds any N by 2^64, so that all see it.
+4. *Multiply.* They open shares of p·q, hidden by shares of zero: N. A share that is false makes it random mod F,
+   which exceeds any N by 2^64, so that all see it; for everybody commits to its share before any is seen (`openings`),
+   and who spoke last could make N what it likes.
 
 Boneh and Franklin, "Efficient generation of shared RSA keys" (J. ACM 2001), for everything but step 2; Malkin, Wu and
 Boneh, "Experimenting with shared generation of RSA keys" (NDSS 1999), for sieving; products of shares by Ben-Or,
@@ -30,6 +31,7 @@ from .arithmetic import Draws, digest, gcd, inverse, join, number, primes, primo
 from .audit import Inconsistent
 from .errors import BadEncoding
 from .keys import check_bits
+from .openings import openly
 from .rounds import SESSION_BYTES, Fault, Inbox, Outgoing, Script
 from .sharing import deal_modular, lagrange_at_zero
 
@@ -174,7 +176,7 @@ class Masks:
 
 
 def draw_candidates(plan: Plan, me: int, seed: bytes, commitment: bytes) -> Script[tuple[list[Candidate], Masks]]:
-    """Four rounds; gives a batch of candidates, and masks for later rounds. `commitment` is published in the first."""
+    """Six rounds; gives a batch of candidates, and masks for later rounds. `commitment` is published in the first."""
     sieve = sieve_of(plan.bits, plan.parties)
     draws = Draws(seed, b"candidates")
     masks, residues = yield from _draw_units(plan, me, seed, commitment, draws)
@@ -188,7 +190,9 @@ def draw_candidates(plan: Plan, me: int, seed: bytes, commitment: bytes) -> Scri
     own = lagrange_at_zero(plan.parties, sieve.field)[me]
     zeros = masks.zeros(b"moduli", sieve.field, count)
     products = [own * mine[2 * k] * mine[2 * k + 1] + zeros[k] for k in range(count)]
-    inbox = yield Outgoing(join((x % sieve.field for x in products), size_of(sieve.field)))
+    inbox = yield from openly(
+        plan.lockstep_session(), me, seed, b"moduli", join((x % sieve.field for x in products), size_of(sieve.field))
+    )
     moduli = opened(inbox, sieve.field, count)
     for modulus in moduli:
         if modulus.bit_length() != plan.bits or modulus % sieve.fixed != 1:
@@ -215,7 +219,9 @@ def _draw_units(plan: Plan, me: int, seed: bytes, commitment: bytes, draws: Draw
     own = lagrange_at_zero(plan.parties, sieve.modulus)[me]
     zeros = masks.zeros(b"units", sieve.modulus, count)
     products = [own * mine[k] * mine[count + k] + zeros[k] for k in range(count)]
-    inbox = yield Outgoing(join((x % sieve.modulus for x in products), size_of(sieve.modulus)))
+    inbox = yield from openly(
+        plan.lockstep_session(), me, seed, b"units", join((x % sieve.modulus for x in products), size_of(sieve.modulus))
+    )
     products = opened(inbox, sieve.modulus, count)
 
     hidden = masks.zeros(b"additive", sieve.modulus, count)

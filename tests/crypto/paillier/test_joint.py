@@ -21,6 +21,7 @@ from coterie.crypto.paillier.errors import BadGroup, BadModulus
 from coterie.crypto.paillier.group import MAX_HOLDERS, Group, deal
 from coterie.crypto.paillier.joint import JointKey, Plan, joint_key, read_group
 from coterie.crypto.paillier.keys import PrivateKey
+from coterie.crypto.paillier.openings import openly
 from coterie.crypto.paillier.resharing import Participant, ResharingPlan, reshare
 from coterie.crypto.paillier.rounds import (
     MAX_MESSAGE_BYTES,
@@ -37,7 +38,7 @@ from coterie.crypto.paillier.sieving import sieve_of
 from coterie.crypto.paillier.threshold import Agreed, open_sum, partial_decrypt
 from coterie.crypto.prng import derive
 
-LAST = 10  # the number of the last round of `three` and `four`
+LAST = 15  # the number of the last round of `three` and `four`
 
 Change = Callable[[Outgoing], Outgoing]
 
@@ -240,11 +241,57 @@ def test_parties_with_different_plans_hear_nothing_of_each_other() -> None:
         assert 0 in second.missing
 
 
-# Parties that do not follow the protocol. Rounds: 0 draw, 1 sieve, 2 share, 3 multiply, 4 first test, 5 further tests,
-# 6 and 7 the gcd step, 8 multiply the exponent, 9 deal it, 10 confirm.
+# Parties that do not follow the protocol. Rounds: 0 draw, 1 and 2 sieve, 3 share, 4 and 5 multiply, 6 and 7 first
+# test, 8 and 9 further tests, 10 to 12 the gcd step, 13 multiply the exponent, 14 deal it, 15 confirm. Of two rounds
+# the first one commits to what the second one opens.
 
 
-@pytest.mark.parametrize("at", [3, 9, 10])
+def opening_otherwise(
+    monkeypatch: pytest.MonkeyPatch, liar: int, opens: Callable[[bytes], bool], change: Callable[[bytes], bytes]
+) -> None:
+    """The liar commits to something else and opens it, where the label is such a one, until seeds are looked at."""
+    lies = [True]
+
+    def lying_openly(session: bytes, me: int, seed: bytes, label: bytes, data: bytes) -> Script[Inbox]:
+        return openly(session, me, seed, label, change(data) if lies[0] and me == liar and opens(label) else data)
+
+    def audit(*arguments: Any) -> Script[Aborted]:
+        lies[0] = False  # the replay is honest
+        return honest_audit(*arguments)
+
+    honest_audit = joint.audit
+    monkeypatch.setattr(joint, "audit", audit)
+    for module in (sieving, biprimality):
+        monkeypatch.setattr(module, "openly", lying_openly)
+
+
+def of_moduli(label: bytes) -> bool:
+    return label == b"moduli"
+
+
+def of_powers(label: bytes) -> bool:
+    return label.startswith(b"powers|")
+
+
+def last_bit(data: bytes) -> bytes:
+    """One bit of the last byte changed."""
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+@pytest.mark.parametrize("loss", [0, 0.3])
+@pytest.mark.parametrize("liar", [0, 2])
+def test_a_false_share_of_the_modulus_names_its_sender_to_all(
+    liar: int, loss: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening_otherwise(monkeypatch, liar, of_moduli, last_bit)
+    outcome = generated(four(), loss=loss)
+    assert not outcome.results
+    for party in {0, 1, 2, 3} - {liar}:
+        assert "not the product of two numbers" in outcome.aborted[party].reason
+        assert outcome.aborted[party].culprits == (liar,)
+
+
+@pytest.mark.parametrize("at", [2, 5, 7, 9, 12, 14, 15])
 @pytest.mark.parametrize(("liar", "loss"), [(0, 0), (2, 0), (2, 0.3)])
 def test_a_false_public_message_names_its_sender_to_all(liar: int, at: int, loss: float) -> None:
     outcome = spoiled(four(), liar, at, other_public, loss)
@@ -254,7 +301,7 @@ def test_a_false_public_message_names_its_sender_to_all(liar: int, at: int, loss
         assert aborted.culprits == (liar,)
 
 
-@pytest.mark.parametrize("at", [2, 8])
+@pytest.mark.parametrize("at", [3, 13])
 @pytest.mark.parametrize("loss", [0, 0.3])
 def test_a_false_private_message_names_its_sender_to_the_receiver_and_two_suspects_to_others(
     at: int, loss: float
@@ -268,14 +315,17 @@ def test_a_false_private_message_names_its_sender_to_the_receiver_and_two_suspec
 
 
 @pytest.mark.parametrize("opened", [False, True])
-def test_a_liar_who_drops_out_of_the_audit_cannot_put_the_blame_on_another_alone(opened: bool) -> None:
+def test_a_liar_who_drops_out_of_the_audit_cannot_put_the_blame_on_another_alone(
+    opened: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def script() -> Script[JointKey]:
-        lied = lying(joint._generate(four(), 2, seed(2)), 3, other_public)
+        lied = joint._generate(four(), 2, seed(2))
         sent = next(lied)
-        for _ in range(4 + opened):
+        for _ in range(6 + opened):
             sent = lied.send((yield sent))
         raise Fault(0, "a pretence")
 
+    opening_otherwise(monkeypatch, 2, of_moduli, last_bit)
     parties = [joint_key(four(), i, seed(i)) for i in range(4)]
     parties[2] = Lockstep(four().lockstep_session(), 4, 2, script())
     outcome = run(parties, loss=0.3)
@@ -285,7 +335,7 @@ def test_a_liar_who_drops_out_of_the_audit_cannot_put_the_blame_on_another_alone
 
 
 def test_a_false_share_of_the_exponent_names_its_dealer() -> None:
-    outcome = spoiled(four(), 2, 9, other_private(to=1))
+    outcome = spoiled(four(), 2, 14, other_private(to=1))
     assert outcome.aborted[1].culprits == (2,)
     assert "not what was committed to" in outcome.aborted[1].reason
     for party in (0, 3):
@@ -305,9 +355,17 @@ def test_a_message_of_the_wrong_length_names_its_sender_at_once(at: int) -> None
         assert 1 in aborted.culprits + aborted.suspects
 
 
-@pytest.mark.parametrize(("at", "change"), [(0, other_private(to=0)), (1, other_public), (4, other_public)])
-def test_lies_in_the_sieve_and_the_first_test_cost_candidates_and_give_no_bad_key(at: int, change: Change) -> None:
-    outcome = spoiled(three(), 1, at, change)
+@pytest.mark.parametrize("lie", ["a share", b"units", b"powers|"])
+def test_lies_in_the_sieve_and_the_first_test_cost_candidates_and_give_no_bad_key(
+    lie: str | bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if isinstance(lie, bytes):
+        opening_otherwise(monkeypatch, 1, lambda label: label.startswith(lie), last_bit)
+        outcome = generated(three())
+        outcome.results.pop(1, None)
+        outcome.aborted.pop(1, None)
+    else:
+        outcome = spoiled(three(), 1, 0, other_private(to=0))
     if outcome.results:
         assert outcome.results[0].share.matches(outcome.results[0].group)
     else:
@@ -340,19 +398,22 @@ def test_who_spoils_every_attempt_is_named_when_patience_ends(monkeypatch: pytes
 
 @pytest.fixture
 def two_attempts(monkeypatch: pytest.MonkeyPatch) -> Plan:
-    """A plan for four with patience for two attempts, of five rounds each, of which only the first can succeed."""
+    """A plan for four with patience for two attempts, of eight rounds each, of which only the first can succeed."""
     monkeypatch.setattr(Plan, "patience", 1)
     return Plan(bytes([8] * 32), 4, 3, bits=512, batch=30)
 
 
-def no_powers(sent: Outgoing) -> Outgoing:
-    """All that is published is 0: as powers of a base, that none of the moduli passes."""
-    return replace(sent, public=bytes(len(sent.public)))
+def no_powers(data: bytes) -> bytes:
+    """All that is opened is 0: as powers of a base, that none of the moduli passes."""
+    return bytes(len(data))
 
 
-def test_who_spoils_the_one_attempt_that_would_have_succeeded_is_named_when_patience_ends(two_attempts: Plan) -> None:
+def test_who_spoils_the_one_attempt_that_would_have_succeeded_is_named_when_patience_ends(
+    two_attempts: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert len(generated(two_attempts).results) == 4
-    outcome = spoiled(two_attempts, 2, 4, no_powers)
+    opening_otherwise(monkeypatch, 2, of_powers, no_powers)
+    outcome = generated(two_attempts)
     for party in (0, 1, 3):
         assert outcome.aborted[party] == Aborted("no modulus in 2 attempts", (2,))
 
@@ -382,10 +443,13 @@ def test_who_spoils_an_earlier_attempt_in_private_is_named_by_the_receiver_when_
     ],
     ids=["other", "fewer"],
 )
-def test_who_opens_other_seeds_of_earlier_attempts_is_named(two_attempts: Plan, change: Change, why: str) -> None:
-    lied = lying(joint._generate(two_attempts, 1, seed(1)), 4, no_powers)
+def test_who_opens_other_seeds_of_earlier_attempts_is_named(
+    two_attempts: Plan, change: Change, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening_otherwise(monkeypatch, 1, of_powers, no_powers)
     parties = [joint_key(two_attempts, i, seed(i)) for i in range(4)]
-    parties[1] = Lockstep(two_attempts.lockstep_session(), 4, 1, lying(lied, 10, change))
+    lied = lying(joint._generate(two_attempts, 1, seed(1)), 16, change)
+    parties[1] = Lockstep(two_attempts.lockstep_session(), 4, 1, lied)
     outcome = run(parties)
     for party in (0, 2, 3):
         assert outcome.aborted[party] == Aborted(f"party 1: {why}", (1,))
@@ -398,21 +462,21 @@ def test_what_an_audit_keeps_is_not_shown_or_pickled() -> None:
         copy.copy(attempt)
 
 
-def test_a_seed_other_than_the_one_committed_to_names_who_opens_it() -> None:
-    def script() -> Script[JointKey]:
-        lied = lying(joint._generate(three(), 1, seed(1)), 3, other_public)
-        return lying(lied, 4, lambda sent: Outgoing(bytes(32)))
-
+def test_a_seed_other_than_the_one_committed_to_names_who_opens_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    opening_otherwise(monkeypatch, 1, of_moduli, last_bit)
     parties = [joint_key(three(), i, seed(i)) for i in range(3)]
-    parties[1] = Lockstep(three().lockstep_session(), 3, 1, script())
+    lied = lying(joint._generate(three(), 1, seed(1)), 6, lambda sent: Outgoing(bytes(32)))
+    parties[1] = Lockstep(three().lockstep_session(), 3, 1, lied)
     outcome = run(parties)
     for party in (0, 2):
         assert outcome.aborted[party] == Aborted("party 1: the seed is not the one that was committed to", (1,))
 
 
-def test_a_false_complaint_is_known_for_one_by_the_accused() -> None:
-    lied = lying(joint._generate(four(), 1, seed(1)), 3, other_public)
-    complaining = lying(lied, 5, lambda sent: Outgoing((0).to_bytes(4, "big") + bytes([2])))
+def test_a_false_complaint_is_known_for_one_by_the_accused(monkeypatch: pytest.MonkeyPatch) -> None:
+    opening_otherwise(monkeypatch, 1, of_moduli, last_bit)
+    complaining = lying(
+        joint._generate(four(), 1, seed(1)), 7, lambda sent: Outgoing((0).to_bytes(4, "big") + bytes([2]))
+    )
     parties = [joint_key(four(), i, seed(i)) for i in range(4)]
     parties[1] = Lockstep(four().lockstep_session(), 4, 1, complaining)
     outcome = run(parties)
@@ -424,7 +488,7 @@ def test_a_false_complaint_is_known_for_one_by_the_accused() -> None:
 def test_a_modulus_that_no_test_looked_at_is_found_out_when_the_exponent_does_not_decrypt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def pretending(plan: Plan, me: int, tests: list[Any]) -> Script[list[bool]]:
+    def pretending(plan: Plan, me: int, seed: bytes, tests: list[Any]) -> Script[list[bool]]:
         yield Outgoing()
         return [True] * len(tests)
 
