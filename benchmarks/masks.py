@@ -18,10 +18,10 @@ import numpy as np
 from coterie.crypto import field, vectors
 from coterie.crypto.masks import mask as masks
 from coterie.crypto.masks.blame import RunningFingerprint
+from coterie.crypto.masks.contents import Contents
 from coterie.crypto.masks.keys import Key, plaintext_count
 from coterie.crypto.masks.parameters import DIMENSION, MaskParameters, largest_bits
 from coterie.crypto.masks.ring import Products
-from coterie.crypto.masks.sampling import Gaussian
 
 SEED = bytes(32)
 LARGE = 100_000_000
@@ -63,9 +63,10 @@ def measure(parameters: int, members: int, repeat: int) -> None:
     table.line("decode", lambda: agreed.encoding.decode_sum(opened, parameters, 1))
     table.line("fingerprint, two challenges", lambda: vectors.fingerprint(SEED, masked))
     print()
-    table.line("of which: draw a key", lambda: Key(SEED, b""))
-    table.line("of which: errors", lambda: Gaussian(SEED, b"").draw(words.size))
-    table.line("of which: public element and products", lambda: Products(SEED, key.vector).next(words.size))
+    contents = table.line("of which: hash the words, twice", lambda: Contents.of(words))
+    table.line("of which: draw a key", lambda: Key(SEED, b"", SEED, agreed, contents))
+    table.line("of which: errors", lambda: key.errors(0, words.size))
+    table.line("of which: public element and products", lambda: Products(SEED, key.vector).at(0, words.size))
 
     sent = len(field.to_bytes(masked))
     print(f"\nsent: {sent:,} bytes, {sent / update.nbytes:.4f} of float32 (aim 1.05)")
@@ -77,10 +78,14 @@ def measure_streaming() -> None:
     """Memory and time when a hundred million parameters pass through."""
     agreed = MaskParameters(10, 1.0)
     update = np.random.default_rng(1).normal(0, 0.1, 2 * masks.PIECE).astype(np.float32)
-    key = Key(SEED, b"")
-    masker, running = masks.Masker(agreed, SEED, key), RunningFingerprint(SEED)
-    unmasker = masks.Unmasker(agreed, SEED, key.vector, 1)
     pieces = -(-LARGE // update.size)
+    words, _ = agreed.encoding.encode(update, 1.0, SEED)
+    contents = Contents()
+    for _ in range(pieces):
+        contents.add(words)
+    key = Key(SEED, b"", SEED, agreed, contents)
+    masker, running = masks.Masker(key), RunningFingerprint(SEED)
+    unmasker = masks.Unmasker(agreed, SEED, key.vector, 1)
     tracemalloc.start()
     start = time.thread_time()
     for _ in range(pieces):

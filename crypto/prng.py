@@ -27,13 +27,20 @@ def derive(seed: bytes, label: bytes) -> bytes:
 
 
 class Stream:
-    """A position in the stream of one seed and label; each call goes on from where the last one ended."""
+    """A position in the stream of one seed and label; each call goes on from where the last one ended.
+
+    A label has 2^64 such streams of 2^64 counters each, one for each block of something. Elements are dropped, so no
+    reader can go to a place within a stream; where places have to be found, each block has its own.
+    """
 
     __slots__ = ("_encryptor",)
 
     def __init__(self, seed: bytes, label: bytes) -> None:
-        cipher = Cipher(algorithms.AES(derive(seed, label)), modes.CTR(bytes(16)))
-        self._encryptor = cipher.encryptor()
+        self._encryptor = Cipher(algorithms.AES(derive(seed, label)), modes.CTR(bytes(16))).encryptor()
+
+    def seek(self, block: int) -> None:
+        """Go to the beginning of the stream of a block, 0 to 2^64 - 1; 0 is where a new one stands."""
+        self._encryptor.reset_nonce((block << 64).to_bytes(16, "big"))
 
     def __repr__(self) -> str:
         return "Stream(<secret>)"

@@ -56,18 +56,19 @@ def hide(words: Vector, errors: NDArray[np.int32], bound: int, scale: int, radix
         masked[i] = masked[i] - room + (_PRIME & wraps)
 
 
-@compiled(types.int64(_WORDS_IN, types.uint64, types.uint64, types.uint64, _WORDS))
-def uncover(total: Vector, scale: int, radix: int, noise: int, words: Vector) -> int:
+@compiled(types.int64(_WORDS_IN, types.uint64, types.uint64, types.uint64, types.uint64, _WORDS))
+def uncover(total: Vector, scale: int, radix: int, least: int, most: int, words: Vector) -> int:
     """words[i] = total[i] - words[i], taken apart into the two slots; words[i] held the sum of the masks.
 
-    Returns the first i at which the errors exceed `noise` or a slot its radix, or -1.
+    Returns the first i at which the errors are not between `least` and `most`, or a slot exceeds its radix, or -1.
     """
     for i in range(words.size):
         wraps = np.uint64(0) - np.uint64(total[i] < words[i])
         plain = total[i] - words[i] + (_PRIME & wraps)
         value = plain // scale
         high = value // radix
-        if plain - value * scale > noise or high >= radix:
+        noise = plain - value * scale
+        if noise < least or noise > most or high >= radix:
             return i
         words[i] = (value - high * radix) | (high << _SLOT_BITS)
     return -1

@@ -1,10 +1,11 @@
-"""One-time keys: a small ring element s, drawn from a seed; as a vector for Shamir, as plaintexts for Paillier.
+"""Keys for one vector each: a small ring element s, drawn from a seed; for Shamir a vector, for Paillier plaintexts.
 
 Keys add up like what they mask. On the Shamir path the sum is taken over shares of `Key.vector`. On the Paillier path
 a key is packed into plaintexts, in base B = 2·n·BOUND + 1 with as many digits as fit below the modulus: a digit is a
 coefficient made non-negative, and n of them do not carry.
 """
 
+import struct
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
@@ -13,33 +14,38 @@ import numpy as np
 from ..field import P, Vector
 from ..prng import derive
 from ..vectors import checked
-from .parameters import BOUND, DIMENSION
+from .contents import Contents
+from .parameters import BOUND, DIMENSION, MaskParameters
 from .ring import field_elements
-from .sampling import Gaussian
+from .sampling import Gaussian, Samples
 
 SEED_BYTES: Final = 32
 
 
-class KeyReused(ValueError):
-    """A key was to mask a second vector, whose difference to the first would then be seen."""
-
-
 class Key:
-    """A secret for masking one vector, once.
+    """A secret for masking one vector, and no other.
 
-    seed: 32 secret random bytes; context: what no other vector masked with this seed has, at best with a hash of the
-    vector in it, so that a seed used twice by mistake gives another key. Raises ValueError for another seed's length.
+    seed: 32 secret random bytes; context: federation, round, base model, member; public_seed: of the public element;
+    contents: the hashes of the words. The key follows from all of them and from every number of the parameters: the
+    same words masked twice with one key, but for another public element or other parameters, would show the key or the
+    words. Raises ValueError for seeds of another length.
     """
 
-    __slots__ = ("_errors", "_small", "_used")
+    __slots__ = ("_errors", "_small", "contents", "parameters", "public_seed")
 
-    def __init__(self, seed: bytes, context: bytes) -> None:
-        if len(seed) != SEED_BYTES:
-            raise ValueError(f"a seed has {SEED_BYTES} bytes, not {len(seed)}")
-        key = derive(seed, b"mask key|" + context)
+    def __init__(
+        self, seed: bytes, context: bytes, public_seed: bytes, parameters: MaskParameters, contents: Contents
+    ) -> None:
+        for name, value in (("seed", seed), ("public seed", public_seed)):
+            if len(value) != SEED_BYTES:
+                raise ValueError(f"a {name} has {SEED_BYTES} bytes, not {len(value)}")
+        bound = b"%d|%b%b%b%b" % (len(context), context, public_seed, _numbers(parameters), contents.digest)
+        key = derive(seed, b"mask key|" + bound)
         self._small = Gaussian(key, b"secret").draw(DIMENSION)
         self._errors = Gaussian(key, b"errors")
-        self._used = False
+        self.public_seed = public_seed
+        self.parameters = parameters
+        self.contents = contents
 
     def __repr__(self) -> str:
         return "Key(<secret>)"
@@ -67,12 +73,20 @@ class Key:
             packed.append(number)
         return tuple(packed)
 
-    def begin(self) -> Gaussian:
-        """The errors for the one vector that this key masks. Raises KeyReused when there was one already."""
-        if self._used:
-            raise KeyReused("a key masks one vector only")
-        self._used = True
-        return self._errors
+    def errors(self, block: int, count: int) -> Samples:
+        """The errors for ``count`` words from that block on, int32[count]: each block has its own."""
+        drawn = np.empty(count, dtype=np.int32)
+        for place, start in enumerate(range(0, count, DIMENSION), block):
+            part = drawn[start : start + DIMENSION]
+            self._errors.seek(place)
+            part[:] = self._errors.draw(part.size)
+        return drawn
+
+
+def _numbers(parameters: MaskParameters) -> bytes:
+    """All that masks and sums depend on, each of one length."""
+    numbers = (parameters.summands, parameters.bits, parameters.encoding.limit, parameters.radix, parameters.scale)
+    return b"".join(number.to_bytes(8, "big") for number in numbers) + struct.pack(">d", parameters.clip)
 
 
 def plaintext_count(modulus: int, summands: int) -> int:

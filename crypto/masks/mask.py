@@ -6,67 +6,76 @@ cut where the vector ends. Sums are `vectors.add_into`'s. Side sums need more ro
 the way of the keys.
 """
 
-import hashlib
+import math
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 
 from ..codec import SLOT_BITS, EncodingError
 from ..field import Vector
 from ..vectors import checked
+from .contents import Contents
 from .keys import Key
-from .parameters import BOUND, DIMENSION, MaskParameters
+from .parameters import BOUND, DIMENSION, SIGMA, MaskParameters
 from .ring import Products
 
-PIECE = 16 * DIMENSION  # elements that are worked on at a time, when the caller leaves the choice: 512 KiB
+NOISE_DEVIATIONS: Final = 10
+PIECE: Final = 16 * DIMENSION  # elements that are worked on at a time, when the caller leaves the choice: 512 KiB
 
 
-class _Blocks:
-    """Counts pieces: all are of whole blocks, except the last."""
+class OtherWords(ValueError):
+    """Words that are not those that a key was made for: two vectors masked with one key show their difference."""
 
-    __slots__ = ("done", "ragged")
 
-    def __init__(self) -> None:
-        self.done = 0
-        self.ragged = False
+class _Place:
+    """Where the next piece belongs: all are of whole blocks, except the last."""
 
-    def take(self, count: int) -> None:
-        if self.ragged:
+    __slots__ = ("done",)
+
+    def __init__(self, first_block: int) -> None:
+        if first_block < 0:
+            raise ValueError(f"there is no block {first_block}")
+        self.done = first_block * DIMENSION
+
+    def take(self, count: int) -> int:
+        """The block at which a piece of that many elements begins."""
+        if self.done % DIMENSION:
             raise ValueError("there was a piece that did not end with a block, and another one after it")
-        self.ragged = count % DIMENSION != 0
         self.done += count
+        return (self.done - count) // DIMENSION
 
 
 class Masker:
-    """Masks one vector, piece by piece.
+    """Masks the vector that a key was made for, piece by piece, from any block on: the same bytes each time."""
 
-    The public seed is the same for all whose vectors are summed; the key is used up. Raises KeyReused for a key that
-    has masked before.
-    """
+    __slots__ = ("_key", "_place", "_products")
 
-    __slots__ = ("_blocks", "_errors", "_parameters", "_products")
-
-    def __init__(self, parameters: MaskParameters, public_seed: bytes, key: Key) -> None:
-        self._products = Products(public_seed, key.vector)
-        self._parameters = parameters
-        self._blocks = _Blocks()
-        self._errors = key.begin()
+    def __init__(self, key: Key, first_block: int = 0) -> None:
+        self._products = Products(key.public_seed, key.vector)
+        self._key = key
+        self._place = _Place(first_block)
 
     def __repr__(self) -> str:
-        return f"Masker({self._parameters}, done={self._blocks.done})"
+        return f"Masker({self._key.parameters}, done={self._place.done})"
 
     def mask(self, words: Vector) -> Vector:
         """The next encoded words, uint64[C], masked: uint64[C]. C is a multiple of 4096 except at the end.
 
-        Raises EncodingError, and uses nothing up, for words that the encoding cannot have made.
+        Nothing is used up by words that are refused. Raises OtherWords for others than the key was made for, and
+        EncodingError for words that the encoding cannot have made.
         """
         from . import kernels
 
-        _check_encoded(self._parameters, checked(words, None))
-        self._blocks.take(words.size)
-        masked = self._products.next(words.size)
-        errors = self._errors.draw(words.size)
-        kernels.hide(words, errors, BOUND, self._parameters.scale, self._parameters.radix, masked)
+        parameters = self._key.parameters
+        _check_encoded(parameters, checked(words, None))
+        other = self._key.contents.differ_at(self._place.done // DIMENSION, words)
+        if other is not None:
+            raise OtherWords(f"block {other} is not what the key was made for")
+        block = self._place.take(words.size)
+        masked = self._products.at(block, words.size)
+        errors = self._key.errors(block, words.size)
+        kernels.hide(words, errors, BOUND, parameters.scale, parameters.radix, masked)
         return masked
 
 
@@ -76,18 +85,20 @@ class Unmasker:
     Raises ValueError for another shape of keys and more summands than agreed.
     """
 
-    __slots__ = ("_added", "_blocks", "_parameters", "_products")
+    __slots__ = ("_added", "_parameters", "_place", "_products")
 
-    def __init__(self, parameters: MaskParameters, public_seed: bytes, keys: Vector, added: int) -> None:
+    def __init__(
+        self, parameters: MaskParameters, public_seed: bytes, keys: Vector, added: int, first_block: int = 0
+    ) -> None:
         if not 1 <= added <= parameters.summands:
             raise ValueError(f"a sum of {added} where 1 to {parameters.summands} are agreed")
         self._products = Products(public_seed, checked(keys, DIMENSION))
         self._parameters = parameters
         self._added = added
-        self._blocks = _Blocks()
+        self._place = _Place(first_block)
 
     def __repr__(self) -> str:
-        return f"Unmasker({self._parameters}, added={self._added}, done={self._blocks.done})"
+        return f"Unmasker({self._parameters}, added={self._added}, done={self._place.done})"
 
     def unmask(self, total: Vector) -> Vector:
         """The next piece of the sum, uint64[C], as a sum of encoded words. C as in `Masker.mask`.
@@ -97,28 +108,34 @@ class Unmasker:
         """
         from . import kernels
 
-        self._blocks.take(checked(total, None).size)
-        words = self._products.next(total.size)
-        noise = 2 * BOUND * self._added
-        wrong = kernels.uncover(total, self._parameters.scale, self._parameters.radix, noise, words)
+        block = self._place.take(checked(total, None).size)
+        words = self._products.at(block, total.size)
+        least, most = noise_range(self._added)
+        wrong = kernels.uncover(total, self._parameters.scale, self._parameters.radix, least, most, words)
         if wrong >= 0:
-            index = self._blocks.done - total.size + wrong
+            index = block * DIMENSION + wrong
             raise EncodingError(f"element {index} is not a sum of {self._added} masked encodings")
         return words
+
+
+def noise_range(added: int) -> tuple[int, int]:
+    """What a sum of that many errors, each made non-negative, can be: ten standard deviations around its mean.
+
+    An honest sum is outside with probability 2^-75 an element.
+    """
+    width = min(BOUND * added, math.isqrt((NOISE_DEVIATIONS * SIGMA) ** 2 * added) + 1)
+    return BOUND * added - width, BOUND * added + width
 
 
 def mask(
     parameters: MaskParameters, public_seed: bytes, words: Vector, seed: bytes, context: bytes
 ) -> tuple[Key, Vector]:
-    """A fresh key and the words, uint64[C], masked with it.
+    """A key for the words, uint64[C], and the words masked with it.
 
-    seed: 32 secret random bytes; context: federation, round, member. The words go into the key, so that a seed that
-    is used for two vectors by mistake gives two keys. Raises ValueError as `Key` and `Masker` do.
+    seed: 32 secret random bytes; context: federation, round, base model, member. Raises as `Key` and `Masker` do.
     """
-    digest = hashlib.sha256(checked(words, None).astype("<u8", copy=False).view(np.uint8).data).digest()
-    key = Key(seed, b"%d|%b%b" % (len(context), context, digest))
-    masker = Masker(parameters, public_seed, key)
-    return key, _in_pieces(words, masker.mask)
+    key = Key(seed, context, public_seed, parameters, Contents.of(words))
+    return key, _in_pieces(words, Masker(key).mask)
 
 
 def unmask(parameters: MaskParameters, public_seed: bytes, total: Vector, keys: Vector, added: int) -> Vector:

@@ -3,7 +3,7 @@
 X^4096 + 1 = X^N - ψ^N for a root of unity ψ of order 2N, so R's transform is that of a coset (`ntt`), in which
 products are products of values. The public element is drawn as values: uniform values are those of a uniform
 element. It comes from a seed that everybody knows, by AES-256 in counter mode as in FrodoKEM; every block has its
-own.
+own, and a stream of its own, so that whoever begins in the middle has the same.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ def field_elements(small: np.ndarray[tuple[int], np.dtype[np.int32]]) -> Vector:
 
 
 class Products:
-    """a·s for one ring element s, block after block of the public element."""
+    """a·s for one ring element s, for any block of the public element."""
 
     __slots__ = ("_factor", "_public")
 
@@ -47,13 +47,14 @@ class Products:
     def __repr__(self) -> str:
         return "Products(<secret>)"
 
-    def next(self, count: int) -> Vector:
-        """The first `count` coefficients of the next products, which are as many as that takes."""
+    def at(self, block: int, count: int) -> Vector:
+        """The first ``count`` coefficients, uint64[count], of the products from that block on."""
         from .. import transform_kernels
 
-        blocks = -(-count // DIMENSION)
-        values = np.empty((blocks, DIMENSION), dtype=np.uint64)
-        self._public.fill(values.reshape(-1))
+        values = np.empty((-(-count // DIMENSION), DIMENSION), dtype=np.uint64)
+        for place, row in enumerate(values):
+            self._public.seek(block + place)
+            self._public.fill(row)
         out = np.empty_like(values)
         transform_kernels.ring_product(values, self._factor, _coset().inverse_roots, out)
         return out.reshape(-1)[:count]

@@ -55,7 +55,7 @@ def _heads() -> Samples:
 
 
 class Gaussian:
-    """A position in the pseudorandom sequence of samples that one key gives."""
+    """A position in the pseudorandom samples that one key gives for a label, and for a block, as in `Stream`."""
 
     __slots__ = ("_rest", "_stream")
 
@@ -68,6 +68,11 @@ class Gaussian:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a sampler holds a key and is not pickled")
+
+    def seek(self, block: int) -> None:
+        """Go to the beginning of a block's samples."""
+        self._stream.seek(block)
+        self._rest.seek(block)
 
     def draw(self, count: int) -> Samples:
         """The next samples, int32[count]. A call for an odd number discards half a word of randomness after it."""

@@ -101,3 +101,19 @@ def test_a_stream_shows_no_key_and_is_not_pickled() -> None:
     assert repr(stream) == "Stream(<secret>)"
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(stream)
+
+
+def test_each_block_has_a_stream_of_its_own_wherever_one_comes_from() -> None:
+    whole = [np.empty(100, dtype=np.uint64) for _ in range(3)]
+    reader = prng.Stream(b"seed", b"label")
+    for block in (2, 0, 1):
+        reader.seek(block)
+        reader.fill(whole[block])
+    assert np.array_equal(whole[0], prng.stream(b"seed", b"label", 100))
+    assert len({row.tobytes() for row in whole}) == 3
+    other = prng.Stream(b"seed", b"label")
+    other.fill(np.empty(17, dtype=np.uint64))
+    again = np.empty(100, dtype=np.uint64)
+    other.seek(2)
+    other.fill(again)
+    assert np.array_equal(again, whole[2])

@@ -7,8 +7,8 @@ from coterie.crypto import ntt
 from coterie.crypto.codec import EncodingError
 from coterie.crypto.field import P, Vector, inverses
 from coterie.crypto.masks import keys as keys_module
-from coterie.crypto.masks.keys import Key
-from coterie.crypto.masks.mask import Masker, mask, unmask
+from coterie.crypto.masks.contents import Contents
+from coterie.crypto.masks.mask import mask, unmask
 from coterie.crypto.masks.parameters import BOUND, DIMENSION, MaskParameters
 from coterie.crypto.masks.ring import values_of
 from coterie.crypto.masks.sampling import Gaussian, Samples
@@ -86,17 +86,78 @@ def true_difference(first: Vector, second: Vector) -> Vector:
     return np.array(messages, dtype=object)
 
 
-def test_a_key_used_twice_gives_the_difference_of_its_vectors_away() -> None:
-    masked = []
-    for member in (1, 2):
-        key = Key(bytes(32), b"the same for both")  # what `mask` never does
-        masked.append(Masker(PARAMETERS, PUBLIC, key).mask(words_of(member)))
+def numbers_left_out(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """A key that does not depend on some of what it should."""
+    if "contents" in names:
+        monkeypatch.setattr(Contents, "digest", bytes(32))
+        monkeypatch.setattr(Contents, "differ_at", lambda self, first, words: None)
+    if "parameters" in names:
+        monkeypatch.setattr(keys_module, "_numbers", lambda parameters: b"")
+
+
+def masked_with(words: Vector, parameters: MaskParameters = PARAMETERS) -> Vector:
+    return mask(parameters, PUBLIC, words, bytes(32), b"the same")[1]
+
+
+def test_a_key_used_twice_gives_the_difference_of_its_vectors_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers_left_out(monkeypatch, "contents")
+    masked = [masked_with(words_of(member)) for member in (1, 2)]
     assert np.array_equal(difference_of(*masked), true_difference(words_of(1), words_of(2)))
 
 
 def test_a_seed_used_twice_by_mistake_does_not() -> None:
-    masked = [mask(PARAMETERS, PUBLIC, words_of(member), bytes(32), b"the same")[1] for member in (1, 2)]
+    masked = [masked_with(words_of(member)) for member in (1, 2)]
     assert not (difference_of(*masked) == true_difference(words_of(1), words_of(2))).any()
+
+
+def read_from_two_sizes(words: Vector) -> Vector:
+    """What an eavesdropper reads of words that were masked for four and, when a member had left, for three."""
+    three = MaskParameters(3, 1.0, PARAMETERS.bits)
+    differences = [(int(a) - int(b)) % P for a, b in zip(masked_with(words), masked_with(words, three), strict=True)]
+    of_low, of_high = PARAMETERS.scale - three.scale, PARAMETERS.scale * PARAMETERS.radix - three.scale * three.radix
+    slots = [((one % of_high) // of_low, one // of_high) for one in differences]
+    return np.array([(low | high << 31) % 2**64 for low, high in slots], dtype=np.uint64)
+
+
+def test_a_key_for_two_sizes_of_committee_gives_the_vector_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers_left_out(monkeypatch, "parameters")
+    assert np.array_equal(read_from_two_sizes(words_of(1)), words_of(1))
+
+
+def test_two_sizes_of_committee_have_two_keys() -> None:
+    assert not (read_from_two_sizes(words_of(1)) == words_of(1)).any()
+
+
+def key_from_two_elements(words: Vector) -> tuple[list[int], list[int]]:
+    """What an eavesdropper makes of words that were masked under two public elements, and the first key."""
+    others = bytes(reversed(PUBLIC))
+    key, first = mask(PARAMETERS, PUBLIC, words, bytes(32), b"")
+    _, second = mask(PARAMETERS, others, words, bytes(32), b"")
+    differences = np.array([(int(a) - int(b)) % P for a, b in zip(first, second, strict=True)], dtype=np.uint64)
+    elements = [stream(public, b"ring element", DIMENSION).tolist() for public in (PUBLIC, others)]
+    factors = inverses([(a - b) % P for a, b in zip(*elements, strict=True)])
+    quotient = [int(v) * a % P for v, a in zip(values_of(differences), factors, strict=True)]
+    coset = ntt.coset(DIMENSION, ntt.root_of_unity(2 * DIMENSION))
+    found = ntt.interpolate(coset, np.array(quotient, dtype=np.uint64)[:, None])
+    return [int(s) for s in found[:, 0]], key.vector.tolist()
+
+
+def test_a_key_for_two_public_elements_is_given_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = keys_module.derive
+
+    def leaving_out(seed: bytes, label: bytes) -> bytes:
+        for public in (PUBLIC, bytes(reversed(PUBLIC))):
+            label = label.replace(public, b"")
+        return honest(seed, label)
+
+    monkeypatch.setattr(keys_module, "derive", leaving_out)
+    found, key = key_from_two_elements(words_of(1))
+    assert found == key
+
+
+def test_two_public_elements_have_two_keys() -> None:
+    found, key = key_from_two_elements(words_of(1))
+    assert not set(enumerate(found)) & set(enumerate(key))
 
 
 def test_all_keys_but_one_open_nothing() -> None:

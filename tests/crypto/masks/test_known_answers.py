@@ -15,6 +15,7 @@ import pytest
 
 from coterie.crypto.codec import EncodingError
 from coterie.crypto.field import P, Vector, to_bytes
+from coterie.crypto.masks.contents import Contents
 from coterie.crypto.masks.keys import Key, unpack_sum
 from coterie.crypto.masks.mask import mask, unmask
 from coterie.crypto.masks.parameters import BOUND, DIMENSION, SIGMA, MaskParameters
@@ -56,6 +57,10 @@ def test_the_distribution_is_the_one_on_file() -> None:
     assert [f"{threshold:032x}" for threshold in thresholds()] == case["thresholds"]
 
 
+def _key(seed: bytes = bytes(32)) -> Key:
+    return Key(seed, b"", bytes(32), FOUR, Contents())
+
+
 def _mask(public_seed: str, words: list[int]) -> object:
     return mask(FOUR, bytes.fromhex(public_seed), np.array(words, dtype=np.uint64), bytes(32), b"")
 
@@ -67,7 +72,7 @@ def _unmask(total: list[int], keys: int, added: int) -> object:
 def _unpack(modulus_bits: int, summands: int, added: int, plaintexts: dict[str, Any]) -> object:
     """All coefficients zero, except in the first plaintext if the case gives one."""
     zero = np.zeros(DIMENSION, dtype=np.int32)
-    key = Key(bytes(32), b"")
+    key = _key()
     key._small = zero
     numbers = list(key.plaintexts(2**modulus_bits - 1, summands))[: plaintexts["count"]]
     if "first" in plaintexts:
@@ -77,10 +82,10 @@ def _unpack(modulus_bits: int, summands: int, added: int, plaintexts: dict[str, 
 
 CALLS: dict[str, Callable[..., object]] = {
     "parameters": lambda summands, bits: MaskParameters(summands, 1.0, bits),
-    "key": lambda seed: Key(bytes.fromhex(seed), b""),
+    "key": lambda seed: _key(bytes.fromhex(seed)),
     "mask": _mask,
     "unmask": _unmask,
-    "plaintexts": lambda modulus, summands: Key(bytes(32), b"").plaintexts(modulus, summands),
+    "plaintexts": lambda modulus, summands: _key().plaintexts(modulus, summands),
     "unpack": _unpack,
 }
 

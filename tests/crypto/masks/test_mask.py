@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coterie.crypto.codec import EncodingError
-from coterie.crypto.field import Vector
-from coterie.crypto.masks.keys import Key, KeyReused
-from coterie.crypto.masks.mask import PIECE, Masker, Unmasker, mask, unmask
+from coterie.crypto.field import P, Vector
+from coterie.crypto.masks.contents import Contents
+from coterie.crypto.masks.keys import Key
+from coterie.crypto.masks.mask import PIECE, Masker, OtherWords, Unmasker, mask, unmask
 from coterie.crypto.masks.parameters import DIMENSION, MaskParameters
 from coterie.crypto.vectors import add_into
 
@@ -22,6 +23,10 @@ def encoded(parameters: MaskParameters, length: int, member: int) -> tuple[Vecto
     update = np.random.default_rng(member).normal(0, parameters.clip / 2, length).astype(np.float32)
     words, _ = parameters.encoding.encode(update, 1.0, bytes([member]) * 32)
     return words, parameters.encoding.decode_sum(words, length, 1)
+
+
+def key_for(parameters: MaskParameters, words: Vector) -> Key:
+    return Key(bytes(32), b"", PUBLIC, parameters, Contents.of(words))
 
 
 def contributions(parameters: MaskParameters, length: int, members: int) -> tuple[Vector, Vector, np.ndarray]:  # type: ignore[type-arg]
@@ -61,15 +66,18 @@ def test_how_a_vector_is_cut_changes_nothing(blocks: list[int], rest: int) -> No
     parameters = MaskParameters(2, 1.0)
     sizes = [*(count * DIMENSION for count in blocks), rest]
     words, _ = encoded(parameters, 2 * sum(sizes), 1)
-    whole = Masker(parameters, PUBLIC, Key(bytes(32), b"")).mask(words)
-    keys = Key(bytes(32), b"")
-    masker = Masker(parameters, PUBLIC, keys)
-    unmasker = Unmasker(parameters, PUBLIC, keys.vector, 1)
+    key = key_for(parameters, words)
+    whole = Masker(key).mask(words)
+    masker = Masker(key)
+    unmasker = Unmasker(parameters, PUBLIC, key.vector, 1)
     start = 0
     for size in sizes:
-        masked = masker.mask(words[start : start + size])
+        piece = words[start : start + size]
+        masked = masker.mask(piece)
         assert np.array_equal(masked, whole[start : start + size])
-        assert np.array_equal(unmasker.unmask(masked), words[start : start + size])
+        assert np.array_equal(unmasker.unmask(masked), piece)
+        assert np.array_equal(Masker(key, start // DIMENSION).mask(piece), masked), "whoever goes on in the middle"
+        assert np.array_equal(Unmasker(parameters, PUBLIC, key.vector, 1, start // DIMENSION).unmask(masked), piece)
         start += size
 
 
@@ -77,7 +85,10 @@ def test_a_vector_of_many_pieces_takes_the_memory_of_a_few_blocks() -> None:
     """Made, masked and dropped piece by piece: 50 pieces are 26 MB, and 8 pieces are 4 MB."""
     parameters = MaskParameters(2, 1.0)
     words, _ = encoded(parameters, 2 * PIECE, 1)
-    masker = Masker(parameters, PUBLIC, Key(bytes(32), b""))
+    contents = Contents()
+    for _ in range(51):
+        contents.add(words)
+    masker = Masker(Key(bytes(32), b"", PUBLIC, parameters, contents))
     masker.mask(words)
     tracemalloc.start()
     for _ in range(50):
@@ -116,30 +127,63 @@ def test_context_and_digest_cannot_run_into_each_other() -> None:
     assert len({key.vector.tobytes() for key in keys}) == 3
 
 
-def test_a_key_that_has_masked_is_refused() -> None:
+@pytest.mark.parametrize("block", [0, 1])
+def test_a_key_masks_no_other_words(block: int) -> None:
+    """Such as those of an update that was rounded anew after a restart: their difference would be seen."""
     parameters = MaskParameters(2, 1.0)
-    key = Key(bytes(32), b"")
-    Masker(parameters, PUBLIC, key)
-    with pytest.raises(KeyReused):
-        Masker(parameters, PUBLIC, key)
+    words, _ = encoded(parameters, 2 * 2 * DIMENSION, 1)
+    key = key_for(parameters, words)
+    other = words.copy()
+    other[block * DIMENSION + 5] ^= np.uint64(1)
+    with pytest.raises(OtherWords, match=f"block {block} is not what the key was made for"):
+        Masker(key).mask(other)
+    for elsewhere in (words[DIMENSION:], words[: DIMENSION - 1], np.append(words, np.uint64(0))):
+        with pytest.raises(OtherWords):
+            Masker(key).mask(elsewhere)
+    assert np.array_equal(Masker(key).mask(words), Masker(key).mask(words))
 
 
 def test_nothing_follows_a_piece_that_does_not_end_with_a_block() -> None:
     parameters = MaskParameters(2, 1.0)
-    masker = Masker(parameters, PUBLIC, Key(bytes(32), b""))
     words, _ = encoded(parameters, 2 * DIMENSION + 2, 1)
-    masker.mask(words)
-    with pytest.raises(ValueError, match="did not end with a block"):
-        masker.mask(words)
+    key = key_for(parameters, words)
+    unmasker = Unmasker(parameters, PUBLIC, key.vector, 1)
+    unmasker.unmask(Masker(key).mask(words))
+    for again in (lambda: unmasker.unmask(words), lambda: key.contents.add(words)):
+        with pytest.raises(ValueError, match="did not end with a block"):
+            again()
+
+
+def test_there_is_no_block_before_the_first() -> None:
+    parameters = MaskParameters(2, 1.0)
+    with pytest.raises(ValueError, match="no block -1"):
+        Masker(key_for(parameters, encoded(parameters, 2, 1)[0]), -1)
 
 
 def test_a_refused_piece_uses_nothing_up() -> None:
     parameters = MaskParameters(2, 1.0, 8)
     words, _ = encoded(parameters, 10, 1)
-    masker = Masker(parameters, PUBLIC, Key(bytes(32), b""))
+    masker = Masker(key_for(parameters, words))
     with pytest.raises(EncodingError, match="8 bits"):
         masker.mask(words | np.uint64(1 << 9))
-    assert np.array_equal(masker.mask(words), Masker(parameters, PUBLIC, Key(bytes(32), b"")).mask(words))
+    with pytest.raises(OtherWords):
+        masker.mask(words ^ np.uint64(1))
+    assert np.array_equal(masker.mask(words), Masker(key_for(parameters, words)).mask(words))
+
+
+@pytest.mark.parametrize("added", [1, 10, 16])
+def test_what_was_never_masked_is_hardly_ever_taken_for_a_sum(added: int) -> None:
+    """Its errors have to lie within ten standard deviations of what honest ones add up to."""
+    parameters = MaskParameters(16, 1.0)
+    random = np.random.default_rng(added).integers(0, P, 4000, dtype=np.uint64)
+    taken = 0
+    for element in random:
+        try:
+            Unmasker(parameters, PUBLIC, np.zeros(DIMENSION, dtype=np.uint64), added).unmask(element[None])
+            taken += 1
+        except EncodingError:
+            pass
+    assert taken / random.size < 0.2
 
 
 def test_the_first_element_that_is_no_sum_is_named() -> None:
@@ -152,7 +196,7 @@ def test_the_first_element_that_is_no_sum_is_named() -> None:
 
 def test_maskers_show_neither_keys_nor_values() -> None:
     parameters = MaskParameters(2, 1.0)
-    masker = Masker(parameters, PUBLIC, Key(bytes(32), b""))
+    masker = Masker(key_for(parameters, np.empty(0, dtype=np.uint64)))
     assert repr(masker) == f"Masker({parameters}, done=0)"
     unmasker = Unmasker(parameters, PUBLIC, np.full(DIMENSION, 123456789, dtype=np.uint64), 1)
     assert "123456789" not in repr(unmasker)

@@ -52,7 +52,7 @@ def test_the_largest_sums_with_the_largest_errors_stay_in_their_places(summands:
     assert total[0] < P
     out = np.zeros(1, dtype=np.uint64)
     noise = 2 * BOUND * summands
-    assert kernels.uncover(total.astype(np.uint64), parameters.scale, parameters.radix, noise, out) == -1
+    assert kernels.uncover(total.astype(np.uint64), parameters.scale, parameters.radix, 0, noise, out) == -1
     assert int(out[0]) == low * summands | high * summands << 31
 
 
