@@ -267,7 +267,8 @@ def published_classes(learner: Learner) -> str | None:
     if not isinstance(learner.app, TableApp) or len(learner.app.task.classes) <= MANY_CLASSES:
         return None
     task = learner.app.task
-    return f"all members will read the {len(task.classes)} classes of {task.target!r} in the genesis"
+    readers = "all members, and whoever reaches the port of one,"
+    return f"{readers} will read the {len(task.classes)} classes of {task.target!r} in the genesis"
 
 
 def _arrays_beyond(update: Vector, shapes: Shapes, clip: float) -> list[str]:

@@ -170,7 +170,10 @@ def test_a_founder_is_told_of_many_classes_as_of_other_events(tmp_path: Path) ->
     with Store.open(tmp_path) as store:
         session = Session(Home(tmp_path), settings, identity(0), store, reporter)
         trio.run(session._remember_federation)
-    assert events[0] == ("classes", "all members will read the 30 classes of 'y' in the genesis")
+    assert events[0] == (
+        "classes",
+        "all members, and whoever reaches the port of one, will read the 30 classes of 'y' in the genesis",
+    )
 
 
 def test_what_was_read_of_a_table_is_summed_up(tmp_path: Path) -> None:
