@@ -100,7 +100,7 @@ def open_sum(state: LedgerState, seen: Collection[bytes] = ()) -> OpenSum | None
 
 def _barred(state: LedgerState) -> list[bytes]:
     """Return who was evicted on proof, the newest last."""
-    return [one.key for one in sorted(state.gone.values(), key=lambda one: one.height) if one.barred]
+    return [one.key for one in state.gone.values() if one.barred]
 
 
 def refound(

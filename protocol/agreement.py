@@ -25,6 +25,7 @@ from .context import Context
 from .envelope import Verified, verify
 from .events import Fetch
 from .evidence import contradiction
+from .false_sums import FalseSums
 from .genesis import is_private
 from .ledger import LedgerError, Phase, apply
 from .limits import DEAD_PROPOSER_TIMEOUT_MS, SUM_GRACE_MS, VIEW_HISTORY, VIEW_TIMEOUT_CAP_MS, VIEW_WINDOW
@@ -92,7 +93,8 @@ class Agreement:
     _proposal: tuple[bytes, bytes | None] | None = None
     """This member's own latest proposal, to send again."""
     _named: set[bytes] = field(default_factory=set)
-    _proofs: dict[bytes, dict[bytes, Evict]] = field(default_factory=dict)
+    _false_sums: FalseSums = field(default_factory=FalseSums)
+    _proofs: dict[bytes, list[Evict]] = field(default_factory=dict)
     """Who lied about the sum, by the block about it that their prevotes were for."""
     _brought: dict[bytes, list[Verified]] = field(default_factory=dict)
     """The prevotes that came with the latest proposal of a block, or from the disk: they may prove its W."""
@@ -629,28 +631,18 @@ class Agreement:
         return tuple(self.consensus.precommits(certified[1]))
 
     def name_liars(self, vote: Verified, digest: bytes) -> None:
-        """A prevote for a block about a sum came: name the holders whose z is off its prevotes' polynomial."""
+        """A prevote for a block came: if it is about a sum, name the holders whose z is off the others' polynomial."""
+        self._false_sums.hear(vote)
         known, summing = self._candidates.get(digest), self.summing
         if known is None or summing is None or claimed_sum(known.block.body) is None:
             return
-        if self.consensus.prevotes_for(vote.view, digest) < summing.committee.sum_quorum or summing.is_in_line(vote):
-            return
-        # Its author may have shown another z to this member before: this one is what is judged.
-        votes = {**self._votes_for(vote.view, digest), vote.sender: vote}
-        judged = summing.judge(votes)
-        if judged is None:
-            return
-        summing.settle(digest, judged)
-        for index in judged.liars:
-            member = summing.committee.members[index]
-            if member not in self._named:
-                self._named.add(member)
+        for lie in self._false_sums.found(summing, digest):
+            self._pass_on(lie)
+            if lie.sender not in self._named:
+                self._named.add(lie.sender)
                 text = f"round {summing.round}: a wrong sum share, as its prevote proves"
-                self.ctx.out.fault(member, text, round=summing.round, wrong_sum=True)
-            proofs = self._proofs.setdefault(digest, {})
-            if member not in proofs:
-                proofs[member] = Evict(member, "wrong-sum", tuple(vote.raw for vote in votes.values()))
-                self._pass_on(votes[member])
+                self.ctx.out.fault(lie.sender, text, round=summing.round, wrong_sum=True)
+        self._proofs.setdefault(digest, []).extend(self._false_sums.proofs(summing, digest))
         self._evict_liars()
 
     def _pass_on(self, vote: Verified) -> None:
@@ -660,7 +652,7 @@ class Agreement:
     def _evict_liars(self) -> None:
         """Propose to evict who lied about a sum that was decided: it is one that the ledger judges by."""
         for settled in self.ctx.state.judged_by:
-            for eviction in self._proofs.get(settled.block, {}).values():
+            for eviction in self._proofs.get(settled.block, ()):
                 self.ctx.pool.add_eviction(eviction)
 
     def _votes_for(self, view: int, digest: bytes) -> dict[bytes, Verified]:

@@ -59,6 +59,8 @@ class Context:
             return
         offender, what = found
         is_now = isinstance(first.message, Deal | Ack) and first.message.round == self.state.round
+        if offender in self.state.gone and self.state.committee.index(offender) is None:
+            is_now = False  # it is no part of the round
         if not is_now and not self.state.may_be_evicted(offender):
             return  # of other rounds, by one that is evicted already: there is no end to what it could be accused of
         place = (offender, what, self.state.round if is_now else -1)

@@ -4,7 +4,7 @@ The federation's id is the hash of these bytes, so whoever knows the id cannot b
 """
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -34,6 +34,12 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARS)]
 DurationMs = Annotated[int, msgspec.Meta(ge=10, le=86_400_000)]
 Total = Annotated[bytes, msgspec.Meta(min_length=1, max_length=20)]
 """An exact total as a signed big-endian integer of the fewest bytes, in units of 2**-40."""
+
+
+_BLANKS: Final = " \u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0" + "".join(
+    map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+)
+"""What can be printed and is not seen: fillers, joiners and selectors of variants."""
 
 
 class GenesisError(ValueError):
@@ -179,7 +185,7 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
 def is_readable(name: str) -> bool:
     """Whether a name shows where people read it: none that is blank, and none with a blank at an end."""
-    return name.isprintable() and name == name.strip() != ""
+    return name.isprintable() and name == name.strip(_BLANKS) != ""
 
 
 def is_private(scheme: str) -> bool:

@@ -58,7 +58,7 @@ class Forged(LedgerError):
     """A certificate that no honest member keeps or shows, whatever its ledger is."""
 
 
-_JUDGED_SUMS: Final = 8
+_JUDGED_SUMS: Final = 64
 
 
 class Phase(StrEnum):
@@ -128,6 +128,8 @@ class LedgerState:
     members: tuple[Member, ...]
     phase: Phase
     round: int
+    opened: int
+    """Height of the block with which the round, or the wait for it, began: who was admitted later has no part in it."""
     trained: int
     committee: Committee
     contributors: Contributors | None
@@ -213,6 +215,16 @@ class LedgerState:
         """The sums that evidence of a wrong one may be about, the newest first."""
         return (*((self.settled,) if self.settled is not None else ()), *self.settled_before)
 
+    @property
+    def departed(self) -> frozenset[int]:
+        """The places in the committee of those that have left or were evicted since the round began, whoever came back.
+
+        They do not contribute: if such a sum failed, it could never be repeated. It follows from the ledger alone, so
+        that a member that was away all the while knows it, too.
+        """
+        found = ((place, self.member(key)) for place, key in enumerate(self.committee.members))
+        return frozenset(place for place, member in found if member is None or member.joined > self.opened)
+
     def may_be_evicted(self, key: bytes) -> bool:
         """Whether proof against this key counts: of a member, and of one that left and can come back."""
         left = self.gone.get(key)
@@ -240,6 +252,7 @@ def genesis_state(genesis: Genesis) -> LedgerState:
         members=(founder,),
         phase=Phase.WAITING,
         round=0 if genesis.setup_sums and genesis.totals is None else 1,
+        opened=0,
         trained=0,
         committee=Committee((founder.key,), genesis.threshold),
         contributors=None,
@@ -294,7 +307,8 @@ def _apply_body(state: LedgerState, block: Block, data: bytes) -> LedgerState:
             check_sets(state.committee, body)
             summed = tuple(state.committee.members[index] for index, _ in body.dealers)
             _expect(state.required in (None, summed), "a sum on the same base model has other contributors")
-            _expect(all(map(state.member, summed)), "a contributor is no member any more")
+            gone = state.departed & {index for index, _ in body.dealers}
+            _expect(not gone, "a contributor is no member any more")
             return replace(state, phase=Phase.SUMMING, contributors=body)
         case Model() as body:
             return _apply_model(state, body, block.height, block_hash(data))
@@ -396,6 +410,7 @@ def _next_round(state: LedgerState) -> LedgerState:
 
 def _open_round(state: LedgerState) -> LedgerState:
     """Fix the committee: of the round that begins now, or of the wait for enough members."""
+    state = replace(state, opened=state.height + 1)
     if len(state.members) < state.genesis.min_peers or state.is_stuck:
         return replace(state, committee=Committee(state.keys, state.genesis.threshold), phase=Phase.WAITING)
     return replace(state, committee=_committee_of(state), phase=Phase.SHARING)
@@ -451,7 +466,8 @@ def apply_change(state: LedgerState, change: Join | Depart | Evict) -> LedgerSta
     # Who left belongs to its round until that ends, and may cheat there; it has read nothing since it left.
     height = state.height + 1 if len(members) < len(state.members) else state.gone[gone].height
     record = Gone(gone, height, barred)
-    return replace(state, members=members, gone={**state.gone, gone: record})
+    others = {key: one for key, one in state.gone.items() if key != gone}  # in the order in which it was decided
+    return replace(state, members=members, gone={**others, gone: record})
 
 
 def _expect_not_required(state: LedgerState, gone: bytes) -> None:
@@ -526,10 +542,12 @@ def _spend_ticket(state: LedgerState, ticket: Ticket) -> tuple[tuple[bytes, int]
 
 
 def _check_eviction(state: LedgerState, evict: Evict) -> None:
+    member = state.member(evict.member)
+    if evict.reason in ("silent", "bad-dealing"):  # not every member can judge of one that has left
+        _expect(member is not None, "an eviction of somebody who is no member")
     if evict.reason == "silent":
-        member, limit = state.member(evict.member), state.genesis.evict_after_rounds
-        _expect(member is not None, "an eviction as silent of somebody who is no member")
         assert member is not None
+        limit = state.genesis.evict_after_rounds
         _expect(limit > 0 and member.missed >= limit, f"silent for {member.missed} rounds, and {limit} are needed")
         _expect(evict.evidence == (), "silence is proved by the ledger, not by evidence")
         return

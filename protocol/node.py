@@ -314,7 +314,7 @@ class Node:
             ctx.sharing = self._new_sharing()
             dealt = memory.dealt if memory.dealt and memory.dealt.round == ctx.state.round else None
             shares = [share for share in memory.shares if share.round == ctx.state.round]
-            ctx.sharing.exclude(self._departed())
+            ctx.sharing.exclude(ctx.state.departed)
             self._keep_what_was_shown(ctx.sharing, dealt, shares)
             self._bind_to_what_was_said(ctx.sharing)
             ctx.sharing.restore(dealt, shares)
@@ -594,16 +594,8 @@ class Node:
         ctx.just_changed = after.round == before.round and after.phase is before.phase
         ctx.state = after
         if ctx.sharing is not None and ctx.sharing.round == after.round and after.members != before.members:
-            ctx.sharing.exclude(self._departed())
+            ctx.sharing.exclude(ctx.state.departed)
         ctx.forget_releases()
-
-    def _departed(self) -> set[int]:
-        """Return the places of those that left, or were evicted, in the round that they belong to still.
-
-        They do not contribute. If such a sum failed, it could never be repeated.
-        """
-        members = self.ctx.state.committee.members
-        return {index for index, key in enumerate(members) if self.ctx.state.member(key) is None}
 
     def _weights_of(self, wanted: bytes) -> bytes | None:
         checked = self.ctx.summing.checked.values() if self.ctx.summing else ()

@@ -227,14 +227,17 @@ class ChangePool:
         for change, make, forget in self._waiting(state, now_ms):
             if only_provable and isinstance(change, Evict) and change.reason == "bad-dealing":
                 continue
-            size += len(encode(change))
-            if len(possible) == MAX_CHANGES_PER_BLOCK or size > MAX_CHANGES_BYTES:
+            if len(possible) == MAX_CHANGES_PER_BLOCK:
                 break
             try:
-                state = make(state)
+                after = make(state)
             except LedgerError:
                 forget()
                 continue
+            size += len(encode(change))
+            if size > MAX_CHANGES_BYTES:
+                break
+            state = after
             possible.append(change)
         return tuple(possible)
 

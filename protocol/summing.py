@@ -342,6 +342,10 @@ class Summing:
             return False
         return vote.message.z is None or not self.may_send(index) or settled.fits(index, vote.message.z)
 
+    def has_settled(self, block: bytes) -> bool:
+        """Whether a block's prevotes have proved something."""
+        return block in self._settled
+
     def settle(self, block: bytes, judged: Judgement) -> None:
         """Keep what a block's prevotes proved."""
         self._settled[block] = judged

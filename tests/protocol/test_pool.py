@@ -17,12 +17,14 @@ from coterie.protocol.envelope import Verified, verify
 from coterie.protocol.ledger import LedgerState, Member, apply
 from coterie.protocol.limits import (
     MAX_BLOCK_BYTES,
+    MAX_CHANGES_BYTES,
     MAX_CHANGES_PER_BLOCK,
     MAX_PENDING_EVIDENCE,
     MAX_PENDING_JOINS,
 )
-from coterie.protocol.messages import Complaint, JoinRequest, LeaveRequest, Precommit
+from coterie.protocol.messages import Ack, Complaint, JoinRequest, LeaveRequest, Precommit
 from coterie.protocol.pool import CLOCK_SKEW_MS, ChangePool, invite_expired
+from coterie.protocol.wire import encode
 
 NOW = START_MS
 HOUR_MS = 3_600_000
@@ -190,6 +192,23 @@ def test_a_new_request_to_leave_takes_the_place_of_the_old_one() -> None:
     again = signed(identity(2), LeaveRequest(1), 9, 0, chain.state.federation)
     pool.add_leave(again)
     assert pool.changes(chain.state, NOW) == (Depart(again.raw),)
+
+
+def test_an_eviction_that_was_made_takes_no_room_from_others() -> None:
+    def large(number: int) -> Evict:
+        acks = [Ack(1, tuple((d, bytes([i]) * 32) for d in range(900)), ()) for i in (1, 2)]
+        both = (signed(identity(number), ack, 2, 0, chain.state.federation).raw for ack in acks)
+        return Evict(identity(number).public, "double-ack", tuple(both))
+
+    chain, pool = Chain(8), ChangePool()
+    evictions = sorted((large(number) for number in range(1, 8)), key=lambda one: one.member)
+    room = MAX_CHANGES_BYTES // len(encode(evictions[0]))
+    assert room < len(evictions)
+    for one in evictions:
+        pool.add_eviction(one)
+    assert pool.changes(chain.state, NOW) == tuple(evictions[:room])
+    chain.append(Membership(tuple(evictions[:room])))
+    assert pool.changes(chain.state, NOW) == tuple(evictions[room:][:room])
 
 
 def test_where_only_proofs_that_anybody_can_check_will_do_a_bad_dealing_is_left_out() -> None:
