@@ -1,8 +1,8 @@
 """The folder of a peer: one lock, one key, one store.
 
 ``<home>/`` (mode 0700) holds ``identity.key``, ``peer.sqlite`` with its two witnesses, ``lock``,
-``control.sock`` and ``native-crash`` while the peer runs, and ``crash-*.txt`` if it ever failed by our fault, or in
-native code.
+``control.sock`` and ``native-crash`` while the peer runs, ``app/`` if an own app keeps files, and ``crash-*.txt`` if it
+ever failed by our fault, or in native code.
 """
 
 import errno
@@ -29,6 +29,8 @@ KEY_BYTES: Final = 4096
 LOCK_FILE: Final = "lock"
 SOCKET_FILE: Final = "control.sock"
 STORE_FILE: Final = "peer.sqlite"
+APP_FOLDER: Final = "app"
+"""What an own app keeps; most keep nothing."""
 HOME_VARIABLE: Final = "COTERIE_HOME"
 PASSPHRASE_VARIABLE: Final = "COTERIE_PASSPHRASE"
 

@@ -12,6 +12,7 @@ from ..crypto.identity import Identity
 from ..protocol.admission import Checkpoint, Invite, InviteError, make_invite, read_invite
 from ..protocol.genesis import Genesis
 from .exits import Exit, PeerError
+from .learning.app import is_flower
 
 DEFAULT_HOURS: Final = 24
 FOUNDING_USES: Final = 100
@@ -103,6 +104,8 @@ def join_command(genesis: Genesis, addresses: Sequence[str], invite: str | None)
         words += ["--invite", invite]
     else:
         words += [word for address in addresses[:1] for word in ("--bootstrap", address)]
-    return " ".join(map(shlex.quote, words)) + (
-        " --data FILE.csv" if genesis.model.startswith('{"classes"') else " --app MODULE:OBJECT"
-    )
+    if genesis.model.startswith('{"classes"'):
+        trained = "--data FILE.csv"
+    else:
+        trained = "--flower DIR" if is_flower(genesis.model) else "--app MODULE:OBJECT"
+    return f"{' '.join(map(shlex.quote, words))} {trained}"

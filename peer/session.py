@@ -42,9 +42,10 @@ from .ending import Ending
 from .exits import Exit, PeerError
 from .forks import own_places
 from .founding import explain_end, explain_threshold, found
-from .home import Home
+from .home import APP_FOLDER, Home
 from .invites import DEFAULT_HOURS, FOUNDING_USES, join_command, new_invite, open_invite
 from .lateness import Lateness
+from .learning.app import AppError
 from .learning.learner import Learner
 from .leaving import Stay, awaited, names_told, still_needed
 from .lobby import find_genesis, tell_trouble
@@ -81,6 +82,7 @@ from .status import faults_status, gone_names, late_status, ledger_status, membe
 from .store import Reader, Store
 from .strangers import MINUTE_SECONDS, Strangers
 from .training import (
+    DataProblem,
     Trainer,
     check_initial_weights,
     check_source,
@@ -156,7 +158,7 @@ class Session:
         self._stuck = Held(STUCK_SECONDS)
         self._admission = {lack: Watch(ADMISSION_SECONDS) for lack in Lack}
         self._waiting = Waiting()
-        self._lateness = Lateness(app=settings.app)
+        self._lateness = Lateness(app=settings.app_name)
         self._voids = VoidRounds()
         self._sharing: Sharing | None = None
         """The current round's, or the one before's while that is told of: what members said of it goes with it."""
@@ -309,10 +311,10 @@ class Session:
                 raise unreadable_genesis(self.store.path, error) from None
             self._check_invite(self.genesis)
             self._consent(self.genesis).check_genesis()
-            self._learner = await self._read(member_learner, self.settings, self.genesis)
+            self._learner = await self._make(member_learner, self.settings, self.genesis)
             check_initial_weights(self._learner, self.genesis)
         elif not self.settings.joins:
-            self._learner = await self._read(founder_learner, self.settings)
+            self._learner = await self._make(founder_learner, self.settings)
             self.genesis, self._founded = found(self.settings, self.identity, self._learner, _now_ms())
             if (told := published_classes(self._learner)) is not None:
                 self.report.event("classes", told, {})
@@ -338,7 +340,7 @@ class Session:
 
             old = Home(Path(self.settings.continues))
             await trio.to_thread.run_sync(check_continued, genesis, old, self.identity.public)
-        self._learner = await self._read(member_learner, self.settings, genesis)
+        self._learner = await self._make(member_learner, self.settings, genesis)
         check_initial_weights(self._learner, genesis)
         self.genesis = genesis
         self._keep()
@@ -375,6 +377,15 @@ class Session:
             self.is_reading = True
             raise
         return result
+
+    async def _make(self, function: Callable[..., Learner], *arguments: object) -> Learner:
+        """What is trained, in a home where it may keep files. Raises as `function` does, or DataProblem."""
+        learner = await self._read(function, *arguments)
+        try:
+            await self._read(learner.keep_in, self.home.folder / APP_FOLDER)
+        except AppError as error:
+            raise DataProblem(str(error)) from error
+        return learner
 
     def _consent(self, genesis: Genesis) -> Consent:
         return Consent(genesis, self.settings, self.home, genesis.founder == self.identity.public)

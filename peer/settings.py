@@ -45,6 +45,9 @@ MIN_DELTA: Final = 1e-6
 _SEARCHING: Final = ("bootstrap", "invite", "join", "mdns", "dht", "join_timeout")
 """Options that say where to look for a federation, and for how long."""
 
+FLOWER_APP: Final = "coterie.apps.flower:FlowerApp"
+"""What --flower stands for as an app."""
+
 _TABLE: Final = (
     "target",
     "model",
@@ -123,7 +126,9 @@ class Settings:
     seed: int = 0
     app: str | None = None
     app_folder: str | None = None
-    """The folder in which the app was named: its module may lie there."""
+    """The folder in which the app was named, or that of the Flower project: its modules may lie there."""
+    node_config: str = ""
+    """What Flower would be told of this node, as key=value pairs."""
 
     federation: str = "coterie"
     admit: str = "invite"
@@ -146,7 +151,8 @@ class Settings:
     def with_given(self, given: Mapping[str, Any]) -> "Settings":
         """Return these settings with those that were given explicitly in their place.
 
-        A table replaces an app, and columns to use those to ignore. A page that is turned off needs no token.
+        A table replaces an app, and columns to use those to ignore. A page that is turned off needs no token, and an
+        app that is no project of Flower no configuration of a node.
         """
         known = {one.name for one in dataclasses.fields(self)}
         values = {name: value for name, value in given.items() if name in known}
@@ -158,9 +164,21 @@ class Settings:
         for one, other in (("columns", "ignore"), ("ignore", "columns")):
             if values.get(one):
                 values.setdefault(other, ())
+        if values.get("app", FLOWER_APP) != FLOWER_APP:
+            values.setdefault("node_config", "")
         if values.get("page") == "":
             values.setdefault("page_token_file", None)
         return dataclasses.replace(self, **values)
+
+    @property
+    def app_name(self) -> str | None:
+        """The app as messages name it; None for a table."""
+        return Path(self.app_folder or "").name if self.app == FLOWER_APP else self.app
+
+    @property
+    def app_option(self) -> str:
+        """The option that names the app, as it is typed."""
+        return f"--flower {self.app_name}" if self.app == FLOWER_APP else f"--app {self.app}"
 
     @property
     def joins(self) -> bool:
@@ -197,9 +215,11 @@ def check_settings(settings: Settings) -> None:
         raise PeerError(f"--dht-listen {settings.dht_listen}: only with --dht")
     if settings.continues is not None and not settings.joins:
         raise PeerError(f"--continues {settings.continues}: only to join; a founder goes on with `peer refound`")
+    if settings.node_config and settings.app != FLOWER_APP:
+        raise PeerError(f"--node-config {settings.node_config}: only with --flower, for the project's own code")
     if settings.app is not None and settings.data is not None:
         raise PeerError(
-            f"--app {settings.app} and --data {Path(settings.data).name}: one or the other; your own model reads its"
+            f"{settings.app_option} and --data {Path(settings.data).name}: one or the other; your own model reads its"
             " data itself"
         )
 
@@ -246,7 +266,7 @@ def check_table_options(given: Mapping[str, Any], settings: Settings) -> None:
     if settings.app is not None and idle:
         are = "this is" if len(idle) == 1 else "these are"
         raise PeerError(
-            f"{', '.join(idle)}: {are} for tables and would do nothing with --app {settings.app}, whose own code says"
+            f"{', '.join(idle)}: {are} for tables and would do nothing with {settings.app_option}, whose own code says"
             " how it trains; leave out, or give --data"
         )
 

@@ -16,7 +16,7 @@ from ..protocol.genesis import Genesis
 from ..protocol.wire import digest_of
 from ..protocol.work import Contribution, Train
 from .exits import Exit, PeerError
-from .learning.app import AppError, load_app
+from .learning.app import AppError
 from .learning.arrays import Shapes, Vector, unflatten
 from .learning.cells import normal_label
 from .learning.learner import Evaluation, Learner
@@ -27,13 +27,14 @@ from .learning.tables_app import MANY_CLASSES, TableApp
 from .learning.task import TaskMismatch
 from .learning.troubles import TableError, on_one_line
 from .measures import Measured
+from .own_app import own_app
 from .settings import Settings
 
 if TYPE_CHECKING:
     from .learning.task import Kind
 
 DEFAULT_MODEL: Final = "linear"
-_NOTHING_TO_TRAIN: Final = "nothing to train: give --data FILE.csv, or --app module:object"
+_NOTHING_TO_TRAIN: Final = "nothing to train: give --data FILE.csv, --app module:object or --flower DIR"
 _CLASSES: Final = "--model logistic"
 _NEGATIVE_ZERO: Final = 0x80000000
 """The bits of -0.0 in float32."""
@@ -338,9 +339,9 @@ def _summable(value: float, what: str, over: str) -> float:
 
 def _found(settings: Settings) -> Learner:
     if settings.app is not None:
-        return Learner(load_app(settings.app, settings.app_folder), settings.app)
+        return own_app(settings)
     if settings.data is None:
-        raise PeerError("nothing to train: give --data FILE.csv --target COLUMN, or --app module:object")
+        raise PeerError("nothing to train: give --data FILE.csv --target COLUMN, --app module:object or --flower DIR")
     if settings.target is None:
         raise PeerError(f"which column of {settings.data} is to be predicted? Give --target COLUMN")
     try:
@@ -393,7 +394,7 @@ def _holds_classes(settings: Settings) -> bool:
 
 def _adopt(settings: Settings, genesis: Genesis) -> Learner:
     if settings.app is not None:
-        return Learner(load_app(settings.app, settings.app_folder), settings.app)
+        return own_app(settings)
     if settings.data is None:
         raise PeerError(_NOTHING_TO_TRAIN)
     app = TableApp.adopt(

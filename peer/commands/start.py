@@ -94,7 +94,11 @@ def _data_options(group: Any) -> None:
     group.add_argument("--steps", type=count, metavar="N", help=steps)
     group.add_argument("--batch", type=count, metavar="ROWS", help="smallest batch of the local training (64)")
     group.add_argument("--seed", type=whole(0), metavar="N", help="of the choice of test rows (0)")
-    group.add_argument("--app", metavar="MODULE:OBJECT", help="your own model instead of a table")
+    own = group.add_mutually_exclusive_group()
+    own.add_argument("--app", metavar="MODULE:OBJECT", help="your own model instead of a table")
+    own.add_argument("--flower", type=path_name, metavar="DIR", help="a Flower project instead of a table")
+    node = "what the project is told of this node, such as 'partition-id=0 num-partitions=3'; each site has its own"
+    group.add_argument("--node-config", metavar="PAIRS", help=node)
 
 
 def _founding_options(group: Any) -> None:
@@ -191,6 +195,7 @@ def run(given: argparse.Namespace) -> "int | Exit":
 
 def _run(given: argparse.Namespace, asked: "Asked") -> int:
     from ..running import run_peer
+    from ..settings import FLOWER_APP
 
     options = {option: value for option, value in vars(given).items() if option not in ("run", "home", "json")}
     for repeatable in ("bootstrap", "listen", "announce", "dht", "levels"):
@@ -205,4 +210,6 @@ def _run(given: argparse.Namespace, asked: "Asked") -> int:
             options[file] = str(Path(options[file]).expanduser().absolute())
     if "app" in options:
         options["app_folder"] = os.getcwd()
+    if "flower" in options:
+        options |= {"app": FLOWER_APP, "app_folder": str(Path(options.pop("flower")).expanduser().absolute())}
     return run_peer(home_of(given), options, given.json, asked)

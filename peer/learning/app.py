@@ -18,8 +18,10 @@ the metrics, which are means over those rows. `metrics` maps names to numbers. O
     prepare(totals)                receives those totals; raises where no data have such, and then the peer votes
                                    against them, and they are added up anew (so there may be several calls)
     describe() -> str              what is trained; peers whose descriptions differ do not train together
+    keep_in(folder)                receives the path of a folder of this peer, which may not be there yet, for what the
+                                   app wants to find again after a restart; called once, before the first fit
 
-The peer calls an app in a worker thread, one call at a time, and stores nothing for it: after a restart,
+The peer calls an app in a worker thread, one call at a time, and stores nothing else for it: after a restart,
 `prepare` and the latest weights are all that it is given.
 """
 
@@ -34,7 +36,7 @@ from typing import Any, Final, Protocol
 
 import numpy.typing as npt
 
-__all__ = ["App", "AppError", "load_app", "log_traceback", "told", "traceback_place"]
+__all__ = ["App", "AppError", "is_flower", "load_app", "load_object", "log_traceback", "told", "traceback_place"]
 
 log = logging.getLogger("coterie.app")
 
@@ -60,11 +62,32 @@ class App(Protocol):
         """Measure `weights` on this peer's test data."""
 
 
+def is_flower(description: str) -> bool:
+    """Whether a description is that of a project of Flower, by `coterie.apps.flower`."""
+    return description.startswith('{"app":"FlowerApp",')
+
+
 def load_app(name: str, folder: str | None = None) -> Any:
     """The app that "module:object" names; a class, or a function without arguments, is called to make it.
 
     Modules are also looked for in ``folder``, by default the working directory. Raises AppError.
     """
+    thing = load_object(name, folder)
+    if isinstance(thing, type) or (callable(thing) and not hasattr(thing, "initial")):
+        path = name.partition(":")[2]
+        try:
+            thing = thing()
+        except (Exception, SystemExit) as error:
+            log_traceback(f"app {name!r}: calling {path}()", error)
+            raise AppError(f"app {name!r}: calling {path}() raised {told(error)}") from error
+    missing = [method for method in _METHODS if not callable(getattr(thing, method, None))]
+    if missing:
+        raise AppError(f"app {name!r}: a {type(thing).__name__} has no method {', '.join(missing)}")
+    return thing
+
+
+def load_object(name: str, folder: str | None = None) -> Any:
+    """What "module:object" names. Modules are also looked for in ``folder``. Raises AppError."""
     module_name, colon, path = name.partition(":")
     if not (module_name and colon and path):
         raise AppError(f"app {name!r}: give it as module:object, e.g. mymodel:app")
@@ -86,15 +109,6 @@ def load_app(name: str, folder: str | None = None) -> Any:
         if not hasattr(thing, part):
             raise AppError(f"app {name!r}: {getattr(thing, '__name__', thing)!s} has no {part!r}")
         thing = getattr(thing, part)
-    if isinstance(thing, type) or (callable(thing) and not hasattr(thing, "initial")):
-        try:
-            thing = thing()
-        except (Exception, SystemExit) as error:
-            log_traceback(f"app {name!r}: calling {path}()", error)
-            raise AppError(f"app {name!r}: calling {path}() raised {told(error)}") from error
-    missing = [method for method in _METHODS if not callable(getattr(thing, method, None))]
-    if missing:
-        raise AppError(f"app {name!r}: a {type(thing).__name__} has no method {', '.join(missing)}")
     return thing
 
 

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -91,6 +92,11 @@ class Learner:
         """Hand over the setup sums of all peers together."""
         if callable(getattr(self.app, "prepare", None)):
             self._call("prepare", list(totals))
+
+    def keep_in(self, folder: Path) -> None:
+        """Tell the app, if it wants to know, in which folder of this peer it may keep files."""
+        if callable(getattr(self.app, "keep_in", None)):
+            self._call("keep_in", folder)
 
     def fit(self, weights: Vector, round: int) -> Fit:
         """One round of local training from the agreed float32[L] `weights`, which stay as they are."""

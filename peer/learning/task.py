@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...protocol.limits import MAX_DESCRIPTOR_BYTES
+from .app import is_flower
 from .header import MAX_COLUMNS
 from .models import Network
 from .moments import Moments, read_moments, sums_of_columns
@@ -168,9 +169,10 @@ def read_description(description: str) -> dict[str, Any]:
     if not isinstance(fields, dict) or set(fields) - _OPTIONAL != _REQUIRED:
         app = fields.get("app") if isinstance(fields, dict) else None
         which = f" ({app[:_SHOWN_NAME_CHARS]!r})" if isinstance(app, str) else ""
+        option = "--flower DIR" if is_flower(description) else "--app module:object"
         raise TaskMismatch(
-            f"this federation trains its members' own app{which}: give --app module:object, and no --data; this peer"
-            " was given a table"
+            f"this federation trains its members' own app{which}: give {option}, and no --data; this peer was given a"
+            " table"
         )
     texts = [fields["kind"], fields["target"], *_list(fields["classes"])]
     sizes = _list(fields["hidden"])

@@ -282,7 +282,7 @@ class Federation:
 
     def found(self, *options: str, environment: dict[str, str] | None = None) -> Peer:
         """Start the founder; returns once it listens and has printed its invite."""
-        target = () if "--app" in options else ("--target", "y")
+        target = () if {"--app", "--flower"} & set(options) else ("--target", "y")
         founder = self._start((*target, *QUICK, *PATIENT, *options), environment)
         founder.wait("founded")
         return founder
@@ -295,7 +295,7 @@ class Federation:
     def _start(self, options: Sequence[str], environment: dict[str, str] | None) -> Peer:
         number = len(self.peers)
         given = ["--listen", "127.0.0.1:0", "--name", f"peer-{number}"]
-        if "--app" not in options:
+        if not {"--app", "--flower"} & set(options):
             given += ["--data", str(self.table(self.folder / f"data-{number}.csv", number))]
         home = self.folder / f"peer-{number}"
         one = Peer(home, *given, *options, environment=environment, command=self.command)

@@ -25,7 +25,12 @@ class App:
     def initial(self):
         return [np.zeros((2, 3), dtype=np.float32), np.ones(4, dtype=np.float32)]
 
+    def keep_in(self, folder):
+        self.folder = folder
+
     def fit(self, weights, round):
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / "round").write_text(str(round))
         return [array + SITE / 4 for array in weights], 10 * SITE, {}
 
     def evaluate(self, weights):
@@ -53,6 +58,7 @@ def test_an_own_app_is_trained_by_the_weighted_mean_of_its_updates(federation: F
     for number in SITES[1:]:
         federation.join("--app", "own_app:App", environment=site(number))
     assert_finished(federation)
+    assert [(peer.home / "app" / "round").read_text() for peer in federation.peers] == ["3", "3", "3"]
 
     told = models(federation)
     assert [event["loss"] for event in told] == pytest.approx([0, STEP, 2 * STEP, 3 * STEP], abs=1e-5)

@@ -23,7 +23,7 @@ from coterie.peer.home import PASSPHRASE_VARIABLE, Home
 from coterie.peer.invites import new_invite, parse_duration_ms
 from coterie.peer.places import dial_place, listen_place
 from coterie.peer.session import Session
-from coterie.peer.settings import Settings, read_settings
+from coterie.peer.settings import FLOWER_APP, Settings, read_settings
 from coterie.peer.store import FILE_NAME, Store
 from coterie.protocol.limits import PROTOCOL_VERSION
 from coterie.protocol.records import ModelSaved
@@ -160,6 +160,13 @@ def test_a_table_replaces_an_app_and_the_other_way_round() -> None:
     assert (app.with_given({"data": "new.csv"}).data, app.with_given({"data": "new.csv"}).app) == ("new.csv", None)
 
 
+def test_what_flower_would_be_told_of_a_node_goes_with_the_project() -> None:
+    flower = Settings().with_given({"app": FLOWER_APP, "app_folder": "/mine", "node_config": "a=1"})
+    assert flower.with_given({"rounds": 3}).node_config == "a=1"
+    assert flower.with_given({"app": "mine:app"}).node_config == ""
+    assert flower.with_given({"data": "data.csv"}).node_config == ""
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
@@ -170,6 +177,11 @@ def test_a_table_replaces_an_app_and_the_other_way_round() -> None:
         ),
         ((*FOUND, "--dht-listen", "4001"), Exit.USAGE, "--dht-listen 4001: only with --dht"),
         ((*FOUND, "--app", "mine:app"), Exit.USAGE, "--app mine:app and --data data.csv: one or the other"),
+        ((*FOUND, "--flower", "mine"), Exit.USAGE, "--flower mine and --data data.csv: one or the other"),
+        (("start", "--app", "a:b", "--flower", "mine"), Exit.USAGE, "--flower: not allowed with argument --app"),
+        (("start", "--flower", "mine", "--steps", "3"), Exit.USAGE, "--steps: this is for tables and would do nothing"),
+        (("start", "--flower", "."), Exit.DATA, "the pyproject.toml of a Flower project is needed"),
+        ((*FOUND, "--node-config", "a=1"), Exit.USAGE, "--node-config a=1: only with --flower"),
         (("start",), Exit.USAGE, "--data FILE.csv --target COLUMN"),
         (("start", "--data", "data.csv"), Exit.USAGE, "--target COLUMN"),
         (("start", "--data", "none.csv", "--target", "y"), Exit.DATA, "none.csv"),

@@ -15,6 +15,7 @@ from cluster import identity, make_genesis
 from coterie.peer.exits import Exit
 from coterie.peer.founding import found
 from coterie.peer.home import Home
+from coterie.peer.invites import join_command
 from coterie.peer.learning.app import AppError
 from coterie.peer.learning.figures import tells_areas
 from coterie.peer.learning.learner import Learner
@@ -439,6 +440,28 @@ def test_of_many_options_that_differ_the_first_three_are_shown(genesis: Genesis)
     text = str(told.value)
     assert "option_02: the federation's is 2, yours is missing; and 15 more" in text
     assert "option_03" not in text
+
+
+FLOWER = '{"app":"FlowerApp","project":"tumours 1.0.0","version":1}'
+
+
+@pytest.mark.parametrize(
+    ("description", "option"),
+    [(None, "--data FILE.csv"), (FLOWER, "--flower DIR"), ('{"app":"Forest"}', "--app MODULE:OBJECT")],
+)
+def test_the_line_to_join_names_the_option_for_what_is_trained(
+    genesis: Genesis, description: str | None, option: str
+) -> None:
+    joined = msgspec.structs.replace(genesis, model=description or genesis.model)
+    assert join_command(joined, [], "coterie1-abc") == f"peer start --invite coterie1-abc {option}"
+
+
+def test_a_table_in_a_federation_of_a_project_of_flower_is_told_what_to_type(genesis: Genesis) -> None:
+    flower = msgspec.structs.replace(genesis, model=FLOWER)
+    with pytest.raises(
+        ModelMismatch, match="own app \\('FlowerApp'\\): give --flower DIR, and no --data; this peer was"
+    ):
+        member_learner(Settings(data="data.csv"), flower)
 
 
 @pytest.mark.parametrize(

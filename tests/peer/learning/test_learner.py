@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,19 @@ def test_setup_and_prepare_are_optional() -> None:
     learner = Learner(Good())
     learner.prepare([])
     assert learner.setup() == []
+
+
+def test_an_app_that_wants_to_keep_files_is_told_where() -> None:
+    told: list[Path] = []
+    Learner(Good(keep_in=told.append)).keep_in(Path("home/app"))
+    Learner(Good()).keep_in(Path("home/app"))
+    assert told == [Path("home/app")]
+
+    def refuse(folder: Path) -> None:
+        raise OSError("no room")
+
+    with pytest.raises(AppError, match=r"app.keep_in\(\) raised OSError: no room"):
+        Learner(Good(keep_in=refuse)).keep_in(Path("home/app"))
 
 
 def test_setup_sums_go_out_and_their_totals_come_in() -> None:

@@ -1,0 +1,1 @@
+"""Whether a tumour is benign: a project of Flower."""
