@@ -41,7 +41,7 @@ def peer(peer: Peer, tmp_path: Path) -> Peer:
 
 @pytest.mark.parametrize("number", STOPPING)
 def test_a_signal_before_a_peer_runs_stops_it(peer: Peer, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    monkeypatch.setattr(running, "_set_up_logging", lambda level: send(number))
+    monkeypatch.setattr(running, "log_start", lambda home: send(number))
     before = [signal.getsignal(one) for one in STOPPING]
     assert peer(*FOUND) == (Exit.OK, "", "peer: stopped before it had begun\n")
     assert [signal.getsignal(one) for one in STOPPING] == before

@@ -34,9 +34,9 @@ def test_what_an_app_prints_in_any_way_goes_to_stderr() -> None:
 
 LOGGING = """
 import logging
-from coterie.peer.running import _set_up_logging
-_set_up_logging(None)
-logging.getLogger("coterie.training").warning("t.csv: a column is ignored")
+from coterie.peer.log_file import logging_to
+with logging_to(None, None, False):
+    logging.getLogger("coterie.training").warning("t.csv: a column is ignored")
 """
 
 
