@@ -87,8 +87,8 @@ ABOUT_PROOFS: Final = ("mixed-proof", "erase-proof", "false-first")
 PROOFS_EVERY, PROOFS_FROM = 50, 7
 """One scenario in so many has them, beside the draws as well."""
 
-SEEN_BY_FEW: Final = ("false-z-to-one", "lie-after-leaving")
-"""Lies that one member alone sees, or that come when their author has left."""
+SEEN_BY_FEW: Final = ("false-z-to-one", "lie-after-leaving", "return-unseen")
+"""Lies that one member alone sees, or that come when their author has left, and a leave that one sees too late."""
 
 FEW_EVERY, FEW_FROM, FEW_ROUNDS = 50, 23, 12
 """One scenario in so many has them, beside the draws as well, and so many rounds."""
@@ -283,9 +283,17 @@ def _about_proofs(drawn: Scenario, sites: list[int]) -> Scenario:
 def _seen_by_few(drawn: Scenario, sites: list[int]) -> Scenario:
     """Return a calm scenario of many rounds in which one liar lies to few, and others may lie as they like."""
     lie = SEEN_BY_FEW[drawn.seed // FEW_EVERY % len(SEEN_BY_FEW)]
+    away = (sites[0] + 1) % drawn.peers, CrashPoint("after", 2, "RoundClosed", 3_000)
     calm = replace(drawn, crashes=(), churn=0.0, flapping=0.0, partition="", comings=())
     return replace(
-        calm, rounds=FEW_ROUNDS, is_founded=True, byzantine=(f"{sites[0]}={lie}",), scheme=DEFAULT_SCHEME, trains=0
+        calm,
+        topology="complete" if lie == "return-unseen" else drawn.topology,
+        rounds=FEW_ROUNDS,
+        is_founded=True,
+        byzantine=(f"{sites[0]}={lie}",),
+        crashes=(away,) if lie == "return-unseen" else (),
+        scheme=DEFAULT_SCHEME,
+        trains=0,
     )
 
 

@@ -79,6 +79,7 @@ BENT = {
     "false-first": {"Proposal", *VOTES},
     "false-z-to-one": {*VOTES},
     "lie-after-leaving": {"LeaveRequest", *VOTES},
+    "return-unseen": {"Deal", *VOTES},
 }
 """What each strategy bends or needs to be let take part; it shows only if messages of these kinds are sent."""
 

@@ -16,6 +16,7 @@ from coterie.topology.partitions import PARTITIONS
 from coterie.topology.report import Result
 from coterie.topology.scenarios import TOGETHER, Scenario
 from coterie.topology.scenarios import build as build_scenario
+from coterie.topology.site import CrashPoint
 
 
 def outcomes(result: Result) -> list[str]:
@@ -124,10 +125,16 @@ def trace(**changes: object) -> str:
     return simulation.trace
 
 
-@pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in TOGETHER])
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in (*TOGETHER, "return-unseen")])
 def test_each_strategy_alone_changes_what_is_said_and_keeps_nobody_from_finishing(name: str) -> None:
     liars = {trace(byzantine=(f"{site}={name}",), partition="at-votes") for site in range(4)}
     assert liars != {trace(partition="at-votes")}, "an adversary that nobody could notice"
+
+
+def test_one_that_returns_unseen_does_so_where_somebody_is_away_and_keeps_nobody_from_finishing() -> None:
+    away = (2, CrashPoint("after", 0, "RoundClosed", 3_000))
+    honest = trace(rounds=3, crashes=(away,))
+    assert all(trace(rounds=3, crashes=(away,), byzantine=(f"{site}=return-unseen",)) != honest for site in (0, 1, 3))
 
 
 @pytest.mark.parametrize("name", PARTITIONS)

@@ -49,6 +49,7 @@ from coterie.topology.invariants.barred import Barred
 from coterie.topology.invariants.blame import Blame
 from coterie.topology.invariants.counted import Counted
 from coterie.topology.invariants.evidence import Evidence
+from coterie.topology.invariants.liveness import Liveness
 from coterie.topology.invariants.named import Named
 from coterie.topology.invariants.progress import Progress
 from coterie.topology.invariants.secrecy import Secrecy
@@ -1044,6 +1045,15 @@ def members_alone_are_evicted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ledger.LedgerState, "may_be_evicted", lambda self, key: self.member(key) is not None)
 
 
+def a_member_again_was_never_gone(patch: pytest.MonkeyPatch) -> None:
+    """Who has no part in a round depends on what a member has lived through."""
+
+    def departed(self: ledger.LedgerState) -> frozenset[int]:
+        return frozenset(place for place, key in enumerate(self.committee.members) if self.member(key) is None)
+
+    patch.setattr(ledger.LedgerState, "departed", property(departed))
+
+
 def added_up_in_each_round(patch: pytest.MonkeyPatch) -> None:
     for module in (contribution, training, secrecy):
         patch.setattr(module, "metrics_of", lambda genesis, kind: genesis.metrics + genesis.final_metrics)
@@ -1131,6 +1141,13 @@ ATTACKS = [
         Barred,
         "has proof against .*, and it is not barred",
         members_alone_are_evicted,
+    ),
+    Attack(
+        "a member leaves and comes back while another is away",
+        lies("return-unseen"),
+        Liveness,
+        "no decision within",
+        a_member_again_was_never_gone,
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""Sixty-two ways to misbehave, each a small class behind :class:`.base.Adversary`."""
+"""Sixty-three ways to misbehave, each a small class behind :class:`.base.Adversary`."""
 
 from typing import Final
 
@@ -30,7 +30,7 @@ from .dealing import FalseComplaint, GarbageBox, MisDeal, NonEncoding, Withhold,
 from .equivocation import TwinDeal, TwoAcks, TwoFaced, TwoLedgers, TwoSums
 from .network import FalseHead, ForgedCertificate, PaddedLedger, Replay, Selective, Silent, Twins
 from .proving import EraseProof, FalseFirst, MixedProof
-from .showing import FalseZToOne, LieAfterLeaving
+from .showing import FalseZToOne, LieAfterLeaving, ReturnUnseen
 from .stalling import Choosy, Crawl, FailAndGarble, LostKeeper
 from .views import LateTakeIn, Mask, QuietComplaint, SeeSaw, SingleAcks
 from .voting import Amnesia, Burst, DoubleVote, Equivocate, FalseVoid, InvalidValue, StaleLock, ViewFlood
@@ -102,6 +102,7 @@ STRATEGIES: Final[dict[str, type[Adversary]]] = {
         FalseFirst,
         FalseZToOne,
         LieAfterLeaving,
+        ReturnUnseen,
     )
 }
 """The strategies by the names that ``--byzantine`` takes."""

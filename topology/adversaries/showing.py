@@ -1,4 +1,4 @@
-"""Lies that few see, or that seem to come too late to be answered for."""
+"""Lies that few see, or that seem to come too late to be answered for, and a leave that some learn of too late."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 AWAY_MS: Final = 1_500
 """How long one that has left stays away before it asks to be let in again."""
+
+BACK_MS: Final = 100
+"""How soon one that leaves unseen is back."""
 
 NOTHING: Final = b"\7" * 32
 """The hash of no block."""
@@ -77,3 +80,47 @@ class LieAfterLeaving(Adversary):
             self.simulation.clock.after(AWAY_MS, self._come_back)
         elif node is not None:
             self.simulation.crash(self.site, AWAY_MS)
+
+
+class ReturnUnseen(Adversary):
+    """Leaves while somebody is not there, comes back in the same round, and says nothing more in it.
+
+    Who was away learns of both at once, when it is back, and may take it for one that was there all the while.
+    """
+
+    name = "return-unseen"
+    turn = Turn.RECEIVER
+
+    def __init__(self, simulation: "Simulation", site: "Site") -> None:
+        super().__init__(simulation, site)
+        self._round = -1
+        """The round in which it left."""
+
+    def bend_step(self, event: Event, step: Step) -> Step:
+        node = self.site.node
+        if self._round < 0 and node is not None and node.ctx.is_member and node.state.phase is Phase.SHARING:
+            others = (one for one in self.others if node.state.member(one.key) is not None)
+            has_dealt = node.ctx.sharing is not None and node.ctx.sharing.vector is not None
+            if has_dealt and any(one.key not in node.ctx.alive for one in others):
+                self._round = node.state.round
+                self.simulation.clock.after(1, self._leave)
+        return step
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        """Vote until it is a member again, for all are needed; then be silent as long as that round lasts."""
+        node = self.site.node
+        has_left = node is not None and node.ctx.is_member and self.site.key in node.state.gone
+        is_quiet = has_left and node is not None and node.state.round == self._round
+        return () if is_quiet and message.sender == self.site.key else (send,)
+
+    def _leave(self) -> None:
+        if self.site.node is not None:
+            self.simulation.hand_in(self.site, Leave())
+        self.simulation.clock.after(BACK_MS, self._come_back)
+
+    def _come_back(self) -> None:
+        node = self.site.node
+        if node is not None and node.ctx.is_member:
+            self.simulation.clock.after(BACK_MS, self._come_back)
+        elif node is not None:
+            self.simulation.crash(self.site, BACK_MS)
