@@ -19,6 +19,7 @@ from coterie.protocol.blocks import Change, Contributors, Evict
 from coterie.protocol.committee import Committee
 from coterie.protocol.envelope import Verified
 from coterie.protocol.events import Step
+from coterie.protocol.false_sums import FalseSums
 from coterie.protocol.ledger import LedgerError
 from coterie.protocol.messages import Proposal, SumShare
 from coterie.protocol.outbox import Outbox
@@ -254,13 +255,15 @@ def test_a_fork_is_found_where_the_one_that_decides_by_itself_crashes_over_it(mo
 
 
 def test_blame_that_is_off_by_one_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    judge = shamir.judge_points
+    found = FalseSums.found
 
-    def off_by_one(points: Any, committee: Any) -> Any:
-        judged = judge(points, committee)
-        return judged and replace(judged, liars=tuple((index + 1) % committee.n for index in judged.liars))
+    def off_by_one(self: FalseSums, summing: Summing, block: bytes) -> list[Verified]:
+        lies, members = found(self, summing, block), summing.committee.members
+        blamed = [members[(members.index(lie.sender) + 1) % len(members)] for lie in lies]
+        votes = self._said[block].votes if lies else {}
+        return [votes[member][0] for member in blamed if member in votes]
 
-    monkeypatch.setattr(shamir, "judge_points", off_by_one)
+    monkeypatch.setattr(FalseSums, "found", off_by_one)
     first_failure(has("wrong-share"), ["evidence"])
 
 
