@@ -632,6 +632,8 @@ class Agreement:
 
     def name_liars(self, vote: Verified, digest: bytes) -> None:
         """A prevote for a block came: if it is about a sum, name the holders whose z is off the others' polynomial."""
+        if self.consensus.committee.index(vote.sender) is None:
+            return
         self._false_sums.hear(vote)
         known, summing = self._candidates.get(digest), self.summing
         if known is None or summing is None or claimed_sum(known.block.body) is None:

@@ -163,6 +163,25 @@ def test_false_zs_of_many_kinds_cost_as_many_decodings_as_members(monkeypatch: p
     assert 0 < counted[0] <= 2 * n * n, "two for each vote of another member, at most"
 
 
+def test_of_a_member_a_few_votes_are_kept_and_of_others_none() -> None:
+    case = Bench(Chain(4))
+    case.begin()
+    agreement = case.node._agreement
+    assert agreement is not None
+
+    def vote(who: int, block: int, z: int) -> Verified:
+        said = Prevote(bytes([block]) * 32, (z, 0))
+        return signed(identity(who), said, case.node.ctx.height, 0, case.node.state.federation)
+
+    for who in (1, 30, 31, 32):
+        for block in range(50):
+            for z in range(5):
+                agreement.name_liars(one := vote(who, block, z), one.message.block or b"")
+    kept = [one for said in agreement._false_sums._said.values() for votes in said.votes.values() for one in votes]
+    assert {one.sender for one in kept} == {identity(1).public}
+    assert len(kept) == 8
+
+
 # Two votes of which one comes when the block is decided.
 
 
