@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ...protocol.envelope import Verified, seal, verify
-from ...protocol.events import Event, Received, Send, Step
+from ...protocol.events import Event, Leave, Received, Send, Step
 from ...protocol.messages import Message
 
 if TYPE_CHECKING:
@@ -110,6 +110,22 @@ class Adversary:
     def say(self, receiver: "Site", raw: bytes, blob: bytes | None = None) -> None:
         """Send a signed message past one's own node and adversaries."""
         self.simulation.transmit(self.site, receiver, Send(receiver.key, raw, blob))
+
+    def leave_and_return(self, look_ms: int, away_ms: int) -> None:
+        """Leave, look every ``look_ms`` whether it is let go, and come back ``away_ms`` later, as a restarted peer."""
+        self.simulation.clock.after(1, self._leave, look_ms, away_ms)
+
+    def _leave(self, look_ms: int, away_ms: int) -> None:
+        if self.site.node is not None:
+            self.simulation.hand_in(self.site, Leave())
+        self.simulation.clock.after(look_ms, self._return, look_ms, away_ms)
+
+    def _return(self, look_ms: int, away_ms: int) -> None:
+        node = self.site.node
+        if node is not None and node.ctx.is_member:
+            self.simulation.clock.after(look_ms, self._return, look_ms, away_ms)
+        elif node is not None:
+            self.simulation.crash(self.site, away_ms)
 
     @staticmethod
     def received(event: Event) -> Verified | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ...protocol.envelope import Verified
-from ...protocol.events import Event, Leave, Send, Step
+from ...protocol.events import Event, Send, Step
 from ...protocol.ledger import Phase
 from ...protocol.messages import Ack, Deal, Prevote, Proposal, SumShare
 from ...protocol.work import Encode
@@ -239,21 +239,8 @@ class FailAndLeave(Colluder):
     def bend_step(self, event: Event, step: Step) -> Step:
         if not self._asked_to_leave and self.has_failed:
             self._asked_to_leave = True
-            self.simulation.clock.after(1, self._leave)
+            self.leave_and_return(MEMBER_EVERY_MS, AWAY_MS)
         return step
-
-    def _leave(self) -> None:
-        if self.site.node is not None:
-            self.simulation.hand_in(self.site, Leave())
-        self.simulation.clock.after(MEMBER_EVERY_MS, self._come_back)
-
-    def _come_back(self) -> None:
-        """Once it is out: a restarted peer asks to be let in again."""
-        node = self.site.node
-        if node is not None and node.ctx.is_member:
-            self.simulation.clock.after(MEMBER_EVERY_MS, self._come_back)
-        elif node is not None:
-            self.simulation.crash(self.site, AWAY_MS)
 
 
 class FailAndCrash(Colluder):

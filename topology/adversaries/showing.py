@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...crypto.field import P
 from ...protocol.envelope import Verified
-from ...protocol.events import Event, Leave, Send, Step
+from ...protocol.events import Event, Send, Step
 from ...protocol.ledger import Phase
 from ...protocol.messages import Precommit, Prevote
 from .base import Adversary, Turn
@@ -57,7 +57,7 @@ class LieAfterLeaving(Adversary):
         node = self.site.node
         if not self._has_asked and node is not None and node.ctx.is_member and node.state.phase is Phase.SHARING:
             self._has_asked = True
-            self.simulation.clock.after(1, self._leave)
+            self.leave_and_return(AWAY_MS, AWAY_MS)
         return step
 
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
@@ -67,19 +67,6 @@ class LieAfterLeaving(Adversary):
         if node.ctx.is_member or not self._has_asked:
             return (send,)
         return (send, Send(send.to, self.sign(Precommit(NOTHING), message.height, message.view)))
-
-    def _leave(self) -> None:
-        if self.site.node is not None:
-            self.simulation.hand_in(self.site, Leave())
-        self.simulation.clock.after(AWAY_MS, self._come_back)
-
-    def _come_back(self) -> None:
-        """Once it is out: a restarted peer asks to be let in again."""
-        node = self.site.node
-        if node is not None and node.ctx.is_member:
-            self.simulation.clock.after(AWAY_MS, self._come_back)
-        elif node is not None:
-            self.simulation.crash(self.site, AWAY_MS)
 
 
 class ReturnUnseen(Adversary):
@@ -103,7 +90,7 @@ class ReturnUnseen(Adversary):
             has_dealt = node.ctx.sharing is not None and node.ctx.sharing.vector is not None
             if has_dealt and any(one.key not in node.ctx.alive for one in others):
                 self._round = node.state.round
-                self.simulation.clock.after(1, self._leave)
+                self.leave_and_return(BACK_MS, BACK_MS)
         return step
 
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
@@ -112,15 +99,3 @@ class ReturnUnseen(Adversary):
         has_left = node is not None and node.ctx.is_member and self.site.key in node.state.gone
         is_quiet = has_left and node is not None and node.state.round == self._round
         return () if is_quiet and message.sender == self.site.key else (send,)
-
-    def _leave(self) -> None:
-        if self.site.node is not None:
-            self.simulation.hand_in(self.site, Leave())
-        self.simulation.clock.after(BACK_MS, self._come_back)
-
-    def _come_back(self) -> None:
-        node = self.site.node
-        if node is not None and node.ctx.is_member:
-            self.simulation.clock.after(BACK_MS, self._come_back)
-        elif node is not None:
-            self.simulation.crash(self.site, BACK_MS)
