@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""What several commands share: options, the home that they are about, and JSON output."""
 
 import argparse
 import json
@@ -82,7 +82,7 @@ def home_of(given: argparse.Namespace, *, checked: bool = True) -> "Home":
     """Return the home that was named, or the default one.
 
     Raises:
-        HomeError: others could have written into it; not raised where it is not to be ``checked``.
+        HomeError: another user can write into the home, or could have. Only if ``checked``.
     """
     from ..home import Home, default_home
 
@@ -93,10 +93,12 @@ def home_of(given: argparse.Namespace, *, checked: bool = True) -> "Home":
 
 
 def refuse_departed(home: "Home") -> None:
-    """Refuse a command to a stopped peer that a start cannot put right either: the peer left, or was removed.
+    """Refuse a command to a stopped peer that left its federation or was removed from it.
+
+    Otherwise the user would be told to start the peer, and its start would be refused.
 
     Raises:
-        PeerError: as its start would.
+        PeerError: the error that its start would raise.
     """
     from ..exits import PeerError
     from ..parting import DEPARTED, check_not_gone
@@ -111,11 +113,11 @@ def refuse_departed(home: "Home") -> None:
             state, departed = replay(reader), reader.fact(DEPARTED)
             blocks = list(reader.blocks())
     except PeerError:
-        return  # a home that never began, or that its start tells more of
+        return  # the home is in no federation or cannot be read, and `peer start` explains that better
     if state is not None:
         check_not_gone(state, me, blocks, home, departed)
 
 
 def print_json(value: object, out: TextIO | None = None) -> None:
-    """Print a value for scripts. ``out``: where, if not on standard output."""
+    """Print a value for scripts, to ``out`` or to standard output."""
     print(json.dumps(value, indent=2), file=out)

@@ -1,4 +1,4 @@
-"""`peer data check`: what of a table would be refused and what each column becomes, before anybody starts."""
+"""`peer data check`: what `peer start` would refuse in a table, and what each column becomes."""
 
 import argparse
 import time
@@ -63,7 +63,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _try(given: argparse.Namespace, settings: "Settings", genesis: "Genesis | None", columns: list[str]) -> int:
-    """Make of the table what `peer start` would make of it."""
+    """Prepare the table as `peer start` would, and report what came of it."""
     from ..training import founder_learner, member_learner, told_table
 
     try:
@@ -80,7 +80,7 @@ def _tell(
     found: list[str] | None = None,
     code: Exit = Exit.DATA,
 ) -> int:
-    """Print the report; return the exit code, ``code`` where something would be refused."""
+    """Print the report. Return the exit code: ``code`` if something would be refused."""
     from ..status import printable
 
     columns, refused, found = columns or [], refused or [], found or []
@@ -110,7 +110,7 @@ def _settings(given: argparse.Namespace) -> "Settings":
 
 
 def _genesis(given: argparse.Namespace) -> "Genesis | None":
-    """The federation with which to compare: that of the invite or of the home, where one was named."""
+    """Return the federation to compare with: that of the invite or of the home; None if neither was given."""
     from ...protocol.genesis import GenesisError, read_genesis
     from ..status import unreadable_genesis
     from ..store import Reader
@@ -140,7 +140,10 @@ def _invited(words: list[str]) -> "Genesis":
 
 
 def _expected(settings: "Settings", genesis: "Genesis | None") -> dict[str, Any]:
-    """What `inspect_table` has to know: the target, classes, and what the inputs hold; a federation says all of it."""
+    """Return what `inspect_table` needs to know: the target, the classes, and what the inputs hold.
+
+    A federation's description says all of it; without a federation the options do.
+    """
     from ..learning.task import TaskMismatch, agreed_columns, read_description, schema_of
     from ..training import wishes_of
 

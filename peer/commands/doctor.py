@@ -1,4 +1,4 @@
-"""`peer doctor`: is everything as a peer needs it, and what to do where it is not."""
+"""`peer doctor`: check all that a peer needs to run, and say what to do where something is wrong."""
 
 import argparse
 

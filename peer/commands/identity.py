@@ -1,4 +1,4 @@
-"""`peer id`: the name by which the others will know this peer, before it knows any of them."""
+"""`peer id`: print the PeerId by which others will know this peer; make its key first if there is none."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -39,7 +39,7 @@ def _made(home: "Home", passphrase_file: str | None) -> bytes:
 
     Raises:
         HomeError: the home cannot be used.
-        KeyProblem: the key cannot be written, or there is one that cannot be read, or its federation knows another one.
+        KeyProblem: the key cannot be written or read, or the home is in a federation and has lost its key.
     """
     from ..home import KeyProblem, missing_key, passphrase_source
     from ..store import FILE_NAME, Reader

@@ -37,7 +37,7 @@ def run(given: argparse.Namespace) -> int:
         print_json({"invite": answer["invite"], "command": answer["command"], "note": answer.get("note", "")})
     else:
         print(answer["invite"], flush=True)
-        # A script takes what it reads for the token: `INVITE=$(peer invite)`.
+        # A script reads the token with `INVITE=$(peer invite)`: nothing else may be on its stdout.
         rest = sys.stdout if sys.stdout.isatty() else sys.stderr
         print(f"\nThe other side types:\n  {answer['command']}", file=rest)
         if answer.get("note"):

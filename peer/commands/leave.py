@@ -1,4 +1,4 @@
-"""`peer leave` and `peer stop`: out of the federation for good, or just out of the process."""
+"""`peer leave` leaves the federation for good; `peer stop` only ends the process."""
 
 import argparse
 import signal
@@ -10,7 +10,10 @@ from .common import Subcommands, add_command, add_json, home_of, print_json, ref
 _FIRST_SECONDS: Final = 1.0
 _TURN_SECONDS: Final = 6.0
 _TURNS: Final = 5
-"""A leave that takes longer than these is no matter to wait for."""
+"""How long the command waits for the leave: one short turn, then the longer ones. After that the request just stands.
+
+The first turn is short so that the user is soon told what the leave waits for.
+"""
 
 _STANDS: Final = (
     "the request stands: this peer leaves when enough members agree, and stops then (`peer status` says what it waits"
@@ -27,7 +30,10 @@ def register(subcommands: Subcommands) -> None:
 
 
 def run_leave(given: argparse.Namespace) -> int:
-    """Leave. Says at once what that waits for; the request stands, however long anybody looks on."""
+    """Ask the running peer to leave, and say what the leave waits for.
+
+    The request stands also after this command was interrupted or has given up waiting.
+    """
     from ..control import NotRunning, ask
 
     home = home_of(given)
@@ -59,7 +65,7 @@ def run_leave(given: argparse.Namespace) -> int:
 
 
 def run_stop(given: argparse.Namespace) -> int:
-    """Stop."""
+    """Ask the running peer to stop."""
     from ..control import NotRunning, ask
 
     home = home_of(given)

@@ -68,7 +68,7 @@ def run_show(given: argparse.Namespace) -> int:
 
 
 def run_verify(given: argparse.Namespace) -> int:
-    """Check everything."""
+    """Check every block and certificate, and print the head of the ledger or the first error."""
     from ..ledger_file import Invalid, verify
 
     with _opened(given) as ledger:

@@ -1,4 +1,4 @@
-"""`peer metrics`: the training round by round, with what this site's own rows say of it."""
+"""`peer metrics`: the figures of each round, over all members' test rows and over this site's own."""
 
 import argparse
 import importlib.util
@@ -67,10 +67,10 @@ def _history(given: argparse.Namespace) -> "History":
 
 
 def _picture(given: argparse.Namespace) -> Path:
-    """Return the file to draw, before anything else is done.
+    """Return the file to draw into. It is checked before the rounds are read.
 
     Raises:
-        PeerError: it cannot be written, is no picture, or there is nothing to draw with.
+        PeerError: the file must not be replaced, its name is not one of a picture, or matplotlib is missing.
     """
     from ..exits import PeerError
     from ..outfile import check_apart, out_path

@@ -1,4 +1,7 @@
-"""`peer model export`: the agreed model as a file that anybody can predict with. (`show`: see `model_show`.)"""
+"""`peer model export`: the agreed model as a file that anybody can predict with.
+
+`peer model show` is in `model_show`.
+"""
 
 import argparse
 import io
@@ -21,14 +24,14 @@ if TYPE_CHECKING:
     from ..learning.exported import TableModel
 
 _SUFFIXES: Final = {"npz": ".npz", "json": ".json", "onnx": ".onnx", "sklearn": ".skops", "torch": ".pt"}
-"""What a file of each format is called."""
+"""The suffix of a file's name in each format."""
 
 _LOADED_BY: Final = {
     "onnx": "onnxruntime.InferenceSession({file!r})",
     "sklearn": "skops.io.load({file!r})",
     "torch": "torch.load({file!r}, weights_only=True)",
 }
-"""How the formats that `peer predict` does not read are read in Python."""
+"""Python code that loads a file, for the formats that `peer predict` does not read."""
 
 
 def register(subcommands: Subcommands) -> None:
@@ -72,7 +75,7 @@ def run(given: argparse.Namespace) -> int:
     facts, weights = _facts(agreed), agreed.weights
     source = {**facts, "model": agreed.state.genesis.model, "standardised": model is not None}
     if model is None and agreed.state.totals is not None:
-        # What an app standardises with is its own affair; without these it cannot.
+        # Only the app knows how it standardises. For that it needs the totals that its `prepare` was given.
         source["totals"] = list(read_totals(agreed.state.totals))
     content = _content(kind, model, weights, source, home)
     with written(path) as file:
@@ -89,7 +92,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _told(given: argparse.Namespace, agreed: "Agreed", facts: dict[str, Any], file: str) -> "Iterator[str]":
-    """What the file holds, how good that is, and whether there may be newer weights."""
+    """Yield lines: what the file holds, how good the model is, and whether there may be newer weights."""
     rounds = agreed.state.genesis.rounds
     of = f" of {rounds}" if rounds else ""
     yield f"{file}: {len(agreed.weights)} arrays after {facts['trained']}{of} rounds, weights {facts['weights'][:16]}…"
@@ -103,7 +106,7 @@ def _told(given: argparse.Namespace, agreed: "Agreed", facts: dict[str, Any], fi
 def _content(
     kind: str, model: "TableModel | None", weights: "Sequence[Vector]", source: dict[str, Any], home: "Home"
 ) -> bytes:
-    """The content of the file, made before the file is: where that fails, there is none."""
+    """Return the content of the file. It is made before the file is opened, so that a failure leaves no file."""
     from ..learning.exported import no_table_model, write_json, write_npz
 
     if kind in ("npz", "json"):
@@ -125,7 +128,7 @@ def _content(
 
 
 def _facts(agreed: "Agreed") -> dict[str, Any]:
-    """Where the weights come from."""
+    """Return where the weights come from and how good they are, as the file and `--json` say it."""
     from ...protocol.ledger import Phase
 
     state = agreed.state
@@ -153,7 +156,7 @@ def _how_to_use(model: "TableModel", path: Path, kind: str) -> str:
 
 
 def _how_good(agreed: "Agreed") -> str:
-    """How this model does, and whether another one did better."""
+    """Say how good this model is, and whether another one is better."""
     from ..agreed import loss_text
 
     told, best = loss_text(agreed.state, agreed.score), agreed.best
@@ -167,7 +170,10 @@ def _how_good(agreed: "Agreed") -> str:
 
 
 def _is_level(home: "Home", state: "LedgerState") -> bool | None:
-    """Whether the ledger in a home is level with the others', as the running peer hears; None: it cannot know."""
+    """Whether no other member has a higher ledger, as far as the running peer hears.
+
+    None if that cannot be known: the peer does not run, or hears from fewer members than a quorum.
+    """
     from ..control import ask
 
     if home.running_pid() is None:

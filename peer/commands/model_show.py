@@ -1,4 +1,4 @@
-"""`peer model show`: how good the agreed model is, over all members' test rows and over one's own."""
+"""`peer model show`: how good the agreed model is, over all members' test rows and over this site's own."""
 
 import argparse
 import sys
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _MOST_WITH_AREAS: Final = 3
+"""The most classes for which the members add up an AUC."""
 
 
 def register(actions: Subcommands) -> None:
@@ -83,7 +84,7 @@ def _facts(agreed: "Agreed") -> Json:
 
 
 def _to_come(agreed: "Agreed", score: "Scored") -> list[str]:
-    """Which figures over all members' rows this model does not have, since they are the final model's."""
+    """Return the figures over all members' rows that this model lacks because only the final model has them."""
     from ..measures import figures_to_come
 
     genesis = agreed.state.genesis
@@ -92,13 +93,13 @@ def _to_come(agreed: "Agreed", score: "Scored") -> list[str]:
 
 
 def _members(agreed: "Agreed", score: "Scored") -> Json | None:
-    """What a model reaches over all members' test rows; None where that is not measured yet."""
+    """Return a model's figures over all members' test rows; None as long as they are not measured."""
     from ..measures import figures_json
 
     if score.loss is None or score.whose is None:
         return None
     figures = figures_json(agreed.state.genesis.model, score.loss, score.metrics, score.whose.rows)
-    # Of an app all that it reports.
+    # For an app Coterie derives no figures: all that it reports is shown.
     return score.whose.json() | (figures or {"numbers": {"loss": score.loss, **score.metrics}})
 
 
@@ -116,13 +117,13 @@ def _lines(facts: Json) -> Iterator[str]:
     for name, one in columns.items():
         yield from _confusion(name, one)
         yield from _by_class(name, one)
-    # In the bins of one site alone there are few rows.
+    # Calibration is shown of one column, members' if that is known: in the bins of one site alone there are few rows.
     of_this_model = {name: one for name, one in columns.items() if name != "before"}
     yield from _calibration(*next(iter((of_this_model or columns).items()), ("", {})))
 
 
 def _table(columns: dict[str, Json]) -> Iterator[str]:
-    """A row a figure, a column for each of those whose rows it is over."""
+    """Yield a table: a row for each figure, a column for each of members, before, ours and alone that is known."""
     from ..measures import label
 
     if not columns:

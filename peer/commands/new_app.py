@@ -1,4 +1,4 @@
-"""`peer new-app`: a folder with an app that trains, to begin one's own with."""
+"""`peer new-app`: write a folder with an app that trains, as a start for the user's own."""
 
 import argparse
 import shlex

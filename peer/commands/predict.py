@@ -1,4 +1,4 @@
-"""`peer predict`: what the agreed model says of each row of a table."""
+"""`peer predict`: predict for each row of a table with the agreed model."""
 
 import argparse
 import csv
@@ -113,7 +113,7 @@ def _write(file: Any, model: "TableModel", predictions: "Predictions") -> None:
 
 
 def _lines(model: "TableModel", predictions: "Predictions") -> Iterator[tuple[object, ...]]:
-    """What is said of each row; numbers are written so that reading them gives the same bits."""
+    """Yield the cells of each row. Numbers are printed so that reading them gives the same bits."""
     if predictions.values is not None:
         yield from ((value,) for value in predictions.values.tolist())
         return

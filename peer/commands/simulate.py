@@ -29,14 +29,15 @@ examples:
 """
 
 LARGE_BYTES = 500_000_000
-"""Memory that a run may take without a word."""
+"""Memory above which a run says beforehand how much it will take."""
 
 
 _STRATEGIES_HERE = "STRATEGIES"
+"""Stands at the end of a help text in place of the names of all strategies."""
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Names the strategies of liars, which are imported only when the help is shown."""
+    """Puts the names of the liars' strategies into the help; they are imported only when it is shown."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         text = super()._get_help_string(action)
@@ -154,7 +155,7 @@ def run(given: argparse.Namespace) -> int:
         began = time.perf_counter()
         try:
             finished = simulation.run(options.limit_ms)
-        except KeyboardInterrupt:  # shown, but not written: a file is to be the same for the same options
+        except KeyboardInterrupt:  # shown, but not written: the file has to be the same for the same options
             result = replace(result_of(options, simulation, recorder, False), unfinished="interrupted")
             _print(result, time.perf_counter() - began)
             raise
@@ -162,14 +163,14 @@ def run(given: argparse.Namespace) -> int:
         _print(result, time.perf_counter() - began)
         if given.out:
             result = _with_resilience(graph, options, result, given.quiet)
-    except ValueError as error:  # of every kind that the options and the graph can raise; each says what would work
+    except ValueError as error:  # all errors in options and graph are of this kind, and say what would work
         raise PeerError(str(error)) from None
     _write(given, result, place)
     return int(Exit.OK if result.finished and result.is_sound else Exit.CHECK_FAILED)
 
 
 def _show_something(given: argparse.Namespace) -> None:
-    """Nothing was asked for: let peers crash, one of them lie, and the model be a real one."""
+    """Without options, let peers crash, one of them lie, and train a real model if scikit-learn is installed."""
     given.churn, given.byzantine = "20%", ["1:wrong-share"]
     said = "--churn 20% --byzantine 1:wrong-share"
     if importlib.util.find_spec("sklearn") is not None:
@@ -189,7 +190,7 @@ def _read(given: argparse.Namespace) -> tuple[Any, "Options"]:
         bandwidth_mbit=units.read_bandwidth_mbit(given.bandwidth),
         loss=units.read_share(given.loss),
     )
-    chosen = ("topology", "peers", "degree", "parameters")  # else they are those of Options
+    chosen = ("topology", "peers", "degree", "parameters")  # where not given, the defaults of Options hold
     options = Options(
         **{name: getattr(given, name) for name in chosen if getattr(given, name) is not None},
         rounds=given.rounds,
@@ -215,7 +216,7 @@ def _read(given: argparse.Namespace) -> tuple[Any, "Options"]:
 
 
 def _refuse_contradictions(given: argparse.Namespace) -> None:
-    """Of two options that exclude each other one would be ignored, and nobody would know which."""
+    """Refuse two options that exclude each other: one would be ignored, and the user would not know which."""
     for name in ("topology", "peers", "degree"):
         if given.graph and getattr(given, name) is not None:
             raise PeerError(f"--{name} and --graph: the file says what the network is; leave one of them out")
@@ -252,7 +253,7 @@ def _say_what_the_file_lacks(graph: Any) -> None:
 
 
 def _with_resilience(graph: Any, options: "Options", result: "Result", is_quiet: bool) -> "Result":
-    """Run it again and again with more and more peers dead, for the picture."""
+    """Repeat the run in short with more and more peers dead, for the picture of the resilience."""
     from ...topology.resilience import MANY_PEERS, resilience
 
     if not is_quiet:
@@ -269,7 +270,7 @@ def _with_resilience(graph: Any, options: "Options", result: "Result", is_quiet:
 
 
 class _Progress:
-    """Prints a line a round while the simulation runs."""
+    """Prints a line for each round while the simulation runs."""
 
     def __init__(self, rounds: int) -> None:
         self._rounds = rounds
@@ -302,7 +303,7 @@ def _print(result: "Result", seconds: float) -> None:
 
 
 def _place(given: argparse.Namespace) -> Path:
-    """Return where the JSON goes; seen to before the run, which may be a long one."""
+    """Return where the JSON goes. Checked before the run, which may take long."""
     place = Path(given.json) if given.json else Path(given.out or ".") / "simulation.json"
     try:
         if given.out:

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 _LIST = {"action": "append", "metavar": "ADDR"}
 _EITHER = argparse.BooleanOptionalAction
-"""An option that is kept must be possible to take back."""
+"""For options that the home keeps: `--no-…` takes the option back."""
 
 
 def register(subcommands: Subcommands) -> None:
     """Add the command."""
     command = add_command(subcommands, "start", "found a federation, join one, or go on in this home", run)
-    # Options that are not given must not be there: those of the last start hold.
+    # An option that is not given must be absent from what is parsed: then the one kept from the last start holds.
     command.argument_default = argparse.SUPPRESS
     command.epilog = "Options are kept in the home; the next `peer start --home DIR` alone goes on with them."
     _joining_options(command.add_argument_group("joining (without these, a federation is founded)"))
@@ -154,7 +154,8 @@ def _running_options(group: Any) -> None:
     group.add_argument("--page", type=page_option, metavar="[HOST:]PORT", help=page)
     token = "secret that readers of the page have to know; needed for other places than the loopback interface"
     group.add_argument("--page-token-file", type=path_name, metavar="FILE", help=token)
-    # These are of one run, and so not kept: what goes wrong before the home is open belongs into the file, too.
+    # These hold for one run and are not kept in the home: the log begins before the home is open, so that it also
+    # has what goes wrong until then.
     group.add_argument("--log", metavar="LEVEL", choices=("debug", "info", "warning"), help="log to stderr")
     log_file = "log to this file as well, with all that the peer tells; it may be rotated (not kept in the home)"
     group.add_argument("--log-file", type=path_name, metavar="FILE", help=log_file)
@@ -163,10 +164,10 @@ def _running_options(group: Any) -> None:
 
 
 def page_option(text: str) -> str:
-    """Read where the page is served; "off" is nowhere.
+    """Read the place where the page is served; "off" gives an empty text, which means no page.
 
     Raises:
-        argparse.ArgumentTypeError: it is no such place.
+        argparse.ArgumentTypeError: the page cannot be served there.
     """
     from ..exits import PeerError
     from ..page.place import OFF, page_place

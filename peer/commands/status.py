@@ -1,4 +1,4 @@
-"""`peer status`: where a peer stands, running or not."""
+"""`peer status`: the state of a peer and its federation, whether the peer runs or not."""
 
 import argparse
 import json
@@ -10,7 +10,7 @@ from typing import Any, Final
 from .common import Subcommands, add_command, add_json, home_of, print_json
 
 SECONDS: Final = 1
-"""Between two looks of `--watch`."""
+"""Time between two reports of `--watch`."""
 
 
 def register(subcommands: Subcommands) -> None:
@@ -32,7 +32,10 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _watch_in_lines(given: argparse.Namespace) -> None:
-    """Print it again and again, for what reads as it comes; as JSON a line each. Ends with its reader."""
+    """Print the status again and again for a program or a file; JSON takes one line each time.
+
+    Ends when the reader of the output is gone.
+    """
     from ..steady import has_reader
 
     while True:
@@ -48,7 +51,7 @@ def _watch_in_lines(given: argparse.Namespace) -> None:
 
 
 def _watch_in_terminal(given: argparse.Namespace) -> None:
-    """Show it in one place that does not scroll, and leave the last one standing when the watch ends."""
+    """Show the status in place, without scrolling; when the watch ends, print the last one."""
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -56,7 +59,7 @@ def _watch_in_terminal(given: argparse.Namespace) -> None:
     from ..status import timestamp
 
     console, text = Console(highlight=False), ""
-    # On a screen of its own: what stood in the terminal is there again afterwards.
+    # `screen=True` is the alternate screen: afterwards the terminal shows again what it showed before.
     try:
         with Live(
             console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False

@@ -1,4 +1,8 @@
-"""Values of options, read with their bounds: what is out of them is told in the option's own words and unit."""
+"""Readers for the values of options: each checks its bounds, and says what is allowed, in the option's own unit.
+
+They are for `type=` of argparse, which calls them with the text that was typed. A value that is not allowed raises
+`argparse.ArgumentTypeError`.
+"""
 
 import argparse
 import math
@@ -14,7 +18,7 @@ MAX_ROUNDS: Final = 2**31
 
 
 def number(low: float, high: float, unit: str = "", *, above: bool = False) -> Callable[[str], float]:
-    """Return a reader of numbers from ``low`` (not itself where ``above``) to ``high``."""
+    """Return a reader of numbers from ``low`` (excluded if ``above``) to ``high``, in ``unit``."""
     least = f"above {low:g}" if above else f"from {low:g}"
     what = f"a number {least} to {high:g}{unit and f' {unit}'} is needed"
 
@@ -56,7 +60,7 @@ members: Final = whole(1, MAX_MEMBERS)
 
 
 def fraction(text: str) -> float:
-    """Read a part of a whole, which it is less than."""
+    """Read a number from 0 to less than 1."""
     value = number(0, 1)(text)
     if value == 1:
         raise argparse.ArgumentTypeError(f"{text!r}: less than 1 is needed")
@@ -103,12 +107,12 @@ def class_weights(text: str) -> tuple[str, ...]:
 
 
 def gaps(text: str) -> str:
-    """Read the columns that may have gaps; none are all."""
+    """Read the columns that may have gaps; an empty text means all columns."""
     return ",".join(words(text)) if text else ""
 
 
 def path_name(text: str) -> str:
-    """Read the name of a file or folder: an empty one, such as of a variable that is not set, means no place."""
+    """Read the name of a file or folder. An empty one, as a shell makes of an unset variable, is refused."""
     if not text:
         raise argparse.ArgumentTypeError("the name of the file or folder is empty")
     return text
