@@ -10,16 +10,16 @@ An app is any object with three methods; weights are a list of numpy arrays whos
 the metrics, which are means over those rows. `metrics` maps names to numbers. Optional:
 
     metrics: tuple of the names that evaluate reports to everybody, as securely summed as the loss in each round
-    final_metrics: tuple of further names, which are summed once, after the last round: take them for numbers that may
-                   be the same in two rounds whatever the model, such as the part of a class among the rows, or an
-                   accuracy. Of two sums of these over different peers the difference is a peer's own number
-    examples: int, how many rows fit trains on; a founder's fixes as how many any member counts at most
+    final_metrics: tuple of further names, which are summed only once, after the last round: for numbers that may be
+                   the same in two rounds whatever the model, such as the part of a class among the rows, or an
+                   accuracy. The difference of two sums over different peers would be one peer's own number
+    examples: int, the number of rows that fit trains on; the default of --examples-cap follows from the founder's
     setup() -> list of floats      added up over all peers, securely, once before training
-    prepare(totals)                receives those totals; raises where no data have such, and then the peer votes
-                                   against them, and they are added up anew (so there may be several calls)
+    prepare(totals)                receives those totals; raises for totals that no data can have. Then the peer votes
+                                   against them, and they are added up anew, so there may be several calls
     describe() -> str              what is trained; peers whose descriptions differ do not train together
-    keep_in(folder)                receives the path of a folder of this peer, which may not be there yet, for what the
-                                   app wants to find again after a restart; called once, before the first fit
+    keep_in(folder)                receives the path of a folder of this peer, which may not exist yet, for files that
+                                   the app needs after a restart; called once, before the first fit
 
 The peer calls an app in a worker thread, one call at a time, and stores nothing else for it: after a restart,
 `prepare` and the latest weights are all that it is given.
@@ -63,14 +63,17 @@ class App(Protocol):
 
 
 def is_flower(description: str) -> bool:
-    """Whether a description is that of a project of Flower, by `coterie.apps.flower`."""
+    """Whether a description is of a Flower project, as `coterie.apps.flower` writes it."""
     return description.startswith('{"app":"FlowerApp",')
 
 
 def load_app(name: str, folder: str | None = None) -> Any:
     """The app that "module:object" names; a class, or a function without arguments, is called to make it.
 
-    Modules are also looked for in ``folder``, by default the working directory. Raises AppError.
+    Modules are also looked for in ``folder``, by default the working directory.
+
+    Raises:
+        AppError: it cannot be imported or made, or lacks one of the three methods.
     """
     thing = load_object(name, folder)
     if isinstance(thing, type) or (callable(thing) and not hasattr(thing, "initial")):
@@ -87,11 +90,11 @@ def load_app(name: str, folder: str | None = None) -> Any:
 
 
 def load_object(name: str, folder: str | None = None) -> Any:
-    """What "module:object" names. Modules are also looked for in ``folder``. Raises AppError."""
+    """The object that "module:object" names. Modules are also looked for in ``folder``. Raises AppError."""
     module_name, colon, path = name.partition(":")
     if not (module_name and colon and path):
         raise AppError(f"app {name!r}: give it as module:object, e.g. mymodel:app")
-    # A console script does not search the working directory; whoever types `--app mymodel:app` expects it to.
+    # A console script does not search the working directory, but a user that types `--app mymodel:app` expects that.
     place = folder or os.getcwd()
     if place not in sys.path:
         sys.path.insert(0, place)
@@ -118,19 +121,19 @@ def told(error: BaseException) -> str:
 
 
 def log_traceback(what: str, error: BaseException) -> None:
-    """Show the operator where an app's own code failed. Nobody else is shown it: it is of files and data."""
+    """Show the operator where an app's own code failed. No other member sees this: it tells of files and data."""
     lines = traceback.format_exception(type(error), error, _own_frames(error))
     log.warning("%s\n%s", what, "".join(lines).rstrip())
 
 
 def traceback_place(error: BaseException) -> tuple[object, ...]:
-    """What tells one failure of an app from another: its type and where it came up."""
+    """What identifies a failure of an app: the type of the exception, and the file and line that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     return type(error), frames[-1].filename, frames[-1].lineno
 
 
 def _own_frames(error: BaseException) -> TracebackType | None:
-    """The traceback without the frames that call or import the app; all of it where nothing else is left."""
+    """The traceback without the frames that call or import the app; the whole of it if no frame is left."""
     frames = error.__traceback__
     while frames is not None:
         file = frames.tb_frame.f_code.co_filename

@@ -18,7 +18,8 @@ Shapes = tuple[tuple[int, ...], ...]
 def flatten(arrays: object, what: str = "weights") -> tuple[Vector, Shapes]:
     """One float32[L] vector of all arrays, C order, one after the other, and their shapes.
 
-    Raises AppError naming the array for anything but finite real numbers within the protocol's limits.
+    Raises:
+        AppError: anything but finite real numbers within the protocol's limits; it names the array.
     """
     if not isinstance(arrays, list | tuple):
         raise AppError(f"{what}: a list of numpy arrays is needed, not {type(arrays).__name__}")
@@ -36,7 +37,7 @@ def flatten(arrays: object, what: str = "weights") -> tuple[Vector, Shapes]:
 
 
 def unflatten(vector: Vector, shapes: Shapes) -> list[Vector]:
-    """The arrays of `flatten` again, in copies of their own. Raises ValueError for another length."""
+    """The arrays that `flatten` was given, as copies. Raises ValueError for a vector of another length."""
     sizes = [math.prod(shape) for shape in shapes]
     if vector.size != sum(sizes):
         raise ValueError(f"{vector.size} parameters do not fill {shapes_text(shapes)}")
@@ -45,7 +46,7 @@ def unflatten(vector: Vector, shapes: Shapes) -> list[Vector]:
 
 
 def shapes_text(shapes: Shapes) -> str:
-    """Shapes for people, e.g. "10x16, 16, 16x1, 1 (193 parameters)"."""
+    """Shapes in words, e.g. "10x16, 16, 16x1, 1 (193 parameters)"."""
     listed = ["x".join(map(str, shape)) or "scalar" for shape in shapes[:12]]
     if len(shapes) > 12:
         listed.append(f"{len(shapes) - 12} more")

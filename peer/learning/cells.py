@@ -1,4 +1,4 @@
-"""What stands in a cell: a number, a yes or no, a class; and what is wrong with a cell that is none of these."""
+"""What a cell of a table holds: a number, a yes or no, a class or a gap; and what is wrong with any other cell."""
 
 import math
 import re
@@ -33,15 +33,16 @@ na n/a n.a. nan -nan +nan nat <na> na_integer_ na_real_ na_character_ null (null
 #n/a #na #nv #n/d 1.#ind -1.#ind 1.#qnan -1.#qnan . .. ._ ? ?? - -- --- – — * missing unknown
 <missing> <undefined> #n/b #i/t #yok #н/д #hiányzik #není_k_dispozici #ej.tillg n.a n.d. n.v.t. k.a. s/d
 """
-"""Of R, pandas, numpy, MATLAB, SQL and JSON; of Excel, LibreOffice and Windows, in more languages than English; of SAS,
-Stata and people."""
+"""Spellings of a gap: those of R, pandas, numpy, MATLAB, SQL and JSON; of Excel, LibreOffice and Windows, in more
+languages than English; of SAS and Stata; and those that people type.
+"""
 _MISSING: Final = {*_MISSING_SPELLINGS.split(), "", "#n/a n/a", "not available", "not applicable"}
 _SAS_MISSING: Final = re.compile(r"\.[a-z]")
-"""SAS and Stata have 27 kinds of missing numbers."""
+"""SAS and Stata tell kinds of missing numbers apart by a letter."""
 _SPREADSHEET_ERROR: Final = re.compile(r"#[^#]*[!?]|#+|err:\d+")
 """#DIV/0!, #VALUE!, #NAME? and the like in any language; ##### is a column too narrow for its number; Err:502."""
 _INVISIBLE: Final = "\u200b\u2060\ufeff"
-"""Spaces without a width, and the mark at the beginning of a text: `strip` leaves them."""
+"""Spaces without a width, and the byte order mark: `str.strip` does not remove them."""
 
 _DATE: Final = re.compile(
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}( .*)?|\d{1,2}:\d\d(:\d\d(\.\d+)?)?"
@@ -61,7 +62,7 @@ class Flaw:
 
 
 def number_in(cell: str) -> float:
-    """The number in a cell. Raises ValueError for whatever is not a finite number, digits with _ among it."""
+    """The number in a cell. Raises ValueError for anything but a finite number, and for digits with a _ between."""
     number = float(cell)
     if not math.isfinite(number) or "_" in cell:
         raise ValueError(cell)
@@ -78,7 +79,7 @@ def is_number(cell: str) -> bool:
 
 
 def normal_label(cell: str) -> str:
-    """One spelling of a class: `1` for 1, 1.0 and 1e0, `true` for True and TRUE."""
+    """The one spelling of a class: `1` for 1, 1.0 and 1e0, `true` for True and TRUE."""
     text = cell.strip()
     if is_number(text) and float(text).is_integer() and abs(float(text)) < 2**53:
         return str(int(float(text)))
@@ -86,13 +87,13 @@ def normal_label(cell: str) -> str:
 
 
 def level_of(cell: str) -> str:
-    """One spelling of a level of a category: of a number always the same, whatever it was written as."""
+    """The one spelling of a category's level: a number always has the same, however it is written."""
     text = normal_label(cell)
     return repr(float(text)) if not text.lstrip("-").isdecimal() and is_number(text) else text
 
 
 def is_word(text: str) -> bool:
-    """Whether a text is no number in any writing, no date and no gap: a level of a category can be called so."""
+    """Whether a text can be a level of a category: it is no date, no gap, and no number in any notation."""
     is_odd = any(form.fullmatch(text) for form in (_DATE, _DECIMAL_COMMA, _GROUPED, _WITH_UNIT))
     return not (is_odd or is_number(text) or is_missing(text) or _is_infinite(text))
 
@@ -111,7 +112,7 @@ def with_decimal_point(text: str) -> float | None:
 
 
 def is_missing(cell: str) -> bool:
-    """Whether a cell says in any usual spelling that it holds nothing."""
+    """Whether a cell is a gap: it is empty, or holds one of the usual spellings of a missing value."""
     text = cell.strip().strip(_INVISIBLE).strip().lower()
     return bool(text in _MISSING or _SAS_MISSING.fullmatch(text) or _SPREADSHEET_ERROR.fullmatch(text))
 
@@ -119,7 +120,11 @@ def is_missing(cell: str) -> bool:
 def flaw_of(cell: str, *, is_target: bool, is_needed: bool = False, founders: str | None = None) -> Flaw:
     """What is wrong with a cell that holds no number.
 
-    ``is_needed``: its column cannot be left out. ``founders``: the column, where a founder may say what it holds.
+    Args:
+        cell: its text.
+        is_target: whether it is a value to predict.
+        is_needed: whether its column cannot be left out.
+        founders: the name of its column, if a founder can still say what that holds; None otherwise.
     """
     text = cell.strip()
     shown = shortened(text)
@@ -144,7 +149,7 @@ def flaw_of(cell: str, *, is_target: bool, is_needed: bool = False, founders: st
     if founders is not None:
         return Flaw(what, f"correct a typing error{categories}{out}")
     if is_needed:
-        # The columns are agreed on: nothing can be made of this one but what all have in it.
+        # The columns are agreed on, so this one has to hold what it holds at all members.
         return Flaw(what, "turn categories into the numbers that all members have here, or correct a typing error")
     return Flaw(what, f"turn categories into numbers (one column of 0 and 1 for each), correct a typing error{out}")
 
@@ -154,5 +159,5 @@ def _is_infinite(text: str) -> bool:
 
 
 def shortened(text: str) -> str:
-    """A cell in quotes, its beginning only where it is long."""
+    """A cell in quotes; of a long one only the beginning."""
     return repr(text if len(text) <= _SHOWN_LETTERS else text[: _SHOWN_LETTERS - 1] + "…")

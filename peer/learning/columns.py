@@ -1,7 +1,9 @@
-"""What a column holds: numbers, dates or categories; told from its cells for a founder, and read as agreed on by all.
+"""What a column holds: numbers, dates or categories.
 
-Most cells are numbers as `float` reads them. The others are kept as texts until the whole column is known, and only
-then are they read: as yes or no, as a gap, as a date, as a number with a decimal comma, or as a level of a category.
+For a founder that follows from the cells and from its options; for a joiner it is agreed on.
+
+Most cells are numbers as `float` reads them. The others are kept as texts until the whole column is known. Only then
+they are read: as yes or no, as a gap, as a date, as a number with a decimal comma, or as a level of a category.
 """
 
 import re
@@ -23,11 +25,11 @@ from .troubles import LEAVE_OUT, Trouble, Troubles, columns_option
 __all__ = ["Column", "Texts", "Unagreed", "are_all_different_whole", "looks_like_an_id"]
 
 MIN_LEVEL_ROWS: Final = 5
-"""Fewer rows of a founder make no level of their own: it could be told of a few people only, to all members."""
+"""Rows of a founder that make a level. A rarer one would tell all members something about a few people."""
 MAX_LEVELS: Final = 50
-"""More levels are published only where a founder names them."""
+"""More levels than these are published only if the founder names them."""
 _MANY_ROWS: Final = 10
-"""Fewer may well be all different by chance."""
+"""The cells of fewer rows may well be all different by chance."""
 
 _AS_AGREED: Final = "write a number, as all members agreed to do in this column, or yes or no for 1 and 0"
 _YES_OR_NO: Final = "write yes or no (or true or false, or 1 or 0)"
@@ -42,7 +44,7 @@ Values = npt.NDArray[np.float64]
 
 @dataclass(slots=True)
 class Texts:
-    """The cells of a column that are no numbers: in which rows, and which text."""
+    """The cells of a column that are no numbers: the rows that hold them, and the code of the text in each."""
 
     codes: dict[str, int] = field(default_factory=dict)
     rows: "array[int]" = field(default_factory=lambda: array("q"))
@@ -55,13 +57,13 @@ class Texts:
 
     @property
     def each(self) -> list[str]:
-        """The different texts, by their codes."""
+        """The different texts, in the order of their codes."""
         return [text.strip() for text in self.codes]
 
 
 @dataclass(frozen=True, slots=True)
 class Unagreed:
-    """A level that a table holds and that is none of those agreed on; it counts as any other."""
+    """A level of a table that is none of those agreed on; all of these count as one."""
 
     column: str
     level: str
@@ -72,7 +74,7 @@ class Unagreed:
 
 @dataclass(slots=True)
 class Column:
-    """The cells of one column, read by one of its methods. `values`: NaN where there is a text, until it is read."""
+    """The cells of one column. `values` are NaN where there is a text, until one of the `read_` methods has read it."""
 
     name: str
     values: Values
@@ -81,23 +83,26 @@ class Column:
     troubles: Troubles
     is_target: bool = False
     is_needed: bool = False
+    """Whether it cannot be left out, since a model is to predict from it."""
     is_agreed: bool = False
     """Whether it is one of the federation's columns, of which a joiner cannot leave any out."""
     has_commas: bool = False
     """Whether the file writes decimal commas."""
     is_founders: bool = False
+    """Whether a founder reads it, which can still say what it holds."""
     _is_yes_or_no: bool = field(init=False, default=False)
     """Whether it holds words for yes and no, and no number but 1 and 0."""
 
     def infer(self, wishes: Wishes, is_named: bool) -> str | tuple[str, ...] | None:
-        """`number`, `date`, or the levels of a category, as a founder's table shows it; None for what was refused.
+        """What a founder's column holds: `number`, `date`, or the levels of a category; None if it was refused.
 
-        ``is_named``: the founder named this column, so that it is no id by mistake.
+        ``is_named``: the founder named this column as an input, so it is not refused as an id.
         """
         if self.name in wishes.levels:
             named = tuple(dict.fromkeys(map(level_of, wishes.levels[self.name])))
             return tuple(sorted(named)) or self._common_levels()
         texts = [text for text in self.texts.each if not is_missing(text)]
+        # A column with a single number in it is no category and no dates: words among numbers may be typing errors.
         if not texts or len(self.texts.rows) < len(self.values) or all(text.lower() in BOOLEANS for text in texts):
             return None if not is_named and not texts and self._is_id() else "number"
         if all(map(is_date, texts)):
@@ -139,7 +144,10 @@ class Column:
         self._put(meant)
 
     def read_levels(self, levels: tuple[str, ...]) -> list[Unagreed]:
-        """Read levels as their places; others as the place after the last, gaps as NaN. Returns the others."""
+        """Read each level as its place, any other level as the place after the last, and gaps as NaN.
+
+        Returns the other levels.
+        """
         places = {level: float(place) for place, level in enumerate(levels)}
         found: dict[str, tuple[int, int]] = {}
         values = np.full(len(self.values), np.nan)
@@ -152,7 +160,7 @@ class Column:
         return [Unagreed(self.name, level, int(self.lines[row]), rows) for level, (row, rows) in found.items()]
 
     def _common_levels(self) -> tuple[str, ...] | None:
-        """The levels that enough rows have; None, with what is wrong, where this is no category to publish."""
+        """The levels that enough rows have; None if this is no category to publish, which is noted as a trouble."""
         counts: Counter[str] = Counter()
         for level, rows in self._rows_of_levels(set()):
             counts[level] += len(rows)
@@ -171,7 +179,10 @@ class Column:
         return None
 
     def _rows_of_levels(self, named: set[str]) -> Iterator[tuple[str, npt.NDArray[np.intp]]]:
-        """Each level with its rows, gaps left out; one that is written in two ways comes twice. ``named``: no gaps."""
+        """Each level with its rows, without gaps. A level that is written in two ways comes twice.
+
+        ``named``: levels that are no gaps, even if they are spelt like one.
+        """
         numbers = np.flatnonzero(~np.isnan(self.values))
         for rows in _grouped(self.values[numbers]):
             yield level_of(repr(float(self.values[numbers[rows[0]]]))), numbers[rows]
@@ -182,7 +193,7 @@ class Column:
                 yield level_of(text), places[rows].astype(np.intp)
 
     def _is_id(self) -> bool:
-        """Whether the column is an id by its name and its numbers; then it is told."""
+        """Whether the column is an id by its name and its numbers, which is noted as a trouble."""
         if not looks_like_an_id(self.name, self.values):
             return False
         what = "it looks like an id: it is called so, and holds another whole number in each row"
@@ -216,7 +227,7 @@ class Column:
             if founders is None:
                 return replace(flaw, advice=f"{_YES_OR_NO}, or remove the row")
         if not self.is_agreed or self.is_target:
-            # Whoever predicts cannot see in its own rows what the column was when the model was trained.
+            # The rows to predict from do not show what the column held when the model was trained.
             is_unclear = self.is_needed and is_word(text)
             return replace(flaw, advice=f"{flaw.advice}; {_MAY_HOLD}") if is_unclear else flaw
         if is_missing(text):
@@ -230,7 +241,7 @@ class Column:
         return has_words and bool(np.isin(numbers, (0, 1)).all())
 
     def _put(self, meant: "list[float | Flaw]") -> None:
-        """Put what each text means into its rows: 0 for one with a flaw, which is noted."""
+        """Put the meaning of each text into its rows. A text with a flaw becomes 0, and the flaw is noted."""
         if not meant:
             return
         rows = np.frombuffer(self.texts.rows, dtype=np.int64)
@@ -245,7 +256,7 @@ class Column:
         self.troubles.add(Trouble(int(self.lines[row]), self.name, flaw.what, flaw.advice))
 
     def _check_words(self, first: int) -> None:
-        """Yes and no are 1 and 0 where a column holds nothing else; among other numbers they are a mistake."""
+        """Refuse yes and no among numbers other than 1 and 0: there they are a mistake."""
         others = np.flatnonzero((self.values != 0) & (self.values != 1) & ~np.isnan(self.values))
         if not len(others):
             return
@@ -257,7 +268,7 @@ class Column:
 
 
 def looks_like_an_id(name: str, values: Values) -> bool:
-    """Whether a column is called an id and holds another whole number in each of many rows."""
+    """Whether a column is named like an id and holds a different whole number in each of many rows."""
     parts = {part.lower() for part in _PARTS.findall(name)}
     if parts.isdisjoint(_ID_PARTS) and name.strip("# _.").lower() not in _ID_NAMES:
         return False
@@ -265,7 +276,7 @@ def looks_like_an_id(name: str, values: Values) -> bool:
 
 
 def are_all_different_whole(values: Values) -> bool:
-    """Whether each row has another whole number."""
+    """Whether all values are whole numbers, no two of them equal."""
     return bool((values == np.rint(values)).all()) and len(np.unique(values)) == len(values)
 
 

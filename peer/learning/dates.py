@@ -1,7 +1,7 @@
 """Dates in the cells of a column, as days since 1970-01-01: only where day, month and year cannot be mixed up.
 
-The order of a date such as 03/04/2024 shows in the other cells of its column: one part above 12 is a day. Where no
-cell shows it, the column is refused. Between dots the day comes first everywhere.
+The order of a date such as 03/04/2024 shows in the other cells of its column: a part above 12 is a day. If no cell
+shows it, or two cells contradict each other, the column is refused. Between dots the day comes first everywhere.
 """
 
 import re
@@ -29,12 +29,15 @@ _LAST_MONTH: Final = 12
 
 
 def is_date(text: str) -> bool:
-    """Whether a text has the form of a date with a year of four digits, be there such a day or not."""
+    """Whether a text has the form of a date with a year of four digits, whether or not that day exists."""
     return any(form.fullmatch(text) for form in (_YEAR_FIRST, _DAY_FIRST, _UNCLEAR)) or _month(text) is not None
 
 
 def read_dates(texts: Iterable[str]) -> tuple[dict[str, float], dict[str, str]]:
-    """The days of all dates in a column, by their texts; and of the others what is wrong with them."""
+    """The days of all dates in a column, and what is wrong with each of the other cells, both by their texts.
+
+    Days are counted since 1970-01-01, with the time of day as a fraction.
+    """
     texts = list(texts)
     order = _order(texts)
     days: dict[str, float] = {}
@@ -54,7 +57,7 @@ def read_dates(texts: Iterable[str]) -> tuple[dict[str, float], dict[str, str]]:
 
 
 def written_day(days: float) -> str:
-    """A number of days as a date, for people; as a number where no calendar goes so far."""
+    """A number of days written as a date; as a number if it is beyond the calendar."""
     try:
         return (EPOCH + timedelta(days=days)).date().isoformat()
     except OverflowError:
@@ -62,7 +65,7 @@ def written_day(days: float) -> str:
 
 
 def _month(text: str) -> int | None:
-    """The month that stands in a text by its English name."""
+    """The month of a text such as 31-Jan-2024, by its English name; None for any other text."""
     match = _NAMED.fullmatch(text)
     if match is None:
         return None
@@ -71,14 +74,14 @@ def _month(text: str) -> int | None:
 
 
 def _order(texts: list[str]) -> str | None:
-    """Which part of dates such as 03/04/2024 is the day: `first` or `second`; None where they do not show it."""
+    """Which part of dates such as 03/04/2024 is the day: `first` or `second_`; None if they do not agree on one."""
     found = [match for match in map(_UNCLEAR.fullmatch, texts) if match]
     shown = {part for part in ("first", "second_") if any(int(match[part]) > _LAST_MONTH for match in found)}
     return shown.pop() if len(shown) == 1 else None
 
 
 def _parts(text: str, order: str | None) -> dict[str, str] | str | None:
-    """The parts of a date by name, what is wrong with it, or None for what is none."""
+    """The parts of a date by name; or a text that says what is wrong with it; or None for a text that is no date."""
     match = _YEAR_FIRST.fullmatch(text) or _DAY_FIRST.fullmatch(text)
     if match is not None:
         return match.groupdict()
@@ -94,7 +97,10 @@ def _parts(text: str, order: str | None) -> dict[str, str] | str | None:
 
 
 def _moment(parts: dict[str, str]) -> datetime:
-    """Raises ValueError where there is no such day or time. A time without a zone is taken as it stands."""
+    """The moment that the parts of a date name; a time without a zone is taken as UTC.
+
+    Raises ValueError if there is no such day or time.
+    """
     numbers = [int(parts.get(name) or 0) for name in ("year", "month", "day", "hour", "minute", "second")]
     micros = int((parts.get("part") or "").ljust(6, "0")[:6])
     year, month, day, hour, minute, second = numbers

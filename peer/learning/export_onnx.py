@@ -51,17 +51,17 @@ class _Graph:
         self.constants: list[Any] = []
 
     def constant(self, name: str, value: Any) -> str:
-        """A stored array."""
+        """Store an array; returns its name."""
         self.constants.append(self.onnx.numpy_helper.from_array(np.asarray(value), name))
         return name
 
     def node(self, kind: str, *inputs: str, out: str, **attributes: Any) -> str:
-        """What a node makes of its inputs."""
+        """Add a node; returns the name of its output."""
         self.nodes.append(self.onnx.helper.make_node(kind, inputs, [out], name=out, **attributes))
         return out
 
     def output(self, name: str, element: int, *shape: Any) -> Any:
-        """Make a value one that the graph gives."""
+        """Declare a value to be an output of the graph."""
         return self.onnx.helper.make_tensor_value_info(name, element, shape)
 
 

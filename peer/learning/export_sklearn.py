@@ -1,4 +1,4 @@
-"""A table model as a fitted scikit-learn pipeline, in a file of skops: loading that runs no code of the file's maker.
+"""A table model as a fitted scikit-learn pipeline, in a file of skops, which loads without running code of its maker.
 
 `docs/export.md` describes it.
 """

@@ -37,7 +37,7 @@ FORMAT: Final = 2
 PLAIN_FORMAT: Final = 1
 """The version of a model whose columns are all plain numbers."""
 APP: Final = "app"
-"""The kind of a model that is an app's: arrays without anything that Coterie could say of them."""
+"""The kind of an app's model: arrays of which Coterie knows nothing more."""
 BLOCK_ROWS: Final = 16_384
 """Rows that are predicted at once, so that wide hidden layers over a long table do not fill the memory."""
 
@@ -50,7 +50,7 @@ class ExportError(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """Of a regression `values`, in the target's units; of classes their `codes` and `probabilities`.
+    """For a regression `values` in the target's units; for classes their `codes` and `probabilities`.
 
     Shapes (rows,), (rows,) and (rows, classes).
     """
@@ -64,8 +64,8 @@ class Predictions:
 class TableModel:
     """Weights, and the standardisation that they were trained for. Raises ValueError for parts that do not fit.
 
-    Means and scales are of the task's features. `scale` is infinite for one that was the same in all rows: whatever is
-    in it stands as 0.
+    Means and scales are of the task's features. `scale` is infinite for a feature that was the same in all rows, so
+    that any value of it becomes 0.
     """
 
     task: Task
@@ -93,7 +93,7 @@ class TableModel:
 
     @classmethod
     def of(cls, task: Task, standard: Standard, weights: Arrays) -> "TableModel":
-        """The model of a federation, by the standardisation that its members share."""
+        """The model of a federation, from the standardisation that its members share."""
         scale = np.where(standard.scale > 0, standard.scale, np.inf)
         target = standard.target_mean, standard.target_scale
         return cls(task, weights, standard.rows, standard.mean, scale, *target)
@@ -107,18 +107,18 @@ class TableModel:
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """Columns that a table to predict from must have; all of them where every one was dropped."""
+        """Columns that a table to predict from must have; all of them if every one was dropped."""
         dropped = set(self.dropped)
         return tuple(name for name in self.task.columns if name not in dropped) or self.task.columns
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the weights take, in their order: the columns, or what is made of them."""
+        """The names of what the weights take, in their order: the columns, or the features made of them."""
         return tuple(feature.name for feature in self.task.features)
 
     @property
     def places(self) -> list[int]:
-        """The places of those that were not the same in all training rows; of all where every one was."""
+        """The places of the features that varied in the training rows; of all if none did."""
         return np.flatnonzero(np.isfinite(self.scale)).tolist() or list(range(len(self.scale)))
 
     @property
@@ -129,7 +129,8 @@ class TableModel:
     def predict(self, inputs: Numbers) -> Predictions:
         """Predict from float64[rows, columns] in the order of `needed`, as a table with the task's schema holds them.
 
-        Raises ValueError where numbers are so far from those of the training that nothing finite comes out.
+        Raises:
+            ValueError: numbers are so far from those of the training that nothing finite comes out.
         """
         blocks = [inputs[at : at + BLOCK_ROWS] for at in range(0, len(inputs), BLOCK_ROWS)]
         with np.errstate(over="ignore", invalid="ignore"):
@@ -247,7 +248,7 @@ def _model_of(fields: Mapping[str, Any]) -> TableModel:
 
 
 def _columns(schema: Any, names: tuple[str, ...]) -> tuple[tuple[str, ...], Schema]:
-    """The columns of a table, and what they hold; without a schema, numbers of these names."""
+    """The columns of a table, and what they hold; without a schema all hold numbers, under these names."""
     if schema is None:
         return names, Schema()
     fields = json.loads(schema)
@@ -281,7 +282,7 @@ def _activation(task: Task) -> str:
 
 
 def _texts(values: Any) -> tuple[str, ...]:
-    """Texts that can be written again. Raises ValueError or TypeError."""
+    """The values, if all are texts that UTF-8 can hold. Raises ValueError or TypeError."""
     for value in values:
         if not isinstance(value, str):
             raise TypeError(f"{value!r:.80} is not a text")

@@ -1,4 +1,4 @@
-"""Packages that Coterie needs for one thing only, and that its users install if they want that."""
+"""Optional packages: Coterie needs each for one thing only, and users install it if they want that."""
 
 from importlib import import_module
 from typing import Any
@@ -16,7 +16,7 @@ def load(module: str, what: str, extra: str) -> Any:
 
 
 def load_typing(module: str, what: str, command: str) -> Any:
-    """Import a module of a package that ``command`` installs; ``what`` needs it. Raises MissingPackage."""
+    """Import a module of a package that typing ``command`` installs; ``what`` needs it. Raises MissingPackage."""
     try:
         return import_module(module)
     except ImportError as error:

@@ -1,15 +1,21 @@
-"""How good predictions are, out of sums over rows that members can add up: what each adds, and what follows.
+"""How good predictions are: the means that members can add up, and the figures that follow from them.
 
-A member gives means over its test rows; the mean of two members' means, each weighted by its rows, is that of both
-together. So these stand here: of classes how often each is taken for which, of two classes how many rows of each have a
-probability in which bin, of three in which of fewer bins, of numbers the errors. What is no mean, such as the area
-under the ROC curve, follows from them (`figures_of`). A genesis has room for 32 means, and names each of them: too few
-for bins of four classes or more.
+A member gives means over its test rows. The mean of two members' means, each weighted by its rows, is the mean over
+both. The means are:
+
+- of classes, which part of the rows is of which class and predicted to be of which, as far as there is room;
+- of two classes, which part of the rows is of each class and has a probability in which bin; of three the same, with
+  fewer bins;
+- of a number, the errors.
+
+Figures that are no means, such as the area under the ROC curve, follow from these (`figures_of`). A genesis has room
+for 32 means, and names each of them: too few for bins of four classes or more.
 
 Which means are added up in each round (`round_names`) is a question of secrecy. How many rows of a class a member has
-follows from its bins or its confusion matrix, whatever the model; and from its accuracy, where the model tells the same
-class of all rows, as it does of rare ones. Two rounds over other members would give that away. So these are added up
-once, by the evaluation. The errors of another model are other numbers.
+follows from its bins or its confusion matrix, whatever the model. It also follows from its accuracy, if the model
+predicts the same class for all rows, as it does where the other classes are rare. Two rounds over different members
+would give that number away. So these means are added up only once, by the evaluation. Errors and probabilities are
+other numbers for each model.
 
 Of two classes the second one is the positive one.
 """
@@ -40,10 +46,12 @@ Numbers = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
 EDGES: Final = (0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.975, 0.99)
-"""Between the bins of a probability: about equally far apart in log odds, so that rare classes are told apart, too."""
+"""Between the bins of a probability. They are about equally far apart in log odds, so that small probabilities, as rows
+of a rare class have them, fall into different bins, too.
+"""
 
 THREE_EDGES: Final = (0.05, 0.3, 0.7)
-"""The same where each of three classes has bins of its own: their areas are too low rather than too high."""
+"""The same for three classes, each with bins of its own. With so few bins an area is too low rather than too high."""
 
 _BOUNDS: Final = (0.0, *EDGES, 1.0)
 _BINS: Final = len(EDGES) + 1
@@ -51,21 +59,21 @@ _MIDDLE: Final = bisect_right(EDGES, 0.5)
 """The first bin whose rows are predicted to be of the second class."""
 
 _FULL_CONFUSION: Final = 5
-"""Most classes whose whole confusion matrix has room."""
+"""The most classes for which there is room for a whole confusion matrix."""
 _PER_CLASS: Final = 10
-"""Most classes of which each has room for its hits, its rows and its predictions."""
+"""The most classes for which there is room for three numbers each: hits, rows and predictions."""
 
 _NOISE: Final = 1e-6
 """Part of the rows by which sums that were rounded may contradict each other."""
 
 _LEAST: Final = 1e-9
-"""Less than this part of the rows is no row."""
+"""A part of the rows below this is no row."""
 
 NUMBER_MEANS: Final = ("absolute_error", "variance")
 """Of a regression: the mean of |error|, and the variance of the target over all members' training rows.
 
-Everybody knows that variance from the setup round. That over the test rows would be the loss of the first model, which
-tells the mean of all rows: the same number twice.
+Everybody knows that variance from the setup round. The variance over the test rows would be the loss of the first
+model, which predicts the mean for all rows: the same number would be summed twice.
 """
 
 
@@ -74,21 +82,21 @@ def _cell(true: int, place: int) -> str:
 
 
 def _area_names(one: int) -> list[tuple[str, str]]:
-    """Of one class of three, the names of its rows and of all other rows in each bin of its probability.
+    """Of one class of three: for each bin of its probability, the names for its rows in it and for all other rows.
 
-    The first bin has no names: it holds the other rows, and how many there are the confusion matrix says.
+    The first bin has no names: it holds the rows that are left, and their number follows from the confusion matrix.
     """
     bins = [f"{low:g}-{high:g}" for low, high in pairwise((*THREE_EDGES, 1.0))]
     return [(f"{one} at {span}", f"not {one} at {span}") for span in bins]
 
 
 def tells_areas(names: Iterable[str]) -> bool:
-    """Whether there are bins of each of three classes among the names of means."""
+    """Whether these names of means include the bins of each of three classes."""
     return any(" at " in name for name in names)
 
 
 def mean_names(classes: int) -> tuple[str, ...]:
-    """The names of all means, in order: for so many classes, or 0 for a number."""
+    """The names of all means, in order, for so many classes; 0 for a numeric target."""
     if not classes:
         return NUMBER_MEANS
     every = range(classes)
@@ -103,17 +111,25 @@ def mean_names(classes: int) -> tuple[str, ...]:
 
 
 def round_names(classes: int) -> tuple[str, ...]:
-    """The names of those that are added up in each round, and not by the evaluation only."""
+    """The names of the means that are added up in each round; the evaluation alone adds up the others."""
     if not classes:
         return NUMBER_MEANS
     return ("brier", "probability") if classes == 2 else ("brier",)
 
 
 def class_means(probabilities: Numbers, told: Codes, codes: Codes) -> dict[str, float]:
-    """The means over the rows: by the probability of each class, [rows, classes], the class told, and the true one.
+    """The means over the rows of a table whose target is a class.
 
-    The Brier score is that of Brier (1950) over all classes, halved where there are two: the mean square of the
-    probability of the second one less 1 or 0. Raises ValueError where there is no row.
+    The Brier score is that of Brier (1950) over all classes, halved where there are two: then it is the mean square of
+    the probability of the second class less 1 or 0.
+
+    Args:
+        probabilities: of each class, [rows, classes].
+        told: the predicted class, [rows].
+        codes: the true class, [rows].
+
+    Raises:
+        ValueError: there is no row.
     """
     rows, classes = probabilities.shape
     if not rows:
@@ -144,7 +160,7 @@ def class_means(probabilities: Numbers, told: Codes, codes: Codes) -> dict[str, 
 
 
 def _area_means(probabilities: Numbers, codes: Codes) -> dict[str, float]:
-    """Part of all rows that is of each class, and of another one, in each bin of the class's probability."""
+    """For each bin of each class's probability but the first: which part of all rows is of the class, and of others."""
     rows, classes = probabilities.shape
     means: dict[str, float] = {}
     for one in range(classes):
@@ -159,7 +175,7 @@ def _area_means(probabilities: Numbers, codes: Codes) -> dict[str, float]:
 
 
 def number_means(errors: Numbers, variance: float) -> dict[str, float]:
-    """The means over the rows: by the errors, and the variance that all members share."""
+    """The means over the rows of a numeric target. `errors` has shape (rows,); all members share the `variance`."""
     if not len(errors):
         raise ValueError("no rows to measure a model on")
     return dict(zip(NUMBER_MEANS, (float(np.abs(errors).mean()), variance), strict=True))
@@ -179,10 +195,10 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What follows from the means; whatever they do not tell, or leave undefined, is missing."""
+    """The figures that follow from the means; those that are unknown or undefined are missing."""
 
     numbers: dict[str, float]
-    """By name, in the order in which people are told them."""
+    """By name, in the order in which they are shown."""
     confusion: tuple[tuple[float, ...], ...] = ()
     """Part of all rows: `confusion[true][told]`."""
     calibration: tuple[Bin, ...] = ()
@@ -192,10 +208,10 @@ class Figures:
 
 
 def figures_of(classes: int, loss: float, means: Mapping[str, float]) -> Figures:
-    """What follows from the loss and the means, of so many classes, or of a number (0).
+    """The figures that follow from the loss and the means, for so many classes; 0 for a numeric target.
 
-    A member that lies can make means that no rows have: then only the given ones are told. Before the evaluation there
-    are fewer means; what follows from the others is left out.
+    A member that lies can make means that no rows can have. Then only accuracy and Brier score are told, as they are.
+    Before the evaluation there are fewer means; what follows from the others is left out.
     """
     if not classes:
         return Figures(_of_numbers(loss, means) if means.keys() >= set(NUMBER_MEANS) else {})
@@ -222,7 +238,7 @@ def _of_many(classes: int, means: Mapping[str, float], *, has_areas: bool) -> Fi
         hits, rows, said = ([means[f"{what} {one}"] for one in every] for what in ("hits", "rows", "told"))
     areas = [_area(*_bins_of_three(means, one)) if has_areas else {} for one in every]
     rates = [_rates(*parts) for parts in zip(hits, rows, said, strict=True)]
-    # Of the classes that some row has.
+    # F1 is averaged over the classes that some row has.
     macro_f1 = _mean_of([{"macro_f1": one["f1"]} for one in rates if "sensitivity" in one])
     numbers = {"accuracy": means["accuracy"]} | _mean_of([one for one in areas if one]) | macro_f1
     by_class = tuple(one | area for one, area in zip(rates, areas, strict=True))
@@ -241,14 +257,14 @@ def _bins_of_three(means: Mapping[str, float], one: int) -> tuple[list[float], l
 
 
 def _mean_of(found: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The mean of each number; nothing of nothing."""
+    """The mean of each number, by its name; empty for none."""
     return {name: sum(one[name] for one in found) / len(found) for name in (found[0] if found else ())}
 
 
 def _are_possible(means: Mapping[str, float], names: tuple[str, ...]) -> bool:
-    """Whether rows can have such means: parts of them, which add up to all (of bins, or of a confusion matrix).
+    """Whether rows can have such means: parts of all rows, of which bins, or a confusion matrix, add up to all.
 
-    The bins of three classes hold no more rows than there are of each class.
+    The bins of three classes may not hold more rows than there are of each class.
     """
     parts = [means[name] for name in names if name != "brier"]
     if not all(-_NOISE <= part <= 1 + _NOISE for part in parts):
@@ -274,10 +290,11 @@ def _of_two(means: Mapping[str, float]) -> Figures:
 
 
 def _area(negatives: list[float], positives: list[float]) -> dict[str, float]:
-    """The area under the ROC curve: the part of all pairs of a positive and a negative row that is in order.
+    """The area under the ROC curve: the part of all pairs in which the positive row has the higher probability.
 
-    It is Mann and Whitney's U (Hanley and McNeil, Radiology 1982), in which a pair within one bin counts one half
-    (Fawcett, Pattern Recognition Letters 2006). So the area without bins is at most `auc_error` away.
+    A pair is one positive and one negative row. The area is Mann and Whitney's U (Hanley and McNeil, Radiology 1982),
+    in which a pair within one bin counts one half (Fawcett, Pattern Recognition Letters 2006). So the area without bins
+    is at most `auc_error` away.
     """
     pairs = sum(negatives) * sum(positives)
     if not pairs:
@@ -291,7 +308,10 @@ def _area(negatives: list[float], positives: list[float]) -> dict[str, float]:
 
 
 def _rates(hits: float, rows: float, told: float) -> dict[str, float]:
-    """Of one class against the rest: its rows that were told, its rows, and the rows it was told of; parts of all.
+    """The rates of one class against the rest.
+
+    All three arguments are parts of all rows. ``hits``: rows of the class that are predicted to be; ``rows``: rows of
+    the class; ``told``: rows predicted to be of the class.
 
     Sensitivity and specificity as in Altman and Bland (BMJ 1994a), predictive values as in their 1994b; F1 is the
     harmonic mean of sensitivity (recall) and positive predictive value (precision), van Rijsbergen (1979).

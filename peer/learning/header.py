@@ -25,14 +25,14 @@ _NAMELESS: Final = ("unnamed:", "__index_level_")
 
 @dataclass(slots=True)
 class Header:
-    """Where the columns that are used stand in a row."""
+    """The columns of a table, and the places in a row of those that are used."""
 
     names: list[str]
     target: str | None
     inputs: tuple[str, ...]
     """In alphabetical order, which is the same for all peers."""
     nameless: dict[int, "_Nameless"] = field(default_factory=dict)
-    """Columns without a name that nobody said to leave out."""
+    """Columns without a name, by their place, unless an option leaves them out."""
     places: list[int] = field(init=False)
     target_at: int = field(init=False)
     pick: Callable[[list[str]], Sequence[str]] = field(init=False)
@@ -73,7 +73,7 @@ class Header:
             one.see(row[at].strip())
 
     def tell_nameless(self, troubles: Troubles) -> None:
-        """Say what the columns without a name, or with one that stands for none, seem to be."""
+        """Note what the columns without a name seem to be, and those with a name that stands for none."""
         for at, one in self.nameless.items():
             trouble = one.trouble(at, self.names[at])
             if trouble is not None:
@@ -86,7 +86,7 @@ class _Nameless:
 
     is_empty: bool = True
     numbers: set[int] = field(default_factory=set)
-    """The numbers seen, as long as each row has another one: pandas and R number rows so, also of a part of a table."""
+    """The numbers seen, as long as no two are equal: so pandas and R number rows, also those of a part of a table."""
     is_number: bool = True
 
     def see(self, cell: str) -> None:
@@ -112,7 +112,7 @@ class _Nameless:
 
 
 def separator_of(name: str, header: str) -> str:
-    """The separator that the header line uses outside of quotes. Raises TableError where it is none that is known."""
+    """The separator that the header line uses outside of quotes. Raises TableError for one that we do not read."""
     if not header.strip():
         raise TableError(f"{name}: the file is empty or its first line is; it must name the columns")
     if header.lower().startswith(("sep=", '"sep=')):
@@ -138,9 +138,12 @@ def read_header(
     *,
     is_joiners: bool = False,
 ) -> Header:
-    """The header, with what is wrong with its names noted. Raises TableError where nothing below could be read.
+    """Read the header, and note what is wrong with its names.
 
-    ``is_joiners``: the target is the federation's, and nobody here has chosen it.
+    ``is_joiners``: the target is the federation's; the user has not chosen it.
+
+    Raises:
+        TableError: so much is wrong that no row below could be read.
     """
     names = [name.strip() for name in row]
     used = {target or "", *wanted} if wanted is not None else set(names) - set(ignored)
@@ -159,14 +162,14 @@ def read_header(
 
 
 def check_named(troubles: Troubles, named: Sequence[str], names: Sequence[str]) -> None:
-    """Note columns that are named and are not among these names."""
+    """Note the columns that options name (``named``) and the table lacks."""
     unknown = [name for name in dict.fromkeys(named) if name not in names]
     if unknown:
         troubles.add(Trouble(0, None, _lacking(unknown, names)))
 
 
 def _check_names(troubles: Troubles, names: list[str], used: set[str]) -> None:
-    """Note names that cannot be: `used` are those that matter."""
+    """Note the names that cannot be used, among those that matter: `used`."""
     for i, name in enumerate(names, 1):
         if not name.isprintable() and name in used:
             what = f"the name of column {i}, {name[:MAX_NAME_LETTERS]!r}, holds a line break or control character"
@@ -207,7 +210,7 @@ def _inputs(
 
 
 def _lacking(unknown: list[str], names: Sequence[str]) -> str:
-    """Say that columns are not there, and which are; near misses first."""
+    """Say which columns are not there, which are, and which of these may have been meant."""
     head = "there is no column" if len(unknown) == 1 else "there are no columns"
     text = f"{head} {listed(unknown)}; there are {listed([name for name in names if name])}"
     folded: dict[str, Any] = {name.casefold(): name for name in names if name}

@@ -1,4 +1,4 @@
-"""An app behind checks: what the rest of the peer sees of whatever is trained."""
+"""An app behind checks: all that the rest of the peer sees of what is trained."""
 
 import json
 import math
@@ -20,9 +20,7 @@ MAX_EXAMPLES: Final = 2**40
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """One round of local training: float32[L] weights, the examples behind them, and numbers for the local
-    log.
-    """
+    """One round of local training: float32[L] weights, the examples behind them, and numbers for the local log."""
 
     weights: Vector
     examples: int
@@ -52,13 +50,13 @@ class Learner:
     metrics: tuple[str, ...] = field(init=False)
     """Names of the metrics that go into the secure sum of each round."""
     final_metrics: tuple[str, ...] = field(init=False)
-    """Names of those that only the evaluation after the last round adds up; none where the federation has no use for
-    them (see `Genesis.final_metrics`).
+    """Names of the metrics that only the evaluation after the last round adds up; none if the federation has no use
+    for them (see `Genesis.final_metrics`).
     """
     descriptor: str = field(init=False)
     """What is trained; equal among all members."""
     examples: int | None = field(init=False)
-    """How many rows the app trains on, where it says so."""
+    """How many rows the app trains on; None if it does not say."""
     _initial: Vector = field(init=False, repr=False)
     _told: set[object] = field(init=False, repr=False, default_factory=set)
     """Where the app failed before: its operator has seen the traceback."""
@@ -71,7 +69,7 @@ class Learner:
         if twice:
             raise AppError(f"{self.name}: {twice[0]!r} is among its metrics and its final_metrics")
         self.descriptor = self._description()
-        # An app may well keep its data under this name; only a number says how many there are.
+        # An app may well keep its data under this name; only a whole number is a count.
         count = self._attribute("examples", None)
         self.examples = self._examples(count, "examples") if isinstance(count, int | np.integer) else None
 
@@ -132,7 +130,7 @@ class Learner:
         return self._of_app(name, lambda: getattr(self.app, name, default))
 
     def _of_app(self, what: str, get: Callable[[], Any]) -> Any:
-        """What the app's own code gives; AppError for whatever it raises, of which its operator sees the traceback."""
+        """What the app's own code gives. An exception becomes an AppError, and the operator sees its traceback once."""
         try:
             return get()
         except AppError:
@@ -140,14 +138,14 @@ class Learner:
         except (Exception, SystemExit) as error:
             text = f"{self.name}.{what} raised {told(error)}"
             place = traceback_place(error)
-            # The tables that come with the peer refuse others' totals by a ValueError; no code is the operator's.
+            # The peer's own app for tables refuses impossible totals by a ValueError: no bug of the operator's code.
             is_ours = type(self.app).__module__.startswith(__package__)
             is_refusal = is_ours and isinstance(error, ValueError)
             if place not in self._told and not is_refusal:
                 self._told.add(place)
                 log_traceback(text, error)
             if is_ours and not is_refusal:
-                # All members are told the reason, and that of a lack of memory holds the exact number of rows.
+                # All members are told the reason, and numpy's message for a lack of memory has the number of rows.
                 text = f"{self.name}.{what} raised {type(error).__name__}"
             raise AppError(text) from error
 

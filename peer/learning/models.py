@@ -2,10 +2,10 @@
 
 One shape covers them all: layers of weights and biases, tanh between them, and a head that is either one
 number (trained on the mean squared error) or classes (trained on the log loss). Without hidden layers this is
-the neural network for linear regression, or logistic regression. Inputs and a numeric target are expected
+the neural network for linear regression, or logistic regression. Inputs and a numeric target have to be
 standardised.
 
-Every array that stands for weights is a list `[W_1, b_1, W_2, b_2, ...]`, W_l of shape (inputs, outputs).
+Weights are always a list `[W_1, b_1, W_2, b_2, ...]`, with W_l of shape (inputs, outputs) and b_l of shape (outputs,).
 """
 
 import hashlib
@@ -28,13 +28,12 @@ MAX_UNITS: Final = 4096
 
 _MOMENTUM: Final = 0.9
 _CAREFUL: Final = 0.3
-"""Part of the rate in a round in which a member does not know yet how its gradient differs from everybody's."""
+"""Factor of the rate in a round in which a member does not know yet how its gradient differs from everybody's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The architecture: `inputs` numbers in, `hidden` layers of tanh units, a head of one value or of
-    `classes`.
+    """The architecture: `inputs` numbers in, `hidden` layers of tanh units, a head of one value or of `classes`.
 
     Raises ValueError for sizes that make no network.
     """
@@ -42,7 +41,7 @@ class Network:
     inputs: int
     hidden: tuple[int, ...] = ()
     classes: int = 0
-    """0: one value; otherwise at least 2. Two classes share one output, the log odds of the second."""
+    """0 for one value, otherwise at least 2. Two classes share one output, the log odds of the second."""
 
     def __post_init__(self) -> None:
         if self.inputs < 1:
@@ -164,20 +163,21 @@ class Training:
     """Pulls weights (not biases) to zero, so that separable classes do not send them to infinity: the penalty on half
     their squares, beside the sum of the losses of all members' rows (1 / C in scikit-learn)."""
     max_gradient: float = 4.0
-    """Longest gradient taken as it is: one absurd row must not undo a round."""
+    """Longest gradient that is taken as it is; a longer one is shortened. One absurd row must not undo a round."""
     max_change: float = 3.9
-    """Largest change of a weight in a round, just below the default of --clip: one that is longer is shortened in all
-    weights alike, and keeps its direction."""
+    """Largest change of a weight in a round, just below the default of --clip. If one is larger, the changes of all
+    weights are scaled down alike, so that their direction stays."""
     class_weights: tuple[float, ...] = ()
-    """Factor of the loss of each class's rows; none: all count alike. The mean is over rows and not over weights:
-    otherwise a member with few rows of a heavy class would pull them harder than one with many."""
+    """Factor of the loss of each class's rows; none: all count alike. The sum is divided by the number of rows and not
+    by the sum of their factors: otherwise a member with few rows of a heavy class would pull them harder than one with
+    many."""
 
     @classmethod
     def for_network(cls, network: Network) -> "Training":
         """Defaults that suit the network: more and longer steps with hidden layers, shorter ones for wide tables.
 
-        Without hidden layers the loss is nowhere more curved than where all columns move together; momentum bears
-        almost 4 / curvature. With hidden layers the bound is that of experience.
+        Without hidden layers the loss is at most as curved as where all columns move together, and descent with this
+        momentum is stable up to a rate of almost 4 / curvature. With hidden layers the bound comes from experience.
         """
         if network.hidden:
             rate = min(0.1, 6 / max(network.sizes[:-1]))
@@ -199,10 +199,16 @@ def train(
 ) -> Arrays:
     """Weights after one round of mini-batch gradient descent from `start`, which stays as it is.
 
-    `inputs` has shape (rows, columns), `targets` (rows,); without rows the weights stay. `random` chooses the batches:
-    seeded by the operating system in a peer, and by a number where a run is to be repeated. `drift`: what this member
-    remembers of its rounds, None where it trains alone. `rows_of_all`: training rows of all members, 0 for `inputs`
-    alone.
+    Args:
+        network: the architecture.
+        start: the weights to begin with.
+        inputs: standardised, shape (rows, columns); without rows the weights stay.
+        targets: standardised numbers or codes of classes, shape (rows,).
+        training: how to train.
+        round: its number, by which the rate is slowed.
+        random: chooses the batches. A peer seeds it from the operating system, a run to be repeated by a number.
+        drift: what this member remembers of its rounds; None if it trains alone.
+        rows_of_all: training rows of all members; 0 for `inputs` alone.
     """
     first = [array.astype(np.float64) for array in start]
     rows = len(inputs)
@@ -271,7 +277,7 @@ class _Descent:
         return [pull / self.reach for pull in self._pull]
 
     def within(self, limit: float) -> list[Matrix]:
-        """The weights; nearer to the start, in the same direction, where one has changed by more than the limit."""
+        """The weights; if one has changed by more than the limit, all are moved back towards the start alike."""
         changes = [array - first for array, first in zip(self.weights, self._start, strict=True)]
         largest = max(float(np.abs(change).max()) for change in changes)
         if largest <= limit:

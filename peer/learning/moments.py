@@ -1,13 +1,13 @@
 """Counts, sums and sums of squares that members add up: exact, so that no offset of a column costs its spread.
 
-A variance is a small difference of large numbers: of times such as 1700000000 with a spread of minutes, floats that
-hold sums and sums of squares keep nothing. Here every value is rounded to 2^-40, and what is summed are whole
-numbers, in units of 2^-40 for values and of 2^-80 for squares. A setup sum carries a float, 53 bits; so a whole number
-goes in digits of 43 bits, a float each, whose sums over 1024 members are exact. From the totals the variance
-follows exactly: it is zero if and only if all values are the same.
+A variance is a small difference of large numbers. For times such as 1700000000 with a spread of minutes, sums and sums
+of squares in floats would keep nothing of it. So every value is rounded to 2^-40, and whole numbers are summed, in
+units of 2^-40 for values and of 2^-80 for squares. A setup sum carries a float, which has 53 bits. So a whole number
+is sent in digits of 43 bits, a float each, and the sums of these over 1024 members are exact. From the totals the
+variance follows exactly: it is zero if and only if all values are the same.
 
-Tables of too many columns for that many setup sums have one float for each sum, and the spread of a column then has
-to be visible beside its offset: see `smallest_spread`.
+There are not enough setup sums to do so for very many columns. Then each sum is one float, and the spread of a column
+has to be visible beside its offset: see `smallest_spread`.
 """
 
 import math
@@ -23,7 +23,7 @@ from ...protocol.limits import MAX_SETUP_SUMS
 __all__ = ["UNIT", "Moments", "largest_value", "read_moments", "smallest_spread", "sums_of_columns"]
 
 UNIT: Final = 2**40
-"""Units of a value: 2**-40."""
+"""Units in 1: a unit is 2**-40."""
 _DIGIT_BITS: Final = 43
 _DIGIT: Final = 2**_DIGIT_BITS
 _SUM_DIGITS: Final = 3
@@ -52,9 +52,9 @@ class Moments:
     sums: tuple[int, ...]
     squares: tuple[int, ...]
     gaps: Mapping[int, int] = field(default_factory=dict)
-    """Columns with gaps, and in how many rows: 0 stands there in the sums, and nothing counts in the mean."""
+    """Columns with gaps, and in how many rows. A gap was added up as 0, and does not count in mean and spread."""
     doubts: tuple[int, ...] = ()
-    """By how much the sums of squares may be off, as floats carried them; none where they are exact."""
+    """By how much each sum of squares may be off, because a float carried it; empty if they are exact."""
 
     def known(self, column: int) -> int:
         """The number of rows that have a value in a column."""
@@ -70,12 +70,12 @@ class Moments:
         return self._spread(column, self.squares[column])
 
     def largest_spread(self, column: int) -> float:
-        """The largest standard deviation that a column can have, where floats have carried its squares."""
+        """The largest standard deviation that a column can have; more than `spread` if a float carried its squares."""
         return self._spread(column, self.squares[column] + self._doubt(column))
 
     def _spread(self, column: int, squares: int) -> float:
         known = self.known(column)
-        # What is left of sums that floats have carried may be below zero.
+        # After `less` or `without`, sums that floats have carried may leave a difference below zero.
         excess = max(0, known * squares - self.sums[column] ** 2)
         return math.sqrt(excess / (known * UNIT) ** 2) if known else 0.0
 
@@ -83,17 +83,17 @@ class Moments:
         return self.doubts[column] if self.doubts else 0
 
     def of(self, column: int) -> "Moments":
-        """These of one column, over the rows that have a value."""
+        """The moments of one column, over the rows that have a value."""
         doubts = (self.doubts[column],) if self.doubts else ()
         return Moments(self.known(column), (self.sums[column],), (self.squares[column],), doubts=doubts)
 
     def without(self, column: int, value: float) -> "Moments":
-        """These of one column, as they were without a row that has this value in it."""
+        """The moments of one column, without one row that has this value in it."""
         whole, all = round(value * UNIT), self.of(column)
         return replace(all, rows=all.rows - 1, sums=(all.sums[0] - whole,), squares=(all.squares[0] - whole**2,))
 
     def less(self, own: "Moments") -> "Moments | None":
-        """These without all the rows of ``own``; None where no rows are left over so, as these are not among them."""
+        """The moments without the rows of ``own``; None if those rows cannot be among them."""
         gaps = {column: gaps - own.gaps.get(column, 0) for column, gaps in self.gaps.items()}
         sums = tuple(total - mine for total, mine in zip(self.sums, own.sums, strict=True))
         squares = tuple(total - mine for total, mine in zip(self.squares, own.squares, strict=True))
@@ -116,7 +116,7 @@ def is_exact(columns: int) -> bool:
 
 
 def sums_of_columns(columns: Matrix) -> list[float]:
-    """What a peer adds up of float64[rows, columns]: the number of rows, then of each column its sums."""
+    """What a peer adds up for float64[rows, columns]: the number of rows, then the sums of each column."""
     own = moments_of(columns)
     sums = [float(own.rows)]
     for total, squares in zip(own.sums, own.squares, strict=True):
@@ -154,9 +154,12 @@ def _parts(columns: Matrix) -> dict[int, npt.NDArray[np.int64]]:
 
 
 def read_moments(totals: Sequence[float], columns: int, marked: Mapping[int, int] | None = None) -> Moments:
-    """The moments of all peers' rows behind the totals of `sums_of_columns`. Raises ValueError for others.
+    """The moments of all peers' rows behind the totals of `sums_of_columns`.
 
-    `marked`: columns that have gaps, for which 0 was added up, and the column that is 1 in these rows.
+    `marked`: the columns that may have gaps, for which 0 was added up, and for each the column that is 1 in those rows.
+
+    Raises:
+        ValueError: no rows can have these totals.
     """
     each = _DIGITS if is_exact(columns) else 2
     if len(totals) != 1 + each * columns:
@@ -182,7 +185,7 @@ def read_moments(totals: Sequence[float], columns: int, marked: Mapping[int, int
 
 
 def _gaps(rows: int, sums: Sequence[int], marked: Mapping[int, int]) -> dict[int, int]:
-    """In how many rows each column has a gap. Raises ValueError for numbers of rows that there cannot be."""
+    """In how many rows each column has a gap. Raises ValueError for numbers that cannot be."""
     gaps = {column: sums[mark] // UNIT for column, mark in marked.items()}
     for column, mark in marked.items():
         if sums[mark] % UNIT or not 0 <= gaps[column] <= rows or (gaps[column] == rows and sums[column]):
@@ -191,7 +194,7 @@ def _gaps(rows: int, sums: Sequence[int], marked: Mapping[int, int]) -> dict[int
 
 
 def _rounded(known: Sequence[int], sums: Sequence[int], squares: Sequence[float]) -> tuple[int, ...]:
-    """Squares that floats have carried; a variance that is only their rounding becomes zero."""
+    """Sums of squares that floats have carried; a variance that may be only their rounding becomes zero."""
     found = []
     for rows, total, carried in zip(known, sums, squares, strict=True):
         square, least = round(carried * UNIT**2), -(-(total**2) // max(rows, 1))
@@ -200,11 +203,11 @@ def _rounded(known: Sequence[int], sums: Sequence[int], squares: Sequence[float]
 
 
 _ROUNDING_BITS: Final = 36
-"""A variance below this part of the mean square may be the rounding of floats."""
+"""A variance below 2 to the minus this, as a part of the mean square, may be the rounding of floats."""
 
 
 def smallest_spread(columns: int, largest: float) -> float:
-    """The least standard deviation, beside values as large as this, that the sums of so many columns can show."""
+    """The least standard deviation that the sums of so many columns can show, beside values up to ``largest``."""
     return 16 / UNIT if is_exact(columns) else largest * 2.0 ** (1 - _ROUNDING_BITS / 2)
 
 
@@ -221,7 +224,7 @@ def _add(totals: list[int], block: npt.NDArray[np.int64], place: int) -> None:
 
 
 def _digits(number: int, count: int) -> list[float]:
-    """A whole number in digits, the lowest first; the last is as large as it has to be, and has the sign."""
+    """A whole number in digits, the lowest first. The last one takes all that is left, and the sign."""
     digits = []
     for _ in range(count - 1):
         digits.append(float(number % _DIGIT))

@@ -1,4 +1,4 @@
-"""Opening a file as the text of a table: gzipped or not, and told for what it is where it is no text."""
+"""Opening a file as the text of a table, gzipped or not. Files of other kinds are refused, named for what they are."""
 
 import gzip
 import io
@@ -46,7 +46,7 @@ def check_is_file(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except OSError:
-        return  # told when it is opened
+        return  # reported when the file is opened
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise TableError(
             f"{path}: a pipe or device, which can be read only once; save the table to a file, and name that"
@@ -54,7 +54,7 @@ def check_is_file(path: Path) -> None:
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether a file begins as Parquet does; not raised here where it cannot be read."""
+    """Whether a file begins as Parquet does; False if it cannot be read, which is reported when it is opened."""
     try:
         with path.open("rb") as raw:
             return raw.read(len(_PARQUET)) == _PARQUET
@@ -64,9 +64,10 @@ def is_parquet(path: Path) -> bool:
 
 @contextmanager
 def opened(path: Path) -> Iterator[TextIO]:
-    """The file as text, as `csv` wants it.
+    """Open a file as text for `csv`, which needs the ends of lines as they are.
 
-    Raises TableError where it cannot be read, also while the caller reads it.
+    Raises:
+        TableError: the file cannot be read; raised also while the caller reads it.
     """
     try:
         with path.open("rb") as raw:
@@ -86,7 +87,7 @@ def opened(path: Path) -> Iterator[TextIO]:
 
 
 def _check_kind(name: str, data: io.BufferedIOBase) -> None:
-    """Refuse what is no table of text."""
+    """Refuse a file that is no table of text."""
     head = data.read(64)
     data.seek(0)
     if head.startswith(_UTF_16):

@@ -1,8 +1,9 @@
 """Values so far from all others that they are probably typing errors, told to the member that has them.
 
 One such value makes the standard deviation of its column huge, for everybody: the column then hardly varies any more
-between all other rows, and no model can use it. How far a value is away is measured without it, or it would hide
-itself: among n values none is more than sqrt(n) standard deviations from their mean.
+between all other rows, and no model can use it. The distance of a value is measured from the mean and the deviation of
+the others. Otherwise it would hide itself: among n values none is more than sqrt(n) standard deviations from their
+mean.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,10 +20,10 @@ __all__ = ["Outlier", "far_columns", "find_outliers"]
 FAR: Final = 10.0
 """Standard deviations from the mean of all other values."""
 FAR_COLUMN: Final = 100.0
-"""The same for all values of a column at once: sites differ, and this is more than grams are from kilograms."""
+"""The same for all values of a site's column at once: sites differ, but hardly as much as grams from kilograms."""
 MAX_OUTLIERS: Final = 20
 _FEW_VALUES: Final = 3
-"""A column of fewer different values marks something rare: that is no typing error."""
+"""A column of fewer different values marks something rare, which is no typing error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Outlier:
 def find_outliers(columns: npt.NDArray[np.float64], counted: npt.NDArray[np.bool_], all: Moments) -> list[Outlier]:
     """The values of float64[rows, columns] that are far from those that ``all`` sums up, at most twenty.
 
-    ``counted``: which of the rows are among these. A gap is NaN.
+    ``counted``: which of the rows ``all`` includes. A gap is NaN.
     """
     found: list[Outlier] = []
     for column in range(columns.shape[1]):
@@ -48,9 +49,9 @@ def find_outliers(columns: npt.NDArray[np.float64], counted: npt.NDArray[np.bool
 
 
 def far_columns(columns: npt.NDArray[np.float64], others: Moments) -> list[Outlier]:
-    """The nearest value of each column of float64[rows, columns] that is far from the ``others`` in all rows.
+    """The columns of float64[rows, columns] that are far from the ``others`` in all rows, by their nearest value.
 
-    That is no typing error in a cell but another unit, or a number that stands for a gap. A gap is NaN.
+    Such a column has no typing error in a cell, but another unit, or a number that stands for a gap. A gap is NaN.
     """
     found = []
     for column, values in enumerate(columns.T):
@@ -68,6 +69,7 @@ def _of_column(
     values: npt.NDArray[np.float64], counted: npt.NDArray[np.bool_], all: Moments, column: int
 ) -> list[Outlier]:
     others = all.of(column)
+    # The farthest value comes first and is taken out before the next one is judged: two of them would hide each other.
     far = []
     for row in _from_the_farthest(values, others.mean(0)):
         value = float(values[row])

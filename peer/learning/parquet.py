@@ -1,7 +1,7 @@
 """Reading a table from a Parquet file, as the texts that a CSV file would hold. Needs pyarrow, an extra of Coterie's.
 
-So everything else is the same for both: spellings of gaps, categories, dates, and what is refused. Rows are counted
-from 1, since there are no lines.
+Because the cells are texts, all else is the same for both kinds of files: spellings of gaps, categories, dates, and
+what is refused. Rows are counted from 1, since there are no lines.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _BATCH_ROWS = 4096
 
 
 class ParquetRows:
-    """The names of the columns, then the rows. Raises TableError for a file that cannot be read."""
+    """A Parquet file: the names of its columns, and its rows in turn. Raises TableError if it cannot be read."""
 
     def __init__(self, path: Path) -> None:
         self.line_num = 0
@@ -72,13 +72,13 @@ class ParquetRows:
             raise self._damaged(error) from None
 
     def _cells(self, batch: Any) -> list[list[str]]:
-        """The cells of each column as texts; none of columns that are unfit."""
+        """The cells of each column as texts; empty ones for columns that are unfit."""
         columns = []
         for at, (name, values) in enumerate(zip(self.names, batch.columns, strict=True)):
             if name in self.unfit:
                 columns.append([""] * len(values))
                 continue
-            # Python's own times have no nanoseconds.
+            # Python's own times have no nanoseconds: cut them off.
             known = values.cast(self._micros[at], safe=False) if at in self._micros else values
             columns.append(list(map(_text, known.to_pylist())))
         return columns

@@ -1,13 +1,13 @@
 """What the input columns of a table hold besides plain numbers, and which numbers a model is given for them.
 
-A *feature* is one number that goes into the model. They follow from the columns, in the order of these:
+A *feature* is one number that goes into the model. The features follow from the columns, in the order of these:
 
     plain numbers          the number
-    numbers with gaps      the number, whose gaps stand as the mean of all members; and 1 for a gap, else 0
-    dates                  days since 1970-01-01, with gaps or without as numbers
-    categories             for each level 1 where it is in the cell, else 0; the same for any other level; and for a gap
+    numbers with gaps      the number, whose gaps stand as the mean of all members; and 1 for a gap, otherwise 0
+    dates                  days since 1970-01-01, with gaps or without, as numbers
+    categories             for each level 1 if the cell holds it, otherwise 0; the same for any other level, and a gap
 
-A founder's table says which column is what. That stands in the description of the task, so it is the same for all.
+The founder's table says which column is what. That stands in the description of the task, so it is the same for all.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,17 +42,17 @@ class Feature:
 
     @property
     def name(self) -> str:
-        """The column's own name for its number; else with what is 1 in the rows that have it."""
+        """The column's own name for its number; with a level or a gap added for a feature that marks it by 1."""
         marks = {"value": "", "gap": f"={GAP}", "level": f"={self.level}", "other": f"={OTHER}"}
         return f"{self.column}{marks[self.kind]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a founder says of its columns, beside what its table shows."""
+    """What a founder says of its columns by its options, beyond what its table shows."""
 
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Columns to read as categories; those of the table where no levels are named."""
+    """Columns to read as categories, with their levels; without levels, those that the table holds."""
     gaps: tuple[str, ...] = ()
     gaps_anywhere: bool = False
 
@@ -65,8 +65,8 @@ class Wishes:
 class Schema:
     """The columns that are no plain numbers, in alphabetical order. Raises ValueError for parts that do not fit.
 
-    In a table's `inputs` a gap is NaN, a date is days, and a category is the place of its level, or the number of
-    levels for any other.
+    In a table's `inputs` a gap is NaN, a date is days, and a category is the place of its level. For any level that was
+    not agreed on it is the number of levels.
     """
 
     levels: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -104,7 +104,7 @@ class Schema:
         return self.gaps_anywhere or column in self.gaps or column in dict(self.levels)
 
     def check_columns(self, columns: Sequence[str]) -> None:
-        """Raise ValueError unless all columns that are named here are there."""
+        """Raise ValueError unless all columns that the schema names are among ``columns``."""
         named = {*self.dates, *self.gaps, *dict(self.levels)}
         if lacking := sorted(named - set(columns)):
             raise ValueError(f"it says of columns that are none: {', '.join(map(on_one_line, lacking))}")
@@ -126,12 +126,15 @@ class Schema:
         return tuple(found)
 
     def gap_places(self, columns: Sequence[str]) -> dict[int, int]:
-        """The places of features whose gaps are marked by another feature, and the place of that."""
+        """The places of numbers that may be gaps, each with the place of the feature that marks them."""
         pairs = pairwise(self.features(columns))  # a gap always follows what it belongs to
         return {at: at + 1 for at, (one, after) in enumerate(pairs) if (one.kind, after.kind) == ("value", "gap")}
 
     def encode(self, columns: Sequence[str], inputs: Matrix) -> Matrix:
-        """The features of float64[rows, columns]; of plain numbers these themselves. A gap stays NaN in its number."""
+        """The features, float64[rows, features], of inputs float64[rows, columns]; plain numbers stay as they are.
+
+        A gap stays NaN in its number.
+        """
         if self.is_plain:
             return inputs
         parts: list[Matrix] = []
@@ -146,7 +149,7 @@ class Schema:
         return np.concatenate(parts, axis=1)
 
     def fields(self) -> dict[str, object]:
-        """What the description of a task says of it: nothing where all columns are plain numbers."""
+        """The fields of the schema in the description of a task; none if all columns are plain numbers."""
         found: dict[str, object] = {}
         if self.levels:
             found["levels"] = {column: list(levels) for column, levels in self.levels}
@@ -158,7 +161,7 @@ class Schema:
 
 
 def read_schema(fields: Any) -> Schema:
-    """The schema behind `fields`. Raises ValueError for what is none."""
+    """The schema behind the `fields` of a description. Raises ValueError if there is none."""
     if not isinstance(fields, dict) or not fields or not set(fields) <= _KEYS:
         raise ValueError(f"what it says of the columns is unknown: {fields!r:.200}")
     levels = _checked(fields.get("levels", {}), dict, lambda one: isinstance(one, list) and _are_texts(one))

@@ -1,4 +1,4 @@
-"""Which of a table's columns are not the federation's, where their names have no room in its description.
+"""Which of a table's columns are not the federation's, if its description has no room for their names.
 
 The description then holds their number, one hash over all, and this sketch: each name falls into one of 256 buckets
 by its hash, and a bucket holds the exclusive or of 24 more bits of the hashes of its names. Where two tables differ
@@ -23,7 +23,7 @@ def sketch_of(columns: Sequence[str]) -> str:
 
 
 def unknown_to(sketch: Any, columns: Sequence[str]) -> tuple[list[str], int]:
-    """Those of the names that the sketch's set lacks, and how many at least it has besides.
+    """The names of ``columns`` that the sketch's set lacks, and how many that set at least has besides.
 
     With many differences some names fall into one bucket; these are not recognised.
     """

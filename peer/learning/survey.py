@@ -1,4 +1,4 @@
-"""What was read from a table, for people: before they begin, and when they do."""
+"""What was read from a table, in words: for `peer data check`, and for the start of a peer."""
 
 import difflib
 import shlex
@@ -23,13 +23,13 @@ _ROWS_A_CLASS: Final = 4
 _SHOWN: Final = 8
 _MANY_ROWS: Final = 10
 _OPTION_LETTERS: Final = 600
-"""A longer option nobody types."""
+"""Longer options are not written out: no user would type them."""
 _MANY_DIFFERENT: Final = 100
 """So many whole numbers are seldom all different, unless they are ids."""
 
 
 def likely_classes(table: Table) -> tuple[str, ...]:
-    """The values of a numeric target that are probably classes: two of any kind, or a few whole numbers, often."""
+    """The values of a numeric target that are probably classes: two of any kind, or a few frequent whole numbers."""
     if table.values is None:
         return ()
     found = np.unique(table.values)
@@ -72,7 +72,7 @@ def _agreed_forms(app: TableApp) -> list[str]:
 
 
 def unagreed_lines(table: Table, schema: Schema) -> list[str]:
-    """The levels of a table that are none of those agreed on: where they stand, and what they count as."""
+    """A line for each level of a table that is none of those agreed on: where it stands, and what it counts as."""
     return [_unagreed_line(table, one, schema.levels_of(one.column) or ()) for one in table.unagreed]
 
 
@@ -88,7 +88,7 @@ def _unagreed_line(table: Table, one: Unagreed, known: tuple[str, ...]) -> str:
 
 
 def _unagreed(app: TableApp) -> list[str]:
-    """The same with what to do; in a founder's table these are levels of too few rows."""
+    """The same lines, with what to do. In a founder's own table these are levels of too few rows."""
     found = unagreed_lines(app.table, app.task.schema)
     if not found:
         return []
@@ -101,7 +101,7 @@ def _unagreed(app: TableApp) -> list[str]:
 
 
 def _levels_options(app: TableApp) -> str:
-    """The options with which all levels of the table would be agreed on: one a column."""
+    """The options with which all levels of the table would be agreed on: one for each column."""
     named: dict[str, list[str]] = {}
     for one in app.table.unagreed:
         named.setdefault(one.column, list(app.task.schema.levels_of(one.column) or ())).append(one.level)
@@ -144,7 +144,7 @@ def _row_numbers(table: Table) -> list[str]:
 
 
 def _likely_ids(table: Table) -> list[str]:
-    """The columns of many whole numbers that are all different, but for those that number the rows."""
+    """The columns of many whole numbers that are all different, without those that number the rows."""
     others = {*_row_numbers(table), *table.schema.dates}
     return [
         column
@@ -195,7 +195,7 @@ def column_lines(
 
 
 def _in_order(table: Table, classes: Sequence[str]) -> tuple[str, ...]:
-    """The classes in the order of the task: as they were named, else in alphabetical order; unknown ones last."""
+    """The classes in the order of the task: as they were named, then the others in alphabetical order."""
     named = tuple(map(normal_label, classes))
     return (*named, *sorted(set(table.labels) - set(named)))
 
@@ -248,7 +248,7 @@ def _among(classes: int) -> str:
 
 
 def _verb(verb: str, number: int) -> str:
-    """A verb that is told of so many."""
+    """A verb in the form for so many things."""
     return f"{verb}s" if number == 1 else verb
 
 

@@ -91,13 +91,21 @@ def read_table(
     plan: Schema | Wishes = _PLAIN,
     agreed: Collection[str] = (),
 ) -> Table:
-    """Read a CSV file whose column `target` is to be predicted from the others, or from `columns` alone.
+    """Read a file whose column `target` is to be predicted from the others, or from `columns` alone.
 
-    `labelled`: the target is a class, any text; otherwise it is a number. `ignore`: columns that are no inputs.
-    `classes`: those that are named, which may look like spellings of a missing one. `plan`: what the inputs hold, which
-    are all numbers by default; or what a founder says of them, and then the rest follows from the cells. `agreed`: the
-    federation's columns, of which none can be left out; where they are known, others are not looked into.
-    Raises TableError, which tells all that is wrong.
+    Args:
+        path: a CSV or Parquet file.
+        target: the column to predict.
+        labelled: whether the target is a class, which may be any text; otherwise it is a number.
+        columns: the inputs; None for all columns but the target and `ignore`.
+        ignore: columns that are no inputs.
+        classes: the classes that were named; these may look like spellings of a gap.
+        plan: a schema says what the inputs hold, by default all numbers. A founder's wishes say part of it, and the
+            rest follows from the cells.
+        agreed: the federation's columns, of which none can be left out; if given, cells of others are not looked at.
+
+    Raises:
+        TableError: tells all that is wrong.
     """
     table, troubles = inspect_table(
         path,
@@ -114,9 +122,10 @@ def read_table(
 
 
 def read_inputs(path: str | Path, columns: Sequence[str], schema: Schema = _PLAIN) -> Table:
-    """Read `columns` alone of a CSV file, to predict from: there need be no target, and the others may hold anything.
+    """Read only `columns` of a file, to predict from: it needs no target, and other columns may hold anything.
 
-    Raises TableError, which tells all that is wrong.
+    Raises:
+        TableError: tells all that is wrong.
     """
     table, troubles = inspect_table(path, None, columns=columns, are_needed=True, plan=schema)
     troubles.check()
@@ -135,11 +144,13 @@ def inspect_table(
     plan: Schema | Wishes = _PLAIN,
     agreed: Collection[str] = (),
 ) -> tuple[Table, Troubles]:
-    """Read a file as `read_table` does, and return with the table what is wrong with it.
+    """Read a file as `read_table` does, and return with the table all that is wrong with it.
 
-    Cells that are wrong stand as 0, and rows of another width are left out. Without a target all columns are inputs.
+    Cells that are wrong become 0, and rows of another width are left out. Without a target all columns are inputs.
     `are_needed`: none of them can be left out.
-    Raises TableError where so much is wrong that there is no table.
+
+    Raises:
+        TableError: so much is wrong that there is no table.
     """
     path = Path(path).expanduser()
     check_is_file(path)
@@ -154,9 +165,11 @@ def inspect_table(
 def held_out(rows: int, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
     """Which rows are kept for testing, bool[rows]: the nearest whole number to `fraction` of them.
 
-    The choice depends on nothing but the arguments, on any machine. One row at least is left to train on, and
-    one to test on unless `fraction` is 0 or there is a single row. Raises ValueError for a fraction outside
-    of [0, 1).
+    The choice depends only on the arguments, on any machine. At least one row is left to train on, and at least one
+    to test on, unless `fraction` is 0 or there is a single row.
+
+    Raises:
+        ValueError: the fraction is not in [0, 1).
     """
     if not 0 <= fraction < 1:
         raise ValueError(f"the test fraction must be at least 0 and less than 1, not {fraction}")
@@ -170,19 +183,19 @@ def held_out(rows: int, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """What of a file is read, and as what."""
+    """What to read of a file, and how; see `read_table`."""
 
     columns: Sequence[str] | None
     ignored: Sequence[str]
     classes: set[str] | None
-    """Labels that are no gaps whatever they look like; None: the target is a number."""
+    """Labels that are no gaps, whatever they look like; None if the target is a number."""
     are_needed: bool
     plan: Schema | Wishes
     agreed: Collection[str]
 
 
 class _Reader:
-    """Reads one file, and goes on after what is wrong to tell that too."""
+    """Reads one file. It goes on after an error, so that all errors are told at once."""
 
     def __init__(self, name: str, target: str | None, choice: "_Choice") -> None:
         self._target = target
@@ -192,9 +205,9 @@ class _Reader:
         self._numbers, self._values, self._codes, self._lines = array("d"), array("d"), array("q"), array("q")
         self._labels: dict[str, int] = {}
         self._texts: list[Texts] = []
-        """What the inputs hold besides numbers; last, the target."""
+        """The cells that are no numbers: of each input, and last of the target."""
         self._points: dict[int, tuple[int, str]] = {}
-        """Inputs with a decimal point where there may be decimal commas, with the row and the cell of the first."""
+        """Inputs with a decimal point in a file that may have decimal commas: row and cell of the first in each."""
         self._may_have_commas = False
         self._rows: Any = None
 
@@ -334,8 +347,10 @@ class _Reader:
         for place, name in enumerate(header.inputs):
             texts = self._texts[place]
             if choice.agreed and name not in choice.agreed:
+                # The table is refused for this column, by its name alone: what it holds is of no interest.
                 inputs[:, place] = 0
                 continue
+            # The usual case: agreed to hold numbers, and every cell is one.
             if not texts.rows and isinstance(plan, Schema) and plan.levels_of(name) is None and name not in plan.dates:
                 self._check_points(header, place, comma, lines)
                 continue
@@ -363,7 +378,7 @@ class _Reader:
         return inputs, values, settled
 
     def _first_comma(self) -> tuple[int, str] | None:
-        """The row and the text of a number that shows that the file writes decimal commas; None where nothing does."""
+        """Row and text of a number that shows that the file writes decimal commas; None if no number shows it."""
         if not self._may_have_commas:
             return None
         for texts in self._texts:

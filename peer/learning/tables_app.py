@@ -40,15 +40,18 @@ _SMALLEST_TARGET = 1e-5
 _SMALLEST_COLUMN = 1e-10
 _LARGEST_SUM = 2.0**80
 _LARGEST_WEIGHT: Final = 2**16
-"""Beyond it a step of training is lost in float32's rounding, so that a model could be made to stand still."""
+"""Beyond it a step of training is lost in float32's rounding, so that somebody could make a model stand still."""
 
 _ROUNDING: Final = 1e-12
 """Values that differ by less than this part of themselves are the same, but for the rounding of floats."""
 
 MANY_CLASSES: Final = 20
-"""More that are numbers are taken for a numeric target, unless people name them all; of others a founder is told."""
+"""More labels that are numbers are taken for a numeric target, unless all are named.
+
+A founder with more classes than these, of any kind, is reminded that it publishes them.
+"""
 MAX_UNNAMED_CLASSES: Final = 100
-"""More different labels are taken for no classes, unless people name them all."""
+"""More different labels are not taken for classes, unless all are named."""
 
 
 @dataclass(slots=True, eq=False)
@@ -65,7 +68,7 @@ class TableApp:
     seed: int = 0
     """Of the choice of test rows; may differ between peers. The batches are drawn anew at each training."""
     reported: tuple[str, ...] | None = None
-    """What the federation adds up beside the loss; None: all that there is for the task (see `figures`)."""
+    """What the federation adds up in each round beside the loss; None: what this version does (see `figures`)."""
     training: Training = field(init=False)
     standard: Standard | None = field(init=False, default=None)
     """The common standardisation, once it is known."""
@@ -81,9 +84,9 @@ class TableApp:
     _drift: Drift = field(init=False, repr=False, default_factory=Drift)
     _sums: list[float] = field(init=False, repr=False, default_factory=list)
     outliers: tuple[str, ...] = field(init=False, default=())
-    """Values of this table that are far from those of all others, once these are known, for people."""
+    """Values of this table that are far from those of all others, a line for each; known after `prepare`."""
     is_summed: bool = field(init=False, default=True)
-    """Whether the sums that were handed over can have this table in them: not those from before this peer joined."""
+    """Whether this table can be in the totals; it is not in those that were added up before this peer joined."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -115,11 +118,23 @@ class TableApp:
     ) -> "TableApp":
         """The app of a founder, whose task becomes everybody's.
 
-        `hidden`: units of one or two hidden layers of an mlp, 64 by default. `classes`: all labels there can
-        be; logistic takes those of the table, if they are not too many, when none are given; an mlp with classes
-        predicts a class. `class_weights`: how much a row of a class counts in training, 1 where none is given.
-        `columns`: the inputs, by default all columns but the target and those to `ignore`. What they hold follows from
-        the cells, and from `wishes`. Raises TableError, or ValueError for the other arguments.
+        Args:
+            path: the founder's table.
+            target: the column to predict.
+            kind: the kind of model.
+            hidden: units of one or two hidden layers of an mlp; 64 by default.
+            classes: all labels that there can be. Without them logistic takes those of the table, if they are not too
+                many. An mlp with classes predicts a class.
+            class_weights: how much a row of a class counts in training; 1 for a class without a weight.
+            columns: the inputs; None for all columns but the target and `ignore`.
+            ignore: columns that are no inputs.
+            wishes: what the founder says of its columns; the rest follows from the cells.
+            test_fraction: part of the rows that are kept for testing.
+            seed: of the choice of these.
+
+        Raises:
+            TableError: the table cannot be used.
+            ValueError: the other arguments do not go together.
         """
         labelled = kind == "logistic" or bool(classes)
         table = read_table(
@@ -166,10 +181,22 @@ class TableApp:
     ) -> "TableApp":
         """The app of a peer that joins: the federation's task over this peer's table.
 
-        Columns are matched by name. `target`, `kind`: what this peer expects, if it expects anything. A level that is
-        none of the federation's counts as any other (see `Table.unagreed`). `reported`: what the federation adds up, if
-        not all that there is. Raises TaskMismatch when these, the columns or the classes differ from the federation's,
-        TableError when the file cannot be used.
+        Columns are matched by name. A level that is none of the federation's counts as "other" (see `Table.unagreed`).
+
+        Args:
+            description: the federation's task.
+            path: this peer's table.
+            target: the target that this peer expects; None if it expects none in particular.
+            kind: the kind of model that it expects; None likewise.
+            columns: the inputs; None for all columns but the target and `ignore`.
+            ignore: columns that are no inputs.
+            test_fraction: part of the rows that are kept for testing.
+            seed: of the choice of these.
+            reported: what the federation adds up in each round; None for what this version does.
+
+        Raises:
+            TaskMismatch: target, kind, columns or classes differ from the federation's.
+            TableError: the file cannot be used.
         """
         fields = read_description(description)
         for what, mine, theirs in (("target", target, fields["target"]), ("model", kind, fields["kind"])):
@@ -201,7 +228,7 @@ class TableApp:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """What each round adds up besides the loss: the means that tell of the model and of nothing else."""
+        """What each round adds up besides the loss: the means that tell about the model and nothing else."""
         return round_names(len(self.task.classes)) if self.reported is None else self.reported
 
     @property
@@ -212,7 +239,7 @@ class TableApp:
 
     @property
     def telling(self) -> tuple[str, ...]:
-        """Those of `metrics` that may be the same number in two rounds, so that they tell of the rows."""
+        """Those of `metrics` that may be the same number in two rounds, so that they give rows away (see `figures`)."""
         return tuple(name for name in self.metrics if name not in round_names(len(self.task.classes)))
 
     @property
@@ -229,14 +256,14 @@ class TableApp:
         return self._network.initial(self.task.describe().encode())
 
     def setup(self) -> list[float]:
-        """This peer's part of the sums that the standardisation is made of: over training rows only."""
+        """This peer's part of the sums from which the standardisation follows: over its training rows only."""
         if not self._sums:
             values = None if self.table.values is None else self.table.values[~self.tested]
             self._sums = sums_of(self._features[~self.tested], values)
         return self._sums
 
     def prepare(self, totals: Sequence[float]) -> None:
-        """Standardise with the sums of all peers. Raises ValueError for sums that no data have."""
+        """Standardise with the sums of all peers. Raises ValueError for sums that no data can have."""
         self.standard = standard_from(self.task, totals)
         self._inputs = self.standard.inputs(self._features)
         moments = moments_from(self.task, totals)
@@ -248,7 +275,7 @@ class TableApp:
         found = find_outliers(columns, counted, moments)
         kinds = [feature.kind for feature in self.task.features]
         far = far_columns(columns, moments if others is None else others)
-        # A mark is 1 in all rows of a site for good reasons.
+        # The mark of a level or a gap may well be 1 in all rows of one site: only numbers and the target are told.
         far = [one for one in far if one.column == len(kinds) or kinds[one.column] == "value"]
         self.outliers = (
             *(self._outlier_text(one, names, "the federation's mean") for one in found),
@@ -256,7 +283,7 @@ class TableApp:
         )
 
     def own_outliers(self) -> tuple[str, ...]:
-        """Values that are far from the others of this very table, for people."""
+        """Values that are far from the others of this very table, a line for each."""
         names, columns = self._numbers()
         found = find_outliers(columns, np.ones(self.table.rows, dtype=np.bool_), _moments_with_gaps(columns))
         return tuple(self._outlier_text(one, names, "the mean of the other rows") for one in found)
@@ -285,7 +312,7 @@ class TableApp:
         rows = ~self.tested
         _check_size(weights)
         inputs, targets = self._prepared(rows)
-        # Without a seed numpy takes the operating system's randomness: nobody else can tell which rows were together.
+        # Without a seed numpy takes the operating system's randomness: nobody can work out which rows were in a batch.
         random = np.random.default_rng()
         trained = train(
             self._network, list(weights), inputs, targets, self.training, round, random, self._drift, self._known().rows
@@ -293,11 +320,13 @@ class TableApp:
         return trained, len(inputs), {}
 
     def evaluate(self, weights: Sequence[npt.NDArray[np.float32]]) -> tuple[float, int, Mapping[str, float]]:
-        """Mean loss on the test rows, squared error in the target's own units or log loss in nats, and the means that
-        the figures follow from.
+        """Mean loss on the test rows, their number, and the means from which the figures follow.
+
+        The loss is the squared error in the target's own units, or the log loss in nats.
         """
         inputs, targets = self._prepared(self.tested)
-        if not len(inputs) or not self._known().scale.any():  # a model that says the same of all rows counts classes
+        # Where no input varies, the model says the same of all rows, and its loss would tell how many are of a class.
+        if not len(inputs) or not self._known().scale.any():
             return 0.0, 0, {}
         _check_size(weights)
         outputs = self._outputs(weights, inputs)
@@ -316,7 +345,10 @@ class TableApp:
     ) -> npt.NDArray[np.float64] | npt.NDArray[np.intp]:
         """Predictions for inputs float64[rows, columns] as a table holds them, in alphabetical order of columns.
 
-        Values in the target's units, or positions in `task.classes`. Raises RuntimeError before `prepare`.
+        Returns float64[rows] in the target's units, or intp[rows], positions in `task.classes`.
+
+        Raises:
+            RuntimeError: `prepare` has not been called yet.
         """
         standard = self._known()
         features = self.task.schema.encode(self.task.columns, raw)
@@ -356,7 +388,7 @@ class TableApp:
         return self._inputs[rows], (self.table.values[rows] - standard.target_mean) / standard.target_scale
 
     def _numbers(self) -> tuple[list[str], npt.NDArray[np.float64]]:
-        """All numbers with their names, in the order of the setup sums: what goes into the model, a numeric target."""
+        """All numbers with their names, in the order of the setup sums: the features, then a numeric target."""
         names = [feature.name for feature in self.task.features]
         if self.table.values is None:
             return names, self._features
@@ -409,7 +441,7 @@ def _unknown_labels(unknown: Sequence[str], known: Sequence[str], table: Table, 
 
 
 def _class_weights(wanted: Mapping[str, float], known: Sequence[str], target: str) -> tuple[float, ...]:
-    """The weights in the order of the classes, 1 for a class that is not named; none where none is wanted."""
+    """The weights in the order of the classes, 1 for a class that is not named; empty if no weight is wanted."""
     if wanted and not known:
         raise ValueError(f"--class-weights: {target!r} is predicted as a number; a class takes --model logistic")
     for label in wanted:
@@ -425,7 +457,7 @@ def _quoted(labels: Sequence[str]) -> str:
 def _check_size(weights: Sequence[npt.NDArray[np.float32]]) -> None:
     """Refuse weights that no training reaches. Raises ValueError."""
     largest = float(np.max([np.abs(array).max() for array in weights if array.size]))
-    if not largest <= _LARGEST_WEIGHT:  # nor is one that is no number
+    if not largest <= _LARGEST_WEIGHT:  # written so that NaN is refused, too
         raise ValueError(
             f"the model has a weight of {largest:.3g}, and training on standardised columns reaches none beyond"
             f" {_LARGEST_WEIGHT}: it was made so, and sums of it can say what single rows hold"

@@ -1,8 +1,9 @@
 """What a federation learns from tables: the description that all members share, and the standardisation.
 
 The description is agreed in the genesis, so it is one text for one task: JSON with sorted keys and no spaces.
-Columns are in alphabetical order; where their names would take too much room, their number and hash stand for
-them. What is no plain number among them stands under `schema`, which is not there where all are.
+Columns are in alphabetical order. If their names would take too much room, their number, their hash and a sketch
+stand for them (see `sketch`). Columns that are no plain numbers are described under `schema`; without such columns
+there is no `schema`.
 """
 
 import hashlib
@@ -36,10 +37,10 @@ _OPTIONAL: Final = {"schema", "class_weights"}
 _ALSO: Final = ", or name fewer levels of categories with --levels COLUMN=A,B,…"
 
 _SHOWN_NAME_CHARS: Final = 60
-"""Of the name that a founder's app gives itself."""
+"""Characters that are shown of the name that a founder's app gives itself."""
 
 _LIGHTEST, _HEAVIEST = 0.1, 100.0
-"""Bounds of a class's weight. Where one class counts much more than all others, the sums of the updates are next to
+"""Bounds of a class's weight. If one class counted much more than all others, the sums of the updates would nearly be
 those of its rows alone, and these may be few.
 """
 
@@ -48,7 +49,7 @@ _NOISE: Final = 1e-14
 
 
 _LEAST_MARK_SCALE: Final = 0.1
-"""Of a level or gap, which is 1 in few rows: it stands as at most 10 there, however few they are."""
+"""Smallest scale for the mark of a level or a gap: so a mark is never standardised to more than 10, however rare."""
 
 
 class TaskMismatch(ValueError):
@@ -57,19 +58,20 @@ class TaskMismatch(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A model kind, the target, the input columns in alphabetical order, hidden layers, class labels (or
-    none), what the columns hold, and how much a row of each class counts in training (none: all alike).
-
-    Raises ValueError for parts that do not go together.
-    """
+    """What a federation learns from tables. Raises ValueError for parts that do not go together."""
 
     kind: Kind
     target: str
     columns: tuple[str, ...]
+    """The inputs, in alphabetical order."""
     hidden: tuple[int, ...] = ()
+    """Units of each hidden layer."""
     classes: tuple[str, ...] = ()
+    """The labels; none for a numeric target."""
     schema: Schema = field(default_factory=Schema)
+    """What the columns hold."""
     class_weights: tuple[float, ...] = ()
+    """How much a row of each class counts in training; none: all alike."""
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -141,9 +143,10 @@ class Task:
     def adopt(cls, description: str, columns: Sequence[str], name: str, unread: Sequence[str] = ()) -> "Task":
         """The federation's task, for a peer whose table `name` has these input columns.
 
-        `unread`: those that it has besides.
+        `unread`: the columns that the table has besides.
 
-        Raises TaskMismatch when the columns differ, or the description is of no table.
+        Raises:
+            TaskMismatch: the columns differ, or the description is not of a task over tables.
         """
         fields = read_description(description)
         mine = tuple(sorted(columns))
@@ -184,7 +187,7 @@ def read_description(description: str) -> dict[str, Any]:
 
 
 def schema_of(fields: Mapping[str, Any]) -> Schema:
-    """What the columns hold, by the fields of a description. Raises TaskMismatch for what cannot be."""
+    """What the columns hold, by the fields of a description. Raises TaskMismatch if that cannot be."""
     try:
         return read_schema(fields["schema"]) if "schema" in fields else Schema()
     except ValueError as error:
@@ -192,16 +195,16 @@ def schema_of(fields: Mapping[str, Any]) -> Schema:
 
 
 def agreed_columns(fields: Mapping[str, Any]) -> list[str]:
-    """The columns by the fields of a description; none where only their hash stands there."""
+    """The columns by the fields of a description; none if it has only their hash."""
     return [column for column in _list(fields["columns"]) if isinstance(column, str)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Standard:
-    """Means and standard deviations over the training rows of all peers, float64[features], and of a numeric
-    target.
+    """Means and standard deviations of the features, float64[features], and of a numeric target.
 
-    A feature that is the same everywhere has scale 0 and stands as 0 in the model, and so does a gap.
+    They are over the training rows of all peers. A feature that is the same in all of these has scale 0 and stands as 0
+    in the model. So does a gap.
     """
 
     rows: int
@@ -219,21 +222,25 @@ class Standard:
 
 
 def sums_of(features: npt.NDArray[np.float64], values: npt.NDArray[np.float64] | None) -> list[float]:
-    """What peers add up for `standard_from`: the sums of all features, of the target too where it is a number."""
+    """What a peer adds up for `standard_from`: the sums of all features, and of the target if it is a number."""
     known = np.where(np.isnan(features), 0.0, features)
     return sums_of_columns(known if values is None else np.column_stack([known, values]))
 
 
 def moments_from(task: Task, totals: Sequence[float]) -> Moments:
-    """The moments of all features, and of a numeric target, behind the sums of all peers. Raises ValueError for sums
-    that no data have.
+    """The moments of all features, and of a numeric target, behind the sums of all peers.
+
+    Raises:
+        ValueError: no data can have these sums.
     """
     return read_moments(totals, len(task.features) + (not task.classes), task.schema.gap_places(task.columns))
 
 
 def standard_from(task: Task, totals: Sequence[float]) -> Standard:
-    """The standardisation that follows from the sums of all peers. Raises ValueError for sums that no data
-    have.
+    """The standardisation that follows from the sums of all peers.
+
+    Raises:
+        ValueError: no data can have these sums.
     """
     width = len(task.features)
     moments = moments_from(task, totals)
@@ -261,7 +268,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _difference(theirs: Any, mine: tuple[str, ...], name: str, unread: Sequence[str]) -> str:
-    """How two sets of columns differ, for people."""
+    """How two sets of columns differ, in words."""
     if not isinstance(theirs, list):
         return _difference_in_sketch(theirs, mine, name)
     wanted = [str(column) for column in theirs]
@@ -270,7 +277,7 @@ def _difference(theirs: Any, mine: tuple[str, ...], name: str, unread: Sequence[
     extra = [column for column in mine if column not in wanted]
     parts = []
     if len(wanted) == len(mine) or left_out:
-        # Numbers that are the same, or of what the options leave, would say that nothing is wrong with the table.
+        # The numbers of columns would mislead: they are equal, or the table's counts only what its options leave.
         parts.append(f"the inputs from {name} are not the columns that the federation trains on")
     else:
         parts.append(f"the federation trains on {len(wanted)} columns, {name} has {len(mine)} besides the target")
@@ -305,7 +312,7 @@ def _spelt_otherwise(lacking: Sequence[str], extra: Sequence[str]) -> list[tuple
 
 
 def _difference_in_sketch(theirs: Any, mine: tuple[str, ...], name: str) -> str:
-    """How a set of columns differs from one of which only a sketch is known, for people."""
+    """How a set of columns differs from one of which only a sketch is known, in words."""
     fields = theirs if isinstance(theirs, dict) else {"count": theirs}
     parts = [f"the federation trains on {fields.get('count')} columns, {name} has {len(mine)} besides the target"]
     if fields.get("count") == len(mine):

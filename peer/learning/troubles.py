@@ -1,4 +1,4 @@
-"""All that is wrong with a table, told at once: a file that is mended one message at a time takes all day."""
+"""All that is wrong with a table, reported at once: correcting a file one message at a time takes all day."""
 
 import shlex
 from collections import Counter
@@ -10,7 +10,7 @@ __all__ = ["LEAVE_OUT", "TableError", "Trouble", "Troubles", "columns_option", "
 
 MAX_SHOWN: Final = 20
 LEAVE_OUT: Final = "--columns A,B,… names the inputs to use"
-"""Stands in an advice for the option that names the columns with which nothing is wrong."""
+"""Stands in an advice in place of the option that leaves out the columns that are wrong."""
 _OPTION_LETTERS: Final = 300
 
 
@@ -20,7 +20,7 @@ class TableError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One thing that is wrong, where, and what to do; line 0 or no column where it is none in particular."""
+    """One thing that is wrong: where, what, and what to do. Line 0, column None: no line or column in particular."""
 
     line: int
     column: str | None
@@ -28,7 +28,7 @@ class Trouble:
     advice: str = ""
 
     def where(self, unit: str) -> str:
-        """Line and column; ``unit``: what is counted, lines or rows."""
+        """Line and column in words. ``unit``: what is counted, `line` or `row`."""
         places = (f"{unit} {self.line}" if self.line else "", f"column {self.column!r}" if self.column else "")
         return ", ".join(filter(None, places))
 
@@ -49,7 +49,7 @@ class Troubles:
     _of_kind: Counter[tuple[str | None, str]] = field(default_factory=Counter)
 
     def add(self, trouble: Trouble) -> None:
-        """Note something."""
+        """Note a trouble."""
         kind = (trouble.column, trouble.advice)
         self.count += 1
         self._of_kind[kind] += 1
@@ -59,7 +59,7 @@ class Troubles:
             self._kept.append(trouble)
 
     def check(self) -> None:
-        """Raise TableError that tells them, if there are any."""
+        """Raise a TableError that tells all troubles, if there are any."""
         if self.count == 1:
             (one,) = self._kept
             where = ", ".join(filter(None, (self.name, one.where(self.unit))))
@@ -69,7 +69,7 @@ class Troubles:
 
     @property
     def headline(self) -> str:
-        """How many there are."""
+        """A line that says how many there are."""
         return f"{self.name}: {self.count:,} {'thing' if self.count == 1 else 'things'} to mend"
 
     def lines(self) -> list[str]:
@@ -93,7 +93,7 @@ class Troubles:
         return sum(count for (name, _), count in self._of_kind.items() if name == column)
 
     def _listed(self) -> list[Trouble]:
-        """Those kept, but a single one of a kind of which there are so many that they would hide all others."""
+        """The troubles kept; of a kind so frequent that it would hide all others, only the first."""
         firsts: set[tuple[str | None, str]] = set()
         listed = []
         for trouble in self._kept:
@@ -104,7 +104,7 @@ class Troubles:
         return listed
 
     def _exact(self, advice: str) -> str:
-        """An advice with the very option to type in it."""
+        """An advice in which `LEAVE_OUT` is replaced by the very option to type, where there is a short one."""
         wrong = {column for column, _ in self._of_kind if column is not None}
         option = columns_option([name for name in self.inputs if name not in wrong])
         if option == LEAVE_OUT and wrong and wrong < set(self.inputs):
@@ -113,7 +113,7 @@ class Troubles:
 
 
 def columns_option(names: Sequence[str], option: str = "--columns") -> str:
-    """The option that names these inputs, or its form where there are too many, or one that it cannot name."""
+    """The option that names these columns; `LEAVE_OUT` if they are too many, or the option cannot hold a name."""
     text = ",".join(names)
     if not names or len(text) > _OPTION_LETTERS or any("," in name or name != name.strip() for name in names):
         return LEAVE_OUT
@@ -121,7 +121,7 @@ def columns_option(names: Sequence[str], option: str = "--columns") -> str:
 
 
 def on_one_line(name: str) -> str:
-    """A name of a column, level or class as it stands amid a line: a line break or control character is written out.
+    """A name of a column, level or class for the middle of a line: line breaks and control characters are escaped.
 
     Names come from other members' tables, too, and must not look like lines of our own.
     """
@@ -129,6 +129,6 @@ def on_one_line(name: str) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names for people: all, or the first thirty."""
+    """Names in quotes: all, or the first thirty."""
     shown = ", ".join(repr(name) for name in names[:30])
     return shown if len(names) <= 30 else f"{shown} and {len(names) - 30} more"
