@@ -1,17 +1,18 @@
-"""Opening at 128 to 1024 points, by a transform that goes through memory twice. Like `kernels`, costly to import.
+"""Opening at 128 to 1024 points, by a transform that goes through memory twice. Like `kernels`, slow to import.
 
-A transform of n = 16·m points, m <= 64, needs no other roots of unity than powers of two if it is done in two steps:
+A transform of n = 16·m points, m <= 64, needs no roots of unity but powers of two if it is done in two steps:
 
 1. Points 16k ... 16k + 15 are g_k = points[16k] times the roots of unity of order 16. A transform of these 16 values
-   in registers and a product of coefficient i with g_k^-i leave what the polynomial is modulo X^16 - g_k^16.
-2. g_k^16 is g^16 times root k of order m. So for each i, a transform of the m coefficients i that are left gives the
-   polynomial's coefficients i + 16j, times g^16j. Whether one is zero shows in spite of that factor, and from rows that
-   are used it is taken later: to open one secret, all coefficients with the same j are added up first.
+   in registers and a product of coefficient i with g_k^-i leave the polynomial's remainder modulo X^16 - g_k^16.
+2. g_k^16 is g^16 times root k of order m. So for each i, a transform of the m remainders' coefficients i gives the
+   polynomial's coefficients i + 16j, times g^16j. That factor does not hide whether a coefficient is zero. It is taken
+   off later, and only from the rows that are used: to open one secret, all coefficients with the same j are added up
+   first.
 
-(Bailey, "FFTs in external or hierarchical memory", 1990, is the split into such steps.) A level of `transform_kernels`
-reads and writes all rows, 256 KB for 1024 points, and multiplies half of them.
+(The split into such steps is Bailey's, "FFTs in external or hierarchical memory", 1990.) By contrast, each level of
+`transform_kernels` reads and writes all rows, 256 KB for 1024 points, and multiplies half of them.
 
-Nothing branches on data. As in `kernels`, everything releases the GIL and trusts its caller, which is `erasures`.
+No branch depends on data. As in `kernels`, everything releases the GIL and trusts its caller, which is `erasures`.
 """
 
 import numba
@@ -40,7 +41,7 @@ from .unrolled import BLOCK, join_8_rows, join_16_rows, join_32_rows, join_64_ro
 
 @numba.njit
 def _find_sources(rows, sources, column, room, addresses):  # type: ignore[no-untyped-def]
-    """The addresses of rows[sources[j], column:]; of room[j], with zeros behind them, where these are too few."""
+    """Set addresses[j] to that of rows[sources[j], column:], or of a copy in room[j], filled up with zeros."""
     columns = np.int64(rows.shape[1])
     whole = columns - column >= room.shape[1]
     for j in range(BLOCK):
@@ -54,7 +55,7 @@ def _find_sources(rows, sources, column, room, addresses):  # type: ignore[no-un
 
 @numba.njit
 def _first_step(rows, sources, weights, factors, column, room, addresses, buffer):  # type: ignore[no-untyped-def]
-    """From shares to what is left modulo X^16 - g_k^16, coefficient i of it in row i·m + k."""
+    """From shares to the remainders modulo X^16 - g_k^16; coefficient i of remainder k is put in row i·m + k."""
     groups = np.int64(buffer.shape[0] // BLOCK)
     for k in range(groups):
         first = BLOCK * k
@@ -65,7 +66,7 @@ def _first_step(rows, sources, weights, factors, column, room, addresses, buffer
 
 @numba.njit
 def _join_at(addresses, weights, factors, first, target, pitch, row):  # type: ignore[no-untyped-def]
-    """`join_block` with the tables from `first` on. As in `kernels`, addresses are taken where arrays are arguments."""
+    """`join_block` with the tables from `first` on. Takes addresses where arrays are arguments; `kernels` says why."""
     words, table = np.int64(addresses.ctypes.data), np.int64(8 * first)
     weight, factor = np.int64(weights.ctypes.data) + table, np.int64(factors.ctypes.data) + table
     join_block(words, weight, factor, target, pitch, row)
@@ -73,7 +74,7 @@ def _join_at(addresses, weights, factors, first, target, pitch, row):  # type: i
 
 @numba.njit
 def _second_step(buffer, i):  # type: ignore[no-untyped-def]
-    """The m rows from i·m on, in place, to the coefficients i + 16j, each times g^16j."""
+    """Take the m rows from i·m on, in place, to the coefficients i + 16j, each times g^16j."""
     groups = np.int64(buffer.shape[0] // BLOCK)
     first, row = row_at(buffer, i * groups)
     if groups == 64:
@@ -88,10 +89,10 @@ def _second_step(buffer, i):  # type: ignore[no-untyped-def]
 
 @numba.njit
 def _second_steps(buffer, terms, kept, seen, room):  # type: ignore[no-untyped-def]
-    """All of them; coefficients i + 16j from i = `kept` on are added to i mod kept, with the same j.
+    """Do the second step for all i, and add the coefficients i + 16j with i >= kept to (i mod kept) + 16j.
 
-    Returns whether one from `terms` on is not zero; `seen` and `room` are rows of room. Each group of rows is dealt
-    with while it is in the cache.
+    Returns whether a coefficient from `terms` on is not zero; `seen` and `room` are spare rows. All work on a group of
+    rows is done while the group is in the cache.
     """
     groups = buffer.shape[0] // BLOCK
     target, row = row_at(seen, 0)
@@ -109,7 +110,10 @@ def _second_steps(buffer, terms, kept, seen, room):  # type: ignore[no-untyped-d
 
 @numba.njit
 def _fold(buffer, terms, kept, turns, secrets):  # type: ignore[no-untyped-def]
-    """What is left modulo X^l - 1, which vanishes where the secrets sit, from rows that `_second_steps` left."""
+    """The remainder modulo X^l - 1, which vanishes where the secrets sit, from the rows that `_second_steps` left.
+
+    X^(i + 16j) is X^(i mod l) where l divides 16, and X^(i + 16·(j mod l/16)) otherwise.
+    """
     groups = buffer.shape[0] // BLOCK
     wrapped = max(1, secrets.shape[0] // BLOCK)
     for i in range(kept):
@@ -138,8 +142,19 @@ def open_with_erasures(
 ) -> int:
     """As `transform_kernels.open_with_erasures`, for n = sources.size points, 128 <= n <= 1024.
 
-    weights[n] are by point, 0 where no share is, and rows[sources[j]] is the share at point j; where there is none it
-    is any row. factors[m, 16]: g_k^-i; turns[m]: g^-16j.
+    Args:
+        rows: the shares.
+        sources: by point j, [n]: rows[sources[j]] is its share, or any row where the share is missing.
+        weights: A / n by point, [n]; 0 where the share is missing.
+        factors: g_k^-i, [m, 16].
+        terms: as there.
+        turns: g^-16j, [m].
+        secret_roots: as there.
+        secret_weights: as there.
+        out: the secrets.
+
+    Returns:
+        As there.
     """
     pack = secret_roots.size
     kept = min(pack, BLOCK)

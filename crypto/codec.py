@@ -1,16 +1,16 @@
 """Fixed-point encoding of model updates, two values to a field element, so that sums come out exact.
 
-A parameter is clipped, scaled by its peer's weight, rounded stochastically to a signed integer of at most
-`bits` bits and stored with an offset that makes it non-negative. Adding field elements adds both of their
-31-bit slots at once; the number of bits is chosen so that no sum of `summands` encodings can reach past its
-slot, and two slots are 62 bits, below the prime. So the decoded sum is the integer sum, exactly, in whatever
-order it was formed.
+A parameter is clipped, scaled by its peer's weight, rounded stochastically to an integer of `bits` bits with its
+sign, and stored with an offset that makes it non-negative. Adding field elements adds both of their 31-bit slots
+at once. The number of bits is chosen so that no sum of `summands` encodings exceeds its slot, and two slots are 62
+bits, below the prime. So the decoded sum is exactly the sum of the integers, in whatever order it was formed.
 
-Rounding up with a probability equal to the fraction makes each encoding unbiased: errors average out over
-peers and rounds instead of adding up. The random bits are pseudorandom, from a seed that the caller draws.
+A value is rounded up with a probability equal to its fraction (to within 2^-32), so each encoding is unbiased:
+errors average out over peers and rounds instead of adding up. The random bits are pseudorandom, from a seed that
+the caller draws.
 
-Side sums (example counts, losses) need more range than a slot has: `encode_wide` spreads one number over
-four elements.
+Side sums (example counts, losses) need a larger range than a slot has: `encode_wide` spreads one number over four
+elements.
 """
 
 import math
@@ -42,18 +42,23 @@ class EncodingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class FixedPoint:
-    """The encoding agreed for a federation.
+    """The encoding that a federation agrees on.
 
-    clip: largest magnitude of an update's element, a power of two; summands: how many encodings a sum may
-    have; bits: the precision wished for, lowered where that many summands would overflow a slot.
-
-    Raises ValueError for parameters that cannot work.
+    Raises:
+        ValueError: a parameter is out of its range, or so many summands leave fewer than 8 bits a value.
     """
 
     clip: float
+    """Largest magnitude of an update's element: a power of two from 2^-40 to 2^40."""
+
     summands: int
+    """Largest number of encodings in a sum."""
+
     bits: int = 22
-    limit: int = field(init=False)  # the largest encoded integer: values lie in [-limit, limit]
+    """Bits of a value with its sign, from 8 to 22. Lowered where so many summands would overflow a slot."""
+
+    limit: int = field(init=False)
+    """The largest encoded integer, 2^(bits - 1) - 1: integers lie in [-limit, limit]."""
 
     def __post_init__(self) -> None:
         if not 2.0**-40 <= self.clip <= 2.0**40 or math.frexp(self.clip)[0] != 0.5:
@@ -70,7 +75,7 @@ class FixedPoint:
 
     @property
     def step(self) -> float:
-        """The value of one unit of a decoded sum. A power of two."""
+        """The value of one unit of a decoded sum, a power of two."""
         return self.clip / 2.0 ** (self.bits - 1)
 
     @property
@@ -80,14 +85,23 @@ class FixedPoint:
 
     @staticmethod
     def columns(length: int) -> int:
-        """How many field elements an update of that many values takes."""
+        """The number of field elements that an update of `length` values takes."""
         return (length + 1) // 2
 
     def encode(self, update: NDArray[np.float32], weight: float, seed: bytes) -> tuple[Vector, int]:
-        """Encode float32[L] times weight -> (uint64[ceil(L / 2)], how many values were clipped to ±bound).
+        """Encode an update, float32[L], times a weight.
 
-        The weight is in (0, 1]. The seed decides the rounding and must be fresh. Raises EncodingError for
-        another weight and for NaN or infinity anywhere, naming the first such index.
+        Args:
+            update: the values. They are clipped to ±`bound` before they are scaled.
+            weight: a factor in (0, 1].
+            seed: secret random bytes that decide the rounding. They must be fresh for each update.
+
+        Returns:
+            The words, uint64[ceil(L / 2)], and the number of values that were clipped.
+
+        Raises:
+            EncodingError: another type, shape or weight, or NaN or infinity in the update; the message names the
+                first such index.
         """
         from . import kernels
 
@@ -109,10 +123,20 @@ class FixedPoint:
         return out, clipped
 
     def decode_sum(self, words: Vector, length: int, summands: int) -> NDArray[np.int64]:
-        """The exact integer sums int64[L] behind the sum, uint64[ceil(L / 2)], of `summands` encodings.
+        """The exact integer sums behind a sum of encodings. Multiply them by `step` for the real values.
 
-        Multiply by `step` for the real values. Raises EncodingError when the words cannot be such a sum: a
-        slot beyond its range means that a summand was not an encoding.
+        Args:
+            words: the sum of the encodings, uint64[ceil(L / 2)].
+            length: L, the number of values in an update.
+            summands: the number of encodings that were summed.
+
+        Returns:
+            int64[L].
+
+        Raises:
+            EncodingError: a slot is beyond the range of such sums, so a summand was not an encoding; or `summands` is
+                not between 1 and the number agreed on.
+            ValueError: the words have another shape or type.
         """
         checked(words, self.columns(length))
         if not 1 <= summands <= self.summands:
@@ -136,9 +160,10 @@ def _refuse_non_finite(update: NDArray[np.float32]) -> None:
 
 
 def encode_wide(value: int | float) -> Vector:
-    """A number as uint64[4], for sums with 40 bits after the point: rounded to 2^-40, |value| < 2^82.
+    """A number, rounded to a multiple of 2^-40 and below 2^82 in magnitude, as uint64[4] to be summed.
 
-    Raises EncodingError for NaN, infinity and values out of range; its text does not say which value, a private one.
+    Raises:
+        EncodingError: NaN, infinity, or a value out of range. The message does not contain the value, which is private.
     """
     if isinstance(value, float) and not math.isfinite(value):
         raise EncodingError("NaN and infinity have no encoding")
@@ -151,9 +176,11 @@ def encode_wide(value: int | float) -> Vector:
 
 
 def decode_wide(words: Vector, summands: int) -> int:
-    """The exact sum of `summands` numbers behind the sum of their encodings, times 2^40.
+    """The exact sum of `summands` encoded numbers, in units of 2^-40, from the sum of their encodings, uint64[4].
 
-    Raises EncodingError when the words cannot be such a sum.
+    Raises:
+        EncodingError: the words cannot be such a sum, or `summands` is not between 1 and 2^32.
+        ValueError: the words have another shape or type.
     """
     checked(words, WIDE_LIMBS)
     if not 1 <= summands <= MAX_WIDE_SUMMANDS:

@@ -1,8 +1,8 @@
-"""How the inner loops become machine code: compiled once, kept where only this user can write.
+"""How the inner loops become machine code: compiled once, and kept where only this user can write.
 
-A kernel is compiled when its module is imported, which takes a second or two each on a machine that has none of them
-yet. Whoever wants to tell people how far that is listens with `watched`. A cache that cannot be written or read is
-dealt with here, in one place. numba is loaded by the first kernel, not with this module.
+A kernel is compiled when its module is imported. That takes a second or two for each kernel on a machine whose cache
+has none of them yet; `watched` lets a program show the progress. This module alone deals with a cache that cannot be
+written or read. numba is loaded by the first kernel, not with this module.
 """
 
 import os
@@ -15,16 +15,18 @@ from typing import Any, Final, TypeVar
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 Watcher = Callable[[str, bool], None]
-"""Called with a kernel's name, and whether it was compiled just now and not read from the cache."""
+"""Called with a kernel's name, and with True if it was compiled just now, False if it came from the cache."""
 
 _watchers: Final[list[Watcher]] = []
 
 
 def private_folder() -> Path:
-    """A folder for compiled code below the system's temporary one, which nobody but this user can write to.
+    """A folder for compiled code in the system's temporary folder, to which only this user can write.
 
-    numba's cache files are pickles: whoever can write them can run code in this process. Raises OSError when
-    the folder cannot be made or is not ours alone.
+    numba's cache files are pickles: a user that can write them can run code in this process.
+
+    Raises:
+        OSError: the folder cannot be made, or others could use it.
     """
     folder = Path(tempfile.gettempdir()) / f"coterie-kernels-{os.getuid()}"
     with suppress(FileExistsError):
@@ -49,11 +51,11 @@ def _caching_in_private_folder() -> Iterator[None]:
 
 
 def compiled(signature: Any) -> Callable[[_Function], _Function]:
-    """Compile for one signature, without the GIL; keep the machine code where that is possible.
+    """Decorate a kernel: compile it for one signature, to run without the GIL, and keep the machine code if possible.
 
-    numba looks for a writable `__pycache__` and then for the user's cache folder, and raises when it has
-    neither, a full disk, or a damaged file. None of this is a reason not to compute, so the last attempt
-    goes without a cache; it is also the one that reports a real compiler error.
+    numba looks for a writable `__pycache__` and then for the user's cache folder. It raises when it finds neither, when
+    the disk is full, and when a file is damaged. None of this is a reason not to compute: the second attempt caches in
+    `private_folder`, and the last one does without a cache. The last one also reports a real compiler error.
     """
 
     def decorate(function: _Function) -> _Function:
@@ -77,7 +79,7 @@ def _compiled(function: Callable[..., Any], signature: Any) -> Any:
 
 @contextmanager
 def watched(watcher: Watcher) -> Iterator[None]:
-    """Call `watcher` for each kernel that is ready, in whatever thread imports it, while this context lasts."""
+    """While this context lasts, call `watcher` for each kernel that gets ready, in the thread that imports it."""
     _watchers.append(watcher)
     try:
         yield

@@ -1,34 +1,37 @@
 """Verifiable dealing: shares that every holder checks by itself, without another message.
 
-A dealer has C secrets and draws a polynomial of degree below K for each; holder j (counted from 0) gets
-their values at j + 1, and the secrets are the values at 0. That all holders hold values of *the same*
-polynomials is what they check:
+A dealer has C secrets and draws a polynomial of degree below K for each. The secrets are the values at 0, and
+holder j (counted from 0) gets the values at j + 1. The holders check that they all hold values of *the same*
+polynomials:
 
 1. The dealer adds two random polynomials B_1, B_2 of the same degree, which blind what step 3 publishes.
 2. It hashes each holder's share, with a nonce, into a leaf of a Merkle tree and commits to the root.
-3. The root gives two pseudorandom vectors ρ_1, ρ_2, and the dealer publishes Y_k = Σ_c ρ_k[c]·P_c + B_k, K
-   coefficients each: the fingerprints.
+3. The root gives two pseudorandom vectors ρ_1, ρ_2, and the dealer publishes the fingerprints
+   Y_k = Σ_c ρ_k[c]·P_c + B_k, K coefficients each.
 4. Holder j checks that its share is the leaf j below the root and that Y_k(j + 1) = ⟨ρ_k, its values⟩ +
    B_k(j + 1).
 
-The values of K + 1 holders that are on no polynomial of degree below K, fixed before ρ was known, pass with
-probability about p^-2 = 2^-128. The dealer chooses Y_k last, and to which of the honest holders it deals at
-all, so the bound for a dealing is C(n - f, K + 1) times that: 2^-124 at n = 10, 2^-110 at 30, 2^-64 at 100
-(f = (n - 1)//3, K = n - 2f), times the roots that a dealer tries. One fingerprint would leave 2^-64 in place of
-2^-128, which a dealer can search for. The blinding makes Y_k independent of the secrets for anybody with
-fewer than K shares.
+**Soundness.** If the values of K + 1 holders, fixed before ρ was known, are on no polynomial of degree below K,
+they pass with probability about p^-2 = 2^-128. The dealer chooses Y_k last, and chooses to which of the honest
+holders it deals at all. So the bound for a dealing is C(n - f, K + 1) times that: 2^-124 at n = 10, 2^-110 at 30,
+2^-64 at 100 (f = (n - 1)//3, K = n - 2f), times the number of roots that a dealer tries. With one fingerprint
+2^-64 would stand in place of 2^-128, and a dealer can search for that. This assumes that SHA-256 binds and, as a
+random oracle, makes the challenges.
 
-A share that fails step 4 after its path led to the root is evidence by itself: anyone who sees it, with the
-dealer's signed commitment, comes to the same verdict. Where the share is known to be what the dealer sealed
-(`sealing`), every failure is. The context goes into every leaf and every challenge, so that what was dealt in
+**Secrecy.** The blinding makes Y_k independent of the secrets for everybody who has fewer than K shares. Without it,
+anybody could confirm a guess of the secrets.
+
+**Evidence.** A share that fails step 4 after its path led to the root is evidence by itself: everybody who sees it
+with the dealer's signed commitment comes to the same verdict. Where the share is known to be what the dealer sealed
+(`sealing`), every failure is evidence. The context goes into every leaf and every challenge, so what was dealt in
 one round, by one dealer, proves nothing in another.
 
-**Compressed shares.** K - 1 values of a polynomial may be chosen freely, whatever its value at 0. So K - 1
-holders get a 32-byte seed each, from which they expand their values, and only the other holders get values,
-computed from the secrets and those seeds. K - 1 colluding holders know K - 1 points of polynomials of degree
-K - 1, which any secrets fit; with seeds instead of random values this holds against whoever cannot tell AES
-from random. It holds for any K - 1 holders and any choice of those that get seeds, so the dealer may choose
-them: members that are away, for instance, as their shares have to be kept for them. The choice is published.
+**Compressed shares.** K - 1 values of a polynomial can be chosen freely, whatever its value at 0 is. So K - 1
+holders get a 32-byte seed each, from which they expand their values. Only the other holders get values, computed
+from the secrets and those seeds. K - 1 colluding holders know K - 1 points of polynomials of degree below K, and any
+secrets fit these. With seeds in place of random values, that holds for colluders who cannot tell AES from random. It
+holds for any K - 1 holders and any choice of the seeded ones, so the dealer may choose them: for example members that
+are away, because other members have to keep their shares for them. The choice is published.
 """
 
 import hashlib
@@ -46,7 +49,7 @@ from .vectors import checked, fingerprints, matmul
 CONTEXT_BYTES: Final = 32
 SEED_BYTES: Final = 32
 NONCE_BYTES: Final = 32
-CHALLENGES: Final = 2  # fingerprints, and blinding columns
+CHALLENGES: Final = 2  # the number of fingerprints, and of blinding columns
 
 _SEED: Final = b"\x00"  # the payload is a seed
 _VALUES: Final = b"\x01"  # the payload is the values themselves
@@ -55,10 +58,10 @@ _VALUES: Final = b"\x01"  # the payload is the values themselves
 class BadShare(Exception):
     """A share that its holder refuses.
 
-    provable: whether the share, without the box that it came in, is evidence against the dealer: it was
-    committed to as it is. Where it is not, the fault may as well lie with the member that carried or shows
-    the share. A share from a box that was judged (`sealing`) is what the dealer sealed: then every BadShare is
-    proof, whatever this says.
+    `provable` says whether the share alone, without the box that it came in, is evidence against the dealer: the
+    dealer committed to exactly these bytes. Otherwise the fault may lie with the member that carried or shows the
+    share. A share from a box that was judged (`sealing`) is what the dealer sealed; then every BadShare is proof,
+    whatever `provable` says.
     """
 
     def __init__(self, reason: str, *, provable: bool) -> None:
@@ -69,18 +72,29 @@ class BadShare(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What all parties know of a dealing. Raises ValueError for terms under which nothing can be dealt.
+    """What all parties know of a dealing.
 
-    holders: how many, m; threshold: K, how many shares open the sum; columns: C, field elements in a secret;
-    dealer: its index among the holders; seeded: the indices of the K - 1 holders whose shares are seeds, in
-    ascending order and without the dealer. The dealer chooses them; () stands for those that follow it.
+    Raises:
+        ValueError: nothing can be dealt under these terms.
     """
 
     holders: int
+    """The number of holders, m."""
+
     threshold: int
+    """K, the number of shares that open the secrets: from 2 to m."""
+
     columns: int
+    """C, the number of secrets, which are field elements."""
+
     dealer: int
+    """The dealer's index among the holders."""
+
     seeded: tuple[int, ...] = ()
+    """The indices of the K - 1 holders whose shares are seeds, ascending and without the dealer.
+
+    The dealer chooses them; () stands for the K - 1 holders that follow it, cyclically.
+    """
 
     def __post_init__(self) -> None:
         if not 2 <= self.threshold <= self.holders:
@@ -109,38 +123,41 @@ class Terms:
 
     @property
     def header_bytes(self) -> int:
-        """Kind, nonce and path: what precedes the payload of a share."""
+        """The length of a share's header, which is kind, nonce and path; the payload follows it."""
         return 1 + NONCE_BYTES + merkle.DIGEST_BYTES * merkle.depth(self.holders)
 
     @property
     def largest_payload_bytes(self) -> int:
-        """The longest payload that any holder can get; what is longer is not even hashed."""
+        """The length of the longest payload that any holder can get; a longer one is not even hashed."""
         return max(SEED_BYTES, ELEMENT_BYTES * (self.columns + CHALLENGES))
 
     def payload_bytes(self, holder: int) -> int:
-        """The exact length of that holder's payload."""
+        """The exact length of this holder's payload."""
         self._check_index(holder)
         if holder in self.seeded:
             return SEED_BYTES
         return ELEMENT_BYTES * (self.columns + CHALLENGES)
 
     def encoded(self) -> bytes:
-        """A form to be hashed. No encoding is the start of another: the threshold gives the length."""
+        """The terms as bytes to be hashed. No encoding is the beginning of another: the threshold gives the length."""
         numbers = (self.holders, self.threshold, self.columns, self.dealer, *self.seeded)
         return b"".join(number.to_bytes(8, "big") for number in numbers)
 
 
 @dataclass(frozen=True, slots=True)
 class Commitment:
-    """What a dealer publishes. fingerprints: the K coefficients of Y_1, then those of Y_2, 8 bytes each."""
+    """What a dealer publishes."""
 
     root: bytes
+    """The Merkle root over the holders' shares, 32 bytes."""
+
     fingerprints: bytes
+    """The K coefficients of Y_1, constant term first, then those of Y_2: 8 bytes each, little-endian."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dealing:
-    """A commitment and the shares behind it, one to each holder; the shares are secret."""
+    """A commitment and the shares behind it, one for each holder. The shares are secret."""
 
     commitment: Commitment
     shares: tuple[bytes, ...]
@@ -153,17 +170,24 @@ class Dealing:
 
 
 def share_size(terms: Terms, holder: int) -> int:
-    """The exact length of that holder's share in bytes."""
+    """The exact length of this holder's share in bytes."""
     return terms.header_bytes + terms.payload_bytes(holder)
 
 
 def deal(context: bytes, terms: Terms, secrets: Vector, seed: bytes) -> Dealing:
-    """Share out secrets, uint64[C], canonical. Deterministic: the same arguments give the same bytes.
+    """Share out secrets. Deterministic: the same arguments give the same bytes.
 
-    context: 32 bytes that no other dealing has (a hash of federation, round, dealer and base model); seed:
-    32 secret random bytes. Context, terms and secrets go into all that is drawn, so that a seed used twice
-    by mistake does not show the difference of two secrets. Raises ValueError for arguments of the wrong size
-    or kind.
+    All randomness is derived from seed, context, terms and secrets together, so a seed that is used twice by mistake
+    does not show the difference of two secrets.
+
+    Args:
+        context: 32 bytes that no other dealing has, such as a hash of federation, round, dealer and base model.
+        terms: what all parties know of the dealing.
+        secrets: uint64[C], canonical.
+        seed: 32 secret random bytes.
+
+    Raises:
+        ValueError: an argument has the wrong size, type or range.
     """
     _check_context(context)
     if len(seed) != SEED_BYTES:
@@ -191,16 +215,20 @@ def deal(context: bytes, terms: Terms, secrets: Vector, seed: bytes) -> Dealing:
         parts.append((_SEED, nonce, seeds[holder]) if holder in seeds else (_VALUES, nonce, values[holder]))
     tree = merkle.Tree([merkle.leaf(context, nonce, kind, payload) for kind, nonce, payload in parts])
     commitment = Commitment(tree.root, _fingerprints_of(context, terms, tree.root, points, basis))
-    del basis  # tens of megabytes for a large model, and as much again is needed now
+    del basis  # tens of megabytes for a large model, and joining the shares needs as much again
     shares = tuple(b"".join((kind, nonce, tree.path(j), load)) for j, (kind, nonce, load) in enumerate(parts))
     return Dealing(commitment, shares)
 
 
 def check(context: bytes, terms: Terms, holder: int, commitment: Commitment, share: bytes) -> Vector:
-    """The holder's values, uint64[C], if the share is what the commitment says. Raises BadShare otherwise.
+    """Check a holder's share, and return the holder's values, uint64[C].
 
-    Also the check of a complaint: whoever is shown a share that raises a provable BadShare, and knows that
-    the dealer signed the commitment for this context, knows that the dealer cheated.
+    This also judges complaints. A member that is shown a share that raises a provable BadShare, and knows that the
+    dealer signed the commitment for this context and these terms, knows that the dealer cheated.
+
+    Raises:
+        BadShare: the share is not the committed one, or does not lie on the committed polynomials.
+        ValueError: the context has another length, or there is no such holder.
     """
     _check_context(context)
     wanted = terms.payload_bytes(holder)
@@ -237,12 +265,12 @@ def _check_context(context: bytes) -> None:
 
 
 def _little_endian(x: Vector) -> memoryview:
-    """The vector's bytes as they go on the wire, without a copy."""
+    """The vector's bytes in the order of the wire, without a copy on little-endian machines."""
     return x.astype("<u8", copy=False).view(np.uint8).data
 
 
 def _values(terms: Terms, kind: bytes, payload: memoryview) -> Vector:
-    """All C + 2 values of a share."""
+    """All C + 2 values of a share: those of the secrets' polynomials, then the two of the blinding."""
     count = terms.columns + CHALLENGES
     if kind == _SEED:
         return stream(bytes(payload), b"share", count)
@@ -253,12 +281,12 @@ def _values(terms: Terms, kind: bytes, payload: memoryview) -> Vector:
 
 
 def _challenge(context: bytes, terms: Terms, root: bytes) -> bytes:
-    """The seed of ρ_1 and ρ_2: fixed by the commitment, so unknown to the dealer while it made the shares."""
+    """The seed of ρ_1 and ρ_2. The root fixes it, so the dealer did not know it while it made the shares."""
     return derive(context + terms.encoded() + root, b"challenge")
 
 
 def _row_fingerprints(terms: Terms, challenge: bytes, rows: Vector) -> list[list[int]]:
-    """For each row of C + 2 values, ⟨ρ_k, values⟩ plus blinding, for k = 1, 2."""
+    """For each row of C + 2 values: ⟨ρ_k, the first C⟩ plus the k-th blinding value, for k = 1, 2."""
     plain = fingerprints(challenge, rows, terms.columns)
     return [
         [(int(dot) + int(blinding)) % P for dot, blinding in zip(dots, row[terms.columns :], strict=True)]

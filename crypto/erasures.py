@@ -1,10 +1,10 @@
-"""Opening by transform although shares are missing: what the compiled kernels need to know, and which one to ask.
+"""Opening by transform although shares are missing: prepares the tables of the compiled kernels and chooses a kernel.
 
 Let A be the polynomial that vanishes at the points of the coset whose shares are missing. Then A times a shared
-polynomial is known at all points, zeros included, and its coefficients, at most as many as there are missing points and
-K together, follow by one transform: from there on they must be zero, or the shares are not of one sharing. Secrets come
-from what is left modulo X^l - 1, which vanishes where they sit, and are divided by A there (Soro and Lacan, "FNT-based
-Reed-Solomon erasure codes", 2010).
+polynomial is known at all points: where a share is missing it is 0. One transform gives its coefficients. Its degree is
+below the number of missing points plus K; if a coefficient from there on is not zero, the shares are not of one
+sharing. The remainder of the product modulo X^l - 1, which vanishes where the l secrets sit, has the product's values
+there. Divided by the values of A they are the secrets (Soro and Lacan, "FNT-based Reed-Solomon erasure codes", 2010).
 """
 
 from collections.abc import Sequence
@@ -17,15 +17,15 @@ from .ntt import Coset, coset, vanishing
 
 
 def in_blocks(size: int) -> bool:
-    """Whether a transform of that many points can be done in two steps, whose small transforms need no products."""
+    """Whether `block_kernels` can open at so many points: by two steps, whose small transforms need no products."""
     return 128 <= size <= 1024
 
 
 def opened(holders: Coset, secrets: Coset, indices: Sequence[int], rows: Vector, threshold: int) -> Vector | None:
-    """The secrets uint64[l, C] behind rows[m', C], row i being the share at point indices[i] of `holders`.
+    """The secrets, uint64[l, C], behind rows[m', C]; row i is the share at point indices[i] of `holders`.
 
-    None if the rows do not lie on polynomials of degree below the threshold. Trusts that there are as many rows as
-    indices, at least `threshold`, and no index twice.
+    None if the rows do not lie on polynomials of degree below the threshold. Trusts its caller that there are as many
+    rows as indices, that they are at least `threshold`, and that no index occurs twice.
     """
     present = set(indices)
     missing = [point for j, point in enumerate(holders.points) if j not in present]
@@ -65,7 +65,7 @@ def _open_in_blocks(
 
 @lru_cache(maxsize=32)
 def _block_tables(size: int, generator: int) -> tuple[Vector, Vector]:
-    """For block k of 16 points, which begins with g_k: g_k^-i for all i < 16; and g^-16k."""
+    """Two tables by block k of 16 points, whose first point is g_k: g_k^-i for all i < 16, and g^-16k."""
     first_points = coset(size, generator).points[::16]
     factors = [[pow(point, -i, P) for i in range(16)] for point in first_points]
     turns = [pow(generator, -16 * k, P) for k in range(len(first_points))]

@@ -1,8 +1,8 @@
 """The prime field F_p, p = 2^64 - 2^32 + 1 ("Goldilocks"), in plain integers.
 
-Everything here works on a handful of elements: interpolation points, matrix entries, fingerprints. Whole
-vectors go through `vectors`, whose compiled kernels this module does not need, so that importing it costs
-next to nothing.
+The functions here are for a handful of elements: interpolation points, matrix entries, fingerprints. Whole
+vectors go through `vectors`. This module does not need its compiled kernels, so importing it costs next to
+nothing.
 
 A *field vector* is a C-contiguous numpy array of uint64 whose elements are canonical, that is, less than P.
 On the wire it is the same numbers as little-endian bytes, eight to an element.
@@ -23,14 +23,19 @@ Vector = NDArray[np.uint64]
 
 
 def inverse(a: int) -> int:
-    """The b with a * b = 1 (mod P). Raises ValueError when a is a multiple of P."""
+    """The b with a * b = 1 (mod P).
+
+    Raises:
+        ValueError: a is a multiple of P.
+    """
     return pow(a, -1, P)
 
 
 def inverses(values: Sequence[int]) -> list[int]:
-    """The inverse of each value, for the price of one inversion and three products each (Montgomery's trick).
+    """The inverses of all values, by one inversion and three products a value (Montgomery's trick).
 
-    Raises ValueError when one of them is a multiple of P.
+    Raises:
+        ValueError: one of the values is a multiple of P.
     """
     products = [1]
     for value in values:
@@ -44,7 +49,7 @@ def inverses(values: Sequence[int]) -> list[int]:
 
 
 def evaluate(coefficients: Sequence[int], x: int) -> int:
-    """The polynomial's value at x, by Horner's rule."""
+    """The polynomial's value at x modulo P, by Horner's rule."""
     value = 0
     for coefficient in reversed(coefficients):
         value = (value * x + coefficient) % P
@@ -52,7 +57,7 @@ def evaluate(coefficients: Sequence[int], x: int) -> int:
 
 
 def from_roots(roots: Sequence[int]) -> list[int]:
-    """The coefficients of the product of (X - root) over all roots."""
+    """The len(roots) + 1 coefficients of the product of (X - root) over all roots."""
     product = [1]
     for root in roots:
         shifted, scaled = [0, *product], [*product, 0]
@@ -63,7 +68,8 @@ def from_roots(roots: Sequence[int]) -> list[int]:
 def interpolate(xs: Sequence[int], ys: Sequence[int]) -> list[int]:
     """The len(xs) coefficients of the polynomial of least degree through the points (xs[i], ys[i]).
 
-    Raises ValueError when two points share an x.
+    Raises:
+        ValueError: two of the xs are equal modulo P, or there are not as many ys.
     """
     if len(xs) != len(ys):
         raise ValueError(f"{len(xs)} points but {len(ys)} values")
@@ -72,14 +78,18 @@ def interpolate(xs: Sequence[int], ys: Sequence[int]) -> list[int]:
     for x, y, weight in zip(xs, ys, barycentric_weights(xs), strict=True):
         scale = y * weight % P
         carry = 0
-        for power in range(len(xs), 0, -1):  # synthetic division of `vanishing` by (X - x), added in as it comes
+        for power in range(len(xs), 0, -1):  # adds scale times `vanishing` / (X - x), by synthetic division
             carry = (vanishing[power] + carry * x) % P
             coefficients[power - 1] += scale * carry
     return [coefficient % P for coefficient in coefficients]
 
 
 def barycentric_weights(xs: Sequence[int]) -> list[int]:
-    """1 / prod over j != i of (xs[i] - xs[j]), for each i. Raises ValueError when two of the xs are equal."""
+    """1 / Π_{j != i} (xs[i] - xs[j]) for each i: the weights of Lagrange's formula.
+
+    Raises:
+        ValueError: two of the xs are equal modulo P.
+    """
     products = []
     for i, x in enumerate(xs):
         product = 1
@@ -95,8 +105,13 @@ def barycentric_weights(xs: Sequence[int]) -> list[int]:
 def lagrange_matrix(xs: Sequence[int], targets: Sequence[int]) -> Vector:
     """The matrix that takes a polynomial's values at xs to its values at targets.
 
-    Returns uint64[len(targets), len(xs)]. The polynomial's degree must be below len(xs). Raises ValueError
-    when two of the xs are equal (mod P) or there are none.
+    The polynomial's degree must be below len(xs).
+
+    Returns:
+        uint64[len(targets), len(xs)].
+
+    Raises:
+        ValueError: two of the xs are equal modulo P, or there are none.
     """
     if not xs:
         raise ValueError("a polynomial needs at least one point")
@@ -116,7 +131,7 @@ def lagrange_matrix(xs: Sequence[int], targets: Sequence[int]) -> Vector:
 
 
 def is_canonical(x: Vector) -> bool:
-    """Whether every element is less than P."""
+    """Whether every element is less than P; true of an empty vector."""
     return x.size == 0 or int(x.max()) < P
 
 
@@ -126,9 +141,10 @@ def to_bytes(x: Vector) -> bytes:
 
 
 def from_bytes(data: bytes | memoryview, count: int) -> Vector:
-    """The vector of `count` elements that these bytes spell, as a copy of its own.
+    """The vector uint64[count] that these bytes encode, as a copy.
 
-    Raises ValueError when the length is not exactly 8 * count or an element is not canonical.
+    Raises:
+        ValueError: the length is not exactly 8 * count, or an element is not canonical.
     """
     if len(data) != ELEMENT_BYTES * count:
         raise ValueError(f"{len(data)} bytes where {count} field elements take {ELEMENT_BYTES * count}")

@@ -1,11 +1,11 @@
-"""The compiled inner loops over field vectors. This and its like are the only modules that import numba: costly.
+"""The compiled inner loops over field vectors. Only modules with kernels load numba, as their import is slow.
 
 A product of two elements is 128 bits wide. The loops add such products up, in 192 bits or in pieces, and reduce once
-at the end, which is what makes them fast; reducing after each product takes several times as long. Matrix products
-work on several columns at a time (`lanes`).
+at the end. That makes them fast: to reduce after each product would take several times as long. Matrix products work
+on several columns at a time (`lanes`).
 
-Every kernel releases the GIL and trusts its caller: `vectors` and `codec` check types and shapes. Signatures
-are explicit, so that each kernel is compiled once, when this module is imported (`compiling`).
+Every kernel releases the GIL and trusts its caller: `vectors` and `codec` check types and shapes. Signatures are
+explicit, so each kernel is compiled once, when this module is imported (`compiling`).
 """
 
 from typing import Any, Final
@@ -34,18 +34,18 @@ _LOW: Final = np.uint64(0xFFFFFFFF)  # the low half of a word, and also 2^64 mod
 _HALF: Final = np.uint64(32)
 
 _LIMB: Final = np.uint64(2**22 - 1)
-_MAX_TERMS: Final = 512  # that a sum of products of limbs has room for
-_DOT_VECTORS: Final = 2  # of LANES columns each, that a dot product makes at once
+_MAX_TERMS: Final = 512  # products of a limb and half an element that add up within 64 bits
+_DOT_VECTORS: Final = 2  # vectors of LANES columns each that a dot product makes at once
 _DOT_COLUMNS: Final = _DOT_VECTORS * LANES
 
-# Words of X that a matrix product gathers at a time, so that they stay in the first-level cache; but so many columns
-# at least that fetching a row's share of them is worth its while.
+# Words of X that a matrix product gathers at a time: few enough to stay in the first-level cache. The least number of
+# columns makes a fetch from each row worth its cost.
 _BLOCK: Final = 4096
 _LEAST_COLUMNS: Final = 64
 
 
 def _multiply_add_code(_context, _high, _middle, _low, _a, _b):  # type: ignore[no-untyped-def]
-    """(high, middle, low) + a * b, three words of a 192-bit number: a multiplication and three additions."""
+    """The sum (high, middle, low) + a * b in three words of a 192-bit number: a multiplication and three additions."""
     signature = types.UniTuple(_WORD, 3)(*[_WORD] * 5)  # type: ignore[no-untyped-call]
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
@@ -78,7 +78,7 @@ def _mask(condition):  # type: ignore[no-untyped-def]
 
 @numba.njit
 def _reduced(high, middle, low):  # type: ignore[no-untyped-def]
-    """high * 2^128 + middle * 2^64 + low modulo P, canonical; high must be below 2^31.
+    """The canonical residue of high * 2^128 + middle * 2^64 + low modulo P; high must be below 2^31.
 
     Modulo P, 2^64 = 2^32 - 1, 2^96 = -1 and 2^128 = -2^32, so reduction takes shifts and additions only.
     """
@@ -101,20 +101,20 @@ def _sum(a, b):  # type: ignore[no-untyped-def]
 
 @compiled(types.void(_OUT_1D, _IN_1D))
 def add_into(accumulator: Vector, x: Vector) -> None:
-    """accumulator += x, element by element."""
+    """Add x to the accumulator, element by element."""
     for i in range(accumulator.size):
         accumulator[i] = _sum(accumulator[i], x[i])
 
 
 def _dot_lanes(limbs_used: int) -> Any:
-    """A function that makes the next columns of a row of a product, from factors of that many limbs."""
+    """Return an intrinsic that computes the next columns of one row of a product, from factors of so many limbs."""
 
     def code(_context, _limbs, _column, _terms, _out):  # type: ignore[no-untyped-def]
-        """_DOT_COLUMNS elements at `out` = the sum over t of factor t * as many elements, one t behind the other, at
-        `column`.
+        """Set _DOT_COLUMNS elements at `out` to the sum over t of factor t times row t of the block at `column`.
 
-        The addresses are of words; `limbs` are the 22, 22 and 20 bits of each factor, lowest first. A limb times half
-        an element is below 2^54, so that up to 512 products add up without a carry, and all is reduced once.
+        All arguments but `terms` are addresses of words. `limbs` holds the lowest 22, the next 22 and the other 20 bits
+        of each factor; row t + 1 of the block follows row t. A limb times half an element is below 2^54, so up to 512
+        products add up without a carry, and all is reduced once.
         """
         signature = types.void(*[types.int64] * 4)
 
@@ -169,7 +169,7 @@ _dot_small: Any = _dot_lanes(1)
 
 @numba.njit
 def _limbs_of(A, first, terms):  # type: ignore[no-untyped-def]
-    """The lowest 22, the next 22 and the other 20 bits of A[:, first:first + terms]; and whether the first are all."""
+    """The lowest 22, the next 22 and the other 20 bits of A[:, first:first + terms]; and whether 22 bits are enough."""
     limbs = np.empty((A.shape[0], terms, 3), dtype=np.uint64)
     rest = _ZERO
     for i in range(A.shape[0]):
@@ -184,7 +184,7 @@ def _limbs_of(A, first, terms):  # type: ignore[no-untyped-def]
 
 @numba.njit
 def _gather(X, t, start, stop, block, place):  # type: ignore[no-untyped-def]
-    """Row t of X[:, start:stop] into block[:, place, :], zeros behind it."""
+    """Copy X[t, start:stop] into block[:, place, :], with zeros after it."""
     whole = (stop - start) // _DOT_COLUMNS
     row = np.int64(8 * _DOT_COLUMNS)
     target = np.int64(block.ctypes.data) + row * place
@@ -199,9 +199,11 @@ def _gather(X, t, start, stop, block, place):  # type: ignore[no-untyped-def]
 
 @numba.njit
 def _dot_block(limbs, small, i, block, g, out, place):  # type: ignore[no-untyped-def]
-    """out[place] and what follows = row i of the factors times columns g of the block. Addresses are taken where the
-    arrays are arguments: an array of the caller's own would be freed as soon as the caller has no more use for it than
-    its address."""
+    """Set the elements of `out` from `place` on to row i of the factors times the g-th group of columns of the block.
+
+    Addresses are taken here, where the arrays are arguments. A function that created an array and then used only its
+    address could have it freed too early: numba frees an array after its last use as an array.
+    """
     terms = np.int64(limbs.shape[1])
     factors = np.int64(limbs.ctypes.data) + 24 * i * terms
     columns = np.int64(block.ctypes.data) + 8 * g * block.shape[1] * _DOT_COLUMNS
@@ -214,7 +216,7 @@ def _dot_block(limbs, small, i, block, g, out, place):  # type: ignore[no-untype
 
 @numba.njit
 def _add_products(A, first, terms, X, Y, out):  # type: ignore[no-untyped-def]
-    """out = A[:, first:first + terms] times these rows of X over Y; added to what was there unless first is 0."""
+    """Set `out`, or add to it unless `first` is 0: A[:, first:first + terms] times these rows of X over Y."""
     columns = out.shape[1]
     limbs, small = _limbs_of(A, first, terms)
     size = max(_LEAST_COLUMNS, min(512, _BLOCK // terms // _DOT_COLUMNS * _DOT_COLUMNS))
@@ -240,10 +242,10 @@ def _add_products(A, first, terms, X, Y, out):  # type: ignore[no-untyped-def]
 
 @compiled(types.void(_IN_2D, _IN_2D, _IN_2D, _OUT_2D))
 def matmul(A: Vector, X: Vector, Y: Vector, out: Vector) -> None:
-    """out[m, C] = A[m, k + l] @ the rows of X[k, C] and then those of Y[l, C].
+    """Set out[m, C] to the product of A[m, k + l] and the rows of X[k, C] followed by those of Y[l, C].
 
-    The columns are gathered in blocks that all rows of A then find in the cache. Reading them where they are, a few
-    columns of all rows at a time, would wait for memory most of the time.
+    The columns are gathered in blocks, which stay in the cache for all rows of A. A loop over a few columns of all rows
+    in their places would wait for memory most of the time.
     """
     if A.shape[1] == 0:
         out[:] = _ZERO
@@ -252,8 +254,10 @@ def matmul(A: Vector, X: Vector, Y: Vector, out: Vector) -> None:
 
 
 def _dot_lanewise_code(_context, _first, _second, _terms, _out):  # type: ignore[no-untyped-def]
-    """LANES elements at `out` = the sum over t of a[t] * b[t], for vectors a and b, one behind the other at `first` and
-    `second`; as in `_dot_lanes`, with limbs of a."""
+    """Set LANES elements at `out` to the sum over t of a[t] * b[t], for the vectors a at `first` and b at `second`.
+
+    Vector t + 1 follows vector t. The products are added up as in `_dot_lanes`, with limbs of a.
+    """
     signature = types.void(*[types.int64] * 4)
 
     def generate(context, builder, _signature, arguments):  # type: ignore[no-untyped-def]
@@ -291,7 +295,7 @@ _dot_lanewise: Any = intrinsic(_dot_lanewise_code)
 
 @numba.njit
 def _dot_run(A, i, a, X, j, x, terms, spare):  # type: ignore[no-untyped-def]
-    """The sum of A[i, a + c] * X[j, x + c] over all c < terms * LANES; `spare` is room for LANES elements."""
+    """The sum of A[i, a + c] * X[j, x + c] over all c < terms * LANES; `spare` has room for LANES elements."""
     first = np.int64(A.ctypes.data) + 8 * (i * np.int64(A.shape[1]) + a)
     second = np.int64(X.ctypes.data) + 8 * (j * np.int64(X.shape[1]) + x)
     _dot_lanewise(first, second, np.int64(terms), np.int64(spare.ctypes.data))
@@ -303,7 +307,7 @@ def _dot_run(A, i, a, X, j, x, terms, spare):  # type: ignore[no-untyped-def]
 
 @compiled(types.void(_IN_2D, _IN_2D, types.int64, _OUT_2D))
 def add_dot_products(weights: Vector, rows: Vector, start: int, out: Vector) -> None:
-    """out[i, k] += the sum over b of weights[k, b] * rows[i, start + b], for each row i and each k."""
+    """Add to each out[i, k] the sum over b of weights[k, b] * rows[i, start + b]."""
     columns = weights.shape[1]
     together = columns - columns % LANES
     spare = np.empty(LANES, dtype=np.uint64)
@@ -321,18 +325,18 @@ def add_dot_products(weights: Vector, rows: Vector, start: int, out: Vector) -> 
 
 @numba.njit
 def _slot(value, bound, units, offset, bits):  # type: ignore[no-untyped-def]
-    """`value` clipped to ±bound, in units, rounded up or down by 32 random bits, and made non-negative."""
+    """The slot of a value: clipped to ±bound, in units, rounded up or down by 32 random bits, plus the offset."""
     clipped = min(max(np.float64(value), -bound), bound)
     return np.uint64(np.int64(np.floor(clipped * units + np.float64(bits) * 2.0**-32)) + offset)
 
 
 @compiled(types.int64(_FLOATS, types.float64, types.float64, types.int64, _IN_1D, _OUT_1D))
 def encode(update: NDArray[np.float32], bound: float, units: float, offset: int, noise: Vector, out: Vector) -> int:
-    """Pack the update's values in twos into out[ceil(L / 2)], the even one in the low 31 bits.
+    """Pack pairs of the update's L values into out[ceil(L / 2)], the even one in the low 31 bits.
 
-    Each value is clipped to ±bound, multiplied by `units`, rounded with 32 bits of `noise` and shifted by
-    `offset`; an update of odd length is filled up with a zero. Returns how many values were clipped. NaN
-    gives garbage in both slots: the caller refuses it first.
+    Each value is clipped to ±bound, multiplied by `units`, rounded with 32 bits of `noise` and shifted by `offset`. An
+    update of odd length is filled up with a zero. Returns the number of values that were clipped. NaN gives garbage in
+    both slots, so the caller refuses it first.
     """
     clipped = 0
     for i in range(update.size // 2):

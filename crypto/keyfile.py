@@ -1,17 +1,20 @@
-"""A seed at rest: the bytes of a key file, optionally sealed with a passphrase. No file is touched here.
+"""A seed at rest: the bytes of a key file, optionally sealed with a passphrase. This module touches no file.
 
 A key file is four lines of ASCII that a person can recognise:
 
     coterie key file 1
-    peer 12D3KooW…                              whose key it is, readable without the passphrase
+    peer 12D3KooW…                              the peer of this key, readable without the passphrase
     seal none | argon2id OPS KIBIBYTES SALT
     seed HEX                                    the seed, or SecretBox(key, nonce 0, seed)
 
-Sealing: key = Argon2id(passphrase, SALT) as in RFC 9106 with libsodium's parameters, then XSalsa20-Poly1305.
-SALT is HMAC-SHA512(seed, passphrase) cut to 16 bytes, so sealing needs no randomness: the seed is 32 uniform
-secret bytes, which makes SALT pseudorandom to whoever lacks it, different for every (seed, passphrase), and
-silent about both. A given key therefore encrypts one plaintext only, ever, and the fixed nonce repeats for
-nothing but identical files.
+**Sealing.** The key is Argon2id(passphrase, SALT), as in RFC 9106, with libsodium's parameters. It seals the seed with
+XSalsa20-Poly1305, so the file gives an attacker nothing better than guessing the passphrase, at one run of Argon2id a
+guess.
+
+**No randomness is needed.** SALT is HMAC-SHA512(seed, domain || passphrase) cut to 16 bytes. The seed is 32 uniform
+secret bytes, so SALT is pseudorandom to everybody without the seed (HMAC as a pseudorandom function): it says nothing
+about seed and passphrase, and any two pairs of these have the same SALT with probability 2^-128 only. So each key
+encrypts one plaintext only, and the fixed nonce repeats only in identical files.
 """
 
 import hmac
@@ -32,10 +35,10 @@ _MAX_FILE_BYTES: Final = 1024
 _DOMAIN: Final = b"coterie/1/keyfile"
 _NONCE: Final = bytes(bindings.crypto_secretbox_NONCEBYTES)
 
-# About half a second and 256 MiB a guess.
+# A guess takes about half a second and 256 MiB.
 _OPS: Final = argon2id.OPSLIMIT_MODERATE
 _MEMORY_KIB: Final = argon2id.MEMLIMIT_MODERATE // 1024
-# What a file may ask for when it is opened: a hostile one must not take the machine down.
+# The most that a file may ask for when it is opened: a hostile file must not exhaust the machine.
 _MAX_OPS: Final = 16
 _MAX_MEMORY_KIB: Final = 1 << 20
 
@@ -48,14 +51,17 @@ _FORMAT: Final = re.compile(
 
 
 class KeyFileError(ValueError):
-    """A key file that cannot be made or opened; the message says why and holds no secret."""
+    """A key file that cannot be made or opened. The message says why and contains no secret."""
 
 
 def seal_seed(seed: bytes, passphrase: str | None = None) -> bytes:
-    """The bytes of the key file for a 32-byte seed; without a passphrase the seed stands there in the clear.
+    """The bytes of the key file for a 32-byte seed. Without a passphrase they contain the seed in the clear.
 
-    The same inputs give the same bytes. Raises ValueError for a seed of another length, KeyFileError for an
-    empty passphrase or too little memory (256 MiB) to seal with one.
+    The same arguments give the same bytes.
+
+    Raises:
+        ValueError: the seed has another length.
+        KeyFileError: the passphrase is empty, or there is too little memory (256 MiB) to seal with one.
     """
     peer = Identity.from_seed(seed).peer_id
     if passphrase is None:
@@ -68,8 +74,11 @@ def seal_seed(seed: bytes, passphrase: str | None = None) -> bytes:
 
 
 def open_seed(data: bytes, passphrase: str | None = None) -> bytes:
-    """The 32-byte seed of a key file. Raises KeyFileError where the file is damaged, or the passphrase wrong,
-    missing or not asked for.
+    """The 32-byte seed of a key file.
+
+    Raises:
+        KeyFileError: the file is damaged or asks for too much memory or time, or the passphrase is wrong, missing, or
+            given for a file that is not sealed.
     """
     fields = _parse(data)
     body = bytes.fromhex(fields["seed"])
@@ -94,7 +103,11 @@ def open_seed(data: bytes, passphrase: str | None = None) -> bytes:
 
 
 def is_sealed(data: bytes) -> bool:
-    """Whether a passphrase is needed to open this key file. Raises KeyFileError when it is none."""
+    """Whether a passphrase is needed to open this key file.
+
+    Raises:
+        KeyFileError: the bytes are no key file.
+    """
     return _parse(data)["salt"] is not None
 
 
@@ -103,7 +116,7 @@ def _render(peer: str, seal: str, body: bytes) -> bytes:
 
 
 def _parse(data: bytes) -> re.Match[str]:
-    """The fields by name; the Argon2id ones are None in a file that is not sealed."""
+    """The fields by name. Those of Argon2id are None in a file that is not sealed."""
     match = None
     if len(data) <= _MAX_FILE_BYTES:
         match = _FORMAT.fullmatch(data.decode("latin-1"))
@@ -113,7 +126,7 @@ def _parse(data: bytes) -> re.Match[str]:
 
 
 def _normal(passphrase: str) -> bytes:
-    """One byte string for all the ways in which keyboards compose the same letters."""
+    """The passphrase as bytes, the same for all ways in which keyboards compose a letter (Unicode's NFC)."""
     if not passphrase:
         raise KeyFileError("a passphrase must not be empty")
     return unicodedata.normalize("NFC", passphrase).encode("utf-8")

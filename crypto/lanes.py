@@ -1,10 +1,11 @@
 """Field arithmetic on several words at a time, written as LLVM instructions, for the kernels.
 
-LLVM turns "subtract the prime if the result is too large" in scalar code into a branch, which in a transform is a coin
-toss: a butterfly then takes 12 ns instead of 2. On vectors it selects. No instruction of any particular processor is
-named, so that this runs wherever LLVM does: vectors wider than the processor's are split.
+In scalar code LLVM compiles "subtract the prime if the result is too large" to a branch. In a transform that branch is
+taken at random, and a butterfly takes 12 ns instead of 2. On vectors LLVM selects without a branch. No instruction of
+a particular processor is named, so this runs wherever LLVM does: vectors wider than the processor's are split.
 
-Whoever edits this file must touch those with kernels too: numba keeps their machine code until they change.
+After a change to this file, the files with kernels must be touched too: numba keeps their machine code until they
+change.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from .field import P
 
 
 def _words_in_a_register() -> int:
-    """Eight where the processor has registers for them, else four: more would spill into memory."""
+    """Eight where the processor has registers of 512 bits, otherwise four: more would spill into memory."""
     try:
         return 8 if binding.get_host_cpu_features().get("avx512f") else 4
     except RuntimeError:  # LLVM does not know this processor
@@ -32,7 +33,7 @@ _INDEX: Final = ir.IntType(32)
 
 
 class Lanes:
-    """Arithmetic modulo P on vectors of LANES words, all canonical, as instructions for the builder."""
+    """Arithmetic modulo P on vectors of LANES canonical words. Methods add instructions to the builder."""
 
     def __init__(self, builder: Any) -> None:
         self.builder = builder
@@ -49,7 +50,7 @@ class Lanes:
         self.builder.store(lanes, pointer, align=8)
 
     def fetch(self, address: Any, for_writing: bool = False) -> None:
-        """Ask for the cache line at this address ahead of its use; no harm if there is no such memory."""
+        """Prefetch the cache line at this address. The address need not be valid memory."""
         pointer = self.builder.inttoptr(address, ir.IntType(8).as_pointer())
         flag = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [pointer.type, flag, flag, flag])
@@ -76,7 +77,7 @@ class Lanes:
         return self.where_less(a, b, self.builder.add(result, self.constant(P)), result)
 
     def product(self, a: Any, b: Any) -> Any:
-        """a * b from four products of 32-bit halves, reduced with 2^64 = 2^32 - 1 and 2^96 = -1 (mod P)."""
+        """The product a * b: four products of 32-bit halves, reduced with 2^64 = 2^32 - 1 and 2^96 = -1 (mod P)."""
         build, half, low = self.builder, self.constant(32), self.constant(0xFFFFFFFF)
 
         def upper(x: Any) -> Any:
@@ -100,7 +101,7 @@ class Lanes:
         return self.where_less(total, self.constant(P), total, build.sub(total, self.constant(P)))
 
     def shifted(self, x: Any, exponent: int) -> Any:
-        """x * 2^exponent, 0 <= exponent < 96: by the same two rules, without a multiplication."""
+        """The product x * 2^exponent, 0 <= exponent < 96, by the same two rules and without a multiplication."""
         build, half, low = self.builder, self.constant(32), self.constant(0xFFFFFFFF)
         if exponent == 0:
             return x
@@ -120,7 +121,7 @@ class Lanes:
         return self.where_less(total, self.constant(P), total, build.sub(total, self.constant(P)))
 
     def along_row(self, size: Any, body: Callable[[Any], None]) -> None:
-        """Apply `body` to the offset of each vector of a row of `size` bytes, a loop in the code."""
+        """Add a loop that applies `body` to the offset in bytes of each vector of a row of `size` bytes."""
         builder = self.builder
         before = builder.block
         loop, after = builder.append_basic_block("row"), builder.append_basic_block("row.done")
@@ -135,10 +136,11 @@ class Lanes:
         builder.position_at_end(after)
 
     def folded(self, sums: list[Any]) -> Any:
-        """sums[0] + sums[1]·2^22 + sums[2]·2^44 + 2^32·(sums[3] + sums[4]·2^22 + sums[5]·2^44), reduced.
+        """Reduce sums[0] + sums[1]·2^22 + sums[2]·2^44 + 2^32·(sums[3] + sums[4]·2^22 + sums[5]·2^44).
 
-        The first two of each three are below 2^63, the third below 2^61. Written in words of 32 bits, with excess,
-        w0 + w1·2^32 + w2·2^64 + w3·2^96 is w0 - w2 - w3 + 2^32·(w1 + w2) modulo P.
+        The first two of each three must be below 2^63, the third below 2^61. The sum is written as
+        w0 + w1·2^32 + w2·2^64 + w3·2^96, where the w's may be longer than 32 bits. Modulo P that is
+        w0 - w2 - w3 + 2^32·(w1 + w2).
         """
         build = self.builder
 
@@ -159,7 +161,8 @@ class Lanes:
         w1 = total(above(sums[1], 10), bits(sums[2], 12, 20), sums[3], bits(sums[4], 22, 10))
         w2 = total(above(sums[2], 20), above(sums[4], 10), bits(sums[5], 12, 20))
         w3 = above(sums[5], 20)
-        # 2^32·u for u = w1 + w2 of up to 64 bits: twice, what reaches 2^64 comes back as 2^32 - 1.
+        # 2^32·u for u = w1 + w2 of up to 64 bits. The part of u from 2^32 on, `once`, is worth 2^64 = 2^32 - 1 in the
+        # product. Adding it to the rest of u may carry once more, into `twice`.
         u = total(w1, w2)
         once = above(u, 32)
         v = total(build.and_(u, self.constant(0xFFFFFFFF)), once)
@@ -175,7 +178,7 @@ class Lanes:
 
 
 def row_operation(body: Callable[[Lanes, Any, Any, Any], None]) -> Any:
-    """A function (first address, second address, factor, bytes in a row) that applies `body` along two rows."""
+    """An intrinsic (first address, second address, factor, bytes in a row) that applies `body` along two rows."""
 
     def code(_context, _first, _second, _factor, _size):  # type: ignore[no-untyped-def]
         signature = types.void(types.int64, types.int64, types.uint64, types.int64)

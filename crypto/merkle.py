@@ -1,8 +1,9 @@
 """Merkle trees over SHA-256: one root commits to a list, and a path shows that a leaf stands at its place.
 
-Leaves and nodes are hashed in domains of their own, so that no node passes for a leaf. The number of leaves
-is known to whoever verifies; lists whose length is not a power of two are filled up with a leaf that nobody
-can open.
+The root binds if SHA-256 is collision resistant. It hides a leaf only as far as the leaf's own bytes are hard to
+guess, so callers hash a random nonce into each leaf. Leaves and nodes are hashed in domains of their own, so no node
+passes for a leaf. The verifier knows the number of leaves, and with it the length of a path. A list whose length is
+not a power of two is filled up with a padding digest, which is the digest of no known leaf.
 """
 
 import hashlib
@@ -17,7 +18,10 @@ _PADDING: Final = hashlib.sha256(b"coterie/1/merkle\x02").digest()
 
 
 def leaf(*parts: bytes | memoryview) -> bytes:
-    """The digest of one leaf. The parts are hashed end to end: all but the last must have known lengths."""
+    """The digest of one leaf.
+
+    The parts are hashed end to end, so all of them but the last must have lengths that are fixed beforehand.
+    """
     digest = hashlib.sha256(_LEAF)
     for part in parts:
         digest.update(part)
@@ -30,7 +34,11 @@ def depth(count: int) -> int:
 
 
 class Tree:
-    """The tree over a list of leaf digests. Raises ValueError when there are none."""
+    """The tree over a list of leaf digests.
+
+    Raises:
+        ValueError: there are none.
+    """
 
     __slots__ = ("_levels",)
 
@@ -49,14 +57,17 @@ class Tree:
         return self._levels[-1][0]
 
     def path(self, index: int) -> bytes:
-        """The siblings from that leaf up to the root, 32 * depth bytes."""
+        """The siblings on the way from the leaf at `index` up to the root, 32 * depth bytes."""
         return b"".join(level[(index >> height) ^ 1] for height, level in enumerate(self._levels[:-1]))
 
 
 def root_from_path(leaf_digest: bytes, index: int, path: bytes) -> bytes:
     """The root of the tree in which this leaf stands at `index` with this path.
 
-    Raises ValueError when the path is not whole digests or too short for the index.
+    The caller checks the path's length: it must be 32 * depth(count) bytes.
+
+    Raises:
+        ValueError: the path is not a whole number of digests, or too short for the index.
     """
     if len(path) % DIGEST_BYTES or index >> (len(path) // DIGEST_BYTES):
         raise ValueError(f"a path of {len(path)} bytes for leaf {index}")

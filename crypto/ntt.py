@@ -1,17 +1,17 @@
 """Number-theoretic transforms: polynomials over F_p at roots of unity, in n·log n steps.
 
-p - 1 is a multiple of 2^32, so F_p has roots of unity of every order 2^k up to that. A *coset* here is the
-set of the n = 2^k points g·w^i, w being a root of unity of order n; its points are the zeros of X^n - g^n. The
-transform takes a polynomial's coefficients to its values at all points of a coset, and back.
+p - 1 is a multiple of 2^32, so F_p has roots of unity of every order 2^k with k <= 32. A *coset* here is the set of
+the n = 2^k points g·w^i, where w is a root of unity of order n. Its points are the zeros of X^n - g^n. The transform
+takes a polynomial's coefficients to its values at all points of a coset; the inverse transform takes them back.
 
-The method is the remainder tree: X^2h - r^2 = (X^h - r)(X^h + r), so a polynomial modulo the left side
-splits into its remainders modulo the two factors by one multiplication per pair of coefficients (a + r·b and
-a - r·b), and after log n such levels what remains are the values. The factor g enters through the r's alone,
-so that a coset costs no more than the roots of unity themselves (Longa and Naehrig, "Speeding up the number
+The method is the remainder tree. X^2h - r^2 = (X^h - r)(X^h + r), so the remainder of a polynomial modulo the left
+side splits into its remainders modulo the two factors, a + r·b and a - r·b for each pair (a, b) of coefficients: one
+multiplication for each pair. After log n such levels the remainders are the values. The factor g enters through the
+r's alone, so a coset costs no more than the roots of unity themselves (Longa and Naehrig, "Speeding up the number
 theoretic transform for faster ideal lattice-based cryptography", 2016, for g^n = -1).
 
-The order of the points is the tree's: point j is g·w^b(j), where b reverses the log n bits of j. So point j is
-the same for every n above j, and the first 2^i points are a coset of their own.
+The order of the points is the tree's: point j is g·w^b(j), where b reverses the log n bits of j. So point j is the
+same for every n above j, and the first 2^i points are a coset too.
 """
 
 from collections.abc import Sequence
@@ -23,19 +23,22 @@ import numpy as np
 from .field import P, Vector, inverse, inverses
 from .vectors import checked
 
-GENERATOR: Final = 7  # of the multiplicative group: no root of unity of order 2^k, k <= 32, is in its coset
-MAX_POINTS: Final = 2**16  # the tables for more would take seconds to make, and nobody needs them
+GENERATOR: Final = 7  # of the multiplicative group, so its coset contains no root of unity of order 2^k, k <= 32
+MAX_POINTS: Final = 2**16  # tables for more points would take seconds to make, and nothing needs them
 
 
 def root_of_unity(order: int) -> int:
-    """An element of that multiplicative order, a power of two; w(order) = w(2 * order)^2."""
+    """An element w of this multiplicative order, a power of two up to 2^32; w(order) = w(2 * order)^2."""
     return pow(GENERATOR, (P - 1) // order, P)
 
 
 class Coset:
-    """The n points g·w^i in the order above, with what a transform needs. Made by `coset` and shared.
+    """The n points g·w^i in the tree's order, with the tables of a transform. `coset` makes and shares them.
 
-    Raises ValueError unless n is a power of two of at most 2^16 and g is not 0.
+    `points` are the points; `roots` and `inverse_roots` are the r's of the tree and their inverses, by node.
+
+    Raises:
+        ValueError: n is not a power of two up to 2^16, or g is 0 modulo P.
     """
 
     __slots__ = ("generator", "inverse_roots", "points", "roots", "size")
@@ -72,14 +75,27 @@ def _table(values: Sequence[int]) -> Vector:
 
 @lru_cache(maxsize=32)
 def coset(size: int, generator: int = 1) -> Coset:
-    """The points g·w^i; with g = 1 the roots of unity themselves."""
+    """The coset of n = `size` points g·w^i, g = `generator`; with g = 1 they are the roots of unity themselves.
+
+    Raises:
+        ValueError: as `Coset` does.
+    """
     return Coset(size, generator)
 
 
 def evaluate(points: Coset, coefficients: Vector, count: int | None = None) -> Vector:
-    """Values uint64[count, C] of the polynomials coefficients[k, C], constant terms first, k <= n.
+    """The values of C polynomials at the first `count` points of a coset; None is all n of them.
 
-    At the first `count` points of the coset, all n when it is None. Raises ValueError for other shapes.
+    Args:
+        points: the coset.
+        coefficients: uint64[k, C], k <= n, constant terms first.
+        count: the number of points.
+
+    Returns:
+        uint64[count, C].
+
+    Raises:
+        ValueError: more coefficients or values than points, or another shape or type.
     """
     from . import transform_kernels as kernels
 
@@ -93,7 +109,11 @@ def evaluate(points: Coset, coefficients: Vector, count: int | None = None) -> V
 
 
 def interpolate(points: Coset, values: Vector) -> Vector:
-    """Coefficients uint64[n, C] of the polynomials with these values[n, C]. Raises ValueError for other shapes."""
+    """The coefficients, uint64[n, C], of the C polynomials of degree below n with these values, uint64[n, C].
+
+    Raises:
+        ValueError: the values have another shape or type.
+    """
     from . import transform_kernels as kernels
 
     out = np.empty_like(checked(values, points.size, None))
@@ -102,7 +122,7 @@ def interpolate(points: Coset, values: Vector) -> Vector:
 
 
 def vanishing(zeros: Sequence[int], points: Sequence[int]) -> list[int]:
-    """The values at `points` of the polynomial with these zeros: the product of all (x - zero)."""
+    """The value at each of the points x of the monic polynomial with these zeros: the product of all (x - zero)."""
     from . import transform_kernels as kernels
     from .lanes import LANES
 

@@ -1,14 +1,16 @@
 """Opening a sharing when some shares are wrong: find the liars once, then open the batch without them.
 
-The values of one polynomial of degree below K at n points are a Reed-Solomon codeword, and a wrong share is
-an error in it. Decoding column by column is slow and unnecessary, because a liar lies as a row: one random
-linear combination of all columns, drawn after the shares are fixed, is again a codeword, in which a row that
-is wrong anywhere is wrong with probability 1 - 1/p. Two combinations bring what slips through to about
-2^-128. One decoding of that codeword (Gao, "A new algorithm for decoding Reed-Solomon codes", 2003) names
-the liars, and the rows of the others open the batch. Where holders and secrets sit is the `Scheme`'s affair.
+The values of one polynomial of degree below K at m points are a Reed-Solomon codeword, and a wrong share is an
+error in it. To decode column by column is slow and unnecessary, because a liar's share is a whole row. A random
+linear combination of all columns, drawn after the shares are fixed, is again a codeword, in which a row that is
+wrong in any column is wrong with probability 1 - 1/p. Two combinations are drawn, so a wrong row passes with
+probability p^-2, about 2^-128. Decoding the two codewords (Gao, "A new algorithm for decoding Reed-Solomon codes",
+2003) names the liars, and the rows of the others open the batch. The `Scheme` knows where holders and secrets sit.
 
-An answer is given only when `agree` rows agree with it and no other answer is as close; otherwise there is
-none.
+An answer is given only when at least `agree` rows agree with it and no other answer is as close; otherwise there is
+none. Up to (m - K)/2 wrong rows are corrected. If more are wrong, an answer may rest on rows that lie on no
+polynomials of degree below K, but only with probability at most C(m, K + 1)·p^-2: K + 1 of these rows would have to
+pass.
 """
 
 from collections.abc import Sequence
@@ -23,14 +25,14 @@ from .vectors import checked, fingerprints, matmul
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A decoded codeword: the polynomial's coefficients, constant term first, and the positions off it."""
+    """A decoded codeword: the polynomial's coefficients, constant term first, and the positions that are off it."""
 
     coefficients: tuple[int, ...]
     liars: tuple[int, ...]
 
     @property
     def value(self) -> int:
-        """The polynomial's value at 0: on the line, the only or the first secret."""
+        """The polynomial's value at 0, which on the line is the only or the first secret."""
         return self.coefficients[0]
 
 
@@ -46,7 +48,11 @@ class Decoded:
 
     @property
     def secret(self) -> Vector:
-        """The secrets of an unpacked batch, uint64[C]. Raises ValueError when a column has several."""
+        """The secrets of an unpacked batch, uint64[C].
+
+        Raises:
+            ValueError: a column has several secrets.
+        """
         if len(self.secrets) != 1:
             raise ValueError(f"{len(self.secrets)} secrets in each column, not one")
         only: Vector = self.secrets[0]
@@ -56,9 +62,12 @@ class Decoded:
 def locate(xs: Sequence[int], ys: Sequence[int], threshold: int, agree: int) -> Located | None:
     """The polynomial of degree below `threshold` on which at least `agree` of the points (xs[i], ys[i]) lie.
 
-    None when there is no such polynomial or when more than (len(xs) - threshold) / 2 points are off it,
-    where another one could be as close. A y that is not canonical counts as off. Raises ValueError for
-    points at 0 or twice the same and for agree < threshold, which would accept anything.
+    None when there is no such polynomial, and when more than (len(xs) - threshold) / 2 points are off it: another
+    one could be as close. A y that is not canonical counts as off.
+
+    Raises:
+        ValueError: an x is 0 or occurs twice modulo P; there are not as many ys; `threshold` is below 1; or `agree`
+            is below `threshold`, so that any points would agree.
     """
     _check(xs, threshold, agree)
     if len(xs) != len(ys):
@@ -79,11 +88,22 @@ def locate(xs: Sequence[int], ys: Sequence[int], threshold: int, agree: int) -> 
 
 
 def decode(scheme: Scheme, indices: Sequence[int], rows: Vector, agree: int, seed: bytes) -> Decoded | None:
-    """Open rows[m', C], row i being the share that holder indices[i] (counted from 0) answered, or a sum of shares.
+    """Open a batch of shares, or of sums of shares, of which some may be wrong.
 
-    The seed makes the random combinations: 32 bytes that nobody knew when the rows were fixed. The result is
-    None unless at least `agree` rows lie on polynomials of degree below the scheme's threshold, column by column.
-    Raises ValueError for shapes that do not match, agree < threshold, and holders out of range or named twice.
+    Args:
+        scheme: how the batch was shared; K is its threshold.
+        indices: the holders that answered, counted from 0, in any order.
+        rows: uint64[m', C]; row i is the answer of holder indices[i].
+        agree: the least number of rows that must agree, at least K.
+        seed: makes the random combinations. Nobody may have known it when the rows were fixed.
+
+    Returns:
+        The secrets and the liars. None unless at least `agree` rows lie, in each column, on one polynomial of degree
+        below K, and at most (m' - K)/2 do not.
+
+    Raises:
+        ValueError: shapes do not match, `agree` is below K, or a holder is out of range or occurs twice.
+        ArithmeticError: the opened secrets do not fit the combinations, so this machine computed wrongly.
     """
     checked(rows, len(indices), None)
     if any(not 0 <= index < scheme.holders for index in indices):
@@ -110,7 +130,7 @@ def _opened(scheme: Scheme, indices: Sequence[int], rows: Vector, positions: Seq
     """The secrets, uint64[l, C], from the rows at these K positions."""
     if scheme.opening_way(len(positions), rows.shape[1]) is Way.NTT:
         return scheme.reconstruct([indices[position] for position in positions], rows[positions], Way.NTT)
-    # Zero weights are cheaper than a copy of the rows that count.
+    # Zero weights for the other rows are cheaper than a copy of these.
     weights = np.zeros((scheme.pack, len(indices)), dtype=np.uint64)
     points = scheme.points
     weights[:, positions] = lagrange_matrix([points[indices[position]] for position in positions], scheme.secret_points)
@@ -131,12 +151,12 @@ def _off(coefficients: Sequence[int], xs: Sequence[int], ys: Sequence[int]) -> t
 
 
 def _gao(xs: Sequence[int], ys: Sequence[int], threshold: int) -> list[int] | None:
-    """The one polynomial of degree below `threshold` that at most (n - threshold) / 2 of the n points miss,
-    or None.
+    """The polynomial of degree below `threshold` that misses at most (n - threshold) / 2 of the n points, or None.
 
-    The extended Euclidean algorithm on the polynomial that vanishes at all points and the one through all of
-    them, stopped half way: the remainder it has then reached is the wanted polynomial times the one that
-    vanishes at the errors, and that is the cofactor.
+    The extended Euclidean algorithm runs on the polynomial that vanishes at all points and the polynomial through all
+    of them, and stops half way. The remainder at that step is the wanted polynomial times the cofactor of the second
+    one, and this cofactor vanishes at the errors. Where more points are wrong, a polynomial that misses more of them
+    can come out, so the caller counts.
     """
     older, newer = from_roots(xs), _trimmed(interpolate(xs, ys))
     older_cofactor: list[int] = []
@@ -174,7 +194,7 @@ def _minus(a: Sequence[int], b: Sequence[int]) -> list[int]:
 
 
 def _divided(a: Sequence[int], b: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Quotient and remainder of a by b, neither with leading zeros."""
+    """Quotient and remainder of a by b, both without leading zeros."""
     remainder = list(a)
     quotient = [0] * max(0, len(a) - len(b) + 1)
     lead = inverse(b[-1])

@@ -1,9 +1,9 @@
-"""Rows of a buffer of columns: the operations of which compiled transforms consist.
+"""Operations on rows of a buffer, of which the compiled transforms consist.
 
-Row i of a buffer holds coefficient or value i of a few polynomials, one in each column. An operation takes whole rows,
-several words at a time, so that all polynomials are treated alike.
+Row i of a buffer holds coefficient or value i of a few polynomials, one in each column. An operation treats whole rows,
+several words at a time, and so all polynomials alike. `split` and `join` are the two directions of a butterfly.
 
-The modules with kernels have to be touched together with this file: see `lanes`.
+After a change to this file, the modules with kernels must be touched too: see `lanes`.
 """
 
 from typing import Any, Final
@@ -21,8 +21,7 @@ INDICES: Final = types.Array(types.int64, 1, "C", readonly=True)
 
 ZERO: Final = np.uint64(0)
 
-# Columns that are transformed at a time, a multiple of the lanes: few, so that 1024 rows stay in the cache
-# next to the core.
+# Columns that are transformed at a time, a multiple of LANES: few enough for 1024 rows to stay in the cache of a core.
 COLUMNS: Final = 32
 
 
@@ -34,7 +33,7 @@ def _split(lanes: Lanes, first: Any, second: Any, factor: Any) -> None:
 
 
 def _join(lanes: Lanes, first: Any, second: Any, factor: Any) -> None:
-    """(a, b) becomes (a + b, (a - b) * factor): with the inverse factor, twice what `_split` started from."""
+    """(a, b) becomes (a + b, (a - b) * factor): with the inverse factor, twice the rows that `_split` began with."""
     a, b = lanes.load(first), lanes.load(second)
     lanes.store(lanes.sum(a, b), first)
     lanes.store(lanes.product(lanes.difference(a, b), factor), second)
@@ -63,25 +62,25 @@ def _subtract(lanes: Lanes, first: Any, second: Any, _factor: Any) -> None:
 
 
 def _read(lanes: Lanes, first: Any, second: Any, _factor: Any) -> None:
-    """(a, b) becomes (b, b), and the columns behind b are asked for."""
+    """(a, b) becomes (b, b). Prefetches the columns after b's."""
     lanes.store(lanes.load(second), first)
     lanes.fetch(lanes.builder.add(second, WORD(8 * COLUMNS)))
 
 
 def _read_product(lanes: Lanes, first: Any, second: Any, factor: Any) -> None:
-    """(a, b) becomes (factor * b, b), and the columns behind b are asked for."""
+    """(a, b) becomes (factor * b, b). Prefetches the columns after b's."""
     lanes.store(lanes.product(lanes.load(second), factor), first)
     lanes.fetch(lanes.builder.add(second, WORD(8 * COLUMNS)))
 
 
 def _write(lanes: Lanes, first: Any, second: Any, _factor: Any) -> None:
-    """(a, b) becomes (b, b), and the columns behind a are asked for."""
+    """(a, b) becomes (b, b). Prefetches the columns after a's, for writing."""
     lanes.store(lanes.load(second), first)
     lanes.fetch(lanes.builder.add(first, WORD(8 * COLUMNS)), for_writing=True)
 
 
 def _or(lanes: Lanes, first: Any, second: Any, _factor: Any) -> None:
-    """(a, b) becomes (a | b, b): bits, not elements."""
+    """(a, b) becomes (a | b, b), as bits and not as elements."""
     lanes.store(lanes.builder.or_(lanes.load(first), lanes.load(second)), first)
 
 
@@ -106,15 +105,17 @@ times_distance_rows: Any = row_operation(_times_distance)
 
 @numba.njit
 def row_at(buffer, i):  # type: ignore[no-untyped-def]
-    """The address of row i, and a row's size in bytes."""
+    """The address of row i, and the size of a row in bytes."""
     size = np.int64(buffer.shape[1] * 8)
     return np.int64(buffer.ctypes.data) + i * size, size
 
 
 @numba.njit
 def _source(values, i, column, fresh):  # type: ignore[no-untyped-def]
-    """The address of values[i, column:] where these are enough columns, else of the row `fresh`, which is filled with
-    them and with zeros behind them."""
+    """The address of values[i, column:], or of a copy where these are fewer columns than a row of `fresh` has.
+
+    The copy is made in `fresh`, with zeros after it.
+    """
     count = values.shape[1] - column
     if count >= fresh.shape[1]:
         return np.int64(values.ctypes.data) + 8 * (i * np.int64(values.shape[1]) + column)
@@ -125,21 +126,21 @@ def _source(values, i, column, fresh):  # type: ignore[no-untyped-def]
 
 @numba.njit
 def load(buffer, i, values, j, column, fresh):  # type: ignore[no-untyped-def]
-    """Row i = values[j, column:], as far as they go; zeros behind them."""
+    """Set row i to values[j, column:] as far as they go, with zeros after them; `fresh` is a spare row."""
     target, row = row_at(buffer, i)
     _read_rows(target, _source(values, j, column, fresh), ZERO, row)
 
 
 @numba.njit
 def load_product(buffer, i, factor, values, j, column, fresh):  # type: ignore[no-untyped-def]
-    """Row i = factor * values[j, column:]."""
+    """Set row i to factor * values[j, column:], as `load` does."""
     target, row = row_at(buffer, i)
     _read_product_rows(target, _source(values, j, column, fresh), factor, row)
 
 
 @numba.njit
 def store(buffer, i, values, j, column):  # type: ignore[no-untyped-def]
-    """values[j, column:] = row i, as far as they go."""
+    """Set values[j, column:] to row i, as far as they go."""
     count = values.shape[1] - column
     if count >= buffer.shape[1]:
         source, row = row_at(buffer, i)
@@ -151,7 +152,7 @@ def store(buffer, i, values, j, column):  # type: ignore[no-untyped-def]
 
 @numba.njit
 def any_set(buffer, first, stop, seen):  # type: ignore[no-untyped-def]
-    """Whether anything but zeros is in these rows; `seen` is a row of room."""
+    """Whether the rows from `first` to before `stop` hold anything but zeros; `seen` is a spare row."""
     target, row = row_at(seen, 0)
     seen[:] = ZERO
     for i in range(first, stop):

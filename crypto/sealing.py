@@ -1,47 +1,48 @@
 """Boxes that a third party can judge: a holder can show what a dealer sealed for it, and cannot lie about it.
 
-A NaCl box between two members convinces only these two: both know its key, so a holder that shows an opened
-box may have made it. Here a dealing has a scalar r of its own and publishes R = r·B. The box for the holder
-with the Ed25519 key A = a·B is a NaCl secretbox under a hash of S = r·A = a·R:
+A NaCl box between two members convinces only these two. Both know its key, so a holder that shows an opened box may
+have made it. Here each dealing has its own scalar r and publishes R = r·B, where B is Ed25519's base point. The box
+for the holder with the Ed25519 key A = a·B is a NaCl secretbox under a hash of S = r·A = a·R:
 
-    key = SHA-256("coterie/box/2" 0x00 || context || R || A || S)
+    key = SHA-256("coterie/box/3" 0x00 || context || R || A || u(S))
 
-A holder that complains reveals S with a proof that log_B(A) = log_R(S). There is exactly one such S, so every
-member opens the same bytes, which the dealer signed, and comes to the same verdict. Nothing that a dealer
-seals is beyond proof: not a wrong share, and not a box that opens for nobody.
+Both sides compute u(S), the coordinate of S on Curve25519, by X25519. A holder that complains reveals S with a proof
+that log_B(A) = log_R(S). There is exactly one such S, so every member opens the same bytes, which the dealer signed,
+and comes to the same verdict. So all that a dealer can do wrong in a box can be proved: a wrong share, and a box that
+does not open.
 
-**The nonce is zero**, because each key seals one message: it is bound to the dealing, the holder and the
-context. Ephemeral derives r from the commitment to what is sealed too, so that a dealer that deals twice under
-one seed (from an old copy of its state) has two keys, and not one key stream over two messages.
+**The nonce is zero**, because each key seals one message: the key is bound to the dealing, the holder and the context.
+`Ephemeral` derives r also from the commitment to the shares. So a dealer that deals twice under one seed (from an old
+copy of its state) has two keys, and not one key stream over two messages.
 
-**What a reveal tells.** S is a Diffie-Hellman value under the holder's long-term key. Without the next
-paragraph, a holder that complains would answer "a·R for any R of a dealer's choice". A dealer that copied the R
-of an honest dealer's message would so learn r'·A, and with it the key of the honest dealer's box for that
-holder; the context in the key does not help, as S itself is revealed. A dealer that publishes the member key of
-a third party as its R would learn the static secret of two members.
+**What a reveal would tell.** S is a Diffie-Hellman value under the holder's long-term key. Without the next
+paragraph, a holder that complains would compute a·R for any R that a dealer chooses. A dealer that copies the R' = r'·B
+of an honest dealer's message would learn r'·A, and with it the key of the honest dealer's box for that holder. The
+context in the hash does not prevent this, because S itself is revealed. A dealer that publishes the member key of a
+third party as its R would learn the static shared secret of two members.
 
-**So a dealer proves that it knows r**: an Ed25519 signature by R, which is a Schnorr proof, of the context, which names
-the dealer. It is checked by everybody before anything is opened, and a message without it is refused by all and is
-nobody's complaint.
-A dealer that knows r computes S = r·A without the holder, so a reveal tells it nothing: a simulator that has r
-makes the same complaint without a (S = r·A, and the proof is zero-knowledge). To anybody else, S is one
-Diffie-Hellman value for an R that no other box depends on. A holder is so no Diffie-Hellman oracle, and the
-other boxes for it stay as hard to open as computational Diffie-Hellman problems with a test for solutions
-(gap-CDH, in the random oracle model). The simulator has to extract r while other proofs are made: that works
-in the algebraic group model with a random oracle; with the random oracle alone the argument loses a factor for
-rewinding.
+**So a dealer proves that it knows r**: it signs the context, which names the dealer, by the Ed25519 key R. This
+signature is a Schnorr proof. Everybody checks it before opening anything. All members alike refuse a message without
+it, and it is no ground for a complaint.
 
-**Points.** Only points of the prime-order subgroup in their one encoding are accepted: R, A and S. If S could
-have a part of small order, a holder could try nonces until the proof passes for a second S, and so make a good
-box of an honest dealer look bad.
+**What a reveal tells.** A dealer that knows r computes S = r·A without the holder, so a reveal tells it nothing: a
+simulator that has r makes the same complaint without a, because S = r·A and the proof is zero-knowledge. To everybody
+else, S is one Diffie-Hellman value for an R that no other box depends on. So a holder is no Diffie-Hellman oracle, and
+the other boxes for it stay as hard to open as computational Diffie-Hellman problems with a test for solutions (gap-CDH,
+in the random oracle model). The simulator has to extract r while other proofs are made. That works in the algebraic
+group model with a random oracle; with the random oracle alone, the argument loses a factor for rewinding.
+
+**Points.** R, A and S are accepted only as points of the prime-order subgroup in their one encoding. If S could have a
+part of small order, a holder could try nonces until the proof passes for a second S, and so make a good box of an
+honest dealer look bad.
 
 Sources: Diffie-Hellman boxes as in ECIES and libsodium's sealed boxes; X25519 and the map between the curves, RFC
 7748; C. P. Schnorr, "Efficient signature generation by smart cards" (1991), in the form of Ed25519, RFC 8032; D.
 Chaum and T. P. Pedersen, "Wallet databases with observers" (1992), section 3.2; challenges by A. Fiat and A.
 Shamir (1986), with the whole statement hashed (D. Bernhard, O. Pereira, B. Warinschi, "How not to prove yourself",
 2012); extraction: G. Fuchsbauer, A. Plouviez, Y. Seurin, "Blind Schnorr signatures and signed ElGamal encryption
-in the algebraic group model" (2020); nonces as in RFC 8032, under domains of their own; one key for signatures and
-key agreement: E. Thormarker, "On using the same key pair for Ed25519 and an X25519 based KEM" (2021).
+in the algebraic group model" (2020); nonces as in RFC 8032, in separate domains; one key for signatures and key
+agreement: E. Thormarker, "On using the same key pair for Ed25519 and an X25519 based KEM" (2021).
 """
 
 from __future__ import annotations
@@ -81,35 +82,38 @@ __all__ = [
 
 CONTEXT_BYTES: Final = 32
 PROOF_BYTES: Final = 64
-"""What an opening proves by: a challenge and a response, 32 bytes each, both below the group's order."""
+"""Length of an opening's proof: a challenge and a response, 32 bytes each, both below the group's order."""
 
 KEY_BYTES: Final = PUBLIC_BYTES + SIGNATURE_BYTES
-"""What a dealer publishes: R, then the signature that proves that it knows r."""
+"""Length of the key that a dealer publishes: R followed by the signature that proves that the dealer knows r."""
 
 BOX_OVERHEAD_BYTES: Final = 16
-"""A box is this much longer than its plaintext: the Poly1305 tag."""
+"""A box is this much longer than its plaintext, by the Poly1305 tag."""
 
 MAX_CACHED_KEYS: Final = 1024
-"""Keys of dealings of which a process remembers whether their proofs are good: one round of the largest federation."""
+"""Number of dealings' keys of which a process remembers whether the proof is good.
+
+Enough for one round of the largest federation.
+"""
 
 _KEY: Final = b"coterie/box/3\0"
 _SEED: Final = b"coterie/box/3 seed\0"
 _KNOWLEDGE: Final = b"coterie/box/3 knowledge\0"
 _EQUALITY: Final = b"coterie/box/3 equality\0"
-_NONCE: Final = b"nonce\0"  # after a domain, before a secret
+_NONCE: Final = b"nonce\0"  # stands after a domain and before a secret
 
-_BASE: Final = b"\x58" + b"\x66" * 31  # B as it is encoded
+_BASE: Final = b"\x58" + b"\x66" * 31  # the encoding of B
 _ZERO_NONCE: Final = bytes(24)
 _PRIME: Final = 2**255 - 19  # of the field that both curves are over
 
 
 class Ephemeral(_Secret):
-    """The key pair of one dealing, which seals its boxes. It cannot be pickled or printed."""
+    """The key pair of one dealing, which seals its boxes. It cannot be pickled, copied or printed."""
 
     __slots__ = ("_exchange", "context", "key")
 
     context: Final[bytes]
-    """What no other dealing has: federation, round, base model, members, dealer."""
+    """32 bytes that no other dealing has: a hash of federation, round, base model, members and dealer."""
 
     key: Final[bytes]
     """R and the proof of knowledge of r (`KEY_BYTES`), to be published."""
@@ -117,8 +121,11 @@ class Ephemeral(_Secret):
     def __init__(self, seed: bytes, context: bytes, commitment: bytes) -> None:
         """Derive r from a secret seed (32 bytes), the context (32 bytes) and the commitment (32 bytes).
 
-        The same arguments give the same r, so a restarted dealer seals the very same bytes. `commitment` is the
-        Merkle root of the shares, which fixes all that will be sealed. Raises ValueError for other lengths.
+        The same arguments give the same r, so a restarted dealer seals the same bytes. `commitment` is the Merkle
+        root of the shares, which fixes every plaintext that will be sealed.
+
+        Raises:
+            ValueError: an argument has another length.
         """
         sizes = tuple(map(len, (seed, context, commitment)))
         if sizes != (32, CONTEXT_BYTES, 32):
@@ -130,9 +137,10 @@ class Ephemeral(_Secret):
         self.key = point + bindings.crypto_sign(_KNOWLEDGE + self.context, signing)[:SIGNATURE_BYTES]
 
     def seal(self, to: bytes, plaintext: bytes) -> bytes:
-        """Seal for the holder of the Ed25519 key `to`. One plaintext for each holder: the nonce is fixed.
+        """Seal for the holder of the Ed25519 key `to`. Seal one plaintext only for each holder: the nonce is fixed.
 
-        Raises BoxError when `to` is no point of prime order (see `identity.is_usable`).
+        Raises:
+            BoxError: `to` is no point of prime order (see `identity.is_usable`).
         """
         box_key = None
         if is_usable(to):
@@ -147,34 +155,41 @@ class Ephemeral(_Secret):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a holder reveals of one box: S, which opens this box only, and the proof that it is the right one.
+    """What a holder reveals of one box: S, which opens this box only, and the proof that it is the right S.
 
-    It is a secret until its holder decides to publish it, so it does not show in a repr.
+    It is secret until its holder publishes it, so a repr does not show it.
     """
 
     shared: bytes = field(repr=False)
+    """S, an encoded Ed25519 point, 32 bytes."""
+
     proof: bytes = field(repr=False)
+    """Challenge and response of the proof that log_B(A) = log_R(S) (`PROOF_BYTES`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class DealingKey:
-    """A dealer's R whose proof of knowledge was checked under `context`. `dealing_key` alone makes it.
+    """A dealer's R whose proof of knowledge was checked under `context`. Only `dealing_key` makes it.
 
-    Take R from the dealer's signed message: an R from anywhere else proves nothing about this dealer.
+    R must come from the dealer's signed message: an R from elsewhere proves nothing about this dealer.
     """
 
     point: bytes
     context: bytes
 
     def open(self, identity: Identity, sealed: bytes) -> bytes:
-        """The plaintext that the dealer sealed for this identity. Raises BoxError when it does not open."""
+        """The plaintext that the dealer sealed for this identity.
+
+        Raises:
+            BoxError: the box does not open.
+        """
         return _opened(self._own_box_key(identity), sealed)
 
     def reveal(self, identity: Identity) -> Opening:
-        """What opens this identity's box for everybody, with the proof that it does (Chaum and Pedersen).
+        """The opening of this identity's box for everybody, with its proof (Chaum and Pedersen).
 
-        It tells the dealer nothing and others nothing about any other box: the module says why. The same
-        arguments give the same bytes. Its nonce is a hash of a secret of the identity and of the statement,
+        It tells the dealer nothing, and others nothing about any other box; the module's docstring says why. The same
+        arguments give the same bytes. The proof's nonce is a hash of a secret of the identity and of the statement,
         as in Ed25519, so it never serves two statements.
         """
         a, public = identity._scalar, identity.public
@@ -188,8 +203,8 @@ class DealingKey:
     def judge(self, holder: bytes, opening: Opening) -> bool:
         """Whether `opening` is the right one for the box of the holder with this Ed25519 key.
 
-        Sound in the random oracle model: a false S passes with probability about 2^-252 a try. Never raises
-        on hostile bytes.
+        Sound in the random oracle model: a false S passes with a probability of about 2^-252 for each hash that its
+        maker computes. Hostile bytes give False and raise nothing.
         """
         shared = opening.shared
         parts = _proof_parts(opening.proof)
@@ -201,8 +216,10 @@ class DealingKey:
         return challenge == self._equality_challenge(holder, shared, first, second)
 
     def open_with(self, holder: bytes, opening: Opening, sealed: bytes) -> bytes:
-        """The plaintext of that holder's box, by an opening that passed `judge`. Raises BoxError when the box
-        does not open: the dealer signed bytes that are no box.
+        """The plaintext of this holder's box, by an opening that passed `judge`.
+
+        Raises:
+            BoxError: the box does not open, so the dealer signed bytes that are no box.
         """
         return _opened(_box_key(self.context, self.point, holder, _u_coordinate(opening.shared)), sealed)
 
@@ -215,11 +232,11 @@ class DealingKey:
 
 
 def dealing_key(key: bytes, context: bytes) -> DealingKey | None:
-    """The checked form of what a dealer published, or None if it is not good.
+    """The checked form of the key that a dealer published, or None if it is not good.
 
-    None for a point that is not of prime order or not in its one encoding, and for a proof that does not show
-    that the dealer knows r for this context. Every member comes to the same answer from the dealer's signed
-    message alone. Never raises on hostile bytes.
+    None for a point that is not of prime order or not in its one encoding, and for a proof that does not show that the
+    dealer knows r for this context. Every member comes to the same answer from the dealer's signed message alone.
+    Hostile bytes give None and raise nothing.
     """
     point, proof = bytes(key[:PUBLIC_BYTES]), bytes(key[PUBLIC_BYTES:])
     return DealingKey(point, bytes(context)) if check_ephemeral(point, proof, context) else None
@@ -232,7 +249,7 @@ def check_ephemeral(point: bytes, proof: bytes, context: bytes) -> bool:
 
 @lru_cache(maxsize=MAX_CACHED_KEYS)
 def _knows_scalar(point: bytes, proof: bytes, context: bytes) -> bool:
-    """Cached: a member asks this when the dealing comes, when it opens its box, and for each complaint."""
+    """As `check_ephemeral`. Cached: a member asks when the dealing comes, when it opens its box, for each complaint."""
     return len(context) == CONTEXT_BYTES and verify(point, _KNOWLEDGE + context, proof) and is_usable(point)
 
 
@@ -245,7 +262,7 @@ def _own_seed(seed: bytes, context: bytes, commitment: bytes) -> bytes:
 def _u_coordinate(point: bytes) -> bytes:
     """The X25519 key that belongs to a checked Ed25519 point (RFC 7748, section 4.1): u = (1 + y) / (1 - y).
 
-    Not libsodium's map: it tests for the subgroup again, at twice the cost of X25519 itself.
+    libsodium's own map would test for the subgroup again, at twice the cost of X25519 itself.
     """
     y = int.from_bytes(point, "little") & (1 << 255) - 1  # without the sign of x
     return ((1 + y) * pow(1 - y, -1, _PRIME) % _PRIME).to_bytes(32, "little")
@@ -258,38 +275,38 @@ def _box_key(context: bytes, point: bytes, holder: bytes, shared: bytes) -> byte
 def _opened(box_key: bytes, sealed: bytes) -> bytes:
     with suppress(CryptoError):
         return bindings.crypto_secretbox_open_easy(bytes(sealed), _ZERO_NONCE, box_key)
-    # Outside of the handler, so that the library's frames do not hang on the exception; and without the key in
-    # this one.
+    # Raised outside of the handler, so that the exception does not keep the library's frames; the key is deleted from
+    # this frame, which it does keep.
     del box_key
     raise BoxError("the box does not open: it was altered, or is from or for another key")
 
 
 def _hash_to_scalar(*parts: bytes) -> bytes:
-    """A scalar that is uniform up to 2^-256. All parts but the first, a domain, have fixed lengths."""
+    """A scalar whose distance from uniform is below 2^-256. All parts but the first, a domain, have fixed lengths."""
     return bindings.crypto_core_ed25519_scalar_reduce(hashlib.sha512(b"".join(parts)).digest())
 
 
 def _response(k: bytes, challenge: bytes, secret: bytes) -> bytes:
-    """k + challenge·secret."""
+    """The response of a proof: k + challenge·secret, modulo the group's order."""
     return bindings.crypto_core_ed25519_scalar_add(k, bindings.crypto_core_ed25519_scalar_mul(challenge, secret))
 
 
 def _proof_parts(proof: bytes) -> tuple[bytes, bytes] | None:
-    """Challenge and response, or None where they are not two scalars in their one encoding."""
+    """Challenge and response, or None if they are not two non-zero scalars in their one encoding."""
     if len(proof) != PROOF_BYTES:
         return None
     parts = bytes(proof[:32]), bytes(proof[32:])
     if all(0 < int.from_bytes(part, "little") < GROUP_ORDER for part in parts):
         return parts
-    return None  # zero too: an honest proof has one with probability 2^-251, and the library refuses it
+    return None  # also for zero, which the library refuses: an honest proof has it with probability 2^-251
 
 
 def _commitment(response: bytes, base: bytes, challenge: bytes, public: bytes) -> bytes:
-    """response·base - challenge·public: the commitment that goes with this challenge."""
+    """The commitment that goes with this challenge and response: response·base - challenge·public."""
     left = bindings.crypto_scalarmult_ed25519_base_noclamp(response) if base == _BASE else _multiply(response, base)
     return bindings.crypto_core_ed25519_sub(left, _multiply(challenge, public))
 
 
 def _multiply(scalar: bytes, point: bytes) -> bytes:
-    """scalar·point for a checked point and a scalar that is not zero modulo the group's order."""
+    """The product scalar·point, for a checked point and a scalar that is not zero modulo the group's order."""
     return bindings.crypto_scalarmult_ed25519_noclamp(scalar, point)

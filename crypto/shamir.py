@@ -1,21 +1,22 @@
 """Shamir's secret sharing ("How to share a secret", 1979) on whole batches, and its packed form.
 
-A column of l secrets becomes one polynomial of degree below K whose values at l agreed points are the
-secrets; a share is its value at the holder's point. The other K - l degrees of freedom are random: the
-polynomial is S + Z·R, where S has degree below l and the secrets as values, Z vanishes where the secrets
-sit, and the coefficients of R are the randomness. Any K shares give the secrets back; K - l or fewer say
-nothing about them (Franklin and Yung, "Communication complexity of secure computation", 1992).
+A column of l secrets becomes one polynomial of degree below K whose values at l agreed points are the secrets.
+A share is its value at the holder's point. The other K - l degrees of freedom are random: the polynomial is
+S + Z·R, where S has degree below l and the secrets as values, Z vanishes where the secrets sit, and the
+coefficients of R are the randomness. Any K shares give the secrets back. K - l or fewer say nothing about them,
+without any assumption, if the randomness is uniform and used once (Franklin and Yung, "Communication complexity of
+secure computation", 1992). With l > 1, numbers of shares between K - l and K give part of the information away.
 
-Where the points lie decides what sharing and reconstruction cost. On the *line*, secrets sit at 0, -1, -2, ...
+The places of the points decide what sharing and reconstruction cost. On the *line*, secrets sit at 0, -1, -2, ...
 and holders (counted from 0) at 1, 2, 3, ...; with l = 1 the polynomial is the familiar secret + r_1·x + r_2·x^2
 + ..., and everything is a matrix product, K multiplications for each share. On the *cosets* of `ntt`, secrets
-sit at the roots of unity of order l and holders in the coset of 7, away from them. There a transform makes all
-n shares in n·log n multiplications, and gives the secrets back although some are missing: see `erasures`.
+sit at the roots of unity of order l and holders in the coset of 7, which contains none of these. There a transform
+makes all n shares in n·log n multiplications, and opens them although some are missing: see `erasures`.
 
 Reconstruction comes in three ways with the same results: one product with Lagrange's matrix; Newton's divided
-differences, which take shares as they come, each for O(number of shares so far), with nothing left to do after
-the last; and the transform. None tells which share is wrong when some are: see `robust`. Shares without a
-dealer to be trusted are in `dealing`.
+differences, which take shares one by one, each at a cost proportional to the shares so far, and leave nothing to do
+after the last one; and the transform. Each detects that surplus shares contradict the others; none tells which ones
+are wrong, as `robust` does. `dealing` has shares for holders that do not trust the dealer.
 """
 
 import enum
@@ -31,38 +32,38 @@ from .vectors import add_into, checked, matmul
 
 
 class InconsistentShares(ValueError):
-    """More than K shares, and they do not lie on polynomials of degree below K."""
+    """More than K shares that do not lie on polynomials of degree below K."""
 
 
 class Placement(enum.Enum):
-    """Where secrets and holders sit."""
+    """Where secrets and holders sit: on the line or on cosets of roots of unity."""
 
     LINE = "line"
     COSETS = "cosets"
 
 
 class Way(enum.Enum):
-    """How secrets are computed from shares; which one makes no difference to the result."""
+    """How shares, or the secrets behind them, are computed. The result is the same for each way."""
 
     LAGRANGE = "lagrange"
     NEWTON = "newton"
     NTT = "ntt"
 
 
-COSET_HOLDERS: Final = 16  # from where on a transform shares faster than a matrix, for some thresholds
+COSET_HOLDERS: Final = 16  # from so many holders on, a transform shares faster than a matrix for some thresholds
 
-# What matrices and transforms cost, as benchmarks/holders.py measures it, in units of a product of two elements that
-# is one of many in a sum. In a matrix product each element of the result costs so much more than its sum:
+# Costs of matrices and transforms, as benchmarks/holders.py measures them. The unit is one product of two elements
+# within a long sum of products. In a matrix product, each element of the result costs this on top of its sum:
 _ELEMENT: Final = 6.0
-# A transform costs so much for each of its points, and so much for each of its levels at each point:
+# Costs of a transform: for each of its points, and for each of its levels at each point.
 _SHARING: Final = (8.0, 1.5)
 _OPENING: Final = (6.0, 1.3)
 _OPENING_IN_BLOCKS: Final = (2.0, 0.9)
-# And once, whatever the number of columns: an entry of either matrix, and a weight for a transform with erasures.
+# Costs that do not grow with the columns: an entry of either matrix, and a weight for a transform with erasures.
 _SHARING_ENTRY: Final = 1300.0
 _OPENING_ENTRY: Final = 6500.0
 _WEIGHT: Final = 5000.0
-_SMALL: Final = 2**22  # below this, factors in a matrix cost a third, which no transform beats in small committees
+_SMALL: Final = 2**22  # products with factors below this cost a third; no transform beats that in small committees
 
 
 def _transform_cost(size: int, cost: tuple[float, float]) -> float:
@@ -74,8 +75,10 @@ def _transform_cost(size: int, cost: tuple[float, float]) -> float:
 class Scheme:
     """m holders, of whom any `threshold` = K open `pack` = l secrets and any K - l learn nothing.
 
-    Raises ValueError unless 1 <= l < K <= m: with l = K the shares would be the secrets in disguise. On cosets l
-    is a power of two.
+    1 <= l < K <= m: with l = K a column would have no randomness at all. On cosets l is a power of two.
+
+    Raises:
+        ValueError: the numbers do not meet these conditions, or there are more holders than a coset has points.
     """
 
     holders: int
@@ -94,21 +97,25 @@ class Scheme:
 
     @classmethod
     def for_committee(cls, holders: int, threshold: int, pack: int = 1) -> "Scheme":
-        """The scheme with the placement that is fastest for that many holders. Raises ValueError as above."""
+        """The scheme with the placement that is fastest for so many holders.
+
+        Raises:
+            ValueError: as `Scheme` does.
+        """
         small_factors = pack == 1 and holders ** min(threshold - 1, 64) < _SMALL
         large = holders >= COSET_HOLDERS and not small_factors and pack > 0 and pack & (pack - 1) == 0
         return cls(holders, threshold, pack, Placement.COSETS if large else Placement.LINE)
 
     @property
     def secret_points(self) -> Sequence[int]:
-        """Where the secrets sit: at 0, -1, -2, ... (mod P) or at roots of unity, away from all holders."""
+        """The points of the secrets: 0, -1, -2, ... (mod P), or roots of unity. No holder sits at one."""
         if self.placement is Placement.COSETS:
             return self._secret_coset.points
         return [-i % P for i in range(self.pack)]
 
     @property
     def points(self) -> Sequence[int]:
-        """Where the holders sit."""
+        """The points of the holders, by index: 1, 2, 3, ..., or the first points of the coset of 7."""
         if self.placement is Placement.COSETS:
             return self._coset.points[: self.holders]
         return range(1, self.holders + 1)
@@ -122,7 +129,7 @@ class Scheme:
         return ntt.coset(self.pack)
 
     def sharing_matrix(self) -> Vector:
-        """The matrix uint64[m, K] that takes secrets, then randomness, to shares."""
+        """The matrix, uint64[m, K], that takes l secrets followed by K - l random elements to their shares."""
         secret_points = self.secret_points
         secrets = lagrange_matrix(secret_points, self.points)
         randomness = []
@@ -136,10 +143,18 @@ class Scheme:
         return np.concatenate([secrets, np.array(randomness, dtype=np.uint64)], axis=1)
 
     def share(self, secrets: Vector, randomness: Vector, way: Way | None = None) -> Vector:
-        """secrets[l, C] and uniform randomness[K - l, C] -> shares[m, C]. With l = 1, secrets[C] will do.
+        """Share out C columns of secrets.
 
-        The way, by matrix (`Way.LAGRANGE`) or by transform, is chosen by the sizes when it is None. Raises ValueError
-        for other shapes, Newton's way, and transforms on the line.
+        Args:
+            secrets: uint64[l, C], or uint64[C] with l = 1.
+            randomness: uint64[K - l, C], uniform, secret, and used for nothing else.
+            way: by matrix (`Way.LAGRANGE`) or by transform; None chooses the faster one for these sizes.
+
+        Returns:
+            The shares, uint64[m, C]; row i is that of holder i.
+
+        Raises:
+            ValueError: other shapes, Newton's way, or a transform on the line.
         """
         secrets = checked(secrets[None] if secrets.ndim == 1 else secrets, self.pack, None)
         checked(randomness, self.threshold - self.pack, secrets.shape[1])
@@ -162,7 +177,7 @@ class Scheme:
         return out
 
     def sharing_way(self, columns: int) -> Way:
-        """The way that shares so many columns fastest."""
+        """The fastest way to share so many columns."""
         if self.placement is Placement.LINE:
             return Way.LAGRANGE
         entries = self.holders * self.threshold
@@ -171,8 +186,8 @@ class Scheme:
         return Way.LAGRANGE if matrix < transform else Way.NTT
 
     def opening_way(self, shares: int, columns: int) -> Way:
-        """The way that opens so many columns fastest from that many shares, all on hand."""
-        # Newton's differences are for shares that trickle in: on all at once they lose to the matrix.
+        """The fastest way to open so many columns from so many shares that are all there."""
+        # Newton's differences are for shares that come one by one: for all shares at once the matrix is faster.
         if self.placement is Placement.LINE:
             return Way.LAGRANGE
         rows = shares - self.threshold + self.pack
@@ -183,11 +198,22 @@ class Scheme:
         return Way.LAGRANGE if matrix < transform else Way.NTT
 
     def reconstruct(self, indices: Sequence[int], rows: Vector, way: Way | None = None) -> Vector:
-        """rows[m', C], row i being the share of holder indices[i], m' >= K -> secrets[l, C].
+        """Open C columns from the shares of at least K holders.
 
-        The rows beyond the K-th must agree with the others: InconsistentShares is raised when they do not. The
-        way is chosen by the sizes when it is None. Raises ValueError for too few rows, other shapes, indices that
-        are out of range or doubled, and transforms on the line.
+        Exactly K shares always open, also when some are wrong; only surplus shares can contradict them.
+
+        Args:
+            indices: the holders, in any order.
+            rows: uint64[m', C], m' >= K; row i is the share of holder indices[i].
+            way: how; None chooses the fastest way for these sizes.
+
+        Returns:
+            The secrets, uint64[l, C].
+
+        Raises:
+            InconsistentShares: the rows do not lie on polynomials of degree below K.
+            ValueError: too few rows, other shapes, indices that are out of range or occur twice, or a transform on the
+                line.
         """
         checked(rows, len(indices), None)
         points = [self._point(index) for index in indices]
@@ -204,7 +230,7 @@ class Scheme:
                 return self._by_transform(indices, rows)
 
     def _by_lagrange(self, points: Sequence[int], rows: Vector) -> Vector:
-        """One matrix for the secrets, and one for what the rows beyond the K-th must be."""
+        """By one matrix, whose rows give the secrets and then what the rows beyond the K-th must be."""
         first, rest = points[: self.threshold], points[self.threshold :]
         matrix = lagrange_matrix(first, [*self.secret_points, *rest])
         found = matmul(matrix, rows[: self.threshold])
@@ -248,10 +274,9 @@ def _distance(x: int, points: Sequence[int]) -> int:
 class Newton:
     """Reconstruction share by share, by Newton's divided differences.
 
-    With the shares y_0 ... y_k at x_0 ... x_k so far, the polynomial through them is the one through the
-    first k plus f[x_0 ... x_k]·(x - x_0)···(x - x_{k-1}), so a further share adds one term to each secret.
-    After K shares the polynomial is complete, and the term of any further share vanishes if that share is
-    right.
+    The polynomial through the shares y_0 ... y_k at x_0 ... x_k is the polynomial through the first k of them plus
+    f[x_0 ... x_k]·(x - x_0)···(x - x_{k-1}), so a further share adds one term to each secret. After K shares the
+    polynomial is complete. The term of any further share then vanishes if and only if that share lies on it.
     """
 
     __slots__ = ("_bases", "_columns", "_points", "_products", "_rows", "_scheme", "_secrets")
@@ -262,7 +287,7 @@ class Newton:
         self._points: list[int] = []
         self._products: list[int] = []  # of (x_i - x_j) over all j != i, for the first K points
         self._bases = [1] * scheme.pack  # of (z - x_j) over the same points, for each secret's point z
-        # One row more than needed: the room in which a late share is compared with the others.
+        # One row more than needed: room for a late share, to be compared with the others.
         self._rows = np.empty((scheme.threshold + 1, columns), dtype=np.uint64)
         self._secrets = np.zeros((scheme.pack, columns), dtype=np.uint64)
 
@@ -274,13 +299,14 @@ class Newton:
 
     @property
     def complete(self) -> bool:
-        """Whether there are as many shares as are needed."""
+        """Whether there are at least K shares."""
         return len(self._points) >= self._scheme.threshold
 
     def add(self, index: int, row: Vector) -> bool:
-        """Take the share uint64[C] of that holder; False if it contradicts a reconstruction already complete.
+        """Take a holder's share, uint64[C]; False if the reconstruction was complete and the share contradicts it.
 
-        Raises ValueError for a wrong shape, an index out of range and a holder that gave its share before.
+        Raises:
+            ValueError: another shape, an index out of range, or a holder that gave its share before.
         """
         point = self._scheme._point(index)
         if point in self._points:
@@ -306,7 +332,11 @@ class Newton:
         return True
 
     def secrets(self) -> Vector:
-        """The secrets, uint64[l, C]. Raises ValueError while there are too few shares."""
+        """The secrets, uint64[l, C].
+
+        Raises:
+            ValueError: there are fewer than K shares.
+        """
         if not self.complete:
             raise ValueError(f"{len(self._points)} shares where {self._scheme.threshold} are needed")
         return self._secrets.copy()

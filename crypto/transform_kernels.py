@@ -1,10 +1,10 @@
-"""The compiled inner loops of number-theoretic transforms. Like `kernels`, costly to import.
+"""The compiled inner loops of number-theoretic transforms. Like `kernels`, slow to import.
 
 A transform works on the columns of a buffer of `rows`: each butterfly combines two whole rows with one factor.
 
-Nothing branches on data or looks anything up by it, so the time taken depends on sizes only.
+No branch and no address depends on data, so the time depends on sizes only.
 
-As in `kernels`, everything releases the GIL and trusts its caller, which is `ntt`.
+As in `kernels`, everything releases the GIL and trusts its callers: `ntt`, `shamir`, `erasures` and `masks.ring`.
 """
 
 from typing import Final
@@ -38,15 +38,15 @@ from .rows import (
     times_distance_rows,
 )
 
-_RING_COLUMNS: Final = 8  # a ring's polynomials have 4096 coefficients, so fewer columns of them stay in the cache
+_RING_COLUMNS: Final = 8  # fewer than COLUMNS, so that a ring's polynomials, of 4096 coefficients, stay in the cache
 _TILE: Final = 8  # words in a cache line
 
 
 @numba.njit
 def split_all(buffer, filled, size, roots):  # type: ignore[no-untyped-def]
-    """The first `size` rows from coefficients to values, in place; see `ntt` for the order.
+    """Take the first `size` rows from coefficients to values, in place; see `ntt` for the order.
 
-    Only the first `filled` coefficients count, the rest are taken to be zero: what is in their rows does not matter.
+    Only the first `filled` coefficients count. The others are taken to be zero, whatever their rows hold.
     """
     start, row = np.int64(buffer.ctypes.data), np.int64(buffer.shape[1] * 8)
     nodes, distance = 1, size // 2
@@ -63,9 +63,10 @@ def split_all(buffer, filled, size, roots):  # type: ignore[no-untyped-def]
 
 @numba.njit
 def join_all(buffer, size, inverse_roots, parts):  # type: ignore[no-untyped-def]
-    """The first `size` rows from values to `size` times the coefficients, in place.
+    """Take the first `size` rows from values to `size` times the coefficients, in place.
 
-    With parts = 2, to half as much of the coefficients of the remainders at the root's two children.
+    With parts = 2 the last level is left out: the rows become size / 2 times the coefficients of the remainders at the
+    two children of the tree's root.
     """
     start, row = np.int64(buffer.ctypes.data), np.int64(buffer.shape[1] * 8)
     nodes, distance = size // 2, 1
@@ -78,7 +79,7 @@ def join_all(buffer, size, inverse_roots, parts):  # type: ignore[no-untyped-def
 
 @compiled(types.void(IN_2D, IN_1D, OUT_2D))
 def evaluate(coefficients: Vector, roots: Vector, out: Vector) -> None:
-    """out[m, C] = the first m of the n = roots.size values of the polynomials coefficients[k, C]; k, m <= n."""
+    """Set out[m, C] to the first m of the n = roots.size values of the polynomials coefficients[k, C]; k, m <= n."""
     filled = coefficients.shape[0]
     buffer = np.zeros((roots.size, COLUMNS), dtype=np.uint64)
     fresh = np.empty((1, COLUMNS), dtype=np.uint64)
@@ -92,7 +93,7 @@ def evaluate(coefficients: Vector, roots: Vector, out: Vector) -> None:
 
 @compiled(types.void(IN_2D, IN_1D, types.uint64, OUT_2D))
 def interpolate(values: Vector, inverse_roots: Vector, scale: int, out: Vector) -> None:
-    """out[n, C] = the coefficients of n * scale times the polynomials with the values values[n, C]."""
+    """Set out[n, C] to the coefficients of n * scale times the polynomials with these values[n, C]."""
     size = inverse_roots.size
     buffer = np.empty((size, COLUMNS), dtype=np.uint64)
     fresh = np.empty((1, COLUMNS), dtype=np.uint64)
@@ -106,9 +107,9 @@ def interpolate(values: Vector, inverse_roots: Vector, scale: int, out: Vector) 
 
 @compiled(types.void(IN_2D, IN_2D, IN_1D, types.uint64, IN_1D, OUT_2D))
 def share(secrets: Vector, randomness: Vector, inverse_roots: Vector, scale: int, roots: Vector, out: Vector) -> None:
-    """out[m, C] = values of S + (X^l - 1)·R, where S has the values secrets[l, C] and R these coefficients.
+    """Set out[m, C] to values of S + (X^l - 1)·R; S has the values secrets[l, C], and R the coefficients `randomness`.
 
-    inverse_roots[l] and scale = 1 / l lead from the secrets to S, roots[n] from coefficients to values.
+    inverse_roots[l] and scale = 1 / l lead from the secrets to S, and roots[n] lead from coefficients to values.
     """
     pack = secrets.shape[0]
     filled = pack + randomness.shape[0]
@@ -129,10 +130,10 @@ def share(secrets: Vector, randomness: Vector, inverse_roots: Vector, scale: int
 
 @numba.njit
 def _last_join(buffer, size, factor, terms, pack, room):  # type: ignore[no-untyped-def]
-    """The last level of `join_all`, down to what is left modulo X^l - 1, l = pack, which vanishes where secrets sit.
+    """The last level of `join_all`, then the remainder modulo X^l - 1, l = pack, which vanishes where the secrets sit.
 
-    Returns whether a coefficient from `terms` on is not zero; `room` is a row. The factor, which all of the upper half
-    shares, is applied when only l rows are left of it.
+    Returns whether a coefficient from `terms` on is not zero; `room` is a spare row. The factor, which is the same for
+    all of the upper half, is applied after the half has been reduced to l rows.
     """
     half = size // 2
     start, row = row_at(buffer, 0)
@@ -151,8 +152,10 @@ def _last_join(buffer, size, factor, terms, pack, room):  # type: ignore[no-unty
 
 @numba.njit
 def store_secrets(buffer, roots, weights, out, column, room):  # type: ignore[no-untyped-def]
-    """out[l, column:] = weights times the values where the secrets sit, from what is left modulo X^l - 1 in the first l
-    rows; `room` is a row."""
+    """Set out[l, column:] to weights times the values where the secrets sit.
+
+    The first l rows hold the coefficients of the remainder modulo X^l - 1; `room` is a spare row.
+    """
     pack = roots.size
     split_all(buffer, pack, pack, roots)
     for i in range(pack):
@@ -171,12 +174,23 @@ def open_with_erasures(
     secret_weights: Vector,
     out: Vector,
 ) -> int:
-    """out[l, C] = the secrets behind rows[m', C], row i being the value at positions[i] of n = inverse_roots.size.
+    """Set out[l, C] to the secrets behind rows[m', C]; row i is the value at point positions[i] of n.
 
-    weights[m']: A / n at these positions, where A is the polynomial that vanishes at all others;
-    secret_weights[l]: 1 / A where the secrets sit. `terms` is the number of coefficients of A times a shared
-    polynomial. Returns in how many blocks of columns a coefficient beyond these is not zero: none, if the rows are of
-    one sharing.
+    Let A be the polynomial that vanishes at all other points (see `erasures`).
+
+    Args:
+        rows: the shares.
+        positions: the places of their points in the coset.
+        weights: A / n at these points, [m'].
+        inverse_roots: of the coset of n points, [n].
+        terms: the number of coefficients of A times a shared polynomial.
+        secret_roots: of the l roots of unity where the secrets sit, [l].
+        secret_weights: 1 / A there, [l].
+        out: the secrets.
+
+    Returns:
+        The number of blocks of columns in which a coefficient from `terms` on is not zero: 0 if the rows are of one
+        sharing.
     """
     size, pack = inverse_roots.size, secret_roots.size
     buffer = np.empty((size, COLUMNS), dtype=np.uint64)
@@ -199,9 +213,9 @@ def open_with_erasures(
 
 @numba.njit
 def _turn(source, first, count, target, back):  # type: ignore[no-untyped-def]
-    """target[i, b] = source[first + b, i], or the way back: target[first + b, i] = source[i, b]; for all b < count.
+    """Set target[i, b] to source[first + b, i], or with `back` target[first + b, i] to source[i, b], for all b < count.
 
-    A cache line of each row at a time: neither side is gone through with long strides twice.
+    Works on one cache line of each row at a time, so neither side is passed over with long strides more than once.
     """
     size = source.shape[0] if back else source.shape[1]
     for start in range(0, size, _TILE):
@@ -217,7 +231,7 @@ def _turn(source, first, count, target, back):  # type: ignore[no-untyped-def]
 
 @compiled(types.void(IN_2D, IN_1D, IN_1D, OUT_2D))
 def ring_product(values: Vector, factor: Vector, inverse_roots: Vector, out: Vector) -> None:
-    """out[b, n] = the coefficients of n times the polynomials whose values are values[b, n] * factor[n]."""
+    """Set out[b, n] to the coefficients of n times the polynomials whose values are values[b, n] * factor[n]."""
     size = factor.size
     buffer = np.zeros((size, _RING_COLUMNS), dtype=np.uint64)
     for first in range(0, values.shape[0], _RING_COLUMNS):
@@ -232,7 +246,7 @@ def ring_product(values: Vector, factor: Vector, inverse_roots: Vector, out: Vec
 
 @compiled(types.void(IN_2D, IN_1D, OUT_2D))
 def vanishing(points: Vector, zeros: Vector, out: Vector) -> None:
-    """out[1, k] *= the product over all zeros of (points[1, k] - zero); k a multiple of LANES."""
+    """Multiply out[1, k] by the product over all zeros of (points[1, k] - zero); k is a multiple of LANES."""
     target, source = np.int64(out.ctypes.data), np.int64(points.ctypes.data)
     for zero in zeros:
         times_distance_rows(target, source, zero, np.int64(8 * points.size))

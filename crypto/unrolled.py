@@ -1,9 +1,9 @@
 """Transforms of up to 64 points, unrolled: their rows stay in registers, and their factors are powers of two.
 
-2 has the order 192 modulo P, so 8 has the order 64 and the roots of unity of that order are its powers. Multiplying by
-one of them takes shifts and a reduction, where a product takes four multiplications besides.
+2 has the order 192 modulo P, so 8 has the order 64, and the roots of unity of that order are its powers. To multiply by
+a power of two takes shifts and a reduction; a product takes four multiplications and a reduction.
 
-The modules with kernels have to be touched together with this file: see `lanes`.
+After a change to this file, the modules with kernels must be touched too: see `lanes`.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from .lanes import WORD, Lanes
 from .ntt import coset
 from .rows import COLUMNS
 
-BLOCK: Final = 16  # values of a transform in registers
-_STEP: Final = 8  # rows of the first step of a transform in memory
+BLOCK: Final = 16  # number of values of a transform that stays in registers
+_STEP: Final = 8  # number of rows in the first step of a transform of rows in memory
 _EXPONENTS: Final = {pow(2, exponent, P): exponent for exponent in range(192)}
 
 
 def _joined(lanes: Lanes, values: Sequence[Any]) -> list[Any]:
-    """From vectors of values at as many roots of unity, in `ntt`'s order, to so many times the coefficients."""
+    """From vectors of the values at n roots of unity of order n, in `ntt`'s order, to n times the coefficients."""
     rows = list(values)
     roots = coset(len(rows)).inverse_roots
     nodes, distance = len(rows) // 2, 1
@@ -38,17 +38,20 @@ def _joined(lanes: Lanes, values: Sequence[Any]) -> list[Any]:
 
 
 def _difference(lanes: Lanes, a: Any, b: Any, exponent: int) -> Any:
-    """(a - b) * 2^exponent, with 2^96 = -1."""
+    """(a - b) * 2^exponent, where 2^96 = -1."""
     if exponent >= 96:
         return lanes.shifted(lanes.difference(b, a), exponent - 96)
     return lanes.shifted(lanes.difference(a, b), exponent)
 
 
 def _join_block_code(_context, _sources, _weights, _factors, _target, _pitch, _size):  # type: ignore[no-untyped-def]
-    """Row i at target + i * pitch = factors[i] times coefficient i of 16 times the polynomial that, at the roots of
-    unity of order 16, has the values weights[j] times the row at sources[j]; factors[0] is 1.
+    """Transform 16 weighted rows back to coefficients.
 
-    All but the last are addresses, `size` is the bytes in a row. The columns behind are asked for.
+    The polynomial has the values weights[j] times the row at sources[j], at the roots of unity of order 16. The row at
+    target + i * pitch becomes factors[i] times 16 times its coefficient i; factors[0] must be 1.
+
+    `sources`, `weights`, `factors` and `target` are addresses; `pitch` and `size`, of a row, are in bytes. Prefetches
+    the columns after the rows at `sources`.
     """
     signature = types.void(*[types.int64] * 6)
 
@@ -76,12 +79,13 @@ def _join_block_code(_context, _sources, _weights, _factors, _target, _pitch, _s
 
 
 def _join_rows(count: int) -> Any:
-    """A function (first address, bytes in a row) that takes `count` rows from values at the roots of unity of that
-    order to `count` times the coefficients, in place.
+    """An intrinsic (address of the first row, bytes in a row) that transforms `count` rows in place.
 
-    In two steps: 8 adjacent points k ... k + 7 are the root g = points[k] times the roots of unity of order 8; what is
-    left modulo X^8 - g^8, its coefficient i times g^-i, are the values of the coefficients i + 8j at roots of order
-    count / 8.
+    From the values at the roots of unity of order `count` it makes `count` times the coefficients, in two steps.
+    8 adjacent points k ... k + 7 are g = points[k] times the roots of unity of order 8. So a transform of their values,
+    and a product of coefficient i with g^-i, give the polynomial's remainder modulo X^8 - g^8. Over all k, the
+    coefficients i of these remainders are the values, at the roots of unity of order count / 8, of the polynomial whose
+    coefficients are the i + 8j.
     """
     points = coset(count).points
 

@@ -1,8 +1,7 @@
 """Arithmetic on whole field vectors: the checked front of the compiled kernels.
 
 Every function checks types and shapes before it hands its arguments to machine code that trusts them.
-Elements are taken to be canonical: whoever reads vectors from the wire checks that once
-(`field.from_bytes`).
+Elements are taken to be canonical. Code that reads vectors from the wire checks that once (`field.from_bytes`).
 
 The kernels are imported by the first call, not with this module: numba takes the better part of a second to
 load, and most commands never touch a vector.
@@ -16,7 +15,17 @@ from .prng import BLOCK, Stream
 
 
 def checked(x: Vector, *shape: int | None) -> Vector:
-    """x itself, if it is a C-contiguous uint64 array of that shape (None is any); ValueError otherwise."""
+    """Return x itself after checking that it is a C-contiguous uint64 array of that shape.
+
+    Does not look at the elements.
+
+    Args:
+        x: the array.
+        *shape: its size in each dimension; None stands for any size.
+
+    Raises:
+        ValueError: another type or shape, or an array that is not contiguous and aligned.
+    """
     if x.dtype != np.uint64 or not x.dtype.isnative:
         raise ValueError(f"a field vector is an array of uint64, not {x.dtype}")
     if len(shape) != x.ndim or any(want not in (None, have) for want, have in zip(shape, x.shape, strict=True)):
@@ -27,16 +36,23 @@ def checked(x: Vector, *shape: int | None) -> Vector:
 
 
 def add_into(accumulator: Vector, x: Vector) -> None:
-    """accumulator += x; both uint64[C]. Raises ValueError when they do not match."""
+    """Add x to the accumulator in place; both are uint64[C].
+
+    Raises:
+        ValueError: the lengths differ.
+    """
     from . import kernels
 
     kernels.add_into(checked(accumulator, None), checked(x, accumulator.size))
 
 
 def matmul(A: Vector, X: Vector, Y: Vector | None = None) -> Vector:
-    """A[m, k] @ X[k, C] -> uint64[m, C]; with Y[l, C], A[m, k + l] @ the rows of X and then those of Y.
+    """The matrix product of A[m, k] and X[k, C]: uint64[m, C].
 
-    Raises ValueError when the shapes do not match.
+    With Y[l, C], A is A[m, k + l], and the other factor is the rows of X followed by those of Y.
+
+    Raises:
+        ValueError: the shapes do not match.
     """
     from . import kernels
 
@@ -50,7 +66,11 @@ def matmul(A: Vector, X: Vector, Y: Vector | None = None) -> Vector:
 
 
 def dot(x: Vector, y: Vector) -> int:
-    """The sum of x[c] * y[c]; both uint64[C]. Raises ValueError when they do not match."""
+    """The sum over c of x[c] * y[c]; both are uint64[C].
+
+    Raises:
+        ValueError: the lengths differ.
+    """
     from . import kernels
 
     out = np.zeros((1, 1), dtype=np.uint64)
@@ -59,19 +79,23 @@ def dot(x: Vector, y: Vector) -> int:
 
 
 def fingerprint(seed: bytes, x: Vector) -> tuple[int, int]:
-    """The dot products of x, uint64[C], with two independent pseudorandom vectors that the seed gives.
+    """The dot products of x, uint64[C], with two independent pseudorandom vectors that follow from the seed.
 
-    Two different vectors that were fixed before the seed was known share a fingerprint with probability
-    about 2^-128. It is linear: the fingerprint of a sum is the sum of the fingerprints (mod P).
+    Two different vectors that were fixed before the seed was known have the same fingerprint with probability
+    p^-2, about 2^-128, if AES stands for random elements. Fingerprints are linear: that of a sum is the sum of the
+    fingerprints (mod P). A vector that is chosen when the seed is known can have any fingerprint.
     """
     first, second = fingerprints(seed, checked(x, None)[None])[0]
     return int(first), int(second)
 
 
 def fingerprints(seed: bytes, rows: Vector, columns: int | None = None) -> NDArray[np.uint64]:
-    """The fingerprint of each row of rows[m, >= C], or of its first `columns` elements -> uint64[m, 2].
+    """The fingerprint of each row, or of its first `columns` elements: uint64[m, 2] for rows[m, C].
 
-    The pseudorandom vectors are made a block at a time, while it is in cache, for all rows at once.
+    The pseudorandom vectors are made a block at a time. Each block meets all rows while it is in the cache.
+
+    Raises:
+        ValueError: `columns` is more than C.
     """
     total = checked(rows, None, None).shape[1] if columns is None else columns
     if total > rows.shape[1]:
@@ -82,7 +106,7 @@ def fingerprints(seed: bytes, rows: Vector, columns: int | None = None) -> NDArr
 
 
 class RunningFingerprints:
-    """The fingerprints of m rows that come in pieces; `values`, uint64[m, 2], are those of what came so far."""
+    """The fingerprints of m rows that come in pieces; `values`, uint64[m, 2], are those of the pieces so far."""
 
     __slots__ = ("_streams", "values")
 
@@ -91,7 +115,7 @@ class RunningFingerprints:
         self.values = np.zeros((rows, 2), dtype=np.uint64)
 
     def add(self, rows: Vector, columns: int | None = None) -> None:
-        """Take the next piece of all rows, uint64[m, >= C], of which the first `columns` count (None is all)."""
+        """Take the next piece of all rows, uint64[m, C]. Only its first `columns` columns count; None is all."""
         from . import kernels
 
         checked(rows, self.values.shape[0], None)
