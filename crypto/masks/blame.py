@@ -1,17 +1,18 @@
-"""Fingerprints of masked vectors: whether a sum is the sum of what was contributed, and who is at fault if not.
+"""Fingerprints of masked vectors: whether a proposed sum is right, and which members lied if it is not.
 
-Masked vectors may be seen by all, but each member sees few of them whole: its own, and the sum that an aggregator
-proposes. So each member says the fingerprint of its own vector under a challenge that depends on the proposed sum.
-Fingerprints are linear (`vectors.fingerprint`): they add up to the sum's, unless somebody lied, but with probability
-about 2^-128. When they do not, the signed contributions are fetched and fingerprinted. Whoever's claim is not its
-contribution's lied; if nobody's, the sum is not the sum, and who proposed it lied.
+Everybody may see the masked vectors, but a member sees only two of them whole: its own, and the sum that an aggregator
+proposes. So each member claims the fingerprint of its own vector, under a challenge that depends on the proposed sum.
+Fingerprints are linear (`vectors.fingerprint`). True claims add up to the fingerprint of the true sum, and to that of a
+false sum with probability about 2^-128 only. If the claims do not add up, the signed contributions are fetched and
+fingerprinted. A member whose claim is not the fingerprint of its contribution lied. If every claim is, the proposed sum
+is wrong and its proposer lied.
 
-Claims are made when the sum is known, so an aggregator that contributes, or is in league with one contributor, makes
-any vector T add up: it claims what the others' claims leave of T's fingerprint. Therefore T's hash must be decided
-before any share of the sum of the keys is released. Until then the others' vectors look random to whoever chooses T,
-and T is the true sum plus a vector chosen blind: at worst another contribution of its chooser's own. Where the order
-is another, `adds_up` proves nothing, and f + 1 members at least must `judge`, against the hashes of the contributions
-that were committed to with the set of contributors.
+**The order matters.** Claims are made when the sum is known. So an aggregator that contributes, or is in league with
+a contributor, can make any vector T add up: it claims the fingerprint of T minus the other claims. Therefore the hash
+of T must be decided before any share of the sum of the keys is released. Until then the other members' vectors look
+random to the aggregator, so T is the true sum plus a vector that it chose without knowing anything about them: at worst
+another contribution of its own. If keys are released in another order, `adds_up` proves nothing. Then at least f + 1
+members must `judge` each sum, against the hashes of the contributions to which the contributors committed.
 """
 
 import hashlib
@@ -27,17 +28,21 @@ Fingerprint = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """members: whose claims are not the fingerprints of their contributions; sum_is_false: whether the sum is not
-    that of the contributions."""
+    """The members that lied, and whether the proposed sum is false."""
 
     members: tuple[int, ...]
+    """The members whose claims are not the fingerprints of their contributions, ascending."""
+
     sum_is_false: bool
+    """Whether the proposed sum is not the sum of the contributions."""
 
 
 def challenge(context: bytes, total_digest: bytes) -> bytes:
-    """The seed of the fingerprints: fixed once the proposed sum is, by its hash, and unknown before.
+    """The seed of the fingerprints. The hash of the proposed sum fixes it; nobody knows it before.
 
-    context: federation, round and contributors, the same for all members.
+    Args:
+        context: federation, round and contributors, the same for all members.
+        total_digest: the hash of the proposed sum.
     """
     return derive(hashlib.sha256(context).digest() + total_digest, b"masked sum")
 
@@ -62,9 +67,10 @@ class RunningFingerprint:
 
 
 def adds_up(total: Fingerprint, claims: Mapping[int, Fingerprint]) -> bool:
-    """Whether the members' claims sum up to the fingerprint of the proposed sum.
+    """Whether the members' claims add up to the fingerprint of the proposed sum.
 
-    Worth something only if that sum's hash was fixed before the keys' sum could be known: see above.
+    This proves something only if the hash of the proposed sum was decided before any share of the sum of the keys was
+    released: see the module's docstring.
     """
     return all(sum(claim[k] for claim in claims.values()) % P == total[k] % P for k in range(2))
 
@@ -72,11 +78,21 @@ def adds_up(total: Fingerprint, claims: Mapping[int, Fingerprint]) -> bool:
 def judge(
     seed: bytes, total: Vector, claims: Mapping[int, Fingerprint], contributions: Mapping[int, Vector]
 ) -> Verdict:
-    """Who is at fault, from the contributions themselves, each uint64[C] and known to be its member's.
+    """Find who lied, from the contributions themselves.
 
-    Claims are judged by themselves, modulo P, the sum against the contributions and not against the claims, so that
-    two faults that cancel are both found. Raises ValueError unless claims and contributions are of the same members,
-    and for a contribution of another length than the sum's.
+    Each claim is compared with its own contribution, modulo P, and the sum with the contributions and not with the
+    claims. So two faults that cancel each other are both found.
+
+    Args:
+        seed: of the fingerprints, by `challenge`.
+        total: the proposed sum, uint64[C].
+        claims: a fingerprint by member.
+        contributions: a masked vector, uint64[C], by member. The caller knows that each is its member's, by a
+            signature or a hash.
+
+    Raises:
+        ValueError: claims and contributions are of different members, or a contribution has another length than the
+            sum.
     """
     if claims.keys() != contributions.keys():
         raise ValueError("claims and contributions are of different members")
@@ -86,5 +102,5 @@ def judge(
 
 
 def _same(claim: Sequence[int], true: Fingerprint) -> bool:
-    """Whether a claim, which a peer made, is that fingerprint."""
+    """Whether a claim is this fingerprint. A peer made the claim, so its numbers may be of any size."""
     return tuple(value % P for value in claim) == true

@@ -1,8 +1,8 @@
-"""What is to be masked, by its hashes, block after block: made in a pass of its own, before anything is masked.
+"""Hashes of the words to be masked, block by block, made in a pass of their own before anything is masked.
 
-A key is derived from them, so that no two vectors have one; and each block is compared with them before it is masked.
-Two vectors masked with one key show their difference, and a vector that was trained or rounded anew after a restart is
-another one.
+A key is derived from them, so no two vectors have the same key. Each block is compared with them before it is masked.
+The reason: two vectors masked with one key show their difference, and after a restart a vector that is trained or
+rounded again is another one.
 """
 
 import hashlib
@@ -26,14 +26,14 @@ class Contents:
     def __init__(self) -> None:
         self._blocks: list[bytes] = []
         self.length = 0
-        """How many words there were."""
+        """Number of words so far."""
 
     def __repr__(self) -> str:
         return f"Contents(length={self.length})"
 
     @classmethod
     def of(cls, words: Vector) -> "Contents":
-        """Those of a whole vector, uint64[C]."""
+        """The hashes of a whole vector, uint64[C]."""
         contents = cls()
         contents.add(words)
         return contents
@@ -41,7 +41,8 @@ class Contents:
     def add(self, words: Vector) -> None:
         """Take the next words, uint64[C]. C is a multiple of 4096 except at the end.
 
-        Raises ValueError for words after a piece that does not end with a block.
+        Raises:
+            ValueError: the piece before did not end with a whole block.
         """
         if self.length % DIMENSION and words.size:
             raise ValueError("there was a piece that did not end with a block, and another one after it")
@@ -51,13 +52,17 @@ class Contents:
 
     @property
     def digest(self) -> bytes:
-        """One hash over all, 32 bytes."""
+        """One hash over the number of words and all hashes, 32 bytes."""
         return hashlib.sha256(_CONTENTS + self.length.to_bytes(8, "big") + b"".join(self._blocks)).digest()
 
     def differ_at(self, first: int, words: Vector) -> int | None:
-        """The first block, counted from ``first``, in which the words are not what they were; None if they all are.
+        """The first block that does not have the hashed words; None if they all have them.
 
-        A block that ends early, or comes after the last one, is another.
+        A block that ends early, or comes after the last one, does not have them.
+
+        Args:
+            first: the number of the block with which `words` begin.
+            words: uint64[C].
         """
         for place, start in enumerate(range(0, words.size, DIMENSION), first):
             if self._blocks[place : place + 1] != [_digest(words[start : start + DIMENSION])]:

@@ -1,4 +1,4 @@
-"""The compiled inner loops of masks. Like `crypto.kernels`, costly to import; trusts its callers."""
+"""The compiled inner loops of masks. Like `crypto.kernels`, slow to import; trusts its callers."""
 
 from typing import Final
 
@@ -23,10 +23,10 @@ _CHUNK: Final = 2048  # samples that stay in the first-level cache while they me
 
 @compiled(types.int64(_HALVES_IN, _SIGNED_IN, _SIGNED))
 def sample(randomness: NDArray[np.uint32], heads: NDArray[np.int32], out: NDArray[np.int32]) -> int:
-    """out[i] = ± how many heads are below the upper 31 bits of randomness[i], whose lowest bit is the sign.
+    """Set out[i] to ± the number of heads below the upper 31 bits of randomness[i]; its lowest bit is the sign.
 
-    Every sample is compared with every head, so that neither branches nor addresses depend on it. Returns how many
-    samples equalled a head, which the caller must settle.
+    Every sample is compared with every head, so neither branches nor addresses depend on it. Returns the number of
+    samples that equal a head; the caller must settle these.
     """
     magnitudes = np.zeros(_CHUNK, dtype=np.int32)
     ties = 0
@@ -48,7 +48,7 @@ def sample(randomness: NDArray[np.uint32], heads: NDArray[np.int32], out: NDArra
 
 @compiled(types.void(_WORDS_IN, _SIGNED_IN, types.int64, types.uint64, types.uint64, _WORDS))
 def hide(words: Vector, errors: NDArray[np.int32], bound: int, scale: int, radix: int, masked: Vector) -> None:
-    """masked[i] += scale * (low + radix * high) + errors[i] + bound, for the two slots of words[i]."""
+    """Add scale * (low + radix * high) + errors[i] + bound to masked[i], for the two slots of words[i]."""
     for i in range(words.size):
         value = (words[i] & _SLOT_MASK) + radix * (words[i] >> _SLOT_BITS)
         room = _PRIME - (scale * value + np.uint64(np.int64(errors[i]) + bound))
@@ -58,9 +58,10 @@ def hide(words: Vector, errors: NDArray[np.int32], bound: int, scale: int, radix
 
 @compiled(types.int64(_WORDS_IN, types.uint64, types.uint64, types.uint64, types.uint64, _WORDS))
 def uncover(total: Vector, scale: int, radix: int, least: int, most: int, words: Vector) -> int:
-    """words[i] = total[i] - words[i], taken apart into the two slots; words[i] held the sum of the masks.
+    """Set words[i] to total[i] - words[i], taken apart into the two slots; words[i] holds the sum of the masks.
 
-    Returns the first i at which the errors are not between `least` and `most`, or a slot exceeds its radix, or -1.
+    Returns the first i at which the sum of the errors is not between `least` and `most` or a slot is not below the
+    radix; -1 if there is none.
     """
     for i in range(words.size):
         wraps = np.uint64(0) - np.uint64(total[i] < words[i])

@@ -1,8 +1,8 @@
-"""Keys for one vector each: a small ring element s, drawn from a seed; for Shamir a vector, for Paillier plaintexts.
+"""Keys for one vector each: small ring elements drawn from seeds, as vectors for Shamir or plaintexts for Paillier.
 
-Keys add up like what they mask. On the Shamir path the sum is taken over shares of `Key.vector`. On the Paillier path
-a key is packed into plaintexts, in base B = 2·n·BOUND + 1 with as many digits as fit below the modulus: a digit is a
-coefficient made non-negative, and n of them do not carry.
+The sum of the keys opens the sum of the vectors that they mask. For Shamir's scheme, shares of `Key.vector` are summed.
+For Paillier's, a key is packed into plaintexts in base B = 2·n·BOUND + 1, with as many digits as fit below the modulus.
+A digit is a coefficient made non-negative, and a sum of n digits does not carry.
 """
 
 import struct
@@ -23,12 +23,21 @@ SEED_BYTES: Final = 32
 
 
 class Key:
-    """A secret for masking one vector, and no other.
+    """A secret that masks one vector and no other.
 
-    seed: 32 secret random bytes; context: federation, round, base model, member; public_seed: of the public element;
-    contents: the hashes of the words. The key follows from all of them and from every number of the parameters: the
-    same words masked twice with one key, but for another public element or other parameters, would show the key or the
-    words. Raises ValueError for seeds of another length.
+    It is derived from all of these arguments, with every number of the parameters. Otherwise one vector could be masked
+    twice with one key: under two public elements, which would show the key, or with two sets of parameters, which would
+    show the vector.
+
+    Args:
+        seed: 32 secret random bytes.
+        context: federation, round, base model, member.
+        public_seed: that of the public element, 32 bytes.
+        parameters: those of the sum.
+        contents: the hashes of the words.
+
+    Raises:
+        ValueError: a seed has another length.
     """
 
     __slots__ = ("_errors", "_small", "contents", "parameters", "public_seed")
@@ -55,13 +64,14 @@ class Key:
 
     @property
     def vector(self) -> Vector:
-        """The key as uint64[4096], to be shared out. Sums of these open sums of masked vectors."""
+        """The key as uint64[4096], to be shared out. The sum of such vectors opens the sum of the masked ones."""
         return field_elements(self._small)
 
     def plaintexts(self, modulus: int, summands: int) -> tuple[int, ...]:
-        """The key as numbers below `modulus` of which up to `summands` can be added without overflow.
+        """The key as numbers below `modulus`, of which up to `summands` can be added without overflow.
 
-        Raises ValueError for a modulus with no room for even one coefficient.
+        Raises:
+            ValueError: the modulus has no room for one coefficient, or `summands` is below 1.
         """
         base, digits = _packing(modulus, summands)
         shifted = [int(k) + BOUND for k in self._small]
@@ -74,7 +84,7 @@ class Key:
         return tuple(packed)
 
     def errors(self, block: int, count: int) -> Samples:
-        """The errors for ``count`` words from that block on, int32[count]: each block has its own."""
+        """The errors for `count` words from this block on, int32[count]. Each block has its own stream of errors."""
         drawn = np.empty(count, dtype=np.int32)
         for place, start in enumerate(range(0, count, DIMENSION), block):
             part = drawn[start : start + DIMENSION]
@@ -84,20 +94,25 @@ class Key:
 
 
 def _numbers(parameters: MaskParameters) -> bytes:
-    """All that masks and sums depend on, each of one length."""
+    """Every number on which masks and sums depend, as bytes of a fixed length."""
     numbers = (parameters.summands, parameters.bits, parameters.encoding.limit, parameters.radix, parameters.scale)
     return b"".join(number.to_bytes(8, "big") for number in numbers) + struct.pack(">d", parameters.clip)
 
 
 def plaintext_count(modulus: int, summands: int) -> int:
-    """How many plaintexts a key takes. Raises ValueError as `Key.plaintexts` does."""
+    """The number of plaintexts that a key takes.
+
+    Raises:
+        ValueError: as `Key.plaintexts` does.
+    """
     return -(-DIMENSION // _packing(modulus, summands)[1])
 
 
 def unpack_sum(plaintexts: Sequence[int], modulus: int, summands: int, added: int) -> Vector:
-    """The sum of `added` keys, uint64[4096], from the sums of their plaintexts packed for `summands`.
+    """The sum of `added` keys, uint64[4096], from the sums of their plaintexts, which were packed for `summands`.
 
-    Raises ValueError for another number of plaintexts and for numbers that are not such sums.
+    Raises:
+        ValueError: there are more or fewer plaintexts than a key takes, or they are not such sums.
     """
     if not 1 <= added <= summands:
         raise ValueError(f"a sum of {added} keys that were packed for 1 to {summands}")
@@ -117,7 +132,7 @@ def unpack_sum(plaintexts: Sequence[int], modulus: int, summands: int, added: in
 
 
 def _packing(modulus: int, summands: int) -> tuple[int, int]:
-    """The base of the digits, and how many of them are below the modulus."""
+    """The base of the digits, and the number of digits that fit below the modulus."""
     if summands < 1:
         raise ValueError(f"a sum has at least one summand, not {summands}")
     base = 2 * summands * BOUND + 1

@@ -1,9 +1,9 @@
 """Masking and unmasking, of whole vectors or in pieces of any number of blocks.
 
-What is masked are the words of `MaskParameters.encoding`, two values of an update each; what comes out of the
-unmasked sum are words again, for its `decode_sum`. A masked vector has exactly as many elements: the last block is
-cut where the vector ends. Sums are `vectors.add_into`'s. Side sums need more room than an element has left; they go
-the way of the keys.
+The words that `MaskParameters.encoding` makes are masked, each of two values of an update. The unmasked sum is words
+again, for its `decode_sum`. A masked vector has exactly as many elements as the words: the last block is cut where they
+end. `vectors.add_into` sums masked vectors. Side sums need more room than an element has left, so they are shared in
+the same way as the keys.
 """
 
 import math
@@ -20,16 +20,16 @@ from .keys import Key
 from .parameters import BOUND, DIMENSION, SIGMA, MaskParameters
 from .ring import Products
 
-NOISE_DEVIATIONS: Final = 10
-PIECE: Final = 16 * DIMENSION  # elements that are worked on at a time, when the caller leaves the choice: 512 KiB
+NOISE_DEVIATIONS: Final = 10  # of the sum of the errors that `unmask` accepts
+PIECE: Final = 16 * DIMENSION  # elements of a piece where the caller leaves the choice: 512 KiB
 
 
 class OtherWords(ValueError):
-    """Words that are not those that a key was made for: two vectors masked with one key show their difference."""
+    """Words for which the key was not made. Two vectors masked with one key would show their difference."""
 
 
 class _Place:
-    """Where the next piece belongs: all are of whole blocks, except the last."""
+    """The place of the next piece. All pieces but the last are of whole blocks."""
 
     __slots__ = ("done",)
 
@@ -39,7 +39,11 @@ class _Place:
         self.done = first_block * DIMENSION
 
     def take(self, count: int) -> int:
-        """The block at which a piece of that many elements begins."""
+        """The block at which the next piece, of `count` elements, begins; the place moves behind it.
+
+        Raises:
+            ValueError: the piece before did not end with a whole block.
+        """
         if self.done % DIMENSION:
             raise ValueError("there was a piece that did not end with a block, and another one after it")
         self.done += count
@@ -47,7 +51,7 @@ class _Place:
 
 
 class Masker:
-    """Masks the vector that a key was made for, piece by piece, from any block on: the same bytes each time."""
+    """Masks the vector for which a key was made, piece by piece, from any block on. Gives the same bytes each time."""
 
     __slots__ = ("_key", "_place", "_products")
 
@@ -60,10 +64,14 @@ class Masker:
         return f"Masker({self._key.parameters}, done={self._place.done})"
 
     def mask(self, words: Vector) -> Vector:
-        """The next encoded words, uint64[C], masked: uint64[C]. C is a multiple of 4096 except at the end.
+        """Mask the next encoded words, uint64[C]; returns uint64[C]. C is a multiple of 4096 except at the end.
 
-        Nothing is used up by words that are refused. Raises OtherWords for others than the key was made for, and
-        EncodingError for words that the encoding cannot have made.
+        Words that are refused do not move the place.
+
+        Raises:
+            OtherWords: the key was made for other words.
+            EncodingError: the encoding cannot have made these words.
+            ValueError: the piece before did not end with a whole block.
         """
         from . import kernels
 
@@ -80,9 +88,17 @@ class Masker:
 
 
 class Unmasker:
-    """Takes the masks off a sum of `added` masked vectors, piece by piece; `keys`: the sum of their keys.
+    """Takes the masks off a sum of masked vectors, piece by piece.
 
-    Raises ValueError for another shape of keys and more summands than agreed.
+    Args:
+        parameters: those with which the vectors were masked.
+        public_seed: that of the public element.
+        keys: the sum of the vectors' keys, uint64[4096].
+        added: the number of vectors in the sum.
+        first_block: the block at which the first piece begins.
+
+    Raises:
+        ValueError: another shape of keys, or `added` is not between 1 and the number of summands agreed on.
     """
 
     __slots__ = ("_added", "_parameters", "_place", "_products")
@@ -101,10 +117,11 @@ class Unmasker:
         return f"Unmasker({self._parameters}, added={self._added}, done={self._place.done})"
 
     def unmask(self, total: Vector) -> Vector:
-        """The next piece of the sum, uint64[C], as a sum of encoded words. C as in `Masker.mask`.
+        """Unmask the next piece of the sum, uint64[C]; returns the sum of the encoded words. C is as in `Masker.mask`.
 
-        Raises EncodingError when there is no such sum there: the keys or the sum are not what they should be, or a
-        summand was not a masked encoding.
+        Raises:
+            EncodingError: no such sum comes out. The keys or the sum are wrong, or a summand was no masked encoding.
+            ValueError: the piece before did not end with a whole block.
         """
         from . import kernels
 
@@ -119,9 +136,10 @@ class Unmasker:
 
 
 def noise_range(added: int) -> tuple[int, int]:
-    """What a sum of that many errors, each made non-negative, can be: ten standard deviations around its mean.
+    """The least and the largest sum of so many errors that is accepted: ten standard deviations around the mean.
 
-    An honest sum is outside with probability 2^-75 an element.
+    Each error counts with BOUND added, which makes it non-negative. An element of an honest sum is outside with
+    probability 2^-75.
     """
     width = min(BOUND * added, math.isqrt((NOISE_DEVIATIONS * SIGMA) ** 2 * added) + 1)
     return BOUND * added - width, BOUND * added + width
@@ -130,16 +148,27 @@ def noise_range(added: int) -> tuple[int, int]:
 def mask(
     parameters: MaskParameters, public_seed: bytes, words: Vector, seed: bytes, context: bytes
 ) -> tuple[Key, Vector]:
-    """A key for the words, uint64[C], and the words masked with it.
+    """Make a key for the words, uint64[C], and mask them with it; returns both.
 
-    seed: 32 secret random bytes; context: federation, round, base model, member. Raises as `Key` and `Masker` do.
+    The other arguments are those of `Key`.
+
+    Raises:
+        ValueError: a seed has another length.
+        EncodingError: the encoding cannot have made these words.
     """
     key = Key(seed, context, public_seed, parameters, Contents.of(words))
     return key, _in_pieces(words, Masker(key).mask)
 
 
 def unmask(parameters: MaskParameters, public_seed: bytes, total: Vector, keys: Vector, added: int) -> Vector:
-    """The sum of encoded words behind the sum of `added` masked vectors. Raises as `Unmasker` does."""
+    """The sum of the encoded words, uint64[C], behind the sum of `added` masked vectors.
+
+    The other arguments are those of `Unmasker`.
+
+    Raises:
+        ValueError: as `Unmasker` does.
+        EncodingError: as `Unmasker.unmask` does.
+    """
     unmasker = Unmasker(parameters, public_seed, keys, added)
     return _in_pieces(total, unmasker.unmask)
 
@@ -152,7 +181,7 @@ def _in_pieces(vector: Vector, work: Callable[[Vector], Vector]) -> Vector:
 
 
 def _check_encoded(parameters: MaskParameters, words: Vector) -> None:
-    """A slot beyond its range would spill into its neighbours and into the sum of the errors."""
+    """Refuse words with a slot beyond its range: it would spill into its neighbours and the sum of the errors."""
     largest = np.uint64(2 * parameters.encoding.limit)
     low_bits = np.uint64(2**SLOT_BITS - 1)
     if words.size and (int((words & low_bits).max()) > largest or int((words >> np.uint64(SLOT_BITS)).max()) > largest):

@@ -1,9 +1,9 @@
 """Products in R = Z_p[X] / (X^4096 + 1), and the public element a, one block after another.
 
-X^4096 + 1 = X^N - ψ^N for a root of unity ψ of order 2N, so R's transform is that of a coset (`ntt`), in which
-products are products of values. The public element is drawn as values: uniform values are those of a uniform
-element. It comes from a seed that everybody knows, by AES-256 in counter mode as in FrodoKEM; every block has its
-own, and a stream of its own, so that whoever begins in the middle has the same.
+X^4096 + 1 = X^N - ψ^N, N = 4096, for a root of unity ψ of order 2N. So the transform of R is that of a coset (`ntt`),
+in which products are products of values. The public element is drawn as values: uniform values are those of a uniform
+element. It is expanded from a seed that everybody knows, by AES-256 in counter mode, as in FrodoKEM. Every block has
+its own element and its own stream, so a member that begins in the middle of a vector uses the same elements.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ def _coset() -> ntt.Coset:
 
 
 def values_of(element: Vector) -> Vector:
-    """The values of a ring element, uint64[4096], in the order of the transform."""
+    """The values of a ring element uint64[4096], as uint64[4096] in the order of the transform."""
     return ntt.evaluate(_coset(), checked(element, DIMENSION)[:, None].copy())[:, 0].copy()
 
 
@@ -32,7 +32,11 @@ def field_elements(small: np.ndarray[tuple[int], np.dtype[np.int32]]) -> Vector:
 
 
 class Products:
-    """a·s for one ring element s, for any block of the public element."""
+    """The products a·s of one ring element s with the public element of any block.
+
+    Raises:
+        ValueError: the public seed has another length, or `element` another shape.
+    """
 
     __slots__ = ("_factor", "_public")
 
@@ -40,7 +44,7 @@ class Products:
         if len(public_seed) != PUBLIC_SEED_BYTES:
             raise ValueError(f"a public seed has {PUBLIC_SEED_BYTES} bytes, not {len(public_seed)}")
         self._public = Stream(public_seed, b"ring element")
-        # The inverse transform gives N times the product: taken off here, once.
+        # The inverse transform gives N times the product; the factor 1/N is put in here, once.
         values = values_of(element).astype(object) * inverse(DIMENSION) % P
         self._factor = values.astype(np.uint64)
 
@@ -48,7 +52,7 @@ class Products:
         return "Products(<secret>)"
 
     def at(self, block: int, count: int) -> Vector:
-        """The first ``count`` coefficients, uint64[count], of the products from that block on."""
+        """The first `count` coefficients, uint64[count], of the products from this block on."""
         from .. import transform_kernels
 
         values = np.empty((-(-count // DIMENSION), DIMENSION), dtype=np.uint64)

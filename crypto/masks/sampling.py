@@ -1,13 +1,14 @@
 """Discrete Gaussian samples: integers k with probability proportional to exp(-k² / 2σ²), |k| <= BOUND.
 
-By inversion of the cumulative distribution. The magnitude's cumulative probabilities, 112 of them, are known to 128
-bits; a sample is the number of them that a uniform 128-bit number u reaches, with a random sign. Each probability so
-is off by at most 2^-128, the whole distribution by less than 2^-120, and cutting at 14σ takes 2^-141 off.
+Samples are drawn by inversion of the cumulative distribution. The 112 cumulative probabilities of the magnitude are
+known to 128 bits. A sample's magnitude is the number of them that a uniform 128-bit number u reaches; its sign is
+random. Each probability is off by at most 2^-128, so the statistical distance of a sample is below 2^-120. The cut at
+14σ costs 2^-141.
 
-The upper 31 bits of u nearly always decide, and in the rest of cases the other 97 are drawn. So almost all samples
-take one comparison with each of some fifty 31-bit thresholds, all of them always: no branch and no address depends
-on the sample. What does take time is a tie, u's upper bits equal to a threshold's, with probability 2^-25: who can
-see it learns that some sample lies next to some threshold.
+The upper 31 bits of u nearly always decide; the other 97 are drawn only in the other cases. Every sample is compared
+with every one of some fifty thresholds of 31 bits, so no branch and no address depends on the sample. The exception is
+a tie, where u's upper bits equal a threshold's: it has probability 2^-25 and takes visibly longer. An observer of the
+time learns that some sample lies next to some threshold, and not which.
 """
 
 from bisect import bisect_right
@@ -31,7 +32,7 @@ _DECIMALS: Final = 60
 
 @lru_cache(maxsize=1)
 def thresholds() -> tuple[int, ...]:
-    """For k = 0 ... BOUND - 1, the probability of a magnitude of at most k, times 2^128, rounded down."""
+    """The probabilities of a magnitude of at most k, for k = 0 ... BOUND - 1, times 2^128, rounded down."""
     with localcontext() as context:
         context.prec = _DECIMALS
         weights = [(Decimal(-k * k) / (2 * SIGMA * SIGMA)).exp() * (2 if k else 1) for k in range(BOUND + 1)]
@@ -46,7 +47,7 @@ def thresholds() -> tuple[int, ...]:
 
 @lru_cache(maxsize=1)
 def _heads() -> Samples:
-    """The upper 31 bits of the thresholds; all that are the largest such number stand for one tie."""
+    """The upper 31 bits of the thresholds. Those that are all ones stand there once: they make the same tie."""
     heads = [threshold >> _REST_BITS for threshold in thresholds()]
     largest = 2**_HEAD_BITS - 1
     table = np.array([*(head for head in heads if head < largest), largest], dtype=np.int32)
@@ -55,7 +56,7 @@ def _heads() -> Samples:
 
 
 class Gaussian:
-    """A position in the pseudorandom samples that one key gives for a label, and for a block, as in `Stream`."""
+    """A position in the pseudorandom samples of one key, label and block, as in `Stream`."""
 
     __slots__ = ("_rest", "_stream")
 
@@ -75,7 +76,7 @@ class Gaussian:
         self._rest.seek(block)
 
     def draw(self, count: int) -> Samples:
-        """The next samples, int32[count]. A call for an odd number discards half a word of randomness after it."""
+        """The next samples, int32[count]. After an odd number, the other half of a word of randomness is discarded."""
         from . import kernels
 
         words = np.empty((count + 1) // 2, dtype=np.uint64)
@@ -87,7 +88,7 @@ class Gaussian:
         return out
 
     def _settle(self, halves: NDArray[np.uint32], out: Samples) -> None:
-        """Decide the ties with 97 more bits."""
+        """Decide the ties, with 97 more bits each."""
         upper = (halves >> np.uint32(1)).astype(np.int32)
         more = np.empty(2, dtype=np.uint64)
         for i in np.flatnonzero(np.isin(upper, _heads())):

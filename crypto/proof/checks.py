@@ -1,4 +1,4 @@
-"""The other side: what anybody checks of a dealing, and what a holder checks of its share."""
+"""The verifiers' side: what everybody checks of a dealing, and what a holder checks of its share."""
 
 from functools import lru_cache
 
@@ -15,13 +15,17 @@ from .transcript import Transcript, digest_of, leaf
 
 
 class BadDealing(Exception):
-    """A commitment that proves nothing: evidence by itself, with the dealer's signature under it."""
+    """A commitment that does not prove its statement. With the dealer's signature it is evidence by itself."""
 
 
 def check_public(context: bytes, terms: Terms, commitment: Commitment) -> None:
-    """Check what a dealer published, in time that does not grow with the update. Raises BadDealing.
+    """Check what a dealer published, in time that does not grow with the update.
 
     Everybody comes to the same answer from the signed message alone.
+
+    Raises:
+        BadDealing: the message has a wrong form, or the published values contradict the statement.
+        ValueError: the context has another length.
     """
     _check_context(context)
     polynomials = _polynomials(terms, commitment)
@@ -36,9 +40,14 @@ def check_public(context: bytes, terms: Terms, commitment: Commitment) -> None:
 
 
 def check_share(context: bytes, terms: Terms, holder: int, commitment: Commitment, share: bytes) -> Vector:
-    """The holder's values of the vector, uint64[terms.columns], if the share is what the commitment says.
+    """Check a holder's share, and return the holder's values of the vector, uint64[terms.columns].
 
-    The commitment must have passed `check_public`. Raises BadShare; one that is provable is evidence for anybody.
+    The commitment must have passed `check_public`.
+
+    Raises:
+        BadShare: the share is not the committed one, or does not fit the published polynomials. A provable one is
+            evidence for everybody.
+        ValueError: the context has another length.
     """
     _check_context(context)
     try:
@@ -70,7 +79,11 @@ def _check_context(context: bytes) -> None:
 
 
 def _polynomials(terms: Terms, commitment: Commitment) -> Vector:
-    """The published coefficients: uint64[polynomials, K]. Raises BadDealing where they have no such form."""
+    """The published coefficients, uint64[polynomials, K].
+
+    Raises:
+        BadDealing: the commitment does not have this form.
+    """
     count = polynomial_count(terms)
     if any(len(one) != merkle.DIGEST_BYTES for one in commitment.trees):
         raise BadDealing("three trees have roots of 32 bytes each")
@@ -82,12 +95,16 @@ def _polynomials(terms: Terms, commitment: Commitment) -> Vector:
 
 @lru_cache(maxsize=64)
 def _functionals(context: bytes, terms: Terms, roots: tuple[bytes, ...]) -> Functionals:
-    """Cached: a holder asks for them to check the message, its share, and each complaint."""
+    """The functionals of a dealing. Cached: a holder needs them for the message, its share, and each complaint."""
     return Functionals(Transcript(context, terms), terms, list(roots))
 
 
 def _values(terms: Terms, holder: int, parts: list[Part]) -> tuple[Vector, Vector, Vector]:
-    """What a holder's share holds of each stage. Raises BadShare."""
+    """A holder's values of the three stages, from the parts of its share.
+
+    Raises:
+        BadShare: a part has the wrong kind for this holder, or a value is not canonical.
+    """
     found = []
     for stage, (part, size) in enumerate(zip(parts, terms.stages, strict=True)):
         seeded = holder in terms.seeded

@@ -1,4 +1,4 @@
-"""What a dealer publishes, and how the parts of a share stand in it."""
+"""What a dealer publishes of a proved dealing, and the form of a holder's share."""
 
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -10,36 +10,42 @@ from .terms import Terms
 from .transcript import chained, commitment_id
 
 STAGES: Final = 3
+
+# Kinds of a part: the seed of all stages; values; nothing, where the first part was a seed.
 SEED: Final = b"\0"
 VALUES: Final = b"\1"
 NOTHING: Final = b"\2"
+
 FINGERPRINTS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Commitment:
-    """The root of each stage's tree, and the published polynomials' coefficients, 8 bytes each.
-
-    polynomials: of V, of each column at r, of the quotient at r, two polynomials each for the two parts of an element
-    of E, and of both fingerprints; K coefficients each, the constant term first.
-    """
+    """What a dealer publishes."""
 
     trees: tuple[bytes, bytes, bytes]
+    """The root of each stage's tree."""
+
     polynomials: bytes
+    """The coefficients of the published polynomials, 8 bytes each, K for each polynomial, the constant term first.
+
+    In this order: V, each column at r, and the quotient at r, each as two polynomials for the two parts of an element
+    of E; then both fingerprints.
+    """
 
     @property
     def roots(self) -> tuple[bytes, ...]:
-        """What the challenges follow from."""
+        """The chained roots of the stages, from which the challenges follow."""
         return tuple(chained(self.trees))
 
     @property
     def id(self) -> bytes:
-        """The name of all this, 32 bytes: what an ack names."""
+        """The name of all this, 32 bytes, by which an ack refers to it."""
         return commitment_id(chained(self.trees), self.polynomials)
 
 
 def polynomial_count(terms: Terms) -> int:
-    """How many polynomials over F_p are published."""
+    """The number of published polynomials over F_p."""
     return 2 * (terms.layout.width + 2) + FINGERPRINTS
 
 
@@ -60,12 +66,16 @@ def payload_bytes(terms: Terms, holder: int, stage: int) -> int:
 
 
 def share_size(terms: Terms, holder: int) -> int:
-    """The exact length of that holder's share in bytes."""
+    """The exact length of this holder's share in bytes."""
     return sum(_header(terms) + payload_bytes(terms, holder, stage) for stage in range(STAGES))
 
 
 def parts_of(terms: Terms, holder: int, share: bytes) -> list[Part]:
-    """The three parts of a share. Raises ValueError for a share of another length."""
+    """The three parts of a share.
+
+    Raises:
+        ValueError: the share has another length.
+    """
     wanted = share_size(terms, holder)
     if len(share) != wanted:
         raise ValueError(f"a share of {len(share)} bytes instead of {wanted}")
@@ -80,5 +90,5 @@ def parts_of(terms: Terms, holder: int, share: bytes) -> list[Part]:
 
 
 def _header(terms: Terms) -> int:
-    """Kind, nonce and path."""
+    """The length of a part's header, which is kind, nonce and path."""
     return 1 + NONCE_BYTES + merkle.DIGEST_BYTES * merkle.depth(terms.holders)

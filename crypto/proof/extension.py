@@ -1,6 +1,7 @@
-"""The field E = F_p[X] / (X^2 - 7), in plain integers: challenges come from it, so that none is guessed.
+"""The field E = F_p[X] / (X^2 - 7), in plain integers.
 
-An element is a pair (a, b) for a + b·X; 7 is no square modulo p. Elements of F_p are pairs (a, 0).
+Challenges come from E, because F_p is so small that a dealer could search for a favourable one. An element is a pair
+(a, b), which stands for a + b·X; 7 is no square modulo p. Elements of F_p are pairs (a, 0).
 """
 
 from collections.abc import Sequence
@@ -16,27 +17,27 @@ ONE: Final[Element] = (1, 0)
 
 
 def add(a: Element, b: Element) -> Element:
-    """a + b."""
+    """The sum a + b."""
     return (a[0] + b[0]) % P, (a[1] + b[1]) % P
 
 
 def subtract(a: Element, b: Element) -> Element:
-    """a - b."""
+    """The difference a - b."""
     return (a[0] - b[0]) % P, (a[1] - b[1]) % P
 
 
 def multiply(a: Element, b: Element) -> Element:
-    """a * b."""
+    """The product a * b."""
     return (a[0] * b[0] + NON_RESIDUE * a[1] * b[1]) % P, (a[0] * b[1] + a[1] * b[0]) % P
 
 
 def scale(a: Element, by: int) -> Element:
-    """a times an element of F_p."""
+    """The product of a and an element of F_p."""
     return a[0] * by % P, a[1] * by % P
 
 
 def powers(a: Element, count: int) -> list[Element]:
-    """1, a, a^2, ...: `count` of them."""
+    """The first `count` powers of a: 1, a, a^2, ..."""
     found = [ONE]
     while len(found) < count:
         found.append(multiply(found[-1], a))
@@ -52,9 +53,12 @@ def vanishing(at: Element, points: Sequence[int]) -> Element:
 
 
 def lagrange_weights(points: Sequence[int], weights: Sequence[int], at: Element) -> list[Element]:
-    """What takes a polynomial's values at the points to its value at `at`, an element outside F_p.
+    """The weights that take a polynomial's values at the points to its value at `at`, an element outside F_p.
 
-    weights: `field.barycentric_weights(points)`, which callers keep.
+    Args:
+        points: of F_p, all different.
+        weights: `field.barycentric_weights(points)`, which callers keep.
+        at: an element of E that is not in F_p.
     """
     differences = [subtract(at, (point, 0)) for point in points]
     norms = inverses([(a * a - NON_RESIDUE * b * b) % P for a, b in differences])

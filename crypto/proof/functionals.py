@@ -1,8 +1,8 @@
-"""What a dealer publishes of its polynomials, and a holder compares its own share with: linear functionals, over E.
+"""Linear functionals over E: a dealer publishes their polynomials, and a holder compares its own share with them.
 
-Three kinds: V, all linear equations of the statement in one, weighted with the powers of μ; each column of the witness
-at the point r; and the quotient at r. Applied to the K rows of a dealing that fix everything else they give the
-published polynomials; applied to a holder's share, their values at that holder.
+There are three kinds: V, all linear equations of the statement in one, weighted with the powers of μ; each column of
+the witness at the point r; and the quotient at r. Applied to the K rows of a dealing that fix all others, they give the
+published polynomials. Applied to a holder's share, they give the values of these polynomials at that holder.
 """
 
 from functools import lru_cache
@@ -53,13 +53,13 @@ def _quotient_weights() -> list[int]:
 
 @lru_cache(maxsize=1)
 def _extension_matrix() -> Vector:
-    """What takes a column's rows to its values at the quotient's points."""
+    """The matrix that takes a column's rows to its values at the quotient's points."""
     return lagrange_matrix(DATA_POINTS, QUOTIENT_POINTS)
 
 
 @lru_cache(maxsize=1)
 def _vanishing_inverses() -> Vector:
-    """1 / Z at the quotient's points, Z being zero at the rows of data."""
+    """1 / Z at the quotient's points; Z is zero at the rows of data."""
     values = []
     for point in QUOTIENT_POINTS:
         value = 1
@@ -75,7 +75,7 @@ def _pairs(elements: list[Element]) -> Vector:
 
 
 def projected(transcript: Transcript, terms: Terms, root: bytes, update: Vector) -> list[int]:
-    """The 256 projections of an update's columns, modulo P; its columns themselves where the norm is exact."""
+    """The 256 projections of an update's columns, modulo P; where the norm is exact, its columns themselves."""
     if terms.is_exact:
         return [int(one) for one in update] + [0] * (PROJECTIONS - update.size)
     from . import kernels
@@ -91,9 +91,9 @@ def projected(transcript: Transcript, terms: Terms, root: bytes, update: Vector)
 
 
 def quotient_of(terms: Terms, alpha: Element, table: Vector) -> Vector:
-    """The values of G / Z at the quotient's points, two elements each.
+    """The values of G / Z at the quotient's points, uint64[914]: two elements of F_p for each.
 
-    table: the witness by rows, uint64[66, width].
+    `table` is the witness by rows, uint64[66, width].
     """
     from . import kernels
 
@@ -108,7 +108,10 @@ def quotient_of(terms: Terms, alpha: Element, table: Vector) -> Vector:
 
 
 def gadget(terms: Terms, alpha: Element, columns: list[Element]) -> Element:
-    """G where the columns have these values, in E: zero at a row iff the row is as it should be."""
+    """The value of G, in E, for these values of the columns.
+
+    It is 0 at a row that is as it should be, and at another row only for few choices of α (docs/proof.md).
+    """
     layout = terms.layout
     total, power = ZERO, ONE
     for column, base in zip(columns, layout.bases, strict=False):
@@ -133,7 +136,7 @@ def _falling(value: Element, base: int) -> Element:
 
 
 class Functionals:
-    """The functionals of one dealing. All but the update's part of V take no time that grows with the update."""
+    """The functionals of one dealing. Only the update's part of V takes time that grows with the update."""
 
     def __init__(self, transcript: Transcript, terms: Terms, roots: list[bytes]) -> None:
         from . import kernels
@@ -155,7 +158,7 @@ class Functionals:
         self._quotient_at_point = self._quotient_weights()
 
     def _quotient_weights(self) -> Vector:
-        """Over the two elements of each of the quotient's values: uint64[2, 914]."""
+        """The weights of the quotient at r, for the two elements of each of its values: uint64[2, 914]."""
         found = []
         for a, b in lagrange_weights(QUOTIENT_POINTS, _quotient_weights(), self.point):
             found += [(a, b), (NON_RESIDUE * b % P, a)]  # the weight, and the weight times X
@@ -166,10 +169,12 @@ class Functionals:
         return vanishing(self.point, range(1, ROWS + 1))
 
     def of_rows(self, rows: tuple[Vector, Vector, Vector]) -> Vector:
-        """The functionals of the rows that a dealing is made from, uint64[K, C_s] of each stage.
+        """The functionals of the K rows from which a dealing is made, uint64[K, C_s] of each stage s.
 
-        Returns uint64[K, 2·(width + 2)]: V, each column at r, the quotient at r, two elements each. Folds the
-        projections once, whatever K.
+        Folds the projections into one row of weights, once for all K rows.
+
+        Returns:
+            uint64[K, 2·(width + 2)]: V, each column at r, the quotient at r, two elements each.
         """
         vector, witness, quotient = rows
         size = self._terms.update_columns
@@ -180,7 +185,7 @@ class Functionals:
         return parts[0]
 
     def of_share(self, rows: tuple[Vector, Vector, Vector]) -> list[int]:
-        """The functionals of one holder's values, uint64[C_s] of each stage."""
+        """The functionals of one holder's values, uint64[C_s] of each stage s, in the order of `of_rows`."""
         vector, witness, quotient = rows
         size = self._terms.update_columns
         found = self._of_witness(witness[None], quotient[None])
@@ -195,7 +200,7 @@ class Functionals:
         return [*value, *others]
 
     def _of_update(self) -> Vector:
-        """The weights of the update's columns: - Σ_k z_k times the power of μ of the k-th projection, uint64[2, S]."""
+        """The weights of the update's columns in V: - Σ_k z_k times the power of μ of projection k, uint64[2, S]."""
         from . import kernels
 
         columns = self._terms.update_columns
@@ -211,18 +216,18 @@ class Functionals:
         return out
 
     def _of_witness(self, witness: Vector, quotient: Vector) -> Vector:
-        """The parts that need the second and the third stage."""
+        """The parts of the functionals that take the second and the third stage."""
         layout = self._terms.layout
         found = np.empty((witness.shape[0], 2 * (layout.width + 2)), dtype=np.uint64)
         found[:, :2] = _dots(self._of_cells, witness)
         for row, cells in zip(found, witness, strict=True):
             row[2:-2] = matmul(self._at_point, layout.table(cells)).T.ravel()
-        found[:, -2:] = _dots(self._quotient_at_point, quotient)  # not of its last two elements, which blind
+        found[:, -2:] = _dots(self._quotient_at_point, quotient)  # without its last two elements, the blinding
         return found
 
 
 def _dots(weights: Vector, rows: Vector) -> Vector:
-    """The dot product of the beginning of each row with each weight: uint64[rows, weights]."""
+    """The dot products of the beginning of each row with each row of weights: uint64[rows, weights]."""
     from .. import kernels
 
     out = np.zeros((rows.shape[0], weights.shape[0]), dtype=np.uint64)
@@ -231,6 +236,6 @@ def _dots(weights: Vector, rows: Vector) -> Vector:
 
 
 def _sums(a: Vector, b: Vector) -> Vector:
-    """a + b, element by element, of small arrays."""
+    """The sum of two small arrays, element by element."""
     sums = [(int(x) + int(y)) % P for x, y in zip(a.ravel(), b.ravel(), strict=True)]
     return np.array(sums, dtype=np.uint64).reshape(a.shape)

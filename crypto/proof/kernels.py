@@ -1,4 +1,4 @@
-"""The compiled inner loops of proofs. Like `crypto.kernels`, costly to import; trusts its callers."""
+"""The compiled inner loops of proofs. Like `crypto.kernels`, slow to import; trusts its callers."""
 
 from typing import Final
 
@@ -27,7 +27,7 @@ _LOW: Final = np.uint64(0xFFFFFFFF)
 _HALF: Final = np.uint64(32)
 _SEVEN: Final = np.uint64(NON_RESIDUE)
 _BIT: Final = 64  # bits of a word
-_HALVES: Final = 4  # words of a column that hold the first bits, and as many the second
+_HALVES: Final = 4  # words of a column that hold the projections' first bits; as many hold the second ones
 
 
 @numba.njit
@@ -43,16 +43,16 @@ def _difference(a, b):  # type: ignore[no-untyped-def]
 
 @numba.njit
 def _entry_mask(word, bit):  # type: ignore[no-untyped-def]
-    """All ones where the bit is set."""
+    """All ones where the bit is set, otherwise zero."""
     return -np.int64((word >> np.uint64(bit)) & _ONE)
 
 
 @compiled(types.void(_TABLE_IN, _WORDS_IN, _SIGNED))
 def project(words: Vector, values: Vector, sums: NDArray[np.int64]) -> None:
-    """sums[0, k] += Σ_c z_k[c] * the low half of values[c], and sums[1, k] those of the high halves.
+    """Add Σ_c z_k[c] * the low half of values[c] to sums[0, k], and the same of the high halves to sums[1, k].
 
-    words[C, 8] hold z: bit i of word w less that of word w + 4 is the entry of projection 64·w + i. Halves are below
-    2^32, so that sums over 2^24 columns have room in 64 bits.
+    words[C, 8] hold z: bit i of word w minus bit i of word w + 4 is the entry of projection 64·w + i. Halves are below
+    2^32, so sums over 2^24 columns have room in 64 bits.
     """
     for c in range(values.size):
         low, high = np.int64(values[c] & _LOW), np.int64(values[c] >> _HALF)
@@ -67,7 +67,7 @@ def project(words: Vector, values: Vector, sums: NDArray[np.int64]) -> None:
 
 @numba.njit
 def _joined(low, high):  # type: ignore[no-untyped-def]
-    """low + 2^32 * high modulo P, of two signed sums below 2^60 in magnitude."""
+    """The residue of low + 2^32 * high modulo P, for two signed sums below 2^60 in magnitude."""
     a = np.uint64(low) if low >= 0 else _PRIME - np.uint64(-low)
     b = np.uint64(high) if high >= 0 else _PRIME - np.uint64(-high)
     return _sum(a, _product(b, np.uint64(2**32)))
@@ -75,16 +75,16 @@ def _joined(low, high):  # type: ignore[no-untyped-def]
 
 @compiled(types.void(_SIGNED_IN, _WORDS))
 def join(sums: NDArray[np.int64], out: Vector) -> None:
-    """out[k] = sums[0, k] + 2^32 * sums[1, k] modulo P."""
+    """Set out[k] to sums[0, k] + 2^32 * sums[1, k] modulo P."""
     for k in range(out.size):
         out[k] = _joined(sums[0, k], sums[1, k])
 
 
 @compiled(types.void(_TABLE_IN, _SIGNED_IN, types.int64, _TABLE))
 def fold(words: Vector, halves: NDArray[np.int64], start: int, out: Vector) -> None:
-    """out[e, start + c] = - Σ_k z_k[c] * factor_k[e] for both parts e of a factor in E.
+    """Set out[e, start + c] to - Σ_k z_k[c] * factor_k[e], for both parts e of a factor in E.
 
-    halves[4, 256]: low and high halves of the first parts, then of the second ones.
+    halves[4, 256] are the low and the high halves of the factors' first parts, then those of the second parts.
     """
     for c in range(words.shape[0]):
         first_low, first_high, second_low, second_high = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
@@ -105,7 +105,7 @@ def fold(words: Vector, halves: NDArray[np.int64], start: int, out: Vector) -> N
 def combine(
     elements: NDArray[np.int64], equations: NDArray[np.int64], factors: Vector, powers: Vector, out: Vector
 ) -> None:
-    """out[e, element] += factor * powers[equation, e], for each of the triples and both parts of a power in E."""
+    """Add factor * powers[equation, e] to out[e, element], for each triple and both parts e of a power in E."""
     for i in range(elements.size):
         for e in range(2):
             term = _product(factors[i], powers[equations[i], e])
@@ -114,7 +114,7 @@ def combine(
 
 @numba.njit
 def _falling(value, base):  # type: ignore[no-untyped-def]
-    """value * (value - 1) * ... of `base` factors: zero where it is one of 0 .. base - 1."""
+    """The product value * (value - 1) * ... of `base` factors, which is zero if value is one of 0 .. base - 1."""
     product = value
     for i in range(1, base):
         product = _product(product, _difference(value, np.uint64(i)))
@@ -131,10 +131,16 @@ def quotient(
     inverses: Vector,
     out: Vector,
 ) -> None:
-    """out[2t], out[2t + 1] = the two parts of G at the t-th point over what vanishes on the rows there.
+    """Set out[2t] and out[2t + 1] to the two parts of G / Z at the t-th point.
 
-    table[points, width]: the columns at the points; the last two are N and H. constants: the digits' offset and T1.
-    alphas[digits + 1, 2]: powers of α. inverses[t]: 1 / Z there.
+    Args:
+        table: the columns at the points, [points, width]; the last two are N and H.
+        bases: the number of values of a digit, by column of digits.
+        groups: the number of groups of eight columns that hold the projections.
+        constants: the digits' offset, and T1.
+        alphas: powers of α, [digits + 1, 2].
+        inverses: 1 / Z, by point.
+        out: two elements for each point.
     """
     digits = bases.size
     for t in range(table.shape[0]):

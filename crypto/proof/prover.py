@@ -1,4 +1,4 @@
-"""The dealer's side: share the vector, the witness and the quotient, and publish what ties them together.
+"""The dealer's side: share the vector, the witness and the quotient, and publish the functionals of all three.
 
 Deterministic in its arguments, as `dealing.deal` is: a dealer that is restarted sends the same bytes.
 """
@@ -22,12 +22,12 @@ from .terms import BLINDING, DIGIT_OFFSET, DIGITS, ROWS, SLOT, Terms
 from .transcript import Transcript, chained, digest_of, leaf
 
 MAX_ATTEMPTS: Final = 8
-"""An honest dealing fails at an attempt with a chance of 2^-45."""
+"""Number of attempts. One attempt of an honest dealer fails with probability 2^-45 (docs/proof.md)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Proved:
-    """A commitment and the shares behind it, one to each holder; the shares are secret."""
+    """A commitment and the shares behind it, one for each holder. The shares are secret."""
 
     commitment: Commitment
     shares: tuple[bytes, ...]
@@ -40,14 +40,23 @@ class Proved:
 
 
 class Unprovable(ValueError):
-    """A vector of which the statement does not hold; the message says which part of it and shows no number."""
+    """A vector for which the statement is false. The message names the false part and contains no number."""
 
 
 def prove(context: bytes, terms: Terms, vector: Vector, capped: int, examples: int, seed: bytes) -> Proved:
-    """Share out a vector, uint64[terms.columns], canonical, with the proof that it is as `terms` states.
+    """Share out a vector with the proof that it is as `terms` states.
 
-    context: 32 bytes that no other dealing has; capped, examples: the counts in its first two wide sums; seed: 32
-    secret random bytes. Raises Unprovable where the statement is false, ValueError for arguments of the wrong form.
+    Args:
+        context: 32 bytes that no other dealing has.
+        terms: what all parties know of the dealing.
+        vector: uint64[terms.columns], canonical.
+        capped: the count in its first wide sum.
+        examples: the count in its second wide sum.
+        seed: 32 secret random bytes.
+
+    Raises:
+        Unprovable: a count is out of range, or the update is too long.
+        ValueError: an argument has the wrong form.
     """
     if len(context) != CONTEXT_BYTES or len(seed) != SEED_BYTES:
         raise ValueError(f"context and seed have {CONTEXT_BYTES} and {SEED_BYTES} bytes")
@@ -66,18 +75,18 @@ def prove(context: bytes, terms: Terms, vector: Vector, capped: int, examples: i
 
 @lru_cache(maxsize=64)
 def _interpolation(points: tuple[int, ...]) -> Vector:
-    """What takes values at the points to coefficients."""
+    """The matrix that takes a polynomial's values at the points to its coefficients."""
     units = [interpolate(points, [int(i == j) for j in range(len(points))]) for i in range(len(points))]
     return np.array(units, dtype=np.uint64).T.copy()
 
 
 def octal(numbers: NDArray[np.int64] | int, digits: int) -> Vector:
-    """The lowest octal digits of non-negative numbers below 2^63, the lowest first, along a new last axis."""
+    """The `digits` lowest octal digits of numbers from 0 to below 2^63, lowest first, along a new last axis."""
     return (np.asarray(numbers)[..., None] >> 3 * np.arange(digits) & 7).astype(np.uint64)
 
 
 class Prover:
-    """One attempt; each method is a step of it."""
+    """One attempt at a proved dealing. Each method is a step of it."""
 
     def __init__(self, context: bytes, terms: Terms, vector: Vector, capped: int, examples: int, key: bytes) -> None:
         self.context, self.terms, self.vector, self.key = context, terms, vector, key
@@ -92,7 +101,7 @@ class Prover:
         self.parts: list[list[bytes]] = [[] for _ in range(terms.holders)]
 
     def prove(self) -> Proved | None:
-        """The dealing, or None where other projections are needed (or none would do)."""
+        """The dealing; None if the projections are too long: another attempt is needed, or the update is too long."""
         self.share(self.vector)
         halves = self.halves()
         if halves is not None and self.is_too_long(halves):
@@ -104,7 +113,7 @@ class Prover:
         return Proved(commitment, tuple(b"".join(parts) for parts in self.parts))
 
     def share(self, secrets: Vector) -> None:
-        """Share the next stage, and put a leaf for each holder into its tree."""
+        """Share the next stage, and make its tree with a leaf for each holder."""
         stage = len(self.trees)
         rows = np.empty((self.terms.threshold, secrets.size), dtype=np.uint64)
         rows[0] = secrets
@@ -123,7 +132,7 @@ class Prover:
             self.parts[holder].append(b"".join((kind, nonces[holder], tree.path(holder), payload)))
 
     def payloads(self, stage: int, values: dict[int, Vector]) -> list[tuple[bytes, bytes]]:
-        """What each holder gets: its values; or the seed of all stages, once."""
+        """Kind and payload for each holder: its values, or once the seed of all stages."""
         found = []
         for holder in range(self.terms.holders):
             if holder in self.seeds:
@@ -133,7 +142,7 @@ class Prover:
         return found
 
     def halves(self) -> list[int] | None:
-        """A_0, A_1, ... and B_0, B_1, ..., the parts of the projections; None without an update."""
+        """The halves A_0, A_1, ... and B_0, B_1, ... of the projections; None if there is no update."""
         size = self.terms.update_columns
         if not size:
             return None
@@ -143,13 +152,13 @@ class Prover:
         return low + [(one - part) // SLOT for one, part in zip(signed, low, strict=True)]
 
     def is_too_long(self, halves: list[int]) -> bool:
-        """Whether the projections do not show what is stated."""
+        """Whether the projections do not fit the statement: a half, or the sum of their squares, is too large."""
         allowed = self.terms.norm_factor * self.terms.allowance(self.capped) ** 2
         within = all(-DIGIT_OFFSET <= half < DIGIT_OFFSET for half in halves)
         return not within or sum(half * half for half in halves) > allowed
 
     def witness(self, halves: list[int] | None) -> Vector:
-        """The cells, and two random rows in each column."""
+        """The cells of the witness, with two random rows in each column."""
         layout = self.terms.layout
         cells = np.zeros(layout.cells, dtype=np.uint64)
         masks = np.empty(layout.masks.size, dtype=np.uint64)
@@ -167,7 +176,7 @@ class Prover:
         return cells
 
     def norm(self, cells: Vector, halves: list[int]) -> None:
-        """The cells of the projections and of their squares."""
+        """Fill in the cells of the projections, their squares, N and the slack."""
         layout, allowance = self.terms.layout, self.terms.allowance(self.capped)
         shifted = np.array(halves, dtype=object) + DIGIT_OFFSET
         cells[layout.projections] = octal((shifted % 8**DIGITS).astype(np.int64), DIGITS)
@@ -179,7 +188,7 @@ class Prover:
         cells[layout.slack] = octal(max(0, -sum(squares)), layout.slack.size)
 
     def quotient(self, cells: Vector) -> Vector:
-        """The values of the quotient, and what blinds the fingerprints."""
+        """The values of the quotient, and two random elements that blind the fingerprints."""
         root = chained((self.trees[0], self.trees[1]))[1]
         values = quotient_of(self.terms, self.transcript.alpha(root), self.terms.layout.table(cells))
         blinding = np.empty(BLINDING, dtype=np.uint64)
@@ -187,7 +196,7 @@ class Prover:
         return np.concatenate([values, blinding])
 
     def published(self) -> bytes:
-        """The coefficients of all polynomials that are published."""
+        """The coefficients of all published polynomials, in the order of `Commitment.polynomials`."""
         roots = chained((self.trees[0], self.trees[1], self.trees[2]))
         vector, witness, quotient = self.basis
         values = Functionals(self.transcript, self.terms, roots).of_rows((vector, witness, quotient))
@@ -197,7 +206,7 @@ class Prover:
 
 
 def fingerprints(seed: bytes, stages: tuple[Vector, Vector, Vector]) -> Vector:
-    """Both fingerprints of rows uint64[m, C_s] of each stage, blinded by the last two elements -> uint64[m, 2]."""
+    """Both fingerprints of rows, uint64[m, C_s] of each stage s, blinded by the last two elements: uint64[m, 2]."""
     running = RunningFingerprints(seed, stages[0].shape[0])
     for rows in stages[:-1]:
         running.add(rows)

@@ -1,18 +1,25 @@
-"""What a proof states, and where its witness stands.
+"""The statement of a proof, and the layout of its witness.
 
-**The statement.** Of a vector y of S update columns, four limbs for each wide sum, and two elements for the beacon:
+**The statement** is about a vector of S update columns, four limbs for each wide sum, and two elements for the beacon:
 
-* each update column is a + M·b modulo p, M = 2^31, and all a and b together have a Euclidean norm of at most 3·N (N,
-  where S <= 256), N = κ·capped + ρ;
-* the first two wide sums are whole numbers, capped and examples, with 1 <= capped <= reference and capped <= examples;
-* every limb is below 2^31, the last of each four below 2^30.
+* Each update column is a + M·b modulo p, where M = 2^31. All a and b together have a Euclidean norm of at most 3·N (of
+  at most N where S <= 256), N = κ·capped + ρ.
+* The first two wide sums are whole numbers, capped and examples, with 1 <= capped <= reference and capped <= examples.
+* Every limb is below 2^31, and the last of each four is below 2^30.
 
-κ = floor(2^20 / reference) makes an update of full weight about 2^20 long, and ρ is what rounding may add.
+κ = floor(2^20 / reference), so an update of full weight may be about 2^20 long, and ρ = isqrt(2·S) + 1 is what rounding
+may add.
 
-**The witness** stands in columns of 64 rows, one field element a cell: octal digits of the 256 projections of the
-update (two numbers of eight digits each, 64 to a group of eight columns), of slack, counts and limbs; bits on top of
-limbs of 31 bits; N; and H, the sums of squares by row. Two more rows of every column are random: they hide what is
-published of it. Rows without a cell are zero and are not shared.
+**The witness** stands in columns of 64 rows, one field element a cell:
+
+* octal digits of the 256 projections of the update: two numbers of eight digits each, 64 numbers to a group of eight
+  columns;
+* octal digits of the slack, the counts and the limbs, and the bits on top of limbs of 31 bits;
+* N;
+* H, the sums of the projections' squares by row.
+
+Two more rows of every column are random: they hide the column in the values of it that are published. Rows without a
+cell are zero and are not shared.
 """
 
 from dataclasses import dataclass
@@ -28,17 +35,17 @@ from ..codec import WIDE_LIMBS
 from ..field import P, Vector
 
 SLOT: Final = 2**31
-"""M: the odd value of a pair is shifted by this much."""
+"""M, the factor of the odd value of a pair in a column."""
 
 DIGIT_OFFSET: Final = 2**23
-"""β: the projections' halves lie in [-β, β)."""
+"""β: the halves of the projections lie in [-β, β)."""
 
 PROJECTIONS: Final = 256
 ROWS: Final = 64
-MASKS: Final = 2
+MASKS: Final = 2  # random rows of each column
 DIGITS: Final = 8  # of a projection's half, octal
 WEIGHT_UNIT: Final = 2**20
-NORM_FACTOR: Final = 240  # T1: what the squared projections may add up to, over N²
+NORM_FACTOR: Final = 240  # T1: the squares of the projections' halves may add up to this times N²
 MAX_EXACT_COLUMNS: Final = PROJECTIONS
 MAX_COLUMNS: Final = 2**24
 MAX_HOLDERS: Final = 40
@@ -50,30 +57,40 @@ _WHOLE: Final = 512  # one, in the second limb of a wide sum
 _TOP_LIMB: Final = 2**29  # a wide sum's offset, in its last limb
 
 DATA_POINTS: Final = range(1, ROWS + MASKS + 1)
-"""Where the rows of a column stand."""
+"""The points of a column's rows."""
 
 TOP_DEGREE: Final = 8 * (ROWS + MASKS - 1)
-QUOTIENT_POINTS: Final = range(ROWS + MASKS + 1, ROWS + MASKS + 1 + TOP_DEGREE - ROWS + 1)
-"""Where the values of the quotient stand: as many as it has coefficients."""
+"""The largest degree of G: that of a product of eight values of a column."""
 
-BLINDING: Final = 2
+QUOTIENT_POINTS: Final = range(ROWS + MASKS + 1, ROWS + MASKS + 1 + TOP_DEGREE - ROWS + 1)
+"""The points of the quotient's values: as many as it has coefficients."""
+
+BLINDING: Final = 2  # random elements that blind the fingerprints
 _SUFFIX: Final = b"coterie/proof/1"
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What all parties know of a proved dealing. Raises ValueError for terms under which nothing can be proved.
+    """What all parties know of a proved dealing.
 
-    holders, threshold, dealer, seeded: as in `dealing.Terms`; update_columns: S, 0 for a round without an update;
-    wide_sums: how many, the capped count and the examples among them; reference: the examples of a full weight.
+    `holders`, `threshold`, `dealer` and `seeded` are as in `dealing.Terms`.
+
+    Raises:
+        ValueError: nothing can be dealt or proved under these terms.
     """
 
     holders: int
     threshold: int
     dealer: int
     update_columns: int
+    """S, the number of columns of the update; 0 in a round without an update."""
+
     wide_sums: int
+    """The number of wide sums; the first two are the capped count and the examples."""
+
     reference: int
+    """The number of examples of a full weight."""
+
     seeded: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -89,80 +106,100 @@ class Terms:
 
     @property
     def columns(self) -> int:
-        """The elements of the vector that is dealt: update, wide sums, beacon."""
+        """The number of elements of the vector that is dealt: update, wide sums, beacon."""
         return self.update_columns + WIDE_LIMBS * self.wide_sums + 2
 
     @property
     def sharing(self) -> dealing.Terms:
-        """How the vector itself is shared."""
+        """The terms by which the vector itself is shared."""
         return dealing.Terms(self.holders, self.threshold, self.columns, self.dealer, self.seeded)
 
     @property
     def layout(self) -> "Layout":
-        """Where the witness stands."""
+        """The layout of the witness."""
         return _layout(self.update_columns > 0, self.wide_sums)
 
     @property
     def stages(self) -> tuple[int, int, int]:
-        """The elements that a holder gets a share of: the vector, the witness, the quotient with its blinding."""
+        """The number of elements shared in each stage: the vector, the witness, the quotient with the blinding."""
         return self.columns, self.layout.cells, 2 * len(QUOTIENT_POINTS) + BLINDING
 
     @property
     def is_exact(self) -> bool:
-        """Whether the norm is proved of the values themselves and not of projections."""
+        """Whether the norm is proved for the values themselves and not for projections."""
         return self.update_columns <= MAX_EXACT_COLUMNS
 
     @property
     def norm_factor(self) -> int:
-        """T1."""
+        """T1: the proved squares add up to at most T1·N²."""
         return 1 if self.is_exact else NORM_FACTOR
 
     @property
     def unit(self) -> int:
-        """κ: what one example adds to N."""
+        """κ, which each example of the claimed weight adds to N."""
         return WEIGHT_UNIT // self.reference
 
     def allowance(self, capped: int) -> int:
-        """N, for a claimed weight of so many examples."""
+        """N for a claimed weight of `capped` examples."""
         return self.unit * capped + isqrt(2 * self.update_columns) + 1
 
     def encoded(self) -> bytes:
-        """A form to be hashed; no encoding is the start of another."""
+        """The terms as bytes to be hashed. No encoding is the beginning of another."""
         numbers = (self.update_columns, self.wide_sums, self.reference)
         return self.sharing.encoded() + b"".join(one.to_bytes(8, "big") for one in numbers) + _SUFFIX
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The cells of a witness, as indices into its vector.
-
-    projections: int64[512, 8], the digits of A_0, A_1, ... and then of B_0, B_1, ..., none without an update; limbs:
-    int64[sums, 4, 10]; limb_bits: int64[sums, 3]; rows, columns: of each cell.
-    """
+    """The cells of a witness, as indices into its vector. Digits are octal, the lowest first."""
 
     projections: NDArray[np.int64]
+    """The digits of A_0, A_1, ... and then of B_0, B_1, ..., int64[512, 8]; int64[0, 8] without an update."""
+
     slack: NDArray[np.int64]
+    """The digits of the slack, T1·N² minus the sum of the squares, int64[17]."""
+
     count: NDArray[np.int64]
+    """The digits of capped - 1, int64[10]."""
+
     room: NDArray[np.int64]
+    """The digits of reference - capped, int64[10]."""
+
     more: NDArray[np.int64]
+    """The digits of examples - capped, int64[10]."""
+
     limbs: NDArray[np.int64]
+    """The ten lowest digits of each limb, int64[sums, 4, 10]."""
+
     limb_bits: NDArray[np.int64]
+    """Bit 30 of each limb of 31 bits, int64[sums, 3]."""
+
     allowance: int
+    """N."""
+
     squares: NDArray[np.int64]
+    """H: the sum of the squares in each row, less T1·N² in the first one, int64[64]."""
+
     masks: NDArray[np.int64]
+    """The random cells."""
+
     rows: NDArray[np.int64]
+    """The row of each cell."""
+
     columns: NDArray[np.int64]
+    """The column of each cell."""
+
     bases: NDArray[np.int64]
-    """Of each column of digits, how many values a digit has: 8 or 2."""
+    """The number of values of a digit, 8 or 2, by column of digits."""
 
     @property
     def cells(self) -> int:
-        """How many there are."""
+        """The number of cells."""
         return len(self.rows)
 
     @property
     def width(self) -> int:
-        """How many columns: of digits, and N and H."""
+        """The number of columns: those of digits, then N and H."""
         return len(self.bases) + 2
 
     def table(self, cells: Vector) -> Vector:
@@ -203,27 +240,35 @@ def _layout(has_update: bool, wide_sums: int) -> Layout:
 
 
 def _filled(count: int) -> list[int]:
-    """The rows in use of the columns that so many cells fill."""
+    """The number of rows in use in each of the columns that so many cells fill."""
     return [min(ROWS, count - start) for start in range(0, count, ROWS)]
 
 
 @dataclass(frozen=True, slots=True)
 class Equations:
-    """All that is linear, each equation a sum that is zero: cells and elements with factors, and a constant.
+    """The linear part of the statement.
 
-    Three arrays each for the witness and for what follows the update in the vector: which element, which equation,
-    which factor. Equations from `first_projection` on are those of the projections; what they take of the update
-    depends on the dealing.
+    Each equation says that a sum of elements times factors, plus a constant, is zero.
     """
 
     of_cells: tuple[NDArray[np.int64], NDArray[np.int64], Vector]
+    """The terms with cells of the witness: the cell, the equation and the factor of each."""
+
     of_tail: tuple[NDArray[np.int64], NDArray[np.int64], Vector]
+    """The same for the elements of the vector that follow the update."""
+
     constants: tuple[int, ...]
+    """The constant of each equation."""
+
     first_projection: int
+    """The number of the first projection's equation; those of the other projections follow it.
+
+    Their terms with the update are not in here, because they depend on the dealing.
+    """
 
     @property
     def count(self) -> int:
-        """How many equations."""
+        """The number of equations."""
         return len(self.constants)
 
 
@@ -248,7 +293,7 @@ def _arrays(triples: list[tuple[int, int, int]]) -> tuple[NDArray[np.int64], NDA
 
 
 class _Equations:
-    """Collects equations; each method adds those of one subject."""
+    """Collects the equations, by subject."""
 
     def __init__(self, terms: Terms) -> None:
         self.terms, self.layout = terms, terms.layout
@@ -257,19 +302,19 @@ class _Equations:
         self.constants: list[int] = []
 
     def equation(self, constant: int) -> None:
-        """Begin the next one."""
+        """Begin the next equation."""
         self.constants.append(constant % P)
 
     def cell(self, cell: int, factor: int) -> None:
-        """Add a cell to it."""
+        """Add a cell to the equation."""
         self.cells.append((int(cell), len(self.constants) - 1, factor))
 
     def limb(self, one: int, limb: int, factor: int) -> None:
-        """Add a limb of a wide sum to it."""
+        """Add a limb of wide sum `one` to the equation."""
         self.tail.append((WIDE_LIMBS * one + limb, len(self.constants) - 1, factor))
 
     def number(self, digits: NDArray[np.int64], factor: int) -> None:
-        """Add a number by its octal digits."""
+        """Add a number, by its octal digits, to the equation."""
         for place, cell in enumerate(digits):
             self.cell(cell, factor * 8**place)
 
