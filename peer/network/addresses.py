@@ -1,8 +1,8 @@
 """Where members can be reached: signed address records, and the book of them.
 
-Everybody passes on everybody's records, so any one living address leads to all members. A record is signed by
-the member that it is about; a newer one (higher sequence number) replaces an older one; nobody can make one
-up for somebody else.
+Members pass on the records of all members, so one address that works leads to all of them. A record is signed by the
+member that it is about, so nobody can make one up for another member. A newer one (with a higher sequence number)
+replaces an older one.
 """
 
 import re
@@ -37,7 +37,7 @@ class BadRecord(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A place to dial, and the member expected there (None: whoever answers)."""
+    """A place to dial, and the member expected there (None: any peer)."""
 
     text: str
     member: bytes | None = None
@@ -47,9 +47,7 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """The address that `text` denotes. Raises AddressError for anything that is not TCP by IP address or host
-    name.
-    """
+    """The address that `text` denotes. Raises AddressError for anything but TCP by IP address or host name."""
 
     def wrong(reason: str) -> AddressError:
         return AddressError(f"{text[:MAX_ADDRESS_CHARS]!r}: {reason}; {_HOW_TO_WRITE}")
@@ -92,8 +90,8 @@ def parse_address(text: str) -> Address:
 def is_proper(text: str, may_be_loopback: bool) -> bool:
     """Whether to dial an IP address only because a member's record names it.
 
-    Members could else have each other knock at this machine's own services, at what answers on its link without a
-    password, or at whole groups of machines.
+    Otherwise a member could make others connect to services of their own machines, to devices on their local link that
+    need no password, or to whole groups of machines.
     """
     ip = _ip_of(text)
     if ip is not None and ip.is_loopback:
@@ -104,13 +102,13 @@ def is_proper(text: str, may_be_loopback: bool) -> bool:
 
 
 def is_loopback(text: str) -> bool:
-    """Whether an address is one of the machine that it is dialled from."""
+    """Whether an address leads back to the machine that dials it."""
     ip = _ip_of(text)
     return text.split("/")[2] == "localhost" if ip is None else ip.is_loopback
 
 
 def _ip_of(text: str) -> IPv4Address | IPv6Address | None:
-    """The IP address in an address, the inner one where it stands for an IPv4 address; None for a name."""
+    """The IP address in an address; the inner one if it is IPv6 that stands for IPv4; None for a name."""
     _, family, host, *_ = text.split("/")
     if family == "ip4":
         return IPv4Address(host)
@@ -160,9 +158,7 @@ def sign_record(identity: Identity, addresses: Sequence[Address], sequence: int)
 
 
 def peek_record(encoded: bytes) -> tuple[bytes, int]:
-    """(member, sequence) that a record claims, unverified: enough to see that it is not news. Raises
-    BadRecord.
-    """
+    """(member, sequence) that a record claims, unverified: enough to see that it is not news. Raises BadRecord."""
     signed = _decode(encoded)
     return signed[1].member, signed[1].sequence
 
@@ -170,7 +166,7 @@ def peek_record(encoded: bytes) -> tuple[bytes, int]:
 def claims_of(encoded: Iterable[bytes]) -> dict[bytes, tuple[int, bytes]]:
     """(sequence, record) by member, as the records of one frame claim, unverified.
 
-    Raises BadRecord and, for two records of one member, BadFrame: of those only the newer one is of any use.
+    Raises BadRecord; and BadFrame for two records of one member, since only the newer one would be of any use.
     """
     claims: dict[bytes, tuple[int, bytes]] = {}
     for one in encoded:
@@ -219,7 +215,7 @@ class AddressBook:
         return [record.encoded for record in self._records.values()]
 
     def members(self) -> list[bytes]:
-        """Whom the book has records of."""
+        """The members that the book has records of."""
         return list(self._records)
 
     def is_news(self, member: bytes, sequence: int) -> bool:
@@ -228,7 +224,7 @@ class AddressBook:
         return (known is None or known.sequence < sequence) and self._wanted(member)
 
     def add(self, encoded: bytes) -> AddressRecord | None:
-        """Take a record; it comes back if it is news and None if it is old or unwanted. Raises BadRecord."""
+        """Take a record. Returns it if it is news, None if it is old or unwanted. Raises BadRecord."""
         member, sequence = peek_record(encoded)
         if not self.is_news(member, sequence):
             return None
@@ -241,9 +237,12 @@ class AddressBook:
         return record
 
     def add_all(self, encoded: Iterable[bytes]) -> list[AddressRecord]:
-        """Take many; the news among them. Raises BadRecord at the first bad one, those before it taken."""
+        """Take many records; returns the news among them.
+
+        Raises BadRecord at the first bad one; those before it are taken.
+        """
         return [record for item in encoded if (record := self.add(item)) is not None]
 
     def forget_unwanted(self) -> None:
-        """Drop the records of those who are no longer wanted."""
+        """Drop the records of members that are no longer wanted."""
         self._records = {member: record for member, record in self._records.items() if self._wanted(member)}

@@ -28,7 +28,7 @@ class Bucket:
         return True
 
     def owe(self, now: float) -> float:
-        """Take a token in any case; how many seconds to wait until it is earned."""
+        """Take a token in any case; returns how many seconds to wait until it is earned."""
         self._refill(now)
         self._tokens -= 1
         return max(0.0, -self._tokens / self.rate)

@@ -1,4 +1,4 @@
-"""Members that did what no honest peer does: for how long there is no link to them."""
+"""Members that did what no honest peer does, and for how long there is no link to them."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ MAX_CUT_OFFS: Final = MAX_MEMBERS
 
 
 class CutOffs:
-    """Whom not to talk to, until when. Times are seconds of any monotonic clock."""
+    """Which members to have no link to, and until when. Times are seconds of any monotonic clock."""
 
     def __init__(self) -> None:
         self._entries: dict[bytes, tuple[float, float, str]] = {}

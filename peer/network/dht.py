@@ -1,10 +1,10 @@
 """Finding members through a Kademlia DHT, with nothing but the federation's id and any node of the DHT.
 
 Members *provide* a key that is derived from the federation's id, and store their signed address record under a key
-that is derived from their own id. Whoever knows the federation's id looks up the providers, then their records.
-Nothing that the DHT says is believed but a record's own signature.
+that is derived from their own id. A peer that knows the federation's id looks up the providers, then their records.
+Of what the DHT says only signed records are believed.
 
-The DHT runs on a port of its own: it talks to anybody, and what it costs must not be the members' loss.
+The DHT runs on a port of its own: it talks to anybody, and the links to members must not pay for that.
 """
 
 import base64
@@ -28,11 +28,11 @@ from .yamux import Muxer
 
 NAMESPACE: Final = "coterie"
 MAX_CONNECTIONS: Final = 64
-"""Inbound ones at a time; for another one the one that said nothing for longest goes."""
+"""Inbound connections at a time. For another one, the one that has been silent for longest goes."""
 
 MAX_CONNECTIONS_PER_HOST: Final = 16
 IDLE_SECONDS: Final = 30.0
-"""After so long without a byte a connection is closed: whoever asks again connects again."""
+"""After so long without a byte a connection is closed: a peer that asks again connects again."""
 
 MAX_PROVIDERS: Final = 64
 FIRST_PAUSE_SECONDS: Final = 2.0
@@ -50,7 +50,7 @@ def provider_key(federation: bytes) -> str:
 
 
 def record_key(member: bytes) -> str:
-    """Where a member's address record is; py-libp2p looks up no key of more than 50 bytes."""
+    """The key of a member's address record; py-libp2p looks up no key of more than 50 bytes."""
     digest = hashlib.sha256(b"coterie/1/dht/member" + member).digest()[:24]
     return f"/{NAMESPACE}/{base64.urlsafe_b64encode(digest).decode()}"
 
@@ -64,7 +64,7 @@ class RecordValidator(Validator):
             raise BadRecord("an address record under another member's key")
 
     def select(self, key: str, values: list[bytes]) -> int:
-        """The newest; they are all of one key."""
+        """Choose the newest record; all are of one key."""
         del key
         return max(range(len(values)), key=lambda index: open_record(values[index]).sequence)
 
@@ -92,8 +92,8 @@ class Dht:
         *,
         task_status: Any = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Until cancelled. Started with the address that others can use as an entry. Raises ListenError."""
-        from .kademlia import Node  # which takes its time to import, and few peers use
+        """Run until cancelled; reports the address that others can use as an entry as started. Raises ListenError."""
+        from .kademlia import Node  # takes long to import, and few peers use it
 
         check_port_is_free(self._listen)
         async with trio.open_nursery() as nursery:
@@ -150,13 +150,13 @@ class Dht:
         await self._node.refresh_routing_table()
 
     async def publish(self, federation: bytes, record: bytes) -> None:
-        """Say that we are of the federation, and where we are."""
+        """Publish that we are of the federation, and our address record."""
         if record:
             await self._node.put_value(record_key(self._member), record)
         await self._node.provide(provider_key(federation))
 
     async def look_up(self, federation: bytes) -> list[AddressRecord]:
-        """The address records of those who say they are of the federation; each signed by its member."""
+        """The address records of the peers that say that they are of the federation; each is signed by its peer."""
         records = []
         for provider in (await self._node.find_providers(provider_key(federation)))[:MAX_PROVIDERS]:
             try:
@@ -192,7 +192,7 @@ class Dht:
             self._close(min(guests, key=lambda guest: guest.heard_at))
 
     def _look_at_guests(self, now: float) -> list["Guest"]:
-        """Note who has said something since the last look, and forget who has gone."""
+        """Note which guests have sent something since the last look, and forget those that are gone."""
         self._guests = {muxer: guest for muxer, guest in self._guests.items() if not muxer.is_closed}
         for guest in self._guests.values():
             guest.listen(now)

@@ -1,10 +1,9 @@
-"""Who dials whom, and when: one task for each member that we want a link to, one for each address without a
-name.
+"""Which peers to dial, and when: a task for each member that we want a link to, and for each address without a name.
 
-Of two members the one with the lower id dials, so that there is one connection and not two. The other one
-waits a little longer before it tries, in case the first cannot reach it. Delays double from
-FIRST_BACKOFF_SECONDS to LAST_BACKOFF_SECONDS, with jitter; news of a member (a new address) starts them over,
-though not more often than once in LAST_BACKOFF_SECONDS.
+Of two members the one with the lower id dials, so that there is one connection and not two. The other one waits a
+little longer before it tries, in case the first cannot reach it. Delays double from FIRST_BACKOFF_SECONDS to
+LAST_BACKOFF_SECONDS, with jitter. News of a member (a new address) starts them over, though not more often than once in
+LAST_BACKOFF_SECONDS.
 """
 
 import logging
@@ -22,10 +21,10 @@ from .link import Link
 
 MAX_DIALS: Final = 8
 MAX_DIALS_PER_MINUTE: Final = 60
-"""Dials to addresses that one member names, for long; half of it at once."""
+"""Dials to the addresses that one member names, in the long run; half of it at once."""
 
 MAX_SUGGESTION_DIALS: Final = 2
-"""Suggestions that are tried at a time: beside the dials to members, which do not wait for them."""
+"""Suggestions that are tried at a time. They are apart from the dials to members, which do not wait for them."""
 
 MAX_SUGGESTIONS: Final = 32
 """Addresses found by discovery that wait to be dialled; more are dropped, and found again."""
@@ -50,18 +49,19 @@ class Roads(Protocol):
         """The link that is up to `member`."""
 
     def addresses_of(self, member: bytes) -> list[Address]:
-        """Where `member` says it is."""
+        """Where `member` says that it can be reached."""
 
     def is_member(self, member: bytes) -> bool:
         """Whether we want a link to `member` for as long as we run."""
 
     async def dial(self, address: Address, told: bool = False) -> Link | None:
-        """Dial; the link that comes of it, which is not up yet. `told`: by a record, not by our user. Raises
-        DialError.
+        """Dial an address. Returns the link that begins, which is not up yet; None if the connection was not kept.
+
+        `told`: a record named the address, not our user. Raises DialError.
         """
 
     def unreachable(self, address: Address, reason: str) -> None:
-        """An address that our user gave does not answer."""
+        """Report that an address that our user gave does not answer."""
 
 
 class Backoff:
@@ -94,7 +94,7 @@ class _Target:
 
 
 class Dialler:
-    """Keeps links to members up, as far as it takes us."""
+    """Keeps links to members up, as far as that depends on us."""
 
     def __init__(self, roads: Roads, nursery: trio.Nursery) -> None:
         self._roads = roads
@@ -105,9 +105,7 @@ class Dialler:
         self._suggestion_slots = trio.CapacityLimiter(MAX_SUGGESTION_DIALS)
 
     def want(self, member: bytes) -> None:
-        """Keep a link to `member` up from now on, for as long as it is one; if we do already, there is news
-        of it.
-        """
+        """Keep a link to `member` up from now on, for as long as it is a member. If we do already, it has news."""
         target = self._targets.get(member)
         if target is not None:
             target.poke()
@@ -115,7 +113,7 @@ class Dialler:
             self._start(member, [])
 
     def want_address(self, address: Address) -> None:
-        """Keep a link to whoever is at an address that our user gave."""
+        """Keep a link to the peer at an address that our user gave."""
         if address.member is None:
             self._nursery.start_soon(self._keep_address, address)
         elif address.member == self._roads.member:
@@ -179,9 +177,9 @@ class Dialler:
         del self._targets[member]
 
     async def _has_fresh_news(self, member: bytes, target: _Target, seconds: float) -> bool:
-        """Wait for so long, or until there is a link or news; news that come too soon after others do not count.
+        """Wait for so long, or until there is a link or news. News that come too soon after others do not count.
 
-        Otherwise a member that names ever new addresses has all others dial them without a pause.
+        Otherwise a member that names new addresses again and again would have all others dial them without a pause.
         """
         is_fresh = False
         with trio.move_on_after(seconds):
@@ -240,7 +238,7 @@ class Dialler:
         return (winners[0] if winners else None), troubles
 
     async def _keep_address(self, address: Address) -> None:
-        """Dial an address until somebody answers, and again whenever that peer is gone for a while."""
+        """Dial an address until a peer answers, and again whenever that peer is gone for a while."""
         backoff = Backoff()
         while True:
             try:
@@ -258,7 +256,7 @@ class Dialler:
                     self._roads.unreachable(address, link.ending)
                 while (current := self._roads.link_to(member)) is not None:
                     await _outlive(current, backoff)
-                    # Its own task, if it has one, comes first.
+                    # If the member has a task of its own by now, that one dials first.
                     await trio.sleep(PATIENCE_SECONDS)
             await trio.sleep(backoff.delay())
 

@@ -1,8 +1,9 @@
-"""Who may begin a handshake: each costs milliseconds of our CPU, and whoever connects can ask for one.
+"""Which connections may begin a handshake: each costs milliseconds of our CPU, and anybody can ask for one.
 
-A connection begins its handshake while its host has some left, and all strangers together have. When they are used up,
-a member still gets in by its knock (:mod:`.knocks`): each member has a few of its own. At a host where a member was
-seen the budget that all strangers share does not count, so that a flood from elsewhere takes nothing from it.
+A connection may begin its handshake while its host has handshakes left, and all strangers together have some left. When
+they are used up, a member still gets in by its knock (:mod:`.knocks`): each member has a few handshakes of its own. For
+a host at which a member was seen, the budget that all strangers share does not count, so that a flood from elsewhere
+takes nothing from it.
 
 Nothing here waits or reads a clock: `trio.current_time()` comes in as `now`.
 """
@@ -44,7 +45,7 @@ class Doors:
         self._all = Bucket(ALL_HANDSHAKES_PER_SECOND, ALL_HANDSHAKES_BURST)
         self._member_hosts: OrderedDict[str, None] = OrderedDict()
         self.refused = 0
-        """Connections that were closed before they could say who they are."""
+        """Connections that were closed before they could authenticate."""
 
     def are_open_to(self, host: str, now: float) -> bool:
         """Whether a connection from this address may begin a handshake; counts it if so."""
@@ -59,7 +60,7 @@ class Doors:
         return self._bucket(member, MEMBER_HANDSHAKES_PER_SECOND, MEMBER_HANDSHAKE_BURST).take(now)
 
     def saw_member_at(self, host: str) -> None:
-        """A member has authenticated from this address."""
+        """Note that a member has authenticated from this address."""
         key = host_key(host)
         self._member_hosts[key] = None
         self._member_hosts.move_to_end(key)
@@ -88,10 +89,10 @@ class HalfOpen:
         self._count = 0
 
     def enter(self, host: str, who: Hashable) -> Hashable | None:
-        """Count one more; return the one that has to go for it, if one has to, which is counted no longer.
+        """Count one more connection. Returns the one that has to go for it, which is no longer counted, or None.
 
-        That is the oldest of a host that has too many, otherwise of the host that has most: honest handshakes take
-        milliseconds, so whoever has waited longest is the least likely to be one.
+        The oldest one goes: of this host if it has too many, otherwise of the host that has most. An honest handshake
+        takes milliseconds, so the oldest is the least likely to be honest.
         """
         key = host_key(host)
         mine = self._by_host.setdefault(key, OrderedDict())
@@ -110,7 +111,7 @@ class HalfOpen:
         return leaving
 
     def leave(self, host: str, who: Hashable) -> None:
-        """Its handshake is over."""
+        """Count a connection no longer: its handshake is over."""
         key = host_key(host)
         mine = self._by_host.get(key)
         if mine is not None and who in mine:

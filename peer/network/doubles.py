@@ -1,7 +1,7 @@
 """Whether another peer runs with our key: a copied home, say, whose votes would contradict ours.
 
-Each of two such peers takes the other's address record for a newer one of its own, and outdoes it. So each sees answers
-to what it has just said.
+Each of two such peers takes the other's address record for a newer one of its own, and publishes one with a higher
+number. So each sees answers to the record that it has just published.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ class Doubles:
         self._changed = trio.Event()
 
     def seen(self, addresses: Iterable[Address]) -> None:
-        """There was an answer to our address record that we did not give."""
+        """Note an answer to our address record that we did not give."""
         self.count += 1
         self.addresses = tuple(address.text for address in addresses)
         self._changed.set()

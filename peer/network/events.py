@@ -12,7 +12,7 @@ class Connected:
     member: bytes
     greeting: Greeting
     is_stranger: bool = False
-    """Whether it came to us and is no member: people need not hear of each."""
+    """Whether it dialled us and is no member: users need not be told of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """`member` sends more than it may (`is_overrun`), so that what it says comes late; or does so no more."""
+    """`member` began to send more than it may (`is_overrun`), so that what it says comes late; or has ceased to."""
 
     member: bytes
     is_overrun: bool
@@ -51,7 +51,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No link, and dialling again will not help: `by_peer` says who refused whom."""
+    """There is no link, and dialling again will not help. `by_peer`: whether the peer refused us, or we refused it."""
 
     member: bytes
     reason: str
@@ -84,4 +84,4 @@ class PeerRow:
     status: bytes
     trouble: str
     down_seconds: float | None = None
-    """Since when a link that was there is lost."""
+    """How long ago the link to it was lost; None if there was none, or is one."""

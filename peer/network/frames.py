@@ -1,9 +1,8 @@
-"""Typed, length-prefixed frames: how the control stream and the bulk stream of two peers are cut into
-messages.
+"""Typed, length-prefixed frames: how the control stream and the bulk stream of two peers are cut into messages.
 
 A control frame is a 4-byte big-endian length (of all that follows), a kind byte and a body. A bulk frame is a
-kind byte, a 4-byte transfer number, a 4-byte length and as many bytes. Each kind has a bound on its size, a
-lower one while the sender is a stranger, checked before a byte of the body is read. Decoding accepts exactly
+kind byte, a 4-byte transfer number, a 4-byte length and as many bytes. Each kind has a bound on its size, for some a
+lower one while the sender is a stranger. It is checked before a byte of the body is read. Decoding accepts exactly
 what encoding makes and raises BadFrame for everything else.
 """
 
@@ -93,7 +92,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A heartbeat: `token` comes back in the reply, `status` is the sender's driver's."""
+    """A heartbeat: `token` comes back in the reply, `status` is what the sender's driver says."""
 
     token: int
     status: bytes
@@ -109,7 +108,7 @@ class Enveloped:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The wish to have the blob of this digest and exact size."""
+    """A request for the blob of this digest and exact size."""
 
     digest: bytes
     size: int
@@ -126,7 +125,7 @@ class Bounds(Protocol):
     """The largest body of each kind of frame."""
 
     def __getitem__(self, kind: Kind, /) -> int:
-        """Asked once a frame has begun."""
+        """The bound for a kind; looked up when a frame has begun."""
 
 
 async def read_frame(source: Source, bounds: Bounds) -> tuple[Kind, bytes]:

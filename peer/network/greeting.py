@@ -33,12 +33,12 @@ _decoder = msgspec.msgpack.Decoder(_Body)
 
 
 class Greeting(msgspec.Struct, frozen=True):
-    """Who a peer says it is: `federation` is the 32-byte id or empty for a newcomer, `genesis` its block or
-    empty.
-    """
+    """What a peer says of itself."""
 
     federation: bytes
+    """Its 32-byte id; empty for a newcomer."""
     genesis: bytes
+    """The block, or empty."""
     name: str
     record: AddressRecord | None
 
@@ -75,6 +75,6 @@ def decode_greeting(body: bytes, member: bytes) -> Greeting:
 
 
 def check_federation(ours: bytes, theirs: bytes) -> None:
-    """Raise Refusal when both belong to a federation and not to the same one. Newcomers talk to everybody."""
+    """Raise Refusal if both belong to a federation, and not to the same one. Newcomers may talk to everybody."""
     if ours and theirs and ours != theirs:
         raise Refusal(f"another federation: {theirs.hex()[:16]}… there, {ours.hex()[:16]}… here")

@@ -9,7 +9,7 @@ stock libp2p                                          here
 accepts plaintext, so anybody can claim any PeerId    `Upgrader`: Noise only
 parses RSA keys of strangers, for seconds each        `keys`: Ed25519 is the only kind, of 36 bytes
 takes handshakes of 64 KiB                            `noise`: its own, each message bounded
-a task and a handshake for whoever connects           `listener`, `doors`, `knocks`: a budget of handshakes
+a task and a handshake for every caller               `listener`, `doors`, `knocks`: a budget of handshakes
 reads any length that an unauthenticated peer says    `wire.Meter` bounds the bytes before authentication
 an exception in a stream handler ends the host        `Swarm.guard`: one choke point for inbound streams
 an exception in a background task ends the service    `GuardedManager`
@@ -18,9 +18,9 @@ idle half-open sockets keep those slots for 10 s      the oldest of the fullest 
 a resource manager refuses by rate and by memory      none; `Swarm.add_conn` asks one admission hook
 dials 250 ms apart, one address a peer, not again     `Swarm.dial` connects to one address, now
 for 60 s after a failure
-connects by itself to whoever is in the peerstore     watermarks of zero
-remembers for ever who was here                       `Swarm.notify_disconnected` does not
-`disconnect` hangs or leaves zombies behind           `Swarm.abort`: bounded, wakes whoever is stuck
+connects by itself to peers in the peerstore          watermarks of zero
+remembers for ever which peers were here              `Swarm.notify_disconnected` does not
+`disconnect` hangs or leaves zombies behind           `Swarm.abort`: bounded, wakes tasks that are stuck
 yamux that stalls, overflows and corrupts             `yamux.Muxer`
 logs to the root logger, and much                     `quiet`
 ====================================================  ==================================================
@@ -171,8 +171,9 @@ class Upgrader(TransportUpgrader):
             raise SecurityUpgradeFailure(str(error)) from error
 
     async def _propose_noise(self, raw_conn: IRawConnection, peer_id: ID | None) -> None:
-        """Agree on Noise, and knock where we know at whose door. All in one packet, since the knock is looked for in
-        the first.
+        """Agree on Noise, and knock if we know which member we call.
+
+        All goes into one packet, since the other side looks for a knock in the first.
         """
         knock = None if peer_id is None else self._knocks.for_call(public_key_of(peer_id))
         lines = [MULTISELECT_PROTOCOL_ID, str(NOISE_PROTOCOL_ID)]
@@ -232,7 +233,7 @@ Registered = Callable[[SwarmConn], None]
 
 
 class Peers(PeerStore):
-    """libp2p's store of peers and addresses, where the oldest go; the stock one sorts all of them for each new one."""
+    """libp2p's store of peers and addresses, from which the oldest go; the stock one sorts all for each new one."""
 
     def __init__(self) -> None:
         super().__init__(max_peers=MAX_KNOWN_PEERS)
@@ -245,12 +246,12 @@ class Peers(PeerStore):
             del self.peer_data_map[peer]
 
     def add_addrs(self, peer_id: ID, addrs: Sequence[Multiaddr], ttl: int = 0) -> None:
-        """Take some addresses of a peer, as many as a peer needs."""
+        """Take the first MAX_PEER_ADDRESSES of these addresses of a peer."""
         super().add_addrs(peer_id, list(addrs)[:MAX_PEER_ADDRESSES], ttl)
 
 
 class OwnAddress(SwarmException):
-    """We dialled, and it was ourselves who answered."""
+    """We dialled an address that is our own."""
 
 
 class Swarm(stock_swarm.Swarm):
@@ -283,12 +284,10 @@ class Swarm(stock_swarm.Swarm):
         self._registered = registered
         self._half_open = HalfOpen()
         self.failed_handshakes: Counter[str] = Counter()
-        """By host (:func:`.host_key`); those of more hosts than are told apart under the empty one."""
+        """By host (:func:`.host_key`). Only so many hosts are told apart; the others count under the empty key."""
 
     async def _handle_inbound_connection(self, read_write_closer: ReadWriteCloser, maddr: Multiaddr) -> None:
-        """Authenticate an inbound connection within a slot; then hold it open, without the slot, until it is
-        over.
-        """
+        """Authenticate an inbound connection within a slot; then hold it open without the slot, until it is over."""
         assert isinstance(read_write_closer, Arrival)
         meter = Meter(read_write_closer.stream)
         host = (meter.get_remote_address() or ("", 0))[0]
@@ -312,9 +311,7 @@ class Swarm(stock_swarm.Swarm):
             await muxer.event_closed.wait()
 
     async def add_conn(self, muxed_conn: IMuxedConn, direction: str = "unknown") -> SwarmConn:
-        """Register an authenticated connection if the admission hook takes it. Raises SwarmException
-        otherwise.
-        """
+        """Register an authenticated connection if the admission hook takes it. Raises SwarmException otherwise."""
         assert isinstance(muxed_conn, Muxer)
         if muxed_conn.peer_id == self.self_id:
             await muxed_conn.abort()
@@ -327,11 +324,13 @@ class Swarm(stock_swarm.Swarm):
         return connection
 
     def _schedule_prune(self) -> None:
-        """Which connections to drop is decided by the network, not by counting."""
+        """Drop nothing here: the network decides which connections to drop, and not by counting."""
 
     async def notify_disconnected(self, conn: INetConn) -> None:
-        """Tell whoever wants to know. The stock method keeps a note of each peer, so as not to dial it soon, and never
-        drops it; nothing here dials by itself.
+        """Notify the listeners, and do nothing else.
+
+        The stock method keeps a note of each peer, so as not to dial it soon, and never drops it. Nothing here dials by
+        itself.
         """
         await self._notify("disconnected", conn)
 
@@ -352,7 +351,7 @@ class Swarm(stock_swarm.Swarm):
             raise
 
     def guard(self, handler: Callable[[INetStream], Awaitable[None]]) -> None:
-        """Make `handler` the only way in for streams that peers open, and contain whatever it raises."""
+        """Make `handler` the only way in for streams that peers open, and contain all that it raises."""
 
         async def guarded(stream: INetStream) -> None:
             try:
@@ -364,7 +363,7 @@ class Swarm(stock_swarm.Swarm):
         self.set_stream_handler(guarded)
 
     async def abort(self, connection: SwarmConn) -> None:
-        """Cut a connection off. Never hangs, whoever is stuck on it, and leaves nothing behind."""
+        """Cut a connection off. Never hangs, even if tasks are stuck on it, and leaves nothing behind."""
         with trio.CancelScope(shield=True):
             if isinstance(connection.muxed_conn, Muxer):
                 await connection.muxed_conn.abort()
@@ -388,7 +387,7 @@ class Basic(BasicHost):
         await self._swarm_stream_handler(stream)
 
     def _schedule_identify(self, peer_id: ID, *, reason: str) -> None:
-        """Identify costs two streams a connection; our greeting says more."""
+        """Do not identify: it costs two streams a connection, and our greeting says more."""
 
 
 class _IdentityKey(PrivateKey):

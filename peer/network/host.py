@@ -1,7 +1,6 @@
 """Our libp2p host: authenticated connections to members, and byte streams on them.
 
-What is above this module knows members by their 32-byte keys, connections, streams, and addresses as
-text.
+The modules above this one know members by their 32-byte keys, connections, streams, and addresses as texts.
 """
 
 import contextlib
@@ -36,7 +35,7 @@ _MAX_WAITING_STREAMS: Final = 1
 _PORTS: Final = range(65_536)
 
 _INNER_BRIDGES: Final = ("docker", "br-", "virbr", "veth", "vnet", "cni", "podman", "lxc", "lxdbr")
-"""How interfaces are called that lead to containers and virtual machines on the same machine."""
+"""How the names of interfaces begin that lead to containers and virtual machines on the same machine."""
 _SHUTDOWN_SECONDS: Final = 5.0
 
 
@@ -72,7 +71,7 @@ class Connection:
         return self._arrivals[protocol]
 
     def deliver(self, protocol: str, stream: Stream) -> None:
-        """A stream that the peer opened. Raises WouldBlock when one of that protocol already waits."""
+        """Take a stream that the peer opened. Raises WouldBlock when one of that protocol already waits."""
         self._arrival(protocol)[0].send_nowait(stream)
 
     async def accept(self, protocol: str) -> Stream:
@@ -100,8 +99,7 @@ class Connection:
 class Host:
     """Listens, dials and hands over connections.
 
-    `admit` is asked once about each authenticated connection and may not wait; `connected` gets those it
-    takes.
+    `admit` is asked once about each authenticated connection and may not wait; `connected` gets those that it takes.
     """
 
     def __init__(
@@ -155,7 +153,7 @@ class Host:
         return [str(address) for address in self.basic.get_transport_addrs()]
 
     async def dial(self, address: str, member: bytes | None) -> Connection:
-        """Connect to `address`, and to nobody but `member` there unless that is None. Raises DialError."""
+        """Connect to `address`; the peer there has to be `member`, unless that is None. Raises DialError."""
         try:
             with trio.fail_after(DIAL_SECONDS):
                 swarm_connection = await self._dial(address, None if member is None else peer_of(member))
@@ -229,7 +227,7 @@ async def resolve(address: str) -> list[str]:
 
 
 def _root_cause(error: BaseException) -> str:
-    """The innermost reason of an error, in one line; libp2p wraps the telling one several times."""
+    """The innermost reason of an error, in one line; libp2p wraps the one that matters several times."""
     cause: BaseException = error
     while (inner := cause.__cause__ or cause.__context__) is not None:
         cause = inner
@@ -263,8 +261,8 @@ def split_listen(address: str) -> tuple[int, str, int]:
 def check_port_is_free(address: str) -> None:
     """Raise ListenError unless we can have the port for ourselves.
 
-    libp2p's listener sets SO_REUSEPORT, with which two processes share a port and each gets some of the
-    connections, in silence. A bind without that option tells.
+    libp2p's listener sets SO_REUSEPORT, with which two processes share a port without noticing, and each gets some of
+    the connections. A bind without that option fails instead.
     """
     family, host, port = split_listen(address)
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -283,7 +281,8 @@ def check_port_is_free(address: str) -> None:
 def dialable(listening: str) -> list[Address]:
     """The addresses to dial for one that we listen on: a wildcard becomes the host's own, its main one first.
 
-    Others may reach this machine over a VPN or a second network, which its default route says nothing of.
+    The others are needed, too: peers may reach this machine over a VPN or a second network, which is not on its default
+    route.
     """
     family, host, port = split_listen(listening)
     hosts = [host] if host not in ("0.0.0.0", "::") else [_main_address(family), *_other_addresses(family)]
@@ -308,9 +307,7 @@ def _other_addresses(family: int) -> list[str]:
 
 
 def _main_address(family: int) -> str:
-    """This machine's address towards the world; nothing is sent to find out. Loopback where there is no way
-    out.
-    """
+    """This machine's address on its default route; loopback if it has none. Nothing is sent to find out."""
     target, loopback = ("2001:db8::1", "::1") if family == socket.AF_INET6 else ("192.0.2.1", "127.0.0.1")
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:

@@ -1,4 +1,4 @@
-"""Which addresses count as one host: whoever has one address of an IPv6 network has all 2^64 of them."""
+"""Which addresses count as one host: a caller that has one address of an IPv6 network has all 2^64 of them."""
 
 from ipaddress import IPv6Address, ip_address
 from typing import Final
@@ -7,7 +7,7 @@ _NETWORK_BITS: Final = 64
 
 
 def host_key(host: str) -> str:
-    """What limits go by: an IPv4 address as it is, also where it is mapped into IPv6, and the /64 of an IPv6 one."""
+    """The key by which limits count: an IPv4 address, also one that is mapped into IPv6, or the /64 of an IPv6 one."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:

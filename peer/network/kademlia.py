@@ -43,7 +43,7 @@ STREAM_SECONDS: Final = 10.0
 """How long one stream is served, a message that comes in halves included."""
 
 ANSWERS_PER_SECOND: Final = 50.0
-"""Of all strangers together: each costs a millisecond."""
+"""For all strangers together: each answer costs a millisecond."""
 
 ANSWERS_BURST: Final = 200.0
 _PROVIDES_PER_SECOND: Final = 1.0
@@ -53,7 +53,7 @@ _LENGTH_BYTES: Final = 5
 
 
 class Providers(ProviderStore):
-    """Who provides what: a bounded number of records in all, of a key and of a provider."""
+    """Which peers provide which keys: a bounded number of records in all, of each key and of each provider."""
 
     def __init__(self, host: BasicHost, routing: Any) -> None:
         super().__init__(host, routing)
@@ -61,7 +61,7 @@ class Providers(ProviderStore):
         self._of: dict[str, OrderedDict[bytes, None]] = {}
 
     def add_provider(self, key: bytes, provider: PeerInfo) -> None:
-        """Take a record; what there is too much of goes by age, our own records never."""
+        """Take a record. Where there are too many, the oldest goes, but never one of our own."""
         name = str(provider.peer_id)
         is_ours = provider.peer_id == self.local_peer_id
         self._forget(key, name)
@@ -94,14 +94,14 @@ class Values(ValueStore):
     """Records of members: a bounded number of bounded size."""
 
     def put_record(self, key: bytes, record: Record) -> None:
-        """Take a record of somebody else. Raises ValueError for one that is too large."""
+        """Take a record of another peer. Raises ValueError for one that is too large."""
         if record.ByteSize() > MAX_VALUE_BYTES:
             raise ValueError(f"a record of {record.ByteSize()} bytes")
         self.store.pop(key, None)  # so that the newest stand last
         super().put_record(key, record)
 
     def _evict_if_full(self) -> None:
-        """Drop the oldest of others. The stock method parses the date of each of 50,000 records to find it."""
+        """Drop the oldest records of others. The stock method parses the dates of 50,000 records to find one."""
         while len(self.store) >= MAX_VALUES:
             oldest = next((key for key in self.store if key not in self.local_keys), None)
             if oldest is None:
@@ -160,7 +160,7 @@ class Node(KadDHT):
 
 
 class Paced:
-    """A stream whose answers wait their turn: whoever asks without a pause gets no more than its share of our CPU."""
+    """A stream whose answers wait their turn, so that all together take no more than a share of our CPU."""
 
     def __init__(self, stream: Any, bucket: Bucket) -> None:
         self._stream = stream

@@ -1,6 +1,6 @@
 """The one kind of public key that this process parses: Ed25519, in its one encoding of 36 bytes.
 
-libp2p reads RSA and secp256k1 keys of whoever connects, before any check and on the event loop. An RSA key of 50 kB
+libp2p reads RSA and secp256k1 keys of any caller, before any check and on the event loop. An RSA key of 50 kB
 keeps pycryptodome busy for 13 seconds, and a private key in OpenSSH's format for as long as its sender likes. Peers of
 Coterie have Ed25519 keys only, so `close_parsers` takes the other parsers out of the whole process: handshakes,
 PeerIds, signed peer records and DHT records all end there.
@@ -48,7 +48,7 @@ def close_parsers() -> None:
         secp256k1.Secp256k1PublicKey,
         secp256k1.Secp256k1PrivateKey,
     ):
-        # What libp2p parses by class, as it does in signed peer records.
+        # libp2p also parses by class, as in signed peer records.
         setattr(kind, "from_bytes", staticmethod(_refuse))  # noqa: B010
         setattr(kind, "deserialize", staticmethod(_refuse))  # noqa: B010
     serialization.key_type_to_public_key_deserializer = {KeyType.Ed25519.value: Ed25519PublicKey.from_bytes}

@@ -1,8 +1,8 @@
-"""Knocking: how a member shows, before any handshake, that it is one, and an observer learns nothing.
+"""Knocking: how a member shows before any handshake that it is one, while an observer learns nothing.
 
 A flood of strangers uses up the handshakes that their address may have, and with it those of a member behind the same
-router. Noise tells who a caller is, but too late. So a peer that dials a member puts a *knock* in front: 16 bytes that
-only the two of them can make, other ones each minute. They are the authenticator of an empty NaCl box between the two,
+router. Noise authenticates a caller, but too late. So a peer that dials a member puts a *knock* in front: 16 bytes that
+only the two of them can make, new ones each minute. They are the authenticator of an empty NaCl box between the two,
 under a nonce made of both keys and the minute. To everybody else they are random bytes. An observer that copies a knock
 can use it for a minute or two, to begin the few handshakes that are kept for that member, and no more.
 
@@ -22,7 +22,7 @@ from ...protocol.limits import MAX_MEMBERS
 KNOCK_BYTES: Final = 16
 MINUTE_SECONDS: Final = 60.0
 MAX_EXPECTED: Final = 3 * MAX_MEMBERS
-"""Knocks that may come: of each member, those of this minute, of the last and of the next, for clocks differ."""
+"""Knocks that may come: of each member those of this minute, of the last and of the next, since clocks differ."""
 
 _DOMAIN: Final = b"coterie/knock/1\0"
 _PROTOCOL: Final = "/coterie/knock/1/"
@@ -63,20 +63,20 @@ class Knocks:
     """The knocks of one peer: those that it makes, and those that it expects of members."""
 
     def __init__(self, identity: Identity, now: Callable[[], float]) -> None:
-        """`now`: seconds of the clock that all have in common."""
+        """`now`: Unix seconds, by which the minutes are counted at all members."""
         self._identity = identity
         self._now = now
         self._expected: dict[bytes, bytes] = {}
 
     def for_call(self, member: bytes) -> bytes | None:
-        """The knock to send to `member`."""
+        """The knock to send to `member`; None for a key without boxes."""
         try:
             return make_knock(self._identity, member, self._minute(), is_caller=True)
         except BoxError:
             return None
 
     def whose(self, first: bytes) -> bytes | None:
-        """Which member the first bytes of a connection are of; None if they do not say."""
+        """The member whose knock is in the first bytes of a connection; None if there is none that is expected."""
         knock = read_knock(first)
         return None if knock is None else self._expected.get(knock)
 

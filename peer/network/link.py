@@ -1,5 +1,4 @@
-"""The conversation with one peer on one connection: greeting, then frames and heartbeats and bulk, until it
-ends.
+"""The conversation with one peer on one connection: greeting, then frames, heartbeats and bulk, until it ends.
 
 States: connected -> both greeted -> both welcomed (the link is *up*) -> over. A link that is over is never
 revived; the network dials anew. Everything that the peer can make grow has a bound: frames by kind and by
@@ -54,13 +53,15 @@ STRANGER_BYTES: Final = 512 * 1024
 
 STRANGER_BYTES_PER_SECOND: Final = 32 * 1024
 SECONDS_PER_BYTE: Final = 4e-9
-"""What it costs to decrypt a byte of a control frame and to copy it to where it is handled, about."""
+"""About what it costs to decrypt a byte of a control frame and to copy it to where it is handled."""
 
 READING_SECONDS: Final = 1e-5
-"""What it costs beside to take one apart, about: to measure that would cost as much again."""
+"""About what it costs besides to take a frame apart: to measure that would cost as much again."""
 
 SENDING_SECONDS: Final = 5e-5
-"""What it costs beside to send one, about: many are answers, and to have others answer is an attack, too."""
+"""About what it costs besides to send a frame. It is charged because many are answers, and making others answer is an
+attack, too.
+"""
 
 _COALESCED_BYTES: Final = 64 * 1024
 _FLUSH_SECONDS: Final = 1.0
@@ -109,7 +110,7 @@ class Owner(Protocol):
         """Raise Refusal unless the peer may stay."""
 
     async def link_up(self, link: "Link") -> bool:
-        """Both sides are content: mark the link up and report it; False when it is superfluous."""
+        """Both sides have welcomed each other: mark the link up and report it. False if it is superfluous."""
 
     def last_word(self, link: "Link") -> bytes:
         """A frame for a peer whose link is superfluous, or nothing."""
@@ -118,20 +119,20 @@ class Owner(Protocol):
         """An envelope came. May wait, which slows the peer down."""
 
     async def pace_changed(self, link: "Link") -> None:
-        """The peer began or ceased to send more than it may (`is_overrun`). May wait, as above."""
+        """The peer has begun or ceased to send more than it may (`is_overrun`). May wait, as above."""
 
     async def beat_arrived(self, link: "Link", status: bytes) -> None:
         """A heartbeat came. May wait, as above."""
 
     def welcome(self, link: "Link") -> None:
-        """The peer is no stranger, or is none any more."""
+        """The peer is no stranger, or no longer one."""
 
     async def records_arrived(self, link: "Link", records: list[bytes]) -> None:
         """Address records came. Raises BadRecord and BadFrame."""
 
 
 class _Bounds:
-    """How long a peer's frames may be, looked up once one has begun: since the last it may have become a member."""
+    """How long a peer's frames may be. Looked up when one has begun: by then the peer may have become a member."""
 
     def __init__(self, link: "Link") -> None:
         self._link = link
@@ -177,18 +178,18 @@ class Link:
 
     @property
     def is_stranger(self) -> bool:
-        """A peer that came to us and is no member. Whom we dialled, we chose."""
+        """Whether the peer dialled us and is no member. A peer that we dialled is none: we chose it."""
         return not self.connection.outbound and not self.owner.is_member(self.member)
 
     def _choose_meter(self) -> None:
-        """Look again whether the peer is a member, for it may have become one; once a turn, as charges are many."""
+        """Look again whether the peer is a member, since it may have become one. Once a turn: charges are many."""
         self.meter = self._as_stranger if self.is_stranger else self._as_member
         self.connection.muxer.meter = self.meter
 
     # The whole of it.
 
     async def run(self) -> None:
-        """Carry the conversation through to its end, whatever ends it."""
+        """Carry the conversation through to its end, for whatever reason it ends."""
         if self.is_stranger:
             self.connection.muxer.budget_bytes = STRANGER_BYTES
             self.connection.muxer.needs_budget = lambda: self.is_stranger
@@ -223,7 +224,7 @@ class Link:
         self._scope.cancel()
 
     async def say_goodbye(self, reason: str) -> None:
-        """Send what is queued, where we stand, and a last word, if the peer takes it quickly; then end."""
+        """Send what is queued, our status and a goodbye, if the peer takes them quickly; then end."""
         self.send(encode_beat(int(trio.current_time() * 1e6), self.owner.beat_status))
         self.send(encode_reason(Kind.GOODBYE, reason))
         self.ending = reason
@@ -252,8 +253,9 @@ class Link:
             nursery.cancel_scope.cancel()
 
     async def _until_the_end(self, task: Callable[[Stream], Awaitable[None]], stream: Stream) -> None:
-        """Run a task on a stream. When the whole connection ends, leave it to the reader to say so: it reads what came
-        before.
+        """Run a task on a stream. If the whole connection ends, leave it to the reader to say so.
+
+        The reader first reads what came before the end.
         """
         try:
             await task(stream)
@@ -363,7 +365,7 @@ class Link:
         await self._tell_pace()
 
     async def _tell_pace(self) -> None:
-        """Report when what the peer says begins to come late because it sends too much, and when that is over."""
+        """Report when the peer's frames begin to come late because it sends too much, and when that is over."""
         is_overrun = self.meter.is_overrun
         if is_overrun != self.is_overrun:
             self.is_overrun = is_overrun
@@ -393,13 +395,13 @@ class Link:
             if trio.current_time() >= next_beat:
                 self.send(encode_beat(int(trio.current_time() * 1e6), self.owner.beat_status))
                 next_beat = trio.current_time() + timing.beat_seconds
-            # To the moment, so that all members give up a frozen one together: a proposal without it is refused by
-            # those that still wait for it.
+            # Wake at that very moment, so that all members give up a frozen one together: members that still wait for
+            # it would refuse a proposal without it.
             wakes_at = min(next_beat, max(muxer.heard_at, awake_since) + timing.dead_seconds)
             await trio.sleep_until(wakes_at)
             now = trio.current_time()
             if now - wakes_at > timing.beat_seconds:
-                # It is we who did not run (suspended, thawed); what came meanwhile is yet to be read.
+                # We ourselves did not run, such as while suspended: what came meanwhile has yet to be read.
                 awake_since = now
             silent = now - max(muxer.heard_at, awake_since)
             if silent >= timing.dead_seconds:
@@ -409,6 +411,7 @@ class Link:
                 await self._tell_pace()
 
     def _treat_as_stranger(self, now: float, bulk: Stream) -> None:
+        """Refill the bounds of a stranger, or lift them once it is none. Raises LinkOver for one that is idle."""
         timing = self.owner.timing
         muxer = self.connection.muxer
         muxer.streams_left = MAX_OPENED_STREAMS

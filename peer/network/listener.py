@@ -1,6 +1,6 @@
-"""The listening socket: takes connections in batches, and sends away at once whom the doors are closed to.
+"""The listening socket: takes connections in batches, and closes at once those that the doors do not let in.
 
-libp2p's listener starts a task for each connection; a flood of them costs the event loop several times as much as here,
+libp2p's listener starts a task for each connection. A flood of them costs the event loop several times as much as here,
 where a refused one is an accept, a look at its first bytes and a close.
 """
 
@@ -22,7 +22,7 @@ from .doors import Doors
 from .knocks import PEEKED_BYTES, Knocks
 
 ACCEPTED_A_TURN: Final = 16
-"""Connections that are taken before everybody else has a turn."""
+"""Connections that are taken before the other tasks have a turn."""
 
 MAX_WAITING_TO_KNOCK: Final = 64
 """Connections whose first bytes are awaited; of more, the oldest goes."""
@@ -37,7 +37,7 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 class Arrival(TrioTCPStream):
-    """An inbound connection that may begin its handshake; `member` is whose knock it came with, if it did."""
+    """An inbound connection that may begin its handshake. `member`: the one whose knock it came with, or None."""
 
     def __init__(self, stream: trio.SocketStream, member: bytes | None) -> None:
         super().__init__(stream)
@@ -45,7 +45,7 @@ class Arrival(TrioTCPStream):
 
 
 class Listener(TCPListener):
-    """Listens, and hands those whom the doors are open to over to libp2p, one task each."""
+    """Listens, and hands the connections that the doors let in over to libp2p, in a task each."""
 
     def __init__(self, handler: Callable[[Any], Awaitable[None]], doors: Doors, knocks: Knocks) -> None:
         super().__init__(handler)
@@ -97,6 +97,7 @@ class Listener(TCPListener):
         try:
             first = connection.recv(PEEKED_BYTES, socket.MSG_PEEK)
         except BlockingIOError:
+            # Nothing has arrived on it yet: give a knock a moment to come.
             if len(self._waiting) >= MAX_WAITING_TO_KNOCK:
                 self._waiting.pop(next(iter(self._waiting))).cancel()
             scope = self._waiting[connection] = trio.CancelScope(deadline=trio.current_time() + KNOCK_SECONDS)

@@ -22,7 +22,7 @@ MAX_WAITING: Final = 64
 """Announcements that we have yet to look at; more are dropped, and come again."""
 
 MAX_NAMES_A_MINUTE: Final = 1024
-"""Names that are announced on the network; where there are more, somebody invents them, and looking pauses."""
+"""Names that are announced on the network. If there are more, somebody invents them, and looking pauses."""
 
 QUIET_SECONDS: Final = 60.0
 MAX_ADDRESSES: Final = 8
@@ -32,7 +32,7 @@ _MINUTE_SECONDS: Final = 60.0
 _MAX_ENTRY_BYTES: Final = 255
 _ASK_SECONDS: Final = 3.0
 _AGAIN_SECONDS: Final = 10.0
-"""When nothing new is heard for so long, one that was heard is looked at again: its peer may not have been up yet."""
+"""If nothing new is heard for so long, a name that was heard is looked at again: its peer may not have been up yet."""
 
 log = logging.getLogger("coterie.network")
 
@@ -53,7 +53,10 @@ def properties(addresses: Iterable[str], federation: bytes) -> dict[bytes, bytes
 
 
 def candidates(entries: Mapping[bytes, bytes | None], federation: bytes) -> list[Address]:
-    """Whom to dial for an announcement: nobody, unless it is Coterie's and of our federation (or either is new)."""
+    """The addresses to dial for an announcement; none unless it is Coterie's and may be of our federation.
+
+    It may be if its tag is ours, or if either side is a newcomer.
+    """
     theirs = entries.get(b"coterie")
     if theirs is None or (federation and theirs and theirs != tag(federation)):
         return []
@@ -81,7 +84,7 @@ class Crowd:
         self.is_too_large = False
 
     def heard_one(self) -> bool:
-        """Count one; whether it is still within bounds."""
+        """Count one name; returns whether the number is still within bounds."""
         now = self._seconds()
         if now - self._since >= _MINUTE_SECONDS:
             self._since, self._count = now, 0
@@ -99,7 +102,7 @@ class Mdns:
         self._interfaces = interfaces
 
     async def run(self, addresses: Callable[[], list[str]], federation: Callable[[], bytes]) -> None:
-        """Until cancelled. A network without multicast is reported in the log and is no error.
+        """Run until cancelled. A network without multicast is reported in the log and is no error.
 
         zeroconf keeps every name that it hears, and a thread of it works for each. When there are too many, it is ended
         with all that it keeps, and begins anew after a pause.
@@ -109,8 +112,8 @@ class Mdns:
             await trio.sleep(QUIET_SECONDS)
 
     async def _listen(self, addresses: Callable[[], list[str]], federation: Callable[[], bytes]) -> bool:
-        """Announce and look until there are too many names; False where that is not possible."""
-        import zeroconf  # in the process of a peer that does not ask for it, it would only cost time
+        """Announce and look until there are too many names; False if the network does not allow it."""
+        import zeroconf  # takes long to import, which a peer without mDNS need not wait for
 
         crowd = Crowd()
         crowded = trio.Event()
@@ -183,7 +186,7 @@ async def _next_of(heard: trio.MemoryReceiveChannel[str], known: deque[str]) -> 
 
 
 async def _in_thread(work: Callable[[], Any]) -> Any:
-    """Run what zeroconf can only do by waiting; when cancelled, leave it to end by itself."""
+    """Run a blocking call of zeroconf in a thread; when cancelled, leave it to end by itself."""
     return await trio.to_thread.run_sync(work, abandon_on_cancel=True)  # type: ignore[call-arg]
 
 

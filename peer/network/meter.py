@@ -1,8 +1,9 @@
 """How much of the event loop's time a peer may use up.
 
-Frames say little about work: one can cost a hundred times as much as another. So what the frames of a peer cost is
-measured, in CPU time, wherever they are handled, and a link whose peer has used up its share waits until it has earned
-it back. The links of the others do not wait. What a peer sends meanwhile stays in its own windows and sockets.
+The number of frames says little about the work: one can cost a hundred times as much as another. So the CPU time that
+the frames of a peer cost is measured wherever they are handled. A link whose peer has used up its share waits until the
+peer has earned it back; the links of others do not wait. What the peer sends meanwhile stays in its own windows and
+sockets.
 """
 
 import time
@@ -11,10 +12,10 @@ from typing import Final
 import trio
 
 MEMBER_SHARE: Final = 0.05
-"""Part of the event loop's time that the frames of one member may take for long."""
+"""Part of the event loop's time that the frames of one member may take in the long run."""
 
 SECONDS_PER_BLOCK: Final = 0.003
-"""What each block that is decided earns every member beside: rounds that are fast need more messages."""
+"""What each decided block earns every member besides: fast rounds need more messages."""
 
 STRANGERS_SHARE: Final = 0.1
 """Part of it that the frames of all strangers may take together."""
@@ -23,16 +24,16 @@ BURST_SECONDS: Final = 0.4
 """What a peer may use up at once after a pause."""
 
 MAX_DEBT_SECONDS: Final = 0.3
-"""What is charged beyond it is forgiven, so that nobody is kept waiting until its link counts as dead."""
+"""Debt beyond this is forgiven, so that no peer has to wait until its link counts as dead."""
 
 OVERRUN_SECONDS: Final = 0.5
-"""A peer that has been waited with for so long, and has not earned half a burst since, is overrun."""
+"""A peer is overrun if it went into debt this long ago and has not earned half a burst since."""
 
 TURN_SECONDS: Final = 0.001
-"""What a peer may use up before the others have their turn: a frame that has arrived is read without waiting."""
+"""What a peer may use up before other tasks have a turn: to read a frame that has arrived gives them none."""
 
 _TURN_FRAMES: Final = 16
-"""And how many frames, however little they cost."""
+"""How many frames it may send before that, however little they cost."""
 
 _CLOCK_SECONDS: Final = 1e-4
 
@@ -40,10 +41,10 @@ _SYNC_SECONDS: Final = 0.002
 
 
 class _LoopClock:
-    """What the event loop's thread has computed: a machine that is busy with other things charges nobody.
+    """CPU seconds of the event loop's thread, so that no peer is charged while the machine is busy with other things.
 
-    The system knows, but every question is a system call, and there are hundreds in a round. So it is asked every
-    :data:`_SYNC_SECONDS`, and in between the wall clock goes on. What is told may step back by as much.
+    The system knows them, but every question is a system call, and there are hundreds in a round. So it is asked every
+    :data:`_SYNC_SECONDS`, and in between the wall clock counts. The time told may step back by as much.
     """
 
     def __init__(self) -> None:
@@ -78,7 +79,7 @@ class Meter:
         self._turn_frames = 0
 
     def charge(self, seconds: float) -> None:
-        """Something was done for this peer. Less than nothing, as the clock may say, is nothing."""
+        """Charge time that was spent on this peer. A negative one, which the clock may tell, does not count."""
         if seconds <= 0:
             return
         self.used_seconds += seconds
@@ -89,7 +90,7 @@ class Meter:
             self.common.charge(seconds)
 
     def earn(self, seconds: float) -> None:
-        """The peer may use up so much more."""
+        """Let the peer use up so much more, but never more than a burst."""
         self._credit += seconds
         if self._credit > self.burst_seconds:
             self._credit = self.burst_seconds
@@ -115,17 +116,17 @@ class Meter:
 
     @property
     def is_overrun(self) -> bool:
-        """Whether the peer goes on and on sending more than its share, so that all that it says comes late."""
+        """Whether the peer keeps sending more than its share, so that all that it says comes late."""
         if self._late_since is not None:
             self.delay()  # it may have rested meanwhile
         late_since = self._late_since
         return late_since is not None and trio.current_time() - late_since >= OVERRUN_SECONDS
 
     async def ready(self) -> None:
-        """Before each frame: let the others have their turn in time, and wait until this peer has one again."""
+        """Call before each frame: lets the others have their turn, and waits until this peer may go on."""
         self._turn_frames += 1
         if self.used_seconds >= self._turn_ends_at or self._turn_frames >= _TURN_FRAMES:
             await trio.lowlevel.checkpoint()
             self._turn_ends_at, self._turn_frames = self.used_seconds + TURN_SECONDS, 0
         while (delay := self.delay()) > 0:
-            await trio.sleep(delay + _CLOCK_SECONDS)  # or rounding leaves a delay that no clock can tell
+            await trio.sleep(delay + _CLOCK_SECONDS)  # otherwise rounding may leave a delay below the clock's step

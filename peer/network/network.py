@@ -1,4 +1,4 @@
-"""The network of a peer: who is connected, and what moves between members.
+"""The network of a peer: which peers are connected, and what moves between members.
 
 `Network.run` keeps one link to each member whose address is known. The member with the lower id dials; the
 other one only when that has not happened for a while, or to an address that its user gave. Frames are bytes
@@ -49,30 +49,30 @@ STRANGER_GRACE_SECONDS: Final = 5.0
 """How long a stranger may take to ask for admission before it has to make room for another one."""
 
 MAX_VOUCHED: Final = 64
-"""Peers that a newcomer takes for members because somebody that it dialled named them."""
+"""Peers that a newcomer takes for members because a peer that it dialled named them."""
 
 MAX_QUEUED_EVENTS: Final = 64
-"""Events that wait for the driver; then peers wait, each in its turn."""
+"""Events that wait for the driver; beyond these the links wait, each in its turn."""
 
 MAX_METERS: Final = 2 * MAX_MEMBERS
-"""Peers of which it is remembered what they used up, also while they are gone."""
+"""Peers whose use of our time is remembered, also while they are gone."""
 
 SECONDS_PER_NEWS: Final = 10.0
-"""How often a member may have a new address, for long."""
+"""How often a member may have a new address, in the long run."""
 
 MAX_NEWS_AT_ONCE: Final = 4
 SPREAD_SECONDS: Final = 0.5
 """News of addresses are collected for so long before they are passed on."""
 
 NO_HANDSHAKE_AT_MEMBERS: Final = "no handshake, from where a member is"
-"""Why a connection came to nothing that need not be a stranger's: a member whose link broke may have begun it."""
+"""Why connections came to nothing that may not all be strangers': a member whose link broke may have begun them."""
 
 _MAX_REMEMBERED_TROUBLES: Final = 256
 _KNOCKS_PAUSE_SECONDS: Final = 1.0
 """Between two computations of the knocks that members may come with, however often the members change."""
 
 _ANSWER: Final = 8
-"""By how much at most a record that answers ours outdoes it: it counts on from ours."""
+"""The most by which the number of a record that answers ours is higher: it counts on from ours."""
 
 Receiver = Callable[[Event], Awaitable[None]]
 
@@ -82,9 +82,9 @@ log = logging.getLogger("coterie.network")
 class Network:
     """Links to all members. Build it, `run` it, read `inbound`.
 
-    `allow` says whether a peer is a member, or None while there is no ledger to say so: then it is whom those that
-    we dialled have named. Everybody else is a stranger, who may connect in small numbers and say little: that is how
-    newcomers ask to join.
+    `allow` says whether a peer is a member, or None while there is no ledger to say so. Then members are the peers that
+    we dialled, and those that these have named. All other peers are strangers. They may connect in small numbers and
+    say little: that is how newcomers ask to join.
     """
 
     def __init__(
@@ -129,20 +129,20 @@ class Network:
         self.doubles = Doubles()
         self._links: dict[bytes, Link] = {}
         self._lost_at: dict[bytes, float] = {}
-        """When the link to a member ended that has none now."""
+        """When the link ended, for each member that has none now."""
         self._early: dict[Connection, Link] = {}
         self._slots = PullSlots()
         self._events, self.inbound = trio.open_memory_channel[Event](MAX_QUEUED_EVENTS)
         self._receiver: Receiver | None = None
         self._cut_offs = CutOffs()
         self._news: dict[bytes, tuple[AddressRecord, Link | None]] = {}
-        """Address records to be passed on, and who told us."""
+        """Address records to be passed on, and the link that each came by."""
         self._has_news = trio.Event()
         self._news_rates: dict[bytes, Bucket] = {}
         self._troubles: dict[object, str] = {}
         self._turned_away: Counter[str] = Counter()
         self._members_changed = trio.Event()
-        """Set when there are others than before who may knock."""
+        """Set when the members that may knock are others than before."""
         self.introduced = trio.Event()
         """Set, and replaced, whenever `introduce` is called."""
         self._nursery: trio.Nursery | None = None
@@ -154,10 +154,10 @@ class Network:
     # Running.
 
     async def run(self, *, task_status: TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED) -> None:
-        """Be on the network until `stop` or cancellation. Started with our dialable addresses, /p2p/ part
-        included.
+        """Be on the network until `stop` or cancellation.
 
-        Raises ListenError when an address cannot be listened on.
+        Reports our dialable addresses, /p2p/ part included, as started. Raises ListenError when an address cannot be
+        listened on.
         """
         self._running = True
         try:
@@ -182,7 +182,7 @@ class Network:
             self._stopped.set()
 
     async def stop(self) -> None:
-        """Say goodbye to everybody, close, and wait until `run` is done."""
+        """Say goodbye on all links, close, and wait until `run` is done."""
         self._stopping.set()
         if self._running:
             await self._stopped.wait()
@@ -203,7 +203,7 @@ class Network:
         return [] if self._record is None else [str(address) for address in self._record.addresses]
 
     def introduce(self, federation: bytes, genesis: bytes) -> None:
-        """What we belong to from now on. Links to peers of another federation end."""
+        """Say which federation we belong to from now on. Links to peers of another one end."""
         self.federation, self.genesis = federation, genesis
         self.introduced.set()
         self.introduced = trio.Event()
@@ -212,7 +212,7 @@ class Network:
                 link.stop("another federation")
 
     def refresh(self) -> None:
-        """The answers of `allow` have changed: dial new members, tell them addresses, let go of old ones."""
+        """Act on changed answers of `allow`: dial new members, tell them addresses, and forget those that left."""
         self._book.forget_unwanted()
         self._news_rates = {one: rate for one, rate in self._news_rates.items() if self.is_member(one)}
         self._lost_at = {one: lost_at for one, lost_at in self._lost_at.items() if self.is_member(one)}
@@ -225,10 +225,10 @@ class Network:
         self._members_changed.set()
 
     async def hand_over(self, receiver: Receiver) -> None:
-        """From now on give `receiver` what links report, each link's in its order and in a task of its own.
+        """From now on give `receiver` what links report, in the order of each link and in its own task.
 
-        Until then, and with what is reported of no link ever after, it waits in `inbound`. A link whose report
-        is being received waits, and the others do not.
+        Until then reports wait in `inbound`; those that are of no link always do. A link waits while its report is
+        received, and the others do not.
         """
         with contextlib.suppress(trio.WouldBlock, trio.EndOfChannel):
             while True:
@@ -236,21 +236,21 @@ class Network:
         self._receiver = receiver
 
     def charge(self, member: bytes, seconds: float) -> None:
-        """What a peer sent has cost us so much time."""
+        """Charge a peer for the time that we spent on what it sent."""
         link = self._links.get(member)
         if link is not None:
             link.meter.charge(seconds)
 
     def block_decided(self) -> None:
-        """The ledger has moved on: every member may say more."""
+        """Let every member say more, since the ledger has moved on."""
         for link in self._links.values():
             if not link.is_stranger:
                 link.meter.earn(SECONDS_PER_BLOCK)
 
     def cut_off(self, member: bytes, reason: str) -> None:
-        """A peer did what no honest one does: end the link, and have none for a while, longer each time.
+        """End the link to a peer that did what no honest one does, and have none for a while, longer each time.
 
-        Strangers come under ever new names; of them nothing is remembered.
+        Of strangers nothing is remembered: they can come under new keys each time.
         """
         link = self._links.get(member)
         if self.is_member(member):
@@ -262,16 +262,12 @@ class Network:
     # What the driver sends.
 
     def send(self, to: bytes, frame: bytes, blob: bytes | None = None) -> bool:
-        """Queue an envelope (with a blob of up to INLINE_BLOB_BYTES) for a peer; False if that is not
-        possible now.
-        """
+        """Queue an envelope, with a blob of up to INLINE_BLOB_BYTES, for a peer; False if that cannot be done now."""
         link = self._links.get(to)
         return link is not None and link.send(encode_envelope(frame, blob))
 
     def offer(self, digest: bytes, data: bytes, *, public: bool = False) -> None:
-        """Let members (with `public`, strangers too) pull `data`, whose SHA-256 is `digest`, until
-        `withdraw`.
-        """
+        """Let members (with `public`, strangers too) pull `data` by its `digest`, until `withdraw`."""
         self.offers.add(digest, data, public)
 
     def withdraw(self, digest: bytes) -> None:
@@ -309,7 +305,7 @@ class Network:
         return counts
 
     def connected(self) -> list[bytes]:
-        """Whom a link is up to."""
+        """The peers to which a link is up."""
         return list(self._links)
 
     def traffic(self) -> Traffic:
@@ -325,7 +321,7 @@ class Network:
         return b"" if self._record is None else self._record.encoded
 
     def suggest(self, address: Address) -> None:
-        """An address that may be worth dialling once: somebody said so, whom we need not believe."""
+        """Suggest an address to dial once. It is a hint, whose source need not be trusted."""
         if self._dialler is not None:
             self._dialler.suggest(address)
 
@@ -335,7 +331,7 @@ class Network:
             self._spread(record, None)
 
     def peers(self) -> list[PeerRow]:
-        """The peers table: everybody who is connected or whose address is known."""
+        """The peers table: all peers that are connected or whose address is known."""
         now = trio.current_time()
         return [self._row(member, now) for member in dict.fromkeys((*self._links, *self._book.members()))]
 
@@ -373,7 +369,7 @@ class Network:
         return member in self._vouched if allowed is None else allowed
 
     def is_stranger(self, member: bytes) -> bool:
-        """Whether somebody came to us, or did, who is no member."""
+        """Whether a peer is a stranger, by its link; without a link, whether it is no member."""
         link = self._links.get(member)
         return not self.is_member(member) if link is None else link.is_stranger
 
@@ -431,7 +427,7 @@ class Network:
         await self._tell(Beat(link.member, status))
 
     async def records_arrived(self, link: Link, records: list[bytes]) -> None:
-        """See `link.Owner`. Chooses first what may be news; each piece of news costs a signature check."""
+        """See `link.Owner`. Looks first which records may be news, since each of these costs a signature check."""
         if link.is_stranger:
             return
         started = cpu_seconds()
@@ -497,9 +493,9 @@ class Network:
         return self._nursery is not None and not self._stopping.is_set() and self._has_room_for(connection)
 
     def _has_room_for(self, connection: Connection) -> bool:
-        """Whether one more may come in; of too many strangers, the one that has been there longest has to go.
+        """Whether one more may come in. Of too many strangers the one that has been there longest has to go.
 
-        Who asks for admission is none any more (`allow`), so that those who only hold a place cannot keep it.
+        A newcomer that asks for admission is no stranger any more (`allow`), so the ones that go only held a place.
         """
         if self._cut_offs.reason(connection.member, trio.current_time()) is not None:
             return False
@@ -539,7 +535,7 @@ class Network:
             self.cut_off(link.member, link.fault)
         if link.refusal:
             event = Refused(link.member, link.refusal, link.refused_by_peer, link.is_stranger)
-            if link.is_stranger:  # of whom there are too many to remember what each was told
+            if link.is_stranger:  # there can be too many of them to remember what each was told
                 self._report(event)
             else:
                 self._report_once(link.member, link.refusal, event)
@@ -552,7 +548,7 @@ class Network:
             self._turned_away["no greeting"] += not link.refusal
 
     async def _tell(self, event: Event) -> None:
-        """Report something of a link, in the link's own task."""
+        """Report an event of a link, in the link's own task."""
         if self._receiver is not None:
             await self._receiver(event)
         elif isinstance(event, Beat):
@@ -561,12 +557,12 @@ class Network:
             await self._events.send(event)
 
     def _report(self, event: Event) -> None:
-        """Tell the driver something that it can do without."""
+        """Report an event that the driver can do without: it is dropped if the queue is full."""
         with contextlib.suppress(trio.WouldBlock):
             self._events.send_nowait(event)
 
     def _report_once(self, subject: object, trouble: str, event: Event) -> None:
-        """Tell the driver of a trouble that repeats, when it is another one than last time."""
+        """Report a trouble that may repeat, unless it is the same as the last one of its subject."""
         if self._troubles.get(subject) == trouble:
             return
         if len(self._troubles) >= _MAX_REMEMBERED_TROUBLES:
@@ -583,10 +579,10 @@ class Network:
         self._spread(self._record, None)
 
     def _look_for_ourselves(self, claim: tuple[int, bytes] | None) -> None:
-        """If others hold a newer record of ours than we do (our clock was set back), outdo it.
+        """If others hold a newer record of ours than we do (our clock was set back), publish a newer one still.
 
-        A record that outdoes ours by a little was made after it and by nobody but a peer with our key: numbers begin
-        with the clock's milliseconds.
+        Numbers begin with the clock's milliseconds. So a record whose number is only a little higher than ours was made
+        in answer to it, by another peer with our key.
         """
         if claim is None or claim[0] <= self._sequence:
             return
@@ -597,7 +593,7 @@ class Network:
         self._reissue_record()
 
     def _vouch_for(self, members: Iterable[bytes]) -> None:
-        """Take somebody for a member while there is no ledger to say who is."""
+        """Take peers for members while there is no ledger to say which are."""
         for member in members:
             if len(self._vouched) < MAX_VOUCHED and self._allow(member) is None:
                 self._vouched.add(member)
@@ -611,7 +607,7 @@ class Network:
         self._take_record(link)
 
     def last_word(self, link: Link) -> bytes:
-        """See `link.Owner`: two peers with one key are to hear of each other, though they have links in turn."""
+        """See `link.Owner`. So two peers with one key hear of each other, though only one has a link at a time."""
         record = self._book.get(link.member)
         return b"" if link.is_stranger or record is None else encode_records([record.encoded])
 
@@ -623,7 +619,7 @@ class Network:
                 self._spread(record, link)
 
     def _spread(self, record: AddressRecord, origin: Link | None) -> None:
-        """Pass on soon what was new to us, and dial where it leads."""
+        """Pass a record that was new to us on soon, and have its member dialled."""
         self._news[record.member] = (record, origin)
         self._has_news.set()
         if self._dialler is not None:
@@ -631,7 +627,7 @@ class Network:
         self._members_changed.set()
 
     async def _expect_knocks(self) -> None:
-        """Keep the knocks that members may come with up to date: those of whom we know an address."""
+        """Keep up to date which knocks are expected: those of all members of which we know an address."""
         while True:
             self._members_changed = trio.Event()
             await self._host.swarm.knocks.expect(self._book.members())

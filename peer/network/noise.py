@@ -1,9 +1,9 @@
 """The Noise handshake of libp2p (XX, with a signed identity key), with a bound on each message of it.
 
 Source: the libp2p specification "noise-libp2p - Secure Channel Handshake", and the Noise Protocol Framework, rev. 34.
-libp2p's own takes messages of 64 KiB and hands whatever key is in them to a parser; this one reads as much as an honest
+libp2p's own takes messages of 64 KiB and hands any key in them to a parser. This one reads as much as an honest
 handshake needs, and looks at the 36 bytes of the key itself. The arithmetic of one handshake at a time runs between
-two turns of the event loop, so that many at once delay the others and nobody else.
+two turns of the event loop, so that many at once delay each other and nothing more.
 """
 
 from typing import Final
@@ -54,7 +54,7 @@ class NoiseXX(ISecureTransport):
         self._turn = trio.CapacityLimiter(1)
 
     async def secure_inbound(self, conn: IRawConnection) -> ISecureConn:
-        """Authenticate whoever dialled us. Raises HandshakeFailure."""
+        """Authenticate the peer that dialled us. Raises HandshakeFailure."""
         state = self._begin(False)
         handshake = state.noise_protocol.handshake_state  # the library drops it with the last message
         await self._read(conn, state)
@@ -64,7 +64,7 @@ class NoiseXX(ISecureTransport):
         return self._session(conn, state, ID.from_pubkey(Ed25519PublicKey.from_bytes(member)), False)
 
     async def secure_outbound(self, conn: IRawConnection, peer_id: ID | None) -> ISecureConn:
-        """Authenticate whom we dialled; with a peer id it must be that peer. Raises HandshakeFailure."""
+        """Authenticate the peer that we dialled; it must be `peer_id`, unless that is None. Raises HandshakeFailure."""
         state = self._begin(True)
         await self._write(conn, state, b"")
         payload = await self._read(conn, state)

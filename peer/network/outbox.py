@@ -1,8 +1,8 @@
 """What a connection has yet to send: frames of three ranks, packed into messages of the right size.
 
 Frames without payload go first, then those of streams that carry conversation, then bulk. Frames of one
-stream stay in order. Writers wait while the rank of their stream is full, so that what a heartbeat may have
-to wait for is bounded, and bulk never crowds conversation out.
+stream stay in order. Writers wait while the rank of their stream is full. So a heartbeat never waits for more than a
+bounded number of bytes, and bulk never crowds conversation out.
 """
 
 import struct
@@ -78,13 +78,13 @@ class Outbox:
         self._work.unpark_all()
 
     def close(self) -> None:
-        """Take no more, and wake everybody."""
+        """Take no more, and wake all tasks that wait."""
         self.closed = True
         self.room.unpark_all()
         self._work.unpark_all()
 
     async def wait(self) -> None:
-        """Until there is something to send."""
+        """Wait until there is something to send."""
         while not self:
             await self._work.park()
 

@@ -1,4 +1,4 @@
-"""One stream of a multiplexed connection: ordered bytes in both directions, flow-controlled each way."""
+"""One stream of a multiplexed connection, and its flow control."""
 
 from collections import deque
 from collections.abc import Callable
@@ -52,6 +52,7 @@ class Stream(IMuxedStream):
         if self.ended or self.broken:
             return
         if 2 * len(chunk) >= message_bytes and len(chunk) > _SMALL_BYTES:
+            # Most of its message: the view is kept as it is, and nothing is copied.
             self._chunks.append(chunk)
         elif self._chunks and isinstance(last := self._chunks[-1], bytearray) and len(last) < _SMALL_BYTES:
             last += chunk
@@ -62,20 +63,18 @@ class Stream(IMuxedStream):
         self._readable.unpark_all()
 
     def spend_grant(self, length: int) -> None:
-        """Account for a data frame of `length` bytes. Raises Violation when the peer was not granted that
-        much.
-        """
+        """Account for a data frame of `length` bytes. Raises Violation when the peer was not granted that much."""
         if length > self._granted:
             raise Violation(f"{length} bytes on stream {self.stream_id}, {self._granted} granted")
         self._granted -= length
 
     def add_credit(self, amount: int) -> None:
-        """The peer lets us send `amount` bytes more."""
+        """Take note that the peer lets us send `amount` bytes more."""
         self._credit = min(self._credit + amount, 2**31)
         self._writable.unpark_all()
 
     def apply(self, flags: int) -> None:
-        """Flags of a frame, after its payload."""
+        """Act on the flags of a frame, after its payload."""
         if flags & RST:
             self.fail()
         elif flags & FIN:
@@ -84,7 +83,7 @@ class Stream(IMuxedStream):
         self._forget_if_done()
 
     def fail(self) -> None:
-        """The stream is gone, with the connection or by itself."""
+        """Wake all that wait: the stream is gone, with the connection or by itself."""
         self.broken = self.ended = self.finished = True
         self._readable.unpark_all()
         self._writable.unpark_all()
@@ -122,7 +121,7 @@ class Stream(IMuxedStream):
             await self._readable.park()
 
     def _pop_into(self, view: memoryview) -> int:
-        """Move buffered bytes into `view`; how many."""
+        """Move buffered bytes into `view`; returns how many."""
         done = 0
         while done < len(view) and self._chunks:
             chunk = self._chunks[0]
@@ -160,9 +159,7 @@ class Stream(IMuxedStream):
         return bytes(data)
 
     async def write(self, data: bytes | memoryview) -> None:
-        """Queue all of `data`, waiting for credit and for room. If cancelled, whole frames of it may have
-        gone.
-        """
+        """Queue all of `data`, waiting for credit and for room. If cancelled, whole frames of it may have gone."""
         await trio.lowlevel.checkpoint_if_cancelled()
         view = memoryview(data)
         done = 0
@@ -200,7 +197,7 @@ class Stream(IMuxedStream):
             self._done(self.stream_id)
 
     def set_deadline(self, ttl: int) -> None:
-        """Deadlines are the caller's cancel scopes."""
+        """Do not use this: deadlines are the caller's cancel scopes."""
         raise NotImplementedError
 
     def get_remote_address(self) -> tuple[str, int] | None:

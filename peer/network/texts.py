@@ -5,15 +5,15 @@ from typing import Final
 
 MAX_TEXT_CHARS: Final = 200
 MAX_MARKS: Final = 3
-"""Combining marks in a row: no script that members write their names in needs more, and dozens paint over the lines
-above and below.
+"""Combining marks in a row. No script in which members write their names needs more, and dozens of them would paint
+over the lines above and below.
 """
 
 _MARKS: Final = {"Mn", "Me"}
 
 
 def clean(text: str, max_chars: int = MAX_TEXT_CHARS, instead: str = " ") -> str:
-    """Return `text` with `instead` for what is not printable, without marks in heaps, cut to `max_chars`."""
+    """Return `text` with `instead` for what is not printable, without heaps of marks, cut to `max_chars`."""
     kept: list[str] = []
     marks = 0
     for letter in text:

@@ -1,4 +1,4 @@
-"""Blobs, pulled by whoever needs them: the receiver decides what it takes, when, how large, and from whom.
+"""Blobs, pulled by the peer that needs them: the receiver decides what it takes, when, how large, and from which peer.
 
 Each link has one bulk stream. A REQUEST names digest and exact size; the other side answers with CHUNKs, or
 FAILED with a reason. Several transfers share the stream in turn, a chunk each. The reader of the stream never
@@ -35,45 +35,48 @@ MAX_PULLS: Final = 256
 """Transfers under way to us at a time, of all peers together; more wait."""
 
 MAX_HASHED_HERE_BYTES: Final = 512 * 1024
-"""A blob above this is hashed in a thread: below it, which is half a millisecond, the way there costs more."""
+"""A larger blob is hashed in a thread. Up to this size, half a millisecond, the way there would cost more."""
 
 MAX_PULLS_PER_PEER: Final = 4
-"""Of one peer: a slow one must not have all the slots."""
+"""Transfers of one peer to us at a time: a slow one must not have all the slots."""
 
 MIN_PROGRESS_BYTES: Final = 64 * 1024
 """What must arrive (or all that is missing) within the time that a pull allows for progress."""
 
 MAX_PROGRESSES: Final = 120
-"""So often at most, so that of a large blob more must arrive at a time. Else its buffer could be held for days."""
+"""The most such times that a blob may take, so that of a large one more must arrive in each. Otherwise its buffer could
+be held for days.
+"""
 
 MAX_PULL_BYTES: Final = 1024 * 1024 * 1024
-"""Buffers of those transfers together; also the largest blob."""
+"""Bytes of the buffers of all transfers to us together; also the size of the largest blob."""
 
 PARTS_OF_PULL_BYTES: Final = 4
-"""Of the buffers one peer may have one, of any size, or several that come to one of so many parts."""
+"""One peer may hold one buffer of any size, or several that together have at most one of so many parts of these bytes.
+"""
 
 MAX_SERVED: Final = 4
 """Blobs under way to one peer at a time; more wait."""
 
 MAX_SERVED_BYTES: Final = 1024 * 1024 * 1024
-"""What those may have together, since they stay in memory until they are through; a larger blob goes alone."""
+"""What those blobs may have together, since they stay in memory until they are through; a larger one goes alone."""
 
 MAX_TIMES_SERVED: Final = 2
-"""A peer may have each blob that is on offer so many times over: once, and again where that failed."""
+"""How often a peer may have each blob that is on offer: once, and again if that failed."""
 
 FORGIVEN_SECONDS: Final = 300.0
-"""After which it may ask anew: its link may have failed again and again."""
+"""After this long it may ask anew: its link may have failed again and again."""
 
 MAX_SERVED_PEERS: Final = 2 * MAX_MEMBERS
 
 SERVING_SECONDS: Final = 120.0
-"""Within which a peer must take the next chunk of what it asked for."""
+"""A peer must take the next chunk of what it asked for within this time."""
 
 MAX_WAITING: Final = 64
 """Requests of one peer that wait; more are refused."""
 
 MAX_OPEN_PULLS: Final = 256
-"""Pulls of ours at one peer, those that we called off and that still arrive included."""
+"""Pulls of ours at one peer, including those that we called off and that still arrive."""
 
 MAX_REPLIES: Final = 2 * MAX_OPEN_PULLS
 """Short answers that wait for a peer that does not read them."""
@@ -88,12 +91,12 @@ class PullFailed(Exception):
 
 
 class WrongBlob(PullFailed):
-    """A peer sent other bytes under a digest than those that it stands for."""
+    """A peer sent bytes that do not have the digest that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A blob on offer. Every new one is another object, also of the same blob after it was withdrawn."""
+    """A blob on offer. If it is withdrawn and offered again, what each peer was given is counted anew."""
 
     data: bytes = field(repr=False)
     public: bool
@@ -110,7 +113,7 @@ class _Served:
 
 
 class Offers:
-    """The blobs that others may pull from us, by digest; offered as often as withdrawn."""
+    """The blobs that others may pull from us, by digest; each is withdrawn as often as it was offered."""
 
     def __init__(self) -> None:
         self._blobs: dict[bytes, Offer] = {}
@@ -130,7 +133,7 @@ class Offers:
             self._blobs[digest] = replace(known, count=known.count - 1)
 
     def find(self, request: Request, is_member: bool) -> Offer | str:
-        """The blob, or why not."""
+        """The blob that a request asks for, or why the peer cannot have it."""
         known = self._blobs.get(request.digest)
         if known is None or not (is_member or known.public):
             return "not offered"
@@ -139,7 +142,7 @@ class Offers:
         return known
 
     def reserve(self, offer: Offer, peer: object) -> _Served | None:
-        """Account for a whole blob to a peer; None where it had so much of it already."""
+        """Account for giving a whole blob to a peer; None if it has had it too often already."""
         now = trio.current_time()
         served = offer.served.get(peer)
         if served is None or now - served.since >= FORGIVEN_SECONDS:
@@ -163,8 +166,8 @@ class _Ticket:
 class PullSlots:
     """How much all pulls of this process together may hold: MAX_PULLS transfers and MAX_PULL_BYTES.
 
-    A peer that lets its pulls crawl keeps what they hold. So it may have a part only, and the pulls of others do not
-    wait behind those of a peer that has it.
+    A peer that lets its pulls crawl keeps what they hold. So each peer may have only a part, and pulls of others do not
+    wait behind those of a peer that has used up its part.
     """
 
     def __init__(self, pulls: int = MAX_PULLS, capacity_bytes: int = MAX_PULL_BYTES) -> None:
@@ -201,7 +204,7 @@ class PullSlots:
         self._changed.unpark_all()
 
     def _next(self) -> _Ticket | None:
-        """Return the first that waits for others, and not for its own peer's pulls."""
+        """Return the first pull that does not have to wait for other pulls of its own peer."""
         share = self.capacity_bytes // PARTS_OF_PULL_BYTES
         for one in self._waiting:
             held = self._held.get(one.peer, 0)
@@ -247,7 +250,7 @@ class Bulk:
         take_turn: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
         peer: object = None,
     ) -> None:
-        """`take_turn` waits until another frame of `peer` may be handled, who is the same one on its next link."""
+        """`take_turn` waits until another frame of `peer` may be handled; `peer` is the same on its next link."""
         self._peer = self if peer is None else peer
         self._offers = offers
         self._is_member = is_member
@@ -281,17 +284,16 @@ class Bulk:
         self._work.unpark_all()
 
     async def pull(self, digest: bytes, size: int, progress_seconds: float) -> bytes:
-        """The blob of that digest and size. Raises PullFailed when it does not come or is not what was asked
-        for.
+        """The blob of that digest and size. Raises PullFailed when it does not come or is not what was asked for.
 
-        It may take long, as long as enough of it arrives every `progress_seconds`: MIN_PROGRESS_BYTES, and the part of
-        it that has it through in MAX_PROGRESSES of these times.
+        It may take long, as long as enough of it arrives every `progress_seconds`: MIN_PROGRESS_BYTES, and at least one
+        of MAX_PROGRESSES parts of it.
         """
         if self._closed:
             raise PullFailed(self._closed)
         if len(self._pulls) >= MAX_OPEN_PULLS:
             raise PullFailed("too many pulls from this peer")
-        if size == 0:  # nothing would come, and no word that nothing does
+        if size == 0:  # no chunk would come, and no word that there is none
             return _check(bytearray(), digest)
         transfer = self._next_transfer = (self._next_transfer + 1) % 2**32
         buffer = bytearray(size)
@@ -376,12 +378,12 @@ class Bulk:
         self._work.unpark_all()
 
     def _cancel_serving(self, transfer: int) -> None:
-        """Stop, and say so; of a transfer that is through or has failed the other side has had the last word."""
+        """Stop a transfer, and say so. Of one that is through or has failed the other side has had the last word."""
         if self._drop(lambda one: one == transfer):
             self._reply(encode_failed(transfer, "called off"))
 
     def _drop(self, wanted: Callable[[int], bool]) -> bool:
-        """Drop transfers that were asked for; returns whether there were any. What was not sent was not given."""
+        """Drop transfers that were asked for; returns whether there were any. Bytes that were not sent do not count."""
         dropped = [item for item in self._serving if wanted(item.transfer)]
         for item in dropped:
             item.served.amount -= len(item.data) - item.position

@@ -21,7 +21,7 @@ _RECEIVE_BYTES: Final = 256 * 1024
 _LENGTH_BYTES: Final = 2
 _MAX_CIPHERTEXT_BYTES: Final = 65535
 _FIRST_RECEIVE_BYTES: Final = 72 * 1024
-"""Enough for a message; whoever sends more at once than that is worth a larger buffer."""
+"""Enough for a message; for a peer that sends more at once a larger buffer is worth its memory."""
 
 _NOTSENT_LOWAT_BYTES: Final = 128 * 1024
 
@@ -41,7 +41,7 @@ class Cipher(Protocol):
 
 
 class Meter(ReadWriteCloser):
-    """A socket as libp2p's handshakes read it: buffered, and bounded until someone has authenticated."""
+    """A socket as libp2p's handshakes read it: buffered, and bounded until the other side has authenticated."""
 
     def __init__(self, stream: trio.SocketStream, allowance_bytes: int = HANDSHAKE_BYTES) -> None:
         self.stream = stream

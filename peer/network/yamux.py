@@ -1,5 +1,6 @@
-"""The yamux stream multiplexer, as libp2p speaks it on the wire
-(https://github.com/hashicorp/yamux/blob/master/spec.md).
+"""The yamux stream multiplexer, as libp2p speaks it on the wire.
+
+Source: https://github.com/hashicorp/yamux/blob/master/spec.md
 
 libp2p's own implementation kills a sender whose peer pauses for five seconds, takes any amount of data beyond
 the window that it granted, and breaks the whole connection when one write is cancelled
@@ -10,8 +11,8 @@ what it promises:
   bounds what it can make us hold.
 - One task writes. `write` only queues whole frames, so a cancelled write never leaves a partial frame on the
   wire.
-- A slow reader stalls its own stream for as long as it likes. Whether a peer is alive is the heartbeats'
-  question.
+- A slow reader stalls its own stream for as long as it likes. The heartbeats, and not this, tell whether a peer is
+  alive.
 - Payloads are handed on as views of the decrypted message; `readinto` copies them once, to where they stay.
 """
 
@@ -40,25 +41,25 @@ MAX_QUEUED_REPLIES: Final = 64
 """Pings that we have yet to answer; more of them go unanswered."""
 
 FRAME_COST_BYTES: Final = 512
-"""What a frame, or a message, counts for beside its bytes, where a peer may send only so much: one of twelve bytes
-costs as much of our CPU as one of a thousand.
+"""What a frame or a message counts besides its bytes, if the peer has a budget of bytes: one of twelve bytes costs as
+much of our CPU as one of a thousand.
 """
 
 MESSAGES_A_TURN: Final = 16
-"""Messages that are handled before everybody else has a turn: 14,000 of one byte fit in a receive buffer."""
+"""Messages that are handled before the other tasks have a turn: 14,000 of one byte fit in a receive buffer."""
 
 FRAMES_A_TURN: Final = 64
-"""Frames of one message that are handled before everybody else has a turn: 5,000 fit in."""
+"""Frames of one message that are handled before the other tasks have a turn: 5,000 fit in."""
 
 _MESSAGE_SECONDS: Final = 3e-5
-"""What it costs to receive, decrypt and take apart one message, about; too often to be measured."""
+"""About what it costs to receive, decrypt and take apart one message, which happens too often to be measured."""
 
 _FRAME_SECONDS: Final = 5e-6
-"""What each frame in it costs beside."""
+"""What each frame in it costs besides."""
 
 _CLOSE_GRACE_SECONDS: Final = 0.5
 _UNWANTED_SECONDS_PER_BYTE: Final = 2e-9
-"""What it costs to decrypt bytes that go to no stream, about; those that go to one were granted."""
+"""About what it costs to decrypt bytes that go to no stream; those that go to one were granted."""
 
 
 class Wire(Protocol):
@@ -99,11 +100,9 @@ class Muxer(IMuxedConn):
         self.event_closed = trio.Event()
         self.reason = ""
         self.owner: object = None
-        """Whoever this connection belongs to."""
+        """The object that this connection belongs to."""
         self.budget_bytes: int | None = None
-        """What the peer may still send in all; None for no limit. The owner of the connection sets and
-        refills it.
-        """
+        """What the peer may still send in all; None for no limit. The owner of the connection sets and refills it."""
         self.needs_budget: Callable[[], bool] = lambda: True
         """Asked once the budget is spent: since it was set, the peer may have become one that needs none."""
         self.meter: Meter | None = None
@@ -215,6 +214,7 @@ class Muxer(IMuxedConn):
         position = frames = 0
         while position < len(view):
             if self._payload_left:
+                # The rest of a data frame, which may have begun in an earlier message.
                 chunk = view[position : position + self._payload_left]
                 position += len(chunk)
                 self._payload_left -= len(chunk)
@@ -229,6 +229,7 @@ class Muxer(IMuxedConn):
                 header = HEADER.unpack_from(view, position)
                 position += HEADER.size
             else:
+                # A header that a message cuts in two is put together first.
                 missing = view[position : position + HEADER.size - len(self._partial)]
                 self._partial += missing
                 position += len(missing)
@@ -256,7 +257,7 @@ class Muxer(IMuxedConn):
             self.budget_bytes = None
 
     def _charge(self, seconds: float) -> None:
-        """By number, where others measure: every message costs the same, and so does every frame."""
+        """Charge an estimate, where other modules measure: all messages cost the same, and so do all frames."""
         if self.meter is not None:
             self.meter.charge(seconds)
 
@@ -310,7 +311,7 @@ class Muxer(IMuxedConn):
         self._outbox.add_control(WINDOW, RST, stream_id, 0)
 
     def _check_known(self, stream_id: int) -> None:
-        """Frames of a stream that we have dropped are ignored; of one that never was, refused."""
+        """Refuse a frame of a stream that never was. Frames of one that we have dropped are ignored."""
         ours = stream_id % 2 == self._next_id % 2
         if stream_id == 0 or (stream_id >= self._next_id if ours else stream_id > self._last_remote_id):
             raise Violation(f"a frame of stream {stream_id}, which was never opened")
