@@ -1,4 +1,4 @@
-"""Networks and virtual time: any federation, under any network, clock and adversary, before it exists.
+"""The simulator: any federation, on any network, with any faults and liars, in virtual time.
 
 The nodes are those of :mod:`coterie.protocol`, unchanged; everything around them is simulated. As a library::
 
@@ -9,11 +9,15 @@ The nodes are those of :mod:`coterie.protocol`, unchanged; everything around the
     result = simulate(sites, rounds=20, churn=0.05, byzantine=("1:wrong-share",), seed=7)
     print(result.decided, result.seconds(0.5), result.named)
 
-The parts: :mod:`.networks`, :mod:`.links` and :mod:`.transit` (graphs, and what they do to bytes), :mod:`.simulation`
-(the driver), :mod:`.adversaries`, :mod:`.faults` and :mod:`.partitions` (what goes wrong), :mod:`.invariants` (what
-must hold all the same), :mod:`.watching` (which of it is looked at in a single run), :mod:`.scenarios`, :mod:`.sweep`
-and :mod:`.transcript` (random runs by the thousand, and how a failing one went), :mod:`.report`, :mod:`.standstill` and
-:mod:`.pictures` (what came of it, and why it did not finish), and :mod:`.resilience` (how many peers may die).
+The parts:
+
+* :mod:`.networks`, :mod:`.links`, :mod:`.transit`: graphs, and how bytes travel over them
+* :mod:`.simulation`: the driver around the nodes
+* :mod:`.adversaries`, :mod:`.faults`, :mod:`.partitions`: liars, failures and cut networks
+* :mod:`.invariants`: the rules that must hold in every run; :mod:`.watching`: those that a single run is checked for
+* :mod:`.scenarios`, :mod:`.sweep`, :mod:`.transcript`: random runs by the thousand, and a readable account of a failure
+* :mod:`.report`, :mod:`.pictures`, :mod:`.standstill`: the result of a run, and the reason if it did not finish
+* :mod:`.resilience`: how many peers may die
 """
 
 from .networks import LinkDefaults, TopologyError

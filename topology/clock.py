@@ -1,8 +1,8 @@
-"""Virtual time: what is to happen, in whole milliseconds.
+"""Virtual time: a queue of scheduled actions, in whole milliseconds.
 
-What is due in the same millisecond happens in the order in which it was scheduled, so a run depends on
-nothing but its inputs. A large run schedules thousands of events for each millisecond, so they are kept in one
-queue a millisecond and only the milliseconds are sorted.
+Actions for the same millisecond happen in the order in which they were scheduled, so a run depends on nothing but its
+inputs. A large run schedules thousands of actions for each millisecond. Each millisecond therefore has a queue of its
+own, and only the milliseconds are sorted.
 """
 
 import heapq
@@ -17,14 +17,14 @@ _Entry = tuple[Callable[..., None], tuple[Any, ...]]
 
 
 class Clock:
-    """The time, and what is to happen."""
+    """The current time, and the actions that are scheduled."""
 
     __slots__ = ("_due", "_is_stopped", "_times", "events", "now_ms")
 
     def __init__(self) -> None:
         self.now_ms = START_MS
         self.events = 0
-        """How much has happened."""
+        """Number of actions that have happened."""
         self._due: dict[int, deque[_Entry]] = {}
         self._times: list[int] = []
         """The keys of ``_due``, as a heap."""
@@ -32,11 +32,11 @@ class Clock:
 
     @property
     def elapsed_ms(self) -> int:
-        """Virtual time since the beginning."""
+        """Virtual milliseconds since the beginning."""
         return self.now_ms - START_MS
 
     def at(self, when_ms: int, action: Callable[..., None], *arguments: Any) -> None:
-        """Schedule an action for a time; one in the past happens now."""
+        """Schedule an action for a time; a time in the past means now."""
         if when_ms < self.now_ms:
             when_ms = self.now_ms
         due = self._due.get(when_ms)
@@ -46,15 +46,15 @@ class Clock:
         due.append((action, arguments))
 
     def after(self, delay_ms: int, action: Callable[..., None], *arguments: Any) -> None:
-        """Schedule an action."""
+        """Schedule an action for ``delay_ms`` from now."""
         self.at(self.now_ms + delay_ms, action, *arguments)
 
     def stop(self) -> None:
-        """Let nothing more happen in this run."""
+        """End the current :meth:`run` before its next action."""
         self._is_stopped = True
 
     def run(self, until_ms: int) -> bool:
-        """Let things happen until :meth:`stop` or until the time is up; returns whether it was stopped."""
+        """Carry out what is scheduled until :meth:`stop` or until the time is up; returns whether it was stopped."""
         self._is_stopped = False
         while self._times and self._times[0] <= until_ms:
             self.now_ms = self._times[0]

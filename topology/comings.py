@@ -1,4 +1,4 @@
-"""Newcomers that arrive and members that leave: at a set time, or when the ledger has come to a certain block."""
+"""Newcomers that arrive and members that leave: at a set time, or after a block of a certain kind."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
 __all__ = ["MOMENTS", "Coming", "Comings"]
 
 LATEST_MS: Final = 25_000
-"""When a site comes or goes whose moment has not come until then."""
+"""When a site comes or goes if its moment has not come before."""
 
 MOMENTS: Final[dict[str, type[Body]]] = {"failed": Void, "contributors": Contributors, "model": Model}
-"""What a site may wait for: the first such block that anybody decides."""
+"""The moments that a site may wait for: the first block of this kind that any site decides."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coming:
-    """One site arrives, or leaves."""
+    """The arrival or departure of one site."""
 
     site: int
     delay_ms: int
-    """After the beginning, or after the moment."""
+    """Counted from the beginning, or from the moment."""
     moment: str = ""
-    """One of MOMENTS, or nothing."""
+    """One of MOMENTS; empty for none."""
     leaves: bool = False
     patience_ms: int = 0
-    """After so long one that arrived takes its request back, unless it was admitted; 0: never."""
+    """Time after its arrival at which a newcomer takes its request back, unless it was admitted; 0: never."""
 
 
 class Comings(Observer):
-    """Lets sites arrive and leave. Those that arrive are among the late ones of the setup."""
+    """Lets sites arrive and leave. Sites that arrive must be among the ``late`` ones of the setup."""
 
     def __init__(self, comings: tuple[Coming, ...]) -> None:
         self._comings = comings
@@ -47,7 +47,8 @@ class Comings(Observer):
         gone = {coming.site for coming in self._comings if coming.leaves}
         idle = gone | {coming.site for coming in self._comings if coming.patience_ms}
         reached = simulation.goal
-        simulation.goal = lambda site: site.number in idle or reached(site)  # the ledger of one that left ends there
+        # A site that left or gave up hears of no later round.
+        simulation.goal = lambda site: site.number in idle or reached(site)
         simulation.leavers = len(gone)
         for coming in self._comings:
             simulation.clock.after(LATEST_MS if coming.moment else coming.delay_ms, self._act, coming)

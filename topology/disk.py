@@ -1,7 +1,7 @@
-"""A disk that keeps what was synced and may lose what was not.
+"""A disk that keeps synced records and may lose those that are not synced yet.
 
-What a node persists in a step is written first and synced then; a crash in between leaves a prefix of it, as
-a torn journal does. After a sync nothing is lost.
+The records of a node's step are written first and synced then. A crash in between leaves a prefix of them, as a torn
+journal does. After a sync nothing is lost.
 """
 
 from dataclasses import dataclass, field
@@ -24,14 +24,14 @@ from ..protocol.records import (
 
 @dataclass(slots=True)
 class Disk:
-    """One peer's store: records that are durable, pruned as the real one prunes them, and those that are not yet."""
+    """One peer's store: its durable records, pruned as the real store prunes them, and those not durable yet."""
 
     blocks: list[BlockDecided] = field(default_factory=list)
     model: ModelSaved | None = None
     votes: list[VoteCast] = field(default_factory=list)
     values: list[ValueSeen] = field(default_factory=list)
     had_values: set[tuple[int, bytes, int]] = field(default_factory=set)
-    """Height, block and view of each value that was durable at some time: for checkers, the peer does not read it."""
+    """Height, block and view of each value that was durable at some time; only checkers read it."""
     dealt: Dealt | None = None
     shares: list[ShareHeld] = field(default_factory=list)
     released: dict[int, bytes] = field(default_factory=dict)
@@ -44,13 +44,13 @@ class Disk:
         self._unsynced.extend(records)
 
     def sync(self) -> None:
-        """Make durable what was written."""
+        """Make everything written so far durable."""
         for record in self._unsynced:
             self._keep(record)
         self._unsynced.clear()
 
     def crash(self, kept: int) -> None:
-        """The power fails: of what was not synced the first ``kept`` records survive."""
+        """Fail: of the records that were not synced, only the first ``kept`` survive."""
         del self._unsynced[kept:]
         self.sync()
 
@@ -86,7 +86,7 @@ class Disk:
                 self.shown = record
 
     def load(self) -> Memory:
-        """Return what a restarted peer finds."""
+        """Return the memory that a restarted peer finds."""
         return Memory(
             list(self.blocks),
             self.model,

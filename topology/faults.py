@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from .site import Site
 
 MEAN_DOWN_MS = 8_000
-HEALED_MS = 10_000
 """How long a peer or link that fails at random stays down, on average."""
+
+HEALED_MS = 10_000
+"""How long after the end of random failures everything is up again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A site, or the link between two, is down for a while. Names are the graph's, as text."""
+    """An outage of a site, or of the link between two. Names are the labels of the graph's nodes, as text."""
 
     site: str
     at_ms: int
@@ -36,7 +38,11 @@ class Outages(Observer):
         self._outages = outages
 
     def check(self, links: Links) -> None:
-        """See whether the names are those of sites and links. Raises TopologyError."""
+        """Check that all names are those of sites and links.
+
+        Raises:
+            TopologyError: an unknown name; the message lists those there are.
+        """
         names = [str(label) for label in links.labels]
         pairs = {frozenset((names[a], names[b])) for a, b in links.pairs}
         for outage in self._outages:
@@ -52,12 +58,13 @@ class Outages(Observer):
         places = {str(label): number for number, label in enumerate(simulation.links.labels)}
         gone = {outage.site for outage in self._outages if outage.for_ms is None and not outage.other}
         reached = simulation.goal
-        simulation.goal = lambda site: str(site.label) in gone or reached(site)  # nobody waits for who never comes back
+        # A site that never comes back is not waited for.
+        simulation.goal = lambda site: str(site.label) in gone or reached(site)
         clock = simulation.clock
         for outage in self._outages:
             heals_ms = None if outage.for_ms is None else outage.at_ms + outage.for_ms
             place = places[outage.site]
-            if not outage.other and place < len(simulation.sites):
+            if not outage.other and place < len(simulation.sites):  # a peer; routers have the higher numbers
                 clock.after(outage.at_ms, simulation.crash, simulation.sites[place], outage.for_ms)
                 continue
             ends = (place, places[outage.other]) if outage.other else (place,)
@@ -68,9 +75,9 @@ class Outages(Observer):
 
 
 class Churn(Observer):
-    """Every peer is down for a share of the time, and every link for another, each by itself.
+    """Random failures: every peer is down for a share of the time, and every link for another, independently.
 
-    Nothing more fails after ``until_ms``, if that is given, and all is up again ``HEALED_MS`` after it.
+    If ``until_ms`` is given, nothing more fails after it, and everything is up again ``HEALED_MS`` later.
     """
 
     def __init__(self, peers: float, links: float = 0.0, until_ms: int | None = None) -> None:
@@ -116,7 +123,7 @@ class Churn(Observer):
 
 
 def set_link(simulation: "Simulation", a: int, b: int, is_up: bool) -> None:
-    """Take a link down or bring it back; the failure detectors see what follows."""
+    """Take a link down or bring it back, and have the failure detectors look."""
     simulation.links.set_link(a, b, is_up)
     labels = simulation.links.labels
     simulation.tell(f"{'end of an' if is_up else 'an'} outage of the link {labels[a]}--{labels[b]}")

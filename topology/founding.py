@@ -1,7 +1,7 @@
 """A federation that exists already: its genesis, its members, and the ledger that admitted them.
 
-A simulation of rounds need not begin with everybody's admission. The blocks made here are those that real
-members would have decided, with real certificates; a peer that starts from them resumes like after a restart.
+A simulation of rounds need not begin with everybody's admission. The blocks made here are those that real members would
+have decided, with real certificates. A peer that starts from them resumes as it does after a restart.
 """
 
 import hashlib
@@ -30,7 +30,10 @@ def identity_of(number: int) -> Identity:
 
 
 def make_genesis(parameters: int, peers: int, **changes: Any) -> tuple[Genesis, bytes]:
-    """Return a genesis for ``peers``, founded by peer 0, that trains while n - f are there; and its weights."""
+    """Return a genesis that peer 0 founds, and its weights (all zero).
+
+    It trains with n - f of the ``peers`` or more. ``changes`` replace fields of the genesis.
+    """
     weights = np.zeros(parameters, dtype="<f4").tobytes()
     values: dict[str, Any] = {
         "name": "simulated",
@@ -47,7 +50,7 @@ def make_genesis(parameters: int, peers: int, **changes: Any) -> tuple[Genesis, 
 
 
 def found(genesis: Genesis, identities: Sequence[Identity]) -> list[BlockDecided]:
-    """Return the blocks that admit everybody but the founder, certified by the members of their time."""
+    """Return the blocks that admit everybody but the founder, each certified by the members of its height."""
     state = genesis_state(genesis)
     by_key = {one.public: one for one in identities}
     waiting = sorted(key for key in by_key if key != genesis.founder)

@@ -1,4 +1,4 @@
-"""Networks from files, in the formats that networkx reads and people draw networks in."""
+"""Networks from graph files, in the formats that networkx reads and drawing programs write."""
 
 from collections.abc import Callable
 from functools import partial
@@ -23,11 +23,13 @@ _READERS: Final[dict[str, Callable[[Path], nx.Graph]]] = {
     ".edgelist": _edge_list,
     ".txt": _edge_list,
 }
-"""By the end of the file's name."""
+"""Readers by the end of the file's name."""
 
 
 def read(path: str | Path, seed: int = 0, defaults: LinkDefaults | None = None) -> nx.Graph:
     """Read a graph file: .graphml, .gml, .gexf, .net (Pajek), .adjlist, or an edge list (.txt, .edgelist, .csv).
+
+    Attributes that the file lacks are filled in as :func:`.networks.fill` does.
 
     Raises:
         TopologyError: the file cannot be read, or is no network that a federation can run on.
@@ -40,11 +42,11 @@ def read(path: str | Path, seed: int = 0, defaults: LinkDefaults | None = None) 
         graph = reader(path)
     except OSError as error:
         raise TopologyError(f"{path}: {error.strerror}") from None
-    except Exception as error:  # each reader raises what its parser does
+    except Exception as error:  # each reader raises the errors of its own parser
         kind = path.suffix[1:].lower()
         raise TopologyError(f"{path}: networkx cannot read it as {kind} ({error}){_advice(kind)}") from None
     names = {node: node.strip() for node in graph if isinstance(node, str)}
-    graph = nx.relabel_nodes(graph, names)  # of "Lyon, Paris" the blank is no part of a name
+    graph = nx.relabel_nodes(graph, names)  # in "Lyon, Paris" the blank is not part of a name
     graph.graph["name"] = path.name
     return fill(graph, seed, defaults)
 

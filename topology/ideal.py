@@ -1,9 +1,9 @@
-"""Ideal cryptography: the state machines, messages, counts and sizes are real; shares are handed to a trusted party.
+"""Ideal cryptography: a trusted party in place of shares; the state machines, messages, counts and sizes are real.
 
-A dealer gives its vector to the :class:`Vault` and sends holders a token; who holds a token of a dealing can sum it
-like a share. Fingerprints of a sum are those of the vector itself, the same for all holders, which is what
-the polynomials of real ones say about it. So what costs time in a real round (sharing, checking, decoding)
-costs none here, and a false dealing or sum share is still found and named by the same steps of the protocol.
+A dealer gives its vector to the :class:`Vault` and sends each holder a token. The holder of a token adds it up like a
+share. The fingerprint of a sum is that of the vector itself and the same for all holders; real fingerprints lie on
+polynomials that determine this value. So the simulation spends no time on sharing, checking and decoding, but charges
+for them in virtual time. A false dealing or sum share is still found and named by the same steps of the protocol.
 """
 
 import hashlib
@@ -41,12 +41,12 @@ TOKEN_BYTES = 32 + BOX_OVERHEAD_BYTES
 
 @dataclass(slots=True)
 class Vault:
-    """The trusted party: vectors by the root of their dealing; those of old rounds are forgotten."""
+    """The trusted party: keeps vectors by the root of their dealing, and forgets those of old rounds."""
 
     _vectors: dict[bytes, tuple[int, bytes]] = field(default_factory=dict, repr=False)
 
     def keep(self, root: bytes, round_: int, vector: bytes) -> None:
-        """Take a vector."""
+        """Keep the vector of a dealing."""
         if root not in self._vectors:
             oldest = min((kept for kept, _ in self._vectors.values()), default=round_)
             if oldest < round_ - 1:
@@ -57,7 +57,7 @@ class Vault:
         """Return a dealing's vector, or None if there was no such dealing.
 
         Raises:
-            ValueError: the round is so old that its dealings are forgotten; that says nothing about any of them.
+            ValueError: the round is so old that its dealings are forgotten; whether this one existed is unknown.
         """
         if root not in self._vectors and any(kept > round_ + 1 for kept, _ in self._vectors.values()):
             raise ValueError(f"the dealings of round {round_} are forgotten")
@@ -65,12 +65,13 @@ class Vault:
 
 
 class IdealNode(Node):
-    """A node whose rounds share through a vault, if its federation shares with Shamir's scheme: no other is ideal."""
+    """A node that shares through a vault if its federation uses Shamir's scheme; other schemes stay as they are."""
 
     def __init__(
         self, vault: Vault, identity: Identity, genesis: Genesis, memory: Memory, newcomer: Newcomer | None = None
     ) -> None:
-        # A token, and a box of any other scheme with fewer parameters, stands for one of any size.
+        # Tokens, and the blobs of the smaller model that is really simulated, stand for blobs of any size: the node
+        # fetches each one that did not come with its message.
         super().__init__(identity, genesis, memory, newcomer, partial(_ideal, vault), inline_bytes=0)
 
 
@@ -81,16 +82,16 @@ def _ideal(vault: Vault, name: str, committee: Committee) -> Scheme:
 
 @dataclass(frozen=True, slots=True)
 class IdealScheme(ShamirScheme):
-    """Shamir's scheme as it would be if nobody could break it; see :class:`..protocol.schemes.base.Scheme`."""
+    """Shamir's scheme with a vault in place of shares; see :class:`..protocol.schemes.base.Scheme`."""
 
     vault: Vault
 
     def deal(self, terms: Terms, identity: Identity, vector: bytes, seed: bytes, seeded: tuple[int, ...]) -> DealJob:
-        """Return the job that hands the vector in."""
+        """Return the job that gives the vector to the vault."""
         return IdealDeal(terms, self.committee, identity, vector, seed, seeded, self.vault)
 
     def wrong_deal(self, terms: Terms, dealer: int, deal: Deal) -> str | None:
-        """Say whether the dealing has the wrong size."""
+        """Say whether the dealing has the wrong size; None if it is right."""
         sizes = (len(deal.boxes), len(deal.fingerprints))
         return None if sizes == (self.committee.n, 16 * self.committee.threshold) else "dealt the wrong size"
 
@@ -99,7 +100,7 @@ class IdealScheme(ShamirScheme):
         return TOKEN_BYTES
 
     def check(self, terms: Terms, identity: Identity, dealer: int, deal: Deal, blob: bytes) -> CheckJob:
-        """Return the job that asks the vault."""
+        """Return the job that asks the vault for the vector."""
         return IdealCheck(terms, self.committee.n, dealer, deal, blob, self.vault)
 
     def judge_complaint(
@@ -109,11 +110,11 @@ class IdealScheme(ShamirScheme):
         return IdealJudge(terms, self.committee.n, dealer, holder, deal, blob, self.vault)
 
     def open(self, terms: Terms, choice: Choice, rows: Mapping[int, bytes]) -> OpenJob:
-        """Return the job that finds what K + f sum shares agree on."""
+        """Return the job that finds the sum on which K + f sum shares agree."""
         return IdealOpen(terms, self.committee.sum_quorum, tuple(sorted(rows.items())))
 
     def judge(self, choice: Choice, points: Mapping[int, Point]) -> Judgement | None:
-        """Return what K + f fingerprints agree on."""
+        """Return the fingerprint on which K + f agree, and the holders that differ; None if no K + f agree."""
         known = points
         if len(known) < self.committee.sum_quorum:
             return None
@@ -126,7 +127,7 @@ class IdealScheme(ShamirScheme):
 
 @dataclass(frozen=True, slots=True)
 class IdealDeal(DealJob):
-    """Hand a vector to the vault."""
+    """Give a vector to the vault."""
 
     terms: Terms
     committee: Committee
@@ -151,13 +152,13 @@ class IdealDeal(DealJob):
         return Dealing(deal, blobs, self.vector)
 
     def cost_ms(self, columns: int) -> float:
-        """Return what a real dealing takes."""
+        """Return the milliseconds that a real dealing takes."""
         return deal_ms(self.committee.n, columns)
 
 
 @dataclass(frozen=True, slots=True)
 class IdealCheck(CheckJob):
-    """Ask the vault for what a token stands for."""
+    """Ask the vault for the vector of a token."""
 
     terms: Terms
     holders: int
@@ -190,7 +191,7 @@ class IdealJudge(JudgeJob):
     label: str = "judging a complaint"
 
     def run(self) -> CheckedShare:
-        """Return what is wrong if the complaint is right."""
+        """Return a verdict that says what is wrong, if the complaint is right."""
         return _check(self.vault, self.deal, self.token)
 
     def cost_ms(self, columns: int) -> float:
@@ -210,7 +211,7 @@ def _check(vault: Vault, deal: Deal, token: bytes) -> CheckedShare:
 
 @dataclass(frozen=True, slots=True)
 class IdealOpen(OpenJob):
-    """Find the sum that K + f holders agree on; the sum shares are all equal where nobody lies."""
+    """Find the sum on which K + f holders agree; without liars all sum shares are equal."""
 
     terms: Terms
     sum_quorum: int
@@ -226,5 +227,5 @@ class IdealOpen(OpenJob):
         return Opened(vector, digest_of(vector), liars)
 
     def cost_ms(self, columns: int) -> float:
-        """Return what so many real sum shares take."""
+        """Return the milliseconds that opening as many real sum shares takes."""
         return open_ms(len(self.rows), columns)

@@ -1,7 +1,7 @@
 """Learning inside the simulation: a softmax regression on real, small data, spread over the sites.
 
-So that convergence under churn and attack can be watched: every site holds its own part of the data, trains the
-weights that the ledger decided, and measures them on its own test rows.
+It shows how the model converges under churn and attack. Every site holds its own part of the data, trains the weights
+that the ledger decided, and measures them on its own test rows.
 """
 
 from typing import Any, Final
@@ -21,14 +21,20 @@ Rows = NDArray[np.float64]
 
 
 class DataError(ValueError):
-    """Data that cannot be had or divided; says what would work."""
+    """Data that is missing or cannot be divided; the message says what would work."""
 
 
 class Learning:
-    """Trains in every site's place; see :class:`.training.Trainer`."""
+    """Trains on behalf of every site; see :class:`.training.Trainer`."""
 
     def __init__(self, data_set: str, sites: int, skew: float = 0.0, seed: int = 0) -> None:
-        """Divide the data. ``skew``: 0 for the same labels everywhere, 1 for each site as few labels as can be.
+        """Load a data set and divide it among the sites.
+
+        Args:
+            data_set: one of DATA_SETS.
+            sites: number of parts.
+            skew: from 0, for the same mixture of labels at each site, to 1, for as few labels at each as possible.
+            seed: of the division.
 
         Raises:
             DataError: no such data set, scikit-learn is missing, or too few rows for so many sites.
@@ -45,7 +51,7 @@ class Learning:
         self._parts = [_split(part, seed) for part in _divide(labels, sites, skew, seed)]
 
     def contribute(self, site: int, work: Train, genesis: Genesis, entropy: bytes) -> Contribution:
-        """Train and measure on the site's own rows."""
+        """Train (in a training round) and measure the weights before it, on the site's own rows."""
         train, test = self._parts[site]
         weights = np.frombuffer(work.weights, dtype="<f4").astype(np.float64).reshape(-1, self.classes)
         loss, accuracy = self._measure(weights, test)
@@ -84,7 +90,7 @@ def _load(name: str) -> tuple[Rows, NDArray[np.int64]]:
 
 
 def _divide(labels: NDArray[np.int64], sites: int, skew: float, seed: int) -> list[NDArray[np.int64]]:
-    """Rows of each site: first a share of them sorted by label, dealt out in blocks; the rest at random."""
+    """Return the rows of each site: a share ``skew`` of all rows in blocks sorted by label, the rest at random."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(labels))
     sorted_count = round(skew * len(order))

@@ -1,9 +1,9 @@
-"""What a graph does to bytes: the way they take, and how long they need.
+"""The links of a graph: the path that a message takes, and how long it needs.
 
-A message goes hop by hop along the quickest path, and waits at each link for what is before it. Frames (what
-fits beside a signed message) pass bulk data, as they do on the two streams that real peers keep. A lost packet
-is repeated by the stream after a timeout, so loss costs time; a message is lost only when the connection is:
-a link or a relay on its way failed.
+A message takes the direct link if there is one; otherwise it goes hop by hop along the quickest path. At each link it
+waits for the messages before it. Frames (signed messages, with blobs small enough to go along) overtake bulk data, as
+they do on the two streams that real peers keep. The stream repeats a lost packet after a timeout, so loss costs time. A
+message is lost only with its connection: when a link or relay on its way fails.
 """
 
 import heapq
@@ -17,7 +17,7 @@ import networkx as nx
 from .networks import peers_of
 
 RETRANSMIT_US: Final = 200_000
-"""What a lost packet costs besides a round trip: the usual minimum of a TCP retransmission timeout."""
+"""Cost of a lost packet, besides a round trip: the usual minimum of a TCP retransmission timeout."""
 
 OVERHEAD_BYTES: Final = 60
 """Frame header, Noise tag, multiplexer and TCP/IP headers of one frame."""
@@ -41,9 +41,9 @@ class Hop:
     bulk_free_us: int = 0
     carried_bytes: int = 0
     relayed_bytes: int = 0
-    """Of the messages that it carried, those that its start had only passed on."""
+    """Part of the bytes that its start only passed on for others."""
     longest_wait_us: int = 0
-    """The longest that a frame had to wait for those before it: how congested the link was."""
+    """Longest wait of a frame for those before it: how congested the link was."""
 
 
 Path = tuple[Hop, ...]
@@ -51,10 +51,10 @@ Place = TypeVar("Place")
 
 
 class Links:
-    """The links of a graph, numbered nodes, and the paths between them at this moment."""
+    """The links of a graph, its nodes by number, and the paths between them at this moment."""
 
     def __init__(self, graph: nx.Graph, rng: random.Random) -> None:
-        """``graph`` went through :func:`.networks.fill`. Peers get the numbers 0 to n-1, routers those after."""
+        """Number the nodes of a graph from :func:`.networks.fill`: peers get 0 to n-1, routers the numbers after."""
         peers = peers_of(graph)
         self.labels: list[Any] = [*peers, *(node for node in graph if node not in set(peers))]
         number = {label: number for number, label in enumerate(self.labels)}
@@ -63,7 +63,7 @@ class Links:
         self._paths: dict[int, dict[int, Path]] = {}
         self._down_nodes: Counter[int] = Counter()
         self._down_links: Counter[tuple[int, int]] = Counter()
-        """How many outages each has now; those that have none are not in here."""
+        """Number of outages of each now; nodes and links without any have no entry."""
         for a, b, link in graph.edges(data=True):
             for start, end in ((number[a], number[b]), (number[b], number[a])):
                 self._out[start][end] = Hop(
@@ -81,23 +81,23 @@ class Links:
         return [(start, end) for start, hops in enumerate(self._out) for end in hops if start < end]
 
     def hops(self) -> list[Hop]:
-        """Return all hops."""
+        """Return all hops, two for each link."""
         return [hop for hops in self._out for hop in hops.values()]
 
     # -- failing and healing
 
     def set_link(self, a: int, b: int, is_up: bool) -> None:
-        """Take a link down, or bring it back: it is up once it was brought back as often as it was taken down."""
+        """Take a link down or bring it back. It is up once it was brought back as often as it was taken down."""
         _count(self._down_links, (min(a, b), max(a, b)), is_up)
         self._look_at(a)
 
     def set_node(self, node: int, is_up: bool) -> None:
-        """Take a node down, so that it relays nothing, or bring it back; counted like :meth:`set_link`."""
+        """Take a node down, so that it relays nothing, or bring it back. Outages are counted as in :meth:`set_link`."""
         _count(self._down_nodes, node, is_up)
         self._look_at(node)
 
     def _look_at(self, node: int) -> None:
-        """Something at a node has changed: see which hops from and to it are open, and forget all paths."""
+        """Update which hops from and to a node are open, and forget all paths."""
         self._paths.clear()
         for other, hop in self._out[node].items():
             is_open = not (
@@ -108,7 +108,7 @@ class Links:
             hop.is_open = self._out[other][node].is_open = is_open
 
     def parts(self) -> dict[int, int]:
-        """Return for every node that is up the part of the network that it can reach, by one number each."""
+        """Return, for every node that is up, the number of the connected part of the network that it is in."""
         part: dict[int, int] = {}
         for start in range(len(self._out)):
             if start in part or start in self._down_nodes:
@@ -125,7 +125,10 @@ class Links:
     # -- paths
 
     def path(self, start: int, end: int) -> Path:
-        """Return the hops from start to end: their own link if they have one, else the quickest way; () for none."""
+        """Return the hops from start to end: the direct link if it is open, otherwise the quickest path.
+
+        An empty path means that there is none.
+        """
         known = self._paths.get(start)
         if known is None:
             known = self._paths[start] = {}
@@ -140,7 +143,7 @@ class Links:
         return known[end]
 
     def _search(self, start: int) -> dict[int, Path]:
-        """Dijkstra's algorithm by latency; among equals the path with the smaller numbers."""
+        """Return the quickest path to each node (Dijkstra's algorithm); among equals, that with the smaller numbers."""
         best: dict[int, Path] = {}
         queue: list[tuple[int, tuple[int, ...], Path]] = [(0, (start,), ())]
         while queue:
@@ -156,7 +159,10 @@ class Links:
         return best
 
     def cross(self, hop: Hop, size_bytes: int, now_us: int, is_bulk: bool) -> int:
-        """Return when the last byte is through, in microseconds, and keep the link busy until it was sent."""
+        """Send bytes over a hop; return when the last one arrives, in microseconds.
+
+        The hop is busy until they are sent. Bulk data waits for everything before it, frames for other frames only.
+        """
         size_bytes += OVERHEAD_BYTES
         hop.carried_bytes += size_bytes
         begin = hop.bulk_free_us if is_bulk else hop.frames_free_us
@@ -175,7 +181,10 @@ class Links:
         return arrives
 
     def _repeats(self, hop: Hop, size_bytes: int) -> int:
-        """Return what repeating lost packets costs: one timeout a round of losses, packets being repeated together."""
+        """Return the microseconds that repeating lost packets costs.
+
+        Lost packets are repeated together, so each round of losses costs one timeout.
+        """
         any_lost = 1 - (1 - hop.loss) ** (1 + size_bytes // PACKET_BYTES)
         cost, rounds = 0, 0
         while rounds < 10 and self._random.random() < any_lost:
@@ -186,5 +195,5 @@ class Links:
 
 def _count(outages: Counter[Place], place: Place, is_over: bool) -> None:
     outages[place] += -1 if is_over else 1
-    if outages[place] <= 0:  # what never was down can be brought up
+    if outages[place] <= 0:  # bringing up a place that was never down changes nothing
         del outages[place]

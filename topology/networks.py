@@ -31,16 +31,16 @@ __all__ = ["LINK_ATTRIBUTES", "TOPOLOGIES", "LinkDefaults", "TopologyError", "fi
 
 MAX_PEERS: Final = MAX_MEMBERS
 TRIES: Final = 200
-"""Graphs drawn at random until one is connected."""
+"""Most random graphs that are drawn until one is connected."""
 
 
 class TopologyError(ValueError):
-    """A network that cannot be built or used; says what would work."""
+    """A network that cannot be built or used; the message says what would work."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkDefaults:
-    """What a link gets where the graph says nothing; the latency is drawn from the range."""
+    """Attributes of links for which the graph gives none; the latency is drawn from the range."""
 
     latency_ms: tuple[int, int] = (20, 80)
     jitter_ms: int = 5
@@ -68,7 +68,7 @@ def _scale_free(n: int, rng: random.Random) -> nx.Graph:
 
 
 def _geometric(n: int, rng: random.Random) -> nx.Graph:
-    """Sites on a square, 3,000 km wide; the latency of a link follows from its length, 200 km a millisecond."""
+    """Place sites on a square 3,000 km wide; the latency of a link is its length at 200 km a millisecond."""
     radius = math.sqrt(3.0 * math.log(max(n, 3)) / (math.pi * n))
     graph = nx.random_geometric_graph(n, radius, seed=rng.randrange(2**31))
     places = nx.get_node_attributes(graph, "pos")
@@ -89,7 +89,7 @@ def _geometric(n: int, rng: random.Random) -> nx.Graph:
 
 
 def _grid(n: int, rng: random.Random) -> nx.Graph:  # noqa: ARG001
-    """As near to a square as n allows; the last row may be shorter."""
+    """Arrange sites in a grid as near to a square as n allows; the last row may be shorter."""
     width = math.ceil(math.sqrt(n))
     graph = nx.Graph()
     graph.add_nodes_from(range(n))
@@ -99,7 +99,7 @@ def _grid(n: int, rng: random.Random) -> nx.Graph:  # noqa: ARG001
 
 
 def _hierarchy(n: int, rng: random.Random) -> nx.Graph:
-    """Sites behind the router of their region, quick; regions joined to each other, slow."""
+    """Link sites to the router of their region by quick links, and all regions to each other by slow ones."""
     regions = max(2, round(math.sqrt(n)))
     graph = nx.Graph()
     graph.add_nodes_from(range(n))
@@ -127,15 +127,22 @@ TOPOLOGIES: Final[dict[str, Callable[..., nx.Graph]]] = {
 """Names that :func:`make` knows. Sites are numbered from 0; the hub of a star is site 0."""
 
 WITH_DEGREE: Final = ("regular", "small-world")
-"""Those in which the number of links that a site has can be chosen; of a small world it is that before rewiring."""
+"""Topologies with a choice of the number of links of each site; in a small world it is the number before rewiring."""
 
 
 def make(name: str, peers: int, seed: int = 0, defaults: LinkDefaults | None = None, degree: int = 0) -> nx.Graph:
-    """Return a network of ``peers`` sites, its attributes filled in. ``degree``: links of a site, 0 for the default.
+    """Return a network of ``peers`` sites with all attributes filled in.
 
     >>> graph = make("ring", 5, seed=1)
     >>> sorted(graph.edges(0))
     [(0, 1), (0, 4)]
+
+    Args:
+        name: one of TOPOLOGIES.
+        peers: number of sites.
+        seed: of the graph and of its latencies.
+        defaults: attributes of the links.
+        degree: number of links of each site, for topologies in WITH_DEGREE; 0 for the default.
 
     Raises:
         TopologyError: no such topology, too few or too many sites, or a degree that it cannot have.
@@ -173,15 +180,18 @@ def peers_of(graph: nx.Graph) -> list[Any]:
 
 
 def fill(graph: nx.Graph, seed: int = 0, defaults: LinkDefaults | None = None) -> nx.Graph:
-    """Check a graph and return a copy in which every attribute is there, as a number of the right range.
+    """Check a graph and return a copy in which every attribute is set, to a number in its range.
 
-    Of ``graph.graph``, ``"name"`` says where a graph of this package comes from, ``"filled"`` counts the links that got
-    a default, by attribute, ``"unread"`` names the attributes of links and nodes that mean nothing here, and
-    ``"repeated"`` counts links that were there already.
+    The copy's ``graph`` dictionary says more:
+
+    * ``"name"``: the origin of a graph of this package (a topology or a file)
+    * ``"filled"``: for each attribute, the number of links that got a default
+    * ``"unread"``: the names of attributes of links, and of nodes, that mean nothing here
+    * ``"repeated"``: the number of links that were there already
 
     Raises:
-        TopologyError: too few peers, not connected, two links that differ between the same two sites, or an attribute
-            that is no such number.
+        TopologyError: too few or too many peers, a graph that is not connected, two links between the same two sites
+            that differ, or an attribute that is no number in its range.
     """
     defaults = defaults or LinkDefaults()
     graph = _undirected(graph)
@@ -214,7 +224,7 @@ def fill(graph: nx.Graph, seed: int = 0, defaults: LinkDefaults | None = None) -
 
 
 def _undirected(graph: nx.Graph) -> nx.Graph:
-    """Return a copy with one link between two sites, the same both ways."""
+    """Return a copy with at most one link between two sites, the same both ways."""
     links = nx.Graph()
     links.graph |= graph.graph
     links.add_nodes_from((node, dict(data)) for node, data in graph.nodes(data=True))
@@ -223,7 +233,7 @@ def _undirected(graph: nx.Graph) -> nx.Graph:
     unread: set[str] = set()
     for a, b, data in graph.edges(data=True):
         read = {name: value for name, value in data.items() if name in LINK_ATTRIBUTES}
-        unread |= data.keys() - read.keys() - {"id"}  # which some formats number them by
+        unread |= data.keys() - read.keys() - {"id"}  # some formats number links by it
         if links.has_edge(a, b) and links.edges[a, b] != read:
             raise TopologyError(
                 f"between {a} and {b} there are links, or directions of one, that differ: "
@@ -244,7 +254,7 @@ _LINK_RANGES: Final = (
     ("loss", 0.0, 0.9),
 )
 LINK_ATTRIBUTES: Final = tuple(name for name, _, _ in _LINK_RANGES)
-"""What every link of a filled graph has."""
+"""The attributes of every link of a filled graph."""
 
 
 def _number(value: Any, name: str, place: str, lowest: float, highest: float) -> float:

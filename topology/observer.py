@@ -1,4 +1,4 @@
-"""Who may watch a simulation: checkers, recorders, and faults that wait for a moment."""
+"""The interface of everything that watches a simulation: checkers, recorders, and faults that wait for a moment."""
 
 from typing import TYPE_CHECKING
 
@@ -13,15 +13,15 @@ __all__ = ["Observer"]
 
 
 class Observer:
-    """Override what is of interest; what is not overridden is never called."""
+    """Hooks into a simulation. Override those of interest: frequent ones are not called unless they are overridden."""
 
     def on_begin(self, simulation: "Simulation") -> None:
         """The simulation is set up, and nothing has happened yet."""
 
     def on_step(self, site: "Site", event: Event, step: Step) -> None:
-        """A node made a step; what it persists is durable, and nothing of it was sent yet.
+        """A node made a step. Its records are durable, and nothing was sent yet.
 
-        Of a step at which the site crashes, ``step`` holds the records that survive and nothing else.
+        If the site crashes at this step, ``step`` holds the records that survive and nothing more.
         """
 
     def on_send(self, site: "Site", receiver: "Site", message: Verified, blob: bytes | None) -> None:
@@ -40,7 +40,7 @@ class Observer:
         """A site went down."""
 
     def on_network(self, what: str) -> None:
-        """The network was cut, or healed, or a link or router went down or came back; in words."""
+        """The network was cut or healed, or a link or router went down or came back; ``what`` says so in words."""
 
     def on_end(self) -> None:
         """The simulation has ended."""

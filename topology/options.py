@@ -1,4 +1,4 @@
-"""What a simulation can be asked for, and how a federation is put together from it."""
+"""The options of a simulation, and the construction of a federation from them."""
 
 import random
 import re
@@ -29,16 +29,16 @@ from .training import Flat, Trainer
 from .watching import Watch
 
 MAX_REAL_PARAMETERS = 1_000
-"""With ideal shares the simulated model is no larger; sizes and times are charged for the one that was asked for."""
+"""Most parameters of a model that ideal shares really simulate; a larger one is only charged for, in size and time."""
 
 
 class OptionError(ValueError):
-    """Options that make no simulation; says what would."""
+    """Options that make no simulation; the message says what to give instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """A simulation. Every field has a default that gives a sensible run."""
+    """The options of a simulation. Every default is sensible."""
 
     topology: str = "small-world"
     peers: int = 12
@@ -52,22 +52,24 @@ class Options:
     """Share of the time that each link is down."""
     outages: tuple[Outage, ...] = ()
     byzantine: tuple[str, ...] = ()
-    """COUNT:STRATEGY or SITE=STRATEGY each; several strategies of one site are joined by ``+``."""
+    """Each is COUNT:STRATEGY or SITE=STRATEGY; several strategies of one site are joined by ``+``."""
     beyond_f: bool = False
-    """Allow more liars than agreement can bear."""
+    """Allow more liars than agreement tolerates."""
     partition: str = ""
-    """Name of a partition script."""
+    """Name of a partition script; empty for none."""
     seed: int = 0
     parameters: int = 10_000
-    """Of the model, unless ``learn`` says what the model is."""
+    """Size of the model; with ``learn`` it follows from the data set."""
     train_ms: float = 500.0
     threshold: int = 0
+    """K, the shares that open a sum; 0 for the default."""
     scheme: str = DEFAULT_SCHEME
     ideal_crypto: bool = False
+    """Whether a trusted party replaces the shares; see :mod:`.ideal`."""
     learn: str = ""
-    """A data set to learn, or nothing."""
+    """Name of a data set to learn; empty for no learning."""
     skew: float = 0.0
-    """How unevenly labels are spread over the sites: 0 for evenly, 1 for each site its own."""
+    """How unevenly labels are spread over the sites: 0 for evenly, 1 for as few labels at each as possible."""
     share_deadline_ms: int = 20_000
     view_timeout_ms: int = 3_000
     clock_skew_ms: int = 100
@@ -81,14 +83,17 @@ def simulate(
     options: Options | None = None,
     **changes: Any,
 ) -> Result:
-    """Simulate a federation and return what happened.
-
-    ``graph``: any networkx graph with the attributes of :mod:`.networks`; without one, ``topology`` and
-    ``peers`` make it. ``changes`` are fields of :class:`Options`.
+    """Simulate a federation and return the result.
 
     >>> result = simulate(topology="star", peers=5, rounds=2, ideal_crypto=True)
     >>> [row["outcome"] for row in result.table()]
     ['decided', 'decided']
+
+    Args:
+        graph: any networkx graph with the attributes of :mod:`.networks`; None for that of ``topology`` and ``peers``.
+        progress: called with each round when it has ended.
+        options: the options; None for the defaults.
+        changes: fields of :class:`Options` to set beside.
 
     Raises:
         TopologyError: a network that no federation can run on.
@@ -103,7 +108,7 @@ def simulate(
 def build(
     graph: nx.Graph | None, options: Options, progress: Callable[[RoundRow], None] | None = None
 ) -> tuple[Simulation, Recorder]:
-    """Put a simulation together without running it. Raises as :func:`simulate`."""
+    """Put a simulation together without running it; raises as :func:`simulate`."""
     if graph is None:
         graph = make(options.topology, options.peers, options.seed, options.links, options.degree)
     else:
@@ -127,7 +132,7 @@ def build(
 
 
 def memory_bytes(options: Options, peers: int) -> int:
-    """Return about what a run will hold of real shares."""
+    """Return about how many bytes of real shares a run will hold; 0 where it holds none, or a small model's."""
     if options.ideal_crypto or options.learn:
         return 0
     committee = Committee(tuple(number.to_bytes(32, "big") for number in range(peers)), options.threshold)
@@ -196,7 +201,11 @@ def _setup(options: Options, peers: int) -> Setup:
 
 
 def place_liars(simulation: Simulation, byzantine: tuple[str, ...], beyond_f: bool = False) -> None:
-    """Make sites Byzantine, as texts such as ``2:wrong-share`` say. Raises OptionError."""
+    """Make sites Byzantine, as texts such as ``2:wrong-share`` say; see :attr:`Options.byzantine`.
+
+    Raises:
+        OptionError: an unknown strategy or site, or more liars than there are sites or than agreement tolerates.
+    """
     rng = random.Random(f"liars {simulation.seed}")
     free = list(simulation.sites)
     rng.shuffle(free)

@@ -1,6 +1,6 @@
 """Thirteen ways to cut a network, as scripts that wait for their moment.
 
-A script says which messages are lost, from when until when; every one heals, so that a decision has to follow.
+A script says which messages are lost, from when until when. Every cut heals, so a decision has to follow.
 """
 
 import random
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["PARTITIONS", "LoneDecision", "Partition"]
 
 CUT_MS: Final = 9_000
-"""How long a cut lasts: some views."""
+"""How long a cut lasts: several views."""
 
 
 class Partition(Observer):
-    """Override :meth:`blocks`, and :meth:`begin` for a cut that does not begin at once."""
+    """A cut of the network. Override :meth:`blocks`, and :meth:`begin` for a cut that waits for something."""
 
     name = ""
     begins_ms = 400
@@ -39,7 +39,7 @@ class Partition(Observer):
         self.begin()
 
     def begin(self) -> None:
-        """Decide when to cut."""
+        """Schedule the cut."""
         self.simulation.clock.after(self.begins_ms + self.random.randint(0, 1500), self.cut)
 
     def blocks(self, source: int, target: int, message: Verified | None) -> bool:
@@ -47,7 +47,7 @@ class Partition(Observer):
         raise NotImplementedError
 
     def cut(self, for_ms: int = CUT_MS) -> None:
-        """Cut, and heal after a while."""
+        """Cut the network, and heal it after ``for_ms``."""
         if self.is_cut:
             return
         self.is_cut = self.was_cut = True
@@ -57,7 +57,7 @@ class Partition(Observer):
         self.simulation.clock.after(for_ms, self.heal)
 
     def cut_once(self) -> None:
-        """Cut, but only the first time."""
+        """Cut the network, unless it was cut before."""
         if not self.was_cut:
             self.cut()
 
@@ -69,7 +69,7 @@ class Partition(Observer):
         self.simulation.detect_later()
 
     def separates(self, source: int, target: int, first: int) -> bool:
-        """Whether two sites are on different sides of a cut after the ``first`` of the shuffled sites."""
+        """Whether two sites are on different sides of a cut behind the first so many of the shuffled sites."""
         side = set(self.numbers[:first])
         return (source in side) != (target in side)
 
@@ -93,13 +93,13 @@ class OneAway(Partition):
 
 
 class ProposerAway(Partition):
-    """Whoever is to propose is alone."""
+    """The first proposer of each height is alone."""
 
     name = "proposer-away"
     _away: int | None = None
 
     def on_step(self, site: "Site", event: Event, step: Step) -> None:
-        """The cut moves with the proposer, and failure detectors see it."""
+        """Move the cut with the proposer, and have the failure detectors look."""
         if self.is_cut and step.persist and self._away != self._proposer():
             self._away = self._proposer()
             self.simulation.tell(f"the network is cut: {self.name}")
@@ -115,7 +115,7 @@ class ProposerAway(Partition):
 
 
 class Flapping(Partition):
-    """Cut and healed in quick turns."""
+    """Two halves, cut and healed in quick turns."""
 
     name = "flapping"
 
@@ -158,7 +158,7 @@ class Bridge(Partition):
 
 
 class AtVotes(Partition):
-    """Cut whenever the first prevote or the first precommit of a view is on its way, for a moment."""
+    """Cut for a moment whenever the first prevote or the first precommit of a view is on its way."""
 
     name = "at-votes"
 
@@ -180,7 +180,7 @@ class AtVotes(Partition):
 class LoneDecision(Partition):
     """One member decides by itself: it hears the precommits, nobody hears its own, and then it is alone.
 
-    The others are locked on what it decided, or should be: the lock rule is all that keeps them to it.
+    The others should be locked on the block that it decided. Only the lock rule keeps them from deciding another one.
     """
 
     name = "lone-decision"
@@ -205,7 +205,7 @@ class LoneDecision(Partition):
 
 
 class AfterDecision(Partition):
-    """Cut when the first member has decided the contributors: most have not, and nobody has released."""
+    """Cut off the first member that decides the contributors: most others have not, and none has released a sum."""
 
     name = "after-decision"
 
@@ -244,7 +244,7 @@ class MidRelease(Partition):
 
 
 class DuringJoin(Partition):
-    """Cut when a newcomer asks to be admitted; where all are members already, at once."""
+    """Cut when a newcomer asks to be admitted; in a federation that exists already, also at a set time."""
 
     name = "during-join"
 

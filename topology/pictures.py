@@ -1,7 +1,7 @@
 """Pictures of a simulation: the network and its load, a round as lanes, rounds and learning against time, resilience.
 
-Matplotlib, which is an extra: ``pip install 'coterie[pictures]'``. Colours are those of Okabe and Ito, which
-people with any kind of colour vision can tell apart; what a colour says, a label or a shape says too.
+Needs Matplotlib, which is an extra: ``pip install 'coterie[pictures]'``. The colours are those of Okabe and Ito, which
+readers with any kind of colour vision can tell apart. A label or a shape repeats what a colour says.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ _WORK: Final = {
     "checking": PURPLE,
 }
 _CALLED: Final = {"checking": "checking the sum"}
-"""What a picture calls a job where that is more than the label of the job."""
+"""Names of jobs in a picture, where the job's own label says too little."""
 
 _MARKS: Final = {
     "Ack of some": ("+", BLACK, "acks some shares"),
@@ -40,7 +40,7 @@ _MARKS: Final = {
     "Proposal": ("D", BLACK, "proposes a block"),
     "SumShare": ("^", BLACK, "sends its sum share"),
 }
-"""What is drawn of the messages: a marker, its colour, and what it says."""
+"""The messages that are drawn: marker, colour, and text in the legend."""
 
 MAX_LANES: Final = 24
 MAX_NAMES: Final = 40
@@ -48,7 +48,7 @@ MAX_NAMES: Final = 40
 
 
 def draw(folder: Path, result: Result) -> list[Path]:
-    """Draw what there is to see; returns the files.
+    """Draw all pictures that there are data for, as PNG files in a folder; returns their paths.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -74,7 +74,7 @@ def draw(folder: Path, result: Result) -> list[Path]:
 
 
 def _network(pyplot: Any, result: Result) -> Any:
-    """Links by the bytes that they carried; beside it, whose turn it was to aggregate, round by round."""
+    """Draw the links by the bytes that they carried and, beside them, the aggregator of each round."""
     width = 5.2 if len(result.rounds) <= 40 else 7.0
     figure, (axes, turns) = pyplot.subplots(
         1, 2, figsize=(8.5 + width, 7), width_ratios=(8.5, width), layout="constrained"
@@ -128,7 +128,7 @@ def _load(figure: Any, axes: Any, result: Result) -> None:
 
 
 def _name_nodes(axes: Any, places: Any, peers: Sequence[str], routers: Sequence[str]) -> None:
-    """Short names of peers stand in their nodes, all others above."""
+    """Write short names of peers into their nodes, and all other names above."""
     are_short = max(map(len, peers)) <= 3
     above = {name: (x, y + 0.07) for name, (x, y) in places.items()}
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
@@ -147,12 +147,12 @@ def _name_nodes(axes: Any, places: Any, peers: Sequence[str], routers: Sequence[
 
 
 def _shade(share: float) -> tuple[float, float, float]:
-    """Return a grey-blue, darker for a larger share: light ones still stand out from white."""
+    """Return a grey-blue, darker for a larger share; the lightest still stands out from white."""
     return (0.82 * (1 - share), 0.84 - 0.62 * share, 0.88 - 0.43 * share)
 
 
 def _rotation(axes: Any, result: Result) -> None:
-    """Who proposed what ended each round."""
+    """Draw which site proposed the block that ended each round."""
     names = [site["name"] for site in result.sites]
     for outcome, marker, colour in (("decided", "o", BLUE), ("void", "X", RED)):
         rows = [row for row in result.rounds if row.outcome == outcome and row.aggregator in names]
@@ -172,20 +172,20 @@ def _rotation(axes: Any, result: Result) -> None:
 
 
 def _legend(axes: Any, **place: Any) -> None:
-    """Explain what is there; where nothing happened there is nothing to explain."""
+    """Draw a legend, unless it would be empty."""
     if axes.get_legend_handles_labels()[0]:
         axes.legend(**place)
 
 
 def _lanes(axes: Any, names: Sequence[str]) -> None:
-    """Name the lanes, top to bottom; every so many where there are too many to read."""
+    """Name the lanes from top to bottom; leave names out where there are too many to read."""
     every = 1 + (len(names) - 1) // MAX_NAMES
     axes.set_yticks(range(0, len(names), every), names[::every])
     axes.set_ylim(len(names) - 0.4, -0.6)
 
 
 def _shown(result: Result) -> list[int]:
-    """Return the sites that get a lane: all, or the aggregator, the liars, and others evenly spread."""
+    """Return the sites that get a lane: all, or some proposers and liars, and others evenly spread."""
     count = len(result.sites)
     if count <= MAX_LANES:
         return list(range(count))
@@ -199,7 +199,7 @@ def _shown(result: Result) -> list[int]:
 
 
 def _round(pyplot: Any, result: Result) -> Any:
-    """One round as lanes: what each peer computed, and when it sent what."""
+    """Draw one round as lanes: the jobs of each peer, and its messages."""
     shown = _shown(result)
     lane = {site: place for place, site in enumerate(shown)}
     figure, axes = pyplot.subplots(figsize=(11, 2.0 + 0.32 * len(shown)))
@@ -207,7 +207,7 @@ def _round(pyplot: Any, result: Result) -> Any:
     row = next((one for one in result.rounds if one.round == timeline.round), None)
     start = row.began_ms if row is not None else 0
     ended = row.ended_ms if row is not None and row.ended_ms >= 0 else max((one[3] for one in timeline.work), default=0)
-    thinnest = (ended - start) / 250  # else short jobs could not be seen
+    thinnest = (ended - start) / 250  # otherwise short jobs could not be seen
     for label, colour in _WORK.items():
         spans = [
             (lane[site], begin - start, end - begin)
@@ -239,7 +239,7 @@ def _round(pyplot: Any, result: Result) -> Any:
 
 
 def _moments(axes: Any, moments: Sequence[tuple[int, str]]) -> None:
-    """Say what was decided when, each on a line of its own above the lanes, on the side of it where there is room."""
+    """Mark the time of each decision by a line, and name it above the lanes, on the side with more room."""
     _, right = axes.get_xlim()
     for place, (when, text) in enumerate(moments):
         if when >= 0:
@@ -249,7 +249,7 @@ def _moments(axes: Any, moments: Sequence[tuple[int, str]]) -> None:
 
 
 def _rounds(pyplot: Any, result: Result) -> Any:
-    """How long each round took, and how it ended."""
+    """Draw how long each round took, and how it ended."""
     figure, axes = pyplot.subplots(figsize=(9, 4))
     for outcome, colour, hatch in (("decided", BLUE, ""), ("void", ORANGE, "///")):
         rows = [row for row in result.rounds if row.outcome == outcome and row.ended_ms >= 0]
@@ -266,7 +266,7 @@ def _rounds(pyplot: Any, result: Result) -> Any:
 
 
 def _learning(pyplot: Any, result: Result) -> Any:
-    """Accuracy and loss against time, and the rounds that brought nothing."""
+    """Draw accuracy and loss against time, and mark the void rounds."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     rows = [row for row in result.rounds if "accuracy" in row.metrics]
@@ -295,7 +295,7 @@ def _learning(pyplot: Any, result: Result) -> Any:
 
 
 def _resilience(pyplot: Any, result: Result) -> Any:
-    """Share of rounds decided, and how long they took, against the number of dead peers."""
+    """Draw the share of rounds decided, and how long they took, against the number of dead peers."""
     figure, (axes, lasts) = pyplot.subplots(
         2, 1, figsize=(8, 6), sharex=True, layout="constrained", height_ratios=(3, 2)
     )

@@ -1,4 +1,4 @@
-"""Writes down what happened, as numbers: rounds, views, who was named, what each site sent."""
+"""Records a simulation as numbers: rounds, views, members that were named, and traffic."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RoundRow:
-    """One round. Times are milliseconds of virtual time; -1 where it did not come to that."""
+    """One round. Times are virtual milliseconds since the start; -1 for what did not happen."""
 
     round: int
     began_ms: int
     contributors_ms: int = -1
     ended_ms: int = -1
-    """When as many honest members had decided it as every quorum has: all but the liars of one. Of them, those that
-    run: nobody waits for one that is down."""
+    """When enough honest members had decided its end: as many as every quorum has at least (a quorum less the liars),
+    but no more than are running."""
     outcome: str = "open"
     """decided, void or open."""
     reason: str = ""
-    """Of a void round."""
+    """Why the round is void."""
     contributors: int = 0
     members: int = 0
     aggregator: str = ""
@@ -42,17 +42,19 @@ class RoundRow:
     bytes_a_peer: int = 0
     messages_a_peer: int = 0
     missed: tuple[str, ...] = ()
-    """Whom a void round names."""
+    """The members that a void round names."""
     loss: float | None = None
+    """Loss of the weights that the round began with, over the members' test sets."""
     metrics: dict[str, float] = field(default_factory=dict)
-    """Of the weights that the round began with, over the members' test sets."""
+    """Metrics of the same."""
 
 
 @dataclass(slots=True)
 class Timeline:
-    """One round as lanes: (site, what, begin, end) of work, and (site, what, when) of what it sent.
+    """One round as lanes: (site, job, begin, end) of work, and (site, message, time) as marks.
 
-    What was sent is the name of the message; of acks, "Ack" is one of all members' dealings and "Ack of some" is not.
+    A message is given by the name of its class. Only "Ack" means an ack of all members' dealings; any other ack is an
+    "Ack of some". Times are virtual milliseconds since the start.
     """
 
     round: int
@@ -61,23 +63,23 @@ class Timeline:
 
 
 class Recorder(Observer):
-    """Watches a simulation; its fields are read when it has ended."""
+    """Records a simulation; read its fields when the run has ended."""
 
     def __init__(self, timeline_round: int = 2, progress: Callable[[RoundRow], None] | None = None) -> None:
         self.rounds: dict[int, RoundRow] = {}
         self.timeline = Timeline(timeline_round)
         self.named: dict[str, dict[str, int]] = {}
-        """Who was named for what, and by how many sites."""
+        """By member and reason: how many sites named it."""
         self.evicted: list[str] = []
         self.crashes = 0
         self.watch: Watch | None = None
-        """The invariants, if they were watched."""
+        """The watch over the invariants, if there is one."""
         self._progress = progress
         self._blocks: dict[int, Any] = {}
         self._acked: dict[int, tuple[int, int]] = {}
-        """How many dealings each site has acked in the round of the timeline, and when it said so first."""
+        """By site: how many dealings it has acked in the round of the timeline, and when it first said so."""
         self._decided: dict[int, set[bytes]] = {}
-        """Who has decided the end of a round, while the round has not ended."""
+        """Members that have decided the end of a round, until it counts as ended."""
         self._committees: dict[int, Committee] = {}
         self._told: set[tuple[str, str, int]] = set()
         self._proposers: dict[tuple[int, int], bytes] = {}
@@ -93,7 +95,7 @@ class Recorder(Observer):
             self._see_whether_ended(round_)
 
     def on_end(self) -> None:
-        """A round that some decided and the others never heard of has ended with the simulation."""
+        """End the rounds that some members decided and the others never heard of."""
         for round_ in sorted(self._decided):
             self._on_ended(round_)
 
@@ -113,7 +115,10 @@ class Recorder(Observer):
                 self.timeline.marks.append(mark)
 
     def _which_ack(self, site: Site, ack: Ack) -> str:
-        """Members ack what they hold again and again: only one that says more than those before is of interest."""
+        """Return the name of an ack in the timeline; empty for one that is left out.
+
+        Members repeat their acks. Only an ack that names more dealings than those before is of interest.
+        """
         count, at_ms = self._acked.get(site.number, (0, 0))
         now = self._simulation.clock.elapsed_ms
         if len(ack.dealings) < count or (len(ack.dealings) == count and now > at_ms):
@@ -137,6 +142,7 @@ class Recorder(Observer):
                     self._on_block(site, record)
 
     def _name(self, site: Site, who: str, text: str) -> None:
+        # The reason is the same in each round and view: leave out the parts of the text that say where it was.
         what = text.split(": ", 1)[-1].split(", height")[0].split(" at height")[0].split(" in view")[0]
         if (who, what, site.number) not in self._told:
             self._told.add((who, what, site.number))
@@ -153,7 +159,7 @@ class Recorder(Observer):
             self._see_whether_ended(body.round)
 
     def _note_committee(self, site: Site, round_: int) -> None:
-        """A round's members are those that the ledger has when it begins."""
+        """Note the committee of a round: the members in the ledger when it begins."""
         assert site.node is not None
         self._committees.setdefault(round_, site.node.state.committee)
 

@@ -1,7 +1,7 @@
-"""What came of a simulation, for people, for scripts and for plots.
+"""The result of a simulation, for readers, scripts and plots.
 
-A result is a function of the options and the seed alone: it holds no wall-clock figure, so two runs of the
-same command write the same bytes.
+A result is a function of the options and the seed alone. It holds no wall-clock figure, so two runs of the same command
+write the same bytes.
 """
 
 import dataclasses
@@ -23,29 +23,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A finished simulation. Times are milliseconds of virtual time, sizes bytes."""
+    """The result of a simulation. Times are virtual milliseconds, sizes bytes."""
 
     options: dict[str, Any]
-    """Topology (a name, or that of the file or graph), peers and parameters are those that were simulated."""
+    """As given; but topology (the name of it, of the file or of the graph), peers and parameters as simulated."""
     finished: bool
-    """Whether all honest peers got to the last round within the limit."""
+    """Whether all honest peers reached the end of the last round within the limit."""
     unfinished: str
-    """Why they did not."""
+    """Why they did not; empty if they did."""
     elapsed_ms: int
     events: int
     rounds: tuple[RoundRow, ...]
     sites: tuple[dict[str, Any], ...]
     routers: tuple[str, ...]
-    """Nodes that only pass on."""
+    """Nodes that only pass messages on."""
     links: tuple[dict[str, Any], ...]
-    """Each direction of each link: its attributes, and what it carried."""
+    """Each direction of each link: its attributes, and the bytes that it carried."""
     named: dict[str, dict[str, int]]
+    """By member and reason: how many sites named it."""
     evicted: tuple[str, ...]
     crashes: int
     invariants: tuple[str, ...]
-    """Those that were watched."""
+    """The invariants that were watched."""
     broken: tuple[Broken, ...]
-    """Those of them that did not hold."""
+    """The first violation of each one that did not hold."""
     timeline: Timeline
     trace: str
     """A hash over everything that was sent, and when."""
@@ -64,7 +65,7 @@ class Result:
 
     @property
     def f(self) -> int:
-        """Liars that agreement among the founding members bears."""
+        """Number of liars that agreement among the founding members tolerates."""
         return (len(self.sites) - 1) // 3
 
     @property
@@ -74,7 +75,7 @@ class Result:
 
     @property
     def is_sound(self) -> bool:
-        """Whether all held that has to: with more than f liars nothing has to."""
+        """Whether every promised invariant held; with more than f liars nothing is promised."""
         return not self.broken or len(self.liars) > self.f
 
     @property
@@ -84,9 +85,10 @@ class Result:
 
     @property
     def decided_a_minute(self) -> float:
-        """Rounds decided in a minute of virtual time: until the last one ended, or of all the time if some never did.
+        """Rounds decided in a minute of virtual time.
 
-        So waiting for those that come back when the rounds are over does not count, and a standstill does.
+        The time ends with the last round; it is all the time if some round never ended. So a standstill counts, and
+        waiting after the last round for members to come back does not.
         """
         ends = [row.ended_ms for row in self.rounds if row.ended_ms >= 0]
         spent_ms = max(ends) if len(ends) == self.options["rounds"] else self.elapsed_ms
@@ -104,7 +106,7 @@ class Result:
         return json.dumps(dataclasses.asdict(self), sort_keys=True, indent=1) + "\n"
 
     def summary(self) -> list[tuple[str, str]]:
-        """Return (what, figure) pairs for people."""
+        """Return a summary for readers, as pairs of a name and a figure."""
         n = len(self.sites)
         liars = [f"{one['name']} ({'+'.join(one['strategies'])})" for one in self.sites if one["strategies"]]
         void = [row for row in self.rounds if row.outcome == "void"]
@@ -135,7 +137,7 @@ class Result:
         return [(what, figure) for what, figure in lines if figure]
 
     def _views(self) -> str:
-        """One a decision is the least, and a decided round takes two decisions."""
+        """Say how many more views than the least were needed: one for each decision, two decisions for each round."""
         late = [row for row in self.rounds if row.views]
         if not late:
             return "the first one each time"
@@ -166,7 +168,7 @@ class Result:
 
 
 def _reasons(void: Sequence[RoundRow]) -> str:
-    """What void rounds lacked, and whom they name."""
+    """Say what void rounds lacked, and which members they name."""
     counts = Counter("sum shares" if row.reason == "sum" else row.reason for row in void)
     names = Counter(name for row in void for name in row.missed)
     text = ", ".join(f"{reason} ({count}×)" for reason, count in sorted(counts.items()))
@@ -183,7 +185,7 @@ def _bytes(count: float) -> str:
 
 
 def result_of(options: "Options", simulation: Simulation, recorder: Recorder, finished: bool) -> Result:
-    """Gather the result."""
+    """Gather the result of a simulation that has ended."""
     setup, watch = simulation.setup, recorder.watch
     simulated = {
         "topology": simulation.graph.graph.get("name") or "a graph",

@@ -15,20 +15,20 @@ from .options import Options, simulate
 __all__ = ["MANY_PEERS", "Trial", "resilience"]
 
 MANY_PEERS: Final = 30
-"""Federations with more than this are large ones here."""
+"""Federations with more peers than this count as large."""
 
 ROUNDS: Final = 4
 DEAD_AT_MS: Final = 100
-"""Early in the first round: nobody has dealt yet, and all are members."""
+"""When peers die: early in the first round, when all are members and none has dealt."""
 
 PATIENCE_MS: Final = 10_000
-"""Virtual time that a round may take on average, its training apart, before the rest counts as not decided."""
+"""Virtual time for a round on average, beside its training; rounds for which no time is left count as not decided."""
 
 BEYOND_F: Final = 2
-"""How far past f it is tried: to see it fail."""
+"""How many dead peers beyond f are tried, to see the failure."""
 
 MOST_RUNS: Final = 16
-"""As many runs as there may be with small federations; large ones make do with half."""
+"""Most runs of a small federation; of a large one half as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +54,19 @@ def resilience(
     trials: int = 2,
     progress: Callable[[Trial], None] | None = None,
 ) -> tuple[Trial, ...]:
-    """Kill 0, 1, 2, ... peers, up to two more than f, ``trials`` times each with others chosen.
+    """Simulate with 0, 1, 2, ... dead peers, up to two more than f, each number ``trials`` times with different peers.
 
-    Each run is short, with ideal shares and without churn, partitions or liars: what is seen is the dead alone.
-    In a large federation not every number is tried.
+    Each run is short, with ideal shares and without churn, partitions or liars, so that it shows the effect of the dead
+    peers alone. In a large federation not every number is tried.
 
     >>> [trial.share for trial in resilience(options=Options(topology="complete", peers=4), trials=1)]
     [1.0, 1.0, 0.0, 0.0]
 
-    Raises: as :func:`.options.simulate`.
+    Args:
+        graph: as for :func:`.options.simulate`, and it raises the same errors.
+        options: of the federation; those of the faults are not used.
+        trials: runs for each number of dead peers; without dead peers there is one.
+        progress: called with each run when it has ended.
     """
     options = options or Options()
     if graph is None:
@@ -96,7 +100,7 @@ def resilience(
 
 
 def _counts(bearable: int, peers: int, trials: int) -> Sequence[int]:
-    """Return how many to kill: every number, or in a large federation some, but always f and what is around it."""
+    """Return the numbers of dead peers to try: all, or in a large federation some, but always f and the next ones."""
     most = min(bearable + BEYOND_F, peers - 1)
     runs = MOST_RUNS if peers <= MANY_PEERS else MOST_RUNS // 2
     if (most + 1) * trials <= runs:

@@ -1,7 +1,7 @@
 """Random runs: a seed gives a network, a schedule of faults and a set of liars, and the invariants must hold.
 
-A scenario is a value, so a failing one can be made smaller: :func:`shrink` leaves out one fault after the other
-and keeps what still fails.
+A scenario is a value, so one that fails can be made smaller: :func:`shrink` leaves out one fault after the other and
+keeps each smaller scenario that still fails.
 """
 
 import random
@@ -34,15 +34,15 @@ PEERS: Final = (3, *(4,) * 9, *(5,) * 3, *(7,) * 3, 10)
 MOMENTS: Final = ("before", "during", "after", "sending")
 RECORDS: Final = ("VoteCast", "ValueSeen", "Dealt", "ShareHeld", "Released", "BlockDecided", "RoundClosed", None)
 BOUND_MS: Final = 120_000
-"""Within this much virtual time all rounds must have ended: faults heal in the first half minute."""
+"""Virtual time within which all rounds must end; faults heal in the first half minute."""
 
 CHURN_MS: Final = 20_000
-"""How long peers and links come and go, where they do."""
+"""For how long peers and links come and go, in scenarios with churn."""
 
 SIMPLE_LATENCY_MS: Final = (1, 10)
 SETUP_SUMS: Final = 2
 FINAL_METRICS: Final = ("part of a class",)
-"""The same number whatever the model, so that no two sums may differ in it."""
+"""A number that is the same whatever the model: two sums over different members would give a member's number away."""
 COLLUSIONS: Final = (
     "fail-and-shun",
     "fail-and-wait",
@@ -62,48 +62,50 @@ COLLUSIONS: Final = (
     "ack-to-dealer",
     "few-holders",
 )
-"""Plans that all liars of a scenario may follow together."""
+"""Plans that all liars of a scenario may follow together; one that is listed twice is drawn twice as often."""
 
 SAFE: Final = (SignOnce, ReleaseOnce, Durable, Secrecy)
-"""What holds with more than f liars too."""
+"""The invariants that hold with more than f liars too."""
 
 SPLIT_VIEWS: Final = (
     *("mask", "quiet-complaint", "see-saw", "late-take-in"),
     *("single-acks", "old-accusation", "future-accusations", "two-complaints"),
     *("crawl", "fail-and-garble", "lost-keeper", "choosy"),
 )
+"""Lies that show members different things, so that they disagree on the contributors."""
+
 SPLIT_EVERY: Final = 9
-"""In how many scenarios one has a liar that splits what members see."""
+"""One seed in so many gives its first liar, if it has one, a lie of SPLIT_VIEWS."""
 
 GIVING_UP_EVERY: Final = 4
-"""In how many scenarios with newcomers one of these takes its request to be admitted back."""
+"""One scenario in so many with newcomers has one that takes its request to be admitted back."""
 
 TOGETHER: Final = ("lost-keeper", "choosy")
-"""Those of them that take all liars."""
+"""Those of SPLIT_VIEWS that need all liars."""
 
 ABOUT_PROOFS: Final = ("mixed-proof", "erase-proof", "false-first")
-"""Lies that come to something only where all members' votes are needed."""
+"""Lies about proofs, which have an effect only where the votes of all members are needed."""
 
 PROOFS_EVERY, PROOFS_FROM = 50, 7
-"""One scenario in so many has them, beside the draws as well."""
+"""The seeds with a lie of ABOUT_PROOFS: one in so many, from this one on. Nothing is drawn for them."""
 
 SEEN_BY_FEW: Final = ("false-z-to-one", "lie-after-leaving", "return-unseen")
-"""Lies that one member alone sees, or that come when their author has left, and a leave that one sees too late."""
+"""Lies that one member alone sees, lies of a member that has left, and a departure that a member learns of too late."""
 
 FEW_EVERY, FEW_FROM, FEW_ROUNDS = 50, 23, 12
-"""One scenario in so many has them, beside the draws as well, and so many rounds."""
+"""The seeds with one of SEEN_BY_FEW: one in so many, from this one on; and their rounds. Nothing is drawn for them."""
 
 SMALL: Final = 6
 LARGE: Final = 18_000
-"""Parameters of a model; of a large one a box has more than 64 KB, so that it is pulled."""
+"""Parameters of a model. A box of the large one has more than 64 KiB, so that it is pulled."""
 
 AIMED_EVERY: Final = 10
-"""One scenario in so many aims at the lock rule, which chance hardly ever puts to the test."""
+"""One scenario in so many aims at the lock rule, which chance hardly ever tests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One run, completely."""
+    """Everything that determines one run."""
 
     seed: int
     topology: str = "complete"
@@ -121,19 +123,19 @@ class Scenario:
     threshold: int = 0
     setup_sums: int = 0
     trains: int = 0
-    """Training rounds of the federation, if it has an evaluation after fewer than ``rounds``; 0: it trains for ever."""
+    """Training rounds before the evaluation, if that is to come within ``rounds``; 0: there is no evaluation."""
     has_final_metrics: bool = False
     """Whether the evaluation adds up numbers that follow from the members' data alone."""
     comings: tuple[Coming, ...] = ()
-    """Newcomers that arrive, which are none of ``peers``, and members that leave."""
+    """Newcomers that arrive, which are not counted in ``peers``, and members that leave."""
     evict_after_rounds: int = 50
     view_delta_ms: int = 300
     parameters: int = SMALL
     beyond_f: bool = False
-    """Whether more lie than agreement bears, but no more than K-1: what they may not learn holds even so."""
+    """Whether more than f members lie, but no more than K-1: then only the invariants of SAFE are checked."""
 
     def faults(self) -> Iterator["Scenario"]:
-        """Yield the scenarios with one fault less: fewer liars first, simpler ones then, a simpler network last."""
+        """Yield the scenarios with one fault fewer: first liars, then their strategies, the network last."""
         for index in range(len(self.byzantine)):
             yield replace(self, byzantine=self.byzantine[:index] + self.byzantine[index + 1 :])
         for index, text in enumerate(self.byzantine):
@@ -143,7 +145,7 @@ class Scenario:
             yield replace(self, crashes=self.crashes[:index] + self.crashes[index + 1 :])
         if self.partition:
             yield replace(self, partition="")
-        for index in range(len(self.comings)):  # places are counted, so of those that arrive the last one goes first
+        for index in range(len(self.comings)):  # newcomers have the last numbers, so only the last one can be left out
             coming = self.comings[index]
             if coming.leaves or coming.site == self.peers + self.arrivals - 1:
                 yield replace(self, comings=self.comings[:index] + self.comings[index + 1 :])
@@ -162,11 +164,11 @@ class Scenario:
 
     @property
     def arrivals(self) -> int:
-        """How many newcomers arrive."""
+        """Number of newcomers that arrive."""
         return sum(not coming.leaves for coming in self.comings)
 
     def _named(self) -> set[int]:
-        """Sites that something is said of."""
+        """Return the sites that a liar or a crash is assigned to."""
         return {int(text.split("=")[0]) for text in self.byzantine} | {number for number, _ in self.crashes}
 
 
@@ -179,7 +181,7 @@ def _with_one_strategy_less(text: str) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A violation, with what leads to it."""
+    """A violation, with the scenario that leads to it."""
 
     scenario: Scenario
     invariant: str
@@ -191,21 +193,22 @@ class Failure:
 
 
 def _schemes() -> tuple[str, ...]:
-    """Return what the scheme is drawn from: nine times out of ten it is the default."""
+    """Return the schemes to draw from: nine times out of ten it is the default."""
     others = tuple(name for name in SCHEMES if name != DEFAULT_SCHEME)
     return (*others, *(DEFAULT_SCHEME,) * (9 * len(others)))
 
 
 def scenario_of(seed: int) -> Scenario:
-    """Return the scenario of a seed: liars up to f, each by itself or all with one plan, and crashes, cuts, loss.
+    """Return the scenario of a seed.
 
-    Newcomers arrive and members leave in a part of them, and a setup round or an evaluation is among the rounds.
+    It has up to f liars, each by itself or all with one plan, crashes, cuts and loss. In some scenarios newcomers
+    arrive and members leave, or the rounds include a setup round or an evaluation.
     """
     rng = random.Random(f"scenario {seed}")
     peers = rng.choice(PEERS)
     f = (peers - 1) // 3
     sites = rng.sample(range(peers), f)
-    # While a federation is founded its first few members bear no liar (f = 0), so there is none then.
+    # A federation that is being founded begins with a few members, which tolerate no liar (f = 0): it has none.
     is_founded = rng.random() < 0.85
     byzantine = _liars(seed, rng, sites) if is_founded else ()
     is_calm = rng.random() < 0.5
@@ -220,7 +223,7 @@ def scenario_of(seed: int) -> Scenario:
         seed=seed,
         topology=rng.choice(("complete", "complete", "ring", "star")),
         peers=peers,
-        rounds=4 if _have_sums_fail(byzantine) else 2,  # it fails, somebody joins meanwhile, it is repeated
+        rounds=4 if _have_sums_fail(byzantine) else 2,  # a sum fails, a newcomer joins meanwhile, the sum is repeated
         is_founded=is_founded,
         latency_ms=rng.choice(((1, 10), (1, 60), (20, 150))),
         loss=rng.choice((0.0, 0.0, 0.05)),
@@ -248,8 +251,9 @@ def scenario_of(seed: int) -> Scenario:
         return _about_proofs(drawn, sites)
     if seed % FEW_EVERY == FEW_FROM and sites:
         return _seen_by_few(drawn, sites)
-    if byzantine and is_calm:  # what liars do by themselves shows best where nothing else happens
+    if byzantine and is_calm:  # the effect of liars shows best where nothing else goes wrong
         return replace(drawn, crashes=(), churn=0.0, flapping=0.0, partition="")
+    # One of three members lies at times. That is more than f = 0: it may stop the others, but must learn nothing.
     if peers == MIN_TRAINING_MEMBERS and is_founded and rng.random() < 0.6:
         liar = (f"{rng.randrange(peers)}={rng.choice(('fail-and-wait', 'fail-and-wait', *COLLUSIONS))}",)
         calm = replace(drawn, crashes=(), churn=0.0, flapping=0.0, partition="", comings=_comings(rng, peers, liar))
@@ -258,9 +262,9 @@ def scenario_of(seed: int) -> Scenario:
 
 
 def _about_proofs(drawn: Scenario, sites: list[int]) -> Scenario:
-    """Return a calm scenario in which all liars lie about what proves a sum, and no other member can be spared.
+    """Return a calm scenario in which all liars lie about the proof of a sum, and every other member is needed.
 
-    Somebody may crash once it has seen a proof.
+    With ``erase-proof`` a member crashes once it has seen a proof.
     """
     number = drawn.seed // PROOFS_EVERY
     lie = ABOUT_PROOFS[number % len(ABOUT_PROOFS)]
@@ -281,7 +285,7 @@ def _about_proofs(drawn: Scenario, sites: list[int]) -> Scenario:
 
 
 def _seen_by_few(drawn: Scenario, sites: list[int]) -> Scenario:
-    """Return a calm scenario of many rounds in which one liar lies to few, and others may lie as they like."""
+    """Return a calm scenario of many rounds with one liar, whose lie few members see."""
     lie = SEEN_BY_FEW[drawn.seed // FEW_EVERY % len(SEEN_BY_FEW)]
     away = (sites[0] + 1) % drawn.peers, CrashPoint("after", 2, "RoundClosed", 3_000)
     calm = replace(drawn, crashes=(), churn=0.0, flapping=0.0, partition="", comings=())
@@ -298,7 +302,7 @@ def _seen_by_few(drawn: Scenario, sites: list[int]) -> Scenario:
 
 
 def _liars(seed: int, rng: random.Random, sites: list[int]) -> tuple[str, ...]:
-    """Draw who lies and how. Every strategy comes round in turn; in a part of the scenarios all follow one plan."""
+    """Draw the liars and their strategies. Every strategy has its turn; in some scenarios all liars follow one plan."""
     own = (*SPLIT_VIEWS, *ABOUT_PROOFS, *SEEN_BY_FEW)
     names, f = [name for name in STRATEGIES if name not in own], len(sites)
     if rng.random() < 0.35:
@@ -309,7 +313,7 @@ def _liars(seed: int, rng: random.Random, sites: list[int]) -> tuple[str, ...]:
         chosen = [names[seed % len(names)] if number == 0 else rng.choice(names)]
         if rng.random() < 0.3:
             chosen.append(rng.choice([name for name in names if name not in chosen]))
-        if number == 0 and seed % SPLIT_EVERY == SPLIT_EVERY - 1:  # beside the draws, so that others stay as they are
+        if number == 0 and seed % SPLIT_EVERY == SPLIT_EVERY - 1:  # not drawn, so that other seeds stay as they are
             chosen[0] = SPLIT_VIEWS[seed // SPLIT_EVERY % len(SPLIT_VIEWS)]
         texts[sites[number]] = "+".join(chosen)
     for plan in TOGETHER:
@@ -323,9 +327,9 @@ def _have_sums_fail(byzantine: tuple[str, ...]) -> bool:
 
 
 def _comings(rng: random.Random, peers: int, byzantine: tuple[str, ...]) -> tuple[Coming, ...]:
-    """Draw newcomers, and a member that leaves where f without it still bears the liars.
+    """Draw newcomers, and a member that leaves if the others still tolerate the liars without it.
 
-    Where liars make sums fail, somebody comes more often than not, and right then.
+    Where liars make sums fail there is a newcomer more often than not, and it comes right after a failure.
     """
     have_sums_fail = _have_sums_fail(byzantine)
     found = []
@@ -339,9 +343,9 @@ def _comings(rng: random.Random, peers: int, byzantine: tuple[str, ...]) -> tupl
 
 
 def _with_one_that_gives_up(seed: int, comings: tuple[Coming, ...]) -> tuple[Coming, ...]:
-    """Have the first that arrives give up in a part of the scenarios.
+    """Have the first newcomer give up in some scenarios.
 
-    That is beside the draws, so that the other scenarios stay as they are.
+    This is drawn by itself, so that the other scenarios stay as they are.
     """
     rng = random.Random(f"gives up {seed}")
     first = next((one for one in comings if not one.leaves), None)
@@ -351,7 +355,7 @@ def _with_one_that_gives_up(seed: int, comings: tuple[Coming, ...]) -> tuple[Com
 
 
 def build(scenario: Scenario) -> Simulation:
-    """Put a scenario together, without checkers."""
+    """Put the simulation of a scenario together, without checkers."""
     links = LinkDefaults(latency_ms=scenario.latency_ms, jitter_ms=scenario.latency_ms[1], loss=scenario.loss)
     graph = make(scenario.topology, scenario.peers + scenario.arrivals, scenario.seed, links)
     genesis, weights = make_genesis(
@@ -381,6 +385,7 @@ def build(scenario: Scenario) -> Simulation:
     for number, point in scenario.crashes:
         simulation.sites[number].crash_point = point
     reached = simulation.goal
+    # A newcomer cannot get in while others have to repeat a failed sum, so it is not waited for then.
     simulation.goal = lambda site: reached(site) or waits_to_join(simulation, site)
     if scenario.comings:
         simulation.watch(Comings(scenario.comings))
@@ -395,7 +400,7 @@ def run(scenario: Scenario, checkers: Iterable[type[Checker]] = CHECKERS) -> Fai
     """Run a scenario under checkers; returns the failure, or the hash of everything that was sent."""
     kinds = [kind for kind in checkers if kind in SAFE or not scenario.beyond_f]
     found = _run(scenario, kinds, Observer())
-    if isinstance(found, Failure):  # once more, and write it down: what is the same each time is worth it only then
+    if isinstance(found, Failure):  # run it again, which goes the same way, and write it down
         transcript = Transcript()
         _run(scenario, kinds, transcript)
         return replace(found, transcript=transcript.lines)
@@ -409,13 +414,13 @@ def _run(scenario: Scenario, checkers: Iterable[type[Checker]], observer: Observ
         simulation.run(BOUND_MS)
     except Violation as violation:
         return Failure(scenario, violation.invariant, violation.what)
-    except Exception as error:  # a node never raises for what peers do: it is a finding like any other
+    except Exception as error:  # nodes never raise for what peers do, so this is a finding like any other
         return Failure(scenario, "no exception", f"{type(error).__name__}: {error}")
     return simulation.trace
 
 
 def _run_if_possible(scenario: Scenario) -> Failure | str | None:
-    """Run a scenario, or return None where it cannot be: fewer members bear fewer liars, and take other thresholds."""
+    """Run a scenario; None if it is invalid, since fewer members tolerate fewer liars and take other thresholds."""
     try:
         return run(scenario)
     except ValueError:
@@ -423,7 +428,7 @@ def _run_if_possible(scenario: Scenario) -> Failure | str | None:
 
 
 def shrink(failure: Failure) -> Failure:
-    """Leave out faults one by one while the same invariant still fails."""
+    """Leave out faults one by one while the same invariant still fails; returns the smallest failure found."""
     smaller = True
     while smaller:
         smaller = False

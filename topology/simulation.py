@@ -1,9 +1,9 @@
 """The driver: real nodes on a virtual network, disk, processor and clock.
 
-For each event it does what the driver in ``peer`` does with libp2p and SQLite: hands the event to the node,
-makes durable what is to be, sends, fetches, sets timers, runs work. It draws every random number from one
-seeded generator and reads no clock, so the same options and seed give the same run, bit for bit;
-:attr:`Simulation.trace` is a hash over everything that was sent, and when.
+For each event it does what the driver in ``peer`` does with libp2p and SQLite: it hands the event to the node, makes
+the records of the step durable, sends, fetches, sets timers and runs work. It draws every random number from seeded
+generators and reads no clock, so the same options and seed give the same run, bit for bit. :attr:`Simulation.trace` is
+a hash over everything that was sent, and when.
 """
 
 import gc
@@ -59,11 +59,11 @@ DETECT_MS: Final = 600
 
 BEAT_MS: Final = 1_000
 COLLECT_EVENTS: Final = 2_000_000
-"""Garbage in cycles is collected after so many events, instead of whenever many objects were made."""
+"""Events after which garbage in cycles is collected, instead of whenever many objects were made."""
 
 FETCH_TIMEOUT_MS: Final = 10_000
 CRAWL_MS: Final = 2_400_000
-"""How long a pull may crawl before a driver has had enough of it."""
+"""How long a pull may crawl before a driver gives it up."""
 
 MAX_KNOWN_ENVELOPES: Final = 100_000
 
@@ -74,7 +74,7 @@ Answer = Callable[[Site, int, Event], None]
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a simulation runs on, apart from the graph."""
+    """Everything that a simulation runs on, besides the graph."""
 
     genesis: Genesis
     weights: bytes = field(repr=False)
@@ -85,18 +85,18 @@ class Setup:
     """Whether everybody is a member at the start; otherwise all but the founder ask to be admitted."""
     costs: Costs = field(default_factory=Costs)
     parameters: int | None = None
-    """Parameters that sizes and costs are charged for, if others than the simulated model has."""
+    """Number of parameters that sizes and costs are charged for, if not that of the simulated model."""
     node: Callable[..., Node] = Node
     trainer: Trainer = field(default_factory=Flat)
     skew_ms: int = 0
     """Clocks are off by up to this much."""
     late: frozenset[int] = frozenset()
-    """Sites that are no members of a founded federation, and are down until :meth:`Simulation.arrive`."""
+    """Sites that do not belong to a founded federation, and are down until :meth:`Simulation.arrive`."""
 
 
 @contextmanager
 def _collector_off() -> Iterator[None]:
-    """Keep the garbage collector from looking through the whole federation again and again: a quarter of the time."""
+    """Switch the garbage collector off: looking through the whole federation again and again is a quarter of a run."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -110,7 +110,7 @@ class Simulation:
     """A federation at work. Add observers and faults, then :meth:`run`."""
 
     def __init__(self, graph: nx.Graph, setup: Setup) -> None:
-        """``graph`` went through :func:`.networks.fill`."""
+        """Build the sites and links of a graph, which must come from :func:`.networks.fill`."""
         self.setup, self.seed, self.graph = setup, setup.seed, graph
         self.random = random.Random(f"simulation {setup.seed}")
         self.clock = Clock()
@@ -125,7 +125,7 @@ class Simulation:
         self.unlinked: dict[int, set[int]] = {}
         """By liar, the sites that it keeps no link with."""
         self.leavers = 0
-        """How many members are going to leave; see :mod:`.comings`."""
+        """Number of members that are going to leave; see :mod:`.comings`."""
         self.refused_messages = 0
         """Messages that were not sent because the link's queue was full."""
         self.goal: Callable[[Site], bool] = lambda site: (
@@ -142,9 +142,9 @@ class Simulation:
         self._trace = hashlib.sha256()
         self._known: dict[bytes, Verified | None] = {}
         self._collected = 0
-        """How much had happened when garbage was collected last."""
+        """Number of events when garbage was collected last."""
         self._detections: set[int] = set()
-        """When the failure detectors are going to look."""
+        """Times at which the failure detectors are going to look."""
         self._is_done = False
 
     def _make_sites(self, graph: nx.Graph) -> list[Site]:
@@ -177,7 +177,7 @@ class Simulation:
         return [site for site in self.sites if site.is_honest]
 
     def watch(self, *observers: Observer) -> None:
-        """Let these watch."""
+        """Add observers."""
         for one in observers:
             self._observers.append(one)
             for name in ("on_step", "on_send", "on_loss", "on_work"):
@@ -185,7 +185,7 @@ class Simulation:
                     getattr(self, f"_{name}").append(getattr(one, name))
 
     def run(self, limit_ms: int) -> bool:
-        """Run until every honest site reached the goal; returns whether they did within the limit."""
+        """Run until every honest site has reached the goal; returns whether they did within ``limit_ms``."""
         if not any(site.boots for site in self.sites):
             for observer in self._observers:
                 observer.on_begin(self)
@@ -204,7 +204,7 @@ class Simulation:
         until_ms = self.clock.now_ms + duration_ms
         with _collector_off():
             while self.clock.run(until_ms):
-                pass  # the goal was reached meanwhile
+                pass  # reaching the goal stops the clock: go on
 
     def start(self, site: Site) -> None:
         """Start a site's peer from its disk, unless an outage keeps it down."""
@@ -220,10 +220,13 @@ class Simulation:
             adversary.on_started()
         self.hand_in(site, Started())
         self.detect_later(self.random.randint(1, 50))
-        self._see_whether_done()  # it may have been what the others waited for, and be past the goal already
+        self._see_whether_done()  # it may be the last site that was missing, and be past the goal already
 
     def crash(self, site: Site, down_ms: int | None) -> None:
-        """Kill a site's peer. It comes back after ``down_ms``, or never; where outages overlap, after the last."""
+        """Kill a site's peer.
+
+        It comes back after ``down_ms``; None: never. Where outages overlap, it comes back after the last one.
+        """
         site.outages += 1
         if down_ms is not None:
             self.clock.after(down_ms, self._end_outage, site)
@@ -253,14 +256,14 @@ class Simulation:
             self._end_outage(site)
 
     def tell(self, what: str) -> None:
-        """Tell whoever watches that the network has changed."""
+        """Tell the observers that the network has changed."""
         for observer in self._observers:
             observer.on_network(what)
 
-    # -- who sees whom
+    # -- failure detectors
 
     def is_blocked(self, source: int, target: int, message: Verified | None) -> bool:
-        """Whether a partition, or one of the two, keeps what source sends from target."""
+        """Whether a partition, or a liar that keeps no link with the other site, keeps a message from target."""
         if self.unlinked and (target in self.unlinked.get(source, ()) or source in self.unlinked.get(target, ())):
             return True
         return self.blocked is not None and self.blocked(source, target, message)
@@ -272,7 +275,7 @@ class Simulation:
         return up and not (self.is_blocked(a, b, None) or self.is_blocked(b, a, None)) and bool(self.links.path(a, b))
 
     def detect_later(self, after_ms: int = DETECT_MS) -> None:
-        """Have the failure detectors see, after their time, what has changed."""
+        """Have the failure detectors look at the network after a while."""
         when_ms = self.clock.now_ms + after_ms
         if when_ms not in self._detections:
             self._detections.add(when_ms)
@@ -294,7 +297,7 @@ class Simulation:
                 reached = {number for number in reached if self.reaches(site, self.sites[number])}
             boot = site.boots
             for number in sorted(site.sees ^ reached):
-                if site.boots != boot:  # it has crashed over the event before
+                if site.boots != boot:  # it has crashed in the step for the event before
                     break
                 is_there = number in reached
                 (site.sees.add if is_there else site.sees.discard)(number)
@@ -302,7 +305,7 @@ class Simulation:
                 self._deliver(site, boot, PeerUp(key) if is_there else PeerDown(key))
 
     def _beat(self) -> None:
-        """Heartbeats tell everybody's height; only who is behind need hear of it."""
+        """Deliver heartbeats, which tell heights; only those that tell a site that it is behind matter."""
         heights = [(site, site.node.state.height) for site in self.sites if site.node is not None]
         claims = [(site, self._claim(site, height)) for site, height in heights]
         highest = max((height for _, height in claims), default=0)
@@ -356,7 +359,7 @@ class Simulation:
             watch(site, event, step)
 
     def carry_out(self, site: Site, step: Step) -> None:
-        """Send, fetch, set timers and start work; what is to be durable is."""
+        """Send, fetch, set timers and start work; the records of the step are durable already."""
         for send in step.send:
             self._send(site, send)
         for fetch in step.fetch:
@@ -368,7 +371,7 @@ class Simulation:
 
     @staticmethod
     def _crash_point_of(site: Site, step: Step) -> CrashPoint | None:
-        """Return the point at which the site is to crash, if it is this step."""
+        """Return the site's crash point, if it is to crash at this step."""
         point = site.crash_point
         if point is None or not (point.record is None or point.record in {type(one).__name__ for one in step.persist}):
             return None
@@ -376,7 +379,7 @@ class Simulation:
         return None if point.skip else point
 
     def _crash_at(self, site: Site, event: Event, step: Step, point: CrashPoint) -> None:
-        """Crash at a step. Whoever watches is shown what survives of it: a restart goes on from that."""
+        """Crash at a step. Observers are shown the records that survive, because a restart goes on from these."""
         kept = 0 if point.moment == "before" else len(step.persist)
         if point.moment == "during":
             kept = self.random.randint(0, kept)
@@ -397,7 +400,10 @@ class Simulation:
     # -- sending
 
     def known(self, envelope: bytes) -> Verified | None:
-        """Return a message as every receiver would verify it; computed once, since all come to the same result."""
+        """Return a message as every receiver would verify it; None for an invalid one.
+
+        It is verified once only, since all receivers come to the same result.
+        """
         if envelope not in self._known:
             if len(self._known) >= MAX_KNOWN_ENVELOPES:
                 self._known.clear()
@@ -422,7 +428,7 @@ class Simulation:
                 self._transmit(site, receiver, bare, send.blob)
 
     def transmit_bent(self, site: Site, receiver: Site, send: Send, without: Adversary | None = None) -> None:
-        """Send what a liar's strategies make of a message."""
+        """Send what a liar's strategies make of a message. ``without``: a strategy that is not asked."""
         for bent in bend(self, site, receiver, send, without):
             self.transmit(site, receiver, bent)
 
@@ -435,7 +441,7 @@ class Simulation:
             self._transmit(site, receiver, Received(message), send.blob)
 
     def _transmit(self, site: Site, receiver: Site, event: Received, blob: bytes | None) -> None:
-        """Send a message with its blob, or, if that is large, offer the blob. ``event``: the message without it."""
+        """Send a message with its blob, or offer the blob if it is large. ``event``: the message without the blob."""
         message = event.message
         size = len(message.raw)
         if blob is not None:
@@ -489,7 +495,7 @@ class Simulation:
             watch(source, target, event.message)
 
     def _handle(self, source: Site, site: Site, queue: Queue, size: int, boot: int, event: Received) -> None:
-        """A message is here; verifying and handling it takes the site's one event loop some time."""
+        """Deliver a message that arrived, when the site's one event loop has handled those before it."""
         self._unqueue(source, site, queue, size)
         now_us = 1000 * self.clock.now_ms
         begin_us = max(now_us, site.handling_until_us)
@@ -500,8 +506,8 @@ class Simulation:
             self.clock.at(begin_us // 1000, self._deliver, site, boot, event)
 
     def _charged_bytes(self, site: Site, receiver: Site, message: Verified, blob: bytes) -> int:
-        """The size of a blob for a receiver, in the round that a site is in."""
-        if site.node is None:  # what it had under way is lost
+        """Return the size to charge for a blob to a receiver, in the round that a site is in."""
+        if site.node is None:  # it is down, so what it had under way is lost anyway
             return len(blob)
         return self.sizes.blob_bytes(message, site.node.state.committee, receiver.key, blob)
 
@@ -548,7 +554,7 @@ class Simulation:
     # -- work
 
     def start_work(self, site: Site, work: Any, answer: Answer) -> None:
-        """Compute now, and answer when the site's processor would have."""
+        """Compute a job now, and answer at the time at which the site's processor would be done."""
         charged = self.setup.costs.work_ms(work, self._columns) / site.speed
         begin, end = site.worker(self.clock.now_ms, round(charged))
         for watch in self._on_work:
@@ -567,7 +573,7 @@ class Simulation:
             for adversary in site.adversaries:
                 result = adversary.bend_result(work, result)
             return WorkDone(work, result)
-        except ValueError as error:  # as the driver: what cannot be computed is told to the node
+        except ValueError as error:  # like the driver: tell the node that the job failed
             return WorkDone(work, error=f"{type(error).__name__}: {error}")
 
     def _train(self, site: Site, work: Train) -> Contribution:

@@ -1,4 +1,4 @@
-"""One place in the network: a peer with its key, its disk, its processor, and its node while it runs."""
+"""One place in the network: a peer with its key, disk and processor, and its node while it runs."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,18 +12,21 @@ if TYPE_CHECKING:
     from .adversaries.base import Adversary
 
 WORKERS = 2
-"""Jobs that run at a time, as in the real driver."""
+"""Jobs that run at the same time, as in the real driver."""
 
 MAX_OFFERS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class CrashPoint:
-    """Crash at a step that persists something.
+    """A crash at a step that persists something.
 
-    ``moment``: before anything is written, during (a prefix survives), after the sync with nothing sent, or
-    while sending. ``skip``: let so many such steps pass first. ``record``: the name of a record that must be
-    among those written, or None.
+    Attributes:
+        moment: "before" anything is written; "during" the writing, so that a prefix survives; "after" the sync, with
+            nothing sent; or "sending", with half of it sent.
+        skip: number of such steps that pass first.
+        record: name of a record that must be among those written, or None.
+        down_ms: how long the peer is down.
     """
 
     moment: str
@@ -45,15 +48,17 @@ class Site:
     """How far this site's clock is off."""
     node: Node | None = field(default=None, repr=False)
     boots: int = 0
+    """Counts starts and crashes: events for an earlier boot are dropped."""
     outages: int = 0
-    """What keeps it down now; it runs when nothing does."""
+    """Number of outages that keep it down now."""
     adversaries: tuple["Adversary", ...] = ()
     crash_point: CrashPoint | None = None
     sees: set[int] = field(default_factory=set, repr=False)
     """Sites that its failure detector reports as reachable."""
     queues: dict[int, Queue] = field(default_factory=dict, repr=False)
-    """What waits to be sent, by the number of its receiver."""
+    """Frames that have not arrived yet, by the number of their receiver."""
     offers: dict[bytes, bytes] = field(default_factory=dict, repr=False)
+    """Large blobs that others may pull, by digest."""
     busy_until_ms: list[int] = field(default_factory=lambda: [0] * WORKERS)
     handling_until_us: int = 0
     steps: int = 0
@@ -67,11 +72,11 @@ class Site:
 
     @property
     def is_honest(self) -> bool:
-        """Whether it follows the protocol (it may crash all the same)."""
+        """Whether it follows the protocol; an honest site may crash."""
         return not self.adversaries
 
     def offer(self, digest: bytes, blob: bytes) -> None:
-        """Hold a large blob for whoever asks; the oldest go first."""
+        """Offer a large blob to others; beyond MAX_OFFERS the oldest ones go."""
         self.offers.pop(digest, None)
         self.offers[digest] = blob
         while len(self.offers) > MAX_OFFERS:

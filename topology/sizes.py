@@ -1,7 +1,7 @@
-"""How many bytes a message takes on the wire, and whether a blob is the one it binds.
+"""The bytes that blobs take on the wire, and whether a blob belongs to a message.
 
-With ideal shares the simulated blobs are small tokens. They are charged for what real ones would take, for the
-number of parameters that is simulated.
+With ideal shares the simulated blobs are small tokens. Each is charged the size of the real blob, for the number of
+parameters that the user asked for.
 """
 
 from dataclasses import replace
@@ -39,11 +39,11 @@ class Sizes:
                 return self._layout.vector_bytes
             case Complaint() | UpheldComplaint():
                 return scheme.share_bytes(self._layout)
-        return len(blob)  # also of a HandBox: most are for members that are away, and so got seeds
+        return len(blob)  # a HandBox, too: most such boxes are for members that are away, and hold small seeds
 
 
 def binds(message: Verified, blob: bytes) -> bool:
-    """Whether the message holds the blob's digest, as a receiving driver checks it."""
+    """Whether the message holds the blob's digest; a receiving driver checks the same."""
     digest = digest_of(blob)
     if isinstance(message.message, Deal):
         return digest in message.message.boxes

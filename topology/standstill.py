@@ -1,4 +1,4 @@
-"""Why a run did not finish, as far as one look at its end can tell."""
+"""Why a run did not finish, as far as its last state tells."""
 
 from .simulation import Simulation
 from .site import Site
@@ -7,9 +7,9 @@ __all__ = ["why_unfinished"]
 
 
 def why_unfinished(simulation: Simulation) -> str:
-    """Say what the members lack for a decision; if nothing, that the time was up, and who was behind.
+    """Say what the members lack for a decision; if nothing, that the time was up, and which sites were behind.
 
-    Asked of a simulation that has come to its limit.
+    The simulation must have reached its limit.
     """
     running = [(site, site.node.state) for site in simulation.sites if site.node is not None]
     if not running:
@@ -30,5 +30,5 @@ def why_unfinished(simulation: Simulation) -> str:
 
 
 def _reached(simulation: Simulation, site: Site, members: list[Site]) -> list[Site]:
-    """Members that a site can talk to, and itself."""
+    """Return the members that a site can talk to, and the site itself."""
     return [one for one in members if one is site or simulation.reaches(site, one)]

@@ -1,7 +1,7 @@
 """Runs many scenarios on all cores: `python -m coterie.topology.sweep --seeds 20000`.
 
-Prints every violation with its seed, the smallest scenario that still shows it, and a transcript; ends with a
-line for docs/assurance.md. Exit code 1 if anything was found.
+Prints every violation with its seed; then, for the first five, the smallest scenario that still shows it and a
+transcript. Ends with a line for docs/assurance.md. Exit code 1 if anything was found.
 """
 
 import argparse
@@ -20,12 +20,12 @@ MAX_SHOWN = 5
 
 
 def check(seed: int) -> tuple[int, Failure | str]:
-    """Run one seed."""
+    """Run one seed; returns it with the failure, or with the hash of everything that was sent."""
     return seed, run(scenario_of(seed))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Sweep."""
+    """Run the sweep; returns the exit code."""
     parser = argparse.ArgumentParser(prog="sweep", description="run random scenarios under all invariants")
     parser.add_argument("--seeds", type=int, default=2_000, help="how many (default: %(default)s)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (default: %(default)s)")

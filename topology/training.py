@@ -1,4 +1,4 @@
-"""What a simulated peer answers when it is asked to train."""
+"""The contributions of simulated peers to rounds."""
 
 import hashlib
 from typing import Protocol
@@ -11,17 +11,24 @@ from ..protocol.work import Contribution, Train
 
 
 class Trainer(Protocol):
-    """Trains in every site's place."""
+    """Trains on behalf of every site."""
 
     def contribute(self, site: int, work: Train, genesis: Genesis, entropy: bytes) -> Contribution:
-        """Return a site's contribution to a round; ``entropy``: 32 fresh bytes. Deterministic."""
+        """Return a site's contribution to a round. The result must depend on the arguments only.
+
+        Args:
+            site: number of the site.
+            work: the job that the node asked for.
+            genesis: of the federation.
+            entropy: 32 fresh random bytes, to be handed on in the contribution.
+        """
 
 
 class Flat:
     """No learning: every site adds a small vector of its own, so that sums can be told apart."""
 
     def contribute(self, site: int, work: Train, genesis: Genesis, entropy: bytes) -> Contribution:
-        """Return it."""
+        """Return a contribution that depends on the site and the round only."""
         examples = 10 + site
         if work.kind == "setup":
             return Contribution(examples, tuple(1.0 for _ in range(genesis.setup_sums)), entropy)

@@ -1,7 +1,7 @@
-"""What happened, for people to read: who says what to whom, writes what down, is told what; what was lost, and failed.
+"""A readable account of a run: messages, records, reports, losses and failures.
 
-A paragraph begins with the milliseconds since the start and the peer that acts. What a step writes down stands before
-what it sends, which is the order in which a driver must act; then come its reports. Hashes are cut to their first four
+A paragraph begins with the milliseconds since the start and the peer that acts. The records of a step stand before its
+messages, which is the order in which a driver must act; its reports come last. Hashes are cut to their first four
 digits.
 """
 
@@ -24,7 +24,7 @@ LINES: Final = 120
 
 @dataclass(slots=True)
 class _Entry:
-    """One thing that happened; a message that goes to several members is one."""
+    """One thing that happened; a message to several members is one entry."""
 
     when_ms: int
     who: str
@@ -35,23 +35,23 @@ class _Entry:
 
 
 class Transcript(Observer):
-    """Keeps the last ``most`` things that happened, or all."""
+    """Keeps the last ``most`` things that happened; None for all."""
 
     def __init__(self, most: int | None = LINES) -> None:
         self._entries: deque[_Entry] = deque(maxlen=most)
         self._reports: list[_Entry] = []
-        """Of the last step: they come after what it sends."""
+        """The reports of the last step, which come after its messages."""
         self._start_ms = 0
 
     def begin(self) -> None:
-        """Forget what was, and count the time from now on."""
+        """Forget everything so far, and count the time from now on."""
         self._entries.clear()
         self._reports.clear()
         self._start_ms = self._simulation.clock.elapsed_ms
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The lines, the latest last; one without time and peer belongs to the one before."""
+        """The lines, the latest last; a line without time and peer continues the paragraph."""
         found: list[str] = []
         before: tuple[int, str] | None = None
         for entry in self._entries:
@@ -118,7 +118,7 @@ class Transcript(Observer):
 
     def _add(self, site: "Site", what: str, raw: bytes = b"") -> _Entry:
         entry = self._entry(site, what, raw)
-        if self._reports and self._reports[0].who != entry.who:
+        if self._reports and self._reports[0].who != entry.who:  # another peer acts, so that step is over
             self._flush()
         self._entries.append(entry)
         return entry
@@ -128,7 +128,7 @@ class Transcript(Observer):
         self._reports.clear()
 
     def _line_of(self, site: "Site", message: Verified, blob: bytes | None) -> _Entry:
-        """Return the entry that this message is: the last one, if it is the same to somebody else."""
+        """Return the entry of a message: the last one if it is the same message to another receiver, or a new one."""
         last = self._entries[-1] if self._entries else None
         if last is not None and last.raw == message.raw and last.when_ms == self._now():
             return last

@@ -1,4 +1,4 @@
-"""Bytes on their way, hop by hop, until they arrive or a link or a relay before them fails."""
+"""Bytes on their way, hop by hop, until they arrive or a link or relay ahead of them fails."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,33 +11,33 @@ __all__ = ["MAX_QUEUED_BYTES", "MAX_QUEUED_FRAMES", "Parcel", "Queue", "Transit"
 
 MAX_QUEUED_FRAMES: Final = 4096
 MAX_QUEUED_BYTES: Final = 32 * 1024 * 1024
-"""What waits from one peer to another before more is refused, as on the links of real peers."""
+"""Most frames and bytes from one peer to another that have not arrived; as on real links, more is refused."""
 
 
 @dataclass(slots=True)
 class Queue:
-    """What one peer has yet to get to another: frames that wait or are on their way."""
+    """The frames from one peer to another that wait or are on their way."""
 
     frames: int = 0
     size_bytes: int = 0
 
     def has_room(self, size_bytes: int) -> bool:
-        """Whether a frame of this size is taken."""
+        """Whether a frame of this size is accepted."""
         return self.frames < MAX_QUEUED_FRAMES and self.size_bytes + size_bytes <= MAX_QUEUED_BYTES
 
     def put(self, size_bytes: int) -> None:
-        """Take a frame in."""
+        """Count a frame that is sent."""
         self.frames += 1
         self.size_bytes += size_bytes
 
     def take(self, size_bytes: int) -> None:
-        """A frame has arrived, or is lost."""
+        """Count a frame that has arrived or is lost."""
         self.frames -= 1
         self.size_bytes -= size_bytes
 
 
 class Parcel(NamedTuple):
-    """What crosses a path. ``arrived`` or ``lost`` is called with ``arguments``: one of them, and once.
+    """Bytes that cross a path. Either ``arrived`` or ``lost`` is called once, with ``arguments``.
 
     There is one for each of millions of messages, and a tuple is made in a third of the time of a frozen dataclass.
     """
@@ -61,7 +61,7 @@ class Transit:
         self._cross(parcel, 0, 1000 * self._clock.now_ms)
 
     def _cross(self, parcel: Parcel, at: int, now_us: int) -> None:
-        """Cross one hop, and go on from there when the bytes have."""
+        """Cross one hop, and go on when the bytes are at its end."""
         hop = parcel.path[at]
         if at and not hop.is_open:
             parcel.lost(*parcel.arguments)
@@ -69,6 +69,7 @@ class Transit:
         if at:
             hop.relayed_bytes += parcel.size_bytes
         arrives_us = self._links.cross(hop, parcel.size_bytes, now_us, parcel.is_bulk)
+        # The clock has whole milliseconds: a relay goes on with the exact time, and no arrival comes too early.
         if at + 1 < len(parcel.path):
             self._clock.at(arrives_us // 1000, self._cross, parcel, at + 1, arrives_us)
         else:

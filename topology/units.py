@@ -1,4 +1,4 @@
-"""Text with units, as people write it on a command line: 20..80ms, 100mbit, 5%."""
+"""Quantities with units, as they are written on a command line: 20..80ms, 100mbit, 5%."""
 
 import re
 from typing import Final
@@ -13,7 +13,7 @@ _NUMBER: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z%]*)\Z")
 
 
 class UnitError(ValueError):
-    """A text that is no such quantity; says what would be one."""
+    """A text that is not the quantity asked for; the message says what would be one."""
 
 
 def read_milliseconds(text: str, default_unit: str = "ms") -> float:
@@ -26,7 +26,7 @@ def read_milliseconds(text: str, default_unit: str = "ms") -> float:
 
 
 def read_range_ms(text: str) -> tuple[int, int]:
-    """Read a duration or a range of them: ``50ms``, ``20..80ms``. Whole milliseconds. Raises UnitError."""
+    """Read a duration or a range, in whole milliseconds: ``50ms``, ``20..80ms``. Raises UnitError."""
     low, dots, high = text.partition("..")
     if not dots:
         value = round(read_milliseconds(text))
@@ -64,7 +64,7 @@ def _split(text: str, wanted: str) -> tuple[float, str]:
 
 
 def read_outage(text: str) -> Outage:
-    """Read ``SITE at 10s for 30s`` or, of a link, ``A--B at 10s``, which is for good. Raises UnitError."""
+    """Read ``SITE at 10s for 30s`` or, for a link, ``A--B at 10s``; without ``for`` it never ends. Raises UnitError."""
     found = re.fullmatch(r"\s*(?P<who>.+?)\s+at\s+(?P<at>\S+)(?:\s+for\s+(?P<span>\S+))?\s*", text)
     if found is None:
         raise UnitError(f"{text!r} is no outage: write, for example, 'site at 10s for 30s' or 'A--B at 10s for 5s'")

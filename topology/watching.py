@@ -1,7 +1,7 @@
-"""The invariants as a run's observers: what breaks is noted, and the run goes on.
+"""Invariants that are watched in a single run: violations are noted, and the run goes on.
 
-A sweep ends with the first violation, because a run that violates an invariant is a bug of ours. Who simulates a
-federation with more liars than it bears wants to see what comes of it.
+A run of a sweep ends with its first violation, because that is a bug of ours. A user that simulates more liars than a
+federation tolerates wants to see the consequences.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ MAX_RANKED: Final = 1_000
 """Liars times peers beyond which secrecy is not watched: its rank tests would take longer than the run."""
 
 MAX_CLOSE: Final = 30
-"""Peers beyond which only decisions, blame and secrecy are watched: looking at all messages would cost a third more."""
+"""Peers beyond which only the invariants of _COARSE are watched: the others would make a run a third longer."""
 
 _COARSE: Final = ("agreement", "exact sum", "evidence", "secrecy")
 
@@ -29,7 +29,7 @@ _HOOKS: Final = tuple(name for name in vars(Observer) if name.startswith("on_"))
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """An invariant that did not hold: the first time that it was seen."""
+    """The first violation of an invariant."""
 
     invariant: str
     what: str
@@ -38,7 +38,7 @@ class Broken:
 
 
 class Watch:
-    """Checks a simulation; ``broken`` is read when it has ended."""
+    """Checks a simulation; read ``broken`` when the run has ended."""
 
     def __init__(self, simulation: Simulation) -> None:
         self.broken: dict[str, Broken] = {}
@@ -47,7 +47,7 @@ class Watch:
         simulation.watch(*(self._noting(simulation, kind) for kind in kinds))
 
     def _noting(self, simulation: Simulation, kind: type[Checker]) -> Checker:
-        """Return a checker that notes what is violated, and looks no further then."""
+        """Return a checker that notes the first violation, and looks no further after it."""
 
         def noting(hook: Callable[..., None]) -> Callable[..., None]:
             @wraps(hook)
@@ -68,9 +68,10 @@ class Watch:
 
 
 def _watched(simulation: Simulation) -> list[type[Checker]]:
-    """All of them but those that take a network to be quick: that a run did not finish is said anyway.
+    """Return the checkers for a run: all but those that presuppose a quick network, or that would take too long.
 
-    Where bytes need longer than the federation's deadlines allow, rounds fail and members are left out by right.
+    Where bytes need longer than the federation's deadlines allow, rounds rightly fail and members are rightly left out.
+    That a run did not finish is reported anyway.
     """
     peers, liars = len(simulation.sites), len(simulation.sites) - len(simulation.honest)
     left_out = {"liveness", "progress", "counted", "blame"}

@@ -1,4 +1,4 @@
-"""What members say, write down and decide, in words for people."""
+"""Messages, records and blocks in words, for transcripts."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -55,7 +55,10 @@ __all__ = ["Words"]
 
 
 class Words:
-    """Names members by ``labels`` (of their keys); places are those in the committee that ``committee`` returns."""
+    """Puts messages, records and blocks into words.
+
+    ``labels`` gives members names by their keys. Places of members are those in what ``committee`` returns.
+    """
 
     def __init__(
         self, federation: bytes, labels: Mapping[bytes, str], committee: Callable[[], Sequence[bytes]]
@@ -65,7 +68,7 @@ class Words:
         self._committee = committee
 
     def message(self, said: Verified) -> str:
-        """Return what a message says."""
+        """Return a message in words."""
         view = said.view
         match message := said.message:
             case Deal(round=round_):
@@ -129,7 +132,7 @@ class Words:
         return f"PROPOSAL in view {view}: {self.block(proposal.block)}{behind}{again}"
 
     def record(self, record: Record) -> str:
-        """Return what a record keeps."""
+        """Return a record in words."""
         match record:
             case BlockDecided(height=height, block=data, certificate=certificate):
                 return f"block {height}, decided by {len(certificate)} precommits: {self.block(data)}"
@@ -153,7 +156,7 @@ class Words:
                 return f"what others showed that it signed in round {round_}"
 
     def block(self, data: bytes) -> str:
-        """Return what a block decides."""
+        """Return a block's decision in words."""
         return f"{self._body(read_block(data).body)} ({_short(block_hash(data))})"
 
     def _body(self, body: Body) -> str:
@@ -180,14 +183,14 @@ class Words:
                 return f"{self.peer(request.sender)} {'joins' if isinstance(change, Join) else 'leaves'}"
 
     def peer(self, member: bytes) -> str:
-        """Return what a member is called."""
+        """Return the name of a member."""
         return f"peer {self._label(member)}"
 
     def _label(self, member: bytes) -> str:
         return self._labels.get(member, member[:2].hex())
 
     def _places(self, indices: Iterable[int]) -> str:
-        """Peers by their places in the committee. A liar may name places that there are not."""
+        """Return the names of peers by their places in the committee; a liar may give places that do not exist."""
         members = self._committee()
         found = (self._label(members[index]) if 0 <= index < len(members) else f"?{index}" for index in indices)
         return " ".join(sorted(found, key=lambda label: (len(label), label)))
