@@ -1,4 +1,15 @@
-"""Sixty-three ways to misbehave, each a small class behind :class:`.base.Adversary`."""
+"""Sixty-three ways to misbehave, each a small class below :class:`.base.Adversary`.
+
+* :mod:`.voting`: proposals and votes
+* :mod:`.dealing`, :mod:`.boxes`: shares, sums, and the boxes that hold shares
+* :mod:`.equivocation`: one story to half of the members, another one to the rest
+* :mod:`.collusion`: liars with a common victim, the base of many others
+* :mod:`.views`, :mod:`.accusations`: things that one member sees and the others do not
+* :mod:`.proving`, :mod:`.showing`: false proofs of a sum, and lies that few see
+* :mod:`.stalling`, :mod:`.network`: waiting, silence, replayed messages and false ledgers
+
+:mod:`.forging` makes the false messages; :mod:`.chain` combines several strategies of one site.
+"""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Liars that use up what members listen to: accusations of themselves, and complaints of theirs that are false."""
+"""Liars that try to go unheard later: they accuse themselves of other things first, or complain falsely first."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
@@ -26,7 +26,7 @@ _SECOND_MS: Final = 60
 class OldAccusation(Colluder):
     """Accuses itself before all of an old contradiction, then shows the victim alone a new one, and does not vote.
 
-    Where a member is accused once for all, the victim alone leaves it out, and the others insist on it.
+    If members passed on only one accusation of a member, the victim would leave it out and the others insist on it.
     """
 
     name = "old-accusation"
@@ -34,7 +34,7 @@ class OldAccusation(Colluder):
     def __init__(self, simulation: "Simulation", site: "Site") -> None:
         super().__init__(simulation, site)
         self._struck = -1
-        """The round in which it did so."""
+        """The round in which it did so; -1 before."""
         self._deals_at = 0
 
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
@@ -66,7 +66,7 @@ class OldAccusation(Colluder):
 
 
 class FutureAccusations(Flood):
-    """Accuses itself of dealing twice in rounds that are yet to come, ever other ones."""
+    """Accuses itself of dealing twice in future rounds, in another one each time."""
 
     name = "future-accusations"
     every_ms = 100
@@ -93,7 +93,10 @@ class FutureAccusations(Flood):
 
 
 class TwoComplaints(QuietComplaint):
-    """As ``quiet-complaint``, but shows the others a false complaint, so that they hear it no more. Does not vote."""
+    """Like ``quiet-complaint``, but shows the others a false complaint, so that they do not listen to it any more.
+
+    It does not vote.
+    """
 
     name = "two-complaints"
 

@@ -1,7 +1,7 @@
-"""What every adversary is: a bend in an honest node's ways.
+"""The base of all adversaries, which change what an honest node receives and sends.
 
-A Byzantine site runs the same node as everybody, with one or more adversaries between it and the world. They
-hold the site's key, so whatever they want to say they can sign; they cannot sign for anybody else.
+A Byzantine site runs the same node as every other site, with one or more adversaries between it and the network. They
+hold the site's key, so they can sign anything in its name, and nothing in the name of another site.
 """
 
 import random
@@ -23,26 +23,30 @@ __all__ = ["Adversary", "Flood", "Turn"]
 
 
 class Turn(IntEnum):
-    """When a strategy has its say on what its site sends, where the site has several; see :mod:`.chain`."""
+    """The order in which several strategies of one site change a message; see :mod:`.chain`.
+
+    Each value says what a strategy of this turn decides.
+    """
 
     BLOCK = 0
-    """Which block is spoken for."""
+    """The block that the message is about."""
     PROOF = 1
-    """What speaks for it."""
+    """The proof that goes with the block."""
     CONTENT = 2
+    """Anything else in the message."""
     RECEIVER = 3
-    """Who gets it."""
+    """The members that get it."""
     SAID = 4
-    """What was really said is noted."""
+    """Nothing about the message itself: it sees what is really sent, and may replay it or keep its blob back."""
     TIME = 5
-    """When it leaves."""
+    """The time at which it leaves."""
 
 
 class Adversary:
-    """Override what is to be bent. One instance a site."""
+    """One way to misbehave. Override the hooks for what it changes; each site has its own instance."""
 
     name = ""
-    """What people call it by on a command line."""
+    """Its name on a command line."""
     turn = Turn.CONTENT
 
     def __init__(self, simulation: "Simulation", site: "Site") -> None:
@@ -51,51 +55,51 @@ class Adversary:
         self.random = random.Random(f"adversary {simulation.seed} {site.number} {self.name}")
 
     def on_started(self) -> None:
-        """The site's node was made, at the first start or after a crash."""
+        """The site's node was created, at the first start or after a crash."""
 
     def on_event(self, event: Event) -> bool:
-        """See an event first; returns whether the node may have it too."""
+        """See an event before the node does; returns whether the node gets it, too."""
         return True
 
     def bend_step(self, event: Event, step: Step) -> Step:
-        """Change what the node does."""
+        """Return the step to carry out in place of the node's."""
         return step
 
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
-        """Change what is sent to one receiver: nothing, one or several messages.
+        """Return the messages to send to one receiver in place of ``send``: none, one or several.
 
-        ``message`` is what ``send`` says, with what other strategies have changed already.
+        ``message`` is the content of ``send``, which other strategies may have changed already.
         """
         return (send,)
 
     def bend_result(self, work: Any, result: Any) -> Any:
-        """Change what a job of this site has computed."""
+        """Return the result to use in place of that of a job of this site."""
         return result
 
     def claimed_height(self, height: int) -> int:
-        """Change what the heartbeat says of this site's ledger."""
+        """Return the height to claim in the heartbeat, in place of that of this site's ledger."""
         return height
 
     def lets_crawl(self, receiver: "Site") -> bool:
-        """Whether what a site pulls from this one comes so slowly that it might as well not come."""
+        """Whether pulls by the receiver from this site are so slow that the receiver gives them up."""
         return False
 
     # -- tools
 
     @cached_property
     def others(self) -> list["Site"]:
-        """Everybody else."""
+        """All other sites."""
         return [one for one in self.simulation.sites if one is not self.site]
 
     @cached_property
     def half(self) -> frozenset[int]:
-        """A fixed half of the others, by number: those who get the second story. Another one for each strategy."""
+        """A fixed half of the other sites, by number, which get the second story; each strategy has its own half."""
         chosen = random.Random(f"half {self.simulation.seed} {self.site.number} {self.name}")
         numbers = [one.number for one in self.others]
         return frozenset(chosen.sample(numbers, len(numbers) // 2))
 
     def sign(self, message: Message, height: int | None = None, view: int | None = None) -> bytes:
-        """Sign anything, by default as of the height and view that the node is in."""
+        """Sign a message, by default for the height and view that the node is in."""
         node = self.site.node
         if node is not None:
             height = node.state.height + 1 if height is None else height
@@ -103,16 +107,19 @@ class Adversary:
         return seal(self.site.identity, self.simulation.federation, height or 0, view or 0, message)
 
     def read(self, raw: bytes) -> Verified | None:
-        """Read a signed message."""
+        """Read a signed message; None for an invalid one."""
         found = verify(raw, self.simulation.federation)
         return found if isinstance(found, Verified) else None
 
     def say(self, receiver: "Site", raw: bytes, blob: bytes | None = None) -> None:
-        """Send a signed message past one's own node and adversaries."""
+        """Send a signed message directly, past the site's node and adversaries."""
         self.simulation.transmit(self.site, receiver, Send(receiver.key, raw, blob))
 
     def leave_and_return(self, look_ms: int, away_ms: int) -> None:
-        """Leave, look every ``look_ms`` whether it is let go, and come back ``away_ms`` later, as a restarted peer."""
+        """Leave the federation, and come back as a restarted peer ``away_ms`` after the departure is decided.
+
+        ``look_ms``: how often to look whether it is decided.
+        """
         self.simulation.clock.after(1, self._leave, look_ms, away_ms)
 
     def _leave(self, look_ms: int, away_ms: int) -> None:
@@ -129,12 +136,12 @@ class Adversary:
 
     @staticmethod
     def received(event: Event) -> Verified | None:
-        """Return the message that an event brings, if it is one."""
+        """Return the message that an event brings; None if it brings none."""
         return event.message if isinstance(event, Received) else None
 
 
 class Flood(Adversary):
-    """Says a great many things at once, time and again, as long as its site is up."""
+    """Sends many messages at once, again and again, as long as its site is up."""
 
     every_ms = 0
 
@@ -150,5 +157,5 @@ class Flood(Adversary):
             self._wait(boot)
 
     def burst(self, node: "Node") -> None:
-        """Say them."""
+        """Send the messages of one burst."""
         raise NotImplementedError

@@ -1,7 +1,7 @@
-"""Lies about boxes: what seals them, who is handed them, who keeps and serves them, and what is in them.
+"""Lies about boxes: their keys, their contents, and the members that are handed them and keep them.
 
-A missing ack is settled by members that keep the holder's box (:mod:`coterie.protocol.acks`). Whoever lies here wants a
-dealing to look settled that is not, or not to look settled though it is.
+A missing ack is settled by members that keep the holder's box (:mod:`coterie.protocol.acks`). These liars want an
+unsettled dealing to look settled, or a settled one to look unsettled.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ FLOOD_BOXES: Final = 6
 def _with_other_block(
     liar: Adversary, message: Verified, send: Send, other: Callable[["Site", bytes], bytes | None]
 ) -> Send:
-    """Return a new proposal of a liar's own with another block; anything else, and where there is none, as it is."""
+    """Return a new proposal of the liar with another block, which ``other`` makes; return anything else unchanged."""
     said = message.message
     if not isinstance(said, Proposal) or message.sender != liar.site.key or said.valid_view >= 0:
         return send
@@ -41,7 +41,7 @@ def _with_other_block(
 
 
 class BadTerms(Adversary):
-    """Deals under a key of its boxes that is none, or to seeded holders that cannot be, in another way each round."""
+    """Deals with an invalid key of its boxes or with impossible seeded holders, in another way each round."""
 
     name = "bad-terms"
 
@@ -69,7 +69,7 @@ class FalseOpening(Adversary):
 
 
 class FalseKeeper(Adversary):
-    """Says that it keeps all boxes there are, and serves none of them, or others."""
+    """Says that it keeps all boxes, and hands false ones to half of the members and none to the rest."""
 
     name = "false-keeper"
 
@@ -123,7 +123,7 @@ class AckToDealer(Colluder):
 
 
 class TakeIn(HandToColluders):
-    """Proposes all dealers that anybody has acked, its own among them, though an honest member lacks its share."""
+    """Proposes all dealings that any member has acked, its own among them, though an honest member lacks its share."""
 
     name = "take-in"
 
@@ -133,7 +133,7 @@ class TakeIn(HandToColluders):
 
 
 class FewHolders(Colluder):
-    """Proposes as few holders as a sum can be opened with, the liars among them, and withholds its own sum then."""
+    """Proposes the fewest holders that can open a sum, the liars among them, and withholds its own sum share."""
 
     name = "few-holders"
 
@@ -147,7 +147,7 @@ class FewHolders(Colluder):
 
 
 class BoxFlood(Flood):
-    """Hands over boxes that nobody dealt, for everybody and in everybody's name, time and again."""
+    """Hands over boxes that nobody dealt, of any dealer and for any holder, again and again."""
 
     name = "box-flood"
     every_ms = 900

@@ -1,7 +1,7 @@
-"""Several strategies of one liar at a time: each sees what the one before it has made of a message.
+"""Several strategies of one liar at a time: each one changes what the one before it has made of a message.
 
-What a message says is bent first, who gets it is chosen then, and when it leaves last. So the order in which people
-name the strategies changes nothing, and none undoes what another one did.
+The content of a message is changed first, then its receivers are chosen, and at last the time at which it leaves. So
+the order in which a user names the strategies does not matter, and no strategy undoes the work of another.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ def in_order(adversaries: Iterable[Adversary]) -> tuple[Adversary, ...]:
 def bend(
     simulation: "Simulation", site: "Site", receiver: "Site", send: Send, without: Adversary | None = None
 ) -> list[Send]:
-    """Return what a site's strategies make of a message to one receiver. ``without``: who has had its say."""
+    """Return what a site's strategies make of a message to one receiver. ``without``: a strategy that is not asked."""
     sends = [send]
     for adversary in site.adversaries:
         if adversary is without:

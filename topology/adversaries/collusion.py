@@ -1,7 +1,7 @@
-"""Liars that agree on a victim: whose update does not count, or whom they want to know.
+"""Liars that agree on a victim: a member whose update they want to leave out, or to learn.
 
-All colluders of a run have one plan, which its seed fixes. What each does looks like what an honest member does whose
-network is bad: it does not get dealings, it is late, it comes and goes.
+All colluders of a run have one plan, which its seed fixes. Each of them acts like an honest member with a bad network:
+it does not get dealings, it is late, it comes and goes.
 """
 
 import random
@@ -27,7 +27,7 @@ MEMBER_EVERY_MS: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What colluders have agreed on."""
+    """The plan on which colluders agree."""
 
     liars: tuple["Site", ...]
     order: tuple["Site", ...]
@@ -35,16 +35,16 @@ class Plan:
 
     @property
     def victim(self) -> "Site":
-        """Whose update is not to count."""
+        """The site whose update is not to count."""
         return self.order[0]
 
     def bystander(self, liar: "Site") -> "Site":
-        """Another honest site, a different one for each liar, as far as there are enough."""
+        """Return an honest site beside the victim; a different one for each liar, if there are enough."""
         rest = self.order[1:] or self.order
         return rest[self.liars.index(liar) % len(rest)]
 
     def pair(self, round_: int) -> tuple["Site", "Site"]:
-        """Return two honest sites, others in each round: with three such sums each one's part is known."""
+        """Return two of three honest sites, others in each round: three such sums would give each one's update away."""
         first = self.order[round_ % min(3, len(self.order))]
         second = self.order[(round_ + 1) % min(3, len(self.order))]
         return first, second
@@ -58,18 +58,18 @@ def plan_of(simulation: "Simulation") -> Plan:
 
 
 class Colluder(Adversary):
-    """What the strategies here have in common."""
+    """The base of all strategies that follow the liars' plan."""
 
     _plan: Plan | None = None
 
     def __init__(self, simulation: "Simulation", site: "Site") -> None:
         super().__init__(simulation, site)
         self.hides = self.random.random() < 0.5
-        """Whether nobody gets to keep the shares that it does not deal out itself."""
+        """Whether it hands nobody the boxes of the holders that it does not deal to."""
 
     @property
     def plan(self) -> Plan:
-        """The liars' plan, which is made when all of them are known."""
+        """The liars' plan, which is made on first use, when all liars are known."""
         if self._plan is None:
             self._plan = plan_of(self.simulation)
         return self._plan
@@ -82,7 +82,7 @@ class Colluder(Adversary):
 
     @property
     def shunned(self) -> tuple["Site", ...]:
-        """Whose dealings are refused now, and who is left out of what is proposed."""
+        """Sites whose dealings are refused now, and which are left out of proposals."""
         return ()
 
     @property
@@ -91,7 +91,7 @@ class Colluder(Adversary):
         return ()
 
     def on_event(self, event: Event) -> bool:
-        """Do not take the dealings of those that are shunned."""
+        """Do not take the dealings of shunned sites."""
         message, node = self.received(event), self.site.node
         if message is None or node is None:
             return True
@@ -99,7 +99,7 @@ class Colluder(Adversary):
         return dealer is None or dealer not in {site.key for site in self.shunned}
 
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
-        """Deal to few, and propose without those that are shunned."""
+        """Deal to few, and propose without the shunned sites."""
         said = message.message
         if message.sender != self.site.key:
             return (send,)
@@ -116,7 +116,7 @@ class Colluder(Adversary):
         return (send,)
 
     def _spoil(self, work: Any, result: Any) -> Any:
-        """Make a contribution that is no encoding."""
+        """Replace an encoded contribution by one that is no encoding."""
         if not isinstance(work, Encode):
             return result
         return forging.non_encoding(work, result, "element", self.random)
@@ -137,7 +137,7 @@ class Shun(Colluder):
 
 
 class ShunInTurn(Shun):
-    """Leaves out all honest members but two, and in each round another two of three."""
+    """Leaves out all honest members but two of the first three, and in each round another two."""
 
     name = "shun-in-turn"
 
@@ -148,7 +148,7 @@ class ShunInTurn(Shun):
 
 
 class Refuse(Colluder):
-    """Acks the colluders' dealings only, and deals to all but one."""
+    """Acks the dealings of colluders only, and deals to all but one honest member."""
 
     name = "refuse"
 
@@ -162,7 +162,7 @@ class Refuse(Colluder):
 
 
 class FailAndShun(Shun):
-    """Makes a sum fail by numbers that are no encoding, and has it repeated without the victim."""
+    """Makes a sum fail by numbers that are no encoding, and tries to have it repeated without the victim."""
 
     name = "fail-and-shun"
 
@@ -179,7 +179,7 @@ class FailAndShun(Shun):
 
 
 class FailAndWait(Colluder):
-    """Makes sums fail until the members are others, and deals no more then, so that somebody else has to."""
+    """Makes sums fail until the membership has changed, and deals no more then, so that others would have to."""
 
     name = "fail-and-wait"
 
@@ -212,7 +212,7 @@ class FailAndWait(Colluder):
 
 
 class FailAndVanish(Colluder):
-    """Makes a sum fail, and is away while it is repeated, until it has been."""
+    """Makes a sum fail, and is silent until it has been repeated."""
 
     name = "fail-and-vanish"
     turn = Turn.RECEIVER
@@ -263,13 +263,13 @@ class FailAndCrash(Colluder):
 
 
 class OpenAndFail(Colluder):
-    """Helps to open a sum where it gets to see it, and never to prove or to propose it."""
+    """Sends its sum share to other liars only, so that they see the sum, and never proves or proposes it."""
 
     name = "open-and-fail"
 
     @property
     def undealt(self) -> tuple["Site", ...]:
-        """Without a dealing to each, the colluders' own sum shares are needed."""
+        """Leave an honest site without a dealing, so that the colluders' own sum shares are needed."""
         return (self.plan.bystander(self.site),)
 
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:

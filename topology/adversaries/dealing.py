@@ -1,4 +1,4 @@
-"""Lies about shares and sums: what the round's checks are to find."""
+"""Lies about shares and sums, which the checks of a round must find."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class MisDeal(Adversary):
-    """Deals falsely: in turns off its own polynomials, and to one holder a box that does not open."""
+    """Deals falsely, in turns: shares off its published polynomials, or a box for one holder that does not open."""
 
     name = "mis-deal"
 
@@ -41,7 +41,7 @@ class MisDeal(Adversary):
 
 
 class Withhold(Adversary):
-    """Acks every dealing and then never sends its sum share."""
+    """Acks every dealing, and never sends its sum share."""
 
     name = "withhold"
 
@@ -78,7 +78,7 @@ class NonEncoding(Adversary):
 
 
 class GarbageBox(Adversary):
-    """Deals well, but for boxes that open to garbage, to victims of its choice."""
+    """Deals as it should, except that the boxes of some victims open to garbage."""
 
     name = "garbage-box"
 
@@ -109,7 +109,7 @@ class FalseComplaint(Adversary):
 
 
 class WrongBlob(Adversary):
-    """Sends messages without what belongs to them, and serves something else to whoever asks for it."""
+    """Sends messages without their blobs, and serves false blobs to members that ask for them."""
 
     name = "wrong-blob"
     turn = Turn.SAID

@@ -1,4 +1,4 @@
-"""Two stories about everything: what one half of the members is told is not what the other half is told."""
+"""Two stories about everything: one half of the members is told something else than the other half."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     from ..site import Site
 
 BOTH_STORIES: Final = 0.3
-"""How often a member is told both."""
+"""How often a member is told both stories."""
 
 SECRETLY: Final = ("split", "closed")
-"""Ways to deal twice that show only if nobody is told both stories."""
+"""Ways to deal twice of which no member is told both stories: that would prove the lie at once."""
 
 HEADS: Final = (-1, 0, 0, 3, 100)
-"""How far off the head is that the heartbeat claims, in turn."""
+"""Errors of the heights that the heartbeat claims, in turn."""
 
 
 class _TwoStories(Adversary):
-    """Says something else to half of the members, in messages of some kinds."""
+    """Tells half of the members something else, in messages of some kinds."""
 
     kinds: tuple[type[Message], ...] = ()
 
@@ -63,14 +63,14 @@ class _TwoStories(Adversary):
 
 
 class TwoAcks(_TwoStories):
-    """Acks other dealings to half of the members, or fewer."""
+    """Acks other or fewer dealings towards half of the members."""
 
     name = "two-acks"
     kinds = (Ack,)
 
 
 class TwoSums(_TwoStories):
-    """Sends half of the aggregators another sum share, and half of the members another fingerprint of it."""
+    """Sends half of the members another sum share, and another fingerprint of the sum."""
 
     name = "two-sums"
     kinds = (SumShare, Prevote)
@@ -82,7 +82,7 @@ class TwoSums(_TwoStories):
 
 
 class TwoLedgers(_TwoStories):
-    """Serves half of the members another ledger, status and head, and does not pass on to them who wants to join."""
+    """Serves half of the members another ledger and status and keeps join requests from them; claims false heights."""
 
     name = "two-ledgers"
     kinds: tuple[type[Message], ...] = (Blocks, Status, Weights, JoinRequest)
@@ -97,7 +97,7 @@ class TwoLedgers(_TwoStories):
 
 
 class TwoFaced(TwoLedgers):
-    """Tells two stories in whatever it signs or serves."""
+    """Tells two stories in everything that it signs or serves."""
 
     name = "two-faced"
     kinds = (
@@ -116,18 +116,23 @@ class TwoFaced(TwoLedgers):
     )
 
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
-        """Sit out towards some of those that it deals to."""
+        """Tell some of the members that it deals to that it sits out, too."""
         yield from super().bend_send(receiver, message, send)
         if isinstance(message.message, Deal) and message.sender == self.site.key and self.random.random() < 0.2:
             yield Send(send.to, self.sign(SitOut(message.message.round, "no"), message.height, message.view))
 
 
 class TwinDeal(Adversary):
-    """Deals twice in a round: to the colluders' victim, or to half of the members, something else.
+    """Deals twice in a round: the colluders' victims, or half of the members, are dealt something else.
 
-    One way is one root with two sets of fingerprints, so that the victim's share passes its check and is off the rest's
-    polynomials; with more victims than a sum can be opened without, it stays closed. Others are two lists of boxes, two
-    complete dealings, and two of different contributions.
+    The ways to do it:
+
+    * "split": one root with two sets of fingerprints. A victim's share passes its check, but is off the polynomials of
+      the other holders' shares.
+    * "closed": the same, with more victims than the sum can be opened without, so that it stays closed.
+    * "boxes": two lists of boxes.
+    * "complete": two complete dealings.
+    * "different": two complete dealings of different contributions.
     """
 
     name = "twin-deal"
@@ -135,9 +140,10 @@ class TwinDeal(Adversary):
     def __init__(self, simulation: "Simulation", site: "Site") -> None:
         super().__init__(simulation, site)
         self.deals_twice = False
+        """Whether it has dealt two different contributions; a checker cannot know which one counts then."""
         self._way = self.random.choice(("split", "split", "split", "closed", "boxes", "complete", "different"))
         self._told: dict[int, dict[int, Any]] = {}
-        """What places of the committee are told instead, by round."""
+        """The other dealings, by round and by the place of the receiver in the committee."""
 
     def bend_result(self, work: Any, result: Any) -> Any:
         if not forging.is_dealing_job(work):
@@ -158,7 +164,7 @@ class TwinDeal(Adversary):
         return result
 
     def _places(self, work: Any) -> tuple[int, ...]:
-        """Return who is told something else."""
+        """Return the places of the members that are dealt something else."""
         committee = forging.committee_of(work)
         victims = [one.key for one in plan_of(self.simulation).order]
         room = committee.n - committee.sum_quorum

@@ -1,7 +1,6 @@
-"""What liars and checkers need to know of the messages' fields; nothing else here in ``topology`` names them.
+"""The fields of dealings, acks and complaints, as liars forge them and checkers read them.
 
-Where the protocol changes what a dealing, an ack or a complaint consists of, this module changes and the strategies
-and the checkers do not.
+Where the protocol changes these messages, this module changes, and most strategies and checkers need not.
 """
 
 import hashlib
@@ -92,16 +91,16 @@ __all__ = [
 
 _OFF: Final = 12_345
 
-# What a dealing is named by, and what the ledger says of sums that failed.
+# What the ledger says of sums that failed.
 
 
 def failed_contributors(state: LedgerState) -> frozenset[bytes]:
-    """Return whose sum on the current base model is to be repeated; nobody where none is."""
+    """Return the members whose sum on the current base model has to be repeated; empty where no sum has."""
     return frozenset(state.required or ())
 
 
 def proved_void(body: Void) -> bytes | None:
-    """Return the hash of the sum by which a void round proves itself, if it does."""
+    """Return the hash of the sum by which a void block proves itself; None if it does not."""
     return body.vector
 
 
@@ -109,7 +108,7 @@ def proved_void(body: Void) -> bytes | None:
 
 
 def is_dealing_job(work: object) -> bool:
-    """Whether a job makes a dealing; not of ideal shares, of which there is nothing to forge."""
+    """Whether a job makes a dealing that can be forged; one of ideal shares cannot."""
     return type(work) in (DealShares, CommitVector)
 
 
@@ -129,7 +128,7 @@ def round_of(made: Dealing) -> int:
 
 
 def offered_by(message: Verified, committee: Committee) -> bytes | None:
-    """Return whose dealing a message brings the receiver's share of; None for what brings none."""
+    """Return the dealer of the share that a message brings; None if it brings none."""
     match message.message:
         case Deal():
             return message.sender
@@ -139,7 +138,7 @@ def offered_by(message: Verified, committee: Committee) -> bytes | None:
 
 
 def hands_out(said: Message) -> bool:
-    """Whether a message of a dealer hands a share out, directly or by way of others."""
+    """Whether a message of a dealer hands out a share, to its holder or to a keeper."""
     return isinstance(said, Deal | HandBox)
 
 
@@ -149,7 +148,10 @@ def deal_of(message: Deal, made: Dealing) -> Deal:
 
 
 def other_dealing(work: Any, vector: bytes | None = None) -> Dealing:
-    """Return another complete dealing of the same round, of the same vector or of another one."""
+    """Return another complete dealing of the same round: of ``vector``, or of the same vector.
+
+    In the scheme ``plain`` only another vector makes another dealing.
+    """
     if isinstance(work, CommitVector):
         data = vector or work.vector[:-8] + bytes(8)
         return replace(work, vector=data).run()
@@ -159,7 +161,7 @@ def other_dealing(work: Any, vector: bytes | None = None) -> Dealing:
 
 
 def other_boxes(made: Dealing) -> Dealing:
-    """Return the dealing with the digests of two boxes exchanged: a holder finds its own, and others' are false."""
+    """Return the dealing with the digests of two boxes exchanged, so that both are false and all others right."""
     places = [place for place, blob in enumerate(made.blobs) if blob]
     digests = list(made.deal.boxes)
     if len(places) > 1:
@@ -169,7 +171,7 @@ def other_boxes(made: Dealing) -> Dealing:
 
 
 def garbage_boxes(work: DealShares, made: Dealing, victims: Iterable[int]) -> Dealing:
-    """Return the dealing with boxes for some holders that open to garbage."""
+    """Return the dealing, with boxes that open to garbage for some holders."""
     blobs, ephemeral = list(made.blobs), _ephemeral(work, made.deal.root)
     for place in victims:
         if blobs[place]:
@@ -179,17 +181,17 @@ def garbage_boxes(work: DealShares, made: Dealing, victims: Iterable[int]) -> De
 
 
 def _ephemeral(work: DealShares, root: bytes) -> Ephemeral:
-    """Return what the boxes of this dealing are sealed with."""
+    """Return the secret with which the boxes of this dealing are sealed."""
     me = work.committee.index(work.identity.public)
     assert me is not None
     return Ephemeral(derive(work.seed, b"boxes"), work.terms.context(me), root)
 
 
 def split_dealing(work: DealShares, victims: frozenset[int]) -> tuple[Dealing, dict[int, Dealing]]:
-    """Return a dealing with one root, and what to publish to victims instead: other fingerprints.
+    """Return a dealing, and for each victim one to show it instead: of the same root, with other fingerprints.
 
-    The victims' shares lie on other polynomials than the rest's. Each holder's share passes its check against what it
-    was shown: any polynomial through a single point will do for a victim.
+    The victims' shares lie off the polynomials of the others'. Each holder's share passes its check against the
+    fingerprints that it is shown: a victim compares one point only, and any polynomial through that will do.
     """
     me = work.committee.index(work.identity.public)
     assert me is not None
@@ -244,7 +246,10 @@ NON_ENCODINGS: Final = ("element", "limb", "counts", "clip")
 
 
 def non_encoding(work: Encode, made: Encoded, way: str, rng: random.Random) -> Encoded:
-    """Return a vector that no contribution encodes to; in a round without an update its sums are what is wrong."""
+    """Return a vector that encodes no contribution; in a round without an update its sums are wrong.
+
+    ``way``: one of NON_ENCODINGS.
+    """
     vector = np.frombuffer(made.vector, "<u8").copy()
     layout: Layout = work.layout
     first_limb, end = layout.slots, layout.slots + 4 * layout.wide
@@ -255,16 +260,16 @@ def non_encoding(work: Encode, made: Encoded, way: str, rng: random.Random) -> E
             place = rng.randrange(layout.slots) if layout.slots else rng.randrange(first_limb, end)
         case _:
             place = first_limb
-    if way == "counts":  # a capped count that takes away from everybody's weight
+    if way == "counts":  # a negative count, which takes away from everybody's weight
         vector[first_limb : first_limb + 4] = encode_wide(-float(work.examples_ref * 2 * work.summands))
-    elif way == "clip" and layout.slots:  # within the slot, and beyond the clip
+    elif way == "clip" and layout.slots:  # within the slot, but beyond the clip
         vector[: layout.slots] = (1 << 22) - 1
     else:
         vector[place] = (int(vector[place]) + (1 << 60)) % P
     return Encoded(vector.tobytes(), made.seed, made.clipped)
 
 
-# Acks, complaints, and other versions of whatever is said.
+# Acks, complaints, and other versions of messages.
 
 
 def acked(ack: Ack) -> dict[int, bytes]:
@@ -300,7 +305,7 @@ def with_other_root(deal: Deal) -> Deal:
 
 
 def with_false_keeps(ack: Ack) -> Ack:
-    """Return the ack as if its sender kept the boxes of all these dealings, for all their dealers."""
+    """Return the ack as if its sender kept all boxes: of each dealing in the ack, for each other dealer in it."""
     dealers = sorted(acked(ack))
     pairs = tuple((dealer, holder) for dealer in dealers for holder in dealers if dealer != holder)
     return with_fields(ack, kept=pairs)
@@ -317,14 +322,14 @@ def is_own_box(site: "Site", said: HandBox) -> bool:
 
 
 def any_box(state: LedgerState, blob: bytes, rng: random.Random) -> HandBox:
-    """Return a message that hands over a box of some dealer for some holder, of a dealing that is none."""
+    """Return a message that hands over a box of a dealing that does not exist, of any dealer and for any holder."""
     round_ = max(0, state.round + rng.choice((0, 0, 0, 1, 5)))
     dealer, holder = (rng.randrange(state.committee.n + 1) for _ in range(2))
     return HandBox(round_, dealer, rng.randbytes(32), holder, hashlib.sha256(blob).digest())
 
 
 def with_bad_terms(made: Dealing, rng: random.Random) -> Dealing:
-    """Return a dealing whose key or seeded holders cannot be, or do not go with its boxes."""
+    """Return a dealing with a key or seeded holders that are invalid, or that do not fit its boxes."""
     deal, n = made.deal, len(made.deal.boxes)
     me = made.blobs.index(b"")
     seeded: dict[str, tuple[int, ...]] = {
@@ -355,7 +360,7 @@ def with_false_secret(said: Message, rng: random.Random) -> Message:
 
 
 def complaint(site: "Site", deal: Verified, blob: bytes) -> tuple[Message, bytes] | None:
-    """Return a complaint about a dealing that is right, with all that a true one has; None if there is no telling."""
+    """Return a complaint about a good dealing, with all parts of a true one, and its box; None if it cannot be made."""
     assert isinstance(deal.message, Deal)
     if site.node is None:
         return None
@@ -370,7 +375,10 @@ def complaint(site: "Site", deal: Verified, blob: bytes) -> tuple[Message, bytes
 
 
 def contributors_without(data: bytes, members: Iterable[bytes], committee: Committee) -> bytes | None:
-    """Return a Contributors block without some dealers; None if it is no such block or too few are left."""
+    """Return a Contributors block without some dealers.
+
+    None if it is no such block, if it has none of these dealers, or if too few are left.
+    """
     block = read_block(data)
     if not isinstance(block.body, Contributors):
         return None
@@ -382,7 +390,7 @@ def contributors_without(data: bytes, members: Iterable[bytes], committee: Commi
 
 
 def contributors_with_all(site: "Site", data: bytes) -> bytes | None:
-    """Return a Contributors block of all dealings that anybody has acked; None if too few hold all of them."""
+    """Return a Contributors block of all dealings that any member has acked; None if too few hold all of them."""
     block, sharing = read_block(data), site.node.ctx.sharing if site.node is not None else None
     if not isinstance(block.body, Contributors) or sharing is None:
         return None
@@ -394,7 +402,7 @@ def contributors_with_all(site: "Site", data: bytes) -> bytes | None:
 
 
 def contributors_with_few_holders(site: "Site", data: bytes, liars: Iterable[bytes]) -> bytes | None:
-    """Return a Contributors block with as few holders as there may be, the liars among them."""
+    """Return a Contributors block with the fewest holders that are allowed, the liars among them."""
     block = read_block(data)
     if not isinstance(block.body, Contributors) or site.node is None:
         return None
@@ -410,7 +418,10 @@ def no_encoding(vector: bytes) -> bytes:
 
 
 def void_of(data: bytes, vector: bytes | None) -> tuple[bytes, bytes] | None:
-    """Return a block that calls the sum of a Model, or another sum that is no encoding, a wrong encoding."""
+    """Return a void block that calls a Model's sum no sum of encodings, and the digest of the sum; None for others.
+
+    ``vector``: another sum to say this of; None for the Model's own.
+    """
     block = read_block(data)
     if not isinstance(block.body, Model):
         return None
@@ -419,9 +430,9 @@ def void_of(data: bytes, vector: bytes | None) -> tuple[bytes, bytes] | None:
 
 
 def other_version(message: Message, blob: bytes | None, rng: random.Random) -> tuple[Message, bytes | None] | None:
-    """Return something else that the same sender might have said in the same place; None where there is nothing.
+    """Return something else that the sender might have said in the same place, and its blob; None if there is nothing.
 
-    Proposals have :func:`.voting.other_block`.
+    For proposals there is :func:`.voting.other_block`.
     """
     match message:
         case Deal(boxes=boxes):
@@ -455,7 +466,7 @@ def other_version(message: Message, blob: bytes | None, rng: random.Random) -> t
 
 
 def _other_ledger(blocks: tuple[CertifiedBlock, ...], rng: random.Random) -> tuple[CertifiedBlock, ...]:
-    """Certificates with votes said again and again, or too few; or a part of the ledger only, or in another order."""
+    """Return the blocks with repeated or missing votes in their certificates, or only a part, or in another order."""
     match rng.choice(("repeated", "repeated", "short", "part", "order")):
         case "repeated":
             return tuple(with_fields(one, certificate=(*one.certificate, *one.certificate[:1] * 9)) for one in blocks)
@@ -467,7 +478,7 @@ def _other_ledger(blocks: tuple[CertifiedBlock, ...], rng: random.Random) -> tup
 
 
 def shares_shown(sender: "Site", receiver: "Site", said: Message) -> Iterable[tuple[int, bytes, bytes, int]]:
-    """Return the shares in a message to a receiver: round, dealer, name of the dealing, and whom each is for."""
+    """Yield the shares that a message gives its receiver: round, dealer, name of the dealing, and holder's place."""
     if isinstance(said, Deal) and sender.node is not None:
         place = sender.node.state.committee.index(receiver.key)
         if place is not None:
@@ -479,9 +490,9 @@ def shares_shown(sender: "Site", receiver: "Site", said: Message) -> Iterable[tu
 
 
 def complained_of(sender: "Site", said: Complaint | UpheldComplaint) -> bytes | None:
-    """Return whose dealing a complaint of this round is about, and so opens a share of.
+    """Return the dealer of the share that a complaint opens; None if the complaint is of another round.
 
-    None of another round: a repeated complaint opens nothing new, and places have other members by then.
+    A complaint that is repeated later opens nothing new, and its places may be those of other members by then.
     """
     if sender.node is None or said.round != sender.node.state.round:
         return None
@@ -489,7 +500,7 @@ def complained_of(sender: "Site", said: Complaint | UpheldComplaint) -> bytes | 
 
 
 def waits_to_join(simulation: "Simulation", site: "Site") -> bool:
-    """Whether a site that is no member has to wait until others have repeated a sum that failed."""
+    """Whether a site that is no member has to wait until others have repeated a failed sum."""
     if site.node is None:
         return False
     ahead = max((one.node.state for one in simulation.honest if one.node is not None), key=lambda state: state.height)
@@ -497,9 +508,9 @@ def waits_to_join(simulation: "Simulation", site: "Site") -> bool:
 
 
 def is_stuck(simulation: "Simulation") -> bool:
-    """Whether a round waits, by right, for a liar: it contributed to a sum that failed, and only it can repeat it.
+    """Whether a round rightly waits for a liar: one that contributed to a failed sum, which must be repeated with it.
 
-    Or nobody can, because it was evicted since, and too few are left.
+    So it also is where the sum cannot be repeated at all, because a liar was evicted since and too few are left.
     """
     for site in simulation.honest:
         if site.node is None:

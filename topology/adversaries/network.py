@@ -1,4 +1,4 @@
-"""Lies about who is there, who said what, and how far the ledger goes."""
+"""Liars that are silent, run twice, replay messages, or lie about the ledger and its height."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
@@ -36,7 +36,7 @@ PADDING: Final = 20
 
 
 class Silent(Adversary):
-    """Takes everything in and says nothing."""
+    """Receives everything and sends nothing."""
 
     name = "silent"
     turn = Turn.RECEIVER
@@ -46,9 +46,10 @@ class Silent(Adversary):
 
 
 class Selective(Adversary):
-    """Deals to half of the members and votes towards them; to the rest it says only that it is there.
+    """Deals to half of the members and votes towards them; the rest only learn that it is there.
 
-    Who resumes votes once others have answered, so one that did not ask all of them would be silent towards everybody.
+    It asks all members what they saw of it: it may vote only once the others have answered, so otherwise it would be
+    silent towards everybody.
     """
 
     name = "selective"
@@ -78,7 +79,7 @@ class Twins(Adversary):
         self._twin = setup.node(self.site.identity, setup.genesis, self._disk.load(), newcomer)
 
     def on_event(self, event: Event) -> bool:
-        if not isinstance(event, TimerFired | WorkDone):  # those belong to the one that asked
+        if not isinstance(event, TimerFired | WorkDone):  # those belong to the copy that asked for them
             self._step(event)
         return True
 
@@ -111,7 +112,7 @@ class Twins(Adversary):
 
 
 class ForgedCertificate(Adversary):
-    """Shows a block that was never decided, with its own vote as often as a quorum has members."""
+    """Shows a block that was never decided, certified by its own vote as many times as a quorum has members."""
 
     name = "forged-certificate"
 
@@ -132,7 +133,7 @@ class ForgedCertificate(Adversary):
 
 
 class PaddedLedger(Adversary):
-    """Shows each block that it decides to all at once, with votes of the certificate said again and again."""
+    """Shows all members each block that it decides, with a vote of the certificate repeated many times."""
 
     name = "padded-ledger"
 
@@ -149,7 +150,7 @@ class PaddedLedger(Adversary):
 
 
 class FalseHead(Adversary):
-    """Says that its ledger goes far beyond everybody's, to whoever resumes too, and has nothing to show for it."""
+    """Claims a ledger far longer than all others, also towards members that resume, and serves no blocks."""
 
     name = "false-head"
 
@@ -167,7 +168,7 @@ class FalseHead(Adversary):
 
 
 class Replay(Adversary):
-    """Says again, at random, what it said before, and requests to join that it heard."""
+    """Sends again, at random, what it sent before, and requests to join that it heard."""
 
     name = "replay"
     turn = Turn.SAID

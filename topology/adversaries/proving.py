@@ -1,4 +1,4 @@
-"""Lies about what proves an open sum: proofs that one member alone can follow, or that others lose, and false sums."""
+"""Lies about the proof of an open sum: proofs that one member alone can follow, or that others lose, and false sums."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from ..site import Site
 
 SHOWN_AFTER_MS: Final = 30
-"""How long after somebody's proposal it is shown the z that it lacks."""
+"""How long after its proposal a proposer is shown the z that it lacks."""
 
 FALSE_Z: Final = (1, 1)
 
 
 class FirstSum(Adversary):
-    """What the strategies here have in common: the sum that this site proposes in view 0."""
+    """The base of strategies about the sum that this site proposes in view 0."""
 
     def __init__(self, simulation: "Simulation", site: "Site") -> None:
         super().__init__(simulation, site)
@@ -29,7 +29,7 @@ class FirstSum(Adversary):
         """The block about a sum that it proposed in view 0, by height."""
 
     def bend_step(self, event: Event, step: Step) -> Step:
-        """Note it before one's own prevote is sent, which stands before the proposal."""
+        """Note the block now: the site's own prevote for it is sent before the proposal."""
         for send in step.send:
             message = self.read(send.envelope)
             if message is None or message.sender != self.site.key or message.view > 0:
@@ -39,7 +39,7 @@ class FirstSum(Adversary):
         return step
 
     def is_about_it(self, message: Verified) -> bool:
-        """Whether this site speaks here about the height at which it proposed that sum."""
+        """Whether a message is a vote or proposal of this site at the height at which it proposed that sum."""
         node, said = self.site.node, message.message
         if node is None or message.sender != self.site.key or message.height not in self.blocks:
             return False
@@ -54,7 +54,8 @@ class FirstSum(Adversary):
 class MixedProof(FirstSum):
     """Gives its z of view 0 to one member alone, and the others a false one in each later view.
 
-    That member has the proof from two views together, and locks; the others are to hold the false z against it.
+    That member has the proof, from two views together, and locks. The liar wants the others to hold the false z against
+    this proof.
     """
 
     name = "mixed-proof"
@@ -78,8 +79,8 @@ class MixedProof(FirstSum):
 class EraseProof(FirstSum):
     """Shows its z of view 0 to the next proposer alone, once that has proposed, and says nothing more of the sum.
 
-    In its own turns it proposes the same block with a false z as its proof, and with another W than the block's: who
-    takes this for the proof forgets the real one.
+    In its own turns it proposes the same block with a false z as its proof, and with another W than the block's. A
+    member that took this for the proof would forget the real one.
     """
 
     name = "erase-proof"
@@ -115,7 +116,7 @@ class EraseProof(FirstSum):
 
 
 class FalseFirst(Adversary):
-    """Proposes a false sum in view 0, which nobody can prove, and does all else as it should."""
+    """Proposes a false sum in view 0, which nobody can prove, and follows the protocol in everything else."""
 
     name = "false-first"
 

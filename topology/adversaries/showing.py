@@ -1,4 +1,4 @@
-"""Lies that few see, or that seem to come too late to be answered for, and a leave that some learn of too late."""
+"""Lies that few members see, lies of a member that has left, and a departure that some learn of too late."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from ..site import Site
 
 AWAY_MS: Final = 1_500
-"""How long one that has left stays away before it asks to be let in again."""
+"""How long a liar that has left stays away before it asks to be admitted again."""
 
 BACK_MS: Final = 100
-"""How soon one that leaves unseen is back."""
+"""How long a liar that leaves unseen stays away."""
 
 NOTHING: Final = b"\7" * 32
 """The hash of no block."""
 
 
 class FalseZToOne(Adversary):
-    """Gives a false z to the same one member always, beside its vote, and the true one to all others."""
+    """Gives one member a false z with each vote, always the same member, and all others the true one."""
 
     name = "false-z-to-one"
 
@@ -44,7 +44,7 @@ class FalseZToOne(Adversary):
 
 
 class LieAfterLeaving(Adversary):
-    """Leaves while shares are dealt, precommits twice as long as it belongs to that round, and comes back."""
+    """Leaves while shares are dealt, precommits two blocks while it still belongs to that round, and comes back."""
 
     name = "lie-after-leaving"
     turn = Turn.BLOCK
@@ -70,9 +70,9 @@ class LieAfterLeaving(Adversary):
 
 
 class ReturnUnseen(Adversary):
-    """Leaves while somebody is not there, comes back in the same round, and says nothing more in it.
+    """Leaves while another member is away, comes back in the same round, and says nothing more in it.
 
-    Who was away learns of both at once, when it is back, and may take it for one that was there all the while.
+    The other member learns of both at once when it is back, and may take the liar for one that was never gone.
     """
 
     name = "return-unseen"
@@ -81,7 +81,7 @@ class ReturnUnseen(Adversary):
     def __init__(self, simulation: "Simulation", site: "Site") -> None:
         super().__init__(simulation, site)
         self._round = -1
-        """The round in which it left."""
+        """The round in which it left; -1 before."""
 
     def bend_step(self, event: Event, step: Step) -> Step:
         node = self.site.node
@@ -94,7 +94,7 @@ class ReturnUnseen(Adversary):
         return step
 
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
-        """Vote until it is a member again, for all are needed; then be silent as long as that round lasts."""
+        """Vote until this site is a member again, since all votes are needed; then be silent until the round ends."""
         node = self.site.node
         has_left = node is not None and node.ctx.is_member and self.site.key in node.state.gone
         is_quiet = has_left and node is not None and node.state.round == self._round

@@ -1,4 +1,4 @@
-"""Liars that keep a round from going on by what they let others wait for."""
+"""Liars that stop a round by making others wait."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
@@ -21,8 +21,9 @@ FOLLOW_EVERY_MS: Final = 10
 
 
 class Crawl(Colluder):
-    """Lets what the victim and newcomers pull from it crawl, and offers these the model first. It does not vote, and
-    acks all but another member's dealing, so that all others are needed.
+    """Lets the pulls of the victim and of newcomers crawl, and offers newcomers the model before others do.
+
+    It does not vote, and acks all dealings but that of another member, so that all others are needed.
     """
 
     name = "crawl"
@@ -56,7 +57,10 @@ class Crawl(Colluder):
 
 
 class FailAndGarble(Colluder):
-    """Makes a sum fail, seals garbage for the victim while it is repeated, and proposes nothing when that is proved."""
+    """Makes a sum fail, seals garbage for the victim while it is repeated, and proposes nothing when that is proved.
+
+    It does so in a round in which it is the first proposer, so that the view fails in which it would be evicted.
+    """
 
     name = "fail-and-garble"
     turn = Turn.RECEIVER
@@ -80,11 +84,14 @@ class FailAndGarble(Colluder):
 
 
 class LostKeeper(Colluder):
-    """One deals, one does not ack that, and one has the victim alone believe that it keeps the box. With what f honest
-    members keep, that settles the dealing for the victim, and for nobody else.
+    """Three liars settle a dealing for the victim alone.
 
-    Either it says so in an ack that its next one replaces, or in one with other boxes, of which it tells the others in
-    as many acks as prove that it is no keeper.
+    The first one deals, the second one does not ack that dealing, and the third one makes the victim alone believe that
+    it keeps the second one's box. Together with the f honest members that keep the box, this settles the dealing for
+    the victim, and for nobody else.
+
+    The third one says that it keeps the box either in an ack that its next ack replaces, or in an ack with many other
+    boxes. In the second case the others get these boxes one by one, in so many acks that they prove it is no keeper.
     """
 
     name = "lost-keeper"
@@ -127,9 +134,10 @@ class LostKeeper(Colluder):
 
 
 class Choosy(Colluder):
-    """One deals and hands nothing over; another does not ack that, and keeps no link with whoever proposes next.
+    """One liar deals and hands no box over; others do not ack that, and keep no link with the next proposers.
 
-    So each proposer takes the dealing in, as it does not see whom it is not settled for, and all others refuse.
+    So each proposer takes the dealing in, because it does not see a member that the dealing is not settled for, and all
+    others refuse.
     """
 
     name = "choosy"
@@ -138,7 +146,7 @@ class Choosy(Colluder):
         self.simulation.clock.after(FOLLOW_EVERY_MS, self._follow)
 
     def _follow(self) -> None:
-        """Follow the views by the votes that all send it."""
+        """Keep no link with the next three proposers; it knows the view by the votes that all send it."""
         nodes = [site.node for site in self.simulation.sites if site.node is not None and site.is_honest]
         if nodes and self.plan.liars.index(self.site) > 0 and all(one.state.phase is Phase.SHARING for one in nodes):
             lead = max(nodes, key=lambda one: (one.state.height, one.view))

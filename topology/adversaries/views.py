@@ -1,4 +1,4 @@
-"""Split views: what one member is shown and the others are not, so that they never agree on who contributes."""
+"""Split views: one member is shown what the others are not, so that they never agree on the contributors."""
 
 import hashlib
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Mask(Colluder):
-    """In its turn shows the victim two votes, and behind them a second dealing, and the others nothing."""
+    """In its turn to propose, shows the victim two votes and then a second dealing, and the others nothing."""
 
     name = "mask"
 
@@ -39,7 +39,7 @@ class Mask(Colluder):
         super().__init__(simulation, site)
         self._dealt: Verified | None = None
         self._struck = -1
-        """The height at which it did so."""
+        """The height at which it did so; -1 before."""
 
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
         said = message.message
@@ -62,9 +62,9 @@ class Mask(Colluder):
 
 
 class QuietComplaint(Colluder):
-    """Seals garbage for the other liars, which complain about it to the victim alone and ack it to the others.
+    """Seals garbage for the other liars, which complain about it to the victim alone and ack it towards the others.
 
-    A liar that is alone seals it for the victim.
+    A single liar seals it for the victim.
     """
 
     name = "quiet-complaint"
@@ -72,7 +72,7 @@ class QuietComplaint(Colluder):
     def __init__(self, simulation: "Simulation", site: "Site") -> None:
         super().__init__(simulation, site)
         self._ids: dict[tuple[int, bytes], bytes] = {}
-        """The other liars' dealings, by round and dealer."""
+        """The ids of the other liars' dealings, by round and dealer."""
 
     def bend_result(self, work: Any, result: Any) -> Any:
         if not forging.is_dealing_job(work) or not forging.has_shares(result):
@@ -111,9 +111,11 @@ class QuietComplaint(Colluder):
 
 
 class SeeSaw(Adversary):
-    """Deals nothing. Its acks name everything for one member, and for another not that member's own dealing.
+    """Deals nothing. Its acks name all dealings for half of the members, and for the rest all but the receiver's own.
 
-    They never contradict each other: it names another thing in its own place, in the one kind of them alone.
+    The halves change places again and again. The acks never contradict each other: those of the second kind also name a
+    made-up dealing of the liar itself, and those of the first kind name none of it. Those of the second kind claim to
+    keep all boxes, too.
     """
 
     name = "see-saw"
@@ -146,9 +148,9 @@ class SeeSaw(Adversary):
 
 
 class SingleAcks(Colluder):
-    """Acks each dealing by an ack of its own, and none of them to the victim; it does not vote, so all are needed.
+    """Acks each dealing in an ack of its own, towards all but the victim; it does not vote, so all others are needed.
 
-    A proposal brings them along. But of what a liar signs a voter reads only so much.
+    A proposal brings the victim these acks, but a voter reads only so many acks of a proposal.
     """
 
     name = "single-acks"
@@ -168,7 +170,7 @@ class SingleAcks(Colluder):
 
 
 class LateTakeIn(TakeIn):
-    """Keeps its dealing from an honest member, takes it in in a later view than the first, and withholds its sum."""
+    """Keeps its dealing from an honest member, proposes it even so in a later view, and withholds its sum share."""
 
     name = "late-take-in"
 

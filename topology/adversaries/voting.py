@@ -1,4 +1,4 @@
-"""Lies about proposals and votes: what agreement is to bear."""
+"""Lies about proposals and votes, which agreement must tolerate."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
@@ -24,11 +24,12 @@ FLOOD_VOTES: Final = 12
 
 
 def other_block(data: bytes) -> bytes | None:
-    """Return a block for the same height that says something else and is as valid as can be, or None."""
+    """Return another block for the same height, as valid as possible; None if there is none."""
     block = read_block(data)
     match block.body:
         case Contributors(round=round_, scheme=scheme, base=base, dealers=dealers, holders=holders):
-            if len(holders) < 2:  # whom it sums is not for a proposer to choose
+            # A proposer cannot choose the dealers, so a holder is left out.
+            if len(holders) < 2:
                 return None
             other: Contributors | Membership | Model | Void = Contributors(round_, scheme, base, dealers, holders[:-1])
         case Void(round=round_, reason=reason, names=names):
@@ -44,8 +45,8 @@ def other_block(data: bytes) -> bytes | None:
 class Equivocate(Adversary):
     """Proposes one block to half of the members and another one to the rest.
 
-    Where they agree on one nevertheless, it votes against it, and in its next turn it proposes the other one to all:
-    who has forgotten what it is locked on goes along.
+    It votes against the block on which they agree nevertheless, and in its next turn it proposes another one to all: a
+    member that has forgotten its lock votes for that.
     """
 
     name = "equivocate"
@@ -57,14 +58,14 @@ class Equivocate(Adversary):
         """The block that it proposes to all, by height and view."""
 
     def on_event(self, event: Event) -> bool:
-        """Do not decide on votes for what it is against: it would have to say so to whoever is behind."""
+        """Keep precommits for blocks that it is against from the node, which would decide and show others the block."""
         message = self.received(event)
         if message is None or not isinstance(message.message, Precommit) or message.message.block is None:
             return True
         return message.message.block in {block_hash(data) for data in self._instead.values()}
 
     def bend_step(self, event: Event, step: Step) -> Step:
-        """Choose the block before one's own prevote for the view is sent, which stands before the proposal."""
+        """Choose the other block now: the site's own prevote for the view is sent before the proposal."""
         for send in step.send:
             message = self.read(send.envelope)
             if message is not None and isinstance(message.message, Proposal) and message.view > 0:
@@ -111,7 +112,7 @@ class DoubleVote(Adversary):
 
 
 class Amnesia(Adversary):
-    """Forgets what it is locked on and what it voted, whenever a message comes in."""
+    """Forgets its lock and its votes whenever an event comes in."""
 
     name = "amnesia"
 
@@ -126,7 +127,7 @@ class Amnesia(Adversary):
 
 
 class Burst(Adversary):
-    """Says nothing for a while, and then everything at once."""
+    """Sends nothing for a while, and then everything at once."""
 
     name = "burst"
     turn = Turn.TIME
@@ -148,7 +149,7 @@ class Burst(Adversary):
 
 
 class StaleLock(Adversary):
-    """Proposes again what an earlier view of the height proposed, with the prevotes it has, be they a polka or not."""
+    """Proposes again the block of an earlier view of the height, with the prevotes that it has, a polka or not."""
 
     name = "stale-lock"
     turn = Turn.PROOF
@@ -178,7 +179,10 @@ class StaleLock(Adversary):
 
 
 def other_sum(body: Model, vector: bytes, number: int) -> tuple[Model, bytes]:
-    """Return another sum, which nobody can tell from a real one by itself, and the model that follows from it."""
+    """Return a Model of a false sum, which by itself looks like a real one, and that sum.
+
+    ``number``: another one gives another sum.
+    """
     last = (int.from_bytes(vector[-8:], "little") + number) % P  # a random element
     other = vector[:-8] + last.to_bytes(8, "little")
     digest = digest_of(other)
@@ -186,9 +190,9 @@ def other_sum(body: Model, vector: bytes, number: int) -> tuple[Model, bytes]:
 
 
 class InvalidValue(Adversary):
-    """Proposes what does not follow from the ledger, in another way each time.
+    """Proposes blocks that do not follow from the ledger, in another way each time.
 
-    One way is a false sum that could be a real one, and others at once in all of its views to come.
+    One way is a false sum that could be a real one, together with another one for each of its coming views.
     """
 
     name = "invalid-value"
@@ -205,7 +209,7 @@ class InvalidValue(Adversary):
         return (Send(send.to, self.sign(changed, message.height, message.view), send.blob),)
 
     def _false_sums(self, message: Verified, block: Block, body: Model, send: Send) -> Iterable[Send]:
-        """Propose another sum in this view and, at once, in each later one in which it is this site's turn."""
+        """Propose a false sum in this view and, at once, in each later view in which it is this site's turn."""
         assert self.site.node is not None
         assert send.blob is not None
         proposer = self.site.node.state.proposer
@@ -233,7 +237,7 @@ class InvalidValue(Adversary):
 
 
 class FalseVoid(Adversary):
-    """Proposes that a good sum is none of encodings, or that another one is that nobody can tell from an open one."""
+    """Proposes a void for a good sum, as if that were no sum of encodings, or for a made-up sum that really is none."""
 
     name = "false-void"
     turn = Turn.BLOCK
@@ -258,7 +262,7 @@ class FalseVoid(Adversary):
 
 
 class ViewFlood(Flood):
-    """Votes in thousands of views to come, of this height and of the next one."""
+    """Votes in far views to come, of this height and of the next one."""
 
     name = "view-flood"
     every_ms = 700
