@@ -1,4 +1,4 @@
-"""What must hold in every run, whatever the network, the disks and the liars do: a small checker each."""
+"""The rules that must hold in every run, whatever the network, the disks and the liars do: a small checker for each."""
 
 from typing import Final
 
@@ -23,7 +23,7 @@ from .validity import Validity
 __all__ = ["CHECKERS", "Checker", "Violation"]
 
 CHECKERS: Final[tuple[type[Checker], ...]] = (
-    Accountability,  # first: broken agreement that nobody answers for is the graver finding
+    Accountability,  # first: broken agreement is the graver finding where the evidence convicts too few
     Agreement,
     Validity,
     SignOnce,

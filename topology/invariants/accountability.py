@@ -1,10 +1,10 @@
-"""Accountability: if agreement breaks all the same, what honest members have seen names at least f+1 members.
+"""Accountability: if agreement breaks all the same, the votes that honest members have seen convict at least f+1.
 
-Two decisions of one height need two quorums, and two quorums share f+1 members. What these signed is the proof:
+Two decisions of one height need two quorums, and two quorums share f+1 members. Their signatures are the proof:
 
-* two decisions in one view: who signed precommits for both;
-* decisions in views r < r': some first view after r had a polka for another block, and whoever precommitted the
-  first one in r and prevoted the other one there left its lock without a polka that would have let it.
+* two decisions in one view: these members signed precommits for both blocks;
+* decisions in views r < r': in the first view after r with a polka for another block, these members prevoted that
+  block, although they had precommitted the decided one in r. No polka between allowed them to leave their lock.
 """
 
 from ...protocol.committee import Committee
@@ -16,7 +16,7 @@ from ..site import Site
 from .base import Checker
 
 Signers = dict[tuple[int, int, bytes], set[bytes]]
-"""Who signed a vote, by height, view and block."""
+"""The signers of votes, by height, view and block."""
 
 
 class Accountability(Checker):
@@ -30,7 +30,7 @@ class Accountability(Checker):
         self._decided: dict[int, tuple[bytes, int]] = {}
         """Block hash and view of the first decision of each height."""
         self.named: set[bytes] = set()
-        """Whom the evidence names, once agreement is broken."""
+        """The members that the evidence convicts, once agreement is broken."""
 
     def on_step(self, site: Site, event: Event, step: Step) -> None:
         if not site.is_honest:
@@ -85,7 +85,7 @@ class Accountability(Checker):
             )
 
     def _guilty(self, height: int, members: Committee, early: tuple[bytes, int], late: tuple[bytes, int]) -> set[bytes]:
-        """Whoever is in both quorums signed against itself."""
+        """Return the members that are in both quorums: they signed votes that contradict each other."""
         locked = self._precommits.get((height, early[1], early[0]), set())
         if early[1] == late[1]:
             return locked & self._precommits.get((height, late[1], late[0]), set())

@@ -1,9 +1,12 @@
-"""Barred: a liar that an honest member has proof against does not stay.
+"""Barred: a liar does not stay if an honest member has proof against it.
 
-Proof is an eviction that waits at an honest member, or two votes of one member of a round for one place that an honest
-member got while it decided on that height. ``HEIGHTS`` later the ledger has barred the liar: nobody is evicted while a
-sum is open, nor by itself where its turn is to propose. It is demanded where at most f lie and no more are gone than
-can be, and of members that did not crash since: what they were told goes with them.
+Proof is an eviction that waits at an honest member (but for silence or a bad dealing), or two different votes of one
+member for one place that an honest member received while it decided that height. ``HEIGHTS`` blocks later the ledger
+must have barred the liar. It takes some blocks, because nobody is evicted while a sum is open, and a liar does not
+propose its own eviction.
+
+The rule presupposes at most f liars. It does not count the proof of members that crashed since, which forgot what they
+were told.
 """
 
 from typing import TYPE_CHECKING, Final
@@ -17,10 +20,11 @@ if TYPE_CHECKING:
     from ..simulation import Simulation
 
 HEIGHTS: Final = 20
+"""Blocks after the proof within which the liar is to be barred."""
 
 
 class Barred(Checker):
-    """Keeps who has proof against whom, since which height."""
+    """Notes which honest member has proof against which liar, and since which height."""
 
     name = "barred"
 

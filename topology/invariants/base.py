@@ -1,4 +1,4 @@
-"""What a checker is: an observer that raises when something happens that must not."""
+"""The base of checkers: observers that raise when something happens that must not."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ __all__ = ["Checker", "Violation"]
 
 
 class Violation(Exception):
-    """An invariant does not hold; says which and what happened."""
+    """An invariant does not hold: its name, and what happened."""
 
     def __init__(self, invariant: str, what: str) -> None:
         super().__init__(f"{invariant}: {what}")
@@ -20,7 +20,7 @@ class Violation(Exception):
 
 
 class Checker(Observer):
-    """One invariant. ``name`` is how people and tests call it."""
+    """One invariant. Reports and tests call it by its ``name``."""
 
     name = ""
 

@@ -1,9 +1,11 @@
 """Blame: a void round names a liar or carries the proof that its sum cannot be one, or honest members were away.
 
-It is demanded of every void round that was undisturbed (:mod:`.rounds`) and of which the honest members by themselves
-could have made a sum: they are K+f holders and K+1 dealers at least, not counting those that have left since. Want of
-shares needs no reason on a slow network. A liar is named if an honest member has told people of a proof against it
-since the round began, or has one that it would evict it for.
+The rule holds for every void round that was undisturbed (:mod:`.rounds`) and for which the honest members alone could
+have made a sum: they are at least K+f holders and K+1 dealers, not counting dealers that have left since. On a slow
+network a round may lack shares for no other reason. Schemes that prove nothing against liars are left out.
+
+A liar counts as named if an honest member has reported a proof against it since the round began, if an eviction with
+proof waits at an honest member, or if the ledger has barred the liar.
 """
 
 from ...protocol.blocks import Void, read_block
@@ -23,7 +25,7 @@ class Blame(RoundChecker):
 
     def __init__(self) -> None:
         self._named_ms: dict[bytes, int] = {}
-        """When a liar was named last."""
+        """When each liar was last named with proof."""
         self._seen: set[int] = set()
 
     def on_step(self, site: Site, event: Event, step: Step) -> None:
@@ -58,7 +60,7 @@ class Blame(RoundChecker):
             raise self.violated(f"round {body.round} is void ({body.reason}), and nobody answers for it")
 
     def _is_accused(self, members: tuple[bytes, ...]) -> bool:
-        """Whether one of these members is accused with proof, or was evicted on it, perhaps in the round itself."""
+        """Whether one of these members is accused with proof, or was barred on it, perhaps in the round itself."""
         for site in self.simulation.honest:
             if site.node is None:
                 continue

@@ -1,14 +1,15 @@
-"""Counted: nobody chooses whose update counts (rule R3). An honest member that is there in time is a contributor.
+"""Counted: an honest member that is there in time is a contributor. Nobody chooses whose update counts.
 
-It is demanded of every honest member of a round's committee when the contributors are decided, if
+This is safety rule 10 of docs/protocol.md, seen from the dealer. The rule holds for every honest member of a round's
+committee when the contributors are decided, if
 
 * the round was undisturbed (:mod:`.rounds`), at most f of its members lie, and the network loses nothing and is quick
-  enough for what is missing at the share deadline to be settled;
-* every honest member has had its dealing ``MARGIN_MS`` before the share deadline of the first one that began the round,
-  or the decision came before that: then it would still have had the time;
-* it did not say that it sits out, and has not left;
-* no sum on this base model has failed, or the member was among those that contributed to it: a failed sum is repeated
-  by its contributors and by nobody else.
+  enough to settle what is missing at the share deadline;
+* all other honest members had its dealing ``MARGIN_MS`` before the share deadline of the first member that began the
+  round; or the contributors were decided before that time, when its dealing could still have arrived;
+* it did not say that it sits out, and it has not left;
+* no sum on this base model has failed, or the member contributed to it: a failed sum is repeated by its contributors
+  and by nobody else.
 """
 
 from typing import Final
@@ -22,17 +23,17 @@ from ..site import Site
 from .rounds import RoundChecker
 
 MARGIN_MS: Final = 2_000
-"""What acks need on the slowest paths that scenarios have."""
+"""Time that acks need on the slowest paths of the scenarios."""
 
 
 class Counted(RoundChecker):
-    """Notes who has had whose dealing, and reads each Contributors block."""
+    """Notes which holders have had which dealings, and reads each Contributors block."""
 
     name = "counted"
 
     def __init__(self) -> None:
         self._had_ms: dict[tuple[int, bytes], dict[bytes, int]] = {}
-        """When each honest holder had an honest dealer's dealing, by round and dealer."""
+        """When each honest holder first had a dealer's dealing, by round and dealer."""
         self._seen: set[int] = set()
 
     def on_step(self, site: Site, event: Event, step: Step) -> None:

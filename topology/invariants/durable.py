@@ -1,10 +1,10 @@
-"""Durable first: whatever an honest member sends can be derived from what its disk holds already.
+"""Durable first: everything that an honest member sends follows from what its disk holds already.
 
-What is sent is sent after all that its step wrote down. In the step in which a member resumes it may ack, hear that the
-round is void, and forget its shares: an ack of a round that is over is not judged.
+The messages of a step are sent after all of its records are on the disk. In the step in which a member resumes it may
+ack, hear that the round is void, and forget its shares; so an ack of a round that is over is not judged.
 
-A complaint needs no record: it shows what its dealer signed, and a restarted member that has forgotten it checks the
-same share again.
+A complaint needs no record: it shows what the dealer signed, and a restarted member that has forgotten its complaint
+checks the same share again.
 """
 
 from ...protocol.envelope import Verified
@@ -50,7 +50,11 @@ class Durable(Checker):
                 pass
 
     def _check_proposal(self, site: Site, message: Verified, block: bytes, valid_view: int) -> None:
-        """After a restart it proposes its valid value again; its prevote keeps it from proposing a second new block."""
+        """Look for what is behind a proposal.
+
+        For a block that is proposed again that is the valid value. For a new block it is the prevote of that view,
+        which keeps a restarted member from proposing a second new block in it.
+        """
         if valid_view >= 0:
             # The step in which it resumes may take it through several views: the disk keeps the newest value only.
             had = (message.height, block, valid_view) in site.disk.had_values

@@ -1,4 +1,4 @@
-"""Evidence: no honest member names another, or evicts it but for silence, nor for that while a quorum hears it."""
+"""Evidence: honest members never name or evict each other, except for silence while no quorum hears the silent one."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ PLAIN_FACTS: Final = frozenset({"member", "round", "height", "view"})
 """Facts of a notice of a fault that claim no proof; every other one that is set does."""
 
 HEARD_MS: Final = 3_000
-"""A member that is up and linked to a quorum for so long is heard by it."""
+"""A quorum hears a member that has been up and linked to it for this long."""
 
 
 def claims_proof(notice: Notice) -> bool:
@@ -23,7 +23,7 @@ def claims_proof(notice: Notice) -> bool:
 
 
 class Evidence(Checker):
-    """Reads the notices, what members would evict others for, and the evictions."""
+    """Reads the notices, the evictions that wait at members, and those that are decided."""
 
     name = "evidence"
 
@@ -31,7 +31,7 @@ class Evidence(Checker):
         self._disturbed_ms = 0
         self._started_ms: dict[int, int] = {}
         self._proposed_ms: dict[bytes, int] = {}
-        """When a block was proposed first: what has its polka is not judged again, whoever is heard meanwhile."""
+        """When each block was first proposed: one with a polka is not judged again if the member is heard meanwhile."""
 
     def on_send(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
         if type(message.message) is Proposal and message.message.vector is None:
@@ -68,7 +68,7 @@ class Evidence(Checker):
             raise self.violated(f"{site.label} names {accused.label}, which is honest: {what}")
 
     def _expect_unheard(self, site: Site, member: bytes, block: bytes) -> None:
-        """A member may be evicted as silent only if a quorum did not hear it when that was proposed."""
+        """Check that no quorum heard a member that is evicted as silent, when that was first proposed."""
         accused, proposed_ms = self.simulation.by_key.get(member), self._proposed_ms.get(block, 0)
         if accused is None or not accused.is_honest or accused.node is None or site.node is None:
             return

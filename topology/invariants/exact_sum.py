@@ -1,6 +1,6 @@
 """Exact sum: the vector that ends a round is the sum of what its contributors dealt, to the last bit.
 
-A Model block names it, and a Void block that proves by it that it cannot be a sum of encodings.
+A Model block names this vector. So does a Void block that proves by it that it cannot be a sum of encodings.
 """
 
 import numpy as np
@@ -34,7 +34,7 @@ class ExactSum(Checker):
                 self._check(site, read_block(record.block).body)
 
     def _deals_twice(self, member: bytes) -> bool:
-        """Twins write down two dealings, and some deal twice; which of them counted only they know."""
+        """Whether a member may have two dealings in a round; only a liar has, and only it knows which one counted."""
         adversaries = self.simulation.by_key[member].adversaries
         return any(one.name == "twins" or getattr(one, "deals_twice", False) for one in adversaries)
 
@@ -56,7 +56,7 @@ class ExactSum(Checker):
                 if self.simulation.by_key[dealer].is_honest:
                     label = self.simulation.by_key[dealer].label
                     raise self.violated(f"round {body.round} sums a dealing that {label} never wrote down")
-                return  # a liar knows what it dealt
+                return  # only the liar knows what it dealt
             row = [int(one) for one in np.frombuffer(vector, "<u8")]
             total = row if total is None else [(a + b) % P for a, b in zip(total, row, strict=True)]
         data = np.array(total, dtype="<u8").tobytes()

@@ -1,7 +1,7 @@
 """Liveness: once faults have healed, honest members decide within a bound of virtual time.
 
-Where a liar contributed to a sum that failed and is away while that is repeated, they may instead wait for it, once
-they have told people so: no other sum may be opened on the same base model, and people can do what no protocol may.
+They may wait for a liar that contributed to a failed sum and is away while it is repeated, once they have told their
+operators so. No other sum may be opened on the same base model, and only the operators can decide to go on without it.
 """
 
 from ...protocol.events import Event, Step
@@ -12,7 +12,7 @@ from .base import Checker
 
 
 class Liveness(Checker):
-    """Asks, at the end, whether the goal was reached; the scenario gives the time that it may take."""
+    """Checks at the end whether the goal was reached; the scenario sets the time limit."""
 
     name = "liveness"
 
@@ -36,7 +36,7 @@ class Liveness(Checker):
 
 
 def _lacks_members(site: Site) -> bool:
-    """Whether a federation that has lost members waits for others to join, as its founder wanted."""
+    """Whether a federation that has lost members waits for others to join, as its genesis demands."""
     if site.node is None:
         return False
     state = site.node.state

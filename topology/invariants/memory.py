@@ -1,4 +1,4 @@
-"""Memory: what others can make a member hold stays under the caps of protocol/limits.py."""
+"""Memory: everything that others can make a member hold stays under the caps of protocol/limits.py."""
 
 from collections.abc import Iterator
 
@@ -11,10 +11,10 @@ from ..site import Site
 from .base import Checker
 
 EVERY = 7
-"""Steps between two looks: what is held for a moment only is seen too, in one run or another."""
+"""Steps between two looks; even something that is held for a moment only is seen in one run or another."""
 
 Cap = tuple[str, int, int]
-"""What is held, how much, and how much at most."""
+"""A kind of thing that is held: its name, how many there are, and how many are allowed."""
 
 
 class MemoryCaps(Checker):

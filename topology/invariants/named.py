@@ -1,7 +1,8 @@
-"""Named: an honest member that has two contradicting statements of a liar about one round tells people of it.
+"""Named: an honest member that has two contradicting statements of a liar about one round names the liar.
 
-Contradicting are two dealings of one dealer in a round, and two acks of one holder that name different dealings of one
-dealer. It is demanded of members of the round, and of statements that came before its contributors were decided.
+Two dealings of one dealer in a round contradict each other, and so do two acks of one holder that name different
+dealings of one dealer. The rule holds for members of the round, and for statements that come before its contributors
+are decided.
 """
 
 from ...protocol.events import Event, Received, Step
@@ -19,7 +20,7 @@ class Named(RoundChecker):
 
     def __init__(self) -> None:
         self._said: dict[tuple[int, bytes, int, int], bytes] = {}
-        """What was named, by site, liar, round and dealer (-1: a dealing of its own)."""
+        """The dealing that was named, by site, liar, round and dealer (-1: the liar's own dealing)."""
         self._open: dict[tuple[int, bytes], str] = {}
         """Contradictions that have not been named, by site and liar."""
         self._named: set[tuple[int, bytes]] = set()
@@ -34,7 +35,7 @@ class Named(RoundChecker):
             self._compare(site, event.message.sender, event.message.message)
 
     def on_crash(self, site: Site) -> None:
-        """What it was told is forgotten with it."""
+        """Forget what the site was told, as it does itself."""
         super().on_crash(site)
         self._said = {place: name for place, name in self._said.items() if place[0] != site.number}
 
@@ -51,7 +52,7 @@ class Named(RoundChecker):
             return
         if None in (node.state.committee.index(liar), node.state.committee.index(site.key)):
             return
-        if node.state.member(liar) is None:  # the ledger has named it
+        if node.state.member(liar) is None:  # it is gone already
             return
         for dealer, name in names.items():
             place = (site.number, liar, said.round, dealer)

@@ -10,13 +10,13 @@ from ..site import Site
 from .rounds import RoundChecker
 
 BOUND_MS: Final = 60_000
-"""From the last honest member's beginning of a round to the first one's end."""
+"""Longest time from the last honest member's beginning of a round to the first one's end."""
 
 
 class Progress(RoundChecker):
-    """Looks at the clock when a round ends, and at the end at those that have not.
+    """Looks at the clock when a round ends, and at the end of the run for the rounds that have not ended.
 
-    A round that waits for a liar that contributed to a sum that failed may last, if people are told: they settle that.
+    A round that waits for a liar that contributed to a failed sum may last, if the operators are told: they decide.
     """
 
     name = "progress"

@@ -24,7 +24,7 @@ class ReleaseOnce(Checker):
             if not self._is_decided(site, share):
                 raise self.violated(f"{site.label} released round {share.round} for contributors that nobody decided")
             self._released[(site.number, share.round)] = (share.contributors, share.shares)
-        elif first != (share.contributors, share.shares):  # under one label or two: their difference gives away updates
+        elif first != (share.contributors, share.shares):  # the difference of two sums gives updates away
             raise self.violated(f"{site.label} released two sums of round {share.round}")
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""When a round began, who has dealt in it, and whether anything but liars has disturbed it."""
+"""When a round began, which members sit it out, and whether anything but liars has disturbed it."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -12,24 +12,26 @@ if TYPE_CHECKING:
     from ..simulation import Simulation
 
 SETTLE_MS: Final = 3_000
-"""How long after a disturbance a round has to begin for it to count as undisturbed: links are seen again, messages are
-said again, and who was behind has caught up."""
+"""How long after the last disturbance a round has to begin to count as undisturbed. By then links are up again,
+messages were repeated, and members that were behind have caught up."""
 
 SPREAD_MS: Final = 1_500
-"""Within this much time all honest members have to begin a round that counts as undisturbed."""
+"""Time within which all honest members have to begin a round that counts as undisturbed."""
 
 
 MESSAGES: Final = 6
-"""Messages one after the other that settle what is missing at a share deadline, with some room."""
+"""Messages, one after the other, that settle what is missing at a share deadline, with some room."""
 
 
 class RoundChecker(Checker):
     """Keeps track of rounds and of what disturbs them, for checkers that judge undisturbed ones only.
 
-    A round is undisturbed if all honest members of its committee began it within ``SPREAD_MS``, and since ``SETTLE_MS``
-    before that no honest site has crashed or come back, no link or router has, the network was not cut, and no message
-    between honest members was lost. Where sites relay for each other, it counts as well if a liar crashes. At most f
-    of the committee may lie.
+    A round is undisturbed if all honest members of its committee began it within ``SPREAD_MS``, at most f of the
+    committee lie, and from ``SETTLE_MS`` before it began until now
+
+    * no honest site has crashed or come back, and no liar either where sites relay for each other;
+    * no link or router has failed or come back, and the network was not cut or healed;
+    * no message between honest members was lost.
     """
 
     def on_begin(self, simulation: "Simulation") -> None:
@@ -42,12 +44,12 @@ class RoundChecker(Checker):
         """Whether what is missing at a share deadline can be settled in time on the slowest path."""
         self.disturbed_ms = -SETTLE_MS - 1
         self.began_ms: dict[int, dict[bytes, int]] = {}
-        """By round and honest member."""
+        """When each honest member began a round, by round and member."""
         self.committees: dict[int, Committee] = {}
         self.sat_out: set[tuple[int, bytes]] = set()
-        """Rounds and honest members that had no contribution."""
+        """Pairs of a round and an honest member that had no contribution to it."""
         self.is_told_stuck = False
-        """Whether an honest member has told people that it waits for somebody to repeat a sum that failed."""
+        """Whether an honest member has told its operator that it waits for a member to repeat a failed sum."""
 
     def _is_quick(self) -> bool:
         links, n = self.simulation.links, len(self.simulation.sites)

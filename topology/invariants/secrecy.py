@@ -1,22 +1,22 @@
-"""Secrecy: of the others' updates, colluders learn one sum a base model, which was decided, and nothing else.
+"""Secrecy: for each base model colluders learn one decided sum of the others' updates, and nothing more.
 
-Every value that a share, a sum share or an opened sum gives away is a known linear function of the dealers'
-secrets and random coefficients. So what the colluders' whole view determines is a question of linear algebra
-over F_p: the secrets' combinations in the span of all that they saw.
+Every value that a share, a sum share or an opened sum gives away is a known linear function of the dealers' secrets and
+random coefficients. So linear algebra over F_p tells what the colluders can compute: the combinations of secrets that
+lie in the span of everything they saw.
 
-What a member contributes on one base model is *one* secret, however often it deals it: its update, loss and metrics
-are the same numbers in each repetition as far as they follow from the model and its data, and its setup sums are the
-same ones whatever the model, also in a federation that continues another one. So are its final metrics.
-Two sums of one base model therefore must not differ in honest members. Exactly:
+The contributions of a member to one base model are *one* secret, however often it deals them. Its update, loss and
+metrics are the same numbers in each repetition, as far as they follow from the model and its data. Its setup sums and
+final metrics are the same whatever the model, also in a federation that continues another one. Two sums of one base
+model therefore must not differ in honest members. Exactly:
 
-* before a round's contributors are decided, nothing can be computed of what is dealt in it;
-* after that, of the round nothing but multiples of the sum over its contributors that do not collude;
-* over all rounds on one base model, over all setup rounds, and over all that add up final metrics, void or not, nothing
-  but the multiples of one such sum. It has K+1 contributors or more, so two at least are mixed in it whose
-  contributions the others do not know.
+* before a round's contributors are decided, colluders can compute nothing from what is dealt in it;
+* after that they can compute nothing of the round but multiples of the sum over its contributors that do not collude;
+* over all rounds on one base model, over all setup rounds, and over all rounds that add up final metrics, void or not,
+  they can compute nothing but the multiples of one such sum. That sum has K+1 contributors or more, so it mixes the
+  contributions of at least two members that do not collude.
 
-Colluders' own contributions are known to them and count as nothing: a repetition may do without a liar. Liars show what
-they see to members that follow the protocol and are curious, as many as make K-1 with them: so many may collude.
+Colluders know their own contributions, which therefore count as nothing: a repetition may leave out a liar. Liars show
+what they see to curious members, which follow the protocol otherwise. Together they are K-1: so many may collude.
 """
 
 import itertools
@@ -42,19 +42,19 @@ if TYPE_CHECKING:
     from ..simulation import Simulation
 
 Row = dict[tuple[bytes, int], int]
-"""Coefficients by (name of a dealing, power of x); power 0 is the secret, by its dealer."""
+"""Coefficients by (name of a dealing, power of x); power 0 is the secret, under the key of its dealer instead."""
 
 MOST_WITH_CURIOUS: Final = 16
-"""Peers beyond which only liars collude: what many see takes long to look through."""
+"""Peers beyond which only liars collude: it takes long to look through everything that many members see."""
 
 SETUP: Final = b""
-"""Stands for the base model of setup sums: they follow from the data alone."""
+"""Stands for the base model of setup sums, which follow from the data alone."""
 FINAL: Final = b"final metrics"
 """Stands for the base model of final metrics, which may follow from the data alone."""
 
 
 class Seen:
-    """What colluders have seen of one round."""
+    """Everything that colluders have seen of one round."""
 
     def __init__(self, members: tuple[bytes, ...], threshold: int) -> None:
         self.members, self.threshold = members, threshold
@@ -69,7 +69,7 @@ class Seen:
 class Secrecy(Checker):
     """Collects what colluders see, and tests ranks when contributors are decided and at the end.
 
-    ``carried``: what an earlier federation's run has given away, where its members' data are the same ones.
+    ``carried``: what the run of an earlier federation with the same data has given away (its :attr:`given_away`).
     """
 
     name = "secrecy"
@@ -84,7 +84,7 @@ class Secrecy(Checker):
         self._colluders = self._liars | {site.key for site in curious(simulation)}
         self._seen: dict[int, Seen] = {}
         self._bases: dict[int, tuple[bytes, ...]] = {}
-        """By round the base models of what is dealt in it."""
+        """By round: the base models of the contributions that are dealt in it."""
         self._bodies: dict[bytes, Contributors] = {}
         self._decided: dict[int, bytes] = {}
 
@@ -97,7 +97,7 @@ class Secrecy(Checker):
                 if isinstance(body, Contributors):
                     self._learn_of(site, body)
                     if body.digest() in self._bodies and body.round not in self._decided:
-                        self._check(body.round)  # until now, not even a sum
+                        self._check(body.round)  # before the decision not even a sum may be known
                         self._decided[body.round] = body.digest()
 
     def on_send(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
@@ -127,7 +127,7 @@ class Secrecy(Checker):
 
     @property
     def given_away(self) -> dict[bytes, list[Row]]:
-        """The combinations of honest members' secrets that colluders can compute by now, by base model."""
+        """By base model: the combinations of honest members' secrets that colluders can compute by now."""
         found: dict[bytes, list[Row]] = {base: list(rows) for base, rows in self._carried.items()}
         for round_, bases in self._bases.items():
             for base in bases:
@@ -153,7 +153,7 @@ class Secrecy(Checker):
             self._seen_of(site, body.round)
 
     def _on_proposal(self, site: Site, said: Proposal) -> None:
-        """A proposed set of contributors is known by its digest; and with the block that ends a round comes its sum."""
+        """Note a proposed set of contributors by its digest; the proposal that ends a round also shows the sum."""
         if said.vector is not None and site.node is not None:
             decided = site.node.state.contributors
             if decided is not None:
@@ -178,8 +178,9 @@ class Secrecy(Checker):
     def _learned(self, round_: int) -> list[Row]:
         """Return a basis of the combinations of a round's secrets that colluders can compute.
 
-        Mostly the shares of a dealing that they have are fewer than K, and sum shares are over one set of contributors.
-        Then only the sum over that set may be known, and it is once K points of its polynomial are.
+        Mostly they have fewer than K shares of each dealing, and sum shares over one set of contributors only. Then
+        they can know only the sum over that set, and know it once they have K points of its polynomial. Other cases
+        need elimination.
         """
         seen = self._seen.get(round_)
         if seen is None:
@@ -254,8 +255,9 @@ def _bases_of(state: LedgerState) -> tuple[bytes, ...]:
 def curious(simulation: "Simulation") -> list[Site]:
     """Return honest sites that collude with the liars, and follow the protocol otherwise.
 
-    They are as many as make K-1 with the liars in every committee that the run may come to: liars are evicted, members
-    leave and arrive. Nobody is curious where members may be evicted as silent, which may leave any committee.
+    Together with the liars they are K-1 at most, in every committee that the run may have: liars are evicted, members
+    leave and arrive. There are none in large federations, nor where members may be evicted as silent, since any
+    committee may be left then.
     """
     genesis, seed = simulation.setup.genesis, simulation.seed
     members = [site for site in simulation.sites if site.number not in simulation.setup.late]
@@ -277,18 +279,21 @@ def curious(simulation: "Simulation") -> list[Site]:
 
 
 def _differences(rows: list[Row]) -> list[Row]:
-    """Return what two of the sums differ in, where they do."""
+    """Return the differences of all pairs of sums that differ."""
     pairs = [_minus(one, other, 1) for index, one in enumerate(rows) for other in rows[index + 1 :]]
     return [row for row in pairs if row]
 
 
 def _share(dealer: bytes, root: bytes, x: int, threshold: int) -> Row:
-    """A share as a function of the secret and the K - 1 random coefficients of its dealing."""
+    """Return a share as a function of the secret and the K - 1 random coefficients of its dealing."""
     return {(dealer, 0): 1} | {(root, power): pow(x, power, P) for power in range(1, threshold)}
 
 
 def _secrets_in_span(rows: list[Row]) -> list[Row]:
-    """Eliminate the random coefficients first; the rows that are left are about secrets alone."""
+    """Return a basis of those combinations of the rows that contain secrets alone, no random coefficients.
+
+    This is Gaussian elimination over F_p, with the random coefficients first: the rows left then contain only secrets.
+    """
     order = sorted({column for row in rows for column in row}, key=lambda column: (column[1] == 0, column))
     left = [dict(row) for row in rows]
     for column in order:

@@ -1,4 +1,4 @@
-"""Validity: what is decided has a real certificate, a legitimate proposer, the right base, and enough contributors."""
+"""Validity: each decision has a real certificate, a legitimate proposer, the right base, and enough contributors."""
 
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,7 @@ class Validity(Checker):
                     self._state = apply(self._state, record.block)
 
     def _check_certificate(self, site: Site, record: BlockDecided) -> int:
-        """Whoever signed must be distinct: a quorum is more than two thirds of the members that there are."""
+        """Check the certificate and return its view: the distinct signers are more than two thirds of the members."""
         wanted, views, signers = block_hash(record.block), set(), set()
         if len(set(record.certificate)) < len(record.certificate):
             raise self.violated(f"{site.label} keeps a certificate of height {record.height} with a vote said twice")
@@ -69,7 +69,7 @@ class Validity(Checker):
         if not alone and proposer not in self._proposed.get((record.height, view, block_hash(record.block)), ()):
             raise self.violated(f"height {record.height} was decided in view {view}, whose proposer did not propose it")
         if isinstance(body, Contributors):
-            # A sum that failed is repeated under the threshold of the first time, by those that are left.
+            # A failed sum is repeated under the threshold of the first time, by the members that are left.
             threshold = state.genesis.threshold
             if state.repeat is not None:
                 threshold = _threshold(len(state.repeat.committee), threshold)
@@ -82,6 +82,6 @@ class Validity(Checker):
 
 
 def _threshold(n: int, configured: int) -> int:
-    """Return K of so many members, counted apart from :class:`.Committee`."""
+    """Return K for n members, computed independently of :class:`.Committee`."""
     f = (n - 1) // 3
     return max(2, f + 1, min(configured or (2 if n == 3 else n - 2 * f), n - f, n - 1))
