@@ -1,1 +1,1 @@
-"""The page of a running peer in a browser: what it tells, and the server that only answers."""
+"""The page of a running peer in a browser: what it shows, and its server, through which nothing can be changed."""

@@ -1,7 +1,7 @@
 """The page as one HTML document, and the policy under which a browser runs it.
 
-The policy names its one script and its one style sheet by their hashes, so that no other code runs, wherever it came
-from; and nothing can be fetched but from the peer itself.
+The policy names the page's one script and its one style sheet by their hashes, so that no other code runs, wherever it
+came from. It also allows the page to fetch from the peer itself only.
 """
 
 import base64
@@ -16,7 +16,7 @@ from ..measures import LABELS
 
 FILE_NAME: Final = "page.html"
 _LABELS_PLACE: Final = "/* labels */ []"
-"""Where the page's script has room for what people call the figures."""
+"""Stands in the page's script in place of the labels of the figures."""
 
 
 @dataclass(frozen=True, slots=True)

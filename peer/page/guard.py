@@ -1,4 +1,4 @@
-"""Who may read the page: the right Host, no foreign Origin, and the token where there is one.
+"""Which requests may read the page: those with the right Host, no foreign Origin, and the token if there is one.
 
 A page of another site can make a browser send requests to this address, also under a name of its own that it points
 here (DNS rebinding). Such a request carries the foreign name in ``Host``, or a foreign ``Origin``. There are no
@@ -39,7 +39,7 @@ class Guard:
             self._names.add(socket.gethostname().lower())
 
     def refuse(self, headers: Mapping[str, str], *, is_open: bool) -> Refusal | None:
-        """Return why this request is refused, None if it is not. ``is_open``: it needs no token."""
+        """Return why a request is refused; None if it is not. ``is_open``: it needs no token."""
         host = headers.get("host", "").lower()
         if not self._knows(host):
             return Refusal(421, "this address is not served under the name in Host; open it as localhost or by its IP")
@@ -55,7 +55,11 @@ class Guard:
         return None
 
     def _knows(self, host: str) -> bool:
-        """An address in digits cannot be pointed here by anybody else, and every loopback one is ours."""
+        """Whether a Host means this peer: it is one of our names, or an IP address.
+
+        Somebody else could point a name here, but no address in digits. On the loopback interface it has to be a
+        loopback address, each of which is ours.
+        """
         match = _HOST.fullmatch(host)
         if match is None:
             return False
@@ -69,12 +73,12 @@ class Guard:
 
 
 def _is_opened(headers: Mapping[str, str]) -> bool:
-    """Whether a person follows a link to here: what comes back is shown alone, and the other site cannot read it."""
+    """Whether a user follows a link to here: what comes back is shown alone, and the other site cannot read it."""
     return headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
 
 
 def _told(authorization: str) -> list[bytes]:
-    """The secret that a request tells: a bearer token, or the password of any user."""
+    """The secret that a request brings, if any: a bearer token, or the password of any user."""
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "bearer":
         return [value.strip().encode()]

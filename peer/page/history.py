@@ -1,7 +1,7 @@
-"""What happened since this peer was started, for the page: its rounds, and what people were told.
+"""What happened since this peer was started, for the page: its rounds, and the notices of its events.
 
-The ledger has no clock and counts no bytes, so how long a round took and what it sent is known to each peer for itself
-and for this run only. Everything here has a bound.
+The ledger has no clock and counts no bytes. So how long a round took and what it sent is known to each peer only for
+itself, and only for this run. Everything here has a bound.
 """
 
 import secrets
@@ -46,7 +46,9 @@ TOLD: Final = FAULTS | {
     "void",
     "waiting",
 }
-"""What the page shows of the notices. None of them holds a secret: that of the founding holds an invite."""
+"""The notices that the page shows. None of them holds a secret; that of the founding, which holds an invite, is not
+among them.
+"""
 
 _RESULTS: Final[Mapping[str, str]] = MappingProxyType({"model": "model", "void": "void"})
 _KEPT: Final = ("member", "name", "who", "round", "height", "reason", "evicted")
@@ -55,8 +57,8 @@ _KEPT: Final = ("member", "name", "who", "round", "height", "reason", "evicted")
 class History:
     """The newest rounds and notices, each with the number of its place.
 
-    ``traffic``: bytes sent and received so far. ``own_loss``: by a round's number, the loss over one's own test rows of
-    the model that it began with, if that is known.
+    ``traffic``: bytes sent and received so far. ``own_loss``: by a round's number, the loss of the model that it began
+    with over this site's own test rows, if that is known.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class History:
         own_loss: Callable[[int], float | None] | None = None,
     ) -> None:
         self.run = secrets.token_hex(8)
-        """Names this run: a reader that has seen another one begins anew."""
+        """Names this run of the peer: a reader that has seen another run begins anew."""
         self.newest = 0
         self.rounds: deque[Json] = deque(maxlen=MAX_ROUNDS)
         self.notices: deque[Json] = deque(maxlen=MAX_NOTICES)
@@ -74,7 +76,7 @@ class History:
         self.results: Counter[str] = Counter(dict.fromkeys(_RESULTS.values(), 0))
         self.evictions = 0
         self.round_seconds = 0.0
-        """All rounds of this run together that had an end and a beginning here."""
+        """Of all rounds together that began and ended in this run."""
         self.rounds_timed = 0
         self._traffic = traffic
         self._clock = clock
@@ -82,7 +84,7 @@ class History:
         self._begun: dict[int, tuple[float, tuple[int, int]]] = {}
 
     def take(self, kind: str, text: str, facts: Json) -> bool:
-        """Take what people were told, with plain facts; return whether the page has something new to tell."""
+        """Take a notice, with plain facts; return whether the page has something new to show."""
         if kind == "round":
             self._begun = {int(facts["round"]): (self._clock(), self._traffic())}
             return False

@@ -26,7 +26,7 @@ SEND_SECONDS: Final = 20.0
 PART_BYTES: Final = 64 * 1024
 END_SECONDS: Final = 1.0
 MAX_UNREAD_BYTES: Final = 64 * 1024
-"""How much of what came after the last request is read, for its answer's sake."""
+"""How much of what comes after the last request is still read, so that its answer gets through."""
 
 METHODS: Final = ("GET", "HEAD")
 
@@ -52,7 +52,7 @@ class Answer:
 
 
 class Refused(Exception):
-    """A request that is no request here; ``answer`` says why, and the connection ends with it."""
+    """A request that the page does not take; ``answer`` says why, and the connection ends with it."""
 
     def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(text)
@@ -70,10 +70,10 @@ class Connection:
         self._is_head = False
 
     async def request(self) -> Request | None:
-        """Return the next request; None after the last one, and where the other side fell silent.
+        """Return the next request; None after the last one, or if the other side falls silent.
 
         Raises:
-            Refused: it is none that is answered here.
+            Refused: the page does not take it.
         """
         event: h11.Event | None = None
         with trio.move_on_after(REQUEST_SECONDS):
@@ -135,7 +135,7 @@ class Connection:
         return True
 
     async def end(self) -> None:
-        """Let the other side read the last answer: a socket that is closed with bytes unread takes it back."""
+        """Let the other side read the last answer: closing a socket with bytes unread would take it back."""
         with trio.move_on_after(END_SECONDS), suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await self._stream.send_eof()
             for _ in range(MAX_UNREAD_BYTES // READ_BYTES):
@@ -144,7 +144,7 @@ class Connection:
 
     @asynccontextmanager
     async def stream(self, answer: Answer) -> AsyncIterator["Parts"]:
-        """Begin an answer of which parts follow, until one side is gone. It is the last of its connection."""
+        """Begin an answer whose parts follow, until one side is gone. It is the last one of its connection."""
         head = self._start(answer, {"Connection": "close"})
         with trio.fail_after(SEND_SECONDS):
             await self._stream.send_all(head)
@@ -154,7 +154,7 @@ class Connection:
             nursery.cancel_scope.cancel()
 
     async def _until_closed(self, scope: trio.CancelScope) -> None:
-        """End a stream when its reader goes away; whatever a reader says meanwhile is not read on."""
+        """End a stream when its reader goes away, or sends anything: no further request is answered."""
         with suppress(trio.BrokenResourceError):
             await self._stream.receive_some(READ_BYTES)
         scope.cancel()
@@ -181,8 +181,8 @@ class Parts:
         """Send a part.
 
         Raises:
-            trio.TooSlowError: nobody read it in time.
-            trio.BrokenResourceError: nobody is there any more.
+            trio.TooSlowError: the reader did not take it in time.
+            trio.BrokenResourceError: the reader is gone.
         """
         with trio.fail_after(SEND_SECONDS):
             await self._connection._send(part)

@@ -45,7 +45,7 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "coterie_evictions_total": ("counter", "Members that were evicted since this peer was started"),
     }
 )
-"""Type and explanation of each."""
+"""Type and explanation of each metric."""
 
 
 def metrics_text(status: Json, history: History) -> bytes:

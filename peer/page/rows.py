@@ -1,4 +1,4 @@
-"""The ledger of a home as rows of JSON, a part at a time, for anybody who asks as often as they like.
+"""The ledger of a home as rows of JSON, a part at a time, at a bounded cost however often readers ask.
 
 A row follows from its block and the state before it, so the states at the beginnings of all parts are kept once they
 are known. One thread works at a time, and rests after each part for longer than it worked.
@@ -23,7 +23,7 @@ from ..status import printable
 from ..store import Reader
 
 PART_BLOCKS: Final = 64
-"""Blocks of a part, and so the most rows of an answer, but for the genesis."""
+"""Blocks of a part, and so the most rows of an answer, beside the genesis."""
 MAX_PARTS: Final = 8
 """Full parts whose rows are kept."""
 REST: Final = 3.0
@@ -45,7 +45,7 @@ class LedgerRows:
         self._folder = folder
         self._part_blocks = part_blocks
         self._starts: list[LedgerState] = []
-        """The state before each part that is known to begin."""
+        """The state before each part, as far as it is known."""
         self._genesis = b""
         self._parts: OrderedDict[int, _Part] = OrderedDict()
         self._lock = trio.Lock()
@@ -61,6 +61,7 @@ class LedgerRows:
             height = await trio.to_thread.run_sync(self._height)
             number = max(start - 1, 0) // self._part_blocks
             if start <= height:
+                # The state before a part comes from the part before it: begin with the last one that is known.
                 for place in range(min(number, max(len(self._starts) - 1, 0)), number + 1):
                     if self._held(place) < min((place + 1) * self._part_blocks, height):
                         await self._work(self._take, place)
@@ -75,7 +76,7 @@ class LedgerRows:
         return b'{"from":%d,"height":%d,"next":%s,"rows":[%s]}' % (start, height, after, b",".join(rows))
 
     def _held(self, number: int) -> int:
-        """The height up to which the rows of a part are here; -1 where none are."""
+        """The height up to which the rows of a part are here; -1 if none are."""
         part = self._parts.get(number)
         return -1 if part is None else number * self._part_blocks + len(part.rows)
 
@@ -86,7 +87,7 @@ class LedgerRows:
         await trio.sleep(REST * (time.perf_counter() - began))
 
     def _take(self, number: int) -> None:
-        """In a thread: make sure of the rows of a part whose beginning is known, as far as there are blocks."""
+        """Read the rows of a part before which the state is known, as far as there are blocks. Runs in a thread."""
         with Reader.open(self._folder) as reader:
             ledger = of_store(reader)
             if not self._starts:

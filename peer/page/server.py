@@ -9,8 +9,8 @@
 ``/healthz``         "ok" as long as the peer's event loop runs
 ===================  =====================================================================
 
-What is sent to those that follow is made once for all of them, and none has a queue: one that reads slowly gets the
-newest status next. Nothing that a reader does is awaited by the peer.
+What is sent to the readers that follow ``/events`` is made once for all of them. None has a queue: one that reads
+slowly gets the newest status next. The peer never waits for a reader.
 """
 
 import json
@@ -38,24 +38,24 @@ Json = dict[str, Any]
 
 MAX_CONNECTIONS: Final = 32
 MAX_FOLLOWERS: Final = 8
-"""Of these connections; the others are for single requests."""
+"""Readers of ``/events`` among these connections; the others are for single requests."""
 MAX_REQUESTS: Final = 1000
-"""Of one connection."""
+"""Requests on one connection."""
 SHARE: Final = 0.05
-"""Part of the event loop's time that requests may take for long, all together."""
+"""Part of the event loop's time that all requests together may take in the long run."""
 STATUS_SECONDS: Final = 1.0
-"""How old a status may be that is told, and how often one is sent where nothing happens that people are told of."""
+"""How old a status may be when it is sent, and how often one is sent while there are no notices."""
 HURRY_SECONDS: Final = 0.2
-"""How long what has just happened is held back, so that what comes at once is told at once."""
+"""How long a notice is held back, so that notices that come together are sent together."""
 ACCEPT_SECONDS: Final = 0.0005
-"""What a connection is charged for that is opened, whatever is said on it."""
+"""What opening a connection is charged with, whatever is said on it."""
 RETRY_MS: Final = 2000
-"""When a browser tries again that has lost its stream."""
+"""After this time a browser that has lost its stream tries again."""
 
 _FROM: Final = re.compile(r"(?:from=([0-9]{1,9}))?", re.ASCII)
 _LAST: Final = re.compile(r"([0-9a-f]{16})-([0-9]{1,12})", re.ASCII)
 _OPEN: Final = frozenset({"/healthz"})
-"""What is told without a token: that a peer runs here."""
+"""Routes that need no token: they only say that a peer runs here."""
 _GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError)
 
 log = logging.getLogger("coterie.page")
@@ -96,13 +96,13 @@ class PageServer:
         }
 
     def tell(self, kind: str, text: str, facts: Json) -> None:
-        """Pass on what people were told, with plain facts."""
+        """Take a notice for the page, with plain facts."""
         if self._history.take(kind, text, facts):
             self._news.set()
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Place]:
-        """Serve while the context lasts; yields the place, with the port that it became.
+        """Serve while the context lasts; yields the place with its real port.
 
         Raises:
             PeerError: the address cannot be listened on.
@@ -140,7 +140,7 @@ class PageServer:
             except* _GONE:
                 pass
             except* Exception:
-                # Whatever a request makes go wrong, the peer goes on; what it was stands in the log.
+                # Whatever goes wrong with a request, the peer goes on; the log says what it was.
                 log.warning("a request to the page could not be answered", exc_info=True)
             finally:
                 del self._open[scope]
@@ -214,14 +214,14 @@ class PageServer:
     # What is told.
 
     def _newest(self) -> bytes:
-        """The status as JSON; as often as anybody asks, it is made anew once a second at most."""
+        """The status as JSON. However often readers ask, it is made anew once a second at most."""
         now = trio.current_time()
         if now - self._told_at >= STATUS_SECONDS:
             self._told, self._told_at = json.dumps(self._status()).encode(), now
         return self._told
 
     async def _look(self) -> None:
-        """Look for what is new, for all that follow."""
+        """Wake all readers that follow: soon after a notice, and once a second."""
         while True:
             with trio.move_on_after(STATUS_SECONDS):
                 await self._news.wait()
@@ -233,7 +233,7 @@ class PageServer:
             self._changed.unpark_all()
 
     async def _follow(self, parts: Parts, last: str) -> None:
-        """Send what is new as long as anybody reads it. ``last``: what a reader that comes back has seen."""
+        """Send what is new as long as the reader takes it. ``last``: what a reader that comes back has seen."""
         match, history = _LAST.fullmatch(last), self._history
         place = int(match[2]) if match is not None and match[1] == history.run else -1
         await parts.send(b"retry: %d\n\n" % RETRY_MS)
