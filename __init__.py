@@ -1,28 +1,30 @@
 """Coterie: peers that train one model together, with no server and without showing each other their data.
 
-The repository's root is this package. Begin in :mod:`coterie.protocol`; :mod:`coterie.topology` simulates
-federations, and :mod:`coterie.peer` is the command `peer`.
+The repository's root is this package. Begin to read in :mod:`coterie.protocol`, the state machines, which compute with
+:mod:`coterie.crypto`. :mod:`coterie.peer` is the command `peer`; :mod:`coterie.apps` adapts models of other packages;
+:mod:`coterie.topology` simulates federations.
 """
 
 __all__ = ["__version__"]
 
-# Its own name for it: `typing` takes longer than all else before `peer` takes its signals (peer/entry.py).
+# Defined here and not imported: to import `typing` would take longer than all other work before `peer` handles signals
+# (peer/entry.py).
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     __version__: str
-    """The version of the installed distribution, or of the checkout that is imported without being installed."""
+    """The version of the installed distribution, or of a checkout that is imported without being installed."""
 else:
 
     def __getattr__(name: str) -> str:
-        """Look the version up when it is asked for, so that importing a layer does not read files."""
+        """Look up the version only when it is asked for, so that the import of a layer reads no files."""
         if name != "__version__":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return _version()
 
 
 def _version() -> str:
-    """Return the version that pyproject.toml states. There is no copy of it in the code, so none can differ."""
+    """Return the version that pyproject.toml states. The code has no copy of it that could differ."""
     import tomllib
     from importlib import metadata
     from pathlib import Path

@@ -1,7 +1,7 @@
-"""What members must agree on, as the text that the genesis holds: equal options make equal texts.
+"""The description of an app, which must be equal at all members and stands in the genesis.
 
-JSON with sorted keys. What has no room in a genesis stands as its number of parts and its hash. An exported model
-holds the text, too, and is read by an app with an equal one only.
+It is JSON with sorted keys, so equal options make equal texts. A long list is replaced by its length and its hash. An
+exported model contains the description too, and only an app with an equal one reads it.
 """
 
 import hashlib
@@ -20,13 +20,19 @@ from ..protocol.limits import MAX_DESCRIPTOR_BYTES
 __all__ = ["as_json", "called", "description", "digest", "exported"]
 
 _ROOM_BYTES: Final = 512
-"""A list of names up to this size stands there as it is, so that a joiner with others is told which."""
+"""A list up to this size stands in the description as it is, so that a joiner with another one can be told of both."""
 
 
 def description(app: str, version: int, **fields: Any) -> str:
-    """The text. `app` and `version`: the adapter, and which rules it trains by.
+    """The description.
 
-    Raises AppError where the options have no room.
+    Args:
+        app: the name of the adapter.
+        version: the version of the rules by which it trains.
+        **fields: the options, as plain values of JSON.
+
+    Raises:
+        AppError: the options have no room in a genesis.
     """
     shown = {name: _short(value) if isinstance(value, list) else value for name, value in fields.items()}
     text = _canonical({"app": app, "version": version, **shown})
@@ -38,14 +44,15 @@ def description(app: str, version: int, **fields: Any) -> str:
 
 
 def digest(value: Any) -> str:
-    """The hash of a plain value."""
+    """The SHA-256 of a plain value of JSON, in hexadecimal."""
     return hashlib.sha256(b"coterie/app\x00" + _canonical(value).encode()).hexdigest()
 
 
 def as_json(value: Any) -> Any:
-    """An option as JSON holds it; what JSON has no form for stands as Python writes it.
+    """An option as a plain value of JSON. A value that JSON has no form for becomes its name or its repr.
 
-    Raises AppError for objects of which Python only tells where they lie in memory: they differ at each start.
+    Raises:
+        AppError: the repr of an object contains its address in memory, which differs at each start.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -63,9 +70,10 @@ def as_json(value: Any) -> Any:
 
 
 def called(thing: Any) -> Any:
-    """A function, or what makes an optimiser, as the members compare it: by its name, and the arguments of a partial.
+    """A function or class as members compare it: its name, and for a partial its arguments too.
 
-    Raises AppError for arguments that cannot be compared.
+    Raises:
+        AppError: an argument cannot be compared.
     """
     if isinstance(thing, partial):
         return {"of": called(thing.func), "arguments": as_json(thing.args), **as_json(thing.keywords)}
@@ -73,9 +81,10 @@ def called(thing: Any) -> Any:
 
 
 def exported(path: str | Path, described: str) -> tuple[dict[str, Any], list[npt.NDArray[Any]]]:
-    """The facts and the weights of an `.npz` file of `peer model export`.
+    """The facts and the weights in an `.npz` file of `peer model export`.
 
-    Raises AppError for another file, and for a model whose description is not `described`.
+    Raises:
+        AppError: the file is not one of these, or its description is not `described`.
     """
     try:
         with np.load(path) as file:

@@ -1,4 +1,4 @@
-"""Estimators of scikit-learn as weights that can be taken out, averaged, and put back to train on from there.
+"""Estimators of scikit-learn as weights, which can be taken out, averaged, and put back for more training.
 
 | estimator | weights | a round of training |
 | --- | --- | --- |
@@ -7,13 +7,14 @@
 | LogisticRegression | coef_, intercept_ | `fit` with `warm_start`, as many iterations as passes |
 | LinearSVC | coef_, intercept_ | as many iterations of L-BFGS on its own objective |
 
-The last two minimise C times a *sum* of losses beside the ridge. A site of few rows would thus have a stronger ridge
-than all sites together; so its rows count N/n each, where N is the number of all members' training rows. The mean of
-all sites' objectives, weighted by their rows, is then the objective on the pooled rows. Each step of a solver that
-looks at all rows is towards the minimum of the site's own rows, so a round makes two of them only by default.
+The last two minimise C times a *sum* of losses, plus the ridge. A site with n rows would thus have a stronger ridge
+than the rows of all members together. So each of its rows counts N/n times, where N is the number of all members'
+training rows. The mean of all sites' objectives, weighted by their rows, is then the objective on the pooled rows. Each
+step of these solvers looks at all rows of the site, and leads towards the minimum of the site's own rows. So by default
+a round has only two steps.
 
-LinearSVC has neither `partial_fit` nor a warm start. What it minimises, by liblinear, is smooth with its default
-loss, and convex; here L-BFGS goes on from the agreed weights.
+LinearSVC has neither `partial_fit` nor a warm start. With its default loss the objective that liblinear minimises is
+smooth and convex; here L-BFGS minimises it from the agreed weights on.
 """
 
 import os
@@ -37,28 +38,37 @@ Arrays = list[npt.NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How a site trains in a round."""
+    """The extent of a site's training in a round."""
 
     passes: int
-    """Over its rows."""
+    """Number of passes over the site's rows in this round."""
     before: int
-    """Passes in earlier rounds."""
+    """Number of passes in earlier rounds."""
     all_rows: int
-    """How many rows all members train on."""
+    """Number of training rows of all members together."""
 
 
 class Estimator(ABC):
-    """One estimator, never fitted itself: `blank` makes such as are."""
+    """One kind of estimator. The user's estimator is a prototype that is never fitted: `blank` makes copies of it."""
 
     refused: ClassVar[dict[str, tuple[Any, ...]]] = {}
-    """Values of options that cannot be trained with here."""
+    """Values of options with which an estimator cannot be trained here, by option."""
     unit: ClassVar[float] = 1.0
-    """Of the weights by default (see `SklearnApp`)."""
+    """Default unit of the weights (see `SklearnApp`)."""
     passes: ClassVar[int] = 5
-    """A round by default."""
+    """Default number of passes in a round."""
 
     def __init__(self, prototype: Any, columns: int, classes: int) -> None:
-        """`classes`: their number; 0 of a regressor. Raises AppError for options that cannot be."""
+        """Check the options of an estimator.
+
+        Args:
+            prototype: the user's estimator.
+            columns: the number of inputs.
+            classes: the number of classes; 0 for a regressor.
+
+        Raises:
+            AppError: an option has a value that cannot be trained with here.
+        """
         self.prototype = prototype
         self.name = type(prototype).__name__
         self.columns = columns
@@ -70,15 +80,15 @@ class Estimator(ABC):
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the members have to agree on."""
+        """The options that must be equal at all members."""
         left_out = {"random_state", "n_jobs", "verbose", "warm_start", *self._overridden}
         return {name: one for name, one in self.prototype.get_params(deep=False).items() if name not in left_out}
 
     _overridden: ClassVar[tuple[str, ...]] = ()
-    """Options that the number of passes a round stands for."""
+    """Options that have no effect here, because the number of passes in a round takes their place."""
 
     def blank(self) -> Any:
-        """An estimator with all the attributes that training sets, and weights to begin with."""
+        """A copy of the prototype with all attributes that training sets, and with initial weights."""
         made = load("sklearn.base", "SklearnApp", "sklearn").clone(self.prototype)
         made.set_params(**self._settings())
         with warnings.catch_warnings():
@@ -87,25 +97,25 @@ class Estimator(ABC):
         return made
 
     def with_weights(self, weights: Sequence[npt.NDArray[Any]]) -> Any:
-        """An estimator that predicts with these weights."""
+        """A copy of the prototype that predicts with these weights."""
         made = self.blank()
         self._put(made, [np.array(array, dtype=np.float64) for array in weights])
         return made
 
     def train(self, weights: Sequence[npt.NDArray[Any]], x: Matrix, y: Any, course: Course) -> Arrays:
-        """The weights after a round of training."""
+        """Train for a round from these weights, and return the new ones."""
         made = self.with_weights(weights)
-        # What the order of the rows was drawn from must not be known to anybody else: an update would follow from a
-        # guess of the rows.
+        # The seed of the rows' order must be secret. With a known seed, a guess of the rows would give the update, and
+        # so could be confirmed.
         made.set_params(random_state=np.random.RandomState(np.frombuffer(os.urandom(32), dtype="<u4")))
         with warnings.catch_warnings():
-            # Few iterations a round are what is wanted.
+            # A round has few iterations on purpose, so the solver does not converge in it.
             warnings.filterwarnings("ignore", category=_convergence_warning())
             self._train(made, x, y, course)
         return self.weights(made)
 
     def scaled(self, made: Any, scale: float, offset: float) -> None:
-        """Have a regressor predict `scale` times what it does, plus `offset`."""
+        """Change a regressor's weights so that it predicts `scale` times as much, plus `offset`."""
         weights = self.weights(made)
         weights[-1] = weights[-1] * scale + offset
         at = len(weights) // 2 - 1
@@ -113,37 +123,37 @@ class Estimator(ABC):
         self._put(made, weights)
 
     def name_classes(self, made: Any, classes: npt.NDArray[Any]) -> None:
-        """Have a classifier tell these classes instead of their places."""
+        """Make a classifier predict these classes instead of their places."""
         made.classes_ = classes
 
     @abstractmethod
     def weights(self, made: Any) -> Arrays:
-        """What is averaged: first the matrices, then as many vectors of intercepts."""
+        """The arrays that are averaged: first the matrices, then as many vectors of intercepts."""
 
     @abstractmethod
     def _put(self, made: Any, weights: Arrays) -> None:
-        """Put float64 weights in."""
+        """Set the weights of an estimator, float64."""
 
     @abstractmethod
     def _allocate(self, made: Any) -> None:
-        """Have all attributes set that training sets, without any row of the user's."""
+        """Set all attributes that training sets, without any row of the user's."""
 
     @abstractmethod
     def _train(self, made: Any, x: Matrix, y: Any, course: Course) -> None:
-        """Train from the weights that are in it."""
+        """Train an estimator from its weights on."""
 
     def _settings(self) -> dict[str, Any]:
-        """Options that every estimator is made with: the first weights have to be the same at each start."""
+        """Options of every copy. The seed is fixed so that the initial weights are the same at each start."""
         return {"random_state": _first_seed(self.prototype)}
 
     def _empty_rows(self) -> tuple[Matrix, Any]:
-        """Rows of zeros, one of each class."""
+        """Rows of zeros with their targets: one of each class, or one for a regressor."""
         count = self.classes or 1
         return np.zeros((count, self.columns)), np.arange(count) if self.classes else np.zeros(1)
 
 
 class _Linear(Estimator):
-    """With `coef_` and `intercept_`."""
+    """Estimators with `coef_` and `intercept_`."""
 
     def weights(self, made: Any) -> Arrays:
         return [np.array(made.coef_), np.array(made.intercept_)]
@@ -173,7 +183,7 @@ class _Sgd(_Linear):
         self._zero(made)
 
     def _train(self, made: Any, x: Matrix, y: Any, course: Course) -> None:
-        # Its learning rate falls with the rows that it has seen.
+        # The learning rate falls with the number of rows seen so far, so the rows of earlier rounds are counted in.
         made.t_ = 1.0 + course.before * len(x)
         for _ in range(course.passes):
             made.partial_fit(x, y)
@@ -197,7 +207,7 @@ class _Logistic(_Linear):
 
     def _train(self, made: Any, x: Matrix, y: Any, course: Course) -> None:
         made.set_params(max_iter=course.passes, tol=0.0)
-        # Rows without weight: a class that this site lacks is none to scikit-learn otherwise.
+        # Adds a row of weight 0 for each class: otherwise scikit-learn would not know a class that this site lacks.
         empty, each = self._empty_rows()
         counts = np.concatenate([np.full(len(x), course.all_rows / len(x)), np.zeros(len(empty))])
         made.fit(np.concatenate([x, empty]), np.concatenate([y, each]), sample_weight=counts)
@@ -251,7 +261,7 @@ class _Mlp(Estimator):
         made.partial_fit(x, y, **({"classes": y} if self.classes else {}))
 
     def _train(self, made: Any, x: Matrix, y: Any, course: Course) -> None:
-        # The optimiser begins anew in each round, so that a site that was restarted trains as the others do.
+        # The optimiser begins anew in each round, so that a restarted site trains as the others do.
         made.__dict__.pop("_optimizer", None)
         for _ in range(course.passes):
             made.partial_fit(x, y)
@@ -283,7 +293,11 @@ _WHY = {
 
 
 def wrapped(prototype: Any, columns: int, classes: int) -> Estimator:
-    """The estimator behind this module's interface. Raises AppError where there is none for it."""
+    """The estimator behind this module's interface; arguments as of `Estimator`.
+
+    Raises:
+        AppError: there is no adapter for it, or an option cannot be trained with.
+    """
     name = type(prototype).__name__
     adapted = _ADAPTED.get(name)
     if isinstance(prototype, type) or adapted is None or not type(prototype).__module__.startswith("sklearn."):
@@ -298,9 +312,16 @@ def wrapped(prototype: Any, columns: int, classes: int) -> Estimator:
 def _squared_hinge(
     point: Matrix, x: Matrix, signs: Matrix, costs: Matrix, intercept_scaling: float
 ) -> tuple[float, Matrix]:
-    """What LinearSVC minimises, and its gradient: ½|w|² + ½(b/s)² + Σ cost · max(0, 1 − sign · (w·x + b))².
+    """LinearSVC's objective and its gradient: ½|w|² + ½(b/s)² + Σ cost · max(0, 1 − sign · (w·x + b))².
 
-    The intercept has a part in the ridge, as in liblinear (Fan et al., JMLR 2008, section 2).
+    The intercept is part of the ridge, as in liblinear (Fan et al., JMLR 2008, section 2).
+
+    Args:
+        point: w followed by b.
+        x: the inputs, float64[rows, columns].
+        signs: 1 for rows of the positive class, -1 for the others.
+        costs: by row.
+        intercept_scaling: s.
     """
     w, b = point[:-1], point[-1]
     short = np.maximum(0.0, 1.0 - signs * (x @ w + b))
@@ -310,7 +331,7 @@ def _squared_hinge(
 
 
 def _first_seed(prototype: Any) -> int:
-    """Of the weights to begin with, which a founder's are everybody's."""
+    """The seed of the initial weights; all members begin with those of the founder."""
     given = prototype.get_params(deep=False).get("random_state")
     return given if isinstance(given, int) else 0
 
@@ -320,7 +341,7 @@ def _convergence_warning() -> Any:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether an option has a value; an `average` of 10 is as good as True."""
+    """Whether an option has this value. Where the value is a bool, a number counts as one: `average=10` is True."""
     if isinstance(other, bool):
         return bool(one) is other and one is not None
     return isinstance(one, str) and one == other

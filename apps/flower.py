@@ -1,14 +1,14 @@
 """Projects of Flower, trained without a server: `FlowerApp` makes an app of the folder of one.
 
-The project's ClientApp is called as Flower would call it, with messages, or with a NumPyClient behind it. Its ServerApp
-is started once, and says what a server would tell the clients (see `flower_plan`).
+The project's ClientApp is called as Flower would call it: with messages, or with older ones where it makes a
+NumPyClient. Its ServerApp is started once, to learn what a server would tell the clients (see `flower_plan`).
 
-The floating-point arrays are averaged, by their names. Whole numbers, and the running statistics of BatchNorm as
-PyTorch names them, stay at this site: they are no steps of a descent, and clipping them as updates would falsify them.
-The site's next training and evaluation get what its last training gave.
+The floating-point arrays are averaged, by their names. Arrays of whole numbers, and the running statistics of BatchNorm
+as PyTorch names them, stay at this site: they are no steps of a descent, and clipping them as updates would falsify
+them. The site's next training and evaluation get those that its last training gave.
 
-The loss is the metric that has this word in its name. All other metrics are added up once, at the end: some may be the
-same number in two rounds, whatever the model, and a project does not say which (docs/guide.md).
+The loss is the metric with `loss` in its name. All other metrics are added up once, at the end: some may be the same
+number in two rounds whatever the model is, and a project does not say which (docs/guide.md).
 """
 
 import re
@@ -30,13 +30,13 @@ from .named import read_kept, write_kept
 __all__ = ["FlowerApp"]
 
 _VERSION: Final = 1
-"""Of the rules of training; members of different ones do not train together."""
+"""Version of the rules of training. Members with different versions do not train together."""
 
 _STAYING: Final = re.compile(r"(^|\.)(running_mean|running_var|num_batches_tracked)$")
 """Names of PyTorch's running statistics."""
 
 _HERE: Final = 2
-"""The number of the node that this site is to its ClientApp; the server would be 1."""
+"""This site's node number for its ClientApp; the server would be 1."""
 
 _TTL_SECONDS: Final = 43200.0
 
@@ -48,9 +48,15 @@ class FlowerApp:
     """The ClientApp of a Flower project, as an app."""
 
     def __init__(self, folder: str | Path, node_config: str = "") -> None:
-        """`folder`: the project's. `node_config`: what Flower would be told of this node, as `key=value …`.
+        """Load the project, start its ServerApp, and evaluate the initial arrays once.
 
-        Raises AppError, and MissingPackage where Flower is not installed in the release that is needed.
+        Args:
+            folder: the folder of the project.
+            node_config: what Flower would be told of this node, as `key=value …`.
+
+        Raises:
+            AppError: the project cannot be trained without a server; says why.
+            MissingPackage: the needed release of Flower is not installed.
         """
         self._round = 0
         self._kept: Path | None = None
@@ -78,7 +84,7 @@ class FlowerApp:
         self._loss, self.final_metrics = self._names()
 
     def describe(self) -> str:
-        """What the members have to agree on."""
+        """The description, which must be equal at all members."""
         plan = self._plan
         return description(
             "FlowerApp",
@@ -94,7 +100,7 @@ class FlowerApp:
         )
 
     def keep_in(self, folder: Path) -> None:
-        """Keep the context's state and the arrays that stay in a folder, and take those that are there."""
+        """Use this folder to keep the context's state and the arrays that stay here; load those that it holds."""
         self._kept = folder
         serde = flwr("flwr.common.serde")
         state, arrays = folder / "state.bin", folder / "arrays.npz"
@@ -105,11 +111,15 @@ class FlowerApp:
             self._arrays |= read_kept(arrays, {name: self._arrays[name].shape for name in self._staying})
 
     def initial(self) -> list[npt.NDArray[Any]]:
-        """The arrays with which the project's ServerApp or its client begins; all members take the founder's."""
+        """The arrays with which the project's ServerApp or client begins. All members begin with the founder's."""
         return [self._arrays[name].astype(np.float32) for name in self._sent]
 
     def fit(self, weights: Arrays, round: int) -> tuple[list[npt.NDArray[Any]], int, dict[str, float]]:
-        """One round of training by the project's own code."""
+        """One round of training by the project's own code.
+
+        Raises:
+            AppError: the ClientApp replied with an error, or with arrays of other names or shapes than it got.
+        """
         self._round = round
         arrays = self._named(weights)
         trained, examples, metrics = (self._fit_client if self._is_legacy else self._fit_messages)(arrays, round)
@@ -121,7 +131,11 @@ class FlowerApp:
         return [trained[name].astype(np.float32) for name in self._sent], examples, metrics
 
     def evaluate(self, weights: Arrays) -> tuple[float, int, Mapping[str, float]]:
-        """The loss and the metrics of the project's own evaluation; no rows where it has none."""
+        """The loss, the examples and the metrics of the project's own evaluation; no examples if it has none.
+
+        Raises:
+            AppError: the ClientApp replied with an error, or gave no loss.
+        """
         examples, means = self._measured(self._named(weights))
         if not examples:
             return 0.0, 0, {}
@@ -134,7 +148,7 @@ class FlowerApp:
         return self._plan.api == LEGACY
 
     def _names(self) -> tuple[str, tuple[str, ...]]:
-        """The metric that is the loss, and the others, by an evaluation of the initial arrays."""
+        """The name of the loss and the names of the other metrics, by an evaluation of the initial arrays."""
         examples, means = self._measured(self._arrays)
         losses = [name for name in means if "loss" in name.lower()]
         if len(losses) > 1 and "loss" in losses:
@@ -147,12 +161,12 @@ class FlowerApp:
         return loss, tuple(sorted(name for name in means if name != loss))
 
     def _measured(self, arrays: Named) -> tuple[int, dict[str, float]]:
-        """The examples of an evaluation, and the means over them."""
+        """The number of examples of an evaluation, and the means over them by name."""
         if self._plan.evaluate is None:
             return 0, {}
         return (self._evaluate_client if self._is_legacy else self._evaluate_messages)(arrays)
 
-    # The API of messages.
+    # For a ClientApp with functions of messages
 
     def _fit_messages(self, arrays: Named, round: int) -> tuple[Named, int, dict[str, float]]:
         content = self._send("train", self._instruction(arrays, self._plan.train(round)))
@@ -187,16 +201,16 @@ class FlowerApp:
         counted = self._plan.keys[2]
         records = [dict(one) for one in content.metric_records.values()]
         if len(records) != 1 or counted not in records[0]:
-            # All members are shown what an app raises: names, and no numbers.
+            # All members are shown the text of an app's exception, so it has names and no numbers.
             found = "; ".join(", ".join(one) or "an empty one" for one in records) or "none"
             raise AppError(f"the ClientApp's reply needs one MetricRecord with {counted!r}, and has {found}")
         examples = int(records[0].pop(counted))
         return examples, _numbers(records[0])
 
-    # The API of a NumPyClient.
+    # For a ClientApp with a NumPyClient
 
     def _first_of_client(self) -> Named:
-        """The arrays that the client begins with, where the ServerApp names none."""
+        """The arrays with which the client begins. Asked for if the ServerApp gives none."""
         compat, legacy = flwr("flwr.compat.common.recorddict_compat"), flwr("flwr.common")
         asked = compat.getparametersins_to_recorddict(legacy.GetParametersIns(config={}))
         reply = compat.recorddict_to_getparametersres(self._send("get_parameters", asked), keep_input=True)
@@ -228,10 +242,14 @@ class FlowerApp:
         if reply.status.code.name != "OK":
             raise AppError(f"the client's {what}() ended with {reply.status.code.name}: {reply.status.message}")
 
-    # Messages, and the files in the home.
+    # Messages, and the files in the home
 
     def _send(self, kind: str, content: Any) -> Any:
-        """Give the ClientApp a message, and return the content of its reply. Raises AppError."""
+        """Give the ClientApp a message, and return the content of its reply.
+
+        Raises:
+            AppError: the reply is an error, or the ClientApp asked for an entry of `node_config` that is missing.
+        """
         metadata = self._app.Metadata(
             run_id=1,
             message_id=f"{kind}-{self._round}",
@@ -259,7 +277,7 @@ class FlowerApp:
         return reply.content
 
     def _named(self, weights: Arrays) -> Named:
-        """All arrays, in the order and with the types of the initial ones."""
+        """The weights with the arrays that stay here, in the order and with the types of the initial arrays."""
         own = {name: one.astype(self._arrays[name].dtype) for name, one in zip(self._sent, weights, strict=True)}
         return {name: own.get(name, one) for name, one in self._arrays.items()}
 
@@ -274,25 +292,29 @@ class FlowerApp:
 
 
 def _node_config(text: str) -> dict[str, Any]:
-    """The pairs of `--node-config`, read as Flower does. Raises AppError."""
+    """The pairs of `--node-config`, read as Flower reads them.
+
+    Raises:
+        AppError: the text has something else, or a name twice.
+    """
     read = flwr("flwr.common.config").parse_config_args
     try:
         found = dict(read([text] if text else None))
         words = len(shlex.split(text))
     except Exception as error:
         raise AppError(f"--node-config {text!r}: {error}") from None
-    # Flower passes over a word that is no pair.
+    # Flower silently ignores a word that is no pair.
     if len(found) < words:
         raise AppError(f"--node-config {text!r}: pairs such as partition-id=0 are needed, each name once")
     return found
 
 
 def _asks_node(error: BaseException) -> bool:
-    """Whether a name was looked for in `context.node_config`: the line that failed says so."""
+    """Whether the failing line looked for a name in `context.node_config`, by its text."""
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and "node_config" in (frames[-1].line or "")
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The metrics that are single numbers."""
+    """The metrics that are single numbers, as floats."""
     return {str(name): float(one) for name, one in metrics.items() if isinstance(one, int | float)}

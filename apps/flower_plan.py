@@ -1,8 +1,9 @@
-"""The plan of a Flower project: what its server would tell the clients. Its ServerApp is started, and no server.
+"""The plan of a Flower project: what its server would tell the clients.
 
-The ServerApp runs until it starts its strategy. The arguments of that start are the plan: initial arrays,
-configurations, rounds. There is no server, so only a strategy whose server takes the weighted mean and nothing else
-can be a plan here. Parts of Flower that are not public are replaced for this, so only the release `RELEASE` will do.
+There is no server, but the project's ServerApp is run until it starts its strategy. The arguments of that start are the
+plan: initial arrays, configurations, rounds. Nothing here does a server's work, so a plan is accepted only from a
+strategy whose server takes the weighted mean and does nothing else. Parts of Flower that are not public are replaced
+for this, so only the release `RELEASE` is accepted.
 """
 
 import inspect
@@ -27,9 +28,12 @@ RELEASE: Final = "1.42.0"
 """The release of Flower that the tests ran with."""
 
 INSTALL: Final = f"pip install --no-deps flwr=={RELEASE} click==8.5.1 iterators==0.0.2 tomli==2.5.0 typer==0.20.1"
-"""Installs Flower beside Coterie. An extra cannot: flwr asks for pycryptodome below 4 and rich below 15, and Coterie
-asks for later ones. The modules that are used here run with these. They import four packages that Coterie does not
-install; all others are left out."""
+"""Installs Flower beside Coterie.
+
+An extra cannot do this: flwr asks for pycryptodome below 4 and rich below 15, and Coterie needs newer ones. The modules
+of flwr that are used here run with the newer ones. They import four packages that Coterie does not install; all
+others are left out.
+"""
 
 MESSAGES: Final = "messages"
 """The API of a ClientApp with functions of messages."""
@@ -38,14 +42,14 @@ LEGACY: Final = "legacy"
 """The API of a NumPyClient, or another client that a `client_fn` makes."""
 
 _STRATEGIES: Final = ("FedAvg", "FedProx")
-"""Their servers take the mean and do nothing else: the proximal term of FedProx is the clients' work."""
+"""The strategies whose servers only take the mean. The proximal term of FedProx is the clients' work."""
 
 log = logging.getLogger("coterie.app")
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What a project's pyproject.toml says."""
+    """The contents of a project's pyproject.toml."""
 
     name: str
     version: str
@@ -54,7 +58,7 @@ class Project:
     server: str
     """Its ServerApp."""
     config: dict[str, Any]
-    """The run configuration: parts of names are joined by dots."""
+    """The run configuration; the names of nested tables are joined by dots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,32 +66,47 @@ class Plan:
     """What a server would tell the clients."""
 
     api: str
+    """`MESSAGES` or `LEGACY`."""
     strategy: str
+    """The name of the strategy's class."""
     arrays: dict[str, npt.NDArray[Any]]
-    """The initial ones by name; empty where a client makes them."""
+    """The initial arrays by name; empty if a client makes them."""
     rounds: int
+    """The number of rounds that the project asks for."""
     train: Any
     """A function from the number of a round to the configuration of its training."""
     evaluate: Any
-    """The same for the evaluation; None where nothing is evaluated."""
+    """The same for the evaluation; None if nothing is evaluated."""
     keys: tuple[str, str, str]
-    """The keys of the arrays and the configuration in a message, and of the number of examples in a reply."""
+    """The keys of the arrays and of the configuration in a message, and of the number of examples in a reply."""
 
 
 def flwr(module: str) -> Any:
-    """A module of Flower. Raises MissingPackage."""
+    """A module of Flower.
+
+    Raises:
+        MissingPackage: it cannot be imported; says what to type.
+    """
     return load_typing(module, "--flower", INSTALL)
 
 
 def check_release() -> None:
-    """Raises MissingPackage where Flower is not installed, or in another release."""
+    """Check that the needed release of Flower is installed.
+
+    Raises:
+        MissingPackage: it is not; says what to type.
+    """
     flwr("flwr")
     if (found := metadata.version("flwr")) != RELEASE:
         raise MissingPackage(f"--flower needs the package flwr {RELEASE}, and {found} is installed; type: {INSTALL}")
 
 
 def read_project(folder: Path) -> Project:
-    """Read a project's pyproject.toml. Raises AppError where it is not that of a Flower app."""
+    """Read a project's pyproject.toml.
+
+    Raises:
+        AppError: there is none, or it is not that of a project of Flower.
+    """
     file = folder / "pyproject.toml"
     try:
         facts = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -103,9 +122,10 @@ def read_project(folder: Path) -> Project:
 
 
 def plan_of(server: Any, context: Any) -> Plan:
-    """Start a ServerApp until it starts its strategy, and return what that would do.
+    """Run a ServerApp until it starts its strategy, and return the plan.
 
-    Raises AppError for a strategy whose server does more than take the mean, and a ServerApp without one.
+    Raises:
+        AppError: the strategy's server would do more than take the mean, or the ServerApp starts no strategy.
     """
     started = _started(server, context)
     strategy = started["strategy"]
@@ -119,7 +139,7 @@ def plan_of(server: Any, context: Any) -> Plan:
 
 
 class _StrategyStartedError(BaseException):
-    """Ends a ServerApp; no `except Exception` of its own is to catch it."""
+    """Ends a ServerApp. A BaseException, so that no `except Exception` of the ServerApp catches it."""
 
     def __init__(self, given: dict[str, Any]) -> None:
         super().__init__("the strategy was started")
@@ -127,7 +147,11 @@ class _StrategyStartedError(BaseException):
 
 
 def _started(server: Any, context: Any) -> dict[str, Any]:
-    """The arguments with which a ServerApp starts its strategy. Raises AppError where it starts none."""
+    """The arguments with which a ServerApp starts its strategy.
+
+    Raises:
+        AppError: it starts none, or wants a server.
+    """
     kind = flwr("flwr.serverapp.strategy").Strategy
     asked = inspect.signature(kind.start)
 
@@ -154,7 +178,7 @@ def _started(server: Any, context: Any) -> dict[str, Any]:
 
 
 class _Grid:
-    """In the place of the object through which a ServerApp sends messages. Any use raises AppError."""
+    """Stands for the object through which a ServerApp sends messages. Any use of it raises AppError."""
 
     def __getattr__(self, name: str) -> Any:
         raise AppError(
@@ -164,7 +188,7 @@ class _Grid:
 
 
 def _messages(strategy: Any, start: Mapping[str, Any]) -> Plan:
-    """The plan of a strategy of messages. `start`: what its method of that name was given."""
+    """The plan of a strategy of messages; `start` has the arguments of its method of this name."""
     means = flwr("flwr.serverapp.strategy.strategy_utils").aggregate_metricrecords
     _tell_lost(
         {
@@ -213,7 +237,7 @@ def _legacy(strategy: Any, config: Any) -> Plan:
 
 
 def _tell_lost(said: Mapping[str, bool]) -> None:
-    """Tell the operator which options of a strategy have no meaning without a server."""
+    """Warn the operator of options of a strategy that have no effect without a server."""
     if lost := [name for name, is_lost in said.items() if is_lost]:
         log.warning(
             "%s: without a server nothing of this is done; all members train and are evaluated in each round, and"

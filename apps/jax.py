@@ -2,17 +2,17 @@
 
     app = JaxApp(variables, model.apply, loader, cross_entropy, partial(optax.sgd, 0.05), test=test_loader)
 
-The variables are a pytree of arrays of JAX or numpy, such as Flax's; a leaf is named by its path, as in
-`params/Dense_0/kernel`. What is averaged are the floating-point leaves that are no statistics, in the order of the
-tree; with `shared` only those whose names match one of its patterns. The others stay at this site and are trained
-there. Leaves of whole numbers stay as they are.
+The variables are a pytree of arrays of JAX or numpy, such as Flax's. A leaf is named by its path, as in
+`params/Dense_0/kernel`. The floating-point leaves that are no statistics are averaged, in the order of the tree; with
+`shared`, only those whose names match one of its patterns. The others stay at this site and are trained there. Leaves
+of whole numbers do not change.
 
 **Statistics are never sent.** The running statistics of BatchNorm are no steps of a descent: they may be of any size,
-so that clipping them as updates would falsify them. So each site computes them anew, for the agreed parameters, in one
-pass over its own training rows before it evaluates: the mean over the batches of that to which a batch alone would
-lead. Nothing of earlier rounds is in them, so a restart changes nothing.
+and clipping them as updates would falsify them. So each site computes them anew, for the agreed parameters, in one pass
+over its own training rows before it evaluates: as the mean over the batches of the statistics that each batch alone
+would lead to. They contain nothing of earlier rounds, so a restart changes nothing.
 
-JAX decides on the device.
+JAX chooses the device.
 """
 
 import os
@@ -32,7 +32,7 @@ from .named import Batches, Measure, check_course, matching, means_over, pair, r
 __all__ = ["JaxApp", "Shuffled", "accuracy"]
 
 _VERSION: Final = 1
-"""Of the rules of training; members of different ones do not train together."""
+"""Version of the rules of training. Members with different versions do not train together."""
 
 Arrays = Sequence[npt.NDArray[Any]]
 Leaves = dict[str, Any]
@@ -42,16 +42,16 @@ Leaves = dict[str, Any]
 def accuracy(outputs: Any, targets: Any) -> dict[str, float]:
     """A measure for `JaxApp`: the part of the rows whose largest output is that of their class.
 
-    It belongs into `final_metrics`: it can be the same number in two rounds, whatever the model.
+    Name it in `final_metrics` and not in `metrics`: it can be the same number in two rounds whatever the model is.
     """
     return {"accuracy": float((outputs.argmax(axis=1) == targets).mean())}
 
 
 class Shuffled:
-    """Batches of rows in another order each time; the rows that do not fill one are left out, others each time."""
+    """Batches of rows, in a new random order each time. The last rows, if they do not fill a batch, are left out."""
 
     def __init__(self, inputs: Any, targets: Any, rows: int) -> None:
-        """`rows`: of a batch. All of them make one where there are fewer."""
+        """Make batches of `rows` rows; if there are fewer rows, one batch of all of them."""
         self._inputs, self._targets = np.asarray(inputs), np.asarray(targets)
         self._rows = max(1, min(rows, len(self._inputs)))
 
@@ -89,20 +89,31 @@ class JaxApp:
         final_metrics: Sequence[str] = (),
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        """`variables`: the pytree to begin with. `apply`: of variables and inputs, the outputs, as one predicts.
-        `loader`, `test`: give pairs of inputs and targets, batch by batch, anew each time they are gone through.
-        `loss`: of outputs and targets, the mean over the rows. `optimiser`: makes one of Optax, or what has its `init`
-        and `update`; it is made anew in each round, and sees a dictionary of leaves by name.
+        """Make an app of a model.
 
-        `learn`: where training differs from predicting: of variables, inputs and a key of randomness, the outputs and
-        new statistics, as Flax's `apply` gives with `mutable`. `statistics`: patterns of the names of those leaves;
-        they have to be running means.
+        Args:
+            variables: the pytree with the initial values.
+            apply: a function of variables and inputs that returns the outputs of a prediction.
+            loader: the training rows: pairs of inputs and targets, a batch each. Every iteration begins anew.
+            loss: a function of outputs and targets that returns the mean over the rows.
+            optimiser: makes an optimiser of Optax, or an object with its `init` and `update`. It is made anew in each
+                round, and gets a dictionary of leaves by name.
+            learn: needed if training differs from predicting: a function of variables, inputs and a key of randomness
+                that returns outputs and new statistics, as Flax's `apply` does with `mutable`.
+            statistics: patterns of the names of the statistics, which must be running means.
+            test: the test rows, as `loader`.
+            epochs: passes over the rows in a round.
+            shared: patterns, as for files, of the names of the parameters that are averaged.
+            kept: an `.npz` file for the parameters that are not averaged, written after each round and read at the
+                start. Without it they begin anew after a restart.
+            measure: a function of outputs and targets that returns means over a batch, by name.
+            metrics: names of those means that are summed in each round.
+            final_metrics: names of those that are summed once, after the last round.
+            options: anything else that must be equal at all members.
 
-        `epochs`: passes over the rows a round. `shared`: patterns, as of files, of the names of the parameters that
-        are averaged. `kept`: an `.npz` file for those that are not, written after each round and read at the start;
-        without it they begin anew after a restart. `measure`: gives the means over a batch that `metrics` (in each
-        round) and `final_metrics` (once, after the last one) name. `options`: whatever else the members have to agree
-        on. Raises AppError.
+        Raises:
+            AppError: the model cannot be trained so; says why.
+            MissingPackage: JAX is not installed.
         """
         self._jax = load("jax", "JaxApp", "jax")
         self._apply, self._loader, self._test = apply, loader, test
@@ -124,12 +135,12 @@ class JaxApp:
         if self._kept is not None and self._kept.exists():
             found = read_kept(self._kept, {name: self._leaves[name].shape for name in self._own})
             self._leaves |= {name: self._like(name, array) for name, array in found.items()}
-        # A step is compiled once for each size of a batch.
+        # JAX compiles a step once for each size of a batch.
         self._step, self._means = self._jax.jit(self._descend), self._jax.jit(self._limits)
         self._predict = self._jax.jit(apply)
 
     def describe(self) -> str:
-        """What the members have to agree on."""
+        """The description, which must be equal at all members."""
         return description(
             "JaxApp",
             _VERSION,
@@ -143,7 +154,7 @@ class JaxApp:
         )
 
     def initial(self) -> list[npt.NDArray[Any]]:
-        """The shared parameters as they were given; a founder's are everybody's."""
+        """The shared parameters as they were given. All members begin with the founder's."""
         return self._weights()
 
     def fit(self, weights: Arrays, round: int) -> tuple[list[npt.NDArray[Any]], int, dict[str, float]]:
@@ -165,12 +176,12 @@ class JaxApp:
         return self._weights(), rows, {"last_batch_loss": float(value), "round": float(round)}
 
     def evaluate(self, weights: Arrays) -> tuple[float, int, Mapping[str, float]]:
-        """The loss and the metrics over this site's test rows, with statistics of its own."""
+        """The loss, the rows and the metrics over this site's test rows, with statistics of its training rows."""
         variables = self.fitted(weights)
         return means_over(self._measured(variables), (*self.metrics, *self.final_metrics))
 
     def fitted(self, weights: Arrays) -> Any:
-        """The variables with these weights, and with statistics over this site's rows, to predict with."""
+        """The variables to predict with: these weights, with statistics of this site's training rows."""
         self._put(weights)
         leaves = dict(self._leaves)
         if self._statistics:
@@ -178,7 +189,11 @@ class JaxApp:
         return self._variables(leaves)
 
     def load(self, path: str | Path) -> Any:
-        """The variables with the weights of an `.npz` of `peer model export`. Raises AppError for another app's."""
+        """The variables to predict with, by an `.npz` file of `peer model export`; see `fitted`.
+
+        Raises:
+            AppError: the file is no such file, or that of another app.
+        """
         _, weights = exported(path, self.describe())
         return self.fitted(weights)
 
@@ -186,7 +201,11 @@ class JaxApp:
         return str(self._jax.tree_util.keystr(path, simple=True, separator="/"))
 
     def _kinds(self, statistics: Sequence[str]) -> tuple[list[str], list[str]]:
-        """The names of the statistics, and of what is trained: leaves of floating-point numbers, both."""
+        """The names of the statistics, and those of the trained leaves; all have floating-point numbers.
+
+        Raises:
+            AppError: there are statistics, and no `learn` to compute them.
+        """
         numpy = self._jax.numpy
         floats = [name for name in self._names if numpy.issubdtype(self._leaves[name].dtype, numpy.floating)]
         found = [name for name in floats if any(fnmatchcase(name, one) for one in statistics)]
@@ -208,7 +227,7 @@ class JaxApp:
     def _descend(
         self, trained: Leaves, fixed: Leaves, state: Any, inputs: Any, targets: Any, key: Any
     ) -> tuple[Leaves, Any, Any]:
-        """One step of the optimiser: (leaves, its state, the loss before)."""
+        """One step of the optimiser; returns the new leaves, its new state, and the loss before the step."""
 
         def objective(leaves: Leaves) -> Any:
             return self._loss(self._learned(leaves | fixed, inputs, key)[0], targets)
@@ -218,7 +237,7 @@ class JaxApp:
         return {name: (one + moves[name]).astype(one.dtype) for name, one in trained.items()}, state, value
 
     def _recomputed(self) -> Leaves:
-        """The statistics over this site's training rows; as they were given where there are none."""
+        """The statistics of this site's training rows; none without rows, so that those given stay."""
         rows, sums = 0, {name: np.zeros(self._leaves[name].shape) for name in self._statistics}
         key = self._key()
         for inputs, targets in map(pair, self._loader):
@@ -232,10 +251,10 @@ class JaxApp:
         return {name: self._like(name, total / rows) for name, total in sums.items()} if rows else {}
 
     def _limits(self, leaves: Leaves, inputs: Any, key: Any) -> Leaves:
-        """What the statistics would become if this batch came again and again.
+        """The statistics to which this batch would lead if it came again and again.
 
-        A running mean s becomes m s + (1 - m) b, with an m that only the model knows. Begun at 0 it is first
-        (1 - m) b, then (1 + m) times that, which gives b.
+        One batch takes a running mean s to m s + (1 - m) b, with an m that only the model knows. From 0 it becomes
+        first (1 - m) b, and then 1 + m times that. The ratio of the two gives m, and with it the limit b.
         """
         once = self._updated(leaves | {name: 0 * leaves[name] for name in self._statistics}, inputs, key)
         twice = self._updated(leaves | once, inputs, key)
@@ -244,7 +263,11 @@ class JaxApp:
         return {name: numpy.where(one == 0, 0, one / (2 - ratios[name])) for name, one in once.items()}
 
     def _updated(self, leaves: Leaves, inputs: Any, key: Any) -> Leaves:
-        """The statistics after one batch."""
+        """The statistics after one batch.
+
+        Raises:
+            AppError: `learn` did not return one of them.
+        """
         _, changed = self._learned(leaves, inputs, key)
         found = {self._name(path): one for path, one in self._jax.tree_util.tree_leaves_with_path(changed)}
         if missing := [name for name in self._statistics if name not in found]:
@@ -252,14 +275,14 @@ class JaxApp:
         return {name: found[name] for name in self._statistics}
 
     def _measured(self, variables: Any) -> Iterator[tuple[int, dict[str, float]]]:
-        """The rows of each batch for testing, and the means over them."""
+        """The number of rows of each test batch, and the means over them."""
         for inputs, targets in map(pair, self._test):
             outputs = self._predict(variables, inputs)
             means = {"loss": float(self._loss(outputs, targets))}
             yield len(targets), means | dict(self._measure(outputs, targets) if self._measure else {})
 
     def _key(self) -> Any:
-        """A key that others cannot guess: they could tell which rows were together in a batch, or what was dropped."""
+        """A key that others cannot guess. With it they could tell what was dropped, or which rows shared a batch."""
         return self._jax.random.wrap_key_data(np.frombuffer(os.urandom(8), np.uint32), impl="threefry2x32")
 
     def _weights(self) -> list[npt.NDArray[Any]]:

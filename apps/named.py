@@ -1,6 +1,6 @@
-"""What the adapters of networks have in common: arrays by name, of which some are shared and the others stay.
+"""Common parts of the adapters of networks: arrays by name, of which some are shared and the others stay at the site.
 
-The arrays that stay may be kept in an `.npz` file, which holds them by their names.
+The arrays that stay may be kept in an `.npz` file, by their names.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,14 +16,18 @@ from ..peer.learning.app import AppError
 __all__ = ["Batches", "Measure", "check_course", "matching", "means_over", "pair", "read_kept", "write_kept"]
 
 Batches = Iterable[Any]
-"""Pairs of inputs and targets, batch by batch, anew each time they are gone through."""
+"""Pairs of inputs and targets, a batch each. Every iteration over them begins anew."""
 
 Measure = Callable[[Any, Any], Mapping[str, float]]
-"""Of outputs and targets: means over the rows of a batch, by name."""
+"""A function of outputs and targets that returns means over the rows of a batch, by name."""
 
 
 def check_course(epochs: Any, measure: Measure | None, names: Sequence[str]) -> None:
-    """Raises AppError for a number of `epochs` that cannot be, and for `names` of metrics that nothing measures."""
+    """Check the options of a training.
+
+    Raises:
+        AppError: `epochs` is not a whole number from 1, or `names` has metrics and there is no `measure`.
+    """
     if epochs < 1 or epochs != int(epochs):
         raise AppError(f"epochs is {epochs!r}: a whole number from 1 is needed")
     if names and measure is None:
@@ -31,9 +35,10 @@ def check_course(epochs: Any, measure: Measure | None, names: Sequence[str]) -> 
 
 
 def matching(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
-    """Those of the `names` of parameters that one of the `patterns` matches, in their order.
+    """The names of parameters that match one of the patterns, in their order.
 
-    Raises AppError for a pattern without such a parameter, and where none is left.
+    Raises:
+        AppError: a pattern matches no name, or there are no patterns.
     """
     every = list(names)
     for pattern in patterns:
@@ -46,7 +51,11 @@ def matching(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
 
 
 def pair(batch: Any) -> tuple[Any, Any]:
-    """The inputs and the targets of a batch. Raises AppError for something else."""
+    """The inputs and the targets of a batch.
+
+    Raises:
+        AppError: the batch is no pair.
+    """
     if not isinstance(batch, tuple | list) or len(batch) != 2:
         raise AppError(f"the loader gives a {type(batch).__name__}: pairs of inputs and targets are needed")
     return batch[0], batch[1]
@@ -55,9 +64,17 @@ def pair(batch: Any) -> tuple[Any, Any]:
 def means_over(
     batches: Iterable[tuple[int, Mapping[str, float]]], names: Sequence[str]
 ) -> tuple[float, int, dict[str, float]]:
-    """The loss, the rows and the metrics over all batches. `batches`: the rows of each, and the means over them.
+    """Means over all batches from means over each.
 
-    Raises AppError for one of the `names` that was not measured.
+    Args:
+        batches: the number of rows of each batch, and the means over them by name, with the loss as `loss`.
+        names: the metrics.
+
+    Returns:
+        The loss, the number of rows, and the metrics by name; without rows 0, 0 and no metrics.
+
+    Raises:
+        AppError: a metric was not measured.
     """
     rows, sums = 0, dict.fromkeys(("loss", *names), 0.0)
     for count, means in batches:
@@ -73,7 +90,7 @@ def means_over(
 
 
 def write_kept(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write the arrays that stay here; a crash leaves the file as it was."""
+    """Write the arrays that stay at this site. A crash of the process leaves the file as it was."""
     unfinished = path.with_name(f"{path.name}.new")
     with unfinished.open("wb") as file:
         np.savez(file, **arrays)
@@ -81,7 +98,11 @@ def write_kept(path: Path, arrays: Mapping[str, Any]) -> None:
 
 
 def read_kept(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
-    """Read them again. Raises AppError where they do not have these names and `shapes`."""
+    """Read the arrays that `write_kept` wrote.
+
+    Raises:
+        AppError: the file cannot be read, or the names and shapes of its arrays are not `shapes`.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             kept = {name: file[name] for name in file}

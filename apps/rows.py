@@ -1,4 +1,4 @@
-"""The rows that an app is given, checked: what cannot be trained on is named with its row and column."""
+"""Checks of the rows that an app is given. An error names the row and the column that cannot be trained on."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,13 +16,18 @@ Codes = npt.NDArray[np.intp]
 
 
 def column_names(rows: Any, columns: Sequence[str] | None) -> list[str] | None:
-    """The names of the inputs: those that are given, or those of a data frame; None where nobody names them."""
+    """The names of the inputs: `columns`, or those of a data frame; None if neither gives any."""
     given = columns if columns is not None else getattr(rows, "columns", None)
     return None if given is None else [str(name) for name in given]
 
 
 def matrix(rows: Any, names: Sequence[str] | None) -> Matrix:
-    """Inputs as float64[rows, columns]. Raises AppError."""
+    """Inputs as float64[rows, columns].
+
+    Raises:
+        AppError: the inputs are no table, have other columns than the names, or contain a value that is no finite
+            number.
+    """
     found = np.asarray(rows)
     if found.ndim != 2 or not found.shape[0] or not found.shape[1]:
         raise AppError(f"the rows have shape {found.shape}: a table of rows and columns is needed")
@@ -32,13 +37,21 @@ def matrix(rows: Any, names: Sequence[str] | None) -> Matrix:
 
 
 def numbers(targets: Any, rows: int) -> Matrix:
-    """A numeric target as float64[rows]. Raises AppError."""
+    """A numeric target as float64[rows].
+
+    Raises:
+        AppError: there is not one finite number for each row.
+    """
     found = _one_each(targets, rows)
     return _floats(found, lambda at: f"the target of row {at[0]}")
 
 
 def codes_of(targets: Any, rows: int, classes: Sequence[Any]) -> Codes:
-    """The place of each row's class among `classes`, intp[rows]. Raises AppError."""
+    """The place of each row's class in `classes`, intp[rows].
+
+    Raises:
+        AppError: there is not one class for each row, or a class is not in `classes`.
+    """
     places = {label: place for place, label in enumerate(classes)}
     codes = np.empty(rows, dtype=np.intp)
     for row, label in enumerate(_one_each(targets, rows).tolist()):
@@ -51,7 +64,11 @@ def codes_of(targets: Any, rows: int, classes: Sequence[Any]) -> Codes:
 
 
 def check_summable(columns: Matrix, names: Sequence[str]) -> None:
-    """Refuse columns whose mean and deviation cannot be added up with enough digits. Raises AppError."""
+    """Refuse columns whose mean and deviation the secure sum cannot represent with enough digits.
+
+    Raises:
+        AppError: a column has too large values, or varies too little for their size.
+    """
     limit = largest_value(columns.shape[1], len(columns))
     for name, values in zip(names, columns.T, strict=True):
         largest = float(np.abs(values).max())

@@ -2,13 +2,14 @@
 
     app = SklearnApp(LogisticRegression(), rows, labels, classes=["benign", "malignant"])
 
-Of the user's rows a part is kept for testing. Inputs, and the target of a regressor, are standardised with the means
-and deviations of all members' training rows, which are added up securely and exactly before the training begins (see
-`moments`). So the weights are small numbers, as `--clip` needs, and mean the same at all members.
+A part of the user's rows is kept for testing. Inputs, and the target of a regressor, are standardised with the means
+and deviations over all members' training rows. These follow from sums that are added up securely and exactly before
+the training begins (see :mod:`coterie.peer.learning.moments`). So the weights are small numbers, as `--clip` needs, and
+mean the same at all members.
 
-The loss is the log loss where the estimator knows probabilities, otherwise the mean hinge loss; of a regressor the
-mean square error in the target's own units. Beside it each round has the Brier score, or the mean absolute error. The
-accuracy is measured once, at the end: it can be the same number in two rounds, whatever the model.
+The loss is the log loss where the estimator knows probabilities, otherwise the mean hinge loss; for a regressor it is
+the mean square error in the target's own units. Each round also has the Brier score, or the mean absolute error. The
+accuracy is measured once, at the end: it can be the same number in two rounds whatever the model is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,10 +31,10 @@ from .rows import Matrix, check_summable, codes_of, column_names, matrix, number
 __all__ = ["SklearnApp"]
 
 _VERSION: Final = 1
-"""Of the rules of training; members of different ones do not train together."""
+"""Version of the rules of training. Members with different versions do not train together."""
 
 _LEAST_PROBABILITY: Final = 1e-12
-"""Of a class that has come true, in the log loss."""
+"""Least probability of the true class in the log loss, which so stays finite."""
 
 Arrays = Sequence[npt.NDArray[Any]]
 
@@ -55,16 +56,28 @@ class SklearnApp:
         test_fraction: float = 0.2,
         seed: int = 0,
     ) -> None:
-        """`estimator`: one that has not been fitted. `rows`, `targets`: all rows of this site.
+        """Make an app of an estimator.
 
-        The members have to agree on the estimator's options and on these: `classes`, all that there can be, in one
-        order, of a classifier. `columns`: the names of the inputs in their order, by default those of a data frame.
-        `passes`: over the rows in each round, 5 by default; of LogisticRegression and LinearSVC the iterations, 2 by
-        default. `scale`: standardise.
-        `unit`: what counts as 1 where weights are sent, so that an update is clipped beyond `unit` times --clip; by
-        default 16 of SGD*, whose first steps are long, and otherwise 1.
+        The estimator's options, `classes`, `columns`, `passes`, `scale` and `unit` must be equal at all members. Each
+        site has its own `test_fraction` and `seed`.
 
-        Each site has its own `test_fraction`, and `seed` of the choice of test rows. Raises AppError.
+        Args:
+            estimator: one that has not been fitted.
+            rows: the inputs of all rows of this site: a table of numbers, or a data frame.
+            targets: a class or a number for each row.
+            classes: for a classifier, all classes that there can be, in one order.
+            columns: the names of the inputs in their order; by default those of a data frame.
+            passes: passes over the rows in each round, by default 5. For LogisticRegression and LinearSVC the number of
+                iterations, by default 2.
+            scale: whether to standardise.
+            unit: the weight that counts as 1 when weights are sent, so that an update is clipped beyond `unit` times
+                `--clip`. By default 16 for SGD*, whose first steps are long, and 1 for the others.
+            test_fraction: the part of the rows that is kept for testing.
+            seed: of the choice of the test rows.
+
+        Raises:
+            AppError: the estimator, an option or a row cannot be trained with; says why.
+            MissingPackage: scikit-learn is not installed.
         """
         self._names = column_names(rows, columns)
         self._is_frame = hasattr(rows, "columns")
@@ -106,7 +119,7 @@ class SklearnApp:
         self.examples = int((~self._tested).sum())
 
     def describe(self) -> str:
-        """What the members have to agree on."""
+        """The description, which must be equal at all members."""
         return description(
             "SklearnApp",
             _VERSION,
@@ -120,15 +133,22 @@ class SklearnApp:
         )
 
     def initial(self) -> list[npt.NDArray[Any]]:
-        """The weights to begin with; they follow from the estimator's options."""
+        """The initial weights, which follow from the estimator's options."""
         return [array.copy() for array in self._initial]
 
     def setup(self) -> list[float]:
-        """What is added up over all members: the number of training rows, and what means and deviations follow from."""
+        """The sums over this site's training rows that are added up over all members before the first round.
+
+        They are the number of rows and, with `scale`, the sums from which means and deviations follow.
+        """
         return self._sums
 
     def prepare(self, totals: Sequence[float]) -> None:
-        """Standardise with the sums of all members. Raises ValueError for sums that no data have."""
+        """Standardise with the sums of all members.
+
+        Raises:
+            ValueError: no data have such sums.
+        """
         width = len(self._columns()) if self._scale else 0
         moments = read_moments(totals, width)
         self._all_rows = moments.rows
@@ -137,7 +157,7 @@ class SklearnApp:
         count = self._x.shape[1]
         self._mean = np.array([moments.mean(column) for column in range(count)])
         self._deviation = np.array([moments.spread(column) for column in range(count)])
-        # What is the same at all members stands as 0.
+        # A column that is constant over all members becomes 0.
         self._deviation[self._deviation <= 1e-14 * np.abs(self._mean)] = np.inf
         if not self._classes:
             self._target_mean, self._target_deviation = moments.mean(count), moments.spread(count) or 1.0
@@ -154,7 +174,7 @@ class SklearnApp:
         return [array / self._unit for array in trained], len(x), {}
 
     def evaluate(self, weights: Arrays) -> tuple[float, int, Mapping[str, float]]:
-        """The loss and the metrics over this site's test rows."""
+        """The loss, the rows and the metrics over this site's test rows."""
         x, y = self._x[self._tested], self._y[self._tested]
         if not len(x):
             return 0.0, 0, {}
@@ -172,9 +192,9 @@ class SklearnApp:
         return float(-np.log(true).mean()), len(x), metrics
 
     def pipeline(self, weights: Arrays) -> Any:
-        """A fitted pipeline of scikit-learn that predicts with these weights from rows as they are.
+        """A fitted pipeline of scikit-learn that predicts with these weights, from rows that are not standardised.
 
-        Where the rows were given as a data frame, one with other columns is refused.
+        If the rows of the app were a data frame, the pipeline refuses a data frame with other columns.
         """
         made = self._fitted(weights)
         if self._classes:
@@ -184,7 +204,7 @@ class SklearnApp:
         return made
 
     def _fitted(self, weights: Arrays) -> Any:
-        """The same, which tells classes by their places."""
+        """The pipeline with the places of the classes in place of their names."""
         self._check_prepared()
         made = self._estimator.with_weights(self._own(weights))
         made.n_features_in_ = self._x.shape[1]
@@ -196,7 +216,11 @@ class SklearnApp:
         return load("sklearn.pipeline", "SklearnApp", "sklearn").make_pipeline(scaler, made)
 
     def load(self, path: str | Path) -> Any:
-        """The pipeline of a model that `peer model export` wrote as `.npz`. Raises AppError for another app's."""
+        """The pipeline to predict with, by an `.npz` file of `peer model export`; see `pipeline`.
+
+        Raises:
+            AppError: the file is no such file, that of another app, or of before the first round.
+        """
         facts, weights = exported(path, self.describe())
         if "totals" not in facts:
             raise AppError(f"{path}: it was exported before the first round, and holds no means and deviations")
@@ -211,7 +235,7 @@ class SklearnApp:
             raise RuntimeError("the sums of all members are not known yet: prepare() comes first")
 
     def _columns(self) -> list[str]:
-        """What is standardised, for people."""
+        """The names of the columns that are standardised, for messages."""
         names = [repr(name) for name in self._names] if self._names else [str(at) for at in range(self._x.shape[1])]
         return names if self._classes else [*names, "of the target"]
 
@@ -231,7 +255,7 @@ class SklearnApp:
 
 
 def _hinge(decisions: Matrix, codes: npt.NDArray[np.intp]) -> float:
-    """The mean hinge loss: of two classes by the sign, of more by the lead over the next one (Crammer and Singer)."""
+    """The mean hinge loss: by sign for two classes, by lead over the next class for more (Crammer and Singer)."""
     if decisions.ndim == 1:
         return float(np.maximum(0.0, 1.0 - np.where(codes == 1, 1.0, -1.0) * decisions).mean())
     own = decisions[np.arange(len(codes)), codes]

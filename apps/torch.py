@@ -2,17 +2,16 @@
 
     app = TorchApp(model, loader, cross_entropy, partial(SGD, lr=0.05), test=test_loader)
 
-What is averaged are the module's floating-point parameters, by their names, in the order of `named_parameters`; with
-`shared` only those whose names match one of its patterns. The others stay at this site and are trained there.
+The module's floating-point parameters are averaged, by their names, in the order of `named_parameters`; with `shared`,
+only those whose names match one of its patterns. The others stay at this site and are trained there.
 
-**Buffers are never sent.** The running statistics of BatchNorm are no steps of a descent: they may be of any size, so
-that clipping them as updates would falsify them, and its counters of batches have no mean. So each site computes them
-anew, for the agreed parameters, in one pass over its own training rows before it evaluates
-(`torch.optim.swa_utils.update_bn`). They follow from the parameters, the rows, and which of these come into one batch;
-nothing of earlier rounds is in them, so a restart changes nothing. Other buffers stay as training left them, and begin
-anew after a restart.
+**Buffers are never sent.** The running statistics of BatchNorm are no steps of a descent: they may be of any size, and
+clipping them as updates would falsify them. Its counters of batches have no mean. So each site computes both anew, for
+the agreed parameters, in one pass over its own training rows before it evaluates (`torch.optim.swa_utils.update_bn`).
+They follow from the parameters, the rows, and the division of the rows into batches. They contain nothing of earlier
+rounds, so a restart changes nothing. Other buffers stay as training left them, and begin anew after a restart.
 
-The app decides on the device: the module's parameters are where they are, and batches are brought there.
+The user chooses the device: the module's parameters stay where they are, and batches are moved there.
 """
 
 import os
@@ -31,7 +30,7 @@ from .named import Batches, Measure, check_course, matching, means_over, pair, r
 __all__ = ["TorchApp", "accuracy"]
 
 _VERSION: Final = 1
-"""Of the rules of training; members of different ones do not train together."""
+"""Version of the rules of training. Members with different versions do not train together."""
 
 Arrays = Sequence[npt.NDArray[Any]]
 
@@ -39,7 +38,7 @@ Arrays = Sequence[npt.NDArray[Any]]
 def accuracy(outputs: Any, targets: Any) -> dict[str, float]:
     """A measure for `TorchApp`: the part of the rows whose largest output is that of their class.
 
-    It belongs into `final_metrics`: it can be the same number in two rounds, whatever the model.
+    Name it in `final_metrics` and not in `metrics`: it can be the same number in two rounds whatever the model is.
     """
     return {"accuracy": float((outputs.argmax(dim=1) == targets).double().mean())}
 
@@ -63,15 +62,27 @@ class TorchApp:
         final_metrics: Sequence[str] = (),
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        """`loader`, `test`: give pairs of inputs and targets, batch by batch, anew each time they are gone through.
-        `loss`: of outputs and targets, the mean over the rows. `optimiser`: makes one for parameters; it is made anew
-        in each round, so that a site that was restarted trains as the others do.
+        """Make an app of a module.
 
-        `epochs`: passes over the rows a round. `shared`: patterns, as of files, of the names of the parameters that
-        are averaged. `kept`: an `.npz` file for those that are not, written after each round and read at the start;
-        without it they begin anew after a restart. `measure`: gives the means over a batch that `metrics` (in each
-        round) and `final_metrics` (once, after the last one) name. `options`: whatever else the members have to agree
-        on. Raises AppError.
+        Args:
+            model: the module, with the initial parameters.
+            loader: the training rows: pairs of inputs and targets, a batch each. Every iteration begins anew.
+            loss: a function of outputs and targets that returns the mean over the rows.
+            optimiser: makes an optimiser for parameters. It is made anew in each round, so that a restarted site trains
+                as the others do.
+            test: the test rows, as `loader`.
+            epochs: passes over the rows in a round.
+            shared: patterns, as for files, of the names of the parameters that are averaged.
+            kept: an `.npz` file for the parameters that are not averaged, written after each round and read at the
+                start. Without it they begin anew after a restart.
+            measure: a function of outputs and targets that returns means over a batch, by name.
+            metrics: names of those means that are summed in each round.
+            final_metrics: names of those that are summed once, after the last round.
+            options: anything else that must be equal at all members.
+
+        Raises:
+            AppError: the module cannot be trained so; says why.
+            MissingPackage: PyTorch is not installed.
         """
         self._torch = load("torch", "TorchApp", "torch")
         self._model, self._loader, self._test = model, loader, test
@@ -93,7 +104,7 @@ class TorchApp:
         self.examples = len(rows) if hasattr(rows, "__len__") else None
 
     def describe(self) -> str:
-        """What the members have to agree on."""
+        """The description, which must be equal at all members."""
         return description(
             "TorchApp",
             _VERSION,
@@ -107,13 +118,13 @@ class TorchApp:
         )
 
     def initial(self) -> list[npt.NDArray[Any]]:
-        """The shared parameters as the module was made; a founder's are everybody's."""
+        """The shared parameters as the module was made. All members begin with the founder's."""
         return self._weights()
 
     def fit(self, weights: Arrays, round: int) -> tuple[list[npt.NDArray[Any]], int, dict[str, float]]:
         """One round of training on this site's rows."""
         self._put(weights)
-        # PyTorch's own first seed is the same everywhere: others could tell which rows were together in a batch.
+        # PyTorch's default seed is the same everywhere: with it others could tell which rows shared a batch.
         self._torch.manual_seed(int.from_bytes(os.urandom(7)))
         self._model.train()
         optimiser = self._optimiser([one for one in self._model.parameters() if one.requires_grad])
@@ -132,15 +143,15 @@ class TorchApp:
         return self._weights(), rows, {"last_batch_loss": total, "round": float(round)}
 
     def evaluate(self, weights: Arrays) -> tuple[float, int, Mapping[str, float]]:
-        """The loss and the metrics over this site's test rows, with statistics of its own."""
+        """The loss, the rows and the metrics over this site's test rows, with statistics of its training rows."""
         model = self.fitted(weights)
         with self._torch.no_grad():
             return means_over(self._measured(model), (*self.metrics, *self.final_metrics))
 
     def fitted(self, weights: Arrays) -> Any:
-        """The module with these weights, and with the statistics of BatchNorm over this site's rows, to predict with.
+        """The module to predict with: these weights, with BatchNorm's statistics of this site's training rows.
 
-        It is the very module that the app trains.
+        It is the same object that the app trains.
         """
         self._put(weights)
         if any(isinstance(one, self._torch.nn.modules.batchnorm._BatchNorm) for one in self._model.modules()):
@@ -150,7 +161,11 @@ class TorchApp:
         return self._model
 
     def load(self, path: str | Path) -> Any:
-        """The module with the weights that `peer model export` wrote as `.npz`. Raises AppError for another app's."""
+        """The module to predict with, by an `.npz` file of `peer model export`; see `fitted`.
+
+        Raises:
+            AppError: the file is no such file, or that of another app.
+        """
         _, weights = exported(path, self.describe())
         return self.fitted(weights)
 
@@ -163,7 +178,7 @@ class TorchApp:
                 parameter.copy_(self._torch.tensor(np.asarray(array)).reshape(parameter.shape))
 
     def _batches(self, loader: Batches) -> Iterator[tuple[Any, Any]]:
-        """Pairs on the device of the module."""
+        """The loader's pairs of inputs and targets, on the device of the module."""
         device = next(iter(self._shared.values())).device
         for batch in loader:
             inputs, targets = (
@@ -172,7 +187,7 @@ class TorchApp:
             yield inputs, targets
 
     def _measured(self, model: Any) -> Iterator[tuple[int, dict[str, float]]]:
-        """The rows of each batch for testing, and the means over them."""
+        """The number of rows of each test batch, and the means over them."""
         for inputs, targets in self._batches(self._test):
             outputs = model(inputs)
             means = {"loss": float(self._loss(outputs, targets))}
