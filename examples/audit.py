@@ -1,12 +1,12 @@
 """Can somebody from outside check a federation, and see who contributed to what?
 
 Seven sites train a model in the simulator: one crashes for a while, one leaves, one falsifies its sums and is evicted.
-One of them exports its ledger to a file. An outsider, who has this file and nothing else but the federation's id and
-its newest block's hash, as any other member tells them, checks it with what `peer ledger verify` runs. Then somebody
-plants forgeries in copies of the file, by the seed in another block each time; the audit has to find every one. The
-exit status is 0 only if it does.
+One of them exports its ledger to a file. An outsider has only this file, and from any other member the federation's id
+and the hash of its newest block. It checks the file with the code of `peer ledger verify`. Then forgeries are planted
+in copies of the file, in blocks that the seed chooses; the audit has to find every one. The exit status is 0 only if it
+does.
 
-What an outsider cannot see is what a quorum of the members does together: it takes what they signed for true.
+What an outsider cannot see is a lie that a quorum of the members agrees on: what they signed it takes for true.
 
 Run: python examples/audit.py [--out FILE.png] [--rounds N]
 """
@@ -65,7 +65,7 @@ def export(ledger: ledger_file.Ledger, path: Path) -> Path:
 
 
 def audit(path: Path, federation_id: bytes, head: bytes) -> tuple[LedgerState | None, str]:
-    """Check an exported file against what another member told; returns its state, and what is wrong."""
+    """Check an exported file against what another member told. Returns its state, and what is wrong with it."""
     try:
         state = ledger_file.verify(ledger_file.of_file(path))
     except ledger_file.Invalid as invalid:
@@ -106,7 +106,7 @@ def forgeries(ledger: ledger_file.Ledger, rng: random.Random) -> Iterator[tuple[
 
 
 def contributions(ledger: ledger_file.Ledger) -> tuple[list[int], dict[str, str]]:
-    """The rounds, and for each member a letter a round: contributed, held shares only, member only, - not a member."""
+    """The rounds, and a letter for each member and round: c contributed, h held shares only, m away, - no member."""
     members: dict[str, str] = {}
     rounds: list[int] = []
     marks: dict[str, str] = {}
@@ -153,7 +153,7 @@ def main() -> None:
 
 
 def draw(out: Path | None, rounds: list[int], marks: dict[str, str]) -> None:
-    """A line a member, a mark a round."""
+    """A line for each member, a mark for each round."""
     kinds = {"c": ("s", BLUE, "contributed"), "h": ("D", ORANGE, "only held shares"), "m": ("x", RED, "was away")}
     kinds |= {"-": (".", GREY, "no member")}
     names = list(marks)

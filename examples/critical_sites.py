@@ -2,7 +2,7 @@
 
 Seven hospitals in three cities want to train together. Their network was not planned for it: two cities hang on
 one link each. Before they begin they ask what a failure would cost them, site by site: the simulator takes each
-one down for good in the second round, counts the rounds that are still decided, and looks who is left out of them.
+one down for good in the second round, counts the rounds that are still decided, and looks which sites are left out.
 
 Run: python examples/critical_sites.py
 """
@@ -32,7 +32,7 @@ def without(site: str | None) -> Result:
 
 
 def left_behind(result: Result) -> list[str]:
-    """Sites that run, and whose ledgers have ended all the same before those of the others."""
+    """Sites that run, but whose ledgers end before those of the others."""
     heights = {site["name"]: site["height"] for site in result.sites if site["height"] is not None}
     return [name for name, height in heights.items() if height < max(heights.values())]
 

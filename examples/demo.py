@@ -7,8 +7,8 @@ data, in unequal shards). In the course of the training
 * the aggregator of a round is killed with SIGKILL in the middle of that round, which the others finish without it;
   later it is started again from its home, and catches up.
 
-At the end the model is compared with training alone and with training on the pooled data, the five homes with each
-other, and every ledger is verified. The exit status is 0 only if all of that is as promised.
+At the end the model is compared with training alone and with training on the pooled data, the five homes are compared
+with each other, and every ledger is verified. The exit status is 0 only if all of that is as promised.
 
 Run it with `make demo`, or: python examples/demo.py [--keep DIR] [--rounds N]
 """
@@ -56,7 +56,7 @@ LIMIT_SECONDS = 110
 
 @dataclass
 class Round:
-    """What a round came to, as the first peer that finished it told."""
+    """How a round went, as the first peer that finished it told."""
 
     number: int
     kind: str = ""
@@ -77,7 +77,7 @@ class Story:
     peers: list[Peer]
     rounds: dict[int, Round] = field(default_factory=dict)
     named: dict[str, set[str]] = field(default_factory=dict)
-    """Who was named for a wrong sum, and by whom."""
+    """The sites that were named for a wrong sum, each with the sites that named it."""
     finished: set[str] = field(default_factory=set)
     killed: Peer | None = None
     killed_round: int = 0
@@ -113,7 +113,7 @@ class Demo:
         self.console.print(f"[dim]{clock}[/dim]{text}", style=style, highlight=False)
 
     def once(self, *key: Any) -> bool:
-        """Whether this is the first time that somebody tells this."""
+        """Whether this is told for the first time."""
         if key in self.seen:
             return False
         self.seen.add(key)
@@ -122,7 +122,7 @@ class Demo:
     # The story.
 
     def run(self) -> None:
-        """Start everybody, follow the events, interfere as planned, until all have the final model."""
+        """Start all sites, follow the events, and interfere as planned, until all have the final model."""
         founder, *others = self.story.peers
         self.say(f"[bold]{founder.name}[/bold] founds the federation; the other four get its address and an invite")
         founder.start(
@@ -152,7 +152,7 @@ class Demo:
                 return event
 
     def is_over(self) -> bool:
-        """Whether everybody, the one that was killed too, has the final model."""
+        """Whether all sites have the final model, also the one that was killed."""
         return self.story.back and self.story.finished >= set(NAMES)
 
     def follow(self, peer: Peer, event: Event) -> None:
@@ -182,7 +182,7 @@ class Demo:
             self.say(f"[bold]{killed.name}[/bold] is started again from its home", "green")
 
     def on_dealt(self, peer: Peer, event: Event) -> None:
-        """A peer has sent its shares: where it is the aggregator of the round that is meant, kill it now."""
+        """A peer has sent its shares: if it is the aggregator, and the round is the planned one, kill it now."""
         story = self.story
         if story.killed is None and event["round"] >= KILL_ROUND and peer.name != LIAR and peer.id == self.aggregator():
             peer.kill()
@@ -223,16 +223,16 @@ class Demo:
         self.say(text + (f" in view {known.view}" if known.view else "") + loss)
 
     def on_void(self, peer: Peer, event: Event) -> None:
-        """A round came to nothing."""
+        """A round ended without a result."""
         known = self.story.rounds.setdefault(event["round"], Round(event["round"], started=time.monotonic()))
         if not known.outcome:
             known.outcome, known.seconds = "void", time.monotonic() - known.started
             self.say(f"round {event['round']} is void", "yellow")
 
     def on_fault(self, peer: Peer, event: Event) -> None:
-        """Somebody was caught."""
+        """A member was caught."""
         name = self.story.who(event.get("member"))
-        if name == peer.name:  # the cheat's own program is honest about the rest
+        if name == peer.name:  # apart from its sums the cheat is honest, and names itself, too
             return
         if event.get("wrong_sum"):
             self.story.named.setdefault(name, set()).add(peer.name)
@@ -289,7 +289,7 @@ class Verdict:
 
 
 def show_rounds(demo: Demo) -> float:
-    """Print a row a round; return the RMSE of the final model."""
+    """Print a row for each round; return the RMSE of the final model."""
     rounds = [demo.story.rounds[number] for number in sorted(demo.story.rounds) if demo.story.rounds[number].outcome]
     table = Table(title="rounds: the sites in each, and the RMSE of the model after it on all sites' test rows")
     for column in ("round", "kind", "aggregator", "view", "sites", "seconds", "RMSE", "test rows"):

@@ -1,11 +1,11 @@
-"""When is a member missed that is silent, slow or comes and goes, and what does it cost the others?
+"""When do the others miss a member that is silent, slow or comes and goes, and what does it cost them?
 
-Five real processes train over libp2p; each sends the others a heartbeat every half second, and gives up a link on which
-nothing at all came for two. After a calm while, one of them is frozen (SIGSTOP), and thawed after a while; then it is
-slow (stopped for most of each second, so that its beats come late, but never so late that it is given up); then its
-link to one other member, and to no other, breaks every second (flaky_peer.py). Each time it is told when the others
-lost the link, when they had it back, and how long their rounds took. All instances are asked all the time how old the
-last beat of each of the others is: a picture shows all of them at once.
+Five real processes train over libp2p. Each sends the others a heartbeat every half second, and gives up a link on which
+nothing at all came for two seconds. After a calm while, one of them is frozen (SIGSTOP), and thawed after a while. Then
+it is slow: stopped for most of each second, so that its beats come late, but never so late that it is given up. Then
+its link to one other member, and to no other, breaks every second (flaky_peer.py). For each of these the table says
+when the others lost the link, when they had it back, and how long their rounds took. All processes are asked all the
+time how old the last beat of each of the others is: a picture shows all of them at once.
 
 Times are real ones: on a busy machine everything takes longer. Run: python examples/heartbeats.py [--out FILE.png]
 """
@@ -41,7 +41,7 @@ LIMIT_SECONDS, ASK_SECONDS = 45.0, 0.2
 
 @dataclass
 class Phase:
-    """A while in which one thing is wrong, and what the others told in it."""
+    """A while in which one thing is wrong, and what the others told meanwhile."""
 
     name: str
     began: float
@@ -86,7 +86,7 @@ class Story:
         self.ages: dict[tuple[str, str], list[tuple[float, float]]] = {}
         self.is_over = False
         self.linked = set(NAMES[:-1])
-        """Who has a link to the troubled member. That a newcomer is linked is not told, only that it has joined."""
+        """The sites with a link to the troubled member. It begins with all, since the first links are not told."""
 
     def start(self) -> None:
         """Found, let the others join, and wait for the first models."""
@@ -99,7 +99,7 @@ class Story:
         self.wait(lambda peer, event: event["event"] == "model" and event["round"] >= 2)
 
     def wait(self, holds: Callable[[Peer, Event], bool]) -> Event:
-        """Follow the events until one is what is waited for."""
+        """Follow the events until one for which `holds` is true; returns that one."""
         give_up = time.time() + LIMIT_SECONDS
         while time.time() < give_up:
             event = self.follow(give_up - time.time(), holds)
@@ -108,7 +108,7 @@ class Story:
         raise SystemExit(f"nothing of what was waited for in {LIMIT_SECONDS:g} s")
 
     def follow(self, seconds: float, holds: Callable[[Peer, Event], bool] = lambda peer, event: False) -> Event | None:
-        """Take in what happens for some time, or until an event is what is waited for."""
+        """Take in what happens for some time, or until an event for which `holds` is true; returns that one."""
         until = time.time() + seconds
         while (left := until - time.time()) > 0:
             try:
@@ -123,7 +123,7 @@ class Story:
         return None
 
     def note(self, peer: Peer, event: Event) -> None:
-        """Write down links to the troubled member, and the founder's models."""
+        """Write down when links to the troubled member come and go, and the founder's models."""
         kind, phase = event["event"], self.phases[-1] if self.phases else None
         if event.get("member") == self.troubled.id and kind in ("link-up", "link-down"):
             (self.linked.add if kind == "link-up" else self.linked.discard)(peer.name)
@@ -133,7 +133,7 @@ class Story:
             phase.models.append(event["time"] - phase.began)
 
     def watch(self, peer: Peer) -> None:
-        """Ask an instance again and again how old the others' beats are. For a thread of its own."""
+        """Ask a process again and again how old the others' beats are. Runs in a thread of its own."""
         while not self.is_over:
             with contextlib.suppress(NotRunning):
                 for row in ask(peer.home / SOCKET_FILE, {"do": "status"})["status"]["members"]:
@@ -208,7 +208,7 @@ def main() -> None:
 
 
 def draw(out: Path | None, story: Story) -> None:
-    """The ages of all beats against time; those of the troubled one in colour, by the instance that waits for them."""
+    """The ages of all beats against time; those of the troubled one in colour, by the process that waits for them."""
     with picture(out, height=4.8, width=10.5) as axes:
         for axis in axes:
             for (heard_by, sender), ages in sorted(story.ages.items()):

@@ -1,7 +1,7 @@
 """How many liars can we take?
 
-Ten peers bear f = 3 that lie: that is the theorem. This script looks at it: with one to four peers that send wrong
-sum shares, and with as many that say nothing at all, how many rounds are still decided, and who is evicted?
+By the theorem ten peers bear f = 3 that lie. This script tries it: with up to four peers that send wrong sum shares,
+and with as many that say nothing at all, how many rounds are still decided, and which peers are evicted?
 
 Run: python examples/how_many_liars.py
 """

@@ -2,9 +2,9 @@
 
 Up to --measured members the shares are real: every share is dealt, checked, summed and opened, and what all of that
 takes on this machine is divided among the members. All sizes are played with ideal shares as well: the same messages,
-sizes and virtual times without their arithmetic, so where both were played they can be compared. Each size is a
-federation of its own in the simulator, everybody linked to everybody at 20 to 80 ms and 100 Mbit/s. What is told is
-the second round: in the first, not everybody is linked yet. The CPU time has the simulator's own part in it.
+sizes and virtual times without their arithmetic. Where both were played they can be compared. Each size is a
+federation of its own in the simulator, in which all members are linked to each other at 20 to 80 ms and 100 Mbit/s. The
+table is about the second round: in the first, not all are linked yet. The CPU time includes the simulator's own.
 
 With real shares 200 members take some minutes, with ideal ones 1,000 take most of an hour.
 
@@ -62,7 +62,7 @@ def main() -> None:
     sizes = sorted(set(given.sizes))
     if not 3 <= sizes[0] <= sizes[-1] <= MAX_PEERS:
         raise SystemExit(f"--sizes {' '.join(map(str, sizes))}: a federation trains with 3 to {MAX_PEERS} members")
-    simulate(topology="complete", peers=3, rounds=1, parameters=PARAMETERS)  # so that nobody is charged for compiling
+    simulate(topology="complete", peers=3, rounds=1, parameters=PARAMETERS)  # compiles, which is not to be measured
     prices = [price(size, real) for size in sizes for real in (True, False) if not real or size <= given.measured]
     cells = [
         (

@@ -42,7 +42,7 @@ TARGET = "days"
 
 
 def patients(site: str, seed: int) -> list[dict[str, str]]:
-    """The rows of a site, in the usual writing."""
+    """The rows of a site, with decimal points and ISO dates."""
     random = np.random.default_rng(seed)
     rows = []
     for number in range(ROWS[site]):
@@ -129,7 +129,7 @@ def follow(feed: "queue.Queue[tuple[Peer, Event]]", wanted: str, shown: Peer | N
 
 
 def compare(folder: Path, founder: Peer) -> bool:
-    """Predict for patients that nobody has trained on, and say whether that is far better than the mean."""
+    """Predict for patients that no site has trained on, and say whether that is far better than the mean."""
     rows = patients("Coimbra", 99)
     new, out = folder / "new.csv", folder / "predictions.csv"
     with new.open("w", newline="") as file:

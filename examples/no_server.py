@@ -1,12 +1,13 @@
 """What if the server dies? And what if there is none?
 
 Eight sites learn to read digits, each with rows of its own, twice over the same links: once with plain averaging
-through a server, a small baseline that is written out below, and once as a federation without one. Four seconds after
-the start something goes wrong for good: the server is killed; the aggregator is, in the middle of the first round
-after that; the network splits for nine seconds, into two halves or so that two sites are cut off; the founder goes.
+through a server (a small baseline that is written out below), and once as a federation without one. Four seconds after
+the start something goes wrong. The server is killed for good; or the aggregator is, in the middle of the first round
+after that; or the founder goes for good; or the network splits for nine seconds, into two halves or so that two sites
+are cut off.
 
-The longest pause is the time between two models, or since the last one where none follows. All is played in virtual
-time, with seeds.
+The longest pause is the longest time between two models, or since the last one if none follows. All is played in
+virtual time, with seeds.
 
 Run: python examples/no_server.py [--out FILE.png] [--rounds N]
 """
@@ -40,7 +41,7 @@ OPTIONS = Options(topology="complete", peers=SITES, learn="digits", skew=SKEW, s
 
 @dataclass
 class Course:
-    """How a run went: when each round ended in seconds, and the accuracy of the models by when they were there."""
+    """How a run went: when each round ended, in seconds, and the accuracy of each model with when it was there."""
 
     ended: list[float] = field(default_factory=list)
     accuracy: list[tuple[float, float]] = field(default_factory=list)

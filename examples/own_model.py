@@ -19,7 +19,7 @@ from peers import PEER, Event, Peer
 
 SITES = ("Aarhus", "Bologna", "Coimbra")
 OTHER = {"sklearn": ("C=1.0", "C=0.1"), "torch": ("lr=0.05", "lr=0.5"), "jax": ("rate=0.05", "rate=0.5")}
-"""What the site that is refused has instead of what."""
+"""What all sites have in their module, and what the site that is refused has instead."""
 
 LOAD = "import mymodel; model = mymodel.app().load('model.npz'); rows = [[80, 5.0, 150], [25, 1.0, 110]]; "
 PREDICT = {

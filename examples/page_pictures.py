@@ -68,7 +68,7 @@ class Federation:
                 return event
 
     def run(self) -> str:
-        """Start everybody, kill one; return the address of the page once there is something to see."""
+        """Start all sites, kill one; return the address of the page once there is something to see."""
         founder, *others = self.peers
         founder.start(
             *COMMON, *FOUNDING, "--name", founder.name, "--data", str(self.paths[0]), "--target", "diagnosis",

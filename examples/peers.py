@@ -60,15 +60,15 @@ class Peer:
 
     @property
     def running(self) -> bool:
-        """Whether the process lives."""
+        """Whether the process runs."""
         return self.process is not None and self.process.poll() is None
 
     def kill(self) -> None:
-        """kill -9: no goodbye, no last write."""
+        """Kill the process, as `kill -9` does: no goodbye, no last write."""
         self._signal(signal.SIGKILL)
 
     def stop(self) -> None:
-        """Ctrl-C."""
+        """Stop the process, as Ctrl-C does."""
         self._signal(signal.SIGINT)
 
     def _signal(self, number: signal.Signals) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 
 def arguments(story: str | None, **sizes: tuple[Any, str]) -> argparse.Namespace:
-    """Read the command line: --out, and a size of each name, with its default and what it is.
+    """Read the command line: --out, and an option for each of ``sizes``: its default, and what the number is.
 
-    A default that is a tuple takes several numbers. All numbers are whole ones from 1 on.
+    An option whose default is a tuple takes several numbers. All numbers are whole ones from 1 on.
     """
     parser = argparse.ArgumentParser(description=(story or "").splitlines()[0])
     parser.add_argument("--out", type=Path, metavar="FILE.png", help="draw it, too (needs matplotlib)")
@@ -43,7 +43,7 @@ def _check_picture(parser: argparse.ArgumentParser, out: Path) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table: what begins with a digit in its first row to the right, the rest to the left."""
+    """Print a table. Columns whose first cell begins with a digit are aligned to the right, the others to the left."""
     cells = [list(columns), *([str(cell) for cell in row] for row in rows)]
     widths = [max(len(row[place]) for row in cells) for place in range(len(columns))]
     pads = [str.rjust if cell[:1].isdigit() else str.ljust for cell in cells[min(1, len(rows))]]
@@ -54,7 +54,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
 
 @contextmanager
 def picture(out: Path | None, panels: int = 1, height: float = 4.6, width: float = 5.6) -> Iterator[Any]:
-    """Give the axes of a picture, a list, to draw on; afterwards write it. Where none is wanted, gives an empty list.
+    """Give a list of the axes of a picture to draw on; afterwards write it. Without ``out`` the list is empty.
 
     >>> with picture(None) as axes:
     ...     print(axes)
@@ -80,7 +80,7 @@ def picture(out: Path | None, panels: int = 1, height: float = 4.6, width: float
 
 
 def logarithmic(axis: Any, places: Sequence[int], which: str = "xy") -> None:
-    """Give axes a logarithmic scale with numbers that one can read: at these places below, at 1, 2 and 5 beside."""
+    """Give axes a logarithmic scale with readable numbers: at ``places`` on x, at 1, 2 and 5 times 10^n on y."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     axis.set(**{f"{one}scale": "log" for one in which})

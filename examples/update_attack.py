@@ -2,13 +2,13 @@
 
 Sites train a softmax regression on handwritten digits, with one step on a few rows each; as many of them are away as a
 federation bears. The attacker is one of those that contribute. Under the scheme `plain` it aggregates, and so is sent
-the update of another member as it is. Under `shamir` it has the model before the round and after it, so the sum, from
-which it takes its own part. With four sites the sum is of three updates: K+1, the fewest that there may be.
+the update of another member as it is. Under `shamir` it has the model before the round and after it, and so the sum,
+from which it subtracts its own part. With four sites the sum is of three updates: K+1, the fewest that there may be.
 
 It inverts what it has: it looks for rows and labels with that gradient (Zhu, Liu and Han, "Deep leakage from
-gradients", 2019), by L-BFGS from two random starts. A row counts as found if of all 1,797 digits of the data set the
-very row is the one that looks most like something that the attack drew. The correlation is that of the pixels with the
-best drawing; a guess is the mean of all digits.
+gradients", 2019), by L-BFGS from two random starts. A row counts as found if, of all 1,797 digits of the data set, it
+is the one that looks most like one of the attack's drawings. The correlation is that of the row's pixels with the
+drawing that is matched to it; a guess is the mean of all digits.
 
 Run: python examples/update_attack.py [--out FILE.png] [--rows 1 2 4 8 16]
 """
@@ -56,7 +56,7 @@ LABELS = data.target
 
 
 def softmax(scores: Floats) -> Floats:
-    """Row by row."""
+    """The softmax of each row."""
     raised = np.exp(scores - scores.max(axis=1, keepdims=True))
     shares: Floats = raised / raised.sum(axis=1, keepdims=True)
     return shares
@@ -82,19 +82,19 @@ class OneStep:
         self.parts = chosen.reshape(sites, rows)
 
     def gradient(self, site: int, weights: bytes) -> Floats:
-        """What a site's update is the negative of."""
+        """The gradient at a site; its update is the negative of it."""
         part = self.parts[site]
         shaped = np.frombuffer(weights, "<f4").astype(np.float64).reshape(-1, CLASSES)
         return gradient(shaped, PIXELS[part], np.eye(CLASSES)[LABELS[part]])
 
     def contribute(self, site: int, work: Train, genesis: Genesis, entropy: bytes) -> Contribution:
-        """Return it."""
+        """Return a site's contribution; its update in a round of training is one step."""
         update = None if work.kind != "train" else -self.gradient(site, work.weights).astype(np.float32).ravel()
         return Contribution(self.parts.shape[1], (1.0, 1.0), entropy, update)
 
 
 class Aggregator(Observer):
-    """Keeps what members send in the clear to the one that adds up."""
+    """Keeps what members send to the aggregator in the clear."""
 
     def __init__(self) -> None:
         self.seen: dict[int, bytes] = {}
@@ -105,7 +105,7 @@ class Aggregator(Observer):
 
 
 def seen(scheme: str, sites: int, rows: int) -> tuple[Floats, Floats, NDArray[np.int64]]:
-    """Play a round. Returns the weights before it, the gradient that the attacker has, and whose rows are in it."""
+    """Play a round. Returns the weights before it, the gradient that the attacker has, and which rows are in it."""
     trainer, parameters = OneStep(sites, rows), (PIXELS.shape[1] + 1) * CLASSES
     start = np.random.default_rng(SEED).normal(0, 0.3, parameters).astype("<f4")
     values = {"weights": digest_of(start.tobytes()), "rounds": 1, "scheme": scheme, "examples_ref": rows}
@@ -178,7 +178,7 @@ def attack(scheme: str, sites: int, rows: int) -> Attack:
 
 
 def correlations(some: Floats, others: Floats) -> Floats:
-    """Of each of some with each of the others."""
+    """The correlation of each of some with each of the others."""
     centred = [one - one.mean(axis=1, keepdims=True) for one in (some, others)]
     first, second = (one / (np.linalg.norm(one, axis=1, keepdims=True) + 1e-12) for one in centred)
     product: Floats = first @ second.T
