@@ -115,7 +115,7 @@ class FlowerApp:
         return [self._arrays[name].astype(np.float32) for name in self._sent]
 
     def fit(self, weights: Arrays, round: int) -> tuple[list[npt.NDArray[Any]], int, dict[str, float]]:
-        """One round of training by the project's own code.
+        """Train for a round by the project's own code; returns the new weights, the examples, and metrics.
 
         Raises:
             AppError: the ClientApp replied with an error, or with arrays of other names or shapes than it got.
@@ -151,6 +151,7 @@ class FlowerApp:
         """The name of the loss and the names of the other metrics, by an evaluation of the initial arrays."""
         examples, means = self._measured(self._arrays)
         losses = [name for name in means if "loss" in name.lower()]
+        # Of several names that contain `loss`, the one that is exactly `loss` is the loss.
         if len(losses) > 1 and "loss" in losses:
             losses = ["loss"]
         if examples and len(losses) != 1:
@@ -197,7 +198,7 @@ class FlowerApp:
         )
 
     def _metrics(self, content: Any) -> tuple[int, dict[str, float]]:
-        """The number of examples, and the other numbers beside it."""
+        """The number of examples in a reply, and the other numbers beside it."""
         counted = self._plan.keys[2]
         records = [dict(one) for one in content.metric_records.values()]
         if len(records) != 1 or counted not in records[0]:

@@ -158,7 +158,7 @@ class JaxApp:
         return self._weights()
 
     def fit(self, weights: Arrays, round: int) -> tuple[list[npt.NDArray[Any]], int, dict[str, float]]:
-        """One round of training on this site's rows."""
+        """Train for a round on this site's rows; returns the new weights, the number of rows, and metrics."""
         self._put(weights)
         trained = {name: self._leaves[name] for name in self._trained}
         state = self._optimiser().init(trained)
@@ -220,7 +220,7 @@ class JaxApp:
         return self._jax.tree_util.tree_unflatten(self._tree, [leaves[name] for name in self._names])
 
     def _learned(self, leaves: Leaves, inputs: Any, key: Any) -> tuple[Any, Any]:
-        """Outputs and new statistics of a batch."""
+        """The outputs and new statistics of a batch in training."""
         variables = self._variables(leaves)
         return (self._apply(variables, inputs), {}) if self._learn is None else self._learn(variables, inputs, key)
 

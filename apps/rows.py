@@ -75,6 +75,7 @@ def check_summable(columns: Matrix, names: Sequence[str]) -> None:
         if largest > limit:
             raise AppError(f"column {name}: {largest:g} is too large to sum; write it in a larger unit, at all members")
         spread, least = float(values.std()), smallest_spread(columns.shape[1], largest)
+        # A column that is constant up to rounding passes: it has no spread to be measured.
         if 1e-12 * largest < spread < least:
             raise AppError(
                 f"column {name}: it varies by {spread:g} around {values.mean():.10g} only, too little to sum; subtract "

@@ -86,6 +86,7 @@ class SklearnApp:
         count = self._x.shape[1]
         self._estimator = wrapped(estimator, count, len(self._classes))
         self._passes = int(self._estimator.passes if passes is None else passes)
+        # The second condition finds a fraction, which int() has cut off.
         if self._passes < 1 or self._passes != (passes or self._passes):
             raise AppError(f"passes is {passes!r}: a whole number from 1 is needed")
         self._unit = float(self._estimator.unit if unit is None else unit)
@@ -163,7 +164,7 @@ class SklearnApp:
             self._target_mean, self._target_deviation = moments.mean(count), moments.spread(count) or 1.0
 
     def fit(self, weights: Arrays, round: int) -> tuple[list[npt.NDArray[Any]], int, dict[str, float]]:
-        """One round of training on this site's training rows."""
+        """Train for a round on this site's training rows; returns the new weights and the number of rows."""
         self._check_prepared()
         rows = ~self._tested
         x, y = (self._x[rows] - self._mean) / self._deviation, self._y[rows]

@@ -122,7 +122,7 @@ class TorchApp:
         return self._weights()
 
     def fit(self, weights: Arrays, round: int) -> tuple[list[npt.NDArray[Any]], int, dict[str, float]]:
-        """One round of training on this site's rows."""
+        """Train for a round on this site's rows; returns the new weights, the number of rows, and metrics."""
         self._put(weights)
         # PyTorch's default seed is the same everywhere: with it others could tell which rows shared a batch.
         self._torch.manual_seed(int.from_bytes(os.urandom(7)))

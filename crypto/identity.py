@@ -290,6 +290,7 @@ def public_of(text: str) -> bytes:
         number = number * 58 + _BASE58.index(letter)
     data = number.to_bytes(len(text), "big").lstrip(b"\0")
     public = data[-PUBLIC_BYTES:]
+    # The prefix begins with a zero byte, which the number does not show.
     if b"\0" + data != _PEER_ID_PREFIX + public or peer_id(public) != text:
         raise BadPeerId(f"not the PeerId of an Ed25519 key: {text!r}")
     return public

@@ -72,7 +72,7 @@ _multiply_add: Any = intrinsic(_multiply_add_code)
 
 @numba.njit
 def _mask(condition):  # type: ignore[no-untyped-def]
-    """All ones where the condition holds, else zero."""
+    """All ones where the condition holds, otherwise zero."""
     return _ZERO - np.uint64(condition)
 
 
@@ -232,6 +232,8 @@ def _add_products(A, first, terms, X, Y, out):  # type: ignore[no-untyped-def]
         for i in range(A.shape[0]):
             for c in range(start, stop, _DOT_COLUMNS):
                 g = (c - start) // _DOT_COLUMNS
+                # Only the first terms of a whole group of columns can be stored in place. Further terms must be added,
+                # and a last group that is not whole must be cut off.
                 if first == 0 and c + _DOT_COLUMNS <= stop:
                     _dot_block(limbs, small, i, block, g, out, i * columns + c)
                     continue

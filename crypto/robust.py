@@ -94,7 +94,8 @@ def decode(scheme: Scheme, indices: Sequence[int], rows: Vector, agree: int, see
         scheme: how the batch was shared; K is its threshold.
         indices: the holders that answered, counted from 0, in any order.
         rows: uint64[m', C]; row i is the answer of holder indices[i].
-        agree: the least number of rows that must agree, at least K.
+        agree: the least number of rows that must agree, at least K. Against f liars it must be at least K + f, so that
+            K honest rows are among those that agree.
         seed: makes the random combinations. Nobody may have known it when the rows were fixed.
 
     Returns:

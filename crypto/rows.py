@@ -1,7 +1,7 @@
 """Operations on rows of a buffer, of which the compiled transforms consist.
 
 Row i of a buffer holds coefficient or value i of a few polynomials, one in each column. An operation treats whole rows,
-several words at a time, and so all polynomials alike. `split` and `join` are the two directions of a butterfly.
+several words at a time, and so all polynomials alike. `_split` and `_join` are the two directions of a butterfly.
 
 After a change to this file, the modules with kernels must be touched too: see `lanes`.
 """

@@ -102,6 +102,7 @@ class Scheme:
         Raises:
             ValueError: as `Scheme` does.
         """
+        # The largest factor in the matrix. 64 is enough as an exponent: 2^64 is beyond _SMALL already.
         small_factors = pack == 1 and holders ** min(threshold - 1, 64) < _SMALL
         large = holders >= COSET_HOLDERS and not small_factors and pack > 0 and pack & (pack - 1) == 0
         return cls(holders, threshold, pack, Placement.COSETS if large else Placement.LINE)

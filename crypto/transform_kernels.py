@@ -140,6 +140,7 @@ def _last_join(buffer, size, factor, terms, pack, room):  # type: ignore[no-unty
     for i in range(half):
         fork_rows(start + i * row, start + (i + half) * row, ZERO, row)
     wrong = any_set(buffer, max(terms, half), size, room) or any_set(buffer, min(terms, half), half, room)
+    # Coefficients from `terms` on are zero if the shares are of one sharing, and otherwise the result does not count.
     for i in range(pack, min(terms, half)):
         add_rows(start + (i % pack) * row, start + i * row, ZERO, row)
     for i in range(half + pack, terms):

@@ -107,6 +107,7 @@ def _values(terms: Terms, holder: int, parts: list[Part]) -> tuple[Vector, Vecto
     """
     found = []
     for stage, (part, size) in enumerate(zip(parts, terms.stages, strict=True)):
+        # A seeded holder gets one seed, in its first part, and expands all stages from it.
         seeded = holder in terms.seeded
         if part.kind != (VALUES if not seeded else NOTHING if stage else SEED):
             raise BadShare("a share of the wrong kind for this holder", provable=True)

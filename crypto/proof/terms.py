@@ -319,7 +319,7 @@ class _Equations:
             self.cell(cell, factor * 8**place)
 
     def norm(self) -> None:
-        """Σ H + slack = 0, and N is what the claimed weight allows."""
+        """Add Σ H + slack = 0, and that N is the allowance of the claimed weight."""
         self.equation(0)
         for cell in self.layout.squares:
             self.cell(cell, 1)
@@ -329,13 +329,13 @@ class _Equations:
         self.number(self.layout.count, -self.terms.unit)
 
     def counts(self) -> None:
-        """1 + count + room = reference."""
+        """Add 1 + count + room = reference."""
         self.equation(1 - self.terms.reference)
         self.number(self.layout.count, 1)
         self.number(self.layout.room, 1)
 
     def limbs(self) -> None:
-        """Limbs are their digits, and the first two sums are the counts."""
+        """Add that each limb is its digits, and that the first two sums are the counts."""
         for one in range(self.terms.wide_sums):
             for limb in range(WIDE_LIMBS):
                 self.equation(0)
@@ -356,7 +356,7 @@ class _Equations:
                 self.number(self.layout.more, -_WHOLE)
 
     def projections(self) -> None:
-        """A_k + M·B_k is the k-th projection."""
+        """Add A_k + M·B_k = the k-th projection, but for the update's part, for each k."""
         for k in range(PROJECTIONS):
             self.equation(-(1 + SLOT) * DIGIT_OFFSET)
             self.number(self.layout.projections[k], 1)
