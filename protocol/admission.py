@@ -1,12 +1,11 @@
 """Invites: how a newcomer shows that a member wants it in.
 
-A member signs a ticket that names a fresh ticket key, an expiry and a number of uses. The token that people
-pass on holds the ticket and the ticket key's seed. A newcomer proves the token by signing its own public key
-with the ticket key, so the proof can stand in the ledger for everybody to read and be of no use to anybody
-else.
+A member signs a ticket that names a fresh ticket key, an expiry and a number of uses. The token that users pass on
+holds the ticket and the seed of the ticket key. A newcomer proves that it knows the token by signing its own public key
+with the ticket key. So the proof can stand in the ledger, where all can read it, and is of no use to another newcomer.
 
 The ticket also names the newest block of the inviter's ledger. Certificates alone do not tell two ledgers of one
-federation apart: whoever held a quorum at some height, the founder alone at the first, can sign another one for
+federation apart: members that were a quorum at some height (at height 1 the founder alone) can sign another ledger for
 newcomers, long after they left. A newcomer takes only a ledger that has this block.
 """
 
@@ -34,7 +33,7 @@ class InviteError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A block that a ledger has to have: the one at this height, by its hash. Height 0 is the genesis."""
+    """A block that a ledger has to have: its height, and its hash. Height 0 is the genesis."""
 
     height: int
     head: bytes
@@ -63,7 +62,7 @@ class _Token(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A checked ticket: signed by ``inviter`` for this federation."""
+    """A ticket whose signature by ``inviter`` was checked."""
 
     federation: bytes
     inviter: bytes
@@ -75,7 +74,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Invite:
-    """A token, read. ``seed`` is its secret."""
+    """A token that was read; ``seed`` is its secret."""
 
     ticket: bytes
     seed: bytes = field(repr=False)
@@ -83,7 +82,7 @@ class Invite:
     terms: Ticket
 
     def prove(self, newcomer: bytes) -> bytes:
-        """Return the signature that shows, for this newcomer only, that the token is known."""
+        """Return the signature by which this newcomer, and no other, shows that it knows the token."""
         return Identity.from_seed(self.seed).sign(_BEARER_DOMAIN + newcomer)
 
 
@@ -96,9 +95,16 @@ def make_invite(
     addresses: tuple[str, ...] = (),
     checkpoint: Checkpoint | None = None,
 ) -> str:
-    """Return the token that admits up to ``uses`` newcomers until ``expires_ms`` (unix time).
+    """Return the token that admits up to ``uses`` newcomers until ``expires_ms``.
 
-    ``seed``: 32 random bytes. ``checkpoint``: the newest block of the inviter's ledger; None for the genesis.
+    Args:
+        inviter: the member that signs the ticket.
+        federation: the federation's id.
+        seed: 32 random bytes, from which the ticket key is made.
+        expires_ms: unix time in milliseconds.
+        uses: how many newcomers may use it.
+        addresses: where a newcomer finds members.
+        checkpoint: the newest block of the inviter's ledger; None for the genesis.
     """
     key = Identity.from_seed(seed).public
     at = checkpoint or Checkpoint(0, federation)
@@ -109,10 +115,10 @@ def make_invite(
 
 
 def read_invite(text: str) -> Invite:
-    """Read a token that a person pasted.
+    """Read a token as a user pasted it; white space in it does not matter.
 
     Raises:
-        InviteError: not a token, damaged, or its signature is wrong.
+        InviteError: it is no token, is damaged, or its ticket's signature is wrong.
     """
     text = "".join(text.split())
     if not text.startswith(_PREFIX):
@@ -127,8 +133,9 @@ def read_invite(text: str) -> Invite:
 
 
 def read_ticket(data: bytes) -> Ticket:
-    """Check a ticket's form and its inviter's signature; whether the inviter is a member is the ledger's to
-    say.
+    """Check a ticket's form and its inviter's signature.
+
+    Whether the inviter is a member is for the ledger to say.
 
     Raises:
         InviteError: malformed or wrongly signed.
@@ -141,7 +148,7 @@ def read_ticket(data: bytes) -> Ticket:
 
 
 def claimed_inviter(data: bytes) -> tuple[bytes, bytes]:
-    """Return (federation, inviter) as a ticket claims them, unverified: enough to see that it is worth nothing.
+    """Return (federation, inviter) as a ticket claims them, without a check: enough to see that it is worthless.
 
     Raises:
         InviteError: malformed.

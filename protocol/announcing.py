@@ -1,4 +1,4 @@
-"""What a decided block means, for people: the notices that a member gives of it."""
+"""Notices for the operator: what a decided block means, and what a sum waits for."""
 
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ _VOID_FOR: Final = {
 
 
 def announce(out: Outbox, before: LedgerState, after: LedgerState, view: int, block: bytes) -> None:
-    """Tell people what a block decided that led from one state to the other. ``view``: that of its certificate."""
+    """Tell what a block decided that led from one state to the other. ``view``: the view of its certificate."""
     body = read_block(block).body
     _announce_members(out, before, after, body)
     round_ = before.round
@@ -47,7 +47,7 @@ def announce(out: Outbox, before: LedgerState, after: LedgerState, view: int, bl
 
 
 def announce_capped(ctx: Context, examples: int) -> None:
-    """Tell people that this member has more examples than count in the mean; once for each such number."""
+    """Tell that this member has more examples than count in the mean; once for each such number."""
     cap = ctx.state.genesis.examples_ref
     if ctx.state.kind == "evaluate" or examples <= cap or examples == ctx.capped_examples:
         return
@@ -74,7 +74,7 @@ def _announce_members(out: Outbox, before: LedgerState, after: LedgerState, body
 
 
 def _announce_void(out: Outbox, before: LedgerState, after: LedgerState, body: Void, proposer: bytes) -> None:
-    """Say for want of what a round has no result, and whom its proposer missed: nobody else vouches for these names."""
+    """Tell why a round has no result, and which members its proposer missed; only it vouches for these names."""
     want = _VOID_FOR[body.reason]
     missed = [before.member(key) for key in body.names]
     names = [one.name if one is not None else key.hex()[:16] for one, key in zip(missed, body.names, strict=True)]
@@ -106,7 +106,7 @@ def _announce_model(out: Outbox, before: LedgerState, after: LedgerState, view: 
 
 
 def announce_stuck(out: Outbox, state: LedgerState, names: tuple[bytes, ...]) -> None:
-    """Say that a sum waits for members that are away, or can never be repeated, and what to type."""
+    """Tell that a sum waits for members that are away, or can never be repeated, and what the operator can type."""
     members = [state.member(key) for key in names]
     missing = [one.name if one is not None else key.hex()[:16] for one, key in zip(members, names, strict=True)]
     who, again = ", ".join(missing), "start it again there: peer start --home HOME"

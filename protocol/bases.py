@@ -1,6 +1,7 @@
-"""Which contributors a sum was decided of, for each base model there was: a map that grows and never changes.
+"""For each base model so far, the contributors that a sum was decided of: an immutable map that can be extended.
 
-Each state of the ledger has one, and shares all but its newest part with the states before it.
+Safety rule 8 needs it, since a model may equal an earlier one. Each state of the ledger has such a map, and shares all
+but its newest part with the states before it.
 """
 
 from collections.abc import Mapping
@@ -12,18 +13,18 @@ if TYPE_CHECKING:
     from .ledger import Repeat
 
 _PART: Final = 256
-"""Entries that are copied at most when one is added."""
+"""Most entries that are copied when one is added."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bases:
-    """By the hash of a base model what was decided on it."""
+    """The decided sum of each base model, by the model's hash."""
 
     _newest: "Mapping[bytes, Repeat]" = field(default_factory=lambda: MappingProxyType({}))
     _older: Optional["Bases"] = None
 
     def get(self, base: bytes) -> "Repeat | None":
-        """Return what was decided on this base model, None where that is nothing."""
+        """Return the sum that was decided on this base model; None if there was none."""
         part: Bases | None = self
         while part is not None:
             if base in part._newest:
@@ -32,7 +33,7 @@ class Bases:
         return None
 
     def having(self, base: bytes, repeat: "Repeat") -> "Bases":
-        """Return this with one entry more, or another one for that base model."""
+        """Return a map in which this base model has this entry, in place of an earlier one if there was one."""
         if len(self._newest) == _PART:
             return Bases(MappingProxyType({base: repeat}), self)
         return Bases(MappingProxyType({**self._newest, base: repeat}), self._older)

@@ -1,8 +1,8 @@
-"""Ledger blocks: what is agreed on, as bytes that are hashed and never re-encoded.
+"""Ledger blocks: what the members agree on, as bytes that are hashed and never re-encoded.
 
-Block 0 is the genesis (:mod:`.genesis`), whose hash is the federation's id. Every other block names its
-predecessor's hash. The certificate stands beside the block, not in it, because different members may hold
-different quorums for the same block.
+Block 0 is the genesis (:mod:`.genesis`); its hash is the federation's id. Every other block names the hash of the block
+before it. The certificate stands beside the block, not in it, because different members may hold different quorums for
+the same block.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ class Depart(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 
 class Evict(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="evict"):
-    """Remove a member, with the signed evidence; silence is proved by the ledger itself."""
+    """Remove a member, with the signed evidence; silence needs none, since the ledger itself proves it."""
 
     member: Key
     reason: Literal["silent", "double-vote", "double-deal", "double-ack", "false-vector", "bad-dealing", "wrong-sum"]
@@ -48,7 +48,7 @@ class Membership(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
 
 
 class Contributors(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="contributors"):
-    """U with the id of each dealing, and the holder set J that acked all of them."""
+    """``dealers``: U with the id of each dealing. ``holders``: the holders J that acked all of them."""
 
     round: Round
     scheme: Annotated[str, msgspec.Meta(max_length=16)]
@@ -62,7 +62,7 @@ class Contributors(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
 
 
 class Model(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="model"):
-    """The round's sum W by its hash, the exact totals, and the hash of the weights that follow from them."""
+    """The hash of the round's sum W, and what follows from W: exact totals, the hash of the new weights, the beacon."""
 
     round: Round
     vector: Hash
@@ -72,10 +72,10 @@ class Model(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 
 
 class Void(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="void"):
-    """The round ends without a result; ``names`` are those the proposer missed.
+    """The round ends without a result; ``names`` are the members that the proposer missed.
 
-    ``encoding``: the sum W with the hash ``vector`` is right, and cannot be one of contributions. Like a Model it is
-    decided by votes that prove W.
+    For the reason ``encoding`` the sum W with the hash ``vector`` is right, and cannot be a sum of contributions. Like
+    a Model, such a block is decided by votes that prove W.
     """
 
     round: Round
@@ -109,17 +109,17 @@ def read_block(data: bytes) -> Block:
 
 
 def claimed_sum(body: Body) -> bytes | None:
-    """Return the hash of the sum that a body makes a claim about, which votes for it have to prove; None for none."""
+    """Return the hash of the sum W that a body is about, and that its votes have to prove; None if it is about none."""
     return body.vector if isinstance(body, Model | Void) else None
 
 
 def block_hash(data: bytes) -> bytes:
-    """Return the hash by which a block is voted on and by which the next one names it."""
+    """Return the hash of a block, by which members vote on it and the next block names it."""
     return hashlib.sha256(b"coterie/block/%d\x00" % PROTOCOL_VERSION + data).digest()
 
 
 def wide_bytes(value: int) -> bytes:
-    """Encode an exact sum for the ledger."""
+    """Encode an exact sum (:data:`Wide`) for the ledger."""
     return value.to_bytes(20, "big", signed=True)
 
 

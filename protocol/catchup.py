@@ -1,8 +1,8 @@
 """Catching up: the blocks that others decided, with their certificates, and the model that the ledger names.
 
-A member believes no one: blocks are checked against the certificates from genesis on, weights against the
-hash in the ledger. One request is under way at a time, and it is repeated, to another member, until this
-member is level with the highest head it heard of. What a newcomer holds back at first: :mod:`.proving`.
+A member believes no peer: it checks blocks by their certificates, from genesis on, and weights by the hash in the
+ledger. One request is under way at a time. It is repeated, to another member, until this member is level with the
+highest head that it heard of. What a newcomer holds back at first is in :mod:`.proving`.
 """
 
 from dataclasses import dataclass, field
@@ -22,35 +22,39 @@ from .work import ReadBlocks
 
 @dataclass(slots=True)
 class CatchUp:
-    """This member's view of how far the others are, and what it asked them for."""
+    """How far the others are, as far as this member knows, and what it asked them for."""
 
     ctx: Context
     proving: Proving | None = None
-    """What the invite of this peer says of the ledger; None once that was seen, or where there is no invite."""
+    """The check of the ledger against this peer's invite; None once that is done, or if there is no invite."""
     forks: Forks = field(init=False)
     heads: dict[bytes, int] = field(default_factory=dict)
+    """By peer, the height of the head that it told last."""
     _asking: int | None = None
+    """The height after which blocks were asked for; None if no request is under way."""
     _retrying: int | None = None
     """The height for which a timer to ask again is under way."""
     _refused: set[bytes] = field(default_factory=set)
+    """Peers that answered with no blocks; they are not asked again before the next retry."""
     _helped: dict[bytes, int] = field(default_factory=dict)
-    """Up to which height each reader of the ledger was given blocks unasked."""
+    """By reader of the ledger, up to which height it was given blocks unasked."""
     _given: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
-    """Which model whoever is connected was given last, and when."""
+    """By linked peer, the model that it was sent last, and when."""
     _turn: int = 0
     _wanting: bytes | None = None
+    """The hash of the model that is missing here and was asked for."""
     _sources: set[bytes] = field(default_factory=set)
-    """From whom the wanted model is being fetched."""
+    """Members from which the wanted model is being fetched."""
     _may_ask: int = 1
-    """From how many at once: from one more each time that it has not come in time, up to f+1."""
+    """From how many members at once: one more each time that it has not come in time, up to f+1."""
     _failed: set[bytes] = field(default_factory=set)
-    """Who promised the wanted model and did not give it."""
+    """Members that offered the wanted model and did not deliver it."""
     _reading: dict[bytes, int | None] = field(default_factory=dict)
-    """For whom blocks are being read, and the last height that it may see if it may not see all: one answer at a time,
-    however often a member asks.
+    """By peer for which blocks are being read, the last height that it may see, None if it may see all. There is one
+    answer at a time to a peer, however often it asks.
     """
     _closed: dict[bytes, int] = field(default_factory=dict)
-    """At which height the last round of one that is gone ended, where this member saw it."""
+    """By member that is gone, the height at which its last round ended, if this member saw that."""
 
     def __post_init__(self) -> None:
         self.forks = Forks(self.ctx.out)
@@ -67,7 +71,7 @@ class CatchUp:
         return self.ctx.state if self._trial is None else self._trial.state
 
     def on_head(self, member: bytes, height: int) -> None:
-        """A member says how far its ledger goes; it may lie, and then only costs a request."""
+        """Take the height of a peer's head. If the peer lies, that costs one request."""
         if member not in self.ctx.alive and member not in self.ctx.state.audience:
             return
         self.heads[member] = height
@@ -75,7 +79,7 @@ class CatchUp:
             self.ask()
 
     def on_gone(self, member: bytes) -> None:
-        """The link to a member is lost: forget what was only about the link."""
+        """Forget what concerned the link to a peer, which is lost."""
         self.heads.pop(member, None)
         self._refused.discard(member)
         self._given.pop(member, None)
@@ -83,7 +87,7 @@ class CatchUp:
         self._end_trial(member)
 
     def ask(self) -> None:
-        """Ask somebody who is ahead for the next blocks, unless a request is under way."""
+        """Ask a peer that is ahead for the next blocks, unless a request is under way."""
         ctx, height = self.ctx, self._front.height
         if self._asking == height:
             return
@@ -95,12 +99,15 @@ class CatchUp:
             if self.proving is not None and self.proving.trial is None:
                 self.proving.trial = Trial(source, ctx.state)
             ctx.out.send(source, GetBlocks(height + 1))
-            if self._retrying != height:  # one timer a height, however many refuse to answer
+            if self._retrying != height:  # one timer for each height, however many peers have no blocks
                 self._retrying = height
                 ctx.out.timer(SYNC_RETRY_MS, "sync", height)
 
     def _ahead(self) -> list[bytes]:
-        """Who may be asked for the next blocks."""
+        """Return the peers that may be asked for the next blocks.
+
+        For a newcomer that is one peer until it has shown the block of the invite.
+        """
         peers, least = self.ctx.alive - self._refused, self.ctx.state.height + 1
         if self._trial is not None:
             return [self._trial.source]
@@ -114,7 +121,7 @@ class CatchUp:
             self.ask()
 
     def on_retry(self, height: int) -> None:
-        """No answer brought the ledger further: ask the next one."""
+        """If no answer brought the ledger further meanwhile, ask the next peer."""
         if self._retrying == height:
             self._retrying = None
         if height == self._front.height:
@@ -125,7 +132,7 @@ class CatchUp:
             self.ask()
 
     def may_read(self, member: bytes) -> bool:
-        """Whether a peer may see ledger and model: members, and newcomers whose request to join is good."""
+        """Whether a peer may see ledger and model: members, keys of the roster, and newcomers with a good request."""
         ctx = self.ctx
         return (
             member in ctx.state.audience
@@ -134,9 +141,9 @@ class CatchUp:
         )
 
     def on_get_blocks(self, asker: bytes, height: int) -> None:
-        """Read the blocks for a member that asked; for one that is gone, no more than it had a right to.
+        """Have blocks read for a peer that asked; for a member that is gone, only up to the end of its membership.
 
-        Who was removed while it was away has to learn that from somebody: its own ledger says that it is a member.
+        A member that was removed while it was away has to learn that from others: by its own ledger it is a member.
         """
         last = self.ctx.state.height if self.may_read(asker) else self._last_of(asker)
         if last == 0 or height > last:
@@ -145,15 +152,15 @@ class CatchUp:
             self._read(asker, max(1, height), None if self.may_read(asker) else last)
 
     def _last_of(self, gone: bytes) -> int:
-        """The last height that one who is gone may see: its removal, or the end of the round it still belonged to.
+        """Return the last height that a member that is gone may see; 0 for a stranger.
 
-        A stranger may see none (0).
+        It is that of its removal, or of the end of the round that it still belonged to.
         """
         removal = self.ctx.state.gone.get(gone)
         return max(0 if removal is None else removal.height, self._closed.get(gone, 0))
 
     def help(self, member: bytes, height: int) -> None:
-        """A member is still at a height that is decided: give it the block unasked, once."""
+        """Give a member that is still at a decided height the block unasked, once for each height."""
         if self._helped.get(member, -1) < height and self.may_read(member):
             if member not in self._helped:
                 readers = {*self.ctx.state.audience, *self.ctx.pool.candidates}
@@ -162,13 +169,13 @@ class CatchUp:
             self._read(member, height)
 
     def welcome(self, newcomer: bytes, members: tuple[bytes, ...]) -> None:
-        """Give a newcomer the block that admitted it; two members do, so that one may be gone."""
+        """Give a newcomer the block that admitted it; two members do so, in case one of them is gone."""
         first = newcomer[0] % len(members)
         if self.ctx.me in (members[first], members[(first + 1) % len(members)]):
             self._read(newcomer, self.ctx.state.height)
 
     def farewell(self, leaver: bytes) -> None:
-        """Give one whose last round is closed the blocks that closed it, and remember how far it may ask."""
+        """Give a member that is gone the blocks that ended its last round, and remember how far it may read."""
         self._closed[leaver] = self.ctx.state.height
         if leaver in self.ctx.alive:
             self._read(leaver, max(1, self.ctx.state.height - 1), self.ctx.state.height)
@@ -179,7 +186,7 @@ class CatchUp:
             self.ctx.out.work(ReadBlocks(to, start))
 
     def on_read(self, to: bytes, blocks: tuple[CertifiedBlock, ...]) -> None:
-        """The driver read blocks: send as many as fit a message."""
+        """Send blocks that the driver has read, as many as fit one message."""
         last = self._reading.pop(to, None)
         if last is not None:
             blocks = tuple(one for one in blocks if (_height_of(one) or 0) <= last)
@@ -193,13 +200,13 @@ class CatchUp:
             return
         self.ctx.out.send(to, Blocks(blocks[:count]))
         if self.ctx.state.member(to) is not None and _height_of(blocks[count - 1]) == self.ctx.state.height:
-            # Its turn to propose may be now, so it has to know who else waits.
+            # It may be the next proposer, so it has to know which newcomers wait.
             for request in self.ctx.pool.requests:
                 self.ctx.out.send(to, request)
 
     def on_blocks(self, sender: bytes, blocks: Blocks) -> Extension:
-        """Check blocks that continue the ledger; return those that do, each with the state after it."""
-        if not blocks.blocks:  # it has none for us, or may not give us any yet: ask the next one
+        """Check blocks that a peer sent; return those that continue the ledger, each with the state after it."""
+        if not blocks.blocks:  # it has none for this member, or may not give any yet: ask the next peer
             self._refused.add(sender)
             if self._trial is None or self._trial.source == sender:
                 self._end_trial(sender)
@@ -214,7 +221,7 @@ class CatchUp:
         return accepted
 
     def _continue(self, state: LedgerState, sender: bytes, blocks: Blocks) -> tuple[Extension, bool]:
-        """Return the blocks that continue a state, and whether none was wrong."""
+        """Return the blocks that continue a state, up to the first wrong one, and whether none was wrong."""
         continued: Extension = []
         for certified in blocks.blocks:
             height = _height_of(certified)
@@ -234,15 +241,15 @@ class CatchUp:
         return continued, True
 
     def _prove(self, proving: Proving, sender: bytes, blocks: Blocks) -> Extension:
-        """Hold back the ledger that one peer shows, until the block of the invite is there; then take all of it."""
+        """Hold back the ledger that one peer shows until the block of the invite is there; then return all of it."""
         trial = proving.trial
         if trial is None or trial.source != sender:
-            if blocks.blocks:  # unasked: it tells how far its ledger goes
+            if blocks.blocks:  # nobody asked for them, but they tell how far the sender's ledger goes
                 self.on_head(sender, _height_of(blocks.blocks[-1]) or 0)
             return []
         before = trial.state
         accepted = proving.hold_back(trial, *self._continue(before, sender, blocks))
-        if proving.trial is None or trial.state is not before:  # it was wrong, or there is more to come
+        if proving.trial is None or trial.state is not before:  # the trial ended, or it came further: ask for more
             self._asking = None
         if accepted:
             self.proving = None
@@ -254,7 +261,10 @@ class CatchUp:
     # Weights.
 
     def want_weights(self, again: bool = False) -> None:
-        """Ask for the model that the ledger names, if it is not here."""
+        """Ask all linked peers for the model that the ledger names, if it is not here.
+
+        ``again``: also if that model was asked for before. Sources that failed or are delivering are left out.
+        """
         ctx = self.ctx
         wanted = ctx.state.weights
         if ctx.weights is not None or not ctx.is_member or (self._wanting == wanted and not again):
@@ -270,7 +280,7 @@ class CatchUp:
     def on_weights_timer(self, wanted: bytes) -> None:
         """Ask again while this is still the model that is missing.
 
-        Whoever was asked first may be slow, or let the transfer crawl: one more is asked beside it.
+        The first source may be slow, or let the transfer crawl, so the model may be fetched from one more beside it.
         """
         if self._wanting == wanted == self.ctx.state.weights and self.ctx.weights is None:
             self._may_ask_one_more()
@@ -281,7 +291,7 @@ class CatchUp:
         self._may_ask = min(self._may_ask + 1, self.ctx.state.committee.f + 1)
 
     def on_fetch_failed(self, source: bytes) -> None:
-        """A source did not give the model: ask the others; once all have failed, all again at the next timer."""
+        """Note that a source did not deliver the model, and ask the others; once all failed, all again at the timer."""
         self._sources.discard(source)
         self._failed.add(source)
         if self.ctx.alive <= self._failed:
@@ -290,9 +300,10 @@ class CatchUp:
             self.want_weights(again=True)
 
     def on_get_weights(self, asker: bytes, wanted: bytes) -> None:
-        """Send the model, if it is the one that this member has.
+        """Send the model, if it is the one that this member has and the asker was not sent it just now.
 
-        An honest member asks again after SYNC_RETRY_MS; half of it, because one request may take longer than the next.
+        An honest member asks again after SYNC_RETRY_MS. The limit is half of it, since one request may take longer on
+        its way than the next.
         """
         ctx = self.ctx
         if not self.may_read(asker) or ctx.weights is None or wanted != ctx.state.weights:
@@ -303,7 +314,7 @@ class CatchUp:
             ctx.out.send(asker, Weights(wanted), ctx.weights)
 
     def on_weights(self, message: Verified, blob: bytes | None) -> bool:
-        """Take the model if it is the wanted one. Returns whether it was."""
+        """Take the model, or fetch it from a member that offers it. Returns whether it was taken."""
         ctx = self.ctx
         assert isinstance(message.message, Weights)
         if ctx.weights is not None or message.message.weights != ctx.state.weights:
@@ -312,7 +323,7 @@ class CatchUp:
             return False
         size = 4 * ctx.state.genesis.parameters
         if blob is None:
-            # Few sources at a time; when they fail, the others are asked again.
+            # The model is fetched from few sources at a time; when they fail, the others are asked again.
             if message.sender in self._failed:
                 return False
             self._sources &= ctx.alive

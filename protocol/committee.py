@@ -1,4 +1,4 @@
-"""The numbers that follow from who takes part: f, the quorum, the threshold, and whose turn it is."""
+"""The numbers that follow from the members of a round: f, the quorum q, the threshold K, and the proposers' order."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from .privacy import PROMISES
 class Committee:
     """The members of a round, fixed when it begins (docs/protocol.md, "A round"), in ascending order of their keys.
 
-    ``configured`` is the genesis' threshold, 0 for the default.
+    ``configured`` is the threshold in the genesis, 0 for the default.
     """
 
     members: tuple[bytes, ...]
@@ -46,7 +46,7 @@ class Committee:
 
     @cached_property
     def default_threshold(self) -> int:
-        """K where none is configured."""
+        """K if none were configured."""
         return self._bounded(self._default)
 
     @property
@@ -58,7 +58,7 @@ class Committee:
 
     @cached_property
     def sum_quorum(self) -> int:
-        """K + f: agreeing holders that pin down a sum, since at least K of them are honest."""
+        """K + f: holders that must agree to pin down a sum, since then at least K of them are honest."""
         return self.threshold + self.f
 
     @cached_property
@@ -71,15 +71,15 @@ class Committee:
         return {member: index for index, member in enumerate(self.members)}
 
     def index(self, member: bytes) -> int | None:
-        """Return the member's place, which fixes its share point; None for an outsider."""
+        """Return the member's place, which fixes the point of its shares (place + 1); None for an outsider."""
         return self._index.get(member)
 
     def order(self, beacon: bytes) -> tuple[bytes, ...]:
-        """Return the proposers' order: a shuffle that the last beacon fixes and nobody could choose."""
+        """Return the order of the proposers: a shuffle that follows from the last beacon."""
         return _order(self.members, beacon)
 
     def explain(self, scheme: str) -> str:
-        """Say in one sentence what the numbers mean for these members under a scheme."""
+        """Say in one sentence for users what the numbers mean for these members under a scheme."""
         if self.n < MIN_TRAINING_MEMBERS:
             return f"{self.n} member(s): training starts with {MIN_TRAINING_MEMBERS}"
         slack = self.n - max(self.quorum, self.sum_quorum, self.min_contributors)
@@ -92,6 +92,6 @@ class Committee:
 
 @lru_cache(maxsize=64)
 def _order(members: tuple[bytes, ...], beacon: bytes) -> tuple[bytes, ...]:
-    """The order holds for a whole round, and is asked for at every proposal, view and sum share."""
+    """Return the proposers' order. Cached: it holds for a whole round, and every proposal, view and sum needs it."""
     domain = b"coterie/order/%d\x00" % PROTOCOL_VERSION
     return tuple(sorted(members, key=lambda member: hashlib.sha256(domain + beacon + member).digest()))

@@ -1,4 +1,8 @@
-"""Complaints of holders about dealings: a box with the secret that opens it, judged the same way by everybody."""
+"""Complaints of holders about dealings: a box with the secret that opens it, judged by every member in the same way.
+
+A right complaint leaves its dealer out of the round. All members must come to know it, since otherwise some would leave
+the dealer out and others would not. So a member that finds a complaint right repeats it under its own name.
+"""
 
 from dataclasses import dataclass, field
 
@@ -22,14 +26,16 @@ class Complaints:
     scheme: Scheme
     terms: Terms
     _first: dict[tuple[int, int], Verified] = field(default_factory=dict)
-    """What each member said first of each dealer, its own complaint or one that it upholds: nothing else is judged."""
+    """By speaker and dealer, what the speaker said first, a complaint of its own or one that it upholds. Nothing else
+    of it about this dealer is judged.
+    """
     _judging: set[tuple[int, int]] = field(default_factory=set)
-    """Which of them are under judgement or judged."""
+    """Speaker and dealer of those that are under judgement or judged."""
     _false_accusers: set[int] = field(default_factory=set)
-    """Members that complained or upheld falsely: nothing more is fetched and judged for them in this round."""
+    """Members that brought a false complaint: nothing more is fetched and judged for them in this round."""
     _waiting: dict[tuple[int, int], list[tuple[int, Verified, bytes]]] = field(default_factory=dict, repr=False)
-    """By dealer and holder, the complaints to judge, each with the member that brought it and the box. The first is
-    under judgement: a liar's complaints about one dealer may differ.
+    """By dealer and holder, the complaints to judge, each with its speaker and the box. The first one is under
+    judgement. They are judged one after the other, since the complaints of a liar about one dealer may differ.
     """
     _told: dict[int, Send] = field(default_factory=dict, repr=False)
     """By dealer, the right complaint that this member made or upholds."""
@@ -38,13 +44,13 @@ class Complaints:
         return len(self._first)
 
     def wrong_deal(self, dealer: int, deal: Deal) -> str | None:
-        """Say why a dealing is none of this round."""
+        """Say why a dealing does not fit this round; None if it does."""
         if deal.base != self.terms.base:
             return "dealt an update of another base model"
         return self.scheme.wrong_deal(self.terms, dealer, deal)
 
     def on_complaint(self, said: Verified, blob: bytes | None) -> None:
-        """A member says that a dealer cheated, and shows how to open a holder's box, its own or another's: judge."""
+        """Take a complaint, of a holder or of a member that upholds it: fetch the box, then have it judged."""
         speaker = self.committee.index(said.sender)
         message = said.message
         assert isinstance(message, Complaint | UpheldComplaint)
@@ -69,7 +75,7 @@ class Complaints:
             self._judge(speaker, complaint, blob)
 
     def on_fetch_failed(self, said: Verified) -> None:
-        """The box of a complaint could not be had: its author may say it anew, in other words after a restart."""
+        """The box of a complaint could not be fetched: forget it, so that its speaker may complain again."""
         speaker = self.committee.index(said.sender)
         assert isinstance(said.message, Complaint | UpheldComplaint)
         key = speaker if speaker is not None else -1, said.message.dealer
@@ -78,14 +84,14 @@ class Complaints:
             del self._first[key]
 
     def _is_first(self, speaker: int, said: Verified) -> bool:
-        """Whether this is, or repeats, the first that is said of this dealer, and has not come with its box yet."""
+        """Whether the speaker said nothing else of this dealer before, and the box has not come yet."""
         assert isinstance(said.message, Complaint | UpheldComplaint)
         key = speaker, said.message.dealer
         first = self._first.get(key)
         return first is None or (first.message == said.message and key not in self._judging)
 
     def _box_bytes(self, complaint: Verified | Rejected, dealer: int, box: bytes) -> int | None:
-        """Return the size of the box that a complaint is about: 0 if it is none of this round, None if it is none."""
+        """Return the size of the box in question; 0 if the complaint does not fit this round, None if it is none."""
         if isinstance(complaint, Rejected) or not isinstance(complaint.message, Complaint):
             return None
         message, holder = complaint.message, self.committee.index(complaint.sender)
@@ -101,6 +107,7 @@ class Complaints:
         return self.scheme.blob_bytes(self.terms, dealer, holder, deal.message)
 
     def _judge(self, speaker: int, complaint: Verified, box: bytes) -> None:
+        """Have a complaint judged, after those about the same dealer and holder that came before it."""
         holder = self.committee.index(complaint.sender)
         assert isinstance(complaint.message, Complaint)
         assert holder is not None
@@ -121,9 +128,10 @@ class Complaints:
         self.out.work(self.scheme.judge_complaint(self.terms, dealer, holder, deal.message, complaint.message, box))
 
     def on_judged(self, dealer: int, holder: int, judged: CheckedShare | None) -> bytes | None:
-        """Name the dealer if the complaint is right, and otherwise the member that brought it. None: cannot be judged.
+        """Take the verdict on a complaint: name the dealer if it is right, otherwise the member that brought it.
 
-        Returns the complaint if it is right.
+        ``judged`` is None if the complaint could not be judged here; then nobody is named. Returns the complaint if it
+        is right.
         """
         waiting = self._waiting.get((dealer, holder))
         if not waiting:
@@ -143,9 +151,10 @@ class Complaints:
         return complaint.raw
 
     def _pass_on(self, dealer: int, complaint: Verified, box: bytes) -> None:
-        """Uphold a right complaint before all, once a dealer: its author may have shown it, or its box, to some only.
+        """Uphold a right complaint before all members, once for each dealer.
 
-        These would leave the dealer out of the round, and the others would not.
+        Its author may have shown it, or its box, to some members only. These would leave the dealer out of the round,
+        and the others would not.
         """
         if dealer not in self._told:
             upheld = UpheldComplaint(self.round, dealer, digest_of(box), complaint.raw)
@@ -153,12 +162,12 @@ class Complaints:
             self._tell(dealer, None)
 
     def complain(self, dealer: int, complaint: bytes, box: bytes) -> None:
-        """Tell all of this member's own complaint."""
+        """Send this member's own complaint to all."""
         self._told[dealer] = Send(None, complaint, box)
         self._tell(dealer, None)
 
     def resend(self, to: bytes | None) -> None:
-        """Repeat the right complaints: whoever has missed them takes their dealers in, and the others do not."""
+        """Repeat the right complaints: a member that missed one would take in a dealer that the others leave out."""
         for dealer in self._told:
             self._tell(dealer, to)
 

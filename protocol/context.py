@@ -1,4 +1,4 @@
-"""What the parts of one node share."""
+"""The state that the parts of one node share."""
 
 from dataclasses import dataclass, field
 
@@ -18,51 +18,56 @@ from .summing import Summing
 
 @dataclass(slots=True)
 class Context:
-    """The state of one member; each part changes what is its own and reads the rest."""
+    """The state of one member. Each part changes its own fields and reads the others."""
 
     identity: Identity
     out: Outbox
     state: LedgerState
     weights: bytes | None = field(default=None, repr=False)
-    """The model that ``state.weights`` names; None until it was fetched."""
+    """The model that ``state.weights`` names; None until it is here."""
     now_ms: int = 0
     alive: set[bytes] = field(default_factory=set)
     """Peers that the failure detector has a link to, members or not."""
     alive_changes: int = 0
-    """Counts the changes of ``alive``, so that what follows from it is computed once a change."""
+    """Counts the changes of ``alive``, so that results that depend on it are computed once for each change."""
     pool: ChangePool = field(default_factory=ChangePool)
     guard: VoteGuard = field(default_factory=VoteGuard)
     sharing: Sharing | None = None
     summing: Summing | None = None
     just_changed: bool = False
-    """The last block of this round changed the membership."""
+    """Whether the last block left the round and its phase as they were, so it changed the membership."""
     capped_examples: int = 0
-    """The last number of examples, above what may count, that people were told of."""
+    """The last number of examples beyond the cap that the operator was told of."""
     patience: Patience = field(default_factory=Patience)
     released: dict[int, bytes] = field(default_factory=dict)
-    """Safety rule 1, durable: the contributor set whose sum was released, by round; none of a round that is over."""
+    """By round, the contributor set whose sum was released (safety rule 1, durable); without rounds that are over."""
 
     accused: set[tuple[bytes, Contradiction, int]] = field(default_factory=set)
-    """Members whose contradictions were told to all already, with the round if it is this one's, and otherwise -1.
+    """Contradictions that all members were told of: the offender, the kind, and the round if it is the current one (-1
+    otherwise).
 
-    Where nobody is evicted on proof the pool forgets them, and members would tell one another for ever. But what
-    contradicts itself in this round decides who contributes to it, whatever else its author was accused of.
+    Each is told once. Where nobody is evicted on proof the pool forgets it, and members would tell one another for
+    ever. But a contradiction of the current round decides who contributes to it, so it is told whatever else its author
+    was accused of before.
     """
 
     told: list[tuple[int, Accusation]] = field(default_factory=list, repr=False)
-    """The accusations that decide who contributes to a round, with the round: repeated as long as it lasts."""
+    """Accusations that decide who contributes to a round, with the round; they are repeated as long as it lasts."""
 
     def accuse(self, first: Verified, second: Verified) -> None:
-        """Two statements of one member contradict each other: tell people, and have everybody vote on its eviction."""
+        """Accuse the author of two statements that contradict each other, before the operator and all members.
+
+        Nothing happens if they do not contradict each other, or if this was told before.
+        """
         found = contradiction((first, second))
         if found is None:
             return
         offender, what = found
         is_now = isinstance(first.message, Deal | Ack) and first.message.round == self.state.round
         if offender in self.state.gone and self.state.committee.index(offender) is None:
-            is_now = False  # it is no part of the round
+            is_now = False  # the offender has no part in the round
         if not is_now and not self.state.may_be_evicted(offender):
-            return  # of other rounds, by one that is evicted already: there is no end to what it could be accused of
+            return  # an evicted member could be accused of ever new contradictions in other rounds
         place = (offender, what, self.state.round if is_now else -1)
         if place in self.accused or (not is_now and any(one[:2] == place[:2] for one in self.accused)):
             return
@@ -70,21 +75,21 @@ class Context:
         facts = {what.replace("-", "_"): True}
         self.out.fault(offender, f"{CONTRADICTIONS[what]} (height {first.height})", **facts)
         self.pool.add_eviction(Evict(offender, what, (first.raw, second.raw)))
-        # Whatever else it is accused of: all have to know, or some leave it out of the round and others do not.
+        # All members have to know, or some would leave the offender out of the round and others would not.
         accusation = Accusation(first.raw, second.raw)
         if is_now:
             self.told.append((self.state.round, accusation))
         self.out.send(None, accusation)
 
     def accuse_again(self, to: bytes | None) -> None:
-        """Repeat whose dealings and acks of this round contradict each other: somebody may have missed it."""
+        """Repeat the accusations about dealings and acks of this round, to all or to one member that may lack them."""
         self.told = [one for one in self.told if one[0] >= self.state.round]
         self.accused = {(*one[:2], one[2] if one[2] == self.state.round else -1) for one in self.accused}
         for _, accusation in self.told:
             self.out.send(to, accusation)
 
     def forget_releases(self) -> None:
-        """Forget what was released in rounds that are over: nothing can be released in them again."""
+        """Drop the releases of rounds that are over: no sum can be released in them any more."""
         self.released = {round_: one for round_, one in self.released.items() if round_ >= self.state.round}
 
     @property
@@ -99,10 +104,10 @@ class Context:
 
     @property
     def is_member(self) -> bool:
-        """Whether the ledger has admitted this peer."""
+        """Whether this peer is a member by the ledger."""
         return self.state.member(self.me) is not None
 
     @property
     def audience(self) -> tuple[bytes, ...]:
-        """Who EVERYONE is, without this member."""
+        """The receivers of a message to EVERYONE, without this member."""
         return tuple(key for key in self.state.audience if key != self.me)

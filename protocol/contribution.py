@@ -4,14 +4,14 @@
 
     | update, two slots an element | wide sums, 4 limbs each | beacon, 2 elements |
 
-A *setup* round has no update and carries the sums from which a common standardisation follows; an *evaluate*
-round has no update either and closes the training with the metrics of the last model.
+A *setup* round has no update and carries the sums from which a common standardisation follows. An *evaluate* round has
+no update either, and closes the training with the metrics of the last model.
 
-The wide sums are: the capped example count that weighs the mean, the example count, and then the setup
-sums, or the evaluated examples, the sum of losses and the sum of each metric (:func:`metrics_of`).
+The wide sums are: the capped example count, which weighs the mean; the example count; and then the setup sums, or the
+evaluated examples, the sum of losses and the sum of each metric (:func:`metrics_of`).
 
 Counts of examples are coarse (:func:`coarse`). Sums over sets that differ in one member give that member's count away,
-so it is public by design, and as little as the mean needs: nothing needs the exact one.
+so it is public by design. It is no more precise than the mean needs.
 """
 
 from bisect import bisect_right
@@ -23,7 +23,7 @@ from .genesis import Genesis
 RoundKind = Literal["setup", "train", "evaluate"]
 
 WIDE_UNIT = 2**40
-"""Units of a wide sum: 2**-40."""
+"""Units in 1: a wide sum counts units of 2**-40."""
 
 _WIDE_LIMBS = 4
 _BEACON_ELEMENTS = 2
@@ -33,7 +33,7 @@ _EVALUATED_AND_LOSS = 2
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Sizes of one round's vector, in field elements but for ``parameters``."""
+    """The sizes of one round's vector: how many parameters its update has, and how many wide sums there are."""
 
     parameters: int
     wide: int
@@ -42,12 +42,12 @@ class Layout:
 
     @property
     def slots(self) -> int:
-        """Elements that carry the update."""
+        """Field elements that carry the update: each carries two parameters."""
         return (self.parameters + 1) // 2
 
     @property
     def columns(self) -> int:
-        """C: the whole vector."""
+        """Field elements of the whole vector."""
         return self.slots + _WIDE_LIMBS * self.wide + _BEACON_ELEMENTS
 
     @property
@@ -59,7 +59,7 @@ class Layout:
 def coarse(count: int) -> int:
     """Return the largest number of a fixed grid that is at most ``count`` (>= 0).
 
-    The grid has 0, 1, 2, ... and from 20 on steps of 5 %.
+    The grid has every number up to 40, and from there on steps of 5 %.
 
     >>> [coarse(count) for count in (0, 7, 20, 24, 1000)]
     [0, 7, 20, 24, 986]
@@ -68,7 +68,7 @@ def coarse(count: int) -> int:
 
 
 def coarse_sums(sums: tuple[float, ...]) -> tuple[float, ...]:
-    """Return evaluation sums (count, loss and metrics times the count) for the coarse count, with the same means."""
+    """Return evaluation sums (count, then loss and metrics times the count) for the coarse count: the same means."""
     if not sums or sums[0] <= 0:
         return sums
     count = coarse(int(sums[0]))
@@ -86,7 +86,7 @@ _GRID: Final = _grid(2**53)
 
 
 def metrics_of(genesis: Genesis, kind: RoundKind) -> tuple[str, ...]:
-    """Return the names of the metrics that a train or evaluate round adds up."""
+    """Return the names of the metrics that a train or evaluate round adds up, in the order of their sums."""
     return genesis.metrics + genesis.final_metrics if kind == "evaluate" else genesis.metrics
 
 
@@ -100,7 +100,7 @@ def layout_of(genesis: Genesis, kind: RoundKind) -> Layout:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """What a Model block's sums say: totals over the contributors, and means over their test sets."""
+    """The meaning of a Model block's sums: totals over the contributors, and means over their test examples."""
 
     examples: int
     evaluated: int
@@ -109,7 +109,7 @@ class Metrics:
 
 
 def read_metrics(genesis: Genesis, sums: tuple[int, ...]) -> Metrics:
-    """Decode the wide sums of a train or evaluate round; how many they are says which of both it was."""
+    """Decode the wide sums of a train or evaluate round; their number shows which of the two it was."""
     examples = round(sums[1] / WIDE_UNIT)
     evaluated = round(sums[2] / WIDE_UNIT)
     if evaluated <= 0:
@@ -120,26 +120,26 @@ def read_metrics(genesis: Genesis, sums: tuple[int, ...]) -> Metrics:
 
 
 def without_measures(sums: tuple[float, ...]) -> tuple[float, ...]:
-    """Return what a member contributes of no evaluated examples: no loss and no metrics."""
+    """Return the evaluation sums of a member that evaluates no examples: no loss and no metrics."""
     return (0.0,) * len(sums)
 
 
 def setup_sums_of(sums: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the part of a setup round's wide sums that is the application's."""
+    """Return the application's part of a setup round's wide sums."""
     return sums[_CAPPED_AND_COUNT:]
 
 
 def read_totals(setup_sums: tuple[int, ...]) -> tuple[float, ...]:
-    """Decode the setup sums, as applications are handed them."""
+    """Decode the setup sums into the numbers that applications are given."""
     return tuple(one / WIDE_UNIT for one in setup_sums)
 
 
 def are_possible_counts(capped: int, examples: int, contributors: int, examples_ref: int) -> bool:
-    """Whether two wide sums can be those of the example counts: every contributor weighs between 1 and
-    ``examples_ref`` examples, and no more than it has.
+    """Whether these wide sums can be sums of example counts.
 
-    Without this a contributor could make the divisor of the mean tiny, and so move the weights as far as it
-    likes, or huge, so that nobody's update counts.
+    Every contributor weighs between 1 and ``examples_ref`` examples, and no more than it has. Without this check a
+    contributor could make the divisor of the mean tiny, and so move the weights as far as it likes; or huge, so that no
+    update counts.
     """
     least = contributors * WIDE_UNIT
     return least <= capped <= min(examples, least * examples_ref)

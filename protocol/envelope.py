@@ -1,10 +1,12 @@
-"""Signed envelopes: who says what, in which federation, at which height and view.
+"""Signed envelopes: a message with its sender, federation, height and view.
 
-The body is encoded once; its exact bytes are signed under a domain string that names the protocol version,
-travel as they are, and are what receivers verify. Nobody re-encodes in order to verify. Only :func:`verify`
-makes a :class:`Verified` of bytes, and only a ``Verified`` message can be handed to a node, so skipping the check does
-not type-check. What one has sealed oneself (:func:`sealed`) needs no check. :func:`peek` decodes and believes nothing:
-where many envelopes have to fit together, they are compared first, and only then does each cost a signature check.
+The body is encoded once. Its exact bytes are signed under a domain string that names the protocol version, travel as
+they are, and are verified by the receivers. Nobody re-encodes in order to verify.
+
+Only :func:`verify` makes a :class:`Verified` from bytes, and only a ``Verified`` can be handed to a node. So code that
+skips the check does not type-check. A message that this member sealed itself (:func:`sealed`) needs no check.
+:func:`peek` decodes and believes nothing. It serves where many envelopes have to fit together: their claims are
+compared first, and only then does each cost a signature check.
 """
 
 from dataclasses import InitVar, dataclass
@@ -54,7 +56,7 @@ class _Envelope(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
 class Verified:
     """A message whose signature, federation, bounds and encoding were checked.
 
-    Made by :func:`verify`, and by :func:`sealed` of one's own.
+    Only :func:`verify` makes one, from bytes, and :func:`sealed`, from a message of this member's own.
     """
 
     message: Message
@@ -63,7 +65,7 @@ class Verified:
     view: int
     raw: bytes
     witness: InitVar[object]
-    """Not kept, so that no message can be made from a verified one by replacing a field."""
+    """Proof that this module makes the object. It is not kept, so ``dataclasses.replace`` makes no other one of it."""
 
     def __post_init__(self, witness: object) -> None:
         if witness is not _WITNESS:
@@ -72,8 +74,9 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Bytes that are not a valid envelope; ``reason`` is for people, ``sender`` is what they claim, if
-    readable.
+    """Bytes that are no valid envelope, with the reason in words.
+
+    ``sender`` is the sender that they claim, if that could be read.
     """
 
     reason: str
@@ -92,7 +95,7 @@ class Peeked:
 
 
 def sealed(identity: Identity, federation: bytes, height: int, view: int, message: Message) -> Verified:
-    """Sign ``message``, and return it as its receivers will have it."""
+    """Sign ``message`` and return it as its receivers will have it."""
     body = encode(_Body(federation, KIND_OF[type(message)], height, view, identity.public, encode(message)))
     data = encode(_Envelope(body, identity.sign(_DOMAIN + body)))
     return Verified(message, identity.public, height, view, data, _WITNESS)
@@ -113,7 +116,7 @@ def verify(data: bytes, federation: bytes) -> Verified | Rejected:
 
 
 def peek(data: bytes, federation: bytes) -> Peeked | Rejected:
-    """Check all of an envelope but its signature, which is what costs most. Never raises."""
+    """Check all of an envelope except its signature, which costs most. Never raises."""
     opened = _open(data, federation, check_signature=False)
     if isinstance(opened, Rejected):
         return opened
@@ -139,12 +142,12 @@ def _open(data: bytes, federation: bytes, check_signature: bool) -> tuple[_Body,
 
 
 def view_of(data: bytes) -> int:
-    """Return the view that an envelope names, without a check: for one that was verified before."""
+    """Return the view of an envelope that was verified before; nothing is checked again."""
     return decode(decode(data, _Envelope, MAX_ENVELOPE_BYTES).body, _Body, MAX_ENVELOPE_BYTES).view
 
 
 def verify_all(raw: tuple[bytes, ...], federation: bytes) -> tuple[Verified, ...] | Rejected:
-    """Verify a sequence of envelopes; the first bad one spoils all."""
+    """Verify a sequence of envelopes; if one is bad, return its rejection alone."""
     good = []
     for data in raw:
         one = verify(data, federation)
@@ -155,16 +158,19 @@ def verify_all(raw: tuple[bytes, ...], federation: bytes) -> tuple[Verified, ...
 
 
 def may_be_passed_on(message: Message) -> bool:
-    """Whether a member may pass on what another one signed.
+    """Whether a member may pass on this message of another one under its envelope.
 
-    Everybody speaks for itself, but for requests to join and their withdrawal, and for what shows what a dealer
-    published and who holds it.
+    All other messages come from their senders only. These are passed on so that every member learns of newcomers, of
+    dealings and of their holders.
     """
     return isinstance(message, JoinRequest | Withdrawal | Deal | Ack)
 
 
 def blob_digest(verified: Verified, holder: int | None) -> bytes | None:
-    """Return the digest of the blob that the message binds for the holder with this index, or None."""
+    """Return the digest of the blob that the message binds, or None.
+
+    A :class:`Deal` binds another one for each holder: ``holder`` is the holder's index in the committee.
+    """
     match verified.message:
         case Deal(boxes=boxes):
             return boxes[holder] if holder is not None and holder < len(boxes) else None

@@ -1,8 +1,8 @@
-"""What goes into a node and what comes out of it.
+"""The events that go into a node, and the effects that come out of it.
 
-A driver (libp2p and SQLite in ``peer``, virtual time in ``topology``) hands in one event at a time and
-carries out the returned :class:`Step` field by field, in the order of its fields. Nothing else passes between
-the two.
+A driver (libp2p and SQLite in ``peer``, virtual time in ``topology``) hands in one event at a time and carries out the
+returned :class:`Step` field by field, in the order of its fields. Besides that, a driver only reads properties of the
+node, such as :attr:`.node.Node.audience`.
 """
 
 from collections.abc import Hashable
@@ -13,19 +13,19 @@ from .envelope import Verified
 from .records import Record
 
 EVERYONE = None
-"""The address of a message to every member but oneself."""
+"""Receiver of a :class:`Send` to all: the members in :attr:`.node.Node.audience`, without the sender."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The driver runs; comes once, first."""
+    """The driver runs: the first event, handed in once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
     """A message whose signature was checked.
 
-    ``blob`` is the one it binds, digest checked, if it came inline or was fetched.
+    ``blob``: bytes with a digest that the message binds, if they came with it or were fetched.
     """
 
     message: Verified
@@ -34,7 +34,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class FetchFailed:
-    """A blob could not be had from this source; the node may ask again, or another."""
+    """A blob could not be fetched from this source; the node may ask again, or ask another source."""
 
     fetch: "Fetch"
     reason: str
@@ -42,14 +42,14 @@ class FetchFailed:
 
 @dataclass(frozen=True, slots=True)
 class TimerFired:
-    """A timer's time has come."""
+    """The time of a :class:`SetTimer` with this key is over."""
 
     key: Hashable
 
 
 @dataclass(frozen=True, slots=True)
 class WorkDone:
-    """A job has finished, with its result; or it failed, with the reason."""
+    """A job has ended: with ``result``, or with the reason of its failure in ``error``."""
 
     work: "Work"
     result: Any = field(default=None, repr=False)
@@ -58,21 +58,21 @@ class WorkDone:
 
 @dataclass(frozen=True, slots=True)
 class PeerUp:
-    """The failure detector has a living link to this member."""
+    """The failure detector has a living link to this peer, member or not."""
 
     member: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class PeerDown:
-    """The failure detector lost this member."""
+    """The failure detector lost the link to this peer."""
 
     member: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class HeadSeen:
-    """A heartbeat told this member's head height."""
+    """A heartbeat of this peer told the height of its newest block."""
 
     member: bytes
     height: int
@@ -85,7 +85,7 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """The user gives up before this peer is admitted: it takes its request back, and asks no more."""
+    """The user gives up before this peer is admitted: it takes its request back and asks no more."""
 
 
 Event = Started | Received | FetchFailed | TimerFired | WorkDone | PeerUp | PeerDown | HeadSeen | Leave | Withdraw
@@ -93,7 +93,7 @@ Event = Started | Received | FetchFailed | TimerFired | WorkDone | PeerUp | Peer
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """One signed envelope to one member, or to EVERYONE; with the blob that the message binds."""
+    """One signed envelope to one peer, or to EVERYONE, with the blob that the message binds."""
 
     to: bytes | None
     envelope: bytes
@@ -102,10 +102,10 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Pull the blob that ``message`` binds from ``source`` and hand in ``Received(message, blob)``; else
-    ``FetchFailed``.
+    """Pull the blob that ``message`` binds from ``source``.
 
-    The size in bytes is exact: it follows from what was agreed, never from what the sender says.
+    The driver then hands in ``Received(message, blob)``, or :class:`FetchFailed`. The size in bytes is exact: it
+    follows from what was agreed, never from what the sender says.
     """
 
     source: bytes
@@ -125,22 +125,24 @@ class SetTimer:
 class Work(Protocol):
     """A heavy pure job.
 
-    The driver runs it in a worker thread and hands the result back as :class:`WorkDone`.
+    The driver runs it in a worker thread and hands the result back as :class:`WorkDone`. Two jobs have no ``run``,
+    since they are not pure: the driver has the application do :class:`.work.Train`, and its store
+    :class:`.work.ReadBlocks`.
     """
 
     @property
     def label(self) -> str:
-        """A word for people: what is being computed."""
+        """What is being computed, in a word for the operator."""
         ...
 
     def run(self) -> Any:
-        """Compute; deterministic in the job's fields."""
+        """Return the result, which depends on the job's fields alone."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that people want to know. ``kind`` is stable for scripts, ``facts`` are the details."""
+    """News for the operator: ``kind`` is stable, so that scripts can rely on it; ``facts`` are the details."""
 
     kind: str
     text: str
@@ -149,11 +151,20 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What the driver must do, in the order of the fields."""
+    """What the driver must do, in the order of the fields.
+
+    Safety rules 1, 3 and 6 of docs/protocol.md rest on this order.
+    """
 
     persist: tuple[Record, ...] = ()
+    """Make these records durable, in this order, before anything in ``send`` leaves the process."""
     send: tuple[Send, ...] = ()
+    """Send these messages. A message that is lost only delays: members repeat what still matters."""
     fetch: tuple[Fetch, ...] = ()
+    """Pull these blobs; each comes back as :class:`Received` or :class:`FetchFailed`."""
     timers: tuple[SetTimer, ...] = ()
+    """Set these timers; each comes back as :class:`TimerFired`."""
     work: tuple[Work, ...] = ()
+    """Run these jobs; each comes back as :class:`WorkDone`, perhaps after the round that it was for."""
     notify: tuple[Notice, ...] = ()
+    """Show these to the operator."""

@@ -1,4 +1,8 @@
-"""Proofs of misbehaviour that anybody can check from signed messages alone."""
+"""Proofs that a member lied, which anybody can check from signed messages alone.
+
+Evidence convicts its author only: it is a set of signed statements that an honest member cannot have made, whatever
+others sent to it (safety rule 11).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +21,7 @@ CONTRADICTIONS: Final[dict[Contradiction, str]] = {
     "double-ack": "signed two acks that name different dealings of one dealer",
     "false-vector": "sent another vector than the one that it had dealt",
 }
-"""What a member did, for people."""
+"""What the member did, in the words that users read."""
 
 Point = tuple[int, int]
 """A fingerprint: two field elements, one for each challenge vector."""
@@ -25,19 +29,20 @@ Point = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Prevotes' fingerprints, judged: the secrets that they prove, and who is off."""
+    """The verdict on the fingerprints of prevotes: the secrets that they prove, and the holders that lied."""
 
     secret: Point
     liars: tuple[int, ...]
     polynomials: tuple[tuple[int, ...], ...] = ()
-    """The coefficients of both, constant term first; none where a single fingerprint cannot be judged."""
+    """The coefficients of both polynomials, constant term first; none if a single fingerprint cannot be judged."""
 
     def fits(self, index: int, point: Point) -> bool:
-        """Whether a further holder's fingerprint lies on the polynomials, so that it speaks against nobody."""
+        """Whether the fingerprint of a further holder lies on the polynomials, so that it speaks against nobody."""
         return all(_value(one, index + 1) == y for one, y in zip(self.polynomials, point, strict=False))
 
 
 def _value(polynomial: Sequence[int], x: int) -> int:
+    """Return the value of a polynomial over F_p at ``x``, by Horner's rule."""
     value = 0
     for coefficient in reversed(polynomial):
         value = (value * x + coefficient) % P
@@ -45,18 +50,19 @@ def _value(polynomial: Sequence[int], x: int) -> int:
 
 
 def contradiction(evidence: Sequence[Verified]) -> tuple[bytes, Contradiction] | None:
-    """Return the member that signed two statements of which an honest one signs one only, and what they are.
+    """Return the member that signed two statements of which an honest member signs only one, and their kind.
+
+    None if ``evidence`` is no such pair. The kinds are:
 
     * Two votes for one (height, view, kind) and different blocks. Two prevotes for the same block that differ in z are
       no contradiction about the decision.
-    * Two different dealings of one round. A dealer writes down what it deals before it deals, and makes the very same
+    * Two different dealings of one round. A dealer makes its dealing durable before it deals, and makes the very same
       dealing again after a restart.
-    * Two acks of one round that name different dealings of one dealer. A holder writes down the dealing whose share it
-      holds before it acks, and holds one of each dealer.
-    * A dealing that commits to a vector and nothing else, as a plain one does, and the digest of another vector sent
-      for it.
+    * Two acks of one round that name different dealings of one dealer. A holder makes the dealing durable whose share
+      it holds before it acks, and holds one dealing of each dealer.
+    * A dealing that only commits to a vector, as a plain one does, and the digest of another vector sent for it.
 
-    Everything that is compared is signed by the accused, so whatever others send it makes no difference.
+    Everything that is compared is signed by the accused, so it makes no difference what others sent to it.
     """
     if len(evidence) != 2 or evidence[0].sender != evidence[1].sender:
         return None
@@ -90,10 +96,11 @@ def _disagree(one: Ack, other: Ack) -> bool:
 
 
 def wrong_sum(evidence: Sequence[Verified], height: int, block: bytes, committee: Committee) -> tuple[bytes, ...]:
-    """Return the members whose prevotes for a decided sum carry a z off its polynomial.
+    """Return the members whose prevotes for a decided sum carry a z off the sum's polynomial.
 
-    An honest member signs a z only for a sum of shares that it checked against the dealings that the ledger names. At
-    least K of the K+f agreeing ones are honest, so its z lies on their polynomial, whatever the dealers did.
+    Of each member the first of these prevotes counts. An honest member signs a z only for a sum of shares that it
+    checked against the dealings that the ledger names. At least K of the K+f members that agree are honest, so the z of
+    an honest member lies on their polynomial, whatever the dealers did.
     """
     points: dict[int, Point] = {}
     for vote in evidence:
@@ -107,13 +114,14 @@ def wrong_sum(evidence: Sequence[Verified], height: int, block: bytes, committee
 
 
 def judge_points(points: Mapping[int, Point], committee: Committee) -> Judgement | None:
-    """Find the polynomials of degree K-1 on which at least K+f of the z's lie, for both challenges.
+    """Find the polynomials of degree K-1 on which at least K+f of the z's lie, one for each challenge.
 
-    A holder lies that is off either of them. None while too few agree.
+    ``points``: the z of each holder, by its index in the committee. A holder whose z is off either polynomial lied.
+    Returns None while fewer than K+f agree.
     """
     if len(points) < committee.sum_quorum:
         return None
-    # robust brings numba in with it; a ledger without accusations is verified without that cost.
+    # Imported here, since robust imports numba: a ledger without accusations is verified without that cost.
     from ..crypto.robust import locate
 
     xs = sorted(points)

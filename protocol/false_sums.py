@@ -1,7 +1,8 @@
-"""Whose z for a block about a sum is false, as the others' prove.
+"""False fingerprints (z's) of members for a block about a sum, as the z's of the others prove them.
 
-A z depends on W alone, so those of all views, of late votes and of votes that others pass on count together. Each
-member's first one is judged with the others'; once K+f lie on one polynomial every further one is compared with it.
+A z depends on W alone. So the z's of all views count together, also those of late votes and of votes that others passed
+on. The first z of each member is judged together with those of the others. Once K+f lie on one polynomial, every
+further z is compared with it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,25 +15,27 @@ from .messages import Prevote
 from .summing import Summing
 
 _KEPT_ZS: Final = 2
-"""Of a member and a block: of two that differ one is false."""
+"""Different z's kept of each member for one block: of two that differ, one is false."""
 _KEPT_BLOCKS: Final = 4
-"""Of a member, the latest ones: a block that it votes for may come later than its vote."""
+"""Blocks for which votes of each member are kept, the latest ones: a block may come later than a vote for it."""
 
 
 @dataclass(slots=True)
 class _Said:
-    """What was said of one block."""
+    """The votes for one block, and what was found of them."""
 
     votes: dict[bytes, list[Verified]] = field(default_factory=dict)
-    """By sender, as they came."""
+    """By sender, in the order in which they came."""
     unsorted: list[Verified] = field(default_factory=list)
+    """Those that were not compared with the polynomial yet."""
     straight: dict[bytes, Verified] = field(default_factory=dict)
     """By sender, a vote whose z lies on the polynomial."""
     false: dict[bytes, Verified] = field(default_factory=dict)
-    """By sender, one whose z does not."""
+    """By sender, a vote whose z does not."""
     proved: set[bytes] = field(default_factory=set)
+    """Senders of false z's for which evictions were given out."""
     judged: int = 0
-    """How many members' z's were judged in vain: as many again prove no more."""
+    """Of how many members the z's were judged last, in vain: so many prove no more the next time."""
 
 
 @dataclass(slots=True)
@@ -41,10 +44,10 @@ class FalseSums:
 
     _said: dict[bytes, _Said] = field(default_factory=dict)
     _blocks: dict[bytes, list[bytes]] = field(default_factory=dict)
-    """By sender, the blocks that its votes are kept for."""
+    """By sender, the blocks for which its votes are kept, the oldest first."""
 
     def hear(self, vote: Verified) -> None:
-        """Take a prevote with a z."""
+        """Take a prevote, if it has a z that its sender did not send before for the same block."""
         assert isinstance(vote.message, Prevote)
         block, z = vote.message.block, vote.message.z
         if block is None or z is None:
@@ -70,7 +73,7 @@ class FalseSums:
                 del self._said[oldest]
 
     def found(self, summing: Summing, block: bytes) -> list[Verified]:
-        """Return the votes for a known block that are false as is known only now, one a sender."""
+        """Return the votes for a known block that were found false only now, one for each sender."""
         said = self._said.get(block)
         if said is None or not said.unsorted or not self._is_settled(summing, block, said):
             return []
@@ -81,9 +84,9 @@ class FalseSums:
         return [one for sender, one in said.false.items() if sender not in before]
 
     def proofs(self, summing: Summing, block: bytes) -> Iterator[Evict]:
-        """Go through the evictions for false z's that can be proved now and could not before.
+        """Yield the evictions for false z's that can be proved now and could not be proved before.
 
-        K+f others have to agree without the liar: it may have given a true z as well.
+        K+f others have to agree without the liar, since it may have given a true z as well.
         """
         said = self._said.get(block, _Said())
         for sender, lie in said.false.items():
@@ -94,6 +97,7 @@ class FalseSums:
 
     @staticmethod
     def _is_settled(summing: Summing, block: bytes, said: _Said) -> bool:
+        """Whether K+f z's lie on one polynomial; judged again only once more members have sent a z."""
         if summing.has_settled(block):
             return True
         first = {one.sender: one for one in _sent_by_holders(summing, (votes[0] for votes in said.votes.values()))}
@@ -106,7 +110,7 @@ class FalseSums:
 
 
 def _sent_by_holders(summing: Summing, votes: Iterable[Verified]) -> Iterator[Verified]:
-    """Go through the votes of members whose sum share may count."""
+    """Yield the votes of members whose sum share may count."""
     for one in votes:
         index = summing.committee.index(one.sender)
         if index is not None and summing.may_send(index):

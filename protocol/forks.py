@@ -1,4 +1,7 @@
-"""Two ledgers of one federation: noticing a second certified block in the place of one that was decided."""
+"""Two ledgers of one federation: noticing a second certified block at a height that was decided.
+
+More members than may lie have then signed both. Nothing can mend that here, so the operator is told.
+"""
 
 from collections import deque
 from contextlib import suppress
@@ -13,23 +16,24 @@ from .outbox import Outbox
 
 @dataclass(slots=True)
 class Forks:
-    """The last states of the ledger, against which blocks of the past are compared."""
+    """The last states of the ledger, with which blocks of the past are compared."""
 
     out: Outbox
     _before: deque[LedgerState] = field(default_factory=lambda: deque(maxlen=MAX_COMPARED_HEIGHTS))
     """The states before the last blocks, the newest last."""
     _looked_at: set[tuple[bytes, int]] = field(default_factory=set)
-    """Whose block of which height was checked: one a sender and height, since each costs signatures."""
+    """Sender and height of each second block that was checked: one for each pair, since a check costs signatures."""
 
     def passed(self, before: LedgerState) -> None:
-        """The ledger has moved on from a state."""
+        """Keep a state that the ledger has moved on from."""
         self._before.append(before)
         oldest = self._before[0].height
         self._looked_at = {(sender, height) for sender, height in self._looked_at if height > oldest}
 
     def compare(self, sender: bytes, certified: CertifiedBlock, height: int, now: LedgerState) -> None:
-        """Look at a block of the past that somebody sent; tell people where it is not the one that was decided, and a
-        quorum signed it all the same.
+        """Compare a block of the past that a peer sent with the decided one; tell the operator of a fork.
+
+        It is a fork if the block is another one and a quorum of its height signed it all the same.
         """
         states = (*self._before, now)
         before = next((state for state in states[:-1] if state.height == height - 1), None)

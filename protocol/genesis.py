@@ -1,6 +1,6 @@
 """The first block: what the members of a federation agree on before anything else.
 
-The federation's id is the hash of these bytes, so whoever knows the id cannot be shown other parameters.
+The federation's id is the hash of these bytes, so a peer that knows the id cannot be shown other parameters.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ Total = Annotated[bytes, msgspec.Meta(min_length=1, max_length=20)]
 _BLANKS: Final = " \u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0" + "".join(
     map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
 )
-"""What can be printed and is not seen: fillers, joiners and selectors of variants."""
+"""Characters that count as printable and cannot be seen: fillers, joiners and variation selectors."""
 
 
 class GenesisError(ValueError):
@@ -55,16 +55,16 @@ class OtherVersion(GenesisError):
 
 
 class Continued(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
-    """What a federation has from the one that it continues.
+    """What a federation takes over from the one that it continues.
 
     Two sums of the same numbers over different members differ by exactly the numbers of the members that are in one of
-    them only. So what is public of them there is not added up here once more.
+    the sums only. So sums that are public there are not added up here again.
     """
 
     head: Hash
-    """The newest block of the ledger there."""
+    """Hash of the newest block of the ledger there."""
     setup_totals: Annotated[tuple[Total, ...], msgspec.Meta(max_length=MAX_SETUP_SUMS)] = ()
-    """Totals of the setup round; where there are some there is no second one."""
+    """Totals of the setup round there; where they are given, there is no second setup round."""
     evaluated: bool = False
     """The loss and metrics of the initial ``weights`` are public; on this base model nobody contributes them again."""
     barred: Annotated[tuple[Key, ...], msgspec.Meta(max_length=MAX_BARRED)] = ()
@@ -75,9 +75,9 @@ class Stopping(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     """When training ends before its last round (:mod:`.stopping`)."""
 
     patience: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
-    """Rounds in a row that measured no better loss, after which the final model is evaluated."""
+    """Rounds in a row that measured no better loss, after which the final model is evaluated and training ends."""
     min_delta_millionths: Annotated[int, msgspec.Meta(ge=0, le=MILLION - 1)] = 0
-    """A loss is better if it is smaller than the best one by more than so much of it."""
+    """A loss is better if it is below the best one by more than this part of it, in millionths."""
 
 
 class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
@@ -99,41 +99,40 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     scheme: Annotated[str, msgspec.Meta(max_length=16)] = DEFAULT_SCHEME
     """One of :data:`.registry.SCHEMES`."""
     threshold: Annotated[int, msgspec.Meta(ge=0, le=MAX_MEMBERS)] = 0
-    """K, or 0 for the default of docs/protocol.md, which follows the number of members."""
+    """K, or 0 for the default of docs/protocol.md, which depends on the number of members."""
     clip_exponent: Annotated[int, msgspec.Meta(ge=-20, le=20)] = 2
     """Parameters of an update are clipped to +-2**clip_exponent."""
     rounds: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
-    """Training rounds after which the federation is done; 0: until people stop it."""
+    """Training rounds after which the final model is evaluated and training ends; 0: no limit."""
     min_peers: Annotated[int, msgspec.Meta(ge=MIN_TRAINING_MEMBERS, le=MAX_MEMBERS)] = MIN_TRAINING_MEMBERS
     admit: Literal["invite", "open", "roster"] = "invite"
     roster: Annotated[tuple[Key, ...], msgspec.Meta(max_length=MAX_MEMBERS)] = ()
     examples_ref: Annotated[int, msgspec.Meta(ge=1, le=2**40)] = 1024
     """Examples that weigh 1 in the mean: a member with more counts as so many.
 
-    It never changes: if it followed the counts that members state, one that states a huge count would make every
-    other weigh next to nothing.
+    It never changes. If it followed the counts that members state, a member that states a huge count would make all
+    others weigh next to nothing.
     """
     round_interval_ms: Annotated[int, msgspec.Meta(ge=0, le=30 * 86_400_000)] = 0
     """Rest between the end of a round and the training for the next: 0 for none, a day for nightly rounds."""
     share_deadline_ms: DurationMs = 60_000
-    """From the start of training until the round goes on without those who have not dealt and
-    acked.
-    """
+    """From the start of training until the round goes on without the members that have not dealt and acked."""
     view_timeout_ms: DurationMs = 3_000
     view_delta_ms: DurationMs = 1_000
     evict_after_rounds: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 50
     """Consecutive rounds a member may miss before it can be evicted for silence; 0: never."""
     evict_on_proof: bool = True
     continued: Continued | None = None
-    """Of the federation that this one continues (``peer refound``)."""
+    """From the federation that this one continues (``peer refound``)."""
     stopping: Stopping | None = None
     """When training ends before its last round; None: never."""
     final_metrics: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_METRICS)] = ()
-    """Means that the evaluation adds up beside ``metrics``, and no other round: of numbers that a member may have twice
-    the same, whatever the model (how many rows of a class it has, how many of them a model that says the same of all
-    tells rightly). Two sums of these over different members would give a member's away.
+    """Metrics that the evaluation adds up beside ``metrics``, and no other round does.
 
-    A federation that continues one that has added them up has none.
+    They are of numbers that a member may have the same in two rounds, whatever the model: how many of its rows are of a
+    class, or how many of them a model gets right that says the same of all rows. Two sums of these over different
+    members would give the numbers of single members away. A federation that continues one that has added them up has
+    none.
     """
 
     @property
@@ -149,12 +148,12 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
     @property
     def previous(self) -> bytes | None:
-        """Head of the federation that this one continues, None if there is none."""
+        """Hash of the newest block of the federation that this one continues; None if it continues none."""
         return None if self.continued is None else self.continued.head
 
     @property
     def totals(self) -> tuple[int, ...] | None:
-        """The totals of the setup round that were carried over, None where there are none."""
+        """The totals of the setup round that were carried over, in units of 2**-40; None if there are none."""
         encoded = () if self.continued is None else self.continued.setup_totals
         return tuple(int.from_bytes(one, "big", signed=True) for one in encoded) or None
 
@@ -165,13 +164,14 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
     @property
     def barred(self) -> tuple[bytes, ...]:
-        """Who was evicted on proof from the federation that this one continues."""
+        """Keys of members that were evicted on proof from the federation that this one continues."""
         return () if self.continued is None else self.continued.barred
 
     def encode(self) -> bytes:
-        """Return the genesis bytes: without the fields at their end that came later, where they say nothing.
+        """Return the genesis bytes, without the later additions ``stopping`` and ``final_metrics`` if not used.
 
-        So they are what they were before there were these fields.
+        So a genesis that does not use them has the same bytes, and the same id, as before these fields existed. If
+        ``final_metrics`` is used alone, ``stopping`` is nil.
         """
         if self.final_metrics:
             return encode(self)
@@ -184,7 +184,7 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
 
 def is_readable(name: str) -> bool:
-    """Whether a name shows where people read it: none that is blank, and none with a blank at an end."""
+    """Whether a user can read a name: it is printable, and it begins and ends with something that can be seen."""
     return name.isprintable() and name == name.strip(_BLANKS) != ""
 
 
@@ -197,6 +197,7 @@ def read_genesis(data: bytes) -> Genesis:
     """Decode genesis bytes that came from a peer or a file.
 
     Raises:
+        OtherVersion: the genesis of another version of the protocol.
         GenesisError: malformed, out of bounds, or inconsistent.
     """
     try:
@@ -211,9 +212,9 @@ def read_genesis(data: bytes) -> Genesis:
 
 
 def _version_of(data: bytes) -> int | None:
-    """Return the version that genesis bytes of any version begin with, None where they are no such bytes.
+    """Return the version that genesis bytes name; None if they are no genesis of any version.
 
-    All versions are arrays that begin with their version.
+    In all versions a genesis is an array that begins with the version.
     """
     try:
         fields = msgspec.msgpack.decode(data[:GENESIS_BYTES], type=list[msgspec.Raw])
@@ -223,7 +224,7 @@ def _version_of(data: bytes) -> int | None:
 
 
 def total_bytes(value: int) -> bytes:
-    """Encode an exact total for the genesis."""
+    """Encode an exact total (:data:`Total`) for the genesis."""
     return value.to_bytes(_total_length(value), "big", signed=True)
 
 
@@ -232,10 +233,10 @@ def _total_length(value: int) -> int:
 
 
 def check_genesis(genesis: Genesis) -> None:
-    """Check what types cannot say.
+    """Check the rules for a genesis that the types of its fields cannot express.
 
     Raises:
-        GenesisError: naming the parameter.
+        GenesisError: a rule is broken; names the parameter.
     """
     if genesis.parameters > MAX_PARAMETERS:
         raise GenesisError(f"shapes: {genesis.parameters} parameters exceed the limit of {MAX_PARAMETERS}")

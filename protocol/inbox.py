@@ -1,6 +1,4 @@
-"""Messages that came early: of the next height or round, while the block that opens it is still on its way to
-us.
-"""
+"""Messages that came early: of a height or round, while the block that opens it is still on its way."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,14 +17,14 @@ def _bytes(kept: _Kept) -> int:
 
 @dataclass(slots=True)
 class Inbox:
-    """Early messages by sender. A member's own flood can only push out its own."""
+    """Early messages by sender. The flood of a member pushes out only that member's own messages."""
 
     _kept: dict[bytes, list[_Kept]] = field(default_factory=dict)
 
     def keep(self, message: Verified, blob: bytes | None) -> None:
-        """Keep a message; where the sender's share is used up, its oldest go.
+        """Keep a message; if the sender's room is used up, drop its oldest ones.
 
-        The same one is kept once: somebody else may pass it on, and must not push out the rest.
+        The same message is kept once: another peer may pass it on, and must not push out the rest by that.
         """
         queue = self._kept.setdefault(message.sender, [])
         if any(kept.raw == message.raw and (blob is None or has_blob is not None) for kept, has_blob in queue):
@@ -36,15 +34,18 @@ class Inbox:
             queue.pop(0)
 
     def forget(self, sender: bytes) -> None:
-        """Drop what a sender said: it is gone, and no member."""
+        """Drop the messages of a sender that is gone and no member."""
         self._kept.pop(sender, None)
 
     def forget_strangers(self, is_listened_to: Callable[[bytes], bool]) -> None:
-        """Drop what those said that are no members any more, and have no link: nobody hears of their going again."""
+        """Drop the messages of senders that are no longer listened to: former members without a link.
+
+        Their links went before they ceased to be members, so no further event tells of it.
+        """
         self._kept = {sender: queue for sender, queue in self._kept.items() if is_listened_to(sender)}
 
     def take(self, height: int, round_: int) -> list[_Kept]:
-        """Return what concerns this height or round and drop what is older; what is still early stays."""
+        """Return the messages of this height or round and drop older ones; later ones stay."""
         taken: list[_Kept] = []
         for sender in list(self._kept):
             later: list[_Kept] = []

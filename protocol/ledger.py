@@ -1,16 +1,20 @@
 """The ledger as a fold: a state, and what each kind of block makes of it.
 
-Everything here follows from the blocks alone, so that anyone can replay it from genesis. What a member must
-check besides, at the moment it votes (signed acks, the sum itself, an invite's expiry), stands in
-:mod:`.proposals`.
+Everything here follows from the blocks alone, so anybody can replay the ledger from genesis. What a voter must check in
+addition, at the moment of its vote, stands in :mod:`.proposals` (signed acks, an invite's expiry) and in
+:mod:`.summing` (the sum itself).
 
-States of a round, and the blocks that move between them::
+Phases of a round, and the blocks that move between them::
 
-    waiting  --Membership(n >= min_peers)-->  sharing  --Contributors-->  summing  --Model, Void-->  sharing |
-    waiting | finished
-                                              sharing  --Void----------------------------------->  sharing |
-                                              waiting
-    a Membership block may be decided while waiting, sharing or finished; it never ends a round
+    waiting --Membership--------> sharing     once there are min_peers members
+    sharing --Contributors------> summing
+    sharing --Void--------------> sharing     of the next round
+    summing --Model or Void-----> sharing     of the next round
+    summing --Model-------------> finished    of the last round, which evaluates the final model
+
+Where a next round begins, it waits instead if there are fewer than min_peers members, or if it would have to repeat a
+sum whose contributors are gone. A Membership block may be decided while waiting, sharing or finished. It never ends a
+round.
 """
 
 from collections.abc import Mapping
@@ -51,18 +55,19 @@ NO_MEMBERS_INVITE: Final = "the invite was made by somebody who is no member"
 
 
 class LedgerError(ValueError):
-    """A block that does not follow from the ledger; says at which height and why."""
+    """A block or change that does not follow from the ledger; says why, and of a block at which height."""
 
 
 class Forged(LedgerError):
-    """A certificate that no honest member keeps or shows, whatever its ledger is."""
+    """A certificate that no honest member keeps or shows, whatever ledger it has."""
 
 
 _JUDGED_SUMS: Final = 64
+"""Decided sums, the newest ones, about which proof of a wrong sum counts."""
 
 
 class Phase(StrEnum):
-    """Where the current round stands."""
+    """The phase of the current round."""
 
     WAITING = "waiting"
     SHARING = "sharing"
@@ -72,18 +77,19 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An admitted member; ``missed`` counts the rounds in a row that it was not among the contributors."""
+    """An admitted member."""
 
     key: bytes
     name: str
     missed: int = 0
+    """Rounds in a row, of those that brought a model and had it in the committee, to which it did not contribute."""
     joined: int = 0
     """Height of the block that admitted it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A block that votes proved a sum for: what evidence of a wrong sum is judged against."""
+    """A decided block whose votes proved a sum; evidence of a wrong sum is judged against it."""
 
     height: int
     block: bytes
@@ -92,12 +98,13 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The sum that was decided on with the current base model already (safety rule 8).
+    """The sum that was already decided on the current base model (safety rule 8).
 
-    It failed, and somebody may have opened it all the same; or it left the model as it was, or a later one made it so
-    again. The numbers behind the next sum are the same then, so it is one of exactly the same ``contributors``, by the
-    same ``committee`` under the same ``threshold``, as far as these are not evicted: a sum over another set would give
-    away what the difference is.
+    Either it failed, and some members may have opened it all the same. Or the model after it, or after a later sum,
+    equals this base model. The next sum on this model then adds up the same numbers, and a sum over another set would
+    give away the numbers of the members in which the sets differ. So the next sum is over exactly the same
+    ``contributors``, by the same ``committee`` under the same ``threshold``. Contributors that were evicted on proof
+    are left out, and so are members of the committee that are gone.
     """
 
     contributors: tuple[bytes, ...]
@@ -109,7 +116,7 @@ class Repeat:
 class Gone:
     """A member that left or was evicted at ``height``.
 
-    An old request of it cannot be replayed; a proven liar stays out.
+    A request to join that it signed before cannot be replayed. A proven liar (``barred``) stays out.
     """
 
     key: bytes
@@ -119,7 +126,7 @@ class Gone:
 
 @dataclass(frozen=True)
 class LedgerState:
-    """What the blocks up to ``height`` say. Immutable; :func:`apply` makes the next one."""
+    """What the blocks up to ``height`` say. Immutable; :func:`apply` makes the next state."""
 
     genesis: Genesis
     federation: bytes
@@ -129,8 +136,9 @@ class LedgerState:
     phase: Phase
     round: int
     opened: int
-    """Height of the block with which the round, or the wait for it, began: who was admitted later has no part in it."""
+    """Height of the block with which the round, or the wait for it, began; later newcomers have no part in it."""
     trained: int
+    """Training rounds that ended with a model."""
     committee: Committee
     contributors: Contributors | None
     weights: bytes
@@ -139,22 +147,23 @@ class LedgerState:
     sums: tuple[int, ...] | None
     settled: Settled | None
     settled_before: tuple[Settled, ...]
-    """The ones before it, the newest first. Nobody is evicted while a sum is open, nor by a liar whose turn it is to
-    propose, so what proves a wrong sum may have to wait for some rounds.
+    """The sums settled before, the newest first. Nobody is evicted while a sum is open, nor by a liar whose turn it is
+    to propose, so proof of a wrong sum may have to wait for some rounds.
     """
     repeat: Repeat | None
     bases: Bases
-    """What was decided on the base models before this one: a model may become again what it was."""
+    """The sums that were decided on earlier base models, since a model may equal an earlier one."""
     progress: Progress | None
-    """How the losses fell; None while there is none, and where the genesis does not ask for it."""
+    """The best loss so far; None while there is none, and if the genesis has no ``stopping``."""
     ticket_uses: tuple[tuple[bytes, int], ...]
+    """The key of each ticket that was used, and how often."""
     gone: Mapping[bytes, Gone]
-    """By key. None is ever dropped: a request to join may be as old as its sender likes, and without the entry one from
-    before it left would let it in again.
+    """By key. No entry is ever dropped: a request to join may be of any age, and without the entry a request from
+    before a member left would admit it again.
     """
 
     def __hash__(self) -> int:
-        return hash(self.head)  # the rest follows from it
+        return hash(self.head)  # the rest follows from the head
 
     @property
     def kind(self) -> RoundKind:
@@ -167,16 +176,16 @@ class LedgerState:
 
     @property
     def has_stopped(self) -> bool:
-        """Whether training ended since the losses did not fall any more."""
+        """Whether training ended because the losses no longer fell."""
         stopping, progress = self.genesis.stopping, self.progress
         return stopping is not None and progress is not None and progress.stale >= stopping.patience
 
     @property
     def is_measured(self) -> bool:
-        """Whether the loss and metrics on the current base model are public from a federation that this one continues.
+        """Whether loss and metrics of the current base model are public, from the federation that this one continues.
 
-        Then nobody may contribute them again. They follow from model and data, so the two sums would differ by
-        exactly the numbers of the members that are in one of them only.
+        Then nobody may contribute them again. They follow from model and data, so the two sums would differ by exactly
+        the numbers of the members that are in one of the sums only.
         """
         return self.genesis.is_evaluated and self.weights == self.genesis.weights
 
@@ -191,16 +200,19 @@ class LedgerState:
 
     @property
     def required(self) -> tuple[bytes, ...] | None:
-        """Exactly whose updates the next sum has to be of: those of the last one on this base, but for proven liars."""
+        """The exact contributors of the next sum, if a sum was decided on this base model before; None if not.
+
+        They are those of the earlier sum, less proven liars.
+        """
         if self.repeat is None:
             return None
-        # Their own numbers are all that a sum without them gives away.
+        # A sum without the proven liars gives away nothing but their own numbers.
         liars = {one.key for one in self.gone.values() if one.barred}
         return tuple(key for key in self.repeat.contributors if key not in liars)
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the sum on this base model can never be repeated: too few of its contributors are left."""
+        """Whether a sum on this base model has to be repeated and never can be: contributors are gone, or too few."""
         required, committee = self.required, _committee_of(self)
         return required is not None and (
             len(required) < committee.min_contributors or not set(required) <= set(committee.members)
@@ -212,31 +224,31 @@ class LedgerState:
 
     @property
     def judged_by(self) -> tuple[Settled, ...]:
-        """The sums that evidence of a wrong one may be about, the newest first."""
+        """The decided sums against which evidence of a wrong sum is judged, the newest first."""
         return (*((self.settled,) if self.settled is not None else ()), *self.settled_before)
 
     @property
     def departed(self) -> frozenset[int]:
-        """The places in the committee of those that have left or were evicted since the round began, whoever came back.
+        """Places in the committee of members that left or were evicted since the round began, even if they came back.
 
-        They do not contribute: if such a sum failed, it could never be repeated. It follows from the ledger alone, so
-        that a member that was away all the while knows it, too.
+        They do not contribute: if such a sum failed, it could never be repeated. This follows from the ledger alone, so
+        a member that was away meanwhile knows it, too.
         """
         found = ((place, self.member(key)) for place, key in enumerate(self.committee.members))
         return frozenset(place for place, member in found if member is None or member.joined > self.opened)
 
     def may_be_evicted(self, key: bytes) -> bool:
-        """Whether proof against this key counts: of a member, and of one that left and can come back."""
+        """Whether proof against this key counts: it does for a member, and for one that left and could come back."""
         left = self.gone.get(key)
         return self.member(key) is not None or (left is not None and not left.barred)
 
     @cached_property
     def audience(self) -> tuple[bytes, ...]:
-        """Who EVERYONE is: the members, and who belongs to the current round still."""
+        """The receivers of a message to EVERYONE: the members, and those that still belong to the current round."""
         return tuple(dict.fromkeys((*self.keys, *self.committee.members)))
 
     def proposer(self, view: int) -> bytes:
-        """Return whose turn it is at the next height in this view (docs/protocol.md, "Agreement")."""
+        """Return the proposer of this view at the next height (docs/protocol.md, "Agreement")."""
         order = self.committee.order(self.beacon)
         return order[(self.height + 1 + view) % len(order)]
 
@@ -274,8 +286,8 @@ def genesis_state(genesis: Genesis) -> LedgerState:
 def apply(state: LedgerState, data: bytes) -> LedgerState:
     """Return the state after the block with these bytes.
 
-    Kept for a while: a block is applied when it is proposed and again when it is decided, and where many members are
-    simulated, by all of them.
+    Results are cached: a block is applied when it is proposed and again when it is decided, and in a simulation by
+    every member.
 
     Raises:
         LedgerError: the block does not follow from ``state``.
@@ -324,11 +336,12 @@ def _apply_body(state: LedgerState, block: Block, data: bytes) -> LedgerState:
             _expect(set(body.names) <= set(state.committee.members), "void names somebody outside the round")
             if body.vector is not None:
                 state = _settling(state, block.height, block_hash(data))
+            # A sum that fails after its contributors were decided has to be repeated with these (safety rule 8).
             return _next_round(replace(state, repeat=state.repeat or _decided_sum(state)))
 
 
 def check_sets(committee: Committee, body: Contributors) -> None:
-    """Check safety rule 2 and the rule on J (docs/protocol.md).
+    """Check that U and J are well-formed and large enough: |U| >= K+1 (safety rule 2) and |J| >= K+f.
 
     Raises:
         LedgerError: a set is too small, out of order, or not of the committee.
@@ -368,6 +381,7 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
         progress = after_round(progress, stopping, sums)
     decided, bases = state.repeat or _decided_sum(state), state.bases
     if decided is not None and state.kind == "train":
+        # The new model, or a later one, may equal this base: then the same contributors are required again.
         bases = bases.having(state.weights, decided)
     ended = replace(
         _settling(state, height, digest),
@@ -392,13 +406,13 @@ def _settling(state: LedgerState, height: int, block: bytes) -> LedgerState:
 
 
 def _contributing(state: LedgerState) -> tuple[bytes, ...]:
-    """Return who contributes to the sum that is open, if one is."""
+    """Return the keys of the contributors of the open sum; none if no sum is open."""
     dealers = state.contributors.dealers if state.contributors is not None else ()
     return tuple(state.committee.members[index] for index, _ in dealers)
 
 
 def _decided_sum(state: LedgerState) -> Repeat | None:
-    """Return the sum that is open: what is to be repeated on the same base. None where nothing is secret."""
+    """Return the open sum as one to repeat on the same base; None if none is open, or the scheme hides nothing."""
     if state.contributors is None or not is_private(state.genesis.scheme):
         return None
     return Repeat(_contributing(state), state.committee.members, state.committee.threshold)
@@ -409,7 +423,7 @@ def _next_round(state: LedgerState) -> LedgerState:
 
 
 def _open_round(state: LedgerState) -> LedgerState:
-    """Fix the committee: of the round that begins now, or of the wait for enough members."""
+    """Fix the committee of the round that begins now, or of the wait for enough members."""
     state = replace(state, opened=state.height + 1)
     if len(state.members) < state.genesis.min_peers or state.is_stuck:
         return replace(state, committee=Committee(state.keys, state.genesis.threshold), phase=Phase.WAITING)
@@ -417,10 +431,10 @@ def _open_round(state: LedgerState) -> LedgerState:
 
 
 def _committee_of(state: LedgerState) -> Committee:
-    """Return the members of the next round: everybody, or those that are left of the committee of a sum to repeat.
+    """Return the members of the next round: all, or the rest of the committee of a sum that has to be repeated.
 
-    Newcomers wait until the base model has moved on. With them K would rise, and there could be fewer contributors
-    than it takes.
+    While a sum has to be repeated, newcomers wait until the base model has moved on. With them K would rise, and the
+    required contributors could be fewer than K+1.
     """
     if state.repeat is None:
         return Committee(state.keys, state.genesis.threshold)
@@ -463,10 +477,11 @@ def apply_change(state: LedgerState, change: Join | Depart | Evict) -> LedgerSta
                 _expect_not_required(state, gone)
     members = tuple(member for member in state.members if member.key != gone)
     _expect(len(members) > 0, "the last member cannot be removed")
-    # Who left belongs to its round until that ends, and may cheat there; it has read nothing since it left.
+    # A member that left belongs to its round until that ends, and may be convicted then. The height stays that of its
+    # leaving, since it limits what this member may read, and which requests to join are too old.
     height = state.height + 1 if len(members) < len(state.members) else state.gone[gone].height
     record = Gone(gone, height, barred)
-    others = {key: one for key, one in state.gone.items() if key != gone}  # in the order in which it was decided
+    others = {key: one for key, one in state.gone.items() if key != gone}  # keeps the order of the decisions
     return replace(state, members=members, gone={**others, gone: record})
 
 
@@ -476,15 +491,17 @@ def _expect_not_required(state: LedgerState, gone: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ProvedJoin:
-    """A join request of which everything was checked that does not change with the ledger; see :func:`prove_join`."""
+    """A join request that passed all checks that do not depend on the ledger's state; see :func:`prove_join`."""
 
     request: Verified
     ticket: Ticket | None
-    """None where this federation admits without invites."""
+    """None if this federation admits without invites."""
 
 
 def prove_join(genesis: Genesis, request: Verified) -> ProvedJoin:
-    """Check what does not change with the ledger, signatures above all: once a request, since they take time.
+    """Check everything about a join request that does not depend on the ledger's state, signatures above all.
+
+    Signatures take time, so this is done once for each request; :func:`admit` checks the rest.
 
     Raises:
         LedgerError: the request can never be granted.
@@ -543,7 +560,7 @@ def _spend_ticket(state: LedgerState, ticket: Ticket) -> tuple[tuple[bytes, int]
 
 def _check_eviction(state: LedgerState, evict: Evict) -> None:
     member = state.member(evict.member)
-    if evict.reason in ("silent", "bad-dealing"):  # not every member can judge of one that has left
+    if evict.reason in ("silent", "bad-dealing"):  # about one that has left, not every member can judge these
         _expect(member is not None, "an eviction of somebody who is no member")
     if evict.reason == "silent":
         assert member is not None
@@ -563,8 +580,8 @@ def _check_eviction(state: LedgerState, evict: Evict) -> None:
             found = contradiction(evidence)
             _expect(found == (evict.member, evict.reason), f"the evidence shows no {evict.reason} of this member")
         case "wrong-sum":
-            # In plain averaging the fingerprints lie on no polynomial, and one who signs a false one can make it look
-            # as if the others' were off.
+            # In plain averaging the fingerprints lie on no polynomial, so a member that signs a false one could make
+            # the others' look false.
             scheme = state.genesis.scheme
             _expect(SCHEMES[scheme].proves_liars, f"a {scheme} sum proves nothing about anybody")
             _expect(state.settled is not None, "there is no sum to judge")
@@ -572,7 +589,7 @@ def _check_eviction(state: LedgerState, evict: Evict) -> None:
             _expect(any(evict.member in liars for liars in judged), "the evidence shows no wrong sum of this member")
         case "bad-dealing":
             # The sealed box is large and stays out of the ledger: each voter opened it with the secret that the
-            # complaint proves; here stands who vouches for it.
+            # complaint proves. The evidence shows the dealing, and the holder that vouches for the complaint.
             _expect(
                 len(evidence) == 1 and isinstance(evidence[0].message, Complaint),
                 "the evidence is no complaint",
@@ -603,11 +620,12 @@ def check_certificate(state: LedgerState, certified: CertifiedBlock) -> None:
     """Check that q distinct members of the next height's committee precommitted the block (safety rule 5).
 
     A certificate has one form: exactly q votes of one view, signers ascending by key. Everything that the votes say is
-    compared before the first signature is checked, and the first wrong signature ends it. Otherwise one frame of
+    compared before the first signature is checked, and the first wrong signature ends the check. Otherwise one frame of
     repeated votes would cost thousands of checks, and be stored and passed on as it came.
 
     Raises:
-        LedgerError: naming the height and what is wrong; :class:`Forged` where the state has no part in that.
+        Forged: the certificate is wrong whatever the ledger's state is.
+        LedgerError: it is wrong for this state. Both name the height and what is wrong.
     """
     at = f"height {state.height + 1}: certificate:"
     wanted = block_hash(certified.block)
@@ -640,6 +658,7 @@ def extend(state: LedgerState, certified: CertifiedBlock) -> LedgerState:
     """Check a certified block completely and return the state after it.
 
     Raises:
+        Forged: no honest member keeps or shows this certificate.
         LedgerError: the certificate or the block is wrong.
     """
     check_certificate(state, certified)

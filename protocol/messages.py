@@ -1,8 +1,8 @@
-"""What members say to each other: one frozen structure a message, with its bounds.
+"""The messages of the protocol: one frozen structure for each kind, with its bounds.
 
-A message travels as the payload of a signed envelope (:mod:`.envelope`), which carries height, view and
-sender. Some messages bind a *blob*, bytes that are too large to sign and to repeat: the message holds the
-blob's digest (:func:`.wire.digest_of`). The transport delivers the blob with the message, inline or pulled by digest.
+A message travels as the payload of a signed envelope (:mod:`.envelope`), which carries height, view and sender. Some
+messages bind a *blob*, bytes that are too large to sign and to repeat: the message holds the blob's digest
+(:func:`.wire.digest_of`). A small blob travels with its envelope; the receiver pulls a larger one by its digest.
 """
 
 import hashlib
@@ -35,19 +35,19 @@ class Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
 
 NO_KEY: Final = bytes(96)
-"""In place of a dealing's key where nothing is sealed."""
+"""The key of a dealing that seals nothing."""
 
 NO_BOX: Final = bytes(32)
-"""In place of the digest of a box that there is not."""
+"""The digest of a box that does not exist."""
 
 
 class Deal(Message, frozen=True):
-    """A dealer's public commitment to one round's contribution: all that it publishes of it.
+    """A dealer's public commitment to its contribution to one round: all that it publishes of it.
 
-    The dealing's id (:func:`dealing_id`) hashes the whole message, so that what a holder checks is what it acks and
-    what is decided. ``key`` seals the boxes (:mod:`..crypto.sealing`), zero where nothing is sealed; ``seeded`` are the
-    holders whose shares are seeds. ``boxes[j]`` is the digest of the sealed share of holder ``j``; the dealer's own
-    place holds 32 zero bytes. The blob that comes with the message to holder ``j`` is that box.
+    The dealing's id (:func:`dealing_id`) hashes the whole message. So a holder acks exactly what it checked, and
+    exactly that is decided. ``key`` seals the boxes (:mod:`..crypto.sealing`); it is NO_KEY if nothing is sealed.
+    ``seeded`` are the holders whose shares are seeds. ``boxes[j]`` is the digest of the sealed share of holder ``j``,
+    NO_BOX in the dealer's own place. The blob that comes with the message to holder ``j`` is that box.
     """
 
     round: Round
@@ -60,12 +60,14 @@ class Deal(Message, frozen=True):
 
 
 class Ack(Message, frozen=True):
-    """A holder's word that it durably holds a good share of each (dealer, dealing's id); replaces earlier ones.
+    """A holder's statement that it durably holds a good share of each dealing in ``dealings`` (dealer, dealing's id).
 
-    ``kept``: the boxes, by dealer and the holder that they are for, that the sender of the ack keeps and serves. Each
-    is of a dealing that the same ack names.
+    What the acks of one holder say adds up (:meth:`.acks.Acks.take`).
 
-    ``at_deadline``: its sender's share deadline has passed, or that of f+1 others, and it acks what there is.
+    ``kept``: the boxes that the sender keeps and serves for others, each as (dealer, holder that the box is for). Each
+    belongs to a dealing that the same ack names.
+
+    ``at_deadline``: the share deadline of the sender, or of f+1 others, has passed, so it acks whatever it holds.
     """
 
     round: Round
@@ -75,9 +77,9 @@ class Ack(Message, frozen=True):
 
 
 class HandBox(Message, frozen=True):
-    """Hand over the sealed box of a dealing for one holder: to that holder, or to a member that keeps it for it.
+    """The sealed box of a dealing for one holder, handed to that holder or to a member that keeps it.
 
-    The blob is the box; ``box`` is its digest, as the dealing says. Nobody but the holder can open it.
+    The blob is the box; ``box`` is its digest, as in the dealing. Only the holder can open it.
     """
 
     round: Round
@@ -88,17 +90,17 @@ class HandBox(Message, frozen=True):
 
 
 class SitOut(Message, frozen=True):
-    """A member has no update for this round; the others need not wait for one. ``reason`` is for people."""
+    """A member has no update for this round, so nobody needs to wait for one. ``reason`` is for the operators."""
 
     round: Round
     reason: Annotated[str, msgspec.Meta(max_length=400)]
 
 
 class Complaint(Message, frozen=True):
-    """A proof, for everybody, that a dealer sealed no good share for the sender.
+    """A proof, for all members, that a dealer sealed no good share for the sender.
 
-    The blob is the sealed box, ``box`` its digest. ``secret`` opens it, and ``proof`` shows that it is the one secret
-    that belongs to the dealer's key and the sender's (:mod:`..crypto.sealing`).
+    The blob is the sealed box, ``box`` its digest. ``secret`` opens the box, and ``proof`` shows that it is the one
+    secret that belongs to the dealing's key and the sender's key (:mod:`..crypto.sealing`).
     """
 
     round: Round
@@ -110,9 +112,10 @@ class Complaint(Message, frozen=True):
 
 
 class UpheldComplaint(Message, frozen=True):
-    """A complaint of another holder that the sender judged and found right; it answers for it. The blob is the box.
+    """A complaint of another holder that the sender has judged and found right. The blob is the box.
 
-    An accuser may have told others something else: what one of its complaints is worth says nothing about another.
+    The sender answers for it under its own name, so it is heard also by members that no longer listen to the
+    complaint's author, because that one complained falsely before them.
     """
 
     round: Round
@@ -122,7 +125,7 @@ class UpheldComplaint(Message, frozen=True):
 
 
 class SumShare(Message, frozen=True):
-    """A holder's sum over the decided contributor set; the blob is the vector, ``shares`` its digest."""
+    """A holder's sum of its shares of the decided contributors; the blob is the vector, ``shares`` its digest."""
 
     round: Round
     contributors: Hash
@@ -130,12 +133,11 @@ class SumShare(Message, frozen=True):
 
 
 class Proposal(Message, frozen=True):
-    """PROPOSAL of Algorithm 1: the block, the view of its polka (-1 for none), and what others need to check
-    it.
+    """PROPOSAL of Algorithm 1: a block, the view of its polka (-1 for none), and what a voter needs to check it.
 
-    ``acks`` are the signed acks behind a Contributors block; ``polka`` the prevotes of ``valid_view``, and
-    those that proved a Model's W if that was in another view, so that line 28 never depends on messages that
-    only some received. The blob of a Model proposal is the sum vector W.
+    ``acks`` are the signed acks behind a Contributors block. ``polka`` holds the prevotes of ``valid_view``; for a
+    block about a sum also those that proved W, if that was in another view. So line 28 never depends on messages that
+    only some members received. The blob of a proposal about a sum is W, and ``vector`` its digest.
     """
 
     block: Annotated[bytes, msgspec.Meta(max_length=MAX_BLOCK_BYTES)]
@@ -146,8 +148,9 @@ class Proposal(Message, frozen=True):
 
 
 class Prevote(Message, frozen=True):
-    """PREVOTE of Algorithm 1; ``z`` is the holder's fingerprint of its sum share under the challenge of a
-    Model block.
+    """PREVOTE of Algorithm 1, with ``z`` if the block is about a sum.
+
+    ``z`` is the holder's fingerprint of its sum share under the challenge of W (docs/protocol.md, "Checking").
     """
 
     block: Hash | None
@@ -155,7 +158,7 @@ class Prevote(Message, frozen=True):
 
 
 class Precommit(Message, frozen=True):
-    """PRECOMMIT of Algorithm 1; q of them for one block are its certificate."""
+    """PRECOMMIT of Algorithm 1; q of them for one block, of one view, are its certificate."""
 
     block: Hash | None
 
@@ -163,8 +166,8 @@ class Precommit(Message, frozen=True):
 class JoinRequest(Message, frozen=True):
     """A newcomer asks to be admitted; the envelope's signature proves that it holds the key.
 
-    ``ticket`` and ``ticket_signature`` prove an invite without spending its secret (:mod:`.admission`); empty
-    where the federation needs none.
+    ``ticket`` and ``ticket_signature`` prove an invite without showing its secret (:mod:`.admission`); they are empty
+    where the federation needs no invite.
     """
 
     name: Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARS)]
@@ -174,20 +177,22 @@ class JoinRequest(Message, frozen=True):
 
 
 class Refusal(Message, frozen=True):
-    """A member tells a newcomer why it will not vote for its admission."""
+    """A member tells a newcomer why it does not take its request to be admitted."""
 
     reason: Annotated[str, msgspec.Meta(max_length=4 * MAX_DESCRIPTOR_BYTES)]
 
 
 class LeaveRequest(Message, frozen=True):
-    """A member asks to be let go; decided as part of a Membership block."""
+    """A member asks to leave; a Membership block decides on it."""
 
     round: Round
 
 
 class Accusation(Message, frozen=True):
-    """Two statements of one sender that contradict each other (:func:`.evidence.contradiction`), passed on so that
-    every member can propose its eviction. Or a vote alone, whose fingerprint the votes of others prove to be false.
+    """Evidence against a member, passed on so that every member can propose its eviction.
+
+    Either two statements of one sender that contradict each other (:func:`.evidence.contradiction`). Or ``first``
+    alone: a vote with a fingerprint that the votes of others prove to be false.
     """
 
     first: RawEnvelope
@@ -226,16 +231,16 @@ class Weights(Message, frozen=True):
 
 
 class GetStatus(Message, frozen=True):
-    """A restarted member asks where the network stands and what the others have seen of it."""
+    """A restarted member asks how far the ledger is, and what the others have seen of its own messages."""
 
     nonce: Hash
 
 
 class Status(Message, frozen=True):
-    """The answer: the sender's head, and what it has seen of the asker, as the asker signed it.
+    """The answer: the height of the sender's head, and what it has seen of the asker, as the asker signed it.
 
-    ``seen`` is the asker's latest vote, ``deal`` and ``ack`` are those of the current round. What a member could just
-    claim to have seen would keep its alleged author from voting and dealing for ever.
+    ``seen`` is the asker's latest vote; ``deal`` and ``ack`` are those of the current round. A member that could merely
+    claim to have seen a vote or a dealing could keep the asker from voting and dealing for ever.
     """
 
     nonce: Hash
@@ -246,17 +251,17 @@ class Status(Message, frozen=True):
 
 
 class Withdrawal(Message, frozen=True):
-    """A newcomer takes back its request to be admitted, whichever one a member has.
+    """A newcomer takes back its request to be admitted, whichever request of it a member has.
 
-    ``at_ms``: the newcomer's clock. A request does not say when it was made, and a newcomer that asks again makes the
-    same one. So a withdrawal counts for a short time only, and once (:meth:`.pool.ChangePool.withdraw`).
+    ``at_ms``: the time by the newcomer's clock. A request does not say when it was made, and a newcomer that asks again
+    may send the same bytes. So a withdrawal counts once, and for a short time only (:meth:`.pool.ChangePool.withdraw`).
     """
 
     at_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
 KINDS: tuple[tuple[type[Message], int, int], ...] = (
-    # type, largest payload in bytes, largest blob in bytes; a kind's number is its place, so only append
+    # type, largest payload in bytes, largest blob in bytes; the place of a kind is its number, so only append
     (Deal, 64 * 1024, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
     (Ack, 96 * 1024, 0),
     (Complaint, 96 * 1024, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
@@ -283,7 +288,7 @@ KIND_OF: dict[type[Message], int] = {kind: number for number, (kind, _, _) in en
 
 
 def dealing_id(federation: bytes, dealer: bytes, deal: Deal) -> bytes:
-    """Return the one name of a dealing: a hash over everything that its dealer publishes of it."""
+    """Return the id of a dealing: a hash over everything that its dealer publishes of it."""
     domain = b"coterie/dealing-id/%d\x00" % PROTOCOL_VERSION
     return hashlib.sha256(domain + encode((federation, dealer, deal))).digest()
 

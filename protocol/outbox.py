@@ -1,4 +1,4 @@
-"""Where the parts of a node put what is to be done; emptied into one :class:`.events.Step`."""
+"""The effects that the parts of a node ask for while it handles an event; they become one :class:`.events.Step`."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,7 +15,7 @@ NOTHING: Final = Step((), (), (), (), (), ())
 
 @dataclass(slots=True)
 class Outbox:
-    """Collects effects in order. ``height`` and ``view`` are stamped on the envelopes that are sealed."""
+    """Collects effects in order. ``height`` and ``view`` go into the envelopes that it seals."""
 
     identity: Identity
     federation: bytes
@@ -28,7 +28,7 @@ class Outbox:
     _work: list[Work] = field(default_factory=list)
     _notify: list[Notice] = field(default_factory=list)
     _fetching: dict[bytes, set[bytes]] = field(default_factory=dict)
-    """Digests of the blobs under way, by source: a message that is repeated meanwhile asks for nothing new."""
+    """By source, the digests of the blobs under way: a message that is repeated meanwhile starts no second fetch."""
 
     @property
     def me(self) -> bytes:
@@ -48,12 +48,15 @@ class Outbox:
         self._persist.append(record)
 
     def send(self, to: bytes | None, message: Message | bytes, blob: bytes | None = None) -> None:
-        """Send a message (or an envelope sealed before) to one member or, with None, to everyone."""
+        """Send a message, or an envelope sealed before, to one member or, with None, to everyone."""
         envelope = message if isinstance(message, bytes) else self.seal(message)
         self._send.append(Send(to, envelope, blob))
 
     def fetch(self, fetch: Fetch) -> bool:
-        """Pull a blob, unless it is under way from the same source. Returns whether it is; too many are not."""
+        """Pull a blob, unless it is under way from the same source already.
+
+        Returns whether it is under way now: False if too many blobs of this source are.
+        """
         digests = self._fetching.setdefault(fetch.source, set())
         if fetch.digest not in digests and len(digests) < MAX_FETCHES_PER_MEMBER:
             digests.add(fetch.digest)
@@ -61,7 +64,7 @@ class Outbox:
         return fetch.digest in digests
 
     def fetched(self, source: bytes, digest: bytes | None) -> None:
-        """A fetch has ended, one way or the other."""
+        """Note that a fetch has ended, with the blob or without it."""
         digests = self._fetching.get(source, set())
         if digest is not None and digest in digests:
             digests.discard(digest)
@@ -69,7 +72,7 @@ class Outbox:
                 del self._fetching[source]
 
     def timer(self, after_ms: int, *key: Any) -> None:
-        """Set a timer."""
+        """Set a timer; its ``key`` comes back in :class:`.events.TimerFired`."""
         self._timers.append(SetTimer(after_ms, key))
 
     def work(self, work: Any) -> None:
@@ -77,17 +80,17 @@ class Outbox:
         self._work.append(work)
 
     def notify(self, kind: str, text: str, /, **facts: Any) -> None:
-        """Tell people."""
+        """Tell the operator."""
         self._notify.append(Notice(kind, text, facts))
 
     def fault(self, member: bytes, what: str, /, **facts: Any) -> None:
-        """Tell people that a member did something that no honest one does."""
+        """Tell the operator that a member did something that no honest member does."""
         self.notify("fault", what, member=member, **facts)
 
     def flush(self) -> Step:
         """Return everything as a step and start anew."""
         if not (self._persist or self._send or self._fetch or self._timers or self._work or self._notify):
-            return NOTHING  # the answer to most votes
+            return NOTHING  # the usual answer to a vote
         step = Step(
             tuple(self._persist),
             tuple(self._send),

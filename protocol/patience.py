@@ -1,10 +1,11 @@
 """Members that were waited for in vain until a share deadline, and are not waited for in the next rounds.
 
 By then it is settled whose fault a missing ack is (:mod:`.acks`): that of a holder which could have had its share, or
-that of a dealer which did not hand the box over. Where it was not settled before the deadline, the pair is in dispute:
-the dealer hands that box over when it deals in the next rounds, so that nobody waits for it again. It is each
-member's own view, and guides only when it acks and proposes; acks and dealings that come in time all the
-same count as ever, and no dealing that is settled is left out.
+that of a dealer which did not hand the box over. If it was not settled before the deadline, the pair is in dispute: the
+dealer hands that box over at once when it deals in the next rounds, so nobody waits for it again.
+
+All this is one member's own view, and decides only when that member acks and proposes. Acks and dealings that come in
+time all the same count as ever, and no settled dealing is left out.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -17,16 +18,16 @@ from .limits import MAX_UNAWAITED, UNAWAITED_ROUNDS
 
 @dataclass(slots=True)
 class Patience:
-    """What one member remembers of the rounds so far: keys of members, each with the last round, oldest first."""
+    """What one member remembers of earlier rounds: keys of members, each with the latest round of it, oldest first."""
 
     round: int = 0
     _holders: dict[bytes, int] = field(default_factory=dict)
     _dealers: dict[bytes, int] = field(default_factory=dict)
     _disputes: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
-    """Pairs of a dealer and a holder that had not acked its dealing at a share deadline."""
+    """Pairs of a dealer and a holder that had not acked the dealer's dealing at a share deadline."""
 
     def on_round(self, round_: int) -> None:
-        """A round begins: forget what is too long ago."""
+        """Note that a round begins: forget what is too long ago."""
         self.round = round_
         for memory in (self._holders, self._dealers):
             for member in [one for one, last in memory.items() if round_ - last > UNAWAITED_ROUNDS]:
@@ -34,7 +35,7 @@ class Patience:
         self._disputes = {pair: last for pair, last in self._disputes.items() if round_ - last <= UNAWAITED_ROUNDS}
 
     def late_holders(self, committee: Committee) -> frozenset[int]:
-        """Return the holders whose acks are not waited for. Others keep their boxes from the start."""
+        """Return the holders whose acks are not waited for; others keep their boxes from the start."""
         return _places(self._holders, committee)
 
     def late_dealers(self, committee: Committee) -> frozenset[int]:
@@ -42,19 +43,26 @@ class Patience:
         return _places(self._dealers, committee)
 
     def disputed_holders(self, committee: Committee, dealer: bytes) -> frozenset[int]:
-        """Return the holders that were in dispute with this dealer: it hands their boxes over when it deals."""
+        """Return the holders in dispute with this dealer; it hands their boxes over as soon as it deals."""
         return _places([holder for one, holder in self._disputes if one == dealer], committee)
 
     def on_deadline(
         self, acks: Acks, dealings: Mapping[int, bytes], present: frozenset[int], me: bytes
     ) -> dict[int, frozenset[int]]:
-        """Remember who of those present has not acked which of these dealings at the share deadline: in dispute.
+        """Remember the pairs in dispute at the share deadline: dealers, and the present holders without an ack.
 
-        It is not known yet whose fault that is. But a holder is at fault whose box others keep, and one that is in
-        dispute with more than f dealers. A dealer is that did not hand over at once what was in dispute before, and one
-        that is in dispute with more than f holders.
+        In general it is not known yet which of the two is at fault. A holder is if others keep its box, or if it is in
+        dispute with more than f dealers. A dealer is if it did not hand over at once a box that was in dispute before,
+        or if it is in dispute with more than f holders.
 
-        Returns the holders without an ack by dealer.
+        Args:
+            acks: the acks of the round.
+            dealings: the dealings in question, by dealer.
+            present: the members with a link, by their places in the committee.
+            me: this member, which does not blame itself.
+
+        Returns:
+            By dealer, the present holders that have not acked its dealing.
         """
         committee, members = acks.committee, acks.committee.members
         unsettled = acks.unsettled(dealings, present)
@@ -76,7 +84,7 @@ class Patience:
         return lacking
 
     def on_disputes(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
-        """These holders have not acked these dealers' dealings at a share deadline."""
+        """Remember pairs (dealer, holder) in dispute, as of this round; the oldest are dropped beyond the bound."""
         for pair in pairs:
             self._disputes.pop(pair, None)
             self._disputes[pair] = self.round
@@ -84,7 +92,10 @@ class Patience:
             del self._disputes[pair]
 
     def on_overdue(self, holders: Iterable[bytes], dealers: Iterable[bytes]) -> None:
-        """What was missing at a share deadline is settled: remember whose fault it was."""
+        """Remember the holders and dealers at fault for what was missing at a share deadline.
+
+        A holder at fault is in dispute with nobody any more: it is not waited for at all.
+        """
         for memory, members in ((self._holders, holders), (self._dealers, dealers)):
             for member in members:
                 memory.pop(member, None)
@@ -96,6 +107,6 @@ class Patience:
 
 
 def _places(memory: Collection[bytes], committee: Committee) -> frozenset[int]:
-    if not memory:  # most often, and this is asked after every event
+    if not memory:  # the usual case, and this is asked after every event
         return frozenset()
     return frozenset(place for member in memory if (place := committee.index(member)) is not None)

@@ -1,6 +1,6 @@
 """Changes of the membership that wait to be proposed: joins, leaves, evictions.
 
-Bounded, and re-checked before use.
+The pool is bounded. A change is checked again before it is proposed, since the ledger may have moved on.
 """
 
 from collections import OrderedDict
@@ -36,7 +36,7 @@ from .messages import JoinRequest, Withdrawal
 from .wire import encode
 
 CLOCK_SKEW_MS = 60_000
-"""An invite is honoured this long after its expiry in a vote, because clocks differ. A withdrawal counts this long
+"""How far clocks may differ: a vote honours an invite this long after its expiry, and a withdrawal counts this long
 before and after its time.
 """
 
@@ -51,37 +51,39 @@ class _Withdrawn:
     at_ms: int
     """By the newcomer's clock."""
     heard_ms: int
+    """By this member's clock."""
 
 
 @dataclass(slots=True)
 class ChangePool:
-    """What this member would put into a Membership block."""
+    """The changes that this member would put into a Membership block."""
 
     _joins: dict[bytes, ProvedJoin] = field(default_factory=dict)
     _heard_ms: dict[bytes, int] = field(default_factory=dict)
-    """When each of these requests was made last, as far as this member knows."""
+    """By newcomer, when this member last heard its request."""
     _worthless: OrderedDict[bytes, str] = field(default_factory=OrderedDict)
-    """Why a request can never be granted, by a hash of what was checked of it."""
+    """By a hash of the checked parts of a request, why it can never be granted."""
     _leaves: dict[bytes, bytes] = field(default_factory=dict)
     _evictions: dict[bytes, Evict] = field(default_factory=dict)
     vouched: set[bytes] = field(default_factory=set)
-    """Dealers whose bad dealing this member checked itself."""
+    """Dealers whose bad dealing this member has checked itself."""
     _passed_on_ms: dict[bytes, int] = field(default_factory=dict)
     _withdrawn: dict[bytes, _Withdrawn] = field(default_factory=dict)
-    """By newcomer, as long as the same withdrawal could count once more, or copies of the request may be under way."""
+    """By newcomer; kept while the same withdrawal could count again, or copies of the request may be under way."""
     _revision: int = 0
-    """Counts what has come in."""
+    """Counts the changes of what waits."""
     _known: tuple[tuple[bytes, int, bool], int, tuple[Change, ...]] | None = None
-    """The last answer, what it depends on and until when it holds: asked after every event, computed once a block."""
+    """What the last answer depends on, until when it holds, and the answer; it is asked for after every event."""
 
     @property
     def candidates(self) -> frozenset[bytes]:
-        """Newcomers whose request is good so far: they may read the ledger and the model."""
+        """Newcomers whose requests wait here: they may read the ledger and the model."""
         return frozenset(self._joins)
 
     def is_to_be_passed_on(self, newcomer: bytes, now_ms: int) -> bool:
-        """Whether the others are to be told of this newcomer again: its turn to propose may be somebody's who was
-        admitted only since. At most once in the time after which a newcomer asks again.
+        """Whether to tell the other members of this newcomer again; at most once in JOIN_RETRY_MS.
+
+        The next proposer may be a member that was admitted after the others had been told.
         """
         if now_ms - self._passed_on_ms.get(newcomer, now_ms - JOIN_RETRY_MS) < JOIN_RETRY_MS:
             return False
@@ -91,17 +93,17 @@ class ChangePool:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the newcomers call themselves."""
+        """Names of the newcomers, as these gave them."""
         messages = (join.request.message for join in self._joins.values())
         return tuple(message.name for message in messages if isinstance(message, JoinRequest))
 
     @property
     def requests(self) -> tuple[bytes, ...]:
-        """The newcomers' requests, as they signed them."""
+        """Requests of the newcomers, as these signed them."""
         return tuple(join.request.raw for join in self._joins.values())
 
     def add_join(self, state: LedgerState, request: Verified, now_ms: int) -> str | None:
-        """Take a join request; returns why not, for the newcomer to read."""
+        """Take a join request. Returns None if it was taken, otherwise why not, in words for the newcomer."""
         message = request.message
         assert isinstance(message, JoinRequest)
         if message.model != state.genesis.model:
@@ -123,10 +125,11 @@ class ChangePool:
         return None
 
     def withdraw(self, withdrawal: Verified, now_ms: int) -> bool:
-        """Drop the request of a newcomer that takes it back. Returns whether it did: then others are to hear of it.
+        """Drop the request of a newcomer that takes it back. Returns whether it was dropped; then pass the message on.
 
-        Whoever saw a withdrawal can send it again once its newcomer asks again. So it counts once, and only near its
-        own time; what is remembered of it can be forgotten after that. Where no more can be remembered, none counts.
+        A peer that saw a withdrawal could send it again after its newcomer has asked again. So a withdrawal counts
+        once, and only near its own time, so that it need not be remembered for longer. If there is no room to remember
+        it, it does not count.
         """
         message, newcomer = withdrawal.message, withdrawal.sender
         assert isinstance(message, Withdrawal)
@@ -144,14 +147,14 @@ class ChangePool:
         return True
 
     def forget_unheard(self, now_ms: int) -> None:
-        """Drop the requests that have not been made again for long: who waits to be admitted asks again and again."""
+        """Drop requests that were not repeated for JOIN_MEMORY_MS: a newcomer that still waits repeats its request."""
         gone = [one for one in self._joins if now_ms - self._heard_ms[one] > JOIN_MEMORY_MS]
         for newcomer in gone:
             del self._joins[newcomer]
         self._revision += len(gone)
 
     def has_just_withdrawn(self, newcomer: bytes, now_ms: int) -> bool:
-        """Whether a request of this newcomer may be a copy, under way since before it took its request back."""
+        """Whether a request of this newcomer may be an old copy, sent before the newcomer took its request back."""
         known = self._withdrawn.get(newcomer)
         return known is not None and now_ms - known.heard_ms < JOIN_RETRY_MS
 
@@ -163,7 +166,7 @@ class ChangePool:
         }
 
     def _prove(self, state: LedgerState, request: Verified) -> ProvedJoin:
-        """Check the signatures in a request, unless it is worthless without a look at them, or was found to be.
+        """Check a request, and its signatures only if it is not worthless for another reason or known as worthless.
 
         Raises:
             LedgerError: it cannot be granted.
@@ -192,12 +195,12 @@ class ChangePool:
             raise
 
     def add_leave(self, request: Verified) -> None:
-        """Take a member's request to leave; at most one a member."""
+        """Take a member's request to leave; the latest one of each member is kept."""
         self._revision += self._leaves.get(request.sender) != request.raw
         self._leaves[request.sender] = request.raw
 
     def add_eviction(self, eviction: Evict) -> bool:
-        """Take evidence against a member; the first suffices. Returns whether it is news."""
+        """Take evidence against a member, of which one is enough. Returns whether it was taken."""
         if eviction.member in self._evictions or len(self._evictions) >= MAX_PENDING_EVIDENCE:
             return False
         self._revision += 1
@@ -205,14 +208,13 @@ class ChangePool:
         return True
 
     def accuses(self, member: bytes) -> bool:
-        """Whether evidence against this member is at hand."""
+        """Whether there is evidence against this member here."""
         return member in self._evictions
 
     def changes(self, state: LedgerState, now_ms: int, only_provable: bool = False) -> tuple[Change, ...]:
-        """Return the changes that can be made now, each checked on top of those before it; drop the
-        impossible ones.
+        """Return the changes that can be made now, each on top of those before it; drop impossible ones.
 
-        ``only_provable``: without evictions for a bad dealing, which only those vote for who saw the share.
+        ``only_provable``: leave out evictions for a bad dealing, for which only members vote that opened the box.
         """
         key = (state.head, self._revision, only_provable)
         if self._known is None or self._known[0] != key or self._known[1] < now_ms:
@@ -242,7 +244,7 @@ class ChangePool:
         return tuple(possible)
 
     def _waiting(self, state: LedgerState, now_ms: int) -> Iterator["_Waiting"]:
-        """Go through all that is waiting, each with what makes the change and what forgets it."""
+        """Yield each waiting change, with a function that makes it and one that drops it from the pool."""
         for member, eviction in sorted(self._evictions.items()):
             yield eviction, _maker(eviction), partial(self._evictions.pop, member, None)
         for member, leave in sorted(self._leaves.items()):
@@ -271,12 +273,13 @@ def _admitted(join: ProvedJoin, state: LedgerState) -> LedgerState:
 
 
 def _silence(state: LedgerState, member: Member) -> Evict | None:
+    """Return the eviction of a member that was silent for too long; None if it was not."""
     limit = state.genesis.evict_after_rounds
     return Evict(member.key, "silent", ()) if limit and member.missed >= limit else None
 
 
 def invite_expired(state: LedgerState, request: JoinRequest, now_ms: int, skew_ms: int = 0) -> bool:
-    """Whether the request's invite is past its time by this member's clock."""
+    """Whether the invite of a request has expired by this member's clock, more than ``skew_ms`` ago."""
     if state.genesis.admit != "invite":
         return False
     try:
@@ -286,5 +289,5 @@ def invite_expired(state: LedgerState, request: JoinRequest, now_ms: int, skew_m
 
 
 def _expiry_ms(join: ProvedJoin) -> int:
-    """Until when the invite of a request holds."""
+    """Return when the invite of a request expires."""
     return _NEVER_MS if join.ticket is None else join.ticket.expires_ms

@@ -1,8 +1,8 @@
-"""What each scheme says about privacy, for people, and which ones a member has to accept first.
+"""What users are told about the privacy of each scheme, and which schemes an operator has to accept first.
 
-The founder chooses the scheme for everybody. A member whose operator has not accepted a scheme that needs it takes no
-part, so that no update is shown because of somebody else's choice. A further scheme says it in its line of
-:mod:`.registry`.
+The founder chooses the scheme for all members. If a scheme needs consent, a member takes no part until its own operator
+has accepted it. So no update is shown because of the choice of another operator. A further scheme says it in its line
+of :mod:`.registry`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ __all__ = ["PROMISES", "Promise"]
 
 
 class _Promises(Mapping[str, Promise]):
-    """The promise of each scheme that there is, by its name."""
+    """The promise of each scheme, by the scheme's name."""
 
     def __getitem__(self, name: str) -> Promise:
         return SCHEMES[name].promise

@@ -1,8 +1,8 @@
-"""What a proposer may propose, and what a member checks at the moment it votes.
+"""What a proposer may propose, and what a member checks at the moment of its vote.
 
-:mod:`.ledger` checks what follows from the blocks alone. Here stands the rest: the signed acks behind a
-contributor set, and whom it leaves out, one's own share deadline, an invite's expiry. The sum itself is checked
-in :mod:`.summing`, because that takes time.
+:mod:`.ledger` checks what follows from the blocks alone. The rest is here: the signed acks behind a contributor set,
+the members that it leaves out or takes in, an invite's expiry. The sum itself is checked in :mod:`.summing`, because
+that takes time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
@@ -24,11 +24,12 @@ def contributors_body(state: LedgerState, choice: Choice) -> Contributors:
 
 
 def acks_behind(sharing: Sharing, body: Contributors, view: int) -> tuple[bytes, ...]:
-    """Return signed acks for a Contributors proposal to carry: of everybody one, those of J first, then the others.
+    """Return the signed acks that a Contributors proposal carries: the latest of each holder, those of J first.
 
-    Everybody has had them by broadcast; they are repeated for a member that missed one, as far as they fit a message.
-    A liar may ack each dealing by an ack of its own, and so take up the room for what others have to be shown.
-    Therefore each view begins with other ones, and every other one with what holders said beside their latest acks.
+    Further acks follow, of holders that need several to show all that they said. All were broadcast before; they are
+    repeated for members that missed some, as far as they fit a message. A liar may ack each dealing by an ack of its
+    own, and so take up the room for acks that others have to see. Therefore each view begins at another place in the
+    list, and every second view begins with the further acks.
     """
     acks = sharing.acks
     holders = [*body.holders, *sorted(acks.latest.keys() - set(body.holders))]
@@ -37,19 +38,19 @@ def acks_behind(sharing: Sharing, body: Contributors, view: int) -> tuple[bytes,
     more += [[ack.raw for ack in proof] for holder in holders if (proof := acks.proof_against(holder))]
     parts = [_turned(latest, view), _turned(more, view)]
     cycle, turn = divmod(view, acks.committee.n)
-    if (cycle + turn) % 2:  # each member has turns of both kinds
+    if (cycle + turn) % 2:  # so that each member, as proposer, has views of both kinds
         parts.reverse()
     return tuple(_as_many_as_fit([*parts[0], *parts[1]]))
 
 
 def _turned(groups: list[list[bytes]], view: int) -> list[list[bytes]]:
-    """Begin elsewhere in each view: by the golden section, so that a few views begin everywhere."""
+    """Return the groups from another beginning in each view: by the golden section, so a few views reach all parts."""
     start = view * 618 * len(groups) // 1000 % max(1, len(groups))
     return groups[start:] + groups[:start]
 
 
 def _as_many_as_fit(groups: Iterable[list[bytes]]) -> Iterator[bytes]:
-    """Return the envelopes of the groups for which there is room, each as a whole: together they prove something."""
+    """Yield the envelopes of the groups that find room, each group as a whole: only together it proves something."""
     room, places = MAX_REPEATED_ACK_BYTES, MAX_MEMBERS
     for group in groups:
         size = sum(map(len, group))
@@ -59,11 +60,15 @@ def _as_many_as_fit(groups: Iterable[list[bytes]]) -> Iterator[bytes]:
 
 
 def wrong_contributors(state: LedgerState, sharing: Sharing, body: Contributors, acks: Sequence[bytes]) -> str | None:
-    """Say what is wrong with a Contributors proposal: every holder of J must have acked all of U, by their ids."""
+    """Say what is wrong with the sets of a Contributors proposal: every holder of J must have acked all of U, by ids.
+
+    The acks that came with it are taken first.
+    """
     committee = sharing.committee
     known = {ack.raw: ack for holder in sharing.acks.latest for ack in sharing.acks.proofs(holder)}
     news = [raw for raw in acks if raw not in known]
-    most = committee.n + MAX_KEEPER_ACKS + 1  # of one liar, which may ack each dealing alone; each costs a signature
+    # Each new ack costs a signature check. One liar may ack each dealing by an ack of its own.
+    most = committee.n + MAX_KEEPER_ACKS + 1
     for raw in news[: (committee.f + 1) * most]:
         ack = verify(raw, sharing.out.federation)
         if isinstance(ack, Verified) and isinstance(ack.message, Ack) and ack.message.round == sharing.round:
@@ -83,12 +88,14 @@ def wrong_contributors(state: LedgerState, sharing: Sharing, body: Contributors,
 def wrong_choice(
     state: LedgerState, sharing: Sharing, body: Contributors, alive: Iterable[bytes], changes: int, strict: bool
 ) -> str | None:
-    """Say whom a Contributors proposal leaves out, or takes in, without need. ``changes``: how often ``alive`` changed.
+    """Say which members a Contributors proposal leaves out, or takes in, without need.
 
-    Otherwise a proposer chooses whose updates count. Members may see differently which links live, so nobody insists
-    for ever on those that are there, but until the share deadline at least (``strict``): a liar can begin view after
-    view before it. And a dealing that all hold, or could hold, is never left out, and one that a member that is there
-    cannot have is never taken in: its dealer would hold a sum open at will.
+    Otherwise a proposer could choose whose updates count. A dealing that all hold, or could hold, is never left out.
+    One that a present member cannot have is never taken in: its dealer could keep a sum from opening at will. Members
+    may see different links, so they do not insist for ever on the members that are present. They do so while
+    ``strict``, which lasts until the share deadline at least: a liar can begin view after view before it.
+
+    ``changes``: how often ``alive`` changed.
     """
     dealers = frozenset(dict(body.dealers))
     omitted = (sharing.due(alive, changes) if strict else sharing.due_by_proof()) - dealers
@@ -100,7 +107,7 @@ def wrong_choice(
 def wrong_dealings(
     state: LedgerState, sharing: Sharing, body: Contributors, alive: Iterable[bytes], changes: int
 ) -> str | None:
-    """Say whose dealing a Contributors proposal takes in although a member that is there cannot have its share."""
+    """Say whose dealings a Contributors proposal takes in although a present member cannot have its share of them."""
     unsettled = sharing.without_reason(dict(body.dealers), alive, changes)
     if unsettled:
         return f"it takes in {_named(state, sharing, unsettled)}, whose dealing not everybody has"
@@ -108,7 +115,7 @@ def wrong_dealings(
 
 
 def _named(state: LedgerState, sharing: Sharing, places: Iterable[int]) -> str:
-    """Name members by their places: as the ledger does, or by the end of the PeerId of one that has gone."""
+    """Name members by their places: by the name in the ledger or, if one is gone, by the end of its PeerId."""
     keys = [sharing.committee.members[place] for place in sorted(places)]
     known = [state.member(key) for key in keys]
     return ", ".join(
@@ -117,7 +124,7 @@ def _named(state: LedgerState, sharing: Sharing, places: Iterable[int]) -> str:
 
 
 def newcomers(state: LedgerState, body: Body) -> frozenset[bytes]:
-    """Return the newcomers that a block admits."""
+    """Return the keys of the newcomers that a block admits."""
     changes = body.changes if isinstance(body, Membership) else ()
     requests = [peek(change.request, state.federation) for change in changes if isinstance(change, Join)]
     return frozenset(one.sender for one in requests if isinstance(one, Peeked))
@@ -128,7 +135,7 @@ def wrong_membership(
 ) -> str | None:
     """Say what is wrong with membership changes that the ledger's own rules allow.
 
-    ``heard``: members that this one has heard lately. Nobody is evicted as silent whom a quorum hears.
+    ``heard``: members that this one has heard lately. A member that others hear is not evicted as silent.
     """
     for change in body.changes:
         if isinstance(change, Join):

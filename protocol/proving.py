@@ -1,10 +1,12 @@
-"""A newcomer's first look at the ledger, against the block that its invite names.
+"""A newcomer's first look at the ledger, compared with the block that its invite names.
 
-Certificates alone do not tell two ledgers of one federation apart: a quorum of the past, at height 1 the founder
-alone, can sign another one at any time. So a newcomer with an invite holds back what it is shown until it has
-come to the block that the invite names, and takes all up to there from one peer: where it turns out to be another
-ledger, nothing of it was believed, and it is known who showed it. One that was removed while it was away, and comes
-back with an invite, goes on from the ledger that it has: it is shown no more of it than its own removal at first.
+Certificates alone do not tell two ledgers of one federation apart: a quorum of the past, at height 1 the founder alone,
+can sign another one at any time. So a newcomer with an invite takes the blocks up to the one that the invite names from
+a single peer, and holds them back until that block is there. If it turns out to be another ledger, nothing of it was
+believed, and the peer that showed it is known.
+
+A member that was removed while it was away, and comes back with an invite, goes on from the ledger that it has. At
+first it is shown no more than the blocks up to its own removal.
 """
 
 from collections.abc import Set
@@ -22,7 +24,7 @@ Extension = list[tuple[CertifiedBlock, LedgerState]]
 
 @dataclass(slots=True)
 class Trial:
-    """The ledger as one peer shows it, held back."""
+    """The ledger as one peer (``source``) shows it, held back."""
 
     source: bytes
     state: LedgerState
@@ -32,18 +34,18 @@ class Trial:
 
 @dataclass(slots=True)
 class Proving:
-    """Which ledger a newcomer may believe."""
+    """Decides which ledger a newcomer may believe."""
 
     out: Outbox
     checkpoint: Checkpoint
     trial: Trial | None = None
     strangers: set[bytes] = field(default_factory=set)
-    """Who showed a ledger without the block that the invite names."""
+    """Peers that showed a ledger without the block that the invite names."""
 
     def hold_back(self, trial: Trial, continued: Extension, is_right: bool) -> Extension:
-        """Add to a trial what continues it. Returns all that was held back, once the block of the invite is there.
+        """Add blocks to a trial. Returns all blocks held back, once the block of the invite is among them.
 
-        ``is_right``: whether what the source sent was a ledger at all.
+        ``is_right``: whether all that the source sent followed from the ledger's rules.
         """
         wanted = self.checkpoint
         there = next((after for _, after in continued if after.height == wanted.height), None)
@@ -68,14 +70,14 @@ class Proving:
         self.trial = None
 
     def on_silence(self) -> None:
-        """The source did not answer in time: ask it again a few times, then try another."""
+        """Note that the source did not answer in time: it is asked again a few times, then another peer is."""
         if self.trial is not None:
             self.trial.silences += 1
             if self.trial.silences > MAX_TRIAL_SILENCES:
                 self.trial = None
 
     def on_timer(self, alive: Set[bytes]) -> None:
-        """Some peer showed another ledger a while ago: tell people if there is still none that shows the right one."""
+        """Tell the operator if, some time after a peer showed another ledger, none shows the right one yet."""
         if alive <= self.strangers:
             text = f"nobody who answers has the block at height {self.checkpoint.height} that the invite names"
             self.out.notify("another-ledger", text, height=self.checkpoint.height)

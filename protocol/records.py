@@ -1,8 +1,7 @@
-"""What a member writes down, durably, before anything that depends on it leaves the process.
+"""The records that a member makes durable before anything that depends on them leaves the process.
 
-A record is a frozen value; the store (in ``peer``) keeps it and gives all of them back after a restart as a
-:class:`Memory`, from which :class:`.node.Node` resumes. Nothing else survives: whatever a member sends can be
-derived from these.
+A record is a frozen value. The store (in ``peer``) keeps the records and gives them back after a restart as a
+:class:`Memory`, from which :class:`.node.Node` resumes. Nothing else of a node survives a restart.
 """
 
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ class BlockDecided:
 
 @dataclass(frozen=True, slots=True)
 class ModelSaved:
-    """The weights (little-endian float32) whose hash the ledger decided; only the newest needs to be kept."""
+    """The weights (little-endian float32) with the hash that the ledger decided; only the newest need to be kept."""
 
     weights_hash: bytes
     weights: bytes
@@ -40,8 +39,10 @@ class VoteCast:
 
 @dataclass(frozen=True, slots=True)
 class ValueSeen:
-    """The lock or the valid value of Algorithm 1 (lines 37 to 43) with the prevotes behind it; replaces the
-    earlier one.
+    """The lock or the valid value of Algorithm 1 (lines 37 to 43); replaces the earlier one.
+
+    ``vector`` (W) and ``polka`` (the prevotes behind the value) stand in the record of the valid value alone: lock and
+    valid value change together.
     """
 
     height: int
@@ -54,7 +55,7 @@ class ValueSeen:
 
 @dataclass(frozen=True, slots=True)
 class Dealt:
-    """This member's dealing of a round: what is needed to make the very same one again. Safety rule 6."""
+    """This member's dealing of a round: all that it takes to make the very same dealing again. Safety rule 6."""
 
     round: int
     seed: bytes = field(repr=False)
@@ -78,7 +79,7 @@ class ShareHeld:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """This member released its sum for this contributor set; there is never a second set in a round.
+    """This member released its sum for this contributor set (the hash H(U)); never for a second set in a round.
 
     Safety rule 1.
     """
@@ -89,16 +90,17 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class RoundClosed:
-    """The round ended: its dealing, shares and vectors are to be erased; its ``Released`` stays."""
+    """The round ended: the store erases its dealing, shares and vectors; its ``Released`` stays."""
 
     round: int
 
 
 @dataclass(frozen=True, slots=True)
 class LostStateFound:
-    """A decided block holds what this member signed and this home does not know: it is an older state of itself.
+    """A decided block holds something that this member signed and this home does not know.
 
-    The rules for copies apply until the member deals again. Safety rules 3 and 6.
+    So this home is an older state of itself (:mod:`.safety`). The rules for copies apply until the member deals again.
+    Safety rules 3 and 6.
     """
 
     height: int
@@ -106,9 +108,9 @@ class LostStateFound:
 
 @dataclass(frozen=True, slots=True)
 class ShownToUs:
-    """What others showed that this member signed in a round, and this home does not know: its dealing, its acks.
+    """This member's dealing and acks of a round, as others showed them and this home does not know them.
 
-    Replaces the earlier one. Safety rule 6.
+    Replaces the earlier record. Safety rule 6.
     """
 
     round: int
@@ -131,7 +133,7 @@ Record = (
 
 @dataclass(slots=True)
 class Memory:
-    """Everything the store gives back after a restart, in the order in which it was written."""
+    """Everything that the store gives back after a restart, in the order in which it was written."""
 
     blocks: list[BlockDecided] = field(default_factory=list)
     model: ModelSaved | None = None
@@ -141,5 +143,5 @@ class Memory:
     shares: list[ShareHeld] = field(default_factory=list)
     released: dict[int, bytes] = field(default_factory=dict)
     copied: bool = False
-    """This home is a copy or a restored backup, as the store found, or blocks that others decided (safety rule 3)."""
+    """Whether this home is a copy or a restored backup, as the store or a decided block showed (safety rule 3)."""
     shown: ShownToUs | None = None

@@ -1,7 +1,8 @@
-"""The schemes that there are, and what has to be known of each before a round: a line a scheme.
+"""The schemes of summing, and what has to be known of each before a round: one line of a table for each.
 
-The genesis, the ledger, the node, both command lines and the simulator go by this table. It imports no scheme, so that
-a list of options costs nothing: a scheme's module is imported when a round needs it.
+The genesis, the ledger, the node, the options of ``peer start`` and ``peer simulate``, and the simulator go by this
+table. It imports no scheme, so that a list of options costs nothing: a scheme's module is imported when a round needs
+it.
 """
 
 from collections.abc import Callable
@@ -12,13 +13,13 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """The sentence about privacy, in which ``{colluders}`` stands for K-1."""
+    """What users are told about privacy: a sentence in which ``{colluders}`` stands for K-1."""
 
     sentence: str
     needs_consent: bool = False
     """Whether a member takes part only once its operator has accepted the scheme."""
     alone: str = ""
-    """The sentence for K = 2, where nobody colludes."""
+    """The sentence for K = 2, where K-1 is a single member."""
 
     def told(self, threshold: int) -> str:
         """Return the sentence for a threshold K."""
@@ -29,22 +30,22 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What has to be known of a scheme before a round, and where the scheme is."""
+    """What has to be known of a scheme before a round, and where its class is."""
 
     scheme: str | Callable[..., Any]
-    """The class, below :class:`.schemes.base.Scheme`; as text, ``MODULE:CLASS`` in :mod:`.schemes`."""
+    """The class, below :class:`.schemes.base.Scheme`; as text ``MODULE:CLASS``, with the module in :mod:`.schemes`."""
     promise: Promise
     is_private: bool = True
-    """Whether single updates stay secret. Then it matters which sums are opened: one that failed is repeated with the
-    same contributors, and by nobody else.
+    """Whether single updates stay secret. Then it matters which sums are opened: a sum that failed is repeated with the
+    same contributors and no others (safety rule 8).
     """
     proves_liars: bool = True
     """Whether the fingerprints of sum shares are values of polynomials of degree K-1, each at the holder's index + 1.
-    Then they prove to anybody who lied about a sum (:func:`.evidence.wrong_sum`).
+    Then they prove to all which members lied about a sum (:func:`.evidence.wrong_sum`).
     """
 
     def load(self) -> Callable[..., Any]:
-        """Return the class; it takes the members of a round."""
+        """Return the scheme's class; it is called with the committee of a round."""
         if not isinstance(self.scheme, str):
             return self.scheme
         module, _, name = self.scheme.partition(":")
@@ -64,6 +65,6 @@ SCHEMES: Final[dict[str, Entry]] = {
     "shamir": Entry("shamir:ShamirScheme", _SHAMIR),
     "plain": Entry("plain:PlainScheme", _PLAIN, is_private=False, proves_liars=False),
 }
-"""By the name in the genesis, of at most 16 characters."""
+"""The schemes by the name in the genesis, which has at most 16 characters."""
 
 DEFAULT_SCHEME: Final = "shamir"

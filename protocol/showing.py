@@ -1,4 +1,4 @@
-"""What a member passes on of what others signed, so that all see it: a liar may have said it to some only."""
+"""Statements of others that a member passes on, so that all see them: a liar may have made them to some only."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,19 +10,19 @@ from .outbox import Outbox
 
 @dataclass(slots=True)
 class Showing:
-    """What was shown to whom in one round."""
+    """What this member has shown to others in one round."""
 
     out: Outbox
     committee: Committee
     _shown: set[tuple[int, int]] = field(default_factory=set)
-    """To which holder this member has shown which dealing that differs from the one that it acked."""
+    """Holder and dealer: the holder was shown a dealing of this dealer that differs from the one it acked."""
     _vouched: dict[tuple[int, int], bytes] = field(default_factory=dict)
-    """By holder and dealer, the ack with which this member has shown to all that the one acked the other's dealing."""
+    """By holder and dealer, the ack that was shown to all: in it the holder acks the dealer's dealing."""
 
     def other_dealings(
         self, holder: int, acked: Mapping[int, bytes], deals: Mapping[int, Verified], id_of: Callable[[Verified], bytes]
     ) -> None:
-        """Show a holder the dealings that differ from those it acked: two of one dealer are evidence against it."""
+        """Show a holder the dealings that differ from those it acked: two dealings of one dealer are evidence."""
         for dealer, dealing in acked.items():
             deal = deals.get(dealer)
             if deal is None or id_of(deal) == dealing or (holder, dealer) in self._shown:
@@ -32,10 +32,10 @@ class Showing:
                 self.out.send(self.committee.members[holder], deal.raw)
 
     def vouch(self, holder: int, dealer: int, ack: Verified | None) -> bool:
-        """Show all that a holder acked a dealing. Returns whether that was news.
+        """Show to all that a holder acked a dealing. Returns whether this was not shown before.
 
-        It may have shown the ack to the dealer alone, so that this dealer hands nothing over and is left out; or to
-        keepers, so that these keep nothing.
+        The holder may have shown the ack to the dealer alone, so that the dealer hands nothing over and is left out. Or
+        it may have shown the ack to keepers alone, so that these keep nothing.
         """
         if ack is None or (holder, dealer) in self._vouched:
             return False
@@ -44,6 +44,6 @@ class Showing:
         return True
 
     def resend(self, to: bytes | None) -> None:
-        """Show the acks again, to all or to a member that (re)connected and may never have had them."""
+        """Show the acks again, to all or to a member that (re)connected and may have missed them."""
         for ack in dict.fromkeys(self._vouched.values()):
             self.out.send(to, ack)

@@ -1,7 +1,7 @@
 """When training ends before its last round: once the agreed losses have not fallen for a while.
 
-The losses are those that the ledger holds, so every member and everybody who replays the ledger ends it with the same
-round. All of it is whole numbers: a quotient of floats may differ from machine to machine in its last bit.
+The losses are those in the ledger, so every member, and every replay of the ledger, ends training with the same round.
+Only whole numbers are used: a quotient of floats may differ from machine to machine in its last bit.
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ _LOSS = 3
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The smallest loss so far, as ``loss / evaluated`` (> 0), and the rounds since then that measured one."""
+    """The best loss so far, ``loss / evaluated`` (> 0), and the rounds since then that measured a loss (``stale``)."""
 
     loss: int
     evaluated: int
@@ -22,9 +22,10 @@ class Progress:
 
 
 def after_round(progress: Progress | None, stopping: Stopping, sums: tuple[int, ...]) -> Progress | None:
-    """Return the progress after a training round with these wide sums, whose loss is that of the model before it.
+    """Return the progress after a training round with these wide sums.
 
-    A round without test rows says nothing. The first loss counts as progress.
+    The loss in them is that of the model before the round. A round without test rows changes nothing. The first loss
+    counts as progress.
     """
     loss, evaluated = sums[_LOSS], sums[_EVALUATED]
     if evaluated <= 0:
@@ -35,6 +36,6 @@ def after_round(progress: Progress | None, stopping: Stopping, sums: tuple[int, 
 
 
 def _is_better(loss: int, evaluated: int, best: Progress, millionths: int) -> bool:
-    """Whether a loss is smaller than the best one by more than so many millionths of it."""
+    """Whether ``loss / evaluated`` is below the best loss by more than so many millionths of it, by products alone."""
     bound = best.loss * MILLION - abs(best.loss) * millionths
     return loss * best.evaluated * MILLION < bound * evaluated

@@ -1,8 +1,11 @@
-"""The second half of a round: holders release their sums for the decided contributors, and W is opened and
-checked.
+"""The second half of a round: holders release their sums, and W is opened, proposed and checked.
 
-Ends when the ledger decides the :class:`.blocks.Model` or that the round is void. Every honest proposer
-arrives at the same block, because it follows from W and W from the contributor set.
+W is the sum of the decided contributors' vectors. The holders send their sums of shares to the aggregator, the proposer
+of the view, which opens W of them and proposes the block that follows from it. Every voter derives the block from W
+again, and its prevote carries z, the fingerprint of its own sum share. K+f z's on one polynomial prove W.
+
+The half ends when the ledger decides a :class:`.blocks.Model`, or that the round is void. Every honest proposer comes
+to the same block, because the block follows from W, and W from the contributors.
 """
 
 import hashlib
@@ -36,31 +39,35 @@ class Summing:
     clip: float
     examples_ref: int
     base: bytes | None = field(repr=False)
-    """The weights of the base model; None for a member that has not got them and can only watch."""
+    """The weights of the base model; None for a member that does not have them and can only watch."""
     checked: dict[bytes, CheckedVector] = field(default_factory=dict)
-    """What follows from each W that was checked, by its digest."""
+    """By the digest of each W that was checked, what follows from it."""
     on_table: bytes = b""
     """The digest of the W that was proposed last, in a view that has come."""
     own_sum: bytes | None = field(default=None, repr=False)
+    """This member's sum share."""
     _own_digest: bytes = b""
     _announced: dict[int, bytes] = field(default_factory=dict)
-    """The digest of each holder's sum share. It follows from the shares that it acked, also after a restart."""
+    """By holder, the digest of its sum share, which follows from the shares that it acked, also after a restart."""
     _rows: dict[int, bytes] = field(default_factory=dict)
+    """By holder, the sum shares that came to this member as aggregator."""
     _tried: int = 0
+    """How many sum shares the last attempt to open had."""
     _opening: bool = False
     _adding_up: bool = False
     _released: bool = False
     _opened: bytes | None = None
+    """The digest of the W that was opened here."""
     _running: set[bytes] = field(default_factory=set)
-    """Digests of the W's that are being checked; some for the second time, now with one's own sum."""
+    """Digests of the W's under check; some for the second time, now with this member's own sum."""
     _deferred: dict[bytes, bytes] = field(default_factory=dict, repr=False)
-    """W's to check once one's own sum is there, or there is room, by their digests."""
+    """By digest, the W's to check once this member's own sum is there, or there is room."""
     _proofs: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)
-    """The prevotes that proved W, by its digest: there is only one."""
+    """By digest, the prevotes that proved a W; only one W can be proved."""
     _judged: tuple[frozenset[tuple[int, Point]], Judgement | None] = (frozenset(), None)
-    """The last answer of ``judge``: two parts of a step ask for the same votes."""
+    """The last answer of ``judge``, kept because two parts of a step ask about the same votes."""
     _settled: dict[bytes, Judgement] = field(default_factory=dict)
-    """What K+f prevotes for a Model block agree on, by its hash. K of them are honest, so there is one such block."""
+    """By block about a sum, what K+f of its prevotes agree on. K of them are honest, so there is one such block."""
 
     @property
     def round(self) -> int:
@@ -74,19 +81,20 @@ class Summing:
 
     @property
     def expected(self) -> tuple[int, ...]:
-        """Indices of the members that owe a sum share."""
+        """Places of the members that owe a sum share."""
         return self.scheme.senders(self.choice)
 
     def may_send(self, index: int) -> bool:
-        """Whether a member's sum share may count: also that of one that got its boxes after U was decided."""
+        """Whether a member's sum share may count; it may also if the member got its boxes after U was decided."""
         return self.scheme.may_send(self.choice, index)
 
-    # One's own sum.
+    # This member's own sum.
 
     def release(self, own_vector: bytes | None, held: Mapping[int, bytes], released: bytes | None) -> None:
-        """Add up one's shares of U.
+        """Start to add up this member's shares of U, if it has all of them.
 
-        Safety rule 1: only for a decided U, and never for a second one in a round.
+        Safety rule 1: only for a decided U, and never for a second U in a round. ``released``: the U whose sum was
+        released in this round before, if one was.
         """
         index = self.committee.index(self.out.me)
         if index is None or not self.may_send(index) or self._adding_up or self.own_sum is not None:
@@ -104,7 +112,7 @@ class Summing:
             self.out.work(self.scheme.add_up(self.terms, self.body.digest(), rows))
 
     def on_summed(self, data: bytes, digest: bytes, aggregator: bytes) -> None:
-        """One's sum is ready: write down that it is released, then send it."""
+        """Take this member's sum: make its release durable, then send it."""
         self.own_sum, self._own_digest = data, digest
         self.out.persist(Released(self.round, self.body.digest()))
         self._adding_up, self._released = False, True
@@ -113,14 +121,14 @@ class Summing:
         self.check_deferred()
 
     def on_unsummed(self, reason: str) -> None:
-        """One's shares could not be added up here: go on without a sum of one's own."""
+        """Note that this member's shares could not be added up: it goes on without a sum of its own."""
         self._defer_what_lacks_z()
         self._adding_up = False
         self.out.notify("work", f"round {self.round}: the shares could not be added up: {reason}", round=self.round)
         self.check_deferred()
 
     def send_sum(self, aggregator: bytes) -> None:
-        """Send one's sum to this view's aggregator; to oneself, keep it."""
+        """Send this member's sum to the aggregator of this view, or keep it if that is this member."""
         if self.own_sum is None or not self._released:
             return
         if aggregator == self.out.me:
@@ -131,13 +139,11 @@ class Summing:
         self.out.send(aggregator, SumShare(self.round, self.body.digest(), self._own_digest), self.own_sum)
 
     def missing(self) -> tuple[int, ...]:
-        """Return the members whose sum share this member, as aggregator, did not get: named when the round is
-        void.
-        """
+        """Return the members whose sum share did not reach this member as aggregator; a void names them."""
         return tuple(index for index in self.expected if index not in self._rows)
 
     def close(self) -> None:
-        """The round is decided: keep what judges late prevotes, let go of the vectors."""
+        """Drop the vectors once the height is decided; keep what judges late prevotes."""
         self._rows.clear()
         for vectors in (self._deferred, self._running, self.checked):
             vectors.clear()
@@ -147,7 +153,7 @@ class Summing:
     # The aggregator.
 
     def on_sum_share(self, share: Verified, blob: bytes | None) -> None:
-        """A holder's sum."""
+        """Take a holder's sum share, or fetch it; name a holder that announces two different ones."""
         message = share.message
         assert isinstance(message, SumShare)
         index = self.committee.index(share.sender)
@@ -170,7 +176,7 @@ class Summing:
             self.out.fault(share.sender, f"round {self.round}: a sum share of {len(blob)} bytes, not {size}")
 
     def try_open(self, alive: frozenset[bytes], height: int, view: int, after_grace: bool = False) -> None:
-        """As aggregator: open the sum once everybody alive has sent, or enough have and the grace time is over.
+        """As aggregator, open the sum once all present holders have sent, or enough have and the grace time is over.
 
         Not without the base model: nothing would follow from W here.
         """
@@ -187,7 +193,7 @@ class Summing:
         self.out.work(self.scheme.open(self.terms, self.choice, self._rows))
 
     def on_opened(self, opened: Opened | None) -> None:
-        """W is open, or too few sum shares agree so far."""
+        """Take W and have it checked; None if too few sum shares agree so far."""
         self._opening = False
         if opened is None:
             return
@@ -200,12 +206,12 @@ class Summing:
     # Checking W.
 
     def challenge(self, vector_hash: bytes) -> bytes:
-        """Return kappa: it depends on the value alone, not on the view."""
+        """Return kappa, H(federation, round, H(U), H(W)): it depends on the value alone, not on the view."""
         bound = self.out.federation + self.round.to_bytes(8, "big") + self.body.digest() + vector_hash
         return hashlib.sha256(b"coterie/kappa/%d\x00" % PROTOCOL_VERSION + bound).digest()
 
     def check(self, vector_hash: bytes, vector: bytes) -> bool:
-        """Derive what W says, now or when that is possible. Returns False where this member cannot."""
+        """Have W checked, now or when there is room. Returns False if this member lacks the base model."""
         if self.base is None:
             return False
         if vector_hash not in self._running and self.verdict(vector_hash) is None:
@@ -214,16 +220,16 @@ class Summing:
         return True
 
     def holds(self, vector_hash: bytes) -> bool:
-        """Whether W is here: checked, being checked, or waiting for it."""
+        """Whether W is here: checked, under check, or waiting for its check."""
         return vector_hash in self.checked or vector_hash in self._running or vector_hash in self._deferred
 
     def verdict(self, vector_hash: bytes) -> CheckedVector | None:
-        """Return what follows from W; None while it is not checked, or not yet with the sum that one is to have."""
+        """Return what follows from W; None while it is unchecked, or has to be checked again with this member's sum."""
         checked = self.checked.get(vector_hash)
         return None if checked is None or self._lacks_z(checked) else checked
 
     def _lacks_z(self, checked: CheckedVector) -> bool:
-        """Whether W was checked before one's own share was there again: one's prevotes would say nothing for ever."""
+        """Whether W was checked before this member's sum was there again: its prevotes would never carry a z."""
         return checked.own is None and (self._adding_up or self.own_sum is not None)
 
     def _defer_what_lacks_z(self) -> None:
@@ -232,9 +238,9 @@ class Summing:
                 self._deferred[vector_hash] = checked.vector
 
     def check_deferred(self) -> None:
-        """Start what can be started: nothing while one's own sum is being added up, for one's z is in the answer.
+        """Start the checks that there is room for; none while this member's own sum, which z needs, is being added up.
 
-        To be called after the end of a check, once it was seen what it says: its W may have to make room.
+        Call it after a check has ended and its outcome was used: that W may be dropped here to make room.
         """
         needed = self._needed()
         for vector_hash in [] if self._adding_up else sorted(self._deferred, key=lambda one: one not in needed):
@@ -247,16 +253,16 @@ class Summing:
             del self._deferred[vector_hash]
 
     def _needed(self) -> set[bytes]:
-        """Return the W's that are never dropped: what was opened here, what is to be voted on, and what votes proved.
+        """Return the W's that are never dropped: opened here, to be voted on, or proved by votes.
 
-        Members may be locked on the latter, and show it to the others when they propose it again.
+        Members may be locked on a W that was proved, and show it to the others when they propose it again.
         """
         return {self._opened or b"", self.on_table, *self._proofs}
 
     def _make_room(self, vector_hash: bytes) -> bool:
-        """Keep the vectors that a row of lying proposers can make us hold within a bound, this one included.
+        """Make room for one more vector, within the bound on what lying proposers in a row can make a member hold.
 
-        Returns whether it fits. What is being checked stays, for the job holds it anyhow, and its end has to find it.
+        Returns whether it fits. A vector under check stays: its job holds it anyhow, and must find it here at its end.
         """
         needed = self._needed() | self._running | {vector_hash}
         for old in list(self.checked):
@@ -285,7 +291,7 @@ class Summing:
         )
 
     def on_checked(self, checked: CheckedVector) -> None:
-        """Keep what was derived; derive it again if one's own sum has come meanwhile, or is about to."""
+        """Keep what was derived from W; derive it again if this member's own sum has come meanwhile, or is coming."""
         vector_hash = checked.vector_hash
         if vector_hash not in self._running:
             return
@@ -295,16 +301,16 @@ class Summing:
             self._deferred[vector_hash] = checked.vector
 
     def on_check_failed(self, vector_hash: bytes) -> None:
-        """W is no vector of this round's form: nobody honest votes for it."""
+        """Note that W is no vector of this round's form: no honest member votes for it."""
         self._running.discard(vector_hash)
 
     def outcome(self) -> tuple[Model | Void, bytes] | None:
-        """Return what follows from W, and W, if it was opened here: what this member proposes."""
+        """Return the block body that this member proposes, and W, if W was opened here and checked; None if not."""
         checked = self.verdict(self._opened or b"")
         return (self.outcome_of(checked), checked.vector) if checked is not None else None
 
     def outcome_of(self, checked: CheckedVector) -> Model | Void:
-        """Return the one body that a sum vector leads to: a Model, or a void if W cannot be a sum of contributions."""
+        """Return the one body that follows from W: a Model, or a Void if W cannot be a sum of contributions."""
         if checked.wrong is not None:
             return Void(self.round, "encoding", (), checked.vector_hash)
         return Model(
@@ -316,7 +322,7 @@ class Summing:
         )
 
     def judge(self, votes: Mapping[bytes, Verified]) -> Judgement | None:
-        """Judge the z's of prevotes for one Model block; None while they prove nothing."""
+        """Judge the z's of prevotes for one block about a sum; None while they prove nothing."""
         points = {}
         for sender, vote in votes.items():
             index = self.committee.index(sender)
@@ -330,10 +336,10 @@ class Summing:
         return self._judged[1]
 
     def is_in_line(self, vote: Verified) -> bool:
-        """Whether a prevote for a Model block agrees with what its block's earlier prevotes have proved.
+        """Whether a prevote for a block about a sum agrees with what earlier prevotes for that block have proved.
 
-        The most do. They are told apart by one value of a polynomial, where judging the whole set anew after each
-        of n votes would take n^3 multiplications.
+        Most do. One value of a polynomial shows it; to judge the whole set anew after each of n votes would take n^3
+        multiplications.
         """
         assert isinstance(vote.message, Prevote)
         settled = self._settled.get(vote.message.block or b"")
@@ -351,10 +357,10 @@ class Summing:
         self._settled[block] = judged
 
     def proves(self, vector_hash: bytes, votes: Mapping[bytes, Verified]) -> bool:
-        """Whether these prevotes prove W: enough z's on one polynomial whose secret is <kappa, W>.
+        """Whether these prevotes prove W: enough z's lie on one polynomial, and its secret is <kappa, W>.
 
-        Once proved it stays so, whoever votes for it again: kappa does not depend on the view. Else a holder that
-        gave its z once, so that somebody locked W, and never again, would keep the others from ever joining in.
+        Once proved, W stays proved, whichever members vote for it again: kappa does not depend on the view. Otherwise a
+        holder that gave its z once, so that some member locked W, and never again would keep the others from joining.
         """
         if vector_hash not in self._proofs:
             checked = self.checked.get(vector_hash)
@@ -364,5 +370,5 @@ class Summing:
         return vector_hash in self._proofs
 
     def proof(self, vector_hash: bytes) -> tuple[bytes, ...]:
-        """Return the prevotes that proved W here; none if it was not proved."""
+        """Return the prevotes that proved W here; none if it was not proved here."""
         return self._proofs.get(vector_hash, ())

@@ -1,21 +1,29 @@
-"""Algorithm 1 of "The latest gossip on BFT consensus" (Buchman, Kwon, Milosevic; arXiv 1807.04938) for one
-height.
+"""Algorithm 1 of "The latest gossip on BFT consensus" (arXiv 1807.04938), for one height.
 
-One member's state machine: proposals, votes and timeouts in, actions out. The paper's line numbers stand on
-the arms that implement them; tests/protocol/test_tendermint.py has a test for each. What is agreed on are
-hashes; what they mean is the node's.
+The paper is by Buchman, Kwon and Milosevic. This is one member's state machine: proposals, votes and timeouts go in,
+actions come out. The paper's line numbers stand on the arms that implement them; tests/protocol/test_tendermint.py has
+a test for each. Members agree on hashes; :mod:`.agreement` knows what these stand for.
+
+A height has views, which the paper calls rounds. In each view one member proposes a value. A member prevotes for it, or
+for nil if the value is invalid or the member is locked on another one. On a *polka*, which is q prevotes of one view
+for the value, a member locks the value and precommits it. q precommits of one view decide the value. If that does not
+come about in time, members vote nil, and q precommits of whatever kind let them go on to the next view.
+
+Two values are never decided: any two quorums share an honest member, and a lock is kept from view to view. It gives way
+only to a proposal with a polka of its own, of a view that is not older than the lock (line 28). And locks do not block
+for ever: a proposer repeats the latest value that it saw a polka for, together with that polka (line 16), so members
+that are locked on another value can join.
 
 Three things come from outside:
 
-* whether a proposal is valid, handed in with it (checking a sum takes time, so a proposal enters when it has
-been checked);
-* ``proves``: whether the prevotes for a value suffice as a polka. For a Model block they must prove the sum
-(docs/protocol.md, "Checking");
-* ``ready``: the node says when there is something to decide, or f+1 others do by voting. Until then view 0 has no
-propose timeout, so that an idle federation
-  stays quiet. Views after 0 exist only because somebody was ready.
+* The validity of a proposal is handed in with it. To check a sum takes time, so a proposal enters once it is checked.
+* ``proves`` says whether the prevotes for a value suffice as a polka. For a block about a sum they must prove the sum
+  (docs/protocol.md, "Checking").
+* ``on_ready`` and ``wanted`` say whether there is something to decide; f+1 others say so, too, by voting. Until then a
+  view has no propose timeout, so an idle federation stays quiet.
 
-The paper writes 2f+1 for n = 3f+1; with any n that is the quorum of :class:`.committee.Committee`.
+The paper writes 2f+1 for n = 3f+1. For any n that is the quorum of :class:`.committee.Committee`. The rules beyond the
+paper are explained in docs/protocol.md, "Agreement".
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -31,7 +39,7 @@ NIL = None
 
 
 class Stage(IntEnum):
-    """The paper's step of a view."""
+    """How far a member has voted in a view: the paper's step."""
 
     PROPOSE = 0
     PREVOTE = 1
@@ -63,12 +71,12 @@ class StartTimeout:
     stage: Stage
     view: int
     at_once: bool = False
-    """Nothing can come of the view any more: a quorum has voted, and no block can get one however the rest votes."""
+    """Whether the timeout fires at once: no block can get a quorum of these votes any more, however the rest vote."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remember:
-    """The lock (``locked``) or the valid value changed: durable before the vote that follows is sent."""
+    """The lock (``locked``) or the valid value changed; this must be durable before the vote that follows is sent."""
 
     locked: bool
     view: int
@@ -98,19 +106,21 @@ class _View:
     """What was received for one view."""
 
     proposal: tuple[bytes, int, bool] | None = None
+    """The first proposal: its value, its valid view (-1 for none), and whether it is valid."""
     polka: dict[bytes, Verified] = field(default_factory=dict)
-    """The prevotes of its valid view that the proposal brought along."""
+    """The prevotes of its valid view that came with the proposal."""
     prevotes: dict[bytes, Verified] = field(default_factory=dict)
     precommits: dict[bytes, Verified] = field(default_factory=dict)
     prevoted: dict[bytes | None, int] = field(default_factory=dict)
-    """How many prevotes each value has; asked after every vote, so it is counted and not recounted."""
+    """How many prevotes each value has. It is asked after every vote, so the count is kept."""
     precommitted: dict[bytes | None, int] = field(default_factory=dict)
     fired: set[str] = field(default_factory=set)
+    """Rules that apply once in a view, and have applied."""
 
 
 @dataclass(slots=True)
 class Consensus:
-    """One height. Feed it through the ``on_*`` methods; each returns the actions to carry out, in order."""
+    """The algorithm at one height. Each of the ``on_*`` methods returns the actions to carry out, in order."""
 
     committee: Committee
     me: bytes
@@ -119,18 +129,21 @@ class Consensus:
     view: int = 0
     stage: Stage = Stage.PROPOSE
     locked: tuple[bytes, int] | None = None
+    """The paper's lockedValue and lockedRound."""
     valid: tuple[bytes, int] | None = None
+    """The paper's validValue and validRound."""
     wanted: Callable[[int], bool] = lambda _view: True
-    """Whether there is something to decide now: asked at the beginning of each view but the first."""
+    """Whether there is something to decide now; asked at the beginning of each view but the first."""
     ready: bool = False
-    """Whether this view has begun: somebody honest has something to decide in it."""
+    """Whether there is something to decide in this view, for this member or for an honest one among the others."""
     decided: bytes | None = None
     _views: dict[int, _View] = field(default_factory=dict)
     _latest: dict[bytes, int] = field(default_factory=dict)
+    """By member, the highest view that it has voted in."""
     _furthest: int = 0
-    """The highest view that a vote was seen of."""
+    """The highest view that any vote was seen of."""
     _is_idle: bool = False
-    """Whether this view was come to, and waits until it is ready."""
+    """Whether this view was entered and waits until it is ready."""
     _out: list[Action] = field(default_factory=list)
 
     @property
@@ -143,8 +156,8 @@ class Consensus:
     def start(self) -> list[Action]:
         """Begin with line 10, or go on after a restart in the view and stage that were restored.
 
-        No timeout runs then before a quorum of votes is there again (lines 34 and 47): a member that leaves a view on
-        its own leaves the others there without the vote that they need from it.
+        After a restart no timeout runs before a quorum of votes is there again (lines 34 and 47). A member that left
+        the view alone would leave the others there without the vote that they need from it.
         """
         if self.view == 0 and self.stage is Stage.PROPOSE:
             self._start_view(0)
@@ -153,7 +166,7 @@ class Consensus:
         return self._advance()
 
     def on_ready(self) -> list[Action]:
-        """There is something to decide at this height: propose it, or start waiting for who should."""
+        """Note that there is something to decide at this height: propose it, or start to wait for the proposer."""
         if not self.ready:
             self.ready = True
             if self._is_idle and self.stage is Stage.PROPOSE:
@@ -165,8 +178,8 @@ class Consensus:
     ) -> list[Action]:
         """Take the proposal of ``view``'s proposer; the first one counts.
 
-        ``polka``: the prevotes that it brought along. They stay with it, because of a sender that votes twice
-        the first vote counts here and another one may have counted there, and because the votes of an old view
+        ``polka``: the prevotes that came with it. They are kept beside the votes heard here, for two reasons. Of a
+        sender that votes twice, one vote may count here, and the other one at the proposer. And the votes of old views
         are forgotten.
         """
         at = self._at(view) if self._keeps(view) else None
@@ -189,12 +202,12 @@ class Consensus:
         return actions
 
     def _others_are_ready(self) -> bool:
-        """Whether somebody honest among the others has voted in this view: their quorum may need this vote, too."""
+        """Whether f+1 others have voted in this view or later: one is honest, and may need this member's vote."""
         voted = sum(view >= self.view for member, view in self._latest.items() if member != self.me)
         return voted > self.committee.f
 
     def restore_vote(self, vote: Verified) -> None:
-        """Enter a vote without acting on it: after a restart, before :meth:`start`."""
+        """Enter a vote without acting on it, as after a restart, before :meth:`start`."""
         if self.committee.index(vote.sender) is None:
             return
         if vote.view <= LAST_VIEW_TO_SKIP_TO:
@@ -210,7 +223,7 @@ class Consensus:
                 counts[value] = counts.get(value, 0) + 1
 
     def on_timeout(self, stage: Stage, view: int) -> list[Action]:
-        """Lines 57 to 67."""
+        """Lines 57 to 67: OnTimeoutPropose, OnTimeoutPrevote and OnTimeoutPrecommit."""
         if view == self.view and self.decided is None:
             if stage is Stage.PROPOSE and self.stage is Stage.PROPOSE:  # 57-60
                 self._vote(Stage.PREVOTE, NIL)
@@ -221,7 +234,7 @@ class Consensus:
         return self._advance()
 
     def on_certificate(self, value: bytes, view: int) -> list[Action]:
-        """Take what :meth:`certificate` returned as decided, though its validity could not be judged here."""
+        """Take as decided what :meth:`certificate` returned, though its validity could not be judged here."""
         self.decided = value
         return [Decide(value, view)]
 
@@ -262,7 +275,7 @@ class Consensus:
         return earlier if earlier is not None and _block(earlier) != _block(vote) else None
 
     def certificate(self) -> tuple[bytes, int] | None:
-        """Return a value that q precommits decide, and their view, even if its proposal never came."""
+        """Return a value that q precommits decide, and their view, even if its proposal never came; None for none."""
         for view, at in self._views.items():
             for value, count in at.precommitted.items():
                 if value is not None and count >= self.committee.quorum:
@@ -272,12 +285,13 @@ class Consensus:
     # The algorithm.
 
     def _start_view(self, view: int) -> None:
-        """Lines 11 to 21.
+        """Lines 11 to 21: start a view, after votes for nil where this member has not voted in the view before.
 
-        The paper has every message gossiped to all. Here a liar's votes may reach one member alone, which lines 47 and
-        55 then take to a new view before it has voted in the last one, where the others need just its votes to
-        follow. So it casts those that it has not cast, for nil.
+        The paper has every message gossiped to all. Here a liar's votes may reach one member alone. Lines 47 and 55
+        then take that member to a new view before it has voted in the last one, and the others may need just its votes
+        there to follow. So it first casts the votes that it has not cast, for nil.
         """
+        # What was not voted in view - 1: neither stage, if that view is skipped altogether.
         left = [stage for stage in (Stage.PREVOTE, Stage.PRECOMMIT) if self.view < view - 1 or self.stage < stage]
         self.view, self.stage = view, Stage.PROPOSE
         self._out.append(NewView(view))
@@ -285,7 +299,8 @@ class Consensus:
             self._out.extend(CastVote(stage, view - 1, NIL) for stage in left)
         self._forget_old_views()
         if view > 0:
-            # What was wanted before may be settled, or taken back. Else an idle federation would turn views for ever.
+            # What was wanted before may be settled or taken back. Without this an idle federation would go through
+            # views for ever.
             self.ready = (
                 self.wanted(view) or self.locked is not None or self.valid is not None or self._others_are_ready()
             )
@@ -302,7 +317,7 @@ class Consensus:
         self._out.append(StartTimeout(Stage.PROPOSE, self.view))
 
     def _advance(self) -> list[Action]:
-        """Run every rule whose condition holds until none does."""
+        """Apply the rules until the condition of none of them holds; return the actions that are due."""
         while self.decided is None and (
             self._line_22()
             or self._line_28()
@@ -313,12 +328,14 @@ class Consensus:
         ):
             pass
         if self.decided is None:
+            # These only start timeouts, so no rule above can hold because of them.
             self._line_34()
             self._line_47()
         actions, self._out = self._out, []
         return actions
 
     def _line_22(self) -> bool:
+        """Lines 22 to 27: prevote for a new proposal, or for nil if it is invalid or another value is locked."""
         at = self._at(self.view)
         if self.stage is not Stage.PROPOSE or at.proposal is None:
             return False
@@ -330,6 +347,7 @@ class Consensus:
         return True
 
     def _line_28(self) -> bool:
+        """Lines 28 to 33: the same for a proposal with a polka, which frees a lock of the polka's view or before."""
         at = self._at(self.view)
         if self.stage is not Stage.PROPOSE or at.proposal is None:
             return False
@@ -341,6 +359,7 @@ class Consensus:
         return True
 
     def _line_34(self) -> None:
+        """Lines 34 and 35: on q prevotes of any kind start timeoutPrevote; at once if no block can get a polka."""
         at = self._at(self.view)
         if self.stage is Stage.PREVOTE and "34" not in at.fired and len(at.prevotes) >= self.committee.quorum:
             at.fired.add("34")
@@ -350,6 +369,7 @@ class Consensus:
             self._out.append(StartTimeout(Stage.PREVOTE, self.view, at_once=True))
 
     def _line_36(self) -> bool:
+        """Lines 36 to 43: on a polka set the valid value; lock and precommit it if nothing was precommitted yet."""
         at = self._at(self.view)
         if self.stage < Stage.PREVOTE or "36" in at.fired or at.proposal is None:
             return False
@@ -366,6 +386,7 @@ class Consensus:
         return True
 
     def _line_44(self) -> bool:
+        """Lines 44 to 46: on q prevotes for nil precommit nil."""
         at = self._at(self.view)
         if self.stage is not Stage.PREVOTE or at.prevoted.get(NIL, 0) < self.committee.quorum:
             return False
@@ -373,6 +394,7 @@ class Consensus:
         return True
 
     def _line_47(self) -> None:
+        """Lines 47 and 48: on q precommits of any kind start timeoutPrecommit; at once if no block can be decided."""
         at = self._at(self.view)
         if "47" not in at.fired and len(at.precommits) >= self.committee.quorum:
             at.fired.add("47")
@@ -382,6 +404,7 @@ class Consensus:
             self._out.append(StartTimeout(Stage.PRECOMMIT, self.view, at_once=True))
 
     def _line_49(self) -> bool:
+        """Lines 49 to 54: q precommits of any one view decide the valid proposal of that view."""
         for view, at in self._views.items():
             if at.proposal is None or not at.proposal[2]:
                 continue
@@ -393,6 +416,7 @@ class Consensus:
         return False
 
     def _line_55(self) -> bool:
+        """Lines 55 and 56: go to the highest view that f+1 others have reached or passed."""
         if self._furthest <= self.view:
             return False
         ahead = sorted((view for sender, view in self._latest.items() if sender != self.me), reverse=True)
@@ -404,9 +428,9 @@ class Consensus:
     # Parts.
 
     def _is_hopeless(self, counts: Mapping[bytes | None, int]) -> bool:
-        """Whether a quorum has voted, and no block can get a quorum however the rest votes: nothing is worth a wait."""
+        """Whether a quorum has voted, and no block can get a quorum however the rest vote, so waiting is of no use."""
         voted = sum(counts.values())
-        if voted < self.committee.quorum:  # most often: asked at every vote
+        if voted < self.committee.quorum:  # the usual case, and this is asked at every vote
             return False
         most = max((count for value, count in counts.items() if value is not NIL), default=0)
         return most + self.committee.n - voted < self.committee.quorum
@@ -416,8 +440,13 @@ class Consensus:
         self._out.append(CastVote(stage, self.view, value))
 
     def _polka(self, view: int, value: bytes, brought: Mapping[bytes, Verified] | None = None) -> bool:
-        """Whether q prevotes of ``view`` are for ``value`` and prove what it claims."""
+        """Whether q prevotes of ``view`` are for ``value`` and prove what it claims.
+
+        ``brought``: prevotes that came with a proposal; of a sender that votes twice they count before those heard
+        here.
+        """
         at = self._views.get(view)
+        # An upper bound on the votes, from the kept counts: most often it is too low already.
         if (at.prevoted.get(value, 0) if at else 0) + len(brought or ()) < self.committee.quorum:
             return False
         votes = {sender: vote for sender, vote in self.prevotes(view).items() if _block(vote) == value}
@@ -428,12 +457,12 @@ class Consensus:
         return view <= self.view + VIEW_WINDOW and (view > self.view - VIEW_HISTORY or view in self._held_views())
 
     def _held_views(self) -> set[int]:
-        """Views of the lock and of the valid value, whose polkas may be needed again however old they are."""
+        """Return the views of the lock and of the valid value: their polkas may be needed again, however old."""
         return {held[1] for held in (self.valid, self.locked) if held is not None}
 
     def _at(self, view: int) -> _View:
         at = self._views.get(view)
-        if at is None:  # asked at every vote: no view is made to be thrown away
+        if at is None:  # not setdefault: this is asked at every vote, and would make a view to throw away
             at = self._views[view] = _View()
         return at
 

@@ -1,8 +1,8 @@
 """Strict bytes: one encoding of every value, and decoders that refuse everything else.
 
-MessagePack through msgspec. A decoder accepts exactly the bytes that the encoder makes: trailing bytes, unknown
-fields, another integer width or a value out of its bounds are refused, so that two different byte strings never
-mean the same message and a hash of bytes is a hash of the value.
+The encoding is MessagePack, through msgspec. A decoder accepts exactly the bytes that the encoder makes: it refuses
+trailing bytes, unknown fields, another integer width and values out of their bounds. So two different byte strings
+never mean the same message, and a hash of the bytes is a hash of the value.
 """
 
 import hashlib
@@ -19,17 +19,17 @@ Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 """A SHA-256 digest."""
 
 Key = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
-"""An Ed25519 public key, which is how a member is named."""
+"""An Ed25519 public key, by which a member is named."""
 
 Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 Height = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 View = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 Round = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Index = Annotated[int, msgspec.Meta(ge=0, le=MAX_MEMBERS - 1)]
-"""A member's place in the sorted member list of a round."""
+"""A member's place in the sorted members of a round."""
 
 Element = Annotated[int, msgspec.Meta(ge=0)]
-"""A field element; users check that it is below p."""
+"""A field element; code that uses one checks that it is below p."""
 
 _BLOB: Final = b"coterie/blob/%d\x00" % PROTOCOL_VERSION
 
@@ -38,14 +38,14 @@ _decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
 
 
 def digest_of(data: bytes | bytearray) -> bytes:
-    """Return the digest by which messages and blocks name a blob: a box, a sum, a model."""
+    """Return the digest by which messages and blocks name a blob: SHA-256 under a domain string."""
     found = hashlib.sha256(_BLOB)
     found.update(data)
     return found.digest()
 
 
 class DecodeError(ValueError):
-    """Bytes that are not the encoding of the expected type; says what was expected and why it is not that."""
+    """Bytes that are not the encoding of the expected type; says which type, and what is wrong."""
 
 
 def encode(value: object) -> bytes:
@@ -54,7 +54,13 @@ def encode(value: object) -> bytes:
 
 
 def decode(data: bytes, kind: type[T], limit_bytes: int, encoded: Callable[[T], bytes] = encode) -> T:
-    """Return the value of type ``kind`` that ``data`` encodes. ``encoded``: its one encoding.
+    """Return the value of type ``kind`` that ``data`` encodes.
+
+    Args:
+        data: the bytes.
+        kind: a type that msgspec can decode.
+        limit_bytes: the largest size to look at.
+        encoded: makes the one encoding of a value, with which ``data`` is compared.
 
     Raises:
         DecodeError: longer than ``limit_bytes``, malformed, out of bounds, or not the canonical encoding.

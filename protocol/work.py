@@ -1,8 +1,9 @@
 """Heavy pure jobs: frozen values with a ``run`` that a worker thread calls.
 
-A node only describes them. ``run`` imports the vector code when it is called, so that whoever only reads
-ledgers never pays for numba. Every job is deterministic in its fields; randomness comes in as the ``entropy``
-that the driver drew with the training result.
+A node only describes its jobs. ``run`` imports the vector code when it is called, so a program that only reads ledgers
+does not load numba. The result of a job depends on its fields alone. Randomness comes in as the ``entropy`` that the
+driver drew with the result of the training. :class:`Train` and :class:`ReadBlocks` have no ``run``: the driver carries
+them out.
 """
 
 import hashlib
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 Outcome = TypeVar("Outcome", covariant=True)
 
 SUM_ADD_NS: Final = 0.5
-"""What the simulator charges for an element of a row that is added up; ``topology/costs.py`` says how it was found."""
+"""What the simulator charges for adding one element; ``topology/costs.py`` says how it was found."""
 
 HASH_NS: Final = 4.0
-"""And for an element that is hashed."""
+"""What the simulator charges for hashing one element."""
 
 
 class SchemeJob(ABC, Generic[Outcome]):
@@ -36,15 +37,15 @@ class SchemeJob(ABC, Generic[Outcome]):
 
     @abstractmethod
     def run(self) -> Outcome:
-        """Compute; deterministic in the job's fields."""
+        """Return the result, which depends on the job's fields alone."""
 
     @abstractmethod
     def cost_ms(self, columns: int) -> float:
-        """Return what the simulator charges on a site of speed 1, for vectors of so many elements."""
+        """Return the time, in milliseconds, that the simulator charges a site of speed 1 for ``columns`` elements."""
 
 
 class SumJob(SchemeJob[tuple[bytes, bytes]]):
-    """Make one's sum share of the decided contributors, and its digest."""
+    """Make this member's sum share for the decided contributors, and its digest."""
 
     __slots__ = ()
     contributors: bytes
@@ -52,12 +53,14 @@ class SumJob(SchemeJob[tuple[bytes, bytes]]):
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What a member's application answers to :class:`Train`.
+    """The answer of a member's application to :class:`Train`.
 
-    ``update`` is float32[L], the new weights minus the given ones, or None outside of train rounds. ``sums``
-    are the setup sums, or (evaluated examples, loss times examples, each metric times examples) of the *given*
-    weights.
-    ``entropy``: 32 fresh bytes.
+    Attributes:
+        examples: training examples behind the update.
+        sums: the setup sums; or of the *given* weights (evaluated examples, loss times examples, each metric times
+            examples).
+        entropy: 32 fresh random bytes.
+        update: float32[L], the new weights less the given ones; None outside of train rounds.
     """
 
     examples: int
@@ -68,7 +71,7 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class Train:
-    """Ask the application for a contribution to this round. The driver runs it: it is not pure."""
+    """Ask the application for a :class:`Contribution` to this round. It is not pure, so the driver carries it out."""
 
     round: int
     kind: RoundKind
@@ -90,7 +93,12 @@ class Encode:
     label: str = "encoding"
 
     def run(self) -> "Encoded":
-        """Return the vector. Raises EncodingError for NaN, infinity and sums out of range."""
+        """Return the vector.
+
+        Raises:
+            EncodingError: the contribution has NaN, infinity or sums out of range, no examples, or another shape than
+                was agreed.
+        """
         import numpy as np
 
         from ..crypto.codec import EncodingError, FixedPoint, encode_wide
@@ -130,7 +138,7 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class SumShares(SumJob):
-    """Add up one's shares of the decided contributors: S_j."""
+    """Add up this member's shares of the decided contributors: S_j."""
 
     round: int
     contributors: bytes
@@ -158,7 +166,7 @@ def fingerprint_of(challenge: bytes, share: bytes, columns: int) -> tuple[int, i
     """Return the fingerprint of a sum share that is a vector of field elements.
 
     Raises:
-        ValueError: it is none of so many elements.
+        ValueError: the share is no vector of so many elements.
     """
     from ..crypto.field import from_bytes
     from ..crypto.vectors import fingerprint
@@ -168,11 +176,11 @@ def fingerprint_of(challenge: bytes, share: bytes, columns: int) -> tuple[int, i
 
 @dataclass(frozen=True, slots=True)
 class CheckVector:
-    """Derive all that a Model block says from W, and one's own fingerprint of the sum.
+    """Derive from W all that a Model block says, and this member's fingerprint of its own sum share.
 
-    A W that is no sum of encodings is an outcome like others (``CheckedVector.wrong``): it is decided on as such. In a
-    setup round the driver has the application look at the sums besides: where it refuses them, that is what is wrong.
-    Once they were decided, nobody could ever train.
+    A W that is no sum of encodings is an outcome like others (``CheckedVector.wrong``), and members decide on it as
+    such. In a setup round the driver also shows the sums to the application. If that refuses them, they are wrong, too:
+    once such sums were decided, nobody could ever train.
     """
 
     round: int
@@ -187,11 +195,15 @@ class CheckVector:
     base: bytes = field(repr=False)
     own_sum: bytes | None = field(repr=False)
     own_fingerprint: Callable[[bytes, bytes, int], tuple[int, int]] = field(default=fingerprint_of, repr=False)
-    """Takes the challenge, one's own sum share and the number of columns; the round's scheme says how."""
+    """Takes the challenge, this member's sum share and the number of columns; the round's scheme says how."""
     label: str = "checking"
 
     def run(self) -> "CheckedVector":
-        """Return what follows from W. Raises ValueError when W is no vector of this round's form."""
+        """Return what follows from W.
+
+        Raises:
+            ValueError: W is no vector of this round's form.
+        """
         from ..crypto.codec import EncodingError
         from ..crypto.field import from_bytes
         from ..crypto.vectors import fingerprint
@@ -217,7 +229,11 @@ class CheckVector:
         )
 
     def _decode(self, total: "NDArray[np.uint64]") -> tuple[tuple[int, ...], bytes]:
-        """Return the exact sums and the new weights. Raises EncodingError."""
+        """Return the exact sums and the new weights.
+
+        Raises:
+            EncodingError: W cannot be a sum of encodings.
+        """
         import numpy as np
 
         from ..crypto.codec import EncodingError, FixedPoint, decode_wide
@@ -236,11 +252,14 @@ class CheckVector:
         return sums, weights
 
     def _check_mean(self, units: "NDArray[np.int64]", limit: int, capped: int) -> None:
-        """No element of a mean of clipped updates is beyond the clip.
+        """Check that no element of the mean of clipped updates is beyond the clip.
 
-        Of encodings this holds by itself: a member's element is at most limit * its count / examples_ref, rounded
-        up. A dealer whose numbers are no encoding could else take away from the divisor of the mean, and so move the
+        For encodings this holds by itself: a member's element is at most limit * its count / examples_ref, rounded up.
+        Otherwise a dealer whose numbers are no encoding could take away from the divisor of the mean, and so move the
         weights by examples_ref times the clip.
+
+        Raises:
+            EncodingError: an element is beyond the clip.
         """
         from ..crypto.codec import EncodingError
 
@@ -250,16 +269,18 @@ class CheckVector:
 
 
 def beacon_of(vector: bytes) -> bytes:
-    """Return the beacon that follows from W: a hash of the sums of the contributors' two random elements."""
+    """Return the beacon that follows from W: a hash of its last two elements, which are sums of random ones."""
     return hashlib.sha256(b"coterie/beacon/%d\x00" % PROTOCOL_VERSION + vector[-16:]).digest()
 
 
 def _new_weights(base: bytes, units: "NDArray[np.int64]", step: float, capped: int, examples_ref: int) -> bytes:
-    """Weights plus the weighted mean of the updates.
+    """Return the base weights plus the weighted mean of the updates.
 
-    A member scaled its update by capped/examples_ref, so the mean is the sum of slots times examples_ref /
-    (sum of capped). Only element-wise IEEE double operations in a fixed order: every member gets the same
-    bits.
+    Each member scaled its update by capped / examples_ref. So the mean is the sum of the slots times examples_ref /
+    (sum of capped). These are element-wise IEEE double operations in a fixed order, so all members get the same bits.
+
+    Raises:
+        EncodingError: a new weight is not finite.
     """
     import numpy as np
 
@@ -278,8 +299,9 @@ def _new_weights(base: bytes, units: "NDArray[np.int64]", step: float, capped: i
 
 @dataclass(frozen=True, slots=True)
 class CheckedVector:
-    """What W says: exact sums, new weights, beacon, <kappa, W>, and one's own z (None for who holds no sum
-    share).
+    """What follows from W: exact sums, new weights and the beacon; with <kappa, W> and this member's z.
+
+    ``secret`` is <kappa, W>. ``own`` is this member's z, None if it has no sum share.
     """
 
     vector: bytes = field(repr=False)
@@ -291,12 +313,12 @@ class CheckedVector:
     secret: tuple[int, int]
     own: tuple[int, int] | None
     wrong: str | None = None
-    """Why W cannot be a sum of contributions; nothing but ``secret`` and ``own`` means anything then."""
+    """Why W cannot be a sum of contributions, if so; then only ``secret`` and ``own`` mean anything."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadBlocks:
-    """Read certified blocks from ``start`` on for a member that asked; the driver has them in its store."""
+    """Read certified blocks from height ``start`` on, to send them to the peer ``to``; the driver's store has them."""
 
     to: bytes
     start: int
