@@ -1,4 +1,7 @@
-"""The agreed models in a home, running or not, and of a table what their weights mean."""
+"""The agreed models that a home keeps, whether its peer runs or not, and how to predict from tables with them.
+
+A home keeps two models at most: the newest one, and the best one that its peer ever had (:mod:`.best`).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,22 +39,24 @@ class Agreed:
     state: LedgerState
     saved: ModelSaved
     score: Scored
-    """What the ledger says of it."""
+    """The ledger's record of this model."""
     best: Scored | None
-    """What the ledger says of the best model, whether it is here or not; None: none has a loss yet."""
+    """The ledger's record of the best model, which this home may not have; None: no model has a loss yet."""
     settings: Settings
     before: Scored | None
-    """What the ledger says of the last model before it that has a loss; None: none has."""
+    """The ledger's record of the last earlier model that has a loss; None: no earlier one has."""
 
     @property
     def weights(self) -> list[Vector]:
-        """The weights, array by array."""
+        """The weights as arrays, in the order and shapes of the genesis."""
         return unflatten(np.frombuffer(self.saved.weights, dtype="<f4"), self.state.genesis.shapes)
 
     def table_model(self, columns_from: Path | None = None) -> TableModel | None:
-        """What predicts from tables; None where the members train their own app.
+        """Return the model that predicts from tables; None where the members train their own app.
 
-        ``columns_from``: a table of the federation, for the names of columns of which the ledger holds a hash only.
+        Args:
+            columns_from: a table of the federation. It tells the names of the columns where the ledger holds only
+                their hash; the default is the table in this home's settings.
 
         Raises:
             PeerError: there is no standardisation yet, or the names of the columns are not known.
@@ -94,7 +99,7 @@ class Agreed:
 
 
 def read_agreed(home: Home, *, round: int | None = None, best: bool = False) -> Agreed:
-    """Return a model that a home keeps: the newest, that of ``round``, or the best; its peer may be running.
+    """Return a model that a home keeps: the newest, the one of ``round``, or the best. Its peer may be running.
 
     Raises:
         PeerError: the home is in no federation, or does not have this model.
@@ -152,5 +157,5 @@ def _told(here: Mapping[int, Agreed], newest: int) -> str:
 
 
 def loss_text(state: LedgerState, score: Scored) -> str:
-    """Return how good a model is, for people: ``RMSE 58.2`` or ``loss 0.41``."""
+    """Return the loss of a model in words, such as ``RMSE 58.2`` or ``loss 0.41``."""
     return measures_text(measures(state.genesis.model, score.loss, {}))

@@ -1,4 +1,4 @@
-"""Timers that go off in the order of their time, and the clock that the node is shown."""
+"""The timers of the node, and the clock from which it gets its time."""
 
 import heapq
 import itertools
@@ -17,13 +17,13 @@ class Clock:
         self._latest = 0
 
     def now_ms(self) -> int:
-        """Return the time."""
+        """Return the time; never less than what was returned before."""
         self._latest = max(self._latest, int(self._unix_seconds() * 1000))
         return self._latest
 
 
 class Alarms:
-    """Any number of timers in one task."""
+    """Any number of timers, which one task waits for. They go off in the order of their times."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Hashable]] = []
@@ -31,14 +31,14 @@ class Alarms:
         self._earlier = trio.Event()
 
     def set(self, after_ms: int, key: Hashable) -> None:
-        """Let ``key`` go off after so many milliseconds."""
+        """Start a timer that goes off with ``key`` after ``after_ms`` milliseconds."""
         due = trio.current_time() + after_ms / 1000
         if not self._heap or due < self._heap[0][0]:
             self._earlier.set()
         heapq.heappush(self._heap, (due, next(self._order), key))
 
     async def run(self, go_off: Callable[[Hashable], None]) -> None:
-        """Call ``go_off`` with each key at its time, for ever."""
+        """Call ``go_off`` with the key of each timer at its time, until cancelled."""
         while True:
             self._earlier = trio.Event()
             with trio.move_on_at(self._heap[0][0] if self._heap else inf):

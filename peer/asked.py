@@ -1,8 +1,8 @@
-"""Whoever asks a peer to stop: Ctrl-C, SIGTERM, or the end of its terminal, from its first moment to its last.
+"""Requests to stop a peer by a signal: Ctrl-C, SIGTERM or the end of its terminal, at any moment.
 
-Before the peer runs, there is nothing to take leave of, and the first signal ends it where it is. While it runs, trio
-takes the signals (:mod:`.session`). Nothing may be raised amid trio's own code, so a signal that comes before trio
-takes them is only counted. Once the run is over, one more signal than that ends what the peer still waits for.
+Before the peer runs, it has nothing to finish, and the first signal ends it at once. While it runs, trio takes the
+signals (:mod:`.session`). An exception inside trio's own code would do harm, so a signal that comes before trio takes
+them is only counted. After the run, a second signal ends the peer at once, whatever it still waits for.
 """
 
 import contextlib
@@ -19,11 +19,14 @@ __all__ = ["Asked", "StoppedEarly", "heeding", "stop_signals"]
 
 
 class StoppedEarly(BaseException):
-    """A peer was asked to stop before it ran. No bug of an app's or ours, and not to be caught by either."""
+    """A peer was asked to stop before it ran.
+
+    Derived from BaseException: it is no error, and neither an app nor our own code may handle it as one.
+    """
 
 
 class Stage(Enum):
-    """Where a peer is on its way."""
+    """The stages of a peer's life, which differ in the effect of a signal."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -32,13 +35,13 @@ class Stage(Enum):
 
 @dataclass(slots=True)
 class Asked:
-    """How often a peer was asked to stop."""
+    """The number of times that a peer was asked to stop."""
 
     count: int = 0
     stage: Stage = Stage.STARTING
 
     def on_signal(self, _number: int, _frame: Any) -> None:
-        """Take a signal."""
+        """Handle a signal, according to the stage."""
         self.count += 1
         if self.stage is Stage.STARTING:
             raise StoppedEarly
@@ -47,7 +50,7 @@ class Asked:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """The peer runs meanwhile, and looks itself."""
+        """Mark the peer as running: meanwhile a signal is only counted here, and the run itself looks at the count."""
         self.stage = Stage.RUNNING
         try:
             yield
@@ -59,21 +62,21 @@ _ALWAYS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:
-    """Return the signals that ask a peer to stop; the end of the terminal does not under `nohup`."""
+    """Return the signals that ask a peer to stop. SIGHUP, the end of the terminal, is not one under `nohup`."""
     return _ALWAYS if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (*_ALWAYS, signal.SIGHUP)
 
 
 @contextlib.contextmanager
 def heeding() -> Iterator[Asked]:
-    """Take the signals meanwhile."""
+    """Handle the stop signals while the context lasts; yield the count of them."""
     asked = Asked()
     if threading.current_thread() is not threading.main_thread():
-        yield asked  # where Python lets nobody take signals
+        yield asked  # Python allows signal handlers in the main thread only
         return
     before = {number: signal.signal(number, asked.on_signal) for number in stop_signals()}
     try:
         yield asked
     finally:
         for number, handler in before.items():
-            # A signal that comes once a peer has run is none that came early.
+            # `end_early` is for a peer that has not begun. After a run, a signal has its default effect instead.
             signal.signal(number, signal.SIG_DFL if handler is end_early else handler)

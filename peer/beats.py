@@ -1,4 +1,4 @@
-"""What a heartbeat says of its sender: where its ledger stands."""
+"""The status in a heartbeat: how far the ledger of its sender has come."""
 
 from functools import lru_cache
 from typing import Annotated
@@ -10,7 +10,7 @@ from ..protocol.wire import DecodeError, Height, Round, decode, encode
 
 
 class BeatStatus(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Height of the newest block, the round, and its phase in a word."""
+    """The height of the newest block, the current round, and the name of its phase."""
 
     height: Height
     round: Round
@@ -24,7 +24,7 @@ def encode_beat(height: int, round: int, phase: str) -> bytes:
 
 
 def decode_beat(data: bytes) -> BeatStatus | None:
-    """Return what a heartbeat says; None for nothing or nonsense."""
+    """Return the status in a heartbeat; None if it is empty or malformed."""
     try:
         return decode(data, BeatStatus, 2 * MAX_NAME_CHARS)
     except DecodeError:

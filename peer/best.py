@@ -1,9 +1,9 @@
-"""Which model was the best: that with the smallest loss over the members' test rows, as the ledger states it.
+"""The best model: the one with the smallest loss over the members' test rows, as the ledger states it.
 
-The sums of a round are about the model that the round began with. So a model has no loss before the round after it is
-decided, and the newest one has none until the evaluation at the end. The losses of two rounds may be over the rows of
-different members, if one was away. A model that two rounds began with counts with the smaller loss; of two models with
-equal losses the earlier one is better.
+The loss in the sums of a round is that of the model with which the round began. So the loss of a model is known once
+the next round is decided, and the loss of the last one after the evaluation at the end. If a member was away, the
+losses of two rounds are over the rows of different members. Where two rounds began with the same model, the smaller
+loss counts. Of two models with equal losses the earlier one is better.
 """
 
 from collections.abc import Iterable
@@ -22,29 +22,29 @@ __all__ = ["Scored", "Scores", "loss_told"]
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A model that the ledger names, and its loss as far as it is known."""
+    """A model that the ledger names, and its loss if that is known."""
 
     weights: bytes
-    """Their hash."""
+    """The hash of its weights."""
     round: int
-    """The round of the ledger that they came out of; 0: those that the federation began with."""
+    """The round that it is the result of; 0: the model that the federation began with."""
     trained: int
-    """Rounds that it was trained for."""
+    """Number of training rounds that led to it."""
     loss: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
-    """What the members added up beside the loss."""
+    """The other means over the members' test rows, by name."""
     whose: Whose | None = None
-    """Over whose rows that is."""
+    """The members whose test rows the loss and the metrics are over."""
 
 
 class Scores:
-    """All models of a ledger with a block, in their order: a fold over its blocks."""
+    """All models of a ledger, the oldest first: a fold over its blocks. Before the first block there are none."""
 
     def __init__(self) -> None:
         self.models: list[Scored] = []
 
     def on_block(self, before: LedgerState, block: bytes, after: LedgerState) -> None:
-        """Take the next block, and the states around it."""
+        """Take the next block, with the states before and after it."""
         if not self.models:
             self.models.append(Scored(before.weights, 0, 0))
         body = read_block(block).body
@@ -61,23 +61,26 @@ class Scores:
 
     @property
     def best(self) -> Scored | None:
-        """The best of those that have a loss, None where none has."""
+        """The best model; None if no model has a loss yet."""
         return min((one for one in self.models if one.loss is not None), key=_loss_of, default=None)
 
     def of(self, weights: bytes) -> Scored | None:
-        """The model with these weights, None where the ledger does not name them."""
+        """Return the model whose weights have this hash; None if the ledger does not name it."""
         return next((one for one in self.models if one.weights == weights), None)
 
     def measured_before(self, weights: bytes) -> Scored | None:
-        """The last model that has a loss among those before the one with these weights; None where none has."""
+        """Return the last model with a loss that came before the one with these weights; None if there is none."""
         earlier = list(takewhile(lambda one: one.weights != weights, self.models))
         return next((one for one in reversed(earlier) if one.loss is not None), None)
 
 
 def loss_told(genesis: Genesis, data: bytes, earlier: Iterable[bytes]) -> tuple[bytes, float] | None:
-    """Return of which weights (their hash) a block tells the loss, and that; None where it tells none.
+    """Return the loss of a model that a block states, after the hash of its weights; None if it states none.
 
-    ``earlier``: the blocks before it, the newest first.
+    Args:
+        genesis: the genesis of the ledger.
+        data: the block, encoded.
+        earlier: the blocks before it, encoded, the newest first.
     """
     try:
         body = read_block(data).body
@@ -87,7 +90,8 @@ def loss_told(genesis: Genesis, data: bytes, earlier: Iterable[bytes]) -> tuple[
         contributors = next(bodies, None)
         if not isinstance(contributors, Contributors):
             return None
-        # The sums of a setup round are no losses. It is the first round with a result, and leaves the weights alone.
+        # The sums of the setup round are no loss. It is the first round with a result, and leaves the weights as they
+        # were.
         has_setup = bool(genesis.setup_sums) and genesis.totals is None
         if has_setup and body.weights == contributors.base and not any(isinstance(one, Model) for one in bodies):
             return None

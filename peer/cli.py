@@ -1,6 +1,6 @@
-"""The command `peer`: its subcommands, its exit codes, and how it tells what is wrong.
+"""The command `peer`: its subcommands, exit codes and error messages.
 
-Nothing that takes time is imported here: each command imports what it needs when it runs.
+Nothing that is slow to import is imported here: each command imports what it needs when it runs.
 """
 
 import argparse
@@ -56,10 +56,10 @@ _DESCRIPTION: Final = "Train one model together with others, with no server and 
 
 
 class _Parser(argparse.ArgumentParser):
-    """Errors as everywhere else in this command: one line, `peer: error: …`."""
+    """A parser whose errors have the form of all errors of this command: one line, `peer: error: …`."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Refuse unknown options here, in the command that was given them: its own `--help` lists the others."""
+        """Refuse unknown options in the subcommand that got them, so that the error names the `--help` of that one."""
         given, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -70,7 +70,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Version(argparse.Action):
-    """Print the version; it is looked up only then."""
+    """Print the version, which is looked up only here."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         from .. import __version__
@@ -100,10 +100,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    # What a peer writes is for its user alone.
+    # Only the user of the peer may read the files that it writes.
     os.umask(0o077)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A name that the terminal cannot show, such as of a file that is no UTF-8, is no reason to fail.
+        # Printing a name that the terminal cannot show, such as a file name that is not UTF-8, must not fail.
         sys.stdout.reconfigure(errors="backslashreplace")
     with steady_streams():
         try:

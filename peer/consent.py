@@ -1,7 +1,7 @@
 """What an operator has to accept before its peer takes part: a scheme that hides nothing, or a low threshold.
 
-The founder chooses both for everybody, and its own choice is its consent. Every other member says so with an option,
-which is kept in its home.
+The founder chooses both for everybody, and its choice is its consent. The operator of every other member accepts with
+an option of `peer start`, which is kept in the home.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from .settings import Settings, allowing
 
 
 class NoConsent(PeerError):
-    """The operator has not accepted what the founder chose; says what it is and what to type."""
+    """The operator has not accepted a choice of the founder. The message names the choice and what to type."""
 
     code = Exit.CONSENT
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What this peer's operator accepted of a federation."""
+    """Compares what a federation's founder chose with what this peer's operator accepted."""
 
     genesis: Genesis
     settings: Settings
@@ -30,19 +30,21 @@ class Consent:
     is_founder: bool
 
     def check_genesis(self) -> None:
-        """Check what is known before the first block: the scheme, and K for as many members as training waits for.
+        """Check what the genesis alone says: the scheme, and K for the ``min_peers`` members that training waits for.
 
         Raises:
-            NoConsent: the operator has not accepted it.
+            NoConsent: the operator has not accepted one of them.
         """
         members = tuple(index.to_bytes(32, "big") for index in range(self.genesis.min_peers))
         self.check(Committee(members, self.genesis.threshold))
 
     def check(self, committee: Committee) -> None:
-        """Check what holds for a round of this committee. Nothing of this peer goes into a round that it refuses.
+        """Check the scheme, and K for a round of this committee.
+
+        A peer contributes nothing to a round that this refuses.
 
         Raises:
-            NoConsent: the operator has not accepted it.
+            NoConsent: the operator has not accepted one of them.
         """
         if self.is_founder:
             return
@@ -63,12 +65,12 @@ class Consent:
 
 
 def allow_option(scheme: str) -> str:
-    """The option with which an operator accepts a scheme."""
+    """Return the option with which an operator accepts a scheme."""
     return f"--{allowing(scheme)}".replace("_", "-")
 
 
 def needed_options(genesis: Genesis) -> tuple[str, ...]:
-    """Return the options that each one that joins needs, for as many members as training waits for."""
+    """Return the options that a joiner needs for its consent, for the ``min_peers`` members that training waits for."""
     members = tuple(index.to_bytes(32, "big") for index in range(genesis.min_peers))
     committee = Committee(members, genesis.threshold)
     options = [allow_option(genesis.scheme)] if PROMISES[genesis.scheme].needs_consent else []
@@ -78,7 +80,10 @@ def needed_options(genesis: Genesis) -> tuple[str, ...]:
 
 
 def join_note(genesis: Genesis) -> str:
-    """Say what those that join have to accept; empty where there is nothing. Not part of the line that they paste."""
+    """Say what joiners have to accept, and with which options; empty if there is nothing to accept.
+
+    It is told beside the line that they paste, and is no part of it.
+    """
     options = needed_options(genesis)
     if not options:
         return ""

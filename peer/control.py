@@ -1,8 +1,8 @@
 """How other programs of the same user talk to a running peer: JSON lines over a unix socket in its home.
 
-A request is one line, ``{"do": "status"}``; so is the answer, ``{"ok": true, ...}`` or ``{"ok": false,
-"error": "...", "code": 10}``. ``{"do": "watch"}`` is answered by a line for every event until one side
-closes. The socket's mode is 0600: the file system says who may connect. This module is the asking side.
+A request is one line, ``{"do": "status"}``; so is the answer, ``{"ok": true, ...}`` or ``{"ok": false, "error": "...",
+"code": 10}``. ``{"do": "watch"}`` is answered by a line for every event until one side closes. The socket has mode
+0600, so that only the peer's own user can connect. This module is the side that asks; :mod:`.control_server` answers.
 """
 
 import json
@@ -37,7 +37,7 @@ def ask(path: Path, request: Json) -> Json:
 
     Raises:
         NotRunning: no peer answers there.
-        PeerError: the peer refused; with its words and its exit code.
+        PeerError: the peer refused; message and exit code are those of its answer.
     """
     for answer in follow(path, request):
         if not answer.get("ok"):
@@ -47,7 +47,7 @@ def ask(path: Path, request: Json) -> Json:
 
 
 def follow(path: Path, request: Json) -> Iterator[Json]:
-    """Send one request and yield every line that comes back, until the peer ends.
+    """Send one request and yield every line that comes back, until the peer closes the connection.
 
     Raises:
         NotRunning: no peer answers there.
@@ -80,17 +80,17 @@ def _connected(path: Path) -> Iterator[socket.socket]:
 
 
 def _no_peer(folder: Path, error: OSError) -> str:
-    """Say that no peer listens in a home, why where that is not the usual reason, and what to type."""
+    """Say that no peer runs in a home, and what to type; with the system's reason if that is an unusual one."""
     if not folder.is_dir():
         return f"{folder}: no peer runs in this home: there is no such folder; give another --home"
-    # Of a peer that was stopped there is no socket, of one that was killed nobody listens on it.
+    # A peer that was stopped leaves no socket; one that was killed leaves a socket on which nobody listens.
     is_stopped = isinstance(error, FileNotFoundError | ConnectionRefusedError)
     why = "" if is_stopped else f" ({error.strerror or error})"
     return f"{folder}: no peer runs in this home{why}; start it with `peer start --home {shlex.quote(str(folder))}`"
 
 
 def _connect(connection: socket.socket, address: str) -> None:
-    """Connect; where many others do at the same moment, the system says so at once instead of waiting."""
+    """Connect, and try again while too many others connect at once: the system refuses then instead of waiting."""
     give_up = time.monotonic() + ANSWER_SECONDS
     while True:
         try:
@@ -103,7 +103,11 @@ def _connect(connection: socket.socket, address: str) -> None:
 
 @contextmanager
 def short_path(path: Path) -> Iterator[str]:
-    """A path that fits into a socket address and means ``path``, valid while the context lasts."""
+    """Yield a path that leads to ``path`` and fits into a socket address, valid while the context lasts.
+
+    Raises:
+        PeerError: the path is too long, and this system offers no shorter one.
+    """
     if len(os.fsencode(path)) < _MAX_PATH_BYTES:
         yield str(path)
         return

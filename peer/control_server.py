@@ -1,4 +1,4 @@
-"""The answering side of the control socket; see :mod:`.control` for what is said on it."""
+"""The answering side of the control socket; :mod:`.control` describes the requests and answers."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ from .exits import Exit, PeerError
 MAX_REQUEST_BYTES: Final = 64 * 1024
 MAX_CONNECTIONS: Final = 16
 MAX_WATCHERS: Final = 8
-"""Of these connections; the others are for requests."""
+"""How many of these connections may watch; the others are for requests."""
 MAX_WAITING_EVENTS: Final = 256
 REQUEST_SECONDS: Final = 10.0
 """How long one request may take to arrive, and its answer to be read."""
@@ -28,9 +28,9 @@ _GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 class ControlServer:
-    """Answers requests with ``answer``, and watchers with what is handed to :meth:`tell`.
+    """Answers requests with ``answer``, and sends watchers the events that :meth:`tell` gets.
 
-    A :class:`PeerError` out of ``answer`` goes to the asker, with its exit code.
+    A :class:`PeerError` that ``answer`` raises goes to the program that asked, with its exit code.
     """
 
     def __init__(self, path: Path, answer: Callable[[Json], Awaitable[Json]]) -> None:
@@ -38,19 +38,20 @@ class ControlServer:
         self._answer = answer
         self._connections = 0
         self._silent: dict[trio.CancelScope, None] = {}
-        """Connections that have asked nothing (more) yet, in the order in which they fell silent."""
+        """Connections from which no request is being answered, the one that has been silent for longest first."""
         self._watchers: set[trio.MemorySendChannel[Json]] = set()
 
     def tell(self, event: Json) -> None:
-        """Pass an event on to whoever watches; one that does not keep up misses some."""
+        """Send an event to all watchers; a watcher that does not keep up misses some."""
         for watcher in self._watchers:
             with suppress(trio.WouldBlock, *_GONE):
                 watcher.send_nowait(event)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Listen while the context lasts. Whoever calls holds the home's lock, so an old socket is a dead
-        one.
+        """Listen while the context lasts.
+
+        The caller holds the home's lock, so a socket that is there already is one that a dead peer left behind.
 
         Raises:
             PeerError: the socket cannot be made.
@@ -76,7 +77,7 @@ class ControlServer:
             self._path.unlink(missing_ok=True)
 
     async def _serve(self, stream: trio.SocketStream) -> None:
-        """Answer one connection. Of too many, the one that has been silent for longest makes room."""
+        """Serve one connection. If there are too many, the one that has been silent for longest is closed."""
         if self._connections >= MAX_CONNECTIONS:
             oldest = next(iter(self._silent), None)
             if oldest is None:
@@ -119,7 +120,7 @@ class ControlServer:
         except PeerError as error:
             answer = {"ok": False, "error": str(error), "code": int(error.code)}
         except Exception as error:
-            # Whatever a request makes go wrong, the peer goes on; what it was stands in the log.
+            # Whatever goes wrong in a request, the peer goes on. An error that is a bug of ours is logged.
             if not isinstance(error, ValueError | RecursionError):
                 log.warning("a request could not be answered", exc_info=True)
             what = str(error) if isinstance(error, ValueError) else type(error).__name__
@@ -150,7 +151,7 @@ async def _until_closed(stream: trio.SocketStream, scope: trio.CancelScope) -> N
 
 
 async def _line_of(stream: trio.SocketStream, buffer: bytearray) -> bytes | None:
-    """Return the next line, without its end; None after the last one, and where one is too long."""
+    """Return the next line without its line break; None at the end of the stream, or if the line is too long."""
     while (end := buffer.find(b"\n")) < 0:
         if len(buffer) > MAX_REQUEST_BYTES:
             return None

@@ -1,9 +1,9 @@
 """The SQLite file underneath the store: how it is opened, what its tables are, and what its errors mean.
 
-Write-ahead log with ``synchronous=FULL``: a commit costs one fsync and readers never block it. Measured
-against a rollback journal (TRUNCATE) for a whole round of one member, medians: 1,000 parameters 4 ms
-against 12 ms, 1e5 9 ms against 14 ms, 1e6 50 ms against 36 ms. Pages of 32 KiB, because with the default of
-4 KiB the large vectors cost twice as much.
+It uses a write-ahead log with ``synchronous=FULL``: a commit costs one fsync, and readers never block it. Medians for
+all that one member writes in a round, against a rollback journal (TRUNCATE): with 1,000 parameters 4 ms against 12 ms,
+with 1e5 9 ms against 14 ms, with 1e6 50 ms against 36 ms. Pages have 32 KiB, because with the default of 4 KiB the
+large vectors cost twice as much.
 """
 
 import shlex
@@ -26,7 +26,7 @@ UPGRADING: Final = (
     "Go on with the Coterie that made it, on all members, or found a new federation with the same members, each with a"
     " new --home (see `Upgrading` in docs/guide.md)"
 )
-"""What to do with a home of an older version."""
+"""Advice for a home of an older version."""
 
 _SCHEMA: Final = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -56,8 +56,8 @@ CREATE TABLE released (round INTEGER PRIMARY KEY, serial INTEGER NOT NULL, contr
 _MODELS: Final = """
 CREATE TABLE models (id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, weights BLOB NOT NULL) STRICT;
 """
-"""The newest model has the highest id. The best one, if it is another, stays where it is: copying it in each round that
-is better than all before takes longer than all else that is written in the round.
+"""The newest model has the highest id. The best one, if it is another, keeps its row. Copying it to a place of its own
+in each round that is better than all before would take longer than everything else that the round writes.
 """
 
 _MEASURED: Final = "measured"
@@ -66,10 +66,12 @@ CREATE TABLE IF NOT EXISTS {_MEASURED} (
     round INTEGER PRIMARY KEY, rows INTEGER NOT NULL, loss REAL NOT NULL, metrics BLOB NOT NULL
 ) STRICT;
 """
-"""What this site's own test rows say of the model with which each round began. Older homes get it when they start."""
+"""Loss and metrics of the model with which each round began, over this site's own test rows. A home of an older version
+gets this table at its next start.
+"""
 
 _ONE_MODEL: Final = "model"
-"""A table for the newest model alone, which older homes have instead."""
+"""The table that older homes have instead; it holds the newest model alone."""
 
 
 class StoreError(PeerError):
@@ -156,12 +158,12 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 def models_table(link: sqlite3.Connection) -> str:
-    """Return the table that holds hash and weights of the models: another one in a home that was not started since."""
+    """Return the name of the table of models; an older home keeps the old one until its next start."""
     return _ONE_MODEL if _ONE_MODEL in _tables(link) else "models"
 
 
 def has_measured(link: sqlite3.Connection) -> bool:
-    """Whether there is a table of what this site measured itself: not in a home that was not started since."""
+    """Return whether there is a table of this site's own figures; an older home gets it at its next start."""
     return _MEASURED in _tables(link)
 
 
@@ -170,7 +172,7 @@ def _tables(link: sqlite3.Connection) -> set[str]:
 
 
 def _refuse_lost(path: Path) -> None:
-    """A home that has signed something is not begun anew because its store is gone: it would sign it otherwise."""
+    """Refuse a home that has signed something and lost its store: begun anew, it could sign something else instead."""
     if path.exists() and path.stat().st_size > 0:
         return
     serial = newest_serial(path.parent)
@@ -183,7 +185,7 @@ def _refuse_lost(path: Path) -> None:
 
 
 def _refuse_links(path: Path) -> None:
-    """SQLite follows links, and would so write where somebody else wants it to."""
+    """Refuse symbolic links: SQLite follows them, so another user could choose which file it writes."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         one = path.with_name(path.name + suffix)
         if one.is_symlink():
@@ -229,7 +231,7 @@ def _explain(path: Path, error: sqlite3.Error) -> str:
 
 
 def damaged(path: Path, reason: str) -> str:
-    """Say that the file cannot be relied on, why, and what to do."""
+    """Say that the file is damaged, why, and what to do."""
     return (
         f"{path}: the file is damaged ({reason}). Put back a backup of the home (the peer then abstains until"
         " it has caught up), or join again with a new --home"

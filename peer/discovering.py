@@ -17,14 +17,18 @@ from .settings import Settings
 
 
 class Discovery:
-    """What `--mdns` and `--dht` ask for. Suggests addresses to the network; never more than that.
+    """The search that `--mdns` and `--dht` ask for. It only suggests addresses to the network.
 
-    ``wanted`` is the id of the federation that an invite names; a newcomer without one can look on the local network
-    only, because the DHT finds members by the federation's id.
+    ``wanted`` is the id of the federation that an invite names. A newcomer without an invite can search the local
+    network only, because the DHT finds members by the federation's id.
     """
 
     def __init__(self, settings: Settings, identity: Identity, network: Network, wanted: bytes | None) -> None:
-        """Raises PeerError for a DHT entry that is no address with a PeerId."""
+        """Prepare the search.
+
+        Raises:
+            PeerError: a DHT entry is no address with a PeerId.
+        """
         self._mdns = settings.mdns
         self._listen = listen_place(settings.dht_listen, "--dht-listen")
         self._takes_part = bool(settings.dht)
@@ -34,7 +38,9 @@ class Discovery:
         self._entries = [_entry(text) for text in settings.dht if text]
 
     async def run(self, dht_started: Callable[[Address], None]) -> None:
-        """Look until cancelled. ``dht_started`` gets the address of our own DHT node, an entry for others.
+        """Search until cancelled.
+
+        ``dht_started`` gets the address of our own DHT node, which others can use as their entry to the DHT.
 
         Raises:
             PeerError: the DHT's address cannot be listened on.

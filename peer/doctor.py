@@ -1,4 +1,4 @@
-"""The checks of `peer doctor`: each one finds something out and says what to do if it is not well."""
+"""The checks of `peer doctor`: each one yields findings, and says what to do where something is wrong."""
 
 import errno
 import os
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ..protocol.ledger import LedgerState
 
 CONNECT_SECONDS: Final = 5.0
-"""How long a peer may take to answer, after the connection."""
+"""How long a connection may take, and how long the answer of the peer after it."""
 MAX_CALLS_AT_ONCE: Final = 16
 SLOW_FSYNC_SECONDS: Final = 0.05
 CLOCK_SKEW_SECONDS: Final = 5.0
@@ -60,19 +60,20 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What is known before the checks."""
+    """What is known before the checks are made."""
 
     home: Home
     settings: Settings
     state: "LedgerState | None"
     running: int | None
     places: "Mapping[str, bytes | None]"
-    """Where others may be reached, as people typed it or as they told it themselves; and the member, if it is known."""
+    """The addresses of others, as the user typed them or as those peers announced them; the member, where it is known.
+    """
     listen: tuple[str, ...]
 
 
 def examine(home: Home, bootstrap: Sequence[str], listen: str | None) -> list[Finding]:
-    """Run all checks; a check that fails by itself is a finding too."""
+    """Run all checks; a check that cannot be made is a finding, too."""
     findings = [_versions()]
     store, case = _open_case(home, bootstrap, listen)
     findings.append(store)
@@ -97,7 +98,7 @@ def examine(home: Home, bootstrap: Sequence[str], listen: str | None) -> list[Fi
 
 
 def _what_to_do(error: OSError | PeerError, home: Home) -> str:
-    """What to do where a check could not be made."""
+    """Return the advice for a check that could not be made."""
     if isinstance(error, PeerError):
         return "see the message"
     folder = _existing(home.folder)
@@ -105,7 +106,7 @@ def _what_to_do(error: OSError | PeerError, home: Home) -> str:
 
 
 def _open_case(home: Home, bootstrap: Sequence[str], listen: str | None) -> tuple[Finding, _Case]:
-    """Read what the home says, as far as it can be read."""
+    """Read the store of the home, as far as that is possible; return a finding about it, and the case."""
     settings, state = Settings(), None
     known: dict[str, bytes | None] = {}
     path = home.folder / FILE_NAME
@@ -131,7 +132,10 @@ def _open_case(home: Home, bootstrap: Sequence[str], listen: str | None) -> tupl
 
 
 def _read(reader: Reader, me: bytes | None) -> "tuple[Settings, LedgerState | None, dict[str, bytes | None]]":
-    """Read the settings, the ledger, and the others' addresses: that this peer reaches itself says nothing."""
+    """Read the settings, the ledger, and the addresses of the others.
+
+    Those of this peer itself are left out: that it reaches itself says nothing.
+    """
     import msgspec
 
     from .network.addresses import BadRecord, open_record
@@ -211,7 +215,7 @@ def _key(case: _Case) -> Iterator[Finding]:
 
 
 def disk_needed_bytes(parameters: int, members: int) -> int:
-    """Return the free space that a peer may need: for the vectors of a round, two models, and some of everything."""
+    """Return the free space that a peer may need: the vectors of a round, two models, and a reserve."""
     return _SPARE_DISK_BYTES + 4 * parameters * 3 * (members + 2)
 
 
@@ -221,7 +225,7 @@ def memory_needed_bytes(parameters: int, members: int) -> int:
 
 
 def _size(case: _Case) -> tuple[int, int]:
-    """The parameters of the model and the members of the federation; nothing of both where there is none yet."""
+    """Return the number of parameters and of members; zero for both where there is no federation yet."""
     return (0, 0) if case.state is None else (case.state.genesis.parameters, len(case.state.members))
 
 
@@ -262,6 +266,7 @@ def _clock(case: _Case) -> Iterator[Finding]:
     folder = _existing(case.home.folder)
     path = folder / f".coterie-doctor-{os.getpid()}"
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    # On a network disk, the time of a new file is that of the server's clock.
     skew = path.stat().st_mtime - time.time()
     path.unlink()
     founded = 0.0 if case.state is None else case.state.genesis.created_ms / 1000
@@ -307,10 +312,10 @@ def _port(case: _Case) -> Iterator[Finding]:
 
 
 def _reach(case: _Case) -> Iterator[Finding]:
-    """Each known address, and whether enough members can be reached to decide anything.
+    """Try each known address, and find out whether enough members can be reached to decide anything.
 
-    One address that answers is enough, and then the others are no fault; but not where a quorum is missing. Once the
-    training is finished, nobody has to answer.
+    If one address answers, others that do not answer are no failure, unless the members that answer are too few to
+    decide. Once the training is finished, nobody has to answer.
     """
     places: dict[str, bytes | None] = {}
     for text, member in case.places.items():
@@ -345,7 +350,7 @@ def _reach(case: _Case) -> Iterator[Finding]:
 
 
 def _running_status(case: _Case) -> Json | None:
-    """What the peer of this home says of itself; None where none runs, or nobody may ask it."""
+    """Return the status of the running peer of this home; None if none runs, or the home cannot be trusted."""
     if case.running is None or case.home.trouble() is not None:
         return None
     status: Json = ask(case.home.socket_path, {"do": "status"})["status"]
@@ -353,9 +358,9 @@ def _running_status(case: _Case) -> Json | None:
 
 
 def _answers(places: Mapping[str, bytes | None], status: Json | None) -> dict[str, str | None]:
-    """Say of each address why nobody answers there, None where somebody does.
+    """Return for each address why no peer answers there; None for an address that answers.
 
-    A running peer knows its links to members. Others are called, all at once.
+    A running peer knows its links to members. All other addresses are called, several at once.
     """
     from ..crypto.identity import peer_id
 
@@ -377,10 +382,10 @@ def _link_trouble(row: Json) -> str | None:
 
 
 def _stalled(case: _Case, reached: set[bytes], status: Json | None) -> str | None:
-    """Say why nothing can be decided, and who is missing; empty where it can; None where there is nothing to decide.
+    """Say why nothing can be decided, and who is missing; empty if it can be; None if there is nothing to decide.
 
-    A running peer knows its links (``status``). Of a stopped one, a member counts as reached where one of its addresses
-    answers.
+    A running peer knows its links and says so in ``status``. If it is stopped, a member counts as reached if one of its
+    addresses answers.
     """
     me = case.home.public_key()
     if case.state is None or me is None or case.state.phase is Phase.FINISHED or case.state.committee.index(me) is None:
@@ -398,7 +403,10 @@ def _member_at(place: str) -> bytes | None:
 
 
 def _call(address: str) -> str | None:
-    """Call a peer, up to the first words of its handshake: the system takes calls for a process that is frozen, too."""
+    """Call an address; return why no peer answers there, None if one does.
+
+    The call goes on to the first message of the handshake, since the system accepts calls for a frozen process, too.
+    """
     from .network.knocks import MULTISTREAM
 
     _, _, host, _, port, *_ = address.split("/")

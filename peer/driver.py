@@ -2,14 +2,14 @@
 
 Three tasks, and queues between them::
 
-    network --> receive --> inbox --> decide --> steps --> act --> network, alarms, jobs, people
+    network --> receive --> inbox --> decide --> steps --> act --> network, alarms, jobs, notices
                  verify               node.step            persist, then the rest in order
 
-``receive`` runs in the tasks of the links, each of which waits for its own frame: so the frames of one peer keep
-their order, and links take turns. What a frame costs is measured and charged to its peer. ``decide`` alone touches the
-node, one event after the other. ``act`` carries out its steps in the same order: all records that have come together
-in the meantime become durable in one transaction, and only then does anything of those steps leave the process. While
-the disk works, ``decide`` goes on with the next events, and heartbeats go on in the network's own tasks.
+``receive`` runs in the tasks of the links. Each of them waits until its frame is dealt with, so the frames of one peer
+keep their order, and links take turns. What a frame costs is measured and charged to its peer. Only ``decide`` touches
+the node, one event after the other. ``act`` carries out the steps in the same order. All records of the steps that have
+gathered meanwhile become durable in one transaction, and only then does anything of these steps leave the process.
+While the disk works, ``decide`` goes on with the next events, and heartbeats go on in the network's own tasks.
 """
 
 import logging
@@ -53,76 +53,77 @@ from .stall import Shelf, Stall
 from .workshop import Workshop
 
 MAX_PENDING_STEPS: Final = 64
-"""Steps whose records wait for the disk; then events wait."""
+"""How many steps may wait for the disk; with more, events wait, too."""
 
 MAX_CHECKED_HERE_BYTES: Final = 32 * 1024
-"""Frames above this are hashed, decoded and verified in a thread: below it, the way there costs more than it saves."""
+"""Larger frames are hashed, decoded and verified in a thread. For others, handing them over costs more than it saves.
+"""
 
 LOUD: Final = frozenset({"fault", "fetch", "proposal", "refused", "fork", "overrun"})
-"""Notices that a member causes by what it sends."""
+"""Kinds of notices that a member can cause, as often as it likes, by what it sends."""
 
 SECONDS_PER_NOTICE: Final = 10.0
 MAX_NOTICES_AT_ONCE: Final = 32
-"""How many of those are told of one member: a burst, and then one in SECONDS_PER_NOTICE."""
+"""How many of these notices about one member are told at once; after that, one in SECONDS_PER_NOTICE."""
 
 MAX_FAULTY_PEERS: Final = 1024
 MAX_FAULTS_A_PEER: Final = 32
-"""Different ones that are told apart: there are more ways to be wrong than can be kept."""
+"""Different faults that are counted apart; a peer can commit more kinds than can be kept."""
 
 log = logging.getLogger("coterie.driver")
 
 
 class NodeLike(Protocol):
-    """What is driven: :class:`..protocol.node.Node`, or a stand-in for it."""
+    """The node that is driven: :class:`..protocol.node.Node`, or a stand-in for it."""
 
     @property
     def state(self) -> LedgerState:
-        """The ledger as far as it was decided."""
+        """The state of the ledger after its newest decided block."""
 
     @property
     def audience(self) -> tuple[bytes, ...]:
-        """Whom a message to EVERYONE goes to."""
+        """The peers that get a message to EVERYONE."""
 
     def step(self, event: Event, now_ms: int) -> Step:
-        """Take an event."""
+        """Take an event; return what is to be done now."""
 
 
 class Journal(Protocol):
-    """What makes records durable: :class:`.store.Store`."""
+    """The store, which makes records durable: :class:`.store.Store`."""
 
     def persist(self, records: Sequence[Record]) -> None:
-        """Return when they are durable."""
+        """Make records durable; return once they are."""
 
     def tidy(self) -> None:
-        """Erase what a closed round left."""
+        """Erase what a closed round left behind."""
 
 
 class Links(Shelf, Protocol):
-    """What sends and fetches: :class:`.network.Network`."""
+    """The network, which sends and fetches: :class:`.network.network.Network`."""
 
     beat_status: bytes
 
     def send(self, to: bytes, frame: bytes, blob: bytes | None = None) -> bool:
-        """Queue an envelope; False when that is not possible now."""
+        """Queue an envelope; return False if that is not possible now."""
 
     async def pull(self, source: bytes, digest: bytes, size: int) -> bytes:
-        """Fetch a blob. Raises an exception when it does not come."""
+        """Fetch a blob. Raises an exception if it does not come."""
 
     def refresh(self) -> None:
-        """The members have changed."""
+        """Open and close links after a change of the members."""
 
     def charge(self, member: bytes, seconds: float) -> None:
-        """What a peer sent has cost so much computing time."""
+        """Charge a peer for the computing time that its messages cost."""
 
     def block_decided(self) -> None:
-        """The ledger has moved on, which takes every member some messages."""
+        """Allow every member some more computing time, since a block takes it some messages."""
 
     def cut_off(self, member: bytes, reason: str) -> None:
-        """A peer did what no honest one does: have no link to it for a while."""
+        """Have no link to a peer for a while, since it did what no honest peer does."""
 
 
 class Driver:
-    """One running member. ``notice`` gets what people should know, and every fault of a peer."""
+    """Drives one running member. ``notice`` gets what the operator should know, such as faults of peers."""
 
     def __init__(
         self,
@@ -139,7 +140,7 @@ class Driver:
         """Bad frames by the peer whose link they came over."""
         self.workshop = workshop
         self.fetching: dict[object, int] = {}
-        """Sizes in bytes of the blobs that are being fetched, or wait to be."""
+        """Sizes in bytes of the blobs that are being fetched, or wait to be fetched."""
         self._me = me
         self._federation = node.state.federation
         self._journal = journal
@@ -168,7 +169,7 @@ class Driver:
 
         Raises:
             StoreError: the disk failed; nothing that depends on the lost records was sent.
-            Exception: whatever a step raised, which is a bug of ours.
+            Exception: an exception of a step or of a task here, which is a bug of ours.
         """
         self._tell_beat()
         self._inbox.put(Started())
@@ -188,12 +189,12 @@ class Driver:
         self._inbox.put(Leave())
 
     def withdraw(self) -> None:
-        """Ask the others to forget that this peer, which is no member yet, wanted to be admitted."""
+        """Take back the request to be admitted of this peer, which is no member yet."""
         self._inbox.put(Withdraw())
 
     @property
     def is_running(self) -> bool:
-        """Whether what is asked of this driver is done."""
+        """Whether the driver runs, so that it carries out what it is asked for."""
         return self._nursery is not None
 
     async def peer_up(self, member: bytes) -> None:
@@ -206,7 +207,10 @@ class Driver:
         await self._inbox.put_foreign(PeerDown(member), member)
 
     async def pace(self, member: bytes, is_overrun: bool) -> None:
-        """A member began or ceased to send more than it may: meanwhile nobody waits for what it has to say."""
+        """A member began, or ceased, to send more than it may.
+
+        Between the two it counts as down for the node, so that nobody waits for it.
+        """
         if is_overrun:
             text = "sends more than this peer has time for; nobody waits for it meanwhile"
             self._tell(Notice("overrun", text, {"member": member}))
@@ -214,7 +218,7 @@ class Driver:
         await self._inbox.put_foreign(event, member)
 
     async def heartbeat(self, member: bytes, status: bytes) -> None:
-        """A heartbeat told where a peer stands."""
+        """A heartbeat came, which says how far the ledger of a peer has come."""
         beat = decode_beat(status)
         if beat is None:
             if status:
@@ -226,8 +230,8 @@ class Driver:
     async def frame(self, member: bytes, envelope: bytes, blob: bytes | None) -> None:
         """An envelope came over the link of ``member``. Returns when the node has dealt with it.
 
-        Everybody speaks for itself, but for what :func:`.may_be_passed_on`. No honest member sends anything else,
-        whatever others send to it, so a peer that does is cut off.
+        A member sends its own envelopes, and of others' only those that :func:`.may_be_passed_on`. No honest member
+        sends anything else, whatever others send to it, so a peer that does is cut off.
         """
         if len(envelope) + len(blob or b"") > MAX_CHECKED_HERE_BYTES:
             checked, seconds = await trio.to_thread.run_sync(
@@ -253,7 +257,8 @@ class Driver:
             step = self.node.step(arrival.event, self._clock.now_ms())
             earlier, head = head, self.node.state.head
             if head != earlier:
-                # That is free: nobody can move the ledger on as often as it likes, and who was away needs it.
+                # A step that decides a block is not charged: no peer can cause such steps as often as it likes, and
+                # this peer needs many of them to catch up if it was away.
                 self._links.block_decided()
             elif arrival.cause is not None:
                 self._links.charge(arrival.cause, cpu_seconds() - started)
@@ -345,7 +350,7 @@ class Driver:
         self._inbox.put(TimerFired(key))
 
     def _tell_beat(self) -> None:
-        """Heartbeats tell the state; a change of the members opens and closes links."""
+        """Tell the new state in heartbeats; end offers after a step of the round, and adapt links to new members."""
         state = self.node.state
         self._links.beat_status = encode_beat(state.height, state.round, state.phase)
         if (state.round, state.phase) != self._stage:
@@ -358,7 +363,7 @@ class Driver:
     # Telling.
 
     def _tell(self, notice: Notice) -> None:
-        """Tell people; of what any one member can cause at any rate, no more than they can read."""
+        """Pass a notice on; of those that one member can cause as often as it likes, no more than people can read."""
         member = notice.facts.get("member")
         if notice.kind in LOUD and isinstance(member, bytes):
             if len(self._told) >= MAX_FAULTY_PEERS and member not in self._told:
@@ -371,7 +376,7 @@ class Driver:
     # Failing.
 
     def _fault(self, member: bytes, what: str) -> None:
-        """Count a peer's fault, and cut it off; tell people about the first and then about every tenfold."""
+        """Count a fault of a peer, and cut the peer off; tell of the first such fault, the 10th, the 100th and so on."""
         if member not in self.faults and len(self.faults) >= MAX_FAULTY_PEERS:
             del self.faults[next(iter(self.faults))]
         counts = self.faults.setdefault(member, Counter())
@@ -387,7 +392,7 @@ class Driver:
         self._nursery.start_soon(self._guard, task, *arguments)
 
     async def _guard(self, task: Callable[..., Awaitable[None]], *arguments: Any) -> None:
-        """Keep the first exception, and stop everything for it."""
+        """Run a task. If it raises an exception, stop everything; the first exception is kept."""
         assert self._nursery is not None
         try:
             await task(*arguments)
@@ -406,7 +411,7 @@ def _is_large(blob: bytes | None) -> bool:
 def _timed_check(
     clock: Callable[[], float], member: bytes, envelope: bytes, blob: bytes | None, federation: bytes
 ) -> tuple[Verified | str, float]:
-    """Check what came over a member's link. Returns it, or what is wrong with it; and the CPU seconds it took."""
+    """Check what came over a member's link; return it or what is wrong with it, and the CPU seconds that it took."""
     started = clock()
     return _check(member, envelope, blob, federation), clock() - started
 
@@ -425,6 +430,6 @@ def _check(member: bytes, envelope: bytes, blob: bytes | None, federation: bytes
 def _binds(verified: Verified, blob: bytes) -> bool:
     digest = digest_of(blob)
     if isinstance(verified.message, Deal):
-        # Which of the boxes is ours the node knows; another one would not open.
+        # Only the node knows which of the boxes is ours; another one would not open.
         return digest in verified.message.boxes
     return digest == blob_digest(verified, None)
