@@ -376,7 +376,7 @@ class Driver:
     # Failing.
 
     def _fault(self, member: bytes, what: str) -> None:
-        """Count a fault of a peer, and cut the peer off; tell of the first such fault, the 10th, the 100th and so on."""
+        """Count a fault of a peer and cut the peer off; report the first, the tenth, the hundredth and so on."""
         if member not in self.faults and len(self.faults) >= MAX_FAULTY_PEERS:
             del self.faults[next(iter(self.faults))]
         counts = self.faults.setdefault(member, Counter())

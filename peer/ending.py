@@ -10,30 +10,32 @@ from ..protocol.ledger import LedgerState
 from .exits import Exit
 
 _ASK: Final = "ask a member for"
-"""Begins the advice with which a member's own reason may end already."""
+"""The beginning of the advice; the reason that a member gave may end with such an advice already."""
 
 
 @dataclass(slots=True)
 class Ending:
-    """Waits for the end, and watches the node's notices for what means it."""
+    """Holds how the run ends, and watches the node's notices for those that mean the end."""
 
     me: bytes
     over: trio.Event = field(default_factory=trio.Event)
     left: trio.Event = field(default_factory=trio.Event)
-    """It is decided that this peer may go, as it asked to. Its part in the current round is not over yet."""
+    """The leave that this peer asked for is decided. Its part in the current round may not be over yet."""
     withdrawn: trio.Event = field(default_factory=trio.Event)
-    """This peer took back its request to be admitted, and those that it is linked to are being told."""
+    """This peer took back its request to be admitted, and the peers that it is linked to are being told."""
     told: int = 0
-    """How many these are."""
+    """The number of peers that are told so."""
     finished: trio.Event = field(default_factory=trio.Event)
     code: Exit = Exit.OK
     reason: str = ""
     asked_to_leave: bool = False
     rejoins: bool = False
-    """The user asked, with this very start, to join: one that was removed for its silence asks to be let in again."""
+    """The user asked to join with this very start. A peer that left, or was removed for its silence, then asks to be
+    admitted again.
+    """
     has_invite: bool = False
     join_again: str = "peer start"
-    """The command with which this home asks again to be let in, without its invite."""
+    """The command with which this home asks again to be admitted; an invite is to be added to it."""
     _refusing: set[bytes] = field(default_factory=set)
 
     def end(self, code: Exit, reason: str) -> None:
@@ -43,11 +45,11 @@ class Ending:
             self.over.set()
 
     def lacks_invite(self, state: LedgerState) -> bool:
-        """Whether this peer asks to be let in without the invite that it needs."""
+        """Return whether this peer asks to be admitted without the invite that it needs."""
         return state.genesis.admit == "invite" and not self.has_invite and state.member(self.me) is None
 
     def on_notice(self, notice: Notice, state: LedgerState) -> None:
-        """See whether a notice of the node's means the end."""
+        """End the run if a notice of the node means that, or take note of how it changes the end."""
         match notice.kind:
             case "left" if notice.facts.get("member") == self.me:
                 if self.asked_to_leave:
@@ -69,7 +71,7 @@ class Ending:
                 pass
 
     def _on_refusal(self, notice: Notice, state: LedgerState) -> None:
-        """One liar cannot turn a newcomer away: more members than may lie have to."""
+        """Count a refusal; more than f members end the run by theirs, so no liar alone can turn a newcomer away."""
         member, reason = notice.facts["member"], str(notice.facts["reason"])
         if state.member(member) is None and state.height > 0:
             return

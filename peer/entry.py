@@ -1,7 +1,7 @@
-"""The first lines of the command `peer`: a signal that comes while the program is still read ends it without a word.
+"""The first lines of the command `peer`: a signal that comes while the program still loads ends it without a traceback.
 
-This module takes the signals before it imports anything that takes time. What comes before it, the start of Python
-itself and of its site packages, no program can change.
+This module handles the signals before it imports anything that is slow to load. Before that, Python itself and its site
+packages start; no program can change how a signal ends those.
 """
 
 import os
@@ -12,7 +12,10 @@ __all__ = ["end_early", "main"]
 
 
 def end_early(number: int, _frame: object) -> None:
-    """End at once: nothing was begun yet. An exception could be swallowed by what is being imported."""
+    """End the process at once, since nothing has begun yet.
+
+    No exception is raised for it: a module that is being imported could swallow that.
+    """
     is_start = _is_start()
     text = "stopped before it had begun" if is_start else "interrupted"
     try:
@@ -23,14 +26,14 @@ def end_early(number: int, _frame: object) -> None:
 
 def main() -> int:
     """Run the command; return its exit code."""
-    # A peer is stopped by these three; other commands are ended by SIGTERM and SIGHUP as any program is.
+    # These three stop a peer. Of the other commands only SIGINT is handled: the others end them as any program.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if _is_start() else (signal.SIGINT,):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under `nohup`
             signal.signal(number, end_early)
     from .cli import main as run
 
     if not _is_start() and signal.getsignal(signal.SIGINT) is end_early:
-        # From here on the command says itself what became of it; `peer start` takes the signals in its turn.
+        # From here on the command itself reports an interruption. `peer start` handles the signals itself.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     return run()
 

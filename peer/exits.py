@@ -30,7 +30,7 @@ class Exit(IntEnum):
 
     @property
     def meaning(self) -> str:
-        """One line for people."""
+        """What the code means, in one line."""
         return _MEANINGS[self]
 
 
@@ -64,14 +64,14 @@ def no_federation(folder: "Path", what: str = "this peer is in no federation yet
 
 
 class PeerError(Exception):
-    """Something that a person has to put right. Printed as `peer: error: …`; the command ends with ``code``.
+    """A problem that the user has to solve. Printed as `peer: error: …`; the command ends with ``code``.
 
     The message says what is wrong, where, and what to do.
     """
 
     code = Exit.USAGE
     option = ""
-    """What to add to the command, where that alone puts it right."""
+    """The option that alone solves the problem, if it is added to the command; empty if there is none."""
 
     def __init__(self, message: str, code: Exit | None = None) -> None:
         super().__init__(message)

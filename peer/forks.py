@@ -1,9 +1,9 @@
-"""What the worker processes of an app do not take along from the peer, and how they end with it.
+"""Worker processes of an app: they keep none of the peer's signal handlers, locks and ports, and end with the peer.
 
-Pools of processes (multiprocessing, concurrent.futures, joblib) are forked on Linux, so a worker has everything
-that the peer has. With the peer's signal handlers it ignores SIGTERM, and its pool waits for it for ever. With the
-peer's lock and ports it keeps the home in use and the ports taken when the peer was killed: a lock of flock
-belongs to the open file, and lasts as long as any process has it.
+Pools of processes (multiprocessing, concurrent.futures, joblib) are forked on Linux, so a worker begins with all that
+the peer has. With the peer's signal handlers it would ignore SIGTERM, and its pool would wait for it for ever. With the
+peer's lock and ports it would keep the home in use and the ports taken after the peer was killed: a lock of flock
+belongs to the open file, and lasts as long as any process has that file open.
 """
 
 import faulthandler
@@ -31,7 +31,7 @@ _paths: set[str] = set()
 
 @contextmanager
 def owned(descriptor: int) -> Iterator[None]:
-    """Keep an open file from workers that are forked meanwhile."""
+    """Have workers that are forked while the context lasts close this file."""
     _descriptors.add(descriptor)
     try:
         yield
@@ -40,13 +40,13 @@ def owned(descriptor: int) -> Iterator[None]:
 
 
 def own_places(ports: Iterable[int], path: Path) -> None:
-    """Keep from workers all sockets of these TCP ports, and the one that is bound to this path."""
+    """Have forked workers close all sockets of these TCP ports, and the one that is bound to this path."""
     _ports.update(ports)
     _paths.add(str(path))
 
 
 def free_workers() -> None:
-    """From here on, have forked processes let go of what is the peer's alone."""
+    """From here on, have forked processes give up what belongs to the peer alone."""
     global _is_registered
     if not _is_registered:
         os.register_at_fork(after_in_child=_let_go)
@@ -57,7 +57,7 @@ _is_registered = False
 
 
 def end_workers() -> bool:
-    """End the processes that an app left running; return whether no thread keeps this process from ending."""
+    """End the processes that an app left running; return False if a thread still keeps this process from ending."""
     workers = active_children()
     for worker in workers:
         worker.terminate()
@@ -74,8 +74,8 @@ def end_workers() -> bool:
 
 
 def _let_go() -> None:
-    """In a forked process: signals have their usual effects, and what is the peer's is closed."""
-    with suppress(ValueError):  # not in the main thread of an embedding program
+    """In a forked process: give signals their usual effects, and close what belongs to the peer."""
+    with suppress(ValueError):  # raised outside of the main thread, as in a program that embeds the peer
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -83,16 +83,16 @@ def _let_go() -> None:
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for descriptor in (*_descriptors, *_own_sockets()):
-        # The number stays taken: some object here may still close it.
+        # The number stays in use: an object in this process may still close it.
         os.dup2(null, descriptor, inheritable=False)
     os.close(null)
     if faulthandler.is_enabled():
-        # Where a worker crashed is no matter of the peer's own run.
+        # The crash of a worker does not belong into the crash report of the peer.
         faulthandler.enable(_STDERR)
 
 
 def _own_sockets() -> list[int]:
-    """The open sockets of the peer's own ports and path."""
+    """Return the open sockets of the peer's own ports and path."""
     found = []
     for name in os.listdir("/dev/fd"):
         with suppress(OSError, ValueError):

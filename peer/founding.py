@@ -16,14 +16,18 @@ from .measures import figures_to_come, label
 from .settings import Settings
 
 _UNKNOWN_EXAMPLES_CAP: Final = 1024
-"""Where an app does not say how many examples it trains on."""
+"""The examples cap where an app does not say how many examples it trains on."""
 
 
 def check_min_peers(wanted: int, advice: str = "") -> None:
-    """Refuse to train with two members. ``advice``: what to do then, beginning with a semicolon.
+    """Refuse a ``--min-peers`` below three: a sum of two updates shows each member the other's.
+
+    Args:
+        wanted: the number of members with which training is to begin.
+        advice: what to do instead, for the message; begins with a semicolon.
 
     Raises:
-        PeerError: there are too few.
+        PeerError: ``wanted`` is too small.
     """
     if wanted < MIN_TRAINING_MEMBERS:
         raise PeerError(
@@ -33,10 +37,10 @@ def check_min_peers(wanted: int, advice: str = "") -> None:
 
 
 def found(settings: Settings, identity: Identity, learner: Learner, now_ms: int) -> tuple[Genesis, ModelSaved]:
-    """Return the genesis and the model to begin with.
+    """Return the genesis and the initial model. ``now_ms``: unix time.
 
     Raises:
-        PeerError: an option makes no federation; names it.
+        PeerError: no federation can have such an option; the message names it.
     """
     check_min_peers(settings.min_peers)
     if settings.admit == "roster" and settings.roster is None:
@@ -45,7 +49,7 @@ def found(settings: Settings, identity: Identity, learner: Learner, now_ms: int)
         raise PeerError("--roster: only with --admit roster")
     if settings.examples_cap > MAX_EXAMPLES:
         raise PeerError(f"--examples-cap {settings.examples_cap}: at most {MAX_EXAMPLES}")
-    # Without a zero that is negative: the first sum makes it positive, and the same model would have two hashes.
+    # Adding 0.0 makes negative zeros positive. The first sum would do so, and the same model would have two hashes.
     weights = (learner.initial() + 0.0).astype("<f4").tobytes()
     digest = digest_of(weights)
     try:
@@ -75,17 +79,20 @@ def found(settings: Settings, identity: Identity, learner: Learner, now_ms: int)
             evict_on_proof=not settings.no_evict,
             stopping=_stopping(settings),
         )
-        # Through its bytes: every bound is checked here that a joiner will check.
+        # Decoded from its bytes, so that every bound is checked that a joiner will check.
         return read_genesis(genesis.encode()), ModelSaved(digest, weights)
     except GenesisError as error:
         raise PeerError(f"no federation can be founded with these options: {error}") from None
 
 
 def default_examples_cap(examples: int | None) -> int:
-    """Return as how many examples a member counts at most, where the founder has so many and did not say.
+    """Return the default of ``--examples-cap``, the largest number of examples that a member is weighted by.
 
-    Four times as many, up to a power of two: the founder's update keeps all bits but about two of its precision, and
-    a member with a few times its data still counts in full.
+    It is four times the founder's number, up to a power of two. So the founder's update loses only about two bits of
+    its precision, and a member with a few times the founder's data still counts in full.
+
+    Args:
+        examples: the number of examples that the founder trains on; None where its app does not say.
     """
     if examples is None:
         return _UNKNOWN_EXAMPLES_CAP
@@ -93,7 +100,7 @@ def default_examples_cap(examples: int | None) -> int:
 
 
 def explain_threshold(genesis: Genesis, members: int) -> str:
-    """Say what the genesis' threshold means for so many members."""
+    """Say what the threshold of the genesis means for this number of members."""
     stand_ins = tuple(index.to_bytes(32, "big") for index in range(members))
     return Committee(stand_ins, genesis.threshold).explain(genesis.scheme)
 
@@ -130,7 +137,7 @@ def _exponent(clip: float) -> int:
 
 
 def _roster(path: str | None, founder: bytes) -> tuple[bytes, ...]:
-    """Read a roster: one PeerId a line, comments after #. The founder belongs to it in any case."""
+    """Read a roster: one PeerId a line, comments after #. The founder is on it in any case."""
     if path is None:
         return ()
     try:

@@ -1,6 +1,6 @@
-"""A disk that is full: told in one line and with one exit code, whatever write it was that failed.
+"""Full disks: reported in one line and with one exit code, whichever write failed.
 
-The system says ENOSPC or EDQUOT. SQLite says that its disk failed where its own small files cannot grow, so there the
+The system reports ENOSPC or EDQUOT. SQLite reports a failing disk where its own small files cannot grow, so then the
 free space is looked at.
 """
 
@@ -21,18 +21,18 @@ _LEAST_BYTES: Final = 1 << 20
 
 
 class DiskFull(PeerError):
-    """A file cannot be written for want of room."""
+    """A file cannot be written because the disk is full."""
 
     code = Exit.STORE
 
 
 def is_full(error: OSError) -> bool:
-    """Whether a write failed for want of room on the disk, or within a quota."""
+    """Return whether a write failed because the disk is full, or the user's quota used up."""
     return error.errno in _FULL
 
 
 def has_no_room(folder: Path) -> bool:
-    """Whether the disk of a folder has hardly any room, or none for another file."""
+    """Return whether the disk of a folder has hardly any space left, or cannot hold another file."""
     try:
         found = os.statvfs(folder)
     except OSError:
@@ -47,7 +47,7 @@ def advice(folder: Path) -> str:
 
 
 def full_disk(error: OSError, place: Path | None = None) -> DiskFull:
-    """Return what to raise for a write that found no room: to ``place``, or to the file that the error names."""
+    """Return the exception for a write to a full disk: to ``place``, or to the file that the error names."""
     where = place or error.filename
     what = "the disk is full; free some space and try again"
     return DiskFull(f"{where}: cannot be written: {what}" if where else f"nothing can be written: {what}")
@@ -55,7 +55,7 @@ def full_disk(error: OSError, place: Path | None = None) -> DiskFull:
 
 @contextmanager
 def told_if_full(path: Path) -> Iterator[None]:
-    """Raise DiskFull for a write to ``path`` that fails for want of room; other errors pass."""
+    """Raise DiskFull where a write to ``path`` fails because the disk is full; let other errors pass."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What a federation trains, seen before one joins it: the genesis that a member shows to anybody who calls."""
+"""A look at what a federation trains, before joining it: at the genesis, which a member shows to every caller."""
 
 import os
 import sys
@@ -15,22 +15,23 @@ from .network.network import Network
 from .progress import PlainLines
 
 SECONDS: Final = 30.0
-"""How long members may take to answer."""
+"""How long the members may take to answer."""
 
 
 def genesis_of(invite: Invite, seconds: float = SECONDS) -> Genesis:
-    """Call the members that an invite names, under a key for this once; nothing is asked of them and nothing told.
+    """Call the addresses that an invite names, and return the genesis of its federation.
 
-    The invite is not used up by it.
+    The call is made with a fresh key, and asks for nothing else. It tells the members nothing about this peer, and does
+    not use the invite up.
 
     Raises:
-        PeerError: nobody answered.
+        PeerError: no member answered within ``seconds``.
     """
     return trio.run(_call, invite, seconds)
 
 
 def _unknown(_: bytes) -> None:
-    """Nothing is known of who is a member."""
+    """Say of any peer that it is not known whether it is a member."""
 
 
 async def _call(invite: Invite, seconds: float) -> Genesis:
@@ -44,7 +45,7 @@ async def _call(invite: Invite, seconds: float) -> Genesis:
     async with trio.open_nursery() as nursery:
         await nursery.start(network.run)
         with trio.move_on_after(seconds):
-            # What goes wrong meanwhile is told as notes, since the report itself may be JSON.
+            # Failed attempts are told on standard error, since the report itself may be JSON.
             genesis = await find_genesis(network, PlainLines(sys.stderr).event, invite.terms.federation)
         await network.stop()
         nursery.cancel_scope.cancel()

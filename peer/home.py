@@ -1,8 +1,8 @@
 """The folder of a peer: one lock, one key, one store.
 
-``<home>/`` (mode 0700) holds ``identity.key``, ``peer.sqlite`` with its two witnesses, ``lock``,
-``control.sock`` and ``native-crash`` while the peer runs, ``app/`` if an own app keeps files, and ``crash-*.txt`` if it
-ever failed by our fault, or in native code.
+``<home>/`` (mode 0700) holds ``identity.key``, ``peer.sqlite`` with its two witnesses (:mod:`.lineage`) and ``lock``;
+while the peer runs, ``control.sock`` and ``native-crash``; ``app/`` if the user's own app keeps files; and
+``crash-*.txt`` after a crash by a bug of ours or in native code.
 """
 
 import errno
@@ -30,7 +30,7 @@ LOCK_FILE: Final = "lock"
 SOCKET_FILE: Final = "control.sock"
 STORE_FILE: Final = "peer.sqlite"
 APP_FOLDER: Final = "app"
-"""What an own app keeps; most keep nothing."""
+"""The folder for files that the user's own app keeps; most apps keep none."""
 HOME_VARIABLE: Final = "COTERIE_HOME"
 PASSPHRASE_VARIABLE: Final = "COTERIE_PASSPHRASE"
 
@@ -45,19 +45,19 @@ _KNOWN_FILES: Final = (
 
 
 class HomeError(PeerError):
-    """The home cannot be used; says why and what to do."""
+    """The home cannot be used; the message says why and what to do."""
 
     code = Exit.HOME
 
 
 class KeyProblem(PeerError):
-    """The identity key cannot be used; says why and what to do."""
+    """The identity key cannot be used; the message says why and what to do."""
 
     code = Exit.KEY
 
 
 def default_home() -> Path:
-    """Return the home that is used when none is named: $COTERIE_HOME, else ~/.coterie."""
+    """Return the home that is used if none is named: $COTERIE_HOME, or ~/.coterie if that is not set."""
     return Path(os.environ.get(HOME_VARIABLE) or Path.home() / ".coterie")
 
 
@@ -71,19 +71,19 @@ class Home:
 
     @property
     def quoted(self) -> str:
-        """The folder, for a command that people are told to type."""
+        """The folder, quoted for a command that the user is told to type."""
         return shlex.quote(str(self.folder))
 
     @property
     def option(self) -> str:
-        """How to name this home in a command that people are told to type."""
+        """The option that names this home, for a command that the user is told to type."""
         return f"--home {self.quoted}"
 
     def trouble(self) -> tuple[str, str] | None:
         """Say what is wrong with the owners and modes in this home, and what to do; None if there is nothing.
 
-        Another user that can write here can put in a store with settings that name code to run, or links to files that
-        would then be overwritten. A home that is not there yet is in order.
+        Another user that can write here could put in a store with settings that name code to run, or links to files
+        that would then be overwritten. A home that is not there yet is in order.
         """
         try:
             found = self.folder.stat()
@@ -109,7 +109,7 @@ class Home:
         try:
             found = path.lstat()
         except OSError:
-            return None  # not there; or it cannot be opened either, and then that is told
+            return None  # not there, or not to be looked at: then it cannot be opened either, and that is told
         quoted = shlex.quote(str(path))
         if stat.S_ISLNK(found.st_mode):
             return f"{path}: a symbolic link, which a peer never makes", f"remove it: rm {quoted}"
@@ -126,10 +126,10 @@ class Home:
         return None
 
     def check(self) -> None:
-        """Refuse a home into which another user can write, or could have.
+        """Refuse a home into which another user can write, or could have written.
 
         Raises:
-            HomeError: naming what is wrong and what to do.
+            HomeError: the message says what is wrong and what to do.
         """
         wrong = self.trouble()
         if wrong is not None:
@@ -152,13 +152,15 @@ class Home:
         self.check()
 
     def keeps(self, path: Path) -> bool:
-        """Whether a file is one of those that the peer itself keeps in this home, or would be."""
+        """Return whether a path is that of a file that the peer itself keeps in this home, or may make there."""
         found = path.expanduser().resolve()
         return found.parent == self.folder.resolve() and found.name in _KNOWN_FILES
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the home for this process alone; the lock goes with it, however it ends, and workers do not have it.
+        """Hold the home for this process alone while the context lasts.
+
+        The lock ends with the process, however that ends, and workers that it forks do not have it.
 
         Raises:
             HomeError: another process has it; the message names its pid.
@@ -166,7 +168,7 @@ class Home:
         """
         path = self.folder / LOCK_FILE
         try:
-            # Not through a link, of either kind: what it leads to would be truncated below.
+            # A link of either kind is refused: the file that it leads to would be truncated below.
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
             with told_if_full(path):
                 descriptor = os.open(path, flags, 0o600)
@@ -192,7 +194,7 @@ class Home:
             os.close(descriptor)
 
     def _held(self, holder: str) -> str:
-        """Say which process has the lock, and how to end it: the peer, or one that a dead peer left behind."""
+        """Say which process has the lock, and how to end it: a peer, or a process that a dead peer left behind."""
         left = [] if not holder.isdecimal() or Path("/proc", holder).exists() else _having_open(self.folder / LOCK_FILE)
         if not left:
             return f"another peer runs in this home (pid {holder}); stop it with `peer stop {self.option}`"
@@ -200,7 +202,7 @@ class Home:
         return f"the peer that ran in this home (pid {holder}) left processes behind; end them: kill -9 {pids}"
 
     def running_pid(self) -> int | None:
-        """Return the pid of the peer that holds the home, None where there is none."""
+        """Return the pid of the process that holds the home, 0 if it is unknown; None if no process holds it."""
         try:
             descriptor = os.open(self.folder / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
@@ -217,11 +219,12 @@ class Home:
     def identity(self, passphrase: Callable[[bool], str | None]) -> "Identity":
         """Return the identity of this home; the first time, make its key.
 
-        ``passphrase(sealed)`` gives the passphrase or None; ``sealed`` is True where an existing key needs
-        one.
+        Args:
+            passphrase: gives the passphrase, or None for no passphrase. It is called with True where an existing key
+                needs one, and with False where a key is made.
 
         Raises:
-            KeyProblem: missing rights, a wrong passphrase, a damaged file.
+            KeyProblem: missing rights, a wrong passphrase, or a damaged file.
             DiskFull: there is no room for a new key.
         """
         from ..crypto.identity import Identity
@@ -241,7 +244,7 @@ class Home:
         return Identity.from_seed(seed)
 
     def public_key(self) -> bytes | None:
-        """Return whose home this is, readable without a passphrase; None before the first start."""
+        """Return the public key of this home, for which no passphrase is needed; None if there is none to be read."""
         from ..crypto.identity import BadPeerId, public_of
 
         with suppress(OSError, BadPeerId, UnicodeDecodeError):
@@ -266,7 +269,7 @@ class Home:
         return data
 
     def _key_bytes(self) -> tuple[bytes, os.stat_result]:
-        """Read the key file, not through a link; one that is no file reads as nothing."""
+        """Read the key file without following a link; anything but a regular file reads as empty."""
         descriptor = os.open(self.key_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             found = os.fstat(descriptor)
@@ -302,7 +305,7 @@ class Home:
 
 
 def _write_whole(path: Path, data: bytes) -> None:
-    """Write a new file that holds a secret, in place of one that an earlier try has left."""
+    """Write a new file that holds a secret, in place of one that an earlier attempt left behind."""
     path.unlink(missing_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
         file.write(data)
@@ -320,7 +323,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _user(uid: int) -> str:
-    """The name of a user, or the number where there is no name."""
+    """Return the name of a user, or the number if the user has no name."""
     import pwd
 
     try:
@@ -330,7 +333,7 @@ def _user(uid: int) -> str:
 
 
 def _having_open(path: Path) -> list[str]:
-    """The other processes that have a file open, as far as this user may see them; none where there is no /proc."""
+    """Return the pids of other processes that have a file open, as far as this user may see them in /proc."""
     place, found = path.resolve(), []
     for entry in Path("/proc").glob("[0-9]*/fd/*"):
         pid = entry.parts[2]
@@ -349,17 +352,16 @@ def missing_key(home: Home) -> str:
 
 
 def is_home_file(path: Path) -> bool:
-    """Whether a file is one of those that a peer keeps in its home, whichever home that is."""
+    """Return whether a path is that of a file that a peer keeps in its home, whichever home that is."""
     place = path.resolve()
     return place.name in _KNOWN_FILES and any((place.parent / name).exists() for name in (KEY_FILE, STORE_FILE))
 
 
 def passphrase_source(file: str | None) -> Callable[[bool], str | None]:
-    """Return where passphrases come from: ``file`` ("-" asks on the terminal), $COTERIE_PASSPHRASE, or a
-    prompt.
+    """Return the function that :meth:`Home.identity` gets passphrases from.
 
-    A new key is sealed only if a file or the variable gives a passphrase; a sealed one is asked for if need
-    be.
+    It reads ``file`` ("-": it asks on the terminal). Without one it takes $COTERIE_PASSPHRASE. Without both a new key
+    is not sealed, and for a sealed key it asks on the terminal.
     """
 
     def read(sealed: bool) -> str | None:

@@ -1,8 +1,8 @@
 """The events that wait for the node.
 
-What the peer's own timers, jobs and transfers bring has no bound here, because the node asked for each of
-them; it goes first. Of what comes from the network one event a link waits at a time: a link hands in the next one when
-the node has dealt with the last. So each has its turn, and a peer that sends much slows nobody down but itself.
+Events of the peer's own timers, jobs and transfers go first. Their number has no bound here, because the node asked for
+each of them. Of the events from the network one for each link waits at most: a link hands in the next one when the node
+has dealt with the last. So links take turns, and a peer that sends much slows down only itself.
 """
 
 from collections import deque
@@ -15,7 +15,7 @@ from ..protocol.events import Event
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An event, and the peer that caused it, if it was one: what the node has to do for it is charged to that peer."""
+    """An event and the peer that caused it, if any. The node's work on the event is charged to that peer."""
 
     event: Event
     cause: bytes | None = None
@@ -31,19 +31,19 @@ class Inbox:
         self._arrived = trio.lowlevel.ParkingLot()
 
     def put(self, event: Event, cause: bytes | None = None) -> None:
-        """Add an event that follows from what the node asked for."""
+        """Add an event that follows from a request of the node. ``cause``: the peer to charge, if any."""
         self._own.append(Arrival(event, cause))
         self._arrived.unpark()
 
     async def put_foreign(self, event: Event, cause: bytes) -> None:
-        """Add an event that came from a peer, and wait until it was dealt with."""
+        """Add an event that came from a peer, and wait until the node has dealt with it."""
         arrival = Arrival(event, cause)
         self._foreign.append(arrival)
         self._arrived.unpark()
         await arrival.done.wait()
 
     async def get(self) -> Arrival:
-        """Take the next event; wait for one, or else let all other tasks have a turn."""
+        """Take the next event. Wait if there is none; otherwise let all other tasks have a turn first."""
         if self._own or self._foreign:
             await trio.lowlevel.checkpoint()
         while not (self._own or self._foreign):

@@ -1,4 +1,4 @@
-"""Making invites, and the line that people paste to join."""
+"""Making and reading invites, and the line that a newcomer pastes to join."""
 
 import base64
 import binascii
@@ -31,7 +31,7 @@ def parse_duration_ms(text: str) -> int:
     """Return the milliseconds of "90s", "30m", "24h" or "7d".
 
     Raises:
-        ValueError: anything else.
+        ValueError: it is zero, or anything else.
     """
     match = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if match is not None and int(match[1]) == 0:
@@ -51,17 +51,18 @@ def new_invite(
 ) -> str:
     """Return a token with which up to ``uses`` newcomers may join until ``expires_ms`` (unix time).
 
-    They accept no ledger without ``checkpoint``, the newest block of this peer's; None for the genesis.
+    They accept no ledger that lacks ``checkpoint``, the newest block of this peer's ledger; None stands for the
+    genesis.
     """
     seed = secrets.token_bytes(32)
     return make_invite(identity, federation, seed, expires_ms, uses, tuple(addresses)[:MAX_ADDRESSES], checkpoint)
 
 
 def open_invite(text: str, now_ms: int) -> Invite:
-    """Read an invite that somebody was given.
+    """Read and check an invite. ``now_ms``: unix time; 0 accepts one that has expired.
 
     Raises:
-        PeerError: damaged or expired.
+        PeerError: it is damaged or has expired.
     """
     try:
         invite = read_invite(text)
@@ -75,7 +76,7 @@ def open_invite(text: str, now_ms: int) -> Invite:
 
 
 def _is_canonical(text: str) -> bool:
-    """Return whether the letters are those that its bytes are written with; base64 can be read from others too."""
+    """Return whether a token has the very letters that its bytes encode to; base64 can be read from others, too."""
     body = "".join(text.split()).partition("-")[2]
     try:
         data = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
@@ -85,7 +86,7 @@ def _is_canonical(text: str) -> bool:
 
 
 def _is_consistent(invite: Invite) -> bool:
-    """Return whether what the inviter did not sign, the seed and the addresses, fits what it signed."""
+    """Return whether the seed and the addresses, which the inviter did not sign, fit what it signed."""
     from .network.addresses import AddressError, parse_address
 
     if Identity.from_seed(invite.seed).public != invite.terms.key:
@@ -98,7 +99,7 @@ def _is_consistent(invite: Invite) -> bool:
 
 
 def join_command(genesis: Genesis, addresses: Sequence[str], invite: str | None) -> str:
-    """Return the line that others paste to join."""
+    """Return the line that newcomers paste to join. Without an invite it names the first of ``addresses``."""
     words = ["peer", "start"]
     if invite is not None:
         words += ["--invite", invite]

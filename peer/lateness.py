@@ -1,6 +1,7 @@
-"""Training that takes longer than a round waits for updates: its site is told, each time, and what to do.
+"""Training that takes longer than a round waits for updates: the site is told each time, and what to do.
 
-Otherwise it looks like that of a contributor; and where all are so slow, no round ever has a result.
+Otherwise it would not notice that its updates are left out. Where the training of all sites is so slow, no round ever
+has a result.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ _KEPT_ROUNDS: Final = 16
 class Lateness:
     """How long the training of the newest rounds took. ``now``: seconds of a clock that never goes back.
 
-    ``begin`` and ``end`` are called in the thread that trains, the others in that of the peer.
+    ``begin`` and ``end`` are called in the thread that trains, the other methods in the main thread.
     """
 
     deadline_seconds: float = 0.0
@@ -21,22 +22,22 @@ class Lateness:
     _began: dict[int, float] = field(default_factory=dict)
     _took: dict[int, float] = field(default_factory=dict)
     _left_out: dict[int, bool] = field(default_factory=dict)
-    """Rounds without this peer's update, and whether it was told already that its training goes on."""
+    """Rounds without this peer's update; True where it was told already that the training still goes on."""
 
     def begin(self, round: int, now: float) -> None:
-        """Training for a round begins."""
+        """Note that the training for a round begins."""
         self._began[round] = now
 
     def end(self, round: int, now: float) -> None:
-        """Training for a round is over."""
+        """Note that the training for a round is over."""
         self._took[round] = now - self._began[round]
 
     def leave_out(self, round: int) -> None:
-        """A round went on without this peer's update."""
+        """Note that a round went on without this peer's update."""
         self._left_out.setdefault(round, False)
 
     def look(self, now: float) -> list[tuple[int, str]]:
-        """Return what is to be told now, with the rounds that it is of."""
+        """Return what is to be told now: texts, each after the round that it is about."""
         told = []
         for round, was_told in list(self._left_out.items()):
             took, began = self._took.get(round), self._began.get(round)

@@ -1,8 +1,8 @@
-"""Why a member that left, or asked to, does not stop yet: what people are told of it.
+"""Why a member that left, or asked to leave, does not stop yet: the texts for its user.
 
-Whoever leaves still belongs to the round in which that is decided. It contributes nothing, but it has a vote in what
-is decided until the round ends, and it may hold shares. If the others are too few without it, they can never close
-the round once it is gone.
+A member that leaves still belongs to the round in which its leave is decided. It contributes nothing, but it has a vote
+until the round ends, and it may hold shares. If the others are too few without it, they can never close the round once
+it is gone.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -24,7 +24,7 @@ class Stay:
 
     text: str
     is_hopeless: bool
-    """Too few members can be reached: nothing can be decided, with or without the one that left."""
+    """Too few members can be reached to decide anything, with or without the one that left."""
 
 
 def still_needed(
@@ -36,7 +36,15 @@ def still_needed(
 ) -> Stay | None:
     """Say why a member that left has to stay; None once the others can go on without it.
 
-    Others that left do not count for them: each of two leavers would otherwise go because the other one is there.
+    Other members that left do not count among these. Otherwise each of two leavers would go because the other is still
+    there.
+
+    Args:
+        state: the state of the ledger.
+        me: the member that left.
+        connected: the members that it has a link to.
+        home: its home, for the command that it is told to type.
+        gone: the names of those that were members.
     """
     committee, round_ = state.committee, state.round
     if state.member(me) is not None or committee.index(me) is None:
@@ -67,7 +75,7 @@ def awaited(
     connected: Collection[bytes],
     gone: Mapping[bytes, str] = MappingProxyType({}),
 ) -> str:
-    """Say what a member waits for that has asked to leave."""
+    """Say what a member that has asked to leave waits for."""
     committee = state.committee
     away = [key for key in committee.members if key != me and key not in connected]
     missing = committee.quorum - (committee.n - len(away))
@@ -83,7 +91,7 @@ def awaited(
 
 
 def departure(state: LedgerState, me: bytes) -> str | None:
-    """Say that this peer is no member any more, since when, and that it needs an invite; None for others."""
+    """Say since which height this peer is no member any more, and how to come back; None if it never left."""
     gone = state.gone.get(me)
     if gone is None or state.member(me) is not None:
         return None
@@ -92,7 +100,7 @@ def departure(state: LedgerState, me: bytes) -> str | None:
 
 
 def names_told(text: str, keys: Sequence[bytes], gone: Mapping[bytes, str]) -> str:
-    """Put the names of those that left in the place of their keys in a notice: a node only knows members' names."""
+    """Replace the keys of members that left by their names in a notice: a node knows only the names of members."""
     for key in keys:
         if key in gone:
             text = text.replace(key.hex()[:16], f"{in_words(gone[key])} (left)")

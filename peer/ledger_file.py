@@ -1,10 +1,10 @@
 """A ledger as a file of its own, so that anybody can check it: genesis, then each block with its certificate.
 
-The layout: a line of magic; then records, each a length in 4 bytes (big-endian) and so many bytes. The
-first is the genesis, each further one the canonical encoding of a
-:class:`..protocol.messages.CertifiedBlock`. Every byte counts: any change makes :func:`verify` fail and
-name the height, but for newest records that were cut off as a whole. A shorter ledger is one, too: compare
-its head with what a member shows.
+The layout: a line of magic, then records. A record is a length in 4 bytes (big-endian), and as many bytes as it says.
+The first record is the genesis, each further one the canonical encoding of a
+:class:`..protocol.messages.CertifiedBlock`. Every byte counts: any change makes :func:`verify` fail and name the
+height. The one exception are newest records that were cut off as a whole. What is left then is a valid, shorter ledger,
+so compare its head with the one that a member shows.
 """
 
 import os
@@ -29,7 +29,7 @@ _MAX_RECORD_BYTES: Final = 4 * (MAX_BLOCK_BYTES + MAX_ENVELOPE_BYTES)
 
 
 class Invalid(PeerError):
-    """The ledger does not verify; says where and why."""
+    """The ledger does not verify; the message says where and why."""
 
     code = Exit.CHECK_FAILED
 
@@ -44,7 +44,7 @@ class Ledger:
 
 
 def of_store(reader: Reader) -> Ledger:
-    """The ledger of a home.
+    """Return the ledger of a home.
 
     Raises:
         PeerError: the home is in no federation yet.
@@ -61,10 +61,10 @@ def of_store(reader: Reader) -> Ledger:
 
 
 def of_file(path: Path) -> Ledger:
-    """The ledger of an exported file.
+    """Return the ledger of an exported file.
 
     Raises:
-        Invalid: it cannot be read, or is no such file.
+        Invalid: the file cannot be read, or is no exported ledger.
     """
     records = _records(path)
     return Ledger(str(path), _genesis(str(path), next(records, b"")), _exported_blocks(path, records))
@@ -84,7 +84,7 @@ def verify(ledger: Ledger) -> LedgerState:
     """Check every hash, rule and certificate from genesis on; return the state at the head.
 
     Raises:
-        Invalid: at which height and why.
+        Invalid: the message says at which height and why.
     """
     state = genesis_state(ledger.genesis)
     for block in ledger.blocks:
@@ -113,9 +113,9 @@ def _exported_blocks(path: Path, records: Iterator[bytes]) -> Iterator[Certified
 
 
 def _records(path: Path) -> Iterator[bytes]:
-    """Yield the records of a file one by one: its length, which its writer chose, is no bound of our memory.
+    """Yield the records of a file one by one, never all in memory, since its writer chose its length.
 
-    Only of a regular file: a device has no end, and a pipe may never say anything.
+    Only a regular file is read: a device has no end, and a pipe may never say anything.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""Blocks as rows, for scripts and for people."""
+"""The blocks of a ledger as rows: facts for scripts, and lines of text for users."""
 
 import time
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def row_after(state: LedgerState, block: CertifiedBlock) -> tuple[Json, LedgerSt
 
 
 def line(row: Json) -> str:
-    """A row for people."""
+    """Return a row as one line of text."""
     return printable(f"{row['height']:>6}  {row['hash'][:12]}  {row['kind']:<12}  {told(row)}")
 
 
@@ -145,7 +145,7 @@ def _change(change: Join | Depart | Evict, before: LedgerState, after: LedgerSta
 
 
 def told(row: Json) -> str:
-    """Return what a row says, in words."""
+    """Return the content of a row in words."""
     match row["kind"]:
         case "genesis":
             made = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["created_ms"] / 1000))

@@ -1,17 +1,17 @@
-"""Does this home go on from where it stopped, or is it a copy, or set back to an old state? (safety rule 3)
+"""Whether a home goes on from where it stopped, or is a copy, or was set back to an old state (safety rule 3).
 
-A peer that votes from an old copy of its state could sign a second, different vote. Two small files beside
-the store tell the ways in which an old state comes back:
+A peer that votes from an old copy of its state could sign a second, different vote. Two small files beside the store,
+the *witnesses*, show how an old state came back:
 
-- ``origin`` is written once and never touched. The store remembers its inode and its change time, which no
-  tool can set: a copied, unpacked or restored file has other ones. (The device number is left out: it
-  changes over restarts.)
-- ``newest`` holds the serial number of the newest vote, release or block that was stored. If it is ahead of
-  the store, then the store alone was set back. It is written after each commit without waiting for the
-  disk, so a crash may leave it behind the store, which is harmless.
+- ``origin`` is written once and never touched. The store remembers its inode and its change time, which no tool can
+  set: a copied, unpacked or restored file has other ones. The device number is left out, since it changes over
+  restarts.
+- ``newest`` holds the serial number of the newest vote, release or block that was stored. If it is ahead of the store,
+  the store alone was set back. It is written after each commit without waiting for the disk, so a crash may leave it
+  behind the store, which is harmless.
 
-A disk image that is set back as a whole shows in neither. That is why a restarted member also asks the
-network what it has seen. A false alarm (after ``chmod -R``, say) costs a short abstention.
+If a whole disk image is set back, neither file shows it. That is why a restarted member also asks the others what they
+have seen of it. A false alarm, such as after ``chmod -R``, costs a short abstention.
 """
 
 import json
@@ -28,7 +28,7 @@ _ORIGIN_BYTES: Final = 64
 
 
 def newest_serial(folder: Path) -> int:
-    """Return the serial number of the newest record that a home has had; 0 if none is known of."""
+    """Return the serial number of the newest record that a home has ever had; 0 if none is known."""
     try:
         return int.from_bytes(_read(folder / NEWEST_FILE, _SERIAL_BYTES)[0], "little")
     except OSError:
@@ -44,10 +44,11 @@ class Lineage:
         self._newest_fd = -1
 
     def doubt(self, remembered: bytes, serial: int) -> str | None:
-        """Return why the store is a copy or set back, or None where it goes on.
+        """Return why the store is a copy or was set back; None if it goes on from where it stopped.
 
-        ``remembered`` is what :meth:`found` returned when the store was made, ``serial`` the newest one in
-        the store.
+        Args:
+            remembered: what :meth:`found` returned when the witnesses were written.
+            serial: the newest serial number in the store.
         """
         if self._fingerprint() != remembered:
             return "the home was copied or restored from a backup"
@@ -84,7 +85,7 @@ class Lineage:
             os.pwrite(self._newest_fd, serial.to_bytes(_SERIAL_BYTES, "little"), 0)
 
     def close(self) -> None:
-        """Give the open file back."""
+        """Close the open file."""
         if self._newest_fd >= 0:
             os.close(self._newest_fd)
             self._newest_fd = -1
@@ -98,7 +99,7 @@ class Lineage:
 
 
 def _read(path: Path, size: int) -> tuple[bytes, os.stat_result]:
-    """Read the beginning of a file, not through a link, and what the file system says of it."""
+    """Return the first ``size`` bytes of a file and its status; a link is not followed."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         return os.read(fd, size), os.fstat(fd)

@@ -1,4 +1,4 @@
-"""Finding the federation: who answers at the addresses that a newcomer was given, and what they belong to."""
+"""Finding the federation: which peers answer at the addresses that a newcomer was given, and what they belong to."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,13 +11,21 @@ from .network.events import Connected, Refused, Unreachable
 from .network.network import Network
 
 Tell = Callable[[str, str, Mapping[str, Any]], None]
-"""Takes the kind, the text and the facts of what happened."""
+"""Reports an event: gets its kind, its text and its facts."""
 
 
 async def find_genesis(network: Network, tell: Tell, wanted: bytes | None) -> Genesis:
-    """Wait until a peer shows the genesis of a federation; ``wanted`` is its id if an invite names it.
+    """Wait until a peer shows the genesis of a federation, and return it.
 
-    The network keeps dialling meanwhile; what goes wrong is shown. Never gives up by itself.
+    The network keeps dialling meanwhile, and its failures are told. This never gives up by itself.
+
+    Args:
+        network: the network, which is running.
+        tell: reports an event.
+        wanted: the id of the federation, if an invite names one; None takes any.
+
+    Raises:
+        trio.ClosedResourceError: the network has ended.
     """
     async for event in network.inbound:
         match event:
@@ -36,7 +44,7 @@ async def find_genesis(network: Network, tell: Tell, wanted: bytes | None) -> Ge
                 text = "belongs to another federation than the invite; is the address right?"
                 tell("another-federation", text, {"member": member, "name": greeting.name})
             case Connected(is_stranger=True) | Refused(is_stranger=True):
-                pass  # anybody may call; whom we called is told of
+                pass  # anybody may call; only peers that this one called are told of
             case Connected(member=member, greeting=greeting):
                 text = f"{in_words(greeting.name or 'a peer')} answered, but is in no federation yet itself"
                 tell("no-federation", text, {"peer": member})
@@ -48,7 +56,7 @@ async def find_genesis(network: Network, tell: Tell, wanted: bytes | None) -> Ge
 
 
 def tell_trouble(event: Refused | Unreachable, tell: Tell) -> None:
-    """Show why there is no link; the network goes on trying."""
+    """Tell why there is no link; the network goes on trying."""
     match event:
         case Refused(member=member, reason=reason, by_peer=by_peer):
             who = "refuses this peer" if by_peer else "cannot be talked to"

@@ -1,7 +1,7 @@
-"""The log of a run: on standard error, and with `--log-file` in a file, where all that the run tells stands too.
+"""The log of a run: on standard error, and with `--log-file` also in a file, which holds the events of the run, too.
 
-A file is opened anew where another program has moved it away, such as logrotate. A disk that is full or a folder that
-is gone is no reason to stop training: it is told once, and the log goes on as soon as that is possible again.
+If another program, such as logrotate, has moved the file away, it is opened anew. A full disk or a missing folder does
+not stop the training: it is told once, and the log goes on as soon as the file can be written again.
 """
 
 import json
@@ -46,49 +46,49 @@ _WORRYING: Final = FAULTS | {
     "void",
     "wrong-genesis",
 }
-"""Events that a person may have to look into: warnings."""
+"""Events that the operator may have to look into; their level is warning."""
 
 _READ: Final = ("data", "roster", "passphrase_file", "page_token_file")
 """Options that name a file to read."""
 
 _INVITE: Final = re.compile(r"coterie1-[\w-]+")
-"""Logs are copied, collected and sent around, and an invite lets anybody join."""
+"""Invites, which the log leaves out: logs are copied, collected and sent around, and an invite lets anybody join."""
 
 _OFF: Final = logging.CRITICAL + 1
 
 _log = logging.getLogger("coterie.events")
-_log.propagate = False  # standard output has told it
+_log.propagate = False  # standard output has told the events already
 _log.setLevel(_OFF)
 
 
 class Logged:
-    """Hands everything on to a reporter, and the events to the log."""
+    """A reporter that passes everything on to another one, and writes the events to the log."""
 
     def __init__(self, report: Reporter) -> None:
         self._report = report
         self.wants_status = report.wants_status
 
     def event(self, kind: str, text: str, facts: Mapping[str, Any]) -> None:
-        """Something happened."""
+        """Log an event, and pass it on."""
         level = _level_of(kind, facts)
         if _log.isEnabledFor(level):
             _write(level, kind, describe(text, facts), plain_facts(facts))
         self._report.event(kind, text, facts)
 
     def refresh(self, status: Json) -> None:
-        """This is how things stand now."""
+        """Pass the current status on."""
         self._report.refresh(status)
 
     def close(self) -> None:
-        """No more is to be shown."""
+        """End the other reporter."""
         self._report.close()
 
 
 def check_log_file(given: Mapping[str, Any], home: Home) -> None:
-    """Refuse what is no place for a log, whatever happens to disks later.
+    """Refuse a ``--log-file`` that can be no log: that is a mistake of the user, unlike trouble with a disk later.
 
     Raises:
-        PeerError: it is a folder, or a file of the peer or of its user.
+        PeerError: it is a folder, a file of the peer's home, or a file that another option names.
     """
     path = given.get("log_file")
     if path is None:
@@ -104,9 +104,12 @@ def check_log_file(given: Mapping[str, Any], home: Home) -> None:
 
 @contextmanager
 def logging_to(level: str | None, path: str | None, as_json: bool) -> Iterator[None]:
-    """Log meanwhile, to the file of this name if there is one; also why the run ended.
+    """Write the log while the context lasts, and at the end why the run ended.
 
-    ``level``: the least that the log is to hold beside what the run tells. ``as_json``: a JSON object a line.
+    Args:
+        level: the lowest level of what the log holds beside the events: debug, info or warning (the default).
+        path: the log file; None for standard error alone.
+        as_json: write a JSON object a line, to the file or, without one, to standard error.
     """
     _log_to_stderr(level, as_json and path is None)
     if path is None and not as_json:
@@ -132,7 +135,7 @@ def logging_to(level: str | None, path: str | None, as_json: bool) -> Iterator[N
 
 
 def log_start(home: Home) -> None:
-    """Write the first line: a file that cannot be written is told at once."""
+    """Write the first line of the log, so that it is told at once if the file cannot be written."""
     from .. import __version__
 
     facts = {"version": __version__, "process": os.getpid(), "home": str(home.folder)}
@@ -140,7 +143,7 @@ def log_start(home: Home) -> None:
 
 
 def _log_to_stderr(level: str | None, as_json: bool) -> None:
-    # libp2p logs much, also to the root logger, and mostly of routine cases.
+    # libp2p logs much, also to the root logger, and mostly about routine cases: only its errors are kept.
     # Lines begin as those of events do (`status.timestamp`).
     handler = logging.StreamHandler(AsStderr())
     plain = logging.Formatter("%(asctime)s %(message)s (%(name)s)", "%H:%M:%S")
@@ -150,7 +153,7 @@ def _log_to_stderr(level: str | None, as_json: bool) -> None:
 
 
 def _tell_why(error: BaseException) -> None:
-    """Say what the command itself says on standard error."""
+    """Log why the run ends, as the command itself says it on standard error."""
     if isinstance(error, PeerError):
         _write(logging.ERROR, "error", str(error), {"exit": int(error.code)})
     elif isinstance(error, StoppedEarly):
@@ -171,7 +174,7 @@ def _write(level: int, event: str, text: str, facts: Json) -> None:
 
 
 class _File(WatchedFileHandler):
-    """A file that may be moved away, may lie on a full disk, or may not be there: told once, and tried again."""
+    """A log file that may be moved away, lie on a full disk or be missing: that is told once, and tried again."""
 
     def __init__(self, path: str, trouble: Trouble) -> None:
         super().__init__(path, encoding="utf-8", errors="backslashreplace", delay=True)
@@ -185,7 +188,7 @@ class _File(WatchedFileHandler):
             self._go_without(error)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is the library's
-        """Take what writing raised."""
+        """Handle an exception that writing a record raised."""
         error = sys.exc_info()[1]
         if isinstance(error, OSError):
             self._go_without(error)
@@ -198,7 +201,7 @@ class _File(WatchedFileHandler):
             super().close()
 
     def _go_without(self, error: OSError) -> None:
-        """Let go of the file: the next record opens it anew, and repeats no part of this one."""
+        """Close the file. The next record opens it anew, and repeats no part of this one."""
         stream, self.stream = self.stream, None
         if stream is not None:
             with suppress(OSError):
@@ -206,7 +209,7 @@ class _File(WatchedFileHandler):
         self._trouble(error)
 
     def _open(self) -> TextIO:  # type: ignore[override]
-        """Open the file to append; a new one is its owner's alone. A pipe that nobody reads does not hold a peer up."""
+        """Open the file to append. A new one is readable by its owner only; a pipe without a reader does not block."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         descriptor = os.open(self.baseFilename, flags, 0o600)
         if _is_cut_off(self.baseFilename, descriptor):
@@ -216,7 +219,7 @@ class _File(WatchedFileHandler):
 
 
 def _is_cut_off(path: str, descriptor: int) -> bool:
-    """Whether a file ends in the middle of a line, as after a full disk or a kill."""
+    """Return whether a file ends in the middle of a line, as after a full disk or a kill."""
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or not found.st_size:
         return False
@@ -225,11 +228,11 @@ def _is_cut_off(path: str, descriptor: int) -> bool:
             file.seek(-1, os.SEEK_END)
             return file.read(1) != b"\n"
     except OSError:
-        return False  # a file that may be written and not read
+        return False  # the file may be written but not read
 
 
 class _Plain(logging.Formatter):
-    """A line for people; whatever stands in a name, it is one line, and those of a traceback are indented."""
+    """Formats a record as one line of text, whatever a name in it holds; lines of a traceback follow, indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
@@ -242,7 +245,7 @@ class _Plain(logging.Formatter):
 
 
 class _Json(logging.Formatter):
-    """A JSON object: `time` (unix seconds), `level`, `source`, `event` (null: none), `text` and `fields`."""
+    """Formats a record as JSON: `time` (unix seconds), `level`, `source`, `event` (null: none), `text` and `fields`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""

@@ -1,4 +1,4 @@
-"""How good the model is, in the terms of its task: what follows from the sums of a round."""
+"""How good the model is, in the terms of its task: the figures that follow from the sums of a round."""
 
 import json
 import math
@@ -11,10 +11,10 @@ from .learning.figures import Figures, figures_of, tells_areas
 Json = dict[str, Any]
 
 _FIRST: Final = ("accuracy", "auc", "macro_f1", "mae", "r2")
-"""Figures that are shown wherever the loss is; the others only where a user asks for all."""
+"""Figures that are shown wherever the loss is shown; the others only where a user asks for all."""
 
 RATES: Final = ("sensitivity", "specificity", "ppv", "npv", "f1")
-"""Of one class against the rest."""
+"""Figures of one class against all others."""
 
 LABELS: Final = {
     "rmse": "RMSE",
@@ -29,25 +29,29 @@ LABELS: Final = {
     "auc_error": "AUC, ± by its bins",
     "mean_probability": "mean probability",
 }
-"""What people call a figure, where that is not its name."""
+"""The labels of figures in texts, where a label is not just the name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What this site's own test rows say of a model. It leaves the site in no message but the secure sum."""
+    """The figures of a model over this site's own test rows. They leave the site only as part of the secure sum."""
 
     rows: int
     loss: float
     metrics: Mapping[str, float]
-    """Means over these rows, by name: of what the round adds up over all members."""
+    """Means over these rows, by name, of the metrics that the round adds up over all members."""
 
 
 def measures(model: str, loss: float | None, metrics: Mapping[str, float]) -> dict[str, float]:
-    """Return what to show first, by name, in order.
+    """Return the figures to show first, by name, in the order in which they are shown.
 
-    ``model`` is the federation's descriptor. The loss of a regression on a table is the mean square error over the
-    test rows of all members, out of the secure sum; its root is in the target's own units. An app's own metrics are
-    shown as they are.
+    The loss of a regression on a table is the mean square error over the test rows of all members, from the secure sum;
+    its root is in the units of the target. The metrics of an app are shown as they are.
+
+    Args:
+        model: the description of the model in the genesis.
+        loss: the loss; None where there is none, and then no figure.
+        metrics: the means beside the loss, by name.
     """
     if loss is None:
         return {}
@@ -63,17 +67,17 @@ def measures(model: str, loss: float | None, metrics: Mapping[str, float]) -> di
 
 
 def measures_text(shown: Mapping[str, float]) -> str:
-    """Return the same for people: ``RMSE 58.2`` or ``loss 0.41, accuracy 0.93``."""
+    """Return the result of :func:`measures` as text: ``RMSE 58.2`` or ``loss 0.41, accuracy 0.93``."""
     return ", ".join(f"{label(name)} {value:.6g}" for name, value in shown.items())
 
 
 def label(name: str) -> str:
-    """Return what people call a figure."""
+    """Return the label of a figure in texts."""
     return LABELS.get(name, name)
 
 
 def figures_to_come(model: str, final_metrics: Sequence[str]) -> list[str]:
-    """Return the names of the figures that are known once the evaluation is; ``final_metrics``: what that adds up."""
+    """Return the names of the figures that follow from the evaluation, which adds up the ``final_metrics``."""
     classes = _classes_of(model)
     if not classes or not final_metrics:
         return list(final_metrics)
@@ -85,9 +89,13 @@ def figures_to_come(model: str, final_metrics: Sequence[str]) -> list[str]:
 
 
 def figures_json(model: str, loss: float | None, metrics: Mapping[str, float], rows: float) -> Json | None:
-    """Return all figures of a model on a table, by the classes' names; None of an app, and without test rows.
+    """Return all figures of a model on a table as JSON; None for the model of an app, or without a loss.
 
-    ``rows``: over how many they are, for the counts in the confusion matrix and the bins.
+    Args:
+        model: the description of the model in the genesis.
+        loss: the loss; None where there are no test rows.
+        metrics: the means beside the loss, by name.
+        rows: the number of test rows, for the counts in the confusion matrix and in the bins.
     """
     classes = _classes_of(model)
     if loss is None or classes is None:
@@ -111,7 +119,7 @@ def _of_classes(classes: list[str], found: Figures, rows: float) -> Json:
 
 
 def _classes_of(model: str) -> list[str] | None:
-    """Return the classes of a model on a table, none for a number; None where it is no such model."""
+    """Return the classes of a model on a table, an empty list for a regression; None for the model of an app."""
     try:
         description = json.loads(model)
     except ValueError:
@@ -124,5 +132,5 @@ def _classes_of(model: str) -> list[str] | None:
 
 
 def of_which_model(kind: str) -> str:
-    """Say of which model the figures of a round are: a round measures the one that it begins with."""
+    """Say which model the figures of a round are about: a round measures the model with which it begins."""
     return "the final model:" if kind == "evaluate" else "before it"

@@ -1,8 +1,9 @@
 """Give memory back: vectors of megabytes come and go each round, in several threads.
 
-glibc's malloc learns from the first large block that is freed to take later ones from its arenas, one a thread, which
-keep and fragment what they got. Fixing its threshold makes every large block a mapping of its own that goes back to the
-system when it is freed. Measured with 8 peers and a million parameters: 686 MB against 439 MB at the peak of a process.
+Once a large block was freed, glibc's malloc takes later large blocks from its arenas, one for each thread. The arenas
+keep that memory, and it becomes fragmented. With a fixed threshold every large block is a mapping of its own, which
+goes back to the system when it is freed. Measured with 8 peers and a million parameters, at the peak of a process:
+686 MB without and 439 MB with a fixed threshold.
 """
 
 import ctypes
@@ -16,11 +17,11 @@ _LARGE_BYTES: Final = 1024 * 1024
 _ARENAS: Final = 2
 
 _YOUNG_OBJECTS: Final = 20_000
-"""Objects that are new before the collector looks. At Python's own 700, collections are 3 % of what a round costs."""
+"""New objects until the next garbage collection. At Python's own 700, collections are 3 % of the cost of a round."""
 
 
 def return_large_blocks() -> None:
-    """Set the allocator up; does nothing where it is not glibc's."""
+    """Have the allocator give large blocks back to the system; does nothing where the allocator is not glibc's."""
     if not sys.platform.startswith("linux"):
         return
     try:
@@ -32,11 +33,11 @@ def return_large_blocks() -> None:
 
 
 def keep_out_of_collections() -> None:
-    """Take what is there by now, modules and the ledger above all, out of the garbage collector's sight, and let it
-    look at the rest less often.
+    """Exclude all present objects from garbage collections, and collect the others less often.
 
-    A full collection stops the event loop: for 25 ms at the start, and for 130 ms with the objects of some hundred
-    connections. Strangers bring collections about as often as they connect.
+    The present objects are above all modules and the ledger. A full collection stops the event loop: for 25 ms at the
+    start, and for 130 ms with the objects of some hundred connections. Strangers cause collections by connecting, as
+    often as they like.
     """
     gc.collect()
     gc.freeze()

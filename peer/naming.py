@@ -1,7 +1,7 @@
-"""How members are called where people read of them: by their names, and apart where two have the same one.
+"""The names of members in texts, where two members with the same name are told apart.
 
-A name is whatever its member chose, also a sentence. Facts for scripts hold it as it is; amid a sentence of ours
-it stands as :func:`in_words` gives it.
+A member chooses its name freely; it may even be a sentence. Facts for scripts hold it as it is. In sentences of ours it
+stands as :func:`in_words` returns it.
 """
 
 import unicodedata
@@ -15,27 +15,27 @@ from ..protocol.events import Notice
 from ..protocol.ledger import LedgerState
 
 SUFFIX_CHARS: Final = 6
-"""How much of a PeerId tells two members with one name apart."""
+"""How many characters of the PeerId tell two members with the same name apart."""
 
 
 _IN_NAMES: Final = " .-_'’()…"
-"""What a name may hold besides letters and digits and still be told from the sentence around it."""
+"""Characters besides letters and digits with which a name still cannot read as part of the sentence around it."""
 
 
 def in_words(name: str) -> str:
-    """Return a name as it stands in a sentence: in quotes where it holds what sentences are made of."""
+    """Return a name as it stands in a sentence: in quotes if it could read as part of that sentence."""
     if all(letter in _IN_NAMES or unicodedata.category(letter)[0] in "LMN" for letter in name):
         return name
     return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def apart(name: str, member: bytes) -> str:
-    """Return a name that another member has, too, with the end of its PeerId."""
+    """Return a name with the end of the member's PeerId, for a name that another member has, too."""
     return f"{name} …{peer_id(member)[-SUFFIX_CHARS:]}"
 
 
 def told_names(state: LedgerState, gone: Mapping[bytes, str] = MappingProxyType({})) -> dict[bytes, str]:
-    """Return how each member is called, and each one that left and has a part in the round.
+    """Return the names of all members and of all in ``gone``, with the end of the PeerId where two are the same.
 
     ``gone``: the names of those that were members.
     """
@@ -44,14 +44,15 @@ def told_names(state: LedgerState, gone: Mapping[bytes, str] = MappingProxyType(
     told = {key: apart(name, key) if counts[name] > 1 else name for key, name in names.items()}
     for key, name in gone.items():
         if key not in told:
+            # Of those that left, only the ones with a part in the round are among the counts.
             told[key] = apart(name, key) if counts[name] > (key in state.committee.members) else name
     return told
 
 
 def told_text(notice: Notice, state: LedgerState) -> str:
-    """Return the text of a notice in which members with one name are told apart, and names from our own words.
+    """Return the text of a notice with its names as :func:`told_names` and :func:`in_words` return them.
 
-    A node knows only their names.
+    The node writes the names into its notices as the members chose them.
     """
     text, facts = notice.text, notice.facts
     if notice.kind in ("joined", "left"):

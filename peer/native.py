@@ -1,6 +1,6 @@
-"""What is left of a crash in native code, such as of a library that an app uses: Python itself says nothing of it.
+"""Reports of crashes in native code, such as a library that an app uses: Python itself ends without a message then.
 
-The interpreter writes where each thread was into the home, and the next start tells of that.
+The interpreter writes into the home where each thread was, and the next start tells of the report.
 """
 
 import faulthandler
@@ -16,14 +16,15 @@ from .forks import owned
 __all__ = ["NAME", "watched"]
 
 NAME: Final = "native-crash"
-"""The file that the interpreter writes to, empty as long as nothing has happened."""
+"""The file that the interpreter writes to; empty as long as there was no crash."""
 
 
 @contextmanager
 def watched(folder: Path) -> Iterator[Path | None]:
-    """Have a crash meanwhile written down in ``folder``; yields the report of an earlier one that nobody was told of.
+    """Have a crash reported in ``folder`` while the context lasts; yield the report of an earlier crash, if any.
 
-    Where the user has Python's own fault handler (PYTHONFAULTHANDLER), that one stays.
+    If the user has enabled Python's fault handler (PYTHONFAULTHANDLER), that one stays in place, and a crash of this
+    run is not reported in ``folder``.
     """
     path = folder / NAME
     earlier = _put_aside(path)
@@ -32,8 +33,8 @@ def watched(folder: Path) -> Iterator[Path | None]:
         return
     descriptor = None
     try:
-        # From its first moment on, so that a signal leaves no empty file behind either.
-        with suppress(OSError):  # a full disk, for one, which is told where it matters
+        # Inside of the `try`, so that a signal leaves no empty file behind either.
+        with suppress(OSError):  # such as a full disk, which is told where it matters
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         if descriptor is None:
             yield earlier
@@ -45,13 +46,13 @@ def watched(folder: Path) -> Iterator[Path | None]:
         if descriptor is not None:
             faulthandler.disable()
             os.close(descriptor)
-        # What stands in it is the crash of this very run, which is over without one.
+        # This run is over without a crash.
         with suppress(OSError):
             path.unlink()
 
 
 def _put_aside(path: Path) -> Path | None:
-    """Name the report of a crash as the others; remove what a peer left that was killed."""
+    """Rename and return the report of a crash; remove the empty file of a peer that was killed."""
     with suppress(OSError):
         found = path.lstat()
         if found.st_size and path.is_file() and not path.is_symlink():

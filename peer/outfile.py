@@ -1,4 +1,4 @@
-"""The file that a command writes because its user named one, mostly with `--out`.
+"""The file that a user names for a command to write, mostly with `--out`.
 
 One rule for all commands (docs/guide.md, "What a command writes"): the file with the very name that was typed is
 replaced, as a whole or not at all. Never replaced are a table or secret that the peer trains with, a file of a home,
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from .home import Home
 
 _OPEN_ALREADY: Final = re.compile(r"/dev/(std(out|err)|fd/\d+)|/proc/[^/]+/fd/\d+")
-"""Names that stand for what is open already, which may be a file, too."""
+"""Names that stand for descriptors that are open already; what they lead to may be a file, too."""
 
 
 def out_path(text: str, suffix: str = "", option: str = "--out") -> Path:
-    """Return the file that ``text``, the value of ``option``, names, with ``suffix`` where it has another one.
+    """Return the file that ``text``, the value of ``option``, names; ``suffix`` is added if it is not there.
 
     Raises:
-        PeerError: it names a folder or nothing, or a file is there under the name that the suffix makes of it.
+        PeerError: ``text`` is empty or names a folder, or there is a file already under the name with the suffix added.
     """
     example = f"export{suffix}"
     if not text:
@@ -54,7 +54,7 @@ def out_path(text: str, suffix: str = "", option: str = "--out") -> Path:
 
 
 def is_stream(path: Path) -> bool:
-    """Whether a path is a device, a pipe or a name of what is open already: no file to put another one in place of."""
+    """Return whether a path is a device, a pipe or the name of an open descriptor, so that it cannot be replaced."""
     if _OPEN_ALREADY.fullmatch(str(path.absolute())):
         return True
     try:
@@ -65,13 +65,16 @@ def is_stream(path: Path) -> bool:
 
 
 def check_apart(path: Path, home: "Home | None", read: Mapping[str, str | None], option: str = "--out") -> None:
-    """Refuse to replace what must not be lost.
+    """Refuse to replace a file that must not be lost.
 
-    ``home``: the one that the command is about; None where there is none. ``read``: options that name files that the
-    command reads, with these.
+    Args:
+        path: the file to write.
+        home: the home that the command is about; None where there is none.
+        read: the files that the command reads, by the options that name them.
+        option: the option that names ``path``.
 
     Raises:
-        PeerError: the file of ``option`` is one of these, one that the home's settings name, or one of a home's own.
+        PeerError: ``path`` is one of ``read``, a file that the home's settings name, or a file of any home.
     """
     if is_stream(path) or not path.exists():
         return
@@ -93,7 +96,7 @@ def check_apart(path: Path, home: "Home | None", read: Mapping[str, str | None],
 
 
 def _kept_files(home: "Home") -> dict[str, str | None]:
-    """The files that the options kept in a home name; none where it cannot be read, which is told elsewhere."""
+    """Return the files that the options kept in a home name; none if it cannot be read, which is told elsewhere."""
     from .settings import read_settings
     from .store import Reader
 
@@ -117,15 +120,15 @@ def _is_same(path: Path, name: str) -> bool:
 
 
 def report_to(path: Path) -> TextIO:
-    """Return where a command tells what it wrote: not into a stream that takes the content."""
+    """Return the stream for what a command has to say: standard error if the content itself goes to a stream."""
     return sys.stderr if is_stream(path) else sys.stdout
 
 
 @contextmanager
 def written(path: Path, option: str = "--out") -> Iterator[BinaryIO]:
-    """Open the file that ``option`` names for writing. It is there as a whole afterwards, or as it was before.
+    """Open the file that ``option`` names for writing. Afterwards it is complete, or as it was before.
 
-    A reader of a pipe that has seen enough is no error.
+    If the reader of a pipe has closed it, that is no error.
 
     Raises:
         PeerError: it cannot be written.
@@ -142,17 +145,17 @@ def written(path: Path, option: str = "--out") -> Iterator[BinaryIO]:
 
 @contextmanager
 def _appended(path: Path) -> Iterator[BinaryIO]:
-    """Write to what is there. At its end, so that nothing is lost of a file that the shell has opened for that."""
+    """Write to a stream. If it leads to a file that the shell has opened to append to, no content of that is lost."""
     with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC), "wb") as file:
         yield file
 
 
 @contextmanager
 def _replaced(path: Path) -> Iterator[BinaryIO]:
-    """Write a file beside, and put it in the place of ``path`` once it is whole."""
-    place = path.resolve()  # through a link, which stays one
+    """Write a new file in the same folder, and rename it to ``path`` once it is complete."""
+    place = path.resolve()  # the file that a link leads to, so that the link stays a link
     beside = place.with_name(f".coterie-{os.getpid()}.part")
-    # Only its user reads a new file (`umask`); one that is replaced was readable for others if they were to read it.
+    # Only its user may read a new file (`umask`). A file that is replaced keeps its mode, which its user chose.
     mode = stat.S_IMODE(place.stat().st_mode) if place.exists() else 0o600
     try:
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:

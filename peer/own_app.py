@@ -1,4 +1,4 @@
-"""The app of a peer that trains no table: an object of the user's, or a project of Flower."""
+"""The user's own app, which trains where there is no table: a Python object, or a project of Flower."""
 
 from typing import Any
 
@@ -11,7 +11,11 @@ __all__ = ["own_app"]
 
 
 def own_app(settings: Settings) -> Learner:
-    """Load the app that the settings name. Raises AppError."""
+    """Load the app that the settings name.
+
+    Raises:
+        AppError: it cannot be loaded; the message says why.
+    """
     assert settings.app is not None
     if settings.app != FLOWER_APP:
         return Learner(load_app(settings.app, settings.app_folder), settings.app)
@@ -21,7 +25,7 @@ def own_app(settings: Settings) -> Learner:
 
 
 def _flower(folder: str, node_config: str, option: str) -> Any:
-    """The app of a Flower project, which runs the project's own code."""
+    """Return the app of a Flower project; this runs the project's own code."""
     make = load_object(FLOWER_APP, folder)
     try:
         return make(folder, node_config)

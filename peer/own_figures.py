@@ -1,6 +1,6 @@
-"""How the agreed model does on this site's own test rows, and how one that is trained on its rows alone would.
+"""The figures over this site's own test rows: of the agreed model, and of one trained on this site's rows alone.
 
-Both are computed here, when they are asked for, and leave the site in no message.
+Both are computed here when a user asks for them. They do not leave the site in any message.
 """
 
 from dataclasses import dataclass
@@ -22,18 +22,18 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """Figures over one's own test rows; both None where there are no such rows."""
+    """Figures over this site's own test rows; both None where it has no such rows."""
 
     table: str
     rows: int
     federated: Json | None
     """Of the agreed model."""
     alone: Json | None
-    """Of a model that was trained for as many rounds on one's own training rows; None where that is no round."""
+    """Of a model trained for the same number of rounds on this site's training rows alone; None before any round."""
 
 
 def own_figures(agreed: Agreed) -> Own:
-    """Return the figures of a model on the home's table, as that is now.
+    """Return the figures of an agreed model on the table of its home, as the table is now.
 
     Raises:
         PeerError: the members train their own app; the table cannot be read, or is not the federation's; or the
@@ -58,7 +58,7 @@ def own_figures(agreed: Agreed) -> Own:
 
 
 def _trained_alone(app: TableApp, name: str, rounds: int) -> tuple[Learner, Vector]:
-    """Train the same model for as many rounds on the table's own training rows, with their own standardisation."""
+    """Train the same model for ``rounds`` rounds on this site's training rows alone, standardised by these alone."""
     single = TableApp(app.task, app.table, app.test_fraction, app.seed)
     single.training = app.training
     learner = Learner(single, name)
@@ -70,6 +70,6 @@ def _trained_alone(app: TableApp, name: str, rounds: int) -> tuple[Learner, Vect
 
 
 def _figures(learner: Learner, weights: Vector) -> Json | None:
-    # Straight from the app: an older federation adds up less than the app can tell of its own rows.
+    # Not through the learner: a federation of an older version adds up less than the app knows of its own rows.
     loss, rows, means = learner.app.evaluate(unflatten(weights, learner.shapes))
     return figures_json(learner.descriptor, loss, means, rows)

@@ -1,7 +1,7 @@
 """Standard output for the peer's own lines alone; what an app prints goes to standard error.
 
-An app prints from Python, from C and from processes that it starts, at any moment. Amid JSON lines that breaks the
-script that reads them, and amid the table of a terminal it breaks the table.
+An app may print at any moment, from Python, from C and from processes that it starts. Among JSON lines that would break
+the script that reads them; in a terminal it would break the table.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ __all__ = ["AsStderr", "own_stdout"]
 
 
 class AsStderr(io.TextIOBase):
-    """Writes to what is standard error at the time: above the table, while there is one."""
+    """Writes to `sys.stderr`, whatever that is at the time: while there is a table, it writes above the table."""
 
     def write(self, text: str) -> int:
         """Write a text."""
@@ -37,7 +37,7 @@ class AsStderr(io.TextIOBase):
         return sys.stderr.isatty()
 
     def writable(self) -> bool:
-        """It is for writing."""
+        """Return True: it is a stream for writing."""
         return True
 
     @property
@@ -47,29 +47,29 @@ class AsStderr(io.TextIOBase):
 
     @property
     def errors(self) -> str | None:  # type: ignore[override]
-        """What standard error does with letters that it cannot encode."""
+        """How standard error handles letters that it cannot encode."""
         return sys.stderr.errors
 
     def __getattr__(self, name: str) -> Any:
-        """What else standard error has: apps write bytes to `sys.stdout.buffer`, and reconfigure it."""
+        """Return any other attribute of standard error: apps write to `sys.stdout.buffer`, and reconfigure it."""
         return getattr(sys.stderr, name)
 
 
 @contextlib.contextmanager
 def own_stdout() -> Iterator[TextIO]:
-    """Give standard output to the caller; whatever else is printed meanwhile, goes to standard error."""
+    """Give standard output to the caller alone; everything else that is printed meanwhile goes to standard error."""
     stdout = sys.stdout
     try:
         place, errors = stdout.fileno(), sys.stderr.fileno()
     except (OSError, ValueError):
-        # No file, such as in a test: only Python's own prints can be told apart.
+        # A stream without a descriptor, such as in a test: only what Python itself prints can be redirected.
         with contextlib.redirect_stdout(AsStderr()):
             yield stdout
         return
     stdout.flush()
     kept = os.dup(place)
     os.dup2(errors, place)
-    # Closed below, as no `with` could: what a reader that is gone did not read is no reason to fail.
+    # Closed below and not by a `with`, which would raise if the reader is gone and something is still unwritten.
     out = open(kept, "w", encoding=stdout.encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115
     try:
         with contextlib.redirect_stdout(AsStderr()):

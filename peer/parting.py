@@ -25,7 +25,7 @@ _LOOK_SECONDS: Final = REFRESH_SECONDS / 4
 
 
 DEPARTED: Final = "departed"
-"""The height at which this peer left, once nobody needs it any more."""
+"""The fact in the store with the height at which this peer left; written once the others can go on without it."""
 _HOPELESS_SECONDS: Final = 30.0
 """How long a peer that left waits for members without which nothing can be decided."""
 
@@ -33,10 +33,17 @@ _HOPELESS_SECONDS: Final = 30.0
 def check_not_gone(
     state: LedgerState, me: bytes, blocks: "Sequence[BlockDecided]", home: "Home", departed: bytes | None = None
 ) -> bool:
-    """See to it that nobody who is gone is let in again by a mere restart.
+    """Refuse to start a peer that left or was removed, so that a mere restart does not let it in again.
 
-    ``blocks``: those of the ledger, from height 1 on. ``departed``: what is stored as DEPARTED.
-    Returns whether this peer left, but still belongs to a round that is not over.
+    Args:
+        state: the state of the ledger.
+        me: this peer.
+        blocks: the blocks of the ledger, from height 1 on.
+        home: the home of this peer.
+        departed: what is stored as DEPARTED.
+
+    Returns:
+        Whether this peer left, but still belongs to a round that is not over.
 
     Raises:
         PeerError: this peer left, or was removed, as its own ledger says.
@@ -57,7 +64,7 @@ def check_not_gone(
 
 
 def way_back(state: LedgerState, me: bytes, home: "Home") -> str:
-    """Say how one that is gone can become a member again."""
+    """Say how a peer that left or was removed can become a member again."""
     gone = _gone(state, me)
     if gone is not None and gone.barred:
         return "it will not be let in again"
@@ -77,7 +84,7 @@ def _was_evicted(member: bytes, block: bytes) -> bool:
 
 
 async def linger(session: "Session") -> None:
-    """Once the training is finished, stay until all members have the result, or for a while."""
+    """Once the training is finished, stay until all members have the result, but no longer than ``--linger``."""
     assert session.node is not None
     if session.node.state.phase is not Phase.FINISHED:
         await session.ending.finished.wait()
@@ -86,13 +93,13 @@ async def linger(session: "Session") -> None:
     with trio.move_on_after(session.settings.linger):
         while any(row["height"] != session.node.state.height for row in _others(session)):
             await trio.sleep(_LOOK_SECONDS)
-        # Our own last heartbeat has to tell the others the same.
+        # The others have to learn by a heartbeat of ours that this peer has the result, too.
         await trio.sleep(1.5 * session.settings.heartbeat)
     session.ending.end(Exit.OK, "the training is finished")
 
 
 async def depart(session: "Session") -> None:
-    """Stop once the others can go on without this peer, which left (:mod:`.leaving`), or nothing can be decided."""
+    """End the run of a peer that left once the others can go on without it (:mod:`.leaving`), or cannot at all."""
     assert session.node is not None
     await session.ending.left.wait()
     is_hopeless = await _until_not_needed(session)
@@ -105,7 +112,7 @@ async def depart(session: "Session") -> None:
         session.ending.end(Exit.OK, text)
         return
     with trio.move_on_after(GOODBYE_SECONDS):
-        # Its last votes have to arrive.
+        # The last votes of this peer have to arrive.
         while any(row["connected"] and (row["height"] or 0) < session.node.state.height for row in _others(session)):
             await trio.sleep(_LOOK_SECONDS)
     gone = _gone(state, me)
@@ -115,7 +122,7 @@ async def depart(session: "Session") -> None:
 
 
 async def _until_not_needed(session: "Session") -> bool:
-    """Stay while the others need this peer, and tell why. Returns whether it gave up since they are too few."""
+    """Stay while the others need this peer, and tell why; return whether it gave up because they are too few."""
     assert session.node is not None
     told = ""
     give_up = math.inf
@@ -125,7 +132,7 @@ async def _until_not_needed(session: "Session") -> bool:
                 told = stay.text
                 session.tell("leaving", told, {"round": session.node.state.round})
             if any((row["round"] or 0) > session.node.state.round for row in _others(session)):
-                # They closed it. The last blocks are on their way, or lost; they may be asked for no more.
+                # The others have closed the round. The last blocks are on their way, or are lost and will not come.
                 patience.deadline = min(patience.deadline, trio.current_time() + GOODBYE_SECONDS)
             give_up = min(give_up, trio.current_time() + _HOPELESS_SECONDS) if stay.is_hopeless else math.inf
             if trio.current_time() >= give_up:
@@ -135,7 +142,7 @@ async def _until_not_needed(session: "Session") -> bool:
 
 
 async def wait_for_admission(session: "Session") -> None:
-    """Give up after --join-timeout."""
+    """End the run of a newcomer that is not admitted within ``--join-timeout``."""
     if not session.settings.join_timeout:
         return
     assert session.node is not None
@@ -146,7 +153,7 @@ async def wait_for_admission(session: "Session") -> None:
         return
     await withdraw(session)
     if session.node.state.member(session.identity.public) is not None:
-        return  # at the last moment
+        return  # it was admitted at the last moment
     text = f"not admitted within {session.settings.join_timeout:g} s: too few members were reachable"
     text += _missing(session.node)
     if session.ending.told:
@@ -166,9 +173,10 @@ def _missing(node: "Node") -> str:
 
 
 async def withdraw(session: "Session") -> None:
-    """Before this peer stops without being a member, have those that it is linked to forget that it wanted to be one.
+    """Take back the request to be admitted, before this peer stops without being a member.
 
-    Otherwise they would admit it once they can: a member that nobody runs, which counts for the quorum all the same.
+    Otherwise the others would admit it once they can: a member that does not run, and counts for the quorum all the
+    same.
     """
     node, driver = session.node, session.driver
     if node is None or driver is None or not driver.is_running:
@@ -181,7 +189,7 @@ async def withdraw(session: "Session") -> None:
 
 
 def remains(node: "Node") -> str:
-    """Say what is left of a request to be admitted where nobody could be told that it is taken back."""
+    """Say what becomes of a request to be admitted that no member could be told to forget; empty if there is none."""
     if not node.may_be_admitted:
         return ""
     return (

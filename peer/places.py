@@ -1,4 +1,4 @@
-"""Addresses as people type them, turned into multiaddrs; nothing is imported that takes time."""
+"""Addresses as users type them, turned into multiaddrs. Nothing that is slow to import is imported here."""
 
 import re
 from ipaddress import ip_address
@@ -13,7 +13,7 @@ def dial_place(text: str, option: str = "--bootstrap") -> str:
     """Return the multiaddr of "192.0.2.1:4001", "peer.example.org:4001" or a multiaddr.
 
     Raises:
-        PeerError: it is none of these; names the ``option`` that it was given with.
+        PeerError: ``text`` is none of these; the message names the ``option`` that it was given with.
     """
     from .network.addresses import AddressError, parse_address
 
@@ -29,10 +29,10 @@ def dial_place(text: str, option: str = "--bootstrap") -> str:
 
 
 def listen_place(text: str, option: str = "--listen") -> str:
-    """Return the multiaddr of "4001", "0.0.0.0:4001", "[::]:4001" or a multiaddr. Port 0: any free one.
+    """Return the multiaddr of "4001", "0.0.0.0:4001", "[::]:4001" or a multiaddr. Port 0 stands for any free port.
 
     Raises:
-        PeerError: it is none of these; names the ``option`` that it was given with.
+        PeerError: ``text`` is none of these; the message names the ``option`` that it was given with.
     """
     if text.startswith("/"):
         return text

@@ -12,33 +12,34 @@ from .naming import in_words
 from .status import Json, lines, printable, timestamp
 
 QUIET: Final = frozenset({"dealt", "fetch"})
-"""Notices that people need not see in the plain log; scripts get them all."""
+"""Kinds of events that users need not see in the plain log; scripts get all events."""
 
 REPEATED: Final = frozenset({"clipped"})
-"""Notices that may come in every round: people see the first and then every twofold, with what to do (`advice`)."""
+"""Kinds of events that may come in every round: users see the first, second, fourth, eighth and so on, with `advice`.
+"""
 
 _PEERS: Final = frozenset({"member", "members", "aggregator", "next_aggregator", "proposer", "names", "peer"})
-"""Facts that hold members' keys."""
+"""The names of facts that hold keys of members."""
 
 
 class Reporter(Protocol):
-    """Where events go."""
+    """The receiver of events, which shows them."""
 
     wants_status: bool
     """Whether :meth:`refresh` shows anything."""
 
     def event(self, kind: str, text: str, facts: Mapping[str, Any]) -> None:
-        """Something happened."""
+        """Show an event."""
 
     def refresh(self, status: Json) -> None:
-        """This is how things stand now."""
+        """Show the current status."""
 
     def close(self) -> None:
-        """No more is to be shown."""
+        """End: nothing more is to be shown."""
 
 
 def plain_facts(facts: Mapping[str, Any]) -> Json:
-    """Facts as JSON can carry them: keys of members as PeerIds, other bytes as hex."""
+    """Return facts as JSON can hold them: keys of members as PeerIds, other bytes as hex."""
     return {name: _plain(value, name in _PEERS) for name, value in facts.items()}
 
 
@@ -68,20 +69,20 @@ class JsonLines:
         _print(self._out, json.dumps(line))
 
     def refresh(self, status: Json) -> None:
-        """Scripts ask for the status when they want it."""
+        """Do nothing: scripts ask for the status when they want it."""
 
     def close(self) -> None:
         """Nothing to do."""
 
 
 class _Lines:
-    """What of the events people see, as lines."""
+    """The lines for those events that users see."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
     def line(self, kind: str, text: str, facts: Mapping[str, Any]) -> str | None:
-        """Return the line for an event, None if it is not shown."""
+        """Return the line for an event; None if it is not shown."""
         self._counts[kind] += kind in REPEATED
         count = self._counts[kind]
         if kind in QUIET or facts.get("on_stderr") or count & (count - 1):
@@ -107,7 +108,7 @@ class PlainLines:
             _print(self._out, line)
 
     def refresh(self, status: Json) -> None:
-        """A log does not repeat itself."""
+        """Do nothing: a log does not repeat the status."""
 
     def close(self) -> None:
         """Nothing to do."""
@@ -126,7 +127,7 @@ class Live:
         self._text = Text
         self._lines = _Lines()
         self._console = Console(file=out, highlight=False)
-        # What goes to the terminal beside the table, rich puts above it; standard error may also be a file.
+        # rich puts above the table what is printed to standard error. If that is a file, it has to stay one.
         is_here = sys.stderr.isatty()
         self._live = RichLive(
             console=self._console,
@@ -154,7 +155,7 @@ class Live:
 
 
 def describe(text: str, facts: Mapping[str, Any]) -> str:
-    """The line for people: the text, and whom it is about where the text does not say."""
+    """Return the line for an event: its text, after the member that it is about if the text does not name that."""
     member = facts.get("member")
     if isinstance(member, bytes) and len(member) == PUBLIC_BYTES and "name" not in facts:
         text = f"{in_words(facts.get('who') or '…' + peer_id(member)[-11:])}: {text}"
@@ -162,7 +163,7 @@ def describe(text: str, facts: Mapping[str, Any]) -> str:
 
 
 def reporter(as_json: bool, out: TextIO | None = None) -> Reporter:
-    """Return what fits where the output goes."""
+    """Return the reporter that fits the output: JSON lines, a live table for a terminal, or plain lines."""
     stream = out or sys.stdout
     if as_json:
         return JsonLines(stream)
@@ -172,7 +173,7 @@ def reporter(as_json: bool, out: TextIO | None = None) -> Reporter:
 
 
 def _print(out: TextIO, line: str) -> None:
-    """Whoever read our output may be gone; that is no reason to stop."""
+    """Print a line. If the reader of the output is gone, go on without."""
     try:
         out.write(line + "\n")
         out.flush()

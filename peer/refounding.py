@@ -1,10 +1,9 @@
 """Going on in a new federation, from the last model of one that cannot decide any more.
 
 The new federation trains on the same data. Where numbers of a member follow from model and data, two sums of them over
-different members differ by exactly the numbers of the members that are in one of them only. So the genesis carries
-over what is public already (the totals of the setup round, and whether the last model was evaluated), and a
-federation that stands at a sum that may have been opened is not continued before people have said whose numbers may
-be shown.
+different members differ by exactly the numbers of the members that are in one of them only. So the genesis carries over
+what is public already: the totals of the setup round, and whether the last model was evaluated. A federation whose last
+sum may have been opened is not continued before the operator has said whose numbers may be shown (``--disclose``).
 """
 
 import os
@@ -35,7 +34,7 @@ from .status import replay
 from .store import FILE_NAME, Reader, Store
 
 _REFOUNDED_FROM: Final = "refounded-from"
-"""Whose home a new one was made from."""
+"""The fact in a new home's store with the home that it was made from."""
 
 _CARRIED_OVER: Final = {
     "model": "model",
@@ -50,41 +49,47 @@ _CARRIED_OVER: Final = {
     "scheme": "scheme",
     "threshold": "threshold",
 }
-"""What a federation that continues another one has from it, and its members compare."""
+"""What a new federation takes over from the one that it continues, and what its members compare: fields of the genesis,
+and their names in messages.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenSum:
-    """A sum on the current base model that may have been opened: it has no result, or left the model as it was."""
+    """A sum on the current base model that may have been opened: it has no result, or left the model unchanged."""
 
     round: int
     kind: str
     contributors: frozenset[bytes]
     has_result: bool = False
-    """Whether the model came out of it, or of a later one, as it had gone in."""
+    """The sum, or a later one, has a result, which left the model as it was."""
 
     def exposed(self, state: LedgerState, founder: bytes) -> tuple[bytes, ...]:
-        """Return whose numbers another sum on this base model may show: the members that may be in one of both only.
+        """Return the members whose numbers another sum may show: those that may be in only one of the two sums.
 
-        Only the founder is sure to contribute to the other one. Each of the others may stay away, or join for the first
-        time.
+        The other sum is on the same base model, in the new federation. Only its founder is sure to contribute to it.
+        Each of the others may stay away, or join for the first time.
         """
         return tuple(sorted({*self.contributors, *state.keys} - (self.contributors & {founder})))
 
     @property
     def numbers(self) -> str:
-        """What such a sum adds up, for people."""
+        """What such a sum adds up, in words."""
         if self.kind == "setup":
             return "setup sums (exact counts, sums and sums of squares of its table)"
         return "loss and metrics" if self.kind == "evaluate" else "update, loss and metrics"
 
 
 def open_sum(state: LedgerState, seen: Collection[bytes] = ()) -> OpenSum | None:
-    """Return the sum on this base model that may have been opened, None if there is none.
+    """Return the sum on this base model that may have been opened; None if there is none.
 
-    That is one that was decided and has no result, or failed; or it has one, and the model is what it was before: then
-    the updates, too, are what they were. ``seen``: the blocks that this peer has seen a quorum's
-    prevotes for at the next height. The others may have decided one of them already.
+    That is a sum that was decided and has no result, or failed. A sum with a result that left the model unchanged
+    counts, too: then the updates are the same as before.
+
+    Args:
+        state: the state of the ledger.
+        seen: the blocks for which this peer has seen a quorum's prevotes at the next height. The others may have
+            decided one of them already.
     """
     found = {*(state.required or ())}
     bodies = [read_block(block).body for block in seen] if state.phase is Phase.SHARING else []
@@ -99,7 +104,7 @@ def open_sum(state: LedgerState, seen: Collection[bytes] = ()) -> OpenSum | None
 
 
 def _barred(state: LedgerState) -> list[bytes]:
-    """Return who was evicted on proof, the newest last."""
+    """Return the members that were evicted on proof, the newest last."""
     return [one.key for one in state.gone.values() if one.barred]
 
 
@@ -111,11 +116,20 @@ def refound(
     disclosed: Sequence[str] | None = None,
     share_deadline: float | None = None,
 ) -> str:
-    """Make ``new`` the home of a new federation's founder: the old model, task, key and settings.
+    """Make ``new`` the home of a new federation's founder, with the old model, task, key and settings.
 
-    Its genesis names the old ledger's head, so that everybody can see what it continues. ``disclosed``: names or
-    PeerIds of the members whose numbers may be shown, where a sum may have been opened. ``share_deadline``: the new
-    one, in seconds. Returns a line for people.
+    The new genesis names the head of the old ledger, so that everybody can see what it continues.
+
+    Args:
+        old: the home of a member of the old federation; it is given up.
+        new: the home to make.
+        min_peers: the new ``--min-peers``; None keeps the old one.
+        rounds: the new ``--rounds``; None keeps the old number.
+        disclosed: names or PeerIds of the members whose numbers may be shown, where a sum may have been opened.
+        share_deadline: the new ``--share-deadline`` in seconds; None keeps the old one.
+
+    Returns:
+        A text for the user: what was made, and how to start it.
 
     Raises:
         PeerError: the old peer runs, has no model, or the new home is in use; or the new federation would show numbers
@@ -146,7 +160,8 @@ def refound(
             "share_deadline": genesis.share_deadline_ms / 1000,
         }
     )
-    for home in (*idle, old, *_made_for(old)):  # first, so that a crash here leaves none that starts, and never two
+    # First of all, so that after a crash in the middle none of the homes starts, and never two of them do.
+    for home in (*idle, old, *_made_for(old)):
         _give_up(home, new)
     with new.locked(), Store.open(new.folder) as store:
         store.persist([model])
@@ -167,7 +182,7 @@ def refound(
 def _check_not_refounded(old: Home) -> list[Home]:
     """Refuse to found two federations on the same data; return the homes that were made before and never began.
 
-    These have to be given up too. One that was thrown away does not count: only the operator knows what became of it.
+    These have to be given up, too. A home that was deleted does not count: only the operator knows what became of it.
 
     Raises:
         PeerError: another federation may have begun, or is running.
@@ -188,7 +203,7 @@ def _check_not_refounded(old: Home) -> list[Home]:
 
 
 def _made_from(old: Home) -> list[Home]:
-    """Return all homes that were refounded from this one and still have a store, and those made from these."""
+    """Return all homes that were refounded from this one, directly or through others, and still have a store."""
     found: dict[Path, Home] = {old.folder: old}
     waiting = [old]
     while waiting:
@@ -202,9 +217,9 @@ def _made_from(old: Home) -> list[Home]:
 
 
 def _made_for(home: Home) -> list[Home]:
-    """Return the homes that this one was refounded from, each from the next: they note its new home as well.
+    """Return the homes that this one was refounded from, the latest first: each of them notes the new home as well.
 
-    Otherwise they would not know of it once a home between them is thrown away.
+    Otherwise they would not know of it once a home in between is deleted.
     """
     found: dict[Path, Home] = {home.folder: home}
     while (home.folder / FILE_NAME).exists():
@@ -218,7 +233,7 @@ def _made_for(home: Home) -> list[Home]:
 
 
 def _give_up(home: Home, new: Home) -> None:
-    """Write into a home that it went on in another one, so that it does not start any more.
+    """Note in a home for which other home it is given up, so that it does not start any more.
 
     It keeps the names of all homes that it was ever given up for.
     """
@@ -231,7 +246,7 @@ def _give_up(home: Home, new: Home) -> None:
 def _check_disclosure(
     old: Home, new: Home, state: LedgerState, me: bytes, pending: OpenSum | None, disclosed: Sequence[str] | None
 ) -> str:
-    """Refuse to show numbers of members that were not named; return what is to be said of those that were."""
+    """Refuse to show numbers of members that ``disclosed`` does not name; return a note about those that it names."""
     if pending is None:
         if disclosed:
             raise PeerError("--disclose: leave it out, nobody's numbers are shown")
@@ -273,17 +288,17 @@ def _name(state: LedgerState, key: bytes) -> str:
 
 
 def _word(state: LedgerState, key: bytes, among: Sequence[bytes]) -> str:
-    """How to name a member on the command line: by its name, if no other one has it and it is not like an option."""
+    """Return a member's name for a command; its PeerId if the name is not unique, or could be taken for an option."""
     name = _name(state, key)
     is_plain = [_name(state, one) for one in among].count(name) == 1 and not name.startswith("-")
     return shlex.quote(name if is_plain else peer_id(key))
 
 
 def check_old_home(old: Home) -> None:
-    """Check that ``--continues`` names a home, which can be known before the new federation is found.
+    """Check that ``--continues`` names a home. This can be done before the new federation is found.
 
     Raises:
-        PeerError: it names none.
+        PeerError: it names no home.
     """
     if not (old.folder / FILE_NAME).exists() and not newest_serial(old.folder):
         raise PeerError(
@@ -295,12 +310,15 @@ def check_old_home(old: Home) -> None:
 
 
 def check_continued(genesis: Genesis, old: Home, me: bytes | None = None) -> None:
-    """Compare a federation that is joined with the one that it continues, as this peer's old home knows that.
+    """Compare the federation to join with the one that it continues, as this peer's old home knows that one.
 
-    ``me``: this peer's key. With it, the old home of the founder is refused: this peer has another one.
+    Args:
+        genesis: the genesis of the federation to join.
+        old: this peer's home in the old federation.
+        me: this peer's key; if it is given, the old home of the founder is refused, which cannot be this peer's.
 
     Raises:
-        PeerError: it is not what follows from the old ledger; or this peer's numbers would be shown.
+        PeerError: the genesis does not follow from the old ledger; or this peer's numbers would be shown.
     """
     check_old_home(old)
     with Reader.open(old.folder) as reader:
@@ -360,7 +378,7 @@ def _other_head(previous: bytes, state: LedgerState, heads: list[bytes]) -> str:
 
 
 def _read(old: Home) -> tuple[LedgerState, ModelSaved, Settings, bytes, OpenSum | None]:
-    """Return the old ledger's state, its last model, the settings, whose home it is, and the sum that may be open."""
+    """Return the old ledger's state and last model, the settings, the member's key, and the sum that may be open."""
     with Reader.open(old.folder) as reader:
         state, model, settings = replay(reader), reader.model(), read_settings(reader.fact(SETTINGS))
         pending = None if state is None else open_sum(state, reader.seen(state.height + 1))
@@ -409,7 +427,7 @@ def _continued(
             evaluated=state.phase is Phase.FINISHED or state.is_measured,
             barred=tuple(barred[-MAX_BARRED:]),
         ),
-        # They are no other numbers for another model.
+        # If the evaluation may have been opened, there is no second one: its metrics can be the same for any model.
         final_metrics=() if may_be_evaluated else old.final_metrics,
     )
     try:

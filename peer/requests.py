@@ -1,4 +1,4 @@
-"""What a running peer answers on its control socket."""
+"""The answers of a running peer on its control socket."""
 
 import time
 from typing import TYPE_CHECKING, Final
@@ -22,7 +22,7 @@ async def answer(session: "Session", request: Json) -> Json:
     """Answer one request.
 
     Raises:
-        PeerError: it cannot be done; for the asker to read.
+        PeerError: it cannot be done; the message is the answer.
     """
     match request.get("do"):
         case "status":
@@ -63,7 +63,7 @@ def _whole(request: Json, name: str, most: int) -> int:
 
 
 async def _leave(session: "Session", request: Json) -> Json:
-    """Ask the others to let this peer go; wait for that for ``wait_seconds``, if that is given, or for a while."""
+    """Ask the others to let this peer leave; wait for their decision for ``wait_seconds``, or LEAVE_SECONDS."""
     seconds = request.get("wait_seconds", LEAVE_SECONDS)
     if type(seconds) not in (int, float) or not 0 <= seconds <= LEAVE_SECONDS:
         raise PeerError(f"not a request: wait_seconds has to be a number from 0 to {LEAVE_SECONDS:g}")

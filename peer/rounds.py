@@ -1,4 +1,4 @@
-"""The rounds of a ledger one by one: their figures, over all members' test rows and over this site's, and who missed.
+"""The rounds of a ledger one by one: figures over all members' test rows and over this site's, and missing members.
 
 A round measures the model with which it begins, so the figures of a round are those of the model before it.
 """
@@ -24,17 +24,17 @@ _NOTHING: Final[Mapping[int, Measured]] = MappingProxyType({})
 class Rounds:
     """A row for each round that is over: a fold over the blocks of a ledger.
 
-    ``own``: what this site's own test rows say, by round.
+    ``own``: the figures over this site's own test rows, by round.
     """
 
     def __init__(self, own: Mapping[int, Measured] = _NOTHING) -> None:
         self.rows: list[Json] = []
         self._own = own
         self._gone: dict[bytes, str] = {}
-        """The names of those that were members: one that leaves in a round may be missed in it."""
+        """The names of those that were members: a member that leaves during a round may be missing in it."""
 
     def on_block(self, before: LedgerState, block: bytes, after: LedgerState) -> None:
-        """Take the next block, and the states around it."""
+        """Take the next block, with the states before and after it."""
         body = read_block(block).body
         if isinstance(body, Membership):
             self._gone |= told_names(before)
@@ -47,7 +47,7 @@ class Rounds:
         self.rows.append(row)
 
     def _missing(self, state: LedgerState, body: Model | Void) -> list[Json]:
-        """Whom a void names, or whose updates are not in a sum."""
+        """Return the members that a void names, or those whose updates are not in a sum."""
         keys: Iterable[bytes]
         if isinstance(body, Void):
             keys = body.names
@@ -64,7 +64,7 @@ class Rounds:
 
 
 def rounds_of(ledger: Ledger, own: Mapping[int, Measured] = _NOTHING) -> list[Json]:
-    """Return the rounds of a ledger that is a file.
+    """Return the rows of all rounds of a ledger that are over.
 
     Raises:
         Invalid: a block does not follow from those before it.
@@ -80,7 +80,7 @@ def rounds_of(ledger: Ledger, own: Mapping[int, Measured] = _NOTHING) -> list[Js
 
 
 def _row(state: LedgerState, round: int, height: int) -> Json:
-    """Return what is told of every round; what is not known is None."""
+    """Return the fields that every round has; None stands for what is not known."""
     dealers = None if state.contributors is None else [index for index, _ in state.contributors.dealers]
     return {
         "round": round,
@@ -102,7 +102,7 @@ def _row(state: LedgerState, round: int, height: int) -> Json:
 
 
 def _sums(state: LedgerState, body: Model) -> Json:
-    """Return what the sums of a round say."""
+    """Return the fields that follow from the sums of a round."""
     sums = tuple(map(wide_value, body.sums))
     row: Json = {"examples": round(sums[1] / WIDE_UNIT)}
     if state.kind != "setup":
@@ -112,7 +112,7 @@ def _sums(state: LedgerState, body: Model) -> Json:
 
 
 def _measured(model: str, rows: int, loss: float | None, metrics: Mapping[str, float]) -> Json:
-    """Return a loss and the means beside it, and what follows from them: the figures to show first, and all."""
+    """Return a loss, the means beside it, and the figures that follow: those to show first, and all."""
     shown = measures(model, loss, metrics)
     found = figures_json(model, loss, metrics, rows)
     figures = shown if found is None else found["numbers"]

@@ -1,7 +1,7 @@
-"""The loss of each round as a picture, the federation's beside that over one's own rows.
+"""The loss of each round as a picture: over all members' test rows, and beside it over this site's own.
 
-Matplotlib, which is an extra: ``pip install 'coterie[pictures]'``. The look is that of the simulator's pictures: the
-colours of Okabe and Ito, which people with any kind of colour vision can tell apart, and a shape for each.
+It needs matplotlib, which is an extra: ``pip install 'coterie[pictures]'``. It looks like the simulator's pictures: it
+has the colours of Okabe and Ito, which people with any kind of colour vision can tell apart, and a marker for each.
 """
 
 import io
@@ -19,14 +19,14 @@ ORANGE: Final = "#E69F00"
 RED: Final = "#D55E00"
 
 LOG_FROM: Final = 30
-"""Figures whose largest is so many times the smallest are drawn on a logarithmic scale."""
+"""If the largest value is more than this many times the smallest, the scale is logarithmic."""
 
 _TIMELESS: Final = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
-"""What makes two pictures of the same rounds the same file."""
+"""Metadata that is left out, so that two pictures of the same rounds are the same file."""
 
 
 def draw(history: History, form: str) -> bytes:
-    """Return a picture as ``form``: png, svg or pdf.
+    """Return a picture in the format ``form``: png, svg or pdf.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -70,7 +70,7 @@ def _figure(pyplot: Any, history: History) -> Any:
     axes.set_ylabel(f"{label(name)} of the model before it")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.25, which="both")
-    # A name with dollars in it is no formula.
+    # Without this, dollars in a name would make a formula of it.
     axes.set_title(f"{history.genesis.name}: {history.told()}", parse_math=False)
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
     return figure

@@ -1,4 +1,4 @@
-"""The rounds of a ledger as a table for people, as CSV and as JSON."""
+"""The rounds of a ledger as a table of text, as CSV and as JSON."""
 
 import csv
 from collections import Counter
@@ -12,7 +12,7 @@ from .status import Json, printable
 from .voids import why_void
 
 MAX_FIGURES: Final = 4
-"""Of the federation, in the table; the others stand in CSV and JSON."""
+"""How many figures of the federation the table has; the others are in CSV and JSON."""
 
 _FACTS: Final = ("round", "kind", "result", "height", "members")
 _MEASURED: Final = ("rows", "loss")
@@ -29,7 +29,7 @@ class History:
         self.start = start
         self.rows = [row for row in rows if row["round"] >= start]
         self.figures = list(dict.fromkeys(name for row in self.rows for name in row["measures"]))
-        """Names of what is shown first, of any round; the first one is the loss in the terms of the task."""
+        """Names of the figures that any round shows first; the first name is the loss in the terms of the task."""
         self.has_own = any(row["own"] is not None for row in self.rows)
 
     def told(self) -> str:
@@ -37,10 +37,10 @@ class History:
         void = sum(row["result"] == "void" for row in self.rows)
         return f"{len(self.rows)} round{'s' * (len(self.rows) != 1)}, {void} without a result"
 
-    # For people.
+    # For users.
 
     def lines(self) -> Iterator[str]:
-        """The table, and what it means."""
+        """Yield the lines of the table, and of its legend."""
         federation = f"{in_words(self.genesis.name)} {self.genesis.federation.hex()[:16]}…"
         if not self.rows:
             which = f"no round from {self.start} on" if self.start else "no round"
@@ -72,16 +72,16 @@ class History:
     # For scripts.
 
     def json(self) -> Json:
-        """All that is known, with every number as it is."""
+        """Return all that is known, with no number rounded."""
         return {
             "federation": {"name": self.genesis.name, "id": self.genesis.federation.hex()},
             "rounds": self.rows,
         }
 
     def write_csv(self, out: Any) -> None:
-        """Write the same as CSV, a line a round; numbers so that reading them gives the same bits.
+        """Write the same as CSV, a line a round. Numbers are written so that reading them gives the same bits.
 
-        What a member chose begins no cell, so that a spreadsheet takes none for a formula.
+        No cell begins with a text that a member chose, so that a spreadsheet takes none for a formula.
         """
         names = [name for name in self._all_figures() if name != "loss"]
         measured = [*_MEASURED, *(f"figure_{_one_line(name)}" for name in names)]
@@ -95,7 +95,7 @@ class History:
             writer.writerow([*facts, *_values(row, names), *_values(row["own"], names), _one_line(_note(row, str))])
 
     def _all_figures(self) -> list[str]:
-        """The names of all figures of any round, over anybody's rows."""
+        """Return the names of all figures of all rounds, over all members' rows or over this site's."""
         both = [*self.rows, *(row["own"] for row in self.rows if row["own"] is not None)]
         return list(dict.fromkeys(name for row in both for name in row["figures"]))
 
@@ -117,7 +117,7 @@ def _numbers(row: Json | None, names: Sequence[str]) -> list[str]:
 
 
 def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """A line of the table: the kind of the round stands on the left of its column, all else on the right."""
+    """Return a line of the table: the kind of the round is aligned to the left, all other cells to the right."""
     padded = (
         cell.ljust(width) if place == 1 else cell.rjust(width)
         for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
@@ -126,7 +126,7 @@ def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _note(row: Json, say: Callable[[str], str] = in_words) -> str:
-    """Why a round has no result, and who was missing."""
+    """Say why a round has no result, and which members were missing."""
     names = ", ".join(say(one["name"]) for one in row["missing"])
     if row["result"] == "void":
         return f"no result: {why_void(row['reason'])}" + (f"; missed: {names}" if names else "")
@@ -134,5 +134,5 @@ def _note(row: Json, say: Callable[[str], str] = in_words) -> str:
 
 
 def _one_line(text: str) -> str:
-    """A name that a member chose breaks no line and plays no tricks on a terminal."""
+    """Return text as one line, in which no name that a member chose can play tricks on a terminal."""
     return printable(text).replace("\n", "?")

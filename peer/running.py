@@ -1,4 +1,4 @@
-"""Around a run: the home's lock, the kept settings, the log, the crash report, and the exit code."""
+"""The frame of a run: the home's lock, the kept settings, the log, the crash report, and the exit code."""
 
 import contextlib
 import gc
@@ -43,12 +43,16 @@ _SECRET_LIKE: Final = re.compile(r"[0-9A-Za-z+/_=\\-]{24,}|b'[^']{16,}'|b\"[^\"]
 
 
 def run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked) -> int:
-    """Start the peer of ``home`` with the kept options and those ``given``; return the exit code.
+    """Run the peer of ``home`` with the kept options and those ``given``; return the exit code.
 
-    ``asked``: what takes the signals.
+    Args:
+        home: the home of the peer.
+        given: the options of this start, by the names of their settings.
+        as_json: print events as JSON lines.
+        asked: the handler of the signals that ask the peer to stop.
 
     Raises:
-        PeerError: what only people can put right.
+        PeerError: a problem that the user has to solve.
     """
     check_log_file(given, home)
     with logging_to(given.get("log"), given.get("log_file"), given.get("log_json", False)):
@@ -57,7 +61,7 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked) 
 
 def _run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked) -> int:
     if "invite" in given:
-        # Also where a home has its federation already: its user expects this invite to be of use.
+        # Checked even if the home has its federation already: the user expects this invite to be of use.
         open_invite(given["invite"], 0)
     return_large_blocks()
     free_workers()
@@ -94,7 +98,7 @@ def _run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked)
         session.asked = asked
         session.kept_search = kept_search(given, kept)
         session.ending.rejoins = bool({"invite", "bootstrap"} & set(given))
-        # What is imported by now stays. Otherwise each full collection would go through it, for a tenth of a second.
+        # The modules that are imported by now stay. Each full collection would go through them for a tenth of a second.
         gc.collect()
         gc.freeze()
         try:
@@ -125,7 +129,7 @@ def _run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked)
 
 
 def _name_before(settings: Settings) -> str:
-    """Return how this peer was called in the federation that the one to join continues; empty if that says nothing."""
+    """Return this peer's name in the federation of the home that ``--continues`` names; empty if it is not known."""
     if settings.continues is None:
         return ""
     # What is wrong with that home is told when both federations are compared.
@@ -138,7 +142,7 @@ def _name_before(settings: Settings) -> str:
 
 
 def _quota() -> int | None:
-    """A bound on the store in bytes, for tests of a full disk."""
+    """Return a bound on the store in bytes, for tests of a full disk; None for no bound."""
     value = os.environ.get("COTERIE_STORE_MAX_BYTES", "")
     return int(value) if value.isdecimal() else None
 
@@ -148,9 +152,9 @@ def _crash_text(report: Path) -> str:
 
 
 def _report_crash(home: Home, error: BaseException, *, is_kept: bool = True) -> str:
-    """Write down what happened, without anything that could be a secret; return the line for people.
+    """Write a crash report without anything that could be a secret; return the line for the user.
 
-    ``is_kept``: whether the home has its federation, and so the options of this start.
+    ``is_kept``: whether the home has its federation, and so has kept the options of this start.
     """
     path = home.folder / time.strftime("crash-%Y%m%d-%H%M%S.txt")
     frames = "".join(traceback.format_tb(error.__traceback__))
