@@ -1,7 +1,7 @@
-"""One run of a peer: from its federation, founded, remembered or found, to the last goodbye.
+"""One run of a peer: it founds, remembers or finds its federation, takes part in it, and says goodbye.
 
-It runs until people stop it, the training is finished and everybody has the result, it left or was removed,
-or something is wrong that only people can put right.
+The run ends when the user stops it, when the training is finished and all members have the result, when the peer has
+left or was removed, or at a problem that only the user can solve.
 """
 
 import math
@@ -100,20 +100,22 @@ from .workshop import Workshop
 GENESIS: Final = "genesis"
 SETTINGS: Final = "settings"
 REFOUNDED: Final = "refounded"
-"""Where the federation is whose founder continued the one of this home."""
+"""The fact in a store with the homes of the federations that continue the one of this home; the last one counts."""
 ADDRESSES: Final = "addresses"
 OWN_ADDRESSES: Final = "own-addresses"
 BOOK_SECONDS: Final = 1.0
 DOUBLE_SECONDS: Final = 5.0
 """How long a copied home looks for another peer with its key before it takes part."""
 ANSWERS_OF_A_DOUBLE: Final = 3
-"""How many answers to our own address records it takes to believe in a double, if this home does not know of a copy."""
+"""How many answers to our own address records it takes to believe that another peer has our key, if this home is not
+known to be a copy.
+"""
 ADMISSION_SECONDS: Final = 10.0
-"""So long a newcomer has waited to be admitted before people are told why: most wait for a moment only."""
+"""How long a newcomer waits to be admitted before its user is told why. Most wait for a moment only."""
 STUCK_SECONDS: Final = 5.0
-"""So long a sum has waited for somebody before people are told: while members start or thaw, it does for moments."""
+"""How long a sum waits for members before users are told. It waits for moments while members start or thaw."""
 _BY_STRANGERS: Final = frozenset({"bad-frame", "refused"})
-"""Notices that a stranger can bring about, as often as it likes."""
+"""Kinds of notices that a stranger can cause as often as it likes."""
 
 
 T = TypeVar("T")
@@ -123,11 +125,11 @@ class Session:
     """A peer from start to stop. The caller holds the home's lock."""
 
     _page: PageServer | None = None
-    """None where no page is asked for."""
+    """None if no page is asked for."""
     _has_told_kept_out = False
-    """Of the current standstill."""
+    """Whether it was told that the current standstill keeps newcomers out."""
     _search_trouble = ""
-    """Why the federation was not found at the last try."""
+    """Why the federation was not found at the last attempt."""
 
     def __init__(self, home: Home, settings: Settings, identity: Identity, store: Store, report: Reporter) -> None:
         self.home = home
@@ -141,12 +143,12 @@ class Session:
         self.ending = Ending(identity.public)
         self.asked = Asked()
         self.is_reading = False
-        """A thread reads a table or loads an app, and nobody waits for it any more."""
+        """A thread reads a table or loads an app, and its result is not needed any more."""
         self.kept_search: list[str] = []
         """Options of an earlier start that still say where a federation is looked for."""
         self._invite: Invite | None = None
         self._founded: ModelSaved | None = None
-        """The model to begin with, where this very run founds the federation."""
+        """The initial model, if this very run founds the federation."""
         self._learner: Learner | None = None
         self._trainer: Trainer | None = None
         self._control = ControlServer(home.socket_path, self._answer)
@@ -161,7 +163,9 @@ class Session:
         self._lateness = Lateness(app=settings.app_name)
         self._voids = VoidRounds()
         self._sharing: Sharing | None = None
-        """The current round's, or the one before's while that is told of: what members said of it goes with it."""
+        """The sharing of the round that was last told to begin. It holds what members said that sat the round out, and
+        is kept here until the end of the round is told, since the node may have begun the next round by then.
+        """
         self._left_out: str | None = None
         """Why the last round had no update of this peer."""
         self._pause = Watch(0, end="training goes on: enough members are here again")
@@ -177,7 +181,7 @@ class Session:
         """Run; return how it ended.
 
         Raises:
-            PeerError: what only people can put right.
+            PeerError: a problem that only the user can solve.
             Exception: a bug of ours.
         """
         if self.settings.invite is not None and self.store.fact(GENESIS) is None:
@@ -191,7 +195,7 @@ class Session:
                 self.network = self._make_network()
                 wanted = None if self._invite is None else self._invite.terms.federation
                 discovery = Discovery(self.settings, self.identity, self.network, wanted)
-                # What rounds need is compiled before there is anybody who would wait for this peer.
+                # What rounds need is compiled now, before any other peer could wait for this one.
                 await self._unless_stopped(partial(compile_once, self.tell))
                 if self.ending.over.is_set():
                     self._tell_end()
@@ -203,7 +207,7 @@ class Session:
         return self.ending.code
 
     async def _unless_stopped(self, task: Callable[[], Awaitable[None]]) -> None:
-        """Do what takes a while, up to its end or that of the run."""
+        """Do a task that takes a while, up to its end or the end of the run."""
         async with trio.open_nursery() as race:
 
             async def stop() -> None:
@@ -215,7 +219,7 @@ class Session:
             race.cancel_scope.cancel()
 
     async def _take_part(self, discovery: Discovery, nursery: trio.Nursery) -> None:
-        """Listen, and be a peer until that is over."""
+        """Listen, and take part until the run is over."""
         try:
             addresses = await nursery.start(self.network.run)
         except* ListenError as group:
@@ -236,7 +240,7 @@ class Session:
 
     @asynccontextmanager
     async def _serving_page(self) -> AsyncIterator[None]:
-        """Serve the page, where one was asked for."""
+        """Serve the page, if one is asked for."""
         if self._page is None:
             yield
             return
@@ -246,7 +250,7 @@ class Session:
             yield
 
     async def _or_fail(self, task: Callable[[], Awaitable[None]]) -> None:
-        """Whatever goes wrong, the others get their goodbye first."""
+        """Do a task; if it fails, end the run in good order, so that the others get their goodbye first."""
         try:
             await task()
         except Exception as error:
@@ -259,9 +263,9 @@ class Session:
         await discovery.run(lambda address: self.tell("dht", f"DHT node at {address}", {"address": str(address)}))
 
     async def _end_if_doubled(self) -> None:
-        """End before two peers with one key sign votes that contradict each other, for which both would be evicted.
+        """End if another peer with the same key runs: their votes would contradict each other, and have it evicted.
 
-        Of a home and its copy the copy ends, which knows what it is. Where neither knows, both end.
+        Of a home and its copy, the copy ends, since it knows that it is one. If neither knows it, both end.
         """
         doubles = self.network.doubles
         await doubles.wait(1 if self.store.copied else ANSWERS_OF_A_DOUBLE)
@@ -320,7 +324,7 @@ class Session:
                 self.report.event("classes", told, {})
             await self._tell_table()
         else:
-            # What can be known now need not wait until a federation is found.
+            # What can be checked before a federation is found is checked now.
             if self.settings.continues is not None:
                 from .refounding import check_old_home
 
@@ -355,12 +359,12 @@ class Session:
         self.report.event("found", text, {"federation": genesis.federation, "name": genesis.name})
 
     def _tell_search(self, kind: str, text: str, facts: Mapping[str, Any]) -> None:
-        """Tell people why no federation is found yet, and keep it for the status."""
+        """Tell why no federation is found yet, and keep it for the status."""
         self._search_trouble = describe(text, facts)
         self.report.event(kind, text, facts)
 
     async def _tell_table(self) -> None:
-        """Sum up what was read, so that a wrong file or column is seen before its sums are made."""
+        """Sum up what was read, so that the user sees a wrong file or column before its sums are added up."""
         self._has_told_table = True
         if self._learner is not None:
             told = await trio.to_thread.run_sync(told_table, self._learner)
@@ -368,7 +372,7 @@ class Session:
                 self.report.event("table", told, {})
 
     async def _read(self, function: Callable[..., T], *arguments: object) -> T:
-        """Read a table or load an app in a thread. Whoever stops the peer does not wait for its end."""
+        """Read a table or load an app in a thread, for which a user who stops the peer does not have to wait."""
         # The type stubs that come with libp2p describe an older trio.
         run: Any = trio.to_thread.run_sync
         try:
@@ -379,7 +383,12 @@ class Session:
         return result
 
     async def _make(self, function: Callable[..., Learner], *arguments: object) -> Learner:
-        """What is trained, in a home where it may keep files. Raises as `function` does, or DataProblem."""
+        """Return the learner that ``function`` makes, which may keep files in the home.
+
+        Raises:
+            DataProblem: the app cannot use the folder that it is given.
+            Exception: an exception of ``function``.
+        """
         learner = await self._read(function, *arguments)
         try:
             await self._read(learner.keep_in, self.home.folder / APP_FOLDER)
@@ -391,7 +400,7 @@ class Session:
         return Consent(genesis, self.settings, self.home, genesis.founder == self.identity.public)
 
     def _keep(self) -> None:
-        """Keep settings and federation, now that they have proved to be usable: a mistyped start leaves no trace."""
+        """Keep settings and federation in the store, once they have proved usable: a mistyped start leaves no trace."""
         self.store.keep(SETTINGS, self.settings.encode())
         if self._founded is not None:
             self.store.persist([self._founded])
@@ -403,7 +412,7 @@ class Session:
         if self.settings.invite is None:
             return
         with suppress(PeerError):
-            # An invite that was used up or has expired since is no harm to a member.
+            # A member needs no invite, so it does no harm if its invite was used up or has expired.
             self._invite = open_invite(self.settings.invite, 0)
         if self._invite is not None and self._invite.terms.federation != genesis.federation:
             raise PeerError(
@@ -453,10 +462,13 @@ class Session:
             raise PeerError(f"--listen: {error}", Exit.PORT) from None
 
     def _allow(self, member: bytes) -> bool | None:
-        """Members and the current round's; None before one is a member oneself, and has their ledger."""
+        """Return whether a peer is a member or has a part in the current round; None as long as this peer is no member.
+
+        A peer that is no member may not have the ledger that says who the members are.
+        """
         if self.node is None or (state := self.node.state).member(self.identity.public) is None:
             return None
-        # Those about to be admitted too: their address may come before the block that admits them.
+        # Newcomers about to be admitted count, too: their address may come before the block that admits them.
         known = member in state.audience or member in self.node.ctx.pool.candidates
         return known and member != self.identity.public
 
@@ -476,7 +488,7 @@ class Session:
         self.ending.join_again = f"peer start {self.home.option}"
         if self.node.state.phase is Phase.FINISHED:
             self._tell_finished(self.node.state)
-        # With totals in its ledger, this home has trained before, and told then what they show.
+        # A home with totals in its ledger has trained before, and has told then what they show.
         is_first = self.node.state.height == 0 or self.node.state.totals is None
         trainer = Trainer(self._learner, 2.0**genesis.clip_exponent, tells_oddities=is_first)
         self._trainer = trainer
@@ -520,7 +532,7 @@ class Session:
         self.network.refresh()
 
     def _keep_measured(self, trainer: Trainer, round: int) -> None:
-        """Keep for `peer metrics` what this site's rows say; whether a disk is full, the round itself finds out."""
+        """Keep the figures over this site's own rows for `peer metrics`. The round itself reports a full disk."""
         measured = trainer.measured(round)
         if measured is not None:
             with suppress(StoreError):
@@ -534,7 +546,7 @@ class Session:
     # What runs beside the driver.
 
     async def _pump(self) -> None:
-        """Hand what the network reports to the driver."""
+        """Hand the events of the network to the driver."""
         assert self.driver is not None
         for member in self.network.connected():
             await self.driver.peer_up(member)
@@ -571,7 +583,7 @@ class Session:
                 tell_trouble(event, self.report.event)
 
     async def _sum_up_strangers(self) -> None:
-        """Tell people once a minute what strangers did."""
+        """Tell once a minute what strangers did."""
         while True:
             await trio.sleep(MINUTE_SECONDS)
             told = self._strangers.sum_up(self.network.turned_away())
@@ -579,7 +591,7 @@ class Session:
                 self.tell("strangers", *told)
 
     async def _keep_book(self) -> None:
-        """Keep the address book in the store, so that any one living address will do after a restart."""
+        """Keep the address book in the store, so that after a restart one address that still works is enough."""
         while True:
             await trio.sleep(BOOK_SECONDS)
             await self._save_book()
@@ -596,13 +608,17 @@ class Session:
             await trio.sleep(REFRESH_SECONDS)
 
     async def _watch(self) -> None:
-        """Tell people, once, when agreement cannot go on because too few members can be reached."""
+        """Look regularly for troubles to tell, such as too few members that can be reached."""
         while True:
             self._look_for_shortage()
             await trio.sleep(REFRESH_SECONDS)
 
     def _look_for_shortage(self) -> None:
-        """Look on every change of a link too: one that was there for a moment ends what was told before."""
+        """Look for troubles that have lasted, and tell each one once.
+
+        This is called on every change of a link, too: a member that was there for a moment ends a trouble that was
+        told before.
+        """
         assert self.node is not None
         self._look_for_admission()
         self._look_for_pause()
@@ -618,7 +634,7 @@ class Session:
         self._look_for_newcomers(shortage)
 
     def _look_for_newcomers(self, shortage: str | None) -> None:
-        """Tell people, once a standstill, that a newcomer waits for it to end."""
+        """Tell, once in a standstill, that a newcomer waits for its end."""
         assert self.node is not None
         self._has_told_kept_out &= shortage is not None
         if self._standstill.is_told and not self._has_told_kept_out and (text := self._kept_out()):
@@ -626,7 +642,7 @@ class Session:
             self.tell("kept-out", text, {"height": self.node.state.height})
 
     def _look_for_admission(self) -> None:
-        """Tell people, once for each reason, why this newcomer is not admitted."""
+        """Tell, once for each reason, why this newcomer is not admitted."""
         wait = self._joining()
         if wait is None:
             return
@@ -636,7 +652,7 @@ class Session:
                 self.tell("not-admitted", text, {"lacks": lack.name.lower()})
 
     def _look_for_pause(self) -> None:
-        """Tell people when training waits for members; one that never began says so when it is founded."""
+        """Tell when training pauses for want of members. Before it has begun, the text of the founding says so."""
         assert self.node is not None
         state = self.node.state
         trouble = self._paused() if state.sums is not None else None
@@ -645,20 +661,20 @@ class Session:
             self.tell("paused" if trouble else "unpaused", told, {"height": state.height})
 
     def _look_for_wait(self) -> None:
-        """Tell people, once a round, when it has waited long for members that are there."""
+        """Tell, once a round, that it has waited long for members that are there."""
         assert self.node is not None
         wait = awaited_in_round(self.node)
         if self._waiting.look(wait, trio.current_time()) and wait is not None:
             self.tell("waiting", self._waits() or "", {"round": wait.round, "members": wait.members})
 
     def _look_for_lateness(self) -> None:
-        """Tell people each time that the training here took so long that the round went on without it."""
+        """Tell each time that the training here took so long that the round went on without it."""
         for round, text in self._lateness.look(time.monotonic()):
             self._left_out = text
             self.tell("late", text, {"round": round})
 
     def _note_round(self, kind: str, facts: Json) -> None:
-        """Keep what `peer status` tells of rounds without a result, and of those without this peer's update."""
+        """Keep what `peer status` tells of rounds without a result, and of rounds without this peer's update."""
         assert self.node is not None
         match kind:
             case "round":
@@ -708,12 +724,12 @@ class Session:
         return kept_out(node.state, self.identity.public, self.network.connected(), node.ctx.pool.names, self._gone)
 
     def stay(self) -> Stay | None:
-        """Why this peer, which left, does not stop yet; None if nothing keeps it."""
+        """Return why this peer, which left, does not stop yet; None if nothing keeps it."""
         assert self.node is not None
         return still_needed(self.node.state, self.identity.public, self.network.connected(), self.home, self._gone)
 
     def awaited(self) -> str:
-        """What this peer waits for, which has asked to leave."""
+        """Return what this peer, which has asked to leave, waits for."""
         assert self.node is not None
         return awaited(self.node.state, self.identity.public, self.network.connected(), self._gone)
 
@@ -736,10 +752,10 @@ class Session:
                     raise KeyboardInterrupt
                 self.ending.end(Exit.OK, "stopped")
 
-    # What people are told.
+    # What users are told.
 
     def tell(self, kind: str, text: str, facts: Json) -> None:
-        """Tell people and whoever watches."""
+        """Tell an event: to the user, to programs that watch the control socket, and to the page."""
         self.report.event(kind, text, facts)
         plain = plain_facts(facts)
         self._control.tell({"event": kind, "text": text, **plain})
@@ -802,7 +818,10 @@ class Session:
             self._check_consent()
 
     def _check_consent(self) -> None:
-        """The default threshold follows the number of members, so a federation that grows may need a new consent."""
+        """End the run if the operator has not accepted what holds for the present committee.
+
+        The default threshold follows the number of members, so a federation that grows may need a new consent.
+        """
         assert self.genesis is not None
         assert self.node is not None
         try:
@@ -848,7 +867,7 @@ class Session:
         return self.identity.peer_id
 
     def _tell_finished(self, state: LedgerState) -> None:
-        """Say at once, in a home that has the result, that nothing is left to train and what this run is for."""
+        """Say at the start, in a home that has the result, that nothing is left to train, and why the peer stays."""
         until = "until it is stopped" if self.settings.stay else f"for up to {self.settings.linger:g} s"
         text = (
             f"the training is finished after {state.trained} rounds; this peer stays {until}, so that members that are"
@@ -857,7 +876,7 @@ class Session:
         self.tell("finished", text, {"rounds": state.trained, "height": state.height})
 
     def _tell_no_beginning(self) -> None:
-        """Say that nothing of this start is kept: nobody knows yet whether its options are of use."""
+        """Say that nothing of this start is kept, since its options have not proved usable yet."""
         text = "stopped before it had begun; of this start, nothing is kept"
         self.tell("stopped", text, {"exit": int(self.ending.code), "on_stderr": False})
 
@@ -871,11 +890,11 @@ class Session:
             text += f"; {_after_the_end(self.home) if is_finished else f'go on with: peer start {self.home.option}'}"
         elif self.ending.code is Exit.REMOVED and self._failure is None and self.node is not None:
             text += f"; {way_back(self.node.state, self.identity.public, self.home)}"
-        # An error is told on stderr, by the command itself.
+        # An error is told on standard error, by the command itself.
         self.tell("stopped", text, {"exit": int(self.ending.code), "on_stderr": self._failure is not None})
 
     def status(self) -> Json:
-        """What `peer status` shows."""
+        """Return what `peer status` shows."""
         status: Json = {
             "running": True,
             "id": self._id,
@@ -919,7 +938,7 @@ class Session:
 
 
 def refounded_text(folder: bytes) -> str:
-    """Say that a home was given up for the one in another folder, the last of several, and why it stays so."""
+    """Say that a home was given up for another one, and why it stays so. ``folder``: the fact REFOUNDED."""
     other = os.fsdecode(folder.rpartition(b"\0")[2])
     return (
         f"this home was given up for the new federation of {other} (`peer refound`); start that one: peer start --home"
@@ -929,7 +948,7 @@ def refounded_text(folder: bytes) -> str:
 
 
 def first_cause(error: BaseException) -> BaseException:
-    """Return the exception inside of the groups that nurseries make; one for people is preferred."""
+    """Return the exception inside of the groups that nurseries make; a PeerError if there is one."""
     while isinstance(error, BaseExceptionGroup):
         error = next((one for one in error.exceptions if isinstance(one, PeerError)), error.exceptions[0])
     return error
@@ -940,7 +959,7 @@ def _take_model(home: Home) -> str:
 
 
 def _after_the_end(home: Home) -> str:
-    """Say what can still be done where the training is finished; there is nothing to go on with."""
+    """Say what can still be done after the end of the training."""
     return f"{_take_model(home)}; to let members that are behind catch up: peer start --stay {home.option}"
 
 
@@ -951,7 +970,7 @@ def _explain_eviction(rounds: int) -> str:
 
 
 def _with_ports(listen: tuple[str, ...], addresses: list[str]) -> tuple[str, ...]:
-    """Where any free port was asked for, remember the one it became: the others know us by it."""
+    """Return the listen addresses with the port that was chosen in place of port 0: the others know that port."""
     ports = _ports(addresses)
     places = []
     for place in map(listen_place, listen):
@@ -961,12 +980,12 @@ def _with_ports(listen: tuple[str, ...], addresses: list[str]) -> tuple[str, ...
 
 
 def _short_place(address: str) -> str:
-    """A multiaddr without the PeerId."""
+    """Return a multiaddr without the PeerId."""
     return address.partition("/p2p/")[0]
 
 
 def _ports(addresses: list[str]) -> list[int]:
-    """The TCP ports of multiaddrs."""
+    """Return the TCP ports of multiaddrs."""
     return [int(parts[4]) for address in addresses if len(parts := address.split("/")) > 4 and parts[3] == "tcp"]
 
 

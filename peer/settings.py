@@ -1,6 +1,6 @@
-"""What `peer start` was told, kept in the home, so that `peer start --home H` alone goes on the same way.
+"""The options of `peer start`, kept in the home, so that `peer start --home H` alone goes on the same way.
 
-Every option has one field here with its default, those that accept a scheme one together; an option that is given
+Every option has one field here with its default; the options that accept a scheme share one. An option that is given
 explicitly replaces what was kept.
 """
 
@@ -40,13 +40,13 @@ FOUNDING: Final = (
 """Options that the founder fixes for everybody, in the genesis block."""
 
 MIN_DELTA: Final = 1e-6
-"""The genesis counts in millionths."""
+"""The smallest ``--min-delta``, since the genesis counts in millionths."""
 
 _SEARCHING: Final = ("bootstrap", "invite", "join", "mdns", "dht", "join_timeout")
 """Options that say where to look for a federation, and for how long."""
 
 FLOWER_APP: Final = "coterie.apps.flower:FlowerApp"
-"""What --flower stands for as an app."""
+"""The app that ``--flower`` stands for."""
 
 _TABLE: Final = (
     "target",
@@ -68,7 +68,7 @@ _TABLE: Final = (
 
 
 def allowing(scheme: str) -> str:
-    """The name of the setting with which an operator accepts a scheme."""
+    """Return the name of the setting with which an operator accepts a scheme."""
     return f"allow_{scheme}".replace("-", "_")
 
 
@@ -90,7 +90,7 @@ class Settings:
     join: bool = False
     continues: str | None = None
     accepted: tuple[str, ...] = ()
-    """Schemes that need an operator's consent, and have this one's; each is kept under its own option's name."""
+    """The schemes that this operator has accepted, of those that need it; each is kept under its own option's name."""
     allow_threshold: int = 0
     """The smallest K below the default that the operator accepts; 0: none."""
     dht: tuple[str, ...] = ()
@@ -126,9 +126,9 @@ class Settings:
     seed: int = 0
     app: str | None = None
     app_folder: str | None = None
-    """The folder in which the app was named, or that of the Flower project: its modules may lie there."""
+    """The folder in which ``--app`` was typed, or that of the Flower project. Modules are looked for there."""
     node_config: str = ""
-    """What Flower would be told of this node, as key=value pairs."""
+    """The configuration of this node for Flower, as key=value pairs."""
 
     federation: str = "coterie"
     admit: str = "invite"
@@ -149,10 +149,10 @@ class Settings:
     no_evict: bool = False
 
     def with_given(self, given: Mapping[str, Any]) -> "Settings":
-        """Return these settings with those that were given explicitly in their place.
+        """Return these settings with those replaced that were given explicitly.
 
-        A table replaces an app, and columns to use those to ignore. A page that is turned off needs no token, and an
-        app that is no project of Flower no configuration of a node.
+        A table and an app replace each other, and so do columns to use and columns to ignore. Turning the page off
+        drops its token, and an app that is no project of Flower drops the configuration of the node.
         """
         known = {one.name for one in dataclasses.fields(self)}
         values = {name: value for name, value in given.items() if name in known}
@@ -172,7 +172,7 @@ class Settings:
 
     @property
     def app_name(self) -> str | None:
-        """The app as messages name it; None for a table."""
+        """The name of the app in messages; None for a table."""
         return Path(self.app_folder or "").name if self.app == FLOWER_APP else self.app
 
     @property
@@ -194,7 +194,7 @@ class Settings:
 
 
 def check_settings(settings: Settings) -> None:
-    """Check what options say only together.
+    """Check options that constrain each other.
 
     Raises:
         PeerError: they contradict each other.
@@ -225,7 +225,7 @@ def check_settings(settings: Settings) -> None:
 
 
 def check_way_in(settings: Settings) -> None:
-    """Check that a peer that joins, and knows no member yet, has somewhere to look.
+    """Check that a peer that joins, and knows no member yet, is told where to look for one.
 
     Raises:
         PeerError: it would wait for ever.
@@ -240,7 +240,7 @@ def check_way_in(settings: Settings) -> None:
 
 
 def kept_search(given: Mapping[str, Any], kept: Settings) -> list[str]:
-    """Return the options, as they are typed, by which a federation is looked for and that an earlier start left."""
+    """Return the options that an earlier start left and that say where to look for a federation, as they are typed."""
     told = []
     for name in _SEARCHING:
         value = getattr(kept, name)
@@ -257,10 +257,10 @@ def kept_search(given: Mapping[str, Any], kept: Settings) -> list[str]:
 
 
 def check_table_options(given: Mapping[str, Any], settings: Settings) -> None:
-    """Check that no option is for a table where an app trains.
+    """Check that no option is for tables if an app trains.
 
     Raises:
-        PeerError: naming those that would do nothing.
+        PeerError: some options would do nothing; the message names them.
     """
     idle = _options(_TABLE, given)
     if settings.app is not None and idle:
@@ -272,10 +272,10 @@ def check_table_options(given: Mapping[str, Any], settings: Settings) -> None:
 
 
 def read_settings(data: bytes | None) -> Settings:
-    """Return the settings that were kept; the defaults where none were.
+    """Return the kept settings; the defaults if none were kept.
 
     Raises:
-        PeerError: damaged, or kept by a newer version.
+        PeerError: they are damaged, or were kept by a newer version.
     """
     if data is None:
         return Settings()
@@ -294,12 +294,12 @@ def read_settings(data: bytes | None) -> Settings:
 
 
 def founding_options(given: Mapping[str, Any]) -> list[str]:
-    """Return those of the options that were given which the founder fixes."""
+    """Return those of the given options that only a founder chooses, as they are typed."""
     return _options(FOUNDING, given)
 
 
 def _options(names: Sequence[str], given: Mapping[str, Any]) -> list[str]:
-    """Return those of the options that were given, as they are typed."""
+    """Return those of ``names`` that were given, as they are typed."""
     return [f"--{name.replace('_', '-')}" for name in names if name in given]
 
 

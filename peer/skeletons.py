@@ -220,7 +220,7 @@ KINDS: Final = {
 
 
 def files_of(kind: str) -> dict[str, str]:
-    """The text of each file, by name."""
+    """Return the text of each file, by name. ``kind``: a key of KINDS."""
     module, package, use = KINDS[kind]
     readme = _README.format(package=package, extra=kind, founding=FOUNDING, use=use)
     tables = {f"site-{site}.csv": _table(site, rows) for site, rows in enumerate(_SITE_ROWS, start=1)}
@@ -228,7 +228,7 @@ def files_of(kind: str) -> dict[str, str]:
 
 
 def _table(site: int, rows: int) -> str:
-    """Patients of whom two measurements and the age tell an outcome, if not surely."""
+    """Return a table of patients whose age and two measurements predict an outcome, though not surely."""
     source = random.Random(site)
     lines = ["age,marker,pressure,outcome"]
     for _ in range(rows):

@@ -1,4 +1,4 @@
-"""The large blobs that this peer has on offer while others may still need them."""
+"""The large blobs that this peer offers while others may still need them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ OFFER_SECONDS: Final = 600.0
 """A blob that nothing renews is withdrawn after this long."""
 
 GRACE_SECONDS: Final = 2.0
-"""How long the blobs of a decided step of a round stay on offer for those who are a little behind."""
+"""How long the blobs of a decided step of a round stay on offer for members that are a little behind."""
 
 
 class Shelf(Protocol):
-    """Where blobs are offered: the network."""
+    """The place where blobs are offered: the network."""
 
     def offer(self, digest: bytes, data: bytes, *, public: bool = False) -> None:
-        """Let members, or everybody, pull ``data``."""
+        """Let members pull ``data``; if it is ``public``, everybody."""
 
     def withdraw(self, digest: bytes) -> None:
         """End one offer."""
@@ -31,14 +31,14 @@ class _Offer:
 
 
 class Stall:
-    """Keeps track of what is on the shelf, each blob once."""
+    """Keeps track of what is on offer, each blob once."""
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._offers: dict[bytes, _Offer] = {}
 
     def known(self, blob: bytes) -> bytes | None:
-        """Return the digest of a blob that is on offer already, as the very same object."""
+        """Return the digest of a blob if this very object is on offer already; otherwise None."""
         return next((digest for digest, offer in self._offers.items() if offer.blob is blob), None)
 
     def put(self, digest: bytes, blob: bytes, public: bool) -> None:
@@ -54,13 +54,13 @@ class Stall:
         self._offers[digest] = _Offer(blob, until, public)
 
     def shorten(self) -> None:
-        """A step of the round is decided: what is on offer now goes soon, unless it is renewed."""
+        """Let all present offers end soon unless they are renewed: a step of the round is decided."""
         soon = trio.current_time() + GRACE_SECONDS
         for offer in self._offers.values():
             offer.until = min(offer.until, soon)
 
     async def run(self) -> None:
-        """Withdraw what is due, for ever."""
+        """Withdraw offers at their end, until cancelled."""
         while True:
             await trio.sleep(GRACE_SECONDS / 2)
             self._withdraw(digest for digest, offer in self._offers.items() if offer.until <= trio.current_time())

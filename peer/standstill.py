@@ -1,4 +1,4 @@
-"""Why agreement cannot go on just now, for people: too few members can be reached, or this one may not vote."""
+"""Why nothing can be decided just now, in words: too few members can be reached, or this one may not vote."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ from .home import Home
 from .naming import in_words, told_names
 
 _MAX_NAMED: Final = 3
-"""Newcomers that are named: the names are their own, and there may be many."""
+"""How many newcomers are named: they choose their names themselves, and there may be many."""
 
 
 def named(state: LedgerState, keys: Iterable[bytes], gone: Mapping[bytes, str]) -> str:
-    """Return the names of members, and of those that left. ``gone``: the names of these."""
+    """Return the names of members, and of those that left, in a list. ``gone``: the names of those that left."""
     told = told_names(state, gone)
     names = {key: in_words(told.get(key, key.hex()[:16])) for key in keys}
     return ", ".join(name + ("" if state.member(key) is not None else " (left)") for key, name in names.items())
 
 
 def pause(state: LedgerState, home: Home) -> str | None:
-    """Say that training waits because there are fewer members than ``--min-peers``, and what to do; otherwise None."""
+    """Say that training waits for members up to ``--min-peers``, and what to do; None if it does not."""
     members, least = len(state.members), state.genesis.min_peers
     if state.phase is not Phase.WAITING or members >= least:
         return None
@@ -50,10 +50,17 @@ def shortage(
     gone: Mapping[bytes, str] = MappingProxyType({}),
     sought: Mapping[bytes, Sequence[str]] = MappingProxyType({}),
 ) -> str | None:
-    """Say how many members decide, how many can be reached and who cannot; None where these are enough.
+    """Say that too few members can be reached to decide anything, which are missing, and what to do; otherwise None.
 
-    ``sought``: at which addresses this peer looks for the others. Also None for who has no part in what is decided, and
-    once there is nothing left to decide.
+    Also None if this peer has no part in what is decided, and once there is nothing left to decide.
+
+    Args:
+        state: the state of the ledger.
+        me: this peer.
+        connected: the peers that it has a link to.
+        home: its home, for the commands that the user is told to type.
+        gone: the names of those that were members.
+        sought: the addresses at which this peer looks for the others.
     """
     away = _lacking(state, me, connected)
     if not away:
@@ -82,9 +89,9 @@ def kept_out(
     asking: Sequence[str],
     gone: Mapping[bytes, str] = MappingProxyType({}),
 ) -> str | None:
-    """Say that newcomers cannot be admitted, for whom they wait, and what to do; None where nothing of it is so.
+    """Say that newcomers cannot be admitted, which members that takes, and what to do; None if none is kept out.
 
-    ``asking``: the names of those whose request is good.
+    ``asking``: the names of the newcomers with a valid request.
     """
     away = _lacking(state, me, connected)
     if not away or not asking:
@@ -100,14 +107,14 @@ def kept_out(
 
 
 class Lack(Enum):
-    """What a newcomer lacks that is not admitted yet."""
+    """What a newcomer still lacks to be admitted."""
 
     LEDGER = auto()
-    """It does not know yet who the members are."""
+    """It does not know the members yet."""
     VOTES = auto()
     """It reaches fewer members than have to vote."""
     DECISION = auto()
-    """It reaches enough of them, and they have not decided."""
+    """It reaches enough members, and they have not decided yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +131,7 @@ def joining(
     connected: Collection[bytes],
     gone: Mapping[bytes, str] = MappingProxyType({}),
 ) -> Joining | None:
-    """Say to a newcomer why it is not admitted yet, for whom that waits, and what to do; None for a member."""
+    """Say why this newcomer is not admitted yet, which members that takes, and what to do; None for a member."""
     if state.member(me) is not None:
         return None
     if state.height == 0:
@@ -147,12 +154,15 @@ def joining(
 
 
 def unreached(state: LedgerState, connected: Collection[bytes]) -> list[bytes]:
-    """Return the members of the committee that a newcomer has no link to."""
+    """Return the members of the committee that this newcomer has no link to."""
     return [member for member in state.committee.members if member not in connected]
 
 
 def _lacking(state: LedgerState, me: bytes, connected: Collection[bytes]) -> list[bytes]:
-    """Return who cannot be reached, where the others are too few to decide; nobody where nothing is to be decided."""
+    """Return the members that cannot be reached, if the others are too few to decide; otherwise an empty list.
+
+    It is also empty if this peer has no part in what is decided, and once there is nothing left to decide.
+    """
     committee = state.committee
     away = [member for member in committee.members if member != me and member not in connected]
     has_part = committee.index(me) is not None and state.member(me) is not None
@@ -162,13 +172,13 @@ def _lacking(state: LedgerState, me: bytes, connected: Collection[bytes]) -> lis
 
 
 def _where(away: Sequence[bytes], sought: Mapping[bytes, Sequence[str]]) -> str:
-    """Say where members are looked for: where that is wrong, an address is missing (`--announce`)."""
+    """Say at which addresses members are looked for. If these are wrong, those members need ``--announce``."""
     places = [place for key in away for place in sought.get(key, ())]
     return f" (sought at {', '.join(places)})" if places else ""
 
 
 def abstention(guard: VoteGuard, height: int, *, is_finished: bool = False) -> str | None:
-    """Say why this peer casts no votes at ``height``; None if it does, and once there is nothing left to decide."""
+    """Say why this peer casts no votes at ``height``; None if it does, or if there is nothing left to decide."""
     if is_finished:
         return None
     if guard.resuming:
@@ -188,18 +198,18 @@ def abstention(guard: VoteGuard, height: int, *, is_finished: bool = False) -> s
 
 @dataclass(slots=True)
 class Held:
-    """Holds a notice of a trouble back until it has stood for ``patience_seconds``: it may be over in a moment."""
+    """Holds a notice of a trouble back for ``patience_seconds``: the trouble may be over in a moment."""
 
     patience_seconds: float
     _notice: Notice | None = None
     _since: float = 0.0
 
     def hold(self, notice: Notice, now: float) -> None:
-        """Hold this one, in the place of the one before. ``now``: seconds of a clock that never goes back."""
+        """Hold a notice, in place of an earlier one. ``now``: seconds of a clock that never goes back."""
         self._notice, self._since = notice, now
 
     def look(self, stands: bool, now: float) -> Notice | None:
-        """Return the notice once it is to be told; forget it where the trouble is over."""
+        """Return the notice when it is to be told, once. If the trouble does not stand any more, forget it."""
         notice = self._notice
         if not stands:
             self._notice = None
@@ -212,7 +222,7 @@ class Held:
 
 @dataclass(slots=True)
 class Watch:
-    """Tells of a trouble once, when it has lasted for ``patience_seconds``, and of its end."""
+    """Tells of a trouble once, when it has lasted for ``patience_seconds``, and then of its end."""
 
     patience_seconds: float
     end: str = "enough members can be reached again"
@@ -225,7 +235,7 @@ class Watch:
         return self._told
 
     def look(self, trouble: str | None, now: float) -> str | None:
-        """Return what is to be told now. ``now``: seconds of a clock that never goes back."""
+        """Return what is to be told now, if anything. ``now``: seconds of a clock that never goes back."""
         if trouble is None:
             was_told, self._since, self._told = self._told, None, False
             return self.end if was_told else None

@@ -1,5 +1,4 @@
-"""What `peer status` shows, of a running peer and of a stopped one: a JSON object, and the same for
-people."""
+"""The status that `peer status` shows, of a running or a stopped peer: a JSON object, and the same as text."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -35,7 +34,13 @@ Watch = Callable[[LedgerState, bytes, LedgerState], None]
 
 
 def ledger_status(state: LedgerState, view: int = 0, last_sum: LastSum | None = None) -> Json:
-    """What the ledger alone says. ``last_sum``: whose the last result is, as its state does not say."""
+    """Return the part of the status that follows from the ledger.
+
+    Args:
+        state: the state of the ledger.
+        view: the view of the agreement.
+        last_sum: over whose test rows the last result is, which the state does not say.
+    """
     genesis = state.genesis
     status: Json = {
         "federation": {
@@ -101,10 +106,14 @@ def members_status(
     gone: Mapping[bytes, str] = MappingProxyType({}),
     own_name: str = "",
 ) -> list[Json]:
-    """One row a member, oneself among them, and one for each peer that is none, or is one no more.
+    """Return one row for each member, this peer included, and for each known peer that is no member, or none any more.
 
-    ``gone``: the names that the ledger has of those that were members. ``own_name``: that of this peer where it is no
-    member yet; without it there is no row of such a peer.
+    Args:
+        state: the state of the ledger.
+        me: this peer.
+        rows: what the network knows of the other peers.
+        gone: the names of those that were members, from the ledger.
+        own_name: the name of this peer if it is no member yet; if it is empty, such a peer has no row.
     """
     by_member = {row.member: row for row in rows}
     names = {member.key: member.name for member in state.members}
@@ -150,12 +159,12 @@ def gone_names(state: LedgerState, blocks: Iterable[BlockDecided]) -> dict[bytes
 
 
 def faults_status(faults: Mapping[bytes, Mapping[str, int]]) -> Json:
-    """What each peer did wrong and how often, by its PeerId: a name is whatever a peer says it is."""
+    """Return the faults of each peer, and how often it committed each, by its PeerId: a peer can take any name."""
     return {peer_id(member): dict(counts) for member, counts in faults.items()}
 
 
 def late_status(wait: "Wait | None", seconds: float) -> list[Json]:
-    """For whom the round waits and since when, and what it lacks of each: the update or the ack."""
+    """Return the members that the round waits for, what it lacks of each (update or ack), and for how long."""
     if wait is None:
         return []
     since = round(seconds, 1)
@@ -163,12 +172,15 @@ def late_status(wait: "Wait | None", seconds: float) -> list[Json]:
 
 
 def replay(reader: Reader, watch: Watch | None = None, height: int | None = None) -> LedgerState | None:
-    """Return the state that a store's blocks lead to, None where there is no federation yet.
+    """Return the state that a store's blocks lead to; None where there is no federation yet.
 
-    ``watch`` is called with each block and the states before and after it; ``height``: the last one to take.
+    Args:
+        reader: the store.
+        watch: called with the state before each block, the block, and the state after it.
+        height: the height of the last block to take; None takes all.
 
     Raises:
-        StoreError: the ledger in it is damaged.
+        StoreError: the ledger in the store is damaged.
     """
     data = reader.fact("genesis")
     if data is None:
@@ -187,7 +199,7 @@ def replay(reader: Reader, watch: Watch | None = None, height: int | None = None
 
 
 def unreadable_genesis(path: Path, error: GenesisError) -> StoreError:
-    """Return what to raise for a home whose genesis cannot be read: of another version, or damaged."""
+    """Return the exception for a home whose genesis cannot be read: it is of another version, or damaged."""
     if not isinstance(error, OtherVersion):
         return StoreError(damaged(path, f"its genesis: {error}"))
     text = (
@@ -200,11 +212,11 @@ def unreadable_genesis(path: Path, error: GenesisError) -> StoreError:
 
 
 def stored_status(reader: Reader, me: bytes | None) -> Json:
-    """What the store of a stopped peer says."""
+    """Return the status of a stopped peer, from its store. ``me``: its key, if it has one."""
     state = replay(reader)
     status: Json = {"running": False, "id": None if me is None else peer_id(me)}
     if state is not None:
-        # A peer that starts meanwhile may have decided more.
+        # If the peer is started meanwhile, there may be more blocks than those that led to the state.
         blocks = list(takewhile(lambda one: one.height <= state.height, reader.blocks()))
         gone, voids = gone_names(state, blocks), newest_voids(blocks)
         status |= ledger_status(state, last_sum=LastSum(state, blocks))
@@ -217,12 +229,12 @@ def stored_status(reader: Reader, me: bytes | None) -> Json:
 
 
 def printable(text: str) -> str:
-    """Text in which nothing that a peer chose, such as its name, can play tricks on a terminal."""
+    """Return text in which nothing that a peer chose, such as its name, can play tricks on a terminal."""
     return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
 
 
 def lines(status: Json) -> Iterable[str]:
-    """The status for people."""
+    """Return the status as lines of text."""
     return map(printable, _lines(status))
 
 
@@ -274,7 +286,7 @@ def _lines(status: Json) -> Iterable[str]:
 
 
 def _search(search: Json | None) -> Iterable[str]:
-    """Where a federation is looked for, why it is not found, and what to look at."""
+    """Yield the lines on a search: where a federation is looked for, why it is not found, and what to check."""
     if search is None:
         return
     yield f"tried       {', '.join(search['addresses']) or 'what mDNS and the DHT find'}"
@@ -284,7 +296,7 @@ def _search(search: Json | None) -> Iterable[str]:
 
 
 def _rates(status: Json) -> Iterable[str]:
-    """What a clinician asks for first of two classes; `peer model show` tells all."""
+    """Yield the figures of two classes that a clinician asks for first; `peer model show` tells all figures."""
     figures = status.get("figures") or {"numbers": {}}
     rates = {name: figures["numbers"][name] for name in RATES if name in figures["numbers"]}
     if rates:
@@ -292,12 +304,15 @@ def _rates(status: Json) -> Iterable[str]:
 
 
 def _last_round(row: Json) -> int:
-    """The current round; once the training is finished none begins, so the one before, with which the ledger ends."""
+    """Return the current round; once the training is finished, the last one, with which the ledger ends."""
     return int(row["round"]) - (1 if row["phase"] == Phase.FINISHED else 0)
 
 
 def _phase(status: Json) -> str:
-    """The phase; while it waits, for whom. Fewer than three never train: a sum of two shows each the other's."""
+    """Return the phase; while training waits for more members, how many are missing.
+
+    Fewer than three members never train: a sum of two updates shows each of them the other's.
+    """
     missing = status["min_peers"] - sum(row["member"] for row in status["members"])
     if status["phase"] == "waiting" and missing > 0:
         newcomer = ", of which this peer may be one" if status.get("joining") else ""
@@ -317,11 +332,11 @@ def _member_line(row: Json) -> str:
 
 
 _LINKS: Final[Mapping[bool | None, str]] = MappingProxyType({True: "up", False: "down", None: "unknown"})
-"""What is shown of a link; a peer that is not running knows nothing of its links."""
+"""The words for the state of a link. It is unknown if this peer does not run."""
 
 
 def _name_of(status: Json, peer: str) -> str:
-    """How a member is called; apart from others of its name."""
+    """Return the name of a member, told apart from others of the same name."""
     name = next((row["name"] for row in status["members"] if row["id"] == peer), peer)
     has_double = sum(row["name"] == name for row in status["members"]) > 1
     return in_words(f"{name} …{peer[-SUFFIX_CHARS:]}" if has_double else str(name))
@@ -332,5 +347,5 @@ def _hex(data: bytes | None) -> str | None:
 
 
 def timestamp(seconds: float | None = None) -> str:
-    """Time of day for a line of the log."""
+    """Return the time of day for a line of the log. ``seconds``: unix time; None for now."""
     return time.strftime("%H:%M:%S", time.localtime(seconds))

@@ -1,9 +1,9 @@
 """Standard streams that may be closed, full or gone.
 
 A peer runs for weeks. Its log may lie on a disk that fills up, go to a pipe whose reader has ended, or to a terminal
-that was closed. None of that is a reason to stop training, nor for an app of its user to fail. A command that only
-prints has nothing else to do: it ends, and says why. Where the reader of its pipe has seen enough, it goes on to its
-end without a word, so that its exit code says what it found, whatever was read of it.
+that was closed. None of that may stop the training, or make an app of its user fail. A command that only prints has
+nothing else to do, so it ends and says why. If the reader of its pipe has closed it, the command goes on to its end
+without a message, so that the exit code says what it found, however much of it was read.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ Trouble = Callable[[OSError], None]
 
 
 class Steady(io.TextIOBase):
-    """Writes to a stream, and hands what goes wrong to ``trouble`` instead of raising it."""
+    """Writes to a stream, and hands errors to ``trouble`` instead of raising them."""
 
     def __init__(self, stream: TextIO, trouble: Trouble, *, was_closed: bool = False) -> None:
         """``was_closed``: this process was started without the stream, so that nothing can be written to it."""
@@ -65,15 +65,15 @@ class Steady(io.TextIOBase):
         return not self._stream.closed and self._stream.isatty()
 
     def writable(self) -> bool:
-        """It is for writing."""
+        """Return True: it is a stream for writing."""
         return True
 
     def close(self) -> None:
-        """Leave the stream open: it belongs to somebody else."""
+        """Do nothing: the stream below belongs to the process, and stays open."""
 
     @property
     def buffer(self) -> "Steady":
-        """The same for bytes."""
+        """The same stream for bytes."""
         return Steady(cast(TextIO, self._stream.buffer), self._trouble)
 
     @property
@@ -83,17 +83,17 @@ class Steady(io.TextIOBase):
 
     @property
     def errors(self) -> str | None:  # type: ignore[override]
-        """What the stream does with letters that it cannot encode."""
+        """How the stream handles letters that it cannot encode."""
         return self._stream.errors
 
     def __getattr__(self, name: str) -> Any:
-        """What else a stream has, such as `reconfigure`."""
+        """Return any other attribute of the stream, such as `reconfigure`."""
         return getattr(self._stream, name)
 
 
 @contextlib.contextmanager
 def steady_streams() -> Iterator[None]:
-    """Have standard error swallow what it cannot take, and standard output end the command with a message."""
+    """Have standard error drop what it cannot write, and standard output end the command with a message instead."""
     was_closed = _STDOUT in _open_closed()
     out, err = sys.stdout, sys.stderr
     steady = Steady(out, _refuse, was_closed=was_closed)
@@ -106,12 +106,12 @@ def steady_streams() -> Iterator[None]:
 
 
 def has_reader(stream: object) -> bool:
-    """Whether what is written to a stream may still be read; a command that prints for ever ends where it is not."""
+    """Return whether a stream may still have a reader; a command that prints for ever ends once it has none."""
     return not isinstance(stream, Steady) or stream.has_reader
 
 
 def tell_once(name: str) -> Trouble:
-    """Return what says on standard error, the first time, that the peer goes on without this stream."""
+    """Return a handler of errors that says once, on standard error, that the peer goes on without this stream."""
     told: list[OSError] = []
 
     def tell(error: OSError) -> None:
@@ -129,13 +129,13 @@ def _refuse(error: OSError) -> None:
 
 
 def _ignore(error: OSError) -> None:
-    """There is nowhere left to tell it."""
+    """Do nothing: there is no stream left to tell it on."""
 
 
 def _open_closed() -> set[int]:
-    """Have all three standard streams, closed ones empty: otherwise the store might become standard error.
+    """Open those of the three standard streams that are closed, as empty ones; return their numbers.
 
-    Returns the numbers of those that were closed.
+    Otherwise a file that is opened later, such as the store, could get the number of standard error.
     """
     closed = set()
     for number, mode in _WANTED.items():
@@ -151,7 +151,7 @@ def _open_closed() -> set[int]:
 
 
 def _drop_unwritten(stream: TextIO) -> None:
-    """Keep Python from trying once more at its end, and from ending with another exit code for it."""
+    """Drop what cannot be written: Python would try once more at its end, and end with another exit code for it."""
     try:
         stream.flush()
     except (OSError, ValueError):

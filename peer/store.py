@@ -1,12 +1,13 @@
 """What a peer must not forget, in one SQLite file.
 
-:meth:`Store.persist` makes the records of one or more steps durable in one transaction; :meth:`Store.load`
-gives all of them back after a restart. What can no longer matter is dropped on the way: votes and values of
-decided heights, all models but the newest and the best (:mod:`.best`), and the vectors of closed rounds, which are
-sealed under a key that is erased (:mod:`.vault`).
+:meth:`Store.persist` makes the records of one or more steps durable in one transaction; :meth:`Store.load` gives all of
+them back after a restart. Records that can no longer matter are dropped on the way: votes and values of decided
+heights, all models but the newest and the best (:mod:`.best`), and the vectors of closed rounds, which are sealed under
+a key that is erased (:mod:`.vault`).
 
-The store is also the last guard of two safety rules: it refuses a second, different vote for a (height,
-view, kind), and a second, different contributor set for a round, whoever asks.
+The store is also the last guard of three safety rules. It refuses a second, different contributor set for a round
+(rule 1), a second, different vote for a (height, view, kind) (rule 3), and a second, different dealing for a round
+(rule 6).
 """
 
 import secrets
@@ -70,7 +71,7 @@ class Contradiction(RuntimeError):
 
 
 class Reader:
-    """A look into a store, also while its peer runs."""
+    """Reads a store, also while its peer runs."""
 
     def __init__(self, path: Path, link: sqlite3.Connection) -> None:
         self.path = path
@@ -87,7 +88,7 @@ class Reader:
         return cls(path, open_reader(path))
 
     def fact(self, name: str) -> bytes | None:
-        """Return a named value that was kept with :meth:`Store.keep`."""
+        """Return a named value that was kept with :meth:`Store.keep`; None if there is none."""
         with explained(self.path):
             row = self._link.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return None if row is None else row[0]
@@ -98,7 +99,7 @@ class Reader:
             return int(self._link.execute("SELECT coalesce(max(height), 0) FROM blocks").fetchone()[0])
 
     def blocks(self, start: int = 0) -> Iterator[BlockDecided]:
-        """Yield the decided blocks from height ``start`` on, in short reads that hold nobody up."""
+        """Yield the decided blocks from height ``start`` on, in short reads that do not hold up the writer."""
         while True:
             with explained(self.path):
                 rows = self._link.execute(
@@ -112,22 +113,22 @@ class Reader:
             start = rows[-1][0] + 1
 
     def model(self) -> ModelSaved | None:
-        """Return the newest model; None where there is none, or where its weights do not have its hash."""
+        """Return the newest model; None if there is none, or if its weights do not have its hash."""
         with explained(self.path):
             table = models_table(self._link)
             row = self._link.execute(f"SELECT hash, weights FROM {table} ORDER BY rowid DESC LIMIT 1").fetchone()
         return _whole(row)
 
     def has_damaged_model(self) -> bool:
-        """Whether there is a newest model, but not the one that it says it is."""
+        """Return whether there is a newest model whose weights do not have its hash."""
         with explained(self.path):
             stored = self._link.execute(f"SELECT count(*) FROM {models_table(self._link)}").fetchone()[0]
         return bool(stored) and self.model() is None
 
     def best_model(self) -> ModelSaved | None:
-        """Return the best model that this peer ever had; None where no loss is known, or the weights are damaged.
+        """Return the best model that this peer ever had; None if no loss is known, or the weights are damaged.
 
-        It need not be the best one of the ledger: a peer has no models of the rounds that it was away for.
+        It need not be the best one of the ledger: a peer lacks the models of rounds in which it was away.
         """
         best = self._best()
         if best is None:
@@ -137,7 +138,7 @@ class Reader:
         return _whole(row)
 
     def _best(self) -> tuple[bytes, float] | None:
-        """Return hash and loss of the best model that is kept."""
+        """Return hash and loss of the best model that is kept; None if there is none."""
         kept = self.fact(_BEST)
         try:
             return None if kept is None else _decode_best(kept)
@@ -154,12 +155,12 @@ class Reader:
                 self._link.execute("ROLLBACK")
 
     def measured(self) -> dict[int, Measured]:
-        """Return what this site's own test rows say of the model with which a round began, by the round's number.
+        """Return the figures over this site's own test rows of the model with which each round began, by round.
 
-        A round that this peer was away for is missing.
+        Rounds in which this peer was away are missing.
 
         Raises:
-            StoreError: damaged.
+            StoreError: the figures are damaged.
         """
         with explained(self.path):
             if not has_measured(self._link):
@@ -224,7 +225,7 @@ class Store(Reader):
 
         Raises:
             StoreError: the disk is full or fails; nothing of this call was stored.
-            Contradiction: a second, different vote or release.
+            Contradiction: a record contradicts an earlier one, such as a second, different vote.
         """
         with self._transaction() as link:
             for record in records:
@@ -241,7 +242,7 @@ class Store(Reader):
             link.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
     def keep_measured(self, round: int, measured: Measured) -> None:
-        """Keep what this site's own test rows say of the model with which a round began.
+        """Keep the figures over this site's own test rows of the model with which a round began.
 
         Raises:
             StoreError: as :meth:`persist`.
@@ -254,7 +255,7 @@ class Store(Reader):
         """Return everything that was made durable.
 
         Raises:
-            StoreError: damaged.
+            StoreError: the store is damaged.
         """
         memory = Memory(blocks=list(self.blocks()), model=self.model(), copied=self.copied, shown=self._shown())
         with self._lock, explained(self.path):
@@ -337,7 +338,7 @@ class Store(Reader):
             case Dealt():
                 self._write_dealing(link, record)
                 if self.copied:
-                    # The node deals again, so it is past every vote and every dealing that it may have made before.
+                    # The node deals again, so it is past every vote and dealing that the copied state may lack.
                     link.execute("DELETE FROM facts WHERE name = ?", (_COPIED,))
             case ShareHeld(number, dealer, deal, values):
                 sealed = self._vault(link, number).seal(dealer, values)
@@ -359,7 +360,7 @@ class Store(Reader):
                 link.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_SHOWN, kept))
 
     def _look_for_the_best(self, link: sqlite3.Connection, height: int, block: bytes) -> None:
-        """Keep the newest model for good, where this block tells that it is better than the one that is kept."""
+        """Keep the model whose loss this block states as the best one, if it is better than the one kept so far."""
         genesis, best = self.fact(_GENESIS), self._best()
         if genesis is None:
             return
@@ -397,7 +398,7 @@ class Store(Reader):
         return row is None
 
     def _write_dealing(self, link: sqlite3.Connection, dealt: Dealt) -> None:
-        """Nobody deals twice in a round (safety rule 6)."""
+        """Store a dealing; refuse a second, different one for its round (safety rule 6)."""
         number, vault = dealt.round, self._vault(link, dealt.round)
         seeded = msgspec.json.encode(dealt.seeded)
         row = link.execute("SELECT seed, vector, seeded FROM dealt WHERE round = ?", (number,)).fetchone()
@@ -408,7 +409,7 @@ class Store(Reader):
             raise Contradiction(f"a second, different dealing for round {number} was to be stored")
 
     def _write_value(self, link: sqlite3.Connection, record: ValueSeen) -> None:
-        """Lock and valid value are mostly the same block: its vector is stored once."""
+        """Store a locked or a valid value. Both are mostly the same block, so its vector is stored once."""
         vector = None
         if record.vector is not None:
             key = (record.height, record.block)
@@ -468,7 +469,8 @@ class Store(Reader):
             self.keep(_ORIGIN, self._lineage.found(self._serial))
         elif self._lineage.doubt(remembered, self._serial) is not None:
             with self._transaction() as link:
-                # The doubt outlives another crash. A vote does not end it: the round that is sat out goes on.
+                # The doubt outlasts further restarts. It ends when this peer deals again, and not when it votes again:
+                # then it still sits out a round.
                 link.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_COPIED, b"1"))
                 link.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_ORIGIN, self._lineage.found(self._serial)))
         return self.fact(_COPIED) is not None

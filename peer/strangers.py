@@ -1,4 +1,4 @@
-"""What strangers do, told in one line a minute: anybody can connect, and must not fill the log of a peer with it."""
+"""What strangers do, told in one line a minute: anybody can connect, and nobody may fill the log of a peer that way."""
 
 import logging
 from collections import Counter
@@ -9,10 +9,11 @@ from .network.network import NO_HANDSHAKE_AT_MEMBERS
 
 MINUTE_SECONDS: Final = 60.0
 MAX_REASONS: Final = 8
-"""Different reasons that are told apart; strangers can invent any number."""
+"""How many different reasons are counted apart; strangers can invent any number."""
 
 MANY: Final = 64
-"""So many links of strangers in a minute are worth a line, although none was refused. A join takes a few of them."""
+"""From this many links of strangers in a minute on there is a line even if none was refused. A join takes a few links.
+"""
 
 _OTHER: Final = "other reasons"
 
@@ -20,28 +21,32 @@ log = logging.getLogger("coterie.strangers")
 
 
 class Strangers:
-    """The count of the current minute."""
+    """Counts what strangers did in the current minute."""
 
     def __init__(self) -> None:
         self._linked = 0
         self._refused: Counter[str] = Counter()
 
     def linked(self, member: bytes) -> None:
-        """A link to a stranger is up."""
+        """Count a link to a stranger."""
         self._linked += 1
         log.debug("a stranger has a link: %s", member.hex())
 
     def refused(self, why: str, count: int = 1) -> None:
-        """Connections of strangers were refused, or cut off."""
+        """Count connections of strangers that were refused or cut off."""
         if why not in self._refused and len(self._refused) >= MAX_REASONS:
             why = _OTHER
         self._refused[why] += count
         log.debug("%d connection(s) of strangers refused: %s", count, why)
 
     def sum_up(self, elsewhere: Mapping[str, int]) -> tuple[str, dict[str, int]] | None:
-        """The line for the minute that is over, with its facts, and a new count; None if there is nothing to tell.
+        """Return the line for the minute that is over, with its facts, and begin a new count.
 
-        ``elsewhere``: what was refused before this class could hear of it, by reason.
+        Args:
+            elsewhere: how many connections were refused before this class could count them, by reason.
+
+        Returns:
+            The line and its facts; None if there is nothing to tell.
         """
         for why, count in elsewhere.items():
             if count:

@@ -1,4 +1,4 @@
-"""From the settings to something that trains, and from what it trains to a contribution to the round."""
+"""From the settings to a learner, and from its training to the contribution to a round."""
 
 import json
 import logging
@@ -47,19 +47,19 @@ log = logging.getLogger("coterie.training")
 
 
 class DataProblem(PeerError):
-    """The data or the app cannot be used; says what and where."""
+    """The data or the app cannot be used; the message says what is wrong and where."""
 
     code = Exit.DATA
 
 
 class ModelMismatch(PeerError):
-    """This peer's model is not the federation's; says both."""
+    """This peer's model is not the federation's; the message shows both."""
 
     code = Exit.MODEL
 
 
 def founder_learner(settings: Settings) -> Learner:
-    """Return what a founder trains; it fixes the model for everybody.
+    """Return the learner of a founder, which fixes the model for everybody.
 
     Raises:
         DataProblem: the data or the app cannot be used.
@@ -69,9 +69,12 @@ def founder_learner(settings: Settings) -> Learner:
 
 
 def member_learner(settings: Settings, genesis: Genesis, *, trains: bool = True) -> Learner:
-    """Return what a member trains, after a check that it is what the federation trains.
+    """Return the learner of a member, after a check that it trains what the federation trains.
 
-    ``trains``: whether it will add to the federation's sums, which may not give its rows away.
+    Args:
+        settings: the settings of the peer.
+        genesis: the genesis of the federation.
+        trains: whether the learner will contribute to the federation's sums; then these may not give its rows away.
 
     Raises:
         DataProblem: the data or the app cannot be used.
@@ -92,7 +95,7 @@ def member_learner(settings: Settings, genesis: Genesis, *, trains: bool = True)
 
 
 def check_source(settings: Settings) -> None:
-    """Check what a joiner trains on as far as that is possible before its federation is known.
+    """Check what a joiner trains on, as far as that is possible before its federation is known.
 
     Raises:
         DataProblem: the table cannot be opened, or is no text.
@@ -134,13 +137,13 @@ def check_model(learner: Learner, genesis: Genesis) -> None:
 
 
 def check_initial_weights(learner: Learner, genesis: Genesis) -> None:
-    """See to it that a founder did not choose weights for what they make sums say of single rows.
+    """Refuse initial weights that the founder may have chosen so that sums reveal single rows.
 
-    Those of a table follow from its task. Those of an own app are its founder's to choose; those of a federation that
-    continues another one its members compare by ``--continues``.
+    The initial weights of a model on tables follow from its task, which is checked here. Those of the user's own app
+    are the founder's to choose. In a federation that continues another one, members compare them by ``--continues``.
 
     Raises:
-        ModelMismatch: they are others.
+        ModelMismatch: the weights are not those that follow from the task.
     """
     if genesis.continued is None and isinstance(learner.app, TableApp):
         follows = digest_of((learner.initial() + 0.0).astype("<f4").tobytes())
@@ -153,7 +156,7 @@ def check_initial_weights(learner: Learner, genesis: Genesis) -> None:
 
 
 def _other_options(theirs: str, ours: str) -> list[str]:
-    """In which options two descriptions of one app differ, for people; [] where they are not of one app."""
+    """Say in which options two descriptions of apps differ; an empty list if one of them describes no app."""
     try:
         fields = [json.loads(text) for text in (theirs, ours)]
     except ValueError:
@@ -174,10 +177,16 @@ def _parts(value: Any) -> list[tuple[str, Any]]:
 
 
 class Trainer:
-    """Answers the node's wish for a contribution. Called in a worker thread, one call at a time."""
+    """Makes the contributions that the node asks for. It is called in a worker thread, one call at a time."""
 
     def __init__(self, learner: Learner, clip: float = math.inf, *, tells_oddities: bool = True) -> None:
-        """``tells_oddities``: tell what the totals show; an earlier run with the same totals has told it already."""
+        """Make the trainer of one run.
+
+        Args:
+            learner: what trains.
+            clip: the largest change of an element of the weights that the federation allows.
+            tells_oddities: tell oddities that the totals show; False if an earlier run has told them already.
+        """
         self.learner = learner
         self._tells_oddities = tells_oddities
         self._clip = clip
@@ -212,15 +221,15 @@ class Trainer:
         return Contribution(fit.examples, sums, entropy, update)
 
     def measured(self, round: int) -> Measured | None:
-        """Return what one's own test rows say of the model that a round began with; None if it is not known.
+        """Return the figures over this site's own test rows of the model with which a round began.
 
-        Only that of the newest round is.
+        They are known for the newest round only; None for any other.
         """
-        measured = self._measured  # once, as a worker thread sets it
+        measured = self._measured  # read once, since a worker thread sets it
         return measured[1] if measured is not None and measured[0] == round else None
 
     def own_loss(self, round: int) -> float | None:
-        """Return the loss of the same."""
+        """Return the loss among the figures of :meth:`measured`; None if they are not known."""
         measured = self.measured(round)
         return None if measured is None else measured.loss
 
@@ -238,7 +247,7 @@ class Trainer:
         """Have the app use the totals of the setup round, unless it does already.
 
         Raises:
-            AppError: it cannot; then nobody votes for them.
+            AppError: it cannot use them; then this peer does not vote for them.
         """
         if totals != self._prepared:
             self._prepared = None
@@ -254,7 +263,7 @@ def told_table(learner: Learner) -> str | None:
 
 
 def wishes_of(settings: Settings) -> Wishes:
-    """What a founder says of its columns."""
+    """Return what a founder says of its columns: the levels of categories, and which may have gaps."""
     levels: dict[str, tuple[str, ...]] = {}
     for text in settings.levels:
         column, _, named = text.partition("=")
@@ -264,7 +273,7 @@ def wishes_of(settings: Settings) -> Wishes:
 
 
 def published_classes(learner: Learner) -> str | None:
-    """Remind a founder of the labels that it publishes; None where there are few or none."""
+    """Remind a founder of the class labels that it publishes; None if there are few or none."""
     if not isinstance(learner.app, TableApp) or len(learner.app.task.classes) <= MANY_CLASSES:
         return None
     task = learner.app.task
@@ -273,7 +282,7 @@ def published_classes(learner: Learner) -> str | None:
 
 
 def _arrays_beyond(update: Vector, shapes: Shapes, clip: float) -> list[str]:
-    """Which arrays of an update have elements beyond the clip, for people."""
+    """Say which arrays of an update have elements beyond the clip, how many, and how large."""
     if max(update.max(), -update.min()) <= clip:
         return []
     told = []
@@ -286,7 +295,7 @@ def _arrays_beyond(update: Vector, shapes: Shapes, clip: float) -> list[str]:
 
 
 def _tell_oddities(learner: Learner) -> None:
-    """Tell what only the totals show: columns that are of no use, and values that are probably mistakes."""
+    """Log what only the totals show: columns that are of no use, and values that are probably mistakes."""
     if not isinstance(learner.app, TableApp):
         return
     ignored = learner.app.constant_columns
@@ -299,9 +308,10 @@ def _tell_oddities(learner: Learner) -> None:
 
 
 def _check_zeros(weights: Vector) -> None:
-    """Refuse a zero that is negative, which no sum makes: such a model has another hash once it is summed on.
+    """Refuse a model with a negative zero, which no sum makes.
 
-    So it could be summed on over other members, though it is the same model (safety rule 8).
+    The next sum makes that zero positive, so the model has another hash, though its values are the same. Then the same
+    updates could be added up once more, over other members (safety rule 8).
 
     Raises:
         AppError: the model has one.
@@ -322,10 +332,15 @@ def _sums(evaluation: Evaluation, names: tuple[str, ...]) -> tuple[float, ...]:
 
 
 def _summable(value: float, what: str, over: str) -> float:
-    """Return what goes into the secure sum, if the sum has room for it. ``over``: how many rows are behind it.
+    """Return a number for the secure sum, if the sum has room for it.
 
-    All members are told the error, so it holds neither the number nor the rows: of a model that a liar chose, the loss
-    over a single test row says what is in it. The operator is told both.
+    All members are told the error, so it holds neither the number nor the count of rows. If a liar chose the model, the
+    loss over a single test row would tell what is in that row. The operator is told both, in the log.
+
+    Args:
+        value: the number.
+        what: the name of the number.
+        over: words that say how many rows are behind it, or nothing.
 
     Raises:
         AppError: the sum has no room for it.
@@ -375,7 +390,7 @@ def _found_table(settings: Settings, kind: "Kind") -> TableApp:
 
 
 def _class_weights(settings: Settings) -> dict[str, float]:
-    """What a founder says of its classes, by their labels."""
+    """Return the weights that a founder gives to classes, by their labels."""
     parts = [text.rpartition("=") for text in settings.class_weights]
     found = {normal_label(label): float(weight) for label, _, weight in parts}
     if len(found) < len(parts):
@@ -384,7 +399,7 @@ def _class_weights(settings: Settings) -> dict[str, float]:
 
 
 def _holds_classes(settings: Settings) -> bool:
-    """Whether the table can be used to predict a class: there may be more wrong with it than the kind of its target."""
+    """Return whether the table can be used to predict a class; it may have faults beside the kind of its target."""
     try:
         _found_table(settings, "logistic")
     except ValueError:
@@ -418,7 +433,7 @@ def _kind(settings: Settings) -> "Kind | None":
 
 
 def _check_expected(option: str, mine: tuple[object, ...], theirs: tuple[object, ...]) -> None:
-    """What a joiner expects, if it expects anything, is what the federation has."""
+    """Check that an option that a joiner gave, if any, has the value that the federation has."""
     if mine and mine != theirs:
         had, wanted = (on_one_line(",".join(map(str, one))) or "none" for one in (theirs, mine))
         raise TaskMismatch(

@@ -1,7 +1,7 @@
-"""Vectors of one round, sealed under a key of that round, so that forgetting the key forgets them all.
+"""Vectors of one round, sealed under a key of that round, so that erasing the key erases them all.
 
-A round leaves shares and updates of many megabytes behind. Overwriting them would double what the disk has
-to write; sealed under a fresh key, they are gone with its 32 bytes. AES-256-GCM seals several gigabytes a
+A round leaves shares and updates of many megabytes behind. To overwrite them would double what the disk has to write.
+Sealed under a fresh key, they are lost for good when its 32 bytes are erased. AES-256-GCM seals several gigabytes a
 second, and its tag tells a damaged vector from a good one.
 """
 
@@ -28,7 +28,7 @@ class Vault:
         self._aead = AESGCM(key)
 
     def seal(self, place: bytes, data: bytes) -> bytes:
-        """Return nonce and ciphertext. ``place`` names what it is; opening it elsewhere fails."""
+        """Return nonce and ciphertext. ``place`` names the vector; opening it under another name fails."""
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._aead.encrypt(nonce, data, place)
 

@@ -1,4 +1,4 @@
-"""Rounds without a result: how many in a row, for want of what, whom they lacked, and what those said."""
+"""Rounds without a result: how many in a row, why, which members they missed, and what these members said."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,14 +25,14 @@ _WANT: Final = MappingProxyType(
 
 @dataclass(slots=True)
 class VoidRounds:
-    """The newest rounds without a result, each the successor of the one before."""
+    """The newest rounds without a result, which follow each other directly."""
 
     first: int = 0
     last: int = -1
     reason: str = ""
     missed: Counter[bytes] = field(default_factory=Counter)
     said: dict[bytes, str] = field(default_factory=dict)
-    """Why members sat out, in their own words: only a running peer has heard them."""
+    """Why members sat out, in their own words; only a running peer has heard them."""
 
     def add(self, round: int, reason: str, missed: Iterable[bytes]) -> None:
         """Take a round that ended without a result."""
@@ -44,7 +44,7 @@ class VoidRounds:
         self.missed.update(missed)
 
     def facts(self, state: LedgerState) -> dict[str, Any] | None:
-        """Return the same for scripts; None where the round before the current one had a result."""
+        """Return these rounds as facts for scripts; None if the round before the current one had a result."""
         if not self._are_newest(state):
             return None
         return {
@@ -57,7 +57,7 @@ class VoidRounds:
         }
 
     def text(self, state: LedgerState, gone: Mapping[bytes, str] = MappingProxyType({})) -> str | None:
-        """Return the same for people."""
+        """Return these rounds in words; None if the round before the current one had a result."""
         if not self._are_newest(state):
             return None
         count = self.last - self.first + 1
@@ -77,12 +77,12 @@ class VoidRounds:
 
 
 def why_void(reason: str) -> str:
-    """Return what a round without a result lacked, for people."""
+    """Say why a round has no result. ``reason``: the one in its block."""
     return _WANT.get(reason, reason)
 
 
 def newest_voids(blocks: Sequence[BlockDecided]) -> VoidRounds:
-    """Return the void rounds with which a ledger ends so far."""
+    """Return the void rounds at the end of a ledger."""
     found: list[Void] = []
     for one in reversed(blocks):
         body = read_block(one.block).body

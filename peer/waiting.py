@@ -1,4 +1,4 @@
-"""For whom a round waits: a round that lasts says so once, and `peer status` as long as it lasts."""
+"""The members that a round waits for: told once if the round waits long, and in `peer status` as long as it waits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ PATIENCE_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What a round lacks, and of whom."""
+    """What a round waits for, and the members that it waits for."""
 
     round: int
     what: str
@@ -22,10 +22,10 @@ class Wait:
 
 
 def awaited_in_round(node: Node) -> Wait | None:
-    """Say whose updates the round waits for, or whose acks once all updates are dealt; None where it waits for nobody.
+    """Return what the round waits for: updates, or acks once all updates are dealt; None if it waits for no member.
 
-    A member that trains still itself keeps the round waiting, and says nothing of others. Members that are away are not
-    waited for, unless a sum is repeated, which takes all of its contributors.
+    As long as this member itself still trains, the round waits for it, and this says nothing of others. Members that
+    are away are waited for only if a sum is repeated, which takes all of its contributors.
     """
     state, sharing, ctx = node.state, node.ctx.sharing, node.ctx
     if sharing is None or sharing.me is None or state.phase is not Phase.SHARING or sharing.decided is not None:
@@ -52,10 +52,10 @@ class Waiting:
     wait: Wait | None = None
     _since: float = 0.0
     _told: int = -1
-    """The last round of which it was told."""
+    """The last round whose wait was told."""
 
     def look(self, wait: Wait | None, now: float) -> bool:
-        """Take what the round waits for now; return whether to tell it: once a round, after a while."""
+        """Take what the round waits for now; return whether to tell it: once a round, after ``patience_seconds``."""
         if wait is not None and (self.wait is None or self.wait.round != wait.round):
             self._since = now
         self.wait = wait
@@ -65,15 +65,15 @@ class Waiting:
         return True
 
     def of(self, round: int) -> Wait | None:
-        """What this round waits for; None where what was seen last is of a round that is over."""
+        """Return what this round waits for; None if what was seen last is of another round, which is over."""
         return self.wait if self.wait is not None and self.wait.round == round else None
 
     def seconds(self, now: float) -> float:
-        """How long the round has waited; 0 where it does not."""
+        """Return how long the round has waited; 0 if it does not wait."""
         return 0.0 if self.wait is None else now - self._since
 
     def text(self, node: Node, now: float, gone: Mapping[bytes, str] = MappingProxyType({})) -> str | None:
-        """Say for whom the round waits; None where it does not."""
+        """Say which members the round waits for, and since when; None if it does not wait."""
         wait = self.wait
         if wait is None:
             return None

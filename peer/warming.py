@@ -1,9 +1,9 @@
-"""Has ready what a round needs before there is one: kernels compiled once a machine, then loaded.
+"""Prepares what rounds need before the first one begins: kernels, compiled once on a machine and then loaded.
 
-Compiling takes five seconds of a whole core, and a minute where several peers share it. A member that does it in its
-first round misses that round, so it is done before a peer takes part. Peers that start at once on one machine compile
-once: one does it, the others wait. Compiled kernels are read from their cache when they are first called, which takes
-a second: while a peer still waits for the others.
+Compiling takes five seconds of a whole core, and a minute if several peers share it. A member that does it in its first
+round misses that round, so it is done before a peer takes part. Peers that start at the same time on one machine
+compile once: one does it, the others wait. Compiled kernels are loaded from their cache when they are first called,
+which takes a second. That is done while a peer still waits for the others.
 """
 
 import contextlib
@@ -29,18 +29,18 @@ from ..protocol.work import CheckVector, Contribution, Encode, SumShares
 from .status import Json
 
 KERNELS: Final = 4
-"""Kernels of a round: those of `crypto.kernels`."""
+"""Number of kernels that a round needs: all of `crypto.kernels`."""
 
 _MEMBERS: Final = 4
 _PARAMETERS: Final = 4
 
 
 Tell = Callable[[str, str, Json], None]
-"""Tells people: a kind, a text, facts."""
+"""Reports an event: gets its kind, its text and its facts."""
 
 
 async def compile_once(tell_people: Tell) -> None:
-    """Compile the kernels if this machine has none yet, and say so. Never fails: the round itself would say why."""
+    """Compile the kernels if this machine has none yet, and say so. Never fails: the round itself tells any error."""
     if await trio.to_thread.run_sync(_are_compiled):
         return
     done = 0
@@ -73,14 +73,18 @@ def _compile(on_kernel: Callable[[str, bool], None]) -> None:
 
 
 def _are_compiled() -> bool:
-    """Whether the kernels were compiled here before, and are still there. May be wrong; then it costs time only."""
+    """Return whether the kernels were compiled here and are still there. A wrong answer costs time only."""
     with contextlib.suppress(OSError):
         return len(list(Path(_stamp().read_text()).glob("kernels.*.nbi"))) >= KERNELS
     return False
 
 
 def _stamp() -> Path:
-    """A file that is there once the kernels of this version were compiled for this processor. Raises OSError."""
+    """Return the path of a file that is there once the kernels of this version were compiled for this processor.
+
+    Raises:
+        OSError: the sources or the folder cannot be read.
+    """
     sources = [Path(crypto.__file__).with_name(name) for name in ("kernels.py", "lanes.py")]
     known = [sys.version, importlib.metadata.version("numba"), importlib.metadata.version("numpy"), _processor()]
     known += [f"{source} {source.stat().st_mtime_ns}" for source in sources]
@@ -96,7 +100,7 @@ def _processor() -> str:
 
 @contextlib.contextmanager
 def _turn(on_wait: Callable[[], None]) -> Iterator[None]:
-    """Be the only one on this machine that compiles; whoever waits goes on together with the others that did."""
+    """Be the only process on this machine that compiles. Processes that had to wait then go on together."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
             lock = stack.enter_context(open(private_folder() / "compiling", "w"))
@@ -115,7 +119,7 @@ def _locked(lock: IO[str], how: int) -> bool:
 
 
 def warm_up() -> None:
-    """Run every job of a round once, on a vector of a few numbers. Never fails: the round itself would say why."""
+    """Run every job of a round once, on a vector of a few numbers. Never fails: the round itself tells any error."""
     with contextlib.suppress(Exception):
         _run_round()
 

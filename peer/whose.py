@@ -1,4 +1,4 @@
-"""Over whose test rows a figure is: of how many members, and which of the round were away."""
+"""Over whose test rows a figure is: of how many members, and which members of the round were away."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -12,7 +12,7 @@ from ..protocol.records import BlockDecided
 from .naming import in_words, told_names
 
 Read = Callable[[int], Iterable[CertifiedBlock]]
-"""Gives blocks from a height on: as many as it likes, none only where there is none."""
+"""Returns blocks from a height on: any number of them, and none only if there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,26 +20,26 @@ class Whose:
     """Over whose test rows a figure is."""
 
     rows: int
-    """About: each member's number is rounded down by up to 5 % before it is added up."""
+    """The approximate number of rows: each member's number is rounded down by up to 5 % before it is added up."""
     members: int | None
-    """Whose sums were added up, as many; None where that is not known."""
+    """The number of members whose sums were added up; None if that is not known."""
     away: Sequence[str] = ()
     """Names of the members of the round that were not among them."""
 
     def text(self) -> str:
-        """Return that for people."""
+        """Return it in words."""
         of = "" if self.members is None else f" of {self.members} members"
         return f"over about {self.rows} test rows{of}" + (
             f", without {', '.join(map(in_words, self.away))}" if self.away else ""
         )
 
     def json(self) -> dict[str, Any]:
-        """Return that for scripts."""
+        """Return it as facts for scripts."""
         return asdict(self)
 
 
 def whose_sum(state: LedgerState, rows: int) -> Whose:
-    """Return whose sum is open in this state, the one before its result."""
+    """Return over whose test rows a sum is. ``state``: the one before the block with its result."""
     assert state.contributors is not None
     names, present = told_names(state), {index for index, _ in state.contributors.dealers}
     away = [key for index, key in enumerate(state.committee.members) if index not in present]
@@ -47,10 +47,16 @@ def whose_sum(state: LedgerState, rows: int) -> Whose:
 
 
 class LastSum:
-    """Of how many members the last result in a ledger is, also while the ledger grows."""
+    """Knows how many members contributed to the last result in a ledger, also while the ledger grows."""
 
     def __init__(self, state: LedgerState, blocks: Sequence[BlockDecided], read: Read = lambda _: ()) -> None:
-        """``blocks``: those that led to ``state``, or the newest of them. ``read``: gives some from a height on."""
+        """Begin with a state of the ledger.
+
+        Args:
+            state: the state.
+            blocks: the blocks that led to it, or the newest of them.
+            read: returns blocks from a height on.
+        """
         self._open = None if state.contributors is None else len(state.contributors.dealers)
         self._open_round = state.round
         self.members = _last_contributors(blocks)
@@ -58,10 +64,10 @@ class LastSum:
         self._read = read
         self._reached = state
         self._ahead: list[bytes] = []
-        """Blocks that were read and follow the state that was reached, the next one last."""
+        """Blocks that were read and follow the state reached so far; the next one is the last of the list."""
 
     def on_notice(self, notice: Notice) -> None:
-        """Heed what was decided."""
+        """Take note of a decision."""
         if notice.kind == "contributors":
             self._open, self._open_round = len(notice.facts["members"]), notice.facts.get("round", -1)
         elif notice.kind == "model":
@@ -69,25 +75,25 @@ class LastSum:
             self._results += 1
 
     def current(self, state: LedgerState, rows: int) -> Whose:
-        """Return whose the last result of this state is, which may be so new that nobody was told of it yet."""
+        """Return over whose test rows the last result of this state is, even if its notice has not come yet."""
         found = self.whose(state, rows)
         if self._results == _results(state):
             return found
         return replace(found, members=self._open if self._open_round == state.round - 1 else None)
 
     def whose(self, state: LedgerState, rows: int) -> Whose:
-        """Return whose the last result is, in any state after it.
+        """Return over whose test rows the last result is, from any state between it and the next result.
 
-        Members that were away at a result count the results that they missed up to the next one.
+        Until then, the state counts results as missed for those members that were away.
         """
         names = told_names(state)
         return Whose(rows, self.members, [names[one.key] for one in state.members if one.missed])
 
     def told(self, state: LedgerState, facts: Mapping[str, Any]) -> Whose:
-        """Return whose a result is that was just told of.
+        """Return over whose test rows a result is whose notice has just come, with these ``facts``.
 
-        ``state``: where blocks are caught up with, it may be later than the result. Then the blocks lead to the one
-        that says who was away; where they cannot be read, that is not known.
+        While this peer catches up, ``state`` may be later than the result. Then the blocks are replayed up to the
+        state that says which members were away. If they cannot be read, that is not known.
         """
         if state.settled is not None and state.settled.height == facts["height"]:
             self._reached, self._ahead = state, []
@@ -106,15 +112,15 @@ class LastSum:
 
 
 def _results(state: LedgerState) -> int:
-    """Return how many results there have been: each is a trained round, the totals of the setup, or the evaluation.
+    """Return the number of results so far, up to a constant, since totals may be older than the federation.
 
-    Up to a number that stays: totals may be older than the federation.
+    A result is a trained round, the totals of the setup round, or the evaluation.
     """
     return state.trained + (state.totals is not None) + (state.phase is Phase.FINISHED)
 
 
 def _last_contributors(blocks: Sequence[BlockDecided]) -> int | None:
-    """Return how many members contributed to the last result; None where there is none."""
+    """Return how many members contributed to the last result; None if the blocks hold no result."""
     is_next = False
     for one in reversed(blocks):
         body = read_block(one.block).body

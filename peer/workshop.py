@@ -1,4 +1,4 @@
-"""Worker threads for what takes long: the node's jobs two at a time, and the user's training beside them."""
+"""Worker threads for long work: the node's jobs, two at a time, and beside them the user's training."""
 
 import logging
 from collections.abc import Callable
@@ -14,20 +14,20 @@ from ..protocol.work import CheckedVector, CheckVector, Contribution, ReadBlocks
 from .warming import warm_up
 
 MAX_JOBS: Final = 2
-"""Jobs at a time. Each takes a core's whole attention, and its memory is several times the model's."""
+"""Jobs at a time. Each keeps a core busy, and takes several times the memory of the model."""
 
 T = TypeVar("T")
 Trainer = Callable[[Train], Contribution]
 Preparer = Callable[[tuple[float, ...]], None]
-"""Has the application use the totals of a setup round; raises where it cannot."""
+"""Has the application use the totals of a setup round; raises an exception if it cannot."""
 BlockReader = Callable[[int], tuple[CertifiedBlock, ...]]
-"""Gives decided blocks from a height on, as many as go into a message or more."""
+"""Returns decided blocks from a height on, at least as many as fit into a message."""
 
 log = logging.getLogger("coterie.work")
 
 
 class Workshop:
-    """Runs jobs and hands back what they gave, never an exception."""
+    """Runs jobs and returns their results; an exception becomes a result, too."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Workshop:
         self._training = trio.CapacityLimiter(1)
         self._reading = trio.CapacityLimiter(1)
         self.running: dict[object, str] = {}
-        """What is being computed, for people; in order of their start."""
+        """What is being computed, in words, in the order of the starts."""
 
     async def run(self, work: Work) -> WorkDone:
         """Carry out one job. A thread that outlives the peer is left behind."""
@@ -59,8 +59,8 @@ class Workshop:
                     result = await self._tried(result)
             return WorkDone(work, result)
         except (Exception, SystemExit) as error:
-            # The expected ones are ValueErrors (NaN in an update, a sum out of range), and anything that a
-            # user's application raises, sys.exit() among it. An unexpected one must not end the peer either.
+            # Expected are ValueErrors (NaN in an update, a sum out of range), and anything that a user's application
+            # raises, even by sys.exit(). An unexpected exception must not end the peer either.
             if not isinstance(error, ValueError):
                 log.warning("%s failed", work.label, exc_info=True)
             return WorkDone(work, error=f"{type(error).__name__}: {error}")
@@ -68,11 +68,11 @@ class Workshop:
             del self.running[ticket]
 
     async def warm_up(self) -> None:
-        """Load what the first round needs, while the others are being waited for."""
+        """Load what the first round needs, while this peer waits for the others."""
         await _in_thread(warm_up, limiter=self._jobs)
 
     async def _tried(self, checked: CheckedVector) -> CheckedVector:
-        """Have the application look at setup sums: those that it refuses are none that data have."""
+        """Have the application check setup sums: sums that it refuses cannot come from data."""
         try:
             await _in_thread(self._prepare, read_totals(setup_sums_of(checked.sums)), limiter=self._training)
         except (Exception, SystemExit) as error:
@@ -81,7 +81,7 @@ class Workshop:
 
 
 async def _in_thread(function: Callable[..., T], *arguments: object, limiter: trio.CapacityLimiter) -> T:
-    """Call ``function`` in a thread; whoever is cancelled does not wait for its end."""
+    """Call ``function`` in a thread; a task that is cancelled does not wait for its end."""
     # The type stubs that come with libp2p describe an older trio.
     run: Any = trio.to_thread.run_sync
     result: T = await run(function, *arguments, abandon_on_cancel=True, limiter=limiter)
