@@ -34,7 +34,7 @@ class Scored:
     metrics: dict[str, float] = field(default_factory=dict)
     """The other means over the members' test rows, by name."""
     whose: Whose | None = None
-    """The members whose test rows the loss and the metrics are over."""
+    """Over whose test rows the loss and the metrics are."""
 
 
 class Scores:
@@ -55,6 +55,7 @@ class Scores:
             whose = whose_sum(before, found.evaluated)
             newest = replace(newest, loss=found.loss, metrics=dict(found.named), whose=whose)
         if after.weights == before.weights:
+            # Such as after a setup round, or the evaluation: there is no new model.
             self.models[-1] = replace(newest, trained=after.trained)
         else:
             self.models[-1:] = [newest, Scored(after.weights, before.round, after.trained)]

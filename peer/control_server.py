@@ -77,7 +77,10 @@ class ControlServer:
             self._path.unlink(missing_ok=True)
 
     async def _serve(self, stream: trio.SocketStream) -> None:
-        """Serve one connection. If there are too many, the one that has been silent for longest is closed."""
+        """Serve one connection. If there are too many, the one that has been silent for longest is closed.
+
+        If all of them are being answered, the new one is closed.
+        """
         if self._connections >= MAX_CONNECTIONS:
             oldest = next(iter(self._silent), None)
             if oldest is None:

@@ -75,7 +75,7 @@ _ONE_MODEL: Final = "model"
 
 
 class StoreError(PeerError):
-    """The store cannot be read or written; names the file, the reason and what to do."""
+    """The store cannot be read or written; the message names the file, the reason and what to do."""
 
     code = Exit.STORE
 
@@ -95,7 +95,7 @@ def open_writer(path: Path, max_bytes: int | None = None) -> sqlite3.Connection:
     ``max_bytes`` bounds the file: beyond it every write fails as on a full disk.
 
     Raises:
-        StoreError: damaged, too new, of another program, or not writable.
+        StoreError: the file is damaged, of another version or program, or not writable.
     """
     _refuse_links(path)
     _refuse_lost(path)
@@ -135,7 +135,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     """Open the file to look at it, also while its peer writes.
 
     Raises:
-        StoreError: missing, damaged, too new, or of another program.
+        StoreError: the file is missing, damaged, or of another version or program.
     """
     _refuse_lost(path)
     if not path.exists():

@@ -382,7 +382,9 @@ def _link_trouble(row: Json) -> str | None:
 
 
 def _stalled(case: _Case, reached: set[bytes], status: Json | None) -> str | None:
-    """Say why nothing can be decided, and who is missing; empty if it can be; None if there is nothing to decide.
+    """Say why nothing can be decided, and which members are missing; None if there is nothing to decide.
+
+    The text is empty if enough members can be reached.
 
     A running peer knows its links and says so in ``status``. If it is stopped, a member counts as reached if one of its
     addresses answers.

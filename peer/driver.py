@@ -286,6 +286,7 @@ class Driver:
                 digests = await trio.to_thread.run_sync(self._commit, records, large, limiter=self._disk)
             for number, (step, cause) in enumerate(caused):
                 if number:
+                    # Other tasks get a turn between two steps.
                     await trio.lowlevel.checkpoint()
                 if cause is None:
                     self._carry_out(step, digests)
@@ -363,7 +364,7 @@ class Driver:
     # Telling.
 
     def _tell(self, notice: Notice) -> None:
-        """Pass a notice on; of those that one member can cause as often as it likes, no more than people can read."""
+        """Pass a notice on. The rate is limited for notices that one member can cause as often as it likes."""
         member = notice.facts.get("member")
         if notice.kind in LOUD and isinstance(member, bytes):
             if len(self._told) >= MAX_FAULTY_PEERS and member not in self._told:

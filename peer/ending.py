@@ -73,9 +73,11 @@ class Ending:
     def _on_refusal(self, notice: Notice, state: LedgerState) -> None:
         """Count a refusal; more than f members end the run by theirs, so no liar alone can turn a newcomer away."""
         member, reason = notice.facts["member"], str(notice.facts["reason"])
+        # Once the ledger is known here, only refusals by members count.
         if state.member(member) is None and state.height > 0:
             return
         self._refusing.add(member)
+        # A reason with "later" in it is a lack of room for the moment: this peer goes on asking.
         if len(self._refusing) > state.committee.f and "later" not in reason:
             model = reason.startswith("the models differ")
             told = f"admission was refused: {reason}"

@@ -58,6 +58,7 @@ def still_needed(
         return None
     ends = f"Ctrl-C or peer stop {home.option} ends it now"
     if len(there) + 1 < committee.quorum:
+        # Even with the vote of this peer there are too few.
         away = [key for key in committee.members if key != me and key not in there]
         text = (
             f"left; round {round_} cannot be decided while {named(state, away, gone)} cannot be reached. This peer"

@@ -127,7 +127,7 @@ class Live:
         self._text = Text
         self._lines = _Lines()
         self._console = Console(file=out, highlight=False)
-        # rich puts above the table what is printed to standard error. If that is a file, it has to stay one.
+        # rich moves above the table what is printed to standard error, unless that goes to a file.
         is_here = sys.stderr.isatty()
         self._live = RichLive(
             console=self._console,

@@ -122,7 +122,7 @@ def _run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked)
         busy = session.is_reading or (session.driver is not None and session.driver.workshop.running)
     sys.stdout.flush()
     if busy or not can_end:
-        # A thread cannot be interrupted and nobody waits for its result any more.
+        # A thread cannot be interrupted, and its result is not needed any more.
         sys.stderr.flush()
         os._exit(code)
     return int(code)

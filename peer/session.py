@@ -163,8 +163,8 @@ class Session:
         self._lateness = Lateness(app=settings.app_name)
         self._voids = VoidRounds()
         self._sharing: Sharing | None = None
-        """The sharing of the round that was last told to begin. It holds what members said that sat the round out, and
-        is kept here until the end of the round is told, since the node may have begun the next round by then.
+        """The sharing of the newest round whose begin was told. It holds why members sat the round out, in their words.
+        It is kept here until the end of the round is told, since the node may have begun the next round by then.
         """
         self._left_out: str | None = None
         """Why the last round had no update of this peer."""

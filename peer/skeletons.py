@@ -10,7 +10,7 @@ from typing import Final
 __all__ = ["FOUNDING", "KINDS", "files_of"]
 
 FOUNDING: Final = "DATA=site-1.csv peer start --app mymodel:app --home home-1 --rounds 10"
-"""What founds a federation, typed in the new folder."""
+"""The command that founds a federation, typed in the new folder."""
 
 _SITE_ROWS: Final = (120, 160, 200)
 

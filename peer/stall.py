@@ -49,6 +49,7 @@ class Stall:
             earlier.until = until
             return
         self._shelf.offer(digest, blob, public=public)
+        # An offer that becomes public replaces the earlier one, which ends only now.
         if earlier is not None:
             self._shelf.withdraw(digest)
         self._offers[digest] = _Offer(blob, until, public)

@@ -1,4 +1,4 @@
-"""What a peer must not forget, in one SQLite file.
+"""The records that a peer must not forget, in one SQLite file.
 
 :meth:`Store.persist` makes the records of one or more steps durable in one transaction; :meth:`Store.load` gives all of
 them back after a restart. Records that can no longer matter are dropped on the way: votes and values of decided
