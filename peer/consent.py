@@ -70,7 +70,7 @@ def allow_option(scheme: str) -> str:
 
 
 def needed_options(genesis: Genesis) -> tuple[str, ...]:
-    """Return the options that a joiner needs for its consent, for the ``min_peers`` members that training waits for."""
+    """Return the options with which a joiner accepts the scheme, and K for ``min_peers`` members, where needed."""
     members = tuple(index.to_bytes(32, "big") for index in range(genesis.min_peers))
     committee = Committee(members, genesis.threshold)
     options = [allow_option(genesis.scheme)] if PROMISES[genesis.scheme].needs_consent else []

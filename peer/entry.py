@@ -26,7 +26,7 @@ def end_early(number: int, _frame: object) -> None:
 
 def main() -> int:
     """Run the command; return its exit code."""
-    # These three stop a peer. Of the other commands only SIGINT is handled: the others end them as any program.
+    # These three stop a peer. The other commands handle SIGINT only; SIGTERM and SIGHUP end them like any program.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if _is_start() else (signal.SIGINT,):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under `nohup`
             signal.signal(number, end_early)

@@ -87,7 +87,7 @@ def _let_go() -> None:
         os.dup2(null, descriptor, inheritable=False)
     os.close(null)
     if faulthandler.is_enabled():
-        # The crash of a worker does not belong into the crash report of the peer.
+        # The crash of a worker does not belong in the crash report of the peer.
         faulthandler.enable(_STDERR)
 
 

@@ -109,7 +109,7 @@ class Home:
         try:
             found = path.lstat()
         except OSError:
-            return None  # not there, or not to be looked at: then it cannot be opened either, and that is told
+            return None  # not there, or not accessible: then it cannot be opened either, and that is told
         quoted = shlex.quote(str(path))
         if stat.S_ISLNK(found.st_mode):
             return f"{path}: a symbolic link, which a peer never makes", f"remove it: rm {quoted}"

@@ -31,7 +31,7 @@ def parse_duration_ms(text: str) -> int:
     """Return the milliseconds of "90s", "30m", "24h" or "7d".
 
     Raises:
-        ValueError: it is zero, or anything else.
+        ValueError: the text is not of this form, or stands for zero.
     """
     match = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if match is not None and int(match[1]) == 0:

@@ -3,8 +3,8 @@
 The layout: a line of magic, then records. A record is a length in 4 bytes (big-endian), and as many bytes as it says.
 The first record is the genesis, each further one the canonical encoding of a
 :class:`..protocol.messages.CertifiedBlock`. Every byte counts: any change makes :func:`verify` fail and name the
-height. The one exception are newest records that were cut off as a whole. What is left then is a valid, shorter ledger,
-so compare its head with the one that a member shows.
+height. There is one exception: if the newest records were cut off as a whole, the rest is a valid, shorter ledger. So
+compare its head with the one that a member shows.
 """
 
 import os

@@ -29,7 +29,7 @@ class Own:
     federated: Json | None
     """Of the agreed model."""
     alone: Json | None
-    """Of a model trained for the same number of rounds on this site's training rows alone; None before any round."""
+    """Of a model trained for as many rounds on this site's training rows alone; None before the first such round."""
 
 
 def own_figures(agreed: Agreed) -> Own:

@@ -189,7 +189,7 @@ async def withdraw(session: "Session") -> None:
 
 
 def remains(node: "Node") -> str:
-    """Say what becomes of a request to be admitted that no member could be told to forget; empty if there is none."""
+    """Say what may become of a request to be admitted that could not be taken back; empty if there is none."""
     if not node.may_be_admitted:
         return ""
     return (

@@ -163,7 +163,7 @@ class Session:
         self._lateness = Lateness(app=settings.app_name)
         self._voids = VoidRounds()
         self._sharing: Sharing | None = None
-        """The sharing of the newest round whose begin was told. It holds why members sat the round out, in their words.
+        """The sharing of the newest round whose start was told. It holds why members sat the round out, in their words.
         It is kept here until the end of the round is told, since the node may have begun the next round by then.
         """
         self._left_out: str | None = None
@@ -263,7 +263,7 @@ class Session:
         await discovery.run(lambda address: self.tell("dht", f"DHT node at {address}", {"address": str(address)}))
 
     async def _end_if_doubled(self) -> None:
-        """End if another peer with the same key runs: their votes would contradict each other, and have it evicted.
+        """End if another peer with the same key runs: the two would sign contradicting votes, and be evicted for them.
 
         Of a home and its copy, the copy ends, since it knows that it is one. If neither knows it, both end.
         """
