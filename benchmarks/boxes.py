@@ -1,4 +1,4 @@
-"""What a box that can be judged costs: one thread, medians of 300 dealings.
+"""The cost of a box that can be judged: one thread, medians of 300 dealings.
 
 python benchmarks/boxes.py
 """
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def _microseconds(work: Callable[[int], T]) -> tuple[list[T], float]:
-    """What the work gave for each dealing, and the median time it took."""
+    """Return the result of the work for each dealing, and the median time that it took."""
     results, times = [], []
     for dealing in range(DEALINGS):
         began = time.perf_counter()
@@ -35,7 +35,7 @@ def _checked(key: bytes) -> DealingKey:
 
 
 def report() -> None:
-    """Print what each step takes. Each dealing has a key of its own, so no cache helps."""
+    """Print the time of each step. Each dealing has a key of its own, so no cache helps."""
     dealers, making = _microseconds(lambda one: Ephemeral(SEED, CONTEXT, one.to_bytes(32, "big")))
     boxes, sealing = _microseconds(lambda one: dealers[one].seal(HOLDER.public, SHARE))
     keys, checking = _microseconds(lambda one: _checked(dealers[one].key))

@@ -1,10 +1,12 @@
-"""One hostile member against three honest ones: what it costs them when it sends the dearest frames at full rate.
+"""One hostile member against three honest ones: the cost to them of the most expensive frames at full rate.
 
-``python benchmarks/flood.py [--seconds 8] [--repeats 1] [KIND ...]`` founds a federation of four real processes on
-loopback, of which the fourth is then replaced by a raw one with the same key. That one sits out of every round, so that
-nobody waits for its updates, and is first idle, then hostile, kind by kind. Printed are rounds a second idle and during
-the attack, the longest pause of an event loop of the honest three (wall clock, and CPU time, which other processes
-cannot lengthen), memory, descriptors and bytes of log; and what the attacker got to send.
+``python benchmarks/flood.py [--seconds 8] [KIND ...]`` founds a federation of four real processes on loopback. The
+fourth is then replaced by a raw one with the same key. It sits out of every round, so that nobody waits for its
+updates. It is idle at first, and then hostile, one kind of attack after the other.
+
+Printed are the rounds a second, idle and during the attack; the longest pause of an event loop of the honest three
+(wall clock, and CPU time, which other processes cannot lengthen); memory, descriptors and bytes of log; and how much
+the attacker could send.
 """
 
 import argparse
@@ -30,10 +32,10 @@ SAMPLE_SECONDS = 0.5
 SETTLING_SECONDS = 2.0
 PACE_SECONDS = 0.005
 MAX_AHEAD_BYTES = 4 * 1024 * 1024
-"""What the attacker has queued at most: more would only wait in its own memory."""
+"""Most bytes that the attacker queues: more would only wait in its own memory."""
 
 
-# The honest: `peer start` as it is shipped, and a look at how long its event loop stays away from input and output.
+# The honest members: `peer start` as it is shipped, and a probe that times each turn of its event loop.
 
 
 def probed(path: str, words: list[str]) -> int:
@@ -71,7 +73,7 @@ def probed(path: str, words: list[str]) -> int:
 
 @dataclass
 class Honest:
-    """A process of `peer start`, and what it said."""
+    """A process of `peer start`, and its events."""
 
     home: Path
     process: "subprocess.Popen[str]"
@@ -81,7 +83,7 @@ class Honest:
 
     @classmethod
     def start(cls, folder: Path, number: int, *options: str) -> "Honest":
-        """Start one."""
+        """Start a peer with this number, with its home and its data in a folder."""
         home = folder / f"peer-{number}"
         words = ["start", "--json", "--home", str(home), "--listen", "127.0.0.1:0", "--name", f"peer {number}"]
         words += ["--data", str(_table(folder / f"{number}.csv", number)), "--heartbeat", "0.5", *options]
@@ -95,7 +97,7 @@ class Honest:
         return one
 
     def follow(self) -> None:
-        """Read its events."""
+        """Read its events until it ends."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             with self.changed:
@@ -107,7 +109,7 @@ class Honest:
             self.changed.notify_all()
 
     def wait(self, kind: str, after: int = 0) -> dict[str, Any]:
-        """Wait for an event."""
+        """Wait for an event of a kind, from a place in the events on; returns it."""
         with self.changed:
             while True:
                 for event in self.events[after:]:
@@ -119,27 +121,27 @@ class Honest:
                     raise SystemExit(f"{self.home.name}: no {kind}")
 
     def models(self, since: float, until: float) -> int:
-        """How many rounds were agreed in this time."""
+        """Return how many rounds were agreed in this time."""
         with self.changed:
             return sum(one["event"] == "model" and since <= one["time"] < until for one in self.events)
 
     def pauses(self, since: float, until: float) -> tuple[float, float]:
-        """The longest turn of the event loop in this time, in milliseconds of wall clock and of CPU."""
+        """Return the longest turn of the event loop in this time, in milliseconds of wall clock and of CPU."""
         lines = [json.loads(line) for line in self.home.with_suffix(".pauses").read_text().splitlines()]
         rows = [(wall, cpu) for at, wall, cpu in lines if since < at - SAMPLE_SECONDS and at <= until]
         return max((row[0] for row in rows), default=0.0), max((row[1] for row in rows), default=0.0)
 
     def memory_mb(self) -> float:
-        """Resident memory."""
+        """Return its resident memory."""
         line = next(x for x in Path(f"/proc/{self.process.pid}/status").read_text().splitlines() if "VmRSS" in x)
         return int(line.split()[1]) / 1024
 
     def descriptors(self) -> int:
-        """Open files and sockets."""
+        """Return the number of its open files and sockets."""
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def errors_bytes(self) -> int:
-        """What it wrote to stderr."""
+        """Return how many bytes it wrote to stderr."""
         return self.home.with_name(self.home.name + ".stderr").stat().st_size
 
 
@@ -152,7 +154,7 @@ def _table(path: Path, seed: int) -> Path:
     return path
 
 
-# The hostile one.
+# The hostile member.
 
 Frames = Iterator[bytes]
 
@@ -314,7 +316,7 @@ class Arsenal:
             yield encode_request(number % 2**32, Request(secrets.token_bytes(32), 1000))
 
     def failures(self) -> Frames:
-        """Bulk: the failure of transfers that never were."""
+        """Bulk: the failure of transfers that never began."""
         from coterie.peer.network.frames import BulkKind, encode_bulk_header
 
         while True:
@@ -329,7 +331,7 @@ KINDS = (
 
 
 def hostile(home: Path, addresses: list[str], orders: Path) -> None:
-    """Be linked to all, sit out of every round, and do what the file of orders says."""
+    """Be linked to all, sit out of every round, and carry out the order in a file."""
     import trio
     from libp2p.stream_muxer.exceptions import MuxedStreamError
 
@@ -358,7 +360,7 @@ def hostile(home: Path, addresses: list[str], orders: Path) -> None:
         excused: dict[Any, int] = {}
 
         def excuse() -> None:
-            """Sit out of the coming rounds, ahead of whatever waits to be sent."""
+            """Sit out of the coming rounds, ahead of everything that waits to be sent."""
             for link in list(network._links.values()):
                 told = excused.get(link, 0)
                 if arsenal.round + 8 > told:
@@ -400,7 +402,7 @@ def hostile(home: Path, addresses: list[str], orders: Path) -> None:
                     done = order
                     scope.cancel()
                     for link in list(network._links.values()):
-                        link.stop("a new order")  # and with it all that waits there
+                        link.stop("a new order")  # this drops everything that waits there
                     if order in KINDS:
                         scope = trio.CancelScope()
                         nursery.start_soon(within, scope, order)
@@ -425,7 +427,7 @@ def hostile(home: Path, addresses: list[str], orders: Path) -> None:
 
 @dataclass(frozen=True)
 class Row:
-    """What a stretch of time came to."""
+    """The figures of a stretch of time."""
 
     rounds_per_second: float
     pause_ms: float
@@ -438,6 +440,8 @@ class Row:
 
 
 def _stretch(honest: list[Honest], orders: Path, kind: str, seconds: float) -> Row:
+    """Give an order, let it take effect, and measure."""
+
     def sent() -> tuple[int, int]:
         amount, links = (orders.with_suffix(".sent").read_text() or "0 0").split()
         return int(amount), int(links)
@@ -469,7 +473,7 @@ def _stretch(honest: list[Honest], orders: Path, kind: str, seconds: float) -> R
 
 
 def report(kinds: list[str] | None = None, seconds: float = 8.0) -> None:
-    """Found, attack, print."""
+    """Found the federation, attack it, and print the table."""
     with tempfile.TemporaryDirectory(prefix="coterie-flood-") as name:
         folder = Path(name)
         founding = ["--target", "y", "--min-peers", str(PEERS), "--evict-after", "0"]
@@ -503,7 +507,7 @@ def report(kinds: list[str] | None = None, seconds: float = 8.0) -> None:
 
 
 def _table_of(honest: list[Honest], orders: Path, kinds: list[str], seconds: float) -> None:
-    _stretch(honest, orders, "idle", 6)  # nobody waits for its acks any more
+    _stretch(honest, orders, "idle", 6)  # after it nobody waits for the acks of the hostile member any more
     print(f"three honest processes and a hostile one on {os.cpu_count()} cores, {seconds:g} s each")
     print(
         f"{'':12} {'rounds/s':>9} {'idle':>9} {'of it':>8} {'pause ms':>9} {'CPU ms':>7} {'MB':>5} {'fds':>4}"
@@ -529,7 +533,7 @@ def _line(name: str, row: Row, idle: float) -> str:
 
 
 def main() -> None:
-    """Measure what the arguments say; or be one of the processes that are measured."""
+    """Measure the attacks that the arguments name; or be one of the processes that are measured."""
     if sys.argv[1:2] == ["--probed"]:
         sys.exit(probed(sys.argv[2], sys.argv[3:]))
     if sys.argv[1:2] == ["--hostile"]:

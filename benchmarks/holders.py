@@ -1,12 +1,12 @@
-"""What sharing costs, from 8 holders to 1024, by matrix, Newton's differences and transform; and what bits cost.
+"""The cost of sharing among 8 to 1024 holders by matrix, Newton's differences and transform; and the cost of bits.
 
     python benchmarks/holders.py [--pictures docs/pictures] [--largest 1024] [--runs 1]
 
-One thread, CPU time, medians; also over several runs, on a machine that does other things. Each figure is of the work
-per column; what is done once for a committee (matrices, weights) is printed beside it. A ratio is the matrix's time
-over the transform's, per column; "loses" is what the way that `Scheme` chooses by itself for a million parameters takes
-more than the faster one of the two. All shares that are present are compared with each other: from just as many as are
-needed, a matrix opens with a single row.
+One thread, CPU time, medians; with --runs also medians of several runs, for a machine that does other things. Each
+figure is for the work per column; work that is done once for a committee (matrices, weights) is printed beside it. A
+"ratio" is the matrix's time over the transform's, per column. "loses" says how much longer than the faster of the two
+the way takes that `Scheme` chooses by itself for a million parameters. All shares that are present are compared with
+each other; to open from exactly as many as are needed, a matrix takes a single row.
 
 With --pictures it draws what it measured (needs matplotlib).
 """
@@ -32,7 +32,7 @@ SLOTS_MEMBERS = 10  # whose sums the precision is for
 
 
 def seconds(work: Callable[[], Any], repeat: int = 5) -> float:
-    """Median CPU time, after one run to warm up."""
+    """Return the median CPU seconds of the work, after one run to warm up."""
     work()
     times = []
     for _ in range(repeat):
@@ -43,7 +43,7 @@ def seconds(work: Callable[[], Any], repeat: int = 5) -> float:
 
 
 def uniform(rows: int, columns: int) -> Vector:
-    """Pseudorandom elements."""
+    """Return pseudorandom field elements."""
     return prng.stream(SEED, b"%d rows" % rows, rows * columns).reshape(rows, columns)
 
 
@@ -57,7 +57,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Measured:
-    """One committee. Reconstruction is from all but every fourth spare share, the rest checked against each other."""
+    """One committee. Of the shares beyond the threshold a quarter is missing; the others serve as a check."""
 
     holders: int
     threshold: int
@@ -68,7 +68,7 @@ class Measured:
 
 
 def measure(holders: int, threshold: int, pack: int = 1) -> Measured:
-    """All ways for this committee, on cosets, with so many secrets a column."""
+    """Measure all ways for a committee, on cosets, with ``pack`` secrets in each column."""
     scheme = Scheme(holders, threshold, pack, Placement.COSETS)
     columns = max(800, 60_000 // holders)
     secrets, randomness = uniform(pack, columns), uniform(threshold - pack, columns)
@@ -89,7 +89,7 @@ def measure(holders: int, threshold: int, pack: int = 1) -> Measured:
     # For packed secrets Newton's differences take a term each for every share: minutes, in large committees.
     others = {"Newton": Way.NEWTON, "NTT": Way.NTT} if pack == 1 else {"NTT": Way.NTT}
     for name, way in others.items():
-        # Of a single column nearly all is done once; Newton does much once, so it gets more columns.
+        # The time for a single column is nearly all for work done once. Newton does much once, so it gets more columns.
         copies = max(4, 4096 // holders) if way is Way.NEWTON else 1
         wide, narrow = np.tile(rows, (1, copies)), rows[:, :1].copy()
         repeat = 5 if holders <= 128 or way is Way.NTT else 1
@@ -113,7 +113,7 @@ def _lost(costs: dict[str, Cost], chosen: Way, shares: int) -> float:
 def _share_costs(
     scheme: Scheme, secrets: Vector, randomness: Vector, stacked: Vector
 ) -> tuple[Vector, dict[str, Cost]]:
-    """The shares, and what they cost by matrix and by transform."""
+    """Return the shares, and their cost by matrix and by transform."""
     size, columns = scheme.holders, secrets.shape[1]
     per_share = 1e9 / (columns * size)
     start = time.thread_time()
@@ -127,7 +127,7 @@ def _share_costs(
 
 
 def _median_of(runs: Sequence[Measured]) -> Measured:
-    """One committee measured several times."""
+    """Return the medians of several measurements of one committee."""
 
     def costs(found: Sequence[dict[str, Cost]]) -> dict[str, Cost]:
         return {
@@ -160,7 +160,7 @@ def report_ways(largest: int, runs: int = 1) -> list[Measured]:
 
 
 def _print_gain(measured: Sequence[Measured]) -> None:
-    """The transform against the matrix at the largest committee, one secret a column."""
+    """Print the transform against the matrix for the largest committee, with one secret in each column."""
     print(f"\n{measured[0].holders} holders: the matrix form takes so many times as long as the transform (aim 10)")
     for m in measured:
         sharing, opening = (costs["matrix"].each / costs["NTT"].each for costs in (m.share, m.reconstruct))
@@ -180,7 +180,7 @@ def _print_ways(measured: Measured) -> None:
 
 
 def report_small(parameters: int = 1_000_000, holders: int = 10, threshold: int = 6) -> None:
-    """The committee of the aims: a million parameters, ten holders, two of whom lie."""
+    """Measure and print the committee of the aims: a million parameters, ten holders, of which two lie."""
     columns = parameters // 2
     secrets = prng.stream(SEED, b"secrets", columns)
     scheme = Scheme(holders, threshold)
@@ -208,7 +208,7 @@ def report_small(parameters: int = 1_000_000, holders: int = 10, threshold: int 
 
 @dataclass(frozen=True)
 class Precision:
-    """What a value of that many bits costs, and how far the mean of the members' updates is off."""
+    """The cost of values of that many bits, and the error of the mean of the members' updates."""
 
     bits: int
     slots: int  # values that share a field element
@@ -217,10 +217,10 @@ class Precision:
 
 
 def report_precision(parameters: int = 1_000_000) -> list[Precision]:
-    """Bits kept against time, for 10 members and as many holders, all 10 updates summed and 6 shares needed.
+    """Print the bits kept against time, for 10 members and as many holders, all 10 updates summed and 6 shares needed.
 
-    Sums of n values of b bits take b + log2 n bits; as many as fit share a field element. `codec` is the one with
-    two to an element; the others are what the same kernels take for their number of elements.
+    Sums of n values of b bits take b + log2 n bits; as many as fit share a field element. `codec` puts two into each;
+    for the other numbers the times are those of the same kernels with fewer or more elements.
     """
     headroom = (SLOTS_MEMBERS - 1).bit_length()
     prices: dict[int, float] = {}
@@ -250,7 +250,7 @@ def _price(columns: int) -> float:
 
 
 def report(largest: int = 1024) -> None:
-    """Everything: about a minute."""
+    """Print everything, in about a minute."""
     report_ways(largest)
     report_small()
     report_precision()

@@ -1,4 +1,4 @@
-"""Draws what `holders` measures."""
+"""Pictures of the figures that `holders` measures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ PARTS = ("a quarter", "half", "three quarters")
 
 
 def draw_ways(measured: Sequence["Measured"], path: Path) -> None:
-    """Time against holders, a line for each way and threshold."""
+    """Draw time against holders, with a line for each way and threshold."""
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.6), sharey=True, layout="constrained")
     parts = len(DASHES)
     holders = [m.holders for m in measured[::parts]]
@@ -46,7 +46,7 @@ def draw_ways(measured: Sequence["Measured"], path: Path) -> None:
 
 
 def draw_precision(found: Sequence["Precision"], path: Path) -> None:
-    """Error and time against bits."""
+    """Draw error and time against bits."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
     bits = [p.bits for p in found]
     left.plot(bits, [p.error for p in found], color=COLOURS["NTT"], marker="o", markersize=3)

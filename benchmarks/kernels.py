@@ -1,9 +1,8 @@
-"""What the cryptography costs by itself: one thread, no network, no disk.
+"""The cost of the cryptography by itself: one thread, no network, no disk.
 
-Run `python benchmarks/kernels.py`; `--help` lists the sizes that can be changed. Times are CPU time of the
-one thread, the median over some runs, because other processes on the machine disturb the clock but hardly
-that. "ns an element" is per field element of one row (two parameters), MB/s counts the bytes of all rows
-that are read or made.
+Run `python benchmarks/kernels.py`; `--help` lists the sizes that can be changed. Times are the CPU time of the thread,
+the median of some runs: other processes on the machine disturb the clock, but hardly the CPU time. "ns an element" is
+per field element of one row (two parameters); MB/s counts the bytes of all rows that are read or made.
 """
 
 import argparse
@@ -45,7 +44,7 @@ class Table:
 
 
 def measure_vectors(table: Table) -> None:
-    """The parts that everything else is made of."""
+    """Measure the parts that everything else is made of."""
     x, y = (prng.stream(SEED, label, table.columns) for label in (b"x", b"y"))
     table.line("stream: expand a seed", 1, lambda: prng.stream(SEED, b"", table.columns))
     table.line("add_into", 2, lambda: vectors.add_into(x, y))
@@ -55,7 +54,7 @@ def measure_vectors(table: Table) -> None:
 
 
 def measure_codec(table: Table, holders: int) -> None:
-    """Between float32 and the field."""
+    """Measure the way from float32 to the field and back."""
     encoding = codec.FixedPoint(clip=8.0, summands=holders)
     update = np.random.default_rng(1).normal(size=2 * table.columns).astype(np.float32)
     words, _ = table.line("encode: two parameters an element", 1, lambda: encoding.encode(update, 0.7, SEED))
@@ -63,7 +62,7 @@ def measure_codec(table: Table, holders: int) -> None:
 
 
 def measure_shamir(table: Table, holders: int, threshold: int) -> None:
-    """Plain Shamir, and the two ways back."""
+    """Measure plain Shamir sharing, and two ways of reconstruction."""
     scheme = Scheme(holders, threshold)
     secrets = prng.stream(SEED, b"secrets", table.columns)
     flat = prng.stream(SEED, b"randomness", table.columns * (threshold - 1))
@@ -83,7 +82,7 @@ def measure_shamir(table: Table, holders: int, threshold: int) -> None:
 
 
 def measure_rounds(table: Table, holders: int, threshold: int) -> None:
-    """What a member does in a round: deal once, check every other's dealing, decode the sums."""
+    """Measure the work of a member in a round: deal once, check every other dealing, decode the sums."""
     terms = dealing.Terms(holders, threshold, table.columns, dealer=0)
     secrets = prng.stream(SEED, b"secrets", table.columns)
     dealt = table.line("deal", holders, lambda: dealing.deal(CONTEXT, terms, secrets, SEED))
@@ -111,7 +110,7 @@ def measure_rounds(table: Table, holders: int, threshold: int) -> None:
 
 
 def report(parameters: int = 1_000_000, holders: int = 8, threshold: int = 4, repeat: int = 9) -> None:
-    """The table."""
+    """Measure and print the table."""
     columns = codec.FixedPoint.columns(parameters)
     print(f"{parameters} parameters, {holders} holders, of whom {threshold} open a sum")
     table = Table(columns, repeat)
@@ -122,7 +121,7 @@ def report(parameters: int = 1_000_000, holders: int = 8, threshold: int = 4, re
 
 
 def main() -> None:
-    """Print the table."""
+    """Read the options and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--parameters", type=int, default=1_000_000, help="of the model (default: %(default)s)")
     parser.add_argument("--holders", type=int, default=8, help="default: %(default)s")

@@ -1,4 +1,4 @@
-"""What the models for tables learn: pooled with scikit-learn, alone at each site, and federated, side by side.
+"""How well the models for tables learn: pooled with scikit-learn, alone at each site, and federated, side by side.
 
     python benchmarks/learning.py [--splits 3] [--rounds 30] [TABLE ...]
 
@@ -45,13 +45,13 @@ class Data:
 
 
 def xor(rows: int = 2000) -> tuple[Rows, NDArray[Any]]:
-    """Whether two numbers have different signs: no linear model tells."""
+    """Return pairs of numbers, labelled by whether their signs differ, which no linear model can tell."""
     inputs = np.random.default_rng(0).normal(size=(rows, 2))
     return inputs, ((inputs[:, 0] > 0) ^ (inputs[:, 1] > 0)).astype(int)
 
 
 def houses(rows: int = 4000) -> tuple[Rows, NDArray[Any]]:
-    """Prices like California's: two expensive coasts, income that counts more there, and noise of 30,000."""
+    """Return prices like California's: two expensive coasts, income that counts more there, and noise of 30,000."""
     random = np.random.default_rng(0)
     income, age = random.lognormal(1.2, 0.45, rows), random.uniform(1, 52, rows)
     rooms, crowd = random.normal(5.4, 1.2, rows).clip(1.5), random.lognormal(1, 0.25, rows)
@@ -67,7 +67,7 @@ def houses(rows: int = 4000) -> tuple[Rows, NDArray[Any]]:
 
 
 def tables() -> dict[str, Data]:
-    """All tables by name."""
+    """Return all tables by name."""
     cancer, wine = datasets.load_breast_cancer(), datasets.load_wine()
     digits, diabetes = datasets.load_digits(), datasets.load_diabetes(scaled=False)
     return {
@@ -81,13 +81,13 @@ def tables() -> dict[str, Data]:
 
 
 def even(data: Data, random: np.random.Generator) -> list[NDArray[np.intp]]:
-    """Rows of each site, whatever their target."""
+    """Return the rows of each site, drawn whatever their target."""
     count = len(data.target)
     return np.split(random.permutation(count), (np.cumsum(SHARES)[:-1] * count).astype(int))
 
 
 def skewed(data: Data, random: np.random.Generator) -> list[NDArray[np.intp]]:
-    """Rows of each site, with its own mixture of the labels or of the fifths of a numeric target."""
+    """Return the rows of each site, with its own mixture of the labels or of the fifths of a numeric target."""
     fifths = np.quantile(data.target, [0.2, 0.4, 0.6, 0.8])
     labels = data.target if data.is_labelled else np.digitize(data.target, fifths)
     while True:
@@ -106,7 +106,7 @@ SPLITS = {"even": even, "skewed": skewed}
 
 
 def sites_of(data: Data, kind: Kind, parts: list[NDArray[np.intp]], folder: Path) -> list[TableApp]:
-    """The apps of all sites, the first one the founder's, over CSV files as users have them."""
+    """Return the apps of all sites, the founder's first, over CSV files like those of users."""
     header = [*(f"x{column:03}" for column in range(data.inputs.shape[1])), "target"]
     paths = []
     for site, part in enumerate(parts):
@@ -119,7 +119,7 @@ def sites_of(data: Data, kind: Kind, parts: list[NDArray[np.intp]], folder: Path
 
 
 def federate(apps: list[TableApp], rounds: int) -> Iterator[NDArray[np.float32]]:
-    """The agreed weights after each round, as the protocol makes them: the mean of the updates by examples."""
+    """Yield the agreed weights after each round, as the protocol makes them: the mean of the updates by examples."""
     learners = [Learner(app) for app in apps]
     totals = np.sum([learner.setup() for learner in learners], axis=0).tolist()
     for learner in learners:
@@ -133,14 +133,14 @@ def federate(apps: list[TableApp], rounds: int) -> Iterator[NDArray[np.float32]]
 
 
 def score(app: TableApp, predicted: NDArray[Any], wanted: NDArray[Any]) -> float:
-    """Accuracy in percent, or RMSE in the target's unit."""
+    """Return the accuracy in percent, or the RMSE in the target's unit."""
     if app.task.classes:
         return 100 * float((predicted == wanted).mean())
     return float(np.sqrt(np.square(predicted - wanted).mean()))
 
 
 def targets_of(app: TableApp) -> NDArray[Any]:
-    """The numeric targets of all rows, or the places of their labels among all classes."""
+    """Return the numeric targets of all rows, or the places of their labels among all classes."""
     if app.table.values is not None:
         return app.table.values
     assert app.table.codes is not None
@@ -148,7 +148,7 @@ def targets_of(app: TableApp) -> NDArray[Any]:
 
 
 def pooled(apps: list[TableApp], seed: int) -> float:
-    """What scikit-learn reaches with all rows in one place, by the model that is most like the federation's."""
+    """Return the score of scikit-learn with all rows in one place, for the model that is most like the federation's."""
     task = apps[0].task
     trained = np.concatenate([app.table.inputs[~app.tested] for app in apps])
     tested = np.concatenate([app.table.inputs[app.tested] for app in apps])
@@ -168,7 +168,7 @@ def pooled(apps: list[TableApp], seed: int) -> float:
 
 
 def measured(apps: list[TableApp], model: TableApp, weights: NDArray[np.float32]) -> float:
-    """Of weights that belong to `model`, on the test rows of all sites."""
+    """Return the score of weights that belong to `model`, on the test rows of all sites."""
     inputs = np.concatenate([app.table.inputs[app.tested] for app in apps])
     return _score_of(apps, model.predict(unflatten(weights, Learner(model).shapes), inputs))
 
@@ -183,20 +183,20 @@ class Comparison:
 
     pooled: float
     alone: float
-    """Of the median site."""
+    """The score of the median site."""
     federated: float
     halfway: float
-    """Of the federation after a third of the rounds."""
+    """The score of the federation after a third of the rounds."""
 
     def gap(self, is_labelled: bool) -> float:
-        """How much worse than pooled the federation is, in percent; below 0 where it is better."""
+        """Return how much worse than pooled the federation is, in percent; below 0 where it is better."""
         if is_labelled:
             return self.pooled - self.federated
         return 100 * (self.federated / self.pooled - 1)
 
 
 def compare(data: Data, kind: Kind, split: str, splits: int, rounds: int) -> Comparison:
-    """Train in all three ways."""
+    """Train in all three ways, and return the mean scores."""
     rows = []
     for seed in range(splits):
         with tempfile.TemporaryDirectory() as folder:

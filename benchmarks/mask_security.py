@@ -2,10 +2,10 @@
 
     python benchmarks/mask_security.py
 
-The best estimators need Sage and are not on the package index. This is the part that decides here, the primal
-attack, in plain Python: BKZ with blocks of size β finds the key when the projection of (s, e) onto the last block is
-shorter than what BKZ leaves there (Alkim, Ducas, Pöppelmann, Schwabe, "Post-quantum key exchange: a New Hope", 2016,
-section 6). The cost is that of one call of the shortest-vector oracle, 2^(0.292 β), or 2^(0.265 β) on a quantum
+The best estimators need Sage and are not on the package index. This script computes the attack that decides here, the
+primal attack, in plain Python: BKZ with blocks of size β finds the key when the projection of (s, e) onto the last
+block is shorter than what BKZ leaves there (Alkim, Ducas, Pöppelmann, Schwabe, "Post-quantum key exchange: a New Hope",
+2016, section 6). The cost is that of one call of the shortest-vector oracle, 2^(0.292 β), or 2^(0.265 β) on a quantum
 computer: less than any attack really takes. To show that the script can be trusted, it first computes two published
 figures: ML-KEM-512's 118 bits, and rows of the homomorphic encryption standard (2018), whose cost model adds 16.4 +
 log2(8 d) to 0.292 β for how often the oracle is called.
@@ -32,7 +32,7 @@ class Problem:
     samples: int
 
     def attack(self) -> tuple[int, int]:
-        """The least block size, and the dimension of the lattice in which it succeeds."""
+        """Return the least block size that succeeds, and the dimension of the lattice in which it does."""
         low, high = 50, 4 * self.n
         while low < high:
             middle = (low + high) // 2
@@ -43,7 +43,7 @@ class Problem:
         return low, self._dimension(low)
 
     def _dimension(self, block: int) -> int:
-        """The least d in which blocks of that size succeed; 0 if there is none."""
+        """Return the least dimension d in which blocks of that size succeed; 0 if there is none."""
         log_delta = math.log2((math.pi * block) ** (1 / block) * block / (2 * math.pi * math.e)) / (2 * (block - 1))
         # Keys are stretched to the errors' size, which stretches the volume.
         stretch = self.n * math.log2(self.error / self.key)
@@ -57,7 +57,7 @@ class Problem:
 
 
 def report(name: str, problem: Problem, published: str = "") -> None:
-    """Print a line."""
+    """Print a line of the table."""
     block, d = problem.attack()
     classical, quantum = 0.292 * block, 0.265 * block
     standard = classical + 16.4 + math.log2(8 * d)
@@ -65,7 +65,7 @@ def report(name: str, problem: Problem, published: str = "") -> None:
 
 
 def smoothing(coefficients: int, bits: int) -> float:
-    """√2 times the smoothing parameter of Z^coefficients for ε = 2^-bits, as a standard deviation."""
+    """Return √2 times the smoothing parameter of Z^coefficients for ε = 2^-bits, as a standard deviation."""
     return math.sqrt(math.log(2 * coefficients * (1 + 2.0**bits))) / math.pi
 
 

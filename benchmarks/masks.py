@@ -1,9 +1,9 @@
-"""What masked sums cost: one thread, no network, CPU time, medians.
+"""The cost of masked sums: one thread, no network, CPU time, medians.
 
     python benchmarks/masks.py [--parameters 1000000] [--members 10]
 
-Aims: mask and unmask a million parameters within 30 ms each, at no more than 1.05 bytes sent per byte of float32.
-Below that, what limits them: the parts, the memory when a large vector streams through, and the bits that are kept.
+Aims: mask and unmask a million parameters within 30 ms each, at no more than 1.05 bytes sent per byte of float32. Then
+come the time of the parts, the memory when a large vector streams through, and the bits that are kept.
 """
 
 import argparse
@@ -48,7 +48,7 @@ class Table:
 
 
 def measure(parameters: int, members: int, repeat: int) -> None:
-    """Mask, sum and unmask, then the parts."""
+    """Measure masking, summing and unmasking, then the parts."""
     agreed = MaskParameters(members, 1.0)
     update = np.random.default_rng(1).normal(0, 0.1, parameters).astype(np.float32)
     words, _ = agreed.encoding.encode(update, 1.0, SEED)
@@ -75,7 +75,7 @@ def measure(parameters: int, members: int, repeat: int) -> None:
 
 
 def measure_streaming() -> None:
-    """Memory and time when a hundred million parameters pass through."""
+    """Measure memory and time when a hundred million parameters stream through."""
     agreed = MaskParameters(10, 1.0)
     update = np.random.default_rng(1).normal(0, 0.1, 2 * masks.PIECE).astype(np.float32)
     pieces = -(-LARGE // update.size)
@@ -95,7 +95,7 @@ def measure_streaming() -> None:
         assert np.array_equal(unmasker.unmask(masked), words)
     seconds = time.thread_time() - start
     _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()  # or whatever is measured next takes many times as long
+    tracemalloc.stop()  # otherwise the next measurement takes many times as long
     print(
         f"\nstreaming {LARGE:,} parameters through encode, mask, fingerprint and unmask: {seconds:.1f} s,"
         f" peak memory {peak / 1e6:.1f} MB"
@@ -103,13 +103,13 @@ def measure_streaming() -> None:
 
 
 def show_bits() -> None:
-    """How many bits of a value are kept, against the information-theoretic sharing of `codec`."""
+    """Print how many bits of a value are kept, by the number of members."""
     print("\nmembers      " + "".join(f"{n:6}" for n in (2, 10, 16, 25, 50, 100, 250, 500, 1000)))
     print("bits kept    " + "".join(f"{largest_bits(n):6}" for n in (2, 10, 16, 25, 50, 100, 250, 500, 1000)))
 
 
 def report(parameters: int = 1_000_000, members: int = 10, repeat: int = 9) -> None:
-    """Everything."""
+    """Print everything."""
     measure(parameters, members, repeat)
     measure_streaming()
     show_bits()

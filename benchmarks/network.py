@@ -1,8 +1,8 @@
-"""What the network costs by itself: two processes on loopback, then a mesh of many peers in one process.
+"""The cost of the network by itself: two processes on loopback, then a mesh of many peers in one process.
 
-``python benchmarks/network.py [--megabytes 64] [--peers 16]`` prints the throughput of pulled blobs for the CPU
-seconds of each side, the round trip of a small frame on an idle link and during a transfer, and what a full mesh
-costs to connect.
+``python benchmarks/network.py [--megabytes 64] [--peers 16]`` prints the throughput of pulled blobs, also for each CPU
+second of either side; the round trip of a small frame on an idle link and during a transfer; and the cost of connecting
+a full mesh.
 """
 
 import argparse
@@ -25,13 +25,13 @@ PULLS = 4
 
 
 def make_network(number: int, *bootstrap: str) -> Network:
-    """A network that takes everybody for a member."""
+    """Return a network that takes everybody for a member."""
     identity = Identity.from_seed(hashlib.sha256(b"benchmark %d" % number).digest())
     return Network(identity, LOOPBACK, allow=lambda _: True, bootstrap=bootstrap)
 
 
 async def serve(megabytes: int) -> None:
-    """The other process: offer a blob, echo frames; a frame "cpu" is answered with our CPU seconds."""
+    """Be the other process: offer a blob, and echo frames; a frame "cpu" is answered with our CPU seconds."""
     network = make_network(0)
     blob = bytes(megabytes * 1_000_000)
     network.offer(digest_of(blob), blob)
@@ -53,7 +53,7 @@ async def ask(network: Network, other: bytes, envelope: bytes) -> bytes:
 
 
 async def measure_link(address: str, megabytes: int) -> None:
-    """Throughput and round trips on one link."""
+    """Print throughput and round trips of one link."""
     network = make_network(1, address)
     blob = bytes(megabytes * 1_000_000)
     digest = digest_of(blob)
@@ -85,13 +85,13 @@ async def measure_link(address: str, megabytes: int) -> None:
 
 
 async def pull_until(scope: trio.CancelScope, network: Network, other: bytes, digest: bytes, size: int) -> None:
-    """Keep the link busy."""
+    """Keep the link busy with pulls."""
     while not scope.cancel_called:
         await network.pull(other, digest, size)
 
 
 async def round_trips(network: Network, other: bytes, count: int) -> list[float]:
-    """Seconds of each."""
+    """Return the seconds of each round trip."""
     seconds = []
     for _ in range(count):
         began = time.perf_counter()
@@ -101,7 +101,7 @@ async def round_trips(network: Network, other: bytes, count: int) -> list[float]
 
 
 async def measure_mesh(peers: int) -> None:
-    """Connect everybody to everybody, knowing one address."""
+    """Connect every peer to every other one, which at first know one address only; print the cost."""
     began, cpu = time.perf_counter(), time.process_time()
     async with trio.open_nursery() as nursery:
         networks: list[Network] = []
@@ -121,7 +121,7 @@ async def measure_mesh(peers: int) -> None:
 
 
 async def until_connected(network: Network, count: int) -> None:
-    """Wait for so many links."""
+    """Wait until a network has so many links."""
     while len(network.connected()) < count:
         await network.inbound.receive()
 

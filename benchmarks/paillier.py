@@ -1,4 +1,4 @@
-"""Paillier beside what we aim at and beside phe, and keys without a dealer: medians of CPU time on one core."""
+"""Paillier encryption against our aims and against phe, and keys without a dealer: median CPU times on one core."""
 
 import argparse
 import os
@@ -22,13 +22,13 @@ from coterie.crypto.paillier.threshold import Agreed, open_sum, partial_decrypt
 
 PARAMETERS = 1_000_000
 SAMPLE = 4 * CHUNK  # ciphertexts from which the figures for all parameters are extrapolated
-KEY_OF_A_MASK = 21  # ciphertexts, what a live round decrypts
+KEY_OF_A_MASK = 21  # ciphertexts that hold the key of a mask: all that a masked round decrypts
 SUMMANDS = 10
 CORES = 2
 
 
 def seconds(work: Callable[[], Any], repeat: int) -> tuple[float, Any]:
-    """The median CPU seconds of a call, and its result."""
+    """Return the median CPU seconds of a call, and its result."""
     times, result = [], work()
     for _ in range(repeat):
         began = time.thread_time()
@@ -38,12 +38,12 @@ def seconds(work: Callable[[], Any], repeat: int) -> tuple[float, Any]:
 
 
 def line(name: str, figure: str, aim: str = "") -> None:
-    """One row of the table."""
+    """Print a row of the table."""
     print(f"{name:58}{figure:>22}  {aim}")
 
 
 def measure_vectors(bits: int, repeat: int) -> None:
-    """Encrypting, adding and opening a model's update."""
+    """Measure encrypting, adding and opening a model's update."""
     print(f"\nN of {bits} bits")
     made, private = seconds(lambda: generate(os.urandom(32), bits), 1)
     line("make a key", f"{made * 1e3:.0f} ms")
@@ -76,7 +76,7 @@ def measure_vectors(bits: int, repeat: int) -> None:
 
 
 def compare_with_phe(private: PrivateKey, ours: float, repeat: int) -> None:
-    """phe encrypts each parameter by itself."""
+    """Compare with phe, which encrypts each parameter by itself."""
     theirs = phe.PaillierPublicKey(int(private.public.modulus))
     each, _ = seconds(lambda: theirs.encrypt(0.123), 3 * repeat)
     ratio = each * PARAMETERS / ours
@@ -87,10 +87,10 @@ def compare_with_phe(private: PrivateKey, ours: float, repeat: int) -> None:
 
 
 def measure_cores(repeat: int) -> None:
-    """Encryption on two cores, by the wall clock: the best of several runs, since others use the cores as well.
+    """Measure encryption on two cores by the wall clock: the best of several runs, since others use the cores as well.
 
-    What the work costs all processes together says what two cores would gain if nobody else used them: twice, divided
-    by what it costs more than in one process.
+    The CPU time of all processes together, against that of one process, says how much two idle cores would gain: a
+    factor of two, divided by this ratio.
     """
     key = generate(os.urandom(32)).public
     plaintexts = list(range(32 * CHUNK))
@@ -122,13 +122,13 @@ def measure_cores(repeat: int) -> None:
 
 
 def _children_seconds() -> float:
-    """CPU seconds of all processes that were started here and have ended."""
+    """Return the CPU seconds of all processes that were started here and have ended."""
     times = os.times()
     return times.children_user + times.children_system
 
 
 def measure_threshold(repeat: int) -> None:
-    """Opening the key of a mask by 4 of 5, and handing the key on."""
+    """Measure opening the key of a mask by 4 of 5, and handing the decryption key on."""
     print(f"\nThreshold, N of 2048 bits, 4 of 5, {KEY_OF_A_MASK} ciphertexts")
     group, shares = deal(generate(os.urandom(32)), 4, 5, os.urandom(32))
     plaintexts = list(range(KEY_OF_A_MASK))
@@ -149,7 +149,7 @@ def measure_threshold(repeat: int) -> None:
 
 
 def measure_claims(key: PublicKey, repeat: int) -> None:
-    """What it takes five contributors to show that the sum of their vectors is one."""
+    """Measure how five contributors show that a sum is that of their vectors."""
     plaintexts, seeds = list(range(KEY_OF_A_MASK)), [os.urandom(32) for _ in range(5)]
     sent = [encrypt(key, plaintexts, seed) for seed in seeds]
     total = add(sent)
@@ -171,7 +171,7 @@ def measure_claims(key: PublicKey, repeat: int) -> None:
 
 
 def measure_joint(parties: int, runs: int, bits: int) -> None:
-    """Keys without a dealer: CPU seconds and bytes of each party."""
+    """Measure keys without a dealer: CPU seconds and bytes of each party."""
     times, sizes = [], []
     for _ in range(runs):
         plan = Plan(os.urandom(32), parties, 2 * parties // 3 + 1 if parties > 3 else 2, bits)
@@ -185,7 +185,7 @@ def measure_joint(parties: int, runs: int, bits: int) -> None:
 
 
 def run_parties(parties: Sequence[Any]) -> tuple[float, float, list[Any]]:
-    """CPU seconds and bytes sent, of a party on average, and the results; no message is lost."""
+    """Run parties without losing messages; returns the CPU seconds and bytes of a party on average, and the results."""
     began, sent, results = time.thread_time(), 0, []
     steps = [(i, party.start()) for i, party in enumerate(parties)]
     while steps:
@@ -201,7 +201,7 @@ def run_parties(parties: Sequence[Any]) -> tuple[float, float, list[Any]]:
 
 
 def report(repeat: int = 5) -> None:
-    """Everything but joint keys: about a minute and a half."""
+    """Print everything but joint keys, in about a minute and a half."""
     for bits in (2048, 3072):
         measure_vectors(bits, repeat)
     measure_threshold(repeat)
@@ -209,10 +209,10 @@ def report(repeat: int = 5) -> None:
 
 
 def report_joint(parties: Sequence[int], keys: int, bits: int = 2048) -> None:
-    """Keys without a dealer, all parties in this process.
+    """Print the cost of keys without a dealer, with all parties in this process.
 
-    A key of 2048 bits takes some 10 s of 3 or 5 parties altogether, and some 40 s of 10. How many candidates are needed
-    is chance, so that it can also take four times as long, or hardly any time.
+    A key of 2048 bits takes 3 or 5 parties together about 10 s, and 10 parties about 40 s. Chance decides how many
+    candidates are needed, so a key may also take four times as long, or hardly any time.
     """
     print("\nKeys without a dealer")
     for count in parties:
@@ -220,7 +220,7 @@ def report_joint(parties: Sequence[int], keys: int, bits: int = 2048) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table."""
+    """Read the options and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--repeat", type=int, default=5, help="runs of each line (default: %(default)s)")
     parser.add_argument("--joint", type=int, nargs="+", metavar="PARTIES", help="only joint keys, for so many parties")

@@ -14,11 +14,11 @@ from flint import arb, ctx
 
 ctx.prec = 64
 SLACK = 4e-6
-"""By how much the sum for a larger ratio of modulus to length may be above that for the given one (docs/proof.md)."""
+"""Most by which the sum for a larger ratio of modulus to length exceeds that for the given one (docs/proof.md)."""
 
 
 class Weights:
-    """c_k, the Fourier coefficients of the wrapped Gaussian, and how much of them is left out."""
+    """c_k, the Fourier coefficients of the wrapped Gaussian, and a bound on those that are left out."""
 
     def __init__(self, y: float, nu: float, ratio: float) -> None:
         self.ratio = arb(ratio)
@@ -30,7 +30,7 @@ class Weights:
         self.rest = following / (1 - (-rate * (2 * self.last + 3)).exp())  # a geometric series is larger
 
     def bound(self, low: float, high: float, nu: float) -> arb:
-        """An upper bound of the sum of c_k |cos(pi k t / ratio)|^(2 nu^2 / t^2) for all t from low to high."""
+        """Return an upper bound of the sum of c_k |cos(pi k t / ratio)|^(2 nu^2 / t^2) for all t from low to high."""
         middle = arb((low + high) / 2, (high - low) / 2 * (1 + 1e-12))
         exponent = 2 * arb(nu) ** 2 / arb(high) ** 2  # the smallest, for cosines are at most 1
         step = arb.pi() * middle / self.ratio
@@ -44,7 +44,7 @@ class Weights:
         return total.upper()
 
     def bound_near_zero(self, high: float, nu: float) -> arb:
-        """The same for all t from 0 to high, where |cos x| <= exp(-x^2 / 2) for each k: then t cancels out."""
+        """Return the same for all t from 0 to high: there |cos x| <= exp(-x^2 / 2) for each k, so t cancels out."""
         assert arb(self.last) * arb(high) / self.ratio < 0.5
         rate = (arb.pi() * arb(nu) / self.ratio) ** 2
         total = self.rest
@@ -54,14 +54,14 @@ class Weights:
 
 
 def best_y(rows: int, theta: float, nu: float) -> float:
-    """The y that gives the smallest bound, by the values at both ends of the range of t."""
+    """Return the y that gives the smallest bound, by the values at both ends of the range of t."""
     candidates = [step / 100 for step in range(100, 600)]
     ends = lambda y: max(1 / math.sqrt(1 + y), (1 + math.exp(-y)) / 2)  # noqa: E731
     return min(candidates, key=lambda y: theta * y + rows * math.log(ends(y)))
 
 
 def check(rows: int, theta: float, nu: float, ratio: float, bits: float) -> bool:
-    """Show that the chance is at most 2^-bits; print what was found."""
+    """Show that the chance is at most 2^-bits; prints the result, and returns whether it was shown."""
     y = best_y(rows, theta, nu)
     allowed = math.exp((-bits * math.log(2) - theta * y) / rows) - SLACK
     weights = Weights(y, nu, ratio)
@@ -85,7 +85,7 @@ def check(rows: int, theta: float, nu: float, ratio: float, bits: float) -> bool
 
 
 def main() -> None:
-    """Check what is asked for."""
+    """Check the bound for the options; the exit code says whether it was shown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=256)
     parser.add_argument("--theta", type=float, default=240 / 9)

@@ -1,9 +1,9 @@
-"""What it costs that a dealing proves itself: one thread, CPU time, medians.
+"""The cost of dealings that prove themselves: one thread, CPU time, medians.
 
     python benchmarks/proofs.py [--parameters 100000 1000000] [--holders 10]
 
-Prints the dealer's and a holder's milliseconds with and without the proof, the bytes it adds to a share and to the
-message, beside what we aim at; and how far one liar can move a weight.
+Prints, beside our aims, the dealer's and a holder's milliseconds with and without the proof, and the bytes that it adds
+to a share and to the message; then how far one liar can move a weight.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from coterie.crypto.proof.prover import prove
 from coterie.crypto.proof.terms import SLOT, Terms
 
 AIMS = {100_000: (60, 20), 1_000_000: (500, 130)}
-"""Milliseconds of a dealer and of a holder, a dealer, by parameters; 10 holders."""
+"""Milliseconds of a dealer, and of a holder for each dealer, by parameters; for 10 holders."""
 
 EXAMPLES, REFERENCE = 300, 512
 SEED = bytes(32)
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 def measured(work: Callable[[], T], repeat: int = 5) -> tuple[T, float]:
-    """What the work gives, and the median of its CPU milliseconds."""
+    """Return the result of the work, and the median of its CPU milliseconds."""
     times = []
     for _ in range(repeat + 1):  # the first one warms up
         began = time.thread_time()
@@ -41,7 +41,7 @@ def measured(work: Callable[[], T], repeat: int = 5) -> tuple[T, float]:
 
 
 def vector_of(terms: Terms) -> Vector:
-    """An update nearly as long as its weight allows, and what goes with it."""
+    """Return a vector with an update nearly as long as its weight allows, counts, sums and random elements."""
     values = np.random.default_rng(1).standard_normal(2 * terms.update_columns)
     length = 0.97 * terms.unit * EXAMPLES
     whole = np.trunc(values * (length / np.sqrt((values * values).sum()))).astype(np.int64)
@@ -52,7 +52,7 @@ def vector_of(terms: Terms) -> Vector:
 
 
 def costs(parameters: int, holders: int) -> None:
-    """Print what one dealing costs."""
+    """Print the cost of one dealing."""
     faults = (holders - 1) // 3
     terms = Terms(holders, max(2, holders - 2 * faults), 0, (parameters + 1) // 2, 6, REFERENCE)
     vector, context = vector_of(terms), hashlib.sha256(b"benchmark").digest()
@@ -88,7 +88,7 @@ def influence(holders: int) -> None:
 
 
 def report(parameters: tuple[int, ...] = (100_000, 1_000_000), holders: int = 10) -> None:
-    """Print it all."""
+    """Print everything."""
     for size in parameters:
         costs(size, holders)
     for members in (4, 10, 30):
@@ -96,7 +96,7 @@ def report(parameters: tuple[int, ...] = (100_000, 1_000_000), holders: int = 10
 
 
 def main() -> None:
-    """Read the options."""
+    """Read the options and print everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parameters", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--holders", type=int, default=10)

@@ -23,12 +23,12 @@ HERE = Path(__file__).parent
 PEER = str(Path(sys.executable).with_name("peer"))
 TICKS = os.sysconf("SC_CLK_TCK")
 TARGETS = {(100_000, "shamir"): (1.0, 2.0), (1_000_000, "shamir"): (4.0, 8.0)}
-"""Seconds and CPU seconds a round of 8 peers on 2 cores that we mean to reach."""
+"""Our aims for a round of 8 peers on 2 cores: seconds and CPU seconds."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What a run came to, a round."""
+    """The figures of a run; seconds, CPU seconds and bytes for each round."""
 
     seconds: float
     cpu_seconds: float
@@ -48,7 +48,7 @@ class _Process:
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def follow(self) -> None:
-        """Read its events."""
+        """Read its events until it ends."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             event = json.loads(line)
@@ -62,7 +62,7 @@ class _Process:
             self.changed.notify_all()
 
     def wait(self, kind: str, round_number: int | None = None) -> dict[str, Any]:
-        """Wait for an event."""
+        """Wait for an event of a kind, and of a round if one is given; returns it."""
 
         def found() -> dict[str, Any] | None:
             for event in self.events:
@@ -79,19 +79,19 @@ class _Process:
             return event
 
     def cpu_seconds(self) -> float:
-        """User and system time so far."""
+        """Return its user and system time so far."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def peak_rss_bytes(self) -> int:
-        """The high-water mark of resident memory."""
+        """Return the high-water mark of its resident memory."""
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
         return 0
 
     def sent_bytes(self) -> int:
-        """What it has sent so far."""
+        """Return how many bytes it has sent so far."""
         done = subprocess.run(
             [PEER, "status", "--json", "--home", str(self.home)], capture_output=True, text=True, check=True
         )
@@ -128,7 +128,7 @@ def measure(folder: Path, peers: int, parameters: int, scheme: str, rounds: int)
         joined = founder.wait("round", 1)["time"] - began
         first = founder.wait("model", 1)["time"]
         cpu = sum(one.wait("model", rounds)["cpu_seconds"] - one.wait("model", 1)["cpu_seconds"] for one in running)
-        # What joining takes is in it; that is some kilobytes.
+        # This includes joining, which takes some kilobytes.
         sent = sum(one.sent_bytes() for one in running)
         times = [founder.wait("model", number)["time"] for number in range(1, rounds + 1)]
         return Figures(
@@ -179,7 +179,7 @@ def report_cold_start(peers: int = 5) -> None:
 
 
 def main() -> None:
-    """Measure what the arguments say."""
+    """Read the options and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", type=int, default=8)
     parser.add_argument("--parameters", type=int, nargs="+", default=[100_000, 1_000_000])

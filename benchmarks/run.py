@@ -1,4 +1,4 @@
-"""`make bench`: everything that is measured, section by section, printed side by side with what we aim at.
+"""`make bench`: all measurements, section by section, printed beside our aims.
 
 make bench                          all sections but the last five, some six minutes
 make bench ARGS="paillier masks"    these sections
@@ -18,7 +18,7 @@ PEER = str(Path(sys.executable).with_name("peer"))
 
 
 def help_seconds(runs: int = 7) -> float:
-    """Median seconds of `peer --help`."""
+    """Return the median seconds of `peer --help`."""
     times = []
     for _ in range(runs):
         began = time.perf_counter()

@@ -2,10 +2,10 @@
 
     python benchmarks/sharing_packages.py
 
-A million parameters of 22 bits for 10 holders, 6 of whom are needed. Each package works in the field that suits it
-best: MPyC modulo a prime of 31 bits (its time hardly depends on it), galois modulo 2^31 - 1, where its compiled
-products are exact; both with one value to a field element, as neither packs. They do a sample of the values, since
-they would take minutes; the figures are scaled up and it is said by how much. Everybody draws its own randomness.
+A million parameters of 22 bits for 10 holders, of which 6 are needed. Both packages work modulo 2^31 - 1, where the
+compiled products of galois are exact and the time of MPyC hardly depends on the prime; and with one value to a field
+element, as neither packs. They do a sample of the values, since all of them would take minutes. Their figures are
+scaled up, and the factor is printed. Each package draws its own randomness.
 """
 
 import argparse
@@ -26,7 +26,7 @@ Values = NDArray[np.int64]
 
 
 def seconds(work: Callable[[], Any], repeat: int = 9) -> tuple[float, Any]:
-    """Median CPU time, after one run to warm up, and the last result."""
+    """Return the median CPU seconds, after one run to warm up, and the last result."""
     work()
     times = []
     for _ in range(repeat):
@@ -37,7 +37,7 @@ def seconds(work: Callable[[], Any], repeat: int = 9) -> tuple[float, Any]:
 
 
 def ours(values: Values) -> tuple[float, float]:
-    """Two values to an element, and the randomness drawn within the time."""
+    """Measure ours: two values to an element, and the time includes drawing the randomness."""
     columns = codec.FixedPoint.columns(values.size)
     pairs = values.astype(np.uint64).reshape(-1, 2)
     secrets = pairs[:, 0] | pairs[:, 1] << np.uint64(codec.SLOT_BITS)
@@ -55,7 +55,7 @@ def ours(values: Values) -> tuple[float, float]:
 
 
 def mpyc(values: Values) -> tuple[float, float]:
-    """Its vectorised functions, which are its fastest."""
+    """Measure MPyC by its vectorised functions, which are its fastest."""
     finfields, thresha = importlib.import_module("mpyc.finfields"), importlib.import_module("mpyc.thresha")
     field = finfields.GF(PRIME)
     secrets = field.array(values.astype(object))
@@ -67,7 +67,7 @@ def mpyc(values: Values) -> tuple[float, float]:
 
 
 def galois(values: Values) -> tuple[float, float]:
-    """Products of matrices over its compiled prime field."""
+    """Measure galois by products of matrices over its compiled prime field."""
     package = importlib.import_module("galois")
     field = package.GF(PRIME)
     powers = field(np.array([[pow(x, i, PRIME) for i in range(THRESHOLD)] for x in range(1, HOLDERS + 1)]))
@@ -84,7 +84,7 @@ def galois(values: Values) -> tuple[float, float]:
 
 
 def report(parameters: int = 1_000_000, sample: int = 50_000) -> None:
-    """The comparison."""
+    """Measure and print the comparison."""
     values = np.random.default_rng(1).integers(0, 2**22 - 1, parameters)
     sharing, opening = ours(values)
     print(
@@ -104,7 +104,7 @@ def report(parameters: int = 1_000_000, sample: int = 50_000) -> None:
 
 
 def main() -> None:
-    """Print the comparison."""
+    """Read the options and print the comparison."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--parameters", type=int, default=1_000_000, help="default: %(default)s")
     parser.add_argument("--sample", type=int, default=50_000, help="for the packages (default: %(default)s)")

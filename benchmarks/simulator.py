@@ -1,8 +1,8 @@
-"""How fast the simulator is, what it charges for work, and how rounds grow with the number of peers.
+"""The simulator's speed, its charges for work, and the growth of rounds with the number of peers.
 
-Run `python benchmarks/simulator.py`; it uses one core. Times are CPU time of this process, because other
-processes on the machine disturb the clock but hardly that. Everything but the times is a function of the
-options: the messages and bytes are the same on every machine.
+Run `python benchmarks/simulator.py`; it uses one core. Times are the CPU time of this process: other processes on the
+machine disturb the clock, but hardly the CPU time. Everything but the times is a function of the options: the messages
+and bytes are the same on every machine.
 """
 
 import argparse
@@ -38,7 +38,7 @@ CASES = (("shamir", 7, 10_000), ("shamir", 7, 1_000_000), ("shamir", 25, 100_000
 
 @dataclass(frozen=True)
 class Run:
-    """What one simulation took, and what it found."""
+    """The figures of one simulation."""
 
     peers: int
     rounds: int
@@ -46,10 +46,11 @@ class Run:
     events: int
     decided: int
     seconds_a_round: float | None
-    """Virtual."""
+    """Virtual seconds of a decided round, the median; None if there is none."""
     messages_a_peer: int
-    """In one round, the median of them."""
+    """Messages that a peer sends in a decided round, the median."""
     bytes_a_peer: int
+    """Bytes of the same."""
 
 
 def measure(options: Options) -> Run:
@@ -73,12 +74,12 @@ def measure(options: Options) -> Run:
 
 
 def growing(peers: int, rounds: int) -> Options:
-    """Return the options of the runs whose growth is looked at: everybody linked to everybody."""
+    """Return the options of the runs for the growth: every peer is linked to every other one."""
     return Options(topology="complete", peers=peers, rounds=rounds, ideal_crypto=True)
 
 
 def report_speed(peers: int, rounds: int) -> Run:
-    """The run that there is an aim for."""
+    """Measure and print the run that has an aim."""
     run = measure(Options(peers=peers, rounds=rounds, ideal_crypto=True))
     print(f"{peers} peers, {rounds} rounds on a small world, ideal shares: {run.cpu_seconds:.1f} CPU seconds", end="")
     if (peers, rounds) == (AIM_PEERS, AIM_ROUNDS):
@@ -88,7 +89,7 @@ def report_speed(peers: int, rounds: int) -> Run:
 
 
 def report_growth(sizes: Sequence[int], rounds: int) -> list[Run]:
-    """Messages, bytes and time against the number of peers."""
+    """Measure and print messages, bytes and time against the number of peers."""
     columns = f"{'peers':>6}{'messages':>10}{'':>8}{'MB':>9}{'':>8}{'round (s)':>11}"
     print(f"\n{columns}{'CPU s a round':>15}{'events a second':>17}")
     runs: list[Run] = []
@@ -112,7 +113,7 @@ def report_growth(sizes: Sequence[int], rounds: int) -> list[Run]:
 
 
 class Kinds(Observer):
-    """Counts messages and their signed bytes by kind; what travels beside them is the rest."""
+    """Counts messages and their signed bytes by kind; all other bytes that peers send are blobs."""
 
     def __init__(self) -> None:
         self.messages: Counter[str] = Counter()
@@ -125,7 +126,7 @@ class Kinds(Observer):
 
 
 def report_kinds(sizes: Sequence[int], rounds: int) -> None:
-    """Which messages carry the bytes."""
+    """Print which kinds of messages carry the bytes."""
     print(f"\n{'of a peer in a round':24}" + "".join(f"{peers:>10} peers " for peers in sizes))
     columns = []
     for peers in sizes:
@@ -147,7 +148,10 @@ def slope(n: int, m: int, at_n: float, at_m: float) -> float:
 
 
 def report_profile(peers: int, rounds: int, lines: int = 14) -> None:
-    """Where the time goes: by function, its own time only. Profiling makes everything slower, calls the most."""
+    """Print the functions that take the time, each without those it calls.
+
+    Profiling makes everything slower, and calls more than other work.
+    """
     profile = cProfile.Profile()
     profile.runcall(measure, Options(peers=peers, rounds=rounds, ideal_crypto=True))
     stats: Any = pstats.Stats(profile)
@@ -169,7 +173,7 @@ def report_profile(peers: int, rounds: int, lines: int = 14) -> None:
         print(f"  {100 * own / total:5.1f} %  {calls:>10,} calls  {name}")
 
 
-# What the simulator charges for work, against what it takes.
+# The simulator's charges for work against the measured time.
 
 
 def report_calibration(cases: Sequence[tuple[str, int, int]]) -> None:
@@ -209,7 +213,7 @@ def jobs(scheme: str, peers: int, parameters: int) -> dict[str, tuple[float, flo
 
 
 def message_us() -> float:
-    """Return what one received vote costs: verifying its envelope, and the node's step."""
+    """Return the microseconds that one received vote costs: verifying its envelope, and the node's step."""
     simulation, _ = build(None, Options(topology="complete", peers=13, rounds=2, ideal_crypto=True))
     spent, count = 0.0, 0
     make = simulation.setup.node
@@ -244,7 +248,7 @@ def message_us() -> float:
 
 
 def draw_growth(runs: Sequence[Run], path: Path) -> None:
-    """Messages and bytes a peer and round against n, both axes logarithmic."""
+    """Draw the messages and bytes of a peer in a round against n, with both axes logarithmic."""
     import matplotlib as mpl
 
     mpl.use("Agg")

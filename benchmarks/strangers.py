@@ -1,11 +1,11 @@
-"""Four peers train while strangers do to one of them, at the full rate of loopback, whatever costs most.
+"""Four peers train while strangers attack one of them at the full rate of loopback.
 
 ``python benchmarks/strangers.py [--seconds 10] [--attacks connect join]`` prints for each attack the rounds a second
-beside those of before, the longest pause of the victim's event loop, and how much its memory, descriptors and log grew;
+before and during it, the longest pause of the victim's event loop, and how much its memory, descriptors and log grew;
 then how long a member takes to come back to a peer that is being flooded from that member's own address.
 
-The strangers share the two cores with the peers, so part of what rounds lose is the strangers' own work: "of the rest"
-is what remains of the speed that is left for the cores that the strangers do not use themselves.
+The strangers share the cores with the peers, so their own work slows rounds, too. "of the rest" leaves this out: it
+compares the speed with what the cores would allow that the strangers do not use themselves.
 """
 
 import argparse
@@ -41,7 +41,7 @@ NOISE: Final = b"\x07/noise\n"
 YAMUX: Final = b"\x0d/yamux/1.0.0\n"
 
 
-# What strangers do. Each function is one stranger, over and over, until its process is ended.
+# The attacks. Each function is what one stranger does once; it repeats it until its process is ended.
 
 
 def shake_hands(port: int, payload: Callable[[bytes], bytes]) -> tuple[socket.socket, Any]:
@@ -83,7 +83,7 @@ def send_message(line: socket.socket, message: bytes) -> None:
 
 
 def honest_payload(shown: bytes) -> bytes:
-    """What a peer with a fresh identity sends."""
+    """Return the payload that a peer with a fresh identity sends."""
     from nacl.signing import SigningKey
 
     key = SigningKey.generate()
@@ -92,7 +92,7 @@ def honest_payload(shown: bytes) -> bytes:
 
 
 def slow_key(bits: int = 400_000) -> bytes:
-    """An RSA key that takes pycryptodome 13 seconds."""
+    """Return a payload with an RSA key that takes pycryptodome 13 seconds."""
     from Crypto.Util.asn1 import DerSequence
     from libp2p.crypto.pb import crypto_pb2
     from libp2p.security.noise.pb import noise_pb2
@@ -229,7 +229,7 @@ def ask_dht(port: int) -> None:
 
 
 def nothing() -> None:
-    """The arithmetic of a handshake, for nobody: what strangers cost that only share the cores."""
+    """The arithmetic of a handshake, without a connection: the cost of strangers that only share the cores."""
     from noise.connection import Keypair, NoiseConnection
 
     for _ in range(4):
@@ -241,7 +241,7 @@ def nothing() -> None:
 
 
 def attack(what: str, port: int) -> None:
-    """Be 32 strangers."""
+    """Be 32 strangers that make one kind of attack."""
     held: list[socket.socket] = []
     match what:
         case "nothing":
@@ -281,7 +281,7 @@ ATTACKS: Final = {
 
 @dataclass
 class Running:
-    """A peer under the watch."""
+    """A peer with a watch on its event loop, and its events."""
 
     home: Path
     process: "subprocess.Popen[bytes]"
@@ -290,19 +290,19 @@ class Running:
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def follow(self) -> None:
-        """Read what it says."""
+        """Read its events until it ends."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             event = json.loads(line)
             with self.changed:
-                # Rounds fill the log too, more or less of them as they are faster or slower.
+                # Rounds fill the log, too, and more so when they are faster: their events are not counted.
                 if event["event"] not in ROUTINE:
                     self.log_bytes += len(line)
                 self.events.append(event)
                 self.changed.notify_all()
 
     def wait(self, kind: str, after: float = 0.0) -> dict[str, Any]:
-        """Wait for an event."""
+        """Wait for an event of a kind from a time on; returns it."""
         with self.changed:
             while True:
                 for event in self.events:
@@ -312,12 +312,12 @@ class Running:
                     raise SystemExit(f"{self.home.name}: no {kind}; see {self.home}.stderr")
 
     def models(self, since: float, until: float) -> int:
-        """Rounds agreed in between."""
+        """Return how many rounds were agreed in this time."""
         with self.changed:
             return sum(event["event"] == "model" and since <= event["time"] < until for event in self.events)
 
     def pauses(self, since: float, until: float) -> tuple[float, float]:
-        """The longest turn of its event loop in between: wall seconds, CPU seconds. Waits for one that is under way."""
+        """Return the wall and CPU seconds of the longest turn of its event loop; wait for a turn that is under way."""
         while True:
             text = self.home.with_suffix(".pauses").read_text()
             lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
@@ -329,18 +329,18 @@ class Running:
         return max(wall for wall, _ in inside), max(cpu for _, cpu in inside)
 
     def size(self) -> tuple[float, int]:
-        """Resident memory in MB, and open descriptors."""
+        """Return its resident memory in MB, and its open descriptors."""
         folder = Path(f"/proc/{self.process.pid}")
         pages = int((folder / "statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6, len(list((folder / "fd").iterdir()))
 
     def cpu_seconds(self) -> float:
-        """User and system time so far."""
+        """Return its user and system time so far."""
         return cpu_seconds(self.process.pid)
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
+    """Return the user and system time of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
@@ -361,7 +361,7 @@ def start(home: Path, *options: str) -> Running:
 
 @contextmanager
 def federation(folder: Path) -> Iterator[list[Running]]:
-    """Four peers that train on."""
+    """Run four peers that train on and on; yields them."""
     running: list[Running] = []
     try:
         for number in range(PEERS):
@@ -388,7 +388,7 @@ def federation(folder: Path) -> Iterator[list[Running]]:
 
 @contextmanager
 def strangers(what: str, victim: Running) -> Iterator[int]:
-    """Strangers at work, in a process of their own; yields its number."""
+    """Run strangers in a process of their own; yields its number."""
     kind, text = ("dht", "address") if what == "dht" else ("listening", "addresses")
     address = victim.wait(kind)[text]
     port = (address if isinstance(address, str) else address[0]).split("/")[4]
@@ -401,14 +401,14 @@ def strangers(what: str, victim: Running) -> Iterator[int]:
 
 
 def rate(running: list[Running], seconds: float) -> float:
-    """Rounds a second from now on."""
+    """Return the rounds a second from now on."""
     began = time.time()
     time.sleep(seconds)
     return running[0].models(began, began + seconds) / seconds
 
 
 def measure(running: list[Running], what: str, seconds: float) -> None:
-    """One attack, between two stretches of peace."""
+    """Measure and print one attack, after a stretch of peace."""
     victim = running[0]
     peace = rate(running, seconds)
     (memory, descriptors), log, cpu = victim.size(), victim.log_bytes, victim.cpu_seconds()
@@ -439,7 +439,7 @@ def measure(running: list[Running], what: str, seconds: float) -> None:
 
 
 def measure_return(running: list[Running]) -> None:
-    """A member is started again while strangers flood a peer from its address."""
+    """Measure and print how soon a restarted member is linked while strangers flood a peer from its address."""
     victim, member = running[0], running[-1]
     seconds = []
     with strangers("connect", victim):
@@ -476,7 +476,7 @@ def report(attacks: list[str], seconds: float) -> None:
 
 
 def main() -> None:
-    """Measure what the arguments say."""
+    """Read the options and print the table; or be the strangers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--attacks", nargs="+", choices=ATTACKS, default=list(ATTACKS))

@@ -17,7 +17,7 @@ class Synthetic:
         self._update = np.random.default_rng(os.getpid()).normal(0, 0.1, parameters).astype(np.float32)
 
     def initial(self) -> Arrays:
-        """Zeros."""
+        """Return zeros."""
         return [np.zeros(self._shape, dtype=np.float32)]
 
     def fit(self, weights: Arrays, round: int) -> tuple[Arrays, int, Mapping[str, float]]:

@@ -2,7 +2,7 @@
 
 A pause is one turn of the loop, between two looks at its sockets and timers: while it lasts, nothing else is served.
 Each line has the time, the longest wall seconds and the longest CPU seconds of the turns since the line before. The CPU
-seconds say what the peer itself did: the wall seconds hold what other processes of a busy machine ran in between, too.
+seconds are those of the peer itself; on a busy machine the wall seconds include other processes that ran in between.
 """
 
 import functools
