@@ -81,7 +81,7 @@ def tables() -> dict[str, Data]:
 
 
 def even(data: Data, random: np.random.Generator) -> list[NDArray[np.intp]]:
-    """Return the rows of each site, drawn whatever their target."""
+    """Return the rows of each site, drawn at random without regard to the target."""
     count = len(data.target)
     return np.split(random.permutation(count), (np.cumsum(SHARES)[:-1] * count).astype(int))
 

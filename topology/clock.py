@@ -54,7 +54,7 @@ class Clock:
         self._is_stopped = True
 
     def run(self, until_ms: int) -> bool:
-        """Carry out what is scheduled until :meth:`stop` or until the time is up; returns whether it was stopped."""
+        """Carry out scheduled actions until :meth:`stop` or until the time is up; returns whether it was stopped."""
         self._is_stopped = False
         while self._times and self._times[0] <= until_ms:
             self.now_ms = self._times[0]

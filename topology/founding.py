@@ -50,7 +50,7 @@ def make_genesis(parameters: int, peers: int, **changes: Any) -> tuple[Genesis, 
 
 
 def found(genesis: Genesis, identities: Sequence[Identity]) -> list[BlockDecided]:
-    """Return the blocks that admit everybody but the founder, each certified by the members of its height."""
+    """Return the blocks that admit all peers but the founder, each certified by the members of its height."""
     state = genesis_state(genesis)
     by_key = {one.public: one for one in identities}
     waiting = sorted(key for key in by_key if key != genesis.founder)

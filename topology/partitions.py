@@ -69,7 +69,7 @@ class Partition(Observer):
         self.simulation.detect_later()
 
     def separates(self, source: int, target: int, first: int) -> bool:
-        """Whether two sites are on different sides of a cut behind the first so many of the shuffled sites."""
+        """Whether two sites are on different sides of a cut between the first ``first`` shuffled sites and the rest."""
         side = set(self.numbers[:first])
         return (source in side) != (target in side)
 
@@ -138,7 +138,7 @@ class OneWay(Partition):
 
 
 class RingOnly(Partition):
-    """Everybody talks to two neighbours only."""
+    """Every member reaches two neighbours only."""
 
     name = "ring-only"
 

@@ -75,10 +75,10 @@ SPLIT_VIEWS: Final = (
 """Lies that show members different things, so that they disagree on the contributors."""
 
 SPLIT_EVERY: Final = 9
-"""One seed in so many gives its first liar, if it has one, a lie of SPLIT_VIEWS."""
+"""One in this many seeds gives its first liar, if it has one, a lie of SPLIT_VIEWS."""
 
 GIVING_UP_EVERY: Final = 4
-"""One scenario in so many with newcomers has one that takes its request to be admitted back."""
+"""One in this many scenarios with newcomers has one that takes its request to be admitted back."""
 
 TOGETHER: Final = ("lost-keeper", "choosy")
 """Those of SPLIT_VIEWS that need all liars."""
@@ -87,20 +87,20 @@ ABOUT_PROOFS: Final = ("mixed-proof", "erase-proof", "false-first")
 """Lies about proofs, which have an effect only where the votes of all members are needed."""
 
 PROOFS_EVERY, PROOFS_FROM = 50, 7
-"""The seeds with a lie of ABOUT_PROOFS: one in so many, from this one on. Nothing is drawn for them."""
+"""The seeds with a lie of ABOUT_PROOFS: every PROOFS_EVERY-th, from PROOFS_FROM on. The lie is not drawn."""
 
 SEEN_BY_FEW: Final = ("false-z-to-one", "lie-after-leaving", "return-unseen")
 """Lies that one member alone sees, lies of a member that has left, and a departure that a member learns of too late."""
 
 FEW_EVERY, FEW_FROM, FEW_ROUNDS = 50, 23, 12
-"""The seeds with one of SEEN_BY_FEW: one in so many, from this one on; and their rounds. Nothing is drawn for them."""
+"""The seeds with one of SEEN_BY_FEW: every FEW_EVERY-th, from FEW_FROM on; and their rounds. The lie is not drawn."""
 
 SMALL: Final = 6
 LARGE: Final = 18_000
 """Parameters of a model. A box of the large one has more than 64 KiB, so that it is pulled."""
 
 AIMED_EVERY: Final = 10
-"""One scenario in so many aims at the lock rule, which chance hardly ever tests."""
+"""One in this many scenarios aims at the lock rule, which chance hardly ever tests."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,7 +168,7 @@ class Simulation:
 
     @property
     def trace(self) -> str:
-        """A hash over all that was sent so far, by whom and when."""
+        """A hash over everything that was sent so far, its senders, receivers and times."""
         return self._trace.hexdigest()
 
     @property
@@ -335,6 +335,7 @@ class Simulation:
         """Hand an event to a site's node and carry out the step, field by field, in the order of its fields."""
         node = site.node
         assert node is not None
+        # A list, so that every adversary sees the event; any of them can keep it from the node.
         heard = [adversary.on_event(event) for adversary in site.adversaries]
         if not all(heard):
             return

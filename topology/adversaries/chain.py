@@ -18,7 +18,7 @@ __all__ = ["bend", "in_order"]
 
 
 def in_order(adversaries: Iterable[Adversary]) -> tuple[Adversary, ...]:
-    """Return the strategies of a site in the order in which they are to bend what it sends."""
+    """Return the strategies of a site in the order in which they change its messages."""
     return tuple(sorted(adversaries, key=lambda one: (one.turn, one.name)))
 
 

@@ -1,4 +1,4 @@
-"""Two stories about everything: one half of the members is told something else than the other half."""
+"""Two stories about everything: one half of the members is told something different from the other half."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
@@ -40,7 +40,7 @@ HEADS: Final = (-1, 0, 0, 3, 100)
 
 
 class _TwoStories(Adversary):
-    """Tells half of the members something else, in messages of some kinds."""
+    """Tells half of the members something different, in messages of some kinds."""
 
     kinds: tuple[type[Message], ...] = ()
 
@@ -123,7 +123,7 @@ class TwoFaced(TwoLedgers):
 
 
 class TwinDeal(Adversary):
-    """Deals twice in a round: the colluders' victims, or half of the members, are dealt something else.
+    """Deals twice in a round: the colluders' victims, or half of the members, get a different dealing.
 
     The ways to do it:
 
@@ -164,7 +164,7 @@ class TwinDeal(Adversary):
         return result
 
     def _places(self, work: Any) -> tuple[int, ...]:
-        """Return the places of the members that are dealt something else."""
+        """Return the places of the members that get a different dealing."""
         committee = forging.committee_of(work)
         victims = [one.key for one in plan_of(self.simulation).order]
         room = committee.n - committee.sum_quorum

@@ -1,4 +1,4 @@
-"""Accountability: if agreement breaks all the same, the votes that honest members have seen convict at least f+1.
+"""Accountability: if agreement breaks, the votes that honest members have seen convict at least f+1 members.
 
 Two decisions of one height need two quorums, and two quorums share f+1 members. Their signatures are the proof:
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..simulation import Simulation
 
 HEIGHTS: Final = 20
-"""Blocks after the proof within which the liar is to be barred."""
+"""Number of blocks after the proof by which the liar must be barred."""
 
 
 class Barred(Checker):
@@ -53,6 +53,7 @@ class Barred(Checker):
         vote, liar, node = event.message, event.message.sender, site.node
         if not isinstance(vote.message, Prevote | Precommit) or node is None or node.ctx.guard.resuming:
             return
+        # Only votes count that the member surely compares: for the height it decides, of views it has reached.
         if vote.height != node.state.height + 1 or vote.view > node.view or node.state.committee.index(liar) is None:
             return
         place = (site.number, liar, vote.height, vote.view, type(vote.message))

@@ -50,10 +50,10 @@ class Durable(Checker):
                 pass
 
     def _check_proposal(self, site: Site, message: Verified, block: bytes, valid_view: int) -> None:
-        """Look for what is behind a proposal.
+        """Look for the record behind a proposal.
 
-        For a block that is proposed again that is the valid value. For a new block it is the prevote of that view,
-        which keeps a restarted member from proposing a second new block in it.
+        A block that is proposed again must be a valid value on the disk. For a new block the prevote of that view must
+        be there, which keeps a restarted member from proposing a second new block in it.
         """
         if valid_view >= 0:
             # The step in which it resumes may take it through several views: the disk keeps the newest value only.
