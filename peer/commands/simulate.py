@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ...topology.recorder import RoundRow
     from ...topology.report import Result
     from ...topology.resilience import Trial
+    from ...topology.simulation import Simulation
+    from ..page.film import Film
 
 Group = argparse._ArgumentGroup  # it has no public name
 
@@ -27,6 +29,9 @@ examples:
   peer simulate --topology small-world --peers 20 --rounds 30 --latency 20..80ms --churn 0.05 --byzantine 2:wrong-share
   peer simulate --graph sites.graphml --down "Lyon at 10s for 30s" --learn digits --skew 0.8 --out pictures
 """
+
+PAGE = "simulation.html"
+"""The page with the run inside, in --out."""
 
 LARGE_BYTES = 500_000_000
 """Memory above which a run says beforehand how much it will take."""
@@ -70,7 +75,15 @@ def register(subcommands: Subcommands) -> None:
         metavar="FILE",
         help="where to write everything (default: simulation.json, here or in --out)",
     )
-    command.add_argument("--out", type=path_name, metavar="DIR", help="folder for the JSON file and pictures")
+    command.add_argument(
+        "--out",
+        type=path_name,
+        metavar="DIR",
+        help="folder for the JSON file, pictures, and a page that shows the run step by step",
+    )
+    command.add_argument(
+        "--view", metavar="SITE", help="the site that the page in --out is of (default: the first honest one)"
+    )
     command.add_argument("--quiet", action="store_true", help="print the table only")
     command.set_defaults(untouched=command.parse_args([]))
 
@@ -150,6 +163,7 @@ def run(given: argparse.Namespace) -> int:
         graph, options = _read(given)
         simulation, recorder = build(graph, options, None if given.quiet else _Progress(options.rounds))
         place = _place(given)
+        film = _film(given, simulation)
         if not given.quiet:
             _introduce(given, graph, options)
         began = time.perf_counter()
@@ -165,8 +179,28 @@ def run(given: argparse.Namespace) -> int:
             result = _with_resilience(graph, options, result, given.quiet)
     except ValueError as error:  # all errors in options and graph are of this kind, and say what would work
         raise PeerError(str(error)) from None
+    if film is not None:
+        lies = [(site.key, "+".join(one.name for one in site.adversaries)) for site in simulation.sites]
+        made = film.json(result.elapsed_ms, [(key, how) for key, how in lies if how], result.summary())
+        _write_page(Path(given.out) / PAGE, made)
     _write(given, result, place)
     return int(Exit.OK if result.finished and result.is_sound else Exit.CHECK_FAILED)
+
+
+def _film(given: argparse.Namespace, simulation: "Simulation") -> "Film | None":
+    """Have a site's view of the run kept for the page, if there is to be one."""
+    if not given.out:
+        if given.view is not None:
+            raise PeerError("--view: the page that shows the run goes into --out; give that, too")
+        return None
+    from ...topology.viewpoint import Viewpoint, site_to_view
+    from ..page.film import Film
+
+    site = site_to_view(simulation, given.view)
+    labels = {one.key: str(one.label) for one in simulation.sites}
+    film = Film(simulation.setup.genesis, site.disk.blocks, site.key, labels)
+    simulation.watch(Viewpoint(simulation, site, film))
+    return film
 
 
 def _show_something(given: argparse.Namespace) -> None:
@@ -322,6 +356,16 @@ def _place(given: argparse.Namespace) -> Path:
 def _unwritable(error: OSError, place: Path) -> PeerError:
     where = error.filename or place
     return PeerError(f"{where} cannot be written ({error.strerror}): choose another --out or --json")
+
+
+def _write_page(place: Path, film: dict[str, Any]) -> None:
+    from ..page.document import film_document
+
+    try:
+        place.write_bytes(film_document(film))
+    except OSError as error:
+        raise _unwritable(error, place) from None
+    print(f"written: {place} (open it in a browser to step through the run)")
 
 
 def _write(given: argparse.Namespace, result: "Result", place: Path) -> None:

@@ -35,6 +35,7 @@ TOLD: Final = FAULTS | {
     "left-behind",
     "link-down",
     "link-up",
+    "network",
     "overdue",
     "paused",
     "resuming",
@@ -66,6 +67,7 @@ class History:
         traffic: Callable[[], tuple[int, int]],
         clock: Callable[[], float] = time.monotonic,
         own_loss: Callable[[int], float | None] | None = None,
+        time_of_day: Callable[[], float] = time.time,
     ) -> None:
         self.run = secrets.token_hex(8)
         """Names this run of the peer: a reader that has seen another run begins anew."""
@@ -81,6 +83,7 @@ class History:
         self._traffic = traffic
         self._clock = clock
         self._own_loss = own_loss
+        self._time_of_day = time_of_day
         self._begun: dict[int, tuple[float, tuple[int, int]]] = {}
 
     def take(self, kind: str, text: str, facts: Json) -> bool:
@@ -117,7 +120,7 @@ class History:
 
     def _append(self, rows: deque[Json], row: Json) -> None:
         self.newest += 1
-        rows.append({"place": self.newest, "time": round(time.time(), 3), **row})
+        rows.append({"place": self.newest, "time": round(self._time_of_day(), 3), **row})
 
     def whole(self) -> Json:
         """Everything, for a reader that begins."""

@@ -49,11 +49,11 @@ def test_pictures_and_the_same_json_twice(tmp_path: Path, capsys: pytest.Capture
         folder = tmp_path / name
         arguments = ["--peers", "4", "--rounds", "2", "--learn", "iris", "--out", str(folder), "--quiet"]
         assert main(["simulate", *arguments]) == 0
-        written.append((folder / "simulation.json").read_bytes())
+        written.append((folder / "simulation.json").read_bytes() + (folder / "simulation.html").read_bytes())
         pictures = sorted(path.name for path in folder.glob("*.png"))
         assert pictures == ["learning.png", "network.png", "resilience.png", "round.png", "rounds.png"]
     assert written[0] == written[1]
-    found = json.loads(written[0])
+    found = json.loads((tmp_path / "one" / "simulation.json").read_bytes())
     assert found["finished"]
     assert {trial["dead"] for trial in found["resilience"]} == {0, 1, 2, 3}
     assert "2 decided, 0 void" in capsys.readouterr().out
@@ -185,6 +185,15 @@ def test_a_large_model_with_real_shares_is_announced_with_what_does_without(
 def test_a_place_that_cannot_be_written_is_said_before_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     Path("file").write_text("")
     assert "choose another --out or --json" in refusal(capsys, "--out", "file/below")
+
+
+def test_a_view_needs_a_page_and_a_site_that_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--view: the page that shows the run goes into --out" in refusal(capsys, "--view", "3")
+    pytest.importorskip("matplotlib")
+    assert "no site 'Lyon' to view; there are 0, 1, 2, 3" in refusal(capsys, "--out", "folder", "--view", "Lyon")
+    assert main(["simulate", *QUICK, "--out", "folder", "--view", "3", "--quiet"]) == 0
+    assert "written: folder/simulation.html" in capsys.readouterr().out
+    assert '"name":"3","uptime_seconds"' in Path("folder/simulation.html").read_text()
 
 
 def test_alone_it_shows_crashes_a_liar_and_learning_and_says_how_to_ask_for_it(

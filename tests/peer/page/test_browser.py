@@ -14,6 +14,7 @@ from cluster import identity
 from served_page import Served, running_status, serving
 from table_sites import Sites
 
+from coterie.peer.cli import main
 from coterie.peer.home import Home
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -257,3 +258,63 @@ def test_a_screen_reader_finds_everything_by_name(seen: Seen) -> None:
     for role in ("combobox", "searchbox"):
         for one in seen.page.get_by_role(role).all():
             assert one.evaluate("element => element.labels.length") == 1
+
+
+def test_a_film_is_played_stepped_through_and_gone_back_in(browser: Any, tmp_path: Path) -> None:
+    assert (
+        main(
+            [
+                "simulate",
+                "--topology",
+                "complete",
+                "--peers",
+                "4",
+                "--rounds",
+                "3",
+                "--byzantine",
+                "3=wrong-share",
+                "--parameters",
+                "10",
+                "--seed",
+                "4",
+                "--quiet",
+                "--out",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
+    context = browser.new_context()
+    context.set_default_timeout(WAIT_MS)
+    page, complaints = context.new_page(), []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: complaints.append(request.url) if "simulation.html" not in request.url else None)
+    page.goto((tmp_path / "simulation.html").as_uri())
+    note, rows = page.locator("#player-note"), page.locator("#blocks li")
+    playwright.expect(rows).to_have_count(2)
+    assert "0.0 s of" in note.inner_text()
+    assert page.locator("#member-rows").inner_text().count("lies: wrong-share") == 1
+    slider = page.get_by_label("Virtual time")
+    for _ in range(3):
+        page.get_by_role("button", name="Step", exact=True).click()
+    after = note.inner_text()
+    page.get_by_role("button", name="Step", exact=True).click()
+    page.get_by_role("button", name="Step back").click()
+    assert note.inner_text() == after
+    page.get_by_label("Speed").select_option("100")
+    page.get_by_role("button", name="Play").click()
+    playwright.expect(page.locator("#live")).to_contain_text("paused")
+    assert slider.input_value() == slider.get_attribute("max")
+    playwright.expect(page.locator("#fault-lists")).to_contain_text("3 for wrong-sum")
+    last = rows.count()
+    slider.focus()
+    page.keyboard.press("Home")
+    assert note.inner_text().startswith("0.0 s")
+    playwright.expect(rows).to_have_count(2)
+    page.keyboard.press("End")
+    playwright.expect(rows).to_have_count(last)
+    page.set_viewport_size({"width": 320, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert complaints == []
+    context.close()
