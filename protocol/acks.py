@@ -1,10 +1,14 @@
-"""Who holds whose shares, by the acks: which dealings are settled, and so who contributes and who opens the sum.
+"""Acks: which members hold shares of which dealings, and so which dealings are summed, and by which holders.
 
-A missing ack has two ends: a holder that does not give it, or a dealer that has not given the holder its share. It is
-settled, not guessed. The dealer hands the *sealed* box for that holder to other members, which keep it, say so in their
-acks and serve it. With f+1 of them somebody honest does, so the holder could have had its share: it acks, complains
-with proof, or is no holder of this round. A dealer that does not hand the box over does not contribute. So f liars
-cannot keep out an honest dealer that is there in time, whether they refuse its shares or keep back their own.
+A missing ack has two possible causes: a holder that does not give it, or a dealer that has not given the holder its
+share. It is settled, not guessed, which one it is. The dealer hands the *sealed* box for that holder to other members.
+They keep it, serve it to the holder, and say so in their acks. Of f+1 such keepers one is honest, so the holder could
+have had its share: it acks, complains with proof, or is no holder of this round. A dealer that does not hand the box
+over does not contribute. So f liars cannot keep out an honest dealer that is there in time, whether they refuse its
+shares or keep back their own.
+
+A dealing is *settled* for a holder that acked it, or whose box f+1 members keep. U is every settled dealing, and J is
+every holder that acked all of U (docs/protocol.md, "Acks and disputes").
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,38 +29,40 @@ class Acks:
 
     committee: Committee
     changes: int = 0
-    """Counts what has come in, so that what follows from it is computed once."""
+    """Counts the changes of what is known here, so that results that depend on it are computed once for each change."""
     latest: dict[int, Verified] = field(default_factory=dict)
-    """The ack of each holder that names most; one of an honest holder names all that it ever acked."""
+    """By holder, its ack that names most; the one of an honest holder names all that it ever acked."""
     _named: dict[int, Mapping[int, bytes]] = field(default_factory=dict)
-    """By holder, the dealings that it acked, in whatever ack: one of each dealer. Most holders ack the same, which is
-    then one object.
+    """By holder, the dealings that it acked, in whatever ack: one of each dealer. Most holders ack the same dealings;
+    these then share one object.
     """
     _last: Mapping[int, bytes] = field(default_factory=dict)
+    """The object that was entered last, to be shared."""
     _behind: dict[int, dict[int, Verified]] = field(default_factory=dict)
     """By holder and dealer, the first ack that names the dealing, for holders of which no single ack names all."""
     _support: dict[int, dict[bytes, int]] = field(default_factory=dict)
-    """By dealer, how many holders acked each of its dealings; an honest dealer has one."""
+    """By dealer, how many holders acked each of its dealings; an honest dealer has one dealing."""
     _keepers: dict[tuple[int, bytes, int], set[int]] = field(default_factory=dict)
     """Members that keep the box of a dealing (dealer, id) for a holder. Said in one ack, it counts for good."""
     _kept_behind: dict[int, list[Verified]] = field(default_factory=dict)
-    """By keeper, the acks that show all that it ever said it keeps. Of an honest one each names what those before name,
-    unless it was restarted: then it has forgotten its boxes.
+    """By keeper, the acks that show all boxes that it ever named. Each ack of an honest keeper names the boxes of its
+    acks before, unless it was restarted and has lost them.
     """
     _struck_keepers: set[int] = field(default_factory=set)
-    """Members that said it in more acks than an honest one ever has to."""
+    """Members that named boxes in more such acks than an honest keeper ever needs: they are no keepers for anybody."""
     kept_changes: int = 0
-    """Counts what is said of kept boxes that was not said before."""
+    """Counts the acks that named kept boxes in a new way."""
     _doubled: set[int] = field(default_factory=set)
     """Holders that acked two dealings of one dealer: they count for nothing."""
     _at_deadline: set[int] = field(default_factory=set)
     """Holders that said that their share deadline has passed."""
 
     def take(self, holder: int, ack: Verified) -> Verified | None:
-        """Take a well-formed ack. Returns an earlier one of the same holder that contradicts this one.
+        """Take a well-formed ack. Returns an earlier ack of the same holder that contradicts it, if there is one.
 
-        What a holder says adds up, in whatever order it is heard. Otherwise a liar could have its acks name this for
-        one member and that for another, without a contradiction, and they would never agree on who holds what.
+        What the acks of a holder say adds up, in whatever order they are heard. Otherwise a liar could send acks that
+        name some dealings to one member and others to another, without a contradiction, and these would never agree on
+        what it holds.
         """
         message = ack.message
         assert isinstance(message, Ack)
@@ -73,12 +79,14 @@ class Acks:
         return None
 
     def _add_up(self, holder: int, ack: Verified, named: Mapping[int, bytes], before: Mapping[int, bytes]) -> None:
+        """Add the dealings that an ack names to those that its holder acked before."""
         latest = self.latest.get(holder)
         if latest is None or self._size(ack) >= self._size(latest):
             self.latest[holder] = ack
-        if latest is not None and named.items() <= before.items():
+        if latest is not None and named.items() <= before.items():  # nothing new
             return
         if latest is not None and not before.items() <= named.items():
+            # No single ack names all any more: keep, for each dealing, one that does name it.
             behind = self._behind.setdefault(holder, dict.fromkeys(before, latest))
             for dealer in named.keys() - before.keys():
                 behind[dealer] = ack
@@ -89,13 +97,14 @@ class Acks:
         for dealer in named.keys() - before.keys():
             counts = self._support.setdefault(dealer, {})
             counts[named[dealer]] = counts.get(named[dealer], 0) + 1
+        # Equal dealings become one object, by which :meth:`_alike` groups the holders.
         self._named[holder] = self._last = self._last if whole == self._last else whole
 
     def _believe_kept(self, keeper: int, ack: Verified, named: Mapping[int, bytes]) -> None:
-        """Count what a member says that it keeps, and remember what shows it to others.
+        """Count the boxes that a member says it keeps, and remember the acks that show this to others.
 
-        Otherwise a liar that says so to one member, in an ack that its next one replaces, would have that member insist
-        for ever on what nobody else can see.
+        Otherwise a liar could say so to one member alone, in an ack that its next ack replaces, and that member would
+        insist for ever on something that nobody else can see.
         """
         message = ack.message
         assert isinstance(message, Ack)
@@ -106,15 +115,15 @@ class Acks:
         for dealer, other in said:
             if keeper not in (dealer, other):
                 self._keepers.setdefault((dealer, named[dealer], other), set()).add(keeper)
-        behind = [one for one in known if not said.issuperset(_kept_by(one))]
+        behind = [one for one in known if not said.issuperset(_kept_by(one))]  # acks that this one does not replace
         self._kept_behind[keeper] = [*behind, ack]
         if len(behind) >= MAX_KEEPER_ACKS:
             self._struck_keepers.add(keeper)
 
     def take_together(self, acks: Iterable[tuple[int, Verified]]) -> None:
-        """Take acks that a proposal carries, each with its holder, as proof of which members are no keepers.
+        """Take the acks that a proposal carries, each with its holder, as proof that some members are no keepers.
 
-        Whoever heard such a member say all of it in one ack as well has no other way to learn that.
+        A member that also heard such a keeper name all its boxes in one ack has no other way to learn it.
         """
         said: dict[int, list[Verified]] = {}
         for holder, ack in acks:
@@ -130,13 +139,15 @@ class Acks:
 
     @staticmethod
     def _size(ack: Verified) -> tuple[int, int, bool]:
+        """Return how much an ack says; among those of one holder the largest is repeated to others."""
         assert isinstance(ack.message, Ack)
         return len(ack.message.dealings), len(ack.message.kept), ack.message.at_deadline
 
     def strike(self, holder: int) -> None:
-        """A holder is proved to have acked two dealings of one dealer.
+        """Let a holder count for nothing: it is proved to have acked two dealings of one dealer.
 
-        Members that saw one of its acks and those that saw the other would name it in J or not, for ever.
+        Otherwise members that saw one of its acks would put it into J, and members that saw the other would not, for
+        ever.
         """
         self._doubled.add(holder)
         self.changes += 1
@@ -146,7 +157,7 @@ class Acks:
         return self._named.get(holder, _NOTHING)
 
     def dealings(self, dealers: Iterable[int]) -> dict[int, bytes]:
-        """Return the dealing of each of these dealers that most holders acked; none for one that nobody acked."""
+        """Return, for each of these dealers, the dealing that most holders acked; none for a dealer without acks."""
         found = {}
         for dealer in dealers:
             counts = self._support.get(dealer)
@@ -155,7 +166,7 @@ class Acks:
         return found
 
     def unsettled(self, dealings: Mapping[int, bytes], holders: Iterable[int]) -> set[int]:
-        """Return the dealers of which one of these holders has no share and could not have had it."""
+        """Return the dealers of which one of these holders lacks its share and could not have had it."""
         found: set[int] = set()
         for named, alike in self._alike(one for one in holders if one not in self._doubled):
             for dealer, dealing in dealings.items() - named.items():
@@ -164,27 +175,28 @@ class Acks:
         return found
 
     def _could_hold(self, dealer: int, dealing: bytes, holder: int) -> bool:
+        """Whether f+1 members keep the holder's box, so that an honest one serves it; or the holder is the dealer."""
         keepers = self._keepers.get((dealer, dealing, holder), set()) - self._doubled - self._struck_keepers
         return holder == dealer or len(keepers) > self.committee.f
 
     def is_past_deadline(self) -> bool:
-        """Whether the share deadline of somebody honest has passed, as f+1 members say."""
+        """Whether f+1 members say that their share deadline has passed: one of them is honest."""
         return len(self._at_deadline) > self.committee.f
 
     def proof(self, holder: int, dealer: int, dealing: bytes) -> Verified | None:
-        """Return an ack of a holder that names this dealing, if it has ever given one."""
+        """Return an ack of a holder that names this dealing; None if it gave none."""
         if self.of(holder).get(dealer) != dealing:
             return None
         return self._behind.get(holder, {}).get(dealer, self.latest[holder])
 
     def proofs(self, holder: int) -> list[Verified]:
-        """Return the acks that show all that a holder acked, and what it keeps: one, but for liars."""
+        """Return the acks that show all that a holder acked, and what it keeps, the latest first: most often one."""
         kept = () if holder in self._struck_keepers else self._kept_behind.get(holder, ())
         acks = (self.latest[holder], *self._behind.get(holder, {}).values(), *kept)
         return list({ack.raw: ack for ack in acks}.values())
 
     def proof_against(self, keeper: int) -> list[Verified]:
-        """Return the acks that prove that a member is no keeper for anybody; none where it may be one."""
+        """Return the acks that prove that a member is no keeper for anybody; none if it may be one."""
         return self._kept_behind[keeper] if keeper in self._struck_keepers else []
 
     def keeps(self, keeper: int, dealer: int, dealing: bytes, holder: int) -> bool:
@@ -198,7 +210,7 @@ class Acks:
         return tuple(sorted(one for named, alike in groups if wanted <= named.items() for one in alike))
 
     def _alike(self, holders: Iterable[int]) -> list[tuple[Mapping[int, bytes], list[int]]]:
-        """Group holders whose acks are one and the same object, so that it is looked at once."""
+        """Group the holders whose acked dealings are one and the same object, so that each is looked at once."""
         groups: dict[int, tuple[Mapping[int, bytes], list[int]]] = {}
         for holder in holders:
             named = self._named.get(holder, _NOTHING)
@@ -206,7 +218,7 @@ class Acks:
         return list(groups.values())
 
     def choose(self, dealings: Mapping[int, bytes]) -> Choice | None:
-        """Return these dealings as U with the largest J, or None where one of them is too small."""
+        """Return these dealings as U, with the largest J for them; None if U or J is too small."""
         holders = self.holders_of(dealings)
         if len(dealings) < self.committee.min_contributors or len(holders) < self.committee.sum_quorum:
             return None
@@ -214,7 +226,7 @@ class Acks:
 
 
 def _are_all_other(acks: list[Verified]) -> bool:
-    """Whether of these acks none names all the kept boxes that another one names."""
+    """Whether none of these acks names all the kept boxes that another one of them names."""
     kept = [set(_kept_by(ack)) for ack in acks]
     return not any(one <= other for index, one in enumerate(kept) for other in (*kept[:index], *kept[index + 1 :]))
 
@@ -225,7 +237,7 @@ def _kept_by(ack: Verified) -> tuple[tuple[int, int], ...]:
 
 
 def wrong_ack(message: Ack, members: int) -> str | None:
-    """Say why an ack is none that an honest member sends."""
+    """Say why no honest member sends such an ack; None if it is well-formed. ``members``: how many the round has."""
     named = [dealer for dealer, _ in message.dealings]
     if named != sorted(set(named)) or (named and named[-1] >= members):
         return "a malformed ack"

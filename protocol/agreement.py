@@ -1,8 +1,11 @@
-"""Deciding the next block: Tendermint (:mod:`.tendermint`) joined to what a block means.
+"""Deciding the next block: Algorithm 1 (:mod:`.tendermint`) joined to the meaning of a block.
 
-One :class:`Agreement` lives for one height. It proposes when it is this member's turn and there is something
-to propose, checks what others propose, casts votes through the journal, and hands the decided block to the
-node.
+One :class:`Agreement` lives for one height. It proposes when it is this member's turn and there is something to
+propose, checks what others propose, casts votes through the journal (:mod:`.safety`), and hands the decided block to
+the node. docs/protocol.md, "Agreement", explains the rules beyond the paper.
+
+A method named ``_why_not_...`` or ``_wrong...`` returns what speaks against something, in words, and None if nothing
+does.
 """
 
 from collections.abc import Callable, Mapping
@@ -54,7 +57,7 @@ from .tendermint import (
 )
 
 BYTES_PER_MS = 10_000
-"""What a link is assumed to carry at least when a timeout allows for sum shares and W to travel."""
+"""The least rate of a link that timeouts assume, where they allow for boxes, sum shares and W to travel."""
 
 
 @dataclass(slots=True)
@@ -64,7 +67,7 @@ class _Candidate:
     data: bytes
     block: Block
     vector: bytes | None = field(default=None, repr=False)
-    """W, where it came from the disk, or with a proposal before its view."""
+    """W, if it came from the disk, or with a proposal whose view had not come yet."""
 
 
 @dataclass(slots=True)
@@ -79,25 +82,24 @@ class Agreement:
     """The sum that is open at this height, if one is."""
     _candidates: dict[bytes, _Candidate] = field(default_factory=dict)
     _proposed: dict[int, bytes] = field(default_factory=dict)
-    """The block hash of the first proposal of each view, the only one that counts."""
+    """By view, the block hash of its first proposal, the only one that counts."""
     _waiting: dict[int, tuple[Verified, bytes]] = field(default_factory=dict)
-    """Proposals about a sum (with their block hash) that wait for their view, or for W to be fetched or checked, by
-    view.
-    """
+    """By view, a proposal about a sum and its block hash; it waits for its view, or for W to be fetched or checked."""
     _turn: int | None = None
-    """The view in which it is this member's turn and nothing was ready to propose yet."""
+    """The view in which it is this member's turn and nothing could be proposed yet."""
     _waited: int | None = None
-    """The view in which this member, as aggregator, has given the others' vectors the time to come."""
+    """The view in which this member, as aggregator, has given the others' plain vectors the time to come."""
     _lacking: int = -1
-    """The last view at whose beginning not all contributors of the open sum were there."""
+    """The last view at the beginning of which not all contributors of the open sum were present."""
     _proposal: tuple[bytes, bytes | None] | None = None
-    """This member's own latest proposal, to send again."""
+    """This member's own latest proposal and its blob, to send again."""
     _named: set[bytes] = field(default_factory=set)
+    """Members that the operator was told sent a false z."""
     _false_sums: FalseSums = field(default_factory=FalseSums)
     _proofs: dict[bytes, list[Evict]] = field(default_factory=dict)
-    """Who lied about the sum, by the block about it that their prevotes were for."""
+    """By block about the sum, the evictions of members that sent a false z in a prevote for it."""
     _brought: dict[bytes, list[Verified]] = field(default_factory=dict)
-    """The prevotes that came with the latest proposal of a block, or from the disk: they may prove its W."""
+    """By block, the prevotes that came with its latest proposal, or from the disk: they may prove its W."""
     _done: bool = False
 
     def __post_init__(self) -> None:
@@ -115,7 +117,7 @@ class Agreement:
         for value in values:
             digest = block_hash(value.block)
             known = self._candidates.setdefault(digest, _Candidate(value.block, read_block(value.block)))
-            known.vector = known.vector or value.vector  # W stands in one of the two records only
+            known.vector = known.vector or value.vector  # only one of the two records has W
             if value.locked:
                 self.consensus.locked = (digest, value.view)
             else:
@@ -140,7 +142,7 @@ class Agreement:
             self.consensus.restore_vote(vote)
 
     def check_ready(self) -> None:
-        """See whether there is something to decide now, and propose it if it is this member's turn."""
+        """See whether there is something to decide now; propose it if it is this member's turn."""
         if self._done:
             return
         if not self.consensus.ready and self._is_ready(self.consensus.view):
@@ -156,7 +158,7 @@ class Agreement:
         return bool(self._proposable(view)) or self._may_go_on()
 
     def _is_wanted(self, view: int) -> bool:
-        """Whether a view after the first is to go on. A round that has begun may be given up only by further ones."""
+        """Whether a view after the first is needed; it is once a round has begun, since only views can end that."""
         sharing, phase = self.ctx.sharing, self.ctx.state.phase
         has_begun = sharing is None or sharing.may_begin
         return phase is Phase.SUMMING or (phase is Phase.SHARING and has_begun) or self._is_ready(view)
@@ -164,13 +166,14 @@ class Agreement:
     def _proposable(self, view: int) -> tuple[Change, ...]:
         """Return the changes of the membership that this member would propose in a view.
 
-        Whoever hears a member refuses all that stands beside its eviction as silent, so that is for the first view.
+        Evictions as silent are for the first view only: a member that hears the accused one refuses the whole block,
+        with all other changes in it.
         """
         changes = self._changes(only_provable=self._heeds_proofs_alone(view))
         return tuple(one for one in changes if not (view > 0 and isinstance(one, Evict) and one.reason == "silent"))
 
     def _changes(self, only_provable: bool = False) -> tuple[Change, ...]:
-        """Return the changes of the membership that are wanted, but for the eviction of members that are heard."""
+        """Return the changes of the membership that wait, less evictions as silent of members that are heard here."""
         found = self.ctx.pool.changes(self.ctx.state, self.ctx.now_ms, only_provable)
         if not found or not any(isinstance(one, Evict) and one.reason == "silent" for one in found):
             return found
@@ -180,7 +183,7 @@ class Agreement:
         )
 
     def can_open(self) -> bool:
-        """Whether enough members that may hold a share of the open sum are there; nothing can be decided before."""
+        """Whether enough possible holders of a share of the open sum are present; nothing can be decided before."""
         ctx, sharing = self.ctx, self.ctx.sharing
         if self.summing is None or sharing is None or not is_private(ctx.state.genesis.scheme):
             return True
@@ -191,19 +194,19 @@ class Agreement:
         return there >= self.summing.scheme.minimum(self.summing.choice)
 
     def _may_go_on(self) -> bool:
-        """Whether the share phase can end: everything that is waited for is there, or the deadline has passed."""
+        """Whether the share phase can end: everything that is waited for has come, or the deadline has passed."""
         ctx, sharing, required = self.ctx, self.ctx.sharing, self.ctx.state.required
         if sharing is None or sharing.is_complete(required, ctx.alive, ctx.alive_changes):
             return sharing is not None
-        if self._has_to_repeat():  # a failed sum is repeated with the same members, or not
+        if self._has_to_repeat():  # a failed sum is repeated with the same contributors, however long that takes
             return sharing.choice(required, ctx.alive, ctx.alive_changes) is not None and sharing.deadline_passed
         return sharing.deadline_passed
 
     def _has_to_repeat(self) -> bool:
         """Whether this round has to repeat a sum that failed.
 
-        Not once a member of its committee is gone: without it this committee may be too small to sum those that are
-        left, for ever, and the next one has a threshold to match.
+        Not once a member of its committee is gone. Without that member the committee may be too small to sum the rest,
+        for ever, while the next committee has a threshold that fits.
         """
         state, sharing = self.ctx.state, self.ctx.sharing
         if state.required is None or state.is_stuck or sharing is None:
@@ -213,7 +216,7 @@ class Agreement:
     # Proposing.
 
     def _propose_new(self, view: int) -> None:
-        """Line 18: getValue(). Where there is none yet, keep the turn."""
+        """Line 18, getValue(): propose a new value; if there is none yet, remember the turn."""
         self._turn = view
         body = self._value(view)
         if body is None:
@@ -232,11 +235,11 @@ class Agreement:
         self._publish(Proposal(data, -1, acks, (), digest), vector, view)
 
     def _value(self, view: int) -> Membership | Contributors | Model | Void | None:
-        """Return what there is to decide.
+        """Return the body to propose in this view; None if there is nothing to decide yet.
 
-        Changes of the membership come first, but a round that can go on does not wait for them in a later view, which
-        means that this one was refused, nor for one after the other: members that come and go, or an eviction whose
-        proof was shown to some only, would else keep it from ever going on.
+        Changes of the membership come first. But a round that can go on does not wait for them in a later view, since
+        that means that they were refused, nor right after the block before changed the membership. Otherwise members
+        that come and go, or an eviction with a proof that only some have seen, would keep the round from ever going on.
         """
         ctx = self.ctx
         if ctx.state.phase is Phase.SUMMING:
@@ -263,18 +266,25 @@ class Agreement:
         return contributors_body(ctx.state, choice)
 
     def _heeds_proofs_alone(self, view: int) -> bool:
-        """Whether of the evictions only those are proposed that everybody can judge, because this view was refused.
+        """Whether to propose only evictions that every member can judge, because a view was refused already.
 
-        Not in a repetition: it cannot go on with a member that is known to deal falsely, and comes to no other height.
+        Not in a repetition: it cannot go on with a contributor that is known to deal falsely, and the eviction cannot
+        wait for another height, since none comes before it.
         """
         return view > 0 and not self._has_to_repeat()
 
     def _why_not_give_up(self, view: int) -> str | None:
-        """Say why the open sum need not be void without proof: a member gives it up only when it sees no way itself.
+        """Say why the open sum must not be given up yet, as void without proof; None if it may be.
 
-        What is secret is given up only when all that contributed are there to repeat it, and were at the beginning of
-        so many views that each could have given its sum and its vote; or when it is open and those that could prove it
-        do not. A plain sum is lost with any contributor, and its repetition binds nobody.
+        A plain sum is lost with any contributor, and its repetition binds nobody. So it is given up at once if a
+        contributor is proved to lie, or a quorum's vote for it proved nothing, and otherwise after some views.
+
+        A secret sum is given up only after more views, when no open sum is left to insist on, in one of two cases:
+
+        * All contributors are present to repeat it, and were present at the beginning of so many views that each could
+          have given its sum share and its vote.
+        * The honest members are too few to open and prove it. And either a quorum's vote for it proved nothing, or f+1
+          members gave it up.
         """
         ctx, summing = self.ctx, self.summing
         assert summing is not None
@@ -288,7 +298,7 @@ class Agreement:
             return None
         if self._has_open_sum(view):
             return "the sum is open"
-        # A link with some only must not make the others wait, where they need those that have it.
+        # Where the sum needs liars, one that has links with some members only must not make the others wait for it.
         if self._needs_liars() and (self._is_withheld(view) or self._is_given_up_elsewhere(view)):
             return None
         if not self._are_all_there():
@@ -303,16 +313,17 @@ class Agreement:
         return committee.sum_quorum > committee.n - committee.f
 
     def _are_all_there(self) -> bool:
-        """Whether all that contributed to the open sum are there."""
+        """Whether all contributors of the open sum are present."""
         ctx, summing = self.ctx, self.summing
         assert summing is not None
         members = (summing.committee.members[index] for index, _ in summing.body.dealers)
         return all(one in ctx.alive or one == ctx.me for one in members)
 
     def _is_given_up_elsewhere(self, view: int) -> bool:
-        """Whether f+1 members voted in earlier views for giving the sum up.
+        """Whether f+1 others voted in earlier views for giving the sum up.
 
-        One of these is honest, and all were there for it: liars may have links with some members only.
+        One of them is honest and saw a reason to. Liars may have links with some members only, so this member may never
+        see the same.
         """
         voted: set[bytes] = set()
         for one, digest in self._proposed.items():
@@ -322,17 +333,18 @@ class Agreement:
         return len(voted - {self.ctx.me}) > self.ctx.state.committee.f
 
     def _is_lost(self) -> bool:
-        """Whether a contributor is proved to lie, so that a plain sum, which needs everybody's vector, is no use."""
+        """Whether a contributor is proved to lie: a plain sum needs all vectors, so it can never be completed."""
         sharing, summing = self.ctx.sharing, self.summing
         return (
             sharing is not None and summing is not None and any(i in sharing.excluded for i, _ in summing.body.dealers)
         )
 
     def _has_open_sum(self, view: int) -> bool:
-        """Whether there is an open sum here to insist on in this view.
+        """Whether this member has the sum open and insists on it in this view.
 
-        Open is not agreed: holders that gave their sums and withhold their fingerprints would else hold up the round
-        for ever. Unless that is what happened, what is secret is insisted on for twice as many views.
+        It does not insist for ever: holders may give their sum shares, so that the sum opens, and withhold the
+        fingerprints that would prove it. A secret sum is insisted on for twice as many views as a plain one, unless a
+        quorum voted for it and its proof lacks the fingerprints of others.
         """
         assert self.summing is not None
         opened = self.summing.outcome()
@@ -342,11 +354,14 @@ class Agreement:
         return view < (1 + is_private(self.ctx.state.genesis.scheme) - is_withheld) * self._patience()
 
     def _is_withheld(self, view: int) -> bool:
-        """Whether a quorum voted for an open sum in an earlier view, and that proved nothing for lack of others."""
+        """Whether a quorum voted for a sum in an earlier view without a proof, since the z's of others are missing."""
         return bool(self._withheld(view))
 
     def _withheld(self, view: int) -> list[Body]:
-        """Return what a quorum voted for in vain. It may follow from a false sum, which nobody could prove."""
+        """Return the bodies that a quorum voted for in earlier views without a proof of their sum.
+
+        They may follow from a false sum, which nobody could prove.
+        """
         quorum = self.ctx.state.committee.quorum
         return [
             self._candidates[digest].block.body
@@ -358,22 +373,25 @@ class Agreement:
         ]
 
     def _patience(self) -> int:
-        """Views before less will do than what is wanted (a sum that stays closed, contributors that are not all that
-        could be): each of f+1 aggregators in a row twice.
+        """Number of views after which a fallback is acceptable: two turns for each of f+1 aggregators.
+
+        Fallbacks are to give up a sum that does not open, and to take contributors that are not all that could be.
         """
         return 2 * (self.ctx.state.committee.f + 1)
 
     def _patience_with_absence(self) -> int:
-        """Views before a plain sum is given up where vectors did not come: of so many aggregators in a row two are
-        honest. Not fewer than four, for it is longer views that let slow work be done.
+        """Number of views after which a plain sum is given up to which not all vectors came: max(4, f+2).
+
+        Of f+2 aggregators in a row two are honest. There are no fewer than four views, since later views are longer and
+        leave time for slow work.
         """
         return max(4, self.ctx.state.committee.f + 2)
 
     def _has_no_sum(self, view: int) -> bool:
-        """Whether this view's aggregator need not wait for a sum of its own before it gives up.
+        """Whether this member, as aggregator, may give up without waiting for the sum to open here.
 
-        A plain sum may be withheld from others, or a false one proposed that nobody can prove, and yet be opened here:
-        so the vectors first have the time to come.
+        Vectors of a plain sum may be withheld from other aggregators, or a false sum be proposed that nobody can prove,
+        and it may open here all the same. So the vectors first have the time to come.
         """
         summing = self.summing
         assert summing is not None
@@ -397,11 +415,11 @@ class Agreement:
     def _publish(self, message: Proposal, vector: bytes | None, view: int) -> None:
         self._turn = None
         if not self.ctx.guard.permits(self.ctx.height, view, 0, block_hash(message.block)):
-            return  # who may not even prevote for it may have proposed something else before its restart
+            return  # a member that may not even prevote for it may have proposed another block before a restart
         self.ctx.out.view = view
         own = self.ctx.out.sealed(message)
         self._proposal = (own.raw, vector)
-        # One's own prevote is made durable in this very step, before the proposal is sent: a restarted
+        # This member's own prevote is made durable in this very step, before the proposal is sent. So a restarted
         # proposer finds it and does not propose a second block for the view.
         self.on_proposal(own, vector)
         self.ctx.out.send(None, own.raw, vector)
@@ -409,7 +427,7 @@ class Agreement:
     # The others' proposals.
 
     def on_proposal(self, proposal: Verified, blob: bytes | None) -> None:
-        """Check a proposal of this height as far as its own content goes, then see what it needs."""
+        """Check a proposal of this height, and hand it to the algorithm; one about a sum waits for its W first."""
         ctx, message = self.ctx, proposal.message
         assert isinstance(message, Proposal)
         if self._done or proposal.sender != ctx.state.proposer(proposal.view):
@@ -438,9 +456,9 @@ class Agreement:
         self._enter(proposal, digest, wrong is None)
 
     def _is_first(self, proposal: Verified, digest: bytes) -> bool:
-        """Whether this is, or repeats, the first proposal of a view that is kept.
+        """Whether this is the first proposal of a view, or repeats it, and the view is one that is kept.
 
-        What a proposer can make us hold is so one block a view, however many it signs.
+        So a proposer can make a member hold one block for each view, however many it signs.
         """
         view = self.consensus.view
         if not view - VIEW_HISTORY < proposal.view <= view + VIEW_WINDOW:
@@ -451,7 +469,7 @@ class Agreement:
         return first == digest
 
     def _forget_old_proposals(self, view: int) -> None:
-        """Drop what was proposed in views that are not kept any more, but for the lock and the valid value."""
+        """Drop the proposals of views that are no longer kept, except the lock and the valid value."""
         for old in [one for one in self._proposed if one <= view - VIEW_HISTORY]:
             del self._proposed[old]
             self._waiting.pop(old, None)
@@ -464,10 +482,10 @@ class Agreement:
     def _wrong(self, block: Block, message: Proposal, view: int) -> str | None:
         """Say what speaks against a new proposal, as things stand here and now.
 
-        Not against one that is proposed again with its polka: Algorithm 1 needs a validity that does not
-        change, and these checks do change with time (a late ack makes shares suffice that did not). That f+1
-        honest members found it right once is enough; without this rule a member locked on such a block and
-        one that rejects it would wait for each other for ever.
+        A block that is proposed again with its polka is not judged a second time. Algorithm 1 needs a validity that
+        does not change, and these checks change with time: a late ack makes shares suffice that did not before. The
+        polka shows that f+1 honest members found the block valid once, which is enough. Without this rule a member that
+        is locked on such a block and one that rejects it would wait for each other for ever.
         """
         ctx = self.ctx
         if message.valid_view >= 0:
@@ -496,7 +514,7 @@ class Agreement:
                 return None
 
     def _why_not_void(self) -> str | None:
-        """Say why the share phase need not end without a sum."""
+        """Say why the share phase must not end without a sum yet; None if it may."""
         ctx, sharing, required = self.ctx, self.ctx.sharing, self.ctx.state.required
         if sharing is None or not sharing.deadline_passed:
             return "the share deadline has not passed"
@@ -505,7 +523,7 @@ class Agreement:
         return "the shares suffice" if sharing.choice(required, ctx.alive, ctx.alive_changes) is not None else None
 
     def _heard(self) -> frozenset[bytes]:
-        """Return the members that are there, or dealt or acked in this round: none of them is silent."""
+        """Return the members that are present, or dealt or acked in this round: none of them is silent."""
         ctx, sharing = self.ctx, self.ctx.sharing
         if sharing is None:
             return frozenset(ctx.alive)
@@ -513,7 +531,7 @@ class Agreement:
         return frozenset(ctx.alive) | {sharing.committee.members[one] for one in places}
 
     def _show_acks(self, view: int, proposed: tuple[bytes, ...]) -> None:
-        """Show the next proposer the acks that a proposal did without: they may be what both lack."""
+        """Show the next proposer the acks that a refused proposal did not carry: both proposers may lack them."""
         assert self.ctx.sharing is not None
         acks = self.ctx.sharing.acks
         for ack in [one for holder in acks.latest for one in acks.proofs(holder)]:
@@ -521,7 +539,7 @@ class Agreement:
                 self.ctx.out.send(self.ctx.state.proposer(view + 1), ack.raw)
 
     def _on_claim(self, proposal: Verified, digest: bytes, blob: bytes | None) -> None:
-        """A block about a sum is checked against W itself: fetch it, derive everything, compare."""
+        """Take a proposal about a sum: it is valid if all of it follows from W, so have W checked in its view."""
         message, known = proposal.message, self._candidates[digest]
         assert isinstance(message, Proposal)
         if self.summing is None or message.vector != claimed_sum(known.block.body):
@@ -529,13 +547,13 @@ class Agreement:
             return
         self._waiting[proposal.view] = (proposal, digest)
         if proposal.view > self.consensus.view:
-            # A proposer has many views ahead, and may propose in all of them at once.
+            # Not checked before its view: a proposer has many views ahead, and may propose in all of them at once.
             known.vector = known.vector or blob
         else:
             self._examine(proposal, digest, blob)
 
     def _examine(self, proposal: Verified, digest: bytes, blob: bytes | None) -> None:
-        """The view of a proposal about a sum has come: have its W checked, unless it is already."""
+        """Have the W of a proposal checked, whose view has come; fetch it first if it is not here."""
         summing, known = self.summing, self._candidates[digest]
         vector_hash, vector = claimed_sum(known.block.body), known.vector or blob
         assert summing is not None
@@ -553,17 +571,17 @@ class Agreement:
             self.on_bad_vector(vector_hash)
 
     def on_vector(self, vector_hash: bytes) -> None:
-        """W was checked: the proposals that wait for it are valid if they say what follows from it."""
+        """Judge the proposals that wait for this W, now checked: they are valid if they say what follows from it."""
         assert self.summing is not None
         checked = self.summing.verdict(vector_hash)
-        if checked is None:  # it is going to be checked again, with one's own sum
+        if checked is None:  # it is going to be checked again, with this member's own sum
             return
         expected = self.summing.outcome_of(checked)
         for proposal, digest in self._take_waiting(vector_hash):
             self._enter(proposal, digest, self._candidates[digest].block.body == expected)
 
     def on_bad_vector(self, vector_hash: bytes) -> None:
-        """W is not of the round's form, or cannot be checked here."""
+        """Refuse the proposals that wait for this W: it is not of the round's form, or cannot be checked here."""
         for proposal, digest in self._take_waiting(vector_hash):
             self._enter(proposal, digest, False)
 
@@ -574,11 +592,14 @@ class Agreement:
         return [self._waiting.pop(view) for view, (_, digest) in sorted(self._waiting.items()) if waits(view, digest)]
 
     def _enter(self, proposal: Verified, digest: bytes, is_valid: bool) -> None:
+        """Hand a judged proposal to the algorithm, with the prevotes that came with it."""
         message = proposal.message
         assert isinstance(message, Proposal)
         polka = self._prevotes_among(message.polka)
         if polka and is_valid:
-            self._proves(digest, {})  # by what the disk brought, as long as it is there: this takes its place
+            # A proof that is found once is kept. So look for one with the prevotes from the disk first, if any, before
+            # those of this proposal take their place.
+            self._proves(digest, {})
             self._brought[digest] = polka
             self._proves(digest, {})
         for vote in polka:
@@ -588,9 +609,10 @@ class Agreement:
             self._finish_by_certificate()
 
     def _prevotes_among(self, envelopes: tuple[bytes, ...]) -> list[Verified]:
-        """Return the prevotes of this height, which a proposal brought along or the disk.
+        """Return the prevotes of this height among envelopes that came with a proposal or from the disk.
 
-        A polka and a proof are two votes a member at most; more are not looked at, since each costs a signature.
+        A polka and a proof have two votes of each member at most. Further envelopes are ignored, since each costs a
+        signature check.
         """
         enough = 2 * self.ctx.state.committee.n
         votes = [verify(raw, self.ctx.state.federation) for raw in envelopes[:enough]]
@@ -603,7 +625,7 @@ class Agreement:
     # Votes.
 
     def on_vote(self, vote: Verified) -> None:
-        """A prevote or precommit of this height."""
+        """Take a prevote or precommit of this height; accuse its sender if it voted otherwise before."""
         if self._done:
             return
         earlier = self.consensus.conflicting(vote)
@@ -616,22 +638,20 @@ class Agreement:
             self.name_liars(vote, vote.message.block)
 
     def _finish_by_certificate(self) -> None:
-        """q precommits decide a known block, also one that could not be checked here (its W is still on the
-        way).
-        """
+        """Decide a known block that q precommits are for, even if it could not be checked here (W may be missing)."""
         certified = None if self._done else self.consensus.certificate()
         if certified is not None and certified[0] in self._candidates:
             self._act(self.consensus.on_certificate(*certified))
 
     def certified_elsewhere(self) -> tuple[bytes, ...]:
-        """Return the signers of a block that q precommits decide but that is unknown here."""
+        """Return the members that precommitted in a view where q precommits decide a block that is unknown here."""
         certified = None if self._done else self.consensus.certificate()
         if certified is None or certified[0] in self._candidates:
             return ()
         return tuple(self.consensus.precommits(certified[1]))
 
     def name_liars(self, vote: Verified, digest: bytes) -> None:
-        """A prevote for a block came: if it is about a sum, name the holders whose z is off the others' polynomial."""
+        """Take the z of a prevote for a block about a sum; name the members whose z is off the others' polynomial."""
         if self.consensus.committee.index(vote.sender) is None:
             return
         self._false_sums.hear(vote)
@@ -648,11 +668,11 @@ class Agreement:
         self._evict_liars()
 
     def _pass_on(self, vote: Verified) -> None:
-        """Show a false vote to all: its author may have shown it to this member alone, which cannot evict it alone."""
+        """Show a false vote to all: its author may have shown it to this member alone, which cannot evict alone."""
         self.ctx.out.send(None, Accusation(vote.raw, None))
 
     def _evict_liars(self) -> None:
-        """Propose to evict who lied about a sum that was decided: it is one that the ledger judges by."""
+        """Propose to evict members that lied about a decided sum, which is one that the ledger judges by."""
         for settled in self.ctx.state.judged_by:
             for eviction in self._proofs.get(settled.block, ()):
                 self.ctx.pool.add_eviction(eviction)
@@ -665,6 +685,10 @@ class Agreement:
         }
 
     def _proves(self, digest: bytes, votes: Mapping[bytes, Verified]) -> bool:
+        """Whether these prevotes for a block prove its sum, or others that are known do; True if it is about no sum.
+
+        Each set is tried by itself, because a liar's false z in one of them must not hide the proof in another.
+        """
         known = self._candidates.get(digest)
         if known is None:
             return False
@@ -684,34 +708,35 @@ class Agreement:
         return [vote for vote in votes if isinstance(vote.message, Prevote) and vote.message.block == digest]
 
     def _views_of(self, digest: bytes) -> list[dict[bytes, Verified]]:
-        """Return the prevotes for a block that were brought along, those of each view by sender."""
+        """Return the prevotes in ``_brought`` for a block, for each view those of each sender."""
         views: dict[int, dict[bytes, Verified]] = {}
         for vote in self._brought_for(digest):
             views.setdefault(vote.view, {})[vote.sender] = vote
         return list(views.values())
 
     def _proof_of(self, digest: bytes) -> dict[bytes, Verified]:
-        """Return the prevotes for a block that were brought along, the last one of each sender.
+        """Return the prevotes in ``_brought`` for a block, the last one of each sender.
 
-        The proof stands after the polka, so these are what proved W to whoever is locked on it, though they be of
-        several views. What a liar says here in a later view must not take that from its place.
+        In a proposal the proof stands after the polka. So these are the votes that proved W to the members that are
+        locked on it, though they may be of several views. What a liar says here in a later view must not take the place
+        of its vote in the proof.
         """
         return {vote.sender: vote for vote in self._brought_for(digest)}
 
     def _in_all_views(self, digest: bytes) -> dict[bytes, Verified]:
-        """Return the prevotes for a block of whatever view, the last one of each sender.
+        """Return the prevotes of all views for a block, the last one of each sender.
 
-        A z depends on W alone, not on its view. Where every member's is needed, on a slow network another one may be
-        late in each view.
+        A z depends on W alone, not on its view. Where the z of every member is needed, another one may be late in each
+        view on a slow network.
         """
         heard = [self._votes_for(view, digest) for view, one in sorted(self._proposed.items()) if one == digest]
         return {sender: vote for votes in (*self._views_of(digest), *heard) for sender, vote in votes.items()}
 
     def _polka_and_proof(self, view: int, digest: bytes) -> tuple[bytes, ...]:
-        """Return the prevotes of a view for a block, and those that proved its W, if it has one, of whatever view.
+        """Return the prevotes of a view for a block and, if it is about a sum, those of any view that proved W.
 
-        Without the latter a liar that shows its z to some only, and once, lets these lock a block of which the others,
-        who never saw the proof, will have none.
+        Without the latter, a liar that shows its z once and to some members only could let these lock a block while the
+        others never see the proof of it.
         """
         polka = [vote.raw for vote in self._votes_for(view, digest).values()]
         vector = claimed_sum(self._candidates[digest].block.body)
@@ -720,7 +745,7 @@ class Agreement:
         return tuple(dict.fromkeys(polka))
 
     def close(self) -> None:
-        """The height is decided: keep what judges late prevotes, let go of the vectors."""
+        """Drop the vectors once the height is decided; keep what judges late prevotes."""
         self._evict_liars()
         self._proposal = None
         self._waiting.clear()
@@ -730,10 +755,11 @@ class Agreement:
             self.summing.close()
 
     def on_late(self, message: Verified) -> bool:
-        """A message for this height came after it was decided: too late to count, but a prevote may prove a lie.
+        """Take a message for this height after the decision: it no longer counts, but a vote may prove a lie.
 
-        Returns whether it is merely late: the first of its kind, from a view in which its sender cannot have missed
-        the decision yet. The last n-q votes of a height always are; a member that is stuck repeats itself.
+        Returns True if it is merely late: the first of its kind, of a view in which its sender cannot have missed the
+        decision. The last n-q votes of a height always are. A member that is stuck repeats itself, or is in a later
+        view: then the answer is False, and it needs the block.
         """
         if message.height != self.height or message.view > self.consensus.view:
             return False
@@ -750,7 +776,7 @@ class Agreement:
         return is_first
 
     def on_peer_down(self, member: bytes) -> None:
-        """If it is the proposer that is awaited, do not wait long."""
+        """Shorten the wait for a proposal if the link to its proposer is lost."""
         consensus = self.consensus
         if self._done or consensus.stage is not Stage.PROPOSE or not consensus.ready:
             return
@@ -759,7 +785,7 @@ class Agreement:
             self.ctx.out.timer(DEAD_PROPOSER_TIMEOUT_MS, *key)
 
     def on_timeout(self, stage: Stage, view: int) -> None:
-        """A timeout of this height."""
+        """Hand a timeout of this height to the algorithm."""
         if not self._done:
             self._act(self.consensus.on_timeout(stage, view))
 
@@ -822,6 +848,7 @@ class Agreement:
         self.on_vote(own)
 
     def _z(self, digest: bytes | None) -> tuple[int, int] | None:
+        """Return this member's fingerprint for a block about a sum; None for others, and if it has no sum share."""
         known = self._candidates.get(digest) if digest else None
         vector = claimed_sum(known.block.body) if known is not None else None
         if vector is None or self.summing is None:
@@ -832,8 +859,7 @@ class Agreement:
     def _remember(self, action: Remember) -> None:
         known = self._candidates[action.value]
         polka = self._polka_and_proof(action.view, action.value)
-        # The lock and the valid value are the same at line 37 to 43: W goes to the disk once, with the valid
-        # value.
+        # In lines 37 to 43 the lock and the valid value are the same: W goes to the disk once, with the valid value.
         vector = None if action.locked else self._vector_of(known)
         self.ctx.out.persist(
             ValueSeen(
@@ -847,10 +873,11 @@ class Agreement:
         )
 
     def _grace_ms(self, view: int) -> int:
-        """How long plain vectors have to come: half of the view, since on slow networks longer views help."""
+        """Return how long plain vectors have to come: half of the propose timeout, which grows with the view."""
         return max(SUM_GRACE_MS, self._timeout_ms(Stage.PROPOSE, view) // 2)
 
     def _timeout_ms(self, stage: Stage, view: int) -> int:
+        """Return the timeout of a stage: it grows with the view, and allows for sum shares and W to travel."""
         ctx, genesis = self.ctx, self.ctx.state.genesis
         wait = genesis.view_timeout_ms + view * genesis.view_delta_ms
         if stage is Stage.PROPOSE:
@@ -875,8 +902,9 @@ class Agreement:
     # Saying it again.
 
     def resend(self, to: bytes | None) -> None:
-        """Repeat what this member said at this height, to a member that (re)connected or to all: lost
-        messages only delay.
+        """Repeat what this member said at this height, to all or to a member that (re)connected.
+
+        So a lost message only delays.
         """
         if self._done:
             return
@@ -884,7 +912,7 @@ class Agreement:
         is_proposer = self._proposal is not None and self.ctx.state.proposer(view) == self.ctx.me
         if self._proposal is not None and is_proposer and not self._is_taken_back(view):
             out.send(to, self._proposal[0], self._proposal[1])
-        # Those of the view before, too: who is one view ahead of the others may be who their quorum there lacks.
+        # Also the votes of the view before: if this member is one view ahead, the others' quorum there may lack them.
         for one in (view - 1, view):
             for votes in (self.consensus.prevotes(one), self.consensus.precommits(one)):
                 own = votes.get(self.ctx.me)
@@ -899,8 +927,8 @@ class Agreement:
     def _is_taken_back(self, view: int) -> bool:
         """Whether this member's proposal of this view admits a newcomer that has taken its request back since.
 
-        Its proposer repeats it no more: a member that comes back now would give it the vote that it lacked. A block
-        that a quorum has prevoted for is repeated all the same, since members may be locked on it.
+        Then it is not repeated: a member that comes back now would give it the vote that it lacked. A block that a
+        quorum has prevoted for is repeated all the same, since members may be locked on it.
         """
         digest = self._proposed.get(view)
         known = self._candidates.get(digest) if digest is not None else None
@@ -909,11 +937,11 @@ class Agreement:
         return bool(newcomers(self.ctx.state, known.block.body) - self.ctx.pool.candidates)
 
     def latest_vote(self, member: bytes) -> Verified | None:
-        """Return the latest vote that was seen of a member at this height."""
+        """Return the latest vote of a member that was seen at this height."""
         return self.consensus.latest_vote(member)
 
     def on_sum_share(self, share: Verified, blob: bytes | None) -> None:
-        """A sum share came in: open the sum if this member is the aggregator and it suffices."""
+        """Take a sum share; open the sum if this member is the aggregator and there are enough."""
         summing, view = self.summing, self.consensus.view
         assert isinstance(share.message, SumShare)
         if summing is None:
@@ -923,7 +951,7 @@ class Agreement:
         self.try_open(view)
 
     def _check_vector(self, share: Verified) -> None:
-        """Accuse a contributor that sends another vector than the one that it committed to, where that shows."""
+        """Accuse a contributor that sends another plain vector than the one that it committed to."""
         ctx, sharing = self.ctx, self.ctx.sharing
         index = ctx.state.committee.index(share.sender)
         deal = sharing.deals.get(index) if sharing is not None and index is not None else None

@@ -141,7 +141,7 @@ class CatchUp:
         )
 
     def on_get_blocks(self, asker: bytes, height: int) -> None:
-        """Have blocks read for a peer that asked; for a member that is gone, only up to the end of its membership.
+        """Have blocks read for a peer that asked; for a member that is gone, only those that it may still see.
 
         A member that was removed while it was away has to learn that from others: by its own ledger it is a member.
         """

@@ -91,7 +91,7 @@ class Complaints:
         return first is None or (first.message == said.message and key not in self._judging)
 
     def _box_bytes(self, complaint: Verified | Rejected, dealer: int, box: bytes) -> int | None:
-        """Return the size of the box in question; 0 if the complaint does not fit this round, None if it is none."""
+        """Return the size of the box: 0 if the complaint does not fit this round, None if it is malformed."""
         if isinstance(complaint, Rejected) or not isinstance(complaint.message, Complaint):
             return None
         message, holder = complaint.message, self.committee.index(complaint.sender)

@@ -13,7 +13,7 @@ from .envelope import Verified
 from .records import Record
 
 EVERYONE = None
-"""Receiver of a :class:`Send` to all: the members in :attr:`.node.Node.audience`, without the sender."""
+"""``Send.to`` of a message to all of :attr:`.node.Node.audience`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,14 @@
 """One member of a federation, as a state machine: an event in, a :class:`.events.Step` out.
 
-The parts: :mod:`.ledger` (what was decided), :mod:`.agreement` (deciding the next block), :mod:`.sharing` and
-:mod:`.summing` ("A round" in docs/protocol.md), :mod:`.catchup` (the ledger and the model from others),
-:mod:`.pool` (who wants in or out), :mod:`.safety` (sign once). This module ties them: it routes events to the
-part that is concerned, and opens heights and rounds.
+The parts are :mod:`.ledger` (what was decided), :mod:`.agreement` (deciding the next block), :mod:`.sharing` and
+:mod:`.summing` ("A round" in docs/protocol.md), :mod:`.catchup` (the ledger and the model from others), :mod:`.pool`
+(members that come and go) and :mod:`.safety` (sign once). They share a :class:`.context.Context`. This module ties them
+together: it routes each event to the part concerned, and opens heights and rounds.
+
+A height lasts until a block is decided, here or by certified blocks from others; then the next height opens
+(``_adopt``, ``_open_height``). A round lasts for several heights, of which each opens the phase that the ledger names
+(``_open_phase``). After a restart the node first asks the others what they saw of it (``_on_started``), and opens its
+height when it may vote again.
 """
 
 import hashlib
@@ -81,13 +86,13 @@ _MAY_HAVE_DEALT = "this home is a copy of an older state, which may have dealt i
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """What a peer says of itself when it asks to be admitted."""
+    """The data with which a peer asks to be admitted."""
 
     name: str
     model: str
     invite: Invite | None = None
     returns: bool = True
-    """Whether it asks again once it is gone; else only people decide that."""
+    """Whether it asks again after it left or was removed; otherwise its operator decides that."""
 
 
 class Node:
@@ -104,8 +109,13 @@ class Node:
     ) -> None:
         """Resume from ``memory``; an empty one starts from genesis.
 
-        ``scheme_of``: makes a round's scheme of the name in the genesis and the members. ``inline_bytes``: up to which
-        size a box comes with its dealing. A simulation may have its own of both.
+        Args:
+            identity: the key of this peer.
+            genesis: the federation.
+            memory: the records that the store gave back.
+            newcomer: the data to ask for admission with; None for a peer that does not ask.
+            scheme_of: makes a round's scheme from the name in the genesis and the committee. A simulation has its own.
+            inline_bytes: a box up to this size comes with its dealing. A simulation has its own limit.
 
         Raises:
             LedgerError: the remembered blocks are no ledger of this federation, or not that of the invite.
@@ -136,49 +146,53 @@ class Node:
         self._status_nonce = bytes(32)
         self._status_request = b""
         self._shown: dict[bytes, tuple[Verified, ...]] = {}
-        """What others showed of this member while it resumed: its dealings and acks, as it signed them."""
+        """By member that showed them, dealings and acks of this member, as it signed them, shown while it resumed."""
         self._said: dict[bytes, Deal | Ack] = {}
-        """Of these, what concerns the current round."""
+        """Those of the current round, by envelope."""
         self._kept = memory.shown
-        """What of it is durable."""
+        """Those that are durable."""
         if memory.shown is not None:
             remembered = [verify(raw, state.federation) for raw in memory.shown.envelopes]
             self._shown[self.ctx.me] = tuple(one for one in remembered if isinstance(one, Verified))
         self._stuck: tuple[object, ...] = ()
-        """What people were last told of a sum that waits for somebody."""
+        """What the operator was told last of a sum that waits for members."""
         self._stuck_seen: tuple[int, ...] = ()
+        """What the last answer of ``_tell_if_stuck`` depended on."""
 
-    # What people and drivers may ask.
+    # Properties for drivers.
 
     @property
     def state(self) -> LedgerState:
-        """What the ledger says."""
+        """The state of the ledger."""
         return self.ctx.state
 
     @property
     def audience(self) -> tuple[bytes, ...]:
-        """Whom a message to EVERYONE goes to."""
+        """The receivers of a message to EVERYONE."""
         return self.ctx.audience
 
     @property
     def view(self) -> int:
-        """The current view of the height being decided."""
+        """The current view of the height that is being decided."""
         return self._agreement.consensus.view if self._agreement else 0
 
     @property
     def may_be_admitted(self) -> bool:
-        """Whether members may hold this peer's request to be admitted, which it has not taken back."""
+        """Whether members may hold a request of this peer to be admitted that it has not taken back."""
         return self._asked_to_join and not self.ctx.is_member
 
     @property
     def is_stuck(self) -> bool:
-        """Whether what the last notice ``stuck`` said still holds: a sum waits for members, or will never be opened."""
+        """Whether the last notice ``stuck`` still holds: a sum waits for members, or can never be repeated."""
         return bool(self._stuck)
 
     # The one entry.
 
     def step(self, event: Event, now_ms: int) -> Step:
-        """Handle one event. ``now_ms``: unix time in milliseconds. Never raises for what a peer sent."""
+        """Handle one event and return what the driver must do now. Never raises for anything that a peer sent.
+
+        ``now_ms``: unix time in milliseconds.
+        """
         self.ctx.now_ms = now_ms
         match event:
             case Started():
@@ -223,7 +237,7 @@ class Node:
         return self.ctx.out.flush()
 
     def _look_around(self) -> None:
-        """After every event: ack without the dead, and propose if there is something to propose."""
+        """After every event: ack without waiting for absent members, and propose if there is something to propose."""
         if self.ctx.sharing is not None and self.ctx.state.phase is Phase.SHARING:
             self.ctx.sharing.ack_alive(self.ctx.alive, self.ctx.alive_changes)
         self._tell_if_stuck()
@@ -235,6 +249,7 @@ class Node:
     # Starting and resuming.
 
     def _on_started(self) -> None:
+        """Open the first height; a member that had decided blocks before first asks what the others saw of it."""
         ctx, memory = self.ctx, self._memory
         assert memory is not None
         self._remember_votes()
@@ -253,7 +268,7 @@ class Node:
         self._open_height()
 
     def _has_a_vote(self) -> bool:
-        """One that has left may still belong to the current round, and have voted in it."""
+        """Whether this peer votes: it is a member, or has left and still belongs to the current round."""
         return self.ctx.is_member or self.ctx.state.committee.index(self.ctx.me) is not None
 
     def _ask_what_was_seen(self) -> None:
@@ -276,12 +291,10 @@ class Node:
     # Heights and rounds.
 
     def _open_height(self) -> None:
-        """Begin to decide the next block: open the round's phase first, then the agreement, then what arrived
-        early.
-        """
+        """Begin to decide the next block: open the round's phase, then the agreement, then take what came early."""
         ctx = self.ctx
         if ctx.guard.resuming:
-            if not ctx.is_member:  # removed while it was away: the others answer only once it is back in
+            if not ctx.is_member:  # removed while it was away: the others answer only once it is a member again
                 self._keep_asking_to_join()
             return
         memory, self._memory = self._memory or Memory(), None
@@ -302,6 +315,7 @@ class Node:
             self._on_message(message, blob)
 
     def _open_phase(self, memory: Memory) -> None:
+        """Open the phase of the round that the ledger names, if it is not open here: sharing, and then summing."""
         ctx = self.ctx
         phase = ctx.state.phase
         if phase not in (Phase.SHARING, Phase.SUMMING):
@@ -346,7 +360,8 @@ class Node:
     def _bind_to_what_was_said(self, sharing: Sharing) -> None:
         """Hold to the dealing and the acks of this round that others showed while this member resumed.
 
-        A machine that was put back to an earlier state does not know them, and would sign others in their place.
+        A machine that was put back to an earlier state does not know them, and would sign different ones in their
+        place.
         """
         shown, self._shown = self._shown, {}
         for said in (one for by_member in shown.values() for one in by_member):
@@ -356,9 +371,9 @@ class Node:
                 sharing.bound |= dict(said.message.dealings)
 
     def _keep_what_was_shown(self, sharing: Sharing, dealt: Dealt | None, shares: list[ShareHeld]) -> None:
-        """Make durable what others showed and this home does not know, or the next restart would forget it.
+        """Make durable what others showed and this home does not know; otherwise the next restart would forget it.
 
-        Whether a dealing that is known is the same one shows only when it has been made again.
+        If this home has a dealing of the round, whether that is the one shown is known only once it is made again.
         """
         said = {one.raw: one.message for by_member in self._shown.values() for one in by_member}
         self._said = {
@@ -381,6 +396,7 @@ class Node:
         return sharing.committee.index(share.dealer), dealing_id(self.ctx.state.federation, deal.sender, deal.message)
 
     def _keep_said(self, sharing: Sharing) -> None:
+        """Make durable, once, what others showed of this round."""
         kept, self._said = ShownToUs(sharing.round, tuple(sorted(self._said))), {}
         if kept.envelopes and kept != self._kept:
             self._kept = kept
@@ -419,7 +435,7 @@ class Node:
             sharing.begin(ctx.weights, self._totals())
 
     def _settling_ms(self) -> int:
-        """How long boxes that were handed over at the share deadline may take to their holders, and the acks back."""
+        """Return how long boxes handed over at the share deadline have to arrive, and their acks to come back."""
         committee = self.ctx.state.committee
         sharing = self.ctx.sharing
         assert sharing is not None
@@ -428,7 +444,7 @@ class Node:
         return answers_ms + sharing.scheme.share_bytes(sharing.terms.layout) * copies // BYTES_PER_MS
 
     def _settle_acks(self) -> None:
-        """What was missing at the share deadline is settled: go on with what there is, and tell people."""
+        """Go on with what is settled, since the time for missing acks is over; remember and report the late members."""
         ctx, sharing = self.ctx, self.ctx.sharing
         assert sharing is not None
         sharing.deadline_passed = True
@@ -439,7 +455,7 @@ class Node:
         self._tell_overdue(late[0] | late[1])
 
     def _tell_overdue(self, late: Iterable[int]) -> None:
-        """Tell people, once a round, of members that were waited for in vain."""
+        """Tell the operator of members that were waited for in vain, of each once in a round."""
         sharing = self.ctx.sharing
         assert sharing is not None
         news = sorted(set(late) - sharing.told_overdue)
@@ -450,10 +466,10 @@ class Node:
             self.ctx.out.notify("overdue", text, round=sharing.round, members=members)
 
     def _tell_if_stuck(self) -> None:
-        """Tell people whom the sum of a round waits for: it is opened for, or repeated with, nobody else."""
+        """Tell the operator of the members that a sum waits for: it cannot be opened, or repeated, without them."""
         ctx, state = self.ctx, self.ctx.state
         seen = (state.height, ctx.alive_changes, ctx.sharing.acks.changes if ctx.sharing is not None else 0)
-        if seen == self._stuck_seen:  # asked after every event: nothing has changed since the last answer
+        if seen == self._stuck_seen:  # called after every event: nothing has changed since the last answer
             return
         self._stuck_seen = seen
         required, agreement = state.required, self._agreement
@@ -496,19 +512,19 @@ class Node:
         self._release()
 
     def _release(self) -> None:
-        """Release one's sum for the decided contributors; after a restart, once one's own share was made again."""
+        """Release this member's sum for the decided contributors; after a restart, once its dealing is made again."""
         ctx = self.ctx
         if ctx.summing is not None and ctx.sharing is not None:
             released = ctx.released.get(ctx.summing.round)
             ctx.summing.release(ctx.sharing.decided_vector(), ctx.sharing.holds(ctx.summing.body.dealers), released)
 
     def _on_decided(self, block: bytes, certificate: tuple[bytes, ...]) -> None:
-        """A block was decided here."""
+        """Take a block that was decided here."""
         certified = CertifiedBlock(block, certificate)
         self._adopt([(certified, apply(self.ctx.state, block))])
 
     def _adopt(self, accepted: list[tuple[CertifiedBlock, LedgerState]]) -> None:
-        """Move the ledger on, by one's own decision or by blocks from others, and open the next height."""
+        """Move the ledger on, by a block decided here or by blocks from others, and open the next height."""
         ctx = self.ctx
         is_lost = False
         for certified, after in accepted:
@@ -537,14 +553,14 @@ class Node:
     def _look_for_a_lost_state(self, certified: CertifiedBlock, before: LedgerState) -> bool:
         """See whether this block proves that this home is an older state of itself (:mod:`.safety`), and mark it.
 
-        The mark is written before the block: above the stored head no block would prove it again.
+        The mark becomes durable before the block: once the block is stored, no restart would look at it again.
         """
         ctx = self.ctx
         if ctx.guard.may_have_dealt(before.height + 1) or not self._shows_a_lost_state(certified, before):
             return False
         is_known, ctx.guard.copied = ctx.guard.copied, True
         ctx.out.persist(LostStateFound(before.height + 1))
-        if is_known:  # each block that it catches up with may show it again
+        if is_known:  # further blocks may show it again while this member catches up
             return True
         text = f"height {before.height + 1} holds what this member signed and this home does not know: it is an older"
         text += " copy of itself. It casts no votes before every other member has answered, or the others have decided"
@@ -553,7 +569,11 @@ class Node:
         return True
 
     def _shows_a_lost_state(self, certified: CertifiedBlock, before: LedgerState) -> bool:
-        """Whether a block above the stored head holds a precommit, a dealing or acks that this home does not know."""
+        """Whether a block above the stored head holds a precommit, a dealing or acks that this home does not know.
+
+        Of a round that is open here only the dealing is compared, unless this home is making it again. A round that is
+        not open here is compared with the records.
+        """
         ctx, digest = self.ctx, block_hash(certified.block)
         for raw in certified.certificate:
             vote = peek(raw, before.federation) if ctx.me in raw else None
@@ -573,7 +593,7 @@ class Node:
         return (place in dealers and not has_dealt) or (place in body.holders and not dealers - {place} <= held)
 
     def _resume_as_a_copy(self) -> None:
-        """Stop taking part, and ask what the others saw: this member took part already when it found its lost state."""
+        """Stop taking part and ask what the others saw: this member was taking part when it found its lost state."""
         ctx = self.ctx
         if self._agreement is not None:
             self._agreement.close()
@@ -598,12 +618,14 @@ class Node:
         ctx.forget_releases()
 
     def _weights_of(self, wanted: bytes) -> bytes | None:
+        """Return the decided weights, if a sum that was checked here leads to them."""
         checked = self.ctx.summing.checked.values() if self.ctx.summing else ()
         return next((one.weights for one in checked if one.weights_hash == wanted), None)
 
     # Messages.
 
     def _on_message(self, received: Verified, blob: bytes | None) -> None:
+        """Route a message to the part that it concerns."""
         if received.sender == self.ctx.me:
             return
         match received.message:
@@ -641,6 +663,7 @@ class Node:
                 self._on_status(received.sender, status)
 
     def _on_consensus(self, received: Verified, blob: bytes | None) -> None:
+        """Take a proposal or vote; keep one of a later height, and help the sender of one of a past height."""
         ctx = self.ctx
         if received.height < ctx.height:
             if self._previous is None or not self._previous.on_late(received):
@@ -661,7 +684,10 @@ class Node:
                 self.catchup.on_head(signer, ctx.height)
 
     def _listens_to(self, sender: bytes) -> bool:
-        """Members, and whoever is connected: its admission may be in a block that has not come yet."""
+        """Whether messages of this sender are taken: it is a member, belongs to the round, or is linked.
+
+        The block that admits a linked peer may not have come yet.
+        """
         ctx = self.ctx
         return (
             ctx.state.committee.index(sender) is not None or sender in ctx.alive or ctx.state.member(sender) is not None
@@ -722,7 +748,7 @@ class Node:
         second = first if accusation.second is None else verify(accusation.second, state.federation)
         if not isinstance(first, Verified) or not isinstance(second, Verified):
             return
-        # One that was evicted belongs to its round still: a part of the members would go on counting on its share.
+        # An evicted member still belongs to its round: unless all know, some members would go on to count its share.
         if first.sender not in state.audience and not state.may_be_evicted(first.sender):
             return
         if accusation.second is None:
@@ -733,7 +759,7 @@ class Node:
             self.ctx.sharing.on_contradiction(first)
 
     def _on_false_vote(self, vote: Verified) -> None:
-        """Look at the vote of another member that its author may have kept from this one."""
+        """Look at a vote that a third member passed on, since its author may have kept it from this one."""
         if not isinstance(vote.message, Prevote) or vote.sender == self.ctx.me:
             return
         if self._agreement is not None and vote.height == self.ctx.height:
@@ -783,7 +809,7 @@ class Node:
         self.catchup.on_head(sender, status.head)
 
     def _remember_votes(self) -> None:
-        """The journal must be known before it is compared with what the others saw."""
+        """Enter the durable votes into the journal, before it is compared with what the others saw."""
         for vote in self._memory.votes if self._memory else ():
             one = verify(vote.envelope, self.ctx.state.federation)
             if isinstance(one, Verified) and isinstance(one.message, Prevote | Precommit):
@@ -826,8 +852,8 @@ class Node:
                 ctx.sharing.ack_what_there_is()
                 ctx.out.timer(ctx.state.genesis.view_delta_ms, "acks-at-deadline", round_)
             case ("acks-at-deadline", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
-                # All have acked what they hold. What is missing now is in dispute, and its boxes are handed over: who
-                # contributes is settled when these have arrived.
+                # By now all should have acked what they hold. What is missing is in dispute, and the boxes in question
+                # are handed over. The contributors are settled when these have had time to arrive.
                 self._tell_overdue(ctx.sharing.on_deadline(ctx.alive, ctx.alive_changes))
                 ctx.out.timer(self._settling_ms(), "settled", round_)
             case ("lacking", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
@@ -879,7 +905,7 @@ class Node:
             self._asked_to_join = True
 
     def _withdraw(self) -> None:
-        """Take the request to be admitted back, at everybody that can be told. Whoever was admitted stays a member."""
+        """Take the request to be admitted back, at all linked peers. A peer that was admitted stays a member."""
         ctx = self.ctx
         if not self.may_be_admitted:
             return
@@ -917,7 +943,7 @@ class Node:
                 if done.error is None:
                     assert isinstance(done.result, Dealing)
                     sharing.on_dealt(done.result, self.ctx.alive, self.ctx.alive_changes)
-                    if sharing.me not in sharing.deals:  # it is not the dealing that others showed
+                    if sharing.me not in sharing.deals:  # others showed another dealing, so this one was not published
                         self._keep_said(sharing)
                     self._release()
                     if sharing.acks_whatever:
@@ -951,12 +977,13 @@ class Node:
                 pass
 
     def _on_own_update(self, done: WorkDone) -> None:
+        """Go on with this member's update after its training or encoding; sit the round out if that failed."""
         sharing = self.ctx.sharing
         assert sharing is not None
         if done.error is not None:
             sharing.sit_out(done.error)
         elif sharing.vector is None and self.ctx.guard.may_have_dealt(sharing.opened_at):
-            sharing.sit_out(_MAY_HAVE_DEALT)  # it found its lost state while it trained
+            sharing.sit_out(_MAY_HAVE_DEALT)  # the lost state was found during the training
         elif isinstance(done.result, Contribution):
             announce_capped(self.ctx, done.result.examples)
             given = done.result
@@ -967,7 +994,7 @@ class Node:
             sharing.on_encoded(done.result, self.ctx.alive, self.ctx.alive_changes)
 
     def _evict_dealer(self, dealer: int, complaint: bytes | None) -> None:
-        """A dealer cheated, as this member has seen for itself: propose to evict it."""
+        """Propose to evict a dealer, if there is a complaint about it that this member found right."""
         if complaint is not None:
             offender = self.ctx.state.committee.members[dealer]
             self.ctx.pool.vouched.add(offender)

@@ -166,7 +166,7 @@ class ChangePool:
         }
 
     def _prove(self, state: LedgerState, request: Verified) -> ProvedJoin:
-        """Check a request, and its signatures only if it is not worthless for another reason or known as worthless.
+        """Check a request and, unless it is worthless at first sight or known to be, its signatures.
 
         Raises:
             LedgerError: it cannot be granted.

@@ -44,7 +44,7 @@ def acks_behind(sharing: Sharing, body: Contributors, view: int) -> tuple[bytes,
 
 
 def _turned(groups: list[list[bytes]], view: int) -> list[list[bytes]]:
-    """Return the groups from another beginning in each view: by the golden section, so a few views reach all parts."""
+    """Return the groups, beginning at another one in each view: by the golden section, so few views reach all."""
     start = view * 618 * len(groups) // 1000 % max(1, len(groups))
     return groups[start:] + groups[:start]
 

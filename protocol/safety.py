@@ -16,12 +16,12 @@ There are three layers (safety rule 3 of docs/protocol.md):
 it had decided the one before. So it is enough to know of a height Y that had no certificate when this process started:
 the lost state then voted at Y at most, and dealt in no round that began after Y. An honest member with a head of at
 most Y-2 has not precommitted at Y. Every head that a member tells, in its answer or in a heartbeat, is told after the
-start, and heads do not go back. Suppose that a members of the committee that decided Y told such heads. Then at least
-a-f of them are honest, and n-(a-f) votes are left for an earlier certificate. With a >= n-q+f+1 these are fewer than q,
-so there was none. A liar that tells a lower head than it has is one of the f; one that tells a higher head does not
-count. If the ledger goes on without this member, at least q others take part in it, and q is never less than n-q+f+1.
-So the wait ends when each of these tells its true head. If the ledger cannot go on without this member, every other one
-has to answer. Two members that are put back to old states at the same time count as liars here.
+start, and heads do not go back. Let a be how many members of Y's committee told such heads. At least a-f of
+these are honest, and n-(a-f) votes are left for an earlier certificate. With a >= n-q+f+1 these are fewer
+than q, so there was none. A liar that tells a lower head than it has is one of the f; one that tells a higher head does
+not count. If the ledger goes on without this member, at least q others take part in it, and q is never less than
+n-q+f+1. So the wait ends when each of these tells its true head. If the ledger cannot go on without this member, every
+other one has to answer. Two members that are put back to old states at the same time count as liars here.
 
 *How a home finds that it was left behind.* After `cp -r` the store of the copy knows that it is a copy. The store of
 the original does not: its files are the ones that it wrote. If the original is started again after its copy took part,

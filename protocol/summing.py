@@ -1,7 +1,7 @@
 """The second half of a round: holders release their sums, and W is opened, proposed and checked.
 
 W is the sum of the decided contributors' vectors. The holders send their sums of shares to the aggregator, the proposer
-of the view, which opens W of them and proposes the block that follows from it. Every voter derives the block from W
+of the view, which opens W from them and proposes the block that follows from it. Every voter derives the block from W
 again, and its prevote carries z, the fingerprint of its own sum share. K+f z's on one polynomial prove W.
 
 The half ends when the ledger decides a :class:`.blocks.Model`, or that the round is void. Every honest proposer comes

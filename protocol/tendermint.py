@@ -10,9 +10,9 @@ for the value, a member locks the value and precommits it. q precommits of one v
 come about in time, members vote nil, and q precommits of whatever kind let them go on to the next view.
 
 Two values are never decided: any two quorums share an honest member, and a lock is kept from view to view. It gives way
-only to a proposal with a polka of its own, of a view that is not older than the lock (line 28). And locks do not block
-for ever: a proposer repeats the latest value that it saw a polka for, together with that polka (line 16), so members
-that are locked on another value can join.
+only to a proposal with a polka for its value, of a view that is not older than the lock (line 28). And locks do not
+block for ever: a proposer repeats the latest value that it saw a polka for, together with that polka (line 16), so
+members that are locked on another value can join.
 
 Three things come from outside:
 
@@ -291,7 +291,7 @@ class Consensus:
         then take that member to a new view before it has voted in the last one, and the others may need just its votes
         there to follow. So it first casts the votes that it has not cast, for nil.
         """
-        # What was not voted in view - 1: neither stage, if that view is skipped altogether.
+        # The votes that are missing in view - 1; both are, if that view is skipped altogether.
         left = [stage for stage in (Stage.PREVOTE, Stage.PRECOMMIT) if self.view < view - 1 or self.stage < stage]
         self.view, self.stage = view, Stage.PROPOSE
         self._out.append(NewView(view))

@@ -179,8 +179,8 @@ class CheckVector:
     """Derive from W all that a Model block says, and this member's fingerprint of its own sum share.
 
     A W that is no sum of encodings is an outcome like others (``CheckedVector.wrong``), and members decide on it as
-    such. In a setup round the driver also shows the sums to the application. If that refuses them, they are wrong, too:
-    once such sums were decided, nobody could ever train.
+    such. In a setup round the driver also shows the sums to the application. If the application refuses them, W counts
+    as such, too: once these sums were decided, nobody could ever train.
     """
 
     round: int

@@ -1,4 +1,7 @@
-"""How a round sums: one module a scheme, behind the interface of :mod:`.base`. :mod:`..registry` lists them."""
+"""The ways to sum a round: one module for each scheme, behind the interface of :mod:`.base`.
+
+:mod:`..registry` lists them. :mod:`.shamir` is the default; :mod:`.plain` hides nothing and is there to compare with.
+"""
 
 from ..committee import Committee
 from ..registry import SCHEMES
@@ -10,7 +13,7 @@ __all__ = ["Choice", "PlainScheme", "Scheme", "ShamirScheme", "scheme_of"]
 
 
 def scheme_of(name: str, committee: Committee) -> Scheme:
-    """Return the scheme with this name for a round of these members.
+    """Return the scheme with this name for a round of this committee.
 
     Raises:
         KeyError: there is no such scheme.

@@ -1,11 +1,11 @@
-"""What every way of summing offers to a round: :class:`Scheme`, its jobs, and what these come to.
+"""The interface between a round and a way of summing: :class:`Scheme`, its jobs, and their results.
 
-A scheme is a class of its own below :class:`Scheme`, and a line in :data:`..registry.SCHEMES`. It has no state but
-the members of the round. What takes time is a job, a frozen value that a worker runs. The node tells jobs apart by
-their purpose alone, which is their base class:
+A scheme is a class of its own below :class:`Scheme`, and a line in :data:`..registry.SCHEMES`. Its only state is the
+committee of the round. Heavy work is done in jobs, frozen values that a worker runs. The node tells jobs apart by their
+purpose alone, which is their base class:
 
 =============  =======================================================  ======================
-purpose        what for                                                 comes to
+purpose        what for                                                 result
 =============  =======================================================  ======================
 DealJob        make the dealing of this member's vector                 Dealing
 CheckJob       turn a dealer's blob into a share                        CheckedShare
@@ -32,7 +32,7 @@ from ..work import SchemeJob, SumJob, SumShares, fingerprint_of
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A contributor set U with the ids of its dealings, and a holder set J, by index in the committee."""
+    """A contributor set U with the ids of its dealings, and a holder set J, by places in the committee."""
 
     dealers: tuple[tuple[int, bytes], ...]
     holders: tuple[int, ...]
@@ -40,7 +40,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a dealing is bound to besides its dealer: a share of one round means nothing in another."""
+    """The round that a dealing is bound to, besides its dealer: a share of one round means nothing in another."""
 
     federation: bytes
     round: int
@@ -59,12 +59,14 @@ class Terms:
         return context
 
 
-# What jobs come to.
+# The results of jobs.
 
 
 @dataclass(frozen=True, slots=True)
 class Dealing:
-    """A dealing, ready to send: what is published, the blob for each holder (empty for none), and one's own
+    """A dealing that is ready to send.
+
+    ``deal`` is what is published, ``blobs`` what is sent to each holder (empty for nothing), ``own`` the dealer's own
     share.
     """
 
@@ -80,9 +82,10 @@ def blob_digests(blobs: tuple[bytes, ...]) -> tuple[bytes, ...]:
 
 @dataclass(frozen=True, slots=True)
 class CheckedShare:
-    """The outcome of checking a share: the values, or what is wrong with it.
+    """The outcome of checking a share: its values, or what is wrong with it.
 
-    ``secret`` and ``proof`` let anybody open the same box, and so prove what is wrong (:class:`..messages.Complaint`).
+    ``secret`` and ``proof`` let all members open the same box, and so prove what is wrong
+    (:class:`..messages.Complaint`).
     """
 
     values: bytes | None = field(default=None, repr=False)
@@ -100,14 +103,14 @@ class Opened:
     liars: tuple[int, ...]
 
 
-# Jobs by their purpose, beside :class:`..work.SumJob`. The fields named here are those by which the node knows what a
-# job was for; the class of a job has them among its own, in any order.
+# The base classes of jobs, beside :class:`..work.SumJob`. By the fields named here the node knows what a job was for;
+# the class of a job has them among its own fields, in any order.
 
 
 class DealJob(SchemeJob[Dealing]):
     """Make the dealing of this member's vector.
 
-    Deterministic in its fields, so that a restarted dealer sends the very same bytes.
+    The result depends on the job's fields alone, so a restarted dealer sends the very same bytes.
     """
 
     __slots__ = ()
@@ -115,7 +118,7 @@ class DealJob(SchemeJob[Dealing]):
 
 
 class CheckJob(SchemeJob[CheckedShare]):
-    """Turn what a dealer sent to this member into a share that it may ack, or say what is wrong and prove it."""
+    """Turn the blob that a dealer sent to this member into a share to ack, or say what is wrong and prove it."""
 
     __slots__ = ()
     terms: Terms
@@ -123,7 +126,7 @@ class CheckJob(SchemeJob[CheckedShare]):
 
 
 class JudgeJob(SchemeJob[CheckedShare]):
-    """Judge a holder's complaint about a dealer: say what is wrong if it is right; everybody comes to the same."""
+    """Judge a holder's complaint about a dealer; say what is wrong if it is right. All members find the same."""
 
     __slots__ = ()
     terms: Terms
@@ -132,7 +135,7 @@ class JudgeJob(SchemeJob[CheckedShare]):
 
 
 class OpenJob(SchemeJob[Opened | None]):
-    """Make W of the sum shares that are here; None where they do not suffice: never a guess."""
+    """Make W of the sum shares that are here; None if they do not suffice, never a guess."""
 
     __slots__ = ()
     terms: Terms
@@ -142,7 +145,7 @@ class OpenJob(SchemeJob[Opened | None]):
 class Scheme(ABC):
     """One way to sum the contributions of a round.
 
-    A holder is a member that dealers give shares to, each member one. What is not abstract here is right for every
+    A holder is a member to which each dealer gives one share. The methods that are not abstract are right for every
     scheme in which K holders can open the sum, K-1 cannot, and K+f pin it down.
     """
 
@@ -152,24 +155,32 @@ class Scheme(ABC):
 
     @abstractmethod
     def deal(self, terms: Terms, identity: Identity, vector: bytes, seed: bytes, seeded: tuple[int, ...]) -> DealJob:
-        """Return the job that makes a :class:`Dealing`. ``seeded``: holders to whom as little as possible is sent."""
+        """Return the job that makes a :class:`Dealing`.
+
+        Args:
+            terms: the round.
+            identity: the dealer.
+            vector: the contribution, as little-endian field elements.
+            seed: 32 random bytes, from which all other randomness of the dealing follows.
+            seeded: the holders that are sent as little as possible, as :meth:`seeded` chose them.
+        """
 
     def seeded(self, dealer: int, absent: frozenset[int]) -> tuple[int, ...]:
-        """Return the holders to whom as little as possible is sent: those that are absent first."""
+        """Return the holders that are sent as little as possible: those that are absent first."""
         return ()
 
     @abstractmethod
     def wrong_deal(self, terms: Terms, dealer: int, deal: Deal) -> str | None:
-        """Say what is wrong with a dealing that everybody can see from the message alone.
+        """Say what is wrong with a dealing as far as the message alone shows it; None if nothing is.
 
-        A right one has in ``deal.boxes`` for each member the digest of what it gets, or NO_BOX. Where all are NO_BOX
-        and the key is NO_KEY, ``deal.root`` is the digest of what its dealer sends as its sum share, and the digest of
-        anything else is a proof against it.
+        In a right dealing ``deal.boxes`` has for each member the digest of its blob, or NO_BOX if it gets none. If all
+        are NO_BOX and the key is NO_KEY, ``deal.root`` is the digest of the sum share that the dealer will send. Then
+        the digest of another sum share is proof against the dealer.
         """
 
     @abstractmethod
     def blob_bytes(self, terms: Terms, dealer: int, holder: int, deal: Deal) -> int:
-        """Return the exact size of what the dealer sends to this holder; 0 where that is nothing."""
+        """Return the exact size of the blob that the dealer sends to this holder; 0 if there is none."""
 
     @abstractmethod
     def check(self, terms: Terms, identity: Identity, dealer: int, deal: Deal, blob: bytes) -> CheckJob:
@@ -179,42 +190,47 @@ class Scheme(ABC):
     def judge_complaint(
         self, terms: Terms, dealer: int, holder: int, deal: Deal, complaint: Complaint, blob: bytes
     ) -> JudgeJob:
-        """Return the job that judges a complaint: a :class:`CheckedShare` with what is wrong, if it is right."""
+        """Return the job that judges a complaint. Its :class:`CheckedShare` says what is wrong, if it is right."""
 
     # Summing.
 
     def senders(self, choice: Choice) -> tuple[int, ...]:
-        """Return who owes a sum share: J."""
+        """Return the members that owe a sum share: J."""
         return choice.holders
 
     def may_send(self, choice: Choice, index: int) -> bool:
         """Whether a sum share of this member may count, and a z in its prevote.
 
-        Anybody's: who holds all of U by now has a share of the sum, whether it was among J or got its boxes later.
+        It may for every member: one that holds all of U has a share of the sum, whether it was in J or got its boxes
+        later.
         """
         return True
 
     def minimum(self, choice: Choice) -> int:
-        """Return how many sum shares it takes to try to open: K + f."""
+        """Return how many sum shares an attempt to open takes: K + f."""
         return self.committee.sum_quorum
 
     def own_row(
         self, terms: Terms, choice: Choice, own_vector: bytes | None, held: Mapping[int, bytes]
     ) -> tuple[bytes, ...]:
-        """Return the rows that add up to one's own sum share, one's shares of all of U; empty if one has none to give.
+        """Return the rows that add up to this member's sum share: its shares of all of U; none if it lacks one.
 
-        ``held``: the ``values`` of the shares that are held, and ``own`` of one's own dealing, by dealer.
+        Args:
+            terms: the round.
+            choice: U and J.
+            own_vector: this member's own contribution, if that is in U.
+            held: by dealer, the ``values`` of the shares that are held, and ``own`` of this member's own dealing.
         """
         if not all(dealer in held for dealer, _ in choice.dealers):
             return ()
         return tuple(held[dealer] for dealer, _ in choice.dealers)
 
     def add_up(self, terms: Terms, contributors: bytes, rows: tuple[bytes, ...]) -> SumJob:
-        """Return the job that makes one's sum share of its rows: here, their sum as field elements."""
+        """Return the job that makes this member's sum share of its rows: here, their sum as field elements."""
         return SumShares(terms.round, contributors, rows)
 
     def sum_bytes(self, layout: Layout) -> int:
-        """Return the exact size of a sum share."""
+        """Return the exact size of a sum share in bytes."""
         return layout.vector_bytes
 
     @abstractmethod
@@ -222,30 +238,34 @@ class Scheme(ABC):
         """Return the job that makes :class:`Opened` of sum shares, or None while they do not suffice."""
 
     def fingerprint(self, holder: int, challenge: bytes, share: bytes, columns: int) -> Point:
-        """Return z, the fingerprint of this holder's own sum share; called by a worker."""
+        """Return z, the fingerprint of this holder's own sum share. A worker calls it.
+
+        Raises:
+            ValueError: the share is malformed.
+        """
         return fingerprint_of(challenge, share, columns)
 
     @abstractmethod
     def judge(self, choice: Choice, points: Mapping[int, Point]) -> Judgement | None:
-        """Judge the prevotes' fingerprints; None while too few agree to prove anything.
+        """Judge the fingerprints of prevotes; None while too few agree to prove anything.
 
-        The secret that they prove has to be the fingerprint of W, whatever f of them say. It names liars only if the
-        scheme is listed as one that proves them.
+        The secret that they prove must be the fingerprint of W, whatever f of them say. Liars are named only if the
+        scheme is listed as one that proves them (``proves_liars``).
         """
 
-    # About how much there is: what deadlines allow for, and what the simulator charges.
+    # Rough sizes: deadlines allow for them, and the simulator charges them.
 
     def share_bytes(self, layout: Layout) -> int:
-        """Return about how large a share is, on its way to a holder or a keeper."""
+        """Return the rough size of a share, on its way to a holder or a keeper."""
         return layout.vector_bytes
 
     def charged_blob_bytes(self, layout: Layout, deal: Deal, holder: int | None) -> int:
-        """Return what the simulator charges for the box of a holder (None: of some other peer), if it stands for one.
+        """Return the size that the simulator charges for the box of a holder (None: of another peer).
 
-        ``deal`` may be none that :meth:`wrong_deal` lets pass.
+        ``deal`` may be one that :meth:`wrong_deal` refuses.
         """
         return self.share_bytes(layout)
 
     def simulated_bytes(self, parameters: int) -> int:
-        """Return about how much memory the shares of a simulation take; 0 where they need no thought."""
+        """Return the rough memory that the shares of a simulation take, in bytes; 0 if it need not be considered."""
         return 0

@@ -1,8 +1,11 @@
 """Plain federated averaging under the same agreement: the baseline that the field compares with.
 
-A dealer only commits to its vector. After the contributors are decided, each sends its vector, in the clear,
-to the aggregator: one copy, as plain averaging does. There is no privacy, and no slack either: if a
-contributor vanishes before its vector arrives the round is void.
+A dealer only commits to its vector by a hash. After the contributors are decided, each sends its vector in the clear to
+the aggregator, as plain averaging does. There is no privacy, and no slack either: if a contributor vanishes before its
+vector arrives, the round is void.
+
+The fingerprints of whole vectors add up, and lie on no polynomial. So an aggregator that contributes can claim a
+fingerprint of its own that makes any W fit, and nobody can tell (docs/protocol.md, "Plain").
 """
 
 from collections.abc import Mapping
@@ -18,19 +21,19 @@ from ..work import HASH_NS
 from .base import CheckedShare, CheckJob, Choice, Dealing, DealJob, JudgeJob, Opened, OpenJob, Scheme, Terms
 
 ACCEPT_NS: Final = 7.0
-"""What the simulator charges for an element of an update that is not shared: checking, hashing and adding it."""
+"""What the simulator charges for checking, hashing and adding one element of an update."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlainScheme(Scheme):
-    """Sums vectors that the aggregator sees."""
+    """Sums vectors that the aggregator sees in the clear."""
 
     def deal(self, terms: Terms, identity: Identity, vector: bytes, seed: bytes, seeded: tuple[int, ...]) -> DealJob:
         """Return the job that commits to the vector."""
         return CommitVector(terms, self.committee.n, vector)
 
     def wrong_deal(self, terms: Terms, dealer: int, deal: Deal) -> str | None:
-        """Say whether the dealing is more than a commitment."""
+        """Say so if the dealing is not just a commitment to a vector; None if it is."""
         is_bare = deal == bare_deal(terms, deal.root, self.committee.n)
         return None if is_bare else "dealt a commitment of the wrong form"
 
@@ -39,7 +42,7 @@ class PlainScheme(Scheme):
         return 0
 
     def check(self, terms: Terms, identity: Identity, dealer: int, deal: Deal, blob: bytes) -> CheckJob:
-        """Return a job that accepts: the commitment is the message itself."""
+        """Return a job that accepts: the message is the commitment, and there is nothing else to check."""
         return NothingToCheck(terms, dealer)
 
     def judge_complaint(
@@ -49,25 +52,25 @@ class PlainScheme(Scheme):
         return NothingToJudge(terms, dealer, holder)
 
     def senders(self, choice: Choice) -> tuple[int, ...]:
-        """Return U: every contributor sends its own vector."""
+        """Return U: every contributor owes its own vector."""
         return tuple(index for index, _ in choice.dealers)
 
     def may_send(self, choice: Choice, index: int) -> bool:
-        """Whether it is a contributor."""
+        """Whether the member is a contributor."""
         return index in self.senders(choice)
 
     def minimum(self, choice: Choice) -> int:
-        """Return |U|: all are needed."""
+        """Return |U|: the vectors of all contributors are needed."""
         return len(choice.dealers)
 
     def own_row(
         self, terms: Terms, choice: Choice, own_vector: bytes | None, held: Mapping[int, bytes]
     ) -> tuple[bytes, ...]:
-        """Return one's own vector."""
+        """Return this member's own vector; nothing if it does not contribute."""
         return () if own_vector is None else (own_vector,)
 
     def open(self, terms: Terms, choice: Choice, rows: Mapping[int, bytes]) -> OpenJob:
-        """Return the job that adds them up."""
+        """Return the job that adds the vectors up."""
         return AddVectors(terms, self.committee.n, choice.dealers, tuple(sorted(rows.items())))
 
     def judge(self, choice: Choice, points: Mapping[int, Point]) -> Judgement | None:
@@ -80,7 +83,7 @@ class PlainScheme(Scheme):
 
 
 def bare_deal(terms: Terms, root: bytes, members: int) -> Deal:
-    """Return the dealing that commits to a vector by its digest, and nothing else."""
+    """Return the dealing that commits to the vector with this digest, and does nothing else."""
     return Deal(terms.round, terms.base, root, b"", NO_KEY, (), (NO_BOX,) * members)
 
 
@@ -105,7 +108,7 @@ class CommitVector(DealJob):
 
 @dataclass(frozen=True, slots=True)
 class NothingToCheck(CheckJob):
-    """Accepts."""
+    """Accept a dealing."""
 
     terms: Terms
     dealer: int
@@ -122,7 +125,7 @@ class NothingToCheck(CheckJob):
 
 @dataclass(frozen=True, slots=True)
 class NothingToJudge(JudgeJob):
-    """Finds every complaint unfounded."""
+    """Find a complaint unfounded."""
 
     terms: Terms
     dealer: int
@@ -149,7 +152,7 @@ class AddVectors(OpenJob):
     label: str = "adding up"
 
     def run(self) -> Opened | None:
-        """Return the sum, or None where a vector is missing, malformed or not the committed one."""
+        """Return the sum; None if a vector is missing, malformed or not the committed one."""
         from ...crypto.field import from_bytes
         from ...crypto.vectors import add_into
 
@@ -157,6 +160,7 @@ class AddVectors(OpenJob):
         total = None
         for index, dealing in self.dealers:
             data = rows.get(index, b"")
+            # The dealing's id covers the commitment, so equal ids mean the committed vector.
             deal = bare_deal(terms, digest_of(data), self.members)
             if dealing_id(terms.federation, terms.members[index], deal) != dealing:
                 return None
@@ -173,5 +177,5 @@ class AddVectors(OpenJob):
         return Opened(summed, digest_of(summed), ())
 
     def cost_ms(self, columns: int) -> float:
-        """Return the time of so many vectors."""
+        """Return the time of adding so many vectors."""
         return 0.05 + 1e-6 * columns * ACCEPT_NS * len(self.rows)

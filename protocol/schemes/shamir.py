@@ -1,4 +1,12 @@
-"""Verified Shamir shares: no member ever sees another's update, and a wrong sum cannot pass."""
+"""Verifiable Shamir sharing: no member sees the update of another one, and a wrong sum cannot pass.
+
+A dealer shares each element of its vector out by a polynomial of degree K-1, with the secret at 0 and the share of the
+holder with place j at j+1. K-1 of the holders get a seed in place of their shares. The dealer commits to all shares in
+a Merkle tree and publishes fingerprints of the polynomials, by which each holder checks its share
+(``crypto/dealing.py``). A holder's sum of shares is a share of the sum. The aggregator opens W from at least K+f sum
+shares on one polynomial, and the z's of the prevotes, which are fingerprints of sum shares, prove W in the same way.
+docs/crypto.md has the assumptions and sources.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -29,17 +37,19 @@ from .base import (
 
 # What the simulator charges; topology/costs.py says how these were found.
 DEAL_ROW_NS: Final = 16.0
-"""An element of one holder's share: expanding, transforming, hashing, sealing."""
+"""For one element of one holder's share: expanding, transforming, hashing, sealing."""
 HOLDER_US: Final = 30.0
-"""A holder of a dealing, whatever the size: its box, leaf and path."""
+"""For one holder of a dealing, whatever the size: its box, leaf and path."""
 PAIR_US: Final = 0.5
 """What every other holder adds to that, in its fingerprints and the polynomials' values."""
 CHECK_NS: Final = 19.0
+"""For one element of a share: opening and checking it."""
 CHECK_EACH_US: Final = 70.0
+"""For one share, whatever the size."""
 OPEN_NS: Final = 26.0
-"""An element of a sum share: hashing, checking, combining; and of the sum itself."""
+"""For one element of a sum share (hashing, checking, combining), or of the sum itself."""
 OPEN_PAIR_US: Final = 0.3
-"""Two holders, whatever the size: solving for the polynomial."""
+"""For each pair of holders, whatever the size: solving for the polynomial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +57,17 @@ class ShamirScheme(Scheme):
     """Each dealer shares its vector out to all holders; a holder's sum of shares is a share of the sum."""
 
     def deal(self, terms: Terms, identity: Identity, vector: bytes, seed: bytes, seeded: tuple[int, ...]) -> DealJob:
-        """Return the job that deals: shares, commitments, boxes."""
+        """Return the job that makes the shares, the commitment and the boxes."""
         return DealShares(terms, self.committee, identity, vector, seed, seeded)
 
     def seeded(self, dealer: int, absent: frozenset[int]) -> tuple[int, ...]:
-        """Return K-1 holders: those that are absent first, whose boxes others keep, then those after the dealer."""
+        """Return K-1 holders: first those that are absent, whose boxes others keep, then those after the dealer."""
         n = self.committee.n
         others = [(dealer + step) % n for step in range(1, n)]
         return tuple(sorted(sorted(others, key=lambda one: one not in absent)[: self.committee.threshold - 1]))
 
     def wrong_deal(self, terms: Terms, dealer: int, deal: Deal) -> str | None:
-        """Say what is wrong with the sizes, the seeded holders or the key of the boxes."""
+        """Say what is wrong with the sizes, the seeded holders or the key of the boxes; None if nothing is."""
         from ...crypto.sealing import dealing_key
 
         n, threshold = self.committee.n, self.committee.threshold
@@ -85,7 +95,7 @@ class ShamirScheme(Scheme):
         return JudgeComplaint(terms, self.committee, dealer, holder, deal, complaint.secret, complaint.proof, blob)
 
     def open(self, terms: Terms, choice: Choice, rows: Mapping[int, bytes]) -> OpenJob:
-        """Return the robust reconstruction of the batch."""
+        """Return the job that reconstructs W from the sum shares, wrong ones included."""
         return OpenSum(terms, self.committee, tuple(sorted(rows.items())))
 
     def judge(self, choice: Choice, points: Mapping[int, Point]) -> Judgement | None:
@@ -103,18 +113,18 @@ class ShamirScheme(Scheme):
         return header + payload + BOX_OVERHEAD_BYTES
 
     def simulated_bytes(self, parameters: int) -> int:
-        """Return about what simulations of 4 to 20 peers with 100,000 to 1,000,000 parameters took."""
+        """Return a fit to what simulations of 4 to 20 peers with 100,000 to 1,000,000 parameters took."""
         peers = self.committee.n
         return parameters * (10 * peers + 75) * peers
 
 
 @lru_cache(maxsize=64)
 def _box_bytes(holders: int, threshold: int, columns: int, is_seed: bool) -> int:
-    """Return the size of a sealed share. Cached: it is asked for every dealing, and has two answers a round."""
+    """Return the size of a sealed share. Cached: it is needed for every dealing, and a round has two sizes."""
     from ...crypto import dealing
     from ...crypto.sealing import BOX_OVERHEAD_BYTES
 
-    terms = dealing.Terms(holders, threshold, columns, dealer=0)  # which deals a seed to 1, and none to itself
+    terms = dealing.Terms(holders, threshold, columns, dealer=0)  # by default dealer 0 gives a seed to 1, not to itself
     return dealing.share_size(terms, int(is_seed)) + BOX_OVERHEAD_BYTES
 
 
@@ -128,7 +138,7 @@ def _crypto_terms(terms: Terms, committee: Committee, dealer: int, seeded: tuple
 class DealShares(DealJob):
     """Share out, commit, seal.
 
-    Deterministic in its fields, so that a restarted dealer sends the very same bytes.
+    The result depends on the job's fields alone, so a restarted dealer sends the very same bytes.
     """
 
     terms: Terms
@@ -140,7 +150,7 @@ class DealShares(DealJob):
     label: str = "sharing"
 
     def run(self) -> Dealing:
-        """Return the dealing with one sealed share a holder."""
+        """Return the dealing, with one sealed share for each holder."""
         from ...crypto import dealing, sealing
         from ...crypto.field import from_bytes
         from ...crypto.prng import derive
@@ -169,7 +179,7 @@ class DealShares(DealJob):
         return Dealing(deal, blobs, own.tobytes())
 
     def cost_ms(self, columns: int) -> float:
-        """Return what so many holders take."""
+        """Return the time of dealing to all holders."""
         return deal_ms(self.committee.n, columns)
 
 
@@ -186,7 +196,7 @@ class CheckShare(CheckJob):
     label: str = "checking a share"
 
     def run(self) -> CheckedShare:
-        """Return the values, or what is wrong and the proof of it."""
+        """Return the values, or what is wrong with the share and the proof of it."""
         from ...crypto.dealing import BadShare
         from ...crypto.sealing import dealing_key
 
@@ -202,13 +212,13 @@ class CheckShare(CheckJob):
             return CheckedShare(wrong=str(error), secret=opening.shared, proof=opening.proof)
 
     def cost_ms(self, columns: int) -> float:
-        """Return what one share takes."""
+        """Return the time of checking one share."""
         return check_ms(self.committee.n, columns)
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeComplaint(JudgeJob):
-    """Open the box that a holder complains about, with the secret that it proves."""
+    """Open the box that a holder complains about, with the secret that the complaint proves."""
 
     terms: Terms
     committee: Committee
@@ -221,7 +231,7 @@ class JudgeComplaint(JudgeJob):
     label: str = "judging a complaint"
 
     def run(self) -> CheckedShare:
-        """Return what is wrong with the dealing; nothing is where the complaint is false."""
+        """Return what is wrong with the dealing; nothing is wrong if the complaint is false."""
         from ...crypto.dealing import BadShare
         from ...crypto.sealing import Opening, dealing_key
 
@@ -237,12 +247,16 @@ class JudgeComplaint(JudgeJob):
             return CheckedShare(wrong=str(error))
 
     def cost_ms(self, columns: int) -> float:
-        """Return what one share takes."""
+        """Return the time of checking one share."""
         return check_ms(self.committee.n, columns)
 
 
 def _values(terms: Terms, committee: Committee, dealer: int, holder: int, deal: Deal, share: bytes) -> bytes:
-    """Return a share's values. Raises BadShare."""
+    """Return the values of a share.
+
+    Raises:
+        BadShare: the share does not fit the dealer's commitment.
+    """
     from ...crypto import dealing
 
     commitment = dealing.Commitment(deal.root, deal.fingerprints)
@@ -253,7 +267,10 @@ def _values(terms: Terms, committee: Committee, dealer: int, holder: int, deal: 
 
 @dataclass(frozen=True, slots=True)
 class OpenSum(OpenJob):
-    """Reconstruct W from sum shares, liars located once for the batch."""
+    """Reconstruct W from sum shares.
+
+    Liars are located once for all columns, on a random combination of them (``crypto/robust.py``).
+    """
 
     terms: Terms
     committee: Committee
@@ -261,14 +278,14 @@ class OpenSum(OpenJob):
     label: str = "opening the sum"
 
     def run(self) -> Opened | None:
-        """Return W, or None where fewer than K+f agree: never a guess."""
+        """Return W; None if fewer than K+f sum shares agree, never a guess."""
         import numpy as np
 
         from ...crypto.field import is_canonical
         from ...crypto.robust import decode
         from ...crypto.shamir import Scheme
 
-        # One matrix, filled row by row: a round's sum shares are the largest thing that a member ever holds.
+        # One matrix, filled row by row: the sum shares of a round are the largest data that a member ever holds.
         matrix = np.empty((len(self.rows), self.terms.layout.columns), dtype=np.uint64)
         good: list[int] = []
         hashes = b"coterie/sum-shares/%d\x00" % PROTOCOL_VERSION
@@ -280,7 +297,8 @@ class OpenSum(OpenJob):
                 good.append(index)
         if len(good) < self.committee.sum_quorum:
             return None
-        # The combination that locates the liars must not be known before the shares are fixed: it hashes all of them.
+        # The combination that locates the liars must not be known before the shares are fixed, so it is derived from a
+        # hash of all of them.
         fixed = hashlib.sha256(hashes).digest()
         scheme = Scheme(self.committee.n, self.committee.threshold)
         decoded = decode(scheme, good, matrix[: len(good)], self.committee.sum_quorum, fixed)
@@ -291,7 +309,7 @@ class OpenSum(OpenJob):
         return Opened(vector, digest_of(vector), tuple(sorted(liars)))
 
     def cost_ms(self, columns: int) -> float:
-        """Return what so many sum shares take."""
+        """Return the time of opening so many sum shares."""
         return open_ms(len(self.rows), columns)
 
 
@@ -299,16 +317,16 @@ class OpenSum(OpenJob):
 
 
 def deal_ms(holders: int, columns: int) -> float:
-    """Return the time of a dealing to so many holders."""
+    """Return the time of a dealing to so many holders, in milliseconds."""
     return holders * (1e-6 * DEAL_ROW_NS * columns + 1e-3 * (HOLDER_US + PAIR_US * holders))
 
 
 def check_ms(holders: int, columns: int) -> float:
-    """Return the time of checking a share, one's own or that of a complaint."""
+    """Return the time of checking a share, or of judging a complaint about one, in milliseconds."""
     return 1e-3 * (CHECK_EACH_US + PAIR_US * holders) + 1e-6 * CHECK_NS * columns
 
 
 def open_ms(rows: int, columns: int) -> float:
-    """Return the time of making W of so many sum shares."""
+    """Return the time of making W of so many sum shares, in milliseconds."""
     pairs = 1e-3 * OPEN_PAIR_US * rows**2
     return 0.15 + pairs + 1e-6 * OPEN_NS * columns * (rows + 1)
