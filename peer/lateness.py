@@ -55,7 +55,7 @@ class Lateness:
         return told
 
     def _text(self, round: int, how: str) -> str:
-        less = "take fewer --steps or rows" if self.app is None else f"have {self.app}.fit() do less a round"
+        less = "take fewer rows" if self.app is None else f"have {self.app}.fit() do less a round"
         return (
             f"training for round {round} {how} the --share-deadline of {self.deadline_seconds:g} s, so the update of"
             f" this peer was left out of the round; {less}, or go on with a longer one: peer refound"

@@ -36,6 +36,9 @@ FOUNDING: Final = (
     "levels",
     "gaps",
     "class_weights",
+    "learning_rate",
+    "steps",
+    "batch",
 )
 """Options that the founder fixes for everybody, in the genesis block."""
 

@@ -5,7 +5,6 @@ import logging
 import math
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +19,7 @@ from .learning.app import AppError
 from .learning.arrays import Shapes, Vector, unflatten
 from .learning.cells import normal_label
 from .learning.learner import Evaluation, Learner
+from .learning.models import Hyperparameters
 from .learning.opening import check_is_file, opened
 from .learning.schema import Wishes
 from .learning.survey import question, summary
@@ -237,7 +237,7 @@ class Trainer:
         """Say in which arrays the last update was clipped, and what changes that."""
         where = f"{'; '.join(self._beyond)}; " if self._beyond else ""
         if isinstance(self.learner.app, TableApp):
-            return f"{where}a smaller --learning-rate or fewer --steps avoid that"
+            return f"{where}a federation founded with a smaller --learning-rate or fewer --steps avoids that"
         return (
             f"{where}take smaller steps in {self.learner.name}.fit(), or train numbers of another scale; only a founder"
             f" can choose a larger --clip than {self._clip:g}"
@@ -368,7 +368,7 @@ def _found(settings: Settings) -> Learner:
         if settings.model is None and _CLASSES in str(error) and _holds_classes(settings):
             problem.option = _CLASSES
         raise problem from error
-    return _tuned(app, settings)
+    return Learner(app, app.table.name)
 
 
 def _found_table(settings: Settings, kind: "Kind") -> TableApp:
@@ -381,6 +381,7 @@ def _found_table(settings: Settings, kind: "Kind") -> TableApp:
         hidden=settings.hidden,
         classes=settings.classes,
         class_weights=_class_weights(settings),
+        training=Hyperparameters(settings.learning_rate, settings.steps, settings.batch),
         columns=settings.columns or None,
         ignore=settings.ignore,
         wishes=wishes_of(settings),
@@ -425,7 +426,7 @@ def _adopt(settings: Settings, genesis: Genesis) -> Learner:
     )
     _check_expected("hidden", settings.hidden, app.task.hidden)
     _check_expected("classes", tuple(sorted(map(normal_label, settings.classes))), tuple(sorted(app.task.classes)))
-    return _tuned(app, settings)
+    return Learner(app, app.table.name)
 
 
 def _kind(settings: Settings) -> "Kind | None":
@@ -439,17 +440,6 @@ def _check_expected(option: str, mine: tuple[object, ...], theirs: tuple[object,
         raise TaskMismatch(
             f"--{option}: the federation's is {had}, and not {wanted}; leave --{option} out to take the federation's"
         )
-
-
-def _tuned(app: TableApp, settings: Settings) -> Learner:
-    plan = app.training
-    app.training = replace(
-        plan,
-        rate=plan.rate if settings.learning_rate is None else settings.learning_rate,
-        steps=plan.steps if settings.steps is None else settings.steps,
-        batch_rows=plan.batch_rows if settings.batch is None else settings.batch,
-    )
-    return Learner(app, app.table.name)
 
 
 def _explained(make: Callable[[], Learner]) -> Learner:

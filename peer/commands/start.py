@@ -88,11 +88,12 @@ def _data_options(group: Any) -> None:
     group.add_argument("--hidden", type=counts, metavar="N[,N]", help="units of an mlp's hidden layers (64)")
     group.add_argument("--classes", type=words, metavar="A,B,…", help="all class labels that there can be")
     add_class_weights(group)
-    rate = "of the local training, the same at all members (0.1; linear: 0.02; smaller for wide tables and networks)"
+    rate = "of the local training at all members (0.1; linear: 0.02; smaller for wide tables and networks)"
     group.add_argument("--learning-rate", type=positive, metavar="R", help=rate)
-    steps = "steps of the local training a round (50; mlp: 200); the same at all members"
+    steps = "steps of the local training a round, at all members (50; mlp: 200)"
     group.add_argument("--steps", type=count, metavar="N", help=steps)
-    group.add_argument("--batch", type=count, metavar="ROWS", help="smallest batch of the local training (64)")
+    batch = "smallest batch of the local training, at all members (64)"
+    group.add_argument("--batch", type=count, metavar="ROWS", help=batch)
     group.add_argument("--seed", type=whole(0), metavar="N", help="of the choice of test rows (0)")
     own = group.add_mutually_exclusive_group()
     own.add_argument("--app", metavar="MODULE:OBJECT", help="your own model instead of a table")

@@ -10,7 +10,7 @@ Weights are always a list `[W_1, b_1, W_2, b_2, ...]`, with W_l of shape (inputs
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -18,13 +18,19 @@ import numpy.typing as npt
 
 from .drift import Drift, Matrix
 
-__all__ = ["Network", "Training", "train"]
+__all__ = ["Hyperparameters", "Network", "Training", "train"]
 
 Arrays = list[npt.NDArray[np.float32]]
 Targets = npt.NDArray[np.float64] | npt.NDArray[np.intp]
 
 MAX_LAYERS: Final = 2
 MAX_UNITS: Final = 4096
+
+SLOWEST_RATE: Final = 1e-9
+FASTEST_RATE: Final = 10
+MAX_STEPS: Final = 100_000
+MAX_BATCH_ROWS: Final = 1_000_000
+"""Bounds of what a founder chooses: nothing that it says keeps a member at work for ever."""
 
 _MOMENTUM: Final = 0.9
 _CAREFUL: Final = 0.3
@@ -146,6 +152,27 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class Hyperparameters:
+    """What a founder may choose of the training, for all members; None: the default, which suits the network.
+
+    Raises ValueError for numbers with which nobody could train.
+    """
+
+    learning_rate: float | None = None
+    steps: int | None = None
+    batch: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value, least, most in (
+            ("learning-rate", self.learning_rate, SLOWEST_RATE, FASTEST_RATE),
+            ("steps", self.steps, 1, MAX_STEPS),
+            ("batch", self.batch, 1, MAX_BATCH_ROWS),
+        ):
+            if value is not None and not least <= value <= most:  # written so that NaN is refused, too
+                raise ValueError(f"--{name}: from {least:g} to {most:,}, not {value:g}")
+
+
+@dataclass(frozen=True, slots=True)
 class Training:
     """How one round of local training goes: gradient descent with momentum (Polyak 1964).
 
@@ -173,7 +200,18 @@ class Training:
     many."""
 
     @classmethod
-    def for_network(cls, network: Network) -> "Training":
+    def for_network(cls, network: Network, chosen: Hyperparameters | None = None) -> "Training":
+        """Return how to train a network: with what was chosen, and the defaults for the rest."""
+        plan, wanted = cls._defaults(network), chosen or Hyperparameters()
+        return replace(
+            plan,
+            rate=plan.rate if wanted.learning_rate is None else wanted.learning_rate,
+            steps=plan.steps if wanted.steps is None else wanted.steps,
+            batch_rows=plan.batch_rows if wanted.batch is None else wanted.batch,
+        )
+
+    @classmethod
+    def _defaults(cls, network: Network) -> "Training":
         """Defaults that suit the network: more and longer steps with hidden layers, shorter ones for wide tables.
 
         Without hidden layers the loss is at most as curved as where all columns move together, and descent with this

@@ -3,6 +3,7 @@
 import difflib
 import shlex
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from typing import Final
 
 import numpy as np
@@ -68,6 +69,10 @@ def _agreed_forms(app: TableApp) -> list[str]:
         weighed = zip(app.task.classes, app.task.class_weights, strict=True)
         counts = ", ".join(f"{label} {weight:g}" for label, weight in weighed)
         found.append(f"{name}: in training a row of each class counts as much as this: {counts}")
+    chosen = {what: value for what, value in asdict(app.task.training).items() if value is not None}
+    if chosen:
+        told = ", ".join(f"{what.replace('_', ' ')} {value:g}" for what, value in chosen.items())
+        found.append(f"{name}: all members train with what the founder chose: {told}")
     return found
 
 

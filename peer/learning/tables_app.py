@@ -13,7 +13,7 @@ from .cells import is_number, normal_label
 from .dates import written_day
 from .drift import Drift
 from .figures import class_means, mean_names, number_means, round_names
-from .models import Arrays, Network, Training, train
+from .models import Arrays, Hyperparameters, Network, Training, train
 from .moments import Moments, largest_value, moments_of, smallest_spread
 from .outliers import Outlier, far_columns, find_outliers
 from .schema import Wishes
@@ -92,7 +92,8 @@ class TableApp:
         if self.seed < 0:
             raise ValueError(f"a seed is 0 or more, not {self.seed}")
         self._network = self.task.network
-        self.training = replace(Training.for_network(self._network), class_weights=self.task.class_weights)
+        training = Training.for_network(self._network, self.task.training)
+        self.training = replace(training, class_weights=self.task.class_weights)
         self.tested = held_out(self.table.rows, self.test_fraction, self.seed)
         self._features = self.table.features
         if self.table.codes is not None:
@@ -110,6 +111,7 @@ class TableApp:
         hidden: Sequence[int] = (),
         classes: Sequence[str] = (),
         class_weights: Mapping[str, float] | None = None,
+        training: Hyperparameters | None = None,
         columns: Sequence[str] | None = None,
         ignore: Sequence[str] = (),
         wishes: Wishes | None = None,
@@ -126,6 +128,7 @@ class TableApp:
             classes: all labels that there can be. Without them logistic takes those of the table, if they are not too
                 many. An mlp with classes predicts a class.
             class_weights: how much a row of a class counts in training; 1 for a class without a weight.
+            training: what is chosen of the training; the rest by default.
             columns: the inputs; None for all columns but the target and `ignore`.
             ignore: columns that are no inputs.
             wishes: what the founder says of its columns; the rest follows from the cells.
@@ -158,7 +161,7 @@ class TableApp:
                 "and stand in the genesis for all to read; to publish them give --classes"
             )
         weights = _class_weights(class_weights or {}, known, target)
-        task = Task(kind, target, table.columns, units, known, table.schema, weights)
+        task = Task(kind, target, table.columns, units, known, table.schema, weights, training or Hyperparameters())
         task.describe()
         unknown = [label for label in table.labels if label not in known]
         if unknown:

@@ -9,7 +9,7 @@ there is no `schema`.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from typing import Any, Final, Literal, get_args
 
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ...protocol.limits import MAX_DESCRIPTOR_BYTES
 from .app import is_flower
 from .header import MAX_COLUMNS
-from .models import Network
+from .models import Hyperparameters, Network
 from .moments import Moments, read_moments, sums_of_columns
 from .schema import Feature, Schema, read_schema
 from .sketch import sketch_of, unknown_to
@@ -31,7 +31,7 @@ Kind = Literal["linear", "mlp", "logistic"]
 DEFAULT_HIDDEN: Final = (64,)
 
 _REQUIRED: Final = {"kind", "target", "columns", "hidden", "classes"}
-_OPTIONAL: Final = {"schema", "class_weights"}
+_OPTIONAL: Final = {"schema", "class_weights", "training"}
 """Fields of a description."""
 
 _ALSO: Final = ", or name fewer levels of categories with --levels COLUMN=A,B,…"
@@ -72,6 +72,8 @@ class Task:
     """What the columns hold."""
     class_weights: tuple[float, ...] = ()
     """How much a row of each class counts in training; none: all alike."""
+    training: Hyperparameters = field(default_factory=Hyperparameters)
+    """What was chosen of the training. All members train alike: the correction for sites that differ relies on it."""
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -130,7 +132,8 @@ class Task:
         return text
 
     def _fields(self, columns: object) -> dict[str, object]:
-        optional = {"schema": self.schema.fields(), "class_weights": list(self.class_weights)}
+        chosen = {name: value for name, value in asdict(self.training).items() if value is not None}
+        optional = {"schema": self.schema.fields(), "class_weights": list(self.class_weights), "training": chosen}
         return {name: value for name, value in optional.items() if value} | {
             "kind": self.kind,
             "target": self.target,
@@ -154,7 +157,8 @@ class Task:
             raise TaskMismatch(_difference(fields["columns"], mine, name, unread))
         parts = (fields["kind"], fields["target"], mine, tuple(fields["hidden"]), tuple(fields["classes"]))
         try:
-            task = cls(*parts, schema_of(fields), tuple(fields.get("class_weights", ())))
+            training = Hyperparameters(**fields.get("training", {}))
+            task = cls(*parts, schema_of(fields), tuple(fields.get("class_weights", ())), training)
             canonical = task.describe()
         except (ValueError, TypeError) as error:
             raise TaskMismatch(f"the federation's description cannot be used: {error}") from error
@@ -181,9 +185,16 @@ def read_description(description: str) -> dict[str, Any]:
     sizes = _list(fields["hidden"])
     weights = _list(fields.get("class_weights", []))
     are_texts, are_sizes = all(isinstance(text, str) for text in texts), all(type(size) is int for size in sizes)
-    if not are_texts or not are_sizes or not all(type(weight) is float for weight in weights):
+    are_weights = all(type(weight) is float for weight in weights)
+    if not (are_texts and are_sizes and are_weights and _are_hyperparameters(fields.get("training", {}))):
         raise TaskMismatch(f"the federation's description cannot be used: {description:.200}")
     return fields
+
+
+def _are_hyperparameters(chosen: Any) -> bool:
+    """Whether a field ``training`` holds only what can be chosen, each of its own type."""
+    types = {"learning_rate": float, "steps": int, "batch": int}
+    return isinstance(chosen, dict) and all(type(value) is types.get(name) for name, value in chosen.items())
 
 
 def schema_of(fields: Mapping[str, Any]) -> Schema:

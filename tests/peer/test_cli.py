@@ -527,11 +527,11 @@ def kept(home: Home) -> Settings:
 
 @pytest.mark.usefixtures("brief")
 def test_options_are_kept_and_explicit_ones_replace_them(peer: Peer, home: Home) -> None:
-    assert peer(*FOUND, "--name", "Ada", "--steps", "7", "--mdns")[0] == Exit.OK
-    assert peer("start", "--steps", "9", "--no-mdns")[0] == Exit.OK
+    assert peer(*FOUND, "--name", "Ada", "--seed", "7", "--mdns")[0] == Exit.OK
+    assert peer("start", "--seed", "9", "--no-mdns")[0] == Exit.OK
     settings = kept(home)
     data = str(Path("data.csv").absolute())
-    assert (settings.name, settings.steps, settings.data, settings.target) == ("Ada", 9, data, "y")
+    assert (settings.name, settings.seed, settings.data, settings.target) == ("Ada", 9, data, "y")
     assert not settings.mdns
 
 
@@ -706,6 +706,10 @@ def test_a_joiner_is_told_which_options_are_only_the_founders(peer: Peer) -> Non
     code, _, err = peer("start", "--bootstrap", "127.0.0.1:1", "--data", "data.csv", "--class-weights", "yes=10")
     assert code == Exit.USAGE
     assert "--class-weights: only a founder can choose this" in err
+    words = ("--learning-rate", "0.1", "--steps", "9", "--batch", "8")
+    code, _, err = peer("start", "--bootstrap", "127.0.0.1:1", "--data", "data.csv", *words)
+    assert code == Exit.USAGE
+    assert "--learning-rate, --steps, --batch: only a founder can choose this" in err
 
 
 def test_settings_survive_their_own_encoding() -> None:

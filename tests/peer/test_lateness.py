@@ -5,7 +5,7 @@ import pytest
 from coterie.peer.lateness import Lateness
 
 WAYS_OUT = (
-    "so the update of this peer was left out of the round; take fewer --steps or rows, or go on with a longer one: peer"
+    "so the update of this peer was left out of the round; take fewer rows, or go on with a longer one: peer"
     " refound --share-deadline S (it is the founder's, and fixed)"
 )
 

@@ -226,8 +226,8 @@ def test_what_a_founder_says_of_its_classes_goes_into_the_description(tmp_path: 
         final_metrics=founder.final_metrics,
         setup_sums=len(founder.setup()),
     )
-    member = member_learner(Settings(data=settings.data, steps=20), genesis)
-    assert member.app.training.class_weights == (1.0, 7.5), "also beside options of its own"
+    member = member_learner(Settings(data=settings.data), genesis)
+    assert member.app.training.class_weights == (1.0, 7.5)
     with pytest.raises(DataProblem, match="--class-weights 1=2,1.0=3: name each class once"):
         founder_learner(settings.with_given({"class_weights": ("1=2", "1.0=3")}))
 
@@ -337,7 +337,10 @@ def test_advice_on_clipping_names_the_arrays_and_what_an_app_can_change() -> Non
 def test_advice_on_clipping_of_a_table_names_its_options(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,y\n" + "".join(f"{row},{row}\n" for row in range(40)))
     learner = founder_learner(Settings(data=str(tmp_path / "t.csv"), target="y"))
-    assert Trainer(learner).clip_advice() == "a smaller --learning-rate or fewer --steps avoid that"
+    assert (
+        Trainer(learner).clip_advice()
+        == "a federation founded with a smaller --learning-rate or fewer --steps avoids that"
+    )
 
 
 # Models that were made to tell of single rows
