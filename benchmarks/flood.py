@@ -363,8 +363,8 @@ def hostile(home: Path, addresses: list[str], orders: Path) -> None:
             """Sit out of the coming rounds, ahead of everything that waits to be sent."""
             for link in list(network._links.values()):
                 told = excused.get(link, 0)
-                if arsenal.round + 8 > told:
-                    for number in range(max(arsenal.round, told + 1), arsenal.round + 16):
+                if arsenal.round + 16 > told:
+                    for number in range(max(arsenal.round, told + 1), arsenal.round + 24):
                         frame = arsenal._say(SitOut(number, "hostile"))
                         link._queue.appendleft(frame)
                         link._queued_bytes += len(frame)
@@ -406,6 +406,9 @@ def hostile(home: Path, addresses: list[str], orders: Path) -> None:
                     if order in KINDS:
                         scope = trio.CancelScope()
                         nursery.start_soon(within, scope, order)
+                rounds = orders.with_suffix(".round")
+                if rounds.exists():
+                    arsenal.round = max(arsenal.round, int(rounds.read_text() or 0))
                 excuse()
                 orders.with_suffix(".sent").write_text(f"{sent} {len(network._links)}")
                 await trio.sleep(0.2)
@@ -453,10 +456,9 @@ def _stretch(honest: list[Honest], orders: Path, kind: str, seconds: float) -> R
     draft = orders.with_suffix(".draft")
     draft.write_text(kind)
     draft.rename(orders)
-    while time.time() - begun < SETTLING_SECONDS:
-        time.sleep(0.1)
+    _let_pass(begun + SETTLING_SECONDS, honest, orders)
     since, sent_before, log_before = time.time(), sent()[0], log()
-    time.sleep(seconds)
+    _let_pass(since + seconds, honest, orders)
     until = time.time()
     pauses = [one.pauses(since, until) for one in honest]
     amount, links = sent()
@@ -470,6 +472,21 @@ def _stretch(honest: list[Honest], orders: Path, kind: str, seconds: float) -> R
         sent_mb=(amount - sent_before) / 1e6,
         links=links,
     )
+
+
+def _let_pass(until: float, honest: list[Honest], orders: Path) -> None:
+    """Wait, and tell the hostile process the current round meanwhile.
+
+    Its own flood keeps it from hearing that in time. A member that does not sit out in time is waited for, whatever it
+    sends, and that would be measured in place of the flood.
+    """
+    rounds = orders.with_suffix(".round")
+    while time.time() < until:
+        newest = max((one["round"] for one in list(honest[0].events) if one["event"] == "round"), default=0)
+        draft = orders.with_suffix(".round-draft")
+        draft.write_text(str(newest))
+        draft.rename(rounds)
+        time.sleep(0.1)
 
 
 def report(kinds: list[str] | None = None, seconds: float = 8.0) -> None:
