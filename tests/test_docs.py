@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from listings import DOCUMENTS
 
 from coterie.apps.flower_plan import INSTALL
 from coterie.peer.cli import main, parser
@@ -20,11 +21,6 @@ from coterie.topology.adversaries import STRATEGIES
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests"
-DOCUMENTS = [
-    str(path.relative_to(ROOT))
-    for folder, pattern in ((".", "*.md"), ("docs", "**/*.md"), ("deploy", "*.md"), ("examples", "**/*.md"))
-    for path in sorted((ROOT / folder).glob(pattern))
-]
 RECORDS = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 BY_ROOT = ["CONTRIBUTING.md", "SECURITY.md", *(f"docs/decisions/{name}" for name in ("README.md", *RECORDS))]
 """Documents that name files by their paths from the root."""
@@ -32,7 +28,18 @@ TELLING_OPTIONS = [
     "README.md",
     *(
         f"docs/{name}.md"
-        for name in ("guide", "export", "tables", "learning", "apps", "page", "metrics", "operations", "dataprotection")
+        for name in (
+            "tutorial",
+            "guide",
+            "export",
+            "tables",
+            "learning",
+            "apps",
+            "page",
+            "metrics",
+            "operations",
+            "dataprotection",
+        )
     ),
 ]
 """Documents that tell users of the options of `peer`."""
