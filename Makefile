@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Each one makes its own environment first (.ci/setup), which takes no time once it is there.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench pictures soak clean
+.PHONY: help setup demo test lint format docs bench pictures soak clean
 BIN := .venv/bin
 ARGS ?=
 SEEDS ?= 20000
@@ -26,6 +26,10 @@ format: setup  ## let ruff rewrite the sources
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+docs:  ## the site of documentation, in site/; ARGS=serve shows it while you write
+	@.ci/setup docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs $(or $(ARGS),build) --strict
+
 bench:  ## what everything costs, beside the aims; ARGS="paillier masks" selects, ARGS=--help lists
 	@.ci/setup bench
 	@$(BIN)/python benchmarks/run.py $(ARGS)
@@ -39,5 +43,5 @@ soak: setup  ## the long randomised tests, then SEEDS simulated federations on a
 	@$(BIN)/python -m coterie.topology.sweep --seeds $(SEEDS)
 
 clean:  ## remove the environment and all caches
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .bench .demo
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .bench .demo site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
