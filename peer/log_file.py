@@ -42,6 +42,8 @@ _WORRYING: Final = FAULTS | {
     "sitting-out",
     "stalled",
     "stuck",
+    "tracking-behind",
+    "tracking-failed",
     "unreachable",
     "void",
     "wrong-genesis",

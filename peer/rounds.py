@@ -16,7 +16,7 @@ from .measures import Measured, figures_json, measures
 from .naming import told_names
 from .status import Json
 
-__all__ = ["Rounds", "rounds_of"]
+__all__ = ["Rounds", "own_row", "rounds_of"]
 
 _NOTHING: Final[Mapping[int, Measured]] = MappingProxyType({})
 
@@ -60,7 +60,7 @@ class Rounds:
 
     def _own_row(self, state: LedgerState, round: int) -> Json | None:
         own = self._own.get(round)
-        return None if own is None else _measured(state.genesis.model, own.rows, own.loss, own.metrics)
+        return None if own is None else own_row(state.genesis.model, own)
 
 
 def rounds_of(ledger: Ledger, own: Mapping[int, Measured] = _NOTHING) -> list[Json]:
@@ -77,6 +77,11 @@ def rounds_of(ledger: Ledger, own: Mapping[int, Measured] = _NOTHING) -> list[Js
             raise Invalid(f"{ledger.name}: {error}") from None
         rounds.on_block(before, one.block, state)
     return rounds.rows
+
+
+def own_row(model: str, own: Measured) -> Json:
+    """Return what a round's row says of this site's own test rows. ``model``: its description in the genesis."""
+    return _measured(model, own.rows, own.loss, own.metrics)
 
 
 def _row(state: LedgerState, round: int, height: int) -> Json:

@@ -37,6 +37,7 @@ from .settings import (
     read_settings,
 )
 from .store import Reader, Store
+from .trackers import load_packages
 
 _MAX_NAME_CHARS: Final = 64
 _SECRET_LIKE: Final = re.compile(r"[0-9A-Za-z+/_=\\-]{24,}|b'[^']{16,}'|b\"[^\"]{16,}\"")
@@ -83,6 +84,7 @@ def _run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked)
         if store.fact(GENESIS) is None:
             check_way_in(settings)
         check_table_options(given, settings)
+        load_packages(settings, given)
         if not settings.name:
             name = _name_before(settings) or socket.gethostname()[:_MAX_NAME_CHARS] or "peer"
             settings = settings.with_given({"name": name})
@@ -119,7 +121,8 @@ def _run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked)
         finally:
             report.close()
             can_end = end_workers()
-        busy = session.is_reading or (session.driver is not None and session.driver.workshop.running)
+        busy = session.is_reading or session.tracking.is_busy
+        busy = busy or (session.driver is not None and session.driver.workshop.running)
     sys.stdout.flush()
     if busy or not can_end:
         # A thread cannot be interrupted, and its result is not needed any more.

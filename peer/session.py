@@ -81,6 +81,8 @@ from .standstill import Held, Joining, Lack, Watch, abstention, joining, kept_ou
 from .status import faults_status, gone_names, late_status, ledger_status, members_status, unreadable_genesis
 from .store import Reader, Store
 from .strangers import MINUTE_SECONDS, Strangers
+from .trackers import Run, targets
+from .tracking import Tracking
 from .training import (
     DataProblem,
     Trainer,
@@ -153,6 +155,7 @@ class Session:
         self._trainer: Trainer | None = None
         self._control = ControlServer(home.socket_path, self._answer)
         self._page = self._make_page()
+        self.tracking = Tracking(targets(settings), home.folder, lambda: astuple(self.network.traffic()), self.tell)
         self._started = time.monotonic()
         self._book: bytes | None = None
         self._strangers = Strangers()
@@ -233,6 +236,7 @@ class Session:
                 living.start_soon(self._or_fail, task)
             await self.ending.over.wait()
             await withdraw(self)
+            await self.tracking.settle()
             self._tell_end()
             living.cancel_scope.cancel()
         with trio.move_on_after(GOODBYE_SECONDS):
@@ -300,6 +304,7 @@ class Session:
                 nursery.start_soon(task)
             for parting in (linger, depart, wait_for_admission):
                 nursery.start_soon(parting, self)
+            nursery.start_soon(self.tracking.run, Run(self.genesis.name, self.genesis.federation.hex(), self._id))
             nursery.start_soon(self.driver.workshop.warm_up)
             await self.driver.run()
 
@@ -755,12 +760,13 @@ class Session:
     # What users are told.
 
     def tell(self, kind: str, text: str, facts: Json) -> None:
-        """Tell an event: to the user, to programs that watch the control socket, and to the page."""
+        """Tell an event: to the user, to programs that watch the control socket, to the page and to the trackers."""
         self.report.event(kind, text, facts)
         plain = plain_facts(facts)
         self._control.tell({"event": kind, "text": text, **plain})
         if self._page is not None:
             self._page.tell(kind, text, plain)
+        self.tracking.take(kind, text, plain)
 
     def _name(self, member: bytes) -> str:
         known = None if self.node is None else self.node.state.member(member)
@@ -903,6 +909,7 @@ class Session:
             "uptime_seconds": round(time.monotonic() - self._started, 1),
             "addresses": self.network.addresses(),
             "page": None if self._page is None else self._page.url,
+            "tracking": self.tracking.status(),
             "traffic": asdict(self.network.traffic()),
             "members": [],
             "search": None,

@@ -15,6 +15,7 @@ from ..protocol.privacy import PROMISES
 from ..protocol.registry import DEFAULT_SCHEME
 from .exits import Exit, PeerError
 from .page.place import check_page
+from .trackers import check_trackers
 
 FOUNDING: Final = (
     "federation",
@@ -106,6 +107,12 @@ class Settings:
     page: str = ""
     """Where the page is served; empty: nowhere."""
     page_token_file: str | None = None
+    tensorboard: str = ""
+    """The folder into which figures are written for TensorBoard; empty: none."""
+    mlflow: str = ""
+    """The MLflow server or database to which figures are written; empty: none. It may hold a password."""
+    mlflow_experiment: str = ""
+    mlflow_own_figures: bool = False
     passphrase_file: str | None = None
 
     data: str | None = None
@@ -155,7 +162,8 @@ class Settings:
         """Return these settings with those replaced that were given explicitly.
 
         A table and an app replace each other, and so do columns to use and columns to ignore. Turning the page off
-        drops its token, and an app that is no project of Flower drops the configuration of the node.
+        drops its token, another MLflow (or none) is not told the own figures unasked, and an app that is no project
+        of Flower drops the configuration of the node.
         """
         known = {one.name for one in dataclasses.fields(self)}
         values = {name: value for name, value in given.items() if name in known}
@@ -171,6 +179,10 @@ class Settings:
             values.setdefault("node_config", "")
         if values.get("page") == "":
             values.setdefault("page_token_file", None)
+        if values.get("mlflow", self.mlflow) != self.mlflow:
+            values.setdefault("mlflow_own_figures", False)
+        if values.get("mlflow") == "":
+            values.setdefault("mlflow_experiment", "")
         return dataclasses.replace(self, **values)
 
     @property
@@ -214,6 +226,7 @@ def check_settings(settings: Settings) -> None:
     if settings.columns and settings.ignore:
         raise PeerError("--columns and --ignore: one or the other; all columns but those of --columns are ignored")
     check_page(settings.page, settings.page_token_file)
+    check_trackers(settings)
     if settings.dht_listen != Settings().dht_listen and not settings.dht:
         raise PeerError(f"--dht-listen {settings.dht_listen}: only with --dht")
     if settings.continues is not None and not settings.joins:

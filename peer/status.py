@@ -262,6 +262,9 @@ def _lines(status: Json) -> Iterable[str]:
     yield f"privacy     {status['privacy']}"
     if status.get("page"):
         yield f"page        {status['page']}"
+    for one in status.get("tracking") or ():
+        trouble = f": cannot be written to ({one['trouble']})" if one["trouble"] else ""
+        yield f"tracking    {one['place']}{trouble}"
     if status["measures"]:
         is_final, measured = status["phase"] == Phase.FINISHED, status.get("measured")
         over = Whose(**measured).text() if measured and measured["away"] else "over all members' test rows"

@@ -154,10 +154,10 @@ class Reader:
             finally:
                 self._link.execute("ROLLBACK")
 
-    def measured(self) -> dict[int, Measured]:
+    def measured(self, start: int = 0) -> dict[int, Measured]:
         """Return the figures over this site's own test rows of the model with which each round began, by round.
 
-        Rounds in which this peer was away are missing.
+        They begin with round ``start``. Rounds in which this peer was away are missing.
 
         Raises:
             StoreError: the figures are damaged.
@@ -165,7 +165,8 @@ class Reader:
         with explained(self.path):
             if not has_measured(self._link):
                 return {}
-            rows = self._link.execute("SELECT round, rows, loss, metrics FROM measured ORDER BY round").fetchall()
+            found = "SELECT round, rows, loss, metrics FROM measured WHERE round >= ? ORDER BY round"
+            rows = self._link.execute(found, (start,)).fetchall()
         try:
             return {round: Measured(count, loss, _decode_metrics(metrics)) for round, count, loss, metrics in rows}
         except msgspec.MsgspecError as error:

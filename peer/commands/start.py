@@ -155,6 +155,7 @@ def _running_options(group: Any) -> None:
     group.add_argument("--page", type=page_option, metavar="[HOST:]PORT", help=page)
     token = "secret that readers of the page have to know; needed for other places than the loopback interface"
     group.add_argument("--page-token-file", type=path_name, metavar="FILE", help=token)
+    _tracking_options(group)
     # These hold for one run and are not kept in the home: the log begins before the home is open, so that it also
     # has what goes wrong until then.
     group.add_argument("--log", metavar="LEVEL", choices=("debug", "info", "warning"), help="log to stderr")
@@ -162,6 +163,38 @@ def _running_options(group: Any) -> None:
     group.add_argument("--log-file", type=path_name, metavar="FILE", help=log_file)
     log_json = "log a JSON object a line, to --log-file or else to stderr (not kept in the home)"
     group.add_argument("--log-json", action="store_true", help=log_json)
+
+
+def _tracking_options(group: Any) -> None:
+    folder = "write the figures of each round there for TensorBoard (default: off; off: not any more)"
+    group.add_argument("--tensorboard", type=folder_option, metavar="DIR", help=folder)
+    server = "write them to this MLflow server or database, such as http://127.0.0.1:5000 (default: off)"
+    group.add_argument("--mlflow", type=mlflow_option, metavar="URI", help=server)
+    group.add_argument("--mlflow-experiment", type=name, metavar="NAME", help="the experiment there (Coterie)")
+    own = "also write the figures over this site's own test rows there (default: no)"
+    group.add_argument("--mlflow-own-figures", action=_EITHER, help=own)
+
+
+def folder_option(text: str) -> str:
+    """Read the folder for TensorBoard as a full path; "off" gives an empty text, which means none."""
+    from ..trackers import OFF
+
+    return "" if text == OFF else str(Path(path_name(text)).expanduser().absolute())
+
+
+def mlflow_option(text: str) -> str:
+    """Read the URI of an MLflow server or database; "off" gives an empty text, which means none.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no such URI.
+    """
+    from ..exits import PeerError
+    from ..trackers import OFF, mlflow_uri
+
+    try:
+        return "" if text == OFF else mlflow_uri(text)
+    except PeerError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("--mlflow: ")) from None
 
 
 def page_option(text: str) -> str:

@@ -45,6 +45,7 @@ def make_session(inbound: Any) -> tuple[Any, Report]:
         inbound=inbound, connected=list, hand_over=taken, is_stranger=lambda member: member != MEMBER
     )
     session._control = SimpleNamespace(tell=lambda _: None)
+    session.tracking = SimpleNamespace(take=lambda *_: None)
     session._strangers = Strangers()
     session._look_for_shortage = lambda: None
     return session, session.report
