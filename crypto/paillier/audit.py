@@ -1,60 +1,90 @@
 """Who did not follow a protocol whose every step follows from a seed that was committed to.
 
-When what was published in an attempt does not fit together, the attempt is lost, so nothing in it needs to stay secret:
-all parties publish their seeds, and each replays the attempt as it should have gone. A party whose public messages
-differ from the replay is at fault, unless somebody misled it by a false private message before: that is found by its
-receiver, who complains. Of accuser and accused one lies; each of the two knows which, the others do not.
+When the public parts of an attempt do not fit together, the attempt is lost, so nothing in it needs to stay secret. All
+parties publish their seeds, and each replays the attempt as it should have gone. A party whose public messages differ
+from the replay is at fault, unless a false private message misled it before. Its receiver then complains, and shows the
+hash of that message with the signature of the sender (`statements`). All compare this hash with the replay, so that all
+name the same: the sender, or a party that complains without such proof.
 
 The same goes for many attempts in a row of which none succeeded, where any of them may have been spoiled. So of each
-attempt only digests of what arrived are kept; they are all that a comparison needs.
+attempt only digests of the messages that arrived are kept; a comparison needs no more.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
-from .arithmetic import digest
-from .rounds import Aborted, Fault, Inbox, Outgoing, Script
+from ..identity import SIGNATURE_BYTES
+from .scripts import Aborted, Fault, Inbox, Outgoing, Script
+from .statements import GREETING, Run, private_hash
 
 _NEVER: Final = 2**32 - 1  # a round that does not come
-_COMPLAINT_BYTES: Final = 5
+_HASH_BYTES: Final = 32
+_COMPLAINT_BYTES: Final = 4 + 1 + _HASH_BYTES + SIGNATURE_BYTES
 
 
 class Inconsistent(Exception):
-    """What was published does not fit together, so somebody did not follow the protocol. All parties see it at once."""
+    """The public parts do not fit together: somebody did not follow the protocol. All parties see it at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The digests of what a party got in a round, by sender."""
+    """The digests of what a party got in a round, and the signatures of the private parts: by sender."""
 
     public: tuple[bytes, ...]
     private: tuple[bytes, ...]
+    signatures: tuple[bytes, ...] = ()
 
     @classmethod
     def of(cls, inbox: Inbox) -> "Heard":
         """Those of an inbox."""
-        return cls(tuple(map(_digest, inbox.public)), tuple(map(_digest, inbox.private)))
+        return cls(tuple(map(private_hash, inbox.public)), tuple(map(private_hash, inbox.private)), inbox.signatures)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What an audit needs to know of a failed attempt.
+    """What an audit needs to know of an attempt.
 
     seed: this party's, 32 bytes; script_of: the script that a party with that seed should have run; commitment_of: what
-    it should have committed to, in public, in the first round; log: what this party got, round by round.
+    it should have committed to, in public, in the first round; log: what this party got, round by round; begun: the
+    number of its first round in the run.
     """
 
     seed: bytes
     script_of: Callable[[int, bytes], Script[Any]]
     commitment_of: Callable[[int, bytes], bytes]
     log: list[Heard]
+    begun: int = GREETING + 1
 
     def __repr__(self) -> str:
         return f"<Attempt of {len(self.log)} rounds (secret)>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an attempt holds a seed and is not pickled")
+
+
+@dataclass(frozen=True, slots=True)
+class _Complaint:
+    """That the accused sent the accuser, in that round of the run, a private part with this hash, and signed it."""
+
+    at: int
+    accused: int
+    hashed: bytes
+    signature: bytes
+
+    def to_bytes(self) -> bytes:
+        return self.at.to_bytes(4, "big") + bytes([self.accused]) + self.hashed + self.signature
+
+
+@dataclass(slots=True)
+class _Replayed:
+    """How the attempts should have gone: the public faults of the first round with one, and all private parts.
+
+    private: by round of the run, sender and receiver, the hash of the part that is sent.
+    """
+
+    public: list[tuple[int, int]] = field(default_factory=list)
+    private: dict[int, list[list[bytes]]] = field(default_factory=dict)
 
 
 def logged(script: Script[Any], log: list[Heard]) -> Script[Any]:
@@ -69,18 +99,17 @@ def logged(script: Script[Any], log: list[Heard]) -> Script[Any]:
         return end.value
 
 
-def audit(attempts: Sequence[Attempt], me: int, reason: str) -> Script[Aborted]:
-    """Two rounds: all publish their seeds, replay the attempts, and say whose private messages were false.
+def audit(attempts: Sequence[Attempt], me: int, run: Run, reason: str) -> Script[Aborted]:
+    """Two rounds: all publish their seeds, replay the attempts, and show the private parts that were false.
 
-    Rounds are counted on from one attempt to the next. The replay takes every party as long as the attempts took all of
-    them together.
+    The replay takes every party as long as the attempts took all of them together. The verdict names the same parties
+    to all, and nobody where all followed the protocol.
     """
     inbox = yield Outgoing(b"".join(attempt.seed for attempt in attempts))
-    seeds = _opened(attempts, inbox.public)
-    public, (at, accused) = _faults(attempts, seeds, me)
-    inbox = yield Outgoing(at.to_bytes(4, "big") + bytes([accused]))
-    complaints = [_complaint(i, data, len(inbox.public)) for i, data in enumerate(inbox.public)]
-    return _verdict(me, reason, public, complaints)
+    replayed = _replayed(attempts, _opened(attempts, inbox.public))
+    inbox = yield Outgoing(_own_complaint(attempts, me, replayed))
+    complaints = [_read_complaint(i, data, len(inbox.public)) for i, data in enumerate(inbox.public)]
+    return Aborted(reason, _culprits(run, replayed, complaints))
 
 
 def _opened(attempts: Sequence[Attempt], published: Sequence[bytes]) -> list[list[bytes]]:
@@ -92,31 +121,26 @@ def _opened(attempts: Sequence[Attempt], published: Sequence[bytes]) -> list[lis
             raise Fault(party, f"{len(data)} bytes of seeds for {len(attempts)} attempts")
         for k, attempt in enumerate(attempts):
             opened = data[k * size : (k + 1) * size]
-            if _digest(attempt.commitment_of(party, opened)) != attempt.log[0].public[party]:
+            if private_hash(attempt.commitment_of(party, opened)) != attempt.log[0].public[party]:
                 raise Fault(party, "the seed is not the one that was committed to")
             seeds[k].append(opened)
     return seeds
 
 
-def _faults(
-    attempts: Sequence[Attempt], seeds: Sequence[Sequence[bytes]], me: int
-) -> tuple[list[tuple[int, int]], tuple[int, int]]:
-    """Round and party of the first false public messages, and of the first false private one to this party."""
-    private, begun = (_NEVER, me), 0
+def _replayed(attempts: Sequence[Attempt], seeds: Sequence[Sequence[bytes]]) -> _Replayed:
+    """The attempts as they should have gone, up to the first round with a false public message."""
+    found = _Replayed()
     for attempt, opened in zip(attempts, seeds, strict=True):
-        for at, (row, heard) in enumerate(zip(_replay(attempt, opened), attempt.log, strict=False), begun):
-            sent = Heard.of(Inbox(tuple(o.public for o in row), tuple(o.private.get(me, b"") for o in row)))
-            lied = [party for party in range(len(row)) if sent.private[party] != heard.private[party]]
-            if lied and private[0] == _NEVER:
-                private = at, lied[0]
-            public = [(at, party) for party in range(len(row)) if sent.public[party] != heard.public[party]]
-            if public:
-                return public, private  # what came later does not count
-        begun += len(attempt.log)
-    return [], private
+        for at, (row, heard) in enumerate(zip(_rounds(attempt, opened), attempt.log, strict=False), attempt.begun):
+            parties = range(len(row))
+            found.private[at] = [[private_hash(sent.private.get(i, b"")) for i in parties] for sent in row]
+            found.public = [(at, i) for i in parties if private_hash(row[i].public) != heard.public[i]]
+            if found.public:
+                return found  # what came later follows from it
+    return found
 
 
-def _replay(attempt: Attempt, seeds: Sequence[bytes]) -> Iterator[list[Outgoing]]:
+def _rounds(attempt: Attempt, seeds: Sequence[bytes]) -> Iterator[list[Outgoing]]:
     """What all parties should have sent, round by round."""
     scripts = [attempt.script_of(party, seed) for party, seed in enumerate(seeds)]
     try:
@@ -130,32 +154,44 @@ def _replay(attempt: Attempt, seeds: Sequence[bytes]) -> Iterator[list[Outgoing]
         return  # followed by all, it would have ended here: whatever came later follows from an earlier fault
 
 
-def _digest(data: bytes) -> bytes:
-    return digest(b"heard", data)
+def _own_complaint(attempts: Sequence[Attempt], me: int, replayed: _Replayed) -> bytes:
+    """This party's complaint about the first private part that was false, or that there was none."""
+    for attempt in attempts:
+        for at, heard in enumerate(attempt.log, attempt.begun):
+            for party, row in enumerate(replayed.private.get(at, [])):
+                if party != me and heard.private[party] != row[me]:
+                    return _Complaint(at, party, heard.private[party], heard.signatures[party]).to_bytes()
+    return _Complaint(_NEVER, me, bytes(_HASH_BYTES), bytes(SIGNATURE_BYTES)).to_bytes()
 
 
-def _complaint(accuser: int, data: bytes, parties: int) -> tuple[int, int]:
-    """The round in which the accuser says it got a false private message, and from whom; `_NEVER` if in none."""
+def _read_complaint(accuser: int, data: bytes, parties: int) -> _Complaint:
+    """What another party says about the private parts that it got. Raises Fault for other bytes."""
     if len(data) != _COMPLAINT_BYTES or data[4] >= parties:
         raise Fault(accuser, "a malformed complaint")
-    at = int.from_bytes(data[:4], "big")
-    if (at == _NEVER) != (data[4] == accuser):
+    at, accused = int.from_bytes(data[:4], "big"), data[4]
+    if (at == _NEVER) != (accused == accuser):
         raise Fault(accuser, "a malformed complaint")
-    return at, data[4]
+    return _Complaint(at, accused, data[5 : 5 + _HASH_BYTES], data[5 + _HASH_BYTES :])
 
 
-def _verdict(me: int, reason: str, public: Sequence[tuple[int, int]], complaints: Sequence[tuple[int, int]]) -> Aborted:
-    """Who is at fault, from the public messages that were false and from the complaints."""
-    first = public[0][0] if public else _NEVER
-    culprits = {party for at, party in public if at == first and complaints[party][0] >= first}
-    suspects: set[int] = set()
-    for accuser, (at, accused) in enumerate(complaints):
-        if at == _NEVER or at > first or at > complaints[accused][0]:
-            continue  # it follows from what was public before, or from what the accused complains of itself
-        if accuser == me:
-            culprits.add(accused)
-        elif accused == me:
-            culprits.add(accuser)
-        else:
-            suspects |= {accuser, accused}
-    return Aborted(reason, tuple(sorted(culprits)), tuple(sorted(suspects - culprits)))
+def _culprits(run: Run, replayed: _Replayed, complaints: Sequence[_Complaint]) -> tuple[int, ...]:
+    """The parties at fault: they sent false messages that no earlier false one explains, or complain without proof."""
+    false = {i for i, c in enumerate(complaints) if c.at != _NEVER and not _is_proved(run, replayed, i, c)}
+    misled_at = {i: _NEVER if i in false else c.at for i, c in enumerate(complaints)}
+    culprits = false | {party for at, party in replayed.public if misled_at[party] >= at}
+    for accuser, complaint in enumerate(complaints):
+        proved = complaint.at != _NEVER and accuser not in false
+        if proved and misled_at[complaint.accused] >= complaint.at:
+            culprits.add(complaint.accused)
+    return tuple(sorted(culprits))
+
+
+def _is_proved(run: Run, replayed: _Replayed, accuser: int, complaint: _Complaint) -> bool:
+    """Whether the accused signed another private part than the one that it should have sent.
+
+    An honest party complains of no round after the first public fault, of which the replay knows nothing.
+    """
+    sent = replayed.private.get(complaint.at)
+    if sent is None or sent[complaint.accused][accuser] == complaint.hashed:
+        return False
+    return run.is_private_part(complaint.at, complaint.accused, accuser, complaint.hashed, complaint.signature)

@@ -13,9 +13,9 @@ from typing import Final
 
 from .arithmetic import Draws, digest, gcd, has_factor_up_to, jacobi, join, number, power, size_of
 from .openings import openly
-from .rounds import Fault, Outgoing, Script
+from .scripts import Fault, Outgoing, Script
 from .sharing import deal_modular, lagrange_at_zero
-from .sieving import Candidate, Masks, Plan, columns, opened, summed
+from .sieving import Candidate, Masks, Plan, columns, numbers_of, opened, summed
 
 TRIAL_LIMIT: Final = 2**17
 BASES: Final = 80  # a modulus with a composite factor passes with probability at most 2^-80
@@ -72,7 +72,7 @@ def _is_coprime(plan: Plan, me: int, seed: bytes, candidate: Candidate, masks: M
     draws = Draws(seed, b"coprime|" + join([n], size_of(n)))
     summand = candidate.p + candidate.q - (1 if me == 0 else 0)
     shares = [deal_modular(x, plan.degree, plan.parties, n, draws) for x in (draws.below(n), summand % n)]
-    inbox = yield Outgoing(private=columns(shares, n))
+    inbox = yield Outgoing(private=columns(shares, n), fits=numbers_of(n, 2))
     r, total = summed(inbox, n, 2)
     own, zero = lagrange_at_zero(plan.parties, n)[me], masks.zeros(b"coprime|%x" % n, n, 1)[0]
     product = join([(own * r * total + zero) % n], size_of(n))

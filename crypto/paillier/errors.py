@@ -37,6 +37,18 @@ class NotAgreed(PaillierError):
     """Ciphertexts other than those whose opening was agreed on."""
 
 
+class NotConfirmed(PaillierError):
+    """A new key that too few of its holders have confirmed, or a share of a key that is not in force."""
+
+
+class NotProved(PaillierError):
+    """A sum that the claims of its contributors do not prove."""
+
+
+class RunBefore(PaillierError):
+    """A session that this party has begun before: no session is run twice."""
+
+
 class BadProof(PaillierError):
     """A proof that does not hold for the statement, federation, epoch and sender that it is checked for."""
 

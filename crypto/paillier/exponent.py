@@ -3,9 +3,11 @@
 1. *Multiply.* Each party draws β_i below N; all share β = Σ β_i and φ(N) = Σ φ_i, φ_0 = N + 1 - p_0 - q_0 and
    φ_i = -(p_i + q_i), modulo a number R far above w = βφ(N), and hold x_i with Σ x_i = w + k·R for a k below n.
 2. *Deal.* Each party shares its x_i over the integers, with commitments; a share that does not fit names its dealer.
-   The product of the commitments to the x_i is v^(Δ(w + kR)), and w is a multiple of φ(N): so the k for which v^(Δw)
-   is 1 mod N is found by trying, and if there is none, somebody did not follow the protocol.
-3. *Confirm.* All compute the same verification keys, and say so.
+   The product of the commitments to the x_i is v^(Δ(w + kR)), and w is a multiple of φ(N). The k for which v^(Δw) is 1
+   mod N is found by trying. If there is none, a party did not follow the protocol.
+
+All parties that saw the same commitments compute the same verification keys. That all of them did, and have their
+shares durably, they confirm outside of this protocol (`epochs`).
 
 The verification keys tell w mod N = βφ(N) mod N, which is random because β is; the commitments to the x_i are powers of
 v to random numbers with a given sum.
@@ -15,14 +17,13 @@ Damgård and Koprowski (Eurocrypt 2001).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from .arithmetic import STATISTICAL_BITS, Draws, join, number, power, size_of
 from .audit import Inconsistent
 from .errors import BadDealing, BadGroup
 from .group import Group, KeyShare
 from .keys import PublicKey
-from .rounds import Fault, Outgoing, Script
+from .scripts import Fault, Fits, Outgoing, Script
 from .sharing import (
     Terms,
     check_integer,
@@ -33,19 +34,13 @@ from .sharing import (
     signed_power,
     verification_table,
 )
-from .sieving import Candidate, Masks, Plan, columns, numbers, ring_above, summed
+from .sieving import Candidate, Masks, Plan, columns, numbers, numbers_of, ring_above, summed
 
 
-@dataclass(frozen=True, slots=True)
-class JointKey:
-    """The key that all parties made, and this party's share of it."""
-
-    group: Group
-    share: KeyShare
-
-
-def share_exponent(plan: Plan, me: int, seed: bytes, candidate: Candidate, masks: Masks) -> Script[JointKey]:
-    """Three rounds. Raises BadModulus where the candidate is no modulus after all."""
+def share_exponent(
+    plan: Plan, me: int, seed: bytes, candidate: Candidate, masks: Masks
+) -> Script[tuple[Group, KeyShare]]:
+    """Two rounds: the key, and this party's share of it. Raises BadModulus if the candidate is no modulus after all."""
     key = PublicKey(candidate.modulus)
     ring = ring_above(2 * key.bits + STATISTICAL_BITS + plan.parties.bit_length())
     terms = Terms(plan.parties, plan.threshold, ring.bit_length())
@@ -55,26 +50,26 @@ def share_exponent(plan: Plan, me: int, seed: bytes, candidate: Candidate, masks
     dealing = deal_integer(key, terms, x, draws)
     bound = 1 << terms.exponent_bits
     private = {party: join([share], size_of(bound)) for party, share in enumerate(dealing.shares)}
-    inbox = yield Outgoing(join(dealing.commitments, key.ciphertext_bytes), private)
+    inbox = yield Outgoing(join(dealing.commitments, key.ciphertext_bytes), private, _shares(key, terms))
     commitments = [numbers(i, data, key.square, plan.threshold) for i, data in enumerate(inbox.public)]
-    total = number(0)
-    for dealer, data in enumerate(inbox.private):
-        share = numbers(dealer, data, bound, 1)[0]
-        try:
-            check_integer(key, terms, dealer, me, commitments[dealer], share)
-        except BadDealing as error:
-            raise Fault(dealer, error.reason) from None
-        total += share
+    total = sum((numbers(i, data, bound, 1)[0] for i, data in enumerate(inbox.private)), number(0))
 
     excess = _excess(key, terms, ring, commitments)
-    group = _group(key, terms, commitments, excess)
-    inbox = yield Outgoing(group.group_id)
-    for party, group_id in enumerate(inbox.public):
-        # Not `Inconsistent`: others may have ended with this key by now, so no seed may be published any more. All who
-        # saw the same commitments compute the same group, and that they saw the same is checked with each message.
-        if group_id != group.group_id:
-            raise Fault(party, "it computed other verification keys")
-    return JointKey(group, KeyShare(me, total - excess))
+    return _group(key, terms, commitments, excess), KeyShare(me, total - excess)
+
+
+def _shares(key: PublicKey, terms: Terms) -> Fits:
+    """What the private parts are where each party deals its number: a share that fits the dealer's commitments."""
+
+    def fits(dealer: int, receiver: int, public: bytes, private: bytes) -> None:
+        commitments = numbers(dealer, public, key.square, terms.threshold)
+        share = numbers(dealer, private, 1 << terms.exponent_bits, 1)[0]
+        try:
+            check_integer(key, terms, dealer, receiver, commitments, share)
+        except BadDealing as error:
+            raise Fault(dealer, error.reason) from None
+
+    return fits
 
 
 def _multiply(plan: Plan, me: int, candidate: Candidate, ring: int, draws: Draws, masks: Masks) -> Script[int]:
@@ -83,7 +78,7 @@ def _multiply(plan: Plan, me: int, candidate: Candidate, ring: int, draws: Draws
     phi = (n + 1 if me == 0 else 0) - candidate.p - candidate.q
     secrets = (draws.below(n), phi % ring)
     shares = [deal_modular(secret, plan.degree, plan.parties, ring, draws) for secret in secrets]
-    inbox = yield Outgoing(private=columns(shares, ring))
+    inbox = yield Outgoing(private=columns(shares, ring), fits=numbers_of(ring, 2))
     beta_share, phi_share = summed(inbox, ring, 2)
     own = lagrange_at_zero(plan.parties, ring)[me]
     return (own * beta_share * phi_share + masks.zeros(b"exponent", ring, 1)[0]) % ring

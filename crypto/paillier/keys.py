@@ -37,6 +37,7 @@ KEY_BITS: tuple[int, ...] = (2048, 3072)
 DEFAULT_BITS: Final = 2048
 KEY_ID_BYTES: Final = 32
 SEED_BYTES: Final = 32
+MAX_KEPT_TABLES: Final = 3  # the key in force, the one that comes after it, and one more: else they displace each other
 SMALL_FACTOR: Final = 2**20  # no prime below divides an accepted modulus
 
 _VERSION: Final = b"\x01"
@@ -109,11 +110,11 @@ class PublicKey:
         return self.modulus - x * x % self.modulus
 
     def blinding(self) -> FixedBase:
-        """The table of (h^N)^a mod N², for a of half the bits of N: 17 MB at 2048 bits, kept for the last two keys."""
+        """The table of (h^N)^a mod N², for a of half the bits of N: 17 MB at 2048 bits, kept for the last keys."""
         return _blinding(self)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=MAX_KEPT_TABLES)
 def _blinding(key: PublicKey) -> FixedBase:
     return FixedBase(power(key.generator(), key.modulus, key.square), key.square, key.bits // 2, window=8)
 

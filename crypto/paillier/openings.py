@@ -12,7 +12,7 @@ from typing import Final
 
 from ..prng import derive
 from .arithmetic import digest, join
-from .rounds import Fault, Inbox, Outgoing, Script
+from .scripts import Fault, Inbox, Outgoing, Script
 
 NONCE_BYTES: Final = 32
 

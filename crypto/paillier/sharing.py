@@ -22,7 +22,7 @@ from typing import NoReturn
 
 from .arithmetic import STATISTICAL_BITS, Draws, inverse, number, power
 from .errors import BadDealing
-from .keys import PublicKey
+from .keys import MAX_KEPT_TABLES, PublicKey
 from .powers import FixedBase
 
 _TABLE_STEP_BITS = 1024  # tables are made for multiples of this, so that one serves all
@@ -36,11 +36,11 @@ def verification_base(key: PublicKey) -> int:
 
 
 def verification_table(key: PublicKey, exponent_bits: int) -> FixedBase:
-    """A table of powers of v, for exponents of at least that length; kept for the last two keys."""
+    """A table of powers of v, for exponents of at least that length; kept for the last keys and lengths."""
     return _table(key, -(-exponent_bits // _TABLE_STEP_BITS) * _TABLE_STEP_BITS)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=2 * MAX_KEPT_TABLES)
 def _table(key: PublicKey, exponent_bits: int) -> FixedBase:
     return FixedBase(verification_base(key), key.square, exponent_bits, window=4)
 

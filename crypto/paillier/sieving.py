@@ -22,21 +22,24 @@ Goldwasser and Wigderson (STOC 1988). Secure against d parties who follow the pr
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, NoReturn
 
 from ..prng import derive
 from .arithmetic import Draws, digest, gcd, inverse, join, number, primes, primorial, size_of, split
 from .audit import Inconsistent
-from .errors import BadEncoding
+from .errors import BadEncoding, BadGroup
+from .group import Group
 from .keys import check_bits
 from .openings import openly
-from .rounds import SESSION_BYTES, Fault, Inbox, Outgoing, Script
+from .scripts import Fault, Fits, Inbox, Outgoing, Script
+from .seats import SESSION_BYTES, check_members
 from .sharing import deal_modular, lagrange_at_zero
 
 MIN_PARTIES: Final = 3
 MAX_PARTIES: Final = 10
+MAX_KEYS: Final = 16  # in one generation
 MAX_BATCH: Final = 4096  # candidates: at most 3.3 MB in a message, of the 8 MiB that `rounds` takes
 FIXED_LIMIT: Final = 53  # p and q are -1 modulo all primes up to here
 SLACK_BITS: Final = 64  # of a share beyond what the sieve fixes, and of F beyond N
@@ -47,8 +50,14 @@ _KEY_BYTES: Final = 32
 class Plan:
     """What the parties agree on beforehand.
 
-    session: 32 bytes that name this run (a hash of federation, epoch and attempt); parties: n, 3 to 10; threshold: t,
-    how many holders will open a sum; bits: of N; batch: candidates tried at a time, as many as fit into a message.
+    session: 32 bytes that name this generation (a hash of federation, epoch and the number of the attempt); parties: n,
+    3 to 10; threshold: t, how many holders will open a sum, at most d + 1; bits: of N; batch: candidates tried at a
+    time, as many as fit into a message; keys: how many keys are made, of which a coin chooses the one that is used
+    (`joint`); members: the Ed25519 keys of the parties, holder 0 first.
+
+    More than d curious parties can pool what they saw during the generation and factor N. With t - 1 > d, fewer than t
+    holders could decrypt.
+
     Raises BadModulus for a size of N that is not accepted, and ValueError.
     """
 
@@ -57,22 +66,57 @@ class Plan:
     threshold: int
     bits: int = 2048
     batch: int = 192
+    keys: int = 2
+    members: tuple[bytes, ...] = field(kw_only=True)
 
     def __post_init__(self) -> None:
         if len(self.session) != SESSION_BYTES:
             raise ValueError(f"a session has {SESSION_BYTES} bytes, not {len(self.session)}")
         if not MIN_PARTIES <= self.parties <= MAX_PARTIES:
             raise ValueError(f"a key is made by {MIN_PARTIES} to {MAX_PARTIES} parties, not {self.parties}")
-        if not 2 <= self.threshold <= self.parties:
-            raise ValueError(f"a threshold of {self.threshold} among {self.parties} parties")
+        if not 2 <= self.threshold <= self.degree + 1:
+            raise ValueError(
+                f"a threshold of {self.threshold} among {self.parties} parties: it is from 2 to {self.degree + 1}, as "
+                f"{self.degree + 1} of them can factor N by what they saw when it was made"
+            )
         if not 1 <= self.batch <= MAX_BATCH:
             raise ValueError(f"a batch has 1 to {MAX_BATCH} candidates, not {self.batch}")
+        if not 1 <= self.keys <= MAX_KEYS:
+            raise ValueError(f"a generation makes 1 to {MAX_KEYS} keys, not {self.keys}")
+        if len(self.members) != self.parties:
+            raise ValueError(f"{len(self.members)} members for {self.parties} parties")
+        check_members(self.members)
         check_bits(self.bits)
 
     def lockstep_session(self) -> bytes:
-        """The session of the run: bound to the whole plan, so that parties with different plans do not blame each other
-        for what each did right by its own."""
-        return digest(b"joint key", self.session, join([self.parties, self.threshold, self.bits, self.batch], 4))
+        """The session of the run: bound to the whole plan.
+
+        Parties with different plans so do not blame each other for what each did right by its own plan.
+        """
+        numbers = join([self.parties, self.threshold, self.bits, self.batch, self.keys], 4)
+        return digest(b"joint key", self.session, numbers, *self.members)
+
+    @property
+    def holder_keys(self) -> tuple[bytes, ...]:
+        """The holders of the key are the parties that make it."""
+        return self.members
+
+    @property
+    def needed(self) -> int:
+        """How many holders have to confirm the key: all."""
+        return self.parties
+
+    @property
+    def before(self) -> tuple[tuple[bytes, ...], ...]:
+        """The holders of epochs before: there are none of a new N."""
+        return ()
+
+    def check_group(self, group: Group) -> None:
+        """Raise BadGroup for a group that no generation by this plan makes."""
+        check_joint(group)
+        made = (group.holders, group.threshold, group.key.bits)
+        if made != (self.parties, self.threshold, self.bits):
+            raise BadGroup(f"a key of {made[0]} holders, threshold {made[1]} and {made[2]} bits was not planned")
 
     @property
     def patience(self) -> int:
@@ -106,6 +150,12 @@ class Sieve:
 def fixed_modulus() -> int:
     """K = 4·3·5·...·53."""
     return 2 * primorial(FIXED_LIMIT)
+
+
+def check_joint(group: Group) -> None:
+    """Raise BadGroup for a modulus that no joint generation makes: it is not 1 mod K."""
+    if group.key.modulus % fixed_modulus() != 1:
+        raise BadGroup("no joint generation made this modulus: it is not 1 mod K")
 
 
 @cache
@@ -183,7 +233,7 @@ def draw_candidates(plan: Plan, me: int, seed: bytes, commitment: bytes) -> Scri
     lifts = [_lift(plan, me, residue, draws) for residue in residues]
 
     shares = [deal_modular(x, plan.degree, plan.parties, sieve.field, draws) for x in lifts]
-    inbox = yield Outgoing(private=columns(shares, sieve.field))
+    inbox = yield Outgoing(private=columns(shares, sieve.field), fits=numbers_of(sieve.field, len(lifts)))
     mine = summed(inbox, sieve.field, len(lifts))
 
     count = len(lifts) // 2
@@ -209,7 +259,8 @@ def _draw_units(plan: Plan, me: int, seed: bytes, commitment: bytes, draws: Draw
     shares = [deal_modular(x, plan.degree, plan.parties, sieve.modulus, draws) for x in drawn]
     private = columns(shares, sieve.modulus)
     keys = {party: derive(seed, b"mask %d" % party) for party in range(me + 1, plan.parties)}
-    inbox = yield Outgoing(commitment, {j: keys.get(j, b"") + data for j, data in private.items()})
+    parts = {j: keys.get(j, b"") + data for j, data in private.items()}
+    inbox = yield Outgoing(commitment, parts, _keys_and_numbers(sieve.modulus, 2 * count))
 
     for party in range(me):
         keys[party] = inbox.private[party][:_KEY_BYTES]
@@ -288,6 +339,24 @@ def _added(rows: Sequence[bytes], modulus: int, count: int) -> list[int]:
         values = numbers(party, data, modulus, count)
         total = [a + b for a, b in zip(total, values, strict=True)]
     return [x % modulus for x in total]
+
+
+def numbers_of(modulus: int, count: int) -> Fits:
+    """What the private parts of a round are where each party deals shares of that many values."""
+
+    def fits(sender: int, _receiver: int, _public: bytes, private: bytes) -> None:
+        numbers(sender, private, modulus, count)
+
+    return fits
+
+
+def _keys_and_numbers(modulus: int, count: int) -> Fits:
+    """The same, with a key in front where the sender comes before the receiver."""
+
+    def fits(sender: int, receiver: int, _public: bytes, private: bytes) -> None:
+        numbers(sender, private[_KEY_BYTES * (sender < receiver) :], modulus, count)
+
+    return fits
 
 
 def numbers(party: int, data: bytes, modulus: int, count: int) -> list[int]:

@@ -16,6 +16,7 @@ from functools import partial as applied
 from typing import Final
 
 from .arithmetic import digest, gcd, integer_lagrange, join, number, split
+from .claims import ProvedSum
 from .encryption import CHUNK, Encrypted, Progress, Spread
 from .errors import BadEncoding, BadPartial, BadProof, NotAgreed, TooFewPartials, WrongKey
 from .group import GROUP_ID_BYTES, Group, KeyShare
@@ -112,7 +113,7 @@ def proof_bytes(group: Group) -> int:
 def partial_decrypt(
     group: Group,
     share: KeyShare,
-    encrypted: Encrypted,
+    proved: ProvedSum,
     agreed: Agreed,
     seed: bytes,
     *,
@@ -121,10 +122,23 @@ def partial_decrypt(
 ) -> Partial:
     """This holder's part of opening the sum, with its proof; lets other threads run meanwhile.
 
-    seed: 32 secret random bytes. Raises NotAgreed for other ciphertexts than those agreed on, WrongKey for those of
-    another key or a share of another group.
+    Args:
+        group: the key in force, from the ledger.
+        share: this holder's.
+        proved: the sum, with the claims of all its contributors checked (`claims.prove_sum`).
+        agreed: the sum that the federation decided to open. A holder opens one in a round.
+        seed: 32 secret random bytes.
+        spread: runs the chunks of the work.
+        progress: called after each chunk.
+
+    Raises:
+        NotAgreed: the sum that was proved is not the one that was agreed on, or of another federation or epoch.
+        WrongKey: the sum is under another key, or the share of another group.
     """
+    encrypted = proved.total
     _check_agreed(group, encrypted, agreed)
+    if (proved.federation, proved.epoch, proved.group_id) != (agreed.federation, agreed.epoch, group.group_id):
+        raise NotAgreed("the claims about this sum were made for another federation, epoch or group")
     if not share.matches(group):
         raise WrongKey("the key share belongs to another group")
     chunks = [encrypted.values[i : i + CHUNK] for i in range(0, len(encrypted.values), CHUNK)]

@@ -1,10 +1,13 @@
 """Writes tests/vectors/paillier: one fault a file, with the error that it must raise."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import gmpy2
+from nacl.signing import SigningKey
+from parties import proved
 
 from coterie.crypto.paillier.claims import claim_fingerprint
 from coterie.crypto.paillier.encryption import Encrypted, encrypt
@@ -89,7 +92,7 @@ def partials() -> None:
     group, shares = deal(private, 2, 3, SEED)
     encrypted = encrypt(group.key, PLAINTEXTS, SEED)
     agreed = Agreed(bytes(32), 7, encrypted.digest)
-    part = partial_decrypt(group, shares[1], encrypted, agreed, SEED)
+    part = partial_decrypt(group, shares[1], proved(group, encrypted, epoch=7), agreed, SEED)
     more = {"group": group.to_bytes().hex(), "ciphertexts": encrypted.to_bytes().hex(), "epoch": 7, "sender": 1}
 
     def made(name: str, what: str, data: bytes, error: str | None, **other: object) -> None:
@@ -163,6 +166,49 @@ def claims(encrypted: Encrypted) -> None:
     made("zero", "the fingerprint is 0", zero.to_bytes(), "BadCiphertext")
 
 
+def hashed(domain: bytes, *parts: bytes) -> bytes:
+    """SHA-256 as the library takes it, written down a second time: nothing below here uses the library."""
+    whole = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    return hashlib.sha256(b"coterie/1/paillier|" + domain + whole).digest()
+
+
+def evidence() -> None:
+    """Two statements of one member, by SHA-256 and Ed25519 alone."""
+    member, other = SigningKey(SEED), SigningKey(SEED[::-1])
+
+    def said(public: bytes, run: bytes = b"r" * 32, number: int = 3, signer: SigningKey = member) -> bytes:
+        place, hashes = number.to_bytes(4, "big"), (hashed(b"public", public), hashed(b"echo", b""))
+        message = b"coterie/1/paillier statement\0" + hashed(b"statement", run, place, *hashes)
+        return run + place + b"".join(hashes) + signer.sign(message).signature
+
+    def made(name: str, what: str, second: bytes, error: str | None, first: bytes = b"") -> None:
+        data = member.verify_key.encode() + (first or said(b"one")) + second
+        write(f"evidence-{name}", what, "evidence", data, error)
+
+    made("valid", "two public parts in one round", said(b"two"), None)
+    made("same", "twice the same statement", said(b"one"), "BadProof")
+    made("run", "two public parts in two runs", said(b"two", run=b"s" * 32), "BadProof")
+    made("round", "two public parts in two rounds", said(b"two", number=4), "BadProof")
+    made("greeting", "two greetings", said(b"two", number=0), "BadProof", said(b"one", number=0))
+    made("forged", "the second one signed by another member", said(b"two", signer=other), "BadProof")
+    made("truncated", "a byte missing", said(b"two")[:-1], "BadProof")
+    made("trailing", "a byte too many", said(b"two") + b"\0", "BadProof")
+
+
+def contributors(group: bytes) -> None:
+    """What claims are bound to, by SHA-256 alone."""
+    federation, members = bytes(range(32)), [bytes([i]) * 32 for i in (9, 3, 6)]
+    dealings, place = {member: hashlib.sha256(member).digest() for member in members}, (7).to_bytes(8, "big")
+    rows = [member + dealings[member] for member in sorted(members)]
+    context = hashed(b"contributors", federation, place + (2).to_bytes(8, "big"), hashed(b"group", group), *rows)
+    of_each = {m.hex(): hashed(b"contributor", context, m, dealings[m]).hex() for m in members}
+    write(
+        "contributors-valid", "three, in round 7 with the key of epoch 2", "contributors", context, None,
+        federation=federation.hex(), round=7, epoch=2, group=group.hex(), contexts=of_each,
+        dealings={member.hex(): dealing.hex() for member, dealing in dealings.items()},
+    )  # fmt: skip
+
+
 def main() -> None:
     """Write all files."""
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -175,6 +221,8 @@ def main() -> None:
     partials()
     knowledge(encrypted)
     claims(encrypted)
+    evidence()
+    contributors(deal(generate(SEED), 2, 3, SEED)[0].to_bytes())
 
 
 if __name__ == "__main__":

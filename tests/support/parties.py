@@ -1,24 +1,95 @@
 """n parties of a protocol in rounds, in one process, over channels that lose, repeat, reorder and change messages.
 
-And a party that speaks last: it sees what all others publish in a round before it sends anything.
+And a party that speaks last: it sees what all others publish in a round before it sends anything. And what a federation
+does with a key that its members have made: it collects confirmations, decides a record, and reads it.
 """
 
 import itertools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Generic, TypeVar
 
-from coterie.crypto.paillier.arithmetic import digest
-from coterie.crypto.paillier.rounds import Aborted, Fault, Inbox, Lockstep, Message, Outgoing, Script, Step
+from coterie.crypto.identity import Identity
+from coterie.crypto.paillier import claims, epochs, joint
+from coterie.crypto.paillier.claims import ProvedSum
+from coterie.crypto.paillier.encryption import Encrypted
+from coterie.crypto.paillier.epochs import Epoch, KeyPlan, Pending, certify, read_epoch
+from coterie.crypto.paillier.frames import Part, echo_of
+from coterie.crypto.paillier.group import Group, KeyShare
+from coterie.crypto.paillier.rounds import Aborted, Inbox, Lockstep, Message, Outgoing, Script, Step
+from coterie.crypto.paillier.seats import Book, Seat, take_seat
+from coterie.crypto.paillier.sieving import Plan
+from coterie.crypto.paillier.statements import GREETING, Run, Statement, sign_private
+from coterie.crypto.prng import derive
 
 Result = TypeVar("Result")
 Tamper = Callable[[int, Message], bytes | None]  # sender and message -> what arrives, None for what is lost
+Begin = Callable[[Run], Script[Any]]
+
+
+@cache
+def identity(party: int) -> Identity:
+    """Of the party with that number."""
+    return Identity(derive(b"party", b"%d" % party))
+
+
+@cache
+def members(parties: int) -> tuple[bytes, ...]:
+    """The keys of that many parties."""
+    return tuple(identity(party).public for party in range(parties))
+
+
+def seat(session: bytes, parties: int, me: int) -> Seat:
+    """A seat of one who has not sat there before."""
+    return take_seat(session, members(parties), identity(me), lambda session: True)
+
+
+def machine(
+    session: bytes,
+    parties: int,
+    me: int,
+    script: Script[Any] | Begin,
+    speakers: Iterable[int] | None = None,
+    kind: type[Lockstep[Any]] = Lockstep,
+) -> Lockstep[Any]:
+    """One party's machine for a script, or of another kind."""
+    begin: Begin = script if callable(script) else lambda run: script  # type: ignore[assignment]
+    return kind(seat(session, parties, me), derive(bytes([me]), b"nonce"), begin, speakers)
+
+
+def small_plan(number: int, parties: int, threshold: int, batch: int, **more: Any) -> Plan:
+    """A plan for one small key."""
+    more = {"bits": 512, "keys": 1, "members": members(parties), **more}
+    return Plan(bytes([number] * 32), parties, threshold, batch=batch, **more)
+
+
+def plan_seat(plan: Any, me: int, who: Identity | None = None, book: Book = lambda session: True) -> Seat:
+    """A seat in the run of a plan."""
+    return take_seat(plan.lockstep_session(), plan.members, who or identity(me), book)
+
+
+def seed(party: int) -> bytes:
+    """The seed of the party with that number."""
+    return bytes([party] * 32)
+
+
+def key_party(plan: Plan, me: int) -> Lockstep[joint.JointKey]:
+    """An honest party of a generation."""
+    return joint.joint_key(plan, me, seed(me), plan_seat(plan, me))
+
+
+def bent_party(plan: Plan, me: int, bend: Callable[[Script[Any]], Script[Any]], kind: Any = Lockstep) -> Any:
+    """A party of a generation whose script is bent."""
+    return kind(
+        plan_seat(plan, me), derive(seed(me), b"greeting"), lambda run: bend(joint._generate(plan, me, seed(me), run))
+    )
 
 
 @dataclass
 class Outcome(Generic[Result]):
-    """How it ended for each party, and what it sent."""
+    """How it ended for each party, and what it sent. A party that has a result may name another one later."""
 
     results: dict[int, Result] = field(default_factory=dict)
     aborted: dict[int, Aborted] = field(default_factory=dict)
@@ -26,7 +97,7 @@ class Outcome(Generic[Result]):
 
 
 def run(
-    parties: Sequence["Lockstep[Any] | Rushing"], tamper: Tamper | None = None, loss: float = 0.0, seed: int = 0
+    parties: Sequence[Lockstep[Any]], tamper: Tamper | None = None, loss: float = 0.0, seed: int = 0
 ) -> Outcome[Any]:
     """Deliver messages in random order, some lost or twice, until all have ended; what is lost is sent again."""
     chance = random.Random(seed)
@@ -43,6 +114,7 @@ def run(
 
     for i, party in enumerate(parties):
         take(i, party.start())
+    rest = 8 if loss else 1  # rounds of repetition after all have ended, for the last echo
     for _ in range(1000):
         while queue:
             place = chance.randrange(len(queue)) if loss else 0
@@ -54,11 +126,48 @@ def run(
             data = tamper(sender, message) if tamper else message.data
             if data is not None:
                 take(message.to, parties[message.to].receive(sender, data))
-        if len(outcome.results) + len(outcome.aborted) == len(parties):
-            break
+        if outcome.results.keys() | outcome.aborted.keys() == set(range(len(parties))):
+            rest -= 1
+            if rest < 0 or not any(party.missing for party in parties):
+                break
         for i, party in enumerate(parties):
             queue.extend((i, message) for message in party.outstanding())
     return outcome
+
+
+def confirmations(outcome: Outcome[Any], plan: KeyPlan) -> dict[int, bytes]:
+    """Those of all parties that made a key and have nothing against it, by the holder that each becomes."""
+    signed = {}
+    for holder, member in enumerate(plan.holder_keys):
+        for party, made in outcome.results.items():
+            who = next((one for one in map(identity, range(64)) if one.public == member), None)
+            mine = made._share is not None and made._share.holder == holder
+            if who is not None and mine and party not in outcome.aborted:
+                signed[holder] = made.confirm(who, made.to_bytes())
+    return signed
+
+
+def in_force(outcome: Outcome[Any], plan: KeyPlan) -> Epoch:
+    """The key that the federation decides: with all confirmations that there are. Raises NotConfirmed."""
+    made: Pending = next(iter(outcome.results.values()))
+    record = certify(plan, made.run, made.group, confirmations(outcome, plan))
+    return read_epoch(plan, record.to_bytes())
+
+
+def shares_of(outcome: Outcome[Any], plan: KeyPlan) -> dict[int, KeyShare]:
+    """The shares of all parties that are holders of the key in force, by party."""
+    epoch = in_force(outcome, plan)
+    return {i: made.share(epoch) for i, made in outcome.results.items() if made._share is not None}
+
+
+def dealt_epoch(group: Group, before: tuple[tuple[bytes, ...], ...] = ()) -> Epoch:
+    """A key that a dealer made, as if its holders had confirmed it: holder j is party j."""
+    return Epoch(group, members(group.holders), before, bytes(32), bytes(32), epochs._WITNESS)
+
+
+def proved(group: Group, total: Encrypted, epoch: int = 1) -> ProvedSum:
+    """A sum as if all had claimed what they contributed: for tests of what comes after."""
+    return ProvedSum(total, bytes(32), epoch, group.group_id, (), claims._WITNESS)
 
 
 def lying(script: Script[Any], at: int, change: Callable[[Outgoing], Outgoing]) -> Script[Any]:
@@ -75,55 +184,67 @@ class Look:
     """What the script of a `Rushing` party yields to be given what all others publish in this round."""
 
 
-class Rushing:
-    """A party that keeps to the form of the messages, and may look before it speaks. Its channels lose nothing."""
+class Rushing(Lockstep[Any]):
+    """A party that may look before it speaks; its script may yield `Look`, too. Its channels lose nothing."""
 
-    def __init__(self, session: bytes, parties: int, me: int, script: Any) -> None:
-        """As of `Lockstep`; the script may yield `Look`, too."""
-        self._session, self._parties, self._me, self._script = session, parties, me, script
-        self._round, self._echo, self._heard = 0, bytes(32), dict[int, dict[int, tuple[bytes, bytes]]]()
-        self._own: Outgoing | Look = Look()
+    _looking = False
 
-    def start(self) -> Step[Any]:
-        """Begin."""
-        return self._say(next(self._script))
-
-    def outstanding(self) -> tuple[Message, ...]:
-        """Nothing is lost."""
-        return ()
-
-    def receive(self, sender: int, data: bytes) -> Step[Any]:
-        """Take in a message of an honest party, early ones too; when one has stopped, this one is done."""
-        if data[33:34] != b"\0":
-            return Step(aborted=Aborted("another party has stopped"))
-        end = 74 + int.from_bytes(data[70:74], "big")
-        self._heard.setdefault(int.from_bytes(data[34:38], "big"), {})[sender] = data[74:end], data[end:]
-        return self._go_on()
-
-    def _say(self, sent: Outgoing | Look) -> Step[Any]:
-        self._own = sent
-        if isinstance(sent, Look):
-            return self._go_on()
-        head = b"\1" + self._session + b"\0" + self._round.to_bytes(4, "big") + self._echo
-        head += len(sent.public).to_bytes(4, "big") + sent.public
-        others = [party for party in range(self._parties) if party != self._me]
-        step: Step[Any] = Step(tuple(Message(party, head + sent.private.get(party, b"")) for party in others))
-        done = self._go_on()
-        return Step(step.send + done.send, done.result, done.aborted)
+    def _enter(self, own: Any) -> Step[Any]:
+        if isinstance(own, Look):
+            self._looking = True
+            return self._look()
+        return super()._enter(own)
 
     def _go_on(self) -> Step[Any]:
-        heard = self._heard.get(self._round, {})
-        if len(heard) < self._parties - 1:
+        step = self._look() if self._looking else Step()
+        return step if self._looking else step.then(super()._go_on())
+
+    def _is_complete(self) -> bool:
+        return not self._looking and super()._is_complete()
+
+    def _look(self) -> Step[Any]:
+        """Give the script what all others publish in the round that this party has not entered yet."""
+        early: Mapping[int, bytes] = self._inbox[self._round + 1]
+        if len(early) < len(self._seat.members) - 1:
             return Step()
-        if isinstance(self._own, Look):
-            seen = tuple(heard.get(party, (b"", b""))[0] for party in range(self._parties))
-            return self._say(self._script.send(Inbox(seen, ())))
-        rows = heard | {self._me: (self._own.public, self._own.private.get(self._me, b""))}
-        public, private = zip(*(rows[party] for party in range(self._parties)), strict=True)
-        self._echo, self._round = digest(b"echo", self._session, *public), self._round + 1
-        try:
-            return self._say(self._script.send(Inbox(public, private)))
-        except StopIteration as end:
-            return Step(result=end.value)
-        except Fault as fault:
-            return Step(aborted=Aborted(str(fault)))  # it finds itself
+        seen = []
+        for party in range(len(self._seat.members)):
+            data = early.get(party)
+            part = Part.from_bytes(self._seat.session, self._run, len(self._speakers), data) if data else None
+            seen.append(part.public if part else b"")
+        self._looking = False
+        assert self._script is not None
+        return self._enter(self._script.send(Inbox(tuple(seen), ())))
+
+
+class Equivocating(Lockstep[Any]):
+    """A party that tells some of the others another public part in one round, or shows another echo, and signs both."""
+
+    at = -1
+    fooled: frozenset[int] = frozenset()
+    echo = False
+
+    def _enter(self, own: Outgoing) -> Step[Any]:
+        step = super()._enter(own)
+        if self._round == self.at:
+            self._sent = tuple(self._otherwise(own, message) for message in self._sent)
+            step = Step(self._sent)
+        return step
+
+    def _otherwise(self, own: Outgoing, message: Message) -> Message:
+        if message.to not in self.fooled:
+            return message
+        echo = b"" if self._round == GREETING else echo_of(self._before, self._speakers)
+        public, private = own.public, own.private.get(message.to, b"")
+        if self.echo:
+            echo = bytes([echo[0] ^ 1]) + echo[1:]
+        else:
+            public = bytes(32) + public[32:]
+        said = Statement.signed(self._seat.identity, self._run, self._round, public, echo)
+        signature = sign_private(self._seat.identity, self._run, self._round, message.to, private)
+        return Message(message.to, Part(said, echo, public, private, signature).to_bytes(self._seat.session))
+
+
+def two_faced(at: int, fooled: Iterable[int], echo: bool = False) -> type[Equivocating]:
+    """A party that does so in that round, to these parties."""
+    return type("TwoFaced", (Equivocating,), {"at": at, "fooled": frozenset(fooled), "echo": echo})

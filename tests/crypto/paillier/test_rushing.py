@@ -6,11 +6,11 @@ from typing import Any
 
 import gmpy2
 import pytest
-from parties import Look, Outcome, Rushing, run
+from parties import Look, Outcome, Rushing, bent_party, key_party, machine, run, seed, small_plan
 
-from coterie.crypto.paillier import biprimality, joint, sieving
+from coterie.crypto.paillier import biprimality, sieving
 from coterie.crypto.paillier.arithmetic import size_of
-from coterie.crypto.paillier.joint import Plan, joint_key
+from coterie.crypto.paillier.joint import Plan
 from coterie.crypto.paillier.openings import openly
 from coterie.crypto.paillier.rounds import Inbox, Lockstep, Outgoing, Script
 from coterie.crypto.paillier.sieving import Candidate, Masks, fixed_modulus, sieve_of
@@ -20,11 +20,7 @@ Choose = Callable[[bytes, Mapping[int, bytes]], bytes]  # its honest data, and t
 
 @cache
 def small() -> Plan:
-    return Plan(bytes([1] * 32), 3, 2, bits=512, batch=150)
-
-
-def seed(party: int) -> bytes:
-    return bytes([party] * 32)
+    return small_plan(10, 3, 2, 150)
 
 
 def openly_at_once(session: bytes, me: int, seed: bytes, label: bytes, data: bytes) -> Script[Inbox]:
@@ -89,7 +85,7 @@ def candidates(plan: Plan, liar: int) -> Outcome[list[Candidate]]:
 
     def party(me: int) -> Any:
         kind = Rushing if me == liar else Lockstep
-        return kind(plan.lockstep_session(), plan.parties, me, script(me))
+        return machine(plan.lockstep_session(), plan.parties, me, script(me), kind=kind)
 
     return run([party(me) for me in range(plan.parties)])
 
@@ -137,7 +133,8 @@ def tried(liar: int) -> Outcome[tuple[int | None]]:
         return (None if found is None else int(found.modulus),)
 
     def party(me: int) -> Any:
-        return (Rushing if me == liar else Lockstep)(small().lockstep_session(), 3, me, script(me))
+        kind = Rushing if me == liar else Lockstep
+        return machine(small().lockstep_session(), 3, me, script(me), kind=kind)
 
     return run([party(me) for me in range(3)])
 
@@ -193,7 +190,7 @@ def test_whoever_looks_first_in_any_opening_of_a_generation_is_named(
 
     for module in (sieving, biprimality):
         monkeypatch.setattr(module, "openly", listening)
-    parties = [joint_key(small(), me, seed(me)) for me in range(3)]
+    parties = [key_party(small(), me) for me in range(3)]
     assert len(run(parties).results) == 3
     for label in set(labels):
         bent = looking_first(openly, liar, label.__eq__, lambda data, theirs: data[:-1] + bytes([data[-1] ^ 1]))
@@ -207,6 +204,4 @@ def test_whoever_looks_first_in_any_opening_of_a_generation_is_named(
 
 def _joining(me: int, liar: int) -> Any:
     """A party of a generation."""
-    if me != liar:
-        return joint_key(small(), me, seed(me))
-    return Rushing(small().lockstep_session(), 3, me, joint._generate(small(), me, seed(me)))
+    return key_party(small(), me) if me != liar else bent_party(small(), me, lambda script: script, Rushing)

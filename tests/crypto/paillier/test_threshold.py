@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coterie.crypto.paillier import arithmetic, keys, proofs, threshold
+from coterie.crypto.paillier import arithmetic, claims, keys, proofs, threshold
+from coterie.crypto.paillier.claims import ProvedSum
 from coterie.crypto.paillier.encryption import Encrypted, add, decrypt, encrypt
 from coterie.crypto.paillier.errors import (
     BadEncoding,
@@ -51,13 +52,19 @@ def opening(encrypted: Encrypted, epoch: int = 1) -> Agreed:
     return Agreed(FEDERATION, epoch, encrypted.digest)
 
 
+def part_of(group: Group, share: KeyShare, encrypted: Encrypted, agreed: Agreed, seed: bytes, **how: Any) -> Partial:
+    """A holder's part of opening what it takes for a sum whose claims it has checked."""
+    vouched = ProvedSum(encrypted, agreed.federation, agreed.epoch, group.group_id, (), claims._WITNESS)
+    return partial_decrypt(group, share, vouched, agreed, seed, **how)
+
+
 @lru_cache(maxsize=1)
 def case() -> tuple[Group, Encrypted, Agreed, tuple[Partial, ...]]:
     """A sum and the honest parts of all five holders."""
     group, shares = dealt()
     encrypted = encrypt(group.key, [5, 6, 2**500], SEED)
     agreed = opening(encrypted)
-    return group, encrypted, agreed, tuple(partial_decrypt(group, s, encrypted, agreed, SEED) for s in shares)
+    return group, encrypted, agreed, tuple(part_of(group, s, encrypted, agreed, SEED) for s in shares)
 
 
 @pytest.mark.parametrize(("needed", "holders"), [(2, 2), (2, 3), (3, 4), (4, 5), (7, 10)])
@@ -66,7 +73,7 @@ def test_every_choice_of_enough_holders_opens_the_same(private: PrivateKey, need
     plaintexts = [0, 1, int(group.key.modulus) - 1]
     encrypted = encrypt(group.key, plaintexts, SEED)
     agreed = opening(encrypted)
-    parts = [partial_decrypt(group, share, encrypted, agreed, SEED) for share in shares]
+    parts = [part_of(group, share, encrypted, agreed, SEED) for share in shares]
     checked = [check_partial(group, encrypted, agreed, part) for part in parts]
     choices = list(itertools.combinations(checked, needed))
     for chosen in choices[:: max(1, len(choices) // 12)]:
@@ -80,7 +87,7 @@ def test_the_holders_open_what_the_key_opens(private: PrivateKey, pairs: list[tu
     group, shares = dealt()
     total = add([encrypt(group.key, column, SEED) for column in zip(*pairs, strict=True)])
     agreed = opening(total)
-    parts = [partial_decrypt(group, share, total, agreed, SEED) for share in shares[1:4]]
+    parts = [part_of(group, share, total, agreed, SEED) for share in shares[1:4]]
     assert list(open_sum(group, total, agreed, parts).plaintexts) == decrypt(private, total) == [sum(p) for p in pairs]
 
 
@@ -163,7 +170,7 @@ def test_a_replayed_proof_would_hold_if_the_context_were_not_hashed(monkeypatch:
     monkeypatch.setattr(Agreed, "context", lambda self, group, holder: b"")  # the attack
     group, shares = dealt()
     encrypted = encrypt(group.key, [5], SEED)
-    part = partial_decrypt(group, shares[0], encrypted, opening(encrypted, epoch=1), SEED)
+    part = part_of(group, shares[0], encrypted, opening(encrypted, epoch=1), SEED)
     check_partial(group, encrypted, opening(encrypted, epoch=2), part)
 
 
@@ -171,9 +178,9 @@ def test_a_part_of_another_group_is_refused(other: PrivateKey) -> None:
     group, encrypted, agreed, parts = case()
     substituted, shares = deal(other, 3, 5, SEED)
     with pytest.raises(WrongKey):
-        partial_decrypt(substituted, shares[0], encrypted, agreed, SEED)
+        part_of(substituted, shares[0], encrypted, agreed, SEED)
     with pytest.raises(WrongKey):
-        partial_decrypt(group, shares[0], encrypted, agreed, SEED)
+        part_of(group, shares[0], encrypted, agreed, SEED)
     with pytest.raises(WrongKey):
         check_partial(substituted, encrypted, agreed, parts[0])
     substitute = encrypt(other.public, [5, 6, 2**500], SEED)
@@ -199,7 +206,7 @@ def test_a_substituted_key_would_spoil_sums_unnoticed_if_ciphertexts_did_not_car
     sent = encrypt(theirs.public, [7], SEED)
     assert decrypt(theirs, sent) == [7]
     total = add([encrypt(group.key, [8], SEED), Encrypted.from_bytes(group.key, sent.to_bytes())])
-    parts = [partial_decrypt(group, share, total, opening(total), SEED) for share in shares[:3]]
+    parts = [part_of(group, share, total, opening(total), SEED) for share in shares[:3]]
     opened = open_sum(group, total, opening(total), parts)
     assert opened.liars == ()
     assert opened.plaintexts != (15,)
@@ -220,13 +227,13 @@ def test_a_single_contribution_is_not_opened() -> None:
     first, second = (encrypt(group.key, [m], SEED) for m in (7, 8))
     agreed = opening(add([first, second]))
     with pytest.raises(NotAgreed):
-        partial_decrypt(group, shares[0], first, agreed, SEED)
+        part_of(group, shares[0], first, agreed, SEED)
 
 
 def test_a_single_contribution_would_be_opened_by_holders_who_take_the_askers_word() -> None:
     group, shares = dealt()
     victim = encrypt(group.key, [7], SEED)
-    parts = [partial_decrypt(group, share, victim, opening(victim), SEED) for share in shares[:3]]  # the attack
+    parts = [part_of(group, share, victim, opening(victim), SEED) for share in shares[:3]]  # the attack
     assert open_sum(group, victim, opening(victim), parts).plaintexts == (7,)
 
 
@@ -234,7 +241,7 @@ def test_parts_of_different_sums_or_another_group_are_not_combined(other: Privat
     group, encrypted, agreed, parts = case()
     checked = [check_partial(group, encrypted, agreed, part) for part in parts[:3]]
     second = encrypt(group.key, [7, 8, 9], SEED)
-    stray = partial_decrypt(group, dealt()[1][2], second, opening(second), SEED)
+    stray = part_of(group, dealt()[1][2], second, opening(second), SEED)
     with pytest.raises(WrongKey, match="different sums"):
         combine(group, [*checked[:2], check_partial(group, second, opening(second), stray)])
     with pytest.raises(WrongKey, match="another group"):
@@ -276,7 +283,7 @@ def test_folding_with_equal_exponents_would_let_two_errors_cancel(monkeypatch: p
         group, shares = dealt()
         encrypted = encrypt(group.key, [5, 6], SEED)
         agreed = opening(encrypted)
-        honest = partial_decrypt(group, shares[0], encrypted, agreed, SEED)
+        honest = part_of(group, shares[0], encrypted, agreed, SEED)
         error = 1 + group.key.modulus
         first, second = honest.values
         values = (first * error % group.key.square, second * pow(error, -1, group.key.square) % group.key.square)
@@ -305,7 +312,7 @@ def test_an_element_of_small_order_would_pass_with_the_chance_of_its_order(priva
     low = root * q * q * pow(q * q, -1, p * p) + p * p * pow(p * p, -1, q * q)
     encrypted = encrypt(group.key, [5], SEED)
     agreed = opening(encrypted)
-    honest = partial_decrypt(group, shares[0], encrypted, agreed, SEED)
+    honest = part_of(group, shares[0], encrypted, agreed, SEED)
     values = (honest.values[0] * low % group.key.square,)
     statement = threshold._statement(group, 0, encrypted.values, values, agreed.context(group, 0))
     passed = 0
@@ -326,7 +333,7 @@ def test_no_chunk_of_work_takes_a_share_of_the_key_to_another_process(private: P
         return map(function, jobs)
 
     with pytest.raises(TypeError, match="not pickled"):
-        partial_decrypt(group, dealt()[1][0], encrypted, agreed, SEED, spread=elsewhere)
+        part_of(group, dealt()[1][0], encrypted, agreed, SEED, spread=elsewhere)
     with pytest.raises(TypeError, match="not pickled"):
         decrypt(private, encrypt(private.public, [1], SEED), spread=elsewhere)
 
@@ -395,9 +402,7 @@ def test_parts_are_made_on_threads_with_progress() -> None:
     seen: list[tuple[int, int]] = []
     with ThreadPoolExecutor(2) as threads:
         parts = [
-            partial_decrypt(
-                group, share, encrypted, agreed, SEED, spread=threads.map, progress=lambda *at: seen.append(at)
-            )
+            part_of(group, share, encrypted, agreed, SEED, spread=threads.map, progress=lambda *at: seen.append(at))
             for share in shares[:3]
         ]
     assert seen[:3] == [(64, 130), (128, 130), (130, 130)]
