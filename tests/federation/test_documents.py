@@ -196,14 +196,13 @@ def sites(terminals: Terminals, number: bool) -> list[Terminal]:
     return made
 
 
-def typed(document: str, first: str, **stands: str) -> list[str]:
+def typed(document: str, first: str, invite: str = "", **stands: str) -> list[str]:
     """The commands of a listing, with what the reader puts in the place of the words in capitals and of …"""
     commands = []
     for line in listing(document, first).commands:
         command = re.sub(r"\s+# .*", "", line)
         for word, text in stands.items():
             command = re.sub(rf"\b{word}\b(?!\.csv)", lambda _, text=text: text, command)
-        invite = stands.get("invite", "")
         commands.append(command.replace("coterie1-…", invite).replace("--invite …", f"--invite {invite}"))
     return commands
 
@@ -224,7 +223,7 @@ def test_the_first_lines_of_the_readme_train_a_model_of_classes(terminals: Termi
     _, join = typed("README.md", "peer start --data ours.csv", invite=founder.find(INVITE))
     for other in others:
         other.start(join)
-    for site in (founder, *others):
+    for site in (*others, founder):
         assert "loss" in site.find(r"round [2-9] \(train\): agreed; before it (.*)")
     assert [site.interrupt() for site in (founder, *others)] == [0, 0, 0]
 
