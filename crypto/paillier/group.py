@@ -85,7 +85,7 @@ class Group:
 
     @property
     def holders(self) -> int:
-        """n."""
+        """N."""
         return len(self.verification_keys)
 
     @property

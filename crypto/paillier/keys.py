@@ -105,7 +105,7 @@ class PublicKey:
         return cls(int.from_bytes(data[1:], "big"))
 
     def generator(self) -> int:
-        """h = -x² mod N, x a hash of N: nobody chose it."""
+        """H = -x² mod N, x a hash of N: nobody chose it."""
         x = Draws(self.key_id, b"generator").below(self.modulus)
         return self.modulus - x * x % self.modulus
 

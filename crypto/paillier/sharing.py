@@ -29,7 +29,7 @@ _TABLE_STEP_BITS = 1024  # tables are made for multiples of this, so that one se
 
 
 def verification_base(key: PublicKey) -> int:
-    """v = u² mod N², u = (1 + N)·y^N, y a hash of N: a square of which nobody knows more, and a ciphertext of 2."""
+    """V = u² mod N², u = (1 + N)·y^N, y a hash of N: a square of which nobody knows more, and a ciphertext of 2."""
     y = Draws(key.key_id, b"verification").below(key.modulus)
     u = (1 + key.modulus) * power(y, key.modulus, key.square) % key.square
     return u * u % key.square

@@ -108,7 +108,8 @@ def test_a_seed_used_twice_shares_no_randomness() -> None:
 @given(all_terms(), st.data())
 def test_too_few_holders_see_the_same_whatever_the_secrets_are(terms: Terms, data: st.DataObject) -> None:
     """For any other secrets there are polynomials that give K - 1 colluders the same values and the world the
-    same fingerprints: their whole view says nothing. Exact, for seeds that stand for random values."""
+    same fingerprints: their whole view says nothing. Exact, for seeds that stand for random values.
+    """
     secrets = prng.stream(b"secrets", b"", terms.columns)
     dealt = deal(CONTEXT, terms, secrets, SEED)
     colluders = data.draw(st.permutations(range(terms.holders)))[: terms.threshold - 1]

@@ -105,7 +105,8 @@ def test_verify_refuses_keys_of_low_order() -> None:
 @pytest.mark.parametrize("small", ["ec" + "ff" * 30 + "7f", "00" * 32, LOW_ORDER_ED25519.hex()])
 def test_verify_takes_a_signature_only_if_its_commitment_has_no_part_of_small_order(small: str) -> None:
     """The holder of a key can make such a signature, and libraries that multiply the equation by eight take it:
-    members would not agree on who signed what. This tells that the library at hand has changed its mind."""
+    members would not agree on who signed what. This tells that the library at hand has changed its mind.
+    """
     message, nonce = b"any message", (12345).to_bytes(32, "little")
     first = bindings.crypto_scalarmult_ed25519_base_noclamp(nonce)
     mixed = bindings.crypto_core_ed25519_add(first, bytes.fromhex(small))

@@ -246,7 +246,8 @@ def test_what_is_too_short_or_has_trailing_bytes_is_no_box() -> None:
 
 def test_a_holder_cannot_open_a_good_box_falsely() -> None:
     """Whatever S a holder shows, with whatever proof it can make: the honest algorithm on a false S, proofs for
-    another holder, another dealing, and proofs of which one equation holds."""
+    another holder, another dealing, and proofs of which one equation holds.
+    """
     eve = KEY.reveal(EVE)
     other_key = dealing_key(Ephemeral(SEED, CONTEXT, ROOT[::-1]).key, CONTEXT)
     assert other_key is not None
@@ -321,7 +322,8 @@ def test_a_proof_of_knowledge_has_one_encoding_only() -> None:
 @pytest.mark.parametrize("small", SMALL_ORDER[1:], ids=lambda point: point.hex()[:4])
 def test_a_proof_whose_commitment_has_a_part_of_small_order_is_refused(small: bytes) -> None:
     """A dealer that knows r can make one, and libraries that multiply the equation by eight take it: members that
-    have different ones would not agree on a dealing. This tells that ours has changed its mind."""
+    have different ones would not agree on a dealing. This tells that ours has changed its mind.
+    """
     r = bindings.crypto_core_ed25519_scalar_reduce(DEALER._exchange + bytes(32))
     k = scalar(12345)
     plain = bindings.crypto_scalarmult_ed25519_base_noclamp(k)
@@ -352,7 +354,8 @@ def permissive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def second_opening(holder: Identity, key: DealingKey) -> Opening | None:
     """A false S = a·R + (0, -1) with the proof that a cheating holder finds in a few tries: the challenge has to
-    be even, then the part of small order vanishes."""
+    be even, then the part of small order vanishes.
+    """
     shared = bindings.crypto_core_ed25519_add(key.reveal(holder).shared, ORDER_TWO)
     for number in range(1, 20):
         k = scalar(number)
@@ -388,7 +391,8 @@ def test_a_point_copied_from_another_dealer_opens_that_dealers_box_without_the_p
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Eve deals under the R of the honest dealer. Her box does not open, so Bob complains, and everybody reads
-    what the honest dealer sealed for Bob."""
+    what the honest dealer sealed for Bob.
+    """
     eves = POINT + PROOF
     garbage = bytes(60)
     assert dealing_key(eves, OTHER_CONTEXT) is None  # refused by all, and so nobody's complaint

@@ -71,7 +71,8 @@ def test_shares_are_those_that_flint_finds(scheme: Scheme, seed: int) -> None:
 @given(schemes())
 def test_too_few_shares_fit_every_secret_equally_well(scheme: Scheme) -> None:
     """The randomness enters the shares of any K - l holders through an invertible matrix: whatever the
-    secrets are, exactly one choice of it explains what those holders see."""
+    secrets are, exactly one choice of it explains what those holders see.
+    """
     matrix = scheme.sharing_matrix()[:, scheme.pack :].tolist()
     for some in itertools.combinations(range(scheme.holders), scheme.threshold - scheme.pack):
         assert flint.nmod_mat([matrix[j] for j in some], P).det() != 0

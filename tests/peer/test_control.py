@@ -1,5 +1,6 @@
 """The control socket answers its own user, one JSON line a request, and survives everything that is sent to
-it."""
+it.
+"""
 
 import json
 import socket

@@ -1,5 +1,6 @@
 """The driver acts in the order of a step's fields, never sends what is not durable, and never stops for one
-peer."""
+peer.
+"""
 
 import threading
 from collections.abc import Awaitable, Callable, Hashable, Sequence

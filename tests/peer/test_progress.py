@@ -1,5 +1,6 @@
 """Events reach scripts as JSON, logs as lines and terminals as a table, and no name can play tricks on
-any."""
+any.
+"""
 
 import io
 import json

@@ -999,7 +999,8 @@ def any_votes_that_hold_a_quorum(patch: pytest.MonkeyPatch) -> None:
 
 def evicted_though_heard(patch: pytest.MonkeyPatch) -> None:
     """A member that did not contribute for long enough is silent, whatever it says. One that liars leave out does not
-    contribute, where the proposer chooses."""
+    contribute, where the proposer chooses.
+    """
     chosen_by_the_proposer(patch)
     patch.setattr(agreement.Agreement, "_heard", lambda self: frozenset())
 

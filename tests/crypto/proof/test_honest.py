@@ -130,7 +130,8 @@ def test_no_bytes_make_a_check_raise_anything_else(
 def test_what_is_published_follows_from_too_few_shares_and_values_that_are_random_or_known() -> None:
     """Each published polynomial is fixed by K - 1 holders' values and its value at 0. Of these, V at 0 is public; the
     columns at r are uniform, for each has two random rows, with weights that are independent over F_p; and the
-    quotient at r follows from them. So a simulator that has the K - 1 shares makes the same message."""
+    quotient at r follows from them. So a simulator that has the K - 1 shares makes the same message.
+    """
     proved = prove(CONTEXT, TERMS, vector_of(TERMS), EXAMPLES, EXAMPLES, SEED)
     roots = list(proved.commitment.roots)
     functionals = Functionals(Transcript(CONTEXT, TERMS), TERMS, roots)
