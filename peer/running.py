@@ -121,8 +121,8 @@ def _run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked)
         finally:
             report.close()
             can_end = end_workers()
-        busy = session.is_reading or session.tracking.is_busy
-        busy = busy or (session.driver is not None and session.driver.workshop.running)
+        is_working = session.driver is not None and bool(session.driver.workshop.running)
+        busy = session.is_reading or session.tracking.is_busy or is_working
     sys.stdout.flush()
     if busy or not can_end:
         # A thread cannot be interrupted, and its result is not needed any more.
