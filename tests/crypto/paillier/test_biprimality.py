@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import gmpy2
 import pytest
-from parties import run
+from parties import machine, run, small_plan
 
 from coterie.crypto.paillier import biprimality
 from coterie.crypto.paillier.arithmetic import Draws
 from coterie.crypto.paillier.biprimality import find_biprime
-from coterie.crypto.paillier.rounds import Lockstep, Script
-from coterie.crypto.paillier.sieving import Candidate, Masks, Plan
+from coterie.crypto.paillier.rounds import Script
+from coterie.crypto.paillier.sieving import Candidate, Masks
 
 PARTIES = 4
 DRAWS = Draws(b"seed", b"")
@@ -34,7 +34,7 @@ def accepted(factors: list[tuple[int, int]]) -> int | None:
     """Which modulus all parties accept, when they try these."""
     shares = [(p * q, split_up(p), split_up(q)) for p, q in factors]
 
-    plan = Plan(bytes(32), PARTIES, 3, bits=512)
+    plan = small_plan(0, PARTIES, 2, 192)
 
     def script(me: int) -> Script[tuple[int | None]]:
         mine = [Candidate(gmpy2.mpz(n), p[me], q[me]) for n, p, q in shares]
@@ -42,7 +42,7 @@ def accepted(factors: list[tuple[int, int]]) -> int | None:
         found = yield from find_biprime(plan, me, b"%d" % me, mine, masks)
         return (None if found is None else int(found.modulus),)
 
-    outcome = run([Lockstep(plan.session, PARTIES, i, script(i)) for i in range(PARTIES)])
+    outcome = run([machine(plan.session, PARTIES, i, script(i)) for i in range(PARTIES)])
     (answer,) = set(outcome.results.values())
     assert len(outcome.results) == PARTIES
     verdict: int | None = answer[0]
