@@ -46,6 +46,7 @@ CHECKED = {
     ("docs/learning.md", "peer start"): WEIGHTS,
     ("docs/learning.md", "python benchmarks/learning.py"): PARSED + "minutes",
     ("docs/metrics.md", "peer metrics"): NUMBERS,
+    ("docs/metrics.md", "pip install 'coterie[tensorboard]'"): PARSED + "the packages are optional",
     ("docs/page.md", "peer start --page 127.0.0.1"): NUMBERS,
     ("docs/page.md", "(umask 077"): NUMBERS,
     ("docs/tables.md", "peer data check"): NUMBERS,
