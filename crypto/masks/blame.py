@@ -10,9 +10,10 @@ is wrong and its proposer lied.
 **The order matters.** Claims are made when the sum is known. So an aggregator that contributes, or is in league with
 a contributor, can make any vector T add up: it claims the fingerprint of T minus the other claims. Therefore the hash
 of T must be decided before any share of the sum of the keys is released. Until then the other members' vectors look
-random to the aggregator, so T is the true sum plus a vector that it chose without knowing anything about them: at worst
-another contribution of its own. If keys are released in another order, `adds_up` proves nothing. Then at least f + 1
-members must `judge` each sum, against the hashes of the contributions to which the contributors committed.
+random to the aggregator, so T is the true sum plus a vector that it chose without knowing anything about them. It
+could as well have put that vector into its own contribution, which nothing bounds (docs/crypto-masks.md). If keys are
+released in another order, `adds_up` proves nothing. Then at least f + 1 members must `judge` each sum, against the
+hashes of the contributions to which the contributors committed.
 """
 
 import hashlib

@@ -6,6 +6,7 @@ import pytest
 from coterie.crypto import ntt
 from coterie.crypto.codec import EncodingError
 from coterie.crypto.field import P, Vector, inverses
+from coterie.crypto.masks import blame
 from coterie.crypto.masks import keys as keys_module
 from coterie.crypto.masks.contents import Contents
 from coterie.crypto.masks.mask import mask, unmask
@@ -13,7 +14,7 @@ from coterie.crypto.masks.parameters import BOUND, DIMENSION, MaskParameters
 from coterie.crypto.masks.ring import values_of
 from coterie.crypto.masks.sampling import Gaussian, Samples
 from coterie.crypto.prng import stream
-from coterie.crypto.vectors import add_into
+from coterie.crypto.vectors import add_into, fingerprint
 
 PUBLIC = bytes(range(32))
 PARAMETERS = MaskParameters(4, 1.0)
@@ -222,3 +223,64 @@ def test_a_sum_of_more_members_than_agreed_is_refused() -> None:
     for added in (0, 5):
         with pytest.raises(ValueError, match="1 to 4 are agreed"):
             unmask(PARAMETERS, PUBLIC, masked, key.vector, added)
+
+
+# What nobody can see: these attacks work, and the documents say so.
+
+
+def shifted(masked: Vector, low: int) -> Vector:
+    """What a liar adds to the first value of its own masked vector."""
+    out = masked.copy()
+    out[0] = (int(out[0]) + PARAMETERS.scale * low) % P
+    return out
+
+
+def opened(contributions: list[Vector], keys: list[keys_module.Key]) -> Vector:
+    """The sum, as everybody unmasks it."""
+    total, summed = np.zeros(DIMENSION, dtype=np.uint64), np.zeros(DIMENSION, dtype=np.uint64)
+    for vector in contributions:
+        add_into(total, vector)
+    for key in keys:
+        add_into(summed, key.vector)
+    return unmask(PARAMETERS, PUBLIC, total, summed, PARAMETERS.summands)
+
+
+def contributed() -> tuple[list[keys_module.Key], list[Vector]]:
+    """Four members' keys and masked vectors."""
+    rows = [mask(PARAMETERS, PUBLIC, words_of(i), bytes([i]) * 32, b"round") for i in range(PARAMETERS.summands)]
+    return [key for key, _ in rows], [masked for _, masked in rows]
+
+
+def decoded(words: Vector) -> Vector:
+    return PARAMETERS.encoding.decode_sum(words, 2 * DIMENSION, PARAMETERS.summands)
+
+
+def test_one_contribution_has_the_room_of_all_and_nobody_sees_it() -> None:
+    keys, sent = contributed()
+    honest, limit = decoded(opened(sent, keys)), PARAMETERS.encoding.limit
+    room = PARAMETERS.summands * limit - int(honest[0])
+    moved = decoded(opened([*sent[:-1], shifted(sent[-1], room)], keys)) - honest
+    assert int(moved[0]) > 2 * limit  # an honest member moves it from -limit to limit at most
+    assert not moved[1:].any()
+
+
+def test_a_slot_pushed_beyond_its_range_moves_its_neighbour_by_one_and_nobody_sees_it() -> None:
+    keys, sent = contributed()
+    honest = opened(sent, keys)
+    low = int(honest[0]) & (2**31 - 1)
+    moved = opened([*sent[:-1], shifted(sent[-1], PARAMETERS.radix - low)], keys)
+    assert int(moved[0]) >> 31 == (int(honest[0]) >> 31) + 1
+    assert np.array_equal(moved[1:], honest[1:])
+
+
+def test_a_contribution_that_is_no_encoding_spoils_the_sum_and_nobody_can_be_named() -> None:
+    keys, sent = contributed()
+    sent[-1] = stream(b"anything", b"at all", DIMENSION)
+    with pytest.raises(EncodingError):
+        opened(sent, keys)
+    total = np.zeros(DIMENSION, dtype=np.uint64)
+    for vector in sent:
+        add_into(total, vector)
+    seed = blame.challenge(b"federation, round, contributors", bytes(32))
+    claims = {i: fingerprint(seed, vector) for i, vector in enumerate(sent)}
+    assert blame.judge(seed, total, claims, dict(enumerate(sent))) == blame.Verdict((), sum_is_false=False)
