@@ -1,7 +1,7 @@
 """Large integers: gmpy2 behind types, numbers drawn from a seed, and their encoding as bytes.
 
 gmpy2 brings GMP, whose modular power is some ten times faster than Python's. Its numbers mix with `int` in every
-operation, so they are called `int` everywhere; `number` makes one.
+operation, so the types say `int` everywhere. `number` makes one.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ STATISTICAL_BITS: Final = 128  # what hides a number is this many bits longer th
 
 
 def number(x: int) -> int:
-    """The same number as GMP keeps it: what is computed from it stays there and is fast."""
+    """The same number as GMP keeps it. Results computed from it are GMP numbers, too, which is fast."""
     return cast(int, gmpy2.mpz(x))
 
 
@@ -61,7 +61,7 @@ def is_power(n: int) -> bool:
 
 @lru_cache(maxsize=8)
 def primorial(limit: int) -> int:
-    """The product of all primes up to the limit."""
+    """The product of all primes up to the limit; the last few are remembered."""
     return cast(int, gmpy2.primorial(limit))
 
 
@@ -88,8 +88,8 @@ def crt(a: int, p: int, b: int, q: int, p_inverse: int) -> int:
 def integer_lagrange(points: Sequence[int], target: int, holders: int) -> list[int]:
     """Δ = holders! times the Lagrange coefficients from these points to the target: integers, by sign and size.
 
-    Points and target are distinct numbers in [0, holders], so that every difference divides into Δ (Shoup, "Practical
-    threshold signatures", Eurocrypt 2000). A coefficient may be negative.
+    Points and target are distinct numbers in [0, holders]; then the denominators divide Δ (Shoup, "Practical threshold
+    signatures", Eurocrypt 2000). A coefficient may be negative. Raises ValueError for other numbers.
     """
     coefficients = []
     for i in points:
@@ -162,7 +162,7 @@ def split(data: bytes | memoryview, size: int, bound: int) -> list[int]:
 
 
 def digest(domain: bytes, *parts: bytes) -> bytes:
-    """The SHA-256 of the parts, each preceded by its length, for one purpose: 32 bytes."""
+    """The SHA-256 of the parts, each after its length, for one purpose, which the domain names: 32 bytes."""
     hasher = hashlib.sha256(b"coterie/1/paillier|%b" % domain)
     for part in parts:
         hasher.update(len(part).to_bytes(8, "big"))

@@ -1,11 +1,12 @@
 """Whether N is the product of two primes, without knowing them.
 
 Boneh and Franklin, "Efficient generation of shared RSA keys" (J. ACM 2001), section 4: for p = q = 3 (mod 4) and g with
-Jacobi symbol 1, all parties open powers of g whose quotient is g^(φ(N)/4), which is 1 or -1 mod N if p and q are
-prime. If they are not, at most half of all g pass, except for an N of a form that the second test rules out: N has a
-factor in common with p + q - 1. That is tested on N and r·(p + q - 1) for a random r, which is all that is opened.
+Jacobi symbol 1, all parties open powers of g whose quotient is g^(φ(N)/4), which is 1 or -1 mod N if p and q are prime.
+If they are not, at most half of all g pass. The exceptions are N of one form, which have a factor in common with p + q
+- 1; a second test rules them out. It opens r·(p + q - 1) for a random r and nothing more, and takes the gcd with N.
 
-Each opening is committed to first (`openings`): who knew the others' powers could choose its own to pass.
+Each opening is committed to first (`openings`): a party that knew the others' powers could choose its own so that N
+passes.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,11 @@ BASES: Final = 80  # a modulus with a composite factor passes with probability a
 def find_biprime(
     plan: Plan, me: int, seed: bytes, found: Sequence[Candidate], masks: Masks
 ) -> Script[Candidate | None]:
-    """The first candidate that is a product of two primes, or None: two rounds, and five for most that pass."""
+    """The first candidate that is a product of two primes, or None.
+
+    Two rounds for a batch. A candidate that passes them takes two more rounds, and three more if it passes these as
+    well.
+    """
     rest = [candidate for candidate in found if not has_factor_up_to(candidate.modulus, TRIAL_LIMIT)]
     passed = yield from _test(plan, me, seed, [(candidate, 0) for candidate in rest])
     for candidate, good in zip(rest, passed, strict=True):
@@ -37,7 +42,7 @@ def find_biprime(
 
 
 def _test(plan: Plan, me: int, seed: bytes, tests: Sequence[tuple[Candidate, int]]) -> Script[list[bool]]:
-    """Two rounds: for each candidate and number of a base, whether that base passes."""
+    """Two rounds: for each candidate and number of a base, whether the candidate passes with that base."""
     size = plan.bits // 8
     label = b"powers|" + b"|".join(b"%x %d" % (candidate.modulus, base) for candidate, base in tests)
     powers = join((_power(plan, me, candidate, base) for candidate, base in tests), size)

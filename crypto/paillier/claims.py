@@ -1,21 +1,22 @@
-"""Whether a sum is that of all contributions, for those who see the sum alone.
+"""Whether a sum is that of all contributions, for members that see only the sum.
 
-Ciphertexts go to an aggregator only, who makes the sum T. Before anybody helps to open T, each contributor *claims* a
-fingerprint of its own ciphertexts, under a challenge that follows from T: the product of the ciphertexts to 128-bit
-powers ρ_j. Claims multiply to the fingerprint of T, if T is the product of the contributions.
+Contributors send their ciphertexts only to an aggregator, which makes the sum T. Before a holder helps to open T, each
+contributor *claims* a fingerprint of its own ciphertexts, under a challenge that follows from T: the product of the
+ciphertexts to 128-bit powers ρ_j. Claims multiply to the fingerprint of T if T is the product of the contributions.
 
-The converse needs more. Whoever claims last, and the aggregator may be a contributor, can claim fp(T) divided by what
-the others claimed, for any T: one contribution of somebody else, say, blinded anew. So a claim comes with a proof that
-its sender knows what it holds, M = Σ ρ_j·m_j and Σ ρ_j·a_j, which is all but the fingerprint of its plaintexts.
+The converse needs more. The contributor that claims last, which may be the aggregator, can claim fp(T) divided by the
+other claims, for any T: for example one contribution of another member, blinded anew. So a claim comes with a proof
+that its sender knows the plaintext of the fingerprint, M = Σ ρ_j·m_j, and its blinding, Σ ρ_j·a_j.
 
-Let D_j be T_j divided by the product of what the honest ones sent, all fixed before ρ was known. If every claim is
-proved and they multiply to fp(T), then others knew a plaintext of Π D_j^ρ_j. Rewound to another ρ_j alone, they know
-one of D_j^(ρ_j - ρ_j'), and so that of D_j: T holds every honest contribution exactly once, and besides only what its
-makers know themselves. (They may choose that part late, but without knowing what it is added to.)
+Let D_j be T_j divided by the product of the honest contributions, all fixed before ρ was known. If every claim is
+proved and they multiply to fp(T), then the other contributors knew a plaintext of Π D_j^ρ_j. Rewound to another ρ_j
+alone, they know one of D_j^(ρ_j - ρ_j'), and so one of D_j. T therefore holds every honest contribution exactly once,
+and beside these only contributions whose makers know them. (They may choose theirs late, but without knowing the sum of
+the rest.)
 
 All of this says something about a sum only with one proved claim of *each* contributor, each under its own context. So
-claims are added up for a set of contributors (`Contributors`), which makes all contexts; and a holder helps to open a
-`ProvedSum` only.
+claims are added up for a set of contributors (`Contributors`), which makes all contexts, and a holder helps to open
+only a `ProvedSum`.
 
 Fingerprints: the small-exponent test of Bellare, Garay and Rabin (Eurocrypt 1998). docs/crypto-paillier.md has the
 argument for N that is not made of safe primes.
@@ -92,9 +93,9 @@ class Contributors:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A contributor's fingerprint of its own ciphertexts, itself one ciphertext, and the proof: not checked yet.
+    """A contributor's fingerprint of its own ciphertexts, itself one ciphertext, and the proof; not checked yet.
 
-    Nobody helps to open a fingerprint.
+    The fingerprint itself is never opened.
     """
 
     fingerprint: Encrypted

@@ -5,13 +5,14 @@ told from other numbers (decisional composite residuosity) and if powers of h wi
 those with long ones, which follows from factoring being hard (Goldreich and Rosen, "On the security of modular
 exponentiation with application to the construction of pseudorandom generators", J. Cryptology 2003).
 
-It is malleable: anybody can add to a ciphertext or give it another blinding. Whoever takes ciphertexts from members
-asks each for a proof that it knows its plaintexts (`proofs.prove_knowledge`), which a copy's sender cannot give.
+A ciphertext is malleable: anybody can add to it or give it another blinding. A receiver of ciphertexts therefore asks
+each member for a proof that it knows its plaintexts (`proofs.prove_knowledge`). The sender of a copy cannot give one.
 
 **All cores.** This package starts no thread. The functions cut their work into chunks and run them through `spread`,
-which takes a function and an iterable as `map` does: that of a `ThreadPoolExecutor` or `ProcessPoolExecutor`, say.
-Chunks of `encrypt` and `add` may go to other processes; those of decryption hold secrets that are not pickled, and let
-other threads run while they compute. `progress(done, total)` is called from the caller's thread after each chunk.
+which takes a function and an iterable as `map` does, for example the `map` of a `ThreadPoolExecutor` or
+`ProcessPoolExecutor`. Chunks of `encrypt` and `add` may go to other processes. Those of decryption hold secrets that
+are not pickled, and let other threads run while they compute. `progress(done, total)` is called from the caller's
+thread after each chunk.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -38,7 +39,7 @@ Progress = Callable[[int, int], None]
 
 
 class Spread(Protocol):
-    """What runs the chunks: `map`, or the `map` of an executor. Results come in the order of the jobs."""
+    """The function that runs the chunks: `map`, or the `map` of an executor. Results come in the order of the jobs."""
 
     def __call__(self, function: Callable[[Job], Result], jobs: Iterable[Job], /) -> Iterable[Result]:
         """The function's results, one for each job, in order."""
@@ -47,9 +48,9 @@ class Spread(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Encrypted:
-    """Ciphertexts under one key, each valid if made by `encrypt`, `add`, `received` and `from_bytes`.
+    """Ciphertexts under one key, each valid if made by `encrypt`, `add`, `received` or `from_bytes`.
 
-    The constructor checks nothing: what comes from elsewhere goes through `received` or `from_bytes`.
+    The constructor checks nothing: values from elsewhere go through `received` or `from_bytes`.
     """
 
     key: PublicKey
@@ -57,7 +58,7 @@ class Encrypted:
 
     @classmethod
     def received(cls, key: PublicKey, values: Sequence[int]) -> "Encrypted":
-        """Ciphertexts from elsewhere. Raises BadCiphertext, naming the first that is none."""
+        """Ciphertexts from elsewhere, checked. Raises BadCiphertext, naming the first value that is none."""
         for i, value in enumerate(values):
             if not 0 < value < key.square:
                 raise BadCiphertext(f"ciphertext {i} is not between 0 and N²")
@@ -111,10 +112,11 @@ def encrypt(
     spread: Spread = map,
     progress: Progress | None = None,
 ) -> Encrypted:
-    """Encrypt numbers in [0, N) with the blinding that follows from the seed, 32 secret random bytes.
+    """Encrypt numbers in [0, N).
 
-    The plaintexts go into what is drawn, so that a seed used twice by mistake does not show the difference of two
-    plaintexts. Raises BadPlaintext, naming the first number out of range, and ValueError for a seed of another length.
+    The blinding follows from the seed, 32 secret random bytes, and from the plaintexts. So a seed used twice by mistake
+    does not show the difference of two plaintexts. Raises BadPlaintext, naming the first number out of range, and
+    ValueError for a seed of another length.
     """
     root = blinding_root(key, plaintexts, seed)
     chunks = [_Chunk(key, plaintexts[i : i + CHUNK], i, root) for i in range(0, len(plaintexts), CHUNK)]
@@ -127,14 +129,14 @@ def encrypt(
 
 
 def encrypt_as_owner(private: PrivateKey, plaintexts: Sequence[int], seed: bytes) -> Encrypted:
-    """The same for whoever holds the factors: blinding uniform among all N-th residues, and no table to make."""
+    """Encrypt with the factors of N: the blinding is uniform among all N-th residues, and needs no table."""
     key = private.public
     draws = Draws(blinding_root(key, plaintexts, seed), b"owner")
     return Encrypted(key, tuple((1 + m * key.modulus) * private.residue(draws) % key.square for m in plaintexts))
 
 
 def blinding_root(key: PublicKey, plaintexts: Sequence[int], seed: bytes) -> bytes:
-    """What the blinding of these plaintexts is drawn from. Raises as `encrypt` does."""
+    """The seed of the blinding of these plaintexts, 32 secret bytes. Raises as `encrypt` does."""
     if len(seed) != SEED_BYTES:
         raise ValueError(f"a seed has {SEED_BYTES} bytes, not {len(seed)}")
     for i, plaintext in enumerate(plaintexts):
@@ -144,7 +146,7 @@ def blinding_root(key: PublicKey, plaintexts: Sequence[int], seed: bytes) -> byt
 
 
 def blinding_bits(key: PublicKey) -> int:
-    """How long the exponents are that hide plaintexts: half as long as N."""
+    """The length of the exponents that hide plaintexts: half that of N."""
     return key.bits // 2
 
 

@@ -1,8 +1,8 @@
-"""What the Paillier modules refuse, by name. All are ValueErrors, for callers who do not care which."""
+"""The errors of the Paillier modules. All are ValueErrors, for callers that need not tell them apart."""
 
 
 class PaillierError(ValueError):
-    """Something that the cryptosystem does not accept."""
+    """The cryptosystem does not accept a value."""
 
 
 class BadModulus(PaillierError):
@@ -10,7 +10,7 @@ class BadModulus(PaillierError):
 
 
 class BadEncoding(PaillierError):
-    """Bytes that are not the encoding of what they should be: another version, length or range."""
+    """Bytes that are not the encoding of the expected thing: another version, length or range."""
 
 
 class WrongKey(PaillierError):
@@ -34,7 +34,7 @@ class BadGroup(PaillierError):
 
 
 class NotAgreed(PaillierError):
-    """Ciphertexts other than those whose opening was agreed on."""
+    """Ciphertexts other than those whose opening was agreed on, or claims that were made for another place."""
 
 
 class NotConfirmed(PaillierError):
@@ -54,7 +54,7 @@ class BadProof(PaillierError):
 
 
 class BadPartial(PaillierError):
-    """A partial decryption to be blamed on its holder (counted from 0)."""
+    """A wrong partial decryption, which is its holder's fault (counted from 0)."""
 
     def __init__(self, holder: int, reason: str) -> None:
         super().__init__(f"holder {holder}: {reason}")
@@ -72,7 +72,7 @@ class BadDealing(PaillierError):
 
 
 class TooFewPartials(PaillierError):
-    """Fewer correct partial decryptions than open a sum; `liars` are those that were wrong."""
+    """Fewer correct partial decryptions than open a sum; `liars` holds the wrong ones."""
 
     def __init__(self, correct: int, needed: int, liars: tuple[BadPartial, ...]) -> None:
         super().__init__(f"{correct} correct partial decryptions where {needed} are needed")

@@ -9,11 +9,11 @@
 All parties that saw the same commitments compute the same verification keys. That all of them did, and have their
 shares durably, they confirm outside of this protocol (`epochs`).
 
-The verification keys tell w mod N = βφ(N) mod N, which is random because β is; the commitments to the x_i are powers of
+The verification keys tell w mod N = βφ(N) mod N, which is random because β is. The commitments to the x_i are powers of
 v to random numbers with a given sum.
 
-The exponent as a multiple of φ(N) by a random factor: Fouque, Poupard and Stern (FC 2000); its shares without a dealer:
-Damgård and Koprowski (Eurocrypt 2001).
+Sources: Fouque, Poupard and Stern (FC 2000) for an exponent that is a random multiple of φ(N); Damgård and Koprowski
+(Eurocrypt 2001) for its shares without a dealer.
 """
 
 from collections.abc import Sequence
@@ -85,7 +85,7 @@ def _multiply(plan: Plan, me: int, candidate: Candidate, ring: int, draws: Draws
 
 
 def _excess(key: PublicKey, terms: Terms, ring: int, commitments: Sequence[Sequence[int]]) -> int:
-    """Δ·k·R: what the shared number is more than Δ·w. Raises Inconsistent where no k makes w a multiple of φ(N)."""
+    """Δ·k·R, the excess of the shared number over Δ·w. Raises Inconsistent if no k makes w a multiple of φ(N)."""
     product = number(1)
     for row in commitments:
         product = product * row[0] % key.modulus
@@ -98,7 +98,7 @@ def _excess(key: PublicKey, terms: Terms, ring: int, commitments: Sequence[Seque
 
 
 def _group(key: PublicKey, terms: Terms, commitments: Sequence[Sequence[int]], excess: int) -> Group:
-    """The public part of the key, which all compute alike."""
+    """The public part of the key, the same for all parties."""
     added = [number(1)] * terms.threshold
     for row in commitments:
         added = [a * b % key.square for a, b in zip(added, row, strict=True)]

@@ -1,13 +1,14 @@
-"""A threshold key: what everybody knows of it, and one holder's share of the exponent that decrypts.
+"""A threshold key: its public part, and one holder's share of the exponent that decrypts.
 
 The exponent is S = Δ·w with w a multiple of φ(N), and holder j (from 0) has the value s_j at j + 1 of an integer
-polynomial of degree t - 1 with S at 0 (`sharing`). After resharing S is that times further factorials, which changes
-nothing. Its verification key is v_j = v^(Δ·s_j) mod N², Δ = n!, with integer Lagrange coefficients λ_j (times Δ):
+polynomial of degree t - 1 with S at 0 (`sharing`). After resharing S has further factorials as factors, which changes
+nothing below. The holder's verification key is v_j = v^(Δ·s_j) mod N², Δ = n!. With integer Lagrange coefficients λ_j
+(times Δ):
 
     Π v_j^λ_j = v^(Δ²·S) = 1 + N·(2Δ²·S)  mod N²
 
 because v is a ciphertext of 2 (`sharing.verification_base`) and S a multiple of φ(N). So the verification keys give the
-number that decryption has to divide by, and a group whose keys do not combine to 1 mod N is refused: its S decrypts
+number by which decryption has to divide. A group whose keys do not combine to 1 mod N is refused, as its S decrypts
 nothing.
 """
 
@@ -46,9 +47,9 @@ _VERSION: Final = b"\x01"
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What everybody knows of a threshold key: N, t, a verification key for each holder, and how long shares are.
+    """The public part of a threshold key: N, t, a verification key for each holder, and the length of shares.
 
-    Raises BadGroup where these do not belong together.
+    Raises BadGroup if these do not belong together.
     """
 
     key: PublicKey
@@ -85,7 +86,7 @@ class Group:
 
     @property
     def holders(self) -> int:
-        """N."""
+        """The number of holders, n."""
         return len(self.verification_keys)
 
     @property
@@ -99,7 +100,7 @@ class Group:
         return self.share_bits + self.delta.bit_length()
 
     def table(self) -> FixedBase:
-        """Powers of v, long enough for proofs."""
+        """The table of powers of v, for exponents as long as proofs have."""
         return verification_table(self.key, self.exponent_bits + CHALLENGE_BITS + STATISTICAL_BITS + 1)
 
     def to_bytes(self) -> bytes:
@@ -130,7 +131,7 @@ def _read(data: bytes) -> Group:
 
 
 class KeyShare:
-    """One holder's share of the exponent. Never printed or pickled; `to_bytes` is for the holder's own vault."""
+    """One holder's share of the exponent. It is never printed or pickled; `to_bytes` is for the holder's own vault."""
 
     __slots__ = ("holder", "value")
 
@@ -145,7 +146,7 @@ class KeyShare:
         raise TypeError("a key share is not pickled")
 
     def matches(self, group: Group) -> bool:
-        """Whether this is the share that the holder's verification key is for."""
+        """Whether this share belongs to the holder's verification key."""
         if not 0 <= self.holder < group.holders or abs(self.value).bit_length() > group.share_bits:
             return False
         return signed_power(group.table(), group.delta * self.value) == group.verification_keys[self.holder]
@@ -177,9 +178,9 @@ class KeyShare:
 
 
 def deal(private: PrivateKey, threshold: int, holders: int, seed: bytes) -> tuple[Group, tuple[KeyShare, ...]]:
-    """Share the key of one owner, who must then forget it: for tests, and where a dealer is trusted.
+    """Share the key of one owner, which must then forget it: for tests, and where a dealer is trusted.
 
-    `joint` makes the same without one. Raises ValueError for a threshold that is not between 2 and holders.
+    `joint` makes such a key without a dealer. Raises ValueError for a threshold that is not between 2 and holders.
     """
     key = private.public
     terms = Terms(holders, threshold, 2 * key.bits)

@@ -4,10 +4,9 @@ g = N + 1 throughout, so that a plaintext costs a multiplication and not a power
 h^N, h = -x² mod N: Damgård, Jurik and Nielsen, "A generalization of Paillier's public-key system with applications to
 electronic voting" (2010), section 4.2. Here x is a hash of N, so that nobody has chosen h, and h need not be sent.
 
-A modulus that came from elsewhere is checked before anything is done with it. The checks find what can be found
-without its factors: with a small factor in N a share of the plaintext can be read off (CVE-2023-33241). They cannot
-show that N has exactly two prime factors, nor that both are 3 mod 4 (they may both be 1 mod 4); a member trusts the
-joint generation for that (see `joint`).
+A modulus from elsewhere is checked before it is used. The checks find all that can be found without its factors: a
+small factor of N would show the plaintext modulo that factor (CVE-2023-33241). They cannot show that N has exactly two
+prime factors, nor that both are 3 mod 4 (both may be 1 mod 4). For that a member trusts the joint generation (`joint`).
 """
 
 from dataclasses import dataclass, field
@@ -105,7 +104,7 @@ class PublicKey:
         return cls(int.from_bytes(data[1:], "big"))
 
     def generator(self) -> int:
-        """H = -x² mod N, x a hash of N: nobody chose it."""
+        """The base h = -x² mod N, x a hash of N, so nobody chose h."""
         x = Draws(self.key_id, b"generator").below(self.modulus)
         return self.modulus - x * x % self.modulus
 
@@ -120,7 +119,7 @@ def _blinding(key: PublicKey) -> FixedBase:
 
 
 class PrivateKey:
-    """The factors p and q of a modulus, for one owner. Never printed or pickled."""
+    """The factors p and q of a modulus, for one owner. They are never printed or pickled."""
 
     __slots__ = ("_p", "_p_inverse", "_p_log", "_p_square_inverse", "_q", "_q_log", "public")
 
@@ -166,9 +165,9 @@ class PrivateKey:
         ]
 
     def residue(self, draws: Draws) -> int:
-        """An N-th power mod N², uniform among all of them: what hides a plaintext, without a table.
+        """An N-th power mod N², uniform among all of them, which hides a plaintext; it needs no table.
 
-        x^p mod p² depends only on x mod p and is uniform among the N-th powers there, as q is prime to p - 1.
+        x^p mod p² depends only on x mod p, and is uniform among the N-th powers there because q is prime to p - 1.
         """
         p, q = self._p, self._q
         a, b = 1 + draws.below(p - 1), 1 + draws.below(q - 1)
@@ -176,7 +175,7 @@ class PrivateKey:
 
 
 def generate(seed: bytes, bits: int = DEFAULT_BITS) -> PrivateKey:
-    """A key of its own for one owner, from 32 secret random bytes. Deterministic.
+    """A key for one owner, from 32 secret random bytes. Deterministic.
 
     p and q are 3 mod 4 with their two top bits set, so that N has exactly `bits` bits, and p - 1 and q - 1 share no
     factor but 2. Raises BadModulus for a size that is not accepted, ValueError for a seed of another length.

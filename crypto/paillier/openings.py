@@ -1,11 +1,11 @@
 """Values that all parties open together: nobody sees another party's before its own is fixed.
 
-In a round all parties send, but nothing makes them send at the same time: a party that deviates waits for what all
-others publish, and chooses its own message by it. Where shares that add up are published, the last one to speak makes
-the sum what it likes. So whatever is opened in public is committed to one round before.
+In a round all parties send, but nothing makes them send at the same time. A party that deviates waits for all others'
+messages, and chooses its own by them. Where parties publish shares of a sum, the last one to speak chooses the sum. So
+every value that is opened in public is committed to one round before.
 
-Blum, "Coin flipping by telephone" (1981), for committing before opening; the commitment is a hash, so it hides as far
-as the nonce is random, and binds as SHA-256 is collision resistant.
+Source: Blum, "Coin flipping by telephone" (1981). The commitment is a hash: it hides the data because the nonce is
+random, and binds its author because SHA-256 is collision resistant.
 """
 
 from typing import Final
@@ -20,9 +20,15 @@ NONCE_BYTES: Final = 32
 def openly(session: bytes, me: int, seed: bytes, label: bytes, data: bytes) -> Script[Inbox]:
     """Two rounds: commit to the data, then open it; gives the data of all parties, as public messages.
 
-    session, label: what is opened, where: the same for all, and a label is used once with a seed; seed: 32 secret
-    bytes, from which the nonce follows, so that an audit that knows the seed replays both rounds. Raises Fault for a
-    party that opens anything else than it committed to.
+    Args:
+        session: of the run, the same for all parties.
+        me: this party.
+        seed: 32 secret bytes. The nonce follows from it, so an audit that knows the seed can replay both rounds.
+        label: names the opening, the same for all parties. It is used once with a seed.
+        data: this party's.
+
+    Raises:
+        Fault: a party opened something else than it had committed to.
     """
     nonce = derive(seed, b"opening|" + label)
     inbox = yield Outgoing(_commitment(session, me, label, nonce + data))
@@ -35,5 +41,5 @@ def openly(session: bytes, me: int, seed: bytes, label: bytes, data: bytes) -> S
 
 
 def _commitment(session: bytes, party: int, label: bytes, opened: bytes) -> bytes:
-    """The hash names the party: nobody commits to what another party will open."""
+    """The hash names the party, so that nobody can repeat the commitment of another party."""
     return digest(b"opening", session, label, join([party], 1), opened)

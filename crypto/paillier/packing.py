@@ -1,10 +1,10 @@
 """Many small signed numbers in one plaintext, with room for the sum of n of them in each slot.
 
-A value v in [-limit, limit] is stored as v + limit, so slots never borrow from each other, and a slot has whole bytes
-enough for n·2·limit. A plaintext of such slots stays below N. So the sum of up to n packed vectors never carries from
-one slot to the next or wraps round N, and after decryption each slot is checked against what n summands can reach: a
-summand that was not packed by these rules shows up as an error rather than in a neighbour's value, unless it stays
-within the range that honest summands could have reached together.
+A value v in [-limit, limit] is stored as v + limit, so slots never borrow from each other. A slot has as many whole
+bytes as n·2·limit needs, and a plaintext of such slots stays below N. So the sum of up to n packed vectors never
+carries from one slot to the next or wraps round N. After decryption each slot is compared with the largest sum of n
+values. A summand that was not packed by these rules raises an error instead of changing a neighbour's value, unless the
+sum stays within the range that honest summands could have reached together.
 
 Updates of a model become such integers by `crypto.codec.FixedPoint`: `decode_sum(words, length, 1)` gives those of one
 update, and its `step` turns the sums back into real values.
@@ -27,9 +27,10 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """How values are laid out. Raises ValueError for parameters under which sums could overflow.
+    """The layout of values in plaintexts. Raises ValueError for parameters under which sums could overflow.
 
-    modulus_bits: of N; summands: how many packed vectors a sum may have, n; value_bits: of a value, its sign included.
+    modulus_bits: the length of N; summands: the largest number of packed vectors in a sum, n; value_bits: the length of
+    a value, its sign included.
     """
 
     modulus_bits: int

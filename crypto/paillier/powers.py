@@ -11,8 +11,8 @@ _WINDOW: Final = 4  # bits of each exponent that a product of powers takes at a 
 class FixedBase:
     """A table of base^(d·2^(w·i)) for all digits d < 2^w and all positions i: a power is one product for each digit.
 
-    Brickell, Gordon, McCurley and Wilson, "Fast exponentiation with precomputation" (Eurocrypt 1992). Wider digits
-    make powers cheaper and the table larger: exponent_bits / w rows of 2^w numbers.
+    Wider digits make powers cheaper and the table larger: exponent_bits / w rows of 2^w numbers. Source: Brickell,
+    Gordon, McCurley and Wilson, "Fast exponentiation with precomputation" (Eurocrypt 1992).
     """
 
     __slots__ = ("_rows", "_window", "exponent_bits", "modulus")

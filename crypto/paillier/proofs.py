@@ -1,9 +1,9 @@
-"""Proofs about ciphertexts that anybody checks: the exponent was the right one; the sender knows the plaintexts.
+"""Proofs about ciphertexts that anybody can check: of the right exponent, and of knowledge of the plaintexts.
 
-Both are Σ-protocols made non-interactive by a hash (Fiat and Shamir, Crypto 1986), in the form in which the proof is
-the challenge and the response, and the verifier computes the prover's commitment from them. The hash covers a context
-of the caller's (federation, epoch, sender), so a proof says nothing in another one. Challenges have 128 bits; responses
-are blinded by numbers 128 bits longer than what they hide.
+Both are Σ-protocols made non-interactive by a hash (Fiat and Shamir, Crypto 1986). A proof consists of the challenge
+and the response, from which the verifier computes the prover's commitment. The hash covers a context that the caller
+gives (federation, epoch, sender), so a proof says nothing in another context. Challenges have 128 bits; responses are
+blinded by numbers 128 bits longer than the numbers that they hide.
 
 `SameExponent` is the proof of correct decryption of Shoup ("Practical threshold signatures", Eurocrypt 2000) and
 Fouque, Poupard and Stern ("Sharing decryption in the context of voting or lotteries", FC 2000), for many ciphertexts at
@@ -31,7 +31,7 @@ _CHALLENGE_BYTES: Final = CHALLENGE_BITS // 8
 class SameExponent:
     """The statement: one x with public = v^x, and results[j]² = ciphertexts[j]^(4x) for all j, mod N².
 
-    table: powers of v; exponent_bits: |x| is below 2^this; context: what the proof is bound to.
+    table: powers of v; exponent_bits: |x| is below 2^this; context: the bytes that the proof is bound to.
     """
 
     key: PublicKey
@@ -44,7 +44,7 @@ class SameExponent:
 
     @property
     def response_bits(self) -> int:
-        """The length of a response: of the blinding, and one bit for the carry."""
+        """The length of a response: that of the blinding, and one bit for the carry."""
         return self.exponent_bits + CHALLENGE_BITS + STATISTICAL_BITS + 1
 
     @property
@@ -53,7 +53,7 @@ class SameExponent:
         return _CHALLENGE_BYTES + size_of(1 << self.response_bits)
 
     def prove(self, exponent: int, seed: bytes) -> bytes:
-        """The proof, by whoever knows x. The seed is secret and random; the statement goes into what is drawn."""
+        """The proof, by the party that knows x. The seed is secret and random; draws depend on the statement."""
         transcript = self._transcript()
         draws = Draws(seed, b"same exponent|" + transcript)
         blinding = draws.bits(self.response_bits - 1)
@@ -100,9 +100,9 @@ class SameExponent:
 class Knowledge:
     """The statement: the prover knows m_i and a_i with ciphertexts[i] = (1 + N)^m_i · h^(N·a_i) mod N², for all i.
 
-    exponent_bits: each a_i of an honest prover is below 2^this; context: what the proof is bound to. Cramer, Damgård
-    and Nielsen, "Multiparty computation from threshold homomorphic encryption" (Eurocrypt 2001), section 8; one proof
-    for all, with a challenge for each ciphertext.
+    exponent_bits: each a_i of an honest prover is below 2^this; context: the bytes that the proof is bound to. One
+    proof is for all ciphertexts, with a challenge for each. Source: Cramer, Damgård and Nielsen, "Multiparty
+    computation from threshold homomorphic encryption" (Eurocrypt 2001), section 8.
     """
 
     encrypted: Encrypted
@@ -115,7 +115,7 @@ class Knowledge:
         return _CHALLENGE_BYTES + size_of(self.encrypted.key.modulus) + size_of(2 << self._hiding_bits)
 
     def prove(self, plaintexts: Sequence[int], exponents: Sequence[int], root: bytes) -> bytes:
-        """The proof, by whoever knows all m_i and a_i. The root is secret; the statement goes into what is drawn."""
+        """The proof, by the party that knows all m_i and a_i. The root is secret; draws depend on the statement."""
         modulus, transcript = self.encrypted.key.modulus, self._transcript()
         draws = Draws(root, b"knowledge|" + transcript)
         plain, hiding = draws.below(modulus), draws.bits(self._hiding_bits)
@@ -165,7 +165,7 @@ class Knowledge:
 def prove_knowledge(encrypted: Encrypted, plaintexts: Sequence[int], seed: bytes, context: bytes) -> bytes:
     """A proof that the sender knows the plaintexts of ciphertexts that `encrypt(key, plaintexts, seed)` made.
 
-    A copy of another's ciphertexts, blinded anew or not, comes from a sender who cannot prove this.
+    The sender of a copy of another member's ciphertexts, blinded anew or not, cannot prove this.
     """
     root = blinding_root(encrypted.key, plaintexts, seed)
     exponents = [blinding_exponent(encrypted.key, root, i) for i in range(len(plaintexts))]
@@ -173,7 +173,7 @@ def prove_knowledge(encrypted: Encrypted, plaintexts: Sequence[int], seed: bytes
 
 
 def check_knowledge(encrypted: Encrypted, proof: bytes, context: bytes) -> None:
-    """Raise BadProof unless whoever made the proof for this context knew the plaintexts."""
+    """Raise BadProof unless the author of the proof, for this context, knew the plaintexts."""
     _knowledge(encrypted, context).check(proof)
 
 

@@ -1,15 +1,15 @@
 """Sharing numbers when nobody knows the order of the group that they are exponents of.
 
 **Over the integers.** The exponent that decrypts cannot be reduced modulo the group's order, which is secret. A dealer
-shares x by f(X) = Δ·x + a_1·X + ... + a_(t-1)·X^(t-1) over the integers, Δ = holders!, with coefficients that are 128
-bits longer than whatever could tell one x from another: for t - 1 holders C and another x', the polynomial
+shares x by f(X) = Δ·x + a_1·X + ... + a_(t-1)·X^(t-1) over the integers, Δ = holders!. The coefficients are 128 bits
+longer than the largest number that they have to hide: for t - 1 holders C and another x', the polynomial
 f + Δ(x' - x)·Π_(i in C) (1 - X/i) has integer coefficients, gives C the same shares, and its coefficients differ from
 those of f by less than 2^-128 of their range (Rabin, "A simplified approach to threshold and proactive RSA", Crypto
 1998; Damgård and Koprowski, "Practical threshold RSA signatures without a trusted dealer", Eurocrypt 2001).
 
 The dealer publishes v^a for each coefficient a (Feldman, "A practical scheme for non-interactive verifiable secret
-sharing", FOCS 1987), so each holder checks its share by itself. v is a random square, so whoever opens a commitment in
-two ways knows a multiple of its order, and with that the factors of N.
+sharing", FOCS 1987), so each holder checks its share by itself. v is a random square. A dealer that opens a commitment
+in two ways therefore knows a multiple of the order of v, and with that the factors of N.
 
 **Modulo an integer** whose prime factors all exceed the number of holders: Shamir's scheme, perfectly hiding.
 """
@@ -29,7 +29,7 @@ _TABLE_STEP_BITS = 1024  # tables are made for multiples of this, so that one se
 
 
 def verification_base(key: PublicKey) -> int:
-    """V = u² mod N², u = (1 + N)·y^N, y a hash of N: a square of which nobody knows more, and a ciphertext of 2."""
+    """The base v = u² mod N², u = (1 + N)·y^N, y a hash of N: a square that nobody chose, a ciphertext of 2."""
     y = Draws(key.key_id, b"verification").below(key.modulus)
     u = (1 + key.modulus) * power(y, key.modulus, key.square) % key.square
     return u * u % key.square
@@ -54,7 +54,7 @@ def signed_power(table: FixedBase, exponent: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Who shares what over the integers.
+    """The numbers of a sharing over the integers. Raises ValueError for a threshold that is not between 2 and holders.
 
     holders: how many get a share; threshold: t, how many recover the secret; secret_bits: |x| < 2^secret_bits.
     """
@@ -80,11 +80,11 @@ class Terms:
 
     @property
     def exponent_bits(self) -> int:
-        """The length of what is an exponent of v in commitments and in their check, over all dealers."""
+        """The length of exponents of v in the commitments of one dealer, and of its shares."""
         return self.share_bits(1)
 
     def share_bits(self, dealers: int) -> int:
-        """|share| < 2^this, for a share that is the sum of those of that many dealers."""
+        """The length of a share that is the sum of the shares of that many dealers: |share| < 2^this."""
         constant = self.delta << self.secret_bits
         others = sum(int(self.holders**k) << self.coefficient_bits for k in range(1, self.threshold))
         return int(dealers * (constant + others)).bit_length()
@@ -105,7 +105,10 @@ class Dealing:
 
 
 def deal_integer(key: PublicKey, terms: Terms, secret: int, draws: Draws) -> Dealing:
-    """Share a secret over the integers: what holder j (from 0) gets is f(j + 1), and f(0) = Δ·secret."""
+    """Share a secret over the integers: holder j (from 0) gets f(j + 1), and f(0) = Δ·secret.
+
+    Raises ValueError for a secret that is longer than the terms say.
+    """
     if abs(secret).bit_length() > terms.secret_bits:
         raise ValueError("the secret is longer than was agreed")
     coefficients = [terms.delta * number(secret)]
@@ -137,7 +140,7 @@ def evaluate_commitments(key: PublicKey, commitments: Sequence[int], x: int) -> 
 
 
 def evaluate(coefficients: Sequence[int], x: int) -> int:
-    """The polynomial's value, the constant coefficient first."""
+    """The value at x of the polynomial with these coefficients, the constant one first."""
     value = number(0)
     for coefficient in reversed(coefficients):
         value = value * x + coefficient

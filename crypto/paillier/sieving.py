@@ -1,23 +1,24 @@
 """Candidates for a modulus whose factors nobody knows: drawn jointly, free of small factors from the start.
 
-Each of n parties ends with shares p_i and q_i, and all know N = pq for p = Σ p_i and q = Σ q_i. It is also known that
-p and q are -1 mod K, K = 4·3·5·...·53, and prime to M, the product of the next primes up to 690 or so (at 2048 bits).
+Each of n parties ends with shares p_i and q_i, and all know N = pq for p = Σ p_i and q = Σ q_i. All know, too, that p
+and q are -1 mod K, K = 4·3·5·...·53, and prime to M, the product of the next primes up to 690 or so (at 2048 bits).
 Hence p and q are 3 mod 4, and no odd prime up to 53 divides φ(N).
 
 1. *Draw.* All parties together share two random numbers mod M, a and r, by Shamir's scheme with a degree d below half
    the number of parties, for every candidate.
-2. *Sieve.* They open shares of a·r, hidden by shares of zero. Where a prime l of M does not divide a·r, it does not
-   divide a, and r, used only here, hides the rest. Where it does, the residue of a mod l is taken from a spare. So a is
-   a random unit mod M: p = a (mod M).
+2. *Sieve.* They open shares of a·r, hidden by shares of zero. A prime l of M that does not divide a·r does not divide
+a;
+   r, which is used only here, hides the rest. If l divides a·r, the residue of a mod l is taken from a spare. So a is a
+   random unit mod M: p = a (mod M).
 3. *Share.* Each party turns its share of a into an integer p_i, with random high bits, and shares that again, modulo an
    integer F far above N.
-4. *Multiply.* They open shares of p·q, hidden by shares of zero: N. A share that is false makes it random mod F,
-   which exceeds any N by 2^64, so that all see it; for everybody commits to its share before any is seen (`openings`),
-   and who spoke last could make N what it likes.
+4. *Multiply.* They open shares of p·q, hidden by shares of zero: N. A false share makes it random mod F, which exceeds
+   any N by 2^64, so that all see it. All commit to their shares before any is seen (`openings`), or the party that
+   speaks last could choose N.
 
 Boneh and Franklin, "Efficient generation of shared RSA keys" (J. ACM 2001), for everything but step 2; Malkin, Wu and
 Boneh, "Experimenting with shared generation of RSA keys" (NDSS 1999), for sieving; products of shares by Ben-Or,
-Goldwasser and Wigderson (STOC 1988). Secure against d parties who follow the protocol and pool what they see.
+Goldwasser and Wigderson (STOC 1988). Secure against d parties that follow the protocol and pool what they see.
 """
 
 import math
@@ -120,7 +121,7 @@ class Plan:
 
     @property
     def patience(self) -> int:
-        """How many attempts may fail: 20 times as many as are expected, which chance exceeds once in 10^8 keys.
+        """How many attempts may fail: 20 times the expected number, which chance exceeds once in 10^8 keys.
 
         A number of that size without factors up to l is prime with probability 1.78·ln(l) / ln(number).
         """
@@ -130,7 +131,7 @@ class Plan:
 
     @property
     def degree(self) -> int:
-        """d: how many parties may pool what they see, fewer than half."""
+        """d, the number of parties that may pool what they see: fewer than half."""
         return (self.parties - 1) // 2
 
 
@@ -201,7 +202,7 @@ class Candidate:
 
 
 class Masks:
-    """Shares of zero from keys that each two parties have in common: random, and known to add up to zero."""
+    """Shares of zero, from keys that each two parties have in common: random numbers that add up to zero."""
 
     __slots__ = ("_keys", "_me")
 
@@ -281,13 +282,16 @@ def _draw_units(plan: Plan, me: int, seed: bytes, commitment: bytes, draws: Draw
 
 
 def _spares(wanted: int, smallest: int) -> int:
-    """How many values more are drawn: four standard deviations beyond what the smallest prime of M makes unusable."""
+    """The number of spares: four standard deviations more than the smallest prime of M makes unusable on average."""
     expected = 2 * wanted // smallest + 1
     return expected + 4 * math.isqrt(expected) + 4
 
 
 def _repaired(sieve: Sieve, products: Sequence[int], additive: Sequence[int], wanted: int) -> list[int]:
-    """Replace residues of zero by those of spares, each used once; drop values for which no spare is left."""
+    """Replace residues of zero by those of spares, each used once; drop values for which no spare is left.
+
+    The opened products say which residues are zero, so all parties replace the same ones by the same spares.
+    """
     next_spare = dict.fromkeys(sieve.primes, wanted)
     units = []
     for product, share in zip(products[:wanted], additive[:wanted], strict=True):
@@ -324,7 +328,7 @@ def columns(shares: Sequence[Sequence[int]], modulus: int) -> dict[int, bytes]:
 
 
 def summed(inbox: Inbox, modulus: int, count: int) -> list[int]:
-    """This party's shares of the sums: what all parties sent it privately, added up."""
+    """This party's shares of the sums: the values that all parties sent it in private, added up."""
     return _added(inbox.private, modulus, count)
 
 

@@ -1,4 +1,4 @@
-"""Threshold decryption: any t of n holders open a sum, fewer learn nothing, and a wrong contribution names its holder.
+"""Threshold decryption: any t of n holders open a sum, fewer learn nothing, and a wrong part names its holder.
 
 With S, s_j, v, Δ and λ_j as in `group`:
 
@@ -29,11 +29,11 @@ _WITNESS: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """What may be opened, and for whom: every proof is bound to it.
+    """The sum that may be opened, and for whom: every proof is bound to it.
 
     federation: its 32-byte id; epoch: of the key; digest: `Encrypted.digest` of the one sum that was decided. A holder
-    takes the digest from what its federation decided, never from whoever asks, and opens one sum a round: opening two
-    that differ by one member shows that member's contribution.
+    takes the digest from a decided block, never from the peer that asks. It opens one sum in a round: two sums that
+    differ by one member show that member's contribution.
     """
 
     federation: bytes
@@ -62,10 +62,10 @@ class Partial:
 
     @classmethod
     def from_bytes(cls, group: Group, data: bytes, sender: int) -> "Partial":
-        """What `to_bytes` wrote. sender: the holder who sent it, as the channel proved.
+        """What `to_bytes` wrote. sender: the holder that sent it, as the channel proved.
 
         Raises BadEncoding, WrongKey for a part of another group or epoch, and BadPartial, which names the sender, for a
-        part in the name of another holder: that one would be blamed for it.
+        part in the name of another holder, which would otherwise be blamed for it.
         """
         header = 1 + GROUP_ID_BYTES + 6
         if data[:1] != _VERSION or len(data) < header:
@@ -99,7 +99,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The plaintexts of a sum, and what was wrong about each part that did not hold."""
+    """The plaintexts of a sum, and the fault of each part that was wrong."""
 
     plaintexts: tuple[int, ...]
     liars: tuple[BadPartial, ...]
@@ -154,10 +154,13 @@ def partial_decrypt(
 
 
 def check_partial(group: Group, encrypted: Encrypted, agreed: Agreed, partial: Partial) -> Checked:
-    """The part, if it is right: one proof covers all its values. Raises BadPartial, which names the holder.
+    """The part, if it is right; one proof covers all its values. Takes some 70 ms: not for an event loop.
 
-    What is the caller's mistake names no holder: NotAgreed for other ciphertexts than those agreed on, WrongKey for
-    those of another key or a part that was read as one of another group.
+    Raises:
+        BadPartial: the part is wrong; it names the holder.
+        NotAgreed: the ciphertexts are others than those agreed on, which is the caller's mistake.
+        WrongKey: the ciphertexts are under another key, or the part was read as one of another group; the caller's
+            mistake, too.
     """
     _check_agreed(group, encrypted, agreed)
     if partial.group_id != group.group_id:
@@ -185,7 +188,7 @@ def check_partial(group: Group, encrypted: Encrypted, agreed: Agreed, partial: P
 def combine(group: Group, checked: Sequence[Checked]) -> list[int]:
     """The plaintexts, from checked parts of distinct holders; the first t are used.
 
-    Raises TooFewPartials, WrongKey for parts of another group or of different sums, and BadProof where parts do not
+    Raises TooFewPartials, WrongKey for parts of another group or of different sums, and BadProof if the parts do not
     combine although all their proofs held.
     """
     if any(part.group_id != group.group_id or part.digest != checked[0].digest for part in checked):
