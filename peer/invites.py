@@ -13,6 +13,7 @@ from ..protocol.admission import Checkpoint, Invite, InviteError, make_invite, r
 from ..protocol.genesis import Genesis
 from .exits import Exit, PeerError
 from .learning.app import is_flower
+from .learning.task import TaskMismatch, read_description
 
 DEFAULT_HOURS: Final = 24
 FOUNDING_USES: Final = 100
@@ -105,8 +106,9 @@ def join_command(genesis: Genesis, addresses: Sequence[str], invite: str | None)
         words += ["--invite", invite]
     else:
         words += [word for address in addresses[:1] for word in ("--bootstrap", address)]
-    if genesis.model.startswith('{"classes"'):
-        trained = "--data FILE.csv"
-    else:
+    trained = "--data FILE.csv"
+    try:
+        read_description(genesis.model)
+    except TaskMismatch:
         trained = "--flower DIR" if is_flower(genesis.model) else "--app MODULE:OBJECT"
     return f"{' '.join(map(shlex.quote, words))} {trained}"

@@ -146,7 +146,6 @@ NOT_TYPED = ("make setup", ". .venv/bin/activate")
 """What made the environment in which the tests run."""
 
 
-@pytest.mark.skip(reason="it waited in vain on a busy machine, and was not looked into yet")
 def test_the_tutorial_prints_what_it_shows(terminals: Terminals, tmp_path: Path) -> None:
     (tmp_path / "deploy").symlink_to(ROOT / "deploy")
     for one in listings("docs/tutorial.md"):
@@ -229,7 +228,6 @@ def test_the_first_lines_of_the_readme_train_a_model_of_classes(terminals: Termi
     assert [site.interrupt() for site in (founder, *others)] == [0, 0, 0]
 
 
-@pytest.mark.skip(reason="it waited in vain on a busy machine, and was not looked into yet")
 def test_the_line_on_rare_classes_founds_a_federation(terminals: Terminals) -> None:
     founder, *_ = sites(terminals, number=False)
     (found,) = typed("docs/learning.md", "peer start")

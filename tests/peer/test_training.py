@@ -20,6 +20,7 @@ from coterie.peer.learning.app import AppError
 from coterie.peer.learning.figures import tells_areas
 from coterie.peer.learning.learner import Learner
 from coterie.peer.learning.tables_app import TableApp
+from coterie.peer.learning.task import Task
 from coterie.peer.session import Session
 from coterie.peer.settings import Settings
 from coterie.peer.store import Store
@@ -446,11 +447,17 @@ def test_of_many_options_that_differ_the_first_three_are_shown(genesis: Genesis)
 
 
 FLOWER = '{"app":"FlowerApp","project":"tumours 1.0.0","version":1}'
+WEIGHTED = Task("logistic", "outcome", ("a",), classes=("alive", "died"), class_weights=(0.5, 10.0)).describe()
 
 
 @pytest.mark.parametrize(
     ("description", "option"),
-    [(None, "--data FILE.csv"), (FLOWER, "--flower DIR"), ('{"app":"Forest"}', "--app MODULE:OBJECT")],
+    [
+        (None, "--data FILE.csv"),
+        (WEIGHTED, "--data FILE.csv"),
+        (FLOWER, "--flower DIR"),
+        ('{"app":"Forest"}', "--app MODULE:OBJECT"),
+    ],
 )
 def test_the_line_to_join_names_the_option_for_what_is_trained(
     genesis: Genesis, description: str | None, option: str

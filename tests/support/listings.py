@@ -91,7 +91,7 @@ def peer_commands(line: str) -> list[list[str]]:
 
 NAMES = ("Aarhus", "Bologna", "Coimbra")
 _VARIES = (
-    (re.compile(r"coterie1-[\w-]+…?"), "TOKEN"),
+    (re.compile(r"coterie1-[\w-]*…?"), "TOKEN"),
     (re.compile(r"/ip4/\S+"), "ADDRESS"),
     (re.compile(r"\b[0-9a-f]{16}…"), "HASH"),
     (re.compile(r"…\w{11}\b"), "ID"),
