@@ -205,7 +205,10 @@ def adds_up(total: Encrypted, claims: Mapping[bytes, Proved], contributors: Cont
         NotProved: a contributor has no claim, a claim is of no contributor, or was checked for another member, sum,
             round or set of contributors.
         WrongKey: the sum is under another key than the group's.
+        TypeError: a claim was not checked.
     """
+    if any(type(claim) is not Proved for claim in claims.values()):
+        raise TypeError("claims are checked before they are added up")
     _check_key(total, contributors)
     if claims.keys() != contributors.dealings.keys():
         raise NotProved("there is not one claim of each contributor and of nobody besides")

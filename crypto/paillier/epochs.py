@@ -155,8 +155,11 @@ class Pending:
     def share(self, epoch: Epoch) -> KeyShare:
         """This party's share, once the key is in force.
 
-        Raises NotConfirmed if the epoch is of another run or this party is no holder in it.
+        Raises NotConfirmed if the epoch is of another run or this party is no holder in it, TypeError for what is no
+        Epoch.
         """
+        if type(epoch) is not Epoch:
+            raise TypeError("a share is given for an Epoch and nothing else")
         if (epoch.session, epoch.run, epoch.group.group_id) != (self.session, self.run, self.group.group_id):
             raise NotConfirmed("the key that is in force is another one")
         if self._share is None:

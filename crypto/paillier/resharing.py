@@ -51,7 +51,7 @@ class Participant:
 
 @dataclass(frozen=True, slots=True)
 class ResharingPlan:
-    """What all participants agree on beforehand. Raises ValueError.
+    """What all participants agree on beforehand. Raises ValueError, and TypeError for what is no Epoch.
 
     session: 32 bytes that name this run; epoch: the key in force; participants: exactly as many of them old holders as
     its threshold, and together all new holders 0, 1, ...; threshold: K, which must be that of the key in force;
@@ -67,6 +67,8 @@ class ResharingPlan:
     def __post_init__(self) -> None:
         if len(self.session) != SESSION_BYTES:
             raise ValueError(f"a session has {SESSION_BYTES} bytes, not {len(self.session)}")
+        if type(self.epoch) is not Epoch:
+            raise TypeError("only an Epoch is shared anew")
         check_members(self.members)
         old = self.dealers
         if len(old) != self.group.threshold or len(set(old)) != len(old):

@@ -134,7 +134,10 @@ def partial_decrypt(
     Raises:
         NotAgreed: the sum that was proved is not the one that was agreed on, or of another federation or epoch.
         WrongKey: the sum is under another key, or the share of another group.
+        TypeError: the sum is no ProvedSum.
     """
+    if type(proved) is not ProvedSum:  # nothing else stands for checked claims, whatever attributes it has
+        raise TypeError("holders help to open a ProvedSum and nothing else")
     encrypted = proved.total
     _check_agreed(group, encrypted, agreed)
     if (proved.federation, proved.epoch, proved.group_id) != (agreed.federation, agreed.epoch, group.group_id):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -267,6 +268,17 @@ def test_a_proved_sum_is_opened_and_only_where_it_belongs(private: PrivateKey) -
     again, renewed = deal(private, 2, 5, SEED)
     with pytest.raises(NotAgreed, match="another federation, epoch or group"):
         partial_decrypt(again, renewed[0], proved, agreed, SEED)
+
+
+def test_what_only_looks_like_a_checked_thing_is_refused(private: PrivateKey) -> None:
+    total, (group, shares) = contributions(private.public)[0], dealt(private)
+    alike = SimpleNamespace(total=total, federation=FEDERATION, epoch=1, group_id=group.group_id)
+    for unproved in (total, alike):
+        with pytest.raises(TypeError, match="a ProvedSum and nothing else"):
+            partial_decrypt(group, shares[0], unproved, Agreed(FEDERATION, 1, total.digest), SEED)  # type: ignore[arg-type]
+    unchecked = dict(zip(members(4), claims_of(private, [total] * 4, total), strict=True))
+    with pytest.raises(TypeError, match="checked before"):
+        adds_up(total, unchecked, contributors(private))  # type: ignore[arg-type]
 
 
 def test_contributions_that_are_all_at_hand_are_summed_with_a_proof_for_each(private: PrivateKey) -> None:

@@ -92,6 +92,8 @@ def test_nobody_has_its_share_before_the_key_is_in_force() -> None:
     elsewhere = in_force(run([key_party(other, i) for i in range(3)]), other)
     with pytest.raises(NotConfirmed, match="another one"):
         made().share(elsewhere)
+    with pytest.raises(TypeError, match="an Epoch and nothing else"):
+        made().share(made())  # type: ignore[arg-type]
     here = in_force(outcome(), plan())
     assert made().share(here).holder == 0
     with pytest.raises(TypeError, match="only read_epoch"):

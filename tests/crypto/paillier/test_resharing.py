@@ -348,6 +348,8 @@ def test_plans_and_shares_that_do_not_fit_are_refused() -> None:
             replace(good, **change)
     with pytest.raises(ValueError, match="comes twice"):
         replace(good, participants=(*good.participants[:4], replace(last, member=dealer.member)))
+    with pytest.raises(TypeError, match="only an Epoch"):
+        replace(good, epoch=group)
     for nobody in (-1, 5):
         with pytest.raises(ValueError, match="no participant"):
             reshare(good, nobody, shares[0], SEED, plan_seat(good, 0))
