@@ -123,6 +123,7 @@ class Lockstep(Generic[Result]):
         self._judging: tuple[Fits | None, tuple[bytes, ...]] = (None, ())  # of the round before: rule, public parts
         self._stopped: dict[int, Stop] = {}  # by sender
         self._ignored: set[int] = set()  # listeners that sent what no honest one sends
+        self._unsigned: set[tuple[int, bytes]] = set()  # entries of stops that were false, not to be looked at again
         self._sent: tuple[Message, ...] = ()
         self._sent_before: tuple[Message, ...] = ()
         self._sent_long_ago: tuple[Message, ...] = ()  # to listeners, which this party may have left behind
@@ -187,10 +188,12 @@ class Lockstep(Generic[Result]):
         stop = Stop.from_bytes(len(self._speakers), data)
         if stop is None or self._stopped.setdefault(sender, stop) != stop:
             return self._refuse(sender, "it stopped in a way in which nobody does")
-        # A speaker took part in the last round, or this party would not be over it. Nobody is two rounds ahead of it.
+        # A speaker took part in the last round, or this party would not be over it. Nobody is two rounds ahead of a
+        # speaker, but all may be far ahead of a listener.
         heard = max((number + 1 for number, messages in self._inbox.items() if sender in messages), default=0)
         least = max(heard, self._round) if sender in self._speakers else heard
-        if not least <= stop.rounds <= self._round + 2:
+        too_far = self._seat.me in self._speakers and stop.rounds > self._round + 2
+        if stop.rounds < least or too_far:
             return self._refuse(sender, "it stopped where it cannot have been")
         return self._go_on()
 
@@ -209,11 +212,9 @@ class Lockstep(Generic[Result]):
                 break
             else:
                 step = step.then(self._finish_round())
-        for sender, stop in self._stopped.items():
+        for sender, stop in list(self._stopped.items()):
             if not self._is_over() and stop.rounds <= self._round:
-                aborted = self._because_of(sender, stop)
-                if aborted is not None:
-                    step = step.then(self._abort(aborted))
+                step = step.then(self._end_because_of(sender, stop))
         return step
 
     def _is_over(self) -> bool:
@@ -281,9 +282,14 @@ class Lockstep(Generic[Result]):
         for party, entry in zip(self._speakers, entries(echo), strict=False):
             if party not in heard or entry in (heard[party].entry, UNHEARD if shown_by is None else None):
                 continue
+            if shown_by is None and (party, entry) in self._unsigned:
+                continue
             shown = Statement.of_entry(run, number, entry)
             if not shown.is_by(self._seat.members[party]):
-                culprits |= set() if shown_by is None else {shown_by}
+                if shown_by is None:
+                    self._unsigned.add((party, entry))
+                else:
+                    culprits.add(shown_by)
             elif shown.contradicts(heard[party]):
                 culprits.add(party)
                 found = Equivocation(self._seat.members[party], heard[party], shown)
@@ -386,8 +392,8 @@ class Lockstep(Generic[Result]):
         self._sent += messages
         return Step(messages, aborted=aborted)
 
-    def _because_of(self, sender: int, stop: Stop) -> Aborted | None:
-        """The end because another party stopped, or None where this party needs nothing of that one.
+    def _end_because_of(self, sender: int, stop: Stop) -> Step[Result]:
+        """End because another party stopped, unless this party needs nothing of that one.
 
         What the stopped party exhibits decides who is at fault. Without an exhibit, it and those that it names
         contradict each other, and either may be lying. A party that names nobody contradicts nobody: it may have been
@@ -395,13 +401,16 @@ class Lockstep(Generic[Result]):
         """
         reason = f"party {sender} stopped: {stop.reason}"
         if stop.exhibit is not None and stop.rounds == self._round:
-            return Aborted(reason, culprits=(self._judge(sender, stop.exhibit),))
+            culprit = self._judge(sender, stop.exhibit)
+            if culprit in self._speakers:
+                return self._abort(Aborted(reason, culprits=(culprit,)))
+            return self._refuse(sender, "it complains without reason")
         if sender not in self._speakers:
-            return None
+            return Step()
         named = stop.named & set(range(len(self._seat.members)))
         if self._seat.me in named:
-            return Aborted(reason, culprits=(sender,))  # this party knows what it sent
-        return Aborted(reason, suspects=tuple(sorted({sender, *named})) if named else ())
+            return self._abort(Aborted(reason, culprits=(sender,)))  # this party knows what it sent
+        return self._abort(Aborted(reason, suspects=tuple(sorted({sender, *named})) if named else ()))
 
     def _judge(self, accuser: int, exhibit: Exhibit) -> int:
         """Who is at fault for a complaint about a private part of the round before: accused or accuser."""

@@ -11,10 +11,10 @@ from parties import identity, lying, machine, members, run, seat, two_faced
 from coterie.crypto.identity import Identity
 from coterie.crypto.paillier import rounds, statements
 from coterie.crypto.paillier.errors import RunBefore
-from coterie.crypto.paillier.frames import Part
+from coterie.crypto.paillier.frames import Part, Stop
 from coterie.crypto.paillier.rounds import Aborted, Fault, Lockstep, Message, Outgoing, Script, Step
 from coterie.crypto.paillier.seats import Seat, take_seat
-from coterie.crypto.paillier.statements import Equivocation, Statement
+from coterie.crypto.paillier.statements import UNHEARD, Equivocation, Statement
 
 SESSION = bytes(32)
 LAST = 3  # the last of the rounds of `talking`; the first one is the greeting
@@ -312,6 +312,32 @@ def test_what_a_listener_sends_stops_nobody(junk: bytes) -> None:
     outcome = run(parties, tamper)
     assert set(outcome.results) == {0, 1, 2, 3}
     assert not set(outcome.aborted) & {0, 1, 2}
+
+
+def test_a_listener_that_complains_without_reason_stops_nobody() -> None:
+    class Pretending(Lockstep[Any]):
+        def _finish_round(self) -> Step[Any]:
+            if self._round != 1:
+                return super()._finish_round()
+            inbox = self._collected()
+            return self._abort(Aborted("", (0,)), rounds.Exhibit(0, inbox.signatures[0], inbox.private[0]))
+
+    parties = [machine(SESSION, PARTIES, i, listening(i), speakers=(0, 1)) for i in range(PARTIES)]
+    parties[3] = machine(SESSION, PARTIES, 3, listening(3), speakers=(0, 1), kind=Pretending)
+    outcome = run(parties)
+    assert set(outcome.results) == {0, 1, 2}
+    assert not set(outcome.aborted) & {0, 1, 2}
+
+
+def test_a_speaker_that_stopped_far_ahead_of_a_listener_is_not_named_for_that() -> None:
+    parties = [machine(SESSION, PARTIES, i, listening(i), speakers=(0, 1)) for i in range(PARTIES)]
+    for party in parties:
+        party.start()
+    stop = Stop(3, frozenset(), "", UNHEARD * 2).to_bytes(SESSION)
+    assert parties[3].receive(0, stop).aborted is None
+    named = parties[1].receive(0, stop).aborted
+    assert named is not None
+    assert named.culprits == (0,)
 
 
 def test_a_listener_that_was_dealt_a_false_part_convicts_the_dealer() -> None:
