@@ -23,9 +23,9 @@ from coterie.protocol.events import Received
 from coterie.protocol.messages import Precommit
 from coterie.topology.costs import Costs
 from coterie.topology.founding import identity_of
-from coterie.topology.observer import Observer
 from coterie.topology.options import Options, build
 from coterie.topology.report import result_of
+from coterie.topology.simulation import Observer
 from coterie.topology.site import Site
 
 AIM_SECONDS = 60.0

@@ -12,8 +12,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from .cosets import Coset, coset
 from .field import P, Vector, inverse, inverses
-from .ntt import Coset, coset, vanishing
+from .ntt import vanishing
 
 
 def in_blocks(size: int) -> bool:

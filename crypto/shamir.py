@@ -26,7 +26,7 @@ from typing import Final, NoReturn
 
 import numpy as np
 
-from . import erasures, ntt
+from . import cosets, erasures
 from .field import P, Vector, inverse, inverses, lagrange_matrix
 from .vectors import add_into, checked, matmul
 
@@ -92,8 +92,8 @@ class Scheme:
         if self.placement is Placement.COSETS:
             if self.pack & (self.pack - 1):
                 raise ValueError(f"on cosets, a power of two of secrets is packed, not {self.pack}")
-            if self.holders > ntt.MAX_POINTS:
-                raise ValueError(f"{self.holders} holders where a coset has at most {ntt.MAX_POINTS} points")
+            if self.holders > cosets.MAX_POINTS:
+                raise ValueError(f"{self.holders} holders where a coset has at most {cosets.MAX_POINTS} points")
 
     @classmethod
     def for_committee(cls, holders: int, threshold: int, pack: int = 1) -> "Scheme":
@@ -122,12 +122,12 @@ class Scheme:
         return range(1, self.holders + 1)
 
     @property
-    def _coset(self) -> ntt.Coset:
-        return ntt.coset(1 << (self.holders - 1).bit_length(), ntt.GENERATOR)
+    def _coset(self) -> cosets.Coset:
+        return cosets.coset(1 << (self.holders - 1).bit_length(), cosets.GENERATOR)
 
     @property
-    def _secret_coset(self) -> ntt.Coset:
-        return ntt.coset(self.pack)
+    def _secret_coset(self) -> cosets.Coset:
+        return cosets.coset(self.pack)
 
     def sharing_matrix(self) -> Vector:
         """The matrix, uint64[m, K], that takes l secrets followed by K - l random elements to their shares."""

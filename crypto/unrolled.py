@@ -12,9 +12,9 @@ from typing import Any, Final
 from numba import types
 from numba.extending import intrinsic
 
+from .cosets import coset
 from .field import P
 from .lanes import WORD, Lanes
-from .ntt import coset
 from .rows import COLUMNS
 
 BLOCK: Final = 16  # number of values of a transform that stays in registers

@@ -27,12 +27,11 @@ from coterie.topology.faults import Outage
 from coterie.topology.founding import make_genesis
 from coterie.topology.learning import Learning
 from coterie.topology.networks import make
-from coterie.topology.observer import Observer
 from coterie.topology.options import build
 from coterie.topology.partitions import CUT_MS, Partition
 from coterie.topology.pictures import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED
 from coterie.topology.report import result_of
-from coterie.topology.simulation import Simulation
+from coterie.topology.simulation import Observer, Simulation
 from coterie.topology.site import Site
 
 SITES, SKEW, WRONG_AT_MS, LIMIT_MS, SEED = 8, 0.9, 4_000, 60_000, 3

@@ -34,9 +34,8 @@ from coterie.protocol.work import Contribution, Train
 from coterie.topology.faults import Outage, Outages
 from coterie.topology.founding import make_genesis
 from coterie.topology.networks import make
-from coterie.topology.observer import Observer
 from coterie.topology.pictures import BLUE, GREEN, GREY, RED
-from coterie.topology.simulation import Setup, Simulation
+from coterie.topology.simulation import Observer, Setup, Simulation
 from coterie.topology.site import Site
 
 CLASSES, SEED, STARTS, STEPS, LIMIT_MS = 10, 5, 2, 600, 120_000

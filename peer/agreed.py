@@ -15,6 +15,7 @@ from ..protocol.ledger import LedgerState
 from ..protocol.records import ModelSaved
 from .best import Scored, Scores
 from .exits import Exit, PeerError, no_federation
+from .facts import SETTINGS
 from .home import Home
 from .learning.arrays import Vector, unflatten
 from .learning.exported import TableModel
@@ -107,7 +108,7 @@ def read_agreed(home: Home, *, round: int | None = None, best: bool = False) -> 
     with Reader.open(home.folder) as reader:
         scores = Scores()
         height, newest, kept = reader.models()
-        state, settings = replay(reader, scores.on_block, height), read_settings(reader.fact("settings"))
+        state, settings = replay(reader, scores.on_block, height), read_settings(reader.fact(SETTINGS))
     if state is None:
         raise PeerError(no_federation(home.folder), Exit.FEDERATION)
     if newest is None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from .entry import end_early
+from .early_end import end_early
 
 __all__ = ["Asked", "StoppedEarly", "heeding", "stop_signals"]
 

@@ -22,6 +22,7 @@ from ..protocol.ledger import Phase
 from .consent import Consent, NoConsent
 from .control import Json, ask
 from .exits import Exit, PeerError
+from .facts import ADDRESSES, SETTINGS
 from .full import advice as full_advice
 from .full import has_no_room, is_full
 from .home import Home
@@ -142,12 +143,12 @@ def _read(reader: Reader, me: bytes | None) -> "tuple[Settings, LedgerState | No
     from .status import replay
 
     addresses: dict[str, bytes | None] = {}
-    for record in msgspec.msgpack.decode(reader.fact("addresses") or b"\x90", type=list[bytes]):
+    for record in msgspec.msgpack.decode(reader.fact(ADDRESSES) or b"\x90", type=list[bytes]):
         with suppress(BadRecord):
             opened = open_record(record)
             if opened.member != me:
                 addresses |= {str(address): opened.member for address in opened.addresses}
-    return read_settings(reader.fact("settings")), replay(reader), addresses
+    return read_settings(reader.fact(SETTINGS)), replay(reader), addresses
 
 
 def _versions() -> Finding:

@@ -21,6 +21,7 @@ from ..protocol.limits import MAX_BLOCK_BYTES, MAX_ENVELOPE_BYTES
 from ..protocol.messages import CertifiedBlock
 from ..protocol.wire import DecodeError, decode, encode
 from .exits import Exit, PeerError, no_federation
+from .facts import GENESIS
 from .store import Reader
 
 MAGIC: Final = b"coterie ledger 1\n"
@@ -50,7 +51,7 @@ def of_store(reader: Reader) -> Ledger:
         PeerError: the home is in no federation yet.
         Invalid: the genesis is damaged.
     """
-    data = reader.fact("genesis")
+    data = reader.fact(GENESIS)
     if data is None:
         raise PeerError(no_federation(reader.path.parent), Exit.FEDERATION)
     stored = reader.fact("federation")

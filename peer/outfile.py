@@ -97,12 +97,13 @@ def check_apart(path: Path, home: "Home | None", read: Mapping[str, str | None],
 
 def _kept_files(home: "Home") -> dict[str, str | None]:
     """Return the files that the options kept in a home name; none if it cannot be read, which is told elsewhere."""
+    from .facts import SETTINGS
     from .settings import read_settings
     from .store import Reader
 
     try:
         with Reader.open(home.folder) as reader:
-            kept = read_settings(reader.fact("settings"))
+            kept = read_settings(reader.fact(SETTINGS))
     except PeerError:
         return {}
     return {

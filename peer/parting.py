@@ -1,33 +1,24 @@
-"""How a run comes to its end by itself: the training is finished, the peer left, or nobody admitted it."""
+"""A peer that is no member: one that left or was removed, or one that takes its request to be admitted back."""
 
-import math
 from typing import TYPE_CHECKING, Final
 
 import trio
 
 from ..protocol.blocks import Evict, Membership, read_block
-from ..protocol.ledger import Gone, LedgerState, Phase
+from ..protocol.ledger import Gone, LedgerState
 from .exits import Exit, PeerError
-from .standstill import named, unreached
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..protocol.node import Node
     from ..protocol.records import BlockDecided
-    from .control import Json
+    from .driver import Driver
+    from .ending import Ending
     from .home import Home
-    from .session import Session
 
 REFRESH_SECONDS: Final = 1.0
 GOODBYE_SECONDS: Final = 5.0
-_LOOK_SECONDS: Final = REFRESH_SECONDS / 4
-
-
-DEPARTED: Final = "departed"
-"""The fact in the store with the height at which this peer left; written once the others can go on without it."""
-_HOPELESS_SECONDS: Final = 30.0
-"""How long a peer that left waits for members without which nothing can be decided."""
 
 
 def check_not_gone(
@@ -83,109 +74,19 @@ def _was_evicted(member: bytes, block: bytes) -> bool:
     return any(isinstance(change, Evict) and change.member == member for change in changes)
 
 
-async def linger(session: "Session") -> None:
-    """Once the training is finished, stay until all members have the result, but no longer than ``--linger``."""
-    assert session.node is not None
-    if session.node.state.phase is not Phase.FINISHED:
-        await session.ending.finished.wait()
-    if session.settings.stay:
-        return
-    with trio.move_on_after(session.settings.linger):
-        while any(row["height"] != session.node.state.height for row in _others(session)):
-            await trio.sleep(_LOOK_SECONDS)
-        # The others have to learn by a heartbeat of ours that this peer has the result, too.
-        await trio.sleep(1.5 * session.settings.heartbeat)
-    session.ending.end(Exit.OK, "the training is finished")
-
-
-async def depart(session: "Session") -> None:
-    """End the run of a peer that left once the others can go on without it (:mod:`.leaving`), or cannot at all."""
-    assert session.node is not None
-    await session.ending.left.wait()
-    is_hopeless = await _until_not_needed(session)
-    state, me = session.node.state, session.identity.public
-    if is_hopeless:
-        text = (
-            f"left the federation; round {state.round} is still open, and too few members can be reached to decide it."
-            f" If the others need this peer for that later: peer start {session.home.option}"
-        )
-        session.ending.end(Exit.OK, text)
-        return
-    with trio.move_on_after(GOODBYE_SECONDS):
-        # The last votes of this peer have to arrive.
-        while any(row["connected"] and (row["height"] or 0) < session.node.state.height for row in _others(session)):
-            await trio.sleep(_LOOK_SECONDS)
-    gone = _gone(state, me)
-    if gone is not None:
-        await trio.to_thread.run_sync(session.store.keep, DEPARTED, b"%d" % gone.height)
-    session.ending.end(Exit.OK, "left the federation")
-
-
-async def _until_not_needed(session: "Session") -> bool:
-    """Stay while the others need this peer, and tell why; return whether it gave up because they are too few."""
-    assert session.node is not None
-    told = ""
-    give_up = math.inf
-    with trio.CancelScope() as patience:
-        while (stay := session.stay()) is not None:
-            if stay.text != told:
-                told = stay.text
-                session.tell("leaving", told, {"round": session.node.state.round})
-            if any((row["round"] or 0) > session.node.state.round for row in _others(session)):
-                # The others have closed the round. The last blocks are on their way, or are lost and will not come.
-                patience.deadline = min(patience.deadline, trio.current_time() + GOODBYE_SECONDS)
-            give_up = min(give_up, trio.current_time() + _HOPELESS_SECONDS) if stay.is_hopeless else math.inf
-            if trio.current_time() >= give_up:
-                return True
-            await trio.sleep(_LOOK_SECONDS)
-    return False
-
-
-async def wait_for_admission(session: "Session") -> None:
-    """End the run of a newcomer that is not admitted within ``--join-timeout``."""
-    if not session.settings.join_timeout:
-        return
-    assert session.node is not None
-    with trio.move_on_after(session.settings.join_timeout) as waiting:
-        while session.node.state.member(session.identity.public) is None:
-            await trio.sleep(_LOOK_SECONDS)
-    if not waiting.cancelled_caught:
-        return
-    await withdraw(session)
-    if session.node.state.member(session.identity.public) is not None:
-        return  # it was admitted at the last moment
-    text = f"not admitted within {session.settings.join_timeout:g} s: too few members were reachable"
-    text += _missing(session.node)
-    if session.ending.told:
-        text += f"; the request was taken back, and {session.ending.told} linked peer(s) were told"
-    if left := remains(session.node):
-        text += f"{left}; start it again with `peer start {session.home.option}`"
-    session.ending.end(Exit.UNREACHABLE, text)
-
-
-def _missing(node: "Node") -> str:
-    """Name the members that a newcomer could not reach when it gave up; empty where it reached all."""
-    state = node.state
-    if state.height == 0:
-        return " (the ledger, which says who the members are, never came)"
-    away = unreached(state, node.ctx.alive)
-    return f"; {named(state, away, {})} could not be reached" if away else ""
-
-
-async def withdraw(session: "Session") -> None:
+async def withdraw(node: "Node | None", driver: "Driver | None", ending: "Ending") -> None:
     """Take back the request to be admitted, before this peer stops without being a member.
 
     Otherwise the others would admit it once they can: a member that does not run, and counts for the quorum all the
     same.
     """
-    node, driver = session.node, session.driver
     if node is None or driver is None or not driver.is_running:
         return
-    if not node.may_be_admitted or session.ending.withdrawn.is_set():
+    if not node.may_be_admitted or ending.withdrawn.is_set():
         return
     driver.withdraw()
     with trio.move_on_after(GOODBYE_SECONDS):
-        await session.ending.withdrawn.wait()
+        await ending.withdrawn.wait()
 
 
 def remains(node: "Node") -> str:
@@ -196,7 +97,3 @@ def remains(node: "Node") -> str:
         "; no member could be told that this peer gives up: those that have its request may admit it while it is away,"
         " and would count one that is not there"
     )
-
-
-def _others(session: "Session") -> "list[Json]":
-    return [row for row in session.status()["members"] if row["member"] and not row["me"]]

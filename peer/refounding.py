@@ -24,17 +24,14 @@ from ..protocol.ledger import LedgerState, Phase
 from ..protocol.limits import MAX_BARRED
 from ..protocol.records import ModelSaved
 from .exits import Exit, PeerError, no_federation
+from .facts import GENESIS, REFOUNDED, REFOUNDED_FROM, SETTINGS
 from .founding import check_min_peers
 from .home import Home, HomeError, KeyProblem, missing_key
 from .lineage import newest_serial
 from .naming import in_words
-from .session import GENESIS, REFOUNDED, SETTINGS, refounded_text
 from .settings import Settings, read_settings
 from .status import replay
 from .store import FILE_NAME, Reader, Store
-
-_REFOUNDED_FROM: Final = "refounded-from"
-"""The fact in a new home's store with the home that it was made from."""
 
 _CARRIED_OVER: Final = {
     "model": "model",
@@ -167,7 +164,7 @@ def refound(
         store.persist([model])
         store.keep(SETTINGS, kept.encode())
         store.keep(GENESIS, genesis.encode())
-        store.keep(_REFOUNDED_FROM, os.fsencode(old.folder))
+        store.keep(REFOUNDED_FROM, os.fsencode(old.folder))
     return (
         f"{new.folder}: a new federation {genesis.federation.hex()[:16]}… that continues {state.head.hex()[:16]}…\n"
         f"{told}"
@@ -224,7 +221,7 @@ def _made_for(home: Home) -> list[Home]:
     found: dict[Path, Home] = {home.folder: home}
     while (home.folder / FILE_NAME).exists():
         with Reader.open(home.folder) as reader:
-            before = reader.fact(_REFOUNDED_FROM)
+            before = reader.fact(REFOUNDED_FROM)
         home = Home(Path(os.fsdecode(before or b"")))
         if before is None or home.folder in found:
             break
@@ -434,3 +431,13 @@ def _continued(
         return read_genesis(genesis.encode())
     except GenesisError as error:
         raise PeerError(f"no federation can continue this one with these options: {error}") from None
+
+
+def refounded_text(folder: bytes) -> str:
+    """Say that a home was given up for another one, and why it stays so. ``folder``: the fact REFOUNDED."""
+    other = os.fsdecode(folder.rpartition(b"\0")[2])
+    return (
+        f"this home was given up for the new federation of {other} (`peer refound`); start that one: peer start --home"
+        f" {shlex.quote(other)}. Both together would add up the same data over different members, and so show the"
+        " numbers of single ones."
+    )

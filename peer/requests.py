@@ -1,7 +1,7 @@
 """The answers of a running peer on its control socket."""
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import trio
 
@@ -10,15 +10,13 @@ from .consent import join_note
 from .control import Json
 from .exits import Exit, PeerError
 from .invites import MAX_USES, join_command, new_invite
-
-if TYPE_CHECKING:
-    from .session import Session
+from .session import Session
 
 LEAVE_SECONDS: Final = 25.0
 MAX_EXPIRES_MS: Final = 1_000_000 * 86_400_000
 
 
-async def answer(session: "Session", request: Json) -> Json:
+async def answer(session: Session, request: Json) -> Json:
     """Answer one request.
 
     Raises:
@@ -38,7 +36,7 @@ async def answer(session: "Session", request: Json) -> Json:
             raise PeerError(f"there is no request {other!r}")
 
 
-def _make_invite(session: "Session", request: Json) -> Json:
+def _make_invite(session: Session, request: Json) -> Json:
     genesis, node = session.genesis, session.node
     if genesis is None or node is None or node.state.member(session.identity.public) is None:
         raise PeerError("this peer is no member yet, so nobody would accept its invites", Exit.FEDERATION)
@@ -62,7 +60,7 @@ def _whole(request: Json, name: str, most: int) -> int:
     return value
 
 
-async def _leave(session: "Session", request: Json) -> Json:
+async def _leave(session: Session, request: Json) -> Json:
     """Ask the others to let this peer leave; wait for their decision for ``wait_seconds``, or LEAVE_SECONDS."""
     seconds = request.get("wait_seconds", LEAVE_SECONDS)
     if type(seconds) not in (int, float) or not 0 <= seconds <= LEAVE_SECONDS:
@@ -90,6 +88,6 @@ async def _leave(session: "Session", request: Json) -> Json:
     return {"left": False, "text": f"asked to leave; {session.awaited()}"}
 
 
-def _text_of_left(session: "Session") -> str:
+def _text_of_left(session: Session) -> str:
     stay = session.stay()
     return "left the federation; the peer stops" if stay is None else stay.text

@@ -15,7 +15,9 @@ from typing import Any, Final
 import trio
 
 from .asked import Asked
+from .end_tasks import END_TASKS
 from .exits import Exit, PeerError
+from .facts import GENESIS, REFOUNDED, SETTINGS
 from .forks import end_workers, free_workers
 from .full import full_disk, is_full
 from .home import Home, KeyProblem, missing_key, passphrase_source
@@ -25,7 +27,9 @@ from .memory import return_large_blocks
 from .native import watched
 from .own_stdout import own_stdout
 from .progress import reporter
-from .session import GENESIS, REFOUNDED, SETTINGS, Session, first_cause, refounded_text
+from .refounding import refounded_text
+from .requests import answer
+from .session import Session, first_cause
 from .settings import (
     Settings,
     changed_founding_options,
@@ -96,7 +100,7 @@ def _run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked)
         report = Logged(reporter(as_json, out))
         if crashed is not None:
             report.event("crashed", _crash_text(crashed), {"report": str(crashed)})
-        session = Session(home, settings, identity, store, report)
+        session = Session(home, settings, identity, store, report, answer, END_TASKS)
         session.asked = asked
         session.kept_search = kept_search(given, kept)
         session.ending.rejoins = bool({"invite", "bootstrap"} & set(given))

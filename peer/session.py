@@ -5,10 +5,8 @@ left or was removed, or at a problem that only the user can solve.
 """
 
 import math
-import os
-import shlex
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, astuple, replace
 from functools import partial
@@ -40,6 +38,7 @@ from .discovering import Discovery
 from .driver import Driver
 from .ending import Ending
 from .exits import Exit, PeerError
+from .facts import ADDRESSES, DEPARTED, GENESIS, OWN_ADDRESSES, SETTINGS
 from .forks import own_places
 from .founding import explain_end, explain_threshold, found
 from .home import APP_FOLDER, Home
@@ -61,21 +60,9 @@ from .page.history import History
 from .page.place import page_place, read_token
 from .page.rows import LedgerRows
 from .page.server import PageServer
-from .parting import (
-    DEPARTED,
-    GOODBYE_SECONDS,
-    REFRESH_SECONDS,
-    check_not_gone,
-    depart,
-    linger,
-    remains,
-    wait_for_admission,
-    way_back,
-    withdraw,
-)
+from .parting import GOODBYE_SECONDS, REFRESH_SECONDS, check_not_gone, remains, way_back, withdraw
 from .places import dial_place, listen_place
 from .progress import Reporter, describe, plain_facts
-from .requests import answer
 from .settings import Settings
 from .standstill import Held, Joining, Lack, Watch, abstention, joining, kept_out, named, pause, shortage
 from .status import faults_status, gone_names, late_status, ledger_status, members_status, unreadable_genesis
@@ -99,12 +86,6 @@ from .warming import compile_once
 from .whose import LastSum
 from .workshop import Workshop
 
-GENESIS: Final = "genesis"
-SETTINGS: Final = "settings"
-REFOUNDED: Final = "refounded"
-"""The fact in a store with the homes of the federations that continue the one of this home; the last one counts."""
-ADDRESSES: Final = "addresses"
-OWN_ADDRESSES: Final = "own-addresses"
 BOOK_SECONDS: Final = 1.0
 DOUBLE_SECONDS: Final = 5.0
 """How long a copied home looks for another peer with its key before it takes part."""
@@ -133,7 +114,27 @@ class Session:
     _search_trouble = ""
     """Why the federation was not found at the last attempt."""
 
-    def __init__(self, home: Home, settings: Settings, identity: Identity, store: Store, report: Reporter) -> None:
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings,
+        identity: Identity,
+        store: Store,
+        report: Reporter,
+        answer: "Callable[[Session, Json], Awaitable[Json]]",
+        tasks: "Iterable[Callable[[Session], Awaitable[None]]]" = (),
+    ) -> None:
+        """Prepare a run.
+
+        Args:
+            home: the home of this peer.
+            settings: its options.
+            identity: its key.
+            store: its store, which is open.
+            report: shows its user what happens.
+            answer: answers a request of the control socket.
+            tasks: what else runs while this peer takes part.
+        """
         self.home = home
         self.settings = settings
         self.identity = identity
@@ -151,9 +152,10 @@ class Session:
         self._invite: Invite | None = None
         self._founded: ModelSaved | None = None
         """The initial model, if this very run founds the federation."""
+        self._tasks = tuple(tasks)
         self._learner: Learner | None = None
         self._trainer: Trainer | None = None
-        self._control = ControlServer(home.socket_path, self._answer)
+        self._control = ControlServer(home.socket_path, lambda request: answer(self, request))
         self._page = self._make_page()
         self.tracking = Tracking(targets(settings), home.folder, lambda: astuple(self.network.traffic()), self.tell)
         self._started = time.monotonic()
@@ -235,7 +237,7 @@ class Session:
             for task in (self._live, partial(self._discover, discovery), self._end_if_doubled):
                 living.start_soon(self._or_fail, task)
             await self.ending.over.wait()
-            await withdraw(self)
+            await withdraw(self.node, self.driver, self.ending)
             await self.tracking.settle()
             self._tell_end()
             living.cancel_scope.cancel()
@@ -302,8 +304,8 @@ class Session:
         async with trio.open_nursery() as nursery:
             for task in (self._pump, self._keep_book, self._refresh, self._watch, self._sum_up_strangers):
                 nursery.start_soon(task)
-            for parting in (linger, depart, wait_for_admission):
-                nursery.start_soon(parting, self)
+            for other in self._tasks:
+                nursery.start_soon(other, self)
             nursery.start_soon(self.tracking.run, Run(self.genesis.name, self.genesis.federation.hex(), self._id))
             nursery.start_soon(self.driver.workshop.warm_up)
             await self.driver.run()
@@ -939,19 +941,6 @@ class Session:
             status["working"] = list(self.driver.workshop.running.values())
             status["faults"] = faults_status(self.driver.faults)
         return status
-
-    async def _answer(self, request: Json) -> Json:
-        return await answer(self, request)
-
-
-def refounded_text(folder: bytes) -> str:
-    """Say that a home was given up for another one, and why it stays so. ``folder``: the fact REFOUNDED."""
-    other = os.fsdecode(folder.rpartition(b"\0")[2])
-    return (
-        f"this home was given up for the new federation of {other} (`peer refound`); start that one: peer start --home"
-        f" {shlex.quote(other)}. Both together would add up the same data over different members, and so show the"
-        " numbers of single ones."
-    )
 
 
 def first_cause(error: BaseException) -> BaseException:

@@ -15,7 +15,6 @@ from ..protocol.privacy import PROMISES
 from ..protocol.registry import DEFAULT_SCHEME
 from .exits import Exit, PeerError
 from .page.place import check_page
-from .trackers import check_trackers
 
 FOUNDING: Final = (
     "federation",
@@ -226,7 +225,10 @@ def check_settings(settings: Settings) -> None:
     if settings.columns and settings.ignore:
         raise PeerError("--columns and --ignore: one or the other; all columns but those of --columns are ignored")
     check_page(settings.page, settings.page_token_file)
-    check_trackers(settings)
+    if not settings.mlflow and settings.mlflow_experiment:
+        raise PeerError(f"--mlflow-experiment {settings.mlflow_experiment}: only with --mlflow")
+    if not settings.mlflow and settings.mlflow_own_figures:
+        raise PeerError("--mlflow-own-figures: only with --mlflow")
     if settings.dht_listen != Settings().dht_listen and not settings.dht:
         raise PeerError(f"--dht-listen {settings.dht_listen}: only with --dht")
     if settings.continues is not None and not settings.joins:

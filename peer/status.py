@@ -18,6 +18,7 @@ from ..protocol.messages import JoinRequest
 from ..protocol.records import BlockDecided
 from .beats import decode_beat
 from .database import UPGRADING, StoreError, damaged
+from .facts import GENESIS
 from .leaving import departure
 from .measures import RATES, figures_json, figures_to_come, measures, measures_text
 from .naming import SUFFIX_CHARS, in_words
@@ -182,7 +183,7 @@ def replay(reader: Reader, watch: Watch | None = None, height: int | None = None
     Raises:
         StoreError: the ledger in the store is damaged.
     """
-    data = reader.fact("genesis")
+    data = reader.fact(GENESIS)
     if data is None:
         return None
     try:

@@ -47,13 +47,13 @@ from .database import (
     open_reader,
     open_writer,
 )
+from .facts import GENESIS
 from .home import STORE_FILE
 from .lineage import Lineage
 from .measures import Measured
 from .vault import KEY_BYTES, Damaged, Vault
 
 FILE_NAME: Final = STORE_FILE
-_GENESIS: Final = "genesis"
 _ORIGIN: Final = "origin"
 _COPIED: Final = "copied"
 _SHOWN: Final = "shown"
@@ -362,7 +362,7 @@ class Store(Reader):
 
     def _look_for_the_best(self, link: sqlite3.Connection, height: int, block: bytes) -> None:
         """Keep the model whose loss this block states as the best one, if it is better than the one kept so far."""
-        genesis, best = self.fact(_GENESIS), self._best()
+        genesis, best = self.fact(GENESIS), self._best()
         if genesis is None:
             return
         rows = link.execute("SELECT block FROM blocks WHERE height < ? ORDER BY height DESC", (height,))

@@ -15,16 +15,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, Protocol
+from typing import Any, BinaryIO, Final, NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
 from google.protobuf.message import DecodeError
 
 from .exits import PeerError
 from .learning.extras import MissingPackage, load, load_typing
-
-if TYPE_CHECKING:
-    from .settings import Settings
+from .settings import Settings
 
 __all__ = [
     "OFF",
@@ -34,7 +32,6 @@ __all__ = [
     "Run",
     "Target",
     "Writer",
-    "check_trackers",
     "load_packages",
     "mlflow_uri",
     "plain_reason",
@@ -94,7 +91,7 @@ class Target:
     """Texts that must not be shown."""
 
 
-def targets(settings: "Settings") -> list[Target]:
+def targets(settings: Settings) -> list[Target]:
     """Return the places that the settings name."""
     found = []
     if settings.tensorboard:
@@ -108,19 +105,7 @@ def targets(settings: "Settings") -> list[Target]:
     return found
 
 
-def check_trackers(settings: "Settings") -> None:
-    """Check what the options say together.
-
-    Raises:
-        PeerError: an option would do nothing.
-    """
-    if not settings.mlflow and settings.mlflow_experiment:
-        raise PeerError(f"--mlflow-experiment {settings.mlflow_experiment}: only with --mlflow")
-    if not settings.mlflow and settings.mlflow_own_figures:
-        raise PeerError("--mlflow-own-figures: only with --mlflow")
-
-
-def load_packages(settings: "Settings", given: Mapping[str, Any]) -> None:
+def load_packages(settings: Settings, given: Mapping[str, Any]) -> None:
     """Import the packages of the writers before the peer takes part, since that takes seconds.
 
     Raises:

@@ -17,6 +17,7 @@ import trio
 
 from ..protocol.genesis import read_genesis
 from ..protocol.ledger import LedgerState, apply, genesis_state
+from .facts import GENESIS
 from .page.history import History
 from .rounds import Rounds, own_row
 from .status import Json
@@ -229,7 +230,7 @@ class _Filling:
     def _fold(self, reader: Reader) -> bool:
         """Take the next blocks; return whether there may be more."""
         if self._state is None:
-            genesis = reader.fact("genesis")
+            genesis = reader.fact(GENESIS)
             assert genesis is not None
             self._state = genesis_state(read_genesis(genesis))
         blocks = list(islice(reader.blocks(self._state.height + 1), MAX_BLOCKS))

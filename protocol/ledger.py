@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from ..crypto.identity import is_usable
 from .admission import InviteError, Ticket, check_bearer, read_ticket
-from .bases import Bases
+from .bases import Bases, Repeat
 from .blocks import (
     Block,
     Contributors,
@@ -94,22 +94,6 @@ class Settled:
     height: int
     block: bytes
     committee: Committee
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """The sum that was already decided on the current base model (safety rule 8).
-
-    Either it failed, and some members may have opened it all the same. Or the model after it, or after a later sum,
-    equals this base model. The next sum on this model then adds up the same numbers, and a sum over another set would
-    give away the numbers of the members in which the sets differ. So the next sum is over exactly the same
-    ``contributors``, by the same ``committee`` under the same ``threshold``. Contributors that were evicted on proof
-    are left out, and so are members of the committee that are gone.
-    """
-
-    contributors: tuple[bytes, ...]
-    committee: tuple[bytes, ...]
-    threshold: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from ..protocol.blocks import Body, Contributors, Model, Void, read_block
 from ..protocol.events import Event, Leave, Step, Withdraw
 from ..protocol.records import BlockDecided
-from .observer import Observer
+from .simulation import Observer
 
 if TYPE_CHECKING:
     from .simulation import Simulation

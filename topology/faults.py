@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .links import Links
 from .networks import TopologyError
-from .observer import Observer
+from .simulation import Observer
 
 if TYPE_CHECKING:
     from .simulation import Simulation

@@ -11,7 +11,7 @@ from ..protocol.envelope import Verified
 from ..protocol.events import Event, Step
 from ..protocol.messages import JoinRequest, Precommit, Prevote, SumShare
 from ..protocol.records import BlockDecided
-from .observer import Observer
+from .simulation import Observer
 
 if TYPE_CHECKING:
     from .simulation import Simulation

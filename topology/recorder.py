@@ -12,7 +12,7 @@ from ..protocol.events import Event, Step
 from ..protocol.messages import Ack, Precommit, Proposal
 from ..protocol.records import BlockDecided
 from .clock import START_MS
-from .observer import Observer
+from .simulation import Observer
 from .site import Site
 
 if TYPE_CHECKING:

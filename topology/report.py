@@ -18,7 +18,7 @@ from .standstill import why_unfinished
 from .watching import Broken
 
 if TYPE_CHECKING:
-    from .options import Options
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +184,8 @@ def _bytes(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def result_of(options: "Options", simulation: Simulation, recorder: Recorder, finished: bool) -> Result:
-    """Gather the result of a simulation that has ended."""
+def result_of(options: "DataclassInstance", simulation: Simulation, recorder: Recorder, finished: bool) -> Result:
+    """Gather the result of a simulation that has ended; ``options``: those that it was made from."""
     setup, watch = simulation.setup, recorder.watch
     simulated = {
         "topology": simulation.graph.graph.get("name") or "a graph",
@@ -198,7 +198,7 @@ def result_of(options: "Options", simulation: Simulation, recorder: Recorder, fi
         unfinished="" if finished else why_unfinished(simulation),
         elapsed_ms=simulation.clock.elapsed_ms,
         events=simulation.clock.events,
-        rounds=tuple(row for _, row in sorted(recorder.rounds.items()) if row.round <= options.rounds),
+        rounds=tuple(row for _, row in sorted(recorder.rounds.items()) if row.round <= setup.rounds),
         sites=tuple(_sites(simulation, recorder)),
         routers=tuple(str(label) for label in simulation.links.labels[len(simulation.sites) :]),
         links=tuple(_links(simulation)),

@@ -23,10 +23,9 @@ from .invariants.release_once import ReleaseOnce
 from .invariants.secrecy import Secrecy
 from .invariants.sign_once import SignOnce
 from .networks import LinkDefaults, make
-from .observer import Observer
 from .options import place_liars
 from .partitions import PARTITIONS, LoneDecision
-from .simulation import Setup, Simulation
+from .simulation import Observer, Setup, Simulation
 from .site import CrashPoint
 from .transcript import Transcript
 

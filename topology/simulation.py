@@ -40,7 +40,6 @@ from ..protocol.node import Newcomer, Node
 from ..protocol.records import BlockDecided, ModelSaved
 from ..protocol.wire import digest_of
 from ..protocol.work import Contribution, ReadBlocks, Train
-from .adversaries.base import Adversary
 from .adversaries.chain import bend, in_order
 from .clock import START_MS, Clock
 from .costs import Costs
@@ -48,8 +47,7 @@ from .disk import Disk
 from .founding import MODEL, found, identity_of
 from .links import Links
 from .networks import peers_of
-from .observer import Observer
-from .site import CrashPoint, Site
+from .site import Conduct, CrashPoint, Site
 from .sizes import Sizes, binds
 from .training import Flat, Trainer
 from .transit import Parcel, Queue, Transit
@@ -104,6 +102,43 @@ def _collector_off() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+class Observer:
+    """The base of everything that watches a simulation: checkers, recorders, and faults that wait for a moment.
+
+    Override those of interest: frequent ones are not called unless they are overridden.
+    """
+
+    def on_begin(self, simulation: "Simulation") -> None:
+        """The simulation is set up, and nothing has happened yet."""
+
+    def on_step(self, site: Site, event: Event, step: Step) -> None:
+        """A node made a step. Its records are durable, and nothing was sent yet.
+
+        If the site crashes at this step, ``step`` holds the records that survive and nothing more.
+        """
+
+    def on_send(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
+        """A message leaves for a receiver, whether it arrives or not."""
+
+    def on_loss(self, site: Site, receiver: Site, message: Verified) -> None:
+        """A message will not arrive: the network is cut between the two, or a link or relay on its way is down."""
+
+    def on_work(self, site: Site, label: str, begin_ms: int, end_ms: int) -> None:
+        """A job will keep one of a site's workers busy for this time."""
+
+    def on_start(self, site: Site) -> None:
+        """A site came up, for the first time or again."""
+
+    def on_crash(self, site: Site) -> None:
+        """A site went down."""
+
+    def on_network(self, what: str) -> None:
+        """The network was cut or healed, or a link or router went down or came back; ``what`` says so in words."""
+
+    def on_end(self) -> None:
+        """The simulation has ended."""
 
 
 class Simulation:
@@ -428,9 +463,9 @@ class Simulation:
             else:
                 self._transmit(site, receiver, bare, send.blob)
 
-    def transmit_bent(self, site: Site, receiver: Site, send: Send, without: Adversary | None = None) -> None:
+    def transmit_bent(self, site: Site, receiver: Site, send: Send, without: Conduct | None = None) -> None:
         """Send what a liar's strategies make of a message. ``without``: a strategy that is not asked."""
-        for bent in bend(self, site, receiver, send, without):
+        for bent in bend(self.known, site, receiver, send, without):
             self.transmit(site, receiver, bent)
 
     def transmit(self, site: Site, receiver: Site, send: Send) -> None:

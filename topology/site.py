@@ -1,15 +1,16 @@
 """One place in the network: a peer with its key, disk and processor, and its node while it runs."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from enum import IntEnum
+from typing import Any
 
 from ..crypto.identity import Identity
+from ..protocol.envelope import Verified
+from ..protocol.events import Event, Send, Step
 from ..protocol.node import Node
 from .disk import Disk
 from .transit import Queue
-
-if TYPE_CHECKING:
-    from .adversaries.base import Adversary
 
 WORKERS = 2
 """Jobs that run at the same time, as in the real driver."""
@@ -35,6 +36,64 @@ class CrashPoint:
     down_ms: int = 2_000
 
 
+class Turn(IntEnum):
+    """The order in which several strategies of one site change a message; see :func:`.adversaries.chain.bend`.
+
+    Each value says what a strategy of this turn decides.
+    """
+
+    BLOCK = 0
+    """The block that the message is about."""
+    PROOF = 1
+    """The proof that goes with the block."""
+    CONTENT = 2
+    """Anything else in the message."""
+    RECEIVER = 3
+    """The members that get it."""
+    SAID = 4
+    """Nothing about the message itself: it sees what is really sent, and may replay it or keep its blob back."""
+    TIME = 5
+    """The time at which it leaves."""
+
+
+class Conduct:
+    """What a liar changes in what its site receives and sends; by default nothing."""
+
+    name = ""
+    """Its name on a command line."""
+    turn = Turn.CONTENT
+
+    def on_started(self) -> None:
+        """The site's node was created, at the first start or after a crash."""
+
+    def on_event(self, event: Event) -> bool:
+        """See an event before the node does; returns whether the node gets it, too."""
+        return True
+
+    def bend_step(self, event: Event, step: Step) -> Step:
+        """Return the step to carry out in place of the node's."""
+        return step
+
+    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
+        """Return the messages to send to one receiver in place of ``send``: none, one or several.
+
+        ``message`` is the content of ``send``, which other strategies may have changed already.
+        """
+        return (send,)
+
+    def bend_result(self, work: Any, result: Any) -> Any:
+        """Return the result to use in place of that of a job of this site."""
+        return result
+
+    def claimed_height(self, height: int) -> int:
+        """Return the height to claim in the heartbeat, in place of that of this site's ledger."""
+        return height
+
+    def lets_crawl(self, receiver: "Site") -> bool:
+        """Whether pulls by the receiver from this site are so slow that the receiver gives them up."""
+        return False
+
+
 @dataclass(slots=True, eq=False)
 class Site:
     """A peer, honest unless it has adversaries."""
@@ -51,7 +110,7 @@ class Site:
     """Counts starts and crashes: events for an earlier boot are dropped."""
     outages: int = 0
     """Number of outages that keep it down now."""
-    adversaries: tuple["Adversary", ...] = ()
+    adversaries: tuple[Conduct, ...] = ()
     crash_point: CrashPoint | None = None
     sees: set[int] = field(default_factory=set, repr=False)
     """Sites that its failure detector reports as reachable."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..protocol.envelope import Verified
 from ..protocol.events import Event, Step
-from .observer import Observer
+from .simulation import Observer
 from .words import Words
 
 if TYPE_CHECKING:

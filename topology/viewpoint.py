@@ -10,7 +10,7 @@ from ..protocol.events import Event, Notice, PeerDown, PeerUp, Step
 from ..protocol.messages import CertifiedBlock
 from ..protocol.node import Node
 from ..protocol.records import BlockDecided
-from .observer import Observer
+from .simulation import Observer
 
 if TYPE_CHECKING:
     from .simulation import Simulation

@@ -11,8 +11,7 @@ from typing import Any, Final
 
 from ..protocol.genesis import is_private
 from .invariants import CHECKERS, Checker, Violation
-from .observer import Observer
-from .simulation import Simulation
+from .simulation import Observer, Simulation
 
 __all__ = ["Broken", "Watch"]
 

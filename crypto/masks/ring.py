@@ -8,7 +8,7 @@ its own element and its own stream, so a member that begins in the middle of a v
 
 import numpy as np
 
-from .. import ntt
+from .. import cosets, ntt
 from ..field import P, Vector, inverse
 from ..prng import Stream
 from ..vectors import checked
@@ -17,8 +17,8 @@ from .parameters import DIMENSION
 PUBLIC_SEED_BYTES = 32
 
 
-def _coset() -> ntt.Coset:
-    return ntt.coset(DIMENSION, ntt.root_of_unity(2 * DIMENSION))
+def _coset() -> cosets.Coset:
+    return cosets.coset(DIMENSION, cosets.root_of_unity(2 * DIMENSION))
 
 
 def values_of(element: Vector) -> Vector:

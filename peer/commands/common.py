@@ -101,7 +101,8 @@ def refuse_departed(home: "Home") -> None:
         PeerError: the error that its start would raise.
     """
     from ..exits import PeerError
-    from ..parting import DEPARTED, check_not_gone
+    from ..facts import DEPARTED
+    from ..parting import check_not_gone
     from ..status import replay
     from ..store import Reader
 

@@ -112,6 +112,7 @@ def _settings(given: argparse.Namespace) -> "Settings":
 def _genesis(given: argparse.Namespace) -> "Genesis | None":
     """Return the federation to compare with: that of the invite or of the home; None if neither was given."""
     from ...protocol.genesis import GenesisError, read_genesis
+    from ..facts import GENESIS
     from ..status import unreadable_genesis
     from ..store import Reader
 
@@ -123,7 +124,7 @@ def _genesis(given: argparse.Namespace) -> "Genesis | None":
         return None
     home = home_of(given)
     with Reader.open(home.folder) as reader:
-        path, data = reader.path, reader.fact("genesis")
+        path, data = reader.path, reader.fact(GENESIS)
     if data is None:
         raise PeerError(no_federation(home.folder), Exit.FEDERATION)
     try:

@@ -41,6 +41,7 @@ def _made(home: "Home", passphrase_file: str | None) -> bytes:
         HomeError: the home cannot be used.
         KeyProblem: the key cannot be written or read, or the home is in a federation and has lost its key.
     """
+    from ..facts import GENESIS
     from ..home import KeyProblem, missing_key, passphrase_source
     from ..store import FILE_NAME, Reader
 
@@ -48,6 +49,6 @@ def _made(home: "Home", passphrase_file: str | None) -> bytes:
     with home.locked():
         if not home.key_path.exists() and (home.folder / FILE_NAME).exists():
             with Reader.open(home.folder) as reader:
-                if reader.fact("genesis") is not None:
+                if reader.fact(GENESIS) is not None:
                     raise KeyProblem(missing_key(home))
         return home.identity(passphrase_source(passphrase_file)).public

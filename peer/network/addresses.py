@@ -14,7 +14,11 @@ from typing import Annotated, Final
 import msgspec
 
 from ...crypto.identity import BadPeerId, Identity, peer_id, public_of, verify
-from .frames import MAX_RECORD_BYTES, MAX_RECORDS, BadFrame
+from ...protocol.limits import MAX_MEMBERS
+
+MAX_RECORD_BYTES: Final = 1024
+MAX_RECORDS: Final = MAX_MEMBERS + MAX_MEMBERS // 2
+"""Address records in one frame and in the book: of members, and of members that left."""
 
 MAX_ADDRESSES: Final = 6
 MAX_ADDRESS_CHARS: Final = 128
@@ -166,13 +170,13 @@ def peek_record(encoded: bytes) -> tuple[bytes, int]:
 def claims_of(encoded: Iterable[bytes]) -> dict[bytes, tuple[int, bytes]]:
     """(sequence, record) by member, as the records of one frame claim, unverified.
 
-    Raises BadRecord; and BadFrame for two records of one member, since only the newer one would be of any use.
+    Raises BadRecord, also for two records of one member, since only the newer one would be of any use.
     """
     claims: dict[bytes, tuple[int, bytes]] = {}
     for one in encoded:
         member, sequence = peek_record(one)
         if member in claims:
-            raise BadFrame("two address records of one member in a frame")
+            raise BadRecord("two address records of one member in a frame")
         claims[member] = (sequence, one)
     return claims
 

@@ -12,16 +12,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Protocol
 
-from ...protocol.limits import INLINE_BLOB_BYTES, MAX_ENVELOPE_BYTES, MAX_MEMBERS
+from ...protocol.limits import INLINE_BLOB_BYTES, MAX_ENVELOPE_BYTES
+from .addresses import MAX_RECORD_BYTES, MAX_RECORDS
 from .texts import clean
 
 MAX_STATUS_BYTES: Final = 256
 MAX_REASON_BYTES: Final = 512
 MAX_GREETING_BYTES: Final = 72 * 1024
-MAX_RECORD_BYTES: Final = 1024
-MAX_RECORDS: Final = MAX_MEMBERS + MAX_MEMBERS // 2
-"""Address records in one frame and in the book: of members, and of members that left."""
-
 MAX_CHUNK_BYTES: Final = 1024 * 1024
 DIGEST_BYTES: Final = 32
 

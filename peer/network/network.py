@@ -18,6 +18,7 @@ from trio import TaskStatus  # type: ignore[attr-defined]
 from ...crypto.identity import Identity
 from ...protocol.limits import MAX_MEMBERS
 from .addresses import (
+    MAX_RECORDS,
     Address,
     AddressBook,
     AddressRecord,
@@ -33,7 +34,7 @@ from .cutoffs import CutOffs
 from .dialling import Dialler
 from .doubles import Doubles
 from .events import Beat, Connected, Disconnected, Event, Frame, Pace, PeerRow, Refused, Unreachable
-from .frames import MAX_RECORDS, MAX_STATUS_BYTES, encode_envelope, encode_records
+from .frames import MAX_STATUS_BYTES, encode_envelope, encode_records
 from .greeting import Greeting, check_federation, encode_greeting
 from .host import Connection, DialError, Host, dialable, resolve, split_listen
 from .hosts import host_key

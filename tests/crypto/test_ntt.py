@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coterie.crypto import ntt, prng
+from coterie.crypto import cosets, ntt, prng
 from coterie.crypto.field import P, Vector
 
 edges = st.sampled_from([0, 1, 2**32 - 1, 2**32, 2**63, P - 2**32, P - 1])
 elements = edges | st.integers(0, P - 1)
 sizes = st.integers(0, 7).map(lambda bits: 1 << bits)
-generators = st.sampled_from([1, 7, ntt.root_of_unity(2**20)]) | st.integers(1, P - 1)
+generators = st.sampled_from([1, 7, cosets.root_of_unity(2**20)]) | st.integers(1, P - 1)
 
 
 def columns(values: list[list[int]]) -> Vector:
@@ -22,7 +22,7 @@ def columns(values: list[list[int]]) -> Vector:
 
 @given(sizes, generators, st.data())
 def test_a_transform_gives_the_values_that_flint_finds(size: int, generator: int, data: st.DataObject) -> None:
-    points = ntt.coset(size, generator)
+    points = cosets.coset(size, generator)
     polynomial = data.draw(st.lists(elements, min_size=1, max_size=size))
     values = ntt.evaluate(points, columns([polynomial]))
     expected = flint.nmod_poly(polynomial, P)
@@ -31,7 +31,7 @@ def test_a_transform_gives_the_values_that_flint_finds(size: int, generator: int
 
 @given(sizes, generators, st.integers(1, 40), elements)
 def test_a_transform_is_undone_by_its_inverse(size: int, generator: int, count: int, edge: int) -> None:
-    points = ntt.coset(size, generator)
+    points = cosets.coset(size, generator)
     polynomials = prng.stream(b"seed", b"polynomials", size * count).reshape(size, count)
     polynomials[:: max(1, size // 3), :: max(1, count // 3)] = edge
     assert np.array_equal(ntt.interpolate(points, ntt.evaluate(points, polynomials)), polynomials)
@@ -39,7 +39,7 @@ def test_a_transform_is_undone_by_its_inverse(size: int, generator: int, count: 
 
 @given(st.integers(1, 64), st.integers(0, 64), st.integers(1, 33))
 def test_fewer_values_are_the_first_ones_and_columns_do_not_mix(terms: int, count: int, width: int) -> None:
-    points = ntt.coset(64, 7)
+    points = cosets.coset(64, 7)
     polynomials = prng.stream(b"seed", b"polynomials", terms * width).reshape(terms, width)
     alone = np.concatenate([ntt.evaluate(points, polynomials[:, [c]].copy()) for c in range(width)], axis=1)
     assert np.array_equal(ntt.evaluate(points, polynomials, count), alone[:count])
@@ -47,19 +47,19 @@ def test_fewer_values_are_the_first_ones_and_columns_do_not_mix(terms: int, coun
 
 @given(sizes, generators)
 def test_the_points_are_the_zeros_of_their_polynomial(size: int, generator: int) -> None:
-    points = ntt.coset(size, generator).points
+    points = cosets.coset(size, generator).points
     assert len(set(points)) == size
     assert {pow(x, size, P) for x in points} == {pow(generator, size, P)}
 
 
 @given(sizes, generators)
 def test_a_point_does_not_depend_on_how_many_follow(size: int, generator: int) -> None:
-    assert ntt.coset(2 * size, generator).points[:size] == ntt.coset(size, generator).points
+    assert cosets.coset(2 * size, generator).points[:size] == cosets.coset(size, generator).points
 
 
 @pytest.mark.parametrize("order", [1, 2, 2**16, 2**32])
 def test_a_root_of_unity_has_the_order_that_it_says(order: int) -> None:
-    root = ntt.root_of_unity(order)
+    root = cosets.root_of_unity(order)
     assert pow(root, order, P) == 1
     assert order == 1 or pow(root, order // 2, P) == P - 1
 
@@ -79,19 +79,19 @@ def test_the_vanishing_polynomial_is_the_product_of_its_factors(zeros: list[int]
     assert ntt.vanishing(zeros, points) == [int(product(flint.nmod(x, P))) for x in points]
 
 
-@pytest.mark.parametrize("size", [0, 3, 12, 2 * ntt.MAX_POINTS])
+@pytest.mark.parametrize("size", [0, 3, 12, 2 * cosets.MAX_POINTS])
 def test_sizes_without_a_transform_are_refused(size: int) -> None:
     with pytest.raises(ValueError, match="power of two"):
-        ntt.Coset(size, 7)
+        cosets.Coset(size, 7)
 
 
 def test_the_coset_of_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="contain 0"):
-        ntt.Coset(4, P)
+        cosets.Coset(4, P)
 
 
 def test_more_coefficients_or_values_than_points_are_refused() -> None:
-    points = ntt.coset(4, 7)
+    points = cosets.coset(4, 7)
     for rows, count in ((5, 4), (4, 5), (4, -1)):
         with pytest.raises(ValueError, match="at 4 points"):
             ntt.evaluate(points, np.zeros((rows, 1), dtype=np.uint64), count)
@@ -101,4 +101,4 @@ def test_more_coefficients_or_values_than_points_are_refused() -> None:
 
 def test_the_shared_tables_cannot_be_overwritten() -> None:
     with pytest.raises(ValueError, match="read-only"):
-        ntt.coset(4, 7).roots[0] = 5
+        cosets.coset(4, 7).roots[0] = 5

@@ -13,9 +13,9 @@ from cluster import identity, make_genesis
 
 from coterie.peer.cli import main
 from coterie.peer.exits import Exit
+from coterie.peer.facts import GENESIS
 from coterie.peer.glimpse import genesis_of
 from coterie.peer.invites import new_invite
-from coterie.peer.session import GENESIS
 from coterie.peer.settings import Settings
 from coterie.peer.store import Store
 from coterie.peer.training import founder_learner

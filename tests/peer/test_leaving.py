@@ -14,14 +14,14 @@ from cluster import Cluster, identity, make_genesis
 from trio.testing import MockClock
 
 from coterie.crypto.keyfile import seal_seed
-from coterie.peer import parting
 from coterie.peer.cli import main
 from coterie.peer.commands import leave
+from coterie.peer.end_tasks import depart
 from coterie.peer.ending import Ending
 from coterie.peer.exits import Exit
+from coterie.peer.facts import DEPARTED
 from coterie.peer.home import Home
 from coterie.peer.leaving import Stay, awaited, departure, names_told, still_needed
-from coterie.peer.parting import DEPARTED, depart
 from coterie.peer.requests import answer
 from coterie.peer.store import Store
 from coterie.protocol.blocks import Membership
@@ -110,7 +110,7 @@ def test_it_stops_by_itself_once_the_round_is_decided_and_tells_each_reason_once
     session, told = departing([stay] * 500 + [None])
     assert told == ["left; stays"]
     assert session.ending.reason == "left the federation"
-    assert session.kept == {parting.DEPARTED: b"2"}, "started again, it says at once that it left"
+    assert session.kept == {DEPARTED: b"2"}, "started again, it says at once that it left"
 
 
 def test_it_stops_after_a_while_where_nothing_can_be_decided() -> None:

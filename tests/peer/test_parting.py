@@ -12,10 +12,11 @@ from bench import Bench
 from chains import Chain
 from cluster import identity
 
+from coterie.peer.end_tasks import wait_for_admission
 from coterie.peer.ending import Ending
 from coterie.peer.exits import Exit, PeerError
 from coterie.peer.home import Home
-from coterie.peer.parting import check_not_gone, wait_for_admission, withdraw
+from coterie.peer.parting import check_not_gone, withdraw
 from coterie.protocol.blocks import Change, Evict, Membership
 from coterie.protocol.events import Notice, PeerDown, PeerUp, Started, Withdraw
 from coterie.protocol.node import Newcomer
@@ -143,7 +144,7 @@ def given_up(session: Stopping) -> str:
 
     async def main() -> None:
         await wait_for_admission(session)  # type: ignore[arg-type]
-        await withdraw(session)  # type: ignore[arg-type]
+        await withdraw(session.node, session.driver, session.ending)  # type: ignore[arg-type]
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
     return session.ending.reason

@@ -21,6 +21,7 @@ from coterie.peer.learning.figures import tells_areas
 from coterie.peer.learning.learner import Learner
 from coterie.peer.learning.tables_app import TableApp
 from coterie.peer.learning.task import Task
+from coterie.peer.requests import answer
 from coterie.peer.session import Session
 from coterie.peer.settings import Settings
 from coterie.peer.store import Store
@@ -170,7 +171,7 @@ def test_a_founder_is_told_of_many_classes_as_of_other_events(tmp_path: Path) ->
     events: list[tuple[str, str]] = []
     reporter: Any = SimpleNamespace(event=lambda kind, text, facts: events.append((kind, text)))
     with Store.open(tmp_path) as store:
-        session = Session(Home(tmp_path), settings, identity(0), store, reporter)
+        session = Session(Home(tmp_path), settings, identity(0), store, reporter, answer)
         trio.run(session._remember_federation)
     assert events[0] == (
         "classes",

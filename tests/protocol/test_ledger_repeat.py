@@ -13,11 +13,11 @@ from cluster import identity
 from ledgers import changed, double_vote, joined, key
 
 from coterie.protocol import ledger
-from coterie.protocol.bases import Bases
+from coterie.protocol.bases import Bases, Repeat
 from coterie.protocol.blocks import Contributors, Evict, Membership, Void
 from coterie.protocol.committee import Committee
 from coterie.protocol.contribution import WIDE_UNIT
-from coterie.protocol.ledger import LedgerError, LedgerState, Phase, Repeat, apply
+from coterie.protocol.ledger import LedgerError, LedgerState, Phase, apply
 
 SUMMED = (0, 1, 2, 4, 5)
 """Places of the contributors to the failed sum, among seven members: f is 2, K is 3."""

@@ -12,8 +12,8 @@ from coterie.topology.adversaries import STRATEGIES
 from coterie.topology.adversaries.collusion import plan_of
 from coterie.topology.adversaries.forging import acked, dealing_id, is_stuck
 from coterie.topology.comings import Coming
-from coterie.topology.observer import Observer
 from coterie.topology.scenarios import Scenario, build
+from coterie.topology.simulation import Observer
 from coterie.topology.site import Site
 
 VOTES = {"Prevote", "Precommit"}

@@ -17,8 +17,8 @@ import pytest
 from coterie.protocol.events import Event, Step
 from coterie.protocol.records import Dealt
 from coterie.topology.comings import Coming
-from coterie.topology.observer import Observer
 from coterie.topology.scenarios import Scenario, build
+from coterie.topology.simulation import Observer
 from coterie.topology.site import CrashPoint, Site
 from coterie.topology.transcript import Transcript
 

@@ -5,89 +5,31 @@ hold the site's key, so they can sign anything in its name, and nothing in the n
 """
 
 import random
-from collections.abc import Iterable
-from enum import IntEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...protocol.envelope import Verified, seal, verify
-from ...protocol.events import Event, Leave, Received, Send, Step
+from ...protocol.events import Event, Leave, Received, Send
 from ...protocol.messages import Message
+from ..simulation import Simulation
+from ..site import Conduct, Site
 
 if TYPE_CHECKING:
     from ...protocol.node import Node
-    from ..simulation import Simulation
-    from ..site import Site
 
-__all__ = ["Adversary", "Flood", "Turn"]
+__all__ = ["Adversary", "Flood"]
 
 
-class Turn(IntEnum):
-    """The order in which several strategies of one site change a message; see :mod:`.chain`.
-
-    Each value says what a strategy of this turn decides.
-    """
-
-    BLOCK = 0
-    """The block that the message is about."""
-    PROOF = 1
-    """The proof that goes with the block."""
-    CONTENT = 2
-    """Anything else in the message."""
-    RECEIVER = 3
-    """The members that get it."""
-    SAID = 4
-    """Nothing about the message itself: it sees what is really sent, and may replay it or keep its blob back."""
-    TIME = 5
-    """The time at which it leaves."""
-
-
-class Adversary:
+class Adversary(Conduct):
     """One way to misbehave. Override the hooks for what it changes; each site has its own instance."""
 
-    name = ""
-    """Its name on a command line."""
-    turn = Turn.CONTENT
-
-    def __init__(self, simulation: "Simulation", site: "Site") -> None:
+    def __init__(self, simulation: Simulation, site: Site) -> None:
         self.simulation = simulation
         self.site = site
         self.random = random.Random(f"adversary {simulation.seed} {site.number} {self.name}")
 
-    def on_started(self) -> None:
-        """The site's node was created, at the first start or after a crash."""
-
-    def on_event(self, event: Event) -> bool:
-        """See an event before the node does; returns whether the node gets it, too."""
-        return True
-
-    def bend_step(self, event: Event, step: Step) -> Step:
-        """Return the step to carry out in place of the node's."""
-        return step
-
-    def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
-        """Return the messages to send to one receiver in place of ``send``: none, one or several.
-
-        ``message`` is the content of ``send``, which other strategies may have changed already.
-        """
-        return (send,)
-
-    def bend_result(self, work: Any, result: Any) -> Any:
-        """Return the result to use in place of that of a job of this site."""
-        return result
-
-    def claimed_height(self, height: int) -> int:
-        """Return the height to claim in the heartbeat, in place of that of this site's ledger."""
-        return height
-
-    def lets_crawl(self, receiver: "Site") -> bool:
-        """Whether pulls by the receiver from this site are so slow that the receiver gives them up."""
-        return False
-
-    # -- tools
-
     @cached_property
-    def others(self) -> list["Site"]:
+    def others(self) -> list[Site]:
         """All other sites."""
         return [one for one in self.simulation.sites if one is not self.site]
 
@@ -111,7 +53,7 @@ class Adversary:
         found = verify(raw, self.simulation.federation)
         return found if isinstance(found, Verified) else None
 
-    def say(self, receiver: "Site", raw: bytes, blob: bytes | None = None) -> None:
+    def say(self, receiver: Site, raw: bytes, blob: bytes | None = None) -> None:
         """Send a signed message directly, past the site's node and adversaries."""
         self.simulation.transmit(self.site, receiver, Send(receiver.key, raw, blob))
 

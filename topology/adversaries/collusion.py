@@ -14,8 +14,9 @@ from ...protocol.events import Event, Send, Step
 from ...protocol.ledger import Phase
 from ...protocol.messages import Ack, Deal, Prevote, Proposal, SumShare
 from ...protocol.work import Encode
+from ..site import Turn
 from . import forging
-from .base import Adversary, Turn
+from .base import Adversary
 
 if TYPE_CHECKING:
     from ..simulation import Simulation

@@ -12,8 +12,9 @@ from ...protocol.messages import Deal, SumShare
 from ...protocol.schemes.base import Dealing, blob_digests
 from ...protocol.wire import digest_of
 from ...protocol.work import Encode, SumShares
+from ..site import Turn
 from . import forging
-from .base import Adversary, Turn
+from .base import Adversary
 from .collusion import plan_of
 
 if TYPE_CHECKING:

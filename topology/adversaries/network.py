@@ -21,7 +21,8 @@ from ...protocol.node import Newcomer
 from ...protocol.records import BlockDecided
 from ..disk import Disk
 from ..founding import MODEL
-from .base import Adversary, Turn
+from ..site import Turn
+from .base import Adversary
 
 if TYPE_CHECKING:
     from ...protocol.node import Node

@@ -8,7 +8,8 @@ from ...protocol.envelope import Verified
 from ...protocol.events import Event, Send, Step
 from ...protocol.ledger import Phase
 from ...protocol.messages import Precommit, Prevote
-from .base import Adversary, Turn
+from ..site import Turn
+from .base import Adversary
 
 if TYPE_CHECKING:
     from ..simulation import Simulation

@@ -9,8 +9,8 @@ from ...protocol.ledger import Phase
 from ...protocol.limits import MAX_KEEPER_ACKS
 from ...protocol.messages import Ack, HandBox, Precommit, Prevote, Proposal, Weights
 from ...protocol.work import Encode
+from ..site import Turn
 from . import forging
-from .base import Turn
 from .collusion import Colluder
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from ...protocol.limits import VIEW_WINDOW
 from ...protocol.messages import Precommit, Prevote, Proposal
 from ...protocol.wire import digest_of
 from ...protocol.work import beacon_of
+from ..site import Turn
 from . import forging
-from .base import Adversary, Flood, Turn
+from .base import Adversary, Flood
 
 if TYPE_CHECKING:
     from ...protocol.node import Node

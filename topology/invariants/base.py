@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ..observer import Observer
+from ..simulation import Observer
 
 if TYPE_CHECKING:
     from ..simulation import Simulation

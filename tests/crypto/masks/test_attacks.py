@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from coterie.crypto import ntt
+from coterie.crypto import cosets, ntt
 from coterie.crypto.codec import EncodingError
 from coterie.crypto.field import P, Vector, inverses
 from coterie.crypto.masks import blame
@@ -42,7 +42,7 @@ def solve_for_key(masked: Vector, known: Vector) -> list[int]:
     rest = np.array([(int(c) - x) % P for c, x in zip(masked, message(known), strict=True)], dtype=np.uint64)
     public = inverses(stream(PUBLIC, b"ring element", DIMENSION).tolist())
     quotient = [int(v) * a % P for v, a in zip(values_of(rest), public, strict=True)]
-    coset = ntt.coset(DIMENSION, ntt.root_of_unity(2 * DIMENSION))
+    coset = cosets.coset(DIMENSION, cosets.root_of_unity(2 * DIMENSION))
     found = ntt.interpolate(coset, np.array(quotient, dtype=np.uint64)[:, None])
     return [int(s) for s in found[:, 0]]
 
@@ -138,7 +138,7 @@ def key_from_two_elements(words: Vector) -> tuple[list[int], list[int]]:
     elements = [stream(public, b"ring element", DIMENSION).tolist() for public in (PUBLIC, others)]
     factors = inverses([(a - b) % P for a, b in zip(*elements, strict=True)])
     quotient = [int(v) * a % P for v, a in zip(values_of(differences), factors, strict=True)]
-    coset = ntt.coset(DIMENSION, ntt.root_of_unity(2 * DIMENSION))
+    coset = cosets.coset(DIMENSION, cosets.root_of_unity(2 * DIMENSION))
     found = ntt.interpolate(coset, np.array(quotient, dtype=np.uint64)[:, None])
     return [int(s) for s in found[:, 0]], key.vector.tolist()
 

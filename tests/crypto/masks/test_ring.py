@@ -4,7 +4,7 @@ import flint
 import numpy as np
 import pytest
 
-from coterie.crypto import ntt, prng
+from coterie.crypto import cosets, ntt, prng
 from coterie.crypto.field import P, Vector
 from coterie.crypto.masks.parameters import DIMENSION
 from coterie.crypto.masks.ring import Products, field_elements, values_of
@@ -18,7 +18,7 @@ def public_block(seed: bytes, block: int) -> Vector:
     stream = prng.Stream(seed, b"ring element")
     stream.seek(block)
     stream.fill(values)
-    coset = ntt.coset(DIMENSION, ntt.root_of_unity(2 * DIMENSION))
+    coset = cosets.coset(DIMENSION, cosets.root_of_unity(2 * DIMENSION))
     return ntt.interpolate(coset, values[:, None].copy())[:, 0]
 
 
@@ -35,7 +35,7 @@ def test_products_are_those_that_flint_finds(block: int) -> None:
 
 
 def test_the_points_of_the_ring_are_the_zeros_of_its_modulus() -> None:
-    coset = ntt.coset(DIMENSION, ntt.root_of_unity(2 * DIMENSION))
+    coset = cosets.coset(DIMENSION, cosets.root_of_unity(2 * DIMENSION))
     assert {pow(x, DIMENSION, P) for x in coset.points} == {P - 1}
     assert len(set(coset.points)) == DIMENSION
 
