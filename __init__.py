@@ -8,7 +8,7 @@ The repository's root is this package. Begin to read in :mod:`coterie.protocol`,
 __all__ = ["__version__"]
 
 # Defined here and not imported: to import `typing` would take longer than all other work before `peer` handles signals
-# (peer/entry.py).
+# (peer/cli/entry.py).
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:

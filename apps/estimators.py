@@ -28,8 +28,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..peer.learning.app import AppError
-from ..peer.learning.extras import load
-from .rows import Matrix
+from ..peer.system.extras import load
+from .row_split import Matrix
 
 __all__ = ["Course", "Estimator", "wrapped"]
 

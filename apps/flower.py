@@ -25,7 +25,7 @@ import numpy.typing as npt
 from ..peer.learning.app import AppError, load_object
 from .description import as_json, description
 from .flower_plan import LEGACY, Plan, check_release, flwr, plan_of, read_project
-from .named import read_kept, write_kept
+from .named_arrays import read_kept, write_kept
 
 __all__ = ["FlowerApp"]
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..peer.learning.app import AppError
-from ..peer.learning.extras import MissingPackage, load_typing
+from ..peer.system.extras import MissingPackage, load_typing
 
 __all__ = ["INSTALL", "LEGACY", "MESSAGES", "Plan", "Project", "check_release", "flwr", "plan_of", "read_project"]
 

@@ -25,9 +25,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..peer.learning.app import AppError
-from ..peer.learning.extras import load
+from ..peer.system.extras import load
 from .description import as_json, called, description, exported
-from .named import Batches, Measure, check_course, matching, means_over, pair, read_kept, write_kept
+from .named_arrays import Batches, Measure, check_course, matching, means_over, pair, read_kept, write_kept
 
 __all__ = ["JaxApp", "Shuffled", "accuracy"]
 

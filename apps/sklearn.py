@@ -3,9 +3,9 @@
     app = SklearnApp(LogisticRegression(), rows, labels, classes=["benign", "malignant"])
 
 A part of the user's rows is kept for testing. Inputs, and the target of a regressor, are standardised with the means
-and deviations over all members' training rows. These follow from sums that are added up securely and exactly before
-the training begins (see :mod:`coterie.peer.learning.moments`). So the weights are small numbers, as `--clip` needs, and
-mean the same at all members.
+and deviations over all members' training rows. These follow from sums that are added up securely and exactly before the
+training begins (see :mod:`coterie.peer.learning.table_models.moments`). So the weights are small numbers, as `--clip`
+needs, and mean the same at all members.
 
 The loss is the log loss where the estimator knows probabilities, otherwise the mean hinge loss; for a regressor it is
 the mean square error in the target's own units. Each round also has the Brier score, or the mean absolute error. The
@@ -20,13 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..peer.learning.app import AppError
-from ..peer.learning.extras import load
-from ..peer.learning.moments import read_moments, sums_of_columns
-from ..peer.learning.table import held_out
+from ..peer.learning.table_models.moments import read_moments, sums_of_columns
+from ..peer.learning.tables.table import held_out
+from ..peer.system.extras import load
 from ..protocol.limits import MAX_SETUP_SUMS
 from .description import as_json, description, exported
 from .estimators import Course, wrapped
-from .rows import Matrix, check_summable, codes_of, column_names, matrix, numbers
+from .row_split import Matrix, check_summable, codes_of, column_names, matrix, numbers
 
 __all__ = ["SklearnApp"]
 

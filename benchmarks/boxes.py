@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from coterie.crypto.identity import Identity
-from coterie.crypto.sealing import DealingKey, Ephemeral, dealing_key
+from coterie.crypto.identity.identity import Identity
+from coterie.crypto.identity.sealing import DealingKey, Ephemeral, dealing_key
 
 DEALINGS = 300
 SEED, CONTEXT = b"s" * 32, b"c" * 32

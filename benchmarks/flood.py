@@ -42,7 +42,7 @@ def probed(path: str, words: list[str]) -> int:
     """Run the command line; write the longest turns of its event loop to a file, two lines a second."""
     import trio
 
-    from coterie.peer import cli
+    from coterie.peer.cli import main as cli
 
     class Probe(trio.abc.Instrument):
         def __init__(self) -> None:
@@ -163,7 +163,7 @@ class Arsenal:
     """The frames of each kind of attack, as the member with this key can make them."""
 
     def __init__(self, me: Any, federation: bytes, names: Any) -> None:
-        from coterie.crypto.identity import Identity
+        from coterie.crypto.identity.identity import Identity
 
         self.me, self.federation, self.height, self.round = me, federation, 1, 1
         self.members: tuple[bytes, ...] = ()
@@ -174,15 +174,15 @@ class Arsenal:
 
     def _say(self, message: Any, view: int = 0, height: int | None = None, who: Any = None) -> bytes:
         from coterie.peer.network.frames import encode_envelope
-        from coterie.protocol.envelope import seal
+        from coterie.protocol.messages.envelope import seal
 
         raw = seal(who or self.me, self.federation, height or self.height + 1, view, message)
         return encode_envelope(raw, None)
 
     def _certified(self, height: int, signers: list[Any]) -> Any:
-        from coterie.protocol.blocks import Block, Void, block_hash
-        from coterie.protocol.envelope import seal
-        from coterie.protocol.messages import CertifiedBlock, Precommit
+        from coterie.protocol.ledger.blocks import Block, Void, block_hash
+        from coterie.protocol.messages.envelope import seal
+        from coterie.protocol.messages.kinds import CertifiedBlock, Precommit
 
         data = Block(height, secrets.token_bytes(32), Void(1, "shares", ())).encode()
         vote = Precommit(block_hash(data))
@@ -190,14 +190,14 @@ class Arsenal:
 
     def padded(self) -> Frames:
         """A block whose certificate repeats one vote."""
-        from coterie.protocol.messages import Blocks
+        from coterie.protocol.messages.kinds import Blocks
 
         while True:
             yield self._say(Blocks((self._certified(self.height + 1, [self.me] * 683),)))
 
     def outsiders(self) -> Frames:
         """Blocks of the next height and of past ones, certified by hundreds of keys of the attacker's own."""
-        from coterie.protocol.messages import Blocks
+        from coterie.protocol.messages.kinds import Blocks
 
         while True:
             at = self.height
@@ -208,8 +208,8 @@ class Arsenal:
 
     def records(self) -> Frames:
         """Its own address record, with a rising number, over and over in one frame."""
-        from coterie.peer.network.addresses import Address, sign_record
         from coterie.peer.network.frames import encode_records
+        from coterie.peer.network.transport.addresses import Address, sign_record
 
         numbers = count(time.time_ns() // 1000)
         place = [Address("/ip4/127.0.0.1/tcp/9")]
@@ -218,8 +218,8 @@ class Arsenal:
 
     def news(self) -> Frames:
         """Its own address record, with a rising number, one a frame."""
-        from coterie.peer.network.addresses import Address, sign_record
         from coterie.peer.network.frames import encode_records
+        from coterie.peer.network.transport.addresses import Address, sign_record
 
         for number in count(time.time_ns() // 1000):
             port = 1000 + number % 50_000
@@ -227,9 +227,9 @@ class Arsenal:
 
     def proposals(self) -> Frames:
         """Proposals of the coming views, each with thousands of prevotes."""
-        from coterie.protocol.blocks import Block, Void
-        from coterie.protocol.envelope import seal
-        from coterie.protocol.messages import Prevote, Proposal
+        from coterie.protocol.ledger.blocks import Block, Void
+        from coterie.protocol.messages.envelope import seal
+        from coterie.protocol.messages.kinds import Prevote, Proposal
 
         polka = tuple(
             seal(one, self.federation, self.height + 1, 0, Prevote(bytes(32), None)) for one in self.others * 3
@@ -240,15 +240,15 @@ class Arsenal:
 
     def votes(self) -> Frames:
         """Good votes of views to come."""
-        from coterie.protocol.messages import Prevote
+        from coterie.protocol.messages.kinds import Prevote
 
         for view in count():
             yield self._say(Prevote(secrets.token_bytes(32), None), view=view % 2**30)
 
     def accusations(self) -> Frames:
         """Pairs of votes that prove nothing."""
-        from coterie.protocol.envelope import seal
-        from coterie.protocol.messages import Accusation, Prevote
+        from coterie.protocol.messages.envelope import seal
+        from coterie.protocol.messages.kinds import Accusation, Prevote
 
         one = seal(self.me, self.federation, 1, 0, Prevote(bytes(32), None))
         other = seal(self.me, self.federation, 1, 1, Prevote(bytes(32), None))
@@ -257,8 +257,8 @@ class Arsenal:
 
     def joins(self) -> Frames:
         """Requests to join of ever new keys, as if they were passed on."""
-        from coterie.crypto.identity import Identity
-        from coterie.protocol.messages import JoinRequest
+        from coterie.crypto.identity.identity import Identity
+        from coterie.protocol.messages.kinds import JoinRequest
 
         made = [
             self._say(
@@ -272,8 +272,8 @@ class Arsenal:
 
     def complaints(self) -> Frames:
         """Complaints about a dealing that never was."""
-        from coterie.protocol.envelope import seal
-        from coterie.protocol.messages import Complaint, Prevote
+        from coterie.protocol.messages.envelope import seal
+        from coterie.protocol.messages.kinds import Complaint, Prevote
 
         deal = seal(self.me, self.federation, 1, 0, Prevote(bytes(32), None))
         while True:
@@ -281,22 +281,22 @@ class Arsenal:
 
     def status(self) -> Frames:
         """Questions that each cost a signature to answer."""
-        from coterie.protocol.messages import GetStatus
+        from coterie.protocol.messages.kinds import GetStatus
 
         while True:
             yield self._say(GetStatus(secrets.token_bytes(32)))
 
     def ledger(self) -> Frames:
         """Questions for the whole ledger."""
-        from coterie.protocol.messages import GetBlocks
+        from coterie.protocol.messages.kinds import GetBlocks
 
         while True:
             yield self._say(GetBlocks(1))
 
     def beats(self) -> Frames:
         """Heartbeats with ever new heights."""
-        from coterie.peer.beats import encode_beat
         from coterie.peer.network.frames import encode_beat as frame
+        from coterie.peer.network.heartbeat import encode_beat
 
         for number in count():
             yield frame(number, encode_beat(1 + number % 1000, 1, "sharing"))
@@ -335,14 +335,14 @@ def hostile(home: Path, addresses: list[str], orders: Path) -> None:
     import trio
     from libp2p.stream_muxer.exceptions import MuxedStreamError
 
-    from coterie.crypto.identity import Identity
-    from coterie.crypto.keyfile import open_seed
-    from coterie.peer.beats import decode_beat
-    from coterie.peer.network.events import Beat
+    from coterie.crypto.identity.identity import Identity
+    from coterie.crypto.identity.keyfile import open_seed
+    from coterie.peer.home.store import Reader
+    from coterie.peer.network.heartbeat import decode_beat
+    from coterie.peer.network.link_events import Beat
     from coterie.peer.network.network import Network
-    from coterie.peer.store import Reader
-    from coterie.protocol.genesis import read_genesis
-    from coterie.protocol.messages import SitOut
+    from coterie.protocol.ledger.genesis import read_genesis
+    from coterie.protocol.messages.kinds import SitOut
 
     me = Identity.from_seed(open_seed((home / "identity.key").read_bytes()))
     with Reader.open(home) as reader:

@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from coterie.crypto import prng, robust, vectors
+from coterie.crypto import prng, vectors
 from coterie.crypto.field import P, Vector, lagrange_matrix
-from coterie.crypto.shamir import Placement, Scheme, Way
+from coterie.crypto.sharing import robust
+from coterie.crypto.sharing.shamir import Placement, Scheme, Way
 
 SEED = bytes(32)
 THRESHOLDS = (1 / 4, 1 / 2, 3 / 4)  # of the holders
@@ -219,8 +220,8 @@ class Precision:
 def report_precision(parameters: int = 1_000_000) -> list[Precision]:
     """Print the bits kept against time, for 10 members and as many holders, all 10 updates summed and 6 shares needed.
 
-    Sums of n values of b bits take b + log2 n bits; as many as fit share a field element. `codec` puts two into each;
-    for the other numbers the times are those of the same kernels with fewer or more elements.
+    Sums of n values of b bits take b + log2 n bits; as many as fit share a field element. `fixed_point` puts two into
+    each; for the other numbers the times are those of the same kernels with fewer or more elements.
     """
     headroom = (SLOTS_MEMBERS - 1).bit_length()
     prices: dict[int, float] = {}

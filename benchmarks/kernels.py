@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from coterie.crypto import codec, dealing, field, prng, robust, vectors
-from coterie.crypto.shamir import Newton, Scheme
+from coterie.crypto import field, prng, vectors
+from coterie.crypto.sharing import dealing, robust
+from coterie.crypto.sharing import fixed_point as codec
+from coterie.crypto.sharing.shamir import Newton, Scheme
 
 CONTEXT = bytes(32)
 SEED = bytes(32)

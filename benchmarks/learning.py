@@ -24,8 +24,8 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from coterie.peer.learning.arrays import unflatten
 from coterie.peer.learning.learner import Learner
-from coterie.peer.learning.tables_app import TableApp
-from coterie.peer.learning.task import Kind
+from coterie.peer.learning.table_models.tables_app import TableApp
+from coterie.peer.learning.table_models.task import Kind
 
 SHARES = (0.07, 0.12, 0.18, 0.25, 0.38)
 CONCENTRATION = 0.3

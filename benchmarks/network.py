@@ -15,10 +15,10 @@ import time
 
 import trio
 
-from coterie.crypto.identity import Identity
-from coterie.peer.network.events import Frame
+from coterie.crypto.identity.identity import Identity
+from coterie.peer.network.link_events import Frame
 from coterie.peer.network.network import Network
-from coterie.protocol.wire import digest_of
+from coterie.protocol.messages.encoding import digest_of
 
 LOOPBACK = ["/ip4/127.0.0.1/tcp/0"]
 PULLS = 4

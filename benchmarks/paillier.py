@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import phe
 
-from coterie.crypto.identity import Identity
-from coterie.crypto.paillier import epochs
+from coterie.crypto.identity.identity import Identity
 from coterie.crypto.paillier.claims import Claim, Contributors, ProvedSum, check_claim, claim_fingerprint, prove_sum
 from coterie.crypto.paillier.encryption import CHUNK, Encrypted, Spread, add, decrypt, encrypt, encrypt_as_owner
+from coterie.crypto.paillier.generation import epochs
+from coterie.crypto.paillier.generation.joint import Plan, joint_key
+from coterie.crypto.paillier.generation.resharing import Participant, ResharingPlan, reshare
 from coterie.crypto.paillier.group import Group, deal
-from coterie.crypto.paillier.joint import Plan, joint_key
 from coterie.crypto.paillier.keys import PrivateKey, generate
 from coterie.crypto.paillier.packing import Packing
-from coterie.crypto.paillier.resharing import Participant, ResharingPlan, reshare
-from coterie.crypto.paillier.seats import Seat, take_seat
+from coterie.crypto.paillier.rounds.seats import Seat, take_seat
 from coterie.crypto.paillier.threshold import Agreed, open_sum, partial_decrypt
 
 PARAMETERS = 1_000_000

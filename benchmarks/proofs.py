@@ -15,12 +15,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from coterie.crypto import dealing
-from coterie.crypto.codec import encode_wide
 from coterie.crypto.field import P, Vector
 from coterie.crypto.proof.checks import check_public, check_share
 from coterie.crypto.proof.prover import prove
 from coterie.crypto.proof.terms import SLOT, Terms
+from coterie.crypto.sharing import dealing
+from coterie.crypto.sharing.fixed_point import encode_wide
 
 AIMS = {100_000: (60, 20), 1_000_000: (500, 130)}
 """Milliseconds of a dealer, and of a holder for each dealer, by parameters; for 10 holders."""

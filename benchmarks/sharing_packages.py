@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coterie.crypto import codec, prng
-from coterie.crypto.shamir import Scheme
+from coterie.crypto import prng
+from coterie.crypto.sharing import fixed_point as codec
+from coterie.crypto.sharing.shamir import Scheme
 
 HOLDERS, THRESHOLD = 10, 6
 PRIME = 2**31 - 1

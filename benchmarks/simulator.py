@@ -18,15 +18,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from coterie.protocol.envelope import Verified, seal, verify
 from coterie.protocol.events import Received
-from coterie.protocol.messages import Precommit
-from coterie.topology.costs import Costs
-from coterie.topology.founding import identity_of
+from coterie.protocol.messages.envelope import Verified, seal, verify
+from coterie.protocol.messages.kinds import Precommit
+from coterie.topology.engine.costs import Costs
+from coterie.topology.engine.founded_ledger import identity_of
+from coterie.topology.engine.simulation import Observer
+from coterie.topology.engine.site import Site
 from coterie.topology.options import Options, build
-from coterie.topology.report import result_of
-from coterie.topology.simulation import Observer
-from coterie.topology.site import Site
+from coterie.topology.reporting.result import result_of
 
 AIM_SECONDS = 60.0
 AIM_PEERS, AIM_ROUNDS = 100, 20
@@ -177,7 +177,7 @@ def report_profile(peers: int, rounds: int, lines: int = 14) -> None:
 
 
 def report_calibration(cases: Sequence[tuple[str, int, int]]) -> None:
-    """Run federations with real shares, time every job, and compare with what :mod:`coterie.topology.costs` charges."""
+    """Run federations with real shares, time every job, and compare with `coterie.topology.engine.costs`."""
     print(f"\nverifying a vote and handling it: {message_us():.0f} us, charged {Costs().message_us:.0f} us")
     print(f"\n{'job':24}{'peers':>6}{'parameters':>12}{'measured':>12}{'charged':>12}{'ratio':>8}")
     for scheme, peers, parameters in cases:

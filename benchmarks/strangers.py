@@ -161,12 +161,12 @@ def run_threads(act: Callable[[], object]) -> None:
 
 async def talk(port: int, what: str) -> None:
     """Strangers that are let in, and talk: they ask to join with worthless invites, or say long names and go."""
-    from coterie.crypto.identity import Identity
+    from coterie.crypto.identity.identity import Identity
     from coterie.peer.network import frames
     from coterie.peer.network.network import Network
-    from coterie.protocol.admission import make_invite, read_invite
-    from coterie.protocol.envelope import seal
-    from coterie.protocol.messages import JoinRequest
+    from coterie.protocol.ledger.tickets import make_invite, read_invite
+    from coterie.protocol.messages.envelope import seal
+    from coterie.protocol.messages.kinds import JoinRequest
 
     async def drain(network: Network) -> None:
         async for _ in network.inbound:

@@ -13,7 +13,7 @@ from typing import IO, Any, Final
 
 import trio
 
-from coterie.peer import cli
+from coterie.peer.cli import main as cli
 
 _EVERY_SECONDS: Final = 0.5
 

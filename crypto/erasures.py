@@ -18,7 +18,7 @@ from .ntt import vanishing
 
 
 def in_blocks(size: int) -> bool:
-    """Whether `block_kernels` can open at so many points: by two steps, whose small transforms need no products."""
+    """Whether `block_shares` can open at so many points: by two steps, whose small transforms need no products."""
     return 128 <= size <= 1024
 
 
@@ -39,7 +39,7 @@ def opened(holders: Coset, secrets: Coset, indices: Sequence[int], rows: Vector,
     if in_blocks(holders.size):
         wrong = _open_in_blocks(holders, indices, rows, weights, terms, secrets.roots, at_secrets, out)
     else:
-        from . import transform_kernels as kernels
+        from .kernels import transforms as kernels
 
         positions, inward = np.array(indices, dtype=np.int64), holders.inverse_roots
         wrong = kernels.open_with_erasures(rows, positions, weights, inward, terms, secrets.roots, at_secrets, out)
@@ -56,7 +56,7 @@ def _open_in_blocks(
     at_secrets: Vector,
     out: Vector,
 ) -> int:
-    from . import block_kernels as kernels
+    from .kernels import block_shares as kernels
 
     sources, by_point = np.zeros(holders.size, dtype=np.int64), np.zeros(holders.size, dtype=np.uint64)
     sources[indices], by_point[indices] = range(len(indices)), weights

@@ -35,7 +35,7 @@ def evaluate(points: Coset, coefficients: Vector, count: int | None = None) -> V
     Raises:
         ValueError: more coefficients or values than points, or another shape or type.
     """
-    from . import transform_kernels as kernels
+    from .kernels import transforms as kernels
 
     checked(coefficients, None, None)
     count = points.size if count is None else count
@@ -52,7 +52,7 @@ def interpolate(points: Coset, values: Vector) -> Vector:
     Raises:
         ValueError: the values have another shape or type.
     """
-    from . import transform_kernels as kernels
+    from .kernels import transforms as kernels
 
     out = np.empty_like(checked(values, points.size, None))
     kernels.interpolate(values, points.inverse_roots, inverse(points.size), out)
@@ -61,8 +61,8 @@ def interpolate(points: Coset, values: Vector) -> Vector:
 
 def vanishing(zeros: Sequence[int], points: Sequence[int]) -> list[int]:
     """The value at each of the points x of the monic polynomial with these zeros: the product of all (x - zero)."""
-    from . import transform_kernels as kernels
-    from .lanes import LANES
+    from .kernels import transforms as kernels
+    from .kernels.words import LANES
 
     padded = np.zeros((1, -(-len(points) // LANES) * LANES), dtype=np.uint64)
     padded[0, : len(points)] = points

@@ -41,7 +41,7 @@ def add_into(accumulator: Vector, x: Vector) -> None:
     Raises:
         ValueError: the lengths differ.
     """
-    from . import kernels
+    from .kernels import vectors as kernels
 
     kernels.add_into(checked(accumulator, None), checked(x, accumulator.size))
 
@@ -54,7 +54,7 @@ def matmul(A: Vector, X: Vector, Y: Vector | None = None) -> Vector:
     Raises:
         ValueError: the shapes do not match.
     """
-    from . import kernels
+    from .kernels import vectors as kernels
 
     checked(A, None, None)
     columns = checked(X, None, None).shape[1]
@@ -71,7 +71,7 @@ def dot(x: Vector, y: Vector) -> int:
     Raises:
         ValueError: the lengths differ.
     """
-    from . import kernels
+    from .kernels import vectors as kernels
 
     out = np.zeros((1, 1), dtype=np.uint64)
     kernels.add_dot_products(checked(x, None)[None], checked(y, x.size)[None], 0, out)
@@ -116,7 +116,7 @@ class RunningFingerprints:
 
     def add(self, rows: Vector, columns: int | None = None) -> None:
         """Take the next piece of all rows, uint64[m, C]. Only its first `columns` columns count; None is all."""
-        from . import kernels
+        from .kernels import vectors as kernels
 
         checked(rows, self.values.shape[0], None)
         total = rows.shape[1] if columns is None else columns

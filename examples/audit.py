@@ -20,20 +20,21 @@ from pathlib import Path
 import networkx as nx
 from telling import arguments, picture, table
 
-from coterie.peer import ledger_file, ledger_text
-from coterie.protocol.blocks import Contributors, block_hash, read_block
-from coterie.protocol.envelope import seal
-from coterie.protocol.ledger import LedgerState
-from coterie.protocol.messages import CertifiedBlock, Precommit
-from coterie.protocol.wire import encode
-from coterie.topology.comings import Coming, Comings
-from coterie.topology.faults import Outage, Outages
-from coterie.topology.founding import identity_of, make_genesis
-from coterie.topology.learning import Learning
-from coterie.topology.networks import fill
+from coterie.peer.reporting import ledger_export as ledger_file
+from coterie.peer.reporting import ledger_rows as ledger_text
+from coterie.protocol.ledger.blocks import Contributors, block_hash, read_block
+from coterie.protocol.ledger.state import LedgerState
+from coterie.protocol.messages.encoding import encode
+from coterie.protocol.messages.envelope import seal
+from coterie.protocol.messages.kinds import CertifiedBlock, Precommit
+from coterie.topology.engine.founded_ledger import identity_of, make_genesis
+from coterie.topology.engine.learning import Learning
+from coterie.topology.engine.simulation import Setup, Simulation
+from coterie.topology.faults.faults import Outage, Outages
+from coterie.topology.faults.joins_and_leaves import Coming, Comings
+from coterie.topology.network.graphs import fill
 from coterie.topology.options import place_liars
-from coterie.topology.pictures import BLUE, GREY, ORANGE, RED
-from coterie.topology.simulation import Setup, Simulation
+from coterie.topology.reporting.pictures import BLUE, GREY, ORANGE, RED
 
 NAMES = ("Aarhus", "Bologna", "Coimbra", "Dresden", "Eindhoven", "Freiburg", "Ghent")
 LIAR, CRASHES, LEAVES = "Dresden", "Coimbra", "Freiburg"

@@ -10,7 +10,7 @@ from sklearn.datasets import load_diabetes
 
 from coterie.peer.learning.arrays import unflatten
 from coterie.peer.learning.learner import Learner
-from coterie.peer.learning.tables_app import TableApp
+from coterie.peer.learning.table_models.tables_app import TableApp
 
 SHARES = (0.07, 0.12, 0.18, 0.25, 0.38)
 """Part of the 442 patients at each of the five sites."""

@@ -8,11 +8,11 @@ removed. None of this is in the package that is installed: it wraps one method a
 import sys
 from dataclasses import replace
 
-from coterie.peer import cli
-from coterie.peer.workshop import Workshop
+from coterie.peer.cli import main as cli
+from coterie.peer.driving.workers import Workshop
 from coterie.protocol.events import Work, WorkDone
-from coterie.protocol.wire import digest_of
-from coterie.protocol.work import SumShares
+from coterie.protocol.jobs import SumShares
+from coterie.protocol.messages.encoding import digest_of
 
 
 def falsified(work: Work, done: WorkDone, rounds: frozenset[int]) -> WorkDone:

@@ -10,7 +10,7 @@ Run: python examples/critical_sites.py
 import networkx as nx
 
 from coterie.topology import Result, simulate
-from coterie.topology.faults import Outage
+from coterie.topology.faults.faults import Outage
 
 ROUNDS = 5
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import trio
 from trio import TaskStatus  # type: ignore[attr-defined]
 
-from coterie.peer import cli
+from coterie.peer.cli import main as cli
 from coterie.peer.network.network import Network
 
 CUT_SECONDS = 1.0

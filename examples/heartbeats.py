@@ -27,9 +27,9 @@ from baselines import TARGET, write_shards
 from peers import PEER, Event, Peer
 from telling import arguments, picture, table
 
-from coterie.peer.control import NotRunning, ask
-from coterie.peer.home import SOCKET_FILE
-from coterie.topology.pictures import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE
+from coterie.peer.control.client import NotRunning, ask
+from coterie.peer.home.folder import SOCKET_FILE
+from coterie.topology.reporting.pictures import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE
 
 NAMES = ("Aarhus", "Bologna", "Coimbra", "Dresden", "Eindhoven")
 TROUBLED, OTHER_END = "Eindhoven", "Aarhus"

@@ -18,8 +18,8 @@ from pathlib import Path
 from telling import arguments, logarithmic, picture, table
 
 from coterie.topology import simulate
-from coterie.topology.networks import MAX_PEERS
-from coterie.topology.pictures import BLUE, ORANGE
+from coterie.topology.network.graphs import MAX_PEERS
+from coterie.topology.reporting.pictures import BLUE, ORANGE
 
 ROUNDS, PARAMETERS = 2, 10_000
 

@@ -19,20 +19,20 @@ import numpy as np
 from telling import arguments, picture, table
 
 from coterie.protocol.events import Event, Step
-from coterie.protocol.ledger import Phase
-from coterie.protocol.work import Train
+from coterie.protocol.jobs import Train
+from coterie.protocol.ledger.state import Phase
 from coterie.topology import Options
-from coterie.topology.clock import START_MS, Clock
-from coterie.topology.faults import Outage
-from coterie.topology.founding import make_genesis
-from coterie.topology.learning import Learning
-from coterie.topology.networks import make
+from coterie.topology.engine.founded_ledger import make_genesis
+from coterie.topology.engine.learning import Learning
+from coterie.topology.engine.simulation import Observer, Simulation
+from coterie.topology.engine.site import Site
+from coterie.topology.faults.faults import Outage
+from coterie.topology.faults.partitions import CUT_MS, Partition
+from coterie.topology.network.clock import START_MS, Clock
+from coterie.topology.network.graphs import make
 from coterie.topology.options import build
-from coterie.topology.partitions import CUT_MS, Partition
-from coterie.topology.pictures import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED
-from coterie.topology.report import result_of
-from coterie.topology.simulation import Observer, Simulation
-from coterie.topology.site import Site
+from coterie.topology.reporting.pictures import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED
+from coterie.topology.reporting.result import result_of
 
 SITES, SKEW, WRONG_AT_MS, LIMIT_MS, SEED = 8, 0.9, 4_000, 60_000, 3
 OPTIONS = Options(topology="complete", peers=SITES, learn="digits", skew=SKEW, seed=SEED, limit_ms=LIMIT_MS)

@@ -23,9 +23,9 @@ from telling import arguments, logarithmic, picture, table
 
 from coterie.crypto import prng
 from coterie.crypto.field import P, Vector
-from coterie.crypto.shamir import Newton, Placement, Scheme, Way
+from coterie.crypto.sharing.shamir import Newton, Placement, Scheme, Way
 from coterie.crypto.vectors import add_into
-from coterie.topology.pictures import BLUE, GREEN, ORANGE, RED
+from coterie.topology.reporting.pictures import BLUE, GREEN, ORANGE, RED
 
 MEMBERS, DIGITS, COLOURS = 10, range(1, 10), (BLUE, ORANGE, RED, GREEN)
 WAYS = ("Lagrange", "Newton in all", "Newton after the last", "NTT")

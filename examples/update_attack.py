@@ -23,20 +23,20 @@ from sklearn.datasets import load_digits
 from telling import arguments, logarithmic, picture, table
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from coterie.crypto.codec import FixedPoint
 from coterie.crypto.field import from_bytes
-from coterie.protocol.contribution import layout_of
-from coterie.protocol.envelope import Verified
-from coterie.protocol.genesis import Genesis
-from coterie.protocol.messages import SumShare
-from coterie.protocol.wire import digest_of
-from coterie.protocol.work import Contribution, Train
-from coterie.topology.faults import Outage, Outages
-from coterie.topology.founding import make_genesis
-from coterie.topology.networks import make
-from coterie.topology.pictures import BLUE, GREEN, GREY, RED
-from coterie.topology.simulation import Observer, Setup, Simulation
-from coterie.topology.site import Site
+from coterie.crypto.sharing.fixed_point import FixedPoint
+from coterie.protocol.jobs import Contribution, Train
+from coterie.protocol.ledger.contribution import layout_of
+from coterie.protocol.ledger.genesis import Genesis
+from coterie.protocol.messages.encoding import digest_of
+from coterie.protocol.messages.envelope import Verified
+from coterie.protocol.messages.kinds import SumShare
+from coterie.topology.engine.founded_ledger import make_genesis
+from coterie.topology.engine.simulation import Observer, Setup, Simulation
+from coterie.topology.engine.site import Site
+from coterie.topology.faults.faults import Outage, Outages
+from coterie.topology.network.graphs import make
+from coterie.topology.reporting.pictures import BLUE, GREEN, GREY, RED
 
 CLASSES, SEED, STARTS, STEPS, LIMIT_MS = 10, 5, 2, 600, 120_000
 MOST_ROWS = 32

@@ -20,22 +20,23 @@ What members do, and why it is safe, is in docs/protocol.md. A golden transcript
 is tests/topology/transcripts/round_of_four.txt. Read the code in this order:
 
 1. :mod:`.events`: the events that go into a node, and the effects that come out, in the order in which a driver must
-   carry them out. :mod:`.outbox` collects them; :mod:`.records` are those that must be durable.
-2. :mod:`.messages` and :mod:`.envelope`: what members say to each other, and how it is signed. :mod:`.wire` has the one
-   encoding of every value, :mod:`.limits` the bounds.
-3. :mod:`.genesis`, :mod:`.blocks` and :mod:`.ledger`: what the members agree on, as a fold over certified blocks. The
-   fold uses :mod:`.committee` (n, f, q, K and the order of the proposers), :mod:`.admission` (invites),
-   :mod:`.evidence` (proofs of lies), :mod:`.stopping`, :mod:`.bases`, and :mod:`.registry` with :mod:`.privacy` (the
-   schemes of summing that a genesis can name).
-4. :mod:`.tendermint`: Algorithm 1 of arXiv 1807.04938, with its line numbers. :mod:`.agreement` joins it to the meaning
-   of a block, with :mod:`.proposals` (what a voter checks), :mod:`.false_sums` (false fingerprints) and :mod:`.safety`
-   (no second vote, whatever happens to process and disk).
-5. :mod:`.sharing` and :mod:`.summing`: the two halves of a round, over the schemes of :mod:`.schemes`.
-   :mod:`.contribution` has the layout of the vectors and :mod:`.work` the heavy jobs. Parts of the first half are
-   :mod:`.acks` and :mod:`.custody` (missing acks and kept boxes), :mod:`.showing`, :mod:`.complaints`, and
-   :mod:`.patience` (members that are not waited for).
+   carry them out. :mod:`.effects` collects them; :mod:`.records` are those that must be durable.
+2. :mod:`.messages.kinds` and :mod:`.messages.envelope`: what members say to each other, and how it is signed.
+   :mod:`.messages.encoding` has the one encoding of every value, :mod:`.limits` the bounds.
+3. :mod:`.ledger.genesis`, :mod:`.ledger.blocks` and :mod:`.ledger.state`: what the members agree on, as a fold over
+   certified blocks. The fold uses :mod:`.ledger.committee` (n, f, q, K and the order of the proposers),
+   :mod:`.ledger.tickets` (invites), :mod:`.ledger.evidence` (proofs of lies), :mod:`.ledger.stopping`,
+   :mod:`.ledger.bases`, and :mod:`.scheme_registry` with :mod:`.ledger.privacy` (the schemes of summing that a genesis
+   can name).
+4. :mod:`.agreement.tendermint`: Algorithm 1 of arXiv 1807.04938, with its line numbers. :mod:`.agreement.height` joins
+   it to the meaning of a block, with :mod:`.agreement.validity` (what a voter checks), :mod:`.agreement.false_sums`
+   (false fingerprints) and :mod:`.vote_guard` (no second vote, whatever happens to process and disk).
+5. :mod:`.round.sharing` and :mod:`.round.summing`: the two halves of a round, over the schemes of :mod:`.schemes`.
+   :mod:`.ledger.contribution` has the layout of the vectors and :mod:`.jobs` the heavy jobs. Parts of the first half
+   are :mod:`.round.acks` and :mod:`.round.custody` (missing acks and kept boxes), :mod:`.round.passing_on`,
+   :mod:`.round.complaints`, and :mod:`.round.overdue_acks` (members that are not waited for).
 6. :mod:`.node`: the one object that a driver talks to. It routes each event to the part concerned. The parts share a
-   :mod:`.context`; further parts are :mod:`.inbox` (early messages), :mod:`.pool` (changes of the membership that
-   wait), :mod:`.catchup` with :mod:`.proving` and :mod:`.forks` (blocks and model from others), and :mod:`.announcing`
-   (notices for the operator).
+   :mod:`.context`; further parts are :mod:`.early_messages` (early messages), :mod:`.pending_changes` (changes of the
+   membership that wait), :mod:`.sync.catchup` with :mod:`.sync.checkpoint` and :mod:`.sync.forks` (blocks and model
+   from others), and :mod:`.notices` (notices for the operator).
 """

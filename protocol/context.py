@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass, field
 
-from ..crypto.identity import Identity
-from .blocks import Evict
-from .envelope import Verified
-from .evidence import CONTRADICTIONS, Contradiction, contradiction
-from .ledger import LedgerState
-from .messages import Accusation, Ack, Deal
-from .outbox import Outbox
-from .patience import Patience
-from .pool import ChangePool
-from .safety import VoteGuard
-from .sharing import Sharing
-from .summing import Summing
+from ..crypto.identity.identity import Identity
+from .effects import Outbox
+from .ledger.blocks import Evict
+from .ledger.evidence import CONTRADICTIONS, Contradiction, contradiction
+from .ledger.state import LedgerState
+from .messages.envelope import Verified
+from .messages.kinds import Accusation, Ack, Deal
+from .pending_changes import ChangePool
+from .round.overdue_acks import Patience
+from .round.sharing import Sharing
+from .round.summing import Summing
+from .vote_guard import VoteGuard
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from .envelope import Verified
+from .messages.envelope import Verified
 from .records import Record
 
 EVERYONE = None
@@ -126,8 +126,8 @@ class Work(Protocol):
     """A heavy pure job.
 
     The driver runs it in a worker thread and hands the result back as :class:`WorkDone`. Two jobs have no ``run``,
-    since they are not pure: the driver has the application do :class:`.work.Train`, and its store
-    :class:`.work.ReadBlocks`.
+    since they are not pure: the driver has the application do :class:`.jobs.Train`, and its store
+    :class:`.jobs.ReadBlocks`.
     """
 
     @property

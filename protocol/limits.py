@@ -69,7 +69,8 @@ MAX_CHANGES_PER_BLOCK: Final = 32
 MAX_CHANGES_BYTES: Final = MAX_BLOCK_BYTES - 1024
 """All changes of one block together; those that do not fit wait for the next block."""
 MAX_FUTURE_MESSAGES_PER_MEMBER: Final = 24
-"""Early messages kept of one member while the block that opens their height or round is on its way (:mod:`.inbox`)."""
+"""Early messages kept of one member while the block that opens their height or round is on its way
+(:mod:`.early_messages`)."""
 
 MAX_FUTURE_MESSAGE_BYTES: Final = 1024 * 1024
 """Bytes of those messages, kept of one member."""
@@ -86,7 +87,8 @@ JOIN_MEMORY_MS: Final = 60_000
 """How long a request to join is kept that its newcomer does not repeat: the newcomer may have gone."""
 SYNC_RETRY_MS: Final = 1_000
 MAX_TRIAL_SILENCES: Final = 10
-"""Requests in a row that a peer on trial (:mod:`.proving`) may leave unanswered before a newcomer tries another."""
+"""Requests in a row that a peer on trial (:mod:`.sync.checkpoint`) may leave unanswered before a newcomer tries
+another."""
 
 CHECKPOINT_WAIT_MS: Final = 10_000
 """How long a newcomer waits for a peer with the block of its invite, once some peer has shown another block there."""
@@ -111,7 +113,8 @@ MAX_UNAWAITED: Final = 8 * MAX_MEMBERS
 """Such members that are remembered, and pairs of dealer and holder in dispute; the oldest are dropped."""
 
 MAX_KEPT_BOXES: Final = 8192
-"""Boxes for others that one ack may name. The boxes kept of one dealer have a bound of their own (:mod:`.custody`)."""
+"""Boxes for others that one ack may name. The boxes kept of one dealer have a bound of their own
+(:mod:`.round.custody`)."""
 
 MAX_KEEPER_ACKS: Final = 8
 """Acks remembered of one keeper, where none names all that another one names. An honest keeper needs one, and one more

@@ -1,9 +1,10 @@
 """One member of a federation, as a state machine: an event in, a :class:`.events.Step` out.
 
-The parts are :mod:`.ledger` (what was decided), :mod:`.agreement` (deciding the next block), :mod:`.sharing` and
-:mod:`.summing` ("A round" in docs/protocol.md), :mod:`.catchup` (the ledger and the model from others), :mod:`.pool`
-(members that come and go) and :mod:`.safety` (sign once). They share a :class:`.context.Context`. This module ties them
-together: it routes each event to the part concerned, and opens heights and rounds.
+The parts are :mod:`.ledger.state` (what was decided), :mod:`.agreement.height` (deciding the next block),
+:mod:`.round.sharing` and :mod:`.round.summing` ("A round" in docs/protocol.md), :mod:`.sync.catchup` (the ledger and
+the model from others), :mod:`.pending_changes` (members that come and go) and :mod:`.vote_guard` (sign once). They
+share a :class:`.context.Context`. This module ties them together: it routes each event to the part concerned, and opens
+heights and rounds.
 
 A height lasts until a block is decided, here or by certified blocks from others; then the next height opens
 (``_adopt``, ``_open_height``). A round lasts for several heights, of which each opens the phase that the ledger names
@@ -16,16 +17,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..crypto.identity import Identity
-from .admission import Invite
-from .agreement import BYTES_PER_MS, Agreement
-from .announcing import announce, announce_capped, announce_stuck
-from .blocks import Contributors, Evict, block_hash, read_block
-from .catchup import CatchUp
-from .committee import Committee
+from ..crypto.identity.identity import Identity
+from .agreement.height import BYTES_PER_MS, Agreement
+from .agreement.tendermint import Stage
 from .context import Context
-from .contribution import layout_of, read_totals, without_measures
-from .envelope import Peeked, Verified, blob_digest, peek, verify, view_of
+from .early_messages import Inbox
+from .effects import Outbox
 from .events import (
     Event,
     FetchFailed,
@@ -40,12 +37,17 @@ from .events import (
     Withdraw,
     WorkDone,
 )
-from .evidence import contradiction
-from .genesis import Genesis
-from .inbox import Inbox
-from .ledger import LedgerError, LedgerState, Phase, apply, genesis_state
+from .jobs import CheckVector, Contribution, Encode, ReadBlocks, SumJob, Train
+from .ledger.blocks import Contributors, Evict, block_hash, read_block
+from .ledger.committee import Committee
+from .ledger.contribution import layout_of, read_totals, without_measures
+from .ledger.evidence import contradiction
+from .ledger.genesis import Genesis
+from .ledger.state import LedgerError, LedgerState, Phase, apply, genesis_state
+from .ledger.tickets import Invite
 from .limits import INLINE_BLOB_BYTES, JOIN_RETRY_MS, KEPT_BOXES_DELAY_MS, RESEND_MS, RESUME_WAIT_MS
-from .messages import (
+from .messages.envelope import Peeked, Verified, blob_digest, peek, verify, view_of
+from .messages.kinds import (
     Accusation,
     Ack,
     Blocks,
@@ -70,16 +72,15 @@ from .messages import (
     Withdrawal,
     dealing_id,
 )
-from .outbox import Outbox
-from .proving import Proving
+from .notices import announce, announce_capped, announce_stuck
 from .records import BlockDecided, Dealt, LostStateFound, Memory, ModelSaved, RoundClosed, ShareHeld, ShownToUs
-from .safety import place
+from .round.sharing import Sharing
+from .round.summing import Summing
 from .schemes import Scheme, scheme_of
 from .schemes.base import CheckedShare, CheckJob, Dealing, DealJob, JudgeJob, Opened, OpenJob, Terms
-from .sharing import Sharing
-from .summing import Summing
-from .tendermint import Stage
-from .work import CheckVector, Contribution, Encode, ReadBlocks, SumJob, Train
+from .sync.catchup import CatchUp
+from .sync.checkpoint import Proving
+from .vote_guard import place
 
 _MAY_HAVE_DEALT = "this home is a copy of an older state, which may have dealt in this round"
 
@@ -551,7 +552,7 @@ class Node:
         self.catchup.ask()
 
     def _look_for_a_lost_state(self, certified: CertifiedBlock, before: LedgerState) -> bool:
-        """See whether this block proves that this home is an older state of itself (:mod:`.safety`), and mark it.
+        """See whether this block proves that this home is an older state of itself (:mod:`.vote_guard`), and mark it.
 
         The mark becomes durable before the block: once the block is stored, no restart would look at it again.
         """

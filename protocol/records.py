@@ -99,8 +99,8 @@ class RoundClosed:
 class LostStateFound:
     """A decided block holds something that this member signed and this home does not know.
 
-    So this home is an older state of itself (:mod:`.safety`). The rules for copies apply until the member deals again.
-    Safety rules 3 and 6.
+    So this home is an older state of itself (:mod:`.vote_guard`). The rules for copies apply until the member deals
+    again. Safety rules 3 and 6.
     """
 
     height: int

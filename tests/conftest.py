@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from coterie.protocol import ledger
+from coterie.protocol.ledger import state as ledger
 
 FEDERATIONS = ("tests/federation/", "tests/peer/network/test_frozen.py")
 """What starts real processes, the marker `processes`; each federation uses all cores at times."""

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from coterie.peer.cli import parser
-from coterie.peer.status import replay
-from coterie.peer.store import Reader
-from coterie.protocol.ledger import LedgerState
+from coterie.peer.cli.main import parser
+from coterie.peer.home.store import Reader
+from coterie.peer.reporting.status import replay
+from coterie.protocol.ledger.state import LedgerState
 
 ROOT = Path(__file__).parent.parent
 UNIT = (ROOT / "deploy" / "coterie.service").read_text()

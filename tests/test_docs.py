@@ -11,12 +11,12 @@ import pytest
 from listings import DOCUMENTS
 
 from coterie.apps.flower_plan import INSTALL
-from coterie.peer.cli import main, parser
-from coterie.peer.network.meter import MEMBER_SHARE, SECONDS_PER_BLOCK, STRANGERS_SHARE
+from coterie.peer.cli.main import main, parser
+from coterie.peer.home.settings import Settings
+from coterie.peer.network.limits.meter import MEMBER_SHARE, SECONDS_PER_BLOCK, STRANGERS_SHARE
 from coterie.peer.network.transfers import FORGIVEN_SECONDS, MAX_PULL_BYTES, MAX_SERVED_BYTES, MAX_TIMES_SERVED
 from coterie.peer.page.server import SHARE
-from coterie.peer.settings import Settings
-from coterie.peer.training import founder_learner
+from coterie.peer.training.trainer import founder_learner
 from coterie.topology.adversaries import STRATEGIES
 
 ROOT = Path(__file__).parent.parent

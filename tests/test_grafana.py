@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from coterie.peer.page.metrics import METRICS
+from coterie.peer.page.prometheus import METRICS
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "examples" / "grafana"

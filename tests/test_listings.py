@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from listings import DOCUMENTS, ROOT, Listing, command_listings, form, listings, missing, peer_commands
 
-from coterie.peer.cli import parser
+from coterie.peer.cli.main import parser
 
 TUTORIAL = "federation/test_documents.py::test_the_tutorial_prints_what_it_shows"
 NUMBERS = "federation/test_documents.py::test_what_the_guide_says_of_a_number_is_carried_out_as_it_stands"
@@ -68,7 +68,7 @@ only parsed.
 """
 
 LISTINGS = list(command_listings())
-SWEEP = (ROOT / "topology" / "sweep.py").read_text()
+SWEEP = (ROOT / "topology" / "sweep" / "runner.py").read_text()
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from coterie.peer.database import VERSION
-from coterie.peer.doctor import disk_needed_bytes, memory_needed_bytes
-from coterie.peer.exits import Exit
+from coterie.peer.cli.commands.diagnosis import disk_needed_bytes, memory_needed_bytes
+from coterie.peer.errors import Exit
+from coterie.peer.home.sqlite import VERSION
 from coterie.protocol.limits import MAX_MEMBERS, MAX_PARAMETERS, PROTOCOL_VERSION
 
 ROOT = Path(__file__).parent.parent

@@ -17,7 +17,7 @@ import pytest
 from listings import ROOT
 from markdown_it import MarkdownIt
 
-from coterie.peer.cli import parser
+from coterie.peer.cli.main import parser
 
 pytestmark = [
     pytest.mark.timeout(900),
@@ -175,11 +175,11 @@ def all_commands(command: argparse.ArgumentParser, name: str) -> list[tuple[str,
         ("apps", "coterie.apps.flower.FlowerApp"),
         ("simulator", "coterie.topology.simulate"),
         ("schemes", "coterie.protocol.schemes.base.Scheme.deal"),
-        ("schemes", "coterie.protocol.registry.SCHEMES"),
-        ("crypto", "coterie.crypto.shamir.Scheme"),
-        ("crypto", "coterie.crypto.sealing.DealingKey.judge"),
+        ("schemes", "coterie.protocol.scheme_registry.SCHEMES"),
+        ("crypto", "coterie.crypto.sharing.shamir.Scheme"),
+        ("crypto", "coterie.crypto.identity.sealing.DealingKey.judge"),
         ("crypto-proof", "coterie.crypto.proof.prover"),
-        ("crypto-paillier", "coterie.crypto.paillier.joint.joint_key"),
+        ("crypto-paillier", "coterie.crypto.paillier.generation.joint.joint_key"),
         ("crypto-masks", "coterie.crypto.masks.mask"),
     ],
 )

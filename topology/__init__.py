@@ -11,17 +11,20 @@ The nodes are those of :mod:`coterie.protocol`, unchanged; everything around the
 
 The parts:
 
-* :mod:`.networks`, :mod:`.links`, :mod:`.transit`: graphs, and how bytes travel over them
-* :mod:`.simulation`: the driver around the nodes
-* :mod:`.adversaries`, :mod:`.faults`, :mod:`.partitions`: liars, failures and cut networks
-* :mod:`.invariants`: the rules that must hold in every run; :mod:`.watching`: those that a single run is checked for
-* :mod:`.scenarios`, :mod:`.sweep`, :mod:`.transcript`: random runs by the thousand, and a readable account of a failure
-* :mod:`.report`, :mod:`.pictures`, :mod:`.standstill`: the result of a run, and the reason if it did not finish
+* :mod:`.network.graphs`, :mod:`.network.links`, :mod:`.network.transit`: graphs, and how bytes travel over them
+* :mod:`.engine.simulation`: the driver around the nodes
+* :mod:`.adversaries`, :mod:`.faults.faults`, :mod:`.faults.partitions`: liars, failures and cut networks
+* :mod:`.invariants`: the rules that must hold in every run; :mod:`.invariants.watching`: those that a single run is
+  checked for
+* :mod:`.sweep.scenarios`, :mod:`.sweep.runner`, :mod:`.reporting.transcript`: random runs by the thousand, and a
+  readable account of a failure
+* :mod:`.reporting.result`, :mod:`.reporting.pictures`, :mod:`.reporting.why_unfinished`: the result of a run, and the
+  reason if it did not finish
 * :mod:`.resilience`: how many peers may die
 """
 
-from .networks import LinkDefaults, TopologyError
+from .network.graphs import LinkDefaults, TopologyError
 from .options import OptionError, Options, simulate
-from .report import Result
+from .reporting.result import Result
 
 __all__ = ["LinkDefaults", "OptionError", "Options", "Result", "TopologyError", "simulate"]

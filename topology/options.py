@@ -9,24 +9,24 @@ from typing import Any
 
 import networkx as nx
 
-from ..protocol.committee import Committee
+from ..protocol.ledger.committee import Committee
 from ..protocol.limits import MAX_PARAMETERS
 from ..protocol.node import Node
-from ..protocol.registry import DEFAULT_SCHEME, SCHEMES
+from ..protocol.scheme_registry import DEFAULT_SCHEME, SCHEMES
 from ..protocol.schemes import scheme_of
 from .adversaries import STRATEGIES
-from .costs import Costs
-from .faults import Churn, Outage, Outages
-from .founding import make_genesis
-from .ideal import IdealNode, Vault
-from .learning import Learning
-from .networks import LinkDefaults, TopologyError, fill, make, peers_of
-from .partitions import PARTITIONS
-from .recorder import Recorder, RoundRow
-from .report import Result, result_of
-from .simulation import Setup, Simulation
-from .training import Flat, Trainer
-from .watching import Watch
+from .engine.costs import Costs
+from .engine.founded_ledger import make_genesis
+from .engine.ideal_crypto import IdealNode, Vault
+from .engine.learning import Learning
+from .engine.simulation import Setup, Simulation
+from .engine.training import Flat, Trainer
+from .faults.faults import Churn, Outage, Outages
+from .faults.partitions import PARTITIONS
+from .invariants.watching import Watch
+from .network.graphs import LinkDefaults, TopologyError, fill, make, peers_of
+from .reporting.recorder import Recorder, RoundRow
+from .reporting.result import Result, result_of
 
 MAX_REAL_PARAMETERS = 1_000
 """Most parameters of a model that ideal shares really simulate; a larger one is only charged for, in size and time."""
@@ -65,7 +65,7 @@ class Options:
     """K, the shares that open a sum; 0 for the default."""
     scheme: str = DEFAULT_SCHEME
     ideal_crypto: bool = False
-    """Whether a trusted party replaces the shares; see :mod:`.ideal`."""
+    """Whether a trusted party replaces the shares; see :mod:`.engine.ideal_crypto`."""
     learn: str = ""
     """Name of a data set to learn; empty for no learning."""
     skew: float = 0.0
@@ -90,7 +90,8 @@ def simulate(
     ['decided', 'decided']
 
     Args:
-        graph: any networkx graph with the attributes of :mod:`.networks`; None for that of ``topology`` and ``peers``.
+        graph: any networkx graph with the attributes of :mod:`.network.graphs`; None for that of ``topology`` and
+            ``peers``.
         progress: called with each round when it has ended.
         options: the options; None for the defaults.
         changes: fields of :class:`Options` to set beside.

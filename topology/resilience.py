@@ -7,9 +7,9 @@ from typing import Final
 
 import networkx as nx
 
-from ..protocol.committee import Committee
-from .faults import Outage
-from .networks import fill, make, peers_of
+from ..protocol.ledger.committee import Committee
+from .faults.faults import Outage
+from .network.graphs import fill, make, peers_of
 from .options import Options, simulate
 
 __all__ = ["MANY_PEERS", "Trial", "resilience"]

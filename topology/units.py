@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from .faults import Outage
+from .faults.faults import Outage
 
 __all__ = ["UnitError", "read_bandwidth_mbit", "read_milliseconds", "read_outage", "read_range_ms", "read_share"]
 

@@ -7,14 +7,14 @@ is told of another site is what that site's heartbeats would say.
 from typing import TYPE_CHECKING, Protocol
 
 from ..protocol.events import Event, Notice, PeerDown, PeerUp, Step
-from ..protocol.messages import CertifiedBlock
+from ..protocol.messages.kinds import CertifiedBlock
 from ..protocol.node import Node
 from ..protocol.records import BlockDecided
-from .simulation import Observer
+from .engine.simulation import Observer
 
 if TYPE_CHECKING:
-    from .simulation import Simulation
-    from .site import Site
+    from .engine.simulation import Simulation
+    from .engine.site import Site
 
 __all__ = ["Film", "Viewpoint", "site_to_view"]
 

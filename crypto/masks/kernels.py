@@ -6,8 +6,8 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from ..compiling import compiled
 from ..field import P, Vector
+from ..kernels.compiling import compiled
 
 _WORDS: Final = types.Array(types.uint64, 1, "C")
 _WORDS_IN: Final = types.Array(types.uint64, 1, "C", readonly=True)

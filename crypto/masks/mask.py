@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from ..codec import SLOT_BITS, EncodingError
 from ..field import Vector
+from ..sharing.fixed_point import SLOT_BITS, EncodingError
 from ..vectors import checked
 from .contents import Contents
 from .keys import Key

@@ -13,8 +13,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..codec import MIN_BITS, EncodingError, FixedPoint
 from ..field import P
+from ..sharing.fixed_point import MIN_BITS, EncodingError, FixedPoint
 
 DIMENSION: Final = 4096  # N: coefficients of a ring element, and of a key
 
@@ -70,7 +70,7 @@ class MaskParameters:
 
 
 def _radix(summands: int, bits: int) -> int:
-    """One more than the largest sum of so many values from 0 to 2^bits - 2, as `codec` stores them."""
+    """One more than the largest sum of so many values from 0 to 2^bits - 2, as `fixed_point` stores them."""
     return summands * ((1 << bits) - 2) + 1
 
 

@@ -53,7 +53,7 @@ class Products:
 
     def at(self, block: int, count: int) -> Vector:
         """The first `count` coefficients, uint64[count], of the products from this block on."""
-        from .. import transform_kernels
+        from ..kernels import transforms as transform_kernels
 
         values = np.empty((-(-count // DIMENSION), DIMENSION), dtype=np.uint64)
         for place, row in enumerate(values):

@@ -27,7 +27,7 @@ from dataclasses import InitVar, dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from ..identity import PUBLIC_BYTES
+from ..identity.identity import PUBLIC_BYTES
 from .arithmetic import Draws, digest, join
 from .encryption import Encrypted, add, blinding_bits, blinding_exponent, blinding_root
 from .errors import BadEncoding, NotProved, WrongKey

@@ -1,9 +1,9 @@
 """A threshold key: its public part, and one holder's share of the exponent that decrypts.
 
 The exponent is S = Δ·w with w a multiple of φ(N), and holder j (from 0) has the value s_j at j + 1 of an integer
-polynomial of degree t - 1 with S at 0 (`sharing`). After resharing S has further factorials as factors, which changes
-nothing below. The holder's verification key is v_j = v^(Δ·s_j) mod N², Δ = n!. With integer Lagrange coefficients λ_j
-(times Δ):
+polynomial of degree t - 1 with S at 0 (`integer_sharing`). After resharing S has further factorials as factors, which
+changes nothing below. The holder's verification key is v_j = v^(Δ·s_j) mod N², Δ = n!. With integer Lagrange
+coefficients λ_j (times Δ):
 
     Π v_j^λ_j = v^(Δ²·S) = 1 + N·(2Δ²·S)  mod N²
 
@@ -32,10 +32,10 @@ from .arithmetic import (
     split,
 )
 from .errors import BadEncoding, BadGroup, WrongKey
+from .integer_sharing import Terms, deal_integer, evaluate_commitments, signed_power, verification_table
 from .keys import PrivateKey, PublicKey
 from .powers import FixedBase, signed_product
 from .proofs import CHALLENGE_BITS
-from .sharing import Terms, deal_integer, evaluate_commitments, signed_power, verification_table
 
 MAX_HOLDERS: Final = 58  # the primes in Δ are then at most 53, which joint keys keep out of φ(N)
 MAX_SHARE_BITS: Final = 16384  # each resharing makes shares longer and decryption slower (docs/crypto-paillier.md)

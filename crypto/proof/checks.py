@@ -2,10 +2,10 @@
 
 from functools import lru_cache
 
-from .. import merkle
-from ..dealing import CONTEXT_BYTES, BadShare
 from ..field import Vector, evaluate, from_bytes
 from ..prng import stream
+from ..sharing import merkle
+from ..sharing.dealing import CONTEXT_BYTES, BadShare
 from .commitment import NOTHING, SEED, VALUES, Commitment, Part, parts_of, polynomial_count
 from .extension import ZERO, Element, add, multiply
 from .functionals import Functionals, gadget

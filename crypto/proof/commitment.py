@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from .. import merkle
-from ..dealing import NONCE_BYTES, SEED_BYTES
 from ..field import ELEMENT_BYTES
+from ..sharing import merkle
+from ..sharing.dealing import NONCE_BYTES, SEED_BYTES
 from .terms import Terms
 from .transcript import chained, commitment_id
 

@@ -25,17 +25,7 @@ from .extension import (
     subtract,
     vanishing,
 )
-from .terms import (
-    DATA_POINTS,
-    DIGIT_OFFSET,
-    DIGITS,
-    PROJECTIONS,
-    QUOTIENT_POINTS,
-    ROWS,
-    Equations,
-    Terms,
-    equations,
-)
+from .terms import DATA_POINTS, DIGIT_OFFSET, DIGITS, PROJECTIONS, QUOTIENT_POINTS, ROWS, Equations, Terms, equations
 from .transcript import Transcript, words
 
 __all__ = ["Functionals", "gadget", "projected", "quotient_of"]
@@ -228,7 +218,7 @@ class Functionals:
 
 def _dots(weights: Vector, rows: Vector) -> Vector:
     """The dot products of the beginning of each row with each row of weights: uint64[rows, weights]."""
-    from .. import kernels
+    from ..kernels import vectors as kernels
 
     out = np.zeros((rows.shape[0], weights.shape[0]), dtype=np.uint64)
     kernels.add_dot_products(weights, rows, 0, out)

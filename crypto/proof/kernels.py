@@ -7,9 +7,9 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from ..compiling import compiled
 from ..field import P, Vector
-from ..kernels import _multiply_add, _reduced, _sum
+from ..kernels.compiling import compiled
+from ..kernels.vectors import _multiply_add, _reduced, _sum
 from .extension import NON_RESIDUE
 
 _WORDS: Final = types.Array(types.uint64, 1, "C")

@@ -11,10 +11,10 @@ from typing import Final, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import merkle
-from ..dealing import CONTEXT_BYTES, SEED_BYTES
 from ..field import P, Vector, interpolate, is_canonical, lagrange_matrix
 from ..prng import Stream, derive
+from ..sharing import merkle
+from ..sharing.dealing import CONTEXT_BYTES, SEED_BYTES
 from ..vectors import RunningFingerprints, checked, matmul
 from .commitment import NOTHING, SEED, VALUES, Commitment
 from .functionals import Functionals, projected, quotient_of

@@ -30,9 +30,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import dealing
-from ..codec import WIDE_LIMBS
 from ..field import P, Vector
+from ..sharing import dealing
+from ..sharing.fixed_point import WIDE_LIMBS
 
 SLOT: Final = 2**31
 """M, the factor of the odd value of a pair in a column."""

@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from .. import merkle
 from ..field import Vector
 from ..prng import Stream, derive, stream
+from ..sharing import merkle
 from .extension import Element
 from .terms import PROJECTIONS, Terms
 

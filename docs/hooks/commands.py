@@ -5,8 +5,8 @@ import html
 import re
 from collections.abc import Iterator
 
-from coterie.peer import exits
-from coterie.peer.cli import parser
+from coterie.peer import errors as exits
+from coterie.peer.cli.main import parser
 
 _HEAD = """# Commands
 

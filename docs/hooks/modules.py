@@ -28,7 +28,7 @@ PAGES: Final = {
     "schemes": _Page(
         "Schemes",
         "The ways to add updates up. [Contributing](../../CONTRIBUTING.md#add-a-scheme) says how to add one.",
-        ("coterie.protocol.registry", *_all("coterie.protocol.schemes", "base", "shamir", "plain")),
+        ("coterie.protocol.scheme_registry", *_all("coterie.protocol.schemes", "base", "shamir", "plain")),
     ),
     "crypto": _Page(
         "Shares and boxes",

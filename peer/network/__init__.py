@@ -2,9 +2,9 @@
 
 `network.Network` is the way in: it keeps a link to each member and reports to the driver. From the top down:
 
-    network, dialling, discovery, addresses       which peers to have a link to, and where they are
-    link, greeting, frames, transfers, meter      what is said on one link, and within which bounds
-    host, hardening                               libp2p, made fit for an open port
-    listener, doors, knocks, noise, keys          which connections may begin a handshake, and the handshake
-    yamux, streams, outbox, wire                  the streams of one connection, and the bytes below them
+* :mod:`.network`, :mod:`.dialling`: which members to have a link to
+* :mod:`.link`, :mod:`.greeting`, :mod:`.frames`, :mod:`.transfers`, :mod:`.heartbeat`: what is said on one link
+* :mod:`.limits`: what others may cost this peer
+* :mod:`.transport`: libp2p, made fit for an open port
+* :mod:`.discovery`: finding peers at addresses that nobody gave
 """

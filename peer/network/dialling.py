@@ -14,10 +14,10 @@ from typing import Final, Protocol
 
 import trio
 
-from .addresses import Address
-from .bucket import Bucket
-from .host import DialedOurselves, DialError
+from .limits.rate_limit import Bucket
 from .link import Link
+from .transport.addresses import Address
+from .transport.host import DialedOurselves, DialError
 
 MAX_DIALS: Final = 8
 MAX_DIALS_PER_MINUTE: Final = 60

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import trio
 
-from .addresses import Address
+from .transport.addresses import Address
 
 
 class Doubles:

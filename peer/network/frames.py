@@ -13,8 +13,8 @@ from enum import IntEnum
 from typing import Final, Protocol
 
 from ...protocol.limits import INLINE_BLOB_BYTES, MAX_ENVELOPE_BYTES
-from .addresses import MAX_RECORD_BYTES, MAX_RECORDS
 from .texts import clean
+from .transport.addresses import MAX_RECORD_BYTES, MAX_RECORDS
 
 MAX_STATUS_BYTES: Final = 256
 MAX_REASON_BYTES: Final = 512

@@ -9,9 +9,9 @@ from typing import Annotated, Final
 import msgspec
 
 from ...protocol.limits import MAX_NAME_CHARS, PROTOCOL_VERSION
-from .addresses import MAX_RECORD_BYTES, AddressRecord, BadRecord, open_record
 from .frames import MAX_GREETING_BYTES, BadFrame
 from .texts import clean
+from .transport.addresses import MAX_RECORD_BYTES, AddressRecord, BadRecord, open_record
 
 MAX_GENESIS_BYTES: Final = 64 * 1024
 _MAGIC: Final = b"coterie"

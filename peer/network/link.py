@@ -16,8 +16,6 @@ import trio
 from libp2p.exceptions import BaseLibp2pError
 from libp2p.stream_muxer.exceptions import MuxedStreamError
 
-from .addresses import BadRecord
-from .bucket import Bucket
 from .frames import (
     MAX_BODY_BYTES,
     STRANGER_BODY_BYTES,
@@ -36,11 +34,13 @@ from .frames import (
     read_frame,
 )
 from .greeting import Greeting, Refusal, decode_greeting
-from .host import Connection, DialError
-from .meter import Meter, cpu_seconds
-from .streams import Stream
+from .limits.meter import Meter, cpu_seconds
+from .limits.rate_limit import Bucket
 from .transfers import BULK_WINDOW_BYTES, Bulk, Offers
-from .yamux import MAX_OPENED_STREAMS
+from .transport.addresses import BadRecord
+from .transport.host import Connection, DialError
+from .transport.streams import Stream
+from .transport.yamux import MAX_OPENED_STREAMS
 
 CONTROL_PROTOCOL: Final = "/coterie/control/1"
 BULK_PROTOCOL: Final = "/coterie/bulk/1"

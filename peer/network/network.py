@@ -15,9 +15,20 @@ from typing import Final
 import trio
 from trio import TaskStatus  # type: ignore[attr-defined]
 
-from ...crypto.identity import Identity
+from ...crypto.identity.identity import Identity
 from ...protocol.limits import MAX_MEMBERS
-from .addresses import (
+from .cutoffs import CutOffs
+from .dialling import Dialler
+from .doubles import Doubles
+from .frames import MAX_STATUS_BYTES, encode_envelope, encode_records
+from .greeting import Greeting, check_federation, encode_greeting
+from .limits.hosts import host_key
+from .limits.meter import SECONDS_PER_BLOCK, STRANGERS_SHARE, Meter, cpu_seconds
+from .limits.rate_limit import Bucket
+from .link import BULK_PROTOCOL, CONTROL_PROTOCOL, Link, Timing
+from .link_events import Beat, Connected, Disconnected, Event, Frame, Pace, PeerRow, Refused, Unreachable
+from .transfers import Offers, PullFailed, PullSlots, WrongBlob
+from .transport.addresses import (
     MAX_RECORDS,
     Address,
     AddressBook,
@@ -29,20 +40,9 @@ from .addresses import (
     parse_address,
     sign_record,
 )
-from .bucket import Bucket
-from .cutoffs import CutOffs
-from .dialling import Dialler
-from .doubles import Doubles
-from .events import Beat, Connected, Disconnected, Event, Frame, Pace, PeerRow, Refused, Unreachable
-from .frames import MAX_STATUS_BYTES, encode_envelope, encode_records
-from .greeting import Greeting, check_federation, encode_greeting
-from .host import Connection, DialError, Host, dialable, resolve, split_listen
-from .hosts import host_key
-from .knocks import MINUTE_SECONDS
-from .link import BULK_PROTOCOL, CONTROL_PROTOCOL, Link, Timing
-from .meter import SECONDS_PER_BLOCK, STRANGERS_SHARE, Meter, cpu_seconds
-from .transfers import Offers, PullFailed, PullSlots, WrongBlob
-from .yamux import Traffic
+from .transport.host import Connection, DialError, Host, dialable, resolve, split_listen
+from .transport.knocks import MINUTE_SECONDS
+from .transport.yamux import Traffic
 
 MAX_STRANGERS: Final = 32
 MAX_STRANGERS_PER_HOST: Final = 16

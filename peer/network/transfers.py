@@ -14,7 +14,7 @@ from typing import Final
 import trio
 
 from ...protocol.limits import MAX_MEMBERS
-from ...protocol.wire import digest_of
+from ...protocol.messages.encoding import digest_of
 from .frames import (
     BULK_HEADER_BYTES,
     BadFrame,
@@ -28,7 +28,7 @@ from .frames import (
     encode_failed,
     encode_request,
 )
-from .streams import Stream
+from .transport.streams import Stream
 
 CHUNK_BYTES: Final = 256 * 1024
 MAX_PULLS: Final = 256

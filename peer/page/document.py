@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
 
-from ..measures import LABELS
+from ..learning.metrics import LABELS
 
 FILE_NAME: Final = "page.html"
 _LABELS_PLACE: Final = "/* labels */ []"

@@ -19,23 +19,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from ...crypto.identity import peer_id
-from ...protocol.blocks import Void, read_block
+from ...crypto.identity.identity import peer_id
 from ...protocol.events import Notice
-from ...protocol.genesis import Genesis
-from ...protocol.ledger import genesis_state
-from ...protocol.messages import CertifiedBlock
+from ...protocol.ledger.blocks import Void, read_block
+from ...protocol.ledger.genesis import Genesis
+from ...protocol.ledger.state import genesis_state
+from ...protocol.messages.kinds import CertifiedBlock
 from ...protocol.node import Node
 from ...protocol.records import BlockDecided
-from ..beats import encode_beat
-from ..ledger_text import genesis_row, row_after, told
-from ..naming import told_text
-from ..network.events import PeerRow
-from ..progress import plain_facts
-from ..status import ledger_status, members_status, printable
-from ..voids import newest_voids
-from ..waiting import Wait, awaited_in_round
-from ..whose import LastSum
+from ..learning.row_owners import LastSum
+from ..member_names import told_text
+from ..network.heartbeat import encode_beat
+from ..network.link_events import PeerRow
+from ..reporting.ledger_rows import genesis_row, row_after, told
+from ..reporting.reporters import plain_facts
+from ..reporting.status import ledger_status, members_status, printable
+from ..reporting.voids import newest_voids
+from ..reporting.waiting import Wait, awaited_in_round
 from .history import History
 
 Json = dict[str, Any]
@@ -240,7 +240,7 @@ class Film:
         }
 
     def _keys(self) -> Iterable[bytes]:
-        """The members of the rows, in the order of :func:`..status.members_status`."""
+        """The members of the rows, in the order of :func:`..reporting.status.members_status`."""
         state = self._state
         return dict.fromkeys((*state.keys, self._me, *state.committee.members, *self._peers))
 

@@ -12,7 +12,7 @@ from itertools import takewhile
 from types import MappingProxyType
 from typing import Any, Final
 
-from ..status import printable
+from ..reporting.status import printable
 
 Json = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """One connection of HTTP/1.1 on the server's side: GET and HEAD without a body, each with bounds.
 
 h11 knows the protocol. What is computed here for a connection is charged to the one meter of all of them, as
-:mod:`..network.meter` does it for peers: a flood of requests makes the page slow, and nothing else.
+:mod:`..network.limits.meter` does it for peers: a flood of requests makes the page slow, and nothing else.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -12,7 +12,7 @@ from typing import Final
 import h11
 import trio
 
-from ..network.meter import Meter, cpu_seconds
+from ..network.limits.meter import Meter, cpu_seconds
 
 MAX_HEADER_BYTES: Final = 8 * 1024
 """Request line and headers together."""

@@ -23,16 +23,16 @@ from typing import Any, Final
 
 import trio
 
-from ...protocol.ledger import LedgerError
-from ..exits import Exit, PeerError
-from ..network.meter import Meter, cpu_seconds
+from ...protocol.ledger.state import LedgerError
+from ..errors import Exit, PeerError
+from ..home.page_address import Place
+from ..network.limits.meter import Meter, cpu_seconds
+from .block_rows import LedgerRows
 from .document import load_document
 from .guard import Guard
 from .history import History
 from .http import Answer, Connection, Parts, Refused, Request
-from .metrics import CONTENT_TYPE, metrics_text
-from .place import Place
-from .rows import LedgerRows
+from .prometheus import CONTENT_TYPE, metrics_text
 
 Json = dict[str, Any]
 

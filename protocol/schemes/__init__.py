@@ -1,10 +1,11 @@
 """The ways to sum a round: one module for each scheme, behind the interface of :mod:`.base`.
 
-:mod:`..registry` lists them. :mod:`.shamir` is the default; :mod:`.plain` hides nothing and is there to compare with.
+:mod:`..scheme_registry` lists them. :mod:`.shamir` is the default; :mod:`.plain` hides nothing and is there to compare
+with.
 """
 
-from ..committee import Committee
-from ..registry import SCHEMES
+from ..ledger.committee import Committee
+from ..scheme_registry import SCHEMES
 from .base import Choice, Scheme
 from .plain import PlainScheme
 from .shamir import ShamirScheme

@@ -1,8 +1,8 @@
 """The interface between a round and a way of summing: :class:`Scheme`, its jobs, and their results.
 
-A scheme is a class of its own below :class:`Scheme`, and a line in :data:`..registry.SCHEMES`. Its only state is the
-committee of the round. Heavy work is done in jobs, frozen values that a worker runs. The node tells jobs apart by their
-purpose alone, which is their base class:
+A scheme is a class of its own below :class:`Scheme`, and a line in :data:`..scheme_registry.SCHEMES`. Its only state is
+the committee of the round. Heavy work is done in jobs, frozen values that a worker runs. The node tells jobs apart by
+their purpose alone, which is their base class:
 
 =============  =======================================================  ======================
 purpose        what for                                                 result
@@ -20,14 +20,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ...crypto.identity import Identity
-from ..committee import Committee
-from ..contribution import Layout
-from ..evidence import Judgement, Point
+from ...crypto.identity.identity import Identity
+from ..jobs import SchemeJob, SumJob, SumShares, fingerprint_of
+from ..ledger.committee import Committee
+from ..ledger.contribution import Layout
+from ..ledger.evidence import Judgement, Point
 from ..limits import PROTOCOL_VERSION
-from ..messages import NO_BOX, Complaint, Deal
-from ..wire import digest_of, encode
-from ..work import SchemeJob, SumJob, SumShares, fingerprint_of
+from ..messages.encoding import digest_of, encode
+from ..messages.kinds import NO_BOX, Complaint, Deal
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class CheckedShare:
     """The outcome of checking a share: its values, or what is wrong with it.
 
     ``secret`` and ``proof`` let all members open the same box, and so prove what is wrong
-    (:class:`..messages.Complaint`).
+    (:class:`..messages.kinds.Complaint`).
     """
 
     values: bytes | None = field(default=None, repr=False)
@@ -103,7 +103,7 @@ class Opened:
     liars: tuple[int, ...]
 
 
-# The base classes of jobs, beside :class:`..work.SumJob`. By the fields named here the node knows what a job was for;
+# The base classes of jobs, beside :class:`..jobs.SumJob`. By the fields named here the node knows what a job was for;
 # the class of a job has them among its own fields, in any order.
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ...crypto.field import P
-from ...crypto.identity import Identity
-from ..evidence import Judgement, Point
-from ..messages import NO_BOX, NO_KEY, Complaint, Deal, dealing_id
-from ..wire import digest_of
-from ..work import HASH_NS
+from ...crypto.identity.identity import Identity
+from ..jobs import HASH_NS
+from ..ledger.evidence import Judgement, Point
+from ..messages.encoding import digest_of
+from ..messages.kinds import NO_BOX, NO_KEY, Complaint, Deal, dealing_id
 from .base import CheckedShare, CheckJob, Choice, Dealing, DealJob, JudgeJob, Opened, OpenJob, Scheme, Terms
 
 ACCEPT_NS: Final = 7.0

@@ -3,9 +3,9 @@
 A dealer shares each element of its vector out by a polynomial of degree K-1, with the secret at 0 and the share of the
 holder with place j at j+1. K-1 of the holders get a seed in place of their shares. The dealer commits to all shares in
 a Merkle tree and publishes fingerprints of the polynomials, by which each holder checks its share
-(``crypto/dealing.py``). A holder's sum of shares is a share of the sum. The aggregator opens W from at least K+f sum
-shares on one polynomial, and the z's of the prevotes, which are fingerprints of sum shares, prove W in the same way.
-docs/crypto.md has the assumptions and sources.
+(``crypto/sharing/dealing.py``). A holder's sum of shares is a share of the sum. The aggregator opens W from at least
+K+f sum shares on one polynomial, and the z's of the prevotes, which are fingerprints of sum shares, prove W in the same
+way. docs/crypto.md has the assumptions and sources.
 """
 
 import hashlib
@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from ...crypto.identity import BoxError, Identity
-from ..committee import Committee
-from ..contribution import Layout
-from ..evidence import Judgement, Point, judge_points
+from ...crypto.identity.identity import BoxError, Identity
+from ..ledger.committee import Committee
+from ..ledger.contribution import Layout
+from ..ledger.evidence import Judgement, Point, judge_points
 from ..limits import PROTOCOL_VERSION
-from ..messages import NO_BOX, Complaint, Deal
-from ..wire import digest_of
+from ..messages.encoding import digest_of
+from ..messages.kinds import NO_BOX, Complaint, Deal
 from .base import (
     CheckedShare,
     CheckJob,
@@ -35,7 +35,7 @@ from .base import (
     blob_digests,
 )
 
-# What the simulator charges; topology/costs.py says how these were found.
+# What the simulator charges; topology/engine/costs.py says how these were found.
 DEAL_ROW_NS: Final = 16.0
 """For one element of one holder's share: expanding, transforming, hashing, sealing."""
 HOLDER_US: Final = 30.0
@@ -68,7 +68,7 @@ class ShamirScheme(Scheme):
 
     def wrong_deal(self, terms: Terms, dealer: int, deal: Deal) -> str | None:
         """Say what is wrong with the sizes, the seeded holders or the key of the boxes; None if nothing is."""
-        from ...crypto.sealing import dealing_key
+        from ...crypto.identity.sealing import dealing_key
 
         n, threshold = self.committee.n, self.committee.threshold
         if len(deal.boxes) != n or deal.boxes[dealer] != NO_BOX or len(deal.fingerprints) != 16 * threshold:
@@ -104,8 +104,8 @@ class ShamirScheme(Scheme):
 
     def charged_blob_bytes(self, layout: Layout, deal: Deal, holder: int | None) -> int:
         """Return the size of a sealed share or seed."""
-        from ...crypto import dealing, merkle
-        from ...crypto.sealing import BOX_OVERHEAD_BYTES
+        from ...crypto.identity.sealing import BOX_OVERHEAD_BYTES
+        from ...crypto.sharing import dealing, merkle
 
         header = 1 + dealing.NONCE_BYTES + merkle.DIGEST_BYTES * max(1, merkle.depth(len(deal.boxes)))
         is_seed = holder in deal.seeded
@@ -121,15 +121,15 @@ class ShamirScheme(Scheme):
 @lru_cache(maxsize=64)
 def _box_bytes(holders: int, threshold: int, columns: int, is_seed: bool) -> int:
     """Return the size of a sealed share. Cached: it is needed for every dealing, and a round has two sizes."""
-    from ...crypto import dealing
-    from ...crypto.sealing import BOX_OVERHEAD_BYTES
+    from ...crypto.identity.sealing import BOX_OVERHEAD_BYTES
+    from ...crypto.sharing import dealing
 
     terms = dealing.Terms(holders, threshold, columns, dealer=0)  # by default dealer 0 gives a seed to 1, not to itself
     return dealing.share_size(terms, int(is_seed)) + BOX_OVERHEAD_BYTES
 
 
 def _crypto_terms(terms: Terms, committee: Committee, dealer: int, seeded: tuple[int, ...]):  # type: ignore[no-untyped-def]
-    from ...crypto import dealing
+    from ...crypto.sharing import dealing
 
     return dealing.Terms(committee.n, committee.threshold, terms.layout.columns, dealer, seeded)
 
@@ -151,9 +151,10 @@ class DealShares(DealJob):
 
     def run(self) -> Dealing:
         """Return the dealing, with one sealed share for each holder."""
-        from ...crypto import dealing, sealing
         from ...crypto.field import from_bytes
+        from ...crypto.identity import sealing
         from ...crypto.prng import derive
+        from ...crypto.sharing import dealing
 
         me = self.committee.index(self.identity.public)
         assert me is not None
@@ -197,8 +198,8 @@ class CheckShare(CheckJob):
 
     def run(self) -> CheckedShare:
         """Return the values, or what is wrong with the share and the proof of it."""
-        from ...crypto.dealing import BadShare
-        from ...crypto.sealing import dealing_key
+        from ...crypto.identity.sealing import dealing_key
+        from ...crypto.sharing.dealing import BadShare
 
         holder = self.committee.index(self.identity.public)
         key = dealing_key(self.deal.key, self.terms.context(self.dealer))
@@ -232,8 +233,8 @@ class JudgeComplaint(JudgeJob):
 
     def run(self) -> CheckedShare:
         """Return what is wrong with the dealing; nothing is wrong if the complaint is false."""
-        from ...crypto.dealing import BadShare
-        from ...crypto.sealing import Opening, dealing_key
+        from ...crypto.identity.sealing import Opening, dealing_key
+        from ...crypto.sharing.dealing import BadShare
 
         accuser, opening = self.committee.members[self.holder], Opening(self.secret, self.proof)
         key = dealing_key(self.deal.key, self.terms.context(self.dealer))
@@ -257,7 +258,7 @@ def _values(terms: Terms, committee: Committee, dealer: int, holder: int, deal: 
     Raises:
         BadShare: the share does not fit the dealer's commitment.
     """
-    from ...crypto import dealing
+    from ...crypto.sharing import dealing
 
     commitment = dealing.Commitment(deal.root, deal.fingerprints)
     crypto_terms = _crypto_terms(terms, committee, dealer, deal.seeded)
@@ -269,7 +270,7 @@ def _values(terms: Terms, committee: Committee, dealer: int, holder: int, deal: 
 class OpenSum(OpenJob):
     """Reconstruct W from sum shares.
 
-    Liars are located once for all columns, on a random combination of them (``crypto/robust.py``).
+    Liars are located once for all columns, on a random combination of them (``crypto/sharing/robust.py``).
     """
 
     terms: Terms
@@ -282,8 +283,8 @@ class OpenSum(OpenJob):
         import numpy as np
 
         from ...crypto.field import is_canonical
-        from ...crypto.robust import decode
-        from ...crypto.shamir import Scheme
+        from ...crypto.sharing.robust import decode
+        from ...crypto.sharing.shamir import Scheme
 
         # One matrix, filled row by row: the sum shares of a round are the largest data that a member ever holds.
         matrix = np.empty((len(self.rows), self.terms.layout.columns), dtype=np.uint64)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coterie.crypto import kernels, prng, vectors
+from coterie.crypto import prng, vectors
 from coterie.crypto.field import P, Vector
+from coterie.crypto.kernels import vectors as kernels
 
 EDGES = [0, 1, 2**32 - 1, 2**32, 2**63, P - 2**32, P - 1]
 elements = st.sampled_from(EDGES) | st.integers(0, P - 1)

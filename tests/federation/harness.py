@@ -18,10 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
-from coterie.peer.ledger_file import of_store, verify
-from coterie.peer.store import Reader
-from coterie.protocol.ledger import LedgerState
-from coterie.protocol.wire import digest_of
+from coterie.peer.home.store import Reader
+from coterie.peer.reporting.ledger_export import of_store, verify
+from coterie.protocol.ledger.state import LedgerState
+from coterie.protocol.messages.encoding import digest_of
 
 Event = dict[str, Any]
 Table = Callable[[Path, int], Path]

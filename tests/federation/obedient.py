@@ -16,16 +16,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from coterie.peer import cli
-from coterie.peer.driver import Driver
-from coterie.protocol.blocks import Contributors, Model, read_block
-from coterie.protocol.envelope import Verified, verify
+from coterie.peer.cli import main as cli
+from coterie.peer.driving.driver import Driver
 from coterie.protocol.events import Received, Step, WorkDone
-from coterie.protocol.ledger import LedgerState, Phase
-from coterie.protocol.messages import Precommit, Prevote, Proposal
+from coterie.protocol.jobs import Train
+from coterie.protocol.ledger.blocks import Contributors, Model, read_block
+from coterie.protocol.ledger.state import LedgerState, Phase
+from coterie.protocol.messages.envelope import Verified, verify
+from coterie.protocol.messages.kinds import Precommit, Prevote, Proposal
 from coterie.protocol.node import Node
 from coterie.protocol.records import BlockDecided, Dealt, Released
-from coterie.protocol.work import Train
 
 SIGNALS = {"kill": signal.SIGKILL, "freeze": signal.SIGSTOP}
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from harness import Federation, Peer, assert_alike, assert_nobody_is_accused, proofs
 
-from coterie.peer.exits import Exit
+from coterie.peer.errors import Exit
 
 pytestmark = pytest.mark.processes
 

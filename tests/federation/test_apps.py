@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from harness import Federation, assert_finished, peer
 
-from coterie.peer.exits import Exit
+from coterie.peer.errors import Exit
 
 pytestmark = pytest.mark.processes
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from harness import Federation, assert_alike
 
-from coterie.peer.exits import Exit
+from coterie.peer.errors import Exit
 
 CHEAT = Path(__file__).parents[2] / "examples" / "cheating_peer.py"
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from harness import Federation, Peer, assert_finished, peer
 
-from coterie.peer.exits import Exit
+from coterie.peer.errors import Exit
 
 pytestmark = pytest.mark.processes
 

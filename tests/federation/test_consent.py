@@ -3,7 +3,7 @@
 import pytest
 from harness import Federation, Peer, assert_alike
 
-from coterie.peer.exits import Exit
+from coterie.peer.errors import Exit
 
 pytestmark = pytest.mark.processes
 

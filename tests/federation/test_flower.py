@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from harness import Federation, assert_finished
 
-from coterie.peer.exits import Exit
+from coterie.peer.errors import Exit
 
 pytest.importorskip("flwr", reason="Flower is not installed: docs/apps.md has the line for it")
 pytestmark = pytest.mark.processes

@@ -6,8 +6,8 @@ import stat
 import pytest
 from harness import Federation
 
-from coterie.peer.exits import Exit
-from coterie.peer.progress import QUIET
+from coterie.peer.errors import Exit
+from coterie.peer.reporting.reporters import QUIET
 
 pytestmark = pytest.mark.processes
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from harness import Federation, Peer, assert_nobody_is_accused, peer, shard
 
-from coterie.crypto.identity import Identity
-from coterie.crypto.keyfile import open_seed
-from coterie.peer.exits import Exit
-from coterie.peer.home import Home
-from coterie.peer.invites import new_invite
-from coterie.peer.store import FILE_NAME
-from coterie.protocol.admission import Checkpoint, read_invite
+from coterie.crypto.identity.identity import Identity
+from coterie.crypto.identity.keyfile import open_seed
+from coterie.peer.errors import Exit
+from coterie.peer.federation.invites import new_invite
+from coterie.peer.home.folder import Home
+from coterie.peer.home.store import FILE_NAME
+from coterie.protocol.ledger.tickets import Checkpoint, read_invite
 
 pytestmark = pytest.mark.processes
 

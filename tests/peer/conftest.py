@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from cluster import Cluster, identity
 
-from coterie.crypto.keyfile import seal_seed
-from coterie.peer.cli import main
-from coterie.peer.home import Home
-from coterie.peer.settings import Settings
-from coterie.peer.store import Store
+from coterie.crypto.identity.keyfile import seal_seed
+from coterie.peer.cli.main import main
+from coterie.peer.home.folder import Home
+from coterie.peer.home.settings import Settings
+from coterie.peer.home.store import Store
 
 
 @pytest.fixture

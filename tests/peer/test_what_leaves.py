@@ -11,11 +11,11 @@ from cluster import Cluster, Site
 from table_homes import table_genesis
 
 from coterie.peer.learning.learner import Learner
-from coterie.peer.learning.tables_app import TableApp
-from coterie.peer.training import Trainer
+from coterie.peer.learning.table_models.tables_app import TableApp
+from coterie.peer.training.trainer import Trainer
 from coterie.protocol.events import Send
+from coterie.protocol.jobs import Contribution, Train
 from coterie.protocol.records import ModelSaved
-from coterie.protocol.work import Contribution, Train
 
 ROWS = 40
 OWN_WARD = "the ward of one site alone"

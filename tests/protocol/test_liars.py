@@ -13,17 +13,17 @@ import pytest
 from cluster import START_MS, Site
 from liars import Bend, Lied, at, deals_to_all_but, id_of, other_deal, proposes_no_contributors, refuses
 
-from coterie.crypto import dealing, merkle
 from coterie.crypto.field import P, evaluate, interpolate
-from coterie.protocol.acks import Acks
+from coterie.crypto.sharing import dealing, merkle
 from coterie.protocol.context import Context
-from coterie.protocol.envelope import Verified
 from coterie.protocol.events import Send
 from coterie.protocol.limits import PROTOCOL_VERSION
-from coterie.protocol.messages import Ack, Complaint, Deal, HandBox
-from coterie.protocol.patience import Patience
-from coterie.protocol.sharing import Sharing
-from coterie.protocol.wire import digest_of
+from coterie.protocol.messages.encoding import digest_of
+from coterie.protocol.messages.envelope import Verified
+from coterie.protocol.messages.kinds import Ack, Complaint, Deal, HandBox
+from coterie.protocol.round.acks import Acks
+from coterie.protocol.round.overdue_acks import Patience
+from coterie.protocol.round.sharing import Sharing
 
 SIZES = [4, 7, pytest.param(10, marks=pytest.mark.soak)]
 LARGE = [pytest.param(n, marks=pytest.mark.soak) for n in (7, 10)]
@@ -141,7 +141,7 @@ def test_other_fingerprints_frame_a_holder_only_where_a_dealing_is_named_by_less
     def by_its_root(federation: bytes, dealer: bytes, deal: Deal) -> bytes:
         return deal.root
 
-    monkeypatch.setattr("coterie.protocol.sharing.dealing_id", by_its_root)
+    monkeypatch.setattr("coterie.protocol.round.sharing.dealing_id", by_its_root)
     monkeypatch.setattr(Context, "accuse", lambda self, first, second: None)
     weak = framed_by_other_fingerprints(n, 1)
     assert weak.evicted() == [(0, "wrong-sum")], "an honest member, by its own prevote"

@@ -3,7 +3,7 @@
 import pytest
 from cluster import Cluster, Site, make_genesis
 
-from coterie.protocol.envelope import Verified
+from coterie.protocol.messages.envelope import Verified
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -10,21 +10,21 @@ import pytest
 from cluster import START_MS, Cluster, Site, identity, make_genesis
 from invariants import Watch
 
-from coterie.crypto.codec import FixedPoint
-from coterie.protocol.agreement import Agreement
-from coterie.protocol.blocks import Contributors, Membership, Model, Void, read_block, wide_value
-from coterie.protocol.contribution import WIDE_UNIT, coarse, layout_of
-from coterie.protocol.envelope import Verified, verify
+from coterie.crypto.sharing.fixed_point import FixedPoint
+from coterie.protocol.agreement.height import Agreement
 from coterie.protocol.events import Leave, PeerUp, Send, Started
-from coterie.protocol.genesis import Genesis
-from coterie.protocol.ledger import LedgerState
+from coterie.protocol.jobs import Contribution, Train
+from coterie.protocol.ledger.blocks import Contributors, Membership, Model, Void, read_block, wide_value
+from coterie.protocol.ledger.contribution import WIDE_UNIT, coarse, layout_of
+from coterie.protocol.ledger.genesis import Genesis
+from coterie.protocol.ledger.state import LedgerState
 from coterie.protocol.limits import SUM_GRACE_MS
-from coterie.protocol.messages import Ack, Deal, Proposal, SumShare
+from coterie.protocol.messages.encoding import digest_of
+from coterie.protocol.messages.envelope import Verified, verify
+from coterie.protocol.messages.kinds import Ack, Deal, Proposal, SumShare
 from coterie.protocol.node import Newcomer, Node
-from coterie.protocol.patience import Patience
 from coterie.protocol.records import BlockDecided, Dealt, Memory, ModelSaved
-from coterie.protocol.wire import digest_of
-from coterie.protocol.work import Contribution, Train
+from coterie.protocol.round.overdue_acks import Patience
 
 
 class Federation(Cluster):

@@ -21,25 +21,25 @@ from chains import Chain
 from cluster import Cluster, Site, identity, make_genesis
 from invariants import Watch
 
-from coterie.crypto.dealing import Terms as DealingTerms
-from coterie.crypto.dealing import check, deal
 from coterie.crypto.field import P
-from coterie.crypto.robust import decode
-from coterie.crypto.shamir import Scheme
-from coterie.protocol.agreement import Agreement
-from coterie.protocol.blocks import Contributors, Evict, Membership, Model, read_block
-from coterie.protocol.committee import Committee
-from coterie.protocol.complaints import Complaints
-from coterie.protocol.envelope import Verified
-from coterie.protocol.ledger import LedgerError, check_sets, extend
-from coterie.protocol.messages import Ack, Blocks, CertifiedBlock, Deal, Precommit, Prevote, Proposal, SumShare
+from coterie.crypto.sharing.dealing import Terms as DealingTerms
+from coterie.crypto.sharing.dealing import check, deal
+from coterie.crypto.sharing.robust import decode
+from coterie.crypto.sharing.shamir import Scheme
+from coterie.protocol.agreement.height import Agreement
+from coterie.protocol.agreement.tendermint import Consensus, Decide
+from coterie.protocol.effects import Outbox
+from coterie.protocol.jobs import SumShares
+from coterie.protocol.ledger.blocks import Contributors, Evict, Membership, Model, read_block
+from coterie.protocol.ledger.committee import Committee
+from coterie.protocol.ledger.state import LedgerError, check_sets, extend
+from coterie.protocol.messages.envelope import Verified
+from coterie.protocol.messages.kinds import Ack, Blocks, CertifiedBlock, Deal, Precommit, Prevote, Proposal, SumShare
 from coterie.protocol.node import Node
-from coterie.protocol.outbox import Outbox
 from coterie.protocol.records import BlockDecided, Dealt, Record, Released, ShareHeld, VoteCast
-from coterie.protocol.safety import VoteGuard
-from coterie.protocol.summing import Summing
-from coterie.protocol.tendermint import Consensus, Decide
-from coterie.protocol.work import SumShares
+from coterie.protocol.round.complaints import Complaints
+from coterie.protocol.round.summing import Summing
+from coterie.protocol.vote_guard import VoteGuard
 
 N, COLUMNS = 4, 5
 COMMITTEE = Committee(tuple(bytes([index]) * 32 for index in range(N)))
@@ -81,8 +81,8 @@ def body(*dealers: int) -> Contributors:
 
 def summing(which: Contributors) -> Summing:
     """A holder's sum phase for a contributor set; only what `release` looks at is real."""
-    from coterie.crypto.identity import Identity
-    from coterie.protocol.contribution import Layout
+    from coterie.crypto.identity.identity import Identity
+    from coterie.protocol.ledger.contribution import Layout
     from coterie.protocol.schemes import ShamirScheme
     from coterie.protocol.schemes.base import Terms
 
@@ -189,7 +189,7 @@ def test_rule_2_a_sum_with_colluders_around_one_honest_update_exposes_it(monkeyp
 def test_rule_2_a_dealing_on_another_base_model_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
     def rebased(site: Site, receiver: Site, send: Any) -> Any:
         """Peer 1 deals an update of a model of its own."""
-        from coterie.protocol.envelope import seal
+        from coterie.protocol.messages.envelope import seal
 
         message = verified(cluster, send.envelope)
         if site.number != 1 or not isinstance(message.message, Deal):
@@ -284,7 +284,7 @@ def test_rule_4_the_ledger_takes_no_second_contributor_set_in_a_round(monkeypatc
     chain.append(first)
     with pytest.raises(LedgerError, match="contributors while summing"):
         chain.append(second)
-    monkeypatch.setattr("coterie.protocol.ledger._expect", lambda holds, otherwise: None)
+    monkeypatch.setattr("coterie.protocol.ledger.state._expect", lambda holds, otherwise: None)
     assert chain.append(second).contributors == second
 
 
@@ -308,7 +308,7 @@ def test_rule_5_a_certificate_with_a_doubled_signer_passes_only_where_votes_are_
         if len(one.certificate) < state.committee.quorum:
             raise LedgerError("too few votes")
 
-    monkeypatch.setattr("coterie.protocol.ledger.check_certificate", count_votes)
+    monkeypatch.setattr("coterie.protocol.ledger.state.check_certificate", count_votes)
     assert extend(state, doubled).height == 2
 
 
@@ -509,7 +509,7 @@ def decided(cluster: Cluster, kind: type[Any]) -> list[Any]:
 
 
 def verified(cluster: Cluster, envelope: bytes) -> Verified:
-    from coterie.protocol.envelope import verify
+    from coterie.protocol.messages.envelope import verify
 
     message = verify(envelope, cluster.genesis.federation)
     assert isinstance(message, Verified)

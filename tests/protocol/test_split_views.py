@@ -15,14 +15,15 @@ from cluster import Site, identity
 from liars import Lied, at, id_of
 from signing import dealing, signed
 
-from coterie.protocol.acks import Acks
-from coterie.protocol.blocks import Block, Contributors, Evict, Model
-from coterie.protocol.complaints import Complaints
+from coterie.protocol.agreement.validity import wrong_choice
 from coterie.protocol.context import Context
-from coterie.protocol.envelope import Verified, seal, verify
 from coterie.protocol.events import Received, Send, WorkDone
-from coterie.protocol.evidence import contradiction
-from coterie.protocol.messages import (
+from coterie.protocol.jobs import Encode, Encoded
+from coterie.protocol.ledger.blocks import Block, Contributors, Evict, Model
+from coterie.protocol.ledger.evidence import contradiction
+from coterie.protocol.messages.encoding import digest_of
+from coterie.protocol.messages.envelope import Verified, seal, verify
+from coterie.protocol.messages.kinds import (
     Accusation,
     Ack,
     Complaint,
@@ -37,12 +38,11 @@ from coterie.protocol.messages import (
     UpheldComplaint,
 )
 from coterie.protocol.node import Node
-from coterie.protocol.proposals import wrong_choice
+from coterie.protocol.round.acks import Acks
+from coterie.protocol.round.complaints import Complaints
+from coterie.protocol.round.sharing import Sharing
 from coterie.protocol.schemes.base import Dealing
 from coterie.protocol.schemes.shamir import DealShares
-from coterie.protocol.sharing import Sharing
-from coterie.protocol.wire import digest_of
-from coterie.protocol.work import Encode, Encoded
 
 VOTES = Proposal | Prevote | Precommit
 STUCK = "nothing came of it"
@@ -387,12 +387,12 @@ def takes_in_anything(
 
 
 def test_a_dealing_that_a_member_cannot_have_is_taken_in_at_no_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coterie.protocol.agreement.wrong_choice", judged_late)
+    monkeypatch.setattr("coterie.protocol.agreement.height.wrong_choice", judged_late)
     ours = taken_in_late()
     assert all(3 not in counted for _, counted in ours.contributing())
     assert ours.voids() == []
 
-    monkeypatch.setattr("coterie.protocol.agreement.wrong_choice", takes_in_anything)
+    monkeypatch.setattr("coterie.protocol.agreement.height.wrong_choice", takes_in_anything)
     with pytest.raises(AssertionError, match=STUCK):
         taken_in_late()
 
@@ -458,7 +458,7 @@ def test_a_repetition_that_is_dealt_to_some_only_waits_and_names_its_dealer(monk
     assert all(ours.sites[one].facts("stuck")[-1]["members"] == (liar,) for one in (0, 1, 2))
 
     monkeypatch.setattr(Sharing, "choice", chooses_whatever_is_acked)
-    monkeypatch.setattr("coterie.protocol.agreement.wrong_dealings", lambda *_: None)
+    monkeypatch.setattr("coterie.protocol.agreement.height.wrong_dealings", lambda *_: None)
     assert decided(thin_repeat()) > 1, "a sum is open that never opens, or fails again and again"
 
 

@@ -19,11 +19,11 @@ import sweeping
 from cluster import Cluster, Disk, make_genesis
 from invariants import INVARIANTS, Watch
 
-from coterie.protocol.blocks import Block, Contributors, Void, read_block
-from coterie.protocol.envelope import seal
 from coterie.protocol.events import Notice, Send
-from coterie.protocol.ledger import LedgerError
-from coterie.protocol.messages import Deal, Message, Precommit, SumShare
+from coterie.protocol.ledger.blocks import Block, Contributors, Void, read_block
+from coterie.protocol.ledger.state import LedgerError
+from coterie.protocol.messages.envelope import seal
+from coterie.protocol.messages.kinds import Deal, Message, Precommit, SumShare
 from coterie.protocol.records import BlockDecided, Dealt, Memory, Record, Released, VoteCast
 
 R = TypeVar("R", bound=Record)
@@ -102,7 +102,7 @@ def test_a_build_that_forgets_its_votes_in_a_crash_is_found(monkeypatch: pytest.
         return memory
 
     monkeypatch.setattr(Disk, "load", blocks_only)
-    monkeypatch.setattr("coterie.protocol.safety.VoteGuard.permits", lambda self, *vote: True)
+    monkeypatch.setattr("coterie.protocol.vote_guard.VoteGuard.permits", lambda self, *vote: True)
     with pytest.raises(AssertionError, match="sign once: peer . at "):
         list(map(sweeping.run, range(40)))
 

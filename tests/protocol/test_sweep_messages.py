@@ -17,7 +17,9 @@ from invariants import Watch
 
 from coterie.crypto.field import P
 from coterie.crypto.vectors import add_into
-from coterie.protocol.blocks import (
+from coterie.protocol.events import Received
+from coterie.protocol.jobs import Contribution, Encode
+from coterie.protocol.ledger.blocks import (
     Block,
     Contributors,
     Depart,
@@ -29,13 +31,13 @@ from coterie.protocol.blocks import (
     block_hash,
     wide_bytes,
 )
-from coterie.protocol.committee import Committee
-from coterie.protocol.contribution import layout_of
-from coterie.protocol.envelope import Verified, seal, verify
-from coterie.protocol.events import Received
-from coterie.protocol.ledger import Phase
+from coterie.protocol.ledger.committee import Committee
+from coterie.protocol.ledger.contribution import layout_of
+from coterie.protocol.ledger.state import Phase
 from coterie.protocol.limits import VIEW_WINDOW
-from coterie.protocol.messages import (
+from coterie.protocol.messages.encoding import digest_of
+from coterie.protocol.messages.envelope import Verified, seal, verify
+from coterie.protocol.messages.kinds import (
     KINDS,
     Accusation,
     Ack,
@@ -61,9 +63,7 @@ from coterie.protocol.messages import (
     Weights,
     Withdrawal,
 )
-from coterie.protocol.summing import Summing
-from coterie.protocol.wire import digest_of
-from coterie.protocol.work import Contribution, Encode
+from coterie.protocol.round.summing import Summing
 
 LIAR = 3
 

@@ -8,16 +8,16 @@ from chains import Chain
 from cluster import START_MS, Cluster, Site, identity, make_genesis
 from signing import signed
 
-from coterie.crypto.identity import Identity
-from coterie.protocol.agreement import Agreement
-from coterie.protocol.blocks import Block, Join, Membership, block_hash
-from coterie.protocol.envelope import Verified, verify
+from coterie.crypto.identity.identity import Identity
+from coterie.protocol.agreement.height import Agreement
+from coterie.protocol.effects import Outbox
 from coterie.protocol.events import PeerDown, PeerUp, Received, Started, Withdraw
+from coterie.protocol.ledger.blocks import Block, Join, Membership, block_hash
 from coterie.protocol.limits import JOIN_MEMORY_MS, JOIN_RETRY_MS, MAX_PENDING_JOINS
-from coterie.protocol.messages import JoinRequest, Prevote, Proposal, Withdrawal
+from coterie.protocol.messages.envelope import Verified, verify
+from coterie.protocol.messages.kinds import JoinRequest, Prevote, Proposal, Withdrawal
 from coterie.protocol.node import Newcomer, Node
-from coterie.protocol.outbox import Outbox
-from coterie.protocol.pool import CLOCK_SKEW_MS, ChangePool
+from coterie.protocol.pending_changes import CLOCK_SKEW_MS, ChangePool
 
 A, B, C = (identity(number) for number in range(3))
 NEW = identity(9)

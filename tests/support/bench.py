@@ -8,13 +8,13 @@ from chains import Chain
 from cluster import START_MS, identity
 from signing import signed
 
-from coterie.crypto.identity import Identity
-from coterie.protocol.envelope import Verified, verify
+from coterie.crypto.identity.identity import Identity
 from coterie.protocol.events import Event, PeerUp, Received, Send, Started, Step, TimerFired, WorkDone
-from coterie.protocol.messages import GetStatus, Message, Status
+from coterie.protocol.jobs import ReadBlocks, Train
+from coterie.protocol.messages.envelope import Verified, verify
+from coterie.protocol.messages.kinds import GetStatus, Message, Status
 from coterie.protocol.node import Newcomer, Node
 from coterie.protocol.records import BlockDecided, Memory, ModelSaved, Record
-from coterie.protocol.work import ReadBlocks, Train
 
 
 class Bench:

@@ -8,8 +8,8 @@ from typing import Any
 from cluster import identity, make_genesis
 from signing import members, signed
 
-from coterie.crypto.identity import Identity
-from coterie.protocol.blocks import (
+from coterie.crypto.identity.identity import Identity
+from coterie.protocol.ledger.blocks import (
     Block,
     Body,
     Contributors,
@@ -21,10 +21,10 @@ from coterie.protocol.blocks import (
     block_hash,
     wide_bytes,
 )
-from coterie.protocol.contribution import WIDE_UNIT, layout_of
-from coterie.protocol.genesis import Genesis
-from coterie.protocol.ledger import LedgerState, extend, genesis_state
-from coterie.protocol.messages import CertifiedBlock, JoinRequest, LeaveRequest, Precommit
+from coterie.protocol.ledger.contribution import WIDE_UNIT, layout_of
+from coterie.protocol.ledger.genesis import Genesis
+from coterie.protocol.ledger.state import LedgerState, extend, genesis_state
+from coterie.protocol.messages.kinds import CertifiedBlock, JoinRequest, LeaveRequest, Precommit
 
 MODEL = "test model"
 

@@ -16,10 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from coterie.crypto.identity import Identity
-from coterie.protocol.admission import Invite, make_invite, read_invite
-from coterie.protocol.contribution import metrics_of
-from coterie.protocol.envelope import Rejected, Verified, blob_digest, may_be_passed_on, verify
+from coterie.crypto.identity.identity import Identity
 from coterie.protocol.events import (
     Event,
     Fetch,
@@ -34,9 +31,14 @@ from coterie.protocol.events import (
     TimerFired,
     WorkDone,
 )
-from coterie.protocol.genesis import Genesis
+from coterie.protocol.jobs import Contribution, ReadBlocks, Train
+from coterie.protocol.ledger.contribution import metrics_of
+from coterie.protocol.ledger.genesis import Genesis
+from coterie.protocol.ledger.tickets import Invite, make_invite, read_invite
 from coterie.protocol.limits import INLINE_BLOB_BYTES
-from coterie.protocol.messages import CertifiedBlock
+from coterie.protocol.messages.encoding import digest_of
+from coterie.protocol.messages.envelope import Rejected, Verified, blob_digest, may_be_passed_on, verify
+from coterie.protocol.messages.kinds import CertifiedBlock
 from coterie.protocol.node import Newcomer, Node
 from coterie.protocol.records import (
     BlockDecided,
@@ -52,8 +54,6 @@ from coterie.protocol.records import (
     ValueSeen,
     VoteCast,
 )
-from coterie.protocol.wire import digest_of
-from coterie.protocol.work import Contribution, ReadBlocks, Train
 
 START_MS = 1_700_000_000_000
 

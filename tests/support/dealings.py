@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from coterie.crypto import dealing, merkle, prng, vectors
-from coterie.crypto.dealing import BadShare, Commitment, Dealing, Terms, check, deal
+from coterie.crypto import prng, vectors
 from coterie.crypto.field import P, Vector
+from coterie.crypto.sharing import dealing, merkle
+from coterie.crypto.sharing.dealing import BadShare, Commitment, Dealing, Terms, check, deal
 
 CONTEXT = b"federation, round, dealer, model"
 OTHER_CONTEXT = b"federation, ROUND, dealer, model"

@@ -11,14 +11,14 @@ import numpy as np
 from cluster import Cluster, Site
 
 from coterie.crypto.vectors import add_into
-from coterie.protocol.blocks import Contributors, Model, block_hash, read_block
-from coterie.protocol.envelope import Verified, verify
 from coterie.protocol.events import Notice, Send
-from coterie.protocol.ledger import LedgerState, apply, check_certificate, genesis_state
+from coterie.protocol.ledger.blocks import Contributors, Model, block_hash, read_block
+from coterie.protocol.ledger.state import LedgerState, apply, check_certificate, genesis_state
 from coterie.protocol.limits import MAX_CHECKED_VECTORS, MAX_FUTURE_MESSAGES_PER_MEMBER, VIEW_HISTORY, VIEW_WINDOW
-from coterie.protocol.messages import Ack, CertifiedBlock, Deal, Precommit, Prevote, SumShare, dealing_id
+from coterie.protocol.messages.encoding import digest_of
+from coterie.protocol.messages.envelope import Verified, verify
+from coterie.protocol.messages.kinds import Ack, CertifiedBlock, Deal, Precommit, Prevote, SumShare, dealing_id
 from coterie.protocol.records import BlockDecided, Dealt, Record, Released, ShareHeld, VoteCast
-from coterie.protocol.wire import digest_of
 
 INVARIANTS = {
     "agreement": "one decision a height; ledgers are prefixes of each other",

@@ -9,14 +9,10 @@ from chains import Chain, digest
 from cluster import identity
 from signing import dealing, signed
 
-from coterie.crypto.identity import Identity
-from coterie.protocol.blocks import (
-    Body,
-    Evict,
-    Membership,
-)
-from coterie.protocol.ledger import LedgerError, Phase, apply, extend
-from coterie.protocol.messages import NO_BOX, NO_KEY, Ack, Complaint, Deal, Message, Precommit, Prevote, SumShare
+from coterie.crypto.identity.identity import Identity
+from coterie.protocol.ledger.blocks import Body, Evict, Membership
+from coterie.protocol.ledger.state import LedgerError, Phase, apply, extend
+from coterie.protocol.messages.kinds import NO_BOX, NO_KEY, Ack, Complaint, Deal, Message, Precommit, Prevote, SumShare
 
 OUTSIDER = identity(20)
 

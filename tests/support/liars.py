@@ -10,12 +10,12 @@ from typing import Any
 
 from cluster import Cluster, Site, make_genesis
 
-from coterie.protocol.blocks import Contributors, Evict, Membership, Void, read_block
-from coterie.protocol.committee import Committee
-from coterie.protocol.envelope import Verified, seal, verify
 from coterie.protocol.events import Send
-from coterie.protocol.ledger import apply, genesis_state
-from coterie.protocol.messages import Ack, Deal, HandBox, Message, Proposal, dealing_id
+from coterie.protocol.ledger.blocks import Contributors, Evict, Membership, Void, read_block
+from coterie.protocol.ledger.committee import Committee
+from coterie.protocol.ledger.state import apply, genesis_state
+from coterie.protocol.messages.envelope import Verified, seal, verify
+from coterie.protocol.messages.kinds import Ack, Deal, HandBox, Message, Proposal, dealing_id
 from coterie.protocol.records import BlockDecided
 
 Bend = Callable[[Site, Site, Verified, Send], "Send | None"]

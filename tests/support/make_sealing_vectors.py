@@ -5,8 +5,8 @@ from pathlib import Path
 
 from nacl import bindings
 
-from coterie.crypto.identity import GROUP_ORDER, Identity
-from coterie.crypto.sealing import DealingKey, Ephemeral
+from coterie.crypto.identity.identity import GROUP_ORDER, Identity
+from coterie.crypto.identity.sealing import DealingKey, Ephemeral
 
 FOLDER = Path(__file__).resolve().parents[1] / "vectors" / "sealing"
 ORDER_TWO = bytes.fromhex("ec" + "ff" * 30 + "7f")

@@ -11,17 +11,18 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Generic, TypeVar
 
-from coterie.crypto.identity import Identity
-from coterie.crypto.paillier import claims, epochs, joint
+from coterie.crypto.identity.identity import Identity
+from coterie.crypto.paillier import claims
 from coterie.crypto.paillier.claims import ProvedSum
 from coterie.crypto.paillier.encryption import Encrypted
-from coterie.crypto.paillier.epochs import Epoch, KeyPlan, Pending, certify, read_epoch
-from coterie.crypto.paillier.frames import Part, echo_of
+from coterie.crypto.paillier.generation import epochs, joint
+from coterie.crypto.paillier.generation.epochs import Epoch, KeyPlan, Pending, certify, read_epoch
+from coterie.crypto.paillier.generation.sieving import Plan
 from coterie.crypto.paillier.group import Group, KeyShare
-from coterie.crypto.paillier.rounds import Aborted, Inbox, Lockstep, Message, Outgoing, Script, Step
-from coterie.crypto.paillier.seats import Book, Seat, take_seat
-from coterie.crypto.paillier.sieving import Plan
-from coterie.crypto.paillier.statements import GREETING, Run, Statement, sign_private
+from coterie.crypto.paillier.rounds.lockstep import Aborted, Inbox, Lockstep, Message, Outgoing, Script, Step
+from coterie.crypto.paillier.rounds.messages import Part, echo_of
+from coterie.crypto.paillier.rounds.seats import Book, Seat, take_seat
+from coterie.crypto.paillier.rounds.statements import GREETING, Run, Statement, sign_private
 from coterie.crypto.prng import derive
 
 Result = TypeVar("Result")

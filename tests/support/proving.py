@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from coterie.crypto.codec import encode_wide
-from coterie.crypto.dealing import BadShare
 from coterie.crypto.field import P, Vector
 from coterie.crypto.proof.checks import BadDealing, check_public, check_share
 from coterie.crypto.proof.prover import Proved, Prover
 from coterie.crypto.proof.terms import SLOT, Terms
+from coterie.crypto.sharing.dealing import BadShare
+from coterie.crypto.sharing.fixed_point import encode_wide
 
 CONTEXT = hashlib.sha256(b"a round").digest()
 OTHER_CONTEXT = hashlib.sha256(b"another round").digest()

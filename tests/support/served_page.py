@@ -11,12 +11,12 @@ from typing import Any, Self
 
 import trio
 
+from coterie.peer.home.page_address import Place
+from coterie.peer.home.store import Reader
+from coterie.peer.page.block_rows import LedgerRows
 from coterie.peer.page.history import History
-from coterie.peer.page.place import Place
-from coterie.peer.page.rows import LedgerRows
 from coterie.peer.page.server import PageServer
-from coterie.peer.status import stored_status
-from coterie.peer.store import Reader
+from coterie.peer.reporting.status import stored_status
 
 Json = dict[str, Any]
 OwnLoss = Callable[[int], float | None]

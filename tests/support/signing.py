@@ -4,9 +4,9 @@ import hashlib
 
 from cluster import identity
 
-from coterie.crypto.identity import Identity
-from coterie.protocol.envelope import Verified, seal, verify
-from coterie.protocol.messages import Deal, Message, Precommit, Prevote
+from coterie.crypto.identity.identity import Identity
+from coterie.protocol.messages.envelope import Verified, seal, verify
+from coterie.protocol.messages.kinds import Deal, Message, Precommit, Prevote
 
 FEDERATION = hashlib.sha256(b"a federation to test with").digest()
 

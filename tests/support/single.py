@@ -5,15 +5,10 @@ from dataclasses import dataclass, field
 
 from signing import block, members, precommit, prevote
 
-from coterie.crypto.identity import Identity
-from coterie.protocol.committee import Committee
-from coterie.protocol.envelope import Verified
-from coterie.protocol.tendermint import (
-    Action,
-    CastVote,
-    Consensus,
-    Stage,
-)
+from coterie.crypto.identity.identity import Identity
+from coterie.protocol.agreement.tendermint import Action, CastVote, Consensus, Stage
+from coterie.protocol.ledger.committee import Committee
+from coterie.protocol.messages.envelope import Verified
 
 V, W = block("v"), block("w")
 PROPOSE, PREVOTE, PRECOMMIT = Stage.PROPOSE, Stage.PREVOTE, Stage.PRECOMMIT

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from coterie.protocol.messages import KINDS, Message
+from coterie.protocol.messages.kinds import KINDS, Message
 
 MANY = 3
 """Elements of a sequence that may be longer."""

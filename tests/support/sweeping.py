@@ -15,9 +15,9 @@ from unittest import mock
 from cluster import START_MS, Cluster, Site, make_genesis
 from invariants import Watch
 
-from coterie.protocol import envelope
-from coterie.protocol.envelope import Verified
 from coterie.protocol.events import Leave
+from coterie.protocol.messages import envelope
+from coterie.protocol.messages.envelope import Verified
 
 TROUBLE_MS = 40_000
 """After so long the network heals and everybody runs again."""

@@ -7,15 +7,15 @@ import numpy as np
 from chains import Chain
 from cluster import identity, make_genesis
 
+from coterie.peer.home.settings import Settings
+from coterie.peer.home.store import Store
 from coterie.peer.learning.learner import Learner
-from coterie.peer.learning.tables_app import TableApp
-from coterie.peer.settings import Settings
-from coterie.peer.store import Store
-from coterie.protocol.blocks import Membership
-from coterie.protocol.genesis import Genesis
-from coterie.protocol.messages import CertifiedBlock
+from coterie.peer.learning.table_models.tables_app import TableApp
+from coterie.protocol.ledger.blocks import Membership
+from coterie.protocol.ledger.genesis import Genesis
+from coterie.protocol.messages.encoding import digest_of
+from coterie.protocol.messages.kinds import CertifiedBlock
 from coterie.protocol.records import BlockDecided, ModelSaved
-from coterie.protocol.wire import digest_of
 
 
 def table_genesis(app: TableApp, **changes: Any) -> Genesis:

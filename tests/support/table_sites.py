@@ -10,17 +10,17 @@ from chains import Chain
 from cluster import identity
 from table_homes import fill, table_genesis
 
+from coterie.peer.home.settings import Settings
 from coterie.peer.learning.arrays import unflatten
 from coterie.peer.learning.learner import Learner
-from coterie.peer.learning.tables_app import TableApp
-from coterie.peer.measures import Measured
-from coterie.peer.settings import Settings
-from coterie.peer.training import Trainer
-from coterie.protocol.blocks import Membership
-from coterie.protocol.contribution import WIDE_UNIT, coarse_sums
-from coterie.protocol.genesis import Genesis
-from coterie.protocol.wire import digest_of
-from coterie.protocol.work import Train
+from coterie.peer.learning.metrics import Measured
+from coterie.peer.learning.table_models.tables_app import TableApp
+from coterie.peer.training.trainer import Trainer
+from coterie.protocol.jobs import Train
+from coterie.protocol.ledger.blocks import Membership
+from coterie.protocol.ledger.contribution import WIDE_UNIT, coarse_sums
+from coterie.protocol.ledger.genesis import Genesis
+from coterie.protocol.messages.encoding import digest_of
 
 SITES = (100, 140, 180)
 """Rows of each site: a fifth of them are so few that they are counted exactly."""

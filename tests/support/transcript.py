@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from cluster import START_MS, Cluster, Site
 
-from coterie.protocol.envelope import Verified, verify
 from coterie.protocol.events import Send
-from coterie.topology.words import Words
+from coterie.protocol.messages.envelope import Verified, verify
+from coterie.topology.reporting.phrases import Words
 
 
 class Transcript:

@@ -4,17 +4,27 @@ from collections import defaultdict
 
 import pytest
 
-from coterie.protocol.blocks import Contributors, Void, read_block
-from coterie.protocol.envelope import Verified
 from coterie.protocol.events import FetchFailed
-from coterie.protocol.messages import Ack, Blocks, Complaint, Deal, LeaveRequest, Precommit, Prevote, Proposal, SumShare
+from coterie.protocol.ledger.blocks import Contributors, Void, read_block
+from coterie.protocol.messages.envelope import Verified
+from coterie.protocol.messages.kinds import (
+    Ack,
+    Blocks,
+    Complaint,
+    Deal,
+    LeaveRequest,
+    Precommit,
+    Prevote,
+    Proposal,
+    SumShare,
+)
 from coterie.topology.adversaries import STRATEGIES
 from coterie.topology.adversaries.collusion import plan_of
 from coterie.topology.adversaries.forging import acked, dealing_id, is_stuck
-from coterie.topology.comings import Coming
-from coterie.topology.scenarios import Scenario, build
-from coterie.topology.simulation import Observer
-from coterie.topology.site import Site
+from coterie.topology.engine.simulation import Observer
+from coterie.topology.engine.site import Site
+from coterie.topology.faults.joins_and_leaves import Coming
+from coterie.topology.sweep.scenarios import Scenario, build
 
 VOTES = {"Prevote", "Precommit"}
 BENT = {

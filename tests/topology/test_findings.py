@@ -2,7 +2,7 @@
 
 Each run but one is also made with the rule left out that mends it. All needed a liar and something else at one certain
 moment: one in 5,000 random runs met it. Some of the scenarios are not those that were met but their like, since liars
-have become better at lying. The rule behind the one run is left out in ``tests/protocol/test_agreement.py``.
+have become better at lying. The rule behind the one run is left out in ``tests/protocol/agreement/test_height.py``.
 
 Each of the attacks is found by the sweep on a build without its mend, within the seeds that ``make test`` runs.
 """
@@ -16,34 +16,40 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from coterie.protocol import (
-    acks,
-    agreement,
-    catchup,
-    complaints,
-    contribution,
-    ledger,
-    patience,
-    proposals,
-    sharing,
-    tendermint,
-)
-from coterie.protocol.blocks import Model, Void, read_block
+from coterie.protocol.agreement import height as agreement
+from coterie.protocol.agreement import tendermint
+from coterie.protocol.agreement import validity as proposals
 from coterie.protocol.context import Context
-from coterie.protocol.envelope import Verified, verify
+from coterie.protocol.early_messages import Inbox
 from coterie.protocol.events import Event, Send, Step
-from coterie.protocol.evidence import contradiction
-from coterie.protocol.inbox import Inbox
-from coterie.protocol.ledger import Phase
-from coterie.protocol.messages import Accusation, CertifiedBlock, JoinRequest, Precommit, Prevote, Proposal, SumShare
+from coterie.protocol.ledger import contribution
+from coterie.protocol.ledger import state as ledger
+from coterie.protocol.ledger.blocks import Model, Void, read_block
+from coterie.protocol.ledger.evidence import contradiction
+from coterie.protocol.ledger.state import Phase
+from coterie.protocol.messages.encoding import digest_of
+from coterie.protocol.messages.envelope import Verified, verify
+from coterie.protocol.messages.kinds import (
+    Accusation,
+    CertifiedBlock,
+    JoinRequest,
+    Precommit,
+    Prevote,
+    Proposal,
+    SumShare,
+)
 from coterie.protocol.node import Node
+from coterie.protocol.round import acks, complaints, sharing
+from coterie.protocol.round import overdue_acks as patience
+from coterie.protocol.round.summing import Summing
 from coterie.protocol.schemes import plain
-from coterie.protocol.summing import Summing
-from coterie.protocol.wire import digest_of
-from coterie.topology import training
+from coterie.protocol.sync import catchup
 from coterie.topology.adversaries import Adversary
-from coterie.topology.comings import Coming
-from coterie.topology.founding import make_genesis
+from coterie.topology.engine import training
+from coterie.topology.engine.founded_ledger import make_genesis
+from coterie.topology.engine.simulation import Setup, Simulation
+from coterie.topology.engine.site import CrashPoint, Site
+from coterie.topology.faults.joins_and_leaves import Coming
 from coterie.topology.invariants import Checker, Violation, secrecy
 from coterie.topology.invariants.barred import Barred
 from coterie.topology.invariants.blame import Blame
@@ -54,10 +60,8 @@ from coterie.topology.invariants.named import Named
 from coterie.topology.invariants.progress import Progress
 from coterie.topology.invariants.secrecy import Secrecy
 from coterie.topology.invariants.validity import Validity
-from coterie.topology.networks import LinkDefaults, make
-from coterie.topology.scenarios import BOUND_MS, Failure, Scenario, build, run, scenario_of
-from coterie.topology.simulation import Setup, Simulation
-from coterie.topology.site import CrashPoint, Site
+from coterie.topology.network.graphs import LinkDefaults, make
+from coterie.topology.sweep.scenarios import BOUND_MS, Failure, Scenario, build, run, scenario_of
 
 SWEEP = range(480)
 
@@ -1202,7 +1206,7 @@ def test_a_federation_that_sums_again_without_a_member_gives_away_its_numbers(
     sums: dict[str, Any], known: int, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where another one continues it, the totals have to be carried over, and there are no final metrics any more; see
-    :mod:`coterie.peer.refounding`.
+    :mod:`coterie.peer.federation.refounding`.
     """
     monkeypatch.setattr(secrecy, "curious", lambda simulation: [])
     first = Simulation(make_graph(5), Setup(*make_genesis(4, 5, **sums), rounds=known - 1))

@@ -14,25 +14,32 @@ from typing import Any
 import pytest
 from msgspec.structs import replace as replace_struct
 
-from coterie.protocol import agreement, inbox, ledger, node, sharing, tendermint
-from coterie.protocol.blocks import Change, Contributors, Evict
-from coterie.protocol.committee import Committee
-from coterie.protocol.envelope import Verified
+from coterie.protocol import early_messages as inbox
+from coterie.protocol import node
+from coterie.protocol.agreement import height as agreement
+from coterie.protocol.agreement import tendermint
+from coterie.protocol.agreement.false_sums import FalseSums
+from coterie.protocol.effects import Outbox
 from coterie.protocol.events import Step
-from coterie.protocol.false_sums import FalseSums
-from coterie.protocol.ledger import LedgerError
-from coterie.protocol.messages import Proposal, SumShare
-from coterie.protocol.outbox import Outbox
-from coterie.protocol.pool import ChangePool
+from coterie.protocol.jobs import SumShares
+from coterie.protocol.ledger import state as ledger
+from coterie.protocol.ledger.blocks import Change, Contributors, Evict
+from coterie.protocol.ledger.committee import Committee
+from coterie.protocol.ledger.state import LedgerError
+from coterie.protocol.messages.envelope import Verified
+from coterie.protocol.messages.kinds import Proposal, SumShare
+from coterie.protocol.pending_changes import ChangePool
 from coterie.protocol.records import BlockDecided, Dealt, Memory, Released, ValueSeen, VoteCast
-from coterie.protocol.safety import VoteGuard
+from coterie.protocol.round import sharing
+from coterie.protocol.round.summing import Summing
 from coterie.protocol.schemes import Choice, shamir
-from coterie.protocol.summing import Summing
-from coterie.protocol.work import SumShares
+from coterie.protocol.vote_guard import VoteGuard
 from coterie.topology.adversaries import STRATEGIES
 from coterie.topology.adversaries.voting import other_block
-from coterie.topology.comings import MOMENTS
-from coterie.topology.disk import Disk
+from coterie.topology.engine.disk import Disk
+from coterie.topology.engine.site import CrashPoint
+from coterie.topology.faults.joins_and_leaves import MOMENTS
+from coterie.topology.faults.partitions import PARTITIONS
 from coterie.topology.invariants import CHECKERS, Checker
 from coterie.topology.invariants.accountability import Accountability
 from coterie.topology.invariants.barred import Barred
@@ -43,10 +50,8 @@ from coterie.topology.invariants.named import Named
 from coterie.topology.invariants.progress import Progress
 from coterie.topology.invariants.release_once import ReleaseOnce
 from coterie.topology.invariants.secrecy import Secrecy, _is_multiple, _secrets_in_span
-from coterie.topology.partitions import PARTITIONS
-from coterie.topology.scenarios import COLLUSIONS, Failure, Scenario, build, run, scenario_of, shrink
-from coterie.topology.site import CrashPoint
-from coterie.topology.transcript import Transcript
+from coterie.topology.reporting.transcript import Transcript
+from coterie.topology.sweep.scenarios import COLLUSIONS, Failure, Scenario, build, run, scenario_of, shrink
 
 SEEDS = int(os.environ.get("COTERIE_SEEDS", "480"))
 SWEEP = range(480)
@@ -342,14 +347,14 @@ def test_an_exception_in_a_node_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
     def broken(self: Any, member: bytes, height: int) -> None:
         raise KeyError(member)
 
-    monkeypatch.setattr("coterie.protocol.catchup.CatchUp.on_head", broken)
+    monkeypatch.setattr("coterie.protocol.sync.catchup.CatchUp.on_head", broken)
     first_failure(lambda one: bool(one.crashes), ["no exception"])
 
 
 def test_an_iteration_over_a_set_is_found_by_running_under_another_hash_seed() -> None:
     code = (
         "from coterie.protocol.context import Context\n"
-        "from coterie.topology.scenarios import Scenario, run\n"
+        "from coterie.topology.sweep.scenarios import Scenario, run\n"
         "fair = Context.audience\n"
         "Context.audience = property(lambda self: tuple(set(fair.fget(self))))\n"
         "print(run(Scenario(seed=1, rounds=1)))"

@@ -19,20 +19,22 @@ import numpy as np
 import pytest
 
 from coterie.crypto.field import P, from_bytes, inverse
-from coterie.crypto.identity import Identity
+from coterie.crypto.identity.identity import Identity
 from coterie.crypto.prng import Stream
 from coterie.crypto.vectors import add_into, fingerprint
-from coterie.peer.cli import main, parser
-from coterie.peer.consent import Consent, NoConsent, needed_options
-from coterie.peer.home import Home
-from coterie.peer.settings import Settings
-from coterie.protocol.blocks import Evict, Membership, read_block
-from coterie.protocol.committee import Committee
-from coterie.protocol.contribution import Layout
-from coterie.protocol.evidence import Judgement, Point, judge_points
-from coterie.protocol.genesis import Genesis, GenesisError, read_genesis
-from coterie.protocol.messages import NO_KEY, Complaint, Deal
-from coterie.protocol.registry import SCHEMES, Entry, Promise
+from coterie.peer.cli.main import main, parser
+from coterie.peer.federation.consent import Consent, NoConsent, needed_options
+from coterie.peer.home.folder import Home
+from coterie.peer.home.settings import Settings
+from coterie.protocol.jobs import Contribution, Train
+from coterie.protocol.ledger.blocks import Evict, Membership, read_block
+from coterie.protocol.ledger.committee import Committee
+from coterie.protocol.ledger.contribution import Layout
+from coterie.protocol.ledger.evidence import Judgement, Point, judge_points
+from coterie.protocol.ledger.genesis import Genesis, GenesisError, read_genesis
+from coterie.protocol.messages.encoding import digest_of
+from coterie.protocol.messages.kinds import NO_KEY, Complaint, Deal
+from coterie.protocol.scheme_registry import SCHEMES, Entry, Promise
 from coterie.protocol.schemes.base import (
     CheckedShare,
     CheckJob,
@@ -46,15 +48,13 @@ from coterie.protocol.schemes.base import (
     Terms,
     blob_digests,
 )
-from coterie.protocol.wire import digest_of
-from coterie.protocol.work import Contribution, Train
-from coterie.topology.faults import Outage
-from coterie.topology.founding import make_genesis
+from coterie.topology.engine.founded_ledger import make_genesis
+from coterie.topology.engine.simulation import Simulation
+from coterie.topology.engine.training import Flat
+from coterie.topology.faults.faults import Outage
 from coterie.topology.options import Options, build, memory_bytes
-from coterie.topology.report import Result, result_of
-from coterie.topology.scenarios import run, scenario_of
-from coterie.topology.simulation import Simulation
-from coterie.topology.training import Flat
+from coterie.topology.reporting.result import Result, result_of
+from coterie.topology.sweep.scenarios import run, scenario_of
 
 Without = tuple[int, ...]
 """Names a part by the members that do not get it."""

@@ -16,11 +16,11 @@ import pytest
 
 from coterie.protocol.events import Event, Step
 from coterie.protocol.records import Dealt
-from coterie.topology.comings import Coming
-from coterie.topology.scenarios import Scenario, build
-from coterie.topology.simulation import Observer
-from coterie.topology.site import CrashPoint, Site
-from coterie.topology.transcript import Transcript
+from coterie.topology.engine.simulation import Observer
+from coterie.topology.engine.site import CrashPoint, Site
+from coterie.topology.faults.joins_and_leaves import Coming
+from coterie.topology.reporting.transcript import Transcript
+from coterie.topology.sweep.scenarios import Scenario, build
 
 FOLDER = Path(__file__).parent / "transcripts"
 LIMIT_MS = 60_000

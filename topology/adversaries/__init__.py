@@ -1,30 +1,21 @@
-"""Sixty-three ways to misbehave, each a small class below :class:`.base.Adversary`.
+"""Sixty-three ways to misbehave, each a small class below :class:`..engine.adversary.Adversary`.
 
 * :mod:`.voting`: proposals and votes
-* :mod:`.dealing`, :mod:`.boxes`: shares, sums, and the boxes that hold shares
+* :mod:`.false_dealings`, :mod:`.boxes`: shares, sums, and the boxes that hold shares
 * :mod:`.equivocation`: one story to half of the members, another one to the rest
 * :mod:`.collusion`: liars with a common victim, the base of many others
 * :mod:`.views`, :mod:`.accusations`: things that one member sees and the others do not
 * :mod:`.proving`, :mod:`.showing`: false proofs of a sum, and lies that few see
-* :mod:`.stalling`, :mod:`.network`: waiting, silence, replayed messages and false ledgers
+* :mod:`.stalling`, :mod:`.traffic`: waiting, silence, replayed messages and false ledgers
 
-:mod:`.forging` makes the false messages; :mod:`.chain` combines several strategies of one site.
+:mod:`.forging` makes the false messages; :mod:`..engine.chain` combines several strategies of one site.
 """
 
 from typing import Final
 
+from ..engine.adversary import Adversary
 from .accusations import FutureAccusations, OldAccusation, TwoComplaints
-from .base import Adversary
-from .boxes import (
-    AckToDealer,
-    BadTerms,
-    BoxFlood,
-    FalseKeeper,
-    FalseOpening,
-    FewHolders,
-    HandToColluders,
-    TakeIn,
-)
+from .boxes import AckToDealer, BadTerms, BoxFlood, FalseKeeper, FalseOpening, FewHolders, HandToColluders, TakeIn
 from .collusion import (
     FailAndCrash,
     FailAndLeave,
@@ -37,12 +28,12 @@ from .collusion import (
     Shun,
     ShunInTurn,
 )
-from .dealing import FalseComplaint, GarbageBox, MisDeal, NonEncoding, Withhold, WrongBlob, WrongShare
 from .equivocation import TwinDeal, TwoAcks, TwoFaced, TwoLedgers, TwoSums
-from .network import FalseHead, ForgedCertificate, PaddedLedger, Replay, Selective, Silent, Twins
+from .false_dealings import FalseComplaint, GarbageBox, MisDeal, NonEncoding, Withhold, WrongBlob, WrongShare
 from .proving import EraseProof, FalseFirst, MixedProof
 from .showing import FalseZToOne, LieAfterLeaving, ReturnUnseen
 from .stalling import Choosy, Crawl, FailAndGarble, LostKeeper
+from .traffic import FalseHead, ForgedCertificate, PaddedLedger, Replay, Selective, Silent, Twins
 from .views import LateTakeIn, Mask, QuietComplaint, SeeSaw, SingleAcks
 from .voting import Amnesia, Burst, DoubleVote, Equivocate, FalseVoid, InvalidValue, StaleLock, ViewFlood
 

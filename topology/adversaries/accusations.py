@@ -5,19 +5,19 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace as with_fields
 
-from ...protocol.envelope import Verified
 from ...protocol.events import Send
-from ...protocol.ledger import Phase
-from ...protocol.messages import Accusation, Complaint, Deal, Precommit, Prevote, Proposal, UpheldComplaint
+from ...protocol.ledger.state import Phase
+from ...protocol.messages.envelope import Verified
+from ...protocol.messages.kinds import Accusation, Complaint, Deal, Precommit, Prevote, Proposal, UpheldComplaint
+from ..engine.adversary import Flood
 from . import forging
-from .base import Flood
 from .collusion import Colluder
 from .views import QuietComplaint
 
 if TYPE_CHECKING:
     from ...protocol.node import Node
-    from ..simulation import Simulation
-    from ..site import Site
+    from ..engine.simulation import Simulation
+    from ..engine.site import Site
 
 _STRIKE_MS: Final = 200
 _SECOND_MS: Final = 60

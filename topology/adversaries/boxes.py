@@ -1,6 +1,6 @@
 """Lies about boxes: their keys, their contents, and the members that are handed them and keep them.
 
-A missing ack is settled by members that keep the holder's box (:mod:`coterie.protocol.acks`). These liars want an
+A missing ack is settled by members that keep the holder's box (:mod:`coterie.protocol.round.acks`). These liars want an
 unsettled dealing to look settled, or a settled one to look unsettled.
 """
 
@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace as with_fields
 
-from ...protocol.envelope import Verified
 from ...protocol.events import Event, Received, Send
-from ...protocol.messages import Ack, Deal, HandBox, Proposal, SumShare
+from ...protocol.messages.envelope import Verified
+from ...protocol.messages.kinds import Ack, Deal, HandBox, Proposal, SumShare
 from ...protocol.schemes.base import Dealing
+from ..engine.adversary import Adversary, Flood
 from . import forging
-from .base import Adversary, Flood
 from .collusion import Colluder
 
 if TYPE_CHECKING:
     from ...protocol.node import Node
-    from ..simulation import Simulation
-    from ..site import Site
+    from ..engine.simulation import Simulation
+    from ..engine.site import Site
 
 FLOOD_BOXES: Final = 6
 

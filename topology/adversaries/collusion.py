@@ -9,18 +9,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from ...protocol.envelope import Verified
 from ...protocol.events import Event, Send, Step
-from ...protocol.ledger import Phase
-from ...protocol.messages import Ack, Deal, Prevote, Proposal, SumShare
-from ...protocol.work import Encode
-from ..site import Turn
+from ...protocol.jobs import Encode
+from ...protocol.ledger.state import Phase
+from ...protocol.messages.envelope import Verified
+from ...protocol.messages.kinds import Ack, Deal, Prevote, Proposal, SumShare
+from ..engine.adversary import Adversary
+from ..engine.site import Turn
 from . import forging
-from .base import Adversary
 
 if TYPE_CHECKING:
-    from ..simulation import Simulation
-    from ..site import Site
+    from ..engine.simulation import Simulation
+    from ..engine.site import Site
 
 AWAY_MS: Final = 1_500
 MEMBER_EVERY_MS: Final = 300

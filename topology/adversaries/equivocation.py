@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from ...protocol.envelope import Verified
 from ...protocol.events import Send
-from ...protocol.messages import (
+from ...protocol.messages.envelope import Verified
+from ...protocol.messages.kinds import (
     Ack,
     Blocks,
     Deal,
@@ -20,14 +20,14 @@ from ...protocol.messages import (
     SumShare,
     Weights,
 )
+from ..engine.adversary import Adversary
 from . import forging
-from .base import Adversary
 from .collusion import plan_of
 from .voting import other_block
 
 if TYPE_CHECKING:
-    from ..simulation import Simulation
-    from ..site import Site
+    from ..engine.simulation import Simulation
+    from ..engine.site import Site
 
 BOTH_STORIES: Final = 0.3
 """How often a member is told both stories."""

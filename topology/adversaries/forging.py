@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from msgspec.structs import replace as with_fields
 
-from ...crypto import dealing, merkle
-from ...crypto.codec import encode_wide
 from ...crypto.field import P, evaluate, from_bytes, interpolate
+from ...crypto.identity.sealing import BOX_OVERHEAD_BYTES, Ephemeral, Opening, dealing_key
 from ...crypto.prng import derive
-from ...crypto.sealing import BOX_OVERHEAD_BYTES, Ephemeral, Opening, dealing_key
-from ...protocol.blocks import Block, Contributors, Model, Void, read_block
-from ...protocol.committee import Committee
-from ...protocol.contribution import Layout
-from ...protocol.envelope import Verified
-from ...protocol.ledger import LedgerState
-from ...protocol.messages import (
+from ...crypto.sharing import dealing, merkle
+from ...crypto.sharing.fixed_point import encode_wide
+from ...protocol.jobs import Encode, Encoded
+from ...protocol.ledger.blocks import Block, Contributors, Model, Void, read_block
+from ...protocol.ledger.committee import Committee
+from ...protocol.ledger.contribution import Layout
+from ...protocol.ledger.state import LedgerState
+from ...protocol.messages.encoding import digest_of
+from ...protocol.messages.envelope import Verified
+from ...protocol.messages.kinds import (
     Ack,
     Blocks,
     CertifiedBlock,
@@ -41,12 +43,10 @@ from ...protocol.messages import (
 from ...protocol.schemes.base import Dealing, blob_digests
 from ...protocol.schemes.plain import CommitVector
 from ...protocol.schemes.shamir import DealShares, _crypto_terms
-from ...protocol.wire import digest_of
-from ...protocol.work import Encode, Encoded
 
 if TYPE_CHECKING:
-    from ..simulation import Simulation
-    from ..site import Site
+    from ..engine.simulation import Simulation
+    from ..engine.site import Site
 
 __all__ = [
     "NON_ENCODINGS",

@@ -3,16 +3,16 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from ...protocol.blocks import Block, Model, block_hash, read_block
-from ...protocol.envelope import Verified
 from ...protocol.events import Event, Send, Step
-from ...protocol.messages import Precommit, Prevote, Proposal
-from .base import Adversary
+from ...protocol.ledger.blocks import Block, Model, block_hash, read_block
+from ...protocol.messages.envelope import Verified
+from ...protocol.messages.kinds import Precommit, Prevote, Proposal
+from ..engine.adversary import Adversary
 from .voting import other_sum
 
 if TYPE_CHECKING:
-    from ..simulation import Simulation
-    from ..site import Site
+    from ..engine.simulation import Simulation
+    from ..engine.site import Site
 
 SHOWN_AFTER_MS: Final = 30
 """How long after its proposal a proposer is shown the z that it lacks."""

@@ -4,16 +4,16 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from ...crypto.field import P
-from ...protocol.envelope import Verified
 from ...protocol.events import Event, Send, Step
-from ...protocol.ledger import Phase
-from ...protocol.messages import Precommit, Prevote
-from ..site import Turn
-from .base import Adversary
+from ...protocol.ledger.state import Phase
+from ...protocol.messages.envelope import Verified
+from ...protocol.messages.kinds import Precommit, Prevote
+from ..engine.adversary import Adversary
+from ..engine.site import Turn
 
 if TYPE_CHECKING:
-    from ..simulation import Simulation
-    from ..site import Site
+    from ..engine.simulation import Simulation
+    from ..engine.site import Site
 
 AWAY_MS: Final = 1_500
 """How long a liar that has left stays away before it asks to be admitted again."""

@@ -3,18 +3,18 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from ...protocol.envelope import Verified
 from ...protocol.events import Send
-from ...protocol.ledger import Phase
+from ...protocol.jobs import Encode
+from ...protocol.ledger.state import Phase
 from ...protocol.limits import MAX_KEEPER_ACKS
-from ...protocol.messages import Ack, HandBox, Precommit, Prevote, Proposal, Weights
-from ...protocol.work import Encode
-from ..site import Turn
+from ...protocol.messages.envelope import Verified
+from ...protocol.messages.kinds import Ack, HandBox, Precommit, Prevote, Proposal, Weights
+from ..engine.site import Turn
 from . import forging
 from .collusion import Colluder
 
 if TYPE_CHECKING:
-    from ..site import Site
+    from ..engine.site import Site
 
 OFFER_EVERY_MS: Final = 5
 FOLLOW_EVERY_MS: Final = 10

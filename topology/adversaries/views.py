@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace as with_fields
 
-from ...protocol.envelope import Verified
 from ...protocol.events import Event, Send
-from ...protocol.messages import (
+from ...protocol.messages.envelope import Verified
+from ...protocol.messages.kinds import (
     Accusation,
     Ack,
     Complaint,
@@ -20,14 +20,14 @@ from ...protocol.messages import (
     SitOut,
     SumShare,
 )
+from ..engine.adversary import Adversary
 from . import forging
-from .base import Adversary
 from .boxes import TakeIn
 from .collusion import Colluder
 
 if TYPE_CHECKING:
-    from ..simulation import Simulation
-    from ..site import Site
+    from ..engine.simulation import Simulation
+    from ..engine.site import Site
 
 
 class Mask(Colluder):

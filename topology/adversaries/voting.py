@@ -4,21 +4,21 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from ...crypto.field import P
-from ...protocol.blocks import Block, Contributors, Membership, Model, Void, block_hash, read_block
-from ...protocol.envelope import Verified
 from ...protocol.events import Event, Send, Step
+from ...protocol.jobs import beacon_of
+from ...protocol.ledger.blocks import Block, Contributors, Membership, Model, Void, block_hash, read_block
 from ...protocol.limits import VIEW_WINDOW
-from ...protocol.messages import Precommit, Prevote, Proposal
-from ...protocol.wire import digest_of
-from ...protocol.work import beacon_of
-from ..site import Turn
+from ...protocol.messages.encoding import digest_of
+from ...protocol.messages.envelope import Verified
+from ...protocol.messages.kinds import Precommit, Prevote, Proposal
+from ..engine.adversary import Adversary, Flood
+from ..engine.site import Turn
 from . import forging
-from .base import Adversary, Flood
 
 if TYPE_CHECKING:
     from ...protocol.node import Node
-    from ..simulation import Simulation
-    from ..site import Site
+    from ..engine.simulation import Simulation
+    from ..engine.site import Site
 
 BURST_MS: Final = 4_000
 FLOOD_VOTES: Final = 12

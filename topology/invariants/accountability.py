@@ -7,12 +7,12 @@ Two decisions of one height need two quorums, and two quorums share f+1 members.
   block, although they had precommitted the decided one in r. No polka between allowed them to leave their lock.
 """
 
-from ...protocol.committee import Committee
-from ...protocol.envelope import Verified
 from ...protocol.events import Event, Received, Step
-from ...protocol.messages import Precommit, Prevote, Proposal
+from ...protocol.ledger.committee import Committee
+from ...protocol.messages.envelope import Verified
+from ...protocol.messages.kinds import Precommit, Prevote, Proposal
 from ...protocol.records import BlockDecided, VoteCast
-from ..site import Site
+from ..engine.site import Site
 from .base import Checker
 
 Signers = dict[tuple[int, int, bytes], set[bytes]]

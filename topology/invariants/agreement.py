@@ -2,7 +2,7 @@
 
 from ...protocol.events import Event, Step
 from ...protocol.records import BlockDecided
-from ..site import Site
+from ..engine.site import Site
 from .base import Checker
 
 

@@ -12,12 +12,12 @@ were told.
 from typing import TYPE_CHECKING, Final
 
 from ...protocol.events import Event, Received, Step
-from ...protocol.messages import Precommit, Prevote
-from ..site import Site
+from ...protocol.messages.kinds import Precommit, Prevote
+from ..engine.site import Site
 from .base import Checker
 
 if TYPE_CHECKING:
-    from ..simulation import Simulation
+    from ..engine.simulation import Simulation
 
 HEIGHTS: Final = 20
 """Number of blocks after the proof by which the liar must be barred."""

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from ..simulation import Observer
+from ..engine.simulation import Observer
 
 if TYPE_CHECKING:
-    from ..simulation import Simulation
+    from ..engine.simulation import Simulation
 
 __all__ = ["Checker", "Violation"]
 

@@ -8,12 +8,12 @@ A liar counts as named if an honest member has reported a proof against it since
 proof waits at an honest member, or if the ledger has barred the liar.
 """
 
-from ...protocol.blocks import Void, read_block
 from ...protocol.events import Event, Step
+from ...protocol.ledger.blocks import Void, read_block
 from ...protocol.records import BlockDecided
-from ...protocol.registry import SCHEMES
+from ...protocol.scheme_registry import SCHEMES
 from ..adversaries.forging import proved_void
-from ..site import Site
+from ..engine.site import Site
 from .evidence import claims_proof
 from .rounds import RoundChecker
 

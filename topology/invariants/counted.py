@@ -14,12 +14,12 @@ committee when the contributors are decided, if
 
 from typing import Final
 
-from ...protocol.blocks import Contributors, read_block
 from ...protocol.events import Event, Received, Step
-from ...protocol.messages import NO_BOX, Deal
+from ...protocol.ledger.blocks import Contributors, read_block
+from ...protocol.messages.kinds import NO_BOX, Deal
 from ...protocol.records import BlockDecided
 from ..adversaries.forging import failed_contributors
-from ..site import Site
+from ..engine.site import Site
 from .rounds import RoundChecker
 
 MARGIN_MS: Final = 2_000

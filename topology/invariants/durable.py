@@ -7,9 +7,9 @@ A complaint needs no record: it shows what the dealer signed, and a restarted me
 checks the same share again.
 """
 
-from ...protocol.envelope import Verified
-from ...protocol.messages import Ack, Deal, Precommit, Prevote, Proposal, SumShare
-from ..site import Site
+from ...protocol.messages.envelope import Verified
+from ...protocol.messages.kinds import Ack, Deal, Precommit, Prevote, Proposal, SumShare
+from ..engine.site import Site
 from .base import Checker
 
 

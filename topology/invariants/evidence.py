@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from ...protocol.blocks import Evict, Membership, read_block
-from ...protocol.envelope import Verified
 from ...protocol.events import Event, Notice, Step
-from ...protocol.messages import Proposal
+from ...protocol.ledger.blocks import Evict, Membership, read_block
+from ...protocol.messages.envelope import Verified
+from ...protocol.messages.kinds import Proposal
 from ...protocol.records import BlockDecided
-from ..site import Site
+from ..engine.site import Site
 from .base import Checker
 
 PLAIN_FACTS: Final = frozenset({"member", "round", "height", "view"})

@@ -6,12 +6,12 @@ A Model block names this vector. So does a Void block that proves by it that it 
 import numpy as np
 
 from ...crypto.field import P
-from ...protocol.blocks import Contributors, Model, Void, read_block
 from ...protocol.events import Event, Step
+from ...protocol.ledger.blocks import Contributors, Model, Void, read_block
+from ...protocol.messages.encoding import digest_of
 from ...protocol.records import BlockDecided, Dealt
-from ...protocol.wire import digest_of
 from ..adversaries.forging import proved_void
-from ..site import Site
+from ..engine.site import Site
 from .base import Checker
 
 

@@ -5,9 +5,9 @@ operators so. No other sum may be opened on the same base model, and only the op
 """
 
 from ...protocol.events import Event, Step
-from ...protocol.ledger import Phase
+from ...protocol.ledger.state import Phase
 from ..adversaries.forging import is_stuck
-from ..site import Site
+from ..engine.site import Site
 from .base import Checker
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from ...protocol import limits
+from ...protocol.early_messages import _bytes
 from ...protocol.events import Event, Step
-from ...protocol.evidence import CONTRADICTIONS
-from ...protocol.inbox import _bytes
+from ...protocol.ledger.evidence import CONTRADICTIONS
 from ...protocol.node import Node
-from ..site import Site
+from ..engine.site import Site
 from .base import Checker
 
 EVERY = 7

@@ -6,10 +6,10 @@ are decided.
 """
 
 from ...protocol.events import Event, Received, Step
-from ...protocol.ledger import Phase
-from ...protocol.messages import Ack, Deal
+from ...protocol.ledger.state import Phase
+from ...protocol.messages.kinds import Ack, Deal
 from ..adversaries.forging import acked, dealing_id
-from ..site import Site
+from ..engine.site import Site
 from .rounds import RoundChecker
 
 

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from ...protocol.blocks import Model, Void, read_block
 from ...protocol.events import Event, Step
+from ...protocol.ledger.blocks import Model, Void, read_block
 from ...protocol.records import BlockDecided
 from ..adversaries.forging import is_stuck
-from ..site import Site
+from ..engine.site import Site
 from .rounds import RoundChecker
 
 BOUND_MS: Final = 60_000

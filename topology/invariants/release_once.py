@@ -1,9 +1,9 @@
 """Release once: one sum a round, and only with the certificate for its contributors in hand."""
 
-from ...protocol.blocks import Contributors, read_block
-from ...protocol.envelope import Verified
-from ...protocol.messages import SumShare
-from ..site import Site
+from ...protocol.ledger.blocks import Contributors, read_block
+from ...protocol.messages.envelope import Verified
+from ...protocol.messages.kinds import SumShare
+from ..engine.site import Site
 from .base import Checker
 
 

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, Final
 
-from ...protocol.committee import Committee
-from ...protocol.envelope import Verified
 from ...protocol.events import Event, Step
-from ..site import Site
+from ...protocol.ledger.committee import Committee
+from ...protocol.messages.envelope import Verified
+from ..engine.site import Site
 from .base import Checker
 
 if TYPE_CHECKING:
-    from ..simulation import Simulation
+    from ..engine.simulation import Simulation
 
 SETTLE_MS: Final = 3_000
 """How long after the last disturbance a round has to begin to count as undisturbed. By then links are up again,

@@ -24,22 +24,22 @@ import random
 from typing import TYPE_CHECKING, Final
 
 from ...crypto.field import P
-from ...protocol.blocks import Contributors, read_block
-from ...protocol.committee import Committee
-from ...protocol.contribution import metrics_of
-from ...protocol.envelope import Verified
 from ...protocol.events import Event, Step
-from ...protocol.genesis import is_private
-from ...protocol.ledger import LedgerState
+from ...protocol.ledger.blocks import Contributors, read_block
+from ...protocol.ledger.committee import Committee
+from ...protocol.ledger.contribution import metrics_of
+from ...protocol.ledger.genesis import is_private
+from ...protocol.ledger.state import LedgerState
 from ...protocol.limits import MIN_TRAINING_MEMBERS
-from ...protocol.messages import Complaint, Proposal, SumShare, UpheldComplaint
+from ...protocol.messages.envelope import Verified
+from ...protocol.messages.kinds import Complaint, Proposal, SumShare, UpheldComplaint
 from ...protocol.records import BlockDecided
 from ..adversaries.forging import complained_of, shares_shown
-from ..site import Site
+from ..engine.site import Site
 from .base import Checker
 
 if TYPE_CHECKING:
-    from ..simulation import Simulation
+    from ..engine.simulation import Simulation
 
 Row = dict[tuple[bytes, int], int]
 """Coefficients by (name of a dealing, power of x); power 0 is the secret, under the key of its dealer instead."""

@@ -1,9 +1,9 @@
 """Sign once: no honest member signs two votes or proposals for one (height, view), nor deals twice in a round."""
 
-from ...protocol.blocks import block_hash
-from ...protocol.envelope import Verified
-from ...protocol.messages import Deal, Precommit, Prevote, Proposal
-from ..site import Site
+from ...protocol.ledger.blocks import block_hash
+from ...protocol.messages.envelope import Verified
+from ...protocol.messages.kinds import Deal, Precommit, Prevote, Proposal
+from ..engine.site import Site
 from .base import Checker
 
 

@@ -2,17 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from ...protocol.blocks import Contributors, Model, block_hash, read_block
-from ...protocol.envelope import Verified
 from ...protocol.events import Event, Step
-from ...protocol.ledger import LedgerState, apply, genesis_state
-from ...protocol.messages import Precommit, Proposal
+from ...protocol.ledger.blocks import Contributors, Model, block_hash, read_block
+from ...protocol.ledger.state import LedgerState, apply, genesis_state
+from ...protocol.messages.envelope import Verified
+from ...protocol.messages.kinds import Precommit, Proposal
 from ...protocol.records import BlockDecided
-from ..site import Site
+from ..engine.site import Site
 from .base import Checker
 
 if TYPE_CHECKING:
-    from ..simulation import Simulation
+    from ..engine.simulation import Simulation
 
 
 class Validity(Checker):
@@ -82,6 +82,6 @@ class Validity(Checker):
 
 
 def _threshold(n: int, configured: int) -> int:
-    """Return K for n members, computed independently of :class:`.Committee`."""
+    """Return K for n members, computed independently of :class:`..Committee`."""
     f = (n - 1) // 3
     return max(2, f + 1, min(configured or (2 if n == 3 else n - 2 * f), n - f, n - 1))

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from coterie.crypto import cosets, ntt
-from coterie.crypto.codec import EncodingError
 from coterie.crypto.field import P, Vector, inverses
 from coterie.crypto.masks import blame
 from coterie.crypto.masks import keys as keys_module
@@ -14,6 +13,7 @@ from coterie.crypto.masks.parameters import BOUND, DIMENSION, MaskParameters
 from coterie.crypto.masks.ring import values_of
 from coterie.crypto.masks.sampling import Gaussian, Samples
 from coterie.crypto.prng import stream
+from coterie.crypto.sharing.fixed_point import EncodingError
 from coterie.crypto.vectors import add_into, fingerprint
 
 PUBLIC = bytes(range(32))

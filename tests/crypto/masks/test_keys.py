@@ -12,7 +12,7 @@ from coterie.crypto.field import P, Vector
 from coterie.crypto.masks.contents import Contents
 from coterie.crypto.masks.keys import Key, plaintext_count, unpack_sum
 from coterie.crypto.masks.parameters import BOUND, DIMENSION, MaskParameters
-from coterie.crypto.shamir import Scheme
+from coterie.crypto.sharing.shamir import Scheme
 from coterie.crypto.vectors import add_into
 
 moduli = st.integers(16, 3100).map(lambda bits: 2**bits - 1)

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coterie.crypto.codec import EncodingError
 from coterie.crypto.field import P, Vector, to_bytes
 from coterie.crypto.masks.contents import Contents
 from coterie.crypto.masks.keys import Key, unpack_sum
@@ -21,6 +20,7 @@ from coterie.crypto.masks.mask import mask, unmask
 from coterie.crypto.masks.parameters import BOUND, DIMENSION, SIGMA, MaskParameters
 from coterie.crypto.masks.sampling import thresholds
 from coterie.crypto.prng import Stream
+from coterie.crypto.sharing.fixed_point import EncodingError
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "masks"
 ANSWERS = sorted(VECTORS.glob("answer-*.json"))

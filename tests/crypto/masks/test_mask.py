@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coterie.crypto.codec import EncodingError
 from coterie.crypto.field import P, Vector
 from coterie.crypto.masks.contents import Contents
 from coterie.crypto.masks.keys import Key
 from coterie.crypto.masks.mask import PIECE, Masker, OtherWords, Unmasker, mask, unmask
 from coterie.crypto.masks.parameters import DIMENSION, MaskParameters
+from coterie.crypto.sharing.fixed_point import EncodingError
 from coterie.crypto.vectors import add_into
 
 PUBLIC = b"beacon of round 6".ljust(32, b".")

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coterie.crypto.codec import MIN_BITS, EncodingError
 from coterie.crypto.field import P
 from coterie.crypto.masks import kernels
 from coterie.crypto.masks.parameters import BOUND, MAX_BITS, MaskParameters, largest_bits
+from coterie.crypto.sharing.fixed_point import MIN_BITS, EncodingError
 
 usable = st.integers(1, 12_000).filter(lambda summands: largest_bits(summands) >= MIN_BITS)
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from parties import members
 
-from coterie.crypto.codec import EncodingError
 from coterie.crypto.field import Vector
 from coterie.crypto.masks import blame
 from coterie.crypto.masks.keys import Key, unpack_sum
@@ -17,6 +16,7 @@ from coterie.crypto.paillier.encryption import add, encrypt
 from coterie.crypto.paillier.group import Group, KeyShare, deal
 from coterie.crypto.paillier.keys import generate
 from coterie.crypto.paillier.threshold import Agreed, open_sum, partial_decrypt
+from coterie.crypto.sharing.fixed_point import EncodingError
 from coterie.crypto.vectors import add_into, fingerprint
 
 MEMBERS = 4

@@ -12,7 +12,7 @@ from coterie.crypto.paillier.encryption import Encrypted, decrypt, encrypt
 from coterie.crypto.paillier.group import Group
 from coterie.crypto.paillier.keys import PublicKey, generate
 from coterie.crypto.paillier.proofs import check_knowledge
-from coterie.crypto.paillier.statements import Equivocation
+from coterie.crypto.paillier.rounds.statements import Equivocation
 from coterie.crypto.paillier.threshold import Agreed, Partial, check_partial
 
 KINDS = ("key", "ciphertexts", "partial", "group", "knowledge", "claim", "evidence", "contributors")

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coterie.crypto.codec import FixedPoint
 from coterie.crypto.paillier.encryption import add, decrypt, encrypt
 from coterie.crypto.paillier.errors import BadPacking, BadPlaintext
 from coterie.crypto.paillier.keys import PrivateKey
 from coterie.crypto.paillier.packing import MAX_VALUE_BITS, Packing
+from coterie.crypto.sharing.fixed_point import FixedPoint
 
 SEED = b"thirty-two secret random bytes.."
 

@@ -21,7 +21,6 @@ from proving import (
     verdicts,
 )
 
-from coterie.crypto.dealing import BadShare
 from coterie.crypto.field import P, Vector, evaluate, from_bytes, interpolate
 from coterie.crypto.proof import checks
 from coterie.crypto.proof.checks import check_share
@@ -30,6 +29,7 @@ from coterie.crypto.proof.functionals import Functionals, projected
 from coterie.crypto.proof.prover import Proved, Prover, Unprovable, octal, prove
 from coterie.crypto.proof.terms import DIGIT_OFFSET, SLOT, Terms
 from coterie.crypto.proof.transcript import Transcript, chained
+from coterie.crypto.sharing.dealing import BadShare
 
 EQUATIONS = "public: the equations do not hold of the vector that was dealt"
 GADGET = "public: a digit, a bit or a sum of squares is not what it should be"

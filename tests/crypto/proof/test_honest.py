@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from proving import CONTEXT, EXAMPLES, SEED, SMALL, TERMS, columns_of, vector_of, verdict, verdicts
 
 from coterie.crypto import vectors
-from coterie.crypto.dealing import BadShare
 from coterie.crypto.field import P, from_bytes, interpolate, lagrange_matrix
 from coterie.crypto.proof import checks, transcript
 from coterie.crypto.proof.checks import BadDealing, check_public, check_share
@@ -24,6 +23,7 @@ from coterie.crypto.proof.functionals import Functionals, gadget
 from coterie.crypto.proof.prover import Proved, Unprovable, prove
 from coterie.crypto.proof.terms import MAX_HOLDERS, Terms
 from coterie.crypto.proof.transcript import Transcript
+from coterie.crypto.sharing.dealing import BadShare
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "proof"
 

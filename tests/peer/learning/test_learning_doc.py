@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from coterie.peer.founding import default_examples_cap
-from coterie.peer.learning.models import _MOMENTUM, Network, Training
-from coterie.peer.learning.task import DEFAULT_HIDDEN
-from coterie.peer.settings import Settings
-from coterie.peer.training import DEFAULT_MODEL
+from coterie.peer.federation.founding import default_examples_cap
+from coterie.peer.home.settings import Settings
+from coterie.peer.learning.table_models.models import _MOMENTUM, Network, Training
+from coterie.peer.learning.table_models.task import DEFAULT_HIDDEN
+from coterie.peer.training.trainer import DEFAULT_MODEL
 
 PAGE = (Path(__file__).parents[3] / "docs" / "learning.md").read_text()
 

@@ -10,9 +10,9 @@ import pytest
 import trio
 import trio.testing
 
-from coterie.crypto.identity import Identity
-from coterie.peer.network.events import Event
+from coterie.crypto.identity.identity import Identity
 from coterie.peer.network.link import Timing
+from coterie.peer.network.link_events import Event
 from coterie.peer.network.network import Network
 
 GUARD_SECONDS = 60

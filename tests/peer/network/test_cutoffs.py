@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from libp2p.exceptions import BaseLibp2pError
 
-from coterie.crypto.identity import Identity
+from coterie.crypto.identity.identity import Identity
 from coterie.peer.network import cutoffs
 from coterie.peer.network.cutoffs import FIRST_CUT_OFF_SECONDS, LAST_CUT_OFF_SECONDS, CutOffs
-from coterie.peer.network.events import Connected, Disconnected
 from coterie.peer.network.frames import MAX_BODY_BYTES, Kind, encode, read_frame
 from coterie.peer.network.greeting import encode_greeting
-from coterie.peer.network.host import DialError, Host
 from coterie.peer.network.link import BULK_PROTOCOL, CONTROL_PROTOCOL
+from coterie.peer.network.link_events import Connected, Disconnected
+from coterie.peer.network.transport.host import DialError, Host
 
 
 def test_each_time_is_twice_as_long_as_the_one_before_up_to_a_bound() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import trio
 
-from coterie.peer.network.events import Unreachable
+from coterie.peer.network.link_events import Unreachable
 
 
 async def answer_as_a_web_server(stream: trio.SocketStream) -> None:

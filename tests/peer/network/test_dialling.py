@@ -9,10 +9,10 @@ import trio
 import trio.testing
 
 from coterie.peer.network import dialling, network
-from coterie.peer.network.addresses import Address
 from coterie.peer.network.dialling import LAST_BACKOFF_SECONDS, MAX_DIALS_PER_MINUTE, Dialler
-from coterie.peer.network.host import DialError
 from coterie.peer.network.link import Link
+from coterie.peer.network.transport.addresses import Address
+from coterie.peer.network.transport.host import DialError
 
 MEMBER = b"m" * 32
 PLACES = [Address(f"/ip4/192.0.2.{number}/tcp/1", MEMBER) for number in range(1, 7)]

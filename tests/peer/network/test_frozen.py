@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import trio
 
-from coterie.crypto.identity import Identity
-from coterie.peer.network.events import Beat, Connected, Disconnected, Frame
+from coterie.crypto.identity.identity import Identity
 from coterie.peer.network.link import Timing
+from coterie.peer.network.link_events import Beat, Connected, Disconnected, Frame
 from coterie.peer.network.transfers import PullFailed
-from coterie.protocol.wire import digest_of
+from coterie.protocol.messages.encoding import digest_of
 
 pytestmark = pytest.mark.processes
 
@@ -23,11 +23,11 @@ PROCESS = Identity.from_seed(bytes([255]) * 32).public
 
 PEER = """
 import sys, trio
-from coterie.crypto.identity import Identity
-from coterie.peer.network.events import Frame
+from coterie.crypto.identity.identity import Identity
+from coterie.peer.network.link_events import Frame
 from coterie.peer.network.link import Timing
 from coterie.peer.network.network import Network
-from coterie.protocol.wire import digest_of
+from coterie.protocol.messages.encoding import digest_of
 
 BLOB = bytes(32 * 1024 * 1024)
 

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coterie.crypto.identity import Identity
+from coterie.crypto.identity.identity import Identity
 from coterie.peer.network import greeting
-from coterie.peer.network.addresses import parse_address, sign_record
 from coterie.peer.network.frames import MAX_GREETING_BYTES, BadFrame
 from coterie.peer.network.greeting import Refusal, check_federation, decode_greeting, encode_greeting
+from coterie.peer.network.transport.addresses import parse_address, sign_record
 
 ME = Identity.from_seed(bytes(32))
 RECORD = sign_record(ME, [parse_address("/ip4/192.0.2.1/tcp/4001")], 1)

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import ifaddr
 import pytest
 
-from coterie.peer.network import host
-from coterie.peer.network.host import dialable
+from coterie.peer.network.transport import host
+from coterie.peer.network.transport.host import dialable
 
 
 def adapter(name: str, *addresses: str) -> SimpleNamespace:

@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 import trio
 
-from coterie.crypto.identity import Identity
+from coterie.crypto.identity.identity import Identity
 from coterie.peer.network import greeting
 from coterie.peer.network import link as link_module
 from coterie.peer.network import network as network_module
-from coterie.peer.network import yamux as yamux_module
-from coterie.peer.network.addresses import Address, sign_record
-from coterie.peer.network.events import Connected, Disconnected, Frame, Refused, Unreachable
 from coterie.peer.network.frames import encode_envelope, encode_records
-from coterie.peer.network.host import ListenError
+from coterie.peer.network.link_events import Connected, Disconnected, Frame, Refused, Unreachable
 from coterie.peer.network.network import Network
 from coterie.peer.network.transfers import PullFailed
-from coterie.protocol.wire import digest_of
+from coterie.peer.network.transport import yamux as yamux_module
+from coterie.peer.network.transport.addresses import Address, sign_record
+from coterie.peer.network.transport.host import ListenError
+from coterie.protocol.messages.encoding import digest_of
 
 BLOB = bytes(range(256)) * 65536  # 16 MiB
 

@@ -12,9 +12,8 @@ import pytest
 import trio
 from libp2p.stream_muxer.exceptions import MuxedStreamError
 
-from coterie.crypto.identity import Identity
+from coterie.crypto.identity.identity import Identity
 from coterie.peer.network import network as network_module
-from coterie.peer.network.events import Connected, Disconnected, Frame
 from coterie.peer.network.frames import MAX_BODY_BYTES as BOUNDS
 from coterie.peer.network.frames import (
     STRANGER_BODY_BYTES,
@@ -26,12 +25,13 @@ from coterie.peer.network.frames import (
     read_frame,
 )
 from coterie.peer.network.greeting import encode_greeting
-from coterie.peer.network.host import Connection, DialError, Host
 from coterie.peer.network.link import BULK_PROTOCOL, CONTROL_PROTOCOL, STRANGER_BYTES, Timing
+from coterie.peer.network.link_events import Connected, Disconnected, Frame
 from coterie.peer.network.network import NO_HANDSHAKE_AT_MEMBERS
 from coterie.peer.network.transfers import PullFailed
-from coterie.peer.network.wire import NoiseWire, WireError
-from coterie.protocol.wire import digest_of
+from coterie.peer.network.transport.host import Connection, DialError, Host
+from coterie.peer.network.transport.wire import NoiseWire, WireError
+from coterie.protocol.messages.encoding import digest_of
 
 
 class Stranger:
@@ -385,8 +385,8 @@ async def test_addresses_are_for_members_and_a_new_member_gets_them(
 async def test_addresses_that_a_stranger_spreads_are_not_taken(
     world: Callable[[], Any], identity: Callable[[int], Identity], members: Callable[[bytes], bool]
 ) -> None:
-    from coterie.peer.network.addresses import parse_address, sign_record
     from coterie.peer.network.frames import encode_records
+    from coterie.peer.network.transport.addresses import parse_address, sign_record
 
     async with world() as peers:
         member = await peers.start(0, allow=members)
@@ -429,8 +429,8 @@ async def test_of_too_many_strangers_the_one_that_was_there_longest_makes_room(
 async def test_a_caller_cannot_send_a_newcomer_to_addresses_of_its_choice(
     world: Callable[[], Any], identity: Callable[[int], Identity]
 ) -> None:
-    from coterie.peer.network.addresses import parse_address, sign_record
     from coterie.peer.network.frames import encode_records
+    from coterie.peer.network.transport.addresses import parse_address, sign_record
 
     async with world() as peers:
         newcomer = await peers.start(0, allow=lambda member: None)

@@ -8,7 +8,6 @@ import trio
 import trio.testing
 
 from coterie.peer.network import transfers
-from coterie.peer.network.events import Disconnected, Frame
 from coterie.peer.network.frames import (
     BULK_HEADER_BYTES,
     BulkKind,
@@ -19,10 +18,11 @@ from coterie.peer.network.frames import (
     encode_failed,
     encode_request,
 )
-from coterie.peer.network.outbox import Outbox
-from coterie.peer.network.streams import Stream
+from coterie.peer.network.link_events import Disconnected, Frame
 from coterie.peer.network.transfers import Bulk, Offers, PullFailed, PullSlots
-from coterie.protocol.wire import digest_of
+from coterie.peer.network.transport.send_queue import Outbox
+from coterie.peer.network.transport.streams import Stream
+from coterie.protocol.messages.encoding import digest_of
 
 
 def digest(data: bytes) -> bytes:

@@ -6,9 +6,9 @@ import pytest
 from cluster import Cluster, identity
 from served_page import Served, running_status, serving
 
-from coterie.peer.home import Home
-from coterie.peer.settings import Settings
-from coterie.peer.store import Store
+from coterie.peer.home.folder import Home
+from coterie.peer.home.settings import Settings
+from coterie.peer.home.store import Store
 
 
 @pytest.fixture(scope="session")

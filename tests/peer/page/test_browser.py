@@ -14,8 +14,8 @@ from cluster import identity
 from served_page import Served, running_status, serving
 from table_sites import Sites
 
-from coterie.peer.cli import main
-from coterie.peer.home import Home
+from coterie.peer.cli.main import main
+from coterie.peer.home.folder import Home
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 

@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 
-from coterie.peer.measures import LABELS
+from coterie.peer.learning.metrics import LABELS
 from coterie.peer.page.document import load_document
 
 DOCUMENT = load_document()

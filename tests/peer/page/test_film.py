@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from coterie.crypto.identity import peer_id
-from coterie.peer.ledger_text import genesis_row, row_after
+from coterie.crypto.identity.identity import peer_id
 from coterie.peer.page import film as module
 from coterie.peer.page.document import film_document
 from coterie.peer.page.film import IS_DOWN, Film
-from coterie.protocol.ledger import genesis_state
-from coterie.protocol.messages import CertifiedBlock
-from coterie.topology.faults import Outage
+from coterie.peer.reporting.ledger_rows import genesis_row, row_after
+from coterie.protocol.ledger.state import genesis_state
+from coterie.protocol.messages.kinds import CertifiedBlock
+from coterie.topology.engine.simulation import Simulation
+from coterie.topology.faults.faults import Outage
 from coterie.topology.options import Options, build
-from coterie.topology.simulation import Simulation
 from coterie.topology.viewpoint import Viewpoint, site_to_view
 
 Json = dict[str, Any]

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
+from coterie.peer.home.page_address import Place
 from coterie.peer.page.guard import Guard
-from coterie.peer.page.place import Place
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 LOOPBACK = Guard(Place("127.0.0.1", 8650), None)

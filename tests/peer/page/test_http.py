@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from coterie.peer.network.meter import Meter
+from coterie.peer.network.limits.meter import Meter
 from coterie.peer.page.http import (
     ANSWER_SECONDS,
     MAX_HEADER_BYTES,

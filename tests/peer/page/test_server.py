@@ -13,13 +13,13 @@ import trio.testing
 from cluster import identity
 from served_page import Events, Served, running_status, serving
 
-from coterie.peer.exits import Exit, PeerError
-from coterie.peer.home import Home
-from coterie.peer.network import meter
+from coterie.peer.errors import Exit, PeerError
+from coterie.peer.home.folder import Home
+from coterie.peer.home.page_address import Place
+from coterie.peer.network.limits import meter
 from coterie.peer.page import http, server
+from coterie.peer.page.block_rows import LedgerRows
 from coterie.peer.page.history import History
-from coterie.peer.page.place import Place
-from coterie.peer.page.rows import LedgerRows
 from coterie.peer.page.server import MAX_CONNECTIONS, MAX_FOLLOWERS, PageServer
 
 ROUTES = ("/", "/status.json", "/ledger.json", "/metrics", "/healthz")

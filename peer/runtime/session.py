@@ -1,0 +1,989 @@
+"""One run of a peer: it founds, remembers or finds its federation, takes part in it, and says goodbye.
+
+The run ends when the user stops it, when the training is finished and all members have the result, when the peer has
+left or was removed, or at a problem that only the user can solve.
+"""
+
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, astuple, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+import trio
+from trio import TaskStatus  # type: ignore[attr-defined]
+
+from ...crypto.identity.identity import Identity
+from ...protocol.events import Notice
+from ...protocol.jobs import Contribution, Train
+from ...protocol.ledger.genesis import Genesis, GenesisError, read_genesis
+from ...protocol.ledger.state import LedgerError, LedgerState, Phase
+from ...protocol.ledger.tickets import Invite
+from ...protocol.limits import SYNC_BATCH_BLOCKS
+from ...protocol.messages.kinds import CertifiedBlock
+from ...protocol.node import Newcomer, Node
+from ...protocol.records import ModelSaved
+from ...protocol.round.sharing import Sharing
+from ..control.client import Json
+from ..control.server import ControlServer
+from ..driving.compilation import compile_once
+from ..driving.driver import Driver
+from ..driving.workers import Workshop
+from ..errors import Exit, PeerError
+from ..federation.consent import Consent, NoConsent, join_note
+from ..federation.finding import Discovery
+from ..federation.founding import explain_end, explain_threshold, found
+from ..federation.invites import DEFAULT_HOURS, FOUNDING_USES, join_command, new_invite, open_invite
+from ..federation.joining import find_genesis, tell_trouble
+from ..home.facts import ADDRESSES, DEPARTED, GENESIS, OWN_ADDRESSES, SETTINGS
+from ..home.folder import APP_FOLDER, Home
+from ..home.page_address import page_place, read_token
+from ..home.settings import Settings
+from ..home.sqlite import StoreError, damaged
+from ..home.store import Reader, Store
+from ..learning.app import AppError
+from ..learning.learner import Learner
+from ..learning.metrics import measures, measures_text, of_which_model
+from ..learning.row_owners import LastSum
+from ..member_names import in_words, told_names, told_text
+from ..network.address_text import dial_place, listen_place
+from ..network.link import Timing
+from ..network.link_events import Beat, Connected, Disconnected, Event, Frame, Pace, Refused
+from ..network.network import Network
+from ..network.transport.addresses import AddressError, BadRecord
+from ..network.transport.host import ListenError
+from ..page.block_rows import LedgerRows
+from ..page.history import History
+from ..page.server import PageServer
+from ..reporting.leaving import Stay, awaited, names_told, still_needed
+from ..reporting.quorum_watch import Held, Joining, Lack, Watch, abstention, joining, kept_out, named, pause, shortage
+from ..reporting.reporters import Reporter, describe, plain_facts
+from ..reporting.status import faults_status, gone_names, late_status, ledger_status, members_status, unreadable_genesis
+from ..reporting.voids import VoidRounds, newest_voids
+from ..reporting.waiting import Waiting, awaited_in_round
+from ..system.app_workers import own_places
+from ..system.malloc import keep_out_of_collections
+from ..system.stop_signals import Asked, stop_signals
+from ..tracking.feed import Tracking
+from ..tracking.trackers import Run, targets
+from ..training.late_training import Lateness
+from ..training.trainer import (
+    DataProblem,
+    Trainer,
+    check_initial_weights,
+    check_source,
+    founder_learner,
+    member_learner,
+    published_classes,
+    told_table,
+)
+from .departure import GOODBYE_SECONDS, REFRESH_SECONDS, check_not_gone, remains, way_back, withdraw
+from .run_end import Ending
+from .stranger_log import MINUTE_SECONDS, Strangers
+
+BOOK_SECONDS: Final = 1.0
+DOUBLE_SECONDS: Final = 5.0
+"""How long a copied home looks for another peer with its key before it takes part."""
+ANSWERS_OF_A_DOUBLE: Final = 3
+"""How many answers to our own address records it takes to believe that another peer has our key, if this home is not
+known to be a copy.
+"""
+ADMISSION_SECONDS: Final = 10.0
+"""How long a newcomer waits to be admitted before its user is told why. Most wait for a moment only."""
+STUCK_SECONDS: Final = 5.0
+"""How long a sum waits for members before users are told. It waits for moments while members start or thaw."""
+_BY_STRANGERS: Final = frozenset({"bad-frame", "refused"})
+"""Kinds of notices that a stranger can cause as often as it likes."""
+
+
+T = TypeVar("T")
+
+
+class Session:
+    """A peer from start to stop. The caller holds the home's lock."""
+
+    _page: PageServer | None = None
+    """None if no page is asked for."""
+    _has_told_kept_out = False
+    """Whether it was told that the current standstill keeps newcomers out."""
+    _search_trouble = ""
+    """Why the federation was not found at the last attempt."""
+
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings,
+        identity: Identity,
+        store: Store,
+        report: Reporter,
+        answer: "Callable[[Session, Json], Awaitable[Json]]",
+        tasks: "Iterable[Callable[[Session], Awaitable[None]]]" = (),
+    ) -> None:
+        """Prepare a run.
+
+        Args:
+            home: the home of this peer.
+            settings: its options.
+            identity: its key.
+            store: its store, which is open.
+            report: shows its user what happens.
+            answer: answers a request of the control socket.
+            tasks: what else runs while this peer takes part.
+        """
+        self.home = home
+        self.settings = settings
+        self.identity = identity
+        self.store = store
+        self.report = report
+        self.genesis: Genesis | None = None
+        self.node: Node | None = None
+        self.driver: Driver | None = None
+        self.ending = Ending(identity.public)
+        self.asked = Asked()
+        self.is_reading = False
+        """A thread reads a table or loads an app, and its result is not needed any more."""
+        self.kept_search: list[str] = []
+        """Options of an earlier start that still say where a federation is looked for."""
+        self._invite: Invite | None = None
+        self._founded: ModelSaved | None = None
+        """The initial model, if this very run founds the federation."""
+        self._tasks = tuple(tasks)
+        self._learner: Learner | None = None
+        self._trainer: Trainer | None = None
+        self._control = ControlServer(home.socket_path, lambda request: answer(self, request))
+        self._page = self._make_page()
+        self.tracking = Tracking(targets(settings), home.folder, lambda: astuple(self.network.traffic()), self.tell)
+        self._started = time.monotonic()
+        self._book: bytes | None = None
+        self._strangers = Strangers()
+        self._standstill = Watch(settings.dead_after)
+        self._stuck = Held(STUCK_SECONDS)
+        self._admission = {lack: Watch(ADMISSION_SECONDS) for lack in Lack}
+        self._waiting = Waiting()
+        self._lateness = Lateness(app=settings.app_name)
+        self._voids = VoidRounds()
+        self._sharing: Sharing | None = None
+        """The sharing of the newest round whose start was told. It holds why members sat the round out, in their words.
+        It is kept here until the end of the round is told, since the node may have begun the next round by then.
+        """
+        self._left_out: str | None = None
+        """Why the last round had no update of this peer."""
+        self._pause = Watch(0, end="training goes on: enough members are here again")
+        self._failure: BaseException | None = None
+        self._has_told_table = False
+        self._gone: dict[bytes, str] = {}
+        """The names of those that were members."""
+        self._last_sum: LastSum | None = None
+
+    # From start to stop.
+
+    async def run(self) -> Exit:
+        """Run; return how it ended.
+
+        Raises:
+            PeerError: a problem that only the user can solve.
+            Exception: a bug of ours.
+        """
+        if self.settings.invite is not None and self.store.fact(GENESIS) is None:
+            self._invite = open_invite(self.settings.invite, _now_ms())
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._heed_signals)
+            await self._unless_stopped(self._remember_federation)
+            if self.ending.over.is_set():
+                self._tell_no_beginning()
+            else:
+                self.network = self._make_network()
+                wanted = None if self._invite is None else self._invite.terms.federation
+                discovery = Discovery(self.settings, self.identity, self.network, wanted)
+                # What rounds need is compiled now, before any other peer could wait for this one.
+                await self._unless_stopped(partial(compile_once, self.tell))
+                if self.ending.over.is_set():
+                    self._tell_end()
+                else:
+                    await self._take_part(discovery, nursery)
+            nursery.cancel_scope.cancel()
+        if self._failure is not None:
+            raise self._failure
+        return self.ending.code
+
+    async def _unless_stopped(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Do a task that takes a while, up to its end or the end of the run."""
+        async with trio.open_nursery() as race:
+
+            async def stop() -> None:
+                await self.ending.over.wait()
+                race.cancel_scope.cancel()
+
+            race.start_soon(stop)
+            await task()
+            race.cancel_scope.cancel()
+
+    async def _take_part(self, discovery: Discovery, nursery: trio.Nursery) -> None:
+        """Listen, and take part until the run is over."""
+        try:
+            addresses = await nursery.start(self.network.run)
+        except* ListenError as group:
+            text = f"--listen: {group.exceptions[0]}"
+            if self.store.copied:
+                text += ". This home is a copy: if the peer that it was copied from has the port, go on with that one"
+            raise PeerError(text, Exit.PORT) from None
+        async with self._control.serving(), self._serving_page(), trio.open_nursery() as living:
+            self._tell_listening(addresses)
+            for task in (self._live, partial(self._discover, discovery), self._end_if_doubled):
+                living.start_soon(self._or_fail, task)
+            await self.ending.over.wait()
+            await withdraw(self.node, self.driver, self.ending)
+            await self.tracking.settle()
+            self._tell_end()
+            living.cancel_scope.cancel()
+        with trio.move_on_after(GOODBYE_SECONDS):
+            await self.network.stop()
+
+    @asynccontextmanager
+    async def _serving_page(self) -> AsyncIterator[None]:
+        """Serve the page, if one is asked for."""
+        if self._page is None:
+            yield
+            return
+        async with self._page.serving() as place:
+            own_places([place.port], self.home.socket_path)
+            self.tell("page", f"the page of this peer: {place.url}", {"url": place.url})
+            yield
+
+    async def _or_fail(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Do a task; if it fails, end the run in good order, so that the others get their goodbye first."""
+        try:
+            await task()
+        except Exception as error:
+            self._failure = first_cause(error)
+            code = self._failure.code if isinstance(self._failure, PeerError) else Exit.CRASH
+            self.ending.end(code, str(self._failure) if code is not Exit.CRASH else "a bug of ours")
+
+    async def _discover(self, discovery: Discovery) -> None:
+        """Look for peers beyond the addresses that are known."""
+        await discovery.run(lambda address: self.tell("dht", f"DHT node at {address}", {"address": str(address)}))
+
+    async def _end_if_doubled(self) -> None:
+        """End if another peer with the same key runs: the two would sign contradicting votes, and be evicted for them.
+
+        Of a home and its copy, the copy ends, since it knows that it is one. If neither knows it, both end.
+        """
+        doubles = self.network.doubles
+        await doubles.wait(1 if self.store.copied else ANSWERS_OF_A_DOUBLE)
+        raise PeerError(
+            f"{self.home.folder}: another peer with the key of this home is running, at"
+            f" {', '.join(doubles.addresses) or 'an address that it does not tell'}. Their votes would contradict each"
+            " other, and the member would be evicted, so this one ends. Go on with one home only, and delete the other",
+            Exit.HOME,
+        )
+
+    async def _live(self) -> None:
+        """Find the federation if need be, then be a member of it."""
+        if self.genesis is None:
+            with trio.move_on_after(self.settings.join_timeout or math.inf):
+                await self._find_federation()
+        if self.genesis is None:
+            text = f"no member could be reached within {self.settings.join_timeout:g} s; check the address"
+            self.ending.end(Exit.UNREACHABLE, f"{text}, the port and the firewall (`peer doctor`)")
+            return
+        if self.store.copied:
+            text = f"this home was moved or copied: looking for another peer with its key for {DOUBLE_SECONDS:g} s"
+            self.report.event("looking-for-double", text, {"seconds": DOUBLE_SECONDS})
+            await trio.sleep(DOUBLE_SECONDS)  # `_end_if_doubled` ends this peer meanwhile if there is one
+        self._make_node(self.genesis)
+        assert self.node is not None
+        if self.node.state.phase is not Phase.FINISHED and not self._has_told_table:
+            await self._tell_table()
+        keep_out_of_collections()
+        assert self.driver is not None
+        async with trio.open_nursery() as nursery:
+            for task in (self._pump, self._keep_book, self._refresh, self._watch, self._sum_up_strangers):
+                nursery.start_soon(task)
+            for other in self._tasks:
+                nursery.start_soon(other, self)
+            nursery.start_soon(self.tracking.run, Run(self.genesis.name, self.genesis.federation.hex(), self._id))
+            nursery.start_soon(self.driver.workshop.warm_up)
+            await self.driver.run()
+
+    # The federation.
+
+    async def _remember_federation(self) -> None:
+        """Take the federation from the store, or found one where there is none to join."""
+        remembered = self.store.fact(GENESIS)
+        if remembered is not None:
+            try:
+                self.genesis = read_genesis(remembered)
+            except GenesisError as error:
+                raise unreadable_genesis(self.store.path, error) from None
+            self._check_invite(self.genesis)
+            self._consent(self.genesis).check_genesis()
+            self._learner = await self._make(member_learner, self.settings, self.genesis)
+            check_initial_weights(self._learner, self.genesis)
+        elif not self.settings.joins:
+            self._learner = await self._make(founder_learner, self.settings)
+            self.genesis, self._founded = found(self.settings, self.identity, self._learner, _now_ms())
+            if (told := published_classes(self._learner)) is not None:
+                self.report.event("classes", told, {})
+            await self._tell_table()
+        else:
+            # What can be checked before a federation is found is checked now.
+            if self.settings.continues is not None:
+                from ..federation.refounding import check_old_home
+
+                await trio.to_thread.run_sync(check_old_home, Home(Path(self.settings.continues)))
+            await self._read(check_source, self.settings)
+
+    async def _find_federation(self) -> None:
+        text = "looking for the federation"
+        if self.kept_search:
+            text += f"; kept in this home from an earlier start: {', '.join(self.kept_search)}"
+        self.report.event("joining", text, {"addresses": list(self._bootstrap()), "kept": self.kept_search})
+        wanted = None if self._invite is None else self._invite.terms.federation
+        genesis = await find_genesis(self.network, self._tell_search, wanted)
+        self._consent(genesis).check_genesis()
+        if self.settings.continues is not None:
+            from ..federation.refounding import check_continued
+
+            old = Home(Path(self.settings.continues))
+            await trio.to_thread.run_sync(check_continued, genesis, old, self.identity.public)
+        self._learner = await self._make(member_learner, self.settings, genesis)
+        check_initial_weights(self._learner, genesis)
+        self.genesis = genesis
+        self._keep()
+        await self._tell_table()
+        self.network.introduce(genesis.federation, genesis.encode())
+        text = f"found the federation {genesis.name!r}"
+        if genesis.previous is not None and self.settings.continues is None:
+            text += (
+                f", which continues another one ({genesis.previous.hex()[:16]}…). If this peer was a member there,"
+                " begin again with --continues and its old home, to compare them"
+            )
+        self.report.event("found", text, {"federation": genesis.federation, "name": genesis.name})
+
+    def _tell_search(self, kind: str, text: str, facts: Mapping[str, Any]) -> None:
+        """Tell why no federation is found yet, and keep it for the status."""
+        self._search_trouble = describe(text, facts)
+        self.report.event(kind, text, facts)
+
+    async def _tell_table(self) -> None:
+        """Sum up what was read, so that the user sees a wrong file or column before its sums are added up."""
+        self._has_told_table = True
+        if self._learner is not None:
+            told = await trio.to_thread.run_sync(told_table, self._learner)
+            if told is not None:
+                self.report.event("table", told, {})
+
+    async def _read(self, function: Callable[..., T], *arguments: object) -> T:
+        """Read a table or load an app in a thread, for which a user who stops the peer does not have to wait."""
+        # The type stubs that come with libp2p describe an older trio.
+        run: Any = trio.to_thread.run_sync
+        try:
+            result: T = await run(function, *arguments, abandon_on_cancel=True)
+        except trio.Cancelled:
+            self.is_reading = True
+            raise
+        return result
+
+    async def _make(self, function: Callable[..., Learner], *arguments: object) -> Learner:
+        """Return the learner that ``function`` makes, which may keep files in the home.
+
+        Raises:
+            DataProblem: the app cannot use the folder that it is given.
+            Exception: an exception of ``function``.
+        """
+        learner = await self._read(function, *arguments)
+        try:
+            await self._read(learner.keep_in, self.home.folder / APP_FOLDER)
+        except AppError as error:
+            raise DataProblem(str(error)) from error
+        return learner
+
+    def _consent(self, genesis: Genesis) -> Consent:
+        return Consent(genesis, self.settings, self.home, genesis.founder == self.identity.public)
+
+    def _keep(self) -> None:
+        """Keep settings and federation in the store, once they have proved usable: a mistyped start leaves no trace."""
+        self.store.keep(SETTINGS, self.settings.encode())
+        if self._founded is not None:
+            self.store.persist([self._founded])
+            self._founded = None
+        if self.genesis is not None:
+            self.store.keep(GENESIS, self.genesis.encode())
+
+    def _check_invite(self, genesis: Genesis) -> None:
+        if self.settings.invite is None:
+            return
+        with suppress(PeerError):
+            # A member needs no invite, so it does no harm if its invite was used up or has expired.
+            self._invite = open_invite(self.settings.invite, 0)
+        if self._invite is not None and self._invite.terms.federation != genesis.federation:
+            raise PeerError(
+                f"--invite: it is for another federation than the one of {self.home.folder}; use a new --home",
+                Exit.FEDERATION,
+            )
+
+    # Making the parts.
+
+    def _make_page(self) -> PageServer | None:
+        if not self.settings.page:
+            return None
+        file = self.settings.page_token_file
+        return PageServer(
+            page_place(self.settings.page),
+            None if file is None else read_token(file),
+            self.status,
+            History(
+                lambda: astuple(self.network.traffic()),
+                own_loss=lambda number: None if self._trainer is None else self._trainer.own_loss(number),
+            ),
+            LedgerRows(self.home.folder),
+        )
+
+    def _bootstrap(self) -> tuple[str, ...]:
+        given = tuple(dial_place(text) for text in self.settings.bootstrap)
+        invited = () if self._invite is None else self._invite.addresses
+        return tuple(dict.fromkeys((*given, *invited)))
+
+    def _make_network(self) -> Network:
+        genesis = self.genesis
+        try:
+            return Network(
+                self.identity,
+                [listen_place(text) for text in self.settings.listen],
+                allow=self._allow,
+                name=self.settings.name,
+                federation=b"" if genesis is None else genesis.federation,
+                genesis=b"" if genesis is None else genesis.encode(),
+                bootstrap=self._bootstrap(),
+                announce=[dial_place(text, "--announce") for text in self.settings.announce],
+                timing=Timing(beat_seconds=self.settings.heartbeat, dead_seconds=self.settings.dead_after),
+            )
+        except AddressError as error:
+            raise PeerError(str(error)) from None
+        except ListenError as error:
+            raise PeerError(f"--listen: {error}", Exit.PORT) from None
+
+    def _allow(self, member: bytes) -> bool | None:
+        """Return whether a peer is a member or has a part in the current round; None as long as this peer is no member.
+
+        A peer that is no member may not have the ledger that says who the members are.
+        """
+        if self.node is None or (state := self.node.state).member(self.identity.public) is None:
+            return None
+        # Newcomers about to be admitted count, too: their address may come before the block that admits them.
+        known = member in state.audience or member in self.node.ctx.pool.candidates
+        return known and member != self.identity.public
+
+    def _make_node(self, genesis: Genesis) -> None:
+        assert self._learner is not None
+        memory = self.store.load()
+        newcomer = Newcomer(self.settings.name, genesis.model, self._invite, self.ending.rejoins)
+        try:
+            self.node = Node(self.identity, genesis, memory, newcomer)
+        except LedgerError as error:
+            raise StoreError(damaged(self.store.path, f"its ledger: {error}")) from None
+        self._gone = gone_names(self.node.state, memory.blocks)
+        self._last_sum = LastSum(self.node.state, memory.blocks, self._read_blocks)
+        self._voids = newest_voids(memory.blocks)
+        self._lateness.deadline_seconds = genesis.share_deadline_ms / 1000
+        self.ending.has_invite = self._invite is not None
+        self.ending.join_again = f"peer start {self.home.option}"
+        if self.node.state.phase is Phase.FINISHED:
+            self._tell_finished(self.node.state)
+        # A home with totals in its ledger has trained before, and has told then what they show.
+        is_first = self.node.state.height == 0 or self.node.state.totals is None
+        trainer = Trainer(self._learner, 2.0**genesis.clip_exponent, tells_oddities=is_first)
+        self._trainer = trainer
+        consent = self._consent(genesis)
+
+        def contribute(work: Train) -> Contribution:
+            assert self.node is not None
+            consent.check(self.node.state.committee)
+            if work.round != self.node.state.round:
+                raise ValueError(f"round {work.round} is over")  # while this waited for the training before it
+            self._lateness.begin(work.round, time.monotonic())
+            try:
+                return trainer(work)
+            finally:
+                self._lateness.end(work.round, time.monotonic())
+                self._keep_measured(trainer, work.round)
+
+        self.driver = Driver(
+            self.node,
+            self.identity.public,
+            self.store,
+            self.network,
+            Workshop(contribute, trainer.prepare, self._read_blocks),
+            self._on_notice,
+        )
+        me = self.identity.public
+        departed = self.store.fact(DEPARTED)
+        if not self.ending.rejoins and check_not_gone(self.node.state, me, memory.blocks, self.home, departed):
+            state = self.node.state
+            text = (
+                f"this peer left its federation (height {state.gone[me].height}). It only helps to close round"
+                f" {state.round} if the others need it for that, and stops then; {way_back(state, me, self.home)}"
+            )
+            self.tell("leaving", text, {"round": state.round})
+            self.ending.asked_to_leave = True
+            self.ending.left.set()
+            self.driver.leave()
+        book = self.store.fact(ADDRESSES)
+        with suppress(BadRecord, msgspec.DecodeError):
+            self.network.learn(msgspec.msgpack.decode(book or b"\x90", type=list[bytes]))
+        self.network.refresh()
+
+    def _keep_measured(self, trainer: Trainer, round: int) -> None:
+        """Keep the figures over this site's own rows for `peer metrics`. The round itself reports a full disk."""
+        measured = trainer.measured(round)
+        if measured is not None:
+            with suppress(StoreError):
+                self.store.keep_measured(round, measured)
+
+    def _read_blocks(self, start: int) -> tuple[CertifiedBlock, ...]:
+        with Reader.open(self.home.folder) as reader:
+            blocks = islice(reader.blocks(start), SYNC_BATCH_BLOCKS)
+            return tuple(CertifiedBlock(one.block, one.certificate) for one in blocks)
+
+    # What runs beside the driver.
+
+    async def _pump(self) -> None:
+        """Hand the events of the network to the driver."""
+        assert self.driver is not None
+        for member in self.network.connected():
+            await self.driver.peer_up(member)
+        await self.network.hand_over(self._on_event)
+        async for event in self.network.inbound:
+            await self._on_event(event)
+
+    async def _on_event(self, event: Event) -> None:
+        assert self.driver is not None
+        match event:
+            case Frame(member=member, envelope=envelope, blob=blob):
+                await self.driver.frame(member, envelope, blob)
+            case Beat(member=member, status=status):
+                await self.driver.heartbeat(member, status)
+            case Pace(member=member, is_overrun=is_overrun):
+                await self.driver.pace(member, is_overrun)
+            case Connected(member=member, greeting=greeting, is_stranger=is_stranger):
+                if is_stranger:
+                    self._strangers.linked(member)
+                else:
+                    facts = {"member": member, "name": greeting.name}
+                    name = self._name(member) or greeting.name or "a peer"
+                    self.tell("link-up", f"linked to {in_words(name)}", facts)
+                self._look_for_shortage()
+                await self.driver.peer_up(member)
+            case Disconnected(member=member, reason=reason, is_stranger=is_stranger):
+                if not is_stranger:
+                    self.tell("link-down", f"link lost: {reason}", {"member": member, "who": self._name(member)})
+                self._look_for_shortage()
+                await self.driver.peer_down(member)
+            case Refused(reason=reason, is_stranger=True):
+                self._strangers.refused(reason)
+            case _:
+                tell_trouble(event, self.report.event)
+
+    async def _sum_up_strangers(self) -> None:
+        """Tell once a minute what strangers did."""
+        while True:
+            await trio.sleep(MINUTE_SECONDS)
+            told = self._strangers.sum_up(self.network.turned_away())
+            if told is not None:
+                self.tell("strangers", *told)
+
+    async def _keep_book(self) -> None:
+        """Keep the address book in the store, so that after a restart one address that still works is enough."""
+        while True:
+            await trio.sleep(BOOK_SECONDS)
+            await self._save_book()
+
+    async def _save_book(self) -> None:
+        book = msgspec.msgpack.encode(self.network.records())
+        if book != self._book:
+            await trio.to_thread.run_sync(self.store.keep, ADDRESSES, book)
+            self._book = book
+
+    async def _refresh(self) -> None:
+        while self.report.wants_status:
+            self.report.refresh(self.status())
+            await trio.sleep(REFRESH_SECONDS)
+
+    async def _watch(self) -> None:
+        """Look regularly for troubles to tell, such as too few members that can be reached."""
+        while True:
+            self._look_for_shortage()
+            await trio.sleep(REFRESH_SECONDS)
+
+    def _look_for_shortage(self) -> None:
+        """Look for troubles that have lasted, and tell each one once.
+
+        This is called on every change of a link, too: a member that was there for a moment ends a trouble that was
+        told before.
+        """
+        assert self.node is not None
+        self._look_for_admission()
+        self._look_for_pause()
+        self._look_for_wait()
+        self._look_for_lateness()
+        held = self._stuck.look(self.node.is_stuck, trio.current_time())
+        if held is not None:
+            self._tell_notice(held)
+        shortage = self._shortage()
+        told = self._standstill.look(shortage, trio.current_time())
+        if told is not None:
+            self.tell("stalled" if shortage else "going-on", told, {"height": self.node.state.height})
+        self._look_for_newcomers(shortage)
+
+    def _look_for_newcomers(self, shortage: str | None) -> None:
+        """Tell, once in a standstill, that a newcomer waits for its end."""
+        assert self.node is not None
+        self._has_told_kept_out &= shortage is not None
+        if self._standstill.is_told and not self._has_told_kept_out and (text := self._kept_out()):
+            self._has_told_kept_out = True
+            self.tell("kept-out", text, {"height": self.node.state.height})
+
+    def _look_for_admission(self) -> None:
+        """Tell, once for each reason, why this newcomer is not admitted."""
+        wait = self._joining()
+        if wait is None:
+            return
+        for lack, watch in self._admission.items():
+            text = wait.text if wait.lack is lack else None
+            if watch.look(text, trio.current_time()) is not None and text is not None:
+                self.tell("not-admitted", text, {"lacks": lack.name.lower()})
+
+    def _look_for_pause(self) -> None:
+        """Tell when training pauses for want of members. Before it has begun, the text of the founding says so."""
+        assert self.node is not None
+        state = self.node.state
+        trouble = self._paused() if state.sums is not None else None
+        told = self._pause.look(trouble, trio.current_time())
+        if told is not None:
+            self.tell("paused" if trouble else "unpaused", told, {"height": state.height})
+
+    def _look_for_wait(self) -> None:
+        """Tell, once a round, that it has waited long for members that are there."""
+        assert self.node is not None
+        wait = awaited_in_round(self.node)
+        if self._waiting.look(wait, trio.current_time()) and wait is not None:
+            self.tell("waiting", self._waits() or "", {"round": wait.round, "members": wait.members})
+
+    def _look_for_lateness(self) -> None:
+        """Tell each time that the training here took so long that the round went on without it."""
+        for round, text in self._lateness.look(time.monotonic()):
+            self._left_out = text
+            self.tell("late", text, {"round": round})
+
+    def _note_round(self, kind: str, facts: Json) -> None:
+        """Keep what `peer status` tells of rounds without a result, and of rounds without this peer's update."""
+        assert self.node is not None
+        match kind:
+            case "round":
+                self._sharing = self.node.ctx.sharing
+            case "sitting-out":
+                self._left_out = f"sat out round {facts['round']}: {facts['reason']}"
+            case "contributors" if self.identity.public in facts["members"]:
+                self._left_out = None
+            case "contributors":
+                self._lateness.leave_out(facts["round"])
+            case "void":
+                self._voids.add(facts["round"], facts["reason"], facts["members"])
+                sharing = self._sharing
+                if sharing is not None and sharing.round == facts["round"]:
+                    members = sharing.committee.members
+                    self._voids.said |= {members[place]: reason for place, reason in sharing.sat_out.items()}
+                if self.identity.public in facts["members"]:
+                    self._lateness.leave_out(facts["round"])
+            case _:
+                pass
+
+    def _waits(self) -> str | None:
+        assert self.node is not None
+        return self._waiting.text(self.node, trio.current_time(), self._gone)
+
+    def _paused(self) -> str | None:
+        assert self.node is not None
+        state = self.node.state
+        return pause(state, self.home) if state.member(self.identity.public) is not None else None
+
+    def _shortage(self) -> str | None:
+        assert self.node is not None
+        sought = {row.member: [_short_place(place) for place in row.addresses] for row in self.network.peers()}
+        connected = self.network.connected()
+        return shortage(self.node.state, self.identity.public, connected, self.home, self._gone, sought)
+
+    def _joining(self) -> Joining | None:
+        assert self.node is not None
+        state, me = self.node.state, self.identity.public
+        if state.member(me) is not None or self.ending.asked_to_leave or self.ending.left.is_set():
+            return None
+        return joining(state, me, self.network.connected(), self._gone)
+
+    def _kept_out(self) -> str | None:
+        assert self.node is not None
+        node = self.node
+        return kept_out(node.state, self.identity.public, self.network.connected(), node.ctx.pool.names, self._gone)
+
+    def stay(self) -> Stay | None:
+        """Return why this peer, which left, does not stop yet; None if nothing keeps it."""
+        assert self.node is not None
+        return still_needed(self.node.state, self.identity.public, self.network.connected(), self.home, self._gone)
+
+    def awaited(self) -> str:
+        """Return what this peer, which has asked to leave, waits for."""
+        assert self.node is not None
+        return awaited(self.node.state, self.identity.public, self.network.connected(), self._gone)
+
+    def _leaving(self) -> str | None:
+        if not self.ending.asked_to_leave:
+            return None
+        if not self.ending.left.is_set():
+            return f"asked to leave; {self.awaited()}"
+        stay = self.stay()
+        return "left; stops now" if stay is None else stay.text
+
+    async def _heed_signals(self, task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        with trio.open_signal_receiver(*stop_signals()) as signals:
+            if self.asked.count:
+                self.ending.end(Exit.OK, "stopped")
+            task_status.started()
+            async for _ in signals:
+                self.asked.count += 1
+                if self.ending.over.is_set():
+                    raise KeyboardInterrupt
+                self.ending.end(Exit.OK, "stopped")
+
+    # What users are told.
+
+    def tell(self, kind: str, text: str, facts: Json) -> None:
+        """Tell an event: to the user, to programs that watch the control socket, to the page and to the trackers."""
+        self.report.event(kind, text, facts)
+        plain = plain_facts(facts)
+        self._control.tell({"event": kind, "text": text, **plain})
+        if self._page is not None:
+            self._page.tell(kind, text, plain)
+        self.tracking.take(kind, text, plain)
+
+    def _name(self, member: bytes) -> str:
+        known = None if self.node is None else self.node.state.member(member)
+        return told_names(self.node.state)[member] if self.node is not None and known is not None else ""
+
+    def _on_notice(self, notice: Notice) -> None:
+        if notice.kind == "stuck":
+            self._stuck.hold(notice, trio.current_time())
+        else:
+            self._tell_notice(notice)
+
+    def _tell_notice(self, notice: Notice) -> None:
+        assert self.node is not None
+        facts = dict(notice.facts)
+        member = facts.get("member")
+        if notice.kind in _BY_STRANGERS and isinstance(member, bytes) and self.network.is_stranger(member):
+            self._strangers.refused(notice.text)
+            return
+        if isinstance(member, bytes) and "name" not in facts:
+            facts["who"] = self._name(member)
+        if notice.kind == "left" and isinstance(member, bytes):
+            self._gone[member] = facts["name"]
+        text = told_text(notice, self.node.state)
+        if notice.kind in ("stuck", "void"):
+            text = names_told(text, (*facts["members"], *filter(None, [facts.get("proposer")])), self._gone)
+        if notice.kind == "stuck":
+            text = text.replace("peer refound --home HOME", f"peer refound {self.home.option}")
+        if notice.kind == "resuming" and self.node.state.phase is Phase.FINISHED:
+            text = f"this home has the whole ledger of the training, up to height {self.node.state.height}"
+        if notice.kind == "refused" and self.ending.lacks_invite(self.node.state):
+            text = "refused: an invite is needed"
+        if notice.kind == "clipped" and self._trainer is not None:
+            facts["advice"] = self._trainer.clip_advice()
+        if notice.kind in ("contributors", "model"):
+            assert self._last_sum is not None
+            self._last_sum.on_notice(notice)
+        if notice.kind == "model":
+            assert self._last_sum is not None
+            shown = measures(self.node.state.genesis.model, facts.get("loss"), facts.get("metrics", {}))
+            facts["measures"] = shown
+            if shown:
+                whose = self._last_sum.told(self.node.state, facts)
+                facts["measured"] = whose.json()
+                text += f"; {of_which_model(facts['kind'])} {measures_text(shown)}, {whose.text()}"
+        self._note_round(notice.kind, facts)
+        if notice.kind == "void":
+            text += "".join(
+                f"; {named(self.node.state, (member,), self._gone)} said: {self._voids.said[member]}"
+                for member in facts["members"]
+                if member in self._voids.said
+            )
+        self.tell(notice.kind, text, facts)
+        self.ending.on_notice(replace(notice, text=text), self.node.state)
+        if notice.kind == "committee":
+            self._check_consent()
+
+    def _check_consent(self) -> None:
+        """End the run if the operator has not accepted what holds for the present committee.
+
+        The default threshold follows the number of members, so a federation that grows may need a new consent.
+        """
+        assert self.genesis is not None
+        assert self.node is not None
+        try:
+            self._consent(self.genesis).check(self.node.state.committee)
+        except NoConsent as error:
+            self._failure = error
+            self.ending.end(error.code, str(error))
+
+    def _tell_listening(self, addresses: list[str]) -> None:
+        self.store.keep(OWN_ADDRESSES, msgspec.msgpack.encode(addresses))
+        own_places(_ports(addresses), self.home.socket_path)
+        self.tell("listening", f"listening on {', '.join(addresses)}", {"addresses": addresses, "id": self._id})
+        self.settings = self.settings.with_given({"listen": _with_ports(self.settings.listen, addresses)})
+        genesis = self.genesis
+        if genesis is not None:
+            self._keep()
+        if genesis is None or genesis.founder != self.identity.public or self.store.height() > 0:
+            return
+        invite = None
+        if genesis.admit == "invite":
+            expires = _now_ms() + DEFAULT_HOURS * 3_600_000
+            invite = new_invite(self.identity, genesis.federation, addresses, expires, FOUNDING_USES)
+        command = join_command(genesis, addresses, invite)
+        text = (
+            f"founded the federation {genesis.name!r} {genesis.federation.hex()[:16]}…\n"
+            f"with {explain_threshold(genesis, genesis.min_peers)}\n"
+            f"no member counts as more than {genesis.examples_ref} examples in the mean (--examples-cap)\n"
+            f"{_explain_eviction(genesis.evict_after_rounds)}\n"
+            f"{explain_end(genesis)}\n"
+            f"training starts with {genesis.min_peers} members; the others join with:\n\n  {command}\n"
+        )
+        note = join_note(genesis)
+        if genesis.previous is not None:
+            note += "; " if note else ""
+            note += "members of the old federation add: --continues and their old home"
+        text += f"{note}\n" if note else ""
+        facts = {"federation": genesis.federation, "name": genesis.name, "command": command, "invite": invite}
+        facts["note"] = note
+        self.tell("founded", text, facts)
+
+    @property
+    def _id(self) -> str:
+        return self.identity.peer_id
+
+    def _tell_finished(self, state: LedgerState) -> None:
+        """Say at the start, in a home that has the result, that nothing is left to train, and why the peer stays."""
+        until = "until it is stopped" if self.settings.stay else f"for up to {self.settings.linger:g} s"
+        text = (
+            f"the training is finished after {state.trained} rounds; this peer stays {until}, so that members that are"
+            f" behind can catch up; {_take_model(self.home)}"
+        )
+        self.tell("finished", text, {"rounds": state.trained, "height": state.height})
+
+    def _tell_no_beginning(self) -> None:
+        """Say that nothing of this start is kept, since its options have not proved usable yet."""
+        text = "stopped before it had begun; of this start, nothing is kept"
+        self.tell("stopped", text, {"exit": int(self.ending.code), "on_stderr": False})
+
+    def _tell_end(self) -> None:
+        text = self.ending.reason
+        if self.ending.code is Exit.OK:
+            self._keep()
+        if self.ending.code is Exit.OK and not self.ending.left.is_set():
+            is_finished = self.node is not None and self.node.state.phase is Phase.FINISHED
+            text += "" if self.node is None else remains(self.node)
+            text += f"; {_after_the_end(self.home) if is_finished else f'go on with: peer start {self.home.option}'}"
+        elif self.ending.code is Exit.REMOVED and self._failure is None and self.node is not None:
+            text += f"; {way_back(self.node.state, self.identity.public, self.home)}"
+        # An error is told on standard error, by the command itself.
+        self.tell("stopped", text, {"exit": int(self.ending.code), "on_stderr": self._failure is not None})
+
+    def status(self) -> Json:
+        """Return what `peer status` shows."""
+        status: Json = {
+            "running": True,
+            "id": self._id,
+            "name": self.settings.name,
+            "home": str(self.home.folder),
+            "uptime_seconds": round(time.monotonic() - self._started, 1),
+            "addresses": self.network.addresses(),
+            "page": None if self._page is None else self._page.url,
+            "tracking": self.tracking.status(),
+            "traffic": asdict(self.network.traffic()),
+            "members": [],
+            "search": None,
+        }
+        if self.genesis is None:
+            status["search"] = {"addresses": list(self._bootstrap()), "trouble": self._search_trouble}
+        if self.node is not None and self.driver is not None:
+            me = self.identity.public
+            wanted = self._joining()
+            own_name = "" if wanted is None else self.settings.name
+            status["members"] = members_status(self.node.state, me, self.network.peers(), self._gone, own_name)
+            status["joining"] = None if wanted is None else wanted.text
+            status |= ledger_status(self.node.state, self.node.view, self._last_sum)
+            status["leaving"] = self._leaving()
+            status["paused"] = self._paused()
+            status["stalled"] = self._shortage()
+            status["kept_out"] = self._kept_out()
+            wait = self._waiting.of(self.node.state.round)
+            status["waits"] = None if wait is None else self._waits()
+            status["void"] = self._voids.facts(self.node.state)
+            status["voids"] = self._voids.text(self.node.state, self._gone)
+            status["left_out"] = self._left_out
+            status["late"] = late_status(wait, self._waiting.seconds(trio.current_time()))
+            is_finished = self.node.state.phase is Phase.FINISHED
+            status["abstains"] = abstention(self.node.ctx.guard, self.node.ctx.height, is_finished=is_finished)
+            status["fetching"] = list(self.driver.fetching.values())
+            status["working"] = list(self.driver.workshop.running.values())
+            status["faults"] = faults_status(self.driver.faults)
+        return status
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """Return the exception inside of the groups that nurseries make; a PeerError if there is one."""
+    while isinstance(error, BaseExceptionGroup):
+        error = next((one for one in error.exceptions if isinstance(one, PeerError)), error.exceptions[0])
+    return error
+
+
+def _take_model(home: Home) -> str:
+    return f"the model: peer model export {home.option} --out model.npz"
+
+
+def _after_the_end(home: Home) -> str:
+    """Say what can still be done after the end of the training."""
+    return f"{_take_model(home)}; to let members that are behind catch up: peer start --stay {home.option}"
+
+
+def _explain_eviction(rounds: int) -> str:
+    if not rounds:
+        return "a member may stay away for as long as it likes"
+    return f"a member that misses {rounds} rounds in a row is removed, and may join again"
+
+
+def _with_ports(listen: tuple[str, ...], addresses: list[str]) -> tuple[str, ...]:
+    """Return the listen addresses with the port that was chosen in place of port 0: the others know that port."""
+    ports = _ports(addresses)
+    places = []
+    for place in map(listen_place, listen):
+        head, _, port = place.rpartition("/")
+        places.append(f"{head}/{ports[-1]}" if port == "0" and len(set(ports)) == 1 else place)
+    return tuple(places)
+
+
+def _short_place(address: str) -> str:
+    """Return a multiaddr without the PeerId."""
+    return address.partition("/p2p/")[0]
+
+
+def _ports(addresses: list[str]) -> list[int]:
+    """Return the TCP ports of multiaddrs."""
+    return [int(parts[4]) for address in addresses if len(parts := address.split("/")) > 4 and parts[3] == "tcp"]
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,1 @@
+"""What goes wrong without any liar: failing peers and links, cut networks, members that come and go."""
