@@ -17,7 +17,7 @@ from typing import IO, Any, Final
 
 import trio
 
-from ... import crypto
+from ...crypto import kernels
 from ...crypto.identity.identity import Identity
 from ...crypto.kernels.compiling import private_folder, watched
 from ...protocol.jobs import CheckVector, Contribution, Encode, SumShares
@@ -29,7 +29,7 @@ from ...protocol.schemes.shamir import ShamirScheme
 from ..reporting.status import Json
 
 KERNELS: Final = 4
-"""Number of kernels that a round needs: all of `crypto.kernels`."""
+"""Number of kernels that a round needs: all of `crypto.kernels.vectors`."""
 
 _MEMBERS: Final = 4
 _PARAMETERS: Final = 4
@@ -67,15 +67,15 @@ async def compile_once(tell_people: Tell) -> None:
 
 def _compile(on_kernel: Callable[[str, bool], None]) -> None:
     with watched(on_kernel):
-        from ...crypto.kernels import vectors as kernels
-    kernel: Any = kernels.matmul
+        from ...crypto.kernels import vectors
+    kernel: Any = vectors.matmul
     _stamp().write_text(str(kernel.stats.cache_path))
 
 
 def _are_compiled() -> bool:
     """Return whether the kernels were compiled here and are still there. A wrong answer costs time only."""
     with contextlib.suppress(OSError):
-        return len(list(Path(_stamp().read_text()).glob("kernels.*.nbi"))) >= KERNELS
+        return len(list(Path(_stamp().read_text()).glob("vectors.*.nbi"))) >= KERNELS
     return False
 
 
@@ -85,7 +85,7 @@ def _stamp() -> Path:
     Raises:
         OSError: the sources or the folder cannot be read.
     """
-    sources = [Path(crypto.__file__).with_name(name) for name in ("kernels.py", "lanes.py")]
+    sources = [Path(kernels.__file__).with_name(name) for name in ("vectors.py", "words.py")]
     known = [sys.version, importlib.metadata.version("numba"), importlib.metadata.version("numpy"), _processor()]
     known += [f"{source} {source.stat().st_mtime_ns}" for source in sources]
     return private_folder() / f"compiled-{hashlib.sha256(repr(known).encode()).hexdigest()[:32]}"

@@ -125,7 +125,8 @@ def test_a_vector_from_bytes_is_a_copy_of_its_own() -> None:
 def test_nothing_loads_numba_before_the_first_vector_is_worked_on() -> None:
     code = (
         "import sys\n"
-        "from coterie.crypto import codec, dealing, field, merkle, ntt, prng, robust, shamir, vectors\n"
+        "from coterie.crypto import cosets, erasures, field, ntt, prng, vectors\n"
+        "from coterie.crypto.sharing import dealing, fixed_point, merkle, robust, shamir\n"
         "from coterie.crypto.masks import blame, keys, mask, parameters, ring, sampling\n"
         "sys.exit('numba' in sys.modules)"
     )

@@ -16,7 +16,7 @@ COMMITTEE = Committee(tuple(bytes([one]) * 32 for one in range(4)))
 
 
 def test_the_table_is_read_without_any_scheme() -> None:
-    script = "from coterie.protocol import registry, privacy; import sys; print(*sys.modules)"
+    script = "import coterie.protocol.scheme_registry, coterie.protocol.ledger.privacy; import sys; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = set(run.stdout.split())
     assert "coterie.protocol.scheme_registry" in loaded

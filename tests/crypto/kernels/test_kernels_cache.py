@@ -12,7 +12,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[3] / "crypto"
 PROGRAM = """
 import numpy as np
-from coterie.crypto import kernels, vectors
+from coterie.crypto import vectors
+from coterie.crypto.kernels import vectors as kernels
 assert vectors.dot(np.array([2, 3], dtype=np.uint64), np.array([5, 7], dtype=np.uint64)) == 31
 print(sum(kernels.add_dot_products.stats.cache_hits.values()), kernels.add_dot_products.stats.cache_path)
 """
@@ -33,7 +34,7 @@ def tree(tmp_path: Path) -> Path:
     """A copy of the package that cannot be written to, not even by root: its `__pycache__` is a file."""
     package = tmp_path / "lib" / "coterie" / "crypto"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    (package / "__pycache__").write_text("")
+    (package / "kernels" / "__pycache__").write_text("")
     (tmp_path / "tmp").mkdir()
     return tmp_path
 

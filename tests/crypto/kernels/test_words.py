@@ -19,9 +19,9 @@ import sys
 from llvmlite import binding
 features = binding.get_host_cpu_features
 binding.get_host_cpu_features = lambda: {features}
-from coterie.crypto import lanes
+from coterie.crypto.kernels import words
 binding.get_host_cpu_features = features
-assert lanes.LANES == {lanes}
+assert words.LANES == {lanes}
 import numpy as np
 from coterie.crypto import prng, vectors
 from coterie.crypto.sharing.shamir import Placement, Scheme, Way

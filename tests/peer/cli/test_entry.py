@@ -51,7 +51,10 @@ def test_nothing_that_takes_time_is_imported_before_the_signals_are_taken() -> N
     assert {name for name in imported if name.startswith("coterie")} == {
         "coterie",
         "coterie.peer",
+        "coterie.peer.cli",
         "coterie.peer.cli.entry",
+        "coterie.peer.system",
+        "coterie.peer.system.early_end",
     }
     assert imported.isdisjoint({"typing", "argparse", "contextlib", "pathlib"})
 
@@ -59,4 +62,4 @@ def test_nothing_that_takes_time_is_imported_before_the_signals_are_taken() -> N
 def test_the_command_is_entered_there() -> None:
     root = Path(__file__).parents[3]
     assert 'peer = "coterie.peer.cli.entry:main"' in (root / "pyproject.toml").read_text()
-    assert "from .entry import main" in (root / "peer" / "__main__.py").read_text()
+    assert "from .cli.entry import main" in (root / "peer" / "__main__.py").read_text()

@@ -779,7 +779,7 @@ def test_a_crash_report_names_the_place_and_no_secret(home: Home) -> None:
     (report,) = home.folder.glob("crash-*.txt")
     text = report.read_text()
     assert str(report) in line
-    assert "test_cli.py" in text
+    assert "test_main.py" in text
     assert "LookupError: seed … and …" in text
     assert secret not in text
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 
-from coterie.peer.driving import compilation as warming
+from coterie.peer.driving import compilation
 from coterie.protocol.jobs import CheckVector
 
 
@@ -18,7 +18,7 @@ def test_every_job_of_a_round_is_run_once_and_agrees(monkeypatch: pytest.MonkeyP
     found = []
     run = CheckVector.run
     monkeypatch.setattr(CheckVector, "run", lambda self: found.append(run(self)))
-    warming._run_round()
+    compilation._run_round()
     assert [one.wrong for one in found] == [None]
     assert found[0].sums[0] == found[0].sums[1]
 
@@ -27,14 +27,14 @@ def test_a_failure_is_left_to_the_round_itself(monkeypatch: pytest.MonkeyPatch) 
     def fail() -> None:
         raise MemoryError
 
-    monkeypatch.setattr(warming, "_run_round", fail)
-    warming.warm_up()
+    monkeypatch.setattr(compilation, "_run_round", fail)
+    compilation.warm_up()
 
 
 PROGRAM = """
 import json, trio
-from coterie.peer import warming
-trio.run(warming.compile_once, lambda kind, text, facts: print(json.dumps([kind, text, facts]), flush=True))
+from coterie.peer.driving import compilation
+trio.run(compilation.compile_once, lambda kind, text, facts: print(json.dumps([kind, text, facts]), flush=True))
 """
 
 
@@ -54,7 +54,7 @@ def told(process: "subprocess.Popen[str]") -> list[Any]:
 def test_peers_that_start_at_once_on_a_new_machine_compile_once_and_say_how_far_they_are(tmp_path: Path) -> None:
     lines = [line for process in [start(tmp_path), start(tmp_path)] for line in told(process)]
     compiled = [facts["done"] for _, text, facts in lines if "once on this machine" in text]
-    assert compiled == list(range(1, warming.KERNELS + 1))
+    assert compiled == list(range(1, compilation.KERNELS + 1))
     waited = [text for _, text, _ in lines if "waiting for another peer" in text]
     assert len(lines) == len(compiled) + len(waited)
     assert told(start(tmp_path)) == [], "nothing is left to compile"
@@ -67,7 +67,7 @@ def test_where_no_folder_can_be_had_the_kernels_are_compiled_all_the_same(
         raise PermissionError
 
     loaded = []
-    monkeypatch.setattr(warming, "private_folder", fail)
-    monkeypatch.setattr(warming, "_compile", loaded.append)
-    trio.run(warming.compile_once, lambda *_: None)
+    monkeypatch.setattr(compilation, "private_folder", fail)
+    monkeypatch.setattr(compilation, "_compile", loaded.append)
+    trio.run(compilation.compile_once, lambda *_: None)
     assert len(loaded) == 1

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coterie.crypto.identity.identity import Identity, peer_id
-from coterie.peer.network.frames import MAX_RECORD_BYTES, BadFrame
+from coterie.peer.network.frames import MAX_RECORD_BYTES
 from coterie.peer.network.transport import addresses
 from coterie.peer.network.transport.addresses import (
     MAX_ADDRESSES,
@@ -131,7 +131,7 @@ def test_a_signature_for_another_purpose_does_not_make_a_record() -> None:
 def test_of_one_member_there_is_one_record_in_a_frame() -> None:
     records = [sign_record(one, [HERE], number).encoded for number, one in enumerate((ME, OTHER))]
     assert claims_of(records) == {ME.public: (0, records[0]), OTHER.public: (1, records[1])}
-    with pytest.raises(BadFrame, match="two address records of one member"):
+    with pytest.raises(BadRecord, match="two address records of one member"):
         claims_of([*records, sign_record(ME, [HERE], 2).encoded])
 
 
