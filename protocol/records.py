@@ -145,3 +145,47 @@ class Memory:
     copied: bool = False
     """Whether this home is a copy or a restored backup, as the store or a decided block showed (safety rule 3)."""
     shown: ShownToUs | None = None
+
+    def apply(self, record: Record) -> None:
+        """Take a record that has become durable, and forget what it ends. A store does the same to its tables."""
+        match record:
+            case BlockDecided(height=height):
+                self.blocks.append(record)
+                self.votes = [vote for vote in self.votes if vote.height > height]
+                self.values = [value for value in self.values if value.height > height]
+            case ModelSaved():
+                self.model = record
+            case VoteCast():
+                self.votes.append(record)
+            case ValueSeen(height=height, locked=locked):
+                self.values = [one for one in self.values if (one.height, one.locked) != (height, locked)]
+                self.values.append(record)
+            case Dealt():
+                self.dealt, self.copied = record, False
+            case ShareHeld():
+                self.shares.append(record)
+            case Released(round=round, contributors=contributors):
+                self.released[round] = contributors
+            case RoundClosed(round=closed):
+                if self.dealt is not None and self.dealt.round <= closed:
+                    self.dealt = None
+                self.shares = [share for share in self.shares if share.round > closed]
+                self.shown = None
+            case LostStateFound():
+                self.copied = True
+            case ShownToUs():
+                self.shown = record
+
+    def copy(self) -> "Memory":
+        """Return a copy that changes by itself."""
+        return Memory(
+            [*self.blocks],
+            self.model,
+            [*self.votes],
+            [*self.values],
+            self.dealt,
+            [*self.shares],
+            dict(self.released),
+            self.copied,
+            self.shown,
+        )

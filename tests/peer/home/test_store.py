@@ -435,3 +435,71 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_persisted(tmp_path: Path) -
         assert len(memory.blocks) == len(memory.released) >= before
         assert not memory.copied
     os.close(told)
+
+
+# What is kept and forgotten, as `Memory.apply` says it once for the store, the simulator and the tests.
+
+small = st.integers(1, 4)
+a_record = st.one_of(
+    st.just("block"),
+    st.builds(lambda one: model(b"weights %d" % one), small),
+    st.builds(lambda ahead, view, kind: (ahead, VoteCast, view, kind), st.integers(0, 1), small, st.integers(0, 1)),
+    st.builds(lambda ahead, view, locked: (ahead, ValueSeen, view, locked), st.integers(0, 1), small, st.booleans()),
+    st.just("deal"),
+    st.builds(lambda dealer: ("share", dealer), small),
+    st.just("release"),
+    st.just("close"),
+    st.just(LostStateFound(3)),
+    st.just("shown"),
+)
+
+
+def spelt(drawn: list[object]) -> Iterator[Record]:
+    """The records of a member in some order, each of which its node could write there."""
+    height, round_, votes, shares, has_dealt, has_released = 0, 1, set(), set(), False, False
+    for one in drawn:
+        match one:
+            case "block":
+                height += 1
+                yield block(height)
+            case (int(ahead), kind, int(view), int() | bool() as which):
+                at = height + 1 + ahead
+                if kind is ValueSeen:
+                    yield ValueSeen(at, view, bool(which), b"block", b"W", (b"p",))
+                elif (at, view, which) not in votes:
+                    votes.add((at, view, which))
+                    yield VoteCast(at, view, which, b"vote %d %d %d" % (at, view, which))
+            case "deal" if not has_dealt:
+                has_dealt = True
+                yield Dealt(round_, b"s" * 32, b"vector %d" % round_, (1,))
+            case ("share", int(dealer)) if (round_, dealer) not in shares:
+                shares.add((round_, dealer))
+                yield ShareHeld(round_, b"%d" % dealer, b"deal", b"values")
+            case "release" if not has_released:
+                has_released = True
+                yield Released(round_, b"U%d" % round_)
+            case "close":
+                yield RoundClosed(round_)
+                round_, has_dealt, has_released = round_ + 1, False, False
+            case "shown":
+                yield ShownToUs(round_, (b"ack",))
+            case ModelSaved() | LostStateFound():
+                yield one
+
+
+@settings(max_examples=60)
+@given(st.lists(a_record, max_size=40), st.integers(0, 40))
+def test_the_store_keeps_and_forgets_as_the_memory_does(
+    tmp_path_factory: pytest.TempPathFactory, drawn: list[object], restart: int
+) -> None:
+    folder, told = tmp_path_factory.mktemp("home"), Memory()
+    records = list(spelt(drawn))
+    for part in (records[:restart], records[restart:]):
+        with Store.open(folder) as store:
+            store.persist(part)
+        for record in part:
+            told.apply(record)
+        found = reopened(folder)
+        for one in (found, told):
+            one.values.sort(key=lambda value: (value.height, value.view, value.locked))
+        assert found == told
