@@ -219,9 +219,9 @@ def false_complaints(cluster: Lied) -> list[Bend]:
     def bend(sender: Site, receiver: Site, message: Verified, send: Send) -> Send | None:
         return send
 
-    ours = cluster._hand_in
+    ours = cluster.simulation.hand_in
 
-    def hand_in(site: Site, event: Any) -> None:
+    def hand_in(site: Any, event: Any) -> None:
         ours(site, event)
         one = getattr(getattr(event, "message", None), "message", None)
         if site.number in cluster.liars and isinstance(one, Deal) and getattr(event, "blob", None) and site.node:
@@ -232,9 +232,9 @@ def false_complaints(cluster: Lied) -> list[Bend]:
                 box = one.boxes[at(cluster, site.number)]
                 false = Complaint(one.round, place, event.message.raw, box, bytes(32), bytes(64))
                 raw = cluster.again(site, event.message, false, Send(None, b""), event.blob)
-                cluster._send(site, raw)
+                cluster.say(site, raw)
 
-    cluster._hand_in = hand_in  # type: ignore[method-assign]
+    cluster.simulation.hand_in = hand_in  # type: ignore[method-assign]
     return [bend]
 
 
@@ -255,7 +255,13 @@ def lied(n: int, lie: Callable[[Lied], list[Bend]], seed: int = 1, rounds: int =
     fewest = {"min_peers": n - (n - 1) // 3} if lie is false_ids else {}
     cluster = Lied(n, liars_of(n), seed, rounds=rounds, share_deadline_ms=20_000, setup_sums=0, **fewest, **changes)
     cluster.bends = lie(cluster)
-    cluster.go()
+    if fewest:  # so few that the round would begin without an honest member that is admitted after the liars
+        cluster.start(*(site.number for site in cluster.honest))
+        cluster.run(lambda: all(site.node is not None and site.node.ctx.is_member for site in cluster.honest))
+        cluster.start(*cluster.liars)
+        cluster.run(cluster.is_over, 600_000)
+    else:
+        cluster.go()
     return cluster
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from cluster import START_MS, Cluster, Site, identity, make_genesis
-from invariants import Watch
+from watch import Watch
 
 from coterie.crypto.sharing.fixed_point import FixedPoint
 from coterie.protocol.agreement.height import Agreement
-from coterie.protocol.events import Leave, PeerUp, Send, Started
+from coterie.protocol.events import Fetch, Leave, PeerUp, Send, Started
 from coterie.protocol.jobs import Contribution, Train
 from coterie.protocol.ledger.blocks import Contributors, Membership, Model, Void, read_block, wide_value
 from coterie.protocol.ledger.contribution import WIDE_UNIT, coarse, layout_of
@@ -158,8 +158,13 @@ def test_metrics_come_from_the_securely_summed_numbers_and_every_member_says_the
 def test_large_shares_are_fetched_and_the_round_is_as_exact() -> None:
     federation = Federation(4, parameters=40_000, rounds=1)
     fetched = []
-    fetch = federation._fetch
-    federation._fetch = lambda site, one: (fetched.append(type(one.message.message)), fetch(site, one))  # type: ignore[method-assign]
+    fetch = federation.simulation.fetch
+
+    def count(site: Any, one: Fetch, answer: Any) -> None:
+        fetched.append(type(one.message.message))
+        fetch(site, one, answer)
+
+    federation.simulation.fetch = count  # type: ignore[method-assign]
     federation.start()
     federation.finish()
     assert {Deal, SumShare, Proposal} <= set(fetched)

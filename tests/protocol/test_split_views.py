@@ -182,7 +182,7 @@ def split_complaint(is_lost: bool = False) -> Lied:
     cluster = Lied(7, [holder, dealer], seed=3, rounds=3, min_peers=5)
     dealer_at, holder_at = at(cluster, dealer), at(cluster, holder)
     ids: dict[int, bytes] = {}
-    honestly, begun = cluster._compute, [False]
+    honestly, begun = cluster.compute, [False]
 
     def compute(site: Site, work: Any) -> WorkDone:
         done = honestly(site, work)
@@ -205,7 +205,7 @@ def split_complaint(is_lost: bool = False) -> Lied:
             return cluster.again(sender, message, Ack(said.round, named, said.kept), send, None)
         return None if begun[0] and isinstance(said, VOTES) else send
 
-    cluster._compute = compute  # type: ignore[method-assign]
+    cluster.compute = compute  # type: ignore[method-assign]
     cluster.bends = [bend]
     if is_lost:
         loses_for_a_while(cluster, UpheldComplaint)
@@ -242,13 +242,17 @@ def see_saw(limit_ms: int) -> Lied:
     in the place of that member's own, and one kept box more. No two of them contradict each other.
     """
     liar, n = 3, 4
-    cluster = Lied(n, [liar], seed=3, rounds=3, min_peers=n, share_deadline_ms=5_000)
+    cluster = Lied(n, [liar], seed=118, rounds=3, min_peers=n, share_deadline_ms=5_000)
     place, honest = at(cluster, liar), [site.number for site in cluster.honest]
     begun, refuser, kept, aimed, busy = [False], [-1], [0], [-1], [False]
 
     def bend(sender: Site, receiver: Site, message: Verified, send: Send) -> Send | None:
         said = message.message
-        return None if isinstance(said, Deal | Ack | SitOut) or (begun[0] and isinstance(said, VOTES)) else send
+        return (
+            None
+            if isinstance(said, Deal | Ack | SitOut | Accusation) or (begun[0] and isinstance(said, VOTES))
+            else send
+        )
 
     cluster.bends = [bend]
     cluster.start()
@@ -405,7 +409,7 @@ def thin_repeat() -> Lied:
     liar, n = 3, 4
     cluster = Lied(n, [liar], seed=3, rounds=3, min_peers=n, share_deadline_ms=5_000)
     first: list[int] = []
-    honestly = cluster._compute
+    honestly = cluster.compute
 
     def compute(site: Site, work: Any) -> WorkDone:
         done = honestly(site, work)
@@ -428,7 +432,7 @@ def thin_repeat() -> Lied:
             None if isinstance(said, HandBox | SumShare) or (isinstance(said, Deal) and receiver.number == 2) else send
         )
 
-    cluster._compute = compute  # type: ignore[method-assign]
+    cluster.compute = compute  # type: ignore[method-assign]
     cluster.bends = [bend]
     cluster.start()
     with pytest.raises(AssertionError, match=STUCK):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from chains import digest
 from cluster import START_MS, Cluster, Site, identity, make_genesis
-from invariants import Watch
+from watch import Watch
 
 from coterie.crypto.field import P
 from coterie.crypto.vectors import add_into
@@ -113,7 +113,10 @@ class Chatter(Cluster):
         verified = verify(data, self.genesis.federation)
         if isinstance(verified, Verified):  # what is too large for its kind never comes to a node
             self.said[type(message)] = self.said.get(type(message), 0) + 1
-            self._deliver_later(site, Received(verified, blob))
+            self.at(
+                self.random.randint(*self.latency_ms),
+                lambda: site.node and self.hand_in(site.number, Received(verified, blob)),
+            )
 
     def _propose_sums(self, site: Site) -> None:
         """In all of one's views, past and to come, propose the model of a sum that could be one and is not."""

@@ -1,61 +1,37 @@
-"""A federation of real nodes in one process, in virtual time: one event queue, one seed, no threads, no
-sockets.
+"""A small federation in the simulator, for tests that steer it: every message can be dropped or changed on its way.
 
-Every node is an unchanged :class:`coterie.protocol.node.Node`. Messages take a random number of milliseconds;
-work is really computed, at the moment it is asked for, and handed back after a random time of its own, in whatever
-order. The same seed gives the same run. Tests bend it
-through the hooks: ``drop``, ``tamper``, ``crash``.
+The nodes, the network, the disks and the time are those of :mod:`coterie.topology.engine`. Any two peers have a link;
+a message takes a random number of milliseconds. The same seed gives the same run. Tests bend it through the hooks
+``drop``, ``tamper``, ``before_send``, ``after_step`` and ``crash``.
 """
 
 import hashlib
-import heapq
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
+import networkx as nx
 import numpy as np
 
 from coterie.crypto.identity.identity import Identity
-from coterie.protocol.events import (
-    Event,
-    Fetch,
-    FetchFailed,
-    HeadSeen,
-    Notice,
-    PeerDown,
-    PeerUp,
-    Received,
-    Send,
-    Started,
-    TimerFired,
-    WorkDone,
-)
-from coterie.protocol.jobs import Contribution, ReadBlocks, Train
+from coterie.protocol.events import Event, Notice, PeerUp, Send, Step, WorkDone
+from coterie.protocol.jobs import Contribution, Train
 from coterie.protocol.ledger.contribution import metrics_of
 from coterie.protocol.ledger.genesis import Genesis
 from coterie.protocol.ledger.tickets import Invite, make_invite, read_invite
-from coterie.protocol.limits import INLINE_BLOB_BYTES
 from coterie.protocol.messages.encoding import digest_of
-from coterie.protocol.messages.envelope import Rejected, Verified, blob_digest, may_be_passed_on, verify
-from coterie.protocol.messages.kinds import CertifiedBlock
+from coterie.protocol.messages.envelope import Verified
 from coterie.protocol.node import Newcomer, Node
-from coterie.protocol.records import (
-    BlockDecided,
-    Dealt,
-    LostStateFound,
-    Memory,
-    ModelSaved,
-    Record,
-    Released,
-    RoundClosed,
-    ShareHeld,
-    ShownToUs,
-    ValueSeen,
-    VoteCast,
-)
+from coterie.protocol.records import Memory, ModelSaved, Record
+from coterie.topology.engine import disk, site
+from coterie.topology.engine.costs import Costs
+from coterie.topology.engine.simulation import BEAT_MS, Observer, Setup, Simulation
+from coterie.topology.engine.sizes import binds
+from coterie.topology.network.clock import START_MS
 
-START_MS = 1_700_000_000_000
+__all__ = ["START_MS", "Cluster", "Disk", "Site", "identity", "make_genesis"]
 
 
 def identity(number: int) -> Identity:
@@ -63,56 +39,52 @@ def identity(number: int) -> Identity:
     return Identity.from_seed(hashlib.sha256(b"test peer %d" % number).digest())
 
 
-@dataclass
-class Disk:
-    """A durable store: what a node persisted, as the real one keeps it."""
+class Disk(disk.Disk):
+    """A disk that also keeps every record that was ever durable, in order, for tests to read."""
 
-    records: list[Record] = field(default_factory=list)
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        super().__init__()
+        self._records: list[Record] = []
+        self.found: Memory | None = None
+        """What the next start finds instead."""
+        self.keep(*records)
+
+    @property
+    def records(self) -> list[Record]:
+        """Every record, in order. To set them is to put another disk in."""
+        return self._records
+
+    @records.setter
+    def records(self, records: Iterable[Record]) -> None:
+        Disk.__init__(self, list(records))
+
+    def keep(self, *records: Record) -> None:
+        """Make records durable."""
+        self.write(records)
+        self.sync()
+
+    def sync(self) -> None:
+        self._records.extend(self._unsynced)
+        super().sync()
 
     def load(self) -> Memory:
-        """Give everything back, pruned as the real store prunes."""
-        memory = Memory()
-        height = 0
-        for record in self.records:
-            match record:
-                case BlockDecided():
-                    memory.blocks.append(record)
-                    height = record.height
-                case ModelSaved():
-                    memory.model = record
-                case VoteCast():
-                    memory.votes.append(record)
-                case ValueSeen():
-                    memory.values = [one for one in memory.values if one.locked != record.locked]
-                    memory.values.append(record)
-                case Dealt():
-                    memory.dealt, memory.copied = record, False
-                case ShareHeld():
-                    memory.shares.append(record)
-                case Released():
-                    memory.released[record.round] = record.contributors
-                case RoundClosed():
-                    memory.dealt, memory.shares, memory.shown = None, [], None
-                case LostStateFound():
-                    memory.copied = True
-                case ShownToUs():
-                    memory.shown = record
-        memory.votes = [vote for vote in memory.votes if vote.height > height]
-        memory.values = [value for value in memory.values if value.height > height]
-        return memory
+        memory, self.found = self.found, None
+        return memory or super().load()
 
 
-@dataclass
-class Site:
-    """One peer: its identity, its disk, and its node while it runs."""
+@dataclass(slots=True, eq=False)
+class Site(site.Site):
+    """One peer, with what it told its operator, and how it trains."""
 
-    number: int
-    identity: Identity
     disk: Disk
-    node: Node | None = None
-    boots: int = 0
     notices: list[Notice] = field(default_factory=list)
     train: Callable[[Train], Contribution] | None = None
+    is_liar: bool = False
+
+    @property
+    def is_honest(self) -> bool:
+        """Whether it is looked at; the hooks of a cluster count as no lies."""
+        return not self.is_liar
 
     def kinds(self) -> list[str]:
         """Kinds of the notices so far."""
@@ -144,8 +116,70 @@ def make_genesis(parameters: int = 6, **changes: Any) -> Genesis:
     return Genesis(**values)
 
 
+class _Hooks(site.Conduct):
+    """What a test does with the messages of a site."""
+
+    def __init__(self, cluster: "Cluster", own: Site) -> None:
+        self.cluster, self.own = cluster, own
+        self._sent = b""
+
+    def bend_send(self, receiver: Any, message: Verified, send: Send) -> Iterable[Send]:
+        if send.envelope is not self._sent:
+            self._sent = send.envelope
+            self.cluster.before_send(self.own, send)
+        if self.own.node is None:
+            return ()  # killed after its records were durable, before all was sent
+        sent = self.cluster.tamper(self.own, receiver, send)
+        return () if sent is None else (self.cluster.as_taken(sent),)
+
+
+class _Told(Observer):
+    """Keeps what each site tells its operator."""
+
+    def on_step(self, site: Any, event: Event, step: Step) -> None:
+        site.notices.extend(step.notify)
+
+
+class _World(Simulation):
+    """The simulator, with sites of tests and a hook after each step."""
+
+    cluster: "Cluster"
+
+    def _make_sites(self, graph: nx.Graph) -> list[Any]:
+        return [Site(number, number, identity(number), Disk()) for number in graph]
+
+    def hand_in(self, site: Any, event: Event) -> None:
+        super().hand_in(site, event)
+        self.cluster.after_step(site)
+        if self.cluster.awaited():
+            self.clock.stop()
+
+    def _compute(self, site: Any, work: Any) -> WorkDone:
+        return self.cluster.compute(site, work)
+
+    def computed(self, site: Any, work: Any) -> WorkDone:
+        """Do a job. Every exception is told to the node, as the driver does."""
+        try:
+            return super()._compute(site, work)
+        except Exception as error:
+            return WorkDone(work, error=f"{type(error).__name__}: {error}")
+
+
+class _RandomCosts(Costs):
+    """Jobs take a random time up to a bound; to handle a message takes none."""
+
+    def __init__(self, rng: random.Random, slowest_ms: int) -> None:
+        super().__init__(message_us=0.0)
+        object.__setattr__(self, "_random", rng)
+        object.__setattr__(self, "_slowest_ms", slowest_ms)
+
+    def work_ms(self, work: Any, columns: int) -> float:
+        slowest: int = self._slowest_ms  # type: ignore[attr-defined]
+        return self._random.randint(0, slowest) if slowest else 0  # type: ignore[attr-defined]
+
+
 class Cluster:
-    """Peers 0 to n-1 on a virtual network."""
+    """Peers 0 to n-1 in the simulator."""
 
     def __init__(
         self,
@@ -158,190 +192,162 @@ class Cluster:
         self.genesis = genesis or make_genesis()
         self.random = random.Random(seed)
         self.latency_ms = latency_ms
-        self.slowest_work_ms = slowest_work_ms
-        self.now_ms = START_MS
-        self.sites = [Site(number, identity(number), Disk()) for number in range(peers)]
-        self.by_key = {site.identity.public: site for site in self.sites}
         self.drop: Callable[[Site, Site, Verified], bool] = lambda sender, receiver, message: False
         self.tamper: Callable[[Site, Site, Send], Send | None] = lambda sender, receiver, send: send
         self.before_send: Callable[[Site, Send], None] = lambda sender, send: None
         self.after_step: Callable[[Site], None] = lambda site: None
+        self.awaited: Callable[[], bool] = lambda: False
+        """What the current :meth:`run` waits for."""
         self.invite: Invite | None = None
-        self.trace = hashlib.sha256()
-        self.log: list[tuple[int, int, int | None, Verified]] = []
-        self._queue: list[tuple[int, int, Callable[[], None]]] = []
-        self._count = 0
-        self._offers: dict[tuple[int, bytes], bytes] = {}
+        self.log: list[tuple[int, int, int, Verified]] = []
         weights = np.zeros(self.genesis.parameters, dtype="<f4").tobytes()
-        self.sites[0].disk.records.append(ModelSaved(self.genesis.weights, weights))
+        costs = _RandomCosts(self.random, slowest_work_ms)
+        setup = Setup(
+            self.genesis, weights, seed, is_founded=False, costs=costs, node=self._make_node, trainer=_Training(self)
+        )
+        self.simulation = _World(_mesh(peers, latency_ms), setup)
+        self.simulation.cluster = self
+        self.simulation.blocked = self._is_lost
+        self.simulation.watch(_Told())
+        self.simulation.clock.after(BEAT_MS, self.simulation._beat)
+        self.sites: list[Site] = self.simulation.sites  # type: ignore[assignment]
+        self.by_key = {one.key: one for one in self.sites}
+        for one in self.sites:
+            one.adversaries = (_Hooks(self, one),)
+        self.sites[0].disk.keep(ModelSaved(self.genesis.weights, weights))
         if self.genesis.admit == "invite":
             token = make_invite(identity(0), self.genesis.federation, bytes(range(32)), START_MS + 10**9, 100)
             self.invite = read_invite(token)
 
+    def _make_node(self, own: Identity, genesis: Genesis, memory: Memory, _newcomer: Newcomer) -> Node:
+        number = next(one.number for one in self.sites if one.identity is own)
+        return Node(own, genesis, memory, Newcomer(f"peer {number}", genesis.model, self.invite))
+
+    def _is_lost(self, source: int, target: int, message: Verified | None) -> bool:
+        if message is None:
+            return False
+        if self.drop(self.sites[source], self.sites[target], message):
+            return True
+        self.log.append((self.now_ms, source, target, message))
+        return False
+
     # The clock.
+
+    @property
+    def now_ms(self) -> int:
+        """The time."""
+        return self.simulation.clock.now_ms
+
+    @property
+    def trace(self) -> str:
+        """A hash over all that was sent."""
+        return self.simulation.trace
 
     def at(self, delay_ms: int, action: Callable[[], None]) -> None:
         """Schedule an action."""
-        self._count += 1
-        heapq.heappush(self._queue, (self.now_ms + delay_ms, self._count, action))
+        self.simulation.clock.after(delay_ms, action)
 
     def run(self, until: Callable[[], bool], limit_ms: int = 120_000) -> None:
         """Run until the condition holds; AssertionError if it does not within the limit of virtual time."""
         end = self.now_ms + limit_ms
+        self.awaited = until
         while not until():
-            assert self._queue, f"nothing is left to happen: {self.summary()}"
-            assert self._queue[0][0] <= end, f"nothing came of it: {self.summary()}"
-            self.now_ms, _, action = heapq.heappop(self._queue)
-            action()
+            self.simulation.clock.run(end)
+            assert until() or self.now_ms < end, f"nothing came of it: {self.summary()}"
+        self.awaited = lambda: False
 
     def run_for(self, duration_ms: int) -> None:
         """Run for a span of virtual time."""
-        end = self.now_ms + duration_ms
-        while self._queue and self._queue[0][0] <= end:
-            self.now_ms, _, action = heapq.heappop(self._queue)
-            action()
-        self.now_ms = end
+        self.simulation.run_for(duration_ms)
 
     def summary(self) -> str:
         """Where everybody stands."""
         return "; ".join(
-            f"{site.number}: h{node.state.height} r{node.state.round} {node.state.phase} v{node.view}"
-            for site in self.sites
-            if (node := site.node)
+            f"{one.number}: h{node.state.height} r{node.state.round} {node.state.phase} v{node.view}"
+            for one in self.sites
+            if (node := one.node)
         )
 
     # Peers.
 
     def start(self, *numbers: int, memory: Memory | None = None) -> None:
-        """Start peers (all by default) from their disks and connect them to everybody who runs."""
+        """Start peers (all by default) from their disks and connect them to everybody that runs."""
         for number in numbers or range(len(self.sites)):
-            site = self.sites[number]
-            newcomer = Newcomer(f"peer {number}", self.genesis.model, self.invite)
-            site.node = Node(site.identity, self.genesis, memory or site.disk.load(), newcomer)
-            site.boots += 1
-            self._hand_in(site, Started())
-            for other in self.sites:
-                if other is not site and other.node is not None:
-                    self._deliver_later(site, PeerUp(other.identity.public))
-                    self._deliver_later(other, PeerUp(site.identity.public))
+            one = self.sites[number]
+            if one.node is not None:
+                self.crash(number)
+            one.disk.found, one.outages = memory, 0
+            self.simulation.start(one)
+            for other in self.running():
+                if other is not one:
+                    for here, there in ((one, other), (other, one)):
+                        self.at(self.random.randint(*self.latency_ms), partial(self._see, here, there))
+
+    def _see(self, here: Site, there: Site) -> None:
+        """One peer's failure detector sees another at once, and not all of them when the simulator looks."""
+        if here.node is not None and there.node is not None and there.number not in here.sees:
+            here.sees.add(there.number)
+            self.simulation.hand_in(here, PeerUp(there.key))
 
     def crash(self, number: int) -> None:
         """kill -9: whatever was not persisted is gone; messages under way to it are lost."""
-        site = self.sites[number]
-        site.node = None
-        for other in self.sites:
-            if other.node is not None:
-                self._deliver_later(other, PeerDown(site.identity.public))
+        self.simulation.crash(self.sites[number], None)
 
     def running(self) -> list[Site]:
         """The peers that run."""
-        return [site for site in self.sites if site.node is not None]
+        return [one for one in self.sites if one.node is not None]
 
     def all_at(self, phase: str) -> bool:
         """Whether every running peer's ledger is in this phase."""
-        return all(site.node is not None and site.node.state.phase == phase for site in self.running())
+        return all(one.node is not None and one.node.state.phase == phase for one in self.running())
 
-    # Effects.
+    def compute(self, site: Site, work: Any) -> WorkDone:
+        """Do a job of a site."""
+        return self.simulation.computed(site, work)
 
-    def _deliver_later(self, site: Site, event: Event) -> None:
-        boot = site.boots
+    def say(self, site: Site, send: Send) -> None:
+        """Send a message as if a site's node had asked for it."""
+        self.simulation.carry_out(site, Step(send=(send,)))
 
-        def deliver() -> None:
-            if site.node is not None and site.boots == boot:
-                self._hand_in(site, event)
+    def as_taken(self, send: Send) -> Send:
+        """The message without its blob if the blob does not belong to it: a driver refuses the two together."""
+        message = self.simulation.known(send.envelope)
+        is_bound = send.blob is None or message is None or binds(message, send.blob)
+        return send if is_bound else replace(send, blob=None)
 
-        self.at(self.random.randint(*self.latency_ms), deliver)
+    def transmit(self, site: Site, receiver: Site, send: Send) -> None:
+        """Send a message past the site's node and the hooks, if a receiving driver would take it from that site."""
+        self.simulation.transmit(site, receiver, self.as_taken(send))
 
     def hand_in(self, number: int, event: Event) -> None:
         """Hand an event to a peer, as its driver does."""
-        self._hand_in(self.sites[number], event)
+        self.simulation.hand_in(self.sites[number], event)
 
-    def _hand_in(self, site: Site, event: Event) -> None:
-        assert site.node is not None
-        boot = site.boots
-        step = site.node.step(event, self.now_ms)
-        site.disk.records.extend(step.persist)
-        for send in step.send:
-            self.before_send(site, send)
-            if site.node is None or site.boots != boot:
-                return  # killed after its records were durable, before all was sent
-            self._send(site, send)
-        for fetch in step.fetch:
-            self._fetch(site, fetch)
-        for timer in step.timers:
-            self._schedule(site, boot, timer.after_ms, TimerFired(timer.key))
-        for work in step.work:
-            self._schedule(site, boot, self._work_ms(), self._compute(site, work))
-        site.notices.extend(step.notify)
-        for other in self.running():
-            if other is not site and step.persist and isinstance(step.persist[0], BlockDecided):
-                self._deliver_later(other, HeadSeen(site.identity.public, site.node.state.height))
-        self.after_step(site)
 
-    def _schedule(self, site: Site, boot: int, delay_ms: int, event: Event) -> None:
-        def fire() -> None:
-            if site.node is not None and site.boots == boot:
-                self._hand_in(site, event)
+class _Training:
+    """Trains for all sites: each as its test says, or with a vector that is the same for all."""
 
-        self.at(delay_ms, fire)
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
 
-    def _send(self, site: Site, send: Send) -> None:
-        assert site.node is not None
-        for key in site.node.audience if send.to is None else (send.to,):
-            receiver = self.by_key.get(key)
-            if receiver is None or receiver is site:
-                continue
-            sent = self.tamper(site, receiver, replace(send, to=key))
-            if sent is not None:
-                self._transmit(site, receiver, sent)
+    def contribute(self, site: int, work: Train, genesis: Genesis, entropy: bytes) -> Contribution:
+        train = self.cluster.sites[site].train
+        return _flat(genesis, work, entropy) if train is None else train(work)
 
-    def _transmit(self, site: Site, receiver: Site, send: Send) -> None:
-        self.trace.update(send.envelope)
-        message = verify(send.envelope, self.genesis.federation)
-        if isinstance(message, Rejected):
-            return
-        if message.sender != site.identity.public and not may_be_passed_on(message.message):
-            return  # as the driver does: everybody speaks for itself
-        if self.drop(site, receiver, message):
-            return
-        self.log.append((self.now_ms, site.number, receiver.number, message))
-        blob = send.blob
-        if blob is not None and len(blob) > INLINE_BLOB_BYTES:
-            self._offers[(site.number, digest_of(blob))] = blob
-            blob = None
-        if blob is not None:
-            index = site.node.state.committee.index(receiver.identity.public) if site.node else None
-            if digest_of(blob) != blob_digest(message, index):
-                blob = None
-        self._deliver_later(receiver, Received(message, blob))
 
-    def _fetch(self, site: Site, fetch: Fetch) -> None:
-        source = self.by_key.get(fetch.source)
-        data = self._offers.get((source.number, fetch.digest)) if source else None
-        if source is None or source.node is None or data is None or len(data) != fetch.size_bytes:
-            self._deliver_later(site, FetchFailed(fetch, "not offered"))
-        else:
-            self._deliver_later(site, Received(fetch.message, data))
+def _flat(genesis: Genesis, work: Train, entropy: bytes) -> Contribution:
+    if work.kind == "setup":
+        return Contribution(10, tuple(1.5 for _ in range(genesis.setup_sums)), entropy)
+    metrics = tuple(2.5 for _ in metrics_of(genesis, work.kind))
+    update = np.full(genesis.parameters, 0.25, dtype=np.float32) if work.kind == "train" else None
+    return Contribution(10, (4.0, 8.0, *metrics), entropy, update)
 
-    def _work_ms(self) -> int:
-        return self.random.randint(0, self.slowest_work_ms) if self.slowest_work_ms else 0
 
-    def _compute(self, site: Site, work: Any) -> WorkDone:
-        if isinstance(work, ReadBlocks):
-            blocks = [one for one in site.disk.records if isinstance(one, BlockDecided) and one.height >= work.start]
-            return WorkDone(work, tuple(CertifiedBlock(one.block, one.certificate) for one in blocks))
-        try:
-            if isinstance(work, Train):
-                return WorkDone(work, (site.train or self._train)(work))
-            return WorkDone(work, work.run())
-        except Exception as error:  # as the driver does
-            return WorkDone(work, error=f"{type(error).__name__}: {error}")
-
-    def _train(self, work: Train) -> Contribution:
-        entropy = self.random.randbytes(32)
-        if work.kind == "setup":
-            return Contribution(10, tuple(1.5 for _ in range(self.genesis.setup_sums)), entropy)
-        metrics = tuple(2.5 for _ in metrics_of(self.genesis, work.kind))
-        size = self.genesis.parameters
-        update = np.full(size, 0.25, dtype=np.float32) if work.kind == "train" else None
-        return Contribution(10, (4.0, 8.0, *metrics), entropy, update)
+def _mesh(peers: int, latency_ms: tuple[int, int]) -> nx.Graph:
+    least, most = latency_ms
+    graph = nx.complete_graph(peers)
+    nx.set_node_attributes(graph, 1.0, "speed")
+    link = {"latency_ms": least, "jitter_ms": most - least, "bandwidth_mbit": 1e6, "loss": 0.0}
+    for one, other in graph.edges:
+        graph.edges[one, other].update(link)
+    return graph

@@ -12,7 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cluster import Cluster, make_genesis
 from msgspec.structs import replace as replace_struct
+from watch import Watch
 
 from coterie.protocol import early_messages as inbox
 from coterie.protocol import node
@@ -40,7 +42,7 @@ from coterie.topology.engine.disk import Disk
 from coterie.topology.engine.site import CrashPoint
 from coterie.topology.faults.joins_and_leaves import MOMENTS
 from coterie.topology.faults.partitions import PARTITIONS
-from coterie.topology.invariants import CHECKERS, Checker
+from coterie.topology.invariants import CHECKERS, Checker, Violation
 from coterie.topology.invariants.accountability import Accountability
 from coterie.topology.invariants.barred import Barred
 from coterie.topology.invariants.blame import Blame
@@ -487,3 +489,24 @@ def test_a_transcript_tells_of_broadcasts_cuts_losses_crashes_and_decisions() ->
         r"^ +\d+ peer \d  writes down block 2, decided by 3 precommits: ",
     ):
         assert re.search(line, text, re.MULTILINE), line
+
+
+@pytest.mark.parametrize(
+    ("held", "what", "entry"),
+    [
+        ("_boxes", "boxes kept for others", lambda number: {(number, 1): (bytes(32), b"box")}),
+        ("_early", "boxes before their dealing", lambda number: {(bytes([number]), 1, 2): None}),
+    ],
+)
+def test_boxes_of_others_without_a_bound_are_found(held: str, what: str, entry: Callable[[int], Any]) -> None:
+    cluster = Cluster(4, make_genesis(min_peers=4, rounds=1))
+    Watch(cluster)
+    cluster.start()
+    cluster.run(lambda: cluster.all_at("sharing") and all(site.node.ctx.sharing for site in cluster.sites if site.node))
+    node = cluster.sites[0].node
+    assert node is not None
+    assert node.ctx.sharing is not None
+    for number in range(100, 200):
+        getattr(node.ctx.sharing.custody, held).update(entry(number))
+    with pytest.raises(Violation, match=f"memory: 0 holds 1.. {what}"):
+        cluster.run_for(20_000)

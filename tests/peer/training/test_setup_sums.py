@@ -65,9 +65,9 @@ class WithApps(Cluster):
 
         return Workshop(train, trainer.prepare, lambda start: ())
 
-    def _compute(self, site: Any, work: Any) -> WorkDone:
+    def compute(self, site: Any, work: Any) -> WorkDone:
         if not isinstance(work, Train | CheckVector):
-            return super()._compute(site, work)
+            return super().compute(site, work)
         return trio.run(self.workshop(site.number).run, work)
 
 

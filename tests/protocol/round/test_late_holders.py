@@ -6,7 +6,7 @@ the other four; then B is killed while the sum is open.
 
 import pytest
 from cluster import Cluster, make_genesis
-from invariants import Watch
+from watch import Watch
 
 from coterie.protocol.events import PeerDown, PeerUp
 from coterie.protocol.ledger.state import Phase
