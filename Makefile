@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Each one makes its own environment first (.ci/setup), which takes no time once it is there.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs bench pictures soak clean
+.PHONY: help setup demo test lint format docs bench paper pictures soak clean
 BIN := .venv/bin
 ARGS ?=
 SEEDS ?= 20000
@@ -33,6 +33,9 @@ docs:  ## the site of documentation, in site/; ARGS=serve shows it while you wri
 bench:  ## what everything costs, beside the aims; ARGS="paillier masks" selects, ARGS=--help lists
 	@.ci/setup bench
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+paper: setup  ## the figures of the paper, measured again (docs/paper.md); ARGS="--out FOLDER" writes them
+	@$(BIN)/python examples/paper.py $(ARGS)
 
 pictures:  ## photograph a page in the middle of a training, for docs/page.md; needs a Chromium
 	@.ci/setup browser

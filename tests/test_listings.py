@@ -49,6 +49,7 @@ CHECKED = {
     ("docs/metrics.md", "pip install 'coterie[tensorboard]'"): PARSED + "the packages are optional",
     ("docs/page.md", "peer start --page 127.0.0.1"): NUMBERS,
     ("docs/page.md", "(umask 077"): NUMBERS,
+    ("docs/paper.md", "mkdir /tmp/paper"): PARSED + "minutes; topology/test_stories.py runs it in a small size",
     ("docs/tables.md", "peer data check"): NUMBERS,
     ("docs/tables.md", "peer model show"): NUMBERS,
     ("docs/tutorial.md", "make setup"): PARSED + "CI has done it; the lines are compared with .ci/setup",

@@ -1,5 +1,6 @@
 """The stories in `examples/` that the simulator plays, each in a small size, as a reader runs them."""
 
+import json
 import re
 import subprocess
 import sys
@@ -75,12 +76,71 @@ def test_update_attack_finds_the_row_behind_an_update_and_more_in_no_sum(tmp_pat
     assert [row[:2] for row in inside.values()] == [["1", "1"], ["1", "2"], ["1", "6"]]
 
 
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `paper.py --small` wrote."""
+    folder = tmp_path_factory.mktemp("paper")
+    done = run("paper", "--small", "--out", str(folder))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def lines_of(paper: Path, number: str, place: int) -> dict[str, list[float]]:
+    """The values of each line in a panel of a figure of the paper."""
+    told = json.loads((paper / "paper.json").read_text())
+    return {name: line["y"] for name, line in told["figures"][number]["panels"][place]["lines"].items()}
+
+
+def test_paper_draws_each_figure(paper: Path) -> None:
+    drawn = sorted(path.stem for path in paper.glob("*.png"))
+    assert drawn == [f"paper-{number:02}" for number in range(6, 16)]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paper.glob("*.png"))
+
+
+def test_paper_finds_the_rmse_of_plain_under_every_protection(paper: Path) -> None:
+    for place in (0, 1):
+        encrypted, shared = lines_of(paper, "06", place), lines_of(paper, "09", place)
+        plain = encrypted["paper: plain"]
+        assert plain[-1] < plain[0] / 4
+        assert all(values == pytest.approx(plain, rel=0.001) for values in encrypted.values())
+        (shamir,) = (values for name, values in shared.items() if name.startswith("Coterie: shamir"))
+        assert shamir == pytest.approx(plain, rel=0.01)
+
+
+def test_paper_finds_that_reversed_targets_hurt_everywhere_alike(paper: Path) -> None:
+    found = list(lines_of(paper, "12", 0).values())
+    assert all(values == pytest.approx(found[0], rel=0.001) for values in found)
+    assert found[0][1] > 4 * found[0][0]
+
+
+def test_paper_bounds_boosted_updates_in_coterie_and_nowhere_else(paper: Path) -> None:
+    reached = {name: values[-1] for name, values in lines_of(paper, "12", 1).items()}
+    bounded = {name for name, value in reached.items() if value < 100}
+    assert bounded == {"library: masked", "Coterie: plain", "Coterie: shamir"}
+
+
+def test_paper_names_up_to_f_that_manipulate_and_decides_nothing_beyond(paper: Path) -> None:
+    theirs, ours = lines_of(paper, "10", 1).values()
+    named = json.loads((paper / "paper.json").read_text())["named"]["so many members of 8"]
+    assert named["1"] == "named: 7; void rounds: 0"
+    assert named["3"] == "named: nobody; void rounds: 4"
+    assert ours[1] == pytest.approx(ours[0], rel=0.05)
+    assert theirs[1] > 1.1 * theirs[0]
+
+
+def test_paper_sends_most_for_a_ciphertext_a_parameter(paper: Path) -> None:
+    at_1000 = {name: values[-1] for name, values in lines_of(paper, "14", 0).items()}
+    assert max(at_1000, key=at_1000.__getitem__) == "paper: Paillier"
+    assert at_1000["library: Paillier, packed"] < 3 * at_1000["paper: plain"]
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
         (("audit", "--rounds", "0"), "argument --rounds: '0' is no whole number from 1 on"),
         (("audit", "--out", "audit.jpg"), "--out audit.jpg: a picture's name ends in .png"),
         (("audit", "--out", "nowhere/audit.png"), "--out nowhere/audit.png: there is no folder nowhere"),
+        (("paper", "--out", "nowhere"), "--out nowhere: there is no such folder"),
         (("many_clients", "--sizes", "2"), "--sizes 2: a federation trains with 3 to 1024 members"),
         (("reconstruction", "--holders", "2"), "--holders 2: half of them open a sum, so at least 4 are needed"),
         (("update_attack", "--rows", "64"), "--rows 64: at most 32"),
