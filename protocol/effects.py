@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..crypto.identity.identity import Identity
-from .events import Fetch, Notice, Send, SetTimer, Step, Work
+from .events import Fetch, Notice, NoticeKind, Send, SetTimer, Step, Work
 from .limits import MAX_FETCHES_PER_MEMBER
 from .messages.envelope import Verified, sealed
 from .messages.kinds import Message
@@ -79,13 +79,13 @@ class Outbox:
         """Start a job."""
         self._work.append(work)
 
-    def notify(self, kind: str, text: str, /, **facts: Any) -> None:
+    def notify(self, kind: NoticeKind, text: str, /, **facts: Any) -> None:
         """Tell the operator."""
         self._notify.append(Notice(kind, text, facts))
 
     def fault(self, member: bytes, what: str, /, **facts: Any) -> None:
         """Tell the operator that a member did something that no honest member does."""
-        self.notify("fault", what, member=member, **facts)
+        self.notify(NoticeKind.FAULT, what, member=member, **facts)
 
     def flush(self) -> Step:
         """Return everything as a step and start anew."""

@@ -7,6 +7,7 @@ node, such as :attr:`.node.Node.audience`.
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 from .messages.envelope import Verified
@@ -140,11 +141,53 @@ class Work(Protocol):
         ...
 
 
+class NoticeKind(StrEnum):
+    """The kinds of notices. Scripts rely on their values; ``told`` says what each one tells."""
+
+    told: str
+
+    def __new__(cls, value: str, told: str) -> "NoticeKind":
+        """Make a kind of its value and of what it tells."""
+        kind = str.__new__(cls, value)
+        kind._value_, kind.told = value, told
+        return kind
+
+    ABSTAINING = "abstaining", "this home is an older copy of itself, and casts no votes up to a height"
+    ANOTHER_LEDGER = "another-ledger", "nobody that answers has the block that the invite names"
+    BAD_FRAME = "bad-frame", "a peer sent what no honest peer sends, so that it is not passed on to the node"
+    CAPPED = "capped", "this member has more examples than count in the mean"
+    CLIPPED = "clipped", "elements of the update were larger than `--clip` allows"
+    COMMITTEE = "committee", "the members of the coming rounds, and what their number means for privacy and failures"
+    CONTRIBUTORS = "contributors", "the updates that a round adds up are decided"
+    DEALT = "dealt", "this member has handed out the shares of its update"
+    FAULT = "fault", "a member did something that no honest member does"
+    FETCH = "fetch", "a large message could not be fetched"
+    FINISHED = "finished", "the training is over"
+    FORK = "fork", "a second ledger of this federation was seen"
+    JOINED = "joined", "a member joined"
+    LEFT = "left", "a member left, or was evicted"
+    LEFT_BEHIND = "left-behind", "a decided block shows that this home is an older copy of itself"
+    MODEL = "model", "a round has a result: the new model, and the figures of the one before"
+    OVERDUE = "overdue", "members did not ack or hand over all shares by the deadline"
+    OVERRUN = "overrun", "a member sends more than this peer has time for"
+    PROPOSAL = "proposal", "this member does not vote for a proposal, and why"
+    REFUSED = "refused", "a request to be admitted was refused"
+    RESUMING = "resuming", "the state in which a restarted peer goes on"
+    ROUND = "round", "a round begins"
+    SITTING_OUT = "sitting-out", "this member has no update for the round"
+    STUCK = "stuck", "a round waits for members without which it cannot go on"
+    SYNCED = "synced", "this peer has all blocks that the others have"
+    VIEW = "view", "the members try again to decide, with another proposer"
+    VOID = "void", "a round has no result"
+    WITHDRAWN = "withdrawn", "a request to be admitted was taken back"
+    WORK = "work", "a job failed on this machine"
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """News for the operator: ``kind`` is stable, so that scripts can rely on it; ``facts`` are the details."""
+    """News for the operator; ``facts`` are the details."""
 
-    kind: str
+    kind: NoticeKind
     text: str
     facts: dict[str, Any] = field(default_factory=dict)
 

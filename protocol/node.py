@@ -28,6 +28,7 @@ from .events import (
     FetchFailed,
     HeadSeen,
     Leave,
+    NoticeKind,
     PeerDown,
     PeerUp,
     Received,
@@ -222,7 +223,7 @@ class Node:
                 self.catchup.on_head(member, height)
             case FetchFailed(fetch=fetch, reason=reason):
                 self.ctx.out.fetched(fetch.source, fetch.digest)
-                self.ctx.out.notify("fetch", f"could not fetch a blob: {reason}", member=fetch.source)
+                self.ctx.out.notify(NoticeKind.FETCH, f"could not fetch a blob: {reason}", member=fetch.source)
                 if isinstance(fetch.message.message, Weights):
                     self.catchup.on_fetch_failed(fetch.source)
                 elif self.ctx.sharing is not None and isinstance(fetch.message.message, Complaint | UpheldComplaint):
@@ -264,7 +265,7 @@ class Node:
                 text += "; this home was moved or copied, or is an old backup: no votes before every other member has"
                 text += " answered, or the others have decided two more blocks"
             facts = {"height": ctx.height, "round": ctx.state.round, "copied": memory.copied}
-            ctx.out.notify("resuming", text, **facts)
+            ctx.out.notify(NoticeKind.RESUMING, text, **facts)
             return
         self._open_height()
 
@@ -286,7 +287,7 @@ class Node:
                 through = ctx.guard.abstain_through
                 text = f"this home will cast no votes up to height {through}: it is an older copy of itself"
                 text += ", and the others saw votes of it that it does not know"
-                ctx.out.notify("abstaining", text, through=through)
+                ctx.out.notify(NoticeKind.ABSTAINING, text, through=through)
             self._open_height()
 
     # Heights and rounds.
@@ -409,9 +410,11 @@ class Node:
         if state.committee.members != self._explained:
             self._explained = state.committee.members
             explained = state.committee.explain(state.genesis.scheme)
-            ctx.out.notify("committee", explained, members=state.committee.members, scheme=state.genesis.scheme)
+            ctx.out.notify(
+                NoticeKind.COMMITTEE, explained, members=state.committee.members, scheme=state.genesis.scheme
+            )
         text = f"round {state.round} ({state.kind}) begins"
-        ctx.out.notify("round", text, round=state.round, kind=state.kind, members=state.committee.n)
+        ctx.out.notify(NoticeKind.ROUND, text, round=state.round, kind=state.kind, members=state.committee.n)
         if ctx.weights is None:
             self.catchup.want_weights()
         has_dealt = ctx.sharing.vector is not None  # before it was restarted
@@ -464,7 +467,7 @@ class Node:
         if news:
             text = f"round {sharing.round}: {len(news)} member(s) did not ack or hand over all shares by the deadline"
             members = tuple(sharing.committee.members[one] for one in news)
-            self.ctx.out.notify("overdue", text, round=sharing.round, members=members)
+            self.ctx.out.notify(NoticeKind.OVERDUE, text, round=sharing.round, members=members)
 
     def _tell_if_stuck(self) -> None:
         """Tell the operator of the members that a sum waits for: it cannot be opened, or repeated, without them."""
@@ -566,7 +569,7 @@ class Node:
         text = f"height {before.height + 1} holds what this member signed and this home does not know: it is an older"
         text += " copy of itself. It casts no votes before every other member has answered, or the others have decided"
         text += " two more blocks, and sits out each round in which it may have dealt"
-        ctx.out.notify("left-behind", text, height=before.height + 1)
+        ctx.out.notify(NoticeKind.LEFT_BEHIND, text, height=before.height + 1)
         return True
 
     def _shows_a_lost_state(self, certified: CertifiedBlock, before: LedgerState) -> bool:
@@ -638,7 +641,7 @@ class Node:
                 self._on_join_request(received)
             case Refusal(reason=reason):
                 if not self.ctx.is_member:
-                    self.ctx.out.notify("refused", f"refused: {reason}", member=received.sender, reason=reason)
+                    self.ctx.out.notify(NoticeKind.REFUSED, f"refused: {reason}", member=received.sender, reason=reason)
             case Withdrawal():
                 if self.ctx.is_member and self.ctx.pool.withdraw(received, self.ctx.now_ms):
                     for member in self.ctx.audience:
@@ -774,7 +777,9 @@ class Node:
             return
         assert ctx.weights is not None
         ctx.out.persist(ModelSaved(ctx.state.weights, ctx.weights))
-        ctx.out.notify("synced", f"level with the others at height {ctx.state.height}", height=ctx.state.height)
+        ctx.out.notify(
+            NoticeKind.SYNCED, f"level with the others at height {ctx.state.height}", height=ctx.state.height
+        )
         if ctx.summing is not None:
             ctx.summing.base = ctx.weights
         else:
@@ -918,7 +923,7 @@ class Node:
         text = f"took back the request to be admitted: {len(ctx.alive)} linked peer(s) were told"
         if not ctx.alive:
             text = "gave up to be admitted, but there is no link over which anybody could be told"
-        ctx.out.notify("withdrawn", text, peers=len(ctx.alive))
+        ctx.out.notify(NoticeKind.WITHDRAWN, text, peers=len(ctx.alive))
 
     def _ask_to_leave(self) -> None:
         ctx = self.ctx
@@ -1019,10 +1024,10 @@ class Node:
             summing.on_checked(done.result)
             if done.result.wrong is not None:
                 text = f"round {summing.round}: the sum is none of possible contributions: {done.result.wrong}"
-                self.ctx.out.notify("fault", text, member=None)
+                self.ctx.out.notify(NoticeKind.FAULT, text, member=None)
         else:
             summing.on_check_failed(work.vector_hash)
-            self.ctx.out.notify("fault", f"round {summing.round}: not a sum: {done.error}", member=None)
+            self.ctx.out.notify(NoticeKind.FAULT, f"round {summing.round}: not a sum: {done.error}", member=None)
         if self._agreement is not None:
             if done.error is None:
                 self._agreement.on_vector(work.vector_hash)

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from .context import Context
 from .effects import Outbox
+from .events import NoticeKind
 from .ledger.blocks import Body, Evict, Membership, Void, read_block
 from .ledger.contribution import read_metrics
 from .ledger.state import LedgerState, Phase
@@ -34,7 +35,7 @@ def announce(out: Outbox, before: LedgerState, after: LedgerState, view: int, bl
         names = [before.committee.members[index] for index, _ in after.contributors.dealers]
         aggregator = before.proposer(view)
         text = f"round {round_}: {len(names)} contribute"
-        out.notify("contributors", text, round=round_, members=names, height=after.height, proposer=aggregator)
+        out.notify(NoticeKind.CONTRIBUTORS, text, round=round_, members=names, height=after.height, proposer=aggregator)
     elif after.round != before.round and after.sums is not before.sums:
         _announce_model(out, before, after, view)
     elif isinstance(body, Void):
@@ -43,7 +44,7 @@ def announce(out: Outbox, before: LedgerState, after: LedgerState, view: int, bl
         text = f"training is finished after {after.trained} rounds"
         if after.has_stopped:
             text += ": the loss has not fallen any more (--patience)"
-        out.notify("finished", text, rounds=after.trained)
+        out.notify(NoticeKind.FINISHED, text, rounds=after.trained)
 
 
 def announce_capped(ctx: Context, examples: int) -> None:
@@ -53,14 +54,14 @@ def announce_capped(ctx: Context, examples: int) -> None:
         return
     ctx.capped_examples = examples
     text = f"this member counts as {cap} of its {examples} examples: the founder fixed that nobody counts as more"
-    ctx.out.notify("capped", text, counted=cap, examples=examples)
+    ctx.out.notify(NoticeKind.CAPPED, text, counted=cap, examples=examples)
 
 
 def _announce_members(out: Outbox, before: LedgerState, after: LedgerState, body: Body) -> None:
     for member in after.members:
         if before.member(member.key) is None:
             facts = {"member": member.key, "name": member.name, "height": after.height}
-            out.notify("joined", f"{member.name} joined", **facts)
+            out.notify(NoticeKind.JOINED, f"{member.name} joined", **facts)
     changes = body.changes if isinstance(body, Membership) else ()
     reasons = {one.member: one.reason for one in changes if isinstance(one, Evict)}
     for member in before.members:
@@ -70,7 +71,7 @@ def _announce_members(out: Outbox, before: LedgerState, after: LedgerState, body
             if reason is not None:
                 text = f"{member.name} was evicted: {_EVICTED_FOR[reason].format(missed=member.missed)}"
             facts = {"member": member.key, "name": member.name, "evicted": reason is not None, "reason": reason}
-            out.notify("left", text, **facts, height=after.height)
+            out.notify(NoticeKind.LEFT, text, **facts, height=after.height)
 
 
 def _announce_void(out: Outbox, before: LedgerState, after: LedgerState, body: Void, proposer: bytes) -> None:
@@ -83,7 +84,7 @@ def _announce_void(out: Outbox, before: LedgerState, after: LedgerState, body: V
     text = f"round {before.round}: void, because {want}"
     text += f"; missed, as {whose} saw it: {', '.join(names)}" if names else ""
     facts = {"round": before.round, "height": after.height, "phase": str(before.phase)}
-    out.notify("void", text, **facts, reason=body.reason, members=body.names, missed=names, proposer=proposer)
+    out.notify(NoticeKind.VOID, text, **facts, reason=body.reason, members=body.names, missed=names, proposer=proposer)
 
 
 def _announce_model(out: Outbox, before: LedgerState, after: LedgerState, view: int) -> None:
@@ -102,7 +103,7 @@ def _announce_model(out: Outbox, before: LedgerState, after: LedgerState, view: 
         metrics = read_metrics(after.genesis, after.sums)
         facts |= {"examples": metrics.examples, "evaluated": metrics.evaluated, "loss": metrics.loss}
         facts |= {"metrics": dict(metrics.named)}
-    out.notify("model", f"round {before.round} ({before.kind}): agreed", **facts)
+    out.notify(NoticeKind.MODEL, f"round {before.round} ({before.kind}): agreed", **facts)
 
 
 def announce_stuck(out: Outbox, state: LedgerState, names: tuple[bytes, ...]) -> None:
@@ -122,4 +123,4 @@ def announce_stuck(out: Outbox, state: LedgerState, names: tuple[bytes, ...]) ->
         text += " it is repeated never"
     text += f". If a member is away, {again}. If a home is lost for good, stop this peer and type: peer refound --home"
     text += " HOME --to DIR, which says whose numbers that would show, and how to accept it"
-    out.notify("stuck", text, round=state.round, phase=str(state.phase), members=names, missing=missing)
+    out.notify(NoticeKind.STUCK, text, round=state.round, phase=str(state.phase), members=names, missing=missing)

@@ -17,6 +17,7 @@ from coterie.peer.network.limits.meter import MEMBER_SHARE, SECONDS_PER_BLOCK, S
 from coterie.peer.network.transfers import FORGIVEN_SECONDS, MAX_PULL_BYTES, MAX_SERVED_BYTES, MAX_TIMES_SERVED
 from coterie.peer.page.server import SHARE
 from coterie.peer.training.trainer import founder_learner
+from coterie.protocol.events import NoticeKind
 from coterie.topology.adversaries import STRATEGIES
 
 ROOT = Path(__file__).parent.parent
@@ -249,3 +250,11 @@ def test_every_page_wraps_at_100_columns_but_for_tables_and_listings(document: P
         if len(line) > 100 and " " in line.strip() and not is_listing and not line.startswith(("|", "    ")):
             long.append(line)
     assert long == []
+
+
+def test_the_events_of_the_protocol_are_those_that_the_guide_lists() -> None:
+    text = (ROOT / "docs" / "guide.md").read_text()
+    _, _, listed = text.partition("\n### Events for scripts\n")
+    listed, _, _ = listed.partition("\n## ")
+    rows = re.findall(r"^\| `([a-z-]+)` \| (.*) \|$", listed, re.MULTILINE)
+    assert rows == [(str(kind), kind.told) for kind in NoticeKind]

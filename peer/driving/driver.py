@@ -27,6 +27,7 @@ from ...protocol.events import (
     HeadSeen,
     Leave,
     Notice,
+    NoticeKind,
     PeerDown,
     PeerUp,
     Received,
@@ -213,7 +214,7 @@ class Driver:
         """
         if is_overrun:
             text = "sends more than this peer has time for; nobody waits for it meanwhile"
-            self._tell(Notice("overrun", text, {"member": member}))
+            self._tell(Notice(NoticeKind.OVERRUN, text, {"member": member}))
         event = PeerDown(member) if is_overrun else PeerUp(member)
         await self._inbox.put_foreign(event, member)
 
@@ -315,7 +316,7 @@ class Driver:
             self._start(self._work, work)
         for notice in step.notify:
             self._tell(notice)
-            if notice.kind == "fault" and notice.facts.get("certain"):
+            if notice.kind == NoticeKind.FAULT and notice.facts.get("certain"):
                 self._links.cut_off(notice.facts["member"], notice.text)
 
     def _send(self, send: Send, digests: dict[int, bytes]) -> None:
@@ -385,7 +386,7 @@ class Driver:
             what = "other bad frames"
         counts[what] += 1
         if str(counts[what]).strip("0") == "1":
-            self._notice(Notice("bad-frame", f"sent {what} ({counts[what]}×)", {"member": member}))
+            self._notice(Notice(NoticeKind.BAD_FRAME, f"sent {what} ({counts[what]}×)", {"member": member}))
         self._links.cut_off(member, what)
 
     def _start(self, task: Callable[..., Awaitable[None]], *arguments: Any) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ...protocol.events import Notice
+from ...protocol.events import Notice, NoticeKind
 from ...protocol.ledger.blocks import Contributors, Model, read_block
 from ...protocol.ledger.state import LedgerState, Phase, apply
 from ...protocol.messages.kinds import CertifiedBlock
@@ -68,9 +68,9 @@ class LastSum:
 
     def on_notice(self, notice: Notice) -> None:
         """Take note of a decision."""
-        if notice.kind == "contributors":
+        if notice.kind == NoticeKind.CONTRIBUTORS:
             self._open, self._open_round = len(notice.facts["members"]), notice.facts.get("round", -1)
-        elif notice.kind == "model":
+        elif notice.kind == NoticeKind.MODEL:
             self.members = self._open
             self._results += 1
 

@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ...crypto.identity.identity import peer_id
-from ...protocol.events import Notice
+from ...protocol.events import Notice, NoticeKind
 from ...protocol.ledger.blocks import Void, read_block
 from ...protocol.ledger.genesis import Genesis
 from ...protocol.ledger.state import genesis_state
@@ -208,11 +208,11 @@ class Film:
     def _labelled(self, notice: Notice) -> Notice:
         """Return a notice in which members are called by their labels."""
         text, facts = notice.text, dict(notice.facts)
-        if notice.kind in ("joined", "left"):
+        if notice.kind in (NoticeKind.JOINED, NoticeKind.LEFT):
             label = self._labels.get(facts["member"], facts["name"])
             text = text.replace(facts["name"], label, 1)
             facts["name"] = label
-        elif notice.kind == "void":
+        elif notice.kind == NoticeKind.VOID:
             proposer = facts["proposer"]
             said = self._names.get(proposer, "")
             text = text.replace(f"as {said} saw", f"as {self._labels.get(proposer, said)} saw", 1)

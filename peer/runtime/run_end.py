@@ -5,7 +5,7 @@ from typing import Final
 
 import trio
 
-from ...protocol.events import Notice
+from ...protocol.events import Notice, NoticeKind
 from ...protocol.ledger.state import LedgerState
 from ..errors import Exit
 
@@ -51,21 +51,21 @@ class Ending:
     def on_notice(self, notice: Notice, state: LedgerState) -> None:
         """End the run if a notice of the node means that, or take note of how it changes the end."""
         match notice.kind:
-            case "left" if notice.facts.get("member") == self.me:
+            case NoticeKind.LEFT if notice.facts.get("member") == self.me:
                 if self.asked_to_leave:
                     self.left.set()
                 elif not self.rejoins or notice.facts["reason"] not in (None, "silent"):
                     self.end(Exit.REMOVED, f"{notice.text}; this peer is no member any more")
-            case "joined" if notice.facts.get("member") == self.me:
+            case NoticeKind.JOINED if notice.facts.get("member") == self.me:
                 self.rejoins = False
-            case "withdrawn":
+            case NoticeKind.WITHDRAWN:
                 self.told = notice.facts["peers"]
                 self.withdrawn.set()
-            case "finished":
+            case NoticeKind.FINISHED:
                 self.finished.set()
-            case "another-ledger":
+            case NoticeKind.ANOTHER_LEDGER:
                 self.end(Exit.INVITE, f"{notice.text}; ask whoever invited you, and for the addresses of other members")
-            case "refused":
+            case NoticeKind.REFUSED:
                 self._on_refusal(notice, state)
             case _:
                 pass

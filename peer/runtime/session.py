@@ -19,7 +19,7 @@ import trio
 from trio import TaskStatus  # type: ignore[attr-defined]
 
 from ...crypto.identity.identity import Identity
-from ...protocol.events import Notice
+from ...protocol.events import Notice, NoticeKind
 from ...protocol.jobs import Contribution, Train
 from ...protocol.ledger.genesis import Genesis, GenesisError, read_genesis
 from ...protocol.ledger.state import LedgerError, LedgerState, Phase
@@ -775,7 +775,7 @@ class Session:
         return told_names(self.node.state)[member] if self.node is not None and known is not None else ""
 
     def _on_notice(self, notice: Notice) -> None:
-        if notice.kind == "stuck":
+        if notice.kind == NoticeKind.STUCK:
             self._stuck.hold(notice, trio.current_time())
         else:
             self._tell_notice(notice)
@@ -789,23 +789,23 @@ class Session:
             return
         if isinstance(member, bytes) and "name" not in facts:
             facts["who"] = self._name(member)
-        if notice.kind == "left" and isinstance(member, bytes):
+        if notice.kind == NoticeKind.LEFT and isinstance(member, bytes):
             self._gone[member] = facts["name"]
         text = told_text(notice, self.node.state)
-        if notice.kind in ("stuck", "void"):
+        if notice.kind in (NoticeKind.STUCK, NoticeKind.VOID):
             text = names_told(text, (*facts["members"], *filter(None, [facts.get("proposer")])), self._gone)
-        if notice.kind == "stuck":
+        if notice.kind == NoticeKind.STUCK:
             text = text.replace("peer refound --home HOME", f"peer refound {self.home.option}")
-        if notice.kind == "resuming" and self.node.state.phase is Phase.FINISHED:
+        if notice.kind == NoticeKind.RESUMING and self.node.state.phase is Phase.FINISHED:
             text = f"this home has the whole ledger of the training, up to height {self.node.state.height}"
-        if notice.kind == "refused" and self.ending.lacks_invite(self.node.state):
+        if notice.kind == NoticeKind.REFUSED and self.ending.lacks_invite(self.node.state):
             text = "refused: an invite is needed"
-        if notice.kind == "clipped" and self._trainer is not None:
+        if notice.kind == NoticeKind.CLIPPED and self._trainer is not None:
             facts["advice"] = self._trainer.clip_advice()
-        if notice.kind in ("contributors", "model"):
+        if notice.kind in (NoticeKind.CONTRIBUTORS, NoticeKind.MODEL):
             assert self._last_sum is not None
             self._last_sum.on_notice(notice)
-        if notice.kind == "model":
+        if notice.kind == NoticeKind.MODEL:
             assert self._last_sum is not None
             shown = measures(self.node.state.genesis.model, facts.get("loss"), facts.get("metrics", {}))
             facts["measures"] = shown
@@ -814,7 +814,7 @@ class Session:
                 facts["measured"] = whose.json()
                 text += f"; {of_which_model(facts['kind'])} {measures_text(shown)}, {whose.text()}"
         self._note_round(notice.kind, facts)
-        if notice.kind == "void":
+        if notice.kind == NoticeKind.VOID:
             text += "".join(
                 f"; {named(self.node.state, (member,), self._gone)} said: {self._voids.said[member]}"
                 for member in facts["members"]
@@ -822,7 +822,7 @@ class Session:
             )
         self.tell(notice.kind, text, facts)
         self.ending.on_notice(replace(notice, text=text), self.node.state)
-        if notice.kind == "committee":
+        if notice.kind == NoticeKind.COMMITTEE:
             self._check_consent()
 
     def _check_consent(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ..context import Context
-from ..events import Fetch
+from ..events import Fetch, NoticeKind
 from ..ledger.blocks import (
     Block,
     Body,
@@ -439,7 +439,7 @@ class Agreement:
         wrong = self._wrong(block, message, proposal.view)
         if wrong and proposal.sender != ctx.me:
             ctx.out.notify(
-                "proposal",
+                NoticeKind.PROPOSAL,
                 f"no vote for the proposal of view {proposal.view}: {wrong}",
                 member=proposal.sender,
             )
@@ -818,7 +818,7 @@ class Agreement:
                 if not is_private(ctx.state.genesis.scheme):
                     ctx.out.timer(self._grace_ms(view), "grace", ctx.height, view)
         if view > 0:
-            ctx.out.notify("view", f"height {ctx.height}: view {view}", height=ctx.height, view=view)
+            ctx.out.notify(NoticeKind.VIEW, f"height {ctx.height}: view {view}", height=ctx.height, view=view)
         if view in self._waiting:
             self._examine(*self._waiting[view], None)
 

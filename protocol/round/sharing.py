@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..effects import Outbox
-from ..events import Fetch
+from ..events import Fetch, NoticeKind
 from ..jobs import Contribution, Encode, Encoded, Train
 from ..ledger.committee import Committee
 from ..ledger.contribution import RoundKind
@@ -187,7 +187,9 @@ class Sharing:
         ``reason``: any text, such as the message of an application's exception, which may not be valid Unicode.
         """
         reason = reason[:300].encode("utf-8", "replace").decode()
-        self.out.notify("sitting-out", f"sitting out round {self.round}: {reason}", round=self.round, reason=reason)
+        self.out.notify(
+            NoticeKind.SITTING_OUT, f"sitting out round {self.round}: {reason}", round=self.round, reason=reason
+        )
         if self.me is not None:
             self.sat_out[self.me] = reason
             self.out.send(None, SitOut(self.round, reason))
@@ -204,7 +206,7 @@ class Sharing:
         self.out.persist(Dealt(self.round, encoded.seed, encoded.vector, seeded))
         if encoded.clipped:
             text = f"{encoded.clipped} elements of the update were clipped to ±{self.clip}"
-            self.out.notify("clipped", text, round=self.round, clipped=encoded.clipped)
+            self.out.notify(NoticeKind.CLIPPED, text, round=self.round, clipped=encoded.clipped)
         self.out.work(self.scheme.deal(self.terms, self.out.identity, encoded.vector, encoded.seed, seeded))
 
     def on_dealt(self, dealing: Dealing, alive: Iterable[bytes], changes: int) -> None:
@@ -224,7 +226,9 @@ class Sharing:
         self._dealing, self._deal_envelope = dealing, own.raw
         if self.decided is not None:
             return
-        self.out.notify("dealt", f"round {self.round}: dealt to {self.committee.n - 1} holders", round=self.round)
+        self.out.notify(
+            NoticeKind.DEALT, f"round {self.round}: dealt to {self.committee.n - 1} holders", round=self.round
+        )
         for member in self.committee.members:
             self.send_deal(member)
         disputed = self.patience.disputed_holders(self.committee, self.out.me)
@@ -419,7 +423,9 @@ class Sharing:
     def on_unchecked(self, dealer: int, reason: str) -> None:
         """Note that this member failed to check a share: that says nothing about the dealer, which sends it again."""
         self._checking.pop(dealer, None)
-        self.out.notify("work", f"round {self.round}: a share could not be checked here: {reason}", round=self.round)
+        self.out.notify(
+            NoticeKind.WORK, f"round {self.round}: a share could not be checked here: {reason}", round=self.round
+        )
 
     def on_judged(self, dealer: int, holder: int, judged: CheckedShare | None) -> bytes | None:
         """Take the verdict on a complaint, None if there is none; return the complaint if it is right.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ..effects import Outbox
-from ..events import Fetch
+from ..events import Fetch, NoticeKind
 from ..jobs import CheckedVector, CheckVector, fingerprint_of
 from ..ledger.blocks import Contributors, Model, Void, wide_bytes
 from ..ledger.committee import Committee
@@ -101,7 +101,7 @@ class Summing:
             return
         if released is not None and released != self.body.digest():
             self.out.notify(
-                "fault",
+                NoticeKind.FAULT,
                 f"round {self.round}: a sum for another contributor set was released before",
                 member=None,
             )
@@ -124,7 +124,9 @@ class Summing:
         """Note that this member's shares could not be added up: it goes on without a sum of its own."""
         self._defer_what_lacks_z()
         self._adding_up = False
-        self.out.notify("work", f"round {self.round}: the shares could not be added up: {reason}", round=self.round)
+        self.out.notify(
+            NoticeKind.WORK, f"round {self.round}: the shares could not be added up: {reason}", round=self.round
+        )
         self.check_deferred()
 
     def send_sum(self, aggregator: bytes) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 
 from ..effects import Outbox
+from ..events import NoticeKind
 from ..ledger.state import LedgerState
 from ..ledger.tickets import Checkpoint
 from ..limits import CHECKPOINT_WAIT_MS, MAX_TRIAL_SILENCES
@@ -80,5 +81,5 @@ class Proving:
         """Tell the operator if, some time after a peer showed another ledger, none shows the right one yet."""
         if alive <= self.strangers:
             text = f"nobody who answers has the block at height {self.checkpoint.height} that the invite names"
-            self.out.notify("another-ledger", text, height=self.checkpoint.height)
+            self.out.notify(NoticeKind.ANOTHER_LEDGER, text, height=self.checkpoint.height)
         self.out.timer(CHECKPOINT_WAIT_MS, "checkpoint")

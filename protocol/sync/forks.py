@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ..effects import Outbox
+from ..events import NoticeKind
 from ..ledger.blocks import block_hash
 from ..ledger.state import LedgerError, LedgerState, check_certificate
 from ..limits import MAX_COMPARED_BLOCKS, MAX_COMPARED_HEIGHTS
@@ -48,4 +49,4 @@ class Forks:
         with suppress(LedgerError):
             check_certificate(before, certified)
             text = f"shows a second certified block at height {height}: more members than may lie signed both"
-            self.out.notify("fork", text, member=sender, height=height)
+            self.out.notify(NoticeKind.FORK, text, member=sender, height=height)

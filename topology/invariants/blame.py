@@ -8,7 +8,7 @@ A liar counts as named if an honest member has reported a proof against it since
 proof waits at an honest member, or if the ledger has barred the liar.
 """
 
-from ...protocol.events import Event, Step
+from ...protocol.events import Event, NoticeKind, Step
 from ...protocol.ledger.blocks import Void, read_block
 from ...protocol.records import BlockDecided
 from ...protocol.scheme_registry import SCHEMES
@@ -33,7 +33,7 @@ class Blame(RoundChecker):
             return
         super().on_step(site, event, step)
         for notice in step.notify:
-            if notice.kind == "fault" and notice.facts.get("member") in self._liars and claims_proof(notice):
+            if notice.kind == NoticeKind.FAULT and notice.facts.get("member") in self._liars and claims_proof(notice):
                 self._named_ms[notice.facts["member"]] = self.simulation.clock.elapsed_ms
         for record in step.persist:
             if isinstance(record, BlockDecided):

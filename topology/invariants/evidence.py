@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ...protocol.events import Event, Notice, Step
+from ...protocol.events import Event, Notice, NoticeKind, Step
 from ...protocol.ledger.blocks import Evict, Membership, read_block
 from ...protocol.messages.envelope import Verified
 from ...protocol.messages.kinds import Proposal
@@ -47,7 +47,7 @@ class Evidence(Checker):
         if not site.is_honest:
             return
         for notice in step.notify:
-            if notice.kind == "fault":
+            if notice.kind == NoticeKind.FAULT:
                 self._expect_liar(site, notice.facts["member"], notice.text)
         evictions = site.node.ctx.pool._evictions if site.node is not None else None
         for pending in evictions.values() if evictions else ():

@@ -4,7 +4,7 @@ They may wait for a liar that contributed to a failed sum and is away while it i
 operators so. No other sum may be opened on the same base model, and only the operators can decide to go on without it.
 """
 
-from ...protocol.events import Event, Step
+from ...protocol.events import Event, NoticeKind, Step
 from ...protocol.ledger.state import Phase
 from ..adversaries.forging import is_stuck
 from ..engine.site import Site
@@ -20,7 +20,7 @@ class Liveness(Checker):
         self._is_told = False
 
     def on_step(self, site: Site, event: Event, step: Step) -> None:
-        if step.notify and site.is_honest and any(notice.kind == "stuck" for notice in step.notify):
+        if step.notify and site.is_honest and any(notice.kind == NoticeKind.STUCK for notice in step.notify):
             self._is_told = True
 
     def on_end(self) -> None:

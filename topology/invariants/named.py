@@ -5,7 +5,7 @@ dealings of one dealer. The rule holds for members of the round, and for stateme
 are decided.
 """
 
-from ...protocol.events import Event, Received, Step
+from ...protocol.events import Event, NoticeKind, Received, Step
 from ...protocol.ledger.state import Phase
 from ...protocol.messages.kinds import Ack, Deal
 from ..adversaries.forging import acked, dealing_id
@@ -29,7 +29,7 @@ class Named(RoundChecker):
         if not site.is_honest:
             return
         for notice in step.notify:
-            if notice.kind == "fault" and notice.facts.get("member") in self._liars:
+            if notice.kind == NoticeKind.FAULT and notice.facts.get("member") in self._liars:
                 self._named.add((site.number, notice.facts["member"]))
         if type(event) is Received and event.message.sender in self._liars:
             self._compare(site, event.message.sender, event.message.message)

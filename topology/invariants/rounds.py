@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from ...protocol.events import Event, Step
+from ...protocol.events import Event, NoticeKind, Step
 from ...protocol.ledger.committee import Committee
 from ...protocol.messages.envelope import Verified
 from ..engine.site import Site
@@ -87,15 +87,15 @@ class RoundChecker(Checker):
 
     def _read_notices(self, site: Site, step: Step) -> None:
         for notice in step.notify:
-            if notice.kind == "round" and site.node is not None:
+            if notice.kind == NoticeKind.ROUND and site.node is not None:
                 round_: int = notice.facts["round"]
                 began = self.began_ms.setdefault(round_, {})
                 began.setdefault(site.key, self.simulation.clock.elapsed_ms)
                 if site.node.state.round == round_:
                     self.committees.setdefault(round_, site.node.state.committee)
-            elif notice.kind == "sitting-out":
+            elif notice.kind == NoticeKind.SITTING_OUT:
                 self.sat_out.add((notice.facts["round"], site.key))
-            elif notice.kind == "stuck":
+            elif notice.kind == NoticeKind.STUCK:
                 self.is_told_stuck = True
 
     def honest_of(self, committee: Committee) -> list[bytes]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ...protocol.events import Event, Step
+from ...protocol.events import Event, NoticeKind, Step
 from ...protocol.ledger.blocks import Contributors, Membership, Model, Void, read_block
 from ...protocol.ledger.committee import Committee
 from ...protocol.ledger.contribution import read_metrics
@@ -129,9 +129,9 @@ class Recorder(Observer):
 
     def on_step(self, site: Site, event: Event, step: Step) -> None:
         for notice in step.notify:
-            if notice.kind == "fault" and site.is_honest and notice.facts.get("member") in self._label:
+            if notice.kind == NoticeKind.FAULT and site.is_honest and notice.facts.get("member") in self._label:
                 self._name(site, self._label[notice.facts["member"]], notice.text)
-            elif notice.kind == "round":
+            elif notice.kind == NoticeKind.ROUND:
                 now = self._simulation.clock.elapsed_ms
                 row = self.rounds.setdefault(notice.facts["round"], RoundRow(notice.facts["round"], now))
                 row.members = notice.facts["members"]
