@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 
 from coterie.peer.cli import main as cli
-from coterie.peer.driving.workers import Workshop
+from coterie.peer.driving.workers import Workers
 from coterie.protocol.events import Work, WorkDone
 from coterie.protocol.jobs import SumShares
 from coterie.protocol.messages.encoding import digest_of
@@ -27,12 +27,12 @@ def falsified(work: Work, done: WorkDone, rounds: frozenset[int]) -> WorkDone:
 def main(rounds: str, arguments: list[str]) -> int:
     """Run `peer` with these arguments, and cheat in these rounds."""
     lying = frozenset(map(int, rounds.split(",")))
-    honest = Workshop.run
+    honest = Workers.run
 
-    async def run(self: Workshop, work: Work) -> WorkDone:
+    async def run(self: Workers, work: Work) -> WorkDone:
         return falsified(work, await honest(self, work), lying)
 
-    Workshop.run = run  # type: ignore[method-assign]
+    Workers.run = run  # type: ignore[method-assign]
     return cli.main(arguments)
 
 

@@ -30,7 +30,7 @@ class _Offer:
     public: bool
 
 
-class Stall:
+class BlobOffers:
     """Keeps track of what is on offer, each blob once."""
 
     def __init__(self, shelf: Shelf) -> None:

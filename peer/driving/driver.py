@@ -47,11 +47,11 @@ from ...protocol.messages.kinds import Deal
 from ...protocol.records import Record, RoundClosed
 from ..network.heartbeat import decode_beat, encode_beat
 from ..network.limits.meter import cpu_seconds
-from ..network.limits.rate_limit import Bucket
-from .blob_offers import Shelf, Stall
-from .event_queue import Inbox
-from .timers import Alarms, Clock
-from .workers import Workshop
+from ..network.limits.rate_limit import TokenBucket
+from .blob_offers import BlobOffers, Shelf
+from .event_queue import EventQueue
+from .timers import Clock, Timers
+from .workers import Workers
 
 MAX_PENDING_STEPS: Final = 64
 """How many steps may wait for the disk; with more, events wait, too."""
@@ -132,14 +132,14 @@ class Driver:
         me: bytes,
         journal: Journal,
         links: Links,
-        workshop: Workshop,
+        workers: Workers,
         notice: Callable[[Notice], None],
         clock: Clock | None = None,
     ) -> None:
         self.node = node
         self.faults: dict[bytes, Counter[str]] = {}
         """Bad frames by the peer whose link they came over."""
-        self.workshop = workshop
+        self.workers = workers
         self.fetching: dict[object, int] = {}
         """Sizes in bytes of the blobs that are being fetched, or wait to be fetched."""
         self._me = me
@@ -148,9 +148,9 @@ class Driver:
         self._links = links
         self._notice = notice
         self._clock = clock or Clock()
-        self._inbox = Inbox()
-        self._alarms = Alarms()
-        self._stall = Stall(links)
+        self._inbox = EventQueue()
+        self._timers = Timers()
+        self._offers = BlobOffers(links)
         self._steps: deque[tuple[Step, bytes | None]] = deque()
         self._stepped = trio.lowlevel.ParkingLot()
         self._acted = trio.lowlevel.ParkingLot()
@@ -161,7 +161,7 @@ class Driver:
         self._members = node.state.keys
         self._stage = (node.state.round, node.state.phase)
         self._heads: dict[bytes, int] = {}
-        self._told: dict[bytes, Bucket] = {}
+        self._told: dict[bytes, TokenBucket] = {}
 
     # What the outside calls.
 
@@ -177,9 +177,9 @@ class Driver:
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                for task in (self._decide, self._act, self._stall.run):
+                for task in (self._decide, self._act, self._offers.run):
                     nursery.start_soon(self._guard, task)
-                nursery.start_soon(self._guard, self._alarms.run, self._on_alarm)
+                nursery.start_soon(self._guard, self._timers.run, self._on_alarm)
         finally:
             self._nursery = None
         if self._failure is not None:
@@ -303,7 +303,7 @@ class Driver:
         """In a thread: make the records durable, then hash the blobs that are to be offered."""
         if records:
             self._journal.persist(records)
-        return {key: self._stall.known(blob) or digest_of(blob) for key, blob in large.items() if blob is not None}
+        return {key: self._offers.known(blob) or digest_of(blob) for key, blob in large.items() if blob is not None}
 
     def _carry_out(self, step: Step, digests: dict[int, bytes]) -> None:
         for send in step.send:
@@ -311,7 +311,7 @@ class Driver:
         for fetch in step.fetch:
             self._start(self._fetch, fetch)
         for timer in step.timers:
-            self._alarms.set(timer.after_ms, timer.key)
+            self._timers.set(timer.after_ms, timer.key)
         for work in step.work:
             self._start(self._work, work)
         for notice in step.notify:
@@ -324,7 +324,7 @@ class Driver:
         inline = send.blob
         if send.blob is not None and _is_large(send.blob):
             inline = None
-            self._stall.put(digests[id(send.blob)], send.blob, any(to not in self._members for to in receivers))
+            self._offers.put(digests[id(send.blob)], send.blob, any(to not in self._members for to in receivers))
         for to in receivers:
             if to != self._me and not self._links.send(to, send.envelope, inline):
                 log.debug("not sent to %s: no link, or its queue is full", to.hex()[:16])
@@ -342,7 +342,7 @@ class Driver:
             del self.fetching[ticket]
 
     async def _work(self, work: Work) -> None:
-        done = await self.workshop.run(work)
+        done = await self.workers.run(work)
         self._inbox.put(done, work.to if isinstance(work, ReadBlocks) else None)
 
     async def _tidy(self) -> None:
@@ -357,7 +357,7 @@ class Driver:
         self._links.beat_status = encode_beat(state.height, state.round, state.phase)
         if (state.round, state.phase) != self._stage:
             self._stage = (state.round, state.phase)
-            self._stall.shorten()
+            self._offers.shorten()
         if state.keys != self._members:
             self._members = state.keys
             self._links.refresh()
@@ -370,7 +370,7 @@ class Driver:
         if notice.kind in LOUD and isinstance(member, bytes):
             if len(self._told) >= MAX_FAULTY_PEERS and member not in self._told:
                 del self._told[next(iter(self._told))]
-            bucket = self._told.setdefault(member, Bucket(1 / SECONDS_PER_NOTICE, MAX_NOTICES_AT_ONCE))
+            bucket = self._told.setdefault(member, TokenBucket(1 / SECONDS_PER_NOTICE, MAX_NOTICES_AT_ONCE))
             if not bucket.take(trio.current_time()):
                 return
         self._notice(notice)

@@ -22,7 +22,7 @@ class Arrival:
     done: trio.Event = field(default_factory=trio.Event, repr=False)
 
 
-class Inbox:
+class EventQueue:
     """A queue with two entrances and one exit."""
 
     def __init__(self) -> None:

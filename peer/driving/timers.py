@@ -22,7 +22,7 @@ class Clock:
         return self._latest
 
 
-class Alarms:
+class Timers:
     """Any number of timers, which one task waits for. They go off in the order of their times."""
 
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ BlockReader = Callable[[int], tuple[CertifiedBlock, ...]]
 log = logging.getLogger("coterie.work")
 
 
-class Workshop:
+class Workers:
     """Runs jobs and returns their results; an exception becomes a result, too."""
 
     def __init__(

@@ -35,7 +35,7 @@ def newest_serial(folder: Path) -> int:
         return 0
 
 
-class Lineage:
+class CopyGuard:
     """The two witnesses in the folder of a home."""
 
     def __init__(self, folder: Path) -> None:

@@ -15,7 +15,7 @@ MAX_TOKEN_BYTES: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PageAddress:
     """An IP address of this machine and a port; port 0 is any free one."""
 
     host: str
@@ -34,7 +34,7 @@ class Place:
         return f"http://[{host}]:{self.port}/" if at.version == 6 else f"http://{host}:{self.port}/"
 
 
-def page_place(text: str) -> Place:
+def page_place(text: str) -> PageAddress:
     """Read "127.0.0.1:8650", "localhost:8650", "[::1]:8650" or the port alone, which is one of the loopback interface.
 
     Raises:
@@ -48,7 +48,7 @@ def page_place(text: str) -> Place:
     elif not host:
         raise PeerError(f"--page {text}: name one of this machine's IP addresses, or give the port alone")
     _, _, host, _, port = listen_place(text, "--page").split("/")
-    return Place(host, int(port))
+    return PageAddress(host, int(port))
 
 
 def check_page(text: str, token_file: str | None) -> None:

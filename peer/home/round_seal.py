@@ -19,7 +19,7 @@ class Damaged(ValueError):
     """A sealed vector that does not open: altered, or of another round or place."""
 
 
-class Vault:
+class RoundSeal:
     """The seal of one round."""
 
     __slots__ = ("_aead",)
@@ -45,4 +45,4 @@ class Vault:
             raise Damaged("a sealed vector does not open") from None
 
     def __repr__(self) -> str:
-        return "<Vault (secret)>"
+        return "<RoundSeal (secret)>"

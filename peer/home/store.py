@@ -38,10 +38,10 @@ from ...protocol.records import (
 )
 from ..learning.best_round import loss_told
 from ..learning.metrics import Measured
-from .copy_guard import Lineage
+from .copy_guard import CopyGuard
 from .facts import GENESIS
 from .folder import STORE_FILE
-from .round_seal import KEY_BYTES, Damaged, Vault
+from .round_seal import KEY_BYTES, Damaged, RoundSeal
 from .sqlite import (
     BUSY_TIMEOUT_MS,
     StoreError,
@@ -202,8 +202,8 @@ class Store(Reader):
     def __init__(self, path: Path, link: sqlite3.Connection) -> None:
         super().__init__(path, link)
         self._lock = threading.Lock()
-        self._vaults: dict[int, Vault] = {}
-        self._lineage = Lineage(path.parent)
+        self._vaults: dict[int, RoundSeal] = {}
+        self._lineage = CopyGuard(path.parent)
         self._erase = False
         with explained(path):
             self._serial = self._newest_serial()
@@ -429,18 +429,18 @@ class Store(Reader):
             (record.height,),
         )
 
-    def _vault(self, link: sqlite3.Connection, number: int) -> Vault:
+    def _vault(self, link: sqlite3.Connection, number: int) -> RoundSeal:
         if number not in self._vaults:
             row = link.execute("SELECT key FROM round_keys WHERE round = ?", (number,)).fetchone()
             key = secrets.token_bytes(KEY_BYTES) if row is None else row[0]
             if row is None:
                 link.execute("INSERT INTO round_keys VALUES (?, ?)", (number, key))
-            self._vaults[number] = Vault(key)
+            self._vaults[number] = RoundSeal(key)
         return self._vaults[number]
 
     def _load_secrets(self, memory: Memory) -> None:
         keys = dict(self._link.execute("SELECT round, key FROM round_keys").fetchall())
-        vaults = {number: Vault(key) for number, key in keys.items()}
+        vaults = {number: RoundSeal(key) for number, key in keys.items()}
         dealt = self._link.execute(
             "SELECT round, seed, vector, seeded FROM dealt ORDER BY round DESC LIMIT 1"
         ).fetchone()

@@ -15,7 +15,7 @@ from ...protocol.ledger.contribution import Metrics, read_metrics
 from ...protocol.ledger.genesis import Genesis
 from ...protocol.ledger.state import LedgerState
 from ...protocol.messages.encoding import DecodeError
-from .row_owners import Whose, whose_sum
+from .row_owners import RowOwners, whose_sum
 
 __all__ = ["Scored", "Scores", "loss_told"]
 
@@ -33,7 +33,7 @@ class Scored:
     loss: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     """The other means over the members' test rows, by name."""
-    whose: Whose | None = None
+    whose: RowOwners | None = None
     """Over whose test rows the loss and the metrics are."""
 
 

@@ -16,7 +16,7 @@ Read = Callable[[int], Iterable[CertifiedBlock]]
 
 
 @dataclass(frozen=True, slots=True)
-class Whose:
+class RowOwners:
     """Over whose test rows a figure is."""
 
     rows: int
@@ -38,12 +38,12 @@ class Whose:
         return asdict(self)
 
 
-def whose_sum(state: LedgerState, rows: int) -> Whose:
+def whose_sum(state: LedgerState, rows: int) -> RowOwners:
     """Return over whose test rows a sum is. ``state``: the one before the block with its result."""
     assert state.contributors is not None
     names, present = told_names(state), {index for index, _ in state.contributors.dealers}
     away = [key for index, key in enumerate(state.committee.members) if index not in present]
-    return Whose(rows, len(present), [names[key] for key in away if key in names])
+    return RowOwners(rows, len(present), [names[key] for key in away if key in names])
 
 
 class LastSum:
@@ -74,22 +74,22 @@ class LastSum:
             self.members = self._open
             self._results += 1
 
-    def current(self, state: LedgerState, rows: int) -> Whose:
+    def current(self, state: LedgerState, rows: int) -> RowOwners:
         """Return over whose test rows the last result of this state is, even if its notice has not come yet."""
         found = self.whose(state, rows)
         if self._results == _results(state):
             return found
         return replace(found, members=self._open if self._open_round == state.round - 1 else None)
 
-    def whose(self, state: LedgerState, rows: int) -> Whose:
+    def whose(self, state: LedgerState, rows: int) -> RowOwners:
         """Return over whose test rows the last result is, from any state between it and the next result.
 
         Until then, the state counts results as missed for those members that were away.
         """
         names = told_names(state)
-        return Whose(rows, self.members, [names[one.key] for one in state.members if one.missed])
+        return RowOwners(rows, self.members, [names[one.key] for one in state.members if one.missed])
 
-    def told(self, state: LedgerState, facts: Mapping[str, Any]) -> Whose:
+    def told(self, state: LedgerState, facts: Mapping[str, Any]) -> RowOwners:
         """Return over whose test rows a result is whose notice has just come, with these ``facts``.
 
         While this peer catches up, ``state`` may be later than the result. Then the blocks are replayed up to the
@@ -99,7 +99,7 @@ class LastSum:
             self._reached, self._ahead = state, []
             return self.whose(state, facts["evaluated"])
         then = self._at(facts["height"])
-        return Whose(facts["evaluated"], self.members) if then is None else self.whose(then, facts["evaluated"])
+        return RowOwners(facts["evaluated"], self.members) if then is None else self.whose(then, facts["evaluated"])
 
     def _at(self, height: int) -> LedgerState | None:
         while self._reached.height < height:

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import trio
 
-from .limits.rate_limit import Bucket
+from .limits.rate_limit import TokenBucket
 from .link import Link
 from .transport.addresses import Address
 from .transport.host import DialedOurselves, DialError
@@ -85,7 +85,7 @@ class _Target:
         self.news = trio.Event()
         self.hints: list[Address] = []
         self.trouble = ""
-        self.dials = Bucket(MAX_DIALS_PER_MINUTE / 60, MAX_DIALS_PER_MINUTE / 2)
+        self.dials = TokenBucket(MAX_DIALS_PER_MINUTE / 60, MAX_DIALS_PER_MINUTE / 2)
         self.restarted = -math.inf
 
     def poke(self) -> None:

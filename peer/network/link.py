@@ -35,7 +35,7 @@ from .frames import (
 )
 from .greeting import Greeting, Refusal, decode_greeting
 from .limits.meter import Meter, cpu_seconds
-from .limits.rate_limit import Bucket
+from .limits.rate_limit import TokenBucket
 from .transfers import BULK_WINDOW_BYTES, Bulk, Offers
 from .transport.addresses import BadRecord
 from .transport.host import Connection, DialError
@@ -427,8 +427,8 @@ class Link:
             muxer.budget_bytes = min(STRANGER_BYTES, (muxer.budget_bytes or 0) + refill)
 
 
-def _rate_limit(frames_per_second: float) -> Bucket:
-    return Bucket(frames_per_second, 4 * frames_per_second)
+def _rate_limit(frames_per_second: float) -> TokenBucket:
+    return TokenBucket(frames_per_second, 4 * frames_per_second)
 
 
 def _describe(error: BaseException) -> str:

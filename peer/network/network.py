@@ -24,7 +24,7 @@ from .frames import MAX_STATUS_BYTES, encode_envelope, encode_records
 from .greeting import Greeting, check_federation, encode_greeting
 from .limits.hosts import host_key
 from .limits.meter import SECONDS_PER_BLOCK, STRANGERS_SHARE, Meter, cpu_seconds
-from .limits.rate_limit import Bucket
+from .limits.rate_limit import TokenBucket
 from .link import BULK_PROTOCOL, CONTROL_PROTOCOL, Link, Timing
 from .link_events import Beat, Connected, Disconnected, Event, Frame, Pace, PeerRow, Refused, Unreachable
 from .transfers import Offers, PullFailed, PullSlots, WrongBlob
@@ -139,7 +139,7 @@ class Network:
         self._news: dict[bytes, tuple[AddressRecord, Link | None]] = {}
         """Address records to be passed on, and the link that each came by."""
         self._has_news = trio.Event()
-        self._news_rates: dict[bytes, Bucket] = {}
+        self._news_rates: dict[bytes, TokenBucket] = {}
         self._troubles: dict[object, str] = {}
         self._turned_away: Counter[str] = Counter()
         self._members_changed = trio.Event()
@@ -446,9 +446,9 @@ class Network:
                     self._spread(record, link)
                 link.meter.since(started)
 
-    def _news_rate(self, member: bytes) -> Bucket:
+    def _news_rate(self, member: bytes) -> TokenBucket:
         if member not in self._news_rates:
-            self._news_rates[member] = Bucket(1 / SECONDS_PER_NEWS, MAX_NEWS_AT_ONCE)
+            self._news_rates[member] = TokenBucket(1 / SECONDS_PER_NEWS, MAX_NEWS_AT_ONCE)
         return self._news_rates[member]
 
     # What the dialler asks.

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
-from ..home.page_address import Place
+from ..home.page_address import PageAddress
 
 _HOST: Final = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9.-]+))(?::[0-9]{1,5})?", re.ASCII)
 
@@ -31,7 +31,7 @@ class Refusal:
 class Guard:
     """Judges requests by their headers, whose names are in lower case."""
 
-    def __init__(self, place: Place, token: str | None) -> None:
+    def __init__(self, place: PageAddress, token: str | None) -> None:
         self._is_loopback = place.is_loopback
         self._token = None if token is None else token.encode()
         self._names = {"localhost"}

@@ -25,7 +25,7 @@ import trio
 
 from ...protocol.ledger.state import LedgerError
 from ..errors import Exit, PeerError
-from ..home.page_address import Place
+from ..home.page_address import PageAddress
 from ..network.limits.meter import Meter, cpu_seconds
 from .block_rows import LedgerRows
 from .document import load_document
@@ -65,7 +65,7 @@ class PageServer:
     """Serves the page of one peer. ``status`` returns what `peer status --json` prints."""
 
     def __init__(
-        self, place: Place, token: str | None, status: Callable[[], Json], history: History, ledger: LedgerRows
+        self, place: PageAddress, token: str | None, status: Callable[[], Json], history: History, ledger: LedgerRows
     ) -> None:
         self.url: str | None = None
         """Where the page is, while it is served."""
@@ -101,7 +101,7 @@ class PageServer:
             self._news.set()
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[Place]:
+    async def serving(self) -> AsyncIterator[PageAddress]:
         """Serve while the context lasts; yields the place with its real port.
 
         Raises:
@@ -112,7 +112,7 @@ class PageServer:
         except OSError as error:
             where = f"{self._place.host}:{self._place.port}"
             raise PeerError(f"--page {where}: cannot listen there ({error.strerror})", Exit.PORT) from None
-        place = Place(self._place.host, int(listener.socket.getsockname()[1]))
+        place = PageAddress(self._place.host, int(listener.socket.getsockname()[1]))
         self.url = place.url
         try:
             async with trio.open_nursery() as nursery:

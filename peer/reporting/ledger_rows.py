@@ -12,7 +12,7 @@ from ...protocol.ledger.state import LedgerState, apply, genesis_state
 from ...protocol.messages.envelope import Verified, verify, view_of
 from ...protocol.messages.kinds import CertifiedBlock, JoinRequest
 from ..learning.metrics import measures, measures_text, of_which_model
-from ..learning.row_owners import Whose, whose_sum
+from ..learning.row_owners import RowOwners, whose_sum
 from ..member_names import apart, in_words, told_names
 from .ledger_export import Ledger
 from .status import printable
@@ -162,7 +162,7 @@ def told(row: Json) -> str:
     measured = ""
     if row.get("measures"):
         which = of_which_model(row["round_kind"])
-        measured = f"; {which} {measures_text(row['measures'])}, {Whose(**row['measured']).text()}"
+        measured = f"; {which} {measures_text(row['measures'])}, {RowOwners(**row['measured']).text()}"
     return f"round {row['round']} ({row['round_kind']}): {row['examples']} examples{measured}"
 
 

@@ -20,7 +20,7 @@ from ..home.facts import GENESIS
 from ..home.sqlite import UPGRADING, StoreError, damaged
 from ..home.store import Reader
 from ..learning.metrics import RATES, figures_json, figures_to_come, measures, measures_text
-from ..learning.row_owners import LastSum, Whose
+from ..learning.row_owners import LastSum, RowOwners
 from ..member_names import SUFFIX_CHARS, in_words
 from ..network.heartbeat import decode_beat
 from .leaving import departure
@@ -268,7 +268,7 @@ def _lines(status: Json) -> Iterable[str]:
         yield f"tracking    {one['place']}{trouble}"
     if status["measures"]:
         is_final, measured = status["phase"] == Phase.FINISHED, status.get("measured")
-        over = Whose(**measured).text() if measured and measured["away"] else "over all members' test rows"
+        over = RowOwners(**measured).text() if measured and measured["away"] else "over all members' test rows"
         if measured and not measured["away"]:
             over += f" (about {measured['rows']})"
         whose = f"of the final model, {over}" if is_final else f"{over}, a round ago"

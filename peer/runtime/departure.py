@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ...protocol.records import BlockDecided
     from ..driving.driver import Driver
     from ..home.folder import Home
-    from .run_end import Ending
+    from .run_end import RunEnd
 
 REFRESH_SECONDS: Final = 1.0
 GOODBYE_SECONDS: Final = 5.0
@@ -74,7 +74,7 @@ def _was_evicted(member: bytes, block: bytes) -> bool:
     return any(isinstance(change, Evict) and change.member == member for change in changes)
 
 
-async def withdraw(node: "Node | None", driver: "Driver | None", ending: "Ending") -> None:
+async def withdraw(node: "Node | None", driver: "Driver | None", ending: "RunEnd") -> None:
     """Take back the request to be admitted, before this peer stops without being a member.
 
     Otherwise the others would admit it once they can: a member that does not run, and counts for the quorum all the

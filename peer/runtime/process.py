@@ -36,7 +36,7 @@ from ..system.crash_report import watched
 from ..system.full_disk import full_disk, is_full
 from ..system.malloc import return_large_blocks
 from ..system.own_stdout import own_stdout
-from ..system.stop_signals import Asked
+from ..system.stop_signals import StopSignals
 from ..tracking.trackers import load_packages
 from .control_handlers import answer
 from .end_tasks import END_TASKS
@@ -47,7 +47,7 @@ _MAX_NAME_CHARS: Final = 64
 _SECRET_LIKE: Final = re.compile(r"[0-9A-Za-z+/_=\\-]{24,}|b'[^']{16,}'|b\"[^\"]{16,}\"")
 
 
-def run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked) -> int:
+def run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: StopSignals) -> int:
     """Run the peer of ``home`` with the kept options and those ``given``; return the exit code.
 
     Args:
@@ -64,7 +64,7 @@ def run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked) 
         return _run_peer(home, given, as_json, asked)
 
 
-def _run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked) -> int:
+def _run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: StopSignals) -> int:
     if "invite" in given:
         # Checked even if the home has its federation already: the user expects this invite to be of use.
         open_invite(given["invite"], 0)
@@ -125,7 +125,7 @@ def _run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: Asked)
         finally:
             report.close()
             can_end = end_workers()
-        is_working = session.driver is not None and bool(session.driver.workshop.running)
+        is_working = session.driver is not None and bool(session.driver.workers.running)
         busy = session.is_reading or session.tracking.is_busy or is_working
     sys.stdout.flush()
     if busy or not can_end:

@@ -14,7 +14,7 @@ _ASK: Final = "ask a member for"
 
 
 @dataclass(slots=True)
-class Ending:
+class RunEnd:
     """Holds how the run ends, and watches the node's notices for those that mean the end."""
 
     me: bytes

@@ -33,7 +33,7 @@ from ..control.client import Json
 from ..control.server import ControlServer
 from ..driving.compilation import compile_once
 from ..driving.driver import Driver
-from ..driving.workers import Workshop
+from ..driving.workers import Workers
 from ..errors import Exit, PeerError
 from ..federation.consent import Consent, NoConsent, join_note
 from ..federation.finding import Discovery
@@ -68,10 +68,10 @@ from ..reporting.voids import VoidRounds, newest_voids
 from ..reporting.waiting import Waiting, awaited_in_round
 from ..system.app_workers import own_places
 from ..system.malloc import keep_out_of_collections
-from ..system.stop_signals import Asked, stop_signals
+from ..system.stop_signals import StopSignals, stop_signals
 from ..tracking.feed import Tracking
 from ..tracking.trackers import Run, targets
-from ..training.late_training import Lateness
+from ..training.late_training import LateTraining
 from ..training.trainer import (
     DataProblem,
     Trainer,
@@ -83,8 +83,8 @@ from ..training.trainer import (
     told_table,
 )
 from .departure import GOODBYE_SECONDS, REFRESH_SECONDS, check_not_gone, remains, way_back, withdraw
-from .run_end import Ending
-from .stranger_log import MINUTE_SECONDS, Strangers
+from .run_end import RunEnd
+from .stranger_log import MINUTE_SECONDS, StrangerLog
 
 BOOK_SECONDS: Final = 1.0
 DOUBLE_SECONDS: Final = 5.0
@@ -143,8 +143,8 @@ class Session:
         self.genesis: Genesis | None = None
         self.node: Node | None = None
         self.driver: Driver | None = None
-        self.ending = Ending(identity.public)
-        self.asked = Asked()
+        self.ending = RunEnd(identity.public)
+        self.asked = StopSignals()
         self.is_reading = False
         """A thread reads a table or loads an app, and its result is not needed any more."""
         self.kept_search: list[str] = []
@@ -160,12 +160,12 @@ class Session:
         self.tracking = Tracking(targets(settings), home.folder, lambda: astuple(self.network.traffic()), self.tell)
         self._started = time.monotonic()
         self._book: bytes | None = None
-        self._strangers = Strangers()
+        self._strangers = StrangerLog()
         self._standstill = Watch(settings.dead_after)
         self._stuck = Held(STUCK_SECONDS)
         self._admission = {lack: Watch(ADMISSION_SECONDS) for lack in Lack}
         self._waiting = Waiting()
-        self._lateness = Lateness(app=settings.app_name)
+        self._lateness = LateTraining(app=settings.app_name)
         self._voids = VoidRounds()
         self._sharing: Sharing | None = None
         """The sharing of the newest round whose start was told. It holds why members sat the round out, in their words.
@@ -307,7 +307,7 @@ class Session:
             for other in self._tasks:
                 nursery.start_soon(other, self)
             nursery.start_soon(self.tracking.run, Run(self.genesis.name, self.genesis.federation.hex(), self._id))
-            nursery.start_soon(self.driver.workshop.warm_up)
+            nursery.start_soon(self.driver.workers.warm_up)
             await self.driver.run()
 
     # The federation.
@@ -518,7 +518,7 @@ class Session:
             self.identity.public,
             self.store,
             self.network,
-            Workshop(contribute, trainer.prepare, self._read_blocks),
+            Workers(contribute, trainer.prepare, self._read_blocks),
             self._on_notice,
         )
         me = self.identity.public
@@ -938,7 +938,7 @@ class Session:
             is_finished = self.node.state.phase is Phase.FINISHED
             status["abstains"] = abstention(self.node.ctx.guard, self.node.ctx.height, is_finished=is_finished)
             status["fetching"] = list(self.driver.fetching.values())
-            status["working"] = list(self.driver.workshop.running.values())
+            status["working"] = list(self.driver.workers.running.values())
             status["faults"] = faults_status(self.driver.faults)
         return status
 

@@ -20,7 +20,7 @@ _OTHER: Final = "other reasons"
 log = logging.getLogger("coterie.strangers")
 
 
-class Strangers:
+class StrangerLog:
     """Counts what strangers did in the current minute."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from .early_end import end_early
 
-__all__ = ["Asked", "StoppedEarly", "heeding", "stop_signals"]
+__all__ = ["StopSignals", "StoppedEarly", "heeding", "stop_signals"]
 
 
 class StoppedEarly(BaseException):
@@ -34,7 +34,7 @@ class Stage(Enum):
 
 
 @dataclass(slots=True)
-class Asked:
+class StopSignals:
     """The number of times that a peer was asked to stop."""
 
     count: int = 0
@@ -67,9 +67,9 @@ def stop_signals() -> tuple[signal.Signals, ...]:
 
 
 @contextlib.contextmanager
-def heeding() -> Iterator[Asked]:
+def heeding() -> Iterator[StopSignals]:
     """Handle the stop signals while the context lasts; yield the count of them."""
-    asked = Asked()
+    asked = StopSignals()
     if threading.current_thread() is not threading.main_thread():
         yield asked  # Python allows signal handlers in the main thread only
         return

@@ -11,7 +11,7 @@ _KEPT_ROUNDS: Final = 16
 
 
 @dataclass(slots=True)
-class Lateness:
+class LateTraining:
     """How long the training of the newest rounds took. ``now``: seconds of a clock that never goes back.
 
     ``begin`` and ``end`` are called in the thread that trains, the other methods in the main thread.

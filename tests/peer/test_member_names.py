@@ -10,7 +10,7 @@ from chains import Chain
 from cluster import identity
 
 from coterie.peer.home.folder import Home
-from coterie.peer.learning.row_owners import Whose
+from coterie.peer.learning.row_owners import RowOwners
 from coterie.peer.member_names import in_words, told_names, told_text
 from coterie.peer.reporting.ledger_export import Ledger
 from coterie.peer.reporting.ledger_rows import line, rows
@@ -111,7 +111,7 @@ def test_names_that_read_as_sentences_are_quoted_wherever_they_are_told_and_nowh
     assert describe("is back", {"member": B, "who": FORGED}) == f"{quoted}: is back"
     assert quoted in (shortage(state, A, [], Home(Path("/home"))) or "")
     assert quoted in (kept_out(state, A, [], [FORGED]) or "")
-    assert Whose(3, 2, [FORGED]).text().endswith(f"without {quoted}")
+    assert RowOwners(3, 2, [FORGED]).text().endswith(f"without {quoted}")
     members = members_status(state, B, ())
     assert [row["name"] for row in members if row["me"]] == [FORGED]
     shown = "\n".join(lines({"running": True, **ledger_status(state), "members": members}))

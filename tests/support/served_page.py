@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import trio
 
-from coterie.peer.home.page_address import Place
+from coterie.peer.home.page_address import PageAddress
 from coterie.peer.home.store import Reader
 from coterie.peer.page.block_rows import LedgerRows
 from coterie.peer.page.history import History
@@ -47,7 +47,7 @@ class Served:
         self.bytes = [0, 0]
         self.history = History(lambda: (self.bytes[0], self.bytes[1]), own_loss=own_loss)
         self.server = PageServer(
-            Place("127.0.0.1", port), token, lambda: self.status, self.history, LedgerRows(folder, part_blocks=4)
+            PageAddress("127.0.0.1", port), token, lambda: self.status, self.history, LedgerRows(folder, part_blocks=4)
         )
         self._ready = threading.Event()
         self._trio: trio.lowlevel.TrioToken | None = None

@@ -51,10 +51,10 @@ from ...protocol.records import (
     VoteCast,
 )
 
-__all__ = ["Words"]
+__all__ = ["Phrases"]
 
 
-class Words:
+class Phrases:
     """Puts messages, records and blocks into words.
 
     ``labels`` gives members names by their keys. Places of members are those in what ``committee`` returns.

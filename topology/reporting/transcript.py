@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from ...protocol.events import Event, Step
 from ...protocol.messages.envelope import Verified
 from ..engine.simulation import Observer
-from .phrases import Words
+from .phrases import Phrases
 
 if TYPE_CHECKING:
     from ..engine.simulation import Simulation
@@ -75,7 +75,7 @@ class Transcript(Observer):
     def on_begin(self, simulation: "Simulation") -> None:
         self._simulation = simulation
         labels = {site.key: str(site.label) for site in simulation.sites}
-        self._words = Words(simulation.federation, labels, self._committee)
+        self._words = Phrases(simulation.federation, labels, self._committee)
 
     def _committee(self) -> Sequence[bytes]:
         nodes = [site.node for site in self._simulation.sites if site.node is not None]

@@ -173,9 +173,9 @@ def _legend(facts: Json) -> Iterator[str]:
 
 
 def _whose(one: Json) -> str:
-    from ...learning.row_owners import Whose
+    from ...learning.row_owners import RowOwners
 
-    return Whose(one["rows"], one["members"], one["away"]).text()
+    return RowOwners(one["rows"], one["members"], one["away"]).text()
 
 
 def _confusion(name: str, one: Json) -> Iterator[str]:

@@ -27,7 +27,7 @@ from ..arguments.values import (
 
 if TYPE_CHECKING:
     from ...errors import Exit
-    from ...system.stop_signals import Asked
+    from ...system.stop_signals import StopSignals
 
 _LIST = {"action": "append", "metavar": "ADDR"}
 _EITHER = argparse.BooleanOptionalAction
@@ -228,7 +228,7 @@ def run(given: argparse.Namespace) -> "int | Exit":
             return Exit.OK
 
 
-def _run(given: argparse.Namespace, asked: "Asked") -> int:
+def _run(given: argparse.Namespace, asked: "StopSignals") -> int:
     from ...home.settings import FLOWER_APP
     from ...runtime.process import run_peer
 

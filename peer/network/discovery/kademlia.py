@@ -19,7 +19,7 @@ from libp2p.peer.peerinfo import PeerInfo
 from libp2p.records.validator import NamespacedValidator
 
 from ..limits.hosts import host_key
-from ..limits.rate_limit import Bucket
+from ..limits.rate_limit import TokenBucket
 
 MAX_REQUEST_BYTES: Final = 8 * 1024
 """A request brings one key, one signed record of its sender's addresses, and perhaps one value of a kilobyte."""
@@ -123,8 +123,8 @@ class Node(KadDHT):
         super().__init__(host, DHTMode.SERVER, validator=validator, validator_changed=True, strict_validation=True)
         self.value_store = Values(host, self.local_peer_id)
         self.provider_store = Providers(host, self.peer_routing)
-        self._answers = Bucket(ANSWERS_PER_SECOND, ANSWERS_BURST)
-        self._provides: OrderedDict[object, Bucket] = OrderedDict()
+        self._answers = TokenBucket(ANSWERS_PER_SECOND, ANSWERS_BURST)
+        self._provides: OrderedDict[object, TokenBucket] = OrderedDict()
         self._served: OrderedDict[trio.CancelScope, str] = OrderedDict()
 
     async def handle_stream(self, stream: Any) -> None:
@@ -152,7 +152,7 @@ class Node(KadDHT):
 
     def _check_provider_rate_limit(self, peer_id: Any) -> bool:
         """Whether a peer may provide something now."""
-        bucket = self._provides.pop(peer_id, None) or Bucket(_PROVIDES_PER_SECOND, _PROVIDES_BURST)
+        bucket = self._provides.pop(peer_id, None) or TokenBucket(_PROVIDES_PER_SECOND, _PROVIDES_BURST)
         self._provides[peer_id] = bucket
         if len(self._provides) > _MAX_PROVIDERS_COUNTED:
             self._provides.popitem(last=False)
@@ -162,7 +162,7 @@ class Node(KadDHT):
 class Paced:
     """A stream whose answers wait their turn, so that all together take no more than a share of our CPU."""
 
-    def __init__(self, stream: Any, bucket: Bucket) -> None:
+    def __init__(self, stream: Any, bucket: TokenBucket) -> None:
         self._stream = stream
         self._bucket = bucket
 

@@ -13,7 +13,7 @@ from collections.abc import Hashable
 from typing import Final
 
 from .hosts import host_key
-from .rate_limit import Bucket
+from .rate_limit import TokenBucket
 
 HANDSHAKES_PER_SECOND: Final = 10.0
 """Of one host, after the first HANDSHAKE_BURST."""
@@ -41,8 +41,8 @@ class Doors:
     """The budget of handshakes of one listener."""
 
     def __init__(self) -> None:
-        self._callers: OrderedDict[Hashable, Bucket] = OrderedDict()
-        self._all = Bucket(ALL_HANDSHAKES_PER_SECOND, ALL_HANDSHAKES_BURST)
+        self._callers: OrderedDict[Hashable, TokenBucket] = OrderedDict()
+        self._all = TokenBucket(ALL_HANDSHAKES_PER_SECOND, ALL_HANDSHAKES_BURST)
         self._member_hosts: OrderedDict[str, None] = OrderedDict()
         self.refused = 0
         """Connections that were closed before they could authenticate."""
@@ -71,12 +71,12 @@ class Doors:
         """The hosts at which a member was seen (:func:`...host_key`)."""
         return set(self._member_hosts)
 
-    def _bucket(self, caller: Hashable, rate: float, burst: float) -> Bucket:
+    def _bucket(self, caller: Hashable, rate: float, burst: float) -> TokenBucket:
         bucket = self._callers.get(caller)
         if bucket is None:
             if len(self._callers) >= MAX_CALLERS:
                 self._callers.popitem(last=False)
-            bucket = self._callers[caller] = Bucket(rate, burst)
+            bucket = self._callers[caller] = TokenBucket(rate, burst)
         self._callers.move_to_end(caller)
         return bucket
 

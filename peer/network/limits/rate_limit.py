@@ -1,7 +1,7 @@
 """A token bucket: so many events a second, and a burst of them after a pause."""
 
 
-class Bucket:
+class TokenBucket:
     """Holds up to `burst` tokens and gains `rate` a second; times are seconds of any monotonic clock."""
 
     def __init__(self, rate: float, burst: float) -> None:

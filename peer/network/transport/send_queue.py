@@ -32,7 +32,7 @@ MAX_QUEUED_CONTROL: Final = 4096
 _BATCH_BYTES: Final = 4 * MESSAGE_BYTES
 
 
-class Outbox:
+class SendQueue:
     """The queues of one connection. Filling them never waits."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ import trio
 from libp2p.abc import IMuxedConn, IMuxedStream
 from libp2p.stream_muxer.exceptions import MuxedStreamEOF, MuxedStreamError, MuxedStreamReset
 
-from .send_queue import FIN, PAYLOAD_BYTES, RST, WINDOW, Outbox
+from .send_queue import FIN, PAYLOAD_BYTES, RST, WINDOW, SendQueue
 
 INITIAL_WINDOW_BYTES: Final = 256 * 1024
 """What the specification grants each side of a new stream."""
@@ -25,7 +25,7 @@ class Violation(Exception):
 class Stream(IMuxedStream):
     """One stream of a connection: ordered bytes in both directions, flow-controlled each way."""
 
-    def __init__(self, stream_id: int, connection: IMuxedConn, outbox: Outbox, done: Callable[[int], None]) -> None:
+    def __init__(self, stream_id: int, connection: IMuxedConn, outbox: SendQueue, done: Callable[[int], None]) -> None:
         """`done` is told the stream's id when it is over in both directions."""
         self.stream_id = stream_id
         self.muxed_conn = connection

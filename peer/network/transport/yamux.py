@@ -28,7 +28,7 @@ from libp2p.peer.id import ID
 from libp2p.stream_muxer.exceptions import MuxedConnUnavailable, MuxedStreamError
 
 from ..limits.meter import Meter
-from .send_queue import ACK, DATA, GO_AWAY, HEADER, MAX_QUEUED_CONTROL, PING, RST, SYN, WINDOW, Outbox
+from .send_queue import ACK, DATA, GO_AWAY, HEADER, MAX_QUEUED_CONTROL, PING, RST, SYN, WINDOW, SendQueue
 from .streams import MAX_WINDOW_BYTES, Stream, Violation
 
 MAX_INBOUND_STREAMS: Final = 8
@@ -113,7 +113,7 @@ class Muxer(IMuxedConn):
         """When anything came last."""
         self.total = Traffic()
         """Counted together with other connections, where the owner shares one."""
-        self._outbox = Outbox()
+        self._outbox = SendQueue()
         self._streams: dict[int, Stream] = {}
         self._next_id = 1 if is_initiator else 2
         self._last_remote_id = 0

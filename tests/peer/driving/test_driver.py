@@ -21,8 +21,8 @@ from coterie.peer.driving.driver import (
     MAX_NOTICES_AT_ONCE,
     Driver,
 )
-from coterie.peer.driving.event_queue import Arrival, Inbox
-from coterie.peer.driving.workers import MAX_JOBS, Workshop
+from coterie.peer.driving.event_queue import Arrival, EventQueue
+from coterie.peer.driving.workers import MAX_JOBS, Workers
 from coterie.peer.home.sqlite import StoreError
 from coterie.peer.network.heartbeat import decode_beat, encode_beat
 from coterie.protocol.events import (
@@ -171,8 +171,8 @@ class Rig:
         self.node = FakeNode(script)
         self.world = World(**world)
         self.notices: list[Notice] = []
-        workshop = Workshop(self.train, lambda totals: None, lambda start: (CertifiedBlock(b"%d" % start, ()),))
-        self.driver = Driver(self.node, ME.public, self.world, self.world, workshop, self.notices.append)
+        workers = Workers(self.train, lambda totals: None, lambda start: (CertifiedBlock(b"%d" % start, ()),))
+        self.driver = Driver(self.node, ME.public, self.world, self.world, workers, self.notices.append)
 
     def train(self, train: Train) -> Contribution:
         return Contribution(train.round, (), b"e" * 32)
@@ -513,11 +513,11 @@ def turns_before_the_other() -> int:
 def test_links_take_turns_however_much_one_of_them_brings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert turns_before_the_other() < 10
 
-    async def without_a_turn(self: Inbox, event: Event, cause: bytes) -> None:
+    async def without_a_turn(self: EventQueue, event: Event, cause: bytes) -> None:
         self._foreign.append(Arrival(event, cause))
         self._arrived.unpark()
 
-    monkeypatch.setattr(Inbox, "put_foreign", without_a_turn)
+    monkeypatch.setattr(EventQueue, "put_foreign", without_a_turn)
     assert turns_before_the_other() > FLOOD / 2
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from coterie.peer.cli.commands.start import page_option
 from coterie.peer.errors import PeerError
-from coterie.peer.home.page_address import Place, check_page, page_place, read_token
+from coterie.peer.home.page_address import PageAddress, check_page, page_place, read_token
 from coterie.peer.home.settings import Settings, check_settings
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -15,15 +15,15 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 @pytest.mark.parametrize(
     ("text", "place", "url"),
     [
-        ("127.0.0.1:8650", Place("127.0.0.1", 8650), "http://127.0.0.1:8650/"),
-        ("8650", Place("127.0.0.1", 8650), "http://127.0.0.1:8650/"),
-        ("localhost:0", Place("127.0.0.1", 0), "http://127.0.0.1:0/"),
-        ("[::1]:8650", Place("::1", 8650), "http://[::1]:8650/"),
-        ("0.0.0.0:8650", Place("0.0.0.0", 8650), "http://127.0.0.1:8650/"),
-        ("[::]:8650", Place("::", 8650), "http://[::1]:8650/"),
+        ("127.0.0.1:8650", PageAddress("127.0.0.1", 8650), "http://127.0.0.1:8650/"),
+        ("8650", PageAddress("127.0.0.1", 8650), "http://127.0.0.1:8650/"),
+        ("localhost:0", PageAddress("127.0.0.1", 0), "http://127.0.0.1:0/"),
+        ("[::1]:8650", PageAddress("::1", 8650), "http://[::1]:8650/"),
+        ("0.0.0.0:8650", PageAddress("0.0.0.0", 8650), "http://127.0.0.1:8650/"),
+        ("[::]:8650", PageAddress("::", 8650), "http://[::1]:8650/"),
     ],
 )
-def test_a_place_is_an_address_and_a_port(text: str, place: Place, url: str) -> None:
+def test_a_place_is_an_address_and_a_port(text: str, place: PageAddress, url: str) -> None:
     assert (page_place(text), page_place(text).url) == (place, url)
 
 

@@ -13,7 +13,7 @@ from cluster import identity
 
 from coterie.peer.home.store import Reader, Store
 from coterie.peer.learning.best_round import Scores
-from coterie.peer.learning.row_owners import LastSum, Whose
+from coterie.peer.learning.row_owners import LastSum, RowOwners
 from coterie.peer.reporting.ledger_export import Ledger
 from coterie.peer.reporting.ledger_rows import line, rows
 from coterie.peer.reporting.status import ledger_status, lines, stored_status
@@ -51,7 +51,7 @@ def chain() -> Chain:
 
 def test_members_that_were_away_are_named(chain: Chain) -> None:
     whose = LastSum(chain.state, decided(chain)).whose(chain.state, 12)
-    assert whose == Whose(12, 3, [name(chain, 3)])
+    assert whose == RowOwners(12, 3, [name(chain, 3)])
     assert whose.text() == f"over about 12 test rows of 3 members, without {name(chain, 3)}"
 
 
@@ -72,7 +72,7 @@ def test_a_newcomer_was_not_away(chain: Chain) -> None:
 def test_a_ledger_without_a_result_is_of_nobody() -> None:
     chain = Chain(4)
     assert LastSum(chain.state, decided(chain)).members is None
-    assert Whose(12, None).text() == "over about 12 test rows"
+    assert RowOwners(12, None).text() == "over about 12 test rows"
 
 
 def test_a_running_peer_hears_it_as_it_reads_it_in_its_ledger(chain: Chain) -> None:
@@ -198,4 +198,4 @@ def test_the_scores_of_a_ledger_keep_whose_they_are(chain: Chain) -> None:
     scores = Scores()
     for before, block, after in zip(chain.states, chain.blocks, chain.states[1:], strict=False):
         scores.on_block(before, block.block, after)
-    assert [one.whose for one in scores.models] == [Whose(16, 4, []), Whose(12, 3, [name(chain, 3)]), None]
+    assert [one.whose for one in scores.models] == [RowOwners(16, 4, []), RowOwners(12, 3, [name(chain, 3)]), None]

@@ -20,7 +20,7 @@ from coterie.peer.network.frames import (
 )
 from coterie.peer.network.link_events import Disconnected, Frame
 from coterie.peer.network.transfers import Bulk, Offers, PullFailed, PullSlots
-from coterie.peer.network.transport.send_queue import Outbox
+from coterie.peer.network.transport.send_queue import SendQueue
 from coterie.peer.network.transport.streams import Stream
 from coterie.protocol.messages.encoding import digest_of
 
@@ -34,7 +34,7 @@ class Side:
 
     def __init__(self, offers: Offers | None = None, is_member: bool = True, peer: object = None) -> None:
         self.bulk = Bulk(offers or Offers(), lambda: is_member, peer=peer)
-        self._outbox = Outbox()
+        self._outbox = SendQueue()
         self.stream = Stream(1, None, self._outbox, lambda number: None)  # type: ignore[arg-type]
         self.stream.add_credit(2**30)
         self._sent = bytearray()

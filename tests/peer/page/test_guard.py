@@ -5,12 +5,12 @@ import socket
 
 import pytest
 
-from coterie.peer.home.page_address import Place
+from coterie.peer.home.page_address import PageAddress
 from coterie.peer.page.guard import Guard
 
 TOKEN = "0123456789abcdef0123456789abcdef"
-LOOPBACK = Guard(Place("127.0.0.1", 8650), None)
-OPEN = Guard(Place("0.0.0.0", 8650), TOKEN)
+LOOPBACK = Guard(PageAddress("127.0.0.1", 8650), None)
+OPEN = Guard(PageAddress("0.0.0.0", 8650), TOKEN)
 
 
 def status(guard: Guard, *, is_open: bool = False, **headers: str) -> int | None:

@@ -15,7 +15,7 @@ from served_page import Events, Served, running_status, serving
 
 from coterie.peer.errors import Exit, PeerError
 from coterie.peer.home.folder import Home
-from coterie.peer.home.page_address import Place
+from coterie.peer.home.page_address import PageAddress
 from coterie.peer.network.limits import meter
 from coterie.peer.page import http, server
 from coterie.peer.page.block_rows import LedgerRows
@@ -294,7 +294,7 @@ def test_all_requests_together_take_a_twentieth_of_the_loop_s_time(
     computed = count(0.0, 0.01)
     for module in (meter, http, server):
         monkeypatch.setattr(module, "cpu_seconds", lambda: next(computed))
-    place, rows = Place("127.0.0.1", 0), LedgerRows(read_home.folder)
+    place, rows = PageAddress("127.0.0.1", 0), LedgerRows(read_home.folder)
     page = PageServer(place, None, dict, History(lambda: (0, 0)), rows)
     took = seconds_of_flood(page, links, requests=100)
     used = page._meter.used_seconds
@@ -321,7 +321,7 @@ def test_an_address_in_use_is_told(served: Served, read_home: Home) -> None:
 def test_the_page_is_served_over_ip_version_6(read_home: Home) -> None:
     async def run() -> bytes:
         history = History(lambda: (0, 0))
-        page = PageServer(Place("::1", 0), None, dict, history, LedgerRows(read_home.folder))
+        page = PageServer(PageAddress("::1", 0), None, dict, history, LedgerRows(read_home.folder))
         async with page.serving() as place:
             assert page.url == f"http://[::1]:{place.port}/"
             stream = await trio.open_tcp_stream("::1", place.port)

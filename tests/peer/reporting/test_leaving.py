@@ -23,7 +23,7 @@ from coterie.peer.home.store import Store
 from coterie.peer.reporting.leaving import Stay, awaited, departure, names_told, still_needed
 from coterie.peer.runtime.control_handlers import answer
 from coterie.peer.runtime.end_tasks import depart
-from coterie.peer.runtime.run_end import Ending
+from coterie.peer.runtime.run_end import RunEnd
 from coterie.protocol.events import Leave
 from coterie.protocol.ledger.blocks import Membership
 from coterie.protocol.ledger.state import Phase
@@ -92,7 +92,7 @@ def departing(stays: list[Stay | None]) -> tuple[Any, list[str]]:
     session: Any = SimpleNamespace(
         node=SimpleNamespace(state=state),
         identity=identity(2),
-        ending=Ending(KEYS[2]),
+        ending=RunEnd(KEYS[2]),
         home=HOME,
         store=SimpleNamespace(keep=kept.__setitem__),
         status=lambda: {"members": []},
@@ -139,7 +139,7 @@ def test_a_leave_during_an_open_sum_says_that_it_waits_for_its_end() -> None:
 
 def asked(has_left: bool) -> Any:
     """A session of three that is asked to leave."""
-    ending = Ending(KEYS[2], asked_to_leave=has_left)
+    ending = RunEnd(KEYS[2], asked_to_leave=has_left)
     if has_left:
         ending.left.set()
     state = (left(3, 2) if has_left else Chain(3, min_peers=3)).state

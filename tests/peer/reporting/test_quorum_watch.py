@@ -16,9 +16,9 @@ from cluster import identity
 from coterie.peer.home.folder import Home
 from coterie.peer.reporting.quorum_watch import Held, Lack, Watch, abstention, joining, kept_out, pause, shortage
 from coterie.peer.reporting.waiting import Waiting
-from coterie.peer.runtime.run_end import Ending
+from coterie.peer.runtime.run_end import RunEnd
 from coterie.peer.runtime.session import ADMISSION_SECONDS, STUCK_SECONDS, Session
-from coterie.peer.training.late_training import Lateness
+from coterie.peer.training.late_training import LateTraining
 from coterie.protocol.events import Notice, PeerUp
 from coterie.protocol.ledger.blocks import Membership
 from coterie.protocol.ledger.genesis import Stopping
@@ -178,7 +178,7 @@ async def admission_lines() -> list[str]:
     session: Any = Session.__new__(Session)
     session.node, session._gone = bench.node, {}
     session.network = SimpleNamespace(connected=lambda: linked)
-    session.identity, session.ending = identity(9), Ending(identity(9).public)
+    session.identity, session.ending = identity(9), RunEnd(identity(9).public)
     session._admission = {lack: Watch(ADMISSION_SECONDS) for lack in Lack}
     session.tell = lambda kind, text, facts: told.append(f"{kind}: {facts['lacks']}")
     for change in ("few", "enough", "admitted"):
@@ -276,7 +276,7 @@ async def stuck_lines(is_over: bool) -> list[str]:
     session.identity = SimpleNamespace(public=bench.node.ctx.me)
     session._gone, session._trainer = {}, None
     session._stuck, session._standstill, session._pause = Held(STUCK_SECONDS), Watch(1), Watch(0)
-    session._waiting, session._lateness = Waiting(), Lateness()
+    session._waiting, session._lateness = Waiting(), LateTraining()
     session.tell = lambda kind, text, facts: told.append(text)
     (notice,) = [one for one in bench.notices if one.kind == "stuck"]
     session._on_notice(notice)

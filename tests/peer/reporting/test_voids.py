@@ -15,7 +15,7 @@ from coterie.peer.home.store import Reader, Store
 from coterie.peer.reporting.status import ledger_status, lines, stored_status
 from coterie.peer.reporting.voids import VoidRounds, newest_voids
 from coterie.peer.runtime.session import Session
-from coterie.peer.training.late_training import Lateness
+from coterie.peer.training.late_training import LateTraining
 from coterie.protocol.records import BlockDecided
 
 A, B, C = (identity(number).public for number in range(3))
@@ -112,7 +112,7 @@ def test_a_running_peer_keeps_what_those_said_who_sat_out_and_who_was_late(chain
     session.identity = SimpleNamespace(public=A)
     told: list[tuple[str, str]] = []
     session.tell = lambda kind, text, facts: told.append((kind, text))
-    session._voids, session._lateness, session._left_out = newest_voids(records(chain)), Lateness(5.0), None
+    session._voids, session._lateness, session._left_out = newest_voids(records(chain)), LateTraining(5.0), None
 
     session._note_round("round", {"round": round})
     session.node.ctx.sharing = None  # the next round's is another one

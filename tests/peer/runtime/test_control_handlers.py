@@ -12,7 +12,7 @@ from cluster import identity
 from coterie.peer.errors import Exit, PeerError
 from coterie.peer.federation.invites import new_invite, open_invite
 from coterie.peer.runtime.control_handlers import answer
-from coterie.peer.runtime.run_end import Ending
+from coterie.peer.runtime.run_end import RunEnd
 from coterie.protocol.ledger.tickets import read_invite
 
 
@@ -22,7 +22,7 @@ def session(members: int, number: int) -> Any:
         driver=object(),
         node=SimpleNamespace(state=Chain(members, min_peers=3).state),
         identity=identity(number),
-        ending=Ending(identity(number).public),
+        ending=RunEnd(identity(number).public),
     )
 
 

@@ -16,7 +16,7 @@ from coterie.peer.errors import Exit, PeerError
 from coterie.peer.home.folder import Home
 from coterie.peer.runtime.departure import check_not_gone, withdraw
 from coterie.peer.runtime.end_tasks import wait_for_admission
-from coterie.peer.runtime.run_end import Ending
+from coterie.peer.runtime.run_end import RunEnd
 from coterie.protocol.events import Notice, PeerDown, PeerUp, Started, Withdraw
 from coterie.protocol.ledger.blocks import Change, Evict, Membership
 from coterie.protocol.node import Newcomer
@@ -75,7 +75,7 @@ def test_where_no_invite_is_needed_none_is_asked_for() -> None:
 def test_who_is_removed_while_it_runs_ends_unless_it_was_started_to_come_back(
     rejoins: bool, reason: str | None, ends: bool
 ) -> None:
-    ending = Ending(D.public, rejoins=rejoins)
+    ending = RunEnd(D.public, rejoins=rejoins)
     ending.on_notice(Notice("left", "D is gone", {"member": D.public, "reason": reason}), Chain(4).state)
     assert ending.over.is_set() == ends
     assert ending.code is (Exit.REMOVED if ends else Exit.OK)
@@ -95,7 +95,7 @@ def test_a_refused_newcomer_is_told_how_to_get_an_invite_where_one_is_needed(
 ) -> None:
     chain = Chain(4)
     state = replace(chain.state, genesis=msgspec.structs.replace(chain.genesis, admit=admit))
-    ending = Ending(identity(9).public, has_invite=has_invite, join_again="peer start --home /h")
+    ending = RunEnd(identity(9).public, has_invite=has_invite, join_again="peer start --home /h")
     for member in state.keys[:2]:
         ending.on_notice(Notice("refused", reason, {"member": member, "reason": reason}), state)
     assert ending.code is Exit.INVITE
@@ -107,7 +107,7 @@ def test_a_refused_newcomer_is_told_how_to_get_an_invite_where_one_is_needed(
 
 
 def test_who_is_back_is_not_let_in_a_second_time() -> None:
-    ending = Ending(D.public, rejoins=True)
+    ending = RunEnd(D.public, rejoins=True)
     ending.on_notice(Notice("joined", "D joined", {"member": D.public}), Chain(4).state)
     ending.on_notice(Notice("left", "D is gone", {"member": D.public, "reason": "silent"}), Chain(4).state)
     assert ending.code is Exit.REMOVED
@@ -125,7 +125,7 @@ class Stopping:
         for one in (identity(0), identity(1))[linked:]:
             self.bench.hand(PeerDown(one.public))
         self.node, self.identity, self.home = self.bench.node, identity(9), Home(Path("/where it is"))
-        self.ending = Ending(identity(9).public)
+        self.ending = RunEnd(identity(9).public)
         self.settings = SimpleNamespace(join_timeout=2.0)
         self.driver = SimpleNamespace(is_running=is_running, withdraw=self.withdraw)
         self.asked = 0

@@ -11,7 +11,7 @@ from coterie.peer.network.greeting import Greeting
 from coterie.peer.network.link_events import Connected, Disconnected, Event, Refused
 from coterie.peer.network.network import NO_HANDSHAKE_AT_MEMBERS
 from coterie.peer.runtime.session import Session
-from coterie.peer.runtime.stranger_log import MANY, MAX_REASONS, Strangers
+from coterie.peer.runtime.stranger_log import MANY, MAX_REASONS, StrangerLog
 from coterie.protocol.events import Notice
 
 MEMBER = bytes(32)
@@ -46,7 +46,7 @@ def make_session(inbound: Any) -> tuple[Any, Report]:
     )
     session._control = SimpleNamespace(tell=lambda _: None)
     session.tracking = SimpleNamespace(take=lambda *_: None)
-    session._strangers = Strangers()
+    session._strangers = StrangerLog()
     session._look_for_shortage = lambda: None
     return session, session.report
 
@@ -94,7 +94,7 @@ def test_bad_frames_of_a_member_are_told_and_of_strangers_counted(kind: str, mem
 
 
 def test_a_minute_is_one_line_of_bounded_length_and_the_count_starts_over() -> None:
-    strangers = Strangers()
+    strangers = StrangerLog()
     for number in range(10_000):
         strangers.linked(stranger(number))
         strangers.refused(f"reason {number} " + "x" * 180)
@@ -107,7 +107,7 @@ def test_a_minute_is_one_line_of_bounded_length_and_the_count_starts_over() -> N
 
 
 def test_a_newcomer_or_two_are_not_worth_a_line() -> None:
-    strangers = Strangers()
+    strangers = StrangerLog()
     for count, told in ((MANY - 1, False), (MANY, True)):
         for number in range(count):
             strangers.linked(stranger(number))
@@ -117,7 +117,7 @@ def test_a_newcomer_or_two_are_not_worth_a_line() -> None:
 
 
 def test_only_connections_of_strangers_are_called_so() -> None:
-    strangers = Strangers()
+    strangers = StrangerLog()
     told = strangers.sum_up({"no handshake": 2})
     assert told is not None
     assert told[0].startswith(

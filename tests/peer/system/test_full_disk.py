@@ -13,7 +13,7 @@ from coterie.peer.cli.arguments.output_file import written
 from coterie.peer.cli.commands import diagnosis as doctor
 from coterie.peer.errors import Exit, PeerError
 from coterie.peer.home import sqlite as database
-from coterie.peer.home.copy_guard import Lineage
+from coterie.peer.home.copy_guard import CopyGuard
 from coterie.peer.home.folder import Home
 from coterie.peer.home.sqlite import StoreError, explained
 from coterie.peer.runtime import process as running
@@ -93,7 +93,7 @@ def test_every_write_of_a_start_that_finds_no_room_is_told(
 
 
 def test_a_newest_record_that_finds_no_room_is_told(tmp_path: Path, disk: Disk) -> None:
-    lineage = Lineage(tmp_path)
+    lineage = CopyGuard(tmp_path)
     lineage.found(1)
     disk.fail_at(0)
     with pytest.raises(full.DiskFull, match="newest: cannot be written: the disk is full"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coterie.peer.training.late_training import Lateness
+from coterie.peer.training.late_training import LateTraining
 
 WAYS_OUT = (
     "so the update of this peer was left out of the round; take fewer rows, or go on with a longer one: peer"
@@ -11,7 +11,7 @@ WAYS_OUT = (
 
 
 def test_training_that_was_too_long_is_told_once_it_is_over() -> None:
-    lateness = Lateness(5.0)
+    lateness = LateTraining(5.0)
     lateness.begin(1, 100.0)
     lateness.end(1, 115.0)
     assert lateness.look(115.0) == [], "the round may have waited"
@@ -22,7 +22,7 @@ def test_training_that_was_too_long_is_told_once_it_is_over() -> None:
 
 
 def test_training_that_goes_on_is_told_when_its_round_is_over_and_again_at_its_end() -> None:
-    lateness = Lateness(5.0, app="slow:App")
+    lateness = LateTraining(5.0, app="slow:App")
     lateness.begin(1, 100.0)
     assert lateness.look(107.0) == []
     lateness.leave_out(1)
@@ -39,7 +39,7 @@ def test_training_that_goes_on_is_told_when_its_round_is_over_and_again_at_its_e
 
 @pytest.mark.parametrize("round", [1, 2])
 def test_an_update_that_was_left_out_for_another_reason_is_not_told_to_be_late(round: int) -> None:
-    lateness = Lateness(5.0)
+    lateness = LateTraining(5.0)
     lateness.begin(round, 100.0)
     lateness.end(round, 101.0)
     lateness.leave_out(round)
@@ -48,7 +48,7 @@ def test_an_update_that_was_left_out_for_another_reason_is_not_told_to_be_late(r
 
 
 def test_what_is_kept_of_old_rounds_is_bounded() -> None:
-    lateness = Lateness(5.0)
+    lateness = LateTraining(5.0)
     for round in range(1000):
         lateness.begin(round, 0.0)
         lateness.end(round, 9.0)

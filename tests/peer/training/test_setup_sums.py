@@ -8,7 +8,7 @@ import pytest
 import trio
 from cluster import Cluster, make_genesis
 
-from coterie.peer.driving.workers import Workshop
+from coterie.peer.driving.workers import Workers
 from coterie.peer.learning.app import AppError
 from coterie.peer.learning.learner import Learner
 from coterie.peer.training.trainer import Trainer
@@ -47,7 +47,7 @@ class Counting:
 
 
 class WithApps(Cluster):
-    """A federation whose jobs are done by each peer's real workshop, with an app of its own."""
+    """A federation whose jobs are done by each peer's real workers, with an app of its own."""
 
     def __init__(self, lies_in: range) -> None:
         deadlines = {"share_deadline_ms": 500, "view_timeout_ms": 100, "view_delta_ms": 50}
@@ -55,7 +55,7 @@ class WithApps(Cluster):
         self.trainers = [Trainer(Learner(Counting())) for _ in self.sites]
         self.lies_in = lies_in
 
-    def workshop(self, number: int) -> Workshop:
+    def workers(self, number: int) -> Workers:
         trainer = self.trainers[number]
 
         def train(work: Train) -> Contribution:
@@ -63,12 +63,12 @@ class WithApps(Cluster):
                 trainer.learner.app.rows = -1e9 if work.round in self.lies_in else 10.0
             return trainer(work)
 
-        return Workshop(train, trainer.prepare, lambda start: ())
+        return Workers(train, trainer.prepare, lambda start: ())
 
     def compute(self, site: Any, work: Any) -> WorkDone:
         if not isinstance(work, Train | CheckVector):
             return super().compute(site, work)
-        return trio.run(self.workshop(site.number).run, work)
+        return trio.run(self.workers(site.number).run, work)
 
 
 def trained(cluster: Cluster) -> int:
@@ -94,13 +94,13 @@ def test_setup_sums_that_no_data_have_are_voted_down_and_added_up_anew() -> None
 
 
 def test_setup_sums_that_are_decided_unseen_end_the_training_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    workshop = WithApps.workshop
+    workers = WithApps.workers
 
-    def trusting(self: WithApps, number: int) -> Workshop:
-        one = workshop(self, number)
-        return Workshop(one._trainer, lambda totals: None, lambda start: ())
+    def trusting(self: WithApps, number: int) -> Workers:
+        one = workers(self, number)
+        return Workers(one._trainer, lambda totals: None, lambda start: ())
 
-    monkeypatch.setattr(WithApps, "workshop", trusting)
+    monkeypatch.setattr(WithApps, "workers", trusting)
     cluster = WithApps(lies_in=range(1))
     cluster.start()
     cluster.run_for(30_000)

@@ -230,7 +230,7 @@ async def test_questions_without_a_pause_are_answered_at_a_bounded_rate(clock: A
         async def write(self, data: bytes) -> None:
             pass
 
-    paced = Paced(Sink(), kademlia.Bucket(kademlia.ANSWERS_PER_SECOND, kademlia.ANSWERS_BURST))
+    paced = Paced(Sink(), kademlia.TokenBucket(kademlia.ANSWERS_PER_SECOND, kademlia.ANSWERS_BURST))
     began = trio.current_time()
     answers = int(kademlia.ANSWERS_BURST + 10 * kademlia.ANSWERS_PER_SECOND)
     for _ in range(answers):

@@ -491,7 +491,7 @@ async def test_others_have_their_turn_within_a_message_of_many_frames(
 
 
 async def test_a_few_bytes_do_not_keep_a_whole_message_alive() -> None:
-    stream = Stream(1, ours(pipes()[0]), outbox.Outbox(), lambda number: None)
+    stream = Stream(1, ours(pipes()[0]), outbox.SendQueue(), lambda number: None)
     message = bytes(60_000)
     for at in range(1000):
         stream.spend_grant(1)
