@@ -67,7 +67,13 @@ class Unreachable:
     reason: str
 
 
-Event = Connected | Disconnected | Frame | Beat | Pace | Refused | Unreachable
+Said = Frame | Beat | Pace
+"""What members say; the driver hears it."""
+
+Report = Connected | Disconnected | Refused | Unreachable
+"""What becomes of links; users are told of it."""
+
+Event = Said | Report
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 from trio import TaskStatus  # type: ignore[attr-defined]
@@ -26,7 +26,7 @@ from .limits.hosts import host_key
 from .limits.meter import SECONDS_PER_BLOCK, STRANGERS_SHARE, Meter, cpu_seconds
 from .limits.rate_limit import TokenBucket
 from .link import BULK_PROTOCOL, CONTROL_PROTOCOL, Link, Timing
-from .link_events import Beat, Connected, Disconnected, Event, Frame, Pace, PeerRow, Refused, Unreachable
+from .link_events import Beat, Connected, Disconnected, Event, Frame, Pace, PeerRow, Refused, Report, Unreachable
 from .transfers import Offers, PullFailed, PullSlots, WrongBlob
 from .transport.addresses import (
     MAX_RECORDS,
@@ -75,7 +75,21 @@ _KNOCKS_PAUSE_SECONDS: Final = 1.0
 _ANSWER: Final = 8
 """The most by which the number of a record that answers ours is higher: it counts on from ours."""
 
-Receiver = Callable[[Event], Awaitable[None]]
+Receiver = Callable[[Report], Awaitable[None]]
+
+
+class Hearer(Protocol):
+    """What hears all that members say: :class:`..driving.driver.Driver`."""
+
+    async def frame(self, member: bytes, envelope: bytes, blob: bytes | None) -> None:
+        """An envelope came over the link of a member, with its blob if that is small."""
+
+    async def heartbeat(self, member: bytes, status: bytes) -> None:
+        """A heartbeat of a member came, with the status of its driver."""
+
+    async def pace(self, member: bytes, is_overrun: bool) -> None:
+        """A member began, or ceased, to send more than it may."""
+
 
 log = logging.getLogger("coterie.network")
 
@@ -134,6 +148,7 @@ class Network:
         self._early: dict[Connection, Link] = {}
         self._slots = PullSlots()
         self._events, self.inbound = trio.open_memory_channel[Event](MAX_QUEUED_EVENTS)
+        self._hearer: Hearer | None = None
         self._receiver: Receiver | None = None
         self._cut_offs = CutOffs()
         self._news: dict[bytes, tuple[AddressRecord, Link | None]] = {}
@@ -225,16 +240,22 @@ class Network:
                 self._dialler.want(member)
         self._members_changed.set()
 
-    async def hand_over(self, receiver: Receiver) -> None:
-        """From now on give `receiver` what links report, in the order of each link and in its own task.
+    async def hand_over(self, hearer: Hearer, receiver: Receiver) -> None:
+        """From now on give `hearer` what members say, and `receiver` what else links report.
 
-        Until then reports wait in `inbound`; those that are of no link always do. A link waits while its report is
-        received, and the others do not.
+        Both get it in the order of each link and in its own task. Until then reports wait in `inbound`; those that are
+        of no link always do. A link waits while its report is received, and the others do not.
         """
         with contextlib.suppress(trio.WouldBlock, trio.EndOfChannel):
             while True:
-                await receiver(self.inbound.receive_nowait())
-        self._receiver = receiver
+                await _pass_on(self.inbound.receive_nowait(), hearer, receiver)
+        self._hearer, self._receiver = hearer, receiver
+
+    async def pass_on(self, event: Event) -> None:
+        """Give an event of `inbound` to those that it is for, once there are some."""
+        assert self._hearer is not None
+        assert self._receiver is not None
+        await _pass_on(event, self._hearer, self._receiver)
 
     def charge(self, member: bytes, seconds: float) -> None:
         """Charge a peer for the time that we spent on what it sent."""
@@ -550,8 +571,8 @@ class Network:
 
     async def _tell(self, event: Event) -> None:
         """Report an event of a link, in the link's own task."""
-        if self._receiver is not None:
-            await self._receiver(event)
+        if self._hearer is not None and self._receiver is not None:
+            await _pass_on(event, self._hearer, self._receiver)
         elif isinstance(event, Beat):
             self._report(event)
         else:
@@ -646,3 +667,15 @@ class Network:
                 if told and link.gossiped and not link.is_stranger:
                     link.send(encode_records(told[:MAX_RECORDS]))
             await trio.sleep(SPREAD_SECONDS)
+
+
+async def _pass_on(event: Event, hearer: Hearer, receiver: Receiver) -> None:
+    match event:
+        case Frame(member=member, envelope=envelope, blob=blob):
+            await hearer.frame(member, envelope, blob)
+        case Beat(member=member, status=status):
+            await hearer.heartbeat(member, status)
+        case Pace(member=member, is_overrun=is_overrun):
+            await hearer.pace(member, is_overrun)
+        case _:
+            await receiver(event)

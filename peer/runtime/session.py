@@ -53,7 +53,7 @@ from ..learning.row_owners import LastSum
 from ..member_names import in_words, told_names, told_text
 from ..network.address_text import dial_place, listen_place
 from ..network.link import Timing
-from ..network.link_events import Beat, Connected, Disconnected, Event, Frame, Pace, Refused
+from ..network.link_events import Connected, Disconnected, Refused, Report
 from ..network.network import Network
 from ..network.transport.addresses import AddressError, BadRecord
 from ..network.transport.host import ListenError
@@ -553,23 +553,17 @@ class Session:
     # What runs beside the driver.
 
     async def _pump(self) -> None:
-        """Hand the events of the network to the driver."""
+        """Have the driver hear what members say, and hear here of links that come and go."""
         assert self.driver is not None
         for member in self.network.connected():
             await self.driver.peer_up(member)
-        await self.network.hand_over(self._on_event)
+        await self.network.hand_over(self.driver, self._on_event)
         async for event in self.network.inbound:
-            await self._on_event(event)
+            await self.network.pass_on(event)
 
-    async def _on_event(self, event: Event) -> None:
+    async def _on_event(self, event: Report) -> None:
         assert self.driver is not None
         match event:
-            case Frame(member=member, envelope=envelope, blob=blob):
-                await self.driver.frame(member, envelope, blob)
-            case Beat(member=member, status=status):
-                await self.driver.heartbeat(member, status)
-            case Pace(member=member, is_overrun=is_overrun):
-                await self.driver.pace(member, is_overrun)
             case Connected(member=member, greeting=greeting, is_stranger=is_stranger):
                 if is_stranger:
                     self._strangers.linked(member)

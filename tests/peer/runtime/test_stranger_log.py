@@ -42,7 +42,11 @@ def make_session(inbound: Any) -> tuple[Any, Report]:
     session.ending = SimpleNamespace(on_notice=lambda *_: None, lacks_invite=lambda _: False)
     session.driver = SimpleNamespace(peer_up=taken, peer_down=taken)
     session.network = SimpleNamespace(
-        inbound=inbound, connected=list, hand_over=taken, is_stranger=lambda member: member != MEMBER
+        inbound=inbound,
+        connected=list,
+        hand_over=taken,
+        pass_on=session._on_event,
+        is_stranger=lambda member: member != MEMBER,
     )
     session._control = SimpleNamespace(tell=lambda _: None)
     session.tracking = SimpleNamespace(take=lambda *_: None)

@@ -10,8 +10,25 @@ import trio.testing
 from cluster import identity
 
 from coterie.peer.network.limits.meter import BURST_SECONDS, MAX_DEBT_SECONDS, OVERRUN_SECONDS, Meter
-from coterie.peer.network.link_events import Connected, Frame, Pace
+from coterie.peer.network.link_events import Connected, Report
 from coterie.peer.network.network import Network
+
+
+class Deaf:
+    """Hears what members say, and does nothing about it."""
+
+    async def frame(self, member: bytes, envelope: bytes, blob: bytes | None) -> None:
+        """Ignore it."""
+
+    async def heartbeat(self, member: bytes, status: bytes) -> None:
+        """Ignore it."""
+
+    async def pace(self, member: bytes, is_overrun: bool) -> None:
+        """Ignore it."""
+
+
+async def ignore(event: Report) -> None:
+    """What else links report."""
 
 
 async def waited(meter: Meter) -> float:
@@ -106,15 +123,15 @@ async def flooded(world: Callable[[], Any], wait: Callable[[int, int], bool]) ->
 
         done = trio.Event()
 
-        async def receive(event: Any) -> None:
-            if isinstance(event, Frame):
-                handled.append(event.member)
-                if event.member == hostile.member:
+        class Hears(Deaf):
+            async def frame(self, member: bytes, envelope: bytes, blob: bytes | None) -> None:
+                handled.append(member)
+                if member == hostile.member:
                     victim.network.charge(hostile.member, 10.0)
                 if wait(*counts()):
                     done.set()
 
-        await victim.network.hand_over(receive)
+        await victim.network.hand_over(Hears(), ignore)
         for number in range(FLOOD):
             assert hostile.network.send(victim.member, b"costly %d" % number)
             assert honest.network.send(victim.member, b"cheap %d" % number)
@@ -153,16 +170,16 @@ async def test_it_is_told_when_a_member_is_overrun(world: Callable[[], Any]) -> 
         first, second = await peers.pair()
         told, overrun = [], trio.Event()
 
-        async def receive(event: Any) -> None:
-            match event:
-                case Frame():
-                    first.network.charge(second.member, 0.5)
-                case Pace():
-                    told.append(event)
-                    overrun.set()
+        class Hears(Deaf):
+            async def frame(self, member: bytes, envelope: bytes, blob: bytes | None) -> None:
+                first.network.charge(member, 0.5)
 
-        await first.network.hand_over(receive)
+            async def pace(self, member: bytes, is_overrun: bool) -> None:
+                told.append((member, is_overrun))
+                overrun.set()
+
+        await first.network.hand_over(Hears(), ignore)
         for _ in range(20):
             second.network.send(first.member, b"costly")
         await overrun.wait()
-        assert told == [Pace(second.member, True)]
+        assert told == [(second.member, True)]
