@@ -46,7 +46,7 @@ def matching(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
             raise AppError(f"shared: {pattern!r} matches no parameter; there are {', '.join(every)}")
     chosen = [name for name in every if any(fnmatchcase(name, pattern) for pattern in patterns)]
     if not chosen:
-        raise AppError("shared: nothing is, so there is nothing to train together")
+        raise AppError("shared: no parameter is shared, so there is nothing to train together")
     return chosen
 
 

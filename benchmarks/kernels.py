@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from coterie.crypto import field, prng, vectors
-from coterie.crypto.sharing import dealing, robust
-from coterie.crypto.sharing import fixed_point as codec
+from coterie.crypto.sharing import dealing, fixed_point, robust
 from coterie.crypto.sharing.shamir import Newton, Scheme
 
 CONTEXT = bytes(32)
@@ -57,7 +56,7 @@ def measure_vectors(table: Table) -> None:
 
 def measure_codec(table: Table, holders: int) -> None:
     """Measure the way from float32 to the field and back."""
-    encoding = codec.FixedPoint(clip=8.0, summands=holders)
+    encoding = fixed_point.FixedPoint(clip=8.0, summands=holders)
     update = np.random.default_rng(1).normal(size=2 * table.columns).astype(np.float32)
     words, _ = table.line("encode: two parameters an element", 1, lambda: encoding.encode(update, 0.7, SEED))
     table.line("decode_sum", 1, lambda: encoding.decode_sum(words, update.size, 1))
@@ -113,7 +112,7 @@ def measure_rounds(table: Table, holders: int, threshold: int) -> None:
 
 def report(parameters: int = 1_000_000, holders: int = 8, threshold: int = 4, repeat: int = 9) -> None:
     """Measure and print the table."""
-    columns = codec.FixedPoint.columns(parameters)
+    columns = fixed_point.FixedPoint.columns(parameters)
     print(f"{parameters} parameters, {holders} holders, of whom {threshold} open a sum")
     table = Table(columns, repeat)
     measure_vectors(table)

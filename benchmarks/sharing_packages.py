@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coterie.crypto import prng
-from coterie.crypto.sharing import fixed_point as codec
+from coterie.crypto.sharing import fixed_point
 from coterie.crypto.sharing.shamir import Scheme
 
 HOLDERS, THRESHOLD = 10, 6
@@ -39,9 +39,9 @@ def seconds(work: Callable[[], Any], repeat: int = 9) -> tuple[float, Any]:
 
 def ours(values: Values) -> tuple[float, float]:
     """Measure ours: two values to an element, and the time includes drawing the randomness."""
-    columns = codec.FixedPoint.columns(values.size)
+    columns = fixed_point.FixedPoint.columns(values.size)
     pairs = values.astype(np.uint64).reshape(-1, 2)
-    secrets = pairs[:, 0] | pairs[:, 1] << np.uint64(codec.SLOT_BITS)
+    secrets = pairs[:, 0] | pairs[:, 1] << np.uint64(fixed_point.SLOT_BITS)
     scheme = Scheme(HOLDERS, THRESHOLD)
 
     def share() -> Any:

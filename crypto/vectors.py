@@ -41,9 +41,9 @@ def add_into(accumulator: Vector, x: Vector) -> None:
     Raises:
         ValueError: the lengths differ.
     """
-    from .kernels import vectors as kernels
+    from .kernels import vectors
 
-    kernels.add_into(checked(accumulator, None), checked(x, accumulator.size))
+    vectors.add_into(checked(accumulator, None), checked(x, accumulator.size))
 
 
 def matmul(A: Vector, X: Vector, Y: Vector | None = None) -> Vector:
@@ -54,14 +54,14 @@ def matmul(A: Vector, X: Vector, Y: Vector | None = None) -> Vector:
     Raises:
         ValueError: the shapes do not match.
     """
-    from .kernels import vectors as kernels
+    from .kernels import vectors
 
     checked(A, None, None)
     columns = checked(X, None, None).shape[1]
     rest = X[:0] if Y is None else checked(Y, None, columns)
     checked(X, A.shape[1] - rest.shape[0], None)
     out = np.empty((A.shape[0], columns), dtype=np.uint64)
-    kernels.matmul(A, X, rest, out)
+    vectors.matmul(A, X, rest, out)
     return out
 
 
@@ -71,10 +71,10 @@ def dot(x: Vector, y: Vector) -> int:
     Raises:
         ValueError: the lengths differ.
     """
-    from .kernels import vectors as kernels
+    from .kernels import vectors
 
     out = np.zeros((1, 1), dtype=np.uint64)
-    kernels.add_dot_products(checked(x, None)[None], checked(y, x.size)[None], 0, out)
+    vectors.add_dot_products(checked(x, None)[None], checked(y, x.size)[None], 0, out)
     return int(out[0, 0])
 
 
@@ -116,7 +116,7 @@ class RunningFingerprints:
 
     def add(self, rows: Vector, columns: int | None = None) -> None:
         """Take the next piece of all rows, uint64[m, C]. Only its first `columns` columns count; None is all."""
-        from .kernels import vectors as kernels
+        from .kernels import vectors
 
         checked(rows, self.values.shape[0], None)
         total = rows.shape[1] if columns is None else columns
@@ -124,4 +124,4 @@ class RunningFingerprints:
             weights = np.empty((2, min(BLOCK, total - start)), dtype=np.uint64)
             for row, stream in zip(weights, self._streams, strict=True):
                 stream.fill(row)
-            kernels.add_dot_products(weights, rows, start, self.values)
+            vectors.add_dot_products(weights, rows, start, self.values)

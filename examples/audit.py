@@ -20,8 +20,7 @@ from pathlib import Path
 import networkx as nx
 from telling import arguments, picture, table
 
-from coterie.peer.reporting import ledger_export as ledger_file
-from coterie.peer.reporting import ledger_rows as ledger_text
+from coterie.peer.reporting import ledger_export, ledger_rows
 from coterie.protocol.ledger.blocks import Contributors, block_hash, read_block
 from coterie.protocol.ledger.state import LedgerState
 from coterie.protocol.messages.encoding import encode
@@ -42,7 +41,7 @@ SEED, LIMIT_MS = 4, 120_000
 Blocks = list[CertifiedBlock]
 
 
-def federation(rounds: int, name: str) -> ledger_file.Ledger:
+def federation(rounds: int, name: str) -> ledger_export.Ledger:
     """Let the sites train; returns the founder's ledger."""
     learning = Learning("digits", len(NAMES), seed=SEED)
     values = {"metrics": ("accuracy",), "rounds": rounds, "name": name, "founder_name": NAMES[0], "min_peers": 5}
@@ -55,21 +54,21 @@ def federation(rounds: int, name: str) -> ledger_file.Ledger:
     if not simulation.run(LIMIT_MS):
         raise SystemExit("the federation did not finish")
     blocks = [CertifiedBlock(one.block, one.certificate) for one in simulation.sites[0].disk.blocks]
-    return ledger_file.Ledger(name, genesis, blocks)
+    return ledger_export.Ledger(name, genesis, blocks)
 
 
-def export(ledger: ledger_file.Ledger, path: Path) -> Path:
+def export(ledger: ledger_export.Ledger, path: Path) -> Path:
     """Write a ledger to a file, as `peer ledger export` does."""
     with path.open("wb") as file:
-        ledger_file.write(ledger, file)
+        ledger_export.write(ledger, file)
     return path
 
 
 def audit(path: Path, federation_id: bytes, head: bytes) -> tuple[LedgerState | None, str]:
     """Check an exported file against what another member told. Returns its state, and what is wrong with it."""
     try:
-        state = ledger_file.verify(ledger_file.of_file(path))
-    except ledger_file.Invalid as invalid:
+        state = ledger_export.verify(ledger_export.of_file(path))
+    except ledger_export.Invalid as invalid:
         return None, str(invalid).removeprefix(f"{path}: ")
     if state.federation != federation_id:
         return None, "valid, but another federation's"
@@ -78,7 +77,7 @@ def audit(path: Path, federation_id: bytes, head: bytes) -> tuple[LedgerState | 
     )
 
 
-def forgeries(ledger: ledger_file.Ledger, rng: random.Random) -> Iterator[tuple[str, ledger_file.Ledger]]:
+def forgeries(ledger: ledger_export.Ledger, rng: random.Random) -> Iterator[tuple[str, ledger_export.Ledger]]:
     """Copies of a ledger with something forged in each."""
     blocks: Blocks = list(ledger.blocks)
     sums = [place for place, one in enumerate(blocks) if isinstance(read_block(one.block).body, Contributors)]
@@ -91,7 +90,7 @@ def forgeries(ledger: ledger_file.Ledger, rng: random.Random) -> Iterator[tuple[
     false = encode(type(block)(block.height, block.previous, body))
     vote, federation_id, count = Precommit(block_hash(false)), ledger.genesis.federation, len(blocks[place].certificate)
 
-    def with_block(certificate: Sequence[bytes]) -> ledger_file.Ledger:
+    def with_block(certificate: Sequence[bytes]) -> ledger_export.Ledger:
         changed = CertifiedBlock(false, tuple(certificate))
         return replace(ledger, blocks=[*blocks[:place], changed, *blocks[place + 1 :]])
 
@@ -106,12 +105,12 @@ def forgeries(ledger: ledger_file.Ledger, rng: random.Random) -> Iterator[tuple[
     yield "the last blocks are cut off", replace(ledger, blocks=blocks[: -rng.randint(1, 4)])
 
 
-def contributions(ledger: ledger_file.Ledger) -> tuple[list[int], dict[str, str]]:
+def contributions(ledger: ledger_export.Ledger) -> tuple[list[int], dict[str, str]]:
     """The rounds, and a letter for each member and round: c contributed, h held shares only, m away, - no member."""
     members: dict[str, str] = {}
     rounds: list[int] = []
     marks: dict[str, str] = {}
-    for row in ledger_text.rows(ledger):
+    for row in ledger_rows.rows(ledger):
         if row["kind"] == "genesis":
             members[row["founder"]] = ledger.genesis.founder_name
         for change in row.get("changes", ()):
@@ -136,7 +135,7 @@ def main() -> None:
         state, wrong = audit(export(ledger, path), *expected)
         if state is None:
             raise SystemExit(f"the ledger does not verify: {wrong}")
-        exported = ledger_file.of_file(path)
+        exported = ledger_export.of_file(path)
         size, count = path.stat().st_size, state.height + 1
         print(f"the exported file: {size:,} bytes, {count} blocks, valid; {state.trained} rounds trained")
         rounds, marks = contributions(replace(exported, blocks=list(exported.blocks)))

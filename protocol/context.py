@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field
 
 from ..crypto.identity.identity import Identity
-from .effects import Outbox
+from .effects import Effects
 from .ledger.blocks import Evict
 from .ledger.evidence import CONTRADICTIONS, Contradiction, contradiction
 from .ledger.state import LedgerState
 from .messages.envelope import Verified
 from .messages.kinds import Accusation, Ack, Deal
-from .pending_changes import ChangePool
-from .round.overdue_acks import Patience
+from .pending_changes import PendingChanges
+from .round.overdue_acks import OverdueAcks
 from .round.sharing import Sharing
 from .round.summing import Summing
 from .vote_guard import VoteGuard
@@ -21,7 +21,7 @@ class Context:
     """The state of one member. Each part changes its own fields and reads the others."""
 
     identity: Identity
-    out: Outbox
+    out: Effects
     state: LedgerState
     weights: bytes | None = field(default=None, repr=False)
     """The model that ``state.weights`` names; None until it is here."""
@@ -30,7 +30,7 @@ class Context:
     """Peers that the failure detector has a link to, members or not."""
     alive_changes: int = 0
     """Counts the changes of ``alive``, so that results that depend on it are computed once for each change."""
-    pool: ChangePool = field(default_factory=ChangePool)
+    pool: PendingChanges = field(default_factory=PendingChanges)
     guard: VoteGuard = field(default_factory=VoteGuard)
     sharing: Sharing | None = None
     summing: Summing | None = None
@@ -38,7 +38,7 @@ class Context:
     """Whether the last block left the round and its phase as they were, so it changed the membership."""
     capped_examples: int = 0
     """The last number of examples beyond the cap that the operator was told of."""
-    patience: Patience = field(default_factory=Patience)
+    patience: OverdueAcks = field(default_factory=OverdueAcks)
     released: dict[int, bytes] = field(default_factory=dict)
     """By round, the contributor set whose sum was released (safety rule 1, durable); without rounds that are over."""
 

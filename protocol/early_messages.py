@@ -16,7 +16,7 @@ def _bytes(kept: _Kept) -> int:
 
 
 @dataclass(slots=True)
-class Inbox:
+class EarlyMessages:
     """Early messages by sender. The flood of a member pushes out only that member's own messages."""
 
     _kept: dict[bytes, list[_Kept]] = field(default_factory=dict)

@@ -14,7 +14,7 @@ NOTHING: Final = Step((), (), (), (), (), ())
 
 
 @dataclass(slots=True)
-class Outbox:
+class Effects:
     """Collects effects in order. ``height`` and ``view`` go into the envelopes that it seals."""
 
     identity: Identity

@@ -21,8 +21,8 @@ from ..crypto.identity.identity import Identity
 from .agreement.height import BYTES_PER_MS, Agreement
 from .agreement.tendermint import Stage
 from .context import Context
-from .early_messages import Inbox
-from .effects import Outbox
+from .early_messages import EarlyMessages
+from .effects import Effects
 from .events import (
     Event,
     FetchFailed,
@@ -128,7 +128,7 @@ class Node:
             state = apply(state, block.block)
             if checkpoint is not None and state.height == checkpoint.height and state.head != checkpoint.head:
                 raise LedgerError(f"height {state.height}: another block than the one that the invite names")
-        out = Outbox(identity, state.federation, height=state.height + 1)
+        out = Effects(identity, state.federation, height=state.height + 1)
         self.ctx = Context(identity=identity, out=out, state=state, released=dict(memory.released))
         self.ctx.forget_releases()
         if memory.model is not None and memory.model.weights_hash == state.weights:
@@ -141,7 +141,7 @@ class Node:
         self._newcomer = newcomer
         self._agreement: Agreement | None = None
         self._previous: Agreement | None = None
-        self._inbox = Inbox()
+        self._inbox = EarlyMessages()
         self._explained: tuple[bytes, ...] = ()
         self._leaving = False
         self._asked_to_join = False

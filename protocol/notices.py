@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from .context import Context
-from .effects import Outbox
+from .effects import Effects
 from .events import NoticeKind
 from .ledger.blocks import Body, Evict, Membership, Void, read_block
 from .ledger.contribution import read_metrics
@@ -20,13 +20,13 @@ _EVICTED_FOR: Final = {
 }
 
 _VOID_FOR: Final = {
-    "shares": "the updates of too few could be summed",
+    "shares": "too few updates could be summed",
     "sum": "the sum could not be opened",
-    "encoding": "the sum is of numbers that no honest member contributes, as the votes prove",
+    "encoding": "the sum holds numbers that no honest member can contribute, as the votes prove",
 }
 
 
-def announce(out: Outbox, before: LedgerState, after: LedgerState, view: int, block: bytes) -> None:
+def announce(out: Effects, before: LedgerState, after: LedgerState, view: int, block: bytes) -> None:
     """Tell what a block decided that led from one state to the other. ``view``: the view of its certificate."""
     body = read_block(block).body
     _announce_members(out, before, after, body)
@@ -57,7 +57,7 @@ def announce_capped(ctx: Context, examples: int) -> None:
     ctx.out.notify(NoticeKind.CAPPED, text, counted=cap, examples=examples)
 
 
-def _announce_members(out: Outbox, before: LedgerState, after: LedgerState, body: Body) -> None:
+def _announce_members(out: Effects, before: LedgerState, after: LedgerState, body: Body) -> None:
     for member in after.members:
         if before.member(member.key) is None:
             facts = {"member": member.key, "name": member.name, "height": after.height}
@@ -74,7 +74,7 @@ def _announce_members(out: Outbox, before: LedgerState, after: LedgerState, body
             out.notify(NoticeKind.LEFT, text, **facts, height=after.height)
 
 
-def _announce_void(out: Outbox, before: LedgerState, after: LedgerState, body: Void, proposer: bytes) -> None:
+def _announce_void(out: Effects, before: LedgerState, after: LedgerState, body: Void, proposer: bytes) -> None:
     """Tell why a round has no result, and which members its proposer missed; only it vouches for these names."""
     want = _VOID_FOR[body.reason]
     missed = [before.member(key) for key in body.names]
@@ -87,7 +87,7 @@ def _announce_void(out: Outbox, before: LedgerState, after: LedgerState, body: V
     out.notify(NoticeKind.VOID, text, **facts, reason=body.reason, members=body.names, missed=names, proposer=proposer)
 
 
-def _announce_model(out: Outbox, before: LedgerState, after: LedgerState, view: int) -> None:
+def _announce_model(out: Effects, before: LedgerState, after: LedgerState, view: int) -> None:
     assert after.sums is not None
     facts: dict[str, Any] = {
         "round": before.round,
@@ -106,7 +106,7 @@ def _announce_model(out: Outbox, before: LedgerState, after: LedgerState, view: 
     out.notify(NoticeKind.MODEL, f"round {before.round} ({before.kind}): agreed", **facts)
 
 
-def announce_stuck(out: Outbox, state: LedgerState, names: tuple[bytes, ...]) -> None:
+def announce_stuck(out: Effects, state: LedgerState, names: tuple[bytes, ...]) -> None:
     """Tell that a sum waits for members that are away, or can never be repeated, and what the operator can type."""
     members = [state.member(key) for key in names]
     missing = [one.name if one is not None else key.hex()[:16] for one, key in zip(members, names, strict=True)]

@@ -55,7 +55,7 @@ class _Withdrawn:
 
 
 @dataclass(slots=True)
-class ChangePool:
+class PendingChanges:
     """The changes that this member would put into a Membership block."""
 
     _joins: dict[bytes, ProvedJoin] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from coterie.protocol.ledger import state as ledger
+from coterie.protocol.ledger import state
 
 FEDERATIONS = ("tests/federation/", "tests/peer/network/test_frozen.py")
 """What starts real processes, the marker `processes`; each federation uses all cores at times."""
@@ -44,6 +44,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 @pytest.fixture(autouse=True)
 def _no_block_was_applied_before() -> Iterator[None]:
     """What a deliberately weakened build let pass in one test must not be remembered in the next."""
-    ledger.apply.cache_clear()
+    state.apply.cache_clear()
     yield
-    ledger.apply.cache_clear()
+    state.apply.cache_clear()

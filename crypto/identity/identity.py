@@ -136,7 +136,7 @@ class Box(_Secret):
         except CryptoError:
             pass
         # Raised outside of the handler, so that the exception does not keep the library's frames, which hold the key.
-        raise BoxError("the box does not open: it was altered, or is from or for another key")
+        raise BoxError("the box does not open: it was altered, or belongs to another key")
 
 
 class Identity(_Secret):

@@ -278,7 +278,7 @@ def _opened(box_key: bytes, sealed: bytes) -> bytes:
     # Raised outside of the handler, so that the exception does not keep the library's frames; the key is deleted from
     # this frame, which it does keep.
     del box_key
-    raise BoxError("the box does not open: it was altered, or is from or for another key")
+    raise BoxError("the box does not open: it was altered, or belongs to another key")
 
 
 def _hash_to_scalar(*parts: bytes) -> bytes:

@@ -53,12 +53,12 @@ class Products:
 
     def at(self, block: int, count: int) -> Vector:
         """The first `count` coefficients, uint64[count], of the products from this block on."""
-        from ..kernels import transforms as transform_kernels
+        from ..kernels import transforms
 
         values = np.empty((-(-count // DIMENSION), DIMENSION), dtype=np.uint64)
         for place, row in enumerate(values):
             self._public.seek(block + place)
             self._public.fill(row)
         out = np.empty_like(values)
-        transform_kernels.ring_product(values, self._factor, _coset().inverse_roots, out)
+        transforms.ring_product(values, self._factor, _coset().inverse_roots, out)
         return out.reshape(-1)[:count]

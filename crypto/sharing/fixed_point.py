@@ -103,7 +103,7 @@ class FixedPoint:
             EncodingError: another type, shape or weight, or NaN or infinity in the update; the message names the
                 first such index.
         """
-        from ..kernels import vectors as kernels
+        from ..kernels import vectors
 
         if update.dtype != np.float32 or update.ndim != 1:
             raise EncodingError("an update is a one-dimensional array of float32")
@@ -119,7 +119,7 @@ class FixedPoint:
             block = out[start : start + BLOCK]
             values = update[2 * start : 2 * (start + BLOCK)]
             randomness.fill_words(noise[: block.size])
-            clipped += kernels.encode(values, self.bound, weight / self.step, self.limit, noise, block)
+            clipped += vectors.encode(values, self.bound, weight / self.step, self.limit, noise, block)
         return out, clipped
 
     def decode_sum(self, words: Vector, length: int, summands: int) -> NDArray[np.int64]:

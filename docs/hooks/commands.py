@@ -5,7 +5,7 @@ import html
 import re
 from collections.abc import Iterator
 
-from coterie.peer import errors as exits
+from coterie.peer import errors
 from coterie.peer.cli.main import parser
 
 _HEAD = """# Commands
@@ -98,11 +98,11 @@ def _exit_codes(top: argparse.ArgumentParser) -> Iterator[str]:
     yield "## Exit codes\n"
     yield "A number never changes its meaning, so scripts may rely on it.\n"
     yield "| code | meaning |\n| --- | --- |"
-    for code in exits.Exit:
+    for code in errors.Exit:
         yield f"| {code.value} | {_text(code.meaning)} |"
     for line in (top.epilog or "").splitlines():
         code, _, meaning = line.strip().partition("  ")
-        if code.isdigit() and int(code) > max(exits.Exit):
+        if code.isdigit() and int(code) > max(errors.Exit):
             yield f"| {code} | {_text(meaning)} |"
 
 

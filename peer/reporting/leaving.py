@@ -62,7 +62,7 @@ def still_needed(
         away = [key for key in committee.members if key != me and key not in there]
         text = (
             f"left; round {round_} cannot be decided while {named(state, away, gone)} cannot be reached. This peer"
-            f" waits a little for them, because the others need it for that, and stops then; {ends}"
+            f" waits for them a little longer, since the others may need it to decide the round, and then stops; {ends}"
         )
         return Stay(text, is_hopeless=True)
     what = "share and its vote" if state.phase is Phase.SUMMING and me in holders else "vote"

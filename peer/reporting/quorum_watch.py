@@ -101,7 +101,7 @@ def kept_out(
         names += f" and {len(asking) - _MAX_NAMED} more"
     wait = "waits" if len(asking) == 1 else "wait"
     return (
-        f"nobody can be admitted ({names} {wait} for it): {state.committee.quorum} votes are needed, and"
+        f"no newcomer can be admitted ({names} {wait}): {state.committee.quorum} votes are needed, and"
         f" {named(state, away, gone)} cannot be reached. Start it again there: peer start --home …"
     )
 
@@ -184,14 +184,17 @@ def abstention(guard: VoteGuard, height: int, *, is_finished: bool = False) -> s
     if guard.resuming:
         if guard.copied:
             return (
-                "this peer casts no votes before every other member told what it saw of it, or the others have decided"
-                " two more blocks (its home was moved or copied, or is an old backup)"
+                "this peer casts no votes until every other member has said which of its votes it saw, or the others"
+                " have decided two more blocks (its home was moved or copied, or is an old backup)"
             )
-        return "this peer casts no votes before the other members told what they saw of it (it was started again)"
+        return (
+            "this peer casts no votes until the other members have said which of its votes they saw (it was started"
+            " again)"
+        )
     if height <= guard.abstain_through:
         return (
-            f"this home casts no votes up to height {guard.abstain_through}: it is an older copy of itself, and the"
-            " others saw votes of it that it does not know"
+            f"this home casts no votes up to height {guard.abstain_through}: it is an older copy. The"
+            " others have seen votes of this peer that are not recorded here"
         )
     return None
 

@@ -246,7 +246,7 @@ def _lines(status: Json) -> Iterable[str]:
         yield from _search(status.get("search"))
         return
     if not status["running"]:
-        yield "this peer is not running; this is what its store says, and the links are unknown"
+        yield "this peer does not run; this is from its store, and its links are unknown"
     federation = status["federation"]
     yield f"federation  {in_words(federation['name'])} {federation['id'][:16]}…"
     if status.get("joining"):

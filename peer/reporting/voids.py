@@ -16,9 +16,9 @@ __all__ = ["VoidRounds", "newest_voids", "why_void"]
 
 _WANT: Final = MappingProxyType(
     {
-        "shares": "the updates of too few could be summed",
+        "shares": "too few updates could be summed",
         "sum": "the sum could not be opened",
-        "encoding": "the sum was of numbers that no honest member contributes",
+        "encoding": "the sum held numbers that no honest member can contribute",
     }
 )
 

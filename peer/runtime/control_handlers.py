@@ -39,7 +39,7 @@ async def answer(session: Session, request: Json) -> Json:
 def _make_invite(session: Session, request: Json) -> Json:
     genesis, node = session.genesis, session.node
     if genesis is None or node is None or node.state.member(session.identity.public) is None:
-        raise PeerError("this peer is no member yet, so nobody would accept its invites", Exit.FEDERATION)
+        raise PeerError("this peer is no member yet, so its invites would not be accepted", Exit.FEDERATION)
     addresses = session.network.addresses()
     expires_ms = int(time.time() * 1000) + _whole(request, "expires_ms", MAX_EXPIRES_MS)
     newest = Checkpoint(node.state.height, node.state.head)

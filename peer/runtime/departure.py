@@ -94,6 +94,6 @@ def remains(node: "Node") -> str:
     if not node.may_be_admitted:
         return ""
     return (
-        "; no member could be told that this peer gives up: those that have its request may admit it while it is away,"
-        " and would count one that is not there"
+        "; no member could be told that this peer gives up. Members that have its request may still admit it,"
+        " and would then count a member that does not run"
     )

@@ -64,7 +64,10 @@ class RunEnd:
             case NoticeKind.FINISHED:
                 self.finished.set()
             case NoticeKind.ANOTHER_LEDGER:
-                self.end(Exit.INVITE, f"{notice.text}; ask whoever invited you, and for the addresses of other members")
+                self.end(
+                    Exit.INVITE,
+                    f"{notice.text}; ask the person who invited you, also for the addresses of other members",
+                )
             case NoticeKind.REFUSED:
                 self._on_refusal(notice, state)
             case _:

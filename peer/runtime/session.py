@@ -850,7 +850,7 @@ class Session:
         text = (
             f"founded the federation {genesis.name!r} {genesis.federation.hex()[:16]}…\n"
             f"with {explain_threshold(genesis, genesis.min_peers)}\n"
-            f"no member counts as more than {genesis.examples_ref} examples in the mean (--examples-cap)\n"
+            f"no member is weighted by more than {genesis.examples_ref} examples (--examples-cap)\n"
             f"{_explain_eviction(genesis.evict_after_rounds)}\n"
             f"{explain_end(genesis)}\n"
             f"training starts with {genesis.min_peers} members; the others join with:\n\n  {command}\n"

@@ -84,8 +84,8 @@ def member_learner(settings: Settings, genesis: Genesis, *, trains: bool = True)
     learner = _explained(lambda: _adopt(settings, genesis))
     if trains and isinstance(learner.app, TableApp) and learner.app.telling:
         raise ModelMismatch(
-            f"the federation adds up {learner.app.telling[0]!r} in each round, which gives the rows of a member away"
-            " that misses one; it was founded with an older version: found it anew, with the same members"
+            f"the federation adds up {learner.app.telling[0]!r} in each round, which reveals the rows of a member"
+            " that misses a round; it was founded with an older version: found it anew, with the same members"
         )
     if isinstance(learner.app, TableApp) and {*genesis.final_metrics} <= {*learner.final_metrics}:
         learner.final_metrics = genesis.final_metrics  # an older version knew fewer
@@ -150,8 +150,8 @@ def check_initial_weights(learner: Learner, genesis: Genesis) -> None:
         if genesis.weights != follows:
             raise ModelMismatch(
                 f"the federation's initial weights ({genesis.weights.hex()[:16]}…) are not those that follow from its"
-                f" task ({follows.hex()[:16]}…): its founder chose them, and such weights can make the sums say what"
-                " single rows hold; this peer takes no part"
+                f" task ({follows.hex()[:16]}…): its founder chose other weights, and these could make the sums"
+                " reveal single rows; this peer takes no part"
             )
 
 

@@ -13,7 +13,7 @@ from ..ledger.state import LedgerState
 from ..limits import MAX_KEEPER_ACKS, MAX_MEMBERS, MAX_REPEATED_ACK_BYTES
 from ..messages.envelope import Peeked, Verified, peek, verify
 from ..messages.kinds import Ack, JoinRequest
-from ..pending_changes import CLOCK_SKEW_MS, ChangePool, invite_expired
+from ..pending_changes import CLOCK_SKEW_MS, PendingChanges, invite_expired
 from ..round.sharing import Sharing
 from ..schemes import Choice
 
@@ -131,7 +131,7 @@ def newcomers(state: LedgerState, body: Body) -> frozenset[bytes]:
 
 
 def wrong_membership(
-    state: LedgerState, body: Membership, pool: ChangePool, now_ms: int, heard: Set[bytes]
+    state: LedgerState, body: Membership, pool: PendingChanges, now_ms: int, heard: Set[bytes]
 ) -> str | None:
     """Say what is wrong with membership changes that the ledger's own rules allow.
 

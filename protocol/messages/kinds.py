@@ -255,7 +255,7 @@ class Withdrawal(Message, frozen=True):
 
     ``at_ms``: the time by the newcomer's clock. A request does not say when it was made, and a newcomer that asks again
     may send the same bytes. So a withdrawal counts once, and for a short time only
-    (:meth:`..pending_changes.ChangePool.withdraw`).
+    (:meth:`..pending_changes.PendingChanges.withdraw`).
     """
 
     at_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)]

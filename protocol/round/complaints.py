@@ -6,7 +6,7 @@ the dealer out and others would not. So a member that finds a complaint right re
 
 from dataclasses import dataclass, field
 
-from ..effects import Outbox
+from ..effects import Effects
 from ..events import Fetch, Send
 from ..ledger.committee import Committee
 from ..messages.encoding import digest_of
@@ -20,7 +20,7 @@ from ..schemes.base import CheckedShare, Terms
 class Complaints:
     """The complaints of one round, as they come in at one member."""
 
-    out: Outbox
+    out: Effects
     round: int
     committee: Committee
     scheme: Scheme

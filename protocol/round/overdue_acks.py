@@ -17,7 +17,7 @@ from .acks import Acks
 
 
 @dataclass(slots=True)
-class Patience:
+class OverdueAcks:
     """What one member remembers of earlier rounds: keys of members, each with the latest round of it, oldest first."""
 
     round: int = 0

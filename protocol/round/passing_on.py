@@ -3,16 +3,16 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ..effects import Outbox
+from ..effects import Effects
 from ..ledger.committee import Committee
 from ..messages.envelope import Verified
 
 
 @dataclass(slots=True)
-class Showing:
+class PassingOn:
     """What this member has shown to others in one round."""
 
-    out: Outbox
+    out: Effects
     committee: Committee
     _shown: set[tuple[int, int]] = field(default_factory=set)
     """Holder and dealer: the holder was shown a dealing of this dealer that differs from the one it acked."""

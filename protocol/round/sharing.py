@@ -16,7 +16,7 @@ results that depend on it are computed once for each change.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..effects import Outbox
+from ..effects import Effects
 from ..events import Fetch, NoticeKind
 from ..jobs import Contribution, Encode, Encoded, Train
 from ..ledger.committee import Committee
@@ -31,8 +31,8 @@ from ..schemes.base import CheckedShare, Dealing, Terms
 from .acks import Acks, wrong_ack
 from .complaints import Complaints
 from .custody import Custody
-from .overdue_acks import Patience
-from .passing_on import Showing
+from .overdue_acks import OverdueAcks
+from .passing_on import PassingOn
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class _Offer:
 class Sharing:
     """One member's share phase of one round."""
 
-    out: Outbox
+    out: Effects
     round: int
     kind: RoundKind
     committee: Committee
@@ -67,7 +67,7 @@ class Sharing:
     """The height that was decided next when the round began for this member. A round may last for several heights."""
     accuse: Callable[[Verified, Verified], None]
     """Called with two statements of one member that contradict each other."""
-    patience: Patience
+    patience: OverdueAcks
     decided: dict[int, bytes] | None = None
     """U, once it is decided: nothing more is dealt, and only its dealings are still checked and acked."""
     may_begin: bool = False
@@ -99,7 +99,7 @@ class Sharing:
     me: int | None = field(init=False)
     """This member's place in the committee; None if it only watches this round."""
     complaints: Complaints = field(init=False)
-    showing: Showing = field(init=False)
+    showing: PassingOn = field(init=False)
     acks: Acks = field(init=False)
     custody: Custody = field(init=False)
     _held: dict[int, _Held] = field(default_factory=dict)
@@ -135,7 +135,7 @@ class Sharing:
     def __post_init__(self) -> None:
         self.me = self.committee.index(self.out.me)
         self.complaints = Complaints(self.out, self.round, self.committee, self.scheme, self.terms)
-        self.showing = Showing(self.out, self.committee)
+        self.showing = PassingOn(self.out, self.committee)
         self.acks = Acks(self.committee)
         self.custody = Custody(self.committee)
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from ..effects import Outbox
+from ..effects import Effects
 from ..events import Fetch, NoticeKind
 from ..jobs import CheckedVector, CheckVector, fingerprint_of
 from ..ledger.blocks import Contributors, Model, Void, wide_bytes
@@ -31,7 +31,7 @@ from ..schemes.base import Opened, Terms
 class Summing:
     """One member's sum phase of one round."""
 
-    out: Outbox
+    out: Effects
     body: Contributors
     committee: Committee
     scheme: Scheme

@@ -12,7 +12,7 @@ first it is shown no more than the blocks up to its own removal.
 from collections.abc import Set
 from dataclasses import dataclass, field
 
-from ..effects import Outbox
+from ..effects import Effects
 from ..events import NoticeKind
 from ..ledger.state import LedgerState
 from ..ledger.tickets import Checkpoint
@@ -37,7 +37,7 @@ class Trial:
 class Proving:
     """Decides which ledger a newcomer may believe."""
 
-    out: Outbox
+    out: Effects
     checkpoint: Checkpoint
     trial: Trial | None = None
     strangers: set[bytes] = field(default_factory=set)

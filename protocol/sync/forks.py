@@ -7,7 +7,7 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ..effects import Outbox
+from ..effects import Effects
 from ..events import NoticeKind
 from ..ledger.blocks import block_hash
 from ..ledger.state import LedgerError, LedgerState, check_certificate
@@ -19,7 +19,7 @@ from ..messages.kinds import CertifiedBlock
 class Forks:
     """The last states of the ledger, with which blocks of the past are compared."""
 
-    out: Outbox
+    out: Effects
     _before: deque[LedgerState] = field(default_factory=lambda: deque(maxlen=MAX_COMPARED_HEIGHTS))
     """The states before the last blocks, the newest last."""
     _looked_at: set[tuple[bytes, int]] = field(default_factory=set)

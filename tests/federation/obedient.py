@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from coterie.peer.cli import main as cli
+from coterie.peer.cli import main
 from coterie.peer.driving.driver import Driver
 from coterie.protocol.events import Received, Step, WorkDone
 from coterie.protocol.jobs import Train
@@ -120,4 +120,4 @@ def obedient_carry_out(self: Driver, step: Step, digests: Any) -> None:
 if __name__ == "__main__":
     Node.step = obedient_step  # type: ignore[method-assign]
     Driver._carry_out = obedient_carry_out  # type: ignore[method-assign]
-    raise SystemExit(cli.main(sys.argv[2:]))
+    raise SystemExit(main.main(sys.argv[2:]))

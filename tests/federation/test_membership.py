@@ -301,7 +301,7 @@ def test_a_newcomer_that_gives_up_is_not_admitted_when_the_others_are_back(feder
     assert away.stop() == Exit.OK
     newcomer = federation.join()
     # The founder has its request, and cannot decide.
-    text = "nobody can be admitted (peer-2 waits for it): 2 votes are needed, and peer-1 cannot be reached"
+    text = "no newcomer can be admitted (peer-2 waits): 2 votes are needed, and peer-1 cannot be reached"
     assert text in founder.wait("kept-out")["text"]
     assert text in founder.ask("status")["kept_out"]
     reason = "2 vote(s) are needed, and peer-1 cannot be reached by this peer; start it again there"

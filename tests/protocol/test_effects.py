@@ -2,7 +2,7 @@
 
 from signing import FEDERATION, members, signed
 
-from coterie.protocol.effects import Outbox
+from coterie.protocol.effects import Effects
 from coterie.protocol.events import Fetch
 from coterie.protocol.limits import MAX_FETCHES_PER_MEMBER
 from coterie.protocol.messages.kinds import Weights
@@ -17,7 +17,7 @@ def fetch(source: int, number: int) -> Fetch:
 
 
 def test_a_bounded_number_of_blobs_of_a_member_is_fetched_at_a_time() -> None:
-    out = Outbox(ME, FEDERATION)
+    out = Effects(ME, FEDERATION)
     begun = [out.fetch(fetch(1, number)) for number in range(10 * MAX_FETCHES_PER_MEMBER)]
     assert sum(begun) == MAX_FETCHES_PER_MEMBER
     assert out.fetch(fetch(2, 0)), "it keeps nobody else's waiting"
@@ -28,7 +28,7 @@ def test_a_bounded_number_of_blobs_of_a_member_is_fetched_at_a_time() -> None:
 
 
 def test_a_blob_under_way_is_not_fetched_again_and_one_that_ended_is() -> None:
-    out = Outbox(ME, FEDERATION)
+    out = Effects(ME, FEDERATION)
     assert out.fetch(fetch(1, 0))
     assert out.fetch(fetch(1, 0))
     assert len(out.flush().fetch) == 1

@@ -22,7 +22,7 @@ from coterie.protocol.messages.encoding import digest_of
 from coterie.protocol.messages.envelope import Verified
 from coterie.protocol.messages.kinds import Ack, Complaint, Deal, HandBox
 from coterie.protocol.round.acks import Acks
-from coterie.protocol.round.overdue_acks import Patience
+from coterie.protocol.round.overdue_acks import OverdueAcks
 from coterie.protocol.round.sharing import Sharing
 
 SIZES = [4, 7, pytest.param(10, marks=pytest.mark.soak)]
@@ -403,7 +403,7 @@ def test_a_dealer_that_deals_to_all_but_one_and_hands_nothing_over_is_out_and_no
     assert seconds(ours) < 2 * 20
     assert ours.evicted() == []
 
-    monkeypatch.setattr(Patience, "late_dealers", lambda self, committee: frozenset())
+    monkeypatch.setattr(OverdueAcks, "late_dealers", lambda self, committee: frozenset())
     assert seconds(run()) > 10 * 20
 
 

@@ -4,7 +4,7 @@ from chains import Chain
 from cluster import identity
 
 from coterie.crypto.identity.identity import Identity
-from coterie.protocol.effects import Outbox
+from coterie.protocol.effects import Effects
 from coterie.protocol.events import Notice
 from coterie.protocol.ledger.blocks import Evict, Membership
 from coterie.protocol.notices import announce
@@ -14,7 +14,7 @@ A, D = identity(0), identity(3)
 
 def told(chain: Chain) -> list[Notice]:
     """What is said of the newest block."""
-    out = Outbox(A, chain.state.federation)
+    out = Effects(A, chain.state.federation)
     announce(out, chain.states[-2], chain.states[-1], 0, chain.blocks[-1].block)
     return list(out.flush().notify)
 
@@ -51,7 +51,7 @@ def test_a_void_round_names_its_reason_and_whose_word_it_is_that_a_member_was_mi
     (notice,) = told(chain)
     proposer = chain.states[-2].proposer(0)
     said = next(member.name for member in chain.state.members if member.key == proposer)
-    why = "round 1: void, because the updates of too few could be summed"
+    why = "round 1: void, because too few updates could be summed"
     assert notice.text == f"{why}; missed, as {said} saw it: {name(chain, D)}"
     assert notice.facts["proposer"] == proposer
     assert (notice.facts["reason"], notice.facts["members"]) == ("shares", (D.public,))

@@ -24,7 +24,7 @@ from coterie.protocol.messages.envelope import Verified, verify
 from coterie.protocol.messages.kinds import Ack, Deal, Proposal, SumShare
 from coterie.protocol.node import Newcomer, Node
 from coterie.protocol.records import BlockDecided, Dealt, Memory, ModelSaved
-from coterie.protocol.round.overdue_acks import Patience
+from coterie.protocol.round.overdue_acks import OverdueAcks
 
 
 class Federation(Cluster):
@@ -302,8 +302,8 @@ def test_an_ack_that_never_comes_holds_up_one_round_and_not_each(
     contributors = [body for body in federation.bodies() if isinstance(body, Contributors)]
     assert all(len(body.dealers) + len(body.holders) >= 7 for body in contributors), "and nobody else is left out"
 
-    monkeypatch.setattr(Patience, "late_holders", lambda self, committee: frozenset())
-    monkeypatch.setattr(Patience, "disputed_holders", lambda self, committee, dealer: frozenset())
+    monkeypatch.setattr(OverdueAcks, "late_holders", lambda self, committee: frozenset())
+    monkeypatch.setattr(OverdueAcks, "disputed_holders", lambda self, committee, dealer: frozenset())
     federation = Federation(4, rounds=10, share_deadline_ms=60_000)
     federation.drop = lost
     assert seconds_for(federation) > 11 * 30

@@ -28,7 +28,7 @@ from coterie.crypto.sharing.robust import decode
 from coterie.crypto.sharing.shamir import Scheme
 from coterie.protocol.agreement.height import Agreement
 from coterie.protocol.agreement.tendermint import Consensus, Decide
-from coterie.protocol.effects import Outbox
+from coterie.protocol.effects import Effects
 from coterie.protocol.jobs import SumShares
 from coterie.protocol.ledger.blocks import Contributors, Evict, Membership, Model, read_block
 from coterie.protocol.ledger.committee import Committee
@@ -91,7 +91,7 @@ def summing(which: Contributors) -> Summing:
     committee = Committee(tuple(sorted((me.public, *COMMITTEE.members[1:]))))
     which = replace_holders(which, committee.index(me.public) or 0)
     terms = Terms(bytes(32), 3, bytes(32), committee.members, Layout(COLUMNS, 0))
-    out = Outbox(me, bytes(32))
+    out = Effects(me, bytes(32))
     return Summing(out, which, committee, ShamirScheme(committee), terms, 4.0, 1024, None)
 
 
@@ -488,9 +488,9 @@ def test_rule_7_a_proposer_that_chooses_the_beacon_is_outvoted(monkeypatch: pyte
 
 def forget(monkeypatch: pytest.MonkeyPatch, kind: type[Record]) -> None:
     """Weaken the build: records of this kind never reach the disk."""
-    ours = Outbox.persist
+    ours = Effects.persist
     monkeypatch.setattr(
-        Outbox, "persist", lambda self, record: None if isinstance(record, kind) else ours(self, record)
+        Effects, "persist", lambda self, record: None if isinstance(record, kind) else ours(self, record)
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from cluster import Cluster, Site, make_genesis
 
-from coterie.protocol.effects import Outbox
+from coterie.protocol.effects import Effects
 from coterie.protocol.events import Send
 from coterie.protocol.ledger.blocks import Evict, Membership, read_block
 from coterie.protocol.ledger.committee import Committee
@@ -288,9 +288,9 @@ def test_what_others_showed_once_holds_after_another_restart(monkeypatch: pytest
 
 def forget(monkeypatch: pytest.MonkeyPatch, kind: type[Record]) -> None:
     """Weaken the build: records of this kind never reach the disk."""
-    ours = Outbox.persist
+    ours = Effects.persist
     monkeypatch.setattr(
-        Outbox, "persist", lambda self, record: None if isinstance(record, kind) else ours(self, record)
+        Effects, "persist", lambda self, record: None if isinstance(record, kind) else ours(self, record)
     )
 
 

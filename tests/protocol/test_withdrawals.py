@@ -10,14 +10,14 @@ from signing import signed
 
 from coterie.crypto.identity.identity import Identity
 from coterie.protocol.agreement.height import Agreement
-from coterie.protocol.effects import Outbox
+from coterie.protocol.effects import Effects
 from coterie.protocol.events import PeerDown, PeerUp, Received, Started, Withdraw
 from coterie.protocol.ledger.blocks import Block, Join, Membership, block_hash
 from coterie.protocol.limits import JOIN_MEMORY_MS, JOIN_RETRY_MS, MAX_PENDING_JOINS
 from coterie.protocol.messages.envelope import Verified, verify
 from coterie.protocol.messages.kinds import JoinRequest, Prevote, Proposal, Withdrawal
 from coterie.protocol.node import Newcomer, Node
-from coterie.protocol.pending_changes import CLOCK_SKEW_MS, ChangePool
+from coterie.protocol.pending_changes import CLOCK_SKEW_MS, PendingChanges
 
 A, B, C = (identity(number) for number in range(3))
 NEW = identity(9)
@@ -90,14 +90,14 @@ def test_a_copy_that_was_under_way_does_not_bring_a_request_back_and_a_later_one
     assert waits(bench)
 
 
-def _without_memory(self: ChangePool, withdrawal: Verified, now_ms: int) -> bool:
+def _without_memory(self: PendingChanges, withdrawal: Verified, now_ms: int) -> bool:
     return self._joins.pop(withdrawal.sender, None) is not None
 
 
 @pytest.mark.parametrize("weakened", [True, False])
 def test_a_replayed_withdrawal_does_not_keep_a_newcomer_out(weakened: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if weakened:
-        monkeypatch.setattr(ChangePool, "withdraw", _without_memory)
+        monkeypatch.setattr(PendingChanges, "withdraw", _without_memory)
     bench = member()
     asked(bench)
     taken_back(bench, START_MS)
@@ -239,7 +239,7 @@ def test_who_gave_up_is_not_admitted_and_those_that_ask_later_are(is_founders_tu
 
 WEAKENED: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "nothing is taken back": lambda patch: patch.setattr(Node, "_withdraw", lambda self: None),
-    "members do not heed it": lambda patch: patch.setattr(ChangePool, "withdraw", lambda *_: False),
+    "members do not heed it": lambda patch: patch.setattr(PendingChanges, "withdraw", lambda *_: False),
     "its proposal is repeated": lambda patch: patch.setattr(Agreement, "_is_taken_back", lambda *_: False),
 }
 
@@ -249,7 +249,7 @@ def test_without_this_a_member_that_nobody_runs_keeps_everybody_else_out(
     what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     WEAKENED[what](monkeypatch)
-    monkeypatch.setattr(ChangePool, "forget_unheard", lambda *_: None)
+    monkeypatch.setattr(PendingChanges, "forget_unheard", lambda *_: None)
     cluster = admitted_after_it_gave_up(is_founders_turn=True)
     assert is_member(cluster, GHOST)
     cluster.crash(JOINER)
@@ -270,8 +270,8 @@ def test_a_request_that_is_not_made_again_is_forgotten_by_who_missed_that_it_was
     is_forgotten: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not is_forgotten:
-        monkeypatch.setattr(ChangePool, "forget_unheard", lambda *_: None)
-    monkeypatch.setattr(ChangePool, "withdraw", lambda *_: False)
+        monkeypatch.setattr(PendingChanges, "forget_unheard", lambda *_: None)
+    monkeypatch.setattr(PendingChanges, "withdraw", lambda *_: False)
     cluster = Cluster(4, make_genesis(min_peers=9), seed=1)
     cluster.start(0, 1, 2)
     cluster.run(lambda: all(is_member(cluster, number) for number in (1, 2)))
@@ -315,7 +315,7 @@ def test_a_request_that_was_taken_back_leaves_no_views_that_go_on(rests: bool, m
     cluster.crash(away)
     cluster.run_for(1_000)
     there = [number for number in range(4) if number != away]
-    out = Outbox(NEW, cluster.genesis.federation, height=1)
+    out = Effects(NEW, cluster.genesis.federation, height=1)
     for message in (ASKED, Withdrawal(cluster.now_ms)):
         for number in there:
             cluster.hand_in(number, PeerUp(NEW.public))

@@ -16,12 +16,11 @@ from cluster import Cluster, make_genesis
 from msgspec.structs import replace as replace_struct
 from watch import Watch
 
-from coterie.protocol import early_messages as inbox
-from coterie.protocol import node
+from coterie.protocol import early_messages, node
 from coterie.protocol.agreement import height as agreement
 from coterie.protocol.agreement import tendermint
 from coterie.protocol.agreement.false_sums import FalseSums
-from coterie.protocol.effects import Outbox
+from coterie.protocol.effects import Effects
 from coterie.protocol.events import Step
 from coterie.protocol.jobs import SumShares
 from coterie.protocol.ledger import state as ledger
@@ -30,7 +29,7 @@ from coterie.protocol.ledger.committee import Committee
 from coterie.protocol.ledger.state import LedgerError
 from coterie.protocol.messages.envelope import Verified
 from coterie.protocol.messages.kinds import Proposal, SumShare
-from coterie.protocol.pending_changes import ChangePool
+from coterie.protocol.pending_changes import PendingChanges
 from coterie.protocol.records import BlockDecided, Dealt, Memory, Released, ValueSeen, VoteCast
 from coterie.protocol.round import sharing
 from coterie.protocol.round.summing import Summing
@@ -340,7 +339,7 @@ def test_a_valid_value_that_is_not_durable_is_found(monkeypatch: pytest.MonkeyPa
 
 
 def test_early_messages_without_a_bound_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox, "MAX_FUTURE_MESSAGES_PER_MEMBER", 10**6)
+    monkeypatch.setattr(early_messages, "MAX_FUTURE_MESSAGES_PER_MEMBER", 10**6)
     found = first_failure(has("view-flood"), ["memory"])
     assert "early messages of one member" in found.what
 
@@ -405,17 +404,17 @@ def test_a_round_that_fails_for_no_reason_is_found_by_blame(monkeypatch: pytest.
 
 
 def test_members_that_tell_nobody_of_a_contradiction_are_found_by_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Outbox, "fault", lambda self, member, what, /, **facts: None)
+    monkeypatch.setattr(Effects, "fault", lambda self, member, what, /, **facts: None)
     first_failure(has("twin-deal"), ["named"], [Named])
 
 
 def test_proof_that_nobody_proposes_an_eviction_for_is_found_by_barred(monkeypatch: pytest.MonkeyPatch) -> None:
-    possible = ChangePool.changes
+    possible = PendingChanges.changes
 
-    def without_evictions(self: ChangePool, *given: Any, **named: Any) -> tuple[Change, ...]:
+    def without_evictions(self: PendingChanges, *given: Any, **named: Any) -> tuple[Change, ...]:
         return tuple(one for one in possible(self, *given, **named) if not isinstance(one, Evict))
 
-    monkeypatch.setattr(ChangePool, "changes", without_evictions)
+    monkeypatch.setattr(PendingChanges, "changes", without_evictions)
     first_failure(has("false-z-to-one"), ["barred"], [Barred])
 
 

@@ -119,9 +119,12 @@ class Result:
         mean_bytes = sum(site["sent_bytes"] for site in self.sites) / n
         mean_messages = sum(site["sent_messages"] for site in self.sites) / n
         lines = [
-            ("peers", f"{n}, of whom {len(liars)} lie: {', '.join(liars)}" if liars else str(n)),
+            (
+                "peers",
+                f"{n}, including {len(liars)} liar{'s' * (len(liars) > 1)}: {', '.join(liars)}" if liars else str(n),
+            ),
             ("rounds", f"{self.decided} decided, {len(void)} void, of {self.options['rounds']}"),
-            ("void for want of", _reasons(void)),
+            ("reasons for void rounds", _reasons(void)),
             ("seconds a round", f"{p50:.2f} (p50), {p95:.2f} (p95)" if p50 is not None and p95 is not None else "none"),
             ("rounds a minute", f"{self.decided_a_minute:.1f} decided"),
             ("views", self._views()),
@@ -149,8 +152,10 @@ class Result:
             return f"{', '.join(self.invariants)}: all held" if self.invariants else ""
         lines = [f"{one.invariant} BROKEN after {one.at_ms / 1000:.1f} s: {one.what}" for one in self.broken]
         if self.is_sound:
-            return "\n".join([*lines, f"{len(self.liars)} lie, and f = {self.f}: nothing is promised then"])
-        return "\n".join([*lines, f"{len(self.liars)} lie, no more than f = {self.f}: this is a bug of ours"])
+            return "\n".join(
+                [*lines, f"{len(self.liars)} lie, but only f = {self.f} are tolerated: no invariant is promised"]
+            )
+        return "\n".join([*lines, f"{len(self.liars)} lie, no more than f = {self.f}: this is a bug in Coterie"])
 
     def _accuracy(self) -> str:
         found = [(row.round, row.metrics["accuracy"]) for row in self.rounds if "accuracy" in row.metrics]

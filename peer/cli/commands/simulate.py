@@ -215,12 +215,11 @@ def _show_something(given: argparse.Namespace) -> None:
 
 def _read(given: argparse.Namespace) -> tuple[Any, "Options"]:
     from ....topology import units
-    from ....topology.network import graph_files
-    from ....topology.network import graphs as networks
+    from ....topology.network import graph_files, graphs
     from ....topology.options import Options
 
     _refuse_contradictions(given)
-    links = networks.LinkDefaults(
+    links = graphs.LinkDefaults(
         latency_ms=units.read_range_ms(given.latency),
         jitter_ms=round(units.read_milliseconds(given.jitter)),
         bandwidth_mbit=units.read_bandwidth_mbit(given.bandwidth),
@@ -248,7 +247,7 @@ def _read(given: argparse.Namespace) -> tuple[Any, "Options"]:
     )
     if given.graph:
         return graph_files.read(given.graph, options.seed, links), options
-    return networks.make(options.topology, options.peers, options.seed, links, options.degree), options
+    return graphs.make(options.topology, options.peers, options.seed, links, options.degree), options
 
 
 def _refuse_contradictions(given: argparse.Namespace) -> None:

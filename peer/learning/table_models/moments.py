@@ -180,7 +180,7 @@ def read_moments(totals: Sequence[float], columns: int, marked: Mapping[int, int
     squares = tuple(_number(totals[at + _SUM_DIGITS : at + _DIGITS]) for at in starts)
     moments = Moments(rows, sums, squares, _gaps(rows, sums, marked or {}))
     if any(moments.known(at) * square < sums[at] ** 2 for at, square in enumerate(squares)):
-        raise ValueError("the setup sums are those of no rows: a variance would be negative")
+        raise ValueError("no rows can have these setup sums: a variance would be negative")
     return moments
 
 
@@ -189,7 +189,7 @@ def _gaps(rows: int, sums: Sequence[int], marked: Mapping[int, int]) -> dict[int
     gaps = {column: sums[mark] // UNIT for column, mark in marked.items()}
     for column, mark in marked.items():
         if sums[mark] % UNIT or not 0 <= gaps[column] <= rows or (gaps[column] == rows and sums[column]):
-            raise ValueError(f"the setup sums are those of no rows: {sums[mark] / UNIT:g} gaps in {rows} rows")
+            raise ValueError(f"no rows can have these setup sums: {sums[mark] / UNIT:g} gaps in {rows} rows")
     return gaps
 
 

@@ -462,6 +462,6 @@ def _check_size(weights: Sequence[npt.NDArray[np.float32]]) -> None:
     largest = float(np.max([np.abs(array).max() for array in weights if array.size]))
     if not largest <= _LARGEST_WEIGHT:  # written so that NaN is refused, too
         raise ValueError(
-            f"the model has a weight of {largest:.3g}, and training on standardised columns reaches none beyond"
-            f" {_LARGEST_WEIGHT}: it was made so, and sums of it can say what single rows hold"
+            f"the model has a weight of {largest:.3g}, and training on standardised columns never reaches more"
+            f" than {_LARGEST_WEIGHT}; so somebody made this model on purpose: sums over it could reveal single rows"
         )

@@ -163,7 +163,7 @@ class Task:
         except (ValueError, TypeError) as error:
             raise TaskMismatch(f"the federation's description cannot be used: {error}") from error
         if canonical != description:
-            raise TaskMismatch(f"the federation's description is not in its one form: {description:.200}")
+            raise TaskMismatch(f"the federation's description is not in canonical form: {description:.200}")
         return task
 
 

@@ -52,7 +52,7 @@ def read_dates(texts: Iterable[str]) -> tuple[dict[str, float], dict[str, str]]:
             try:
                 days[text] = (_moment(parts) - EPOCH) / timedelta(days=1)
             except (ValueError, OverflowError):
-                wrong[text] = "is a date that there is not"
+                wrong[text] = "is a day that does not exist"
     return days, wrong
 
 

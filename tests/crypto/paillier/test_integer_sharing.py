@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coterie.crypto.paillier import integer_sharing as sharing
+from coterie.crypto.paillier import integer_sharing
 from coterie.crypto.paillier.arithmetic import Draws, integer_lagrange
 from coterie.crypto.paillier.errors import BadDealing
 from coterie.crypto.paillier.integer_sharing import Terms, check_integer, deal_integer, deal_modular, lagrange_at_zero
@@ -100,6 +100,6 @@ def test_modular_shares_give_the_secret_back_and_products_too(modulus: int, degr
 
 
 def test_the_verification_base_is_a_square_that_holds_two(private: PrivateKey) -> None:
-    v = sharing.verification_base(private.public)
+    v = integer_sharing.verification_base(private.public)
     assert private.decrypt([v]) == [2]
     assert pow(int(v) % int(private._p), (int(private._p) - 1) // 2, int(private._p)) == 1

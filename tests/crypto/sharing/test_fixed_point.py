@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from coterie.crypto import vectors
 from coterie.crypto.field import P, Vector
-from coterie.crypto.sharing import fixed_point as codec
+from coterie.crypto.sharing import fixed_point
 from coterie.crypto.sharing.fixed_point import EncodingError, FixedPoint
 
 floats = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -168,7 +168,7 @@ def test_a_nan_that_was_let_through_would_corrupt_its_neighbour(monkeypatch: pyt
     update = np.array([math.nan, 0.25], dtype=np.float32)
     with pytest.raises(EncodingError, match="value 0"):
         encoding.encode(update, 1.0, b"")
-    monkeypatch.setattr(codec, "_refuse_non_finite", lambda update: None)  # the attack
+    monkeypatch.setattr(fixed_point, "_refuse_non_finite", lambda update: None)  # the attack
     words, _ = encoding.encode(update, 1.0, b"")
     neighbour = int(words[0]) >> 31
     assert neighbour != 0.25 / encoding.step + encoding.limit
@@ -211,8 +211,8 @@ wide_numbers = st.integers(-(2**82) + 1, 2**82 - 1) | st.floats(-(2.0**81), 2.0*
 
 @given(st.lists(wide_numbers, min_size=1, max_size=20))
 def test_wide_sums_are_exact(values: list[int | float]) -> None:
-    summed = codec.decode_wide(total([codec.encode_wide(value) for value in values]), len(values))
-    scaled = [codec.decode_wide(codec.encode_wide(value), 1) for value in values]
+    summed = fixed_point.decode_wide(total([fixed_point.encode_wide(value) for value in values]), len(values))
+    scaled = [fixed_point.decode_wide(fixed_point.encode_wide(value), 1) for value in values]
     assert summed == sum(scaled)
     for value, integer in zip(values, scaled, strict=True):
         if isinstance(value, int):
@@ -224,14 +224,14 @@ def test_wide_sums_are_exact(values: list[int | float]) -> None:
 @pytest.mark.parametrize("value", [2**82, -(2**82), 2.0**82, 1e300, math.nan, math.inf, -math.inf])
 def test_a_wide_number_out_of_range_is_refused(value: float) -> None:
     with pytest.raises(EncodingError):
-        codec.encode_wide(value)
+        fixed_point.encode_wide(value)
 
 
 def test_private_numbers_that_are_refused_are_not_in_the_errors() -> None:
     """A loss says something about the data, a weight about how many examples there are."""
     for number in (2**82 + 123456789, 1.23456789e88):
         with pytest.raises(EncodingError) as refused:
-            codec.encode_wide(number)
+            fixed_point.encode_wide(number)
         assert "23456789" not in str(refused.value)
     with pytest.raises(EncodingError) as refused:
         FixedPoint(1.0, 2).encode(np.zeros(2, dtype=np.float32), 1.23456789, b"")
@@ -241,10 +241,10 @@ def test_private_numbers_that_are_refused_are_not_in_the_errors() -> None:
 @pytest.mark.parametrize("limbs", [[2**31, 0, 0, 0], [0, 0, 0, P - 1], [0, 0, 0, 2**31 - 1], [0, 0, 0, 0]])
 def test_words_that_are_no_wide_sum_are_refused(limbs: list[int]) -> None:
     with pytest.raises(EncodingError, match="not a sum of 1"):
-        codec.decode_wide(np.array(limbs, dtype=np.uint64), 1)
+        fixed_point.decode_wide(np.array(limbs, dtype=np.uint64), 1)
 
 
 @pytest.mark.parametrize("summands", [0, -1, 2**32 + 1])
 def test_an_impossible_count_of_wide_summands_is_refused(summands: int) -> None:
     with pytest.raises(EncodingError, match="numbers"):
-        codec.decode_wide(codec.encode_wide(1), summands)
+        fixed_point.decode_wide(fixed_point.encode_wide(1), summands)

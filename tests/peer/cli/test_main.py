@@ -18,13 +18,13 @@ from coterie import __version__
 from coterie.crypto.identity.identity import Identity
 from coterie.peer.errors import Exit, PeerError
 from coterie.peer.federation.invites import new_invite, parse_duration_ms
-from coterie.peer.home import sqlite as database
+from coterie.peer.home import sqlite
 from coterie.peer.home.folder import PASSPHRASE_VARIABLE, Home
 from coterie.peer.home.settings import FLOWER_APP, Settings, read_settings
 from coterie.peer.home.sqlite import VERSION
 from coterie.peer.home.store import FILE_NAME, Store
 from coterie.peer.network.address_text import dial_place, listen_place
-from coterie.peer.runtime import process as running
+from coterie.peer.runtime import process
 from coterie.peer.runtime.session import Session
 from coterie.protocol.limits import PROTOCOL_VERSION
 from coterie.protocol.messages.encoding import digest_of
@@ -354,7 +354,7 @@ def test_a_peer_that_continues_keeps_the_name_of_its_old_home(
         names.append(settings.name)
         raise PeerError("that is all")
 
-    monkeypatch.setattr(running, "Session", begin)
+    monkeypatch.setattr(process, "Session", begin)
     join = ("start", "--bootstrap", "127.0.0.1:1", "--data", "data.csv", "--continues")
     for words in ((str(old_home.folder),), (str(old_home.folder), "--name", "new"), ("nowhere",)):
         peer(*join, *words)
@@ -497,7 +497,7 @@ def test_a_newer_store_has_its_own_exit_code(peer: Peer, broken: Path) -> None:
 def test_an_older_store_is_told_with_what_to_do(
     peer: Peer, broken: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "VERSION", VERSION + 1)
+    monkeypatch.setattr(sqlite, "VERSION", VERSION + 1)
     code, _, err = peer(*words)
     assert code == Exit.STORE
     assert f"{broken.parent}: this home is of an older Coterie" in err
@@ -775,7 +775,7 @@ def test_a_crash_report_names_the_place_and_no_secret(home: Home) -> None:
     try:
         raise LookupError(f"seed {secret} and {bytes(range(40, 80))!r}")
     except LookupError as error:
-        line = running._report_crash(home, error)
+        line = process._report_crash(home, error)
     (report,) = home.folder.glob("crash-*.txt")
     text = report.read_text()
     assert str(report) in line

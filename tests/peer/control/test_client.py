@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from coterie.peer.control import server as control_server
+from coterie.peer.control import server
 from coterie.peer.control.client import Json, NotRunning, ask, follow, short_path
 from coterie.peer.control.server import MAX_CONNECTIONS, MAX_REQUEST_BYTES, MAX_WATCHERS, ControlServer
 from coterie.peer.errors import Exit, PeerError
@@ -160,7 +160,7 @@ def test_watchers_shut_nobody_out(served: Served) -> None:
 
 
 def test_a_request_that_never_comes_to_its_end_is_given_up(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control_server, "REQUEST_SECONDS", 0.05)
+    monkeypatch.setattr(server, "REQUEST_SECONDS", 0.05)
     with silent_clients(served.path, 1) as (client,):
         client.sendall(b'{"do": ')
         assert client.recv(1) == b""

@@ -12,7 +12,7 @@ from coterie.crypto.identity.identity import peer_id
 from coterie.peer.cli.main import main
 from coterie.peer.errors import Exit, PeerError
 from coterie.peer.federation.invites import new_invite, open_invite
-from coterie.peer.runtime import process as running
+from coterie.peer.runtime import process
 from coterie.protocol.ledger.tickets import Invite
 
 MAKER = identity(0)
@@ -88,7 +88,7 @@ def test_an_address_of_somebody_else_is_damage() -> None:
 )
 def test_the_shell_may_make_several_words_of_an_invite(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[object] = []
-    monkeypatch.setattr(running, "run_peer", lambda home, options, as_json, asked: given.append(options["invite"]) or 0)
+    monkeypatch.setattr(process, "run_peer", lambda home, options, as_json, asked: given.append(options["invite"]) or 0)
     assert main(("start", "--invite", *words, "--data", "data.csv")) == 0
     assert given == [TOKEN]
 

@@ -101,11 +101,11 @@ def test_a_newcomer_that_nobody_can_admit_is_told_of_with_who_is_to_be_started_a
     assert kept_out(state, A, [B], ["Carol"]) is None
     text = kept_out(state, A, [], ["Carol"])
     assert text is not None
-    assert "nobody can be admitted (Carol waits for it): 2 votes are needed, and" in text
+    assert "no newcomer can be admitted (Carol waits): 2 votes are needed, and" in text
     assert f"{name(state, B)} cannot be reached. Start it again there: peer start --home …" in text
     many = kept_out(state, A, [], [f"n{number}" for number in range(9)])
     assert many is not None
-    assert "(n0, n1, n2 and 6 more wait for it)" in many
+    assert "(n0, n1, n2 and 6 more wait)" in many
 
 
 def test_that_newcomers_wait_is_told_once_a_standstill_and_after_its_reason() -> None:
@@ -306,10 +306,10 @@ def test_a_sum_that_waits_for_a_moment_is_not_told(is_over: bool) -> None:
         (VoteGuard(), None),
         (VoteGuard(abstain_through=6), None),
         (VoteGuard(abstain_through=7), "this home casts no votes up to height 7: it is an older copy"),
-        (VoteGuard(resuming=True), "before the other members told what they saw of it"),
+        (VoteGuard(resuming=True), "until the other members have said which of its votes they saw"),
         (
             VoteGuard(resuming=True, copied=True),
-            "before every other member told what it saw of it, or the others have decided two more",
+            "until every other member has said which of its votes it saw, or the others have decided two more",
         ),
     ],
 )

@@ -47,7 +47,7 @@ def test_the_void_rounds_since_the_last_result_are_counted_with_whom_they_missed
     last = chain.state.round - 1
     voids.said[C] = "AppError: no label"
     assert voids.text(chain.state) == (
-        f"the last 3 rounds ({last - 2} to {last}) had no result, because the updates of too few could be summed;"
+        f"the last 3 rounds ({last - 2} to {last}) had no result, because too few updates could be summed;"
         f" missed: {name(chain, C)} (3×, and said: AppError: no label), {name(chain, B)} (1×)"
     )
     assert voids.facts(chain.state) == {

@@ -162,7 +162,7 @@ def test_who_can_tell_nobody_that_it_gives_up_says_what_may_come_of_it() -> None
     session = Stopping(linked=0)
     told = given_up(session)
     assert "taken back" not in told
-    assert "those that have its request may admit it while it is away" in told
+    assert "Members that have its request may still admit it" in told
     assert told.endswith("start it again with `peer start --home '/where it is'`")
     assert session.asked == 1
 
@@ -197,5 +197,5 @@ def test_who_is_admitted_at_the_last_moment_goes_on() -> None:
 
 def test_nobody_waits_for_a_driver_that_has_stopped() -> None:
     session = Stopping(linked=2, is_running=False)
-    assert "may admit it while it is away" in given_up(session)
+    assert "may still admit it" in given_up(session)
     assert session.asked == 0

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from coterie.peer.cli.arguments.output_file import written
-from coterie.peer.cli.commands import diagnosis as doctor
+from coterie.peer.cli.commands import diagnosis
 from coterie.peer.errors import Exit, PeerError
-from coterie.peer.home import sqlite as database
+from coterie.peer.home import sqlite
 from coterie.peer.home.copy_guard import CopyGuard
 from coterie.peer.home.folder import Home
 from coterie.peer.home.sqlite import StoreError, explained
-from coterie.peer.runtime import process as running
-from coterie.peer.system import full_disk as full
+from coterie.peer.runtime import process
+from coterie.peer.system import full_disk
 
 Peer = Callable[..., tuple[int, str, str]]
 WRITES = ("mkdir", "open", "pwrite", "fsync")
@@ -68,7 +68,7 @@ def begin(*_: object) -> None:
 def test_every_write_of_a_start_that_finds_no_room_is_told(
     peer: Peer, disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    monkeypatch.setattr(running, "Session", begin)
+    monkeypatch.setattr(process, "Session", begin)
     words = (command,) if command == "id" else (command, "--data", "data.csv", "--target", "y")
     told: set[str] = set()
     for number in range(100):
@@ -96,7 +96,7 @@ def test_a_newest_record_that_finds_no_room_is_told(tmp_path: Path, disk: Disk) 
     lineage = CopyGuard(tmp_path)
     lineage.found(1)
     disk.fail_at(0)
-    with pytest.raises(full.DiskFull, match="newest: cannot be written: the disk is full"):
+    with pytest.raises(full_disk.DiskFull, match="newest: cannot be written: the disk is full"):
         lineage.advance(2)
 
 
@@ -105,7 +105,7 @@ def test_a_store_that_has_no_room_names_the_full_disk_and_not_a_failing_one(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def told(has_no_room: bool) -> str:
-        monkeypatch.setattr(database, "has_no_room", lambda folder: has_no_room)
+        monkeypatch.setattr(sqlite, "has_no_room", lambda folder: has_no_room)
         error = sqlite3.OperationalError("disk I/O error")
         error.sqlite_errorname = name
         with pytest.raises(StoreError) as caught, explained(tmp_path / "peer.sqlite"):
@@ -126,7 +126,7 @@ def test_room_is_bytes_and_files(
         return os.statvfs_result((4096, 4096, 10_000, blocks, blocks, 10, files, files, 0, 255))
 
     monkeypatch.setattr(os, "statvfs", statvfs)
-    assert full.has_no_room(tmp_path) is expected
+    assert full_disk.has_no_room(tmp_path) is expected
 
 
 def test_the_doctor_has_one_row_a_check_and_says_what_to_do_on_a_full_disk(
@@ -135,8 +135,8 @@ def test_the_doctor_has_one_row_a_check_and_says_what_to_do_on_a_full_disk(
     def fail(folder: Path) -> float:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(doctor, "_fsync_seconds", fail)
-    found = [one for one in doctor.examine(Home(tmp_path / "home"), (), None) if one.check in ("disk", "fsync")]
+    monkeypatch.setattr(diagnosis, "_fsync_seconds", fail)
+    found = [one for one in diagnosis.examine(Home(tmp_path / "home"), (), None) if one.check in ("disk", "fsync")]
     assert [one.check for one in found] == ["disk", "fsync"]
     assert found[1].advice == f"free some space on the disk of {tmp_path}"
 
@@ -152,7 +152,7 @@ def test_a_file_of_out_that_finds_no_room_is_as_it_was(tmp_path: Path, before: b
     path = tmp_path / "out.bin"
     if before is not None:
         path.write_bytes(before)
-    with pytest.raises(full.DiskFull) as caught:
+    with pytest.raises(full_disk.DiskFull) as caught:
         write_without_room(path)
     assert caught.value.code is Exit.STORE
     assert [one.name for one in tmp_path.iterdir()] == ([] if before is None else ["out.bin"])
@@ -181,7 +181,7 @@ def test_any_other_write_of_a_command_that_finds_no_room_is_told(peer: Peer, mon
     def fail(home: Home, *_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device", str(home.folder / "file"))
 
-    monkeypatch.setattr(running, "run_peer", fail)
+    monkeypatch.setattr(process, "run_peer", fail)
     code, _, err = peer("start")
     assert (code, err.count("\n")) == (Exit.STORE, 1)
     assert "home/file: cannot be written: the disk is full" in err

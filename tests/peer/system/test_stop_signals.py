@@ -11,7 +11,7 @@ import pytest
 
 from coterie.peer.errors import Exit
 from coterie.peer.home.store import Reader
-from coterie.peer.runtime import process as running
+from coterie.peer.runtime import process
 from coterie.peer.system.stop_signals import StoppedEarly, heeding, stop_signals
 
 Peer = Callable[..., tuple[int, str, str]]
@@ -41,7 +41,7 @@ def peer(peer: Peer, tmp_path: Path) -> Peer:
 
 @pytest.mark.parametrize("number", STOPPING)
 def test_a_signal_before_a_peer_runs_stops_it(peer: Peer, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    monkeypatch.setattr(running, "log_start", lambda home: send(number))
+    monkeypatch.setattr(process, "log_start", lambda home: send(number))
     before = [signal.getsignal(one) for one in STOPPING]
     assert peer(*FOUND) == (Exit.OK, "", "peer: stopped before it had begun\n")
     assert [signal.getsignal(one) for one in STOPPING] == before

@@ -25,7 +25,7 @@ from coterie.peer.reporting.ledger_export import Ledger
 from coterie.peer.reporting.round_table import rounds_of
 from coterie.peer.reporting.status import Json
 from coterie.peer.runtime import session
-from coterie.peer.tracking import feed as tracking
+from coterie.peer.tracking import feed
 from coterie.peer.tracking.feed import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Tracker, Tracking, figure_name
 from coterie.peer.tracking.trackers import Point, Run, Target
 from coterie.protocol.records import BlockDecided
@@ -226,7 +226,7 @@ def test_seconds_and_bytes_are_written_of_rounds_that_this_run_saw(site: Site) -
 
 
 def test_a_long_ledger_is_filled_in_by_pieces_with_rests(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "MAX_BLOCKS", 4)
+    monkeypatch.setattr(feed, "MAX_BLOCKS", 4)
     for _ in range(5):
         site.round(own=1.0)
     place = Place()
@@ -408,7 +408,7 @@ def test_a_place_that_hangs_holds_the_end_up_for_a_moment_only(site: Site) -> No
         await trio.sleep_forever()
         raise AssertionError
 
-    assert settle(site, Place().target(), never) == tracking.LAST_SECONDS
+    assert settle(site, Place().target(), never) == feed.LAST_SECONDS
     assert site.told[-1] == (
         "tracking-behind",
         "a place: not all figures are written yet; the next start of this peer fills them in",
@@ -450,7 +450,7 @@ def test_a_start_fills_in_what_the_home_has(
     key.chmod(0o600)
     opened = Target("a place", True, lambda run: place)
     monkeypatch.setattr(session, "targets", lambda settings: [opened])
-    monkeypatch.setattr(tracking, "LAST_SECONDS", 600)
+    monkeypatch.setattr(feed, "LAST_SECONDS", 600)
     code, out, _ = peer("start", "--linger", "0", "--listen", "127.0.0.1:0")
     assert code == 0
     assert "the figures of each round are also written to a place" in out

@@ -13,7 +13,7 @@ from coterie.crypto.field import P
 from coterie.crypto.identity.identity import Identity
 from coterie.crypto.vectors import add_into
 from coterie.protocol.agreement import height as agreement
-from coterie.protocol.agreement import validity as proposals
+from coterie.protocol.agreement import validity
 from coterie.protocol.agreement.height import Agreement
 from coterie.protocol.agreement.tendermint import Stage
 from coterie.protocol.events import Received
@@ -121,7 +121,7 @@ def test_a_proposer_that_admits_on_an_outlived_invite_is_refused(monkeypatch: py
     """The ledger knows no time. The clocks of honest members may differ by a minute."""
     assert admits(60_000)
     assert not admits(60_001)
-    monkeypatch.setattr(proposals, "invite_expired", lambda state, request, now_ms, skew_ms: False)
+    monkeypatch.setattr(validity, "invite_expired", lambda state, request, now_ms, skew_ms: False)
     assert admits(10**9)
 
 

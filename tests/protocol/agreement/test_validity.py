@@ -9,7 +9,7 @@ from cluster import identity
 from signing import members, signed
 
 from coterie.crypto.identity.identity import peer_id
-from coterie.protocol.agreement import validity as proposals
+from coterie.protocol.agreement import validity
 from coterie.protocol.agreement.validity import acks_behind, wrong_choice, wrong_contributors
 from coterie.protocol.ledger.blocks import Membership
 from coterie.protocol.ledger.committee import Committee
@@ -56,7 +56,7 @@ def test_liars_that_ack_each_dealing_alone_leave_room_for_each_ack_in_some_view(
     sharing: Any = SimpleNamespace(committee=acks.committee, acks=acks)
     body: Any = SimpleNamespace(holders=tuple(range(7)))
     every = {ack.raw for holder in range(7) for ack in acks.proofs(holder)}
-    monkeypatch.setattr(proposals, "MAX_REPEATED_ACK_BYTES", sum(map(len, every)) * 2 // 3)
+    monkeypatch.setattr(validity, "MAX_REPEATED_ACK_BYTES", sum(map(len, every)) * 2 // 3)
 
     def carried(*views: int) -> set[bytes]:
         return {raw for view in views for raw in acks_behind(sharing, body, view)}
@@ -82,7 +82,7 @@ def test_acks_that_prove_something_together_are_carried_together_whatever_else_t
     assert len(proof) == MAX_KEEPER_ACKS + 1 == 9
     sharing: Any = SimpleNamespace(committee=acks.committee, acks=acks)
     body: Any = SimpleNamespace(holders=tuple(range(7)))
-    monkeypatch.setattr(proposals, "MAX_REPEATED_ACK_BYTES", sum(map(len, proof)) + 10)
+    monkeypatch.setattr(validity, "MAX_REPEATED_ACK_BYTES", sum(map(len, proof)) + 10)
     carried = [set(acks_behind(sharing, body, view)) for view in range(14)]
     assert all(proof <= one or proof.isdisjoint(one - {acks.latest[3].raw}) for one in carried)
     for member in range(7):

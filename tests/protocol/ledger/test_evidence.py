@@ -25,7 +25,7 @@ from signing import members, signed
 from coterie.crypto.field import P, evaluate
 from coterie.crypto.identity.identity import Identity
 from coterie.crypto.identity.sealing import DealingKey, dealing_key
-from coterie.protocol.agreement import validity as proposals
+from coterie.protocol.agreement import validity
 from coterie.protocol.agreement.height import Agreement
 from coterie.protocol.events import PeerDown, PeerUp, Started, WorkDone
 from coterie.protocol.jobs import Contribution, ReadBlocks, Train
@@ -54,7 +54,7 @@ from coterie.protocol.messages.kinds import (
     dealing_id,
 )
 from coterie.protocol.node import Node
-from coterie.protocol.pending_changes import ChangePool
+from coterie.protocol.pending_changes import PendingChanges
 from coterie.protocol.records import BlockDecided, Dealt, Memory, ModelSaved, Record, ShareHeld
 from coterie.protocol.round.sharing import Sharing
 from coterie.protocol.scheme_registry import SCHEMES
@@ -458,10 +458,10 @@ def test_an_eviction_for_a_dealing_that_was_not_shown_to_be_bad_here_gets_no_vot
     complaint, _ = complaints()[0]
     proof = signed(liar, complaint, 2, 0, chain.state.federation).raw
     body = Membership((Evict(victim.public, "bad-dealing", (proof,)),))
-    pool = ChangePool()
-    assert proposals.wrong_membership(chain.state, body, pool, 0, frozenset()) is not None
+    pool = PendingChanges()
+    assert validity.wrong_membership(chain.state, body, pool, 0, frozenset()) is not None
     pool.vouched.add(victim.public)
-    assert proposals.wrong_membership(chain.state, body, pool, 0, frozenset()) is None
+    assert validity.wrong_membership(chain.state, body, pool, 0, frozenset()) is None
 
 
 # A wrong sum: liars deal what they like, and f of them choose the fingerprints beside those of honest members.

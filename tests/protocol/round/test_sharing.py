@@ -21,7 +21,7 @@ from coterie.protocol.messages.kinds import Ack, Complaint, Deal, HandBox, SitOu
 from coterie.protocol.round import sharing
 from coterie.protocol.round.acks import Acks
 from coterie.protocol.round.complaints import Complaints
-from coterie.protocol.round.overdue_acks import Patience
+from coterie.protocol.round.overdue_acks import OverdueAcks
 from coterie.protocol.round.sharing import Sharing
 from coterie.protocol.schemes.base import Dealing
 from coterie.protocol.schemes.shamir import CheckShare, JudgeComplaint
@@ -409,7 +409,7 @@ def test_a_holder_is_overdue_with_what_it_could_have_had() -> None:
     assert found == ({table.place(B)}, set())
 
 
-def at_deadline(table: Table, patience: Patience, acks: dict[Identity, tuple[Identity, ...]]) -> Patience:
+def at_deadline(table: Table, patience: OverdueAcks, acks: dict[Identity, tuple[Identity, ...]]) -> OverdueAcks:
     overdue(table, acks)
     present = frozenset(range(4))
     dealings = table.sharing._reached(present)
@@ -421,7 +421,7 @@ def test_a_missing_ack_is_in_dispute_at_first_and_the_dealers_fault_if_it_is_mis
     table, everybody = Table(), (A, B, C, D)
     committee = table.sharing.committee
     acks = dict.fromkeys(everybody, everybody) | {B: (A, B, C)}
-    patience = at_deadline(table, Patience(), acks)
+    patience = at_deadline(table, OverdueAcks(), acks)
     assert patience.disputed_holders(committee, D.public) == {table.place(B)}
     assert (patience.late_holders(committee), patience.late_dealers(committee)) == (frozenset(), frozenset())
     at_deadline(table, patience, acks)
@@ -431,7 +431,7 @@ def test_a_missing_ack_is_in_dispute_at_first_and_the_dealers_fault_if_it_is_mis
 def test_one_that_lacks_the_shares_of_more_than_f_dealers_is_at_fault_itself_and_they_are_not() -> None:
     table, everybody = Table(), (A, B, C, D)
     committee = table.sharing.committee
-    patience = at_deadline(table, Patience(), dict.fromkeys(everybody, everybody) | {B: (A, B)})
+    patience = at_deadline(table, OverdueAcks(), dict.fromkeys(everybody, everybody) | {B: (A, B)})
     assert (patience.late_holders(committee), patience.late_dealers(committee)) == ({table.place(B)}, frozenset())
     at_deadline(table, patience, dict.fromkeys(everybody, everybody) | {B: (A, B), C: (A, B, C)})
     assert patience.late_dealers(committee) == frozenset(), "for one of them is another one's fault"
@@ -440,14 +440,14 @@ def test_one_that_lacks_the_shares_of_more_than_f_dealers_is_at_fault_itself_and
 def test_one_dealer_that_leaves_out_one_after_the_other_is_at_fault_when_they_are_more_than_f() -> None:
     table, everybody = Table(), (A, B, C, D)
     committee = table.sharing.committee
-    patience = at_deadline(table, Patience(), dict.fromkeys(everybody, everybody) | {B: (A, B, C)})
+    patience = at_deadline(table, OverdueAcks(), dict.fromkeys(everybody, everybody) | {B: (A, B, C)})
     at_deadline(table, patience, dict.fromkeys(everybody, everybody) | {C: (A, B, C)})
     assert patience.late_dealers(committee) == {table.place(D)}
     assert patience.late_holders(committee) == frozenset()
 
 
 def test_an_overdue_share_is_not_waited_for_for_some_rounds() -> None:
-    table, patience = Table(), Patience()
+    table, patience = Table(), OverdueAcks()
     committee = table.sharing.committee
     patience.on_round(1)
     patience.on_overdue([D.public], [C.public])
@@ -463,7 +463,7 @@ def test_an_overdue_share_is_not_waited_for_for_some_rounds() -> None:
 
 
 def test_no_more_is_remembered_than_the_limit_and_the_latest_stays() -> None:
-    patience = Patience()
+    patience = OverdueAcks()
     many = [digest(f"{number}") for number in range(MAX_UNAWAITED)]
     patience.on_overdue([*many, D.public], [*many, C.public])
     patience.on_disputes([*((one, one) for one in many), (B.public, A.public)])

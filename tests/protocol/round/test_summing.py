@@ -13,7 +13,7 @@ from signing import FEDERATION, members, prevote, signed
 
 from coterie.crypto.field import P, evaluate
 from coterie.crypto.vectors import fingerprint
-from coterie.protocol.effects import Outbox
+from coterie.protocol.effects import Effects
 from coterie.protocol.jobs import CheckedVector, CheckVector, SumShares
 from coterie.protocol.ledger.blocks import Contributors
 from coterie.protocol.ledger.committee import Committee
@@ -38,13 +38,13 @@ class Holder:
     holders: tuple[int, ...] = (0, 1, 2, 3)
     contributors: tuple[int, ...] = (0, 1, 2)
     base: bytes | None = bytes(12)
-    out: Outbox = field(init=False)
+    out: Effects = field(init=False)
     summing: Summing = field(init=False)
 
     def __post_init__(self) -> None:
         self.ids = members(4)
         self.committee = Committee(tuple(one.public for one in self.ids))
-        self.out = Outbox(self.ids[0], FEDERATION, height=5)
+        self.out = Effects(self.ids[0], FEDERATION, height=5)
         terms = Terms(FEDERATION, 7, digest("base"), self.committee.members, LAYOUT)
         body = Contributors(7, self.scheme, digest("base"), self.dealers, self.holders)
         scheme = scheme_of(self.scheme, self.committee)

@@ -11,7 +11,7 @@ from cluster import Cluster, identity
 from signing import dealing, prevote, signed
 
 from coterie.crypto.identity.identity import Identity
-from coterie.protocol.early_messages import Inbox
+from coterie.protocol.early_messages import EarlyMessages
 from coterie.protocol.events import Fetch, HeadSeen, PeerDown, PeerUp, Started, TimerFired, WorkDone
 from coterie.protocol.jobs import ReadBlocks, SumShares, Train
 from coterie.protocol.ledger.blocks import Block, Join, Membership, block_hash, read_block
@@ -572,7 +572,7 @@ def test_what_a_member_decides_itself_has_a_certificate_in_its_one_form() -> Non
 
 
 def test_early_messages_of_a_member_are_bounded_in_number_and_bytes_and_push_out_only_its_own() -> None:
-    inbox = Inbox()
+    inbox = EarlyMessages()
     inbox.keep(prevote(A, 0, None, height=9), None)
     for view in range(10 * MAX_FUTURE_MESSAGES_PER_MEMBER):
         inbox.keep(prevote(B, view, None, height=9), None)
@@ -584,7 +584,7 @@ def test_early_messages_of_a_member_are_bounded_in_number_and_bytes_and_push_out
 
 
 def test_early_messages_come_out_at_their_height_or_round_and_the_old_are_dropped() -> None:
-    inbox = Inbox()
+    inbox = EarlyMessages()
     votes = {height: prevote(A, 0, None, height=height) for height in (4, 5, 6)}
     deals = {number: signed(B, dealing(number)) for number in (1, 2, 3)}
     for one in (*votes.values(), *deals.values()):

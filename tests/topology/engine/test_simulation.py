@@ -8,8 +8,7 @@ import networkx as nx
 import pytest
 
 from coterie.topology import OptionError, TopologyError, simulate
-from coterie.topology.network import graph_files
-from coterie.topology.network import graphs as networks
+from coterie.topology.network import graph_files, graphs
 from coterie.topology.options import Options
 from coterie.topology.reporting.result import Result
 
@@ -18,7 +17,7 @@ def decided(result: Result) -> list[str]:
     return [row["outcome"] for row in result.table()]
 
 
-@pytest.mark.parametrize("name", sorted(networks.TOPOLOGIES))
+@pytest.mark.parametrize("name", sorted(graphs.TOPOLOGIES))
 def test_a_federation_decides_its_rounds_on_every_topology(name: str) -> None:
     result = simulate(topology=name, peers=7, rounds=2, ideal_crypto=True)
     assert result.finished
@@ -27,9 +26,9 @@ def test_a_federation_decides_its_rounds_on_every_topology(name: str) -> None:
 
 @pytest.mark.parametrize("degree", [2, 4, 6])
 def test_the_degree_of_a_regular_graph_and_of_a_small_world_can_be_chosen(degree: int) -> None:
-    regular = networks.make("regular", 10, seed=1, degree=degree)
+    regular = graphs.make("regular", 10, seed=1, degree=degree)
     assert {links for _, links in regular.degree()} == {degree}
-    assert networks.make("small-world", 10, seed=1, degree=degree).number_of_edges() == 5 * degree
+    assert graphs.make("small-world", 10, seed=1, degree=degree).number_of_edges() == 5 * degree
 
 
 @pytest.mark.parametrize("ideal", [False, True])
@@ -42,10 +41,10 @@ def test_what_is_learned_says_how_large_the_model_is(ideal: bool) -> None:
 def test_a_directed_graph_is_a_network_if_its_links_are_the_same_both_ways() -> None:
     graph = nx.DiGraph(nx.cycle_graph(4))
     nx.set_edge_attributes(graph, 9, "latency_ms")
-    assert networks.fill(graph).number_of_edges() == 4
+    assert graphs.fill(graph).number_of_edges() == 4
     graph.edges[1, 0]["latency_ms"] = 30
     with pytest.raises(TopologyError, match="that differ: {'latency_ms': 9} and {'latency_ms': 30}"):
-        networks.fill(graph)
+        graphs.fill(graph)
 
 
 def test_real_shares_give_the_same_rounds_as_ideal_ones() -> None:
@@ -88,7 +87,7 @@ def test_the_order_of_hashes_changes_nothing() -> None:
 
 def test_a_slow_link_makes_rounds_slow() -> None:
     quick, slow = (
-        simulate(topology="ring", peers=5, rounds=2, ideal_crypto=True, links=networks.LinkDefaults((wait, wait)))
+        simulate(topology="ring", peers=5, rounds=2, ideal_crypto=True, links=graphs.LinkDefaults((wait, wait)))
         for wait in (5, 200)
     )
     assert (slow.seconds(0.5) or 0) > 2 * (quick.seconds(0.5) or 0)

@@ -12,8 +12,7 @@ from coterie.protocol.jobs import SumShares
 from coterie.topology import simulate
 from coterie.topology.engine.simulation import Simulation
 from coterie.topology.faults.faults import Outage
-from coterie.topology.network import graph_files
-from coterie.topology.network import graphs as networks
+from coterie.topology.network import graph_files, graphs
 from coterie.topology.options import Options, build
 from coterie.topology.reporting.recorder import RoundRow
 from coterie.topology.reporting.result import Result
@@ -94,7 +93,7 @@ def test_what_more_than_f_liars_break_is_a_finding_of_the_run(capsys: pytest.Cap
     assert main(["simulate", *arguments, "--byzantine", "2:invalid-value", "--beyond-f"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "secrecy BROKEN" in said
-    assert "2 lie, and f = 1: nothing is promised then" in said
+    assert "2 lie, but only f = 1 are tolerated: no invariant is promised" in said
 
 
 def test_a_wrong_sum_without_a_liar_is_told_as_a_bug_and_the_run_goes_on(
@@ -107,7 +106,7 @@ def test_a_wrong_sum_without_a_liar_is_told_as_a_bug_and_the_run_goes_on(
     assert main(["simulate", *arguments]) == 1
     said = " ".join(capsys.readouterr().out.split())
     assert "exact sum BROKEN" in said
-    assert "this is a bug of ours" in said
+    assert "this is a bug in Coterie" in said
     assert "round 2: decided" in said
 
 
@@ -136,7 +135,7 @@ def test_the_file_describes_the_network_of_a_graph_down_to_what_was_filled_in() 
     assert found["routers"] == ["Lille"]
     assert {site["name"]: site["speed"] for site in found["sites"]} == {"Lyon": 1.0, "Paris": 0.5, "Nice": 1.0}
     described = {
-        (link["from"], link["to"]): {name: link[name] for name in networks.LINK_ATTRIBUTES} for link in found["links"]
+        (link["from"], link["to"]): {name: link[name] for name in graphs.LINK_ATTRIBUTES} for link in found["links"]
     }
     assert described == {(a, b): graph.edges[a, b] for one in graph.edges for a, b in (one, one[::-1])}
     assert described["Lyon", "Paris"]["latency_ms"] == 7
@@ -155,10 +154,10 @@ def test_what_the_hub_of_a_star_passes_on_is_counted_and_makes_it_the_one_that_s
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"outages": (Outage("1", 1_000, None), Outage("3", 1_000, None))}, "3 are up, and 4 votes of 5"),
+        ({"outages": (Outage("1", 1_000, None), Outage("3", 1_000, None))}, "3 are running, and 4 votes of 5"),
         ({"topology": "star", "outages": (Outage("0", 1_000, None),)}, "no more than 1 reach each other"),
         ({"byzantine": ("2:silent",), "beyond_f": True}, "3 honest ones reach each other, and 4 votes"),
-        ({"limit_ms": 1_000}, "before these had reached the last round: 0, 1, 2, 3, 4"),
+        ({"limit_ms": 1_000}, "before these sites finished the last round: 0, 1, 2, 3, 4"),
     ],
 )
 def test_a_run_that_did_not_finish_says_what_was_missing(changes: dict[str, Any], why: str) -> None:

@@ -10,8 +10,7 @@ from parties import identity, lying, machine, members, run, seat, two_faced
 
 from coterie.crypto.identity.identity import Identity
 from coterie.crypto.paillier.errors import RunBefore
-from coterie.crypto.paillier.rounds import lockstep as rounds
-from coterie.crypto.paillier.rounds import statements
+from coterie.crypto.paillier.rounds import lockstep, statements
 from coterie.crypto.paillier.rounds.lockstep import Aborted, Fault, Lockstep, Message, Outgoing, Script, Step
 from coterie.crypto.paillier.rounds.messages import Part, Stop
 from coterie.crypto.paillier.rounds.seats import Seat, take_seat
@@ -205,7 +204,7 @@ def test_a_party_that_begins_a_forgotten_session_again_signs_nothing_that_convic
 def test_a_restored_party_would_convict_itself_if_a_run_had_the_name_of_its_session(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for module in (rounds, statements):
+    for module in (lockstep, statements):
         monkeypatch.setattr(module, "run_of", lambda session, greetings: session)  # the weakness
     monkeypatch.setattr("coterie.crypto.paillier.rounds.messages.run_of", lambda session, greetings: session)
     assert contradictions() != []
@@ -266,7 +265,7 @@ class Complaining(Lockstep[Any]):
             return super()._finish_round()
         inbox = self._collected()
         private = b"9" if self.forged else inbox.private[0]
-        exhibit = rounds.Exhibit(0, inbox.signatures[0], private)
+        exhibit = lockstep.Exhibit(0, inbox.signatures[0], private)
         return self._abort(Aborted("party 0: for somebody else", (0,)), exhibit)
 
 
@@ -321,7 +320,7 @@ def test_a_listener_that_complains_without_reason_stops_nobody() -> None:
             if self._round != 1:
                 return super()._finish_round()
             inbox = self._collected()
-            return self._abort(Aborted("", (0,)), rounds.Exhibit(0, inbox.signatures[0], inbox.private[0]))
+            return self._abort(Aborted("", (0,)), lockstep.Exhibit(0, inbox.signatures[0], inbox.private[0]))
 
     parties = [machine(SESSION, PARTIES, i, listening(i), speakers=(0, 1)) for i in range(PARTIES)]
     parties[3] = machine(SESSION, PARTIES, 3, listening(3), speakers=(0, 1), kind=Pretending)

@@ -12,7 +12,7 @@ import pytest
 import trio
 from cluster import identity
 
-from coterie.peer.cli.commands import diagnosis as doctor
+from coterie.peer.cli.commands import diagnosis
 from coterie.peer.cli.commands.diagnosis import Finding, examine
 from coterie.peer.home.folder import Home
 from coterie.peer.home.settings import Settings
@@ -74,7 +74,7 @@ def run(home: Home, monkeypatch: pytest.MonkeyPatch, linked: list[bytes]) -> Non
     assert state is not None
     stalled = shortage(state, identity(0).public, linked, home)
     monkeypatch.setattr(Home, "running_pid", lambda home: 1)
-    monkeypatch.setattr(doctor, "ask", lambda path, request: {"status": {"stalled": stalled}})
+    monkeypatch.setattr(diagnosis, "ask", lambda path, request: {"status": {"stalled": stalled}})
 
 
 def found(home: Home, check: str) -> list[Finding]:
@@ -143,7 +143,7 @@ def verdicts(home: Home) -> list[tuple[bool, str]]:
 def test_only_a_peer_that_speaks_is_reached(
     early_home: Home, ports: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(diagnosis, "CONNECT_SECONDS", 0.5)
     with ExitStack() as stack:
         # Frozen: the system takes the call, and nobody ever says a word.
         frozen = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
@@ -177,7 +177,7 @@ def test_a_running_peer_tells_since_when_a_member_is_down(
         {**linked, "id": identity(3).peer_id, "connected": False},
     ]
     monkeypatch.setattr(Home, "running_pid", lambda home: 1)
-    monkeypatch.setattr(doctor, "ask", lambda path, request: {"status": {"stalled": None, "members": rows}})
+    monkeypatch.setattr(diagnosis, "ask", lambda path, request: {"status": {"stalled": None, "members": rows}})
     spared = " (another address answers, which is enough)"
     assert verdicts(early_home) == [
         (True, "peer 1): answers"),

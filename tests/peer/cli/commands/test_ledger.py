@@ -203,7 +203,7 @@ def test_the_status_of_a_stopped_peer_comes_from_its_store(old_home: Home, finis
     assert status["phase"] == "finished"
     assert [row["id"] for row in status["members"] if row["me"]] == [peer_id(finished.sites[0].identity.public)]
     text = "\n".join(lines(status))
-    assert "not running" in text
+    assert "does not run" in text
     assert "2 of 2 trained" in text
     assert "round       3 (evaluate), finished" in text, "the round with which the ledger ends"
 

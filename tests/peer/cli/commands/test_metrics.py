@@ -144,7 +144,7 @@ def test_rounds_without_a_result_say_why_and_who_was_missing(chain: Chain, peer:
 
     lines = peer("metrics")[1].splitlines()
     assert lines[0].endswith("4 rounds, 2 without a result")
-    assert lines[4].endswith(f"1.25  no result: the updates of too few could be summed; missed: {names[0]}")
+    assert lines[4].endswith(f"1.25  no result: too few updates could be summed; missed: {names[0]}")
     assert lines[5].startswith("    3  train   3 of 4")
     assert "  without " in lines[5]
     assert "no result: the sum could not be opened; missed: " in lines[6]
@@ -154,7 +154,7 @@ def test_rounds_without_a_result_say_why_and_who_was_missing(chain: Chain, peer:
     rows = list(csv.DictReader(io.StringIO(peer("metrics", "--csv")[1])))
     assert [row["missing"].split() for row in rows] == ids
     assert [row["reason"] for row in rows] == ["", "shares", "", "sum"]
-    assert rows[1]["note"] == f"no result: the updates of too few could be summed; missed: {names[0]}"
+    assert rows[1]["note"] == f"no result: too few updates could be summed; missed: {names[0]}"
 
 
 def test_a_ledger_in_a_file_tells_the_same_but_for_one_s_own_rows(chain: Chain, peer: Run) -> None:

@@ -37,7 +37,7 @@ def test_it_prints_a_line_a_round_and_a_table_and_writes_a_file(capsys: pytest.C
 def test_who_lies_is_named_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", *QUICK, "--rounds", "2", "--byzantine", "3=wrong-share"]) == 0
     said = capsys.readouterr().out
-    assert "of whom 1 lie: 3 (wrong-share)" in said
+    assert "including 1 liar: 3 (wrong-share)" in said
     assert "3: a wrong sum share" in said
 
 
@@ -203,7 +203,7 @@ def test_alone_it_shows_crashes_a_liar_and_learning_and_says_how_to_ask_for_it(
     said = capsys.readouterr().out
     assert "this is the same as peer simulate --churn 20% --byzantine 1:wrong-share" in said
     assert "10 decided, 0 void, of 10" in said
-    assert "of whom 1 lie" in said
+    assert "including 1 liar" in said
 
 
 def test_the_example_of_the_guide_runs(capsys: pytest.CaptureFixture[str]) -> None:

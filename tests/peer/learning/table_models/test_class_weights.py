@@ -197,8 +197,8 @@ def test_weights_that_do_not_belong_to_the_target_are_refused(
         ('["1","10"]', "cannot be used"),
         ("[true,true]", "cannot be used"),
         ('{"no":1.0}', "cannot be used"),
-        ("[]", "not in its one form"),
-        ("[1.0,10.00]", "not in its one form"),
+        ("[]", "not in canonical form"),
+        ("[1.0,10.00]", "not in canonical form"),
     ],
 )
 def test_weights_of_a_description_that_there_cannot_be_are_refused(tmp_path: Path, weights: str, told: str) -> None:

@@ -91,8 +91,8 @@ def test_numbers_with_which_nobody_could_train_are_refused(chosen: dict[str, flo
         ('{"learning_rate":1}', "cannot be used"),
         ('{"momentum":0.5}', "cannot be used"),
         ("[7]", "cannot be used"),
-        ("{}", "not in its one form"),
-        ('{"steps":7,"batch":16,"learning_rate":0.05}', "not in its one form"),
+        ("{}", "not in canonical form"),
+        ('{"steps":7,"batch":16,"learning_rate":0.05}', "not in canonical form"),
         ('{"steps":1e1}', "cannot be used"),
     ],
 )

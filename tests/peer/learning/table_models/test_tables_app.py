@@ -502,7 +502,7 @@ def test_a_task_too_long_to_describe_is_refused(tmp_path: Path) -> None:
         (lambda d: d.replace('"hidden":[]', '"hidden":["3"]'), "cannot be used"),
         (lambda d: d.replace('"classes":[]', '"classes":{}'), "cannot be used"),
         (lambda d: d.replace('"target":"y"', '"target":7'), "cannot be used"),
-        (lambda d: d.replace(",", ", "), "not in its one form"),
+        (lambda d: d.replace(",", ", "), "not in canonical form"),
         (lambda d: d.replace('["a","b"]', "17"), "trains on 17 columns"),
     ],
 )

@@ -171,7 +171,7 @@ def test_dates_become_days(file: Path) -> None:
     ("cell", "told"),
     [
         ("03/04/2024", "'03/04/2024' does not show which part is the day and which the month; write it as 2024-01-31"),
-        ("2023-02-29", "'2023-02-29' is a date that there is not"),
+        ("2023-02-29", "'2023-02-29' is a day that does not exist"),
         ("", "the value is missing"),
         ("soon", "'soon' is no date, as the others in this column are"),
         ("45000", "45000 is a number where the federation has dates; write dates such as 2024-01-31"),

@@ -48,8 +48,8 @@ def test_one_day_above_twelve_shows_the_order_of_the_whole_column() -> None:
     [
         (["03/04/2024", "05/06/2024"], "does not show which part is the day and which the month"),
         (["13/04/2024", "04/13/2024"], "does not show which part is the day and which the month"),
-        (["2023-02-29"], "is a date that there is not"),
-        (["2024-01-31 25:00"], "is a date that there is not"),
+        (["2023-02-29"], "is a day that does not exist"),
+        (["2024-01-31 25:00"], "is a day that does not exist"),
         (["2024-01-31", "soon"], "is no date, as the others in this column are"),
     ],
 )

@@ -134,7 +134,7 @@ def test_a_column_of_nothing_but_gaps_is_ignored() -> None:
 def test_numbers_of_gaps_that_no_rows_have_are_refused(gaps: float) -> None:
     task = Task("logistic", "y", ("a",), classes=("n", "y"), schema=Schema(gaps=("a",)))
     marks = np.array([[1.0, gaps], [2.0, 0.0], [3.0, 0.0]])
-    with pytest.raises(ValueError, match="setup sums are those of no rows"):
+    with pytest.raises(ValueError, match="no rows can have these setup sums"):
         standard_from(task, sums_of(marks, None))
 
 

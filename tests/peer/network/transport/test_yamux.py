@@ -21,8 +21,7 @@ from libp2p.stream_muxer.exceptions import MuxedStreamEOF, MuxedStreamError, Mux
 from libp2p.stream_muxer.yamux.yamux import Yamux
 
 from coterie.peer.network.link import STRANGER_BYTES
-from coterie.peer.network.transport import send_queue as outbox
-from coterie.peer.network.transport import streams, yamux
+from coterie.peer.network.transport import send_queue, streams, yamux
 from coterie.peer.network.transport.send_queue import ACK, DATA, FIN, GO_AWAY, HEADER, PING, RST, SYN, WINDOW
 from coterie.peer.network.transport.streams import INITIAL_WINDOW_BYTES, Stream
 from coterie.peer.network.transport.yamux import Muxer
@@ -50,7 +49,7 @@ class Pipe:
 
     async def send(self, messages: list[bytes]) -> None:
         for message in messages:
-            assert 0 < len(message) <= outbox.MESSAGE_BYTES
+            assert 0 < len(message) <= send_queue.MESSAGE_BYTES
             self.sent.append(message)
             await self._send.send(message)
 
@@ -491,7 +490,7 @@ async def test_others_have_their_turn_within_a_message_of_many_frames(
 
 
 async def test_a_few_bytes_do_not_keep_a_whole_message_alive() -> None:
-    stream = Stream(1, ours(pipes()[0]), outbox.SendQueue(), lambda number: None)
+    stream = Stream(1, ours(pipes()[0]), send_queue.SendQueue(), lambda number: None)
     message = bytes(60_000)
     for at in range(1000):
         stream.spend_grant(1)
