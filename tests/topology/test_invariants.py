@@ -147,8 +147,8 @@ def test_a_certificate_that_counts_votes_and_not_signers_is_found(monkeypatch: p
 
 
 def forgetting(monkeypatch: pytest.MonkeyPatch, kind: type) -> None:
-    keep = Disk._keep
-    monkeypatch.setattr(Disk, "_keep", lambda self, record: None if isinstance(record, kind) else keep(self, record))
+    keep = Disk.apply
+    monkeypatch.setattr(Disk, "apply", lambda self, record: None if isinstance(record, kind) else keep(self, record))
 
 
 def test_a_vote_that_is_not_durable_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

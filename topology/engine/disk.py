@@ -25,11 +25,15 @@ class Disk(Memory):
         """Make everything written so far durable."""
         for record in self._unsynced:
             self.apply(record)
-            if isinstance(record, BlockDecided):
-                self.had_values = {value for value in self.had_values if value[0] > record.height}
-            elif isinstance(record, ValueSeen):
-                self.had_values.add((record.height, record.block, record.view))
         self._unsynced.clear()
+
+    def apply(self, record: Record) -> None:
+        """Take a record that has become durable, as any memory does, and note each value for the checkers."""
+        Memory.apply(self, record)  # a class with slots is made anew: `super()` would not find it
+        if isinstance(record, BlockDecided):
+            self.had_values = {value for value in self.had_values if value[0] > record.height}
+        elif isinstance(record, ValueSeen):
+            self.had_values.add((record.height, record.block, record.view))
 
     def crash(self, kept: int) -> None:
         """Fail: of the records that were not synced, only the first ``kept`` survive."""
