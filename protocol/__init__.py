@@ -20,7 +20,8 @@ What members do, and why it is safe, is in docs/protocol.md. A golden transcript
 is tests/topology/transcripts/round_of_four.txt. Read the code in this order:
 
 1. :mod:`.events`: the events that go into a node, and the effects that come out, in the order in which a driver must
-   carry them out. :mod:`.effects` collects them; :mod:`.records` are those that must be durable.
+   carry them out. :mod:`.effects` collects them; :mod:`.records` are those that must be durable, and
+   :mod:`.timers` names the timers.
 2. :mod:`.messages.kinds` and :mod:`.messages.envelope`: what members say to each other, and how it is signed.
    :mod:`.messages.encoding` has the one encoding of every value, :mod:`.limits` the bounds.
 3. :mod:`.ledger.genesis`, :mod:`.ledger.blocks` and :mod:`.ledger.state`: what the members agree on, as a fold over

@@ -9,6 +9,7 @@ from .limits import MAX_FETCHES_PER_MEMBER
 from .messages.envelope import Verified, sealed
 from .messages.kinds import Message
 from .records import Record
+from .timers import Timer
 
 NOTHING: Final = Step((), (), (), (), (), ())
 
@@ -71,9 +72,9 @@ class Effects:
             if not digests:
                 del self._fetching[source]
 
-    def timer(self, after_ms: int, *key: Any) -> None:
-        """Set a timer; its ``key`` comes back in :class:`.events.TimerFired`."""
-        self._timers.append(SetTimer(after_ms, key))
+    def timer(self, after_ms: int, timer: Timer) -> None:
+        """Set a timer; it comes back in :class:`.events.TimerFired`."""
+        self._timers.append(SetTimer(after_ms, timer))
 
     def work(self, work: Any) -> None:
         """Start a job."""

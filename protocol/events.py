@@ -117,7 +117,10 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Fire ``TimerFired(key)`` after this many milliseconds. Never cancelled; a stale one is ignored."""
+    """Fire ``TimerFired(key)`` after this many milliseconds; a node's keys are in :mod:`.timers`.
+
+    Never cancelled; a stale one is ignored.
+    """
 
     after_ms: int
     key: Hashable

@@ -13,9 +13,8 @@ height when it may vote again.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ..crypto.identity.identity import Identity
 from .agreement.height import BYTES_PER_MS, Agreement
@@ -81,6 +80,23 @@ from .schemes import Scheme, scheme_of
 from .schemes.base import CheckedShare, CheckJob, Dealing, DealJob, JudgeJob, Opened, OpenJob, Terms
 from .sync.catchup import CatchUp
 from .sync.checkpoint import Proving
+from .timers import (
+    AcksDue,
+    BoxesDue,
+    CheckpointWait,
+    HandOver,
+    Resend,
+    RestOver,
+    ResumeWait,
+    RetryBlocks,
+    RetryJoin,
+    RetryLeave,
+    RetryWeights,
+    ShareDeadline,
+    StageTimeout,
+    SumGrace,
+    TellKept,
+)
 from .vote_guard import place
 
 _MAY_HAVE_DEALT = "this home is a copy of an older state, which may have dealt in this round"
@@ -204,8 +220,8 @@ class Node:
                     index = self.ctx.state.committee.index(self.ctx.me)
                     self.ctx.out.fetched(message.sender, blob_digest(message, index))
                 self._on_message(message, blob)
-            case TimerFired(key=key):
-                self._on_timer(key)
+            case TimerFired(key=timer):
+                self._on_timer(timer)
             case WorkDone():
                 self._on_work(event)
             case PeerUp(member=member):
@@ -278,7 +294,7 @@ class Node:
         self._status_nonce = hashlib.sha256(ctx.identity.sign(b"resume" + ctx.now_ms.to_bytes(8, "big"))).digest()
         self._status_request = ctx.out.seal(GetStatus(self._status_nonce))
         ctx.out.send(None, self._status_request)
-        ctx.out.timer(RESUME_WAIT_MS, "resume")
+        ctx.out.timer(RESUME_WAIT_MS, ResumeWait())
 
     def _try_resume(self) -> None:
         ctx = self.ctx
@@ -309,7 +325,7 @@ class Node:
         self._agreement = Agreement(ctx, self._on_decided)
         votes = [vote for vote in memory.votes if vote.height == ctx.height]
         self._agreement.open(votes, [value for value in memory.values if value.height == ctx.height])
-        ctx.out.timer(RESEND_MS, "resend", ctx.height)
+        ctx.out.timer(RESEND_MS, Resend(ctx.height))
         if not ctx.is_member:
             self._keep_asking_to_join()
         self._inbox.forget_strangers(self._listens_to)
@@ -418,12 +434,12 @@ class Node:
         if ctx.weights is None:
             self.catchup.want_weights()
         has_dealt = ctx.sharing.vector is not None  # before it was restarted
-        ctx.out.timer(0 if has_dealt else state.genesis.round_interval_ms, "begin", state.round)
+        ctx.out.timer(0 if has_dealt else state.genesis.round_interval_ms, RestOver(state.round))
 
     def _begin_training(self) -> None:
         ctx, sharing = self.ctx, self.ctx.sharing
         assert sharing is not None
-        ctx.out.timer(ctx.state.genesis.share_deadline_ms, "share-deadline", sharing.round)
+        ctx.out.timer(ctx.state.genesis.share_deadline_ms, ShareDeadline(sharing.round))
         sharing.may_begin = True
         self._train()
 
@@ -724,9 +740,9 @@ class Node:
                 sharing.on_ack(received)
                 if sharing.is_late():
                     sharing.ack_what_there_is()
-                    ctx.out.timer(ctx.state.genesis.view_delta_ms, "lacking", sharing.round)
+                    ctx.out.timer(ctx.state.genesis.view_delta_ms, HandOver(sharing.round))
                 if sharing.has_more_to_hand_over(ctx.alive, ctx.alive_changes):
-                    ctx.out.timer(ctx.state.genesis.view_delta_ms, "lacking", sharing.round)
+                    ctx.out.timer(ctx.state.genesis.view_delta_ms, HandOver(sharing.round))
             case _ if ctx.state.phase is not Phase.SHARING:
                 return
             case SitOut():
@@ -844,57 +860,57 @@ class Node:
         if self._agreement is not None:
             self._agreement.resend(to)
 
-    def _on_timer(self, key: Any) -> None:
+    def _on_timer(self, timer: Hashable) -> None:
         ctx = self.ctx
-        match key:
-            case ("view", height, view, stage) if height == ctx.height and self._agreement is not None:
+        match timer:
+            case StageTimeout(height, view, stage) if height == ctx.height and self._agreement is not None:
                 self._agreement.on_timeout(Stage(stage), view)
-            case ("grace", height, view) if height == ctx.height and self._agreement is not None:
+            case SumGrace(height, view) if height == ctx.height and self._agreement is not None:
                 self._agreement.try_open(view, after_grace=True)
-            case ("begin", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
+            case RestOver(round_) if ctx.sharing is not None and ctx.sharing.round == round_:
                 if not ctx.sharing.may_begin:
                     self._begin_training()
-            case ("share-deadline", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
+            case ShareDeadline(round_) if ctx.sharing is not None and ctx.sharing.round == round_:
                 ctx.sharing.ack_what_there_is()
-                ctx.out.timer(ctx.state.genesis.view_delta_ms, "acks-at-deadline", round_)
-            case ("acks-at-deadline", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
+                ctx.out.timer(ctx.state.genesis.view_delta_ms, AcksDue(round_))
+            case AcksDue(round_) if ctx.sharing is not None and ctx.sharing.round == round_:
                 # By now all should have acked what they hold. What is missing is in dispute, and the boxes in question
                 # are handed over. The contributors are settled when these have had time to arrive.
                 self._tell_overdue(ctx.sharing.on_deadline(ctx.alive, ctx.alive_changes))
-                ctx.out.timer(self._settling_ms(), "settled", round_)
-            case ("lacking", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
+                ctx.out.timer(self._settling_ms(), BoxesDue(round_))
+            case HandOver(round_) if ctx.sharing is not None and ctx.sharing.round == round_:
                 ctx.sharing.hand_over_lacking(ctx.alive, ctx.alive_changes)
-            case ("kept", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
+            case TellKept(round_) if ctx.sharing is not None and ctx.sharing.round == round_:
                 ctx.sharing.say_kept()
-            case ("settled", round_) if ctx.sharing is not None and ctx.sharing.round == round_:
+            case BoxesDue(round_) if ctx.sharing is not None and ctx.sharing.round == round_:
                 if ctx.sharing.waits_for_holders(ctx.alive, ctx.alive_changes):
-                    ctx.out.timer(self._settling_ms(), "settled", round_)
+                    ctx.out.timer(self._settling_ms(), BoxesDue(round_))
                 else:
                     self._settle_acks()
-            case ("resend", height) if height == ctx.height:
+            case Resend(height) if height == ctx.height:
                 self._resend(None)
-                ctx.out.timer(RESEND_MS, "resend", height)
-            case ("sync", height):
+                ctx.out.timer(RESEND_MS, Resend(height))
+            case RetryBlocks(height):
                 self.catchup.on_retry(height)
-            case ("checkpoint",) if self.catchup.proving is not None:
+            case CheckpointWait() if self.catchup.proving is not None:
                 self.catchup.proving.on_timer(ctx.alive)
-            case ("weights", wanted):
+            case RetryWeights(wanted):
                 self.catchup.on_weights_timer(wanted)
-            case ("join", height) if height == ctx.height and not ctx.is_member:
+            case RetryJoin(height) if height == ctx.height and not ctx.is_member:
                 self._keep_asking_to_join()
-            case ("leave",) if self._leaving and ctx.is_member:
+            case RetryLeave() if self._leaving and ctx.is_member:
                 self._ask_to_leave()
-            case ("resume",) if ctx.guard.resuming:
+            case ResumeWait() if ctx.guard.resuming:
                 ctx.guard.waited()
                 ctx.out.send(None, self._status_request)
-                ctx.out.timer(RESUME_WAIT_MS, "resume")
+                ctx.out.timer(RESUME_WAIT_MS, ResumeWait())
                 self._try_resume()
             case _:
                 pass
 
     def _keep_asking_to_join(self) -> None:
         self._ask_to_join()
-        self.ctx.out.timer(JOIN_RETRY_MS, "join", self.ctx.height)
+        self.ctx.out.timer(JOIN_RETRY_MS, RetryJoin(self.ctx.height))
 
     def _ask_to_join(self) -> None:
         ctx, newcomer = self.ctx, self._newcomer
@@ -932,7 +948,7 @@ class Node:
         request = ctx.out.sealed(LeaveRequest(ctx.state.round))
         ctx.pool.add_leave(request)
         ctx.out.send(None, request.raw)
-        ctx.out.timer(JOIN_RETRY_MS, "leave")
+        ctx.out.timer(JOIN_RETRY_MS, RetryLeave())
 
     # Finished work.
 
@@ -953,7 +969,7 @@ class Node:
                         self._keep_said(sharing)
                     self._release()
                     if sharing.acks_whatever:
-                        self.ctx.out.timer(self.ctx.state.genesis.view_delta_ms, "lacking", sharing.round)
+                        self.ctx.out.timer(self.ctx.state.genesis.view_delta_ms, HandOver(sharing.round))
                 else:
                     sharing.sit_out(done.error)
             case CheckJob() if sharing is not None and work.terms == sharing.terms:

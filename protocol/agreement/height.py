@@ -34,6 +34,7 @@ from ..messages.envelope import Verified, verify
 from ..messages.kinds import Accusation, Precommit, Prevote, Proposal, SumShare
 from ..records import ValueSeen, VoteCast
 from ..round.summing import Summing
+from ..timers import StageTimeout, SumGrace
 from .false_sums import FalseSums
 from .tendermint import Action, CastVote, Consensus, Decide, NewView, ProposeNow, Remember, Stage, StartTimeout
 from .validity import (
@@ -771,8 +772,8 @@ class Agreement:
         if self._done or consensus.stage is not Stage.PROPOSE or not consensus.ready:
             return
         if self.ctx.state.proposer(consensus.view) == member:
-            key = ("view", self.ctx.height, consensus.view, int(Stage.PROPOSE))
-            self.ctx.out.timer(DEAD_PROPOSER_TIMEOUT_MS, *key)
+            timeout = StageTimeout(self.ctx.height, consensus.view, Stage.PROPOSE)
+            self.ctx.out.timer(DEAD_PROPOSER_TIMEOUT_MS, timeout)
 
     def on_timeout(self, stage: Stage, view: int) -> None:
         """Hand a timeout of this height to the algorithm."""
@@ -795,9 +796,9 @@ class Agreement:
                 case CastVote():
                     self._cast(action)
                 case StartTimeout(stage=stage, view=view, at_once=True):
-                    self.ctx.out.timer(0, "view", self.ctx.height, view, int(stage))
+                    self.ctx.out.timer(0, StageTimeout(self.ctx.height, view, stage))
                 case StartTimeout(stage=stage, view=view):
-                    self.ctx.out.timer(self._timeout_ms(stage, view), "view", self.ctx.height, view, int(stage))
+                    self.ctx.out.timer(self._timeout_ms(stage, view), StageTimeout(self.ctx.height, view, stage))
                 case Remember():
                     self._remember(action)
                 case Decide(value=value, view=view):
@@ -816,7 +817,7 @@ class Agreement:
             if aggregator == ctx.me:
                 self.summing.try_open(frozenset(ctx.alive), ctx.height, view)
                 if not is_private(ctx.state.genesis.scheme):
-                    ctx.out.timer(self._grace_ms(view), "grace", ctx.height, view)
+                    ctx.out.timer(self._grace_ms(view), SumGrace(ctx.height, view))
         if view > 0:
             ctx.out.notify(NoticeKind.VIEW, f"height {ctx.height}: view {view}", height=ctx.height, view=view)
         if view in self._waiting:

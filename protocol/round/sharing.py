@@ -28,6 +28,7 @@ from ..messages.kinds import Ack, Complaint, Deal, HandBox, SitOut, dealing_id
 from ..records import Dealt, ShareHeld
 from ..schemes import Choice, Scheme
 from ..schemes.base import CheckedShare, Dealing, Terms
+from ..timers import TellKept
 from .acks import Acks, wrong_ack
 from .complaints import Complaints
 from .custody import Custody
@@ -714,7 +715,7 @@ class Sharing:
         self._serve(dealer, holder, blob or b"")
         if not self._says_kept:
             self._says_kept = True
-            self.out.timer(KEPT_BOXES_DELAY_MS, "kept", self.round)
+            self.out.timer(KEPT_BOXES_DELAY_MS, TellKept(self.round))
 
     def _serve(self, dealer: int, holder: int, box: bytes) -> None:
         """Send a kept box to its holder, after the dealing that it belongs to."""

@@ -25,6 +25,7 @@ from ..messages.kinds import Prevote, SumShare
 from ..records import Released
 from ..schemes import Choice, Scheme
 from ..schemes.base import Opened, Terms
+from ..timers import SumGrace
 
 
 @dataclass(slots=True)
@@ -189,7 +190,7 @@ class Summing:
             return
         waiting = [j for j in self.expected if j not in self._rows and self.committee.members[j] in alive]
         if waiting and not after_grace:
-            self.out.timer(SUM_GRACE_MS, "grace", height, view)
+            self.out.timer(SUM_GRACE_MS, SumGrace(height, view))
             return
         self._tried, self._opening = count, True
         self.out.work(self.scheme.open(self.terms, self.choice, self._rows))

@@ -16,6 +16,7 @@ from ..limits import SYNC_BATCH_BLOCKS, SYNC_BATCH_BYTES, SYNC_RETRY_MS
 from ..messages.encoding import DecodeError, digest_of
 from ..messages.envelope import Verified
 from ..messages.kinds import Blocks, CertifiedBlock, GetBlocks, GetWeights, Weights
+from ..timers import RetryBlocks, RetryWeights
 from .checkpoint import Extension, Proving, Trial
 from .forks import Forks
 
@@ -101,7 +102,7 @@ class CatchUp:
             ctx.out.send(source, GetBlocks(height + 1))
             if self._retrying != height:  # one timer for each height, however many peers have no blocks
                 self._retrying = height
-                ctx.out.timer(SYNC_RETRY_MS, "sync", height)
+                ctx.out.timer(SYNC_RETRY_MS, RetryBlocks(height))
 
     def _ahead(self) -> list[bytes]:
         """Return the peers that may be asked for the next blocks.
@@ -273,7 +274,7 @@ class CatchUp:
             self._wanting, self._may_ask = wanted, 1
             self._sources.clear()
             self._failed.clear()
-            ctx.out.timer(SYNC_RETRY_MS, "weights", wanted)
+            ctx.out.timer(SYNC_RETRY_MS, RetryWeights(wanted))
         for source in sorted(ctx.alive - self._failed - self._sources):
             ctx.out.send(source, GetWeights(wanted))
 
@@ -285,7 +286,7 @@ class CatchUp:
         if self._wanting == wanted == self.ctx.state.weights and self.ctx.weights is None:
             self._may_ask_one_more()
             self.want_weights(again=True)
-            self.ctx.out.timer(SYNC_RETRY_MS, "weights", wanted)
+            self.ctx.out.timer(SYNC_RETRY_MS, RetryWeights(wanted))
 
     def _may_ask_one_more(self) -> None:
         self._may_ask = min(self._may_ask + 1, self.ctx.state.committee.f + 1)

@@ -18,6 +18,7 @@ from ..ledger.state import LedgerState
 from ..ledger.tickets import Checkpoint
 from ..limits import CHECKPOINT_WAIT_MS, MAX_TRIAL_SILENCES
 from ..messages.kinds import CertifiedBlock
+from ..timers import CheckpointWait
 
 Extension = list[tuple[CertifiedBlock, LedgerState]]
 """Checked blocks, each with the state after it."""
@@ -66,7 +67,7 @@ class Proving:
         text = f"shows another ledger than the one of the invite, which has {wanted.head.hex()[:16]}…"
         self.out.fault(source, f"{text} at height {wanted.height}")
         if not self.strangers:
-            self.out.timer(CHECKPOINT_WAIT_MS, "checkpoint")
+            self.out.timer(CHECKPOINT_WAIT_MS, CheckpointWait())
         self.strangers.add(source)
         self.trial = None
 
@@ -82,4 +83,4 @@ class Proving:
         if alive <= self.strangers:
             text = f"nobody who answers has the block at height {self.checkpoint.height} that the invite names"
             self.out.notify(NoticeKind.ANOTHER_LEDGER, text, height=self.checkpoint.height)
-        self.out.timer(CHECKPOINT_WAIT_MS, "checkpoint")
+        self.out.timer(CHECKPOINT_WAIT_MS, CheckpointWait())

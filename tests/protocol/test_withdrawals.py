@@ -18,6 +18,7 @@ from coterie.protocol.messages.envelope import Verified, verify
 from coterie.protocol.messages.kinds import JoinRequest, Prevote, Proposal, Withdrawal
 from coterie.protocol.node import Newcomer, Node
 from coterie.protocol.pending_changes import CLOCK_SKEW_MS, PendingChanges
+from coterie.protocol.timers import RetryJoin
 
 A, B, C = (identity(number) for number in range(3))
 NEW = identity(9)
@@ -169,7 +170,7 @@ def test_a_newcomer_tells_all_that_it_is_linked_to_and_asks_no_more() -> None:
     assert [one.message for one in bench.said(Withdrawal)] == [Withdrawal(START_MS)] * 2
     assert not bench.node.may_be_admitted
     bench.sent.clear()
-    bench.fire("join", 1)
+    bench.fire(RetryJoin(1))
     bench.hand(PeerUp(C.public))
     bench.hand(Withdraw())
     assert bench.said(JoinRequest) == bench.said(Withdrawal) == []

@@ -1,6 +1,6 @@
 """One real node among members whose every word is written by hand."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
@@ -81,9 +81,9 @@ class Bench:
         for one in everyone if asked else ():
             self.hear(one, Status(asked[0].message.nonce, head or self.node.state.height, None, None, None))
 
-    def fire(self, *key: Any) -> Step:
+    def fire(self, timer: Hashable) -> Step:
         """A timer fires."""
-        return self.hand(TimerFired(key))
+        return self.hand(TimerFired(timer))
 
     def compute(self) -> None:
         """Run the work that waits, and what it leads to, but for training and reading."""

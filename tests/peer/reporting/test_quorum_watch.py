@@ -25,6 +25,7 @@ from coterie.protocol.ledger.genesis import Stopping
 from coterie.protocol.ledger.state import LedgerState, Phase
 from coterie.protocol.messages.kinds import JoinRequest
 from coterie.protocol.node import Newcomer
+from coterie.protocol.timers import ResumeWait
 from coterie.protocol.vote_guard import VoteGuard
 
 A, B, C, D = (identity(number).public for number in range(4))
@@ -269,7 +270,7 @@ async def stuck_lines(is_over: bool) -> list[str]:
     chain.append(chain.contributors())
     bench = Bench(chain, 0)
     bench.begin(connected=bench.others[:3])
-    bench.fire("resume")
+    bench.fire(ResumeWait())
     session: Any = Session.__new__(Session)
     session.node, session.home, session.ending = bench.node, HOME, SimpleNamespace(on_notice=lambda *_: None)
     session.network = SimpleNamespace(connected=lambda: [one.public for one in bench.others], peers=list)

@@ -27,6 +27,7 @@ from coterie.protocol.messages.envelope import Verified, verify
 from coterie.protocol.messages.kinds import GetBlocks, GetStatus, Precommit, Prevote, Proposal, Status
 from coterie.protocol.records import Memory, ModelSaved, ValueSeen, VoteCast
 from coterie.protocol.round.summing import Summing
+from coterie.protocol.timers import ShareDeadline, StageTimeout
 
 
 def other_than_the_proposer(chain: Chain) -> int:
@@ -194,7 +195,7 @@ def test_proposals_of_forgotten_views_are_forgotten_with_them() -> None:
     for view in range(3 * VIEW_HISTORY):
         if bench.proposer(view) != bench.me:
             bench.hear(bench.proposer(view), join_of(bench, 9 + view % 20), view=view)
-        bench.fire("view", bench.node.state.height + 1, view, int(Stage.PRECOMMIT))
+        bench.fire(StageTimeout(bench.node.state.height + 1, view, int(Stage.PRECOMMIT)))
     assert bench.node._agreement is not None
     assert len(bench.node._agreement._proposed) <= VIEW_HISTORY
 
@@ -299,7 +300,7 @@ def test_late_votes_do_not_go_on_with_a_height_that_a_certificate_has_closed() -
     view, height = views_of(bench, others=True)[0], bench.node.state.height + 1
     move_to(bench, view)
     bench.hear(bench.proposer(view), case.proposal(), view=view)
-    bench.fire("view", height, view, int(Stage.PROPOSE))
+    bench.fire(StageTimeout(height, view, int(Stage.PROPOSE)))
     for one in bench.others:
         bench.hear(one, Precommit(block_hash(case.proposal().block)), view=view)
     assert bench.node.state.height == height, "decided, though its sum has not come"
@@ -418,7 +419,7 @@ def test_a_sum_that_was_checked_before_ones_own_shares_were_there_is_voted_for_w
 def wait_for(bench: Bench, view: int) -> None:
     """Let views pass in which the others say nothing."""
     while bench.node.view < view:
-        bench.fire("view", bench.node.state.height + 1, bench.node.view, int(Stage.PRECOMMIT))
+        bench.fire(StageTimeout(bench.node.state.height + 1, bench.node.view, int(Stage.PRECOMMIT)))
 
 
 def proposed_again(case: OpenSum) -> tuple[Verified, bytes]:
@@ -459,7 +460,7 @@ def prevoted_by_another(case: OpenSum, proposal: Verified, vector: bytes) -> byt
     already = len(prevoted(other))
     other.hand(Received(proposal, vector))
     other.compute()
-    other.fire("view", chain.state.height + 1, proposal.view, int(Stage.PROPOSE))
+    other.fire(StageTimeout(chain.state.height + 1, proposal.view, int(Stage.PROPOSE)))
     return prevoted(other)[already]
 
 
@@ -516,7 +517,7 @@ def test_after_a_restart_the_valid_value_is_proposed_again_with_its_sum_and_its_
     bench = Bench(case.bench.chain, other_than_the_proposer(case.bench.chain), memory)
     bench.begin()
     while not bench.said(Proposal):
-        bench.fire("view", bench.node.state.height + 1, bench.node.view, int(Stage.PRECOMMIT))
+        bench.fire(StageTimeout(bench.node.state.height + 1, bench.node.view, int(Stage.PRECOMMIT)))
     proposed = bench.said(Proposal)[0].message
     assert isinstance(proposed, Proposal)
     assert (proposed.block, proposed.valid_view, len(proposed.polka)) == (case.proposal().block, view, 3)
@@ -533,8 +534,8 @@ def test_a_member_that_must_not_vote_does_not_propose_either() -> None:
     lost = signed(bench.me, Prevote(None, None), chain.state.height + 1, 0, chain.state.federation)
     for one in bench.others:
         bench.hear(one, Status(nonce, chain.state.height, lost.raw, None, None))
-    bench.fire("share-deadline", chain.state.round)
-    bench.fire("view", chain.state.height + 1, 0, int(Stage.PROPOSE))
+    bench.fire(ShareDeadline(chain.state.round))
+    bench.fire(StageTimeout(chain.state.height + 1, 0, int(Stage.PROPOSE)))
     assert "abstaining" in [notice.kind for notice in bench.notices]
     assert bench.said(Proposal) == []
     assert bench.said(Prevote) == []

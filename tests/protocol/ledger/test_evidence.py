@@ -60,6 +60,7 @@ from coterie.protocol.round.sharing import Sharing
 from coterie.protocol.scheme_registry import SCHEMES
 from coterie.protocol.schemes.base import Dealing, Terms
 from coterie.protocol.schemes.shamir import DealShares, ShamirScheme
+from coterie.protocol.timers import RestOver, ShareDeadline
 from coterie.protocol.vote_guard import VoteGuard
 
 VICTIM = 0
@@ -192,7 +193,7 @@ class Siege:
     def time(self) -> None:
         if self.bench.timers:
             timer = self.bench.timers[self.rnd.randrange(len(self.bench.timers))]
-            self.bench.fire(*timer.key)
+            self.bench.fire(timer.key)
 
     def propose(self) -> None:
         view = self.rnd.randrange(4)
@@ -309,7 +310,7 @@ def life(
     nonce = bench.said(GetStatus)[0].message.nonce
     for one in others:
         bench.hear(one, Status(nonce, chain.state.height, None, *shown))
-    bench.fire("begin", 1)
+    bench.fire(RestOver(1))
     terms, place = terms_of(chain), chain.state.committee.members.index(victim.public)
     for _ in range(3):
         for job in [one for one in bench.work if isinstance(one, Train)]:
@@ -320,7 +321,7 @@ def life(
         for one in others:
             dealt = dealing_of(one, terms, which)
             bench.hear(one, dealt.deal, dealt.blobs[place])
-    bench.fire("share-deadline", 1)
+    bench.fire(ShareDeadline(1))
     bench.compute()
     return bench.records, [signed for signed in bench.said(Message) if signed.sender == victim.public]
 
@@ -475,7 +476,7 @@ class Sum:
         self.chain, self.others = chain, others
         self.bench = bench = Bench(chain, VICTIM)
         bench.begin()
-        bench.fire("begin", 1)
+        bench.fire(RestOver(1))
         train = next(one for one in bench.work if isinstance(one, Train))
         bench.work.remove(train)
         update = np.full(chain.genesis.parameters, 0.5, np.float32)

@@ -27,6 +27,7 @@ from coterie.protocol.messages.envelope import Verified, verify
 from coterie.protocol.messages.kinds import Ack, Precommit, Prevote, Proposal
 from coterie.protocol.records import BlockDecided, Memory, ModelSaved
 from coterie.protocol.round.summing import Summing
+from coterie.protocol.timers import ResumeWait, StageTimeout
 
 
 def vector_of(chain: Chain, is_good: bool = False) -> bytes:
@@ -274,14 +275,14 @@ def begun_with(chain: Chain, number: int, others: int, outside: int = 0) -> Benc
     holders = {chain.state.committee.members[place] for place in chain.state.contributors.holders}
     inside, late = ([one for one in bench.others if (one.public in holders) is is_one] for is_one in (True, False))
     bench.begin(connected=[*inside[:others], *late[:outside]])
-    bench.fire("resume")
+    bench.fire(ResumeWait())
     assert not bench.node.ctx.guard.resuming
     return bench
 
 
 def runs(bench: Bench) -> bool:
     """Whether time runs for the view: otherwise nothing is proposed and no view goes by."""
-    return any(one.key[0] == "view" for one in bench.timers)
+    return any(isinstance(one.key, StageTimeout) for one in bench.timers)
 
 
 def test_views_do_not_go_by_before_enough_holders_are_there(monkeypatch: pytest.MonkeyPatch) -> None:

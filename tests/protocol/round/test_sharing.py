@@ -25,6 +25,7 @@ from coterie.protocol.round.overdue_acks import OverdueAcks
 from coterie.protocol.round.sharing import Sharing
 from coterie.protocol.schemes.base import Dealing
 from coterie.protocol.schemes.shamir import CheckShare, JudgeComplaint
+from coterie.protocol.timers import AcksDue, HandOver, Resend, RestOver, ShareDeadline, TellKept
 
 A, B, C, D = (identity(number) for number in range(4))
 
@@ -119,7 +120,7 @@ def test_who_acked_a_dealing_is_sent_it_again_only_where_it_comes_back() -> None
     table.has_dealt()
     table.ack(B, A)
     table.sent.clear()
-    table.fire("resend", table.node.state.height + 1)
+    table.fire(Resend(table.node.state.height + 1))
     assert {send.to for send in table.sent if table.said_in(send, Deal)} == {C.public, D.public}
     table.sent.clear()
     table.hand(PeerDown(B.public))
@@ -131,7 +132,7 @@ def test_who_acked_a_dealing_is_sent_it_again_only_where_it_comes_back() -> None
 def test_a_reason_to_sit_out_is_sent_whatever_characters_are_in_it(reason: str) -> None:
     """A file name that is no UTF-8 is in the message of an exception as lone surrogates."""
     table = Table()
-    table.fire("begin", 1)
+    table.fire(RestOver(1))
     train = next(work for work in table.work if isinstance(work, Train))
     table.hand(WorkDone(train, error=reason))
     said = table.said(SitOut)[0].message
@@ -158,18 +159,18 @@ def test_at_the_deadline_the_box_of_a_holder_without_an_ack_goes_to_others_until
     for one in (B, C):
         table.ack(one, A)
     assert handed(table) == set()
-    table.fire("share-deadline", 1)
+    table.fire(ShareDeadline(1))
     assert handed(table) == set(), "acks that others send at the deadline are on their way"
-    table.fire("acks-at-deadline", 1)
+    table.fire(AcksDue(1))
     everybody = {(one.public, table.place(D)) for one in (B, C)}
     assert everybody <= handed(table) <= everybody | {(D.public, table.place(D))}
     table.sent.clear()
     table.ack(B, A, kept=((A, D),))
-    table.fire("resend", table.node.state.height + 1)
+    table.fire(Resend(table.node.state.height + 1))
     assert handed(table) - {(D.public, table.place(D))} == {(C.public, table.place(D))}
     table.sent.clear()
     table.ack(D, A)
-    table.fire("resend", table.node.state.height + 1)
+    table.fire(Resend(table.node.state.height + 1))
     assert handed(table) == set()
 
 
@@ -182,30 +183,30 @@ def test_an_ack_after_the_deadline_makes_room_for_the_box_of_another_holder(
         monkeypatch.setattr(Sharing, "has_more_to_hand_over", lambda self, *there: False)
     table = Table()
     table.has_dealt()
-    table.fire("share-deadline", 1)
-    table.fire("acks-at-deadline", 1)
+    table.fire(ShareDeadline(1))
+    table.fire(AcksDue(1))
     (first,) = {holder for _, holder in handed(table)}
     slow = next(one for one in (B, C, D) if table.place(one) == first)
     others = [one for one in (B, C, D) if one is not slow]
     table.ack(slow, A)
     table.ack(others[0], A)
-    if any(timer.key == ("lacking", 1) for timer in table.timers):
-        table.fire("lacking", 1)
+    if any(timer.key == HandOver(1) for timer in table.timers):
+        table.fire(HandOver(1))
     assert ({holder for _, holder in handed(table)} >= {first, table.place(others[1])}) != is_weak
 
 
 def test_a_dealing_that_is_made_after_the_deadline_is_handed_over_soon() -> None:
     table = Table()
-    table.fire("begin", 1)
-    table.fire("share-deadline", 1)
-    table.fire("acks-at-deadline", 1)
+    table.fire(RestOver(1))
+    table.fire(ShareDeadline(1))
+    table.fire(AcksDue(1))
     train = next(one for one in table.work if isinstance(one, Train))
     table.work.remove(train)
     update = np.zeros(table.chain.genesis.parameters, np.float32)
     table.hand(WorkDone(train, Contribution(10, (4.0, 2.0), bytes(32), update)))
     table.compute()
-    assert ("lacking", 1) in [timer.key for timer in table.timers]
-    table.fire("lacking", 1)
+    assert HandOver(1) in [timer.key for timer in table.timers]
+    table.fire(HandOver(1))
     assert {table.place(one) for one in (B, C, D)} >= {holder for _, holder in handed(table)} != set()
 
 
@@ -217,7 +218,7 @@ def test_the_rest_between_rounds_ends_when_f_plus_1_have_dealt(monkeypatch: pyte
         for one in (B, C):
             table.deal(one)
             found.append(any(isinstance(work, Train) for work in table.work))
-        table.fire("begin", 1)
+        table.fire(RestOver(1))
         assert sum(isinstance(work, Train) for work in table.work) == 1
         return found
 
@@ -230,12 +231,12 @@ def test_a_keeper_says_what_it_keeps_and_serves_it_to_the_holder_alone() -> None
     table = Table()
     for one in (B, C, D):
         table.deal(one)
-    table.fire("share-deadline", 1)
+    table.fire(ShareDeadline(1))
     table.sent.clear()
     table.hear(B, table.hand_box(B, D), table.box(B, D))
     assert handed(table) == {(D.public, table.place(D))}
     assert [send.blob for send in table.sent if table.said_in(send, HandBox)] == [table.box(B, D)]
-    table.fire("kept", 1)
+    table.fire(TellKept(1))
     acks = [one.message for one in table.said(Ack)]
     assert isinstance(acks[-1], Ack)
     assert acks[-1].kept == ((table.place(B), table.place(D)),)
@@ -260,7 +261,7 @@ def test_a_box_that_is_not_as_dealt_or_not_from_its_dealer_is_not_kept(wrong: st
         case _:
             message = HandBox(**fields | {"holder": 4})
     table.hear(sender, message, blob)
-    table.fire("kept", 1)
+    table.fire(TellKept(1))
     assert all(isinstance(one.message, Ack) and one.message.kept == () for one in table.said(Ack))
     assert table.sharing.custody.boxes_for(table.place(D)) == []
 
@@ -353,7 +354,7 @@ def test_an_ack_that_a_holder_shows_to_the_dealer_alone_is_shown_to_all() -> Non
     for one in (B, C, D):
         table.ack(one, *((A,) if one is D else (A, B, C, D)))
     alone = table.sharing.acks.latest[table.place(D)]
-    table.fire("share-deadline", 1)
+    table.fire(ShareDeadline(1))
     table.sent.clear()
     table.ack(D, B, C)  # what the others have of it: passed on, as they found it
     assert [send.envelope for send in table.sent if send.to is None] == [alone.raw]

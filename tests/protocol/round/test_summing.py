@@ -25,6 +25,7 @@ from coterie.protocol.records import Released
 from coterie.protocol.round.summing import Summing
 from coterie.protocol.schemes import scheme_of
 from coterie.protocol.schemes.base import Opened, Terms
+from coterie.protocol.timers import SumGrace
 
 LAYOUT = Layout(parameters=3, wide=4)
 SIZE = 8 * LAYOUT.columns
@@ -245,7 +246,7 @@ def test_who_is_alive_and_late_is_waited_for_a_grace_time() -> None:
         holder.sum_from(place)
     holder.summing.try_open(holder.alive, 5, 0)
     step = holder.out.flush()
-    assert (step.work, step.timers[0].after_ms, step.timers[0].key) == ((), SUM_GRACE_MS, ("grace", 5, 0))
+    assert (step.work, step.timers[0].after_ms, step.timers[0].key) == ((), SUM_GRACE_MS, SumGrace(5, 0))
     holder.summing.try_open(holder.alive, 5, 0, after_grace=True)
     assert len(holder.work()) == 1
 

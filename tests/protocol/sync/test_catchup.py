@@ -41,6 +41,7 @@ from coterie.protocol.node import Newcomer, Node
 from coterie.protocol.records import BlockDecided, Memory, ModelSaved
 from coterie.protocol.schemes.shamir import CheckShare, JudgeComplaint
 from coterie.protocol.sync import forks
+from coterie.protocol.timers import ResumeWait, RetryBlocks, RetryJoin, RetryWeights
 
 STRANGER = identity(30)
 A, B, C, D = (identity(number) for number in range(4))
@@ -94,7 +95,7 @@ def test_an_unanswered_question_is_asked_again_of_somebody_else() -> None:
     for one in (B, C, D):
         bench.hand(HeadSeen(one.public, 7))
     for _ in range(5):
-        bench.fire("sync", 1)
+        bench.fire(RetryBlocks(1))
     assert {to for to, _ in asked(bench)} == {one.public for one in (B, C, D)}
 
 
@@ -322,7 +323,7 @@ def test_who_was_removed_asks_to_be_let_in_again_only_if_people_want_it() -> Non
     chain = left()
     bench = returning(chain, Newcomer("D", "test model", returns=False))
     bench.hear(C, Blocks(tuple(chain.blocks[3:6])))
-    bench.fire("join", 7)
+    bench.fire(RetryJoin(7))
     assert not bench.node.ctx.is_member
     assert bench.said(JoinRequest) == []
 
@@ -334,7 +335,7 @@ def test_who_was_removed_while_it_was_away_asks_to_be_let_in_again_and_votes_onl
     bench.hear(C, Blocks(tuple(chain.blocks[3:6])))
     requests = bench.said(JoinRequest)
     assert {one.height for one in requests} == {7}
-    bench.fire("join", 7)
+    bench.fire(RetryJoin(7))
     assert len(bench.said(JoinRequest)) == 2 * len(requests)
 
     chain.append(Membership((Join(requests[0].raw),)))
@@ -343,7 +344,7 @@ def test_who_was_removed_while_it_was_away_asks_to_be_let_in_again_and_votes_onl
     assert bench.node.state.committee.index(D.public) is not None
     assert bench.node.ctx.guard.resuming
     bench.sent.clear()
-    bench.fire("resume")
+    bench.fire(ResumeWait())
     assert bench.said(GetStatus)
 
 
@@ -444,7 +445,7 @@ def test_a_model_that_does_not_come_is_fetched_from_one_more_member_each_time_up
         for one in (A, C, D):
             bench.hear(one, Weights(wanted))
         sources.append([fetch.source for fetch in bench.fetches])
-        bench.hand(TimerFired(("weights", wanted)))
+        bench.hand(TimerFired(RetryWeights(wanted)))
     assert sources == [[A.public], [A.public, C.public], [A.public, C.public], [A.public, C.public]]
 
 

@@ -14,6 +14,7 @@ from coterie.protocol.limits import MAX_TRIAL_SILENCES
 from coterie.protocol.messages.kinds import Blocks, CertifiedBlock, GetBlocks, Precommit, Proposal
 from coterie.protocol.node import Newcomer, Node
 from coterie.protocol.records import BlockDecided, Memory
+from coterie.protocol.timers import CheckpointWait, RetryBlocks
 
 NEWCOMER = 9
 HONEST, OTHER, LIAR = identity(1), identity(2), identity(11)
@@ -132,7 +133,7 @@ def test_a_peer_that_stops_in_the_middle_is_left_for_another(leaves: bool) -> No
         bench.hand(PeerDown(LIAR.public))
     for _ in range(3 * MAX_TRIAL_SILENCES):
         if asked(bench)[-1][0] != HONEST.public:
-            bench.fire("sync", asked(bench)[-1][1] - 1)
+            bench.fire(RetryBlocks(asked(bench)[-1][1] - 1))
     assert asked(bench)[-1] == (HONEST.public, 1)
     answer(bench)
     assert believes(bench, TRUE)
@@ -144,10 +145,10 @@ def test_people_are_told_when_nobody_shows_the_block_of_the_invite() -> None:
     kinds = [notice.kind for notice in bench.notices]
     assert "another-ledger" not in kinds, "others may be on their way"
     bench.hand(PeerUp(HONEST.public))
-    bench.fire("checkpoint")
+    bench.fire(CheckpointWait())
     assert "another-ledger" not in [notice.kind for notice in bench.notices]
     bench.hand(PeerDown(HONEST.public))
-    bench.fire("checkpoint")
+    bench.fire(CheckpointWait())
     assert "another-ledger" in [notice.kind for notice in bench.notices]
 
 
