@@ -54,6 +54,16 @@ class Context:
     told: list[tuple[int, Accusation]] = field(default_factory=list, repr=False)
     """Accusations that decide who contributes to a round, with the round; they are repeated as long as it lasts."""
 
+    def on_up(self, member: bytes) -> None:
+        """Note a living link to a peer."""
+        self.alive.add(member)
+        self.alive_changes += 1
+
+    def on_down(self, member: bytes) -> None:
+        """Note that the link to a peer is lost."""
+        self.alive.discard(member)
+        self.alive_changes += 1
+
     def accuse(self, first: Verified, second: Verified) -> None:
         """Accuse the author of two statements that contradict each other, before the operator and all members.
 

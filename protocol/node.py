@@ -149,9 +149,10 @@ class Node:
         self.ctx.forget_releases()
         if memory.model is not None and memory.model.weights_hash == state.weights:
             self.ctx.weights = memory.model.weights
-        self.catchup = CatchUp(self.ctx)
+        proving = None
         if checkpoint is not None and checkpoint.height > 0 == state.height:
-            self.catchup.proving = Proving(out, checkpoint)
+            proving = Proving(out, checkpoint)
+        self.catchup = CatchUp(self.ctx, proving)
         self._scheme_of, self._inline_bytes = scheme_of, inline_bytes
         self._memory: Memory | None = memory
         self._newcomer = newcomer
@@ -227,8 +228,7 @@ class Node:
             case PeerUp(member=member):
                 self._on_peer_up(member)
             case PeerDown(member=member):
-                self.ctx.alive.discard(member)
-                self.ctx.alive_changes += 1
+                self.ctx.on_down(member)
                 self.catchup.on_gone(member)
                 if not self._listens_to(member):
                     self._inbox.forget(member)
@@ -272,7 +272,7 @@ class Node:
         assert memory is not None
         self._remember_votes()
         if self._has_a_vote() and ctx.state.height > 0 and len(ctx.audience) > 0:
-            ctx.guard.resuming, ctx.guard.copied = True, memory.copied
+            ctx.guard.resume(memory.copied)
             self._ask_what_was_seen()
             text = f"resuming at height {ctx.height}, round {ctx.state.round}"
             if not ctx.is_member:
@@ -383,10 +383,7 @@ class Node:
         """
         shown, self._shown = self._shown, {}
         for said in (one for by_member in shown.values() for one in by_member):
-            if isinstance(said.message, Deal) and said.message.round == sharing.round:
-                sharing.shown_deal = said
-            elif isinstance(said.message, Ack) and said.message.round == sharing.round:
-                sharing.bound |= dict(said.message.dealings)
+            sharing.hold_to(said)
 
     def _keep_what_was_shown(self, sharing: Sharing, dealt: Dealt | None, shares: list[ShareHeld]) -> None:
         """Make durable what others showed and this home does not know; otherwise the next restart would forget it.
@@ -440,7 +437,7 @@ class Node:
         ctx, sharing = self.ctx, self.ctx.sharing
         assert sharing is not None
         ctx.out.timer(ctx.state.genesis.share_deadline_ms, ShareDeadline(sharing.round))
-        sharing.may_begin = True
+        sharing.end_rest()
         self._train()
 
     def _train(self) -> None:
@@ -467,7 +464,7 @@ class Node:
         """Go on with what is settled, since the time for missing acks is over; remember and report the late members."""
         ctx, sharing = self.ctx, self.ctx.sharing
         assert sharing is not None
-        sharing.deadline_passed = True
+        sharing.end_settling()
         if sharing.decided is not None or sharing.me is None:
             return
         members, late = sharing.committee.members, sharing.overdue(ctx.alive, ctx.alive_changes)
@@ -478,8 +475,7 @@ class Node:
         """Tell the operator of members that were waited for in vain, of each once in a round."""
         sharing = self.ctx.sharing
         assert sharing is not None
-        news = sorted(set(late) - sharing.told_overdue)
-        sharing.told_overdue |= set(news)
+        news = sharing.newly_overdue(late)
         if news:
             text = f"round {sharing.round}: {len(news)} member(s) did not ack or hand over all shares by the deadline"
             members = tuple(sharing.committee.members[one] for one in news)
@@ -578,9 +574,9 @@ class Node:
         ctx = self.ctx
         if ctx.guard.may_have_dealt(before.height + 1) or not self._shows_a_lost_state(certified, before):
             return False
-        is_known, ctx.guard.copied = ctx.guard.copied, True
+        is_news = ctx.guard.mark_as_copy()
         ctx.out.persist(LostStateFound(before.height + 1))
-        if is_known:  # further blocks may show it again while this member catches up
+        if not is_news:  # further blocks may show it again while this member catches up
             return True
         text = f"height {before.height + 1} holds what this member signed and this home does not know: it is an older"
         text += " copy of itself. It casts no votes before every other member has answered, or the others have decided"
@@ -797,7 +793,7 @@ class Node:
             NoticeKind.SYNCED, f"level with the others at height {ctx.state.height}", height=ctx.state.height
         )
         if ctx.summing is not None:
-            ctx.summing.base = ctx.weights
+            ctx.summing.take_base(ctx.weights)
         else:
             self._train()
 
@@ -841,8 +837,7 @@ class Node:
 
     def _on_peer_up(self, member: bytes) -> None:
         ctx = self.ctx
-        ctx.alive.add(member)
-        ctx.alive_changes += 1
+        ctx.on_up(member)
         if ctx.guard.resuming:
             ctx.out.send(member, self._status_request)
         if not ctx.is_member:
@@ -1019,8 +1014,7 @@ class Node:
         """Propose to evict a dealer, if there is a complaint about it that this member found right."""
         if complaint is not None:
             offender = self.ctx.state.committee.members[dealer]
-            self.ctx.pool.vouched.add(offender)
-            self.ctx.pool.add_eviction(Evict(offender, "bad-dealing", (complaint,)))
+            self.ctx.pool.vouch(Evict(offender, "bad-dealing", (complaint,)))
 
     def _on_summed(self, done: WorkDone) -> None:
         ctx = self.ctx

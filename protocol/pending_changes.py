@@ -207,6 +207,11 @@ class PendingChanges:
         self._evictions[eviction.member] = eviction
         return True
 
+    def vouch(self, eviction: Evict) -> None:
+        """Take evidence of a bad dealing that this member has checked itself."""
+        self.vouched.add(eviction.member)
+        self.add_eviction(eviction)
+
     def accuses(self, member: bytes) -> bool:
         """Whether there is evidence against this member here."""
         return member in self._evictions

@@ -90,6 +90,15 @@ class VoteGuard:
         place = (height, view, kind)
         return place in self._journal and self._journal[place] == block
 
+    def resume(self, copied: bool) -> None:
+        """Wait for the others' answers after a restart. ``copied``: this home is a copy or an older state of itself."""
+        self.resuming, self.copied = True, copied
+
+    def mark_as_copy(self) -> bool:
+        """Note that this home is an older state of itself. Returns whether that is news."""
+        was_known, self.copied = self.copied, True
+        return not was_known
+
     def resume_again(self) -> None:
         """Wait for the others' answers once more: the lost state did more than their earlier answers showed."""
         self.resuming, self._waited, self._passed = True, False, False

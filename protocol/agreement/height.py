@@ -109,12 +109,9 @@ class Agreement:
             digest = block_hash(value.block)
             known = self._candidates.setdefault(digest, _Candidate(value.block, read_block(value.block)))
             known.vector = known.vector or value.vector  # only one of the two records has W
-            if value.locked:
-                self.consensus.locked = (digest, value.view)
-            else:
-                self.consensus.valid = (digest, value.view)
+            self.consensus.restore_value(digest, value.view, value.locked)
         for vote in sorted(votes, key=lambda one: (one.view, one.kind)):
-            self.consensus.view, self.consensus.stage = vote.view, Stage(vote.kind + 1)
+            self.consensus.restore_step(vote.view, Stage(vote.kind + 1))
             self._restore_vote(vote.envelope)
         for value in values:
             for raw in value.polka:
@@ -130,7 +127,7 @@ class Agreement:
             if vote.sender == self.ctx.me:
                 kind = 0 if isinstance(vote.message, Prevote) else 1
                 self.ctx.guard.record(vote.height, vote.view, kind, vote.message.block)
-            self.consensus.restore_vote(vote)
+            self.consensus.enter_vote(vote)
 
     def check_ready(self) -> None:
         """See whether there is something to decide now; propose it if it is this member's turn."""

@@ -196,7 +196,7 @@ class Consensus:
 
     def on_vote(self, vote: Verified) -> list[Action]:
         """Take a prevote or precommit of a committee member; the first one of a view and kind counts."""
-        self.restore_vote(vote)
+        self.enter_vote(vote)
         actions = self._advance()
         if not self.ready and self.decided is None and self._others_are_ready():
             actions += self.on_ready()
@@ -207,8 +207,8 @@ class Consensus:
         voted = sum(view >= self.view for member, view in self._latest.items() if member != self.me)
         return voted > self.committee.f
 
-    def restore_vote(self, vote: Verified) -> None:
-        """Enter a vote without acting on it, as after a restart, before :meth:`start`."""
+    def enter_vote(self, vote: Verified) -> None:
+        """Enter a vote without acting on it: a durable one after a restart, or one that is acted on next."""
         if self.committee.index(vote.sender) is None:
             return
         if vote.view <= LAST_VIEW_TO_SKIP_TO:
@@ -222,6 +222,17 @@ class Consensus:
                 votes[vote.sender] = vote
                 value = _block(vote)
                 counts[value] = counts.get(value, 0) + 1
+
+    def restore_step(self, view: int, stage: Stage) -> None:
+        """Go on in the step after this member's last durable vote; called after a restart, before :meth:`start`."""
+        self.view, self.stage = view, stage
+
+    def restore_value(self, value: bytes, view: int, locked: bool) -> None:
+        """Take back the durable lock (``locked``) or valid value; called after a restart, before :meth:`start`."""
+        if locked:
+            self.locked = (value, view)
+        else:
+            self.valid = (value, view)
 
     def on_timeout(self, stage: Stage, view: int) -> list[Action]:
         """Lines 57 to 67: OnTimeoutPropose, OnTimeoutPrevote and OnTimeoutPrecommit."""

@@ -148,7 +148,30 @@ class Sharing:
             found = self._ids[deal.raw] = dealing_id(self.terms.federation, deal.sender, deal.message)
         return found
 
+    # Going on.
+
+    def end_rest(self) -> None:
+        """End the rest between rounds: from here on this member may train."""
+        self.may_begin = True
+
+    def end_settling(self) -> None:
+        """End the time to settle what was missing at the share deadline: only settled dealings count now."""
+        self.deadline_passed = True
+
+    def newly_overdue(self, late: Iterable[int]) -> list[int]:
+        """Return those of these late members that the operator has not been told of, and count them as told."""
+        news = sorted(set(late) - self.told_overdue)
+        self.told_overdue |= set(news)
+        return news
+
     # This member's own dealing.
+
+    def hold_to(self, said: Verified) -> None:
+        """Hold to a dealing or an ack of this member that others showed after a restart, if it is of this round."""
+        if isinstance(said.message, Deal) and said.message.round == self.round:
+            self.shown_deal = said
+        elif isinstance(said.message, Ack) and said.message.round == self.round:
+            self.bound |= dict(said.message.dealings)
 
     def has_dealt_otherwise(self, dealing: bytes = b"") -> bool:
         """Whether others show that this member made, or acked, another dealing of its own in this round."""

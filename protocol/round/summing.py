@@ -145,6 +145,10 @@ class Summing:
         """Return the members whose sum share did not reach this member as aggregator; a void names them."""
         return tuple(index for index in self.expected if index not in self._rows)
 
+    def take_base(self, base: bytes) -> None:
+        """Take the base model, which this member lacked when the sum was opened."""
+        self.base = base
+
     def close(self) -> None:
         """Drop the vectors once the height is decided; keep what judges late prevotes."""
         self._rows.clear()

@@ -97,8 +97,8 @@ class CatchUp:
             self._asking = height
             self._turn += 1
             source = ahead[self._turn % len(ahead)]
-            if self.proving is not None and self.proving.trial is None:
-                self.proving.trial = Trial(source, ctx.state)
+            if self.proving is not None:
+                self.proving.begin(source, ctx.state)
             ctx.out.send(source, GetBlocks(height + 1))
             if self._retrying != height:  # one timer for each height, however many peers have no blocks
                 self._retrying = height
@@ -117,8 +117,8 @@ class CatchUp:
         return sorted(peer for peer in peers if self.heads.get(peer, 0) >= least)
 
     def _end_trial(self, source: bytes) -> None:
-        if self.proving is not None and self.proving.trial is not None and self.proving.trial.source == source:
-            self.proving.trial = self._asking = None
+        if self.proving is not None and self.proving.give_up(source):
+            self._asking = None
             self.ask()
 
     def on_retry(self, height: int) -> None:

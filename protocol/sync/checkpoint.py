@@ -44,6 +44,18 @@ class Proving:
     strangers: set[bytes] = field(default_factory=set)
     """Peers that showed a ledger without the block that the invite names."""
 
+    def begin(self, source: bytes, state: LedgerState) -> None:
+        """Begin a trial of the ledger that one peer shows, unless one is under way."""
+        if self.trial is None:
+            self.trial = Trial(source, state)
+
+    def give_up(self, source: bytes) -> bool:
+        """End the trial of this peer's ledger. Returns whether there was one."""
+        is_its = self.trial is not None and self.trial.source == source
+        if is_its:
+            self.trial = None
+        return is_its
+
     def hold_back(self, trial: Trial, continued: Extension, is_right: bool) -> Extension:
         """Add blocks to a trial. Returns all blocks held back, once the block of the invite is among them.
 

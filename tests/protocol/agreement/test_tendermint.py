@@ -585,8 +585,10 @@ def test_only_prevotes_of_members_for_the_value_in_its_valid_view_make_the_polka
 def restarted(before: Peer, view: int, stage: Stage) -> Peer:
     """What :class:`.agreement.Agreement` makes of durable votes, the lock and the valid value."""
     after = Peer(before.n, before.place)
-    after.consensus.locked, after.consensus.valid = before.consensus.locked, before.consensus.valid
-    after.consensus.view, after.consensus.stage = view, stage
+    for value, locked in ((before.consensus.locked, True), (before.consensus.valid, False)):
+        if value is not None:
+            after.consensus.restore_value(*value, locked)
+    after.consensus.restore_step(view, stage)
     return after
 
 
