@@ -39,5 +39,5 @@ is tests/topology/transcripts/round_of_four.txt. Read the code in this order:
 6. :mod:`.node`: the one object that a driver talks to. It routes each event to the part concerned. The parts share a
    :mod:`.context`; further parts are :mod:`.early_messages` (early messages), :mod:`.pending_changes` (changes of the
    membership that wait), :mod:`.sync.catchup` with :mod:`.sync.checkpoint` and :mod:`.sync.forks` (blocks and model
-   from others), and :mod:`.notices` (notices for the operator).
+   from others), :mod:`.sync.resume` (a restarted member), and :mod:`.notices` (notices for the operator).
 """

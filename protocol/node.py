@@ -8,11 +8,10 @@ heights and rounds.
 
 A height lasts until a block is decided, here or by certified blocks from others; then the next height opens
 (``_adopt``, ``_open_height``). A round lasts for several heights, of which each opens the phase that the ledger names
-(``_open_phase``). After a restart the node first asks the others what they saw of it (``_on_started``), and opens its
-height when it may vote again.
+(``_open_phase``). After a restart the node first asks the others what they saw of it (:mod:`.sync.resume`), and opens
+its height when it may vote again.
 """
 
-import hashlib
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 
@@ -38,15 +37,15 @@ from .events import (
     WorkDone,
 )
 from .jobs import CheckVector, Contribution, Encode, ReadBlocks, SumJob, Train
-from .ledger.blocks import Contributors, Evict, block_hash, read_block
+from .ledger.blocks import Evict
 from .ledger.committee import Committee
 from .ledger.contribution import layout_of, read_totals, without_measures
 from .ledger.evidence import contradiction
 from .ledger.genesis import Genesis
 from .ledger.state import LedgerError, LedgerState, Phase, apply, genesis_state
 from .ledger.tickets import Invite
-from .limits import INLINE_BLOB_BYTES, JOIN_RETRY_MS, KEPT_BOXES_DELAY_MS, RESEND_MS, RESUME_WAIT_MS
-from .messages.envelope import Peeked, Verified, blob_digest, peek, verify, view_of
+from .limits import INLINE_BLOB_BYTES, JOIN_RETRY_MS, KEPT_BOXES_DELAY_MS, RESEND_MS
+from .messages.envelope import Verified, blob_digest, verify, view_of
 from .messages.kinds import (
     Accusation,
     Ack,
@@ -70,16 +69,16 @@ from .messages.kinds import (
     UpheldComplaint,
     Weights,
     Withdrawal,
-    dealing_id,
 )
 from .notices import announce, announce_capped, announce_stuck
-from .records import BlockDecided, Dealt, LostStateFound, Memory, ModelSaved, RoundClosed, ShareHeld, ShownToUs
+from .records import BlockDecided, Memory, ModelSaved, RoundClosed
 from .round.sharing import Sharing
 from .round.summing import Summing
 from .schemes import Scheme, scheme_of
 from .schemes.base import CheckedShare, CheckJob, Dealing, DealJob, JudgeJob, Opened, OpenJob, Terms
 from .sync.catchup import CatchUp
 from .sync.checkpoint import Proving
+from .sync.resume import Resume
 from .timers import (
     AcksDue,
     BoxesDue,
@@ -97,7 +96,6 @@ from .timers import (
     SumGrace,
     TellKept,
 )
-from .vote_guard import place
 
 _MAY_HAVE_DEALT = "this home is a copy of an older state, which may have dealt in this round"
 
@@ -154,7 +152,7 @@ class Node:
             proving = Proving(out, checkpoint)
         self.catchup = CatchUp(self.ctx, proving)
         self._scheme_of, self._inline_bytes = scheme_of, inline_bytes
-        self._memory: Memory | None = memory
+        self._resume = Resume(self.ctx, memory)
         self._newcomer = newcomer
         self._agreement: Agreement | None = None
         self._previous: Agreement | None = None
@@ -162,17 +160,6 @@ class Node:
         self._explained: tuple[bytes, ...] = ()
         self._leaving = False
         self._asked_to_join = False
-        self._status_nonce = bytes(32)
-        self._status_request = b""
-        self._shown: dict[bytes, tuple[Verified, ...]] = {}
-        """By member that showed them, dealings and acks of this member, as it signed them, shown while it resumed."""
-        self._said: dict[bytes, Deal | Ack] = {}
-        """Those of the current round, by envelope."""
-        self._kept = memory.shown
-        """Those that are durable."""
-        if memory.shown is not None:
-            remembered = [verify(raw, state.federation) for raw in memory.shown.envelopes]
-            self._shown[self.ctx.me] = tuple(one for one in remembered if isinstance(one, Verified))
         self._stuck: tuple[object, ...] = ()
         """What the operator was told last of a sum that waits for members."""
         self._stuck_seen: tuple[int, ...] = ()
@@ -268,42 +255,11 @@ class Node:
 
     def _on_started(self) -> None:
         """Open the first height; a member that had decided blocks before first asks what the others saw of it."""
-        ctx, memory = self.ctx, self._memory
-        assert memory is not None
-        self._remember_votes()
-        if self._has_a_vote() and ctx.state.height > 0 and len(ctx.audience) > 0:
-            ctx.guard.resume(memory.copied)
-            self._ask_what_was_seen()
-            text = f"resuming at height {ctx.height}, round {ctx.state.round}"
-            if not ctx.is_member:
-                text = f"this peer left; until round {ctx.state.round} is closed it goes on at height {ctx.height}"
-            if memory.copied:
-                text += "; this home was moved or copied, or is an old backup: no votes before every other member has"
-                text += " answered, or the others have decided two more blocks"
-            facts = {"height": ctx.height, "round": ctx.state.round, "copied": memory.copied}
-            ctx.out.notify(NoticeKind.RESUMING, text, **facts)
-            return
-        self._open_height()
-
-    def _has_a_vote(self) -> bool:
-        """Whether this peer votes: it is a member, or has left and still belongs to the current round."""
-        return self.ctx.is_member or self.ctx.state.committee.index(self.ctx.me) is not None
-
-    def _ask_what_was_seen(self) -> None:
-        ctx = self.ctx
-        self._status_nonce = hashlib.sha256(ctx.identity.sign(b"resume" + ctx.now_ms.to_bytes(8, "big"))).digest()
-        self._status_request = ctx.out.seal(GetStatus(self._status_nonce))
-        ctx.out.send(None, self._status_request)
-        ctx.out.timer(RESUME_WAIT_MS, ResumeWait())
+        if not self._resume.begin():
+            self._open_height()
 
     def _try_resume(self) -> None:
-        ctx = self.ctx
-        if ctx.guard.resuming and ctx.guard.try_resume(ctx.state.committee, ctx.me, ctx.height):
-            if ctx.guard.abstain_through >= ctx.height:
-                through = ctx.guard.abstain_through
-                text = f"this home will cast no votes up to height {through}: it is an older copy of itself"
-                text += ", and the others saw votes of it that it does not know"
-                ctx.out.notify(NoticeKind.ABSTAINING, text, through=through)
+        if self._resume.try_end():
             self._open_height()
 
     # Heights and rounds.
@@ -315,7 +271,7 @@ class Node:
             if not ctx.is_member:  # removed while it was away: the others answer only once it is a member again
                 self._keep_asking_to_join()
             return
-        memory, self._memory = self._memory or Memory(), None
+        memory = self._resume.take_memory()
         ctx.out.height, ctx.out.view = ctx.height, 0
         ctx.guard.forget_below(ctx.height)
         self._open_phase(memory)
@@ -347,8 +303,7 @@ class Node:
             dealt = memory.dealt if memory.dealt and memory.dealt.round == ctx.state.round else None
             shares = [share for share in memory.shares if share.round == ctx.state.round]
             ctx.sharing.exclude(ctx.state.departed)
-            self._keep_what_was_shown(ctx.sharing, dealt, shares)
-            self._bind_to_what_was_said(ctx.sharing)
+            self._resume.hold_to_what_was_said(ctx.sharing, dealt, shares)
             ctx.sharing.restore(dealt, shares)
             if phase is Phase.SHARING:
                 self._begin_round()
@@ -374,48 +329,6 @@ class Node:
             patience=ctx.patience,
             inline_bytes=self._inline_bytes,
         )
-
-    def _bind_to_what_was_said(self, sharing: Sharing) -> None:
-        """Hold to the dealing and the acks of this round that others showed while this member resumed.
-
-        A machine that was put back to an earlier state does not know them, and would sign different ones in their
-        place.
-        """
-        shown, self._shown = self._shown, {}
-        for said in (one for by_member in shown.values() for one in by_member):
-            sharing.hold_to(said)
-
-    def _keep_what_was_shown(self, sharing: Sharing, dealt: Dealt | None, shares: list[ShareHeld]) -> None:
-        """Make durable what others showed and this home does not know; otherwise the next restart would forget it.
-
-        If this home has a dealing of the round, whether that is the one shown is known only once it is made again.
-        """
-        said = {one.raw: one.message for by_member in self._shown.values() for one in by_member}
-        self._said = {
-            raw: one for raw, one in said.items() if isinstance(one, Deal | Ack) and one.round == sharing.round
-        }
-        held: set[tuple[int | None, bytes]] = set()
-        if any(isinstance(one, Ack) for one in self._said.values()):
-            held = {self._dealing_held(sharing, share) for share in shares}
-        for one in self._said.values():
-            others = {pair for pair in one.dealings if pair[0] != sharing.me} if isinstance(one, Ack) else set()
-            is_own = isinstance(one, Deal) or sharing.me in dict(one.dealings)
-            if not others <= held or (is_own and dealt is None):
-                self._keep_said(sharing)
-                return
-
-    def _dealing_held(self, sharing: Sharing, share: ShareHeld) -> tuple[int | None, bytes]:
-        deal = peek(share.deal, self.ctx.state.federation)
-        if not isinstance(deal, Peeked) or not isinstance(deal.message, Deal):
-            return None, b""
-        return sharing.committee.index(share.dealer), dealing_id(self.ctx.state.federation, deal.sender, deal.message)
-
-    def _keep_said(self, sharing: Sharing) -> None:
-        """Make durable, once, what others showed of this round."""
-        kept, self._said = ShownToUs(sharing.round, tuple(sorted(self._said))), {}
-        if kept.envelopes and kept != self._kept:
-            self._kept = kept
-            self.ctx.out.persist(kept)
 
     def _begin_round(self) -> None:
         ctx, state = self.ctx, self.ctx.state
@@ -545,7 +458,7 @@ class Node:
         is_lost = False
         for certified, after in accepted:
             before = ctx.state
-            is_lost |= self._look_for_a_lost_state(certified, before)
+            is_lost |= self._resume.find_lost_state(certified, before)
             ctx.out.persist(BlockDecided(after.height, certified.block, certified.certificate))
             ctx.guard.on_decided(after.height, before.committee, ctx.me)
             announce(ctx.out, before, after, view_of(certified.certificate[0]), certified.block)
@@ -558,7 +471,7 @@ class Node:
                 for key in sorted(set(before.committee.members) - set(after.committee.members) - {ctx.me}):
                     self.catchup.farewell(key)
         ctx.out.height = ctx.height
-        if is_lost and not ctx.guard.resuming and self._has_a_vote():
+        if is_lost and not ctx.guard.resuming and self._resume.has_a_vote:
             self._resume_as_a_copy()
         self._open_height()
         self._try_resume()
@@ -566,56 +479,12 @@ class Node:
             self.catchup.want_weights()
         self.catchup.ask()
 
-    def _look_for_a_lost_state(self, certified: CertifiedBlock, before: LedgerState) -> bool:
-        """See whether this block proves that this home is an older state of itself (:mod:`.vote_guard`), and mark it.
-
-        The mark becomes durable before the block: once the block is stored, no restart would look at it again.
-        """
-        ctx = self.ctx
-        if ctx.guard.may_have_dealt(before.height + 1) or not self._shows_a_lost_state(certified, before):
-            return False
-        is_news = ctx.guard.mark_as_copy()
-        ctx.out.persist(LostStateFound(before.height + 1))
-        if not is_news:  # further blocks may show it again while this member catches up
-            return True
-        text = f"height {before.height + 1} holds what this member signed and this home does not know: it is an older"
-        text += " copy of itself. It casts no votes before every other member has answered, or the others have decided"
-        text += " two more blocks, and sits out each round in which it may have dealt"
-        ctx.out.notify(NoticeKind.LEFT_BEHIND, text, height=before.height + 1)
-        return True
-
-    def _shows_a_lost_state(self, certified: CertifiedBlock, before: LedgerState) -> bool:
-        """Whether a block above the stored head holds a precommit, a dealing or acks that this home does not know.
-
-        Of a round that is open here only the dealing is compared, unless this home is making it again. A round that is
-        not open here is compared with the records.
-        """
-        ctx, digest = self.ctx, block_hash(certified.block)
-        for raw in certified.certificate:
-            vote = peek(raw, before.federation) if ctx.me in raw else None
-            if not isinstance(vote, Peeked) or vote.sender != ctx.me:
-                continue
-            if not ctx.guard.has_cast(before.height + 1, vote.view, 1, digest):
-                return True
-        body, place = read_block(certified.block).body, before.committee.index(ctx.me)
-        if not isinstance(body, Contributors) or place is None:
-            return False
-        if ctx.sharing is not None and ctx.sharing.round == body.round:
-            return place in dict(body.dealers) and ctx.sharing.vector is None and place not in ctx.sharing.deals
-        memory = self._memory or Memory()
-        has_dealt = memory.dealt is not None and memory.dealt.round == body.round
-        held = {before.committee.index(one.dealer) for one in memory.shares if one.round == body.round}
-        dealers = dict(body.dealers).keys()
-        return (place in dealers and not has_dealt) or (place in body.holders and not dealers - {place} <= held)
-
     def _resume_as_a_copy(self) -> None:
         """Stop taking part and ask what the others saw: this member was taking part when it found its lost state."""
-        ctx = self.ctx
         if self._agreement is not None:
             self._agreement.close()
             self._previous, self._agreement = self._agreement, None
-        ctx.guard.resume_again()
-        self._ask_what_was_seen()
+        self._resume.begin_again()
 
     def _move_to(self, after: LedgerState) -> None:
         ctx, before = self.ctx, self.ctx.state
@@ -798,48 +667,20 @@ class Node:
             self._train()
 
     def _answer_status(self, asker: bytes, nonce: bytes) -> None:
-        ctx = self.ctx
-        if asker not in ctx.state.audience:
-            return
         seen = self._inbox.latest_vote(asker) or (self._agreement.latest_vote(asker) if self._agreement else None)
-        deal = ack = None
-        place = ctx.sharing.committee.index(asker) if ctx.sharing is not None else None
-        if ctx.sharing is not None and place is not None:
-            deal, ack = ctx.sharing.deals.get(place), ctx.sharing.acks.latest.get(place)
-        shown = [one.raw if one is not None else None for one in (seen, deal, ack)]
-        ctx.out.send(asker, Status(nonce, ctx.state.height, *shown))
+        self._resume.answer(asker, nonce, seen)
 
     def _on_status(self, sender: bytes, status: Status) -> None:
-        ctx = self.ctx
-        if not ctx.guard.resuming or status.nonce != self._status_nonce:
-            return
-        if sender not in ctx.state.audience:
-            return
-        self._remember_votes()
-        seen = verify(status.seen, ctx.state.federation) if status.seen is not None else None
-        ours = None
-        if isinstance(seen, Verified) and seen.sender == ctx.me and isinstance(seen.message, Prevote | Precommit):
-            ours = place(seen)
-        ctx.guard.on_status(sender, status.head, ours, ctx.height)
-        shown = [verify(raw, ctx.state.federation) for raw in (status.deal, status.ack) if raw is not None]
-        self._shown[sender] = tuple(one for one in shown if isinstance(one, Verified) and one.sender == ctx.me)
-        self._try_resume()
-        self.catchup.on_head(sender, status.head)
-
-    def _remember_votes(self) -> None:
-        """Enter the durable votes into the journal, before it is compared with what the others saw."""
-        for vote in self._memory.votes if self._memory else ():
-            one = verify(vote.envelope, self.ctx.state.federation)
-            if isinstance(one, Verified) and isinstance(one.message, Prevote | Precommit):
-                self.ctx.guard.record(vote.height, vote.view, vote.kind, one.message.block)
+        if self._resume.on_status(sender, status):
+            self._try_resume()
+            self.catchup.on_head(sender, status.head)
 
     # Peers and timers.
 
     def _on_peer_up(self, member: bytes) -> None:
         ctx = self.ctx
         ctx.on_up(member)
-        if ctx.guard.resuming:
-            ctx.out.send(member, self._status_request)
+        self._resume.ask_member(member)
         if not ctx.is_member:
             self._ask_to_join()
         if ctx.weights is None:
@@ -895,11 +736,9 @@ class Node:
                 self._keep_asking_to_join()
             case RetryLeave() if self._leaving and ctx.is_member:
                 self._ask_to_leave()
-            case ResumeWait() if ctx.guard.resuming:
-                ctx.guard.waited()
-                ctx.out.send(None, self._status_request)
-                ctx.out.timer(RESUME_WAIT_MS, ResumeWait())
-                self._try_resume()
+            case ResumeWait():
+                if self._resume.on_timer():
+                    self._try_resume()
             case _:
                 pass
 
@@ -961,7 +800,7 @@ class Node:
                     assert isinstance(done.result, Dealing)
                     sharing.on_dealt(done.result, self.ctx.alive, self.ctx.alive_changes)
                     if sharing.me not in sharing.deals:  # others showed another dealing, so this one was not published
-                        self._keep_said(sharing)
+                        self._resume.keep_said(sharing)
                     self._release()
                     if sharing.acks_whatever:
                         self.ctx.out.timer(self.ctx.state.genesis.view_delta_ms, HandOver(sharing.round))

@@ -3,4 +3,5 @@
 * :mod:`.catchup`: blocks with their certificates, and the model
 * :mod:`.checkpoint`: the first look at a ledger, compared with an invite
 * :mod:`.forks`: a second ledger
+* :mod:`.resume`: what others saw of a member before it was restarted
 """

@@ -35,9 +35,9 @@ from coterie.protocol.ledger.committee import Committee
 from coterie.protocol.ledger.state import LedgerError, check_sets, extend
 from coterie.protocol.messages.envelope import Verified
 from coterie.protocol.messages.kinds import Ack, Blocks, CertifiedBlock, Deal, Precommit, Prevote, Proposal, SumShare
-from coterie.protocol.node import Node
 from coterie.protocol.records import BlockDecided, Dealt, Record, Released, ShareHeld, VoteCast
 from coterie.protocol.round.complaints import Complaints
+from coterie.protocol.round.sharing import Sharing
 from coterie.protocol.round.summing import Summing
 from coterie.protocol.vote_guard import VoteGuard
 from coterie.topology.invariants import Violation
@@ -367,7 +367,7 @@ def dealt_around_a_crash() -> Cluster:
 
 def believes_only_its_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Weaken the build: a member does not hold to what the others show that it dealt and acked."""
-    monkeypatch.setattr(Node, "_bind_to_what_was_said", lambda self, sharing: None)
+    monkeypatch.setattr(Sharing, "hold_to", lambda self, said: None)
 
 
 def test_rule_6_a_restarted_dealer_sends_the_very_same_dealing(monkeypatch: pytest.MonkeyPatch) -> None:

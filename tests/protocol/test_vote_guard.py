@@ -13,8 +13,8 @@ from coterie.protocol.ledger.blocks import Evict, Membership, read_block
 from coterie.protocol.ledger.committee import Committee
 from coterie.protocol.messages.envelope import Verified, verify
 from coterie.protocol.messages.kinds import Ack, Blocks, Deal, HandBox, Precommit, Prevote, SitOut, Status, SumShare
-from coterie.protocol.node import Node
 from coterie.protocol.records import BlockDecided, Dealt, LostStateFound, Record, ShownToUs
+from coterie.protocol.sync.resume import Resume
 from coterie.protocol.vote_guard import VoteGuard
 
 ME = bytes(32)
@@ -252,7 +252,7 @@ def test_a_home_left_behind_by_its_copy_does_not_deal_twice(monkeypatch: pytest.
     ours = left_behind()
     assert ours.sites[VICTIM].kinds().count("left-behind") == 1, "however many blocks show it"
     is_safe(ours)
-    monkeypatch.setattr(Node, "_shows_a_lost_state", lambda *arguments: False)
+    monkeypatch.setattr(Resume, "_shows_a_lost_state", lambda *arguments: False)
     is_caught(left_behind())
 
 
@@ -265,7 +265,7 @@ def test_contributors_alone_show_a_home_that_it_was_left_behind(monkeypatch: pyt
 def test_a_key_in_an_empty_home_does_not_deal_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes part at genesis at first, and stops when a block shows what it signed."""
     is_safe(left_behind(is_empty=True))
-    monkeypatch.setattr(Node, "_shows_a_lost_state", lambda *arguments: False)
+    monkeypatch.setattr(Resume, "_shows_a_lost_state", lambda *arguments: False)
     is_caught(left_behind(is_empty=True))
 
 

@@ -53,7 +53,6 @@ from coterie.protocol.messages.kinds import (
     SumShare,
     dealing_id,
 )
-from coterie.protocol.node import Node
 from coterie.protocol.pending_changes import PendingChanges
 from coterie.protocol.records import BlockDecided, Dealt, Memory, ModelSaved, Record, ShareHeld
 from coterie.protocol.round.sharing import Sharing
@@ -351,7 +350,7 @@ def test_an_older_copy_of_a_home_says_nothing_against_what_it_is_shown(
     is_shown: str, kept: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert two_lives(is_shown, kept) == set()
-    monkeypatch.setattr(Node, "_bind_to_what_was_said", lambda self, sharing: None)
+    monkeypatch.setattr(Sharing, "hold_to", lambda self, said: None)
     assert two_lives(is_shown, kept) == {"double-deal", "double-ack"}
 
 
@@ -370,7 +369,7 @@ def test_what_others_show_of_a_member_that_resumes_is_kept_once_a_member() -> No
         ack = signed(bench.me, Ack(1, ((0, digest(f"{number}")),)), 2, 0, federation_id).raw
         forged = signed(others[0], Ack(1, ((0, digest("x")),)), 2, 0, federation_id).raw
         bench.hear(others[0], Status(nonce, chain.state.height, None, forged, ack))
-    assert [len(one) for one in bench.node._shown.values()] == [1]
+    assert [len(one) for one in bench.node._resume._shown.values()] == [1]
 
 
 # A bad dealing: f liars complain about an honest dealer, to a member that judges.
