@@ -36,8 +36,9 @@ is tests/topology/transcripts/round_of_four.txt. Read the code in this order:
    :mod:`.ledger.contribution` has the layout of the vectors and :mod:`.jobs` the heavy jobs. Parts of the first half
    are :mod:`.round.acks` and :mod:`.round.custody` (missing acks and kept boxes), :mod:`.round.passing_on`,
    :mod:`.round.complaints`, and :mod:`.round.overdue_acks` (members that are not waited for).
-6. :mod:`.node`: the one object that a driver talks to. It routes each event to the part concerned. The parts share a
-   :mod:`.context`; further parts are :mod:`.early_messages` (early messages), :mod:`.pending_changes` (changes of the
-   membership that wait), :mod:`.sync.catchup` with :mod:`.sync.checkpoint` and :mod:`.sync.forks` (blocks and model
-   from others), :mod:`.sync.resume` (a restarted member), and :mod:`.notices` (notices for the operator).
+6. :mod:`.node`: the one object that a driver talks to. It routes each event to a module of :mod:`.handlers`, and these
+   hand it to the part concerned. The parts share a :mod:`.context`; further parts are :mod:`.early_messages` (early
+   messages), :mod:`.pending_changes` (changes of the membership that wait), :mod:`.sync.catchup` with
+   :mod:`.sync.checkpoint` and :mod:`.sync.forks` (blocks and model from others), :mod:`.sync.resume` (a restarted
+   member), and :mod:`.notices` (notices for the operator).
 """

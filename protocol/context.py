@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from ..crypto.identity.identity import Identity
+from .early_messages import EarlyMessages
 from .effects import Effects
 from .ledger.blocks import Evict
 from .ledger.evidence import CONTRADICTIONS, Contradiction, contradiction
@@ -32,6 +33,7 @@ class Context:
     """Counts the changes of ``alive``, so that results that depend on it are computed once for each change."""
     pool: PendingChanges = field(default_factory=PendingChanges)
     guard: VoteGuard = field(default_factory=VoteGuard)
+    early: EarlyMessages = field(default_factory=EarlyMessages)
     sharing: Sharing | None = None
     summing: Summing | None = None
     just_changed: bool = False
@@ -116,6 +118,14 @@ class Context:
     def is_member(self) -> bool:
         """Whether this peer is a member by the ledger."""
         return self.state.member(self.me) is not None
+
+    def listens_to(self, sender: bytes) -> bool:
+        """Whether messages of this sender are taken: it is a member, belongs to the round, or is linked.
+
+        The block that admits a linked peer may not have come yet.
+        """
+        state = self.state
+        return state.committee.index(sender) is not None or sender in self.alive or state.member(sender) is not None
 
     @property
     def audience(self) -> tuple[bytes, ...]:

@@ -1,5 +1,7 @@
 """Notices for the operator: what a decided block means, and what a sum waits for."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from .context import Context
@@ -106,7 +108,51 @@ def _announce_model(out: Effects, before: LedgerState, after: LedgerState, view:
     out.notify(NoticeKind.MODEL, f"round {before.round} ({before.kind}): agreed", **facts)
 
 
-def announce_stuck(out: Effects, state: LedgerState, names: tuple[bytes, ...]) -> None:
+@dataclass(slots=True)
+class StuckNotices:
+    """What the operator was told of a sum that waits for members."""
+
+    ctx: Context
+    can_open: Callable[[], bool]
+    """Whether enough holders of the open sum are present."""
+    _told: tuple[object, ...] = ()
+    _seen: tuple[int, ...] = ()
+    """What the last answer of ``look_around`` depended on."""
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the last notice still holds: a sum waits for members, or can never be repeated."""
+        return bool(self._told)
+
+    def look_around(self) -> None:
+        """Tell the operator of the members that a sum waits for: it cannot be opened, or repeated, without them."""
+        ctx, state = self.ctx, self.ctx.state
+        seen = (state.height, ctx.alive_changes, ctx.sharing.acks.changes if ctx.sharing is not None else 0)
+        if seen == self._seen:  # called after every event: nothing has changed since the last answer
+            return
+        self._seen = seen
+        names = tuple(key for key in self._waited_for() if key != ctx.me)
+        is_for_good = state.phase is Phase.WAITING and state.is_stuck
+        told = (state.round, state.phase, names, is_for_good) if names or is_for_good else ()
+        if told != self._told:
+            self._told = told
+            if told:
+                _announce_stuck(ctx.out, state, names)
+
+    def _waited_for(self) -> tuple[bytes, ...]:
+        ctx, state, required = self.ctx, self.ctx.state, self.ctx.state.required
+        if state.phase is Phase.SUMMING and not self.can_open():
+            assert state.contributors is not None
+            members = state.committee.members
+            return tuple(members[one] for one in state.contributors.holders if members[one] not in ctx.alive)
+        if required is not None and state.phase is Phase.SHARING:
+            away = [key for key in required if key not in ctx.alive]
+            found = ctx.sharing.withheld(required, ctx.alive, ctx.alive_changes) if ctx.sharing is not None else ()
+            return tuple(dict.fromkeys((*away, *sorted(found))))
+        return ()
+
+
+def _announce_stuck(out: Effects, state: LedgerState, names: tuple[bytes, ...]) -> None:
     """Tell that a sum waits for members that are away, or can never be repeated, and what the operator can type."""
     members = [state.member(key) for key in names]
     missing = [one.name if one is not None else key.hex()[:16] for one, key in zip(members, names, strict=True)]

@@ -132,6 +132,11 @@ class CatchUp:
                 self.proving.on_silence()
             self.ask()
 
+    def on_checkpoint_wait(self) -> None:
+        """See whether any peer has shown the ledger of the invite meanwhile."""
+        if self.proving is not None:
+            self.proving.on_timer(self.ctx.alive)
+
     def may_read(self, member: bytes) -> bool:
         """Whether a peer may see ledger and model: members, keys of the roster, and newcomers with a good request."""
         ctx = self.ctx

@@ -283,13 +283,13 @@ def see_saw(limit_ms: int) -> Lied:
         if busy[0] or not all_share(cluster) or any(sharing_of(cluster, one).round != round_ for one in honest):
             return
         nodes = [node_of(cluster, one) for one in honest]
-        if len(sharing_of(cluster, 0).deals) < n - 1 or any(node._agreement is None for node in nodes):
+        if len(sharing_of(cluster, 0).deals) < n - 1 or any(node.heights.agreement is None for node in nodes):
             return
         if aimed[0] < 0:
             aimed[0] = 0
             aim(0)
         view = max(node.view for node in nodes)
-        voted = all((node.view, int(node._agreement.consensus.stage)) >= (view, 1) for node in nodes)  # type: ignore[union-attr]
+        voted = all((node.view, int(node.heights.agreement.consensus.stage)) >= (view, 1) for node in nodes)  # type: ignore[union-attr]
         if aimed[0] == view and (proposer(cluster, view) == liar or voted):
             aimed[0] = view + 1
             aim(view + 1)

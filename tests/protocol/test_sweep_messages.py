@@ -171,7 +171,7 @@ class Chatter(Cluster):
         known = [state.weights, state.head, state.beacon, digest("x"), bytes(32)]
         if state.contributors is not None:
             known += [state.contributors.digest()] * 3
-        agreement = site.node._agreement if site.node else None
+        agreement = site.node.heights.agreement if site.node else None
         return self.random.choice(known + list(agreement._candidates if agreement else ()))
 
     def _blob(self, site: Site) -> bytes:

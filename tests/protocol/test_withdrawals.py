@@ -12,11 +12,12 @@ from coterie.crypto.identity.identity import Identity
 from coterie.protocol.agreement.height import Agreement
 from coterie.protocol.effects import Effects
 from coterie.protocol.events import PeerDown, PeerUp, Received, Started, Withdraw
+from coterie.protocol.handlers.membership import MembershipRequests
 from coterie.protocol.ledger.blocks import Block, Join, Membership, block_hash
 from coterie.protocol.limits import JOIN_MEMORY_MS, JOIN_RETRY_MS, MAX_PENDING_JOINS
 from coterie.protocol.messages.envelope import Verified, verify
 from coterie.protocol.messages.kinds import JoinRequest, Prevote, Proposal, Withdrawal
-from coterie.protocol.node import Newcomer, Node
+from coterie.protocol.node import Newcomer
 from coterie.protocol.pending_changes import CLOCK_SKEW_MS, PendingChanges
 from coterie.protocol.timers import RetryJoin
 
@@ -239,7 +240,7 @@ def test_who_gave_up_is_not_admitted_and_those_that_ask_later_are(is_founders_tu
 
 
 WEAKENED: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
-    "nothing is taken back": lambda patch: patch.setattr(Node, "_withdraw", lambda self: None),
+    "nothing is taken back": lambda patch: patch.setattr(MembershipRequests, "withdraw", lambda self: None),
     "members do not heed it": lambda patch: patch.setattr(PendingChanges, "withdraw", lambda *_: False),
     "its proposal is repeated": lambda patch: patch.setattr(Agreement, "_is_taken_back", lambda *_: False),
 }

@@ -20,6 +20,7 @@ from coterie.protocol.agreement import height, tendermint, validity
 from coterie.protocol.context import Context
 from coterie.protocol.early_messages import EarlyMessages
 from coterie.protocol.events import Event, Send, Step
+from coterie.protocol.handlers.votes import Votes
 from coterie.protocol.ledger import contribution
 from coterie.protocol.ledger import state as ledger
 from coterie.protocol.ledger.blocks import Model, Void, read_block
@@ -36,7 +37,6 @@ from coterie.protocol.messages.kinds import (
     Proposal,
     SumShare,
 )
-from coterie.protocol.node import Node
 from coterie.protocol.round import acks, complaints, overdue_acks, sharing
 from coterie.protocol.round.summing import Summing
 from coterie.protocol.schemes import plain
@@ -694,7 +694,7 @@ def test_what_a_member_said_early_is_dropped_once_it_is_no_member_any_more(monke
         assert simulation.run(BOUND_MS)
         nodes = [one.node for one in simulation.sites[:3] if one.node is not None]
         assert all(node.state.member(litter.key) is None for node in nodes)
-        return {key for node in nodes for key in node._inbox._kept}
+        return {key for node in nodes for key in node.ctx.early._kept}
 
     assert kept() == set()
     monkeypatch.setattr(EarlyMessages, "forget_strangers", lambda self, is_listened_to: None)
@@ -866,18 +866,18 @@ EVICTED_IN_ITS_ROUND = Scenario(
 
 def test_acks_of_an_evicted_member_that_contradict_each_other_are_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_stuck(EVICTED_IN_ITS_ROUND)
-    monkeypatch.setattr(Node, "_on_accusation", heeds_members_only)
+    monkeypatch.setattr(Votes, "on_accusation", heeds_members_only)
     assert is_stuck(EVICTED_IN_ITS_ROUND)
 
 
-def heeds_members_only(self: Node, accusation: Accusation) -> None:
+def heeds_members_only(self: Votes, accusation: Accusation) -> None:
     """As before: an evicted member cannot be accused again."""
     first = verify(accusation.first, self.ctx.state.federation)
     if isinstance(first, Verified) and self.ctx.state.member(first.sender) is not None:
         ON_ACCUSATION(self, accusation)
 
 
-ON_ACCUSATION = Node._on_accusation
+ON_ACCUSATION = Votes.on_accusation
 
 
 ACCUSED_BEFORE = replace(scenario_of(3018), seed=4, has_final_metrics=False)

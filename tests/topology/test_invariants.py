@@ -22,6 +22,7 @@ from coterie.protocol.agreement import tendermint
 from coterie.protocol.agreement.false_sums import FalseSums
 from coterie.protocol.effects import Effects
 from coterie.protocol.events import Step
+from coterie.protocol.handlers.heights import Heights
 from coterie.protocol.jobs import SumShares
 from coterie.protocol.ledger import state as ledger
 from coterie.protocol.ledger.blocks import Change, Contributors, Evict
@@ -294,7 +295,7 @@ def test_a_threshold_that_is_too_low_is_found_by_the_rank_test(monkeypatch: pyte
 
 
 def test_members_that_never_repeat_themselves_are_found_by_liveness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node.Node, "_resend", lambda self, to: None)
+    monkeypatch.setattr(Heights, "resend", lambda self, to: None)
     found = first_failure(lambda one: one.partition in ("halves", "ring-only") and not one.byzantine, ["liveness"])
     assert found.scenario.partition
 

@@ -121,9 +121,9 @@ class Amnesia(Adversary):
         node = self.site.node
         if node is not None:
             node.ctx.guard.__init__()  # type: ignore[misc]
-            if node._agreement is not None:
-                node._agreement.consensus.locked = None
-                node._agreement.consensus.valid = None
+            if node.heights.agreement is not None:
+                node.heights.agreement.consensus.locked = None
+                node.heights.agreement.consensus.valid = None
         return True
 
 

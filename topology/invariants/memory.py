@@ -33,12 +33,12 @@ class MemoryCaps(Checker):
 
     def _of_node(self, node: Node) -> Iterator[Cap]:
         known = len(self.simulation.sites)
-        for queue in node._inbox._kept.values():
+        for queue in node.ctx.early._kept.values():
             yield "early messages of one member", len(queue), limits.MAX_FUTURE_MESSAGES_PER_MEMBER
             yield "bytes of early messages of one member", sum(map(_bytes, queue)), limits.MAX_FUTURE_MESSAGE_BYTES
         for digests in node.ctx.out._fetching.values():
             yield "blobs of one member under way", len(digests), limits.MAX_FETCHES_PER_MEMBER
-        yield "members with early messages", len(node._inbox._kept), known
+        yield "members with early messages", len(node.ctx.early._kept), known
         yield "requests to join", len(node.ctx.pool.candidates), limits.MAX_PENDING_JOINS
         yield "withdrawn requests", len(node.ctx.pool._withdrawn), limits.MAX_PENDING_JOINS
         yield "members that want to leave", len(node.ctx.pool._leaves), known
@@ -65,7 +65,7 @@ class MemoryCaps(Checker):
 
     @staticmethod
     def _of_height(node: Node) -> Iterator[Cap]:
-        agreement, most = node._agreement, limits.VIEW_WINDOW + limits.VIEW_HISTORY + 4
+        agreement, most = node.heights.agreement, limits.VIEW_WINDOW + limits.VIEW_HISTORY + 4
         if agreement is not None:
             yield "views with votes", len(agreement.consensus._views), most
             yield "proposals", len(agreement._proposed), most

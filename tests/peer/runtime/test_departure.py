@@ -184,7 +184,7 @@ def test_who_never_got_the_ledger_says_so_when_it_gives_up() -> None:
 
 def test_who_never_asked_is_warned_of_nothing() -> None:
     session = Stopping(linked=2)
-    session.bench.node._asked_to_join = False
+    session.bench.node._membership._has_asked = False
     assert given_up(session) == "not admitted within 2 s: too few members were reachable"
     assert session.asked == 0
 

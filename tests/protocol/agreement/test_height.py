@@ -142,7 +142,7 @@ def test_in_a_later_view_no_eviction_is_proposed_that_some_would_refuse_for_what
     member = bench.others[0].public
     found = (Evict(member, "silent", ()), Evict(member, "bad-dealing", (b"a complaint",)))
     monkeypatch.setattr(Agreement, "_changes", lambda self, only_provable=False: found)
-    agreement = bench.node._agreement
+    agreement = bench.node.heights.agreement
     assert agreement is not None
     assert agreement._value(0) == Membership(found)
     assert agreement._value(1) == Membership(found[1:])
@@ -157,8 +157,8 @@ def test_of_all_that_a_proposer_signs_for_a_view_one_block_is_kept_and_it_is_nam
     move_to(bench, view)
     for newcomer in range(10, 30):
         bench.hear(bench.proposer(view), join_of(bench, newcomer), view=view)
-    assert bench.node._agreement is not None
-    assert len(bench.node._agreement._candidates) == 1
+    assert bench.node.heights.agreement is not None
+    assert len(bench.node.heights.agreement._candidates) == 1
     assert bench.faults(bench.proposer(view))[0] == f"proposed two blocks in view {view}"
     assert len(prevoted(bench)) == 1
 
@@ -186,8 +186,8 @@ def test_proposals_for_views_far_ahead_are_not_kept() -> None:
     for view in range(VIEW_WINDOW, 20 * VIEW_WINDOW):
         if bench.proposer(view) != bench.me:
             bench.hear(bench.proposer(view), join_of(bench, 9 + view % 20), view=view)
-    assert bench.node._agreement is not None
-    assert len(bench.node._agreement._candidates) <= 1
+    assert bench.node.heights.agreement is not None
+    assert len(bench.node.heights.agreement._candidates) <= 1
 
 
 def test_proposals_of_forgotten_views_are_forgotten_with_them() -> None:
@@ -196,8 +196,8 @@ def test_proposals_of_forgotten_views_are_forgotten_with_them() -> None:
         if bench.proposer(view) != bench.me:
             bench.hear(bench.proposer(view), join_of(bench, 9 + view % 20), view=view)
         bench.fire(StageTimeout(bench.node.state.height + 1, view, int(Stage.PRECOMMIT)))
-    assert bench.node._agreement is not None
-    assert len(bench.node._agreement._proposed) <= VIEW_HISTORY
+    assert bench.node.heights.agreement is not None
+    assert len(bench.node.heights.agreement._proposed) <= VIEW_HISTORY
 
 
 # A sum that is open.
@@ -304,7 +304,7 @@ def test_late_votes_do_not_go_on_with_a_height_that_a_certificate_has_closed() -
     for one in bench.others:
         bench.hear(one, Precommit(block_hash(case.proposal().block)), view=view)
     assert bench.node.state.height == height, "decided, though its sum has not come"
-    closed = bench.node._previous
+    closed = bench.node.heights.previous
     assert closed is not None
     assert closed.consensus.decided == block_hash(case.proposal().block)
     for one in bench.others:
@@ -437,7 +437,7 @@ def proposed_again(case: OpenSum) -> tuple[Verified, bytes]:
         place = committee.index(voter.public)
         assert place is not None
         bench.hear(voter, Prevote(value, ((one + 7 * (place + 1)) % P, other)), view=proved)
-    polka = tuple(vote.raw for vote in bench.node._agreement.consensus.prevotes(proved).values())  # type: ignore[union-attr]
+    polka = tuple(vote.raw for vote in bench.node.heights.agreement.consensus.prevotes(proved).values())  # type: ignore[union-attr]
     wait_for(bench, again)
     bench.hear(bench.proposer(again), case.proposal(proved, polka), case.vector, view=again)
     for voter in bench.others:

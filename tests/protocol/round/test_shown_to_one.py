@@ -166,7 +166,7 @@ def test_false_zs_of_many_kinds_cost_as_many_decodings_as_members(monkeypatch: p
 def test_of_a_member_a_few_votes_are_kept_and_of_others_none() -> None:
     case = Bench(Chain(4))
     case.begin()
-    agreement = case.node._agreement
+    agreement = case.node.heights.agreement
     assert agreement is not None
 
     def vote(who: int, block: int, z: int) -> Verified:

@@ -200,7 +200,7 @@ def test_what_strangers_send_that_are_not_even_connected_changes_nothing() -> No
         bench.hear(identity(number), SumShare(2**40, digest("u"), digest("s")), b"x")
     assert len(bench.node.catchup.heads) <= 4
     assert len(bench.node.catchup._refused) == 0
-    assert len(bench.node._inbox._kept) == 0
+    assert len(bench.node.ctx.early._kept) == 0
 
 
 def test_what_a_connected_stranger_said_early_is_forgotten_when_it_goes() -> None:
@@ -210,7 +210,7 @@ def test_what_a_connected_stranger_said_early_is_forgotten_when_it_goes() -> Non
         bench.hand(PeerUp(identity(number).public))
         bench.hear(identity(number), Prevote(None, None), height=2**40)
         bench.hand(PeerDown(identity(number).public))
-    assert len(bench.node._inbox._kept) == 0
+    assert len(bench.node.ctx.early._kept) == 0
 
 
 # Answering.
