@@ -42,9 +42,9 @@ _MEANINGS = {
     Exit.CRASH: "a bug of ours; a crash report lies in the home",
     Exit.HOME: "the home is in use by another peer, or cannot be used",
     Exit.KEY: "the identity key cannot be read, or the passphrase is wrong",
-    Exit.STORE: "the store is damaged, too new, or its disk is full, and nothing that was sent is lost; or a command"
-    " cannot print, or has no room for what it writes",
-    Exit.PORT: "a listen address is in use or not ours",
+    Exit.STORE: "the store is damaged, was written by a newer version, or its disk is full (nothing that was sent is"
+    " lost); or a command cannot write its output",
+    Exit.PORT: "a listen address is in use, or does not belong to this machine",
     Exit.DATA: "the data or the app cannot be used",
     Exit.MODEL: "the model differs from the federation's",
     Exit.INVITE: "the invite is wrong, expired or used up, or admission was refused",

@@ -223,7 +223,7 @@ class Driver:
         beat = decode_beat(status)
         if beat is None:
             if status:
-                self._fault(member, "a heartbeat that nobody understands")
+                self._fault(member, "a malformed heartbeat")
         elif self._heads.get(member) != beat.height:
             self._heads[member] = beat.height
             await self._inbox.put_foreign(HeadSeen(member, beat.height), member)
@@ -423,9 +423,9 @@ def _check(member: bytes, envelope: bytes, blob: bytes | None, federation: bytes
     if isinstance(verified, Rejected):
         return f"a bad envelope: {verified.reason}"
     if verified.sender != member and not may_be_passed_on(verified.message):
-        return "an envelope of somebody else"
+        return "an envelope that another member signed"
     if blob is not None and not _binds(verified, blob):
-        return "a blob that its message does not bind"
+        return "a blob whose hash is not in its message"
     return verified
 
 

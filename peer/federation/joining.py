@@ -35,7 +35,7 @@ async def find_genesis(network: Network, tell: Tell, wanted: bytes | None) -> Ge
                 except GenesisError as error:
                     if is_stranger:
                         continue
-                    tell("wrong-genesis", f"shows a genesis that is none: {error}", {"member": member})
+                    tell("wrong-genesis", f"sent a genesis that is not valid: {error}", {"member": member})
                     continue
                 if wanted is None or genesis.federation == wanted:
                     return genesis

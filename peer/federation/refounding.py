@@ -142,7 +142,9 @@ def refound(
     idle = _check_not_refounded(old)
     state, model, settings, public, pending = _read(old)
     if public in _barred(state):
-        raise PeerError(f"{old.folder}: this peer was evicted for cheating; another member has to refound")
+        raise PeerError(
+            f"{old.folder}: this peer was evicted for cheating, so another member must refound the federation"
+        )
     told = _check_disclosure(old, new, state, public, pending, disclosed)
     genesis = _continued(state, public, settings.name, min_peers, rounds, share_deadline, pending)
     new.prepare()
@@ -246,7 +248,7 @@ def _check_disclosure(
     """Refuse to show numbers of members that ``disclosed`` does not name; return a note about those that it names."""
     if pending is None:
         if disclosed:
-            raise PeerError("--disclose: leave it out, nobody's numbers are shown")
+            raise PeerError("--disclose: leave this option out; no member's numbers would be shown")
         return ""
     exposed = pending.exposed(state, me)
     names, summed = (
@@ -260,9 +262,9 @@ def _check_disclosure(
             " member may have opened that sum."
         )
     what = (
-        f"{begun} The new federation adds up the same numbers once more over other members,"
-        f" and the two sums show that member the {pending.numbers} of each one that is in one of them only. These may"
-        f" be: {names}"
+        f"{begun} The new federation would add up the same numbers again, over other members. By comparing both sums,"
+        f" that member could learn the {pending.numbers} of every member that is in only one of them. That may"
+        f" affect: {names}"
     )
     if disclosed is None:
         named = " ".join(_word(state, key, exposed) for key in exposed)
@@ -334,8 +336,8 @@ def check_continued(genesis: Genesis, old: Home, me: bytes | None = None) -> Non
     if me is not None and old.public_key() == genesis.founder != me:
         raise PeerError(
             f"--continues {old.folder}: this is the old home of {in_words(genesis.founder_name)}, which founded the new"
-            " federation and goes on there; give the folder that was this very peer's --home in the old one, or leave"
-            " --continues out if there is none",
+            " federation; give the folder that was the --home of this peer in the old federation, or leave --continues"
+            " out if this peer was not in it",
             Exit.FEDERATION,
         )
     expected = _continued(
@@ -386,7 +388,8 @@ def _read(old: Home) -> tuple[LedgerState, ModelSaved, Settings, bytes, OpenSum 
         raise KeyProblem(missing_key(old))
     if model is None or model.weights_hash != state.weights:
         raise PeerError(
-            f"{old.folder}: the last model is not here, or is damaged; another member has to refound", Exit.STORE
+            f"{old.folder}: the last model is missing or damaged, so another member must refound the federation",
+            Exit.STORE,
         )
     return state, model, settings, public, pending
 

@@ -177,7 +177,9 @@ class Home:
         try:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-                raise HomeError(f"{path}: no file that a peer makes; remove it: rm {shlex.quote(str(path))}")
+                raise HomeError(
+                    f"{path}: this is not a lock file that a peer made; remove it: rm {shlex.quote(str(path))}"
+                )
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:

@@ -421,7 +421,7 @@ class Link:
             bulk.widen(BULK_WINDOW_BYTES)
             self.owner.welcome(self)
         elif now - self._last_envelope > timing.stranger_idle_seconds:
-            raise LinkOver("a stranger that says nothing")
+            raise LinkOver("a stranger that has been silent too long")
         else:
             refill = int(STRANGER_BYTES_PER_SECOND * timing.beat_seconds)
             muxer.budget_bytes = min(STRANGER_BYTES, (muxer.budget_bytes or 0) + refill)

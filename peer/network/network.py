@@ -498,7 +498,7 @@ class Network:
         for text in found:
             if is_proper(text, self._is_on_loopback()):
                 return self._early.get(await self._host.dial(text, address.member))
-        raise DialError(f"{address.text} is no address to which others may send us")
+        raise DialError(f"{address.text}: not dialled, because a member's record may not name such an address")
 
     def _is_on_loopback(self) -> bool:
         """Whether this peer listens on this machine's own addresses, or its user gave it one."""
@@ -534,7 +534,7 @@ class Network:
         if trio.current_time() - oldest.since < STRANGER_GRACE_SECONDS:
             self._turned_away["too many strangers"] += 1
             return False
-        oldest.stop("a stranger that asks for nothing, and others wait")
+        oldest.stop("closed to make room: this peer did not ask for admission")
         return True
 
     def _connected(self, connection: Connection) -> None:

@@ -407,7 +407,7 @@ class Bulk:
             if isinstance(found, str):
                 self._out.append(encode_failed(transfer, found))
             elif (served := self._offers.reserve(found, self._peer)) is None:
-                self._out.append(encode_failed(transfer, "it was given already"))
+                self._out.append(encode_failed(transfer, "already served to this peer"))
             elif found.data:
                 self._serving.append(_Serving(transfer, found.data, served))
 

@@ -114,7 +114,7 @@ class Connection:
         if type(self._http.next_event()) is not h11.EndOfMessage:
             raise Refused(413, "a request has no body here")
         if not path.startswith("/"):
-            raise Refused(400, "the target of a request is a path here")
+            raise Refused(400, "the target of a request must be a path")
         return Request(method, path, query, headers)
 
     async def answer(self, answer: Answer) -> bool:

@@ -286,7 +286,7 @@ def _lines(status: Json) -> Iterable[str]:
     for row in status["members"]:
         yield _member_line(row)
     if any(not row["member"] for row in status["members"]):
-        yield "A name in brackets is that of a linked peer that is no member: not yet, or not any more."
+        yield "A name in brackets belongs to a linked peer that is not a member yet, or not any more."
 
 
 def _search(search: Json | None) -> Iterable[str]:
@@ -319,7 +319,7 @@ def _phase(status: Json) -> str:
     """
     missing = status["min_peers"] - sum(row["member"] for row in status["members"])
     if status["phase"] == "waiting" and missing > 0:
-        newcomer = ", of which this peer may be one" if status.get("joining") else ""
+        newcomer = ", and this peer may be one of them" if status.get("joining") else ""
         return f"waiting for {missing} more member(s){newcomer} (--min-peers {status['min_peers']})"
     return str(status["phase"])
 

@@ -59,5 +59,5 @@ class LateTraining:
         return (
             f"training for round {round} {how} the --share-deadline of {self.deadline_seconds:g} s, so the update of"
             f" this peer was left out of the round; {less}, or go on with a longer one: peer refound"
-            " --share-deadline S (it is the founder's, and fixed)"
+            " --share-deadline S (the founder chose it, and it cannot be changed in this federation)"
         )

@@ -40,8 +40,10 @@ _NEGATIVE_ZERO: Final = 0x80000000
 """The bits of -0.0 in float32."""
 _SHOWN_ARRAYS: Final = 5
 _SHOWN_OPTIONS: Final = 3
-_TOO_LATE: Final = "all members suffer from it: correct it, and found the federation anew with the same members"
-_IN_TIME: Final = "correct it, and start this peer again: it joined after the sums of all tables were made"
+_TOO_LATE: Final = "it harms the model of all members: correct it, and found a new federation with the same members"
+_IN_TIME: Final = (
+    "correct it, and start this peer again; the setup sums do not contain it, because this peer joined after them"
+)
 
 log = logging.getLogger("coterie.training")
 
@@ -277,8 +279,8 @@ def published_classes(learner: Learner) -> str | None:
     if not isinstance(learner.app, TableApp) or len(learner.app.task.classes) <= MANY_CLASSES:
         return None
     task = learner.app.task
-    readers = "all members, and whoever reaches the port of one,"
-    return f"{readers} will read the {len(task.classes)} classes of {task.target!r} in the genesis"
+    readers = "all members, and everybody that can connect to a member,"
+    return f"{readers} can read the {len(task.classes)} classes of {task.target!r} in the genesis"
 
 
 def _arrays_beyond(update: Vector, shapes: Shapes, clip: float) -> list[str]:
@@ -301,7 +303,7 @@ def _tell_oddities(learner: Learner) -> None:
     ignored = learner.app.constant_columns
     if ignored:
         shown = ", ".join(map(repr, ignored[:10])) + (" …" if len(ignored) > 10 else "")
-        log.warning("%s: the same in all rows of all peers, and so ignored: %s", learner.name, shown)
+        log.warning("%s: ignored, because they have the same value in all rows of all peers: %s", learner.name, shown)
     for outlier in learner.app.outliers:
         advice = _TOO_LATE if learner.app.is_summed else _IN_TIME
         log.warning("%s, %s; if it is a typing error, %s", learner.name, outlier, advice)

@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 
 from coterie.apps.sklearn import SklearnApp
 
-# The members have to agree on all of this but the table: who has other options is refused, and told which.
+# All members need the same values here, except for the table. A peer with other values is refused, and told which.
 TARGET = "outcome"
 CLASSES = ["no", "yes"]
 MODEL = LogisticRegression(C=1.0)
@@ -55,7 +55,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from coterie.apps.torch import TorchApp, accuracy
 
-# The members have to agree on all of this but the table: who has other options is refused, and told which.
+# All members need the same values here, except for the table. A peer with other values is refused, and told which.
 TARGET = "outcome"
 CLASSES = ["no", "yes"]
 OPTIMISER = partial(torch.optim.SGD, lr=0.05, momentum=0.9)
@@ -108,7 +108,7 @@ from jax import nn, random
 
 from coterie.apps.jax import JaxApp, Shuffled, accuracy
 
-# The members have to agree on all of this but the table: who has other options is refused, and told which.
+# All members need the same values here, except for the table. A peer with other values is refused, and told which.
 TARGET = "outcome"
 CLASSES = ["no", "yes"]
 OPTIMISER = partial(optax.sgd, learning_rate=0.05, momentum=0.9)

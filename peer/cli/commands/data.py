@@ -65,7 +65,7 @@ def run(given: argparse.Namespace) -> int:
     if troubles.count:
         return _tell(given, columns, [troubles.headline, *troubles.lines()])
     if target is None:
-        told = f"{table.name}: {table.rows:,} rows; with --target COLUMN, that column is checked as what is predicted"
+        told = f"{table.name}: {table.rows:,} rows; to check the column to predict as well, add --target COLUMN"
         return _tell(given, columns, found=[told])
     return _try(given, settings, genesis, columns)
 

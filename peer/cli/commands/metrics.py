@@ -17,7 +17,9 @@ _PICTURES: Final = (".png", ".svg", ".pdf")
 
 def register(subcommands: Subcommands) -> None:
     """Add the command."""
-    command = add_command(subcommands, "metrics", "show the figures of each round, the federation's and one's own", run)
+    command = add_command(
+        subcommands, "metrics", "show the figures of each round, for the federation and for this site", run
+    )
     command.epilog = (
         "The figures of a round are those of the model with which it begins, over the test rows of all members;\n"
         "own ones are of the same model over the test rows of this site, and known for the rounds in which this\n"

@@ -29,8 +29,12 @@ def register(actions: Subcommands) -> None:
         "The last two are computed here and now, and are told to nobody else (docs/tables.md)."
     )
     which = show.add_mutually_exclusive_group()
-    which.add_argument("--best", action="store_true", help="of the model with the smallest agreed loss, not the newest")
-    which.add_argument("--round", type=whole(0), metavar="N", help="of the model of round N; a home keeps two")
+    which.add_argument(
+        "--best", action="store_true", help="show the model with the smallest agreed loss, not the newest"
+    )
+    which.add_argument(
+        "--round", type=whole(0), metavar="N", help="show the model of round N; a home keeps the newest and the best"
+    )
     add_json(show)
 
 

@@ -45,6 +45,8 @@ def run(given: argparse.Namespace) -> int:
         raise PeerError(f"{folder}: this is a file; name a new folder") from None
     except OSError as error:
         raise PeerError(f"{folder}: cannot be written ({error.strerror}); name another folder") from None
-    print(f"{folder}: an app of {given.kind} in mymodel.py, made-up tables of three sites, and README.md. Found with:")
+    print(
+        f"{folder}: made mymodel.py (an app with {given.kind}), made-up tables of three sites, and README.md. To found a federation:"
+    )
     print(f"cd {shlex.quote(str(folder))} && {FOUNDING}")
     return 0

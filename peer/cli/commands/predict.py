@@ -74,9 +74,13 @@ def _model(given: argparse.Namespace) -> "TableModel":
 
     if given.model is not None:
         if given.home is not None or given.columns_from is not None:
-            raise PeerError("--model: an exported model says all by itself; leave --home and --columns-from out")
+            raise PeerError(
+                "--model: the exported model says which columns it needs; leave --home and --columns-from out"
+            )
         if given.best:
-            raise PeerError("--best: that is of a home; for a file: peer model export --best --out FILE")
+            raise PeerError(
+                "--best: works with --home, not with --model; to put the best model into a file: peer model export --best --out FILE"
+            )
         try:
             return read_model(Path(given.model))
         except ExportError as error:

@@ -125,8 +125,8 @@ def _add_task(group: Group) -> None:
 
 
 def _add_trouble(group: Group) -> None:
-    group.add_argument("--churn", default="0", metavar="SHARE", help="of the time that each peer is down")
-    group.add_argument("--flapping", default="0", metavar="SHARE", help="of the time that each link is down")
+    group.add_argument("--churn", default="0", metavar="SHARE", help="share of the time that each peer is down")
+    group.add_argument("--flapping", default="0", metavar="SHARE", help="share of the time that each link is down")
     group.add_argument(
         "--down",
         action="append",
@@ -141,7 +141,7 @@ def _add_trouble(group: Group) -> None:
         metavar="COUNT:STRATEGY",
         help="liars, also SITE=STRATEGY, several with + (repeatable); the strategies: " + _STRATEGIES_HERE,
     )
-    group.add_argument("--beyond-f", action="store_true", help="allow more liars than agreement bears")
+    group.add_argument("--beyond-f", action="store_true", help="allow more than f liars")
     group.add_argument(
         "--partition",
         default="",
@@ -282,7 +282,7 @@ def _say_what_the_file_lacks(graph: Any) -> None:
         print(f"the file does not say everything; defaults for {missing}")
     for names, where in zip(graph.graph["unread"], ("links", "sites"), strict=True):
         if names:
-            print(f"of {where} it says what nobody reads: {', '.join(names)}")
+            print(f"attributes of {where} in the file that are not used: {', '.join(names)}")
     if graph.graph["repeated"]:
         print(f"{graph.graph['repeated']} links are there twice; each counts as one")
 

@@ -73,7 +73,7 @@ def _joining_options(group: Any) -> None:
         "--allow-threshold",
         type=whole(0, MAX_MEMBERS),
         metavar="K",
-        help="take part although K shares open a sum, fewer than the default (0: not)",
+        help="accept a federation where K shares open a sum, fewer than the default (0: refuse)",
     )
 
 
@@ -98,7 +98,7 @@ def _data_options(group: Any) -> None:
     own = group.add_mutually_exclusive_group()
     own.add_argument("--app", metavar="MODULE:OBJECT", help="your own model instead of a table")
     own.add_argument("--flower", type=path_name, metavar="DIR", help="a Flower project instead of a table")
-    node = "what the project is told of this node, such as 'partition-id=0 num-partitions=3'; each site has its own"
+    node = "this site's own settings for the project, such as 'partition-id=0 num-partitions=3'"
     group.add_argument("--node-config", metavar="PAIRS", help=node)
 
 
@@ -115,7 +115,7 @@ def _founding_options(group: Any) -> None:
     group.add_argument("--scheme", choices=tuple(SCHEMES), help=f"how updates are summed ({DEFAULT_SCHEME})")
     group.add_argument("--threshold", type=members, metavar="K", help="shares that open a sum (default: n - 2f)")
     group.add_argument("--clip", type=number(2**-20, 2**20), metavar="C", help="bound of an update's parameters (4)")
-    cap = "examples as which a member counts in the mean at most (four times the founder's own)"
+    cap = "maximum number of examples a member is weighted by (default: 4x the founder's)"
     group.add_argument("--examples-cap", type=count, metavar="N", help=cap)
     group.add_argument(
         "--round-interval", type=seconds(0, 30 * DAY_SECONDS), metavar="S", help="rest between rounds (0)"
@@ -139,7 +139,7 @@ def _running_options(group: Any) -> None:
     )
     group.add_argument("--announce", **_LIST, help="address at which others reach this peer, behind a NAT")
     group.add_argument("--mdns", action=_EITHER, help="announce this peer and find others on the local network")
-    dht = "find peers through a DHT, by way of the node /ip4/…/tcp/…/p2p/… (repeatable); without one, be the first node"
+    dht = "find peers through the DHT node /ip4/…/tcp/…/p2p/… (repeatable); without NODE, start a new DHT"
     group.add_argument("--dht", action="append", nargs="?", const="", metavar="NODE", help=dht)
     group.add_argument("--dht-listen", metavar="ADDR", help="port or address of this peer's DHT node (any free port)")
     group.add_argument("--heartbeat", type=seconds(0.1, 3600), metavar="S", help="between heartbeats (2)")
@@ -151,7 +151,7 @@ def _running_options(group: Any) -> None:
     group.add_argument(
         "--passphrase-file", type=path_name, metavar="FILE", help="of the identity key; - asks on the terminal"
     )
-    page = "serve the page of this peer there, such as 127.0.0.1:8650 (default: off; off: not any more)"
+    page = "serve this peer's page at [HOST:]PORT, such as 127.0.0.1:8650; off stops serving it"
     group.add_argument("--page", type=page_option, metavar="[HOST:]PORT", help=page)
     token = "secret that readers of the page have to know; needed for other places than the loopback interface"
     group.add_argument("--page-token-file", type=path_name, metavar="FILE", help=token)

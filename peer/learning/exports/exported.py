@@ -89,7 +89,7 @@ class TableModel:
         if not is_finite or not (self.scale > 0).all():
             raise ValueError("a weight or mean is not finite, or a scale is not above 0")
         if not math.isfinite(self.target_mean) or not 0 < self.target_scale < math.inf:
-            raise ValueError("the mean or scale of the target is no such")
+            raise ValueError("the mean of the target is not finite, or its scale is not a number above 0")
 
     @classmethod
     def of(cls, task: Task, standard: Standard, weights: Arrays) -> "TableModel":

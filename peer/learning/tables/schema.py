@@ -107,7 +107,9 @@ class Schema:
         """Raise ValueError unless all columns that the schema names are among ``columns``."""
         named = {*self.dates, *self.gaps, *dict(self.levels)}
         if lacking := sorted(named - set(columns)):
-            raise ValueError(f"it says of columns that are none: {', '.join(map(on_one_line, lacking))}")
+            raise ValueError(
+                f"the fields name columns that the task does not have: {', '.join(map(on_one_line, lacking))}"
+            )
 
     def features(self, columns: Sequence[str]) -> tuple[Feature, ...]:
         """What goes into the model for these columns, in the order of the weights."""
@@ -163,7 +165,7 @@ class Schema:
 def read_schema(fields: Any) -> Schema:
     """The schema behind the `fields` of a description. Raises ValueError if there is none."""
     if not isinstance(fields, dict) or not fields or not set(fields) <= _KEYS:
-        raise ValueError(f"what it says of the columns is unknown: {fields!r:.200}")
+        raise ValueError(f"unknown keys in the description of the columns: {fields!r:.200}")
     levels = _checked(fields.get("levels", {}), dict, lambda one: isinstance(one, list) and _are_texts(one))
     dates = _checked(fields.get("dates", []), list, lambda one: isinstance(one, str))
     gaps = fields.get("gaps", [])
@@ -175,7 +177,7 @@ def read_schema(fields: Any) -> Schema:
 def _checked(value: Any, kind: type[Any], is_right: Callable[[Any], bool]) -> Any:
     parts = value.values() if isinstance(value, dict) else value
     if not isinstance(value, kind) or not all(map(is_right, parts)):
-        raise ValueError(f"what it says of the columns is malformed: {value!r:.200}")
+        raise ValueError(f"malformed description of the columns: {value!r:.200}")
     return value
 
 

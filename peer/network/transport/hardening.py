@@ -185,7 +185,7 @@ class Upgrader(TransportUpgrader):
         communicator = MultiselectCommunicator(raw_conn)
         for expected in answers:
             if await communicator.read() != expected:
-                raise MultiselectClientError("it does not agree to Noise")
+                raise MultiselectClientError("the other side does not accept Noise")
 
     async def upgrade_connection(self, conn: ISecureConn, peer_id: ID) -> IMuxedConn:
         """Agree on yamux by name and run our own."""

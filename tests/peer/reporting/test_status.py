@@ -122,7 +122,7 @@ def test_members_that_have_gone_keep_the_names_that_the_ledger_has_of_them() -> 
     assert f"({gone[identity(2).public]})" in text
     assert f"(…{peer_id(stranger)[-11:]})" in text
     assert "()" not in text
-    assert "A name in brackets is that of a linked peer that is no member" in text
+    assert "A name in brackets belongs to a linked peer that is not a member" in text
 
 
 def test_who_looks_for_a_federation_shows_where_and_why_it_is_not_found() -> None:
@@ -148,7 +148,7 @@ def test_a_newcomer_sees_that_it_is_no_member_yet_and_why() -> None:
     assert "joining     not admitted yet: why" in told
     (row,) = [line for line in told if line.startswith("(Carol)")]
     assert " me " in row
-    assert any("waiting for 1 more member(s), of which this peer may be one" in line for line in told)
+    assert any("waiting for 1 more member(s), and this peer may be one of them" in line for line in told)
 
 
 def test_what_training_waits_for_is_the_number_of_members_that_the_founder_chose() -> None:

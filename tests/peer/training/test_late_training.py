@@ -6,7 +6,7 @@ from coterie.peer.training.late_training import LateTraining
 
 WAYS_OUT = (
     "so the update of this peer was left out of the round; take fewer rows, or go on with a longer one: peer"
-    " refound --share-deadline S (it is the founder's, and fixed)"
+    " refound --share-deadline S (the founder chose it, and it cannot be changed in this federation)"
 )
 
 

@@ -175,7 +175,7 @@ def test_a_founder_is_told_of_many_classes_as_of_other_events(tmp_path: Path) ->
         trio.run(session._remember_federation)
     assert events[0] == (
         "classes",
-        "all members, and whoever reaches the port of one, will read the 30 classes of 'y' in the genesis",
+        "all members, and everybody that can connect to a member, can read the 30 classes of 'y' in the genesis",
     )
 
 

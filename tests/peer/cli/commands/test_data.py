@@ -71,7 +71,7 @@ def test_all_troubles_are_listed_beside_what_the_other_columns_become(check: Che
 def test_without_a_target_all_columns_are_read_as_inputs(check: Check) -> None:
     code, lines = check("a,y\n1,2\n3,4\n")
     assert code == Exit.OK
-    assert "with --target COLUMN, that column is checked" in lines[0]
+    assert "to check the column to predict as well, add --target COLUMN" in lines[0]
     assert lines[1:] == ["  a: 1 to 3, mean 2", "  y: 2 to 4, mean 3"]
 
 

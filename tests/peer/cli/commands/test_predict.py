@@ -414,7 +414,7 @@ def test_what_cannot_be_predicted_from_is_refused_with_its_place(mixed: Path, pe
     [
         ("{", "no model to predict with"),
         ("[]", "no model to predict with"),
-        ('{"columns": ["bmi"], "unknown": []}', "what it says of the columns is unknown"),
+        ('{"columns": ["bmi"], "unknown": []}', "unknown keys in the description of the columns"),
         ('{"columns": ["bmi"], "gaps": ["bmi"]}', "its columns are not those that follow from its schema"),
     ],
 )

@@ -86,7 +86,7 @@ def test_a_schema_that_is_none_is_refused(fields: Any) -> None:
 
 
 def test_a_schema_of_columns_that_are_not_there_is_refused() -> None:
-    with pytest.raises(ValueError, match="columns that are none: sex"):
+    with pytest.raises(ValueError, match="columns that the task does not have: sex"):
         Task("linear", "y", ("a",), schema=Schema((("sex", ("f", "m")),)))
 
 
