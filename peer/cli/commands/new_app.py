@@ -46,7 +46,8 @@ def run(given: argparse.Namespace) -> int:
     except OSError as error:
         raise PeerError(f"{folder}: cannot be written ({error.strerror}); name another folder") from None
     print(
-        f"{folder}: made mymodel.py (an app with {given.kind}), made-up tables of three sites, and README.md. To found a federation:"
+        f"{folder}: made mymodel.py (an app with {given.kind}), made-up tables of three sites, and README.md."
+        " To found a federation:"
     )
     print(f"cd {shlex.quote(str(folder))} && {FOUNDING}")
     return 0

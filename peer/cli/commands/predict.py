@@ -79,7 +79,8 @@ def _model(given: argparse.Namespace) -> "TableModel":
             )
         if given.best:
             raise PeerError(
-                "--best: works with --home, not with --model; to put the best model into a file: peer model export --best --out FILE"
+                "--best: works with --home, not with --model; to put the best model into a file:"
+                " peer model export --best --out FILE"
             )
         try:
             return read_model(Path(given.model))
