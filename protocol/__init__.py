@@ -30,12 +30,15 @@ is tests/topology/transcripts/round_of_four.txt. Read the code in this order:
    :mod:`.ledger.bases`, and :mod:`.scheme_registry` with :mod:`.ledger.privacy` (the schemes of summing that a genesis
    can name).
 4. :mod:`.agreement.tendermint`: Algorithm 1 of arXiv 1807.04938, with its line numbers. :mod:`.agreement.height` joins
-   it to the meaning of a block, with :mod:`.agreement.validity` (what a voter checks), :mod:`.agreement.false_sums`
-   (false fingerprints) and :mod:`.vote_guard` (no second vote, whatever happens to process and disk).
+   it to the meaning of a block. Its parts are :mod:`.agreement.candidates`, :mod:`.agreement.proposing` and
+   :mod:`.agreement.voting`, with :mod:`.vote_guard` (no second vote, whatever happens to process and disk). What to
+   propose and vote for is in :mod:`.agreement.choosing` and :mod:`.agreement.validity`; while a sum is open, in
+   :mod:`.agreement.open_sum`, :mod:`.agreement.sum_votes` and :mod:`.agreement.giving_up`.
 5. :mod:`.round.sharing` and :mod:`.round.summing`: the two halves of a round, over the schemes of :mod:`.schemes`.
-   :mod:`.ledger.contribution` has the layout of the vectors and :mod:`.jobs` the heavy jobs. Parts of the first half
-   are :mod:`.round.acks` and :mod:`.round.custody` (missing acks and kept boxes), :mod:`.round.passing_on`,
-   :mod:`.round.complaints`, and :mod:`.round.overdue_acks` (members that are not waited for).
+   Their phases are tables, see :mod:`.machines`. :mod:`.ledger.contribution` has the layout of the vectors and
+   :mod:`.jobs` the heavy jobs. Parts of the first half are :mod:`.round.acks` and :mod:`.round.custody` (missing acks
+   and kept boxes), :mod:`.round.passing_on`, :mod:`.round.complaints`, and :mod:`.round.overdue_acks` (members that are
+   not waited for). A part of the second half is :mod:`.round.sum_proofs` (the votes that prove a sum).
 6. :mod:`.node`: the one object that a driver talks to. It routes each event to a module of :mod:`.handlers`, and these
    hand it to the part concerned. The parts share a :mod:`.context`; further parts are :mod:`.early_messages` (early
    messages), :mod:`.pending_changes` (changes of the membership that wait), :mod:`.sync.catchup` with

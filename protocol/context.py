@@ -36,6 +36,7 @@ class Context:
     early: EarlyMessages = field(default_factory=EarlyMessages)
     sharing: Sharing | None = None
     summing: Summing | None = None
+    """The halves of the round that are open; :class:`.handlers.rounds.RoundPhases` opens them."""
     just_changed: bool = False
     """Whether the last block left the round and its phase as they were, so it changed the membership."""
     capped_examples: int = 0
@@ -99,6 +100,21 @@ class Context:
         self.accused = {(*one[:2], one[2] if one[2] == self.state.round else -1) for one in self.accused}
         for _, accusation in self.told:
             self.out.send(to, accusation)
+
+    def take_weights(self, weights: bytes | None) -> None:
+        """Take the model that the ledger names, or none as long as it is not here."""
+        self.weights = weights
+
+    def move_to(self, after: LedgerState) -> None:
+        """Move the ledger on by one block."""
+        self.just_changed = after.round == self.state.round and after.phase is self.state.phase
+        self.state = after
+        self.forget_releases()
+
+    def is_news_that_capped(self, examples: int) -> bool:
+        """Whether the operator was not told of this number of examples beyond the cap; asked once for each."""
+        was_told, self.capped_examples = self.capped_examples == examples, examples
+        return not was_told
 
     def forget_releases(self) -> None:
         """Drop the releases of rounds that are over: no sum can be released in them any more."""

@@ -36,6 +36,10 @@ class Effects:
         """This member's key."""
         return self.identity.public
 
+    def enter(self, height: int, view: int = 0) -> None:
+        """Seal the messages that follow for this height and view."""
+        self.height, self.view = height, view
+
     def sealed(self, message: Message) -> Verified:
         """Sign a message for the current height and view."""
         return sealed(self.identity, self.federation, self.height, self.view, message)

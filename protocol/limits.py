@@ -103,6 +103,9 @@ MAX_COMPARED_HEIGHTS: Final = 16
 RESUME_WAIT_MS: Final = 1_500
 """How long a restarted member waits for the answers of all other members, before those of a quorum are enough."""
 
+BYTES_PER_MS: Final = 10_000
+"""The least rate of a link that timeouts assume, where they allow for boxes, sum shares and W to travel."""
+
 SUM_GRACE_MS: Final = 300
 """How long the aggregator waits for more sum shares, once enough to open the sum have come."""
 

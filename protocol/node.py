@@ -130,7 +130,7 @@ class Node:
         self.ctx = ctx = Context(identity=identity, out=out, state=state, released=dict(memory.released))
         ctx.forget_releases()
         if memory.model is not None and memory.model.weights_hash == state.weights:
-            ctx.weights = memory.model.weights
+            ctx.take_weights(memory.model.weights)
         proving = None
         if checkpoint is not None and checkpoint.height > 0 == state.height:
             proving = Proving(out, checkpoint)

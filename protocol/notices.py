@@ -52,9 +52,8 @@ def announce(out: Effects, before: LedgerState, after: LedgerState, view: int, b
 def announce_capped(ctx: Context, examples: int) -> None:
     """Tell that this member has more examples than count in the mean; once for each such number."""
     cap = ctx.state.genesis.examples_ref
-    if ctx.state.kind == "evaluate" or examples <= cap or examples == ctx.capped_examples:
+    if ctx.state.kind == "evaluate" or examples <= cap or not ctx.is_news_that_capped(examples):
         return
-    ctx.capped_examples = examples
     text = f"this member counts as {cap} of its {examples} examples: the founder fixed that nobody counts as more"
     ctx.out.notify(NoticeKind.CAPPED, text, counted=cap, examples=examples)
 
@@ -147,7 +146,9 @@ class StuckNotices:
             return tuple(members[one] for one in state.contributors.holders if members[one] not in ctx.alive)
         if required is not None and state.phase is Phase.SHARING:
             away = [key for key in required if key not in ctx.alive]
-            found = ctx.sharing.withheld(required, ctx.alive, ctx.alive_changes) if ctx.sharing is not None else ()
+            sharing, found = ctx.sharing, frozenset[bytes]()
+            if sharing is not None and sharing.is_over:
+                found = sharing.settling.withheld(required, ctx.alive, ctx.alive_changes)
             return tuple(dict.fromkeys((*away, *sorted(found))))
         return ()
 

@@ -5,6 +5,14 @@ A record is a frozen value. The store (in ``peer``) keeps the records and gives 
 """
 
 from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class VoteKind(IntEnum):
+    """What a vote is: a member casts one of each kind in a view."""
+
+    PREVOTE = 0
+    PRECOMMIT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +37,11 @@ class ModelSaved:
 
 @dataclass(frozen=True, slots=True)
 class VoteCast:
-    """A vote, exactly as signed. ``kind`` is 0 for a prevote, 1 for a precommit. Safety rule 3."""
+    """A vote, exactly as signed. Safety rule 3."""
 
     height: int
     view: int
-    kind: int
+    kind: VoteKind
     envelope: bytes
 
 

@@ -36,11 +36,16 @@ from dataclasses import dataclass, field
 from .ledger.committee import Committee
 from .messages.envelope import Verified
 from .messages.kinds import Precommit
+from .records import VoteKind
+
+Place = tuple[int, int, VoteKind]
+"""(height, view, kind): a member casts one vote there."""
 
 
-def place(vote: Verified) -> tuple[int, int, int]:
-    """Return (height, view, kind), for which a member votes once; kind is 0 for a prevote and 1 for a precommit."""
-    return vote.height, vote.view, int(isinstance(vote.message, Precommit))
+def place(vote: Verified) -> Place:
+    """Return the place of a vote."""
+    kind = VoteKind.PRECOMMIT if isinstance(vote.message, Precommit) else VoteKind.PREVOTE
+    return vote.height, vote.view, kind
 
 
 @dataclass(slots=True)
@@ -55,7 +60,7 @@ class VoteGuard:
     """Whether this home is a copy or an older state of itself."""
     dealt_through: int = -1
     """The lost state of a copy may have dealt in rounds that began while this height, or one below, was decided."""
-    _journal: dict[tuple[int, int, int], bytes | None] = field(default_factory=dict)
+    _journal: dict[Place, bytes | None] = field(default_factory=dict)
     """The block of each vote that was cast, by :func:`place`."""
     _heads: dict[bytes, int] = field(default_factory=dict)
     """By member that answered, the height of the head that it told."""
@@ -66,11 +71,11 @@ class VoteGuard:
     _passed: bool = False
     """The ledger has gone on past all that the lost state of a copy can have voted on."""
 
-    def record(self, height: int, view: int, kind: int, block: bytes | None) -> None:
+    def record(self, height: int, view: int, kind: VoteKind, block: bytes | None) -> None:
         """Enter a vote that was cast."""
         self._journal[(height, view, kind)] = block
 
-    def permits(self, height: int, view: int, kind: int, block: bytes | None) -> bool:
+    def permits(self, height: int, view: int, kind: VoteKind, block: bytes | None) -> bool:
         """Whether this vote may be cast.
 
         It may not while the member resumes or abstains, nor if another vote was cast in its place. It must be a vote of
@@ -82,10 +87,10 @@ class VoteGuard:
             (height, view, kind) in self._journal or not self._has_voted_later(height, view, kind)
         )
 
-    def _has_voted_later(self, height: int, view: int, kind: int) -> bool:
+    def _has_voted_later(self, height: int, view: int, kind: VoteKind) -> bool:
         return any(one > (height, view, kind) for one in self._journal)
 
-    def has_cast(self, height: int, view: int, kind: int, block: bytes | None) -> bool:
+    def has_cast(self, height: int, view: int, kind: VoteKind, block: bytes | None) -> bool:
         """Whether the journal holds exactly this vote, as it does for each vote that this state of the home cast."""
         place = (height, view, kind)
         return place in self._journal and self._journal[place] == block
@@ -110,7 +115,7 @@ class VoteGuard:
         for key in [key for key in self._journal if key[0] < height]:
             del self._journal[key]
 
-    def on_status(self, sender: bytes, head: int, seen: tuple[int, int, int] | None, height: int) -> None:
+    def on_status(self, sender: bytes, head: int, seen: Place | None, height: int) -> None:
         """Take a member's answer while resuming at ``height`` (the one being decided).
 
         ``head``: the height of the sender's head. ``seen``: the place of the latest vote of this member that it shows.
@@ -120,7 +125,7 @@ class VoteGuard:
         if seen is not None and seen[0] >= height and not self._knows(seen):
             self.abstain_through = max(self.abstain_through, seen[0])
 
-    def _knows(self, seen: tuple[int, int, int]) -> bool:
+    def _knows(self, seen: Place) -> bool:
         return seen in self._journal or self._has_voted_later(*seen)
 
     def on_head(self, sender: bytes, head: int) -> None:

@@ -1,4 +1,4 @@
-"""The compiled inner loops of masks. Like `crypto.kernels`, slow to import; trusts its callers."""
+"""The compiled inner loops of masks: slow to import, and without checks, like those of :mod:`..kernels`."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The compiled inner loops of proofs. Like `crypto.kernels`, slow to import; trusts its callers."""
+"""The compiled inner loops of proofs: slow to import, and without checks, like those of :mod:`..kernels`."""
 
 from typing import Final
 

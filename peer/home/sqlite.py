@@ -106,7 +106,7 @@ def open_writer(path: Path, max_bytes: int | None = None) -> sqlite3.Connection:
             _check_kind(path, link)
             link.execute("PRAGMA journal_mode=WAL")
             link.execute("PRAGMA synchronous=FULL")
-            # Deleted rows are overwritten inside their page; freed pages hold only ciphertext (vault.py).
+            # Deleted rows are overwritten in their page. Freed pages are not: secrets are ciphertext there (vault.py).
             link.execute("PRAGMA secure_delete=FAST")
             link.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
             if max_bytes is not None:

@@ -29,22 +29,51 @@ beyond the paper are explained in docs/protocol.md, "Agreement".
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import Enum, IntEnum, auto
+from typing import Final
 
 from ..ledger.committee import Committee
 from ..limits import LAST_VIEW_TO_SKIP_TO, VIEW_HISTORY, VIEW_WINDOW
+from ..machines import Table
 from ..messages.envelope import Verified
 from ..messages.kinds import Precommit, Prevote
+from ..records import VoteKind
 
 NIL = None
 
 
 class Stage(IntEnum):
-    """How far a member has voted in a view: the paper's step."""
+    """How far a member has voted in a view: the paper's step. Its number is the kind of the last vote.
 
-    PROPOSE = 0
-    PREVOTE = 1
-    PRECOMMIT = 2
+    In the order of the paper::
+
+        propose   --prevote----> prevote
+        prevote   --precommit--> precommit
+        prevote   --new view---> propose
+        precommit --new view---> propose
+    """
+
+    PROPOSE = -1
+    PREVOTE = VoteKind.PREVOTE
+    PRECOMMIT = VoteKind.PRECOMMIT
+
+
+class StageInput(Enum):
+    """What moves the stage on: votes of this member, and views."""
+
+    PREVOTE = auto()
+    PRECOMMIT = auto()
+    NEW_VIEW = auto()
+
+
+STAGES: Final = Table(
+    {
+        (Stage.PROPOSE, StageInput.PREVOTE): Stage.PREVOTE,
+        (Stage.PREVOTE, StageInput.PRECOMMIT): Stage.PRECOMMIT,
+        (Stage.PREVOTE, StageInput.NEW_VIEW): Stage.PROPOSE,
+        (Stage.PRECOMMIT, StageInput.NEW_VIEW): Stage.PROPOSE,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +334,7 @@ class Consensus:
         """
         # The votes that are missing in view - 1; both are, if that view is skipped altogether.
         left = [stage for stage in (Stage.PREVOTE, Stage.PRECOMMIT) if self.view < view - 1 or self.stage < stage]
-        self.view, self.stage = view, Stage.PROPOSE
+        self.view, self.stage = view, STAGES.after(self.stage, StageInput.NEW_VIEW)
         self._out.append(NewView(view))
         if view > 0:
             self._out.extend(CastVote(stage, view - 1, NIL) for stage in left)
@@ -448,7 +477,7 @@ class Consensus:
         return most + self.committee.n - voted < self.committee.quorum
 
     def _vote(self, stage: Stage, value: bytes | None) -> None:
-        self.stage = stage
+        self.stage = STAGES.after(self.stage, StageInput[stage.name])
         self._out.append(CastVote(stage, self.view, value))
 
     def _polka(self, view: int, value: bytes, brought: Mapping[bytes, Verified] | None = None) -> bool:

@@ -98,7 +98,9 @@ def wrong_choice(
     ``changes``: how often ``alive`` changed.
     """
     dealers = frozenset(dict(body.dealers))
-    omitted = (sharing.due(alive, changes) if strict else sharing.due_by_proof()) - dealers
+    settling = sharing.settling
+    due = settling.due(alive, changes, sharing.is_over) if strict else settling.due_by_proof()
+    omitted = due - dealers
     if omitted:
         return f"it leaves out {_named(state, sharing, omitted)}"
     return wrong_dealings(state, sharing, body, alive, changes)
@@ -108,7 +110,7 @@ def wrong_dealings(
     state: LedgerState, sharing: Sharing, body: Contributors, alive: Iterable[bytes], changes: int
 ) -> str | None:
     """Say whose dealings a Contributors proposal takes in although a present member cannot have its share of them."""
-    unsettled = sharing.without_reason(dict(body.dealers), alive, changes)
+    unsettled = sharing.settling.without_reason(dict(body.dealers), alive, changes)
     if unsettled:
         return f"it takes in {_named(state, sharing, unsettled)}, whose dealing not everybody has"
     return None

@@ -98,7 +98,7 @@ class Dealings:
         if sharing.me not in sharing.deals:  # others showed another dealing, so this one was not published
             self.resume.keep_said(sharing)
         self.rounds.release()
-        if sharing.acks_whatever:
+        if sharing.phase.is_late:
             self.rounds.hand_over_soon()
 
     def on_checked(self, work: CheckJob, done: WorkDone) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..agreement.height import Agreement
+from ..agreement.open_sum import OpenSum
 from ..context import Context
 from ..ledger.state import LedgerState, Phase, apply
 from ..limits import RESEND_MS
@@ -42,6 +43,11 @@ class Heights:
     def view(self) -> int:
         """The current view of the height that is being decided."""
         return self.agreement.consensus.view if self.agreement else 0
+
+    @property
+    def open_sum(self) -> OpenSum | None:
+        """The sum that is open at the height that is being decided, if one is."""
+        return self.agreement.open_sum if self.agreement else None
 
     def can_open(self) -> bool:
         """Whether an open sum has enough holders present; True without one."""
@@ -88,7 +94,7 @@ class Heights:
                 self.membership.keep_asking_to_join()
             return
         memory = self.resume.take_memory()
-        ctx.out.height, ctx.out.view = ctx.height, 0
+        ctx.out.enter(ctx.height)
         ctx.guard.forget_below(ctx.height)
         self.rounds.open_phase(memory)
         self._close_agreement()
@@ -132,7 +138,7 @@ class Heights:
             announce(ctx.out, before, after, view_of(certified.certificate[0]), certified.block)
             self._move_to(after)
             self._tell_movers(before, after)
-        ctx.out.height = ctx.height
+        ctx.out.enter(ctx.height, ctx.out.view)
         if is_lost and not ctx.guard.resuming and self.resume.has_a_vote:
             self._close_agreement()
             self.resume.begin_again()
@@ -147,15 +153,13 @@ class Heights:
         if after.round != before.round and before.phase in (Phase.SHARING, Phase.SUMMING):
             ctx.out.persist(RoundClosed(before.round))
         if after.weights != before.weights:
-            ctx.weights = self._weights_of(after.weights)
+            ctx.take_weights(self._weights_of(after.weights))
             if ctx.weights is not None:
                 ctx.out.persist(ModelSaved(after.weights, ctx.weights))
         self.catchup.forks.passed(before)
-        ctx.just_changed = after.round == before.round and after.phase is before.phase
-        ctx.state = after
+        ctx.move_to(after)
         if ctx.sharing is not None and ctx.sharing.round == after.round and after.members != before.members:
             ctx.sharing.exclude(ctx.state.departed)
-        ctx.forget_releases()
 
     def _weights_of(self, wanted: bytes) -> bytes | None:
         """Return the decided weights, if a sum that was checked here leads to them."""

@@ -7,13 +7,12 @@ A round lasts for several heights. Each height opens the phase that the ledger n
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..agreement.height import BYTES_PER_MS
 from ..context import Context
 from ..events import NoticeKind
 from ..ledger.committee import Committee
 from ..ledger.contribution import layout_of, read_totals
 from ..ledger.state import Phase
-from ..limits import KEPT_BOXES_DELAY_MS
+from ..limits import BYTES_PER_MS, KEPT_BOXES_DELAY_MS
 from ..messages.envelope import Verified
 from ..messages.kinds import Ack, Complaint, Deal, HandBox, SitOut, SumShare, UpheldComplaint
 from ..records import Memory, ModelSaved
@@ -246,7 +245,7 @@ class RoundPhases:
         sharing.end_settling()
         if sharing.decided is not None or sharing.me is None:
             return
-        members, late = sharing.committee.members, sharing.overdue(ctx.alive, ctx.alive_changes)
+        members, late = sharing.committee.members, sharing.settling.overdue(ctx.alive, ctx.alive_changes)
         ctx.patience.on_overdue(*([members[one] for one in sorted(found)] for found in late))
         self._tell_overdue(sharing, late[0] | late[1])
 

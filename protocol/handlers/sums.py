@@ -21,8 +21,8 @@ class Sums:
 
     def on_sum_share(self, received: Verified, blob: bytes | None) -> None:
         """Take a holder's sum share."""
-        if self.rounds.is_open_for(received, blob) and self.heights.agreement is not None:
-            self.heights.agreement.on_sum_share(received, blob)
+        if self.rounds.is_open_for(received, blob) and self.heights.open_sum is not None:
+            self.heights.open_sum.on_sum_share(received, blob)
 
     # Jobs. A result may come after the sum that it was for, and is then of no use.
 
@@ -51,12 +51,12 @@ class Sums:
         self._try_open()
 
     def _try_open(self) -> None:
-        if self.heights.agreement is not None:
-            self.heights.agreement.try_open(self.heights.view)
+        if self.heights.open_sum is not None:
+            self.heights.open_sum.try_open(self.heights.view)
 
     def on_vector(self, work: CheckVector, done: WorkDone) -> None:
         """Take what follows from W, and have the proposals judged that wait for it."""
-        ctx, summing, agreement = self.ctx, self.ctx.summing, self.heights.agreement
+        ctx, summing, open_sum = self.ctx, self.ctx.summing, self.heights.open_sum
         if summing is None or work.round != summing.round:
             return
         if done.error is None:
@@ -64,11 +64,11 @@ class Sums:
             if done.result.wrong is not None:
                 text = f"round {summing.round}: the sum is none of possible contributions: {done.result.wrong}"
                 ctx.out.notify(NoticeKind.FAULT, text, member=None)
-            if agreement is not None:
-                agreement.on_vector(work.vector_hash)
+            if open_sum is not None:
+                open_sum.on_vector(work.vector_hash)
         else:
             summing.on_check_failed(work.vector_hash)
             ctx.out.notify(NoticeKind.FAULT, f"round {summing.round}: not a sum: {done.error}", member=None)
-            if agreement is not None:
-                agreement.on_bad_vector(work.vector_hash)
+            if open_sum is not None:
+                open_sum.on_bad_vector(work.vector_hash)
         summing.check_deferred()

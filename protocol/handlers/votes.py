@@ -74,5 +74,5 @@ class Votes:
 
     def on_grace(self, grace: SumGrace) -> None:
         """Open the sum with the sum shares that came in time."""
-        if grace.height == self.ctx.height and self.heights.agreement is not None:
-            self.heights.agreement.try_open(grace.view, after_grace=True)
+        if grace.height == self.ctx.height and self.heights.open_sum is not None:
+            self.heights.open_sum.try_open(grace.view, after_grace=True)

@@ -83,9 +83,12 @@ class Committee:
         if self.n < MIN_TRAINING_MEMBERS:
             return f"{self.n} member(s): training starts with {MIN_TRAINING_MEMBERS}"
         slack = self.n - max(self.quorum, self.sum_quorum, self.min_contributors)
+        liars = f"{self.f or 'none'} may lie or stall"
+        if self.sum_quorum > self.n - self.f:  # a sum then needs the shares of liars, too
+            liars = f"{self.f} may lie or stall, and can make each round end without a result"
         return (
             f"{self.n} members: {PROMISES[scheme].told(self.threshold)}; "
-            f"{self.f or 'none'} may lie or stall; {slack or 'none'} may be absent in a round; "
+            f"{liars}; {slack or 'none'} may be absent in a round; "
             f"{self.quorum} votes decide"
         )
 

@@ -4,17 +4,19 @@ It ends when the ledger decides the contributors (:class:`..ledger.blocks.Contri
 After that, members that were away may still get their boxes of the decided dealings, and so become holders of the sum.
 
 After the rest between rounds a member trains, and deals. It acks once it holds a share of every member that is there.
-At its share deadline it acks whatever it holds (``acks_whatever``). A moment later, when the others' acks should be
-here, those that are missing are in dispute, and dealers hand the boxes in question to other members. When these have
-had time to arrive, the round goes on with the dealings that are settled (``deadline_passed``). The reasons are in
-docs/protocol.md, "Acks and disputes".
+At its share deadline it acks whatever it holds. A moment later, when the others' acks should be here, those that are
+missing are in dispute, and dealers hand the boxes in question to other members. When these have had time to arrive, the
+round goes on with the dealings that are settled. :class:`SharePhase` has the phases, and docs/protocol.md, "Acks and
+disputes", the reasons.
 
 A member is *present* if there is a link to it (``alive``). ``changes`` counts how often ``alive`` changed, so that
 results that depend on it are computed once for each change.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from typing import Final
 
 from ..effects import Effects
 from ..events import Fetch, NoticeKind
@@ -22,11 +24,12 @@ from ..jobs import Contribution, Encode, Encoded, Train
 from ..ledger.committee import Committee
 from ..ledger.contribution import RoundKind
 from ..limits import INLINE_BLOB_BYTES, KEPT_BOXES_DELAY_MS, MAX_KEPT_BOXES
+from ..machines import Table
 from ..messages.encoding import digest_of
 from ..messages.envelope import Rejected, Verified, verify
 from ..messages.kinds import Ack, Complaint, Deal, HandBox, SitOut, dealing_id
 from ..records import Dealt, ShareHeld
-from ..schemes import Choice, Scheme
+from ..schemes import Scheme
 from ..schemes.base import CheckedShare, Dealing, Terms
 from ..timers import TellKept
 from .acks import Acks, wrong_ack
@@ -34,6 +37,74 @@ from .complaints import Complaints
 from .custody import Custody
 from .overdue_acks import OverdueAcks
 from .passing_on import PassingOn
+from .settling import Settling
+
+
+class SharePhase(Enum):
+    """How long this member still waits for what is missing. It goes on after U is decided, for members that were away.
+
+    The others' deadline may pass for this member while it still rests::
+
+        resting              --rest over--> sharing
+        resting              --deadline---> resting late
+        resting late         --rest over--> late
+        resting late         --hand over--> resting handing over
+        resting handing over --rest over--> handing over
+        sharing              --deadline---> late
+        late                 --hand over--> handing over
+        handing over         --settle-----> settled
+    """
+
+    RESTING = auto()
+    """The rest between rounds: this member does not train yet."""
+    RESTING_LATE = auto()
+    RESTING_HANDING_OVER = auto()
+    SHARING = auto()
+    """It trains, deals, and waits for a share of every member that is there."""
+    LATE = auto()
+    """The share deadline has passed, here or for f+1 others: it acks whatever it holds."""
+    HANDING_OVER = auto()
+    """The acks of the deadline are here: it hands boxes of holders that have not acked to others."""
+    SETTLED = auto()
+    """These boxes have had the time to arrive: only settled dealings count."""
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether the rest between rounds is not over."""
+        return self in (SharePhase.RESTING, SharePhase.RESTING_LATE, SharePhase.RESTING_HANDING_OVER)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the share deadline has passed, here or for f+1 others, so that this member acks whatever it holds."""
+        return self not in (SharePhase.RESTING, SharePhase.SHARING)
+
+    @property
+    def hands_over(self) -> bool:
+        """Whether the boxes of holders that have not acked go to others."""
+        return self in (SharePhase.RESTING_HANDING_OVER, SharePhase.HANDING_OVER, SharePhase.SETTLED)
+
+
+class ShareInput(Enum):
+    """What moves a share phase on."""
+
+    REST_OVER = auto()
+    DEADLINE = auto()
+    HAND_OVER = auto()
+    SETTLE = auto()
+
+
+SHARE_PHASES: Final = Table(
+    {
+        (SharePhase.RESTING, ShareInput.REST_OVER): SharePhase.SHARING,
+        (SharePhase.RESTING, ShareInput.DEADLINE): SharePhase.RESTING_LATE,
+        (SharePhase.RESTING_LATE, ShareInput.REST_OVER): SharePhase.LATE,
+        (SharePhase.RESTING_LATE, ShareInput.HAND_OVER): SharePhase.RESTING_HANDING_OVER,
+        (SharePhase.RESTING_HANDING_OVER, ShareInput.REST_OVER): SharePhase.HANDING_OVER,
+        (SharePhase.SHARING, ShareInput.DEADLINE): SharePhase.LATE,
+        (SharePhase.LATE, ShareInput.HAND_OVER): SharePhase.HANDING_OVER,
+        (SharePhase.HANDING_OVER, ShareInput.SETTLE): SharePhase.SETTLED,
+    }
+)
 
 
 @dataclass(slots=True)
@@ -71,14 +142,7 @@ class Sharing:
     patience: OverdueAcks
     decided: dict[int, bytes] | None = None
     """U, once it is decided: nothing more is dealt, and only its dealings are still checked and acked."""
-    may_begin: bool = False
-    """Whether the rest between rounds is over."""
-    acks_whatever: bool = False
-    """Whether the share deadline has passed, here or for f+1 others, so that this member acks whatever it holds."""
-    deadline_passed: bool = False
-    """Whether the time to settle what was missing at the share deadline is over, too, so that only settled dealings
-    count.
-    """
+    phase: SharePhase = SharePhase.RESTING
     told_overdue: set[int] = field(default_factory=set)
     """Members that the operator was told are overdue."""
     inline_bytes: int = INLINE_BLOB_BYTES
@@ -102,6 +166,7 @@ class Sharing:
     complaints: Complaints = field(init=False)
     showing: PassingOn = field(init=False)
     acks: Acks = field(init=False)
+    settling: Settling = field(init=False)
     custody: Custody = field(init=False)
     _held: dict[int, _Held] = field(default_factory=dict)
     _checking: dict[int, _Offer] = field(default_factory=dict)
@@ -111,10 +176,6 @@ class Sharing:
     _deal_envelope: bytes = b""
     _handed: set[int] = field(default_factory=set)
     """Holders whose boxes this member, as dealer, has handed to others."""
-    _hands_over: bool = False
-    """Whether the boxes of holders that have not acked go to others: a share deadline has passed, here or for f+1
-    others.
-    """
     _hands_over_more: bool = False
     """Whether a timer runs, after which further boxes are handed over."""
     _kept_heeded: list[int] = field(default_factory=list)
@@ -123,12 +184,6 @@ class Sharing:
     """Whether a timer runs, after which an ack says which boxes are kept."""
     _ack_seen: tuple[int, ...] = ()
     """What the last answer of ``ack_alive`` depended on."""
-    _present_seen: tuple[int, frozenset[int]] = (-1, frozenset())
-    """The present members, with the ``changes`` for which they were found."""
-    _settled_seen: tuple[tuple[int, ...], dict[int, bytes]] = ((), {})
-    """The settled dealings, with what they depend on."""
-    _choice_seen: tuple[tuple[int, ...], Choice | None] = ((), None)
-    """The last choice, with what it depends on."""
 
     _ids: dict[bytes, bytes] = field(default_factory=dict)
     """By a dealing's envelope, its id, which is needed at every ack: one or two for each dealer."""
@@ -138,6 +193,7 @@ class Sharing:
         self.complaints = Complaints(self.out, self.round, self.committee, self.scheme, self.terms)
         self.showing = PassingOn(self.out, self.committee)
         self.acks = Acks(self.committee)
+        self.settling = Settling(self.committee, self.out.me, self.acks, self.patience, self.excluded, self.sat_out)
         self.custody = Custody(self.committee)
 
     def id_of(self, deal: Verified) -> bytes:
@@ -152,11 +208,24 @@ class Sharing:
 
     def end_rest(self) -> None:
         """End the rest between rounds: from here on this member may train."""
-        self.may_begin = True
+        self._move_on(ShareInput.REST_OVER)
 
     def end_settling(self) -> None:
         """End the time to settle what was missing at the share deadline: only settled dealings count now."""
-        self.deadline_passed = True
+        self._move_on(ShareInput.SETTLE)
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether the rest between rounds is over."""
+        return not self.phase.is_resting
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time to settle what was missing at the share deadline is over: only settled dealings count."""
+        return self.phase is SharePhase.SETTLED
+
+    def _move_on(self, given: ShareInput) -> None:
+        self.phase = SHARE_PHASES.after(self.phase, given)
 
     def newly_overdue(self, late: Iterable[int]) -> list[int]:
         """Return those of these late members that the operator has not been told of, and count them as told."""
@@ -265,7 +334,7 @@ class Sharing:
         They get seeds, as far as there are enough. Boxes of seeds are tiny, so others keep them from the start. An
         absent member then becomes a holder when it comes back, and nobody has to wait again for a late one.
         """
-        gone = frozenset(range(self.committee.n)) - self._present(alive, changes)
+        gone = frozenset(range(self.committee.n)) - self.settling.present(alive, changes)
         late = self.patience.late_holders(self.committee) | self.patience.disputed_holders(self.committee, self.out.me)
         return gone | late - {self.me}
 
@@ -506,14 +575,14 @@ class Sharing:
     def _ack(self, whatever_is_missing: bool = False) -> None:
         """Ack once all expected dealings are held; after the deadline, whatever is held."""
         assert self.me is not None
-        if not (self.acks_whatever or whatever_is_missing or self._holds_all()):
+        if not (self.phase.is_late or whatever_is_missing or self._holds_all()):
             return
         mine = {dealer: held.dealing for dealer, held in sorted(self._held.items())}
         last = self.acks.latest.get(self.me)
         # What was said once stays said: a box that was dropped since was for a holder that has acked.
         said = last.message.kept if last is not None and isinstance(last.message, Ack) else ()
         kept = self._as_many_as_fit({pair for pair in said if pair[0] in mine}, self.custody.named(mine))
-        message = Ack(self.round, tuple(mine.items()), kept, self.acks_whatever)
+        message = Ack(self.round, tuple(mine.items()), kept, self.phase.is_late)
         if not mine or (last is not None and last.message == message):
             return
         own = self.out.sealed(message)
@@ -547,24 +616,17 @@ class Sharing:
         if seen == self._ack_seen:  # called after every event: nothing has changed since the last answer
             return
         self._ack_seen = seen
-        expected = self._present(alive, changes) - self.sat_out.keys() - self.excluded
+        expected = self.settling.present(alive, changes) - self.sat_out.keys() - self.excluded
         if expected - self.patience.late_dealers(self.committee) <= self._held.keys():
             self._ack(whatever_is_missing=True)
 
-    def _present(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
-        """Return the places of the present members, this one included."""
-        if self._present_seen[0] != changes:
-            places = {self.committee.index(member) for member in (*alive, self.out.me)}
-            self._present_seen = changes, frozenset(place for place in places if place is not None)
-        return self._present_seen[1]
-
     def is_late(self) -> bool:
         """Whether the share deadline has passed for f+1 others and not here: they may decide without this member."""
-        return self.decided is None and not self.acks_whatever and self.acks.is_past_deadline()
+        return self.decided is None and not self.phase.is_late and self.acks.is_past_deadline()
 
     def ack_what_there_is(self) -> None:
         """Ack whatever is held, at the share deadline, though some dealer may have left this member out."""
-        self.acks_whatever = True
+        self._move_on(ShareInput.DEADLINE)
         if self.me is not None and self.decided is None:
             self._ack()
 
@@ -573,10 +635,10 @@ class Sharing:
 
         Returns the present holders that have not acked a dealing that K+f holders have acked.
         """
+        self._move_on(ShareInput.HAND_OVER)
         if self.me is None or self.decided is not None:
             return frozenset()
         late = self._learn_disputes(alive, changes)
-        self._hands_over = True
         self._hand_over(self._lacking(alive, changes))
         return late
 
@@ -591,7 +653,7 @@ class Sharing:
         is_news = said > (self._kept_heeded[-1] if self._kept_heeded else 0)
         if self.decided is not None or not is_news or len(self._kept_heeded) > self.committee.f:
             return False
-        settled = self._settled(alive, changes)
+        settled = self.settling.settled(alive, changes)
         if len(settled) < self.committee.min_contributors or self.acks.choose(settled) is not None:
             return False
         self._kept_heeded.append(said)
@@ -603,21 +665,33 @@ class Sharing:
         The others remember the pairs in dispute, and expect their boxes to be handed over as soon as the dealer deals
         the next time. So this member remembers them, too: the others may decide before its own deadline.
         """
-        present, lacking = self._present(alive, changes), self._lacking(alive, changes)
-        self._hands_over, self._hands_over_more = True, False
+        present, lacking = self.settling.present(alive, changes), self._lacking(alive, changes)
+        self._move_on(ShareInput.HAND_OVER)
+        self._hands_over_more = False
         self._hand_over(lacking)
         self.patience.on_disputes((self.out.me, self.committee.members[one]) for one in lacking if one in present)
 
+    def _learn_disputes(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
+        """Remember the pairs in dispute, and show each dealer the acks that lack its dealing."""
+        present = self.settling.present(alive, changes)
+        lacking = self.patience.on_deadline(self.acks, self.settling.reached(present), present, self.out.me)
+        for dealer, dealing in self.settling.acked_by(self.committee.f + 1, present).items():
+            for one in sorted(self.acks.latest.keys() - {dealer, self.me}):
+                # The holder may have acked to the dealer alone, which then does not know that others lack the ack.
+                if dealer != self.me and self.acks.of(one).get(dealer) != dealing:
+                    self.out.send(self.committee.members[dealer], self.acks.latest[one].raw)
+        return frozenset().union(*lacking.values()) - {self.me}
+
     def has_more_to_hand_over(self, alive: Iterable[bytes], changes: int) -> bool:
         """Whether an ack after the deadline made room for another holder's box; True once, until it is handed over."""
-        if not self._hands_over or self._hands_over_more:
+        if not self.phase.hands_over or self._hands_over_more:
             return False
         self._hands_over_more = any(one not in self._handed for one in self._lacking(alive, changes))
         return self._hands_over_more
 
     def _lacking(self, alive: Iterable[bytes], changes: int) -> list[int]:
         """Return the holders that have not acked this member's dealing, the present ones first."""
-        own, me, present = self._own_id(), self.me, self._present(alive, changes)
+        own, me, present = self._own_id(), self.me, self.settling.present(alive, changes)
         if own is None or me is None or self.decided is not None:
             return []
         lacking = [one for one in range(self.committee.n) if one != me and self.acks.of(one).get(me) != own]
@@ -640,7 +714,7 @@ class Sharing:
             return
         self.showing.other_dealings(holder, self.acks.of(holder), self._refused | self.deals, self.id_of)
         own = self._own_id()
-        if self.acks_whatever and (self.me, own) not in message.dealings and self._vouch(holder):
+        if self.phase.is_late and (self.me, own) not in message.dealings and self._vouch(holder):
             self.patience.on_disputes([(self.out.me, self.committee.members[holder])])
         for dealer, other in message.kept:
             if dealer not in (self.me, other):
@@ -656,7 +730,7 @@ class Sharing:
     def has_begun_elsewhere(self) -> bool:
         """Whether f+1 dealings show that an honest member has ended the rest between rounds, and this one has not."""
         others = self.deals.keys() - {self.me}
-        return not self.may_begin and self.decided is None and len(others) > self.committee.f
+        return self.phase.is_resting and self.decided is None and len(others) > self.committee.f
 
     def on_sit_out(self, message: Verified) -> None:
         """Note that a member has no update in this round."""
@@ -751,142 +825,5 @@ class Sharing:
     def say_kept(self) -> None:
         """Say in an ack which boxes are kept; called a moment after one came, so that one ack names several."""
         self._says_kept = False
-        if self.me in self.acks.latest or self.acks_whatever:
+        if self.me in self.acks.latest or self.phase.is_late:
             self._ack(whatever_is_missing=True)
-
-    # The contributors.
-
-    def _settled(self, alive: Iterable[bytes], changes: int) -> dict[int, bytes]:
-        """Return the settled dealings: no present member lacks its share of one by the dealer's fault."""
-        key = (changes, self.acks.changes, len(self.excluded))
-        if key != self._settled_seen[0]:
-            # Excluded members do not count as holders: they may say one thing to some and another to others.
-            self._settled_seen = key, self._settled_for(self._present(alive, changes) - self.excluded)
-        return self._settled_seen[1]
-
-    def _settled_for(self, holders: Iterable[int]) -> dict[int, bytes]:
-        """Return the dealings that are settled for all of these holders, without those of excluded dealers."""
-        dealings = self.acks.dealings(set(range(self.committee.n)) - self.excluded)
-        for dealer in self.acks.unsettled(dealings, holders):
-            del dealings[dealer]
-        return dealings
-
-    def choice(self, required: Sequence[bytes] | None, alive: Iterable[bytes], changes: int) -> Choice | None:
-        """Return U, all settled dealings, and J, all holders that acked all of U; None if one of them is too small.
-
-        ``required``: the exact contributors, if a sum on the same base model has to be repeated.
-        """
-        wanted = None if required is None else {self.committee.index(member) for member in required}
-        key = (
-            changes,
-            self.acks.changes,
-            len(self.excluded),
-            *(sorted(one for one in wanted or () if one is not None)),
-        )
-        if key != self._choice_seen[0]:
-            if wanted is None:
-                found = self.acks.choose(self._settled(alive, changes))
-            else:
-                settled = self._settled(alive, changes)
-                dealings = {one: settled[one] for one in wanted if one is not None and one in settled}
-                found = self.acks.choose(dealings) if dealings.keys() == wanted else None
-            self._choice_seen = key, found
-        return self._choice_seen[1]
-
-    def choice_by_proof(self) -> Choice | None:
-        """Return U and J as the acks alone show them: no honest member refuses these, whatever links it sees.
-
-        A liar chooses the members that it keeps a link with. If links counted, a liar without a link to each next
-        proposer, and with one to all others, would have each proposer take in a dealing that all others refuse.
-        """
-        return self.acks.choose(self._settled_for(range(self.committee.n)))
-
-    def due(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
-        """Return the members that may not be left out of the contributors, as things stand here.
-
-        Until the share deadline is settled, these are also all present members that do not sit out, are not excluded
-        and were not late before.
-        """
-        settled = frozenset(self._settled(alive, changes))
-        return settled if self.deadline_passed else settled | self._expected(alive, changes)
-
-    def due_by_proof(self) -> frozenset[int]:
-        """Return the members that may not be left out, whatever links are seen: settled for the whole committee."""
-        return frozenset(self._settled_for(range(self.committee.n)))
-
-    def without_reason(self, dealers: Iterable[int], alive: Iterable[bytes], changes: int) -> frozenset[int]:
-        """Return those of these dealers by whose fault a present member lacks its share."""
-        return frozenset(dealers) - self._settled(alive, changes).keys()
-
-    def withheld(self, required: Sequence[bytes], alive: Iterable[bytes], changes: int) -> frozenset[bytes]:
-        """Return the members that keep a sum from being repeated, once it is settled whose fault missing acks are.
-
-        These are dealers whose shares others lack by their fault. If there are none, they are holders that do not ack
-        shares that they could have.
-        """
-        if not self.deadline_passed or self.choice(required, alive, changes) is not None:
-            return frozenset()
-        members, settled = self.committee.members, self._settled(alive, changes)
-        places = {self.committee.index(one) for one in required}
-        dealers = frozenset(members[one] for one in places if one is not None and one not in settled)
-        if dealers or None in places:  # dealers first: nobody can ack a share that its dealer keeps back
-            return dealers
-        holders = self.acks.holders_of({one: settled[one] for one in places if one is not None})
-        return frozenset(members) - {members[one] for one in holders}
-
-    def _expected(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
-        """Return the dealers that are waited for: present, not sitting out, not excluded and not late before."""
-        there = self._present(alive, changes) - self.sat_out.keys() - self.excluded
-        return there - self.patience.late_dealers(self.committee)
-
-    def is_complete(self, required: Sequence[bytes] | None, alive: Iterable[bytes], changes: int) -> bool:
-        """Whether there is nothing to wait for: longer waiting could only bring in absent, late or excluded members."""
-        holders = self._present(alive, changes) - self.patience.late_holders(self.committee) - self.excluded
-        if not holders <= self.acks.latest.keys():  # cheap, and most often the answer
-            return False
-        choice = self.choice(required, alive, changes)
-        if choice is None or not holders <= set(choice.holders):
-            return False
-        return required is not None or self._expected(alive, changes) <= dict(choice.dealers).keys()
-
-    def overdue(self, alive: Iterable[bytes], changes: int) -> tuple[frozenset[int], frozenset[int]]:
-        """Return the holders and the dealers that were waited for in vain until the share deadline.
-
-        A holder that lacks a settled dealing could have had its share. A dealer whose dealing reached enough holders
-        and is not settled kept it from the others. A dealer that dealt to too few holders is slow itself, and is waited
-        for as ever.
-        """
-        present, settled = self._present(alive, changes), self._settled(alive, changes)
-        holders = frozenset(one for one in present if settled.items() - self.acks.of(one).items()) - {self.me}
-        return holders, frozenset(self._reached(present).keys() - settled.keys() - {self.me})
-
-    def _learn_disputes(self, alive: Iterable[bytes], changes: int) -> frozenset[int]:
-        """Remember the pairs in dispute, and show each dealer the acks that lack its dealing."""
-        present = self._present(alive, changes)
-        lacking = self.patience.on_deadline(self.acks, self._reached(present), present, self.out.me)
-        for dealer, dealing in self._acked_by(self.committee.f + 1, present).items():
-            for one in sorted(self.acks.latest.keys() - {dealer, self.me}):
-                # The holder may have acked to the dealer alone, which then does not know that others lack the ack.
-                if dealer != self.me and self.acks.of(one).get(dealer) != dealing:
-                    self.out.send(self.committee.members[dealer], self.acks.latest[one].raw)
-        return frozenset().union(*lacking.values()) - {self.me}
-
-    def _reached(self, present: frozenset[int]) -> dict[int, bytes]:
-        """Return the dealings of present dealers that K+f holders acked, enough to open a sum."""
-        return self._acked_by(self.committee.sum_quorum, present)
-
-    def _acked_by(self, least: int, present: frozenset[int]) -> dict[int, bytes]:
-        """Return the dealings of present dealers that at least ``least`` holders acked."""
-        dealt = self.acks.dealings(present - self.excluded)
-        return {one: id_ for one, id_ in dealt.items() if len(self.acks.holders_of({one: id_})) >= least}
-
-    def missing(self) -> tuple[bytes, ...]:
-        """Return the members that a void names: those without an ack, or with a dealing that too few acked."""
-        dealings = self.acks.dealings(range(self.committee.n))
-        return tuple(
-            member
-            for index, member in enumerate(self.committee.members)
-            if index not in self.acks.latest
-            or index not in dealings
-            or len(self.acks.holders_of({index: dealings[index]})) < self.committee.sum_quorum
-        )

@@ -11,21 +11,95 @@ comes to the same block, because the block follows from W, and W from the contri
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from functools import partial
+from typing import Final
 
 from ..effects import Effects
 from ..events import Fetch, NoticeKind
 from ..jobs import CheckedVector, CheckVector, fingerprint_of
 from ..ledger.blocks import Contributors, Model, Void, wide_bytes
 from ..ledger.committee import Committee
-from ..ledger.evidence import Judgement, Point
 from ..limits import MAX_CHECKED_VECTORS, PROTOCOL_VERSION, SUM_GRACE_MS
+from ..machines import Table
 from ..messages.envelope import Verified
-from ..messages.kinds import Prevote, SumShare
+from ..messages.kinds import SumShare
 from ..records import Released
 from ..schemes import Choice, Scheme
 from ..schemes.base import Opened, Terms
 from ..timers import SumGrace
+from .sum_proofs import SumProofs
+
+
+class OwnSum(Enum):
+    """This member's own sum of its shares of U.
+
+    It is made once, after a restart as well::
+
+        lacking   --holds all-------> adding up
+        adding up --sum-------------> released
+        adding up --failure---------> lacking
+        released  --height decided--> lacking
+    """
+
+    LACKING = auto()
+    """It is not made: shares are missing, or could not be added up."""
+    ADDING_UP = auto()
+    RELEASED = auto()
+    """It is made, and its release is durable."""
+
+
+class OwnSumInput(Enum):
+    """What moves this member's own sum on."""
+
+    HOLDS_ALL = auto()
+    SUM = auto()
+    FAILURE = auto()
+    HEIGHT_DECIDED = auto()
+
+
+OWN_SUMS: Final = Table(
+    {
+        (OwnSum.LACKING, OwnSumInput.HOLDS_ALL): OwnSum.ADDING_UP,
+        (OwnSum.ADDING_UP, OwnSumInput.SUM): OwnSum.RELEASED,
+        (OwnSum.ADDING_UP, OwnSumInput.FAILURE): OwnSum.LACKING,
+        (OwnSum.RELEASED, OwnSumInput.HEIGHT_DECIDED): OwnSum.LACKING,
+    }
+)
+
+
+class Opening(Enum):
+    """Whether this member, as aggregator, has W.
+
+    It tries again once more sum shares have come::
+
+        gathering --enough shares--> trying
+        trying    --result---------> opened
+        trying    --no result------> gathering
+    """
+
+    GATHERING = auto()
+    """Too few sum shares have come, or those that have do not agree."""
+    TRYING = auto()
+    """W is being opened from the sum shares that have come."""
+    OPENED = auto()
+
+
+class OpeningInput(Enum):
+    """What moves the opening on."""
+
+    ENOUGH_SHARES = auto()
+    RESULT = auto()
+    NO_RESULT = auto()
+
+
+OPENINGS: Final = Table(
+    {
+        (Opening.GATHERING, OpeningInput.ENOUGH_SHARES): Opening.TRYING,
+        (Opening.TRYING, OpeningInput.RESULT): Opening.OPENED,
+        (Opening.TRYING, OpeningInput.NO_RESULT): Opening.GATHERING,
+    }
+)
 
 
 @dataclass(slots=True)
@@ -54,21 +128,19 @@ class Summing:
     """By holder, the sum shares that came to this member as aggregator."""
     _tried: int = 0
     """How many sum shares the last attempt to open had."""
-    _opening: bool = False
-    _adding_up: bool = False
-    _released: bool = False
+    _opening: Opening = Opening.GATHERING
+    _own: OwnSum = OwnSum.LACKING
     _opened: bytes | None = None
     """The digest of the W that was opened here."""
     _running: set[bytes] = field(default_factory=set)
     """Digests of the W's under check; some for the second time, now with this member's own sum."""
     _deferred: dict[bytes, bytes] = field(default_factory=dict, repr=False)
     """By digest, the W's to check once this member's own sum is there, or there is room."""
-    _proofs: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)
-    """By digest, the prevotes that proved a W; only one W can be proved."""
-    _judged: tuple[frozenset[tuple[int, Point]], Judgement | None] = (frozenset(), None)
-    """The last answer of ``judge``, kept because two parts of a step ask about the same votes."""
-    _settled: dict[bytes, Judgement] = field(default_factory=dict)
-    """By block about a sum, what K+f of its prevotes agree on. K of them are honest, so there is one such block."""
+    proofs: SumProofs = field(init=False)
+    """The prevotes for blocks about the sum, and what they prove."""
+
+    def __post_init__(self) -> None:
+        self.proofs = SumProofs(self.committee, self.scheme, self.choice)
 
     @property
     def round(self) -> int:
@@ -98,7 +170,7 @@ class Summing:
         released in this round before, if one was.
         """
         index = self.committee.index(self.out.me)
-        if index is None or not self.may_send(index) or self._adding_up or self.own_sum is not None:
+        if index is None or not self.may_send(index) or self._own is not OwnSum.LACKING:
             return
         if released is not None and released != self.body.digest():
             self.out.notify(
@@ -109,14 +181,14 @@ class Summing:
             return
         rows = self.scheme.own_row(self.terms, self.choice, own_vector, held)
         if rows:
-            self._adding_up = True
+            self._move_own(OwnSumInput.HOLDS_ALL)
             self.out.work(self.scheme.add_up(self.terms, self.body.digest(), rows))
 
     def on_summed(self, data: bytes, digest: bytes, aggregator: bytes) -> None:
         """Take this member's sum: make its release durable, then send it."""
         self.own_sum, self._own_digest = data, digest
         self.out.persist(Released(self.round, self.body.digest()))
-        self._adding_up, self._released = False, True
+        self._move_own(OwnSumInput.SUM)
         self.send_sum(aggregator)
         self._defer_what_lacks_z()
         self.check_deferred()
@@ -124,7 +196,7 @@ class Summing:
     def on_unsummed(self, reason: str) -> None:
         """Note that this member's shares could not be added up: it goes on without a sum of its own."""
         self._defer_what_lacks_z()
-        self._adding_up = False
+        self._move_own(OwnSumInput.FAILURE)
         self.out.notify(
             NoticeKind.WORK, f"round {self.round}: the shares could not be added up: {reason}", round=self.round
         )
@@ -132,7 +204,7 @@ class Summing:
 
     def send_sum(self, aggregator: bytes) -> None:
         """Send this member's sum to the aggregator of this view, or keep it if that is this member."""
-        if self.own_sum is None or not self._released:
+        if self.own_sum is None:
             return
         if aggregator == self.out.me:
             index = self.committee.index(self.out.me)
@@ -155,7 +227,10 @@ class Summing:
         for vectors in (self._deferred, self._running, self.checked):
             vectors.clear()
         self.base = self.own_sum = None
-        self._released = False
+        self._move_own(OwnSumInput.HEIGHT_DECIDED)
+
+    def _move_own(self, given: OwnSumInput) -> None:
+        self._own = OWN_SUMS.after(self._own, given)
 
     # The aggregator.
 
@@ -188,7 +263,7 @@ class Summing:
         Not without the base model: nothing would follow from W here.
         """
         count = len(self._rows)
-        if self.base is None or self._opened or self._opening:
+        if self.base is None or self._opening is not Opening.GATHERING:
             return
         if count < self.scheme.minimum(self.choice) or count <= self._tried:
             return
@@ -196,14 +271,15 @@ class Summing:
         if waiting and not after_grace:
             self.out.timer(SUM_GRACE_MS, SumGrace(height, view))
             return
-        self._tried, self._opening = count, True
+        self._tried, self._opening = count, OPENINGS.after(self._opening, OpeningInput.ENOUGH_SHARES)
         self.out.work(self.scheme.open(self.terms, self.choice, self._rows))
 
     def on_opened(self, opened: Opened | None) -> None:
         """Take W and have it checked; None if too few sum shares agree so far."""
-        self._opening = False
         if opened is None:
+            self._opening = OPENINGS.after(self._opening, OpeningInput.NO_RESULT)
             return
+        self._opening = OPENINGS.after(self._opening, OpeningInput.RESULT)
         for index in opened.liars:
             text = f"round {self.round}: a wrong sum share, found when the sum was opened"
             self.out.fault(self.committee.members[index], text, round=self.round, wrong_sum=True)
@@ -226,6 +302,10 @@ class Summing:
             self.check_deferred()
         return True
 
+    def put_on_table(self, vector_hash: bytes) -> None:
+        """Note that this W was proposed last, in a view that has come: it is not dropped to make room."""
+        self.on_table = vector_hash
+
     def holds(self, vector_hash: bytes) -> bool:
         """Whether W is here: checked, under check, or waiting for its check."""
         return vector_hash in self.checked or vector_hash in self._running or vector_hash in self._deferred
@@ -237,7 +317,7 @@ class Summing:
 
     def _lacks_z(self, checked: CheckedVector) -> bool:
         """Whether W was checked before this member's sum was there again: its prevotes would never carry a z."""
-        return checked.own is None and (self._adding_up or self.own_sum is not None)
+        return checked.own is None and self._own is not OwnSum.LACKING
 
     def _defer_what_lacks_z(self) -> None:
         for vector_hash, checked in self.checked.items():
@@ -250,7 +330,8 @@ class Summing:
         Call it after a check has ended and its outcome was used: that W may be dropped here to make room.
         """
         needed = self._needed()
-        for vector_hash in [] if self._adding_up else sorted(self._deferred, key=lambda one: one not in needed):
+        is_blocked = self._own is OwnSum.ADDING_UP
+        for vector_hash in [] if is_blocked else sorted(self._deferred, key=lambda one: one not in needed):
             if self._make_room(vector_hash):
                 self._running.add(vector_hash)
                 self.out.work(self._job(vector_hash, self._deferred.pop(vector_hash)))
@@ -264,7 +345,7 @@ class Summing:
 
         Members may be locked on a W that was proved, and show it to the others when they propose it again.
         """
-        return {self._opened or b"", self.on_table, *self._proofs}
+        return {self._opened or b"", self.on_table, *self.proofs.proved}
 
     def _make_room(self, vector_hash: bytes) -> bool:
         """Make room for one more vector, within the bound on what lying proposers in a row can make a member hold.
@@ -328,54 +409,6 @@ class Summing:
             checked.beacon,
         )
 
-    def judge(self, votes: Mapping[bytes, Verified]) -> Judgement | None:
-        """Judge the z's of prevotes for one block about a sum; None while they prove nothing."""
-        points = {}
-        for sender, vote in votes.items():
-            index = self.committee.index(sender)
-            if index is None or not isinstance(vote.message, Prevote) or not self.may_send(index):
-                continue
-            if vote.message.z is not None:
-                points[index] = vote.message.z
-        key = frozenset(points.items())
-        if key != self._judged[0]:
-            self._judged = key, self.scheme.judge(self.choice, points)
-        return self._judged[1]
-
-    def is_in_line(self, vote: Verified) -> bool:
-        """Whether a prevote for a block about a sum agrees with what earlier prevotes for that block have proved.
-
-        Most do. One value of a polynomial shows it; to judge the whole set anew after each of n votes would take n^3
-        multiplications.
-        """
-        assert isinstance(vote.message, Prevote)
-        settled = self._settled.get(vote.message.block or b"")
-        index = self.committee.index(vote.sender)
-        if settled is None or index is None:
-            return False
-        return vote.message.z is None or not self.may_send(index) or settled.fits(index, vote.message.z)
-
-    def has_settled(self, block: bytes) -> bool:
-        """Whether a block's prevotes have proved something."""
-        return block in self._settled
-
-    def settle(self, block: bytes, judged: Judgement) -> None:
-        """Keep what a block's prevotes proved."""
-        self._settled[block] = judged
-
     def proves(self, vector_hash: bytes, votes: Mapping[bytes, Verified]) -> bool:
-        """Whether these prevotes prove W: enough z's lie on one polynomial, and its secret is <kappa, W>.
-
-        Once proved, W stays proved, whichever members vote for it again: kappa does not depend on the view. Otherwise a
-        holder that gave its z once, so that some member locked W, and never again would keep the others from joining.
-        """
-        if vector_hash not in self._proofs:
-            checked = self.checked.get(vector_hash)
-            judged = self.judge(votes)
-            if checked is not None and judged is not None and judged.secret == checked.secret:
-                self._proofs[vector_hash] = tuple(vote.raw for vote in votes.values())
-        return vector_hash in self._proofs
-
-    def proof(self, vector_hash: bytes) -> tuple[bytes, ...]:
-        """Return the prevotes that proved W here; none if it was not proved here."""
-        return self._proofs.get(vector_hash, ())
+        """Whether these prevotes prove W, or others did before."""
+        return self.proofs.proves(vector_hash, self.checked.get(vector_hash), votes)

@@ -340,7 +340,7 @@ class CatchUp:
         if len(blob) != size or digest_of(blob) != ctx.state.weights:
             ctx.out.fault(message.sender, "sent a model with another hash")
             return False
-        ctx.weights = blob
+        ctx.take_weights(blob)
         return True
 
 

@@ -18,7 +18,7 @@ from ..ledger.state import LedgerState
 from ..limits import RESUME_WAIT_MS
 from ..messages.envelope import Peeked, Verified, peek, verify
 from ..messages.kinds import Ack, CertifiedBlock, Deal, GetStatus, Precommit, Prevote, Status, dealing_id
-from ..records import Dealt, LostStateFound, Memory, ShareHeld, ShownToUs
+from ..records import Dealt, LostStateFound, Memory, ShareHeld, ShownToUs, VoteKind
 from ..round.sharing import Sharing
 from ..timers import ResumeWait
 from ..vote_guard import place
@@ -229,7 +229,7 @@ class Resume:
             vote = peek(raw, before.federation) if ctx.me in raw else None
             if not isinstance(vote, Peeked) or vote.sender != ctx.me:
                 continue
-            if not ctx.guard.has_cast(before.height + 1, vote.view, 1, digest):
+            if not ctx.guard.has_cast(before.height + 1, vote.view, VoteKind.PRECOMMIT, digest):
                 return True
         body, index = read_block(certified.block).body, before.committee.index(ctx.me)
         if not isinstance(body, Contributors) or index is None:

@@ -26,7 +26,7 @@ from coterie.crypto.sharing.dealing import Terms as DealingTerms
 from coterie.crypto.sharing.dealing import check, deal
 from coterie.crypto.sharing.robust import decode
 from coterie.crypto.sharing.shamir import Scheme
-from coterie.protocol.agreement.height import Agreement
+from coterie.protocol.agreement.open_sum import OpenSum
 from coterie.protocol.agreement.tendermint import Consensus, Decide
 from coterie.protocol.effects import Effects
 from coterie.protocol.jobs import SumShares
@@ -475,11 +475,11 @@ def test_rule_7_a_proposer_that_chooses_the_beacon_is_outvoted(monkeypatch: pyte
     chosen = hashlib.sha256(b"the order that suits me").digest()
     assert chosen not in beacons_with_a_choosy_proposer(monkeypatch, chosen)
 
-    def trusting(self: Agreement, vector_hash: bytes) -> None:
+    def trusting(self: OpenSum, vector_hash: bytes) -> None:
         for proposal, digest in self._take_waiting(vector_hash):
-            self._enter(proposal, digest, True)
+            self.judge(proposal, digest, True)
 
-    monkeypatch.setattr(Agreement, "on_vector", trusting)
+    monkeypatch.setattr(OpenSum, "on_vector", trusting)
     assert chosen in beacons_with_a_choosy_proposer(monkeypatch, chosen)
 
 

@@ -40,6 +40,7 @@ from coterie.protocol.messages.kinds import (
 from coterie.protocol.node import Node
 from coterie.protocol.round.acks import Acks
 from coterie.protocol.round.complaints import Complaints
+from coterie.protocol.round.settling import Settling
 from coterie.protocol.round.sharing import Sharing
 from coterie.protocol.schemes.base import Dealing
 from coterie.protocol.schemes.shamir import DealShares
@@ -289,7 +290,7 @@ def see_saw(limit_ms: int) -> Lied:
             aimed[0] = 0
             aim(0)
         view = max(node.view for node in nodes)
-        voted = all((node.view, int(node.heights.agreement.consensus.stage)) >= (view, 1) for node in nodes)  # type: ignore[union-attr]
+        voted = all((node.view, int(node.heights.agreement.consensus.stage)) >= (view, 0) for node in nodes)  # type: ignore[union-attr]
         if aimed[0] == view and (proposer(cluster, view) == liar or voted):
             aimed[0] = view + 1
             aim(view + 1)
@@ -387,16 +388,16 @@ def takes_in_anything(
     state: Any, sharing: Sharing, body: Contributors, alive: Any, changes: int, strict: bool
 ) -> str | None:
     """As before in a late view: it is not asked whether all have what is taken in."""
-    return "it leaves out somebody" if sharing.due_by_proof() - dict(body.dealers).keys() else None
+    return "it leaves out somebody" if sharing.settling.due_by_proof() - dict(body.dealers).keys() else None
 
 
 def test_a_dealing_that_a_member_cannot_have_is_taken_in_at_no_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coterie.protocol.agreement.height.wrong_choice", judged_late)
+    monkeypatch.setattr("coterie.protocol.agreement.choosing.wrong_choice", judged_late)
     ours = taken_in_late()
     assert all(3 not in counted for _, counted in ours.contributing())
     assert ours.voids() == []
 
-    monkeypatch.setattr("coterie.protocol.agreement.height.wrong_choice", takes_in_anything)
+    monkeypatch.setattr("coterie.protocol.agreement.choosing.wrong_choice", takes_in_anything)
     with pytest.raises(AssertionError, match=STUCK):
         taken_in_late()
 
@@ -440,7 +441,7 @@ def thin_repeat() -> Lied:
     return cluster
 
 
-def chooses_whatever_is_acked(self: Sharing, required: Any, alive: Any, changes: int) -> Any:
+def chooses_whatever_is_acked(self: Settling, required: Any, alive: Any, changes: int) -> Any:
     """As before: a repetition is not asked for settled dealings."""
     if required is None:
         return CHOICE(self, required, alive, changes)
@@ -449,7 +450,7 @@ def chooses_whatever_is_acked(self: Sharing, required: Any, alive: Any, changes:
     return self.acks.choose(dealings) if dealings.keys() == wanted else None
 
 
-CHOICE: Callable[..., Any] = Sharing.choice
+CHOICE: Callable[..., Any] = Settling.choice
 
 
 def test_a_repetition_that_is_dealt_to_some_only_waits_and_names_its_dealer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -461,8 +462,8 @@ def test_a_repetition_that_is_dealt_to_some_only_waits_and_names_its_dealer(monk
     liar = ours.sites[3].identity.public
     assert all(ours.sites[one].facts("stuck")[-1]["members"] == (liar,) for one in (0, 1, 2))
 
-    monkeypatch.setattr(Sharing, "choice", chooses_whatever_is_acked)
-    monkeypatch.setattr("coterie.protocol.agreement.height.wrong_dealings", lambda *_: None)
+    monkeypatch.setattr(Settling, "choice", chooses_whatever_is_acked)
+    monkeypatch.setattr("coterie.protocol.agreement.choosing.wrong_dealings", lambda *_: None)
     assert decided(thin_repeat()) > 1, "a sum is open that never opens, or fails again and again"
 
 

@@ -172,7 +172,7 @@ class Chatter(Cluster):
         if state.contributors is not None:
             known += [state.contributors.digest()] * 3
         agreement = site.node.heights.agreement if site.node else None
-        return self.random.choice(known + list(agreement._candidates if agreement else ()))
+        return self.random.choice(known + list(agreement.candidates if agreement else ()))
 
     def _blob(self, site: Site) -> bytes:
         columns = layout_of(self.genesis, self._state(site).kind).columns

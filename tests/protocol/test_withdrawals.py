@@ -9,7 +9,9 @@ from cluster import START_MS, Cluster, Site, identity, make_genesis
 from signing import signed
 
 from coterie.crypto.identity.identity import Identity
+from coterie.protocol.agreement.choosing import Choosing
 from coterie.protocol.agreement.height import Agreement
+from coterie.protocol.agreement.proposing import Proposing
 from coterie.protocol.effects import Effects
 from coterie.protocol.events import PeerDown, PeerUp, Received, Started, Withdraw
 from coterie.protocol.handlers.membership import MembershipRequests
@@ -242,7 +244,7 @@ def test_who_gave_up_is_not_admitted_and_those_that_ask_later_are(is_founders_tu
 WEAKENED: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "nothing is taken back": lambda patch: patch.setattr(MembershipRequests, "withdraw", lambda self: None),
     "members do not heed it": lambda patch: patch.setattr(PendingChanges, "withdraw", lambda *_: False),
-    "its proposal is repeated": lambda patch: patch.setattr(Agreement, "_is_taken_back", lambda *_: False),
+    "its proposal is repeated": lambda patch: patch.setattr(Proposing, "_is_taken_back", lambda *_: False),
 }
 
 
@@ -345,7 +347,7 @@ def test_an_eviction_that_no_later_view_proposes_leaves_no_views_that_go_on(
 ) -> None:
     """A silent member's, whose own turn the first view was, in the rest between two rounds."""
     if not rests:
-        monkeypatch.setattr(Agreement, "_is_ready", lambda self, view: bool(self._changes()) or self._may_go_on())
+        monkeypatch.setattr(Choosing, "has_value", lambda self, view: bool(self._changes()) or self._may_go_on())
     genesis = make_genesis(rounds=0, evict_after_rounds=1, min_peers=4, round_interval_ms=36_000_000)
     cluster = Cluster(5, genesis, seed=9)
     cluster.start()

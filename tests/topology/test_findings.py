@@ -16,7 +16,13 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from coterie.protocol.agreement import height, tendermint, validity
+from coterie.protocol.agreement import choosing, giving_up, proposing, tendermint, validity
+from coterie.protocol.agreement.choosing import Choosing
+from coterie.protocol.agreement.giving_up import GivingUp
+from coterie.protocol.agreement.height import Agreement
+from coterie.protocol.agreement.open_sum import OpenSum
+from coterie.protocol.agreement.sum_votes import SumVotes
+from coterie.protocol.agreement.voting import prevotes_among
 from coterie.protocol.context import Context
 from coterie.protocol.early_messages import EarlyMessages
 from coterie.protocol.events import Event, Send, Step
@@ -38,6 +44,8 @@ from coterie.protocol.messages.kinds import (
     SumShare,
 )
 from coterie.protocol.round import acks, complaints, overdue_acks, sharing
+from coterie.protocol.round.settling import Settling
+from coterie.protocol.round.sum_proofs import SumProofs
 from coterie.protocol.round.summing import Summing
 from coterie.protocol.schemes import plain
 from coterie.protocol.sync import catchup
@@ -125,7 +133,7 @@ def test_what_once_was_stuck_ends(scenario: Scenario) -> None:
 def test_a_member_that_leaves_a_view_alone_and_takes_its_prevote_with_it_is_missed_there(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resend, start = height.Agreement.resend, tendermint.Consensus.start
+    resend, start = Agreement.resend, tendermint.Consensus.start
 
     def hasty(self: Any) -> list[tendermint.Action]:
         actions = start(self)
@@ -142,7 +150,7 @@ def test_a_member_that_leaves_a_view_alone_and_takes_its_prevote_with_it_is_miss
             old[self.ctx.me] = mine
 
     monkeypatch.setattr(tendermint.Consensus, "start", hasty)
-    monkeypatch.setattr(height.Agreement, "resend", forgetful)
+    monkeypatch.setattr(Agreement, "resend", forgetful)
     assert is_stuck(scenario)
 
 
@@ -159,7 +167,7 @@ def test_a_member_that_a_liar_leads_on_before_it_has_voted_is_missed_by_the_othe
 
     monkeypatch.setattr(tendermint.Consensus, "_start_view", without_votes)
     # The liar's vote carries a false z here, and one that is passed on would reach the others all the same.
-    monkeypatch.setattr(height.Agreement, "_pass_on", lambda self, vote: None)
+    monkeypatch.setattr(SumVotes, "_pass_on", lambda self, vote: None)
     assert is_stuck(scenario)
 
 
@@ -221,10 +229,10 @@ ACKED_TO_ITS_DEALER = Scenario(
 
 def test_a_dealer_is_shown_that_others_lack_acks_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(run(ACKED_TO_ITS_DEALER), str)
-    acked_by = sharing.Sharing._acked_by
+    acked_by = Settling.acked_by
     monkeypatch.setattr(
-        sharing.Sharing,
-        "_acked_by",
+        Settling,
+        "acked_by",
         lambda self, least, present: acked_by(self, max(least, self.committee.sum_quorum), present),
     )
     found = run(ACKED_TO_ITS_DEALER)
@@ -251,13 +259,13 @@ def test_a_plain_vector_that_was_not_dealt_is_proof_against_its_sender(monkeypat
     states = [one.node.state for one in simulation.honest if one.node is not None]
     assert [state.gone[simulation.sites[6].key].barred for state in states] == [True] * 9
 
-    monkeypatch.setattr(height.Agreement, "_check_vector", lambda self, share: None)
+    monkeypatch.setattr(OpenSum, "_check_vector", lambda self, share: None)
     assert is_stuck(ANOTHER_VECTOR)
 
 
 def test_a_plain_round_ends_at_once_when_a_contributor_is_proved_to_lie(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lasts_ms(ANOTHER_VECTOR) < 10_000
-    monkeypatch.setattr(height.Agreement, "_is_lost", lambda self: False)
+    monkeypatch.setattr(GivingUp, "_is_lost", lambda self: False)
     assert lasts_ms(ANOTHER_VECTOR) > 30_000, "2(f+1) views"
 
 
@@ -307,8 +315,8 @@ def test_views_that_begin_early_do_not_make_members_give_up_before_the_share_dea
         overdue_acks.OverdueAcks, "on_deadline", lambda *there: on_deadline(*there[:-1], b"")
     )  # itself, too
     assert isinstance(run(HURRIED), str)
-    choice = height.wrong_choice
-    monkeypatch.setattr(height, "wrong_choice", lambda *asked: choice(*asked[:-1], asked[1].out.view < 4))
+    choice = choosing.wrong_choice
+    monkeypatch.setattr(choosing, "wrong_choice", lambda *asked: choice(*asked[:-1], asked[1].out.view < 4))
     found = run(HURRIED)
     assert isinstance(found, Failure)
     assert found.what == "round 2 does without 3, which was there in time"
@@ -340,11 +348,11 @@ def test_acks_that_name_one_dealing_each_are_read_as_far_as_liars_can_need_them(
     assert isinstance(run(ACKS_ONE_BY_ONE), str)
     ours = validity.wrong_contributors
     monkeypatch.setattr(
-        height, "wrong_contributors", lambda *asked: ours(*asked[:3], asked[3][: 2 * asked[1].committee.n])
+        choosing, "wrong_contributors", lambda *asked: ours(*asked[:3], asked[3][: 2 * asked[1].committee.n])
     )
     carried = validity.acks_behind  # the same come first in each view
-    monkeypatch.setattr(height, "acks_behind", lambda sharing, body, view: carried(sharing, body, 0))
-    monkeypatch.setattr(sharing.Sharing, "choice_by_proof", lambda self: None)
+    monkeypatch.setattr(proposing, "acks_behind", lambda sharing, body, view: carried(sharing, body, 0))
+    monkeypatch.setattr(Settling, "choice_by_proof", lambda self: None)
     assert goes_on_and_on(ACKS_ONE_BY_ONE)
 
 
@@ -383,7 +391,7 @@ ALL_ARE_NEEDED = Scenario(
 
 def test_a_holder_that_keeps_a_sum_from_being_repeated_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(run(ALL_ARE_NEEDED), str)
-    monkeypatch.setattr(sharing.Sharing, "withheld", lambda *_: frozenset())
+    monkeypatch.setattr(Settling, "withheld", lambda *_: frozenset())
     assert is_stuck(ALL_ARE_NEEDED)
 
 
@@ -397,7 +405,7 @@ def test_a_sum_that_is_open_and_cannot_be_proved_is_given_up_as_soon_as_one_that
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert lasts_ms(ALL_VOTES_ARE_NEEDED) < 15_000, "2(f+1) views"
-    monkeypatch.setattr(height.Agreement, "_is_withheld", lambda self, view: False)
+    monkeypatch.setattr(GivingUp, "_is_withheld", lambda self, view: False)
     assert lasts_ms(ALL_VOTES_ARE_NEEDED) > 35_000, "4(f+1) views"
 
 
@@ -418,15 +426,14 @@ def test_an_open_sum_that_cannot_be_proved_is_given_up_though_not_everybody_is_t
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert lasts_ms(LINKED_WITH_SOME) < 60_000
-    rule = height.Agreement._why_not_give_up
+    rule = GivingUp.why_not_give_up
 
-    def waits_for_all(self: height.Agreement, view: int) -> str | None:
+    def waits_for_all(self: GivingUp, view: int) -> str | None:
         summing, there = self.summing, self.ctx.alive | {self.ctx.me}
-        assert summing is not None
         dealers = {summing.committee.members[index] for index, _ in summing.body.dealers}
         return rule(self, view) if dealers <= there else "not everybody is there to repeat the sum"
 
-    monkeypatch.setattr(height.Agreement, "_why_not_give_up", waits_for_all)
+    monkeypatch.setattr(GivingUp, "why_not_give_up", waits_for_all)
     assert lasts_ms(LINKED_WITH_SOME) == BOUND_MS, "those without the links wait for ever"
 
 
@@ -514,18 +521,18 @@ def test_who_comes_back_to_a_sum_that_needs_it_has_the_time_to_take_part(
     monkeypatch: pytest.MonkeyPatch, scenario: Scenario, liars: tuple[type[Adversary], ...]
 ) -> None:
     assert decided(scenario, liars) == ["model"]
-    rule, value = height.Agreement._why_not_give_up, height.Agreement._value
+    rule, value = GivingUp.why_not_give_up, GivingUp.value
 
-    def looks_at_now_alone(self: height.Agreement, view: int) -> str | None:
+    def looks_at_now_alone(self: GivingUp, view: int) -> str | None:
         self._lacking = -1
         return rule(self, view)
 
-    def proposes_no_old_sum(self: height.Agreement, view: int) -> Any:
+    def proposes_no_old_sum(self: GivingUp, view: int) -> Any:
         found = value(self, view)
         return None if isinstance(found, Model) and not self._has_open_sum(view) else found
 
-    monkeypatch.setattr(height.Agreement, "_why_not_give_up", looks_at_now_alone)
-    monkeypatch.setattr(height.Agreement, "_value", proposes_no_old_sum)
+    monkeypatch.setattr(GivingUp, "why_not_give_up", looks_at_now_alone)
+    monkeypatch.setattr(GivingUp, "value", proposes_no_old_sum)
     assert decided(scenario, liars) == ["sum"], "it is void before the member that is back can have said anything"
 
 
@@ -533,7 +540,7 @@ def test_a_sum_that_honest_members_can_prove_waits_for_them_though_liars_withhol
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert decided(AWAY_FROM_A_SUM, [NoZ]) == ["model"]
-    monkeypatch.setattr(height.Agreement, "_needs_liars", lambda self: True)
+    monkeypatch.setattr(GivingUp, "_needs_liars", lambda self: True)
     assert decided(AWAY_FROM_A_SUM, [NoZ]) == ["sum"]
 
 
@@ -545,7 +552,7 @@ def test_a_sum_that_f_plus_1_give_up_is_given_up_by_who_misses_a_liar_that_these
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert decided(LINKED_WITH_ALL_BUT_ONE, [NoSumForSome]) == ["sum"]
-    monkeypatch.setattr(height.Agreement, "_is_given_up_elsewhere", lambda self, view: False)
+    monkeypatch.setattr(GivingUp, "_is_given_up_elsewhere", lambda self, view: False)
     assert decided(LINKED_WITH_ALL_BUT_ONE, [NoSumForSome]) == []
 
 
@@ -557,11 +564,11 @@ def test_a_plain_sum_whose_proof_lacks_a_vote_is_given_up_in_the_next_view(
     scenario = scenario_of(seed)
     assert isinstance(run(scenario), str)
     # Members to which not all vectors came would give it up soon after.
-    monkeypatch.setattr(height.Agreement, "_patience_with_absence", height.Agreement._patience)
+    monkeypatch.setattr(GivingUp, "_patience_with_absence", GivingUp._patience)
     assert isinstance(run(scenario), str)
-    rule = height.Agreement._is_withheld
+    rule = GivingUp._is_withheld
     monkeypatch.setattr(
-        height.Agreement,
+        GivingUp,
         "_is_withheld",
         lambda self, view: self.ctx.state.genesis.scheme != "plain" and rule(self, view),
     )
@@ -578,7 +585,7 @@ def test_a_plain_sum_that_f_plus_1_honest_aggregators_have_to_miss_lasts_too_lon
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert isinstance(run(SHUNNED), str)
-    monkeypatch.setattr(height.Agreement, "_patience_with_absence", lambda self: 2 * self.ctx.state.committee.f + 1)
+    monkeypatch.setattr(GivingUp, "_patience_with_absence", lambda self: 2 * self.ctx.state.committee.f + 1)
     found = run(SHUNNED)
     assert isinstance(found, Failure)
     assert found.invariant == "progress"
@@ -592,7 +599,7 @@ def test_a_plain_sum_is_given_up_once_two_honest_aggregators_missed_a_vector(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert isinstance(run(WITHHELD), str)
-    monkeypatch.setattr(height.Agreement, "_patience_with_absence", height.Agreement._patience)
+    monkeypatch.setattr(GivingUp, "_patience_with_absence", GivingUp._patience)
     found = run(WITHHELD)
     assert isinstance(found, Failure)
     assert found.invariant == "liveness"
@@ -600,9 +607,9 @@ def test_a_plain_sum_is_given_up_once_two_honest_aggregators_missed_a_vector(
 
 def test_an_aggregator_lets_the_vectors_come_before_it_gives_a_plain_sum_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that have all vectors refuse to give up in a view in which the rest have not yet been aggregators."""
-    monkeypatch.setattr(height.Agreement, "_is_lost", lambda self: False)
+    monkeypatch.setattr(GivingUp, "_is_lost", lambda self: False)
     patient = lasts_ms(ANOTHER_VECTOR)
-    monkeypatch.setattr(height.Agreement, "_has_no_sum", lambda self, view: True)
+    monkeypatch.setattr(GivingUp, "_has_no_sum", lambda self, view: True)
     assert lasts_ms(ANOTHER_VECTOR) < patient, "an aggregator proposes it before anything could come, and is refused"
 
 
@@ -618,7 +625,7 @@ def test_a_proof_from_several_views_proves_a_sum_to_whoever_is_shown_it(
         threshold=threshold,
     )  # fmt: skip
     assert isinstance(run(scenario), str)
-    monkeypatch.setattr(height.Agreement, "_proof_of", lambda self, digest: {})
+    monkeypatch.setattr(SumProofs, "_as_brought", lambda self, block: {})
     found = run(scenario)
     assert isinstance(found, Failure)
     assert found.invariant in ("progress", "liveness"), "the member that is locked and the others wait for each other"
@@ -638,14 +645,16 @@ ERASED = Scenario(
 
 def test_a_proposal_that_is_refused_takes_no_proof_from_a_restarted_member(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(run(ERASED), str)
-    enter = height.Agreement._enter
+    enter = Agreement._enter
 
-    def believing(self: height.Agreement, proposal: Verified, digest: bytes, is_valid: bool) -> None:
+    def believing(self: Agreement, proposal: Verified, digest: bytes, is_valid: bool) -> None:
         assert isinstance(proposal.message, Proposal)
-        self._brought[digest] = self._prevotes_among(proposal.message.polka) or self._brought.get(digest, [])
+        if self.open_sum is not None:
+            brought = self.open_sum.summing.proofs.brought
+            brought[digest] = prevotes_among(self.ctx, proposal.message.polka) or brought.get(digest, [])
         enter(self, proposal, digest, is_valid)
 
-    monkeypatch.setattr(height.Agreement, "_enter", believing)
+    monkeypatch.setattr(Agreement, "_enter", believing)
     assert is_stuck(ERASED)
 
 
@@ -655,7 +664,7 @@ def test_a_false_sum_in_the_first_view_does_not_make_a_plain_round_void(monkeypa
         seed=1, peers=4, rounds=12, latency_ms=(1, 10), byzantine=("0=false-first",), scheme="plain"
     )  # fmt: skip
     assert voids_of(scenario) == 0
-    monkeypatch.setattr(height.Agreement, "_has_no_sum", lambda self, view: True)
+    monkeypatch.setattr(GivingUp, "_has_no_sum", lambda self, view: True)
     assert voids_of(scenario) > 0
 
 
@@ -707,7 +716,7 @@ LATE_IN_TURN = scenario_of(39345)
 
 def test_a_sum_is_proved_by_what_members_said_of_it_in_different_views(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(run(LATE_IN_TURN), str)
-    monkeypatch.setattr(height.Agreement, "_in_all_views", lambda self, digest: {})
+    monkeypatch.setattr(SumProofs, "_in_all_views", lambda self, block, heard: {})
     found = run(LATE_IN_TURN)
     assert isinstance(found, Failure)
     assert found.what == "round 2 is void (sum), and nobody answers for it"
@@ -753,7 +762,7 @@ def test_a_member_that_is_proved_to_deal_falsely_in_a_repetition_is_evicted_in_w
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert lasts_ms(PROVED_IN_A_REPETITION) < 60_000
-    monkeypatch.setattr(height.Agreement, "_heeds_proofs_alone", lambda self, view: view > 0)
+    monkeypatch.setattr(Choosing, "_heeds_proofs_alone", lambda self, view: view > 0)
     assert lasts_ms(PROVED_IN_A_REPETITION) == BOUND_MS, "it waits for the liar for ever"
 
 
@@ -821,7 +830,7 @@ CHOOSES_ITS_LINKS = Scenario(seed=1, peers=7, rounds=2, latency_ms=(1, 10), byza
 
 def test_a_liar_that_chooses_whom_it_keeps_a_link_with_does_not_stop_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(run(CHOOSES_ITS_LINKS), str)
-    monkeypatch.setattr(sharing.Sharing, "choice_by_proof", lambda self: None)
+    monkeypatch.setattr(Settling, "choice_by_proof", lambda self: None)
     found = run(CHOOSES_ITS_LINKS)
     assert isinstance(found, Failure)
     assert re.search(r"round \d lasted \d+ s, with all honest members there", found.what)
@@ -842,8 +851,8 @@ LOST_THOUGH_OPEN = Scenario(
 
 def test_a_plain_sum_that_a_liar_lets_some_open_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(run(LOST_THOUGH_OPEN), str)
-    monkeypatch.setattr(height, "is_private", lambda scheme: True)  # it is insisted on as if something were lost
-    monkeypatch.setattr(height.Agreement, "_is_withheld", lambda self, view: False)
+    monkeypatch.setattr(giving_up, "is_private", lambda scheme: True)  # it is insisted on as if something were lost
+    monkeypatch.setattr(GivingUp, "_is_withheld", lambda self, view: False)
     found = run(LOST_THOUGH_OPEN)
     assert isinstance(found, Failure)
     assert re.search(r"round 1 lasted \d+ s", found.what)
@@ -924,7 +933,7 @@ EVICTED_WHILE_REPEATED = Scenario(
 
 def test_a_repeated_round_whose_committee_lost_a_member_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_stuck(EVICTED_WHILE_REPEATED)
-    monkeypatch.setattr(height.Agreement, "_has_to_repeat", lambda self: self.ctx.state.required is not None)
+    monkeypatch.setattr(Choosing, "_has_to_repeat", lambda self: self.ctx.state.required is not None)
     assert is_stuck(EVICTED_WHILE_REPEATED)
 
 
@@ -938,7 +947,7 @@ def test_a_restarted_keeper_is_handed_its_boxes_again(monkeypatch: pytest.Monkey
     assert not is_stuck(KEEPERS_THAT_FORGET)
     hand_over = sharing.Sharing._hand_over
     monkeypatch.setattr(sharing.Sharing, "_hand_over", lambda self, holders, to=None: to or hand_over(self, holders))
-    monkeypatch.setattr(sharing.Sharing, "choice_by_proof", lambda self: None)
+    monkeypatch.setattr(Settling, "choice_by_proof", lambda self: None)
     monkeypatch.setattr(acks.Acks, "_believe_kept", believed_without_proof)
     assert is_stuck(KEEPERS_THAT_FORGET)
 
@@ -959,7 +968,7 @@ def chosen_by_the_proposer(patch: pytest.MonkeyPatch) -> None:
     """No box is handed over, and members vote for whatever contributors a proposer names."""
     patch.setattr(sharing.Sharing, "_hand_over", lambda self, holders, to=None: None)
     patch.setattr(sharing.Sharing, "_vouch", lambda self, holder: False)
-    patch.setattr(height, "wrong_choice", lambda *given: None)
+    patch.setattr(choosing, "wrong_choice", lambda *given: None)
 
 
 def repeated_by_those_chosen(patch: pytest.MonkeyPatch) -> None:
@@ -1005,12 +1014,12 @@ def evicted_though_heard(patch: pytest.MonkeyPatch) -> None:
     contribute, where the proposer chooses.
     """
     chosen_by_the_proposer(patch)
-    patch.setattr(height.Agreement, "_heard", lambda self: frozenset())
+    patch.setattr(Choosing, "_heard", lambda self: frozenset())
 
 
 def proved_by_what_was_heard_last(patch: pytest.MonkeyPatch) -> None:
     """What a proposal brings as a proof is not looked at by itself."""
-    patch.setattr(height.Agreement, "_proof_of", lambda self, digest: {})
+    patch.setattr(SumProofs, "_as_brought", lambda self, block: {})
 
 
 @dataclass(frozen=True)
@@ -1041,7 +1050,7 @@ def with_newcomers(scenario: Scenario) -> bool:
 
 def shown_to_one_and_soon_forgotten(patch: pytest.MonkeyPatch) -> None:
     """A false z is known to whoever it was shown to, until the next sum."""
-    patch.setattr(height.Agreement, "_pass_on", lambda self, vote: None)
+    patch.setattr(SumVotes, "_pass_on", lambda self, vote: None)
     patch.setattr(ledger, "_JUDGED_SUMS", 1)
 
 

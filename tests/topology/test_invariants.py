@@ -17,9 +17,10 @@ from msgspec.structs import replace as replace_struct
 from watch import Watch
 
 from coterie.protocol import early_messages, node
-from coterie.protocol.agreement import height as agreement
 from coterie.protocol.agreement import tendermint
-from coterie.protocol.agreement.false_sums import FalseSums
+from coterie.protocol.agreement.open_sum import OpenSum
+from coterie.protocol.agreement.proposing import Proposing
+from coterie.protocol.agreement.voting import Voting
 from coterie.protocol.effects import Effects
 from coterie.protocol.events import Step
 from coterie.protocol.handlers.heights import Heights
@@ -32,7 +33,8 @@ from coterie.protocol.messages.envelope import Verified
 from coterie.protocol.messages.kinds import Proposal, SumShare
 from coterie.protocol.pending_changes import PendingChanges
 from coterie.protocol.records import BlockDecided, Dealt, Memory, Released, ValueSeen, VoteCast
-from coterie.protocol.round import sharing
+from coterie.protocol.round.settling import Settling
+from coterie.protocol.round.sum_proofs import SumProofs
 from coterie.protocol.round.summing import Summing
 from coterie.protocol.schemes import Choice, shamir
 from coterie.protocol.vote_guard import VoteGuard
@@ -158,11 +160,11 @@ def test_a_vote_that_is_not_durable_is_found(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def releasing_what_is_only_locked(monkeypatch: pytest.MonkeyPatch) -> None:
-    remember = agreement.Agreement._remember
+    remember = Voting.remember
 
     def hasty(self: Any, action: tendermint.Remember) -> None:
         remember(self, action)
-        ctx, body = self.ctx, self._candidates[action.value].block.body
+        ctx, body = self.ctx, self.candidates[action.value].block.body
         if not isinstance(body, Contributors) or ctx.sharing is None:
             return
         choice = Choice(body.dealers, body.holders)
@@ -173,7 +175,7 @@ def releasing_what_is_only_locked(monkeypatch: pytest.MonkeyPatch) -> None:
             ctx.out.persist(Released(body.round, body.digest()))
             ctx.out.send(ctx.state.proposer(action.view), SumShare(body.round, body.digest(), digest), data)
 
-    monkeypatch.setattr(agreement.Agreement, "_remember", hasty)
+    monkeypatch.setattr(Voting, "remember", hasty)
 
 
 def test_a_release_for_contributors_that_are_locked_but_not_decided_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +206,7 @@ def test_a_release_without_a_decision_on_the_disk_is_found(monkeypatch: pytest.M
 
 
 def test_a_member_that_votes_without_its_journal_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    cast = agreement.Agreement._cast
+    cast = Voting.cast
 
     def hasty(self: Any, action: tendermint.CastVote) -> None:
         cast(self, action)
@@ -212,7 +214,7 @@ def test_a_member_that_votes_without_its_journal_is_found(monkeypatch: pytest.Mo
             self.ctx.guard = VoteGuard()
             cast(self, tendermint.CastVote(action.stage, 1, bytes(32)))
 
-    monkeypatch.setattr(agreement.Agreement, "_cast", hasty)
+    monkeypatch.setattr(Voting, "cast", hasty)
     first_failure(lambda one: bool(one.partition), ["sign once"])
 
 
@@ -262,15 +264,15 @@ def test_a_fork_is_found_where_the_one_that_decides_by_itself_crashes_over_it(mo
 
 
 def test_blame_that_is_off_by_one_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = FalseSums.found
+    found = SumProofs.found
 
-    def off_by_one(self: FalseSums, summing: Summing, block: bytes) -> list[Verified]:
-        lies, members = found(self, summing, block), summing.committee.members
+    def off_by_one(self: SumProofs, block: bytes) -> list[Verified]:
+        lies, members = found(self, block), self.committee.members
         blamed = [members[(members.index(lie.sender) + 1) % len(members)] for lie in lies]
         votes = self._said[block].votes if lies else {}
         return [votes[member][0] for member in blamed if member in votes]
 
-    monkeypatch.setattr(FalseSums, "found", off_by_one)
+    monkeypatch.setattr(SumProofs, "found", off_by_one)
     first_failure(has("wrong-share"), ["evidence"])
 
 
@@ -284,7 +286,7 @@ def test_sums_without_a_bound_are_found(monkeypatch: pytest.MonkeyPatch) -> None
         self._waiting[proposal.view] = (proposal, digest)
         self._examine(proposal, digest, blob)
 
-    monkeypatch.setattr(agreement.Agreement, "_on_claim", at_once)
+    monkeypatch.setattr(OpenSum, "on_claim", at_once)
     monkeypatch.setattr(Summing, "_make_room", lambda self, vector_hash: True)
     first_failure(has("invalid-value"), ["memory"])
 
@@ -309,7 +311,7 @@ def test_a_sum_that_liars_can_compute_before_it_is_decided_is_found_by_the_rank_
 
 
 def test_a_member_that_proposes_two_blocks_in_a_view_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    publish = agreement.Agreement._publish
+    publish = Proposing._publish
 
     def twice(self: Any, message: Proposal, vector: bytes | None, view: int) -> None:
         publish(self, message, vector, view)
@@ -317,7 +319,7 @@ def test_a_member_that_proposes_two_blocks_in_a_view_is_found(monkeypatch: pytes
         if data is not None:
             self.ctx.out.send(None, self.ctx.out.sealed(replace_struct(message, block=data)).raw)
 
-    monkeypatch.setattr(agreement.Agreement, "_publish", twice)
+    monkeypatch.setattr(Proposing, "_publish", twice)
     found = first_failure(lambda one: not one.byzantine, ["sign once"])
     assert "a second Proposal" in found.what
 
@@ -325,10 +327,10 @@ def test_a_member_that_proposes_two_blocks_in_a_view_is_found(monkeypatch: pytes
 def test_a_proposal_without_a_prevote_on_the_disk_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def hasty(self: Any, message: Proposal, vector: bytes | None, view: int) -> None:
         self._turn = None
-        self.ctx.out.view = view
+        self.ctx.out.enter(self.ctx.height, view)
         self.ctx.out.send(None, self.ctx.out.sealed(message).raw, vector)
 
-    monkeypatch.setattr(agreement.Agreement, "_publish", hasty)
+    monkeypatch.setattr(Proposing, "_publish", hasty)
     found = first_failure(lambda one: not one.byzantine, ["durable first"])
     assert "its disk holds no vote of that view" in found.what
 
@@ -383,7 +385,7 @@ def calm(scenario: Scenario) -> bool:
 
 
 def test_a_member_that_is_left_out_for_no_reason_is_found_by_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    choose = sharing.Sharing.choice
+    choose = Settling.choice
 
     def unfair(self: Any, *given: Any) -> Choice | None:
         choice = choose(self, *given)
@@ -391,9 +393,9 @@ def test_a_member_that_is_left_out_for_no_reason_is_found_by_counted(monkeypatch
             return choice
         return replace(choice, dealers=choice.dealers[1:])
 
-    monkeypatch.setattr(sharing.Sharing, "choice", unfair)
+    monkeypatch.setattr(Settling, "choice", unfair)
     for name in ("due", "due_by_proof"):
-        monkeypatch.setattr(sharing.Sharing, name, lambda self, *given: frozenset())
+        monkeypatch.setattr(Settling, name, lambda self, *given: frozenset())
     found = first_failure(calm, ["counted"], [Counted])
     assert "which was there in time" in found.what
 
@@ -420,7 +422,7 @@ def test_proof_that_nobody_proposes_an_eviction_for_is_found_by_barred(monkeypat
 
 
 def test_rounds_in_which_nobody_proposes_are_found_by_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agreement.Agreement, "_value", lambda self, view: None)
+    monkeypatch.setattr(Proposing, "_value", lambda self, view: None)
     found = first_failure(calm, ["progress"], [Progress])
     assert "with all honest members there" in found.what
 

@@ -68,7 +68,9 @@ class MemoryCaps(Checker):
         agreement, most = node.heights.agreement, limits.VIEW_WINDOW + limits.VIEW_HISTORY + 4
         if agreement is not None:
             yield "views with votes", len(agreement.consensus._views), most
-            yield "proposals", len(agreement._proposed), most
-            yield "proposed blocks", len(agreement._candidates), most
-            yield "proposals that wait for a sum", len(agreement._waiting), most
-            yield "blocks with prevotes brought along", len(agreement._brought), most
+            yield "proposals", len(agreement.candidates._proposed), most
+            yield "proposed blocks", len(agreement.candidates), most
+            if agreement.open_sum is not None:
+                yield "proposals that wait for a sum", len(agreement.open_sum._waiting), most
+                brought = agreement.open_sum.summing.proofs.brought
+                yield "blocks with prevotes brought along", len(brought), most

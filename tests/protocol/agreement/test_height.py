@@ -12,9 +12,10 @@ from signing import signed
 from coterie.crypto.field import P
 from coterie.crypto.identity.identity import Identity
 from coterie.crypto.vectors import add_into
-from coterie.protocol.agreement import height as agreement
-from coterie.protocol.agreement import validity
-from coterie.protocol.agreement.height import Agreement
+from coterie.protocol.agreement import open_sum as sums
+from coterie.protocol.agreement import validity, voting
+from coterie.protocol.agreement.choosing import Choosing
+from coterie.protocol.agreement.sum_votes import SumVotes
 from coterie.protocol.agreement.tendermint import Stage
 from coterie.protocol.events import Received
 from coterie.protocol.jobs import CheckVector, Contribution, Encode
@@ -25,7 +26,7 @@ from coterie.protocol.limits import MAX_CHECKED_VECTORS, MAX_MEMBERS, VIEW_HISTO
 from coterie.protocol.messages.encoding import digest_of
 from coterie.protocol.messages.envelope import Verified, verify
 from coterie.protocol.messages.kinds import GetBlocks, GetStatus, Precommit, Prevote, Proposal, Status
-from coterie.protocol.records import Memory, ModelSaved, ValueSeen, VoteCast
+from coterie.protocol.records import Memory, ModelSaved, ValueSeen, VoteCast, VoteKind
 from coterie.protocol.round.summing import Summing
 from coterie.protocol.timers import ShareDeadline, StageTimeout
 
@@ -141,11 +142,11 @@ def test_in_a_later_view_no_eviction_is_proposed_that_some_would_refuse_for_what
     bench = idle()
     member = bench.others[0].public
     found = (Evict(member, "silent", ()), Evict(member, "bad-dealing", (b"a complaint",)))
-    monkeypatch.setattr(Agreement, "_changes", lambda self, only_provable=False: found)
+    monkeypatch.setattr(Choosing, "_changes", lambda self, only_provable=False: found)
     agreement = bench.node.heights.agreement
     assert agreement is not None
-    assert agreement._value(0) == Membership(found)
-    assert agreement._value(1) == Membership(found[1:])
+    assert agreement.proposing._value(0) == Membership(found)
+    assert agreement.proposing._value(1) == Membership(found[1:])
 
 
 # What a hostile proposer can do.
@@ -158,7 +159,7 @@ def test_of_all_that_a_proposer_signs_for_a_view_one_block_is_kept_and_it_is_nam
     for newcomer in range(10, 30):
         bench.hear(bench.proposer(view), join_of(bench, newcomer), view=view)
     assert bench.node.heights.agreement is not None
-    assert len(bench.node.heights.agreement._candidates) == 1
+    assert len(bench.node.heights.agreement.candidates) == 1
     assert bench.faults(bench.proposer(view))[0] == f"proposed two blocks in view {view}"
     assert len(prevoted(bench)) == 1
 
@@ -175,7 +176,7 @@ def test_a_proposal_that_brings_thousands_of_votes_costs_no_more_checks_than_a_r
         looked_at.append(raw)
         return verify(raw, federation)
 
-    monkeypatch.setattr(agreement, "verify", counting)
+    monkeypatch.setattr(voting, "verify", counting)
     crowded = Proposal(join_of(bench, 9).block, -1, (), (vote,) * (2 * MAX_MEMBERS), None)
     bench.hear(proposer, crowded)
     assert len(looked_at) == 2 * 4, "a polka and a proof of four members"
@@ -187,7 +188,7 @@ def test_proposals_for_views_far_ahead_are_not_kept() -> None:
         if bench.proposer(view) != bench.me:
             bench.hear(bench.proposer(view), join_of(bench, 9 + view % 20), view=view)
     assert bench.node.heights.agreement is not None
-    assert len(bench.node.heights.agreement._candidates) <= 1
+    assert len(bench.node.heights.agreement.candidates) <= 1
 
 
 def test_proposals_of_forgotten_views_are_forgotten_with_them() -> None:
@@ -197,7 +198,7 @@ def test_proposals_of_forgotten_views_are_forgotten_with_them() -> None:
             bench.hear(bench.proposer(view), join_of(bench, 9 + view % 20), view=view)
         bench.fire(StageTimeout(bench.node.state.height + 1, view, int(Stage.PRECOMMIT)))
     assert bench.node.heights.agreement is not None
-    assert len(bench.node.heights.agreement._proposed) <= VIEW_HISTORY
+    assert len(bench.node.heights.agreement.candidates._proposed) <= VIEW_HISTORY
 
 
 # A sum that is open.
@@ -371,7 +372,7 @@ def test_sums_proposed_in_many_views_at_once_do_not_crowd_out_the_one_that_is_vo
     case = open_sum()
     assert flooded_while_it_checks(case) == [block_hash(case.proposal().block)]
 
-    def at_once(self: Agreement, proposal: Verified, digest: bytes, blob: bytes | None) -> None:
+    def at_once(self: sums.OpenSum, proposal: Verified, digest: bytes, blob: bytes | None) -> None:
         self._waiting[proposal.view] = (proposal, digest)
         self._examine(proposal, digest, blob)
 
@@ -381,7 +382,7 @@ def test_sums_proposed_in_many_views_at_once_do_not_crowd_out_the_one_that_is_vo
             self._running.clear()
         return True
 
-    monkeypatch.setattr(Agreement, "_on_claim", at_once)
+    monkeypatch.setattr(sums.OpenSum, "on_claim", at_once)
     monkeypatch.setattr(Summing, "_make_room", anyhow)
     assert flooded_while_it_checks(open_sum()) == []
 
@@ -472,10 +473,7 @@ def test_a_proposal_brings_the_prevotes_that_proved_its_sum_in_an_earlier_view()
 def test_a_proof_that_does_not_travel_with_the_proposal_leaves_the_others_unconvinced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def bare(self: Agreement, view: int, digest: bytes) -> tuple[bytes, ...]:
-        return tuple(vote.raw for vote in self._votes_for(view, digest).values())
-
-    monkeypatch.setattr(Agreement, "_polka_and_proof", bare)
+    monkeypatch.setattr(SumVotes, "proof", lambda self, digest: ())
     case = open_sum()
     assert prevoted_by_another(case, *proposed_again(case)) is None
 
@@ -502,7 +500,7 @@ def locked_memory(view: int, locked_first: bool) -> tuple[OpenSum, Memory]:
     ]
     memory = Memory(
         model=ModelSaved(chain.genesis.weights, np.zeros(chain.genesis.parameters, "<f4").tobytes()),
-        votes=[VoteCast(height, view, kind, raw) for kind, raw in enumerate(own)],
+        votes=[VoteCast(height, view, kind, raw) for kind, raw in zip(VoteKind, own, strict=True)],
         values=values[::-1] if locked_first else values,
     )
     return case, memory

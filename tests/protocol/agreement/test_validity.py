@@ -28,7 +28,7 @@ def test_members_that_a_proposal_leaves_out_or_waits_for_are_named_as_in_the_led
     sharing: Any = SimpleNamespace(
         committee=committee,
         excluded=frozenset(),
-        due_by_proof=lambda: frozenset({gone, here}),
+        settling=SimpleNamespace(due_by_proof=lambda: frozenset({gone, here})),
         acks=SimpleNamespace(
             latest={}, holders_of=lambda wanted: set(range(5)) - {here}, take_together=lambda acks: None
         ),

@@ -96,3 +96,7 @@ def test_what_the_numbers_mean_is_said_in_one_sentence() -> None:
         "7 members: any 2 colluding learn nothing beyond the sum; 2 may lie or stall; 2 may be absent in a round; "
         "5 votes decide"
     )
+    assert Committee(MEMBERS[:7], 4).explain("shamir") == (
+        "7 members: any 3 colluding learn nothing beyond the sum; 2 may lie or stall, and can make each round end"
+        " without a result; 1 may be absent in a round; 5 votes decide"
+    ), "a sum needs the shares of six, and five are honest"

@@ -26,6 +26,7 @@ from coterie.crypto.field import P, evaluate
 from coterie.crypto.identity.identity import Identity
 from coterie.crypto.identity.sealing import DealingKey, dealing_key
 from coterie.protocol.agreement import validity
+from coterie.protocol.agreement.choosing import Choosing
 from coterie.protocol.agreement.height import Agreement
 from coterie.protocol.events import PeerDown, PeerUp, Started, WorkDone
 from coterie.protocol.jobs import Contribution, ReadBlocks, Train
@@ -692,5 +693,5 @@ def test_a_member_that_is_heard_in_any_way_is_not_voted_out_as_silent(
 ) -> None:
     assert not voted_out(how)
     assert voted_out(None), "it is, where it is not heard"
-    monkeypatch.setattr(Agreement, "_heard", lambda self: frozenset())
+    monkeypatch.setattr(Choosing, "_heard", lambda self: frozenset())
     assert voted_out(how)

@@ -17,6 +17,7 @@ from coterie.crypto.identity.identity import Identity
 from coterie.crypto.sharing.fixed_point import encode_wide
 from coterie.crypto.vectors import add_into
 from coterie.protocol.agreement.height import Agreement
+from coterie.protocol.agreement.sum_votes import SumVotes
 from coterie.protocol.events import PeerUp, WorkDone
 from coterie.protocol.jobs import CheckedVector, CheckVector, Contribution, Encode
 from coterie.protocol.ledger.blocks import Body, Model, Void, block_hash, read_block
@@ -155,7 +156,7 @@ def test_a_false_sum_that_is_none_of_encodings_gets_no_polka(lie: str, monkeypat
         return case.precommitted
 
     assert precommitted() == []
-    monkeypatch.setattr(Agreement, "_proves", lambda self, digest, votes: True)
+    monkeypatch.setattr(SumVotes, "proves", lambda self, digest, votes: True)
     assert len(precommitted()) == 1
 
 

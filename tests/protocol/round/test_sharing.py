@@ -376,12 +376,12 @@ def test_a_box_that_others_keep_is_enough_of_a_sign_that_they_lack_an_ack() -> N
 
 def overdue(table: Table, acks: dict[Identity, tuple[Identity, ...]]) -> tuple[set[int], set[int]]:
     """Which holders and which dealers are to blame where these are the acks of the deadline."""
-    table.sharing.acks = Acks(table.sharing.committee)
+    table.sharing.acks = table.sharing.settling.acks = Acks(table.sharing.committee)
     for holder, dealers in acks.items():
         named = tuple(sorted((table.place(one), table.id_of(one)) for one in dealers))
         table.sharing.acks.take(table.place(holder), signed(holder, Ack(1, named)))
     table.sharing.acks.changes = next(COUNTER)  # what is remembered by it is of other acks
-    found = table.sharing.overdue(table.node.ctx.alive, table.node.ctx.alive_changes)
+    found = table.sharing.settling.overdue(table.node.ctx.alive, table.node.ctx.alive_changes)
     return set(found[0]), set(found[1])
 
 
@@ -406,14 +406,14 @@ def test_a_holder_is_overdue_with_what_it_could_have_had() -> None:
     for who in (A, C):
         named = tuple(sorted((table.place(one), table.id_of(one)) for one in everybody))
         table.sharing.acks.take(table.place(who), signed(who, Ack(1, named, tuple(keep))))
-    found = table.sharing.overdue(table.node.ctx.alive, table.node.ctx.alive_changes)
+    found = table.sharing.settling.overdue(table.node.ctx.alive, table.node.ctx.alive_changes)
     assert found == ({table.place(B)}, set())
 
 
 def at_deadline(table: Table, patience: OverdueAcks, acks: dict[Identity, tuple[Identity, ...]]) -> OverdueAcks:
     overdue(table, acks)
     present = frozenset(range(4))
-    dealings = table.sharing._reached(present)
+    dealings = table.sharing.settling.reached(present)
     patience.on_deadline(table.sharing.acks, dealings, present, A.public)
     return patience
 

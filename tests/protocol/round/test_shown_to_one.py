@@ -13,14 +13,15 @@ from signing import dealing, signed
 
 from coterie.crypto.field import P
 from coterie.crypto.sharing import robust
-from coterie.protocol.agreement.false_sums import FalseSums
 from coterie.protocol.agreement.height import Agreement
+from coterie.protocol.agreement.sum_votes import SumVotes
 from coterie.protocol.events import Leave, PeerDown, PeerUp, Send
 from coterie.protocol.ledger import state as ledger
 from coterie.protocol.ledger.blocks import Membership
 from coterie.protocol.ledger.state import LedgerError, LedgerState, Phase, apply_change
 from coterie.protocol.messages.envelope import Verified, seal, verify
 from coterie.protocol.messages.kinds import Deal, HandBox, Message, Precommit, Prevote
+from coterie.protocol.round.sum_proofs import SumProofs
 
 Change = Callable[[Verified], Message | None]
 
@@ -78,7 +79,7 @@ def test_a_false_z_that_one_member_was_shown_evicts(seed: int) -> None:
 
 
 def test_a_false_z_that_is_not_passed_on_and_soon_forgotten_evicts_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Agreement, "_pass_on", lambda self, vote: None)
+    monkeypatch.setattr(SumVotes, "_pass_on", lambda self, vote: None)
     monkeypatch.setattr(ledger, "_JUDGED_SUMS", 1)
     ledger.apply.cache_clear()  # it may know these very blocks from a build that remembers more
     assert false_z_before_one(1) == ([2], False)
@@ -126,13 +127,13 @@ def test_a_false_z_beside_a_true_one_evicts_in_whatever_view(view: int) -> None:
 def test_where_the_votes_of_each_view_are_judged_alone_one_of_another_view_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    hear = FalseSums.hear
+    hear = SumProofs.hear
 
-    def of_the_first_view(self: FalseSums, vote: Verified) -> None:
+    def of_the_first_view(self: SumProofs, vote: Verified) -> None:
         if vote.view == 0:
             hear(self, vote)
 
-    monkeypatch.setattr(FalseSums, "hear", of_the_first_view)
+    monkeypatch.setattr(SumProofs, "hear", of_the_first_view)
     assert false_z_beside_the_true_one(5) == ([], False)
 
 
@@ -164,10 +165,12 @@ def test_false_zs_of_many_kinds_cost_as_many_decodings_as_members(monkeypatch: p
 
 
 def test_of_a_member_a_few_votes_are_kept_and_of_others_none() -> None:
-    case = Bench(Chain(4))
+    chain = Chain(4)
+    chain.append(chain.contributors())
+    case = Bench(chain)
     case.begin()
-    agreement = case.node.heights.agreement
-    assert agreement is not None
+    sum_ = case.node.heights.open_sum
+    assert sum_ is not None
 
     def vote(who: int, block: int, z: int) -> Verified:
         said = Prevote(bytes([block]) * 32, (z, 0))
@@ -176,8 +179,9 @@ def test_of_a_member_a_few_votes_are_kept_and_of_others_none() -> None:
     for who in (1, 30, 31, 32):
         for block in range(50):
             for z in range(5):
-                agreement.name_liars(one := vote(who, block, z), one.message.block or b"")
-    kept = [one for said in agreement._false_sums._said.values() for votes in said.votes.values() for one in votes]
+                sum_.votes.name_liars(vote(who, block, z))
+    said = sum_.summing.proofs._said.values()
+    kept = [one for of_block in said for shown in of_block.votes.values() for one in shown]
     assert {one.sender for one in kept} == {identity(1).public}
     assert len(kept) == 8
 

@@ -495,7 +495,7 @@ def test_only_prevotes_of_holders_for_that_block_at_that_height_speak_against_an
 def test_a_prevote_that_carries_no_z_proves_nothing_and_harms_nobody() -> None:
     holder = Holder()
     votes = {one.public: prevote(one, 0, digest("block")) for one in holder.ids}
-    assert holder.summing.judge(votes) is None
+    assert holder.summing.proofs.judge(votes) is None
     assert not holder.summing.proves(digest("W"), votes)
 
 
