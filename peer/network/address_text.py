@@ -1,6 +1,7 @@
 """Addresses as users type them, turned into multiaddrs. Nothing that is slow to import is imported here."""
 
 import re
+from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Final
 
@@ -41,6 +42,31 @@ def listen_place(text: str, option: str = "--listen") -> str:
     if place.startswith("/dns"):
         raise PeerError(f"{option} {text}: one of this machine's IP addresses is needed, or the port alone")
     return f"{place}/tcp/{port}"
+
+
+def tcp_ports(addresses: Iterable[str]) -> list[int]:
+    """Return the TCP ports of multiaddrs."""
+    return [int(parts[4]) for address in addresses if len(parts := address.split("/")) > 4 and parts[3] == "tcp"]
+
+
+def with_ports(listen: Iterable[str], addresses: Iterable[str]) -> tuple[str, ...]:
+    """Return the listen addresses with the port that was chosen in place of port 0: the others know that port.
+
+    Args:
+        listen: the addresses as the user typed them.
+        addresses: the multiaddrs that are listened on.
+    """
+    ports = tcp_ports(addresses)
+    places = []
+    for place in map(listen_place, listen):
+        head, _, port = place.rpartition("/")
+        places.append(f"{head}/{ports[-1]}" if port == "0" and len(set(ports)) == 1 else place)
+    return tuple(places)
+
+
+def short_place(address: str) -> str:
+    """Return a multiaddr without the PeerId."""
+    return address.partition("/p2p/")[0]
 
 
 def _split(text: str, option: str, *, takes_port_alone: bool = False) -> tuple[str, int]:

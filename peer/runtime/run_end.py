@@ -7,7 +7,7 @@ import trio
 
 from ...protocol.events import Notice, NoticeKind
 from ...protocol.ledger.state import LedgerState
-from ..errors import Exit
+from ..errors import Exit, PeerError
 
 _ASK: Final = "ask a member for"
 """The beginning of the advice; the reason that a member gave may end with such an advice already."""
@@ -28,6 +28,8 @@ class RunEnd:
     finished: trio.Event = field(default_factory=trio.Event)
     code: Exit = Exit.OK
     reason: str = ""
+    failure: BaseException | None = None
+    """The exception that ended the run, if one did; the run raises it once the others got their goodbye."""
     asked_to_leave: bool = False
     rejoins: bool = False
     """The user asked to join with this very start. A peer that left, or was removed for its silence, then asks to be
@@ -43,6 +45,12 @@ class RunEnd:
         if not self.over.is_set():
             self.code, self.reason = code, reason
             self.over.set()
+
+    def fail(self, error: BaseException) -> None:
+        """End the run by an exception: a problem that only the user can solve, or a bug of ours."""
+        self.failure = error
+        code = error.code if isinstance(error, PeerError) else Exit.CRASH
+        self.end(code, str(error) if code is not Exit.CRASH else "a bug of ours")
 
     def lacks_invite(self, state: LedgerState) -> bool:
         """Return whether this peer asks to be admitted without the invite that it needs."""

@@ -22,7 +22,7 @@ from ...crypto.identity.identity import Identity
 from ...protocol.events import Notice, NoticeKind
 from ...protocol.jobs import Contribution, Train
 from ...protocol.ledger.genesis import Genesis, GenesisError, read_genesis
-from ...protocol.ledger.state import LedgerError, LedgerState, Phase
+from ...protocol.ledger.state import LedgerError, Phase
 from ...protocol.ledger.tickets import Invite
 from ...protocol.limits import SYNC_BATCH_BLOCKS
 from ...protocol.messages.kinds import CertifiedBlock
@@ -35,10 +35,10 @@ from ..driving.compilation import compile_once
 from ..driving.driver import Driver
 from ..driving.workers import Workers
 from ..errors import Exit, PeerError
-from ..federation.consent import Consent, NoConsent, join_note
+from ..federation.consent import Consent, NoConsent
 from ..federation.finding import Discovery
-from ..federation.founding import explain_end, explain_threshold, found
-from ..federation.invites import DEFAULT_HOURS, FOUNDING_USES, join_command, new_invite, open_invite
+from ..federation.founding import found
+from ..federation.invites import open_invite
 from ..federation.joining import find_genesis, tell_trouble
 from ..home.facts import ADDRESSES, DEPARTED, GENESIS, OWN_ADDRESSES, SETTINGS
 from ..home.folder import APP_FOLDER, Home
@@ -51,7 +51,7 @@ from ..learning.learner import Learner
 from ..learning.metrics import measures, measures_text, of_which_model
 from ..learning.row_owners import LastSum
 from ..member_names import in_words, told_names, told_text
-from ..network.address_text import dial_place, listen_place
+from ..network.address_text import dial_place, listen_place, short_place, tcp_ports, with_ports
 from ..network.link import Timing
 from ..network.link_events import Connected, Disconnected, Refused, Report
 from ..network.network import Network
@@ -82,8 +82,9 @@ from ..training.trainer import (
     published_classes,
     told_table,
 )
-from .departure import GOODBYE_SECONDS, REFRESH_SECONDS, check_not_gone, remains, way_back, withdraw
+from .departure import GOODBYE_SECONDS, REFRESH_SECONDS, check_not_gone, withdraw
 from .run_end import RunEnd
+from .run_texts import NO_BEGINNING, end_text, finished_text, founded, left_text
 from .stranger_log import MINUTE_SECONDS, StrangerLog
 
 BOOK_SECONDS: Final = 1.0
@@ -174,7 +175,6 @@ class Session:
         self._left_out: str | None = None
         """Why the last round had no update of this peer."""
         self._pause = Watch(0, end="training goes on: enough members are here again")
-        self._failure: BaseException | None = None
         self._has_told_table = False
         self._gone: dict[bytes, str] = {}
         """The names of those that were members."""
@@ -207,8 +207,8 @@ class Session:
                 else:
                     await self._take_part(discovery, nursery)
             nursery.cancel_scope.cancel()
-        if self._failure is not None:
-            raise self._failure
+        if self.ending.failure is not None:
+            raise self.ending.failure
         return self.ending.code
 
     async def _unless_stopped(self, task: Callable[[], Awaitable[None]]) -> None:
@@ -260,9 +260,7 @@ class Session:
         try:
             await task()
         except Exception as error:
-            self._failure = first_cause(error)
-            code = self._failure.code if isinstance(self._failure, PeerError) else Exit.CRASH
-            self.ending.end(code, str(self._failure) if code is not Exit.CRASH else "a bug of ours")
+            self.ending.fail(first_cause(error))
 
     async def _discover(self, discovery: Discovery) -> None:
         """Look for peers beyond the addresses that are known."""
@@ -494,7 +492,9 @@ class Session:
         self.ending.has_invite = self._invite is not None
         self.ending.join_again = f"peer start {self.home.option}"
         if self.node.state.phase is Phase.FINISHED:
-            self._tell_finished(self.node.state)
+            state = self.node.state
+            text = finished_text(state, self.settings, self.home)
+            self.tell("finished", text, {"rounds": state.trained, "height": state.height})
         # A home with totals in its ledger has trained before, and has told then what they show.
         is_first = self.node.state.height == 0 or self.node.state.totals is None
         trainer = Trainer(self._learner, 2.0**genesis.clip_exponent, tells_oddities=is_first)
@@ -525,11 +525,7 @@ class Session:
         departed = self.store.fact(DEPARTED)
         if not self.ending.rejoins and check_not_gone(self.node.state, me, memory.blocks, self.home, departed):
             state = self.node.state
-            text = (
-                f"this peer left its federation (height {state.gone[me].height}). It only helps to close round"
-                f" {state.round} if the others need it for that, and stops then; {way_back(state, me, self.home)}"
-            )
-            self.tell("leaving", text, {"round": state.round})
+            self.tell("leaving", left_text(state, me, self.home), {"round": state.round})
             self.ending.asked_to_leave = True
             self.ending.left.set()
             self.driver.leave()
@@ -708,7 +704,7 @@ class Session:
 
     def _shortage(self) -> str | None:
         assert self.node is not None
-        sought = {row.member: [_short_place(place) for place in row.addresses] for row in self.network.peers()}
+        sought = {row.member: [short_place(place) for place in row.addresses] for row in self.network.peers()}
         connected = self.network.connected()
         return shortage(self.node.state, self.identity.public, connected, self.home, self._gone, sought)
 
@@ -829,71 +825,33 @@ class Session:
         try:
             self._consent(self.genesis).check(self.node.state.committee)
         except NoConsent as error:
-            self._failure = error
-            self.ending.end(error.code, str(error))
+            self.ending.fail(error)
 
     def _tell_listening(self, addresses: list[str]) -> None:
         self.store.keep(OWN_ADDRESSES, msgspec.msgpack.encode(addresses))
-        own_places(_ports(addresses), self.home.socket_path)
+        own_places(tcp_ports(addresses), self.home.socket_path)
         self.tell("listening", f"listening on {', '.join(addresses)}", {"addresses": addresses, "id": self._id})
-        self.settings = self.settings.with_given({"listen": _with_ports(self.settings.listen, addresses)})
+        self.settings = self.settings.with_given({"listen": with_ports(self.settings.listen, addresses)})
         genesis = self.genesis
         if genesis is not None:
             self._keep()
         if genesis is None or genesis.founder != self.identity.public or self.store.height() > 0:
             return
-        invite = None
-        if genesis.admit == "invite":
-            expires = _now_ms() + DEFAULT_HOURS * 3_600_000
-            invite = new_invite(self.identity, genesis.federation, addresses, expires, FOUNDING_USES)
-        command = join_command(genesis, addresses, invite)
-        text = (
-            f"founded the federation {genesis.name!r} {genesis.federation.hex()[:16]}…\n"
-            f"with {explain_threshold(genesis, genesis.min_peers)}\n"
-            f"no member is weighted by more than {genesis.examples_ref} examples (--examples-cap)\n"
-            f"{_explain_eviction(genesis.evict_after_rounds)}\n"
-            f"{explain_end(genesis)}\n"
-            f"training starts with {genesis.min_peers} members; the others join with:\n\n  {command}\n"
-        )
-        note = join_note(genesis)
-        if genesis.previous is not None:
-            note += "; " if note else ""
-            note += "members of the old federation add: --continues and their old home"
-        text += f"{note}\n" if note else ""
-        facts = {"federation": genesis.federation, "name": genesis.name, "command": command, "invite": invite}
-        facts["note"] = note
-        self.tell("founded", text, facts)
+        self.tell("founded", *founded(genesis, self.identity, addresses))
 
     @property
     def _id(self) -> str:
         return self.identity.peer_id
 
-    def _tell_finished(self, state: LedgerState) -> None:
-        """Say at the start, in a home that has the result, that nothing is left to train, and why the peer stays."""
-        until = "until it is stopped" if self.settings.stay else f"for up to {self.settings.linger:g} s"
-        text = (
-            f"the training is finished after {state.trained} rounds; this peer stays {until}, so that members that are"
-            f" behind can catch up; {_take_model(self.home)}"
-        )
-        self.tell("finished", text, {"rounds": state.trained, "height": state.height})
-
     def _tell_no_beginning(self) -> None:
-        """Say that nothing of this start is kept, since its options have not proved usable yet."""
-        text = "stopped before it had begun; of this start, nothing is kept"
-        self.tell("stopped", text, {"exit": int(self.ending.code), "on_stderr": False})
+        self.tell("stopped", NO_BEGINNING, {"exit": int(self.ending.code), "on_stderr": False})
 
     def _tell_end(self) -> None:
-        text = self.ending.reason
         if self.ending.code is Exit.OK:
             self._keep()
-        if self.ending.code is Exit.OK and not self.ending.left.is_set():
-            is_finished = self.node is not None and self.node.state.phase is Phase.FINISHED
-            text += "" if self.node is None else remains(self.node)
-            text += f"; {_after_the_end(self.home) if is_finished else f'go on with: peer start {self.home.option}'}"
-        elif self.ending.code is Exit.REMOVED and self._failure is None and self.node is not None:
-            text += f"; {way_back(self.node.state, self.identity.public, self.home)}"
+        text = end_text(self.ending, self.node, self.home)
         # An error is told on standard error, by the command itself.
-        self.tell("stopped", text, {"exit": int(self.ending.code), "on_stderr": self._failure is not None})
+        self.tell("stopped", text, {"exit": int(self.ending.code), "on_stderr": self.ending.failure is not None})
 
     def status(self) -> Json:
         """Return what `peer status` shows."""
@@ -942,41 +900,6 @@ def first_cause(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = next((one for one in error.exceptions if isinstance(one, PeerError)), error.exceptions[0])
     return error
-
-
-def _take_model(home: Home) -> str:
-    return f"the model: peer model export {home.option} --out model.npz"
-
-
-def _after_the_end(home: Home) -> str:
-    """Say what can still be done after the end of the training."""
-    return f"{_take_model(home)}; to let members that are behind catch up: peer start --stay {home.option}"
-
-
-def _explain_eviction(rounds: int) -> str:
-    if not rounds:
-        return "a member may stay away for as long as it likes"
-    return f"a member that misses {rounds} rounds in a row is removed, and may join again"
-
-
-def _with_ports(listen: tuple[str, ...], addresses: list[str]) -> tuple[str, ...]:
-    """Return the listen addresses with the port that was chosen in place of port 0: the others know that port."""
-    ports = _ports(addresses)
-    places = []
-    for place in map(listen_place, listen):
-        head, _, port = place.rpartition("/")
-        places.append(f"{head}/{ports[-1]}" if port == "0" and len(set(ports)) == 1 else place)
-    return tuple(places)
-
-
-def _short_place(address: str) -> str:
-    """Return a multiaddr without the PeerId."""
-    return address.partition("/p2p/")[0]
-
-
-def _ports(addresses: list[str]) -> list[int]:
-    """Return the TCP ports of multiaddrs."""
-    return [int(parts[4]) for address in addresses if len(parts := address.split("/")) > 4 and parts[3] == "tcp"]
 
 
 def _now_ms() -> int:
