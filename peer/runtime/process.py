@@ -102,7 +102,7 @@ def _run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: StopSi
             report.event("crashed", _crash_text(crashed), {"report": str(crashed)})
         session = Session(home, settings, identity, store, report, answer, END_TASKS)
         session.asked = asked
-        session.kept_search = kept_search(given, kept)
+        session.way_in.kept_search = kept_search(given, kept)
         session.ending.rejoins = bool({"invite", "bootstrap"} & set(given))
         # The modules that are imported by now stay. Each full collection would go through them for a tenth of a second.
         gc.collect()
@@ -126,7 +126,7 @@ def _run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: StopSi
             report.close()
             can_end = end_workers()
         is_working = session.driver is not None and bool(session.driver.workers.running)
-        busy = session.is_reading or session.tracking.is_busy or is_working
+        busy = session.way_in.is_reading or session.tracking.is_busy or is_working
     sys.stdout.flush()
     if busy or not can_end:
         # A thread cannot be interrupted, and its result is not needed any more.

@@ -6,13 +6,12 @@ left or was removed, or at a problem that only the user can solve.
 
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, astuple, replace
 from functools import partial
 from itertools import islice
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import msgspec
 import trio
@@ -21,13 +20,11 @@ from trio import TaskStatus  # type: ignore[attr-defined]
 from ...crypto.identity.identity import Identity
 from ...protocol.events import Notice, NoticeKind
 from ...protocol.jobs import Contribution, Train
-from ...protocol.ledger.genesis import Genesis, GenesisError, read_genesis
+from ...protocol.ledger.genesis import Genesis
 from ...protocol.ledger.state import LedgerError, Phase
-from ...protocol.ledger.tickets import Invite
 from ...protocol.limits import SYNC_BATCH_BLOCKS
 from ...protocol.messages.kinds import CertifiedBlock
 from ...protocol.node import Newcomer, Node
-from ...protocol.records import ModelSaved
 from ...protocol.round.sharing import Sharing
 from ..control.client import Json
 from ..control.server import ControlServer
@@ -35,19 +32,15 @@ from ..driving.compilation import compile_once
 from ..driving.driver import Driver
 from ..driving.workers import Workers
 from ..errors import Exit, PeerError
-from ..federation.consent import Consent, NoConsent
+from ..federation.consent import NoConsent
 from ..federation.finding import Discovery
-from ..federation.founding import found
-from ..federation.invites import open_invite
-from ..federation.joining import find_genesis, tell_trouble
-from ..home.facts import ADDRESSES, DEPARTED, GENESIS, OWN_ADDRESSES, SETTINGS
-from ..home.folder import APP_FOLDER, Home
+from ..federation.joining import tell_trouble
+from ..home.facts import ADDRESSES, DEPARTED, OWN_ADDRESSES
+from ..home.folder import Home
 from ..home.page_address import page_place, read_token
 from ..home.settings import Settings
 from ..home.sqlite import StoreError, damaged
 from ..home.store import Reader, Store
-from ..learning.app import AppError
-from ..learning.learner import Learner
 from ..learning.metrics import measures, measures_text, of_which_model
 from ..learning.row_owners import LastSum
 from ..member_names import in_words, told_names, told_text
@@ -62,8 +55,8 @@ from ..page.history import History
 from ..page.server import PageServer
 from ..reporting.leaving import Stay, awaited, names_told, still_needed
 from ..reporting.quorum_watch import Held, Joining, Lack, Watch, abstention, joining, kept_out, named, pause, shortage
-from ..reporting.reporters import Reporter, describe, plain_facts
-from ..reporting.status import faults_status, gone_names, late_status, ledger_status, members_status, unreadable_genesis
+from ..reporting.reporters import Reporter, plain_facts
+from ..reporting.status import faults_status, gone_names, late_status, ledger_status, members_status
 from ..reporting.voids import VoidRounds, newest_voids
 from ..reporting.waiting import Waiting, awaited_in_round
 from ..system.app_workers import own_places
@@ -73,19 +66,13 @@ from ..tracking.feed import Tracking
 from ..tracking.trackers import Run, targets
 from ..training.late_training import LateTraining
 from ..training.trainer import (
-    DataProblem,
     Trainer,
-    check_initial_weights,
-    check_source,
-    founder_learner,
-    member_learner,
-    published_classes,
-    told_table,
 )
 from .departure import GOODBYE_SECONDS, REFRESH_SECONDS, check_not_gone, withdraw
 from .run_end import RunEnd
 from .run_texts import NO_BEGINNING, end_text, finished_text, founded, left_text
 from .stranger_log import MINUTE_SECONDS, StrangerLog
+from .way_in import WayIn
 
 BOOK_SECONDS: Final = 1.0
 DOUBLE_SECONDS: Final = 5.0
@@ -102,9 +89,6 @@ _BY_STRANGERS: Final = frozenset({"bad-frame", "refused"})
 """Kinds of notices that a stranger can cause as often as it likes."""
 
 
-T = TypeVar("T")
-
-
 class Session:
     """A peer from start to stop. The caller holds the home's lock."""
 
@@ -112,8 +96,6 @@ class Session:
     """None if no page is asked for."""
     _has_told_kept_out = False
     """Whether it was told that the current standstill keeps newcomers out."""
-    _search_trouble = ""
-    """Why the federation was not found at the last attempt."""
 
     def __init__(
         self,
@@ -137,24 +119,15 @@ class Session:
             tasks: what else runs while this peer takes part.
         """
         self.home = home
-        self.settings = settings
         self.identity = identity
         self.store = store
         self.report = report
-        self.genesis: Genesis | None = None
+        self.way_in = WayIn(home, settings, identity, store, report)
         self.node: Node | None = None
         self.driver: Driver | None = None
         self.ending = RunEnd(identity.public)
         self.asked = StopSignals()
-        self.is_reading = False
-        """A thread reads a table or loads an app, and its result is not needed any more."""
-        self.kept_search: list[str] = []
-        """Options of an earlier start that still say where a federation is looked for."""
-        self._invite: Invite | None = None
-        self._founded: ModelSaved | None = None
-        """The initial model, if this very run founds the federation."""
         self._tasks = tuple(tasks)
-        self._learner: Learner | None = None
         self._trainer: Trainer | None = None
         self._control = ControlServer(home.socket_path, lambda request: answer(self, request))
         self._page = self._make_page()
@@ -175,10 +148,19 @@ class Session:
         self._left_out: str | None = None
         """Why the last round had no update of this peer."""
         self._pause = Watch(0, end="training goes on: enough members are here again")
-        self._has_told_table = False
         self._gone: dict[bytes, str] = {}
         """The names of those that were members."""
         self._last_sum: LastSum | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The options of this peer."""
+        return self.way_in.settings
+
+    @property
+    def genesis(self) -> Genesis | None:
+        """The federation; None until it is known."""
+        return self.way_in.genesis
 
     # From start to stop.
 
@@ -189,17 +171,15 @@ class Session:
             PeerError: a problem that only the user can solve.
             Exception: a bug of ours.
         """
-        if self.settings.invite is not None and self.store.fact(GENESIS) is None:
-            self._invite = open_invite(self.settings.invite, _now_ms())
+        self.way_in.open_invite()
         async with trio.open_nursery() as nursery:
             await nursery.start(self._heed_signals)
-            await self._unless_stopped(self._remember_federation)
+            await self._unless_stopped(self.way_in.remember)
             if self.ending.over.is_set():
                 self._tell_no_beginning()
             else:
                 self.network = self._make_network()
-                wanted = None if self._invite is None else self._invite.terms.federation
-                discovery = Discovery(self.settings, self.identity, self.network, wanted)
+                discovery = Discovery(self.settings, self.identity, self.network, self.way_in.wanted)
                 # What rounds need is compiled now, before any other peer could wait for this one.
                 await self._unless_stopped(partial(compile_once, self.tell))
                 if self.ending.over.is_set():
@@ -284,7 +264,7 @@ class Session:
         """Find the federation if need be, then be a member of it."""
         if self.genesis is None:
             with trio.move_on_after(self.settings.join_timeout or math.inf):
-                await self._find_federation()
+                await self.way_in.find(self.network)
         if self.genesis is None:
             text = f"no member could be reached within {self.settings.join_timeout:g} s; check the address"
             self.ending.end(Exit.UNREACHABLE, f"{text}, the port and the firewall (`peer doctor`)")
@@ -295,8 +275,8 @@ class Session:
             await trio.sleep(DOUBLE_SECONDS)  # `_end_if_doubled` ends this peer meanwhile if there is one
         self._make_node(self.genesis)
         assert self.node is not None
-        if self.node.state.phase is not Phase.FINISHED and not self._has_told_table:
-            await self._tell_table()
+        if self.node.state.phase is not Phase.FINISHED:
+            await self.way_in.tell_table_once()
         keep_out_of_collections()
         assert self.driver is not None
         async with trio.open_nursery() as nursery:
@@ -307,123 +287,6 @@ class Session:
             nursery.start_soon(self.tracking.run, Run(self.genesis.name, self.genesis.federation.hex(), self._id))
             nursery.start_soon(self.driver.workers.warm_up)
             await self.driver.run()
-
-    # The federation.
-
-    async def _remember_federation(self) -> None:
-        """Take the federation from the store, or found one where there is none to join."""
-        remembered = self.store.fact(GENESIS)
-        if remembered is not None:
-            try:
-                self.genesis = read_genesis(remembered)
-            except GenesisError as error:
-                raise unreadable_genesis(self.store.path, error) from None
-            self._check_invite(self.genesis)
-            self._consent(self.genesis).check_genesis()
-            self._learner = await self._make(member_learner, self.settings, self.genesis)
-            check_initial_weights(self._learner, self.genesis)
-        elif not self.settings.joins:
-            self._learner = await self._make(founder_learner, self.settings)
-            self.genesis, self._founded = found(self.settings, self.identity, self._learner, _now_ms())
-            if (told := published_classes(self._learner)) is not None:
-                self.report.event("classes", told, {})
-            await self._tell_table()
-        else:
-            # What can be checked before a federation is found is checked now.
-            if self.settings.continues is not None:
-                from ..federation.refounding import check_old_home
-
-                await trio.to_thread.run_sync(check_old_home, Home(Path(self.settings.continues)))
-            await self._read(check_source, self.settings)
-
-    async def _find_federation(self) -> None:
-        text = "looking for the federation"
-        if self.kept_search:
-            text += f"; kept in this home from an earlier start: {', '.join(self.kept_search)}"
-        self.report.event("joining", text, {"addresses": list(self._bootstrap()), "kept": self.kept_search})
-        wanted = None if self._invite is None else self._invite.terms.federation
-        genesis = await find_genesis(self.network, self._tell_search, wanted)
-        self._consent(genesis).check_genesis()
-        if self.settings.continues is not None:
-            from ..federation.refounding import check_continued
-
-            old = Home(Path(self.settings.continues))
-            await trio.to_thread.run_sync(check_continued, genesis, old, self.identity.public)
-        self._learner = await self._make(member_learner, self.settings, genesis)
-        check_initial_weights(self._learner, genesis)
-        self.genesis = genesis
-        self._keep()
-        await self._tell_table()
-        self.network.introduce(genesis.federation, genesis.encode())
-        text = f"found the federation {genesis.name!r}"
-        if genesis.previous is not None and self.settings.continues is None:
-            text += (
-                f", which continues another one ({genesis.previous.hex()[:16]}…). If this peer was a member there,"
-                " begin again with --continues and its old home, to compare them"
-            )
-        self.report.event("found", text, {"federation": genesis.federation, "name": genesis.name})
-
-    def _tell_search(self, kind: str, text: str, facts: Mapping[str, Any]) -> None:
-        """Tell why no federation is found yet, and keep it for the status."""
-        self._search_trouble = describe(text, facts)
-        self.report.event(kind, text, facts)
-
-    async def _tell_table(self) -> None:
-        """Sum up what was read, so that the user sees a wrong file or column before its sums are added up."""
-        self._has_told_table = True
-        if self._learner is not None:
-            told = await trio.to_thread.run_sync(told_table, self._learner)
-            if told is not None:
-                self.report.event("table", told, {})
-
-    async def _read(self, function: Callable[..., T], *arguments: object) -> T:
-        """Read a table or load an app in a thread, for which a user who stops the peer does not have to wait."""
-        # The type stubs that come with libp2p describe an older trio.
-        run: Any = trio.to_thread.run_sync
-        try:
-            result: T = await run(function, *arguments, abandon_on_cancel=True)
-        except trio.Cancelled:
-            self.is_reading = True
-            raise
-        return result
-
-    async def _make(self, function: Callable[..., Learner], *arguments: object) -> Learner:
-        """Return the learner that ``function`` makes, which may keep files in the home.
-
-        Raises:
-            DataProblem: the app cannot use the folder that it is given.
-            Exception: an exception of ``function``.
-        """
-        learner = await self._read(function, *arguments)
-        try:
-            await self._read(learner.keep_in, self.home.folder / APP_FOLDER)
-        except AppError as error:
-            raise DataProblem(str(error)) from error
-        return learner
-
-    def _consent(self, genesis: Genesis) -> Consent:
-        return Consent(genesis, self.settings, self.home, genesis.founder == self.identity.public)
-
-    def _keep(self) -> None:
-        """Keep settings and federation in the store, once they have proved usable: a mistyped start leaves no trace."""
-        self.store.keep(SETTINGS, self.settings.encode())
-        if self._founded is not None:
-            self.store.persist([self._founded])
-            self._founded = None
-        if self.genesis is not None:
-            self.store.keep(GENESIS, self.genesis.encode())
-
-    def _check_invite(self, genesis: Genesis) -> None:
-        if self.settings.invite is None:
-            return
-        with suppress(PeerError):
-            # A member needs no invite, so it does no harm if its invite was used up or has expired.
-            self._invite = open_invite(self.settings.invite, 0)
-        if self._invite is not None and self._invite.terms.federation != genesis.federation:
-            raise PeerError(
-                f"--invite: it is for another federation than the one of {self.home.folder}; use a new --home",
-                Exit.FEDERATION,
-            )
 
     # Making the parts.
 
@@ -442,11 +305,6 @@ class Session:
             LedgerRows(self.home.folder),
         )
 
-    def _bootstrap(self) -> tuple[str, ...]:
-        given = tuple(dial_place(text) for text in self.settings.bootstrap)
-        invited = () if self._invite is None else self._invite.addresses
-        return tuple(dict.fromkeys((*given, *invited)))
-
     def _make_network(self) -> Network:
         genesis = self.genesis
         try:
@@ -457,7 +315,7 @@ class Session:
                 name=self.settings.name,
                 federation=b"" if genesis is None else genesis.federation,
                 genesis=b"" if genesis is None else genesis.encode(),
-                bootstrap=self._bootstrap(),
+                bootstrap=self.way_in.addresses(),
                 announce=[dial_place(text, "--announce") for text in self.settings.announce],
                 timing=Timing(beat_seconds=self.settings.heartbeat, dead_seconds=self.settings.dead_after),
             )
@@ -478,9 +336,9 @@ class Session:
         return known and member != self.identity.public
 
     def _make_node(self, genesis: Genesis) -> None:
-        assert self._learner is not None
+        assert self.way_in.learner is not None
         memory = self.store.load()
-        newcomer = Newcomer(self.settings.name, genesis.model, self._invite, self.ending.rejoins)
+        newcomer = Newcomer(self.settings.name, genesis.model, self.way_in.invite, self.ending.rejoins)
         try:
             self.node = Node(self.identity, genesis, memory, newcomer)
         except LedgerError as error:
@@ -489,7 +347,7 @@ class Session:
         self._last_sum = LastSum(self.node.state, memory.blocks, self._read_blocks)
         self._voids = newest_voids(memory.blocks)
         self._lateness.deadline_seconds = genesis.share_deadline_ms / 1000
-        self.ending.has_invite = self._invite is not None
+        self.ending.has_invite = self.way_in.invite is not None
         self.ending.join_again = f"peer start {self.home.option}"
         if self.node.state.phase is Phase.FINISHED:
             state = self.node.state
@@ -497,9 +355,9 @@ class Session:
             self.tell("finished", text, {"rounds": state.trained, "height": state.height})
         # A home with totals in its ledger has trained before, and has told then what they show.
         is_first = self.node.state.height == 0 or self.node.state.totals is None
-        trainer = Trainer(self._learner, 2.0**genesis.clip_exponent, tells_oddities=is_first)
+        trainer = Trainer(self.way_in.learner, 2.0**genesis.clip_exponent, tells_oddities=is_first)
         self._trainer = trainer
-        consent = self._consent(genesis)
+        consent = self.way_in.consent(genesis)
 
         def contribute(work: Train) -> Contribution:
             assert self.node is not None
@@ -823,7 +681,7 @@ class Session:
         assert self.genesis is not None
         assert self.node is not None
         try:
-            self._consent(self.genesis).check(self.node.state.committee)
+            self.way_in.consent(self.genesis).check(self.node.state.committee)
         except NoConsent as error:
             self.ending.fail(error)
 
@@ -831,10 +689,10 @@ class Session:
         self.store.keep(OWN_ADDRESSES, msgspec.msgpack.encode(addresses))
         own_places(tcp_ports(addresses), self.home.socket_path)
         self.tell("listening", f"listening on {', '.join(addresses)}", {"addresses": addresses, "id": self._id})
-        self.settings = self.settings.with_given({"listen": with_ports(self.settings.listen, addresses)})
+        self.way_in.settings = self.settings.with_given({"listen": with_ports(self.settings.listen, addresses)})
         genesis = self.genesis
         if genesis is not None:
-            self._keep()
+            self.way_in.keep()
         if genesis is None or genesis.founder != self.identity.public or self.store.height() > 0:
             return
         self.tell("founded", *founded(genesis, self.identity, addresses))
@@ -848,7 +706,7 @@ class Session:
 
     def _tell_end(self) -> None:
         if self.ending.code is Exit.OK:
-            self._keep()
+            self.way_in.keep()
         text = end_text(self.ending, self.node, self.home)
         # An error is told on standard error, by the command itself.
         self.tell("stopped", text, {"exit": int(self.ending.code), "on_stderr": self.ending.failure is not None})
@@ -869,7 +727,7 @@ class Session:
             "search": None,
         }
         if self.genesis is None:
-            status["search"] = {"addresses": list(self._bootstrap()), "trouble": self._search_trouble}
+            status["search"] = {"addresses": list(self.way_in.addresses()), "trouble": self.way_in.trouble}
         if self.node is not None and self.driver is not None:
             me = self.identity.public
             wanted = self._joining()
@@ -900,7 +758,3 @@ def first_cause(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = next((one for one in error.exceptions if isinstance(one, PeerError)), error.exceptions[0])
     return error
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

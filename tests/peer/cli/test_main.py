@@ -551,10 +551,10 @@ def test_a_start_in_another_folder_finds_the_same_table(
 
 async def founded(session: Session, seen: list[int]) -> Exit:
     """Found or remember a federation, keep it, note how many rows are trained on, and end."""
-    await session._remember_federation()
-    session._keep()
-    assert session._learner is not None
-    seen.append(session._learner.app.table.rows)
+    await session.way_in.remember()
+    session.way_in.keep()
+    assert session.way_in.learner is not None
+    seen.append(session.way_in.learner.app.table.rows)
     return Exit.OK
 
 
@@ -581,8 +581,8 @@ class App:
 
 async def founded_only(session: Session) -> Exit:
     """Found or remember a federation, keep it, and end."""
-    await session._remember_federation()
-    session._keep()
+    await session.way_in.remember()
+    session.way_in.keep()
     return Exit.OK
 
 

@@ -172,7 +172,7 @@ def test_a_founder_is_told_of_many_classes_as_of_other_events(tmp_path: Path) ->
     reporter: Any = SimpleNamespace(event=lambda kind, text, facts: events.append((kind, text)))
     with Store.open(tmp_path) as store:
         session = Session(Home(tmp_path), settings, identity(0), store, reporter, answer)
-        trio.run(session._remember_federation)
+        trio.run(session.way_in.remember)
     assert events[0] == (
         "classes",
         "all members, and everybody that can connect to a member, can read the 30 classes of 'y' in the genesis",
