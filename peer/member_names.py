@@ -49,6 +49,11 @@ def told_names(state: LedgerState, gone: Mapping[bytes, str] = MappingProxyType(
     return told
 
 
+def told_name(state: LedgerState, member: bytes) -> str:
+    """Return the name of a member as :func:`told_names` does; empty if it is no member."""
+    return told_names(state)[member] if state.member(member) is not None else ""
+
+
 def told_text(notice: Notice, state: LedgerState) -> str:
     """Return the text of a notice with its names as :func:`told_names` and :func:`in_words` return them.
 

@@ -2,10 +2,12 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
-from ..network.network import NO_HANDSHAKE_AT_MEMBERS
+import trio
+
+from ..network.network import NO_HANDSHAKE_AT_MEMBERS, Network
 
 MINUTE_SECONDS: Final = 60.0
 MAX_REASONS: Final = 8
@@ -63,3 +65,14 @@ class StrangerLog:
         reasons = ", ".join(f"{count}× {why}" for why, count in refused.most_common())
         text = f"in the last minute {total} connection(s){whose} were refused or cut off"
         return f"{text} ({reasons}); {linked} of strangers were let in", facts
+
+
+async def tell_each_minute(
+    strangers: StrangerLog, network: Network, tell: Callable[[str, str, dict[str, Any]], None]
+) -> None:
+    """Tell once a minute what strangers did. ``tell`` gets the kind of an event, its text and its facts."""
+    while True:
+        await trio.sleep(MINUTE_SECONDS)
+        told = strangers.sum_up(network.turned_away())
+        if told is not None:
+            tell("strangers", *told)

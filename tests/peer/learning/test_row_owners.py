@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from bench import Bench
 from chains import Chain
 from cluster import identity
+from notices import make_notices
 
 from coterie.peer.home.store import Reader, Store
 from coterie.peer.learning.best_round import Scores
@@ -17,7 +17,6 @@ from coterie.peer.learning.row_owners import LastSum, RowOwners
 from coterie.peer.reporting.ledger_export import Ledger
 from coterie.peer.reporting.ledger_rows import line, rows
 from coterie.peer.reporting.status import ledger_status, lines, stored_status
-from coterie.peer.runtime.session import Session
 from coterie.protocol.events import Notice
 from coterie.protocol.ledger.blocks import Membership
 from coterie.protocol.ledger.state import LedgerState, Phase
@@ -122,17 +121,15 @@ def test_the_ledger_says_of_each_round_whose_its_figures_are(chain: Chain) -> No
 
 def test_the_evaluation_is_of_the_final_model_in_the_log_and_in_the_ledger() -> None:
     chain, told = Chain(4, rounds=1), []
-    session: Any = Session.__new__(Session)
-    session.ending, session._trainer = SimpleNamespace(on_notice=lambda *_: None), None
-    session.tell = lambda kind, text, facts: told.append(text)
     chain.round()
     for _ in range(2):
         bench = Bench(chain, 0)
-        session.node, session._last_sum = bench.node, LastSum(chain.state, decided(chain))
+        last_sum = LastSum(chain.state, decided(chain))
+        notices = make_notices(bench.node, lambda kind, text, facts: told.append(text), last_sum=last_sum)
         state = chain.state
         kind = "evaluate" if state.phase is Phase.FINISHED else "train"
         facts = {"kind": kind, "round": state.round - 1, "height": state.height, "loss": 1.0, "evaluated": 40}
-        session._on_notice(Notice("model", "agreed", facts))
+        notices.on_notice(Notice("model", "agreed", facts))
         if state.phase is not Phase.FINISHED:
             chain.round()
     assert chain.state.phase is Phase.FINISHED

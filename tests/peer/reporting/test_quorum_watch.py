@@ -12,12 +12,16 @@ import trio.testing
 from bench import Bench
 from chains import Chain
 from cluster import identity
+from notices import make_notices
 
 from coterie.peer.home.folder import Home
 from coterie.peer.reporting.quorum_watch import Held, Lack, Watch, abstention, joining, kept_out, pause, shortage
-from coterie.peer.reporting.waiting import Waiting
+from coterie.peer.reporting.voids import VoidRounds
+from coterie.peer.runtime.notice_teller import STUCK_SECONDS
+from coterie.peer.runtime.round_troubles import RoundTroubles
 from coterie.peer.runtime.run_end import RunEnd
-from coterie.peer.runtime.session import ADMISSION_SECONDS, STUCK_SECONDS, Session
+from coterie.peer.runtime.situation import Situation
+from coterie.peer.runtime.trouble_watch import ADMISSION_SECONDS, TroubleWatch
 from coterie.peer.training.late_training import LateTraining
 from coterie.protocol.events import Notice, PeerUp
 from coterie.protocol.ledger.blocks import Membership
@@ -114,16 +118,14 @@ def test_that_newcomers_wait_is_told_once_a_standstill_and_after_its_reason() ->
     bench.begin()
     told: list[str] = []
     linked = [bench.others[0].public]
-    session: Any = Session.__new__(Session)
-    session.node, session.home, session._gone = bench.node, HOME, {}
-    session.network = SimpleNamespace(connected=lambda: linked)
-    session.identity = SimpleNamespace(public=bench.node.ctx.me)
-    session._standstill = Watch(1)
-    session.tell = lambda kind, text, facts: told.append(kind)
+    network: Any = SimpleNamespace(connected=lambda: linked)
+    unused: Any = None
+    situation = Situation(bench.node, network, HOME, unused, {})
+    watch = TroubleWatch(situation, unused, unused, lambda kind, text, facts: told.append(kind), 1)
 
     def look(trouble: str | None, now: float) -> None:
-        session._standstill.look(trouble, now)
-        session._look_for_newcomers(trouble)
+        watch._standstill.look(trouble, now)
+        watch._look_for_newcomers(trouble)
 
     bench.hear(identity(9), JoinRequest("Carol", "test model", b"", b""))
     look(None, 0)
@@ -176,22 +178,22 @@ async def admission_lines() -> list[str]:
     chain, told = Chain(2, min_peers=3), []
     bench = Bench(chain, 9, newcomer=Newcomer("newcomer", "test model"))
     linked = [A]
-    session: Any = Session.__new__(Session)
-    session.node, session._gone = bench.node, {}
-    session.network = SimpleNamespace(connected=lambda: linked)
-    session.identity, session.ending = identity(9), RunEnd(identity(9).public)
-    session._admission = {lack: Watch(ADMISSION_SECONDS) for lack in Lack}
-    session.tell = lambda kind, text, facts: told.append(f"{kind}: {facts['lacks']}")
+    network: Any = SimpleNamespace(connected=lambda: linked)
+    unused: Any = None
+    situation = Situation(bench.node, network, HOME, RunEnd(identity(9).public), {})
+    watch = TroubleWatch(
+        situation, unused, unused, lambda kind, text, facts: told.append(f"{kind}: {facts['lacks']}"), 1
+    )
     for change in ("few", "enough", "admitted"):
         if change == "enough":
             linked.append(B)
         elif change == "admitted":
             bench.node.ctx.state = chain.append(Membership((chain.join(identity(9)),)))
-        session._look_for_admission()
+        watch._look_for_admission()
         assert len(told) == (0 if change == "few" else 1 if change == "enough" else 2), "that may be over in a moment"
         for _ in range(3):
             await trio.sleep(ADMISSION_SECONDS)
-            session._look_for_admission()
+            watch._look_for_admission()
     return told
 
 
@@ -271,23 +273,24 @@ async def stuck_lines(is_over: bool) -> list[str]:
     bench = Bench(chain, 0)
     bench.begin(connected=bench.others[:3])
     bench.fire(ResumeWait())
-    session: Any = Session.__new__(Session)
-    session.node, session.home, session.ending = bench.node, HOME, SimpleNamespace(on_notice=lambda *_: None)
-    session.network = SimpleNamespace(connected=lambda: [one.public for one in bench.others], peers=list)
-    session.identity = SimpleNamespace(public=bench.node.ctx.me)
-    session._gone, session._trainer = {}, None
-    session._stuck, session._standstill, session._pause = Held(STUCK_SECONDS), Watch(1), Watch(0)
-    session._waiting, session._lateness = Waiting(), LateTraining()
-    session.tell = lambda kind, text, facts: told.append(text)
+    network: Any = SimpleNamespace(connected=lambda: [one.public for one in bench.others], peers=list)
+    ending: Any = SimpleNamespace(on_notice=lambda *_: None)
+
+    def tell(kind: str, text: str, facts: dict[str, Any]) -> None:
+        told.append(text)
+
+    rounds = RoundTroubles(bench.node, {}, VoidRounds(), LateTraining(), tell)
+    notices = make_notices(bench.node, tell, home=HOME, ending=ending, rounds=rounds)
+    watch = TroubleWatch(Situation(bench.node, network, HOME, ending, {}), rounds, notices, tell, 1)
     (notice,) = [one for one in bench.notices if one.kind == "stuck"]
-    session._on_notice(notice)
-    session._look_for_shortage()
+    notices.on_notice(notice)
+    watch.look()
     assert not told
     if is_over:
         bench.hand(PeerUp(bench.others[3].public))
     await trio.sleep(STUCK_SECONDS)
-    session._look_for_shortage()
-    session._look_for_shortage()
+    watch.look()
+    watch.look()
     return told
 
 

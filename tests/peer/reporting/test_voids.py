@@ -14,7 +14,7 @@ from coterie.peer.home.folder import Home
 from coterie.peer.home.store import Reader, Store
 from coterie.peer.reporting.status import ledger_status, lines, stored_status
 from coterie.peer.reporting.voids import VoidRounds, newest_voids
-from coterie.peer.runtime.session import Session
+from coterie.peer.runtime.round_troubles import RoundTroubles
 from coterie.peer.training.late_training import LateTraining
 from coterie.protocol.records import BlockDecided
 
@@ -105,28 +105,26 @@ def test_the_status_of_a_stopped_peer_and_of_a_running_one_tells_of_them(
 
 
 def test_a_running_peer_keeps_what_those_said_who_sat_out_and_who_was_late(chain: Chain) -> None:
-    session: Any = Session.__new__(Session)
     round = chain.state.round
     sharing = SimpleNamespace(round=round, committee=SimpleNamespace(members=[A, B, C]), sat_out={2: "no label"})
-    session.node = SimpleNamespace(state=chain.state, ctx=SimpleNamespace(sharing=sharing))
-    session.identity = SimpleNamespace(public=A)
+    node: Any = SimpleNamespace(state=chain.state, ctx=SimpleNamespace(sharing=sharing, me=A))
     told: list[tuple[str, str]] = []
-    session.tell = lambda kind, text, facts: told.append((kind, text))
-    session._voids, session._lateness, session._left_out = newest_voids(records(chain)), LateTraining(5.0), None
+    voids, lateness = newest_voids(records(chain)), LateTraining(5.0)
+    rounds = RoundTroubles(node, {}, voids, lateness, lambda kind, text, facts: told.append((kind, text)))
 
-    session._note_round("round", {"round": round})
-    session.node.ctx.sharing = None  # the next round's is another one
-    session._lateness.begin(round, 0.0)
-    session._lateness.end(round, 12.0)
+    rounds.note("round", {"round": round})
+    node.ctx.sharing = None  # the next round's is another one
+    lateness.begin(round, 0.0)
+    lateness.end(round, 12.0)
     chain.append(chain.void(A, C))
-    session._note_round("void", {"round": round, "reason": "shares", "members": (A, C)})
-    assert f"{name(chain, C)} (4×, and said: no label)" in (session._voids.text(chain.state) or "")
-    session._look_for_lateness()
+    rounds.note("void", {"round": round, "reason": "shares", "members": (A, C)})
+    assert f"{name(chain, C)} (4×, and said: no label)" in (voids.text(chain.state) or "")
+    rounds._look_for_lateness()
     ((kind, text),) = told
-    assert (kind, session._left_out) == ("late", text)
+    assert (kind, rounds.left_out) == ("late", text)
     assert f"training for round {round} took 12 s" in text
 
-    session._note_round("sitting-out", {"round": round + 1, "reason": "no label"})
-    assert session._left_out == f"sat out round {round + 1}: no label"
-    session._note_round("contributors", {"round": round + 2, "members": (A, B)})
-    assert session._left_out is None
+    rounds.note("sitting-out", {"round": round + 1, "reason": "no label"})
+    assert rounds.left_out == f"sat out round {round + 1}: no label"
+    rounds.note("contributors", {"round": round + 2, "members": (A, B)})
+    assert rounds.left_out is None

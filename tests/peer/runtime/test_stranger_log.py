@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import trio
+from notices import make_notices
 
 from coterie.peer.network.greeting import Greeting
 from coterie.peer.network.link_events import Connected, Disconnected, Event, Refused
 from coterie.peer.network.network import NO_HANDSHAKE_AT_MEMBERS
-from coterie.peer.runtime.session import Session
+from coterie.peer.runtime.link_reports import LinkReports
 from coterie.peer.runtime.stranger_log import MANY, MAX_REASONS, StrangerLog
 from coterie.protocol.events import Notice
 
@@ -30,36 +31,28 @@ class Report:
         self.told.append((kind, text))
 
 
-def make_session(inbound: Any) -> tuple[Any, Report]:
-    """A session as far as it hands on what the network reports."""
+NODE: Any = SimpleNamespace(state=SimpleNamespace(member=lambda member: None))
+
+
+def make_links(inbound: Any) -> tuple[LinkReports, Report]:
+    """What hands on what a network reports."""
 
     async def taken(*_: Any) -> None:
         pass
 
-    session: Any = Session.__new__(Session)
-    session.report = Report()
-    session.node = SimpleNamespace(state=SimpleNamespace(member=lambda member: None))
-    session.ending = SimpleNamespace(on_notice=lambda *_: None, lacks_invite=lambda _: False)
-    session.driver = SimpleNamespace(peer_up=taken, peer_down=taken)
-    session.network = SimpleNamespace(
-        inbound=inbound,
-        connected=list,
-        hand_over=taken,
-        pass_on=session._on_event,
-        is_stranger=lambda member: member != MEMBER,
-    )
-    session._control = SimpleNamespace(tell=lambda _: None)
-    session.tracking = SimpleNamespace(take=lambda *_: None)
-    session._strangers = StrangerLog()
-    session._look_for_shortage = lambda: None
-    return session, session.report
+    report: Any = Report()
+    driver: Any = SimpleNamespace(peer_up=taken, peer_down=taken)
+    network: Any = SimpleNamespace(inbound=inbound, connected=list, hand_over=taken)
+    links = LinkReports(NODE, network, driver, StrangerLog(), report, report.event, lambda: None)
+    network.pass_on = links.on_event
+    return links, report
 
 
 @pytest.mark.parametrize("weakened", [True, False])
 def test_links_and_refusals_of_strangers_write_no_lines_of_their_own(weakened: bool) -> None:
     async def run() -> list[tuple[str, str]]:
         send, receive = trio.open_memory_channel[Event](1000)
-        session, report = make_session(receive)
+        links, report = make_links(receive)
         for number in range(1, 101):
             who, seen = stranger(number), not weakened
             for event in (
@@ -69,7 +62,7 @@ def test_links_and_refusals_of_strangers_write_no_lines_of_their_own(weakened: b
             ):
                 send.send_nowait(event)
         send.close()
-        await session._pump()
+        await links.run()
         return report.told
 
     assert len(trio.run(run)) == (300 if weakened else 0)
@@ -78,11 +71,11 @@ def test_links_and_refusals_of_strangers_write_no_lines_of_their_own(weakened: b
 def test_a_members_links_and_refusals_are_told_one_by_one() -> None:
     async def run() -> list[tuple[str, str]]:
         send, receive = trio.open_memory_channel[Event](10)
-        session, report = make_session(receive)
+        links, report = make_links(receive)
         for event in (Connected(MEMBER, GREETING), Disconnected(MEMBER, "gone"), Refused(MEMBER, "no", True)):
             send.send_nowait(event)
         send.close()
-        await session._pump()
+        await links.run()
         return report.told
 
     assert [kind for kind, _ in trio.run(run)] == ["link-up", "link-down", "link-refused"]
@@ -91,10 +84,12 @@ def test_a_members_links_and_refusals_are_told_one_by_one() -> None:
 @pytest.mark.parametrize(("member", "lines"), [(MEMBER, 1), (stranger(1), 0)])
 @pytest.mark.parametrize("kind", ["bad-frame", "refused"])
 def test_bad_frames_of_a_member_are_told_and_of_strangers_counted(kind: str, member: bytes, lines: int) -> None:
-    session, report = make_session(None)
-    session._on_notice(Notice(kind, "sent a bad envelope", {"member": member}))
+    report, strangers = Report(), StrangerLog()
+    network = SimpleNamespace(is_stranger=lambda member: member != MEMBER)
+    notices = make_notices(NODE, report.event, network=network, strangers=strangers)
+    notices.on_notice(Notice(kind, "sent a bad envelope", {"member": member}))
     assert len(report.told) == lines
-    assert (session._strangers.sum_up({}) is None) is (lines == 1)
+    assert (strangers.sum_up({}) is None) is (lines == 1)
 
 
 def test_a_minute_is_one_line_of_bounded_length_and_the_count_starts_over() -> None:

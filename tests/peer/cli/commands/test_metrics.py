@@ -23,7 +23,7 @@ from coterie.peer.home.settings import Settings
 from coterie.peer.home.sqlite import StoreError
 from coterie.peer.home.store import Reader, Store
 from coterie.peer.learning.metrics import Measured
-from coterie.peer.runtime.session import Session
+from coterie.peer.runtime.contributing import Contributing
 from coterie.protocol.ledger.blocks import Join, Membership
 from coterie.protocol.messages.kinds import JoinRequest
 
@@ -229,10 +229,10 @@ def test_a_full_disk_keeps_no_member_out_of_a_round_for_what_it_measured() -> No
     def full(*_: object) -> None:
         raise StoreError("the disk is full")
 
-    session: Any = Session.__new__(Session)
-    session.store = SimpleNamespace(keep_measured=full)
+    store: Any = SimpleNamespace(keep_measured=full)
     trainer: Any = SimpleNamespace(measured=lambda round: Measured(7, 2.0, {}))
-    session._keep_measured(trainer, 1)
+    unused: Any = None
+    Contributing(unused, unused, trainer, unused, store)._keep_measured(1)
 
 
 # What cannot be told is refused in one line.
