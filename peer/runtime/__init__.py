@@ -3,6 +3,7 @@
 * :mod:`.process`: what surrounds a run
 * :mod:`.session`: the run itself, from start to stop
 * :mod:`.way_in`: how it comes into its federation
+* :mod:`.own_network`, :mod:`.doubled_key`: its links, and the case that another peer has its key
 * :mod:`.participant`: the parts of a peer in its federation, made and put together
 * :mod:`.contributing`, :mod:`.link_reports`, :mod:`.address_book`: what it does beside its node
 * :mod:`.notice_teller`, :mod:`.round_troubles`, :mod:`.trouble_watch`: what its user is told

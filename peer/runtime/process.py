@@ -41,7 +41,8 @@ from ..tracking.trackers import load_packages
 from .control_handlers import answer
 from .end_tasks import END_TASKS
 from .log_file import Logged, check_log_file, log_start, logging_to
-from .session import Session, first_cause
+from .run_end import first_cause
+from .session import Session
 
 _MAX_NAME_CHARS: Final = 64
 _SECRET_LIKE: Final = re.compile(r"[0-9A-Za-z+/_=\\-]{24,}|b'[^']{16,}'|b\"[^\"]{16,}\"")

@@ -98,3 +98,10 @@ class RunEnd:
                 told += "; " if _ASK in told else f"; {_ASK} one (`peer invite`), "
                 told += f"then type: {self.join_again} --invite TOKEN"
             self.end(Exit.MODEL if model else Exit.INVITE, told)
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """Return the exception inside of the groups that nurseries make; a PeerError if there is one."""
+    while isinstance(error, BaseExceptionGroup):
+        error = next((one for one in error.exceptions if isinstance(one, PeerError)), error.exceptions[0])
+    return error

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, astuple
 from functools import partial
-from typing import Final
 
 import msgspec
 import trio
@@ -31,10 +30,7 @@ from ..home.folder import Home
 from ..home.page_address import page_place, read_token
 from ..home.settings import Settings
 from ..home.store import Store
-from ..network.address_text import dial_place, listen_place, tcp_ports, with_ports
-from ..network.link import Timing
-from ..network.network import Network
-from ..network.transport.addresses import AddressError
+from ..network.address_text import tcp_ports, with_ports
 from ..network.transport.host import ListenError
 from ..page.block_rows import LedgerRows
 from ..page.history import History
@@ -47,25 +43,17 @@ from ..system.stop_signals import StopSignals, stop_signals
 from ..tracking.feed import Tracking
 from ..tracking.trackers import Run, targets
 from .departure import GOODBYE_SECONDS, REFRESH_SECONDS, check_not_gone, withdraw
+from .doubled_key import end_if_doubled, look_for_double
+from .own_network import has_part, make_network
 from .own_status import own_status
 from .participant import Participant
-from .run_end import RunEnd
+from .run_end import RunEnd, first_cause
 from .run_texts import NO_BEGINNING, end_text, finished_text, founded, left_text
 from .way_in import WayIn
-
-DOUBLE_SECONDS: Final = 5.0
-"""How long a copied home looks for another peer with its key before it takes part."""
-ANSWERS_OF_A_DOUBLE: Final = 3
-"""How many answers to our own address records it takes to believe that another peer has our key, if this home is not
-known to be a copy.
-"""
 
 
 class Session:
     """A peer from start to stop. The caller holds the home's lock."""
-
-    _page: PageServer | None = None
-    """None if no page is asked for."""
 
     def __init__(
         self,
@@ -98,6 +86,7 @@ class Session:
         self._tasks = tuple(tasks)
         self._control = ControlServer(home.socket_path, lambda request: answer(self, request))
         self._page = self._make_page()
+        """None if no page is asked for."""
         self.tracking = Tracking(targets(settings), home.folder, lambda: astuple(self.network.traffic()), self.tell)
         self._parts: Participant | None = None
         """What takes part in the federation; None until it is known."""
@@ -123,6 +112,10 @@ class Session:
         """What drives the node; None until the federation is known."""
         return None if self._parts is None else self._parts.driver
 
+    @property
+    def _id(self) -> str:
+        return self.identity.peer_id
+
     # From start to stop.
 
     async def run(self) -> Exit:
@@ -139,7 +132,7 @@ class Session:
             if self.ending.over.is_set():
                 self._tell_no_beginning()
             else:
-                self.network = self._make_network()
+                self.network = make_network(self.identity, self.way_in, lambda member: has_part(self.node, member))
                 discovery = Discovery(self.settings, self.identity, self.network, self.way_in.wanted)
                 # What rounds need is compiled now, before any other peer could wait for this one.
                 await self._unless_stopped(partial(compile_once, self.tell))
@@ -151,6 +144,17 @@ class Session:
         if self.ending.failure is not None:
             raise self.ending.failure
         return self.ending.code
+
+    async def _heed_signals(self, task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        with trio.open_signal_receiver(*stop_signals()) as signals:
+            if self.asked.count:
+                self.ending.end(Exit.OK, "stopped")
+            task_status.started()
+            async for _ in signals:
+                self.asked.count += 1
+                if self.ending.over.is_set():
+                    raise KeyboardInterrupt
+                self.ending.end(Exit.OK, "stopped")
 
     async def _unless_stopped(self, task: Callable[[], Awaitable[None]]) -> None:
         """Do a task that takes a while, up to its end or the end of the run."""
@@ -175,7 +179,8 @@ class Session:
             raise PeerError(text, Exit.PORT) from None
         async with self._control.serving(), self._serving_page(), trio.open_nursery() as living:
             self._tell_listening(addresses)
-            for task in (self._live, partial(self._discover, discovery), self._end_if_doubled):
+            doubled = partial(end_if_doubled, self.home, self.network.doubles, is_copy=self.store.copied)
+            for task in (self._live, partial(self._discover, discovery), doubled):
                 living.start_soon(self._or_fail, task)
             await self.ending.over.wait()
             await withdraw(self.node, self.driver, self.ending)
@@ -207,20 +212,6 @@ class Session:
         """Look for peers beyond the addresses that are known."""
         await discovery.run(lambda address: self.tell("dht", f"DHT node at {address}", {"address": str(address)}))
 
-    async def _end_if_doubled(self) -> None:
-        """End if another peer with the same key runs: the two would sign contradicting votes, and be evicted for them.
-
-        Of a home and its copy, the copy ends, since it knows that it is one. If neither knows it, both end.
-        """
-        doubles = self.network.doubles
-        await doubles.wait(1 if self.store.copied else ANSWERS_OF_A_DOUBLE)
-        raise PeerError(
-            f"{self.home.folder}: another peer with the key of this home is running, at"
-            f" {', '.join(doubles.addresses) or 'an address that it does not tell'}. Their votes would contradict each"
-            " other, and the member would be evicted, so this one ends. Go on with one home only, and delete the other",
-            Exit.HOME,
-        )
-
     async def _live(self) -> None:
         """Find the federation if need be, then be a member of it."""
         if self.genesis is None:
@@ -231,9 +222,7 @@ class Session:
             self.ending.end(Exit.UNREACHABLE, f"{text}, the port and the firewall (`peer doctor`)")
             return
         if self.store.copied:
-            text = f"this home was moved or copied: looking for another peer with its key for {DOUBLE_SECONDS:g} s"
-            self.report.event("looking-for-double", text, {"seconds": DOUBLE_SECONDS})
-            await trio.sleep(DOUBLE_SECONDS)  # `_end_if_doubled` ends this peer meanwhile if there is one
+            await look_for_double(self.report)
         parts = self._make_parts()
         if parts.node.state.phase is not Phase.FINISHED:
             await self.way_in.tell_table_once()
@@ -264,36 +253,6 @@ class Session:
             LedgerRows(self.home.folder),
         )
 
-    def _make_network(self) -> Network:
-        genesis = self.genesis
-        try:
-            return Network(
-                self.identity,
-                [listen_place(text) for text in self.settings.listen],
-                allow=self._allow,
-                name=self.settings.name,
-                federation=b"" if genesis is None else genesis.federation,
-                genesis=b"" if genesis is None else genesis.encode(),
-                bootstrap=self.way_in.addresses(),
-                announce=[dial_place(text, "--announce") for text in self.settings.announce],
-                timing=Timing(beat_seconds=self.settings.heartbeat, dead_seconds=self.settings.dead_after),
-            )
-        except AddressError as error:
-            raise PeerError(str(error)) from None
-        except ListenError as error:
-            raise PeerError(f"--listen: {error}", Exit.PORT) from None
-
-    def _allow(self, member: bytes) -> bool | None:
-        """Return whether a peer is a member or has a part in the current round; None as long as this peer is no member.
-
-        A peer that is no member may not have the ledger that says who the members are.
-        """
-        if self.node is None or (state := self.node.state).member(self.identity.public) is None:
-            return None
-        # Newcomers about to be admitted count, too: their address may come before the block that admits them.
-        known = member in state.audience or member in self.node.ctx.pool.candidates
-        return known and member != self.identity.public
-
     def _make_parts(self) -> Participant:
         """Make what takes part in the federation, and tell what is special about this home."""
         memory = self.store.load()
@@ -323,32 +282,6 @@ class Session:
         self.network.refresh()
         return parts
 
-    async def _refresh(self) -> None:
-        while self.report.wants_status:
-            self.report.refresh(self.status())
-            await trio.sleep(REFRESH_SECONDS)
-
-    def stay(self) -> Stay | None:
-        """Return why this peer, which left, does not stop yet; None if nothing keeps it."""
-        assert self._parts is not None
-        return self._parts.situation.stay()
-
-    def awaited(self) -> str:
-        """Return what this peer, which has asked to leave, waits for."""
-        assert self._parts is not None
-        return self._parts.situation.awaited()
-
-    async def _heed_signals(self, task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        with trio.open_signal_receiver(*stop_signals()) as signals:
-            if self.asked.count:
-                self.ending.end(Exit.OK, "stopped")
-            task_status.started()
-            async for _ in signals:
-                self.asked.count += 1
-                if self.ending.over.is_set():
-                    raise KeyboardInterrupt
-                self.ending.end(Exit.OK, "stopped")
-
     # What users are told.
 
     def tell(self, kind: str, text: str, facts: Json) -> None:
@@ -372,10 +305,6 @@ class Session:
             return
         self.tell("founded", *founded(genesis, self.identity, addresses))
 
-    @property
-    def _id(self) -> str:
-        return self.identity.peer_id
-
     def _tell_no_beginning(self) -> None:
         self.tell("stopped", NO_BEGINNING, {"exit": int(self.ending.code), "on_stderr": False})
 
@@ -385,6 +314,8 @@ class Session:
         text = end_text(self.ending, self.node, self.home)
         # An error is told on standard error, by the command itself.
         self.tell("stopped", text, {"exit": int(self.ending.code), "on_stderr": self.ending.failure is not None})
+
+    # What is asked of it.
 
     def status(self) -> Json:
         """Return what `peer status` shows."""
@@ -407,9 +338,17 @@ class Session:
             status |= own_status(self._parts, self.network, self.settings.name)
         return status
 
+    async def _refresh(self) -> None:
+        while self.report.wants_status:
+            self.report.refresh(self.status())
+            await trio.sleep(REFRESH_SECONDS)
 
-def first_cause(error: BaseException) -> BaseException:
-    """Return the exception inside of the groups that nurseries make; a PeerError if there is one."""
-    while isinstance(error, BaseExceptionGroup):
-        error = next((one for one in error.exceptions if isinstance(one, PeerError)), error.exceptions[0])
-    return error
+    def stay(self) -> Stay | None:
+        """Return why this peer, which left, does not stop yet; None if nothing keeps it."""
+        assert self._parts is not None
+        return self._parts.situation.stay()
+
+    def awaited(self) -> str:
+        """Return what this peer, which has asked to leave, waits for."""
+        assert self._parts is not None
+        return self._parts.situation.awaited()
