@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cluster import Cluster, identity
+from cluster import Cluster
+from members import identity
 
 from coterie.crypto.identity.keyfile import seal_seed
 from coterie.peer.cli.main import main

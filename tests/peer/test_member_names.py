@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from chains import Chain
-from cluster import identity
+from members import identity
 
 from coterie.peer.home.folder import Home
 from coterie.peer.learning.row_owners import RowOwners

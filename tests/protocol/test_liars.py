@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cluster import START_MS, Site
+from cluster import Site
 from liars import Bend, Lied, at, deals_to_all_but, id_of, other_deal, proposes_no_contributors, refuses
+from members import START_MS
 
 from coterie.crypto.field import P, evaluate, interpolate
 from coterie.crypto.sharing import dealing, merkle

@@ -7,7 +7,8 @@ killed and started again, also between two messages of one step. A failure names
 import random
 
 import pytest
-from cluster import START_MS, Cluster, Site, make_genesis
+from cluster import Cluster, Site
+from members import START_MS, make_genesis
 from watch import Watch
 
 from coterie.protocol.events import Send

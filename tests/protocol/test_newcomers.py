@@ -1,7 +1,8 @@
 """Newcomers that can reach a single member are admitted all the same, whoever's turn it is to propose."""
 
 import pytest
-from cluster import Cluster, Site, make_genesis
+from cluster import Cluster, Site
+from members import make_genesis
 
 from coterie.protocol.messages.envelope import Verified
 

@@ -1,7 +1,7 @@
 """What people are told of a decided block: who is gone and why, and for want of what a round has no result."""
 
 from chains import Chain
-from cluster import identity
+from members import identity
 
 from coterie.crypto.identity.identity import Identity
 from coterie.protocol.effects import Effects

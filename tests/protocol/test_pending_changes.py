@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from chains import Chain, digest
-from cluster import START_MS, identity
+from members import START_MS, identity
 from signing import dealing, signed
 
 from coterie.crypto.identity.identity import Identity

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cluster import START_MS, Cluster, Site, identity, make_genesis
+from cluster import Cluster, Site
+from members import START_MS, identity, make_genesis
 from watch import Watch
 
 from coterie.crypto.sharing.fixed_point import FixedPoint

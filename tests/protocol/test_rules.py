@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 from chains import Chain
-from cluster import Cluster, Site, identity, make_genesis
+from cluster import Cluster, Site
+from members import identity, make_genesis
 from watch import Watch
 
 from coterie.crypto.field import P

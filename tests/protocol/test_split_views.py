@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from bench import Bench
 from chains import Chain
-from cluster import Site, identity
+from cluster import Site
 from liars import Lied, at, id_of
+from members import identity
 from signing import dealing, signed
 
 from coterie.protocol.agreement.validity import wrong_choice

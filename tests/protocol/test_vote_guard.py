@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from cluster import Cluster, Site, make_genesis
+from cluster import Cluster, Site
+from members import make_genesis
 
 from coterie.protocol.effects import Effects
 from coterie.protocol.events import Send

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 from bench import Bench
 from chains import Chain
-from cluster import START_MS, Cluster, Site, identity, make_genesis
+from cluster import Cluster, Site
+from members import START_MS, identity, make_genesis
 from signing import signed
 
 from coterie.crypto.identity.identity import Identity

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from chains import Chain
-from cluster import START_MS, identity
+from members import START_MS, identity
 from signing import signed
 
 from coterie.crypto.identity.identity import Identity

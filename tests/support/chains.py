@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from cluster import identity, make_genesis
+from members import identity, make_genesis
 from signing import members, signed
 
 from coterie.crypto.identity.identity import Identity

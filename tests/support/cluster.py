@@ -5,7 +5,6 @@ a message takes a random number of milliseconds. The same seed gives the same ru
 ``drop``, ``tamper``, ``before_send``, ``after_step`` and ``crash``.
 """
 
-import hashlib
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+from members import START_MS, identity, make_genesis
 
 from coterie.crypto.identity.identity import Identity
 from coterie.protocol.events import Event, Notice, PeerUp, Send, Step, WorkDone
@@ -21,7 +21,6 @@ from coterie.protocol.jobs import Contribution, Train
 from coterie.protocol.ledger.contribution import metrics_of
 from coterie.protocol.ledger.genesis import Genesis
 from coterie.protocol.ledger.tickets import Invite, make_invite, read_invite
-from coterie.protocol.messages.encoding import digest_of
 from coterie.protocol.messages.envelope import Verified
 from coterie.protocol.node import Newcomer, Node
 from coterie.protocol.records import Memory, ModelSaved, Record
@@ -29,14 +28,8 @@ from coterie.topology.engine import disk, site
 from coterie.topology.engine.costs import Costs
 from coterie.topology.engine.simulation import BEAT_MS, Observer, Setup, Simulation
 from coterie.topology.engine.sizes import binds
-from coterie.topology.network.clock import START_MS
 
-__all__ = ["START_MS", "Cluster", "Disk", "Site", "identity", "make_genesis"]
-
-
-def identity(number: int) -> Identity:
-    """The identity of test peer ``number``."""
-    return Identity.from_seed(hashlib.sha256(b"test peer %d" % number).digest())
+__all__ = ["Cluster", "Disk", "Site"]
 
 
 class Disk(disk.Disk):
@@ -93,27 +86,6 @@ class Site(site.Site):
     def facts(self, kind: str) -> list[dict[str, Any]]:
         """Facts of the notices of one kind."""
         return [notice.facts for notice in self.notices if notice.kind == kind]
-
-
-def make_genesis(parameters: int = 6, **changes: Any) -> Genesis:
-    """A small federation founded by test peer 0."""
-    weights = np.zeros(parameters, dtype="<f4").tobytes()
-    base = Genesis(
-        name="test",
-        founder=identity(0).public,
-        founder_name="peer 0",
-        created_ms=START_MS,
-        model="test model",
-        shapes=((parameters,),),
-        weights=digest_of(weights),
-        admit="open",
-        rounds=2,
-        share_deadline_ms=5_000,
-        view_timeout_ms=500,
-        view_delta_ms=250,
-    )
-    values = {name: getattr(base, name) for name in base.__struct_fields__} | changes
-    return Genesis(**values)
 
 
 class _Hooks(site.Conduct):

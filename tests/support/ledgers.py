@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 from chains import Chain, digest
-from cluster import identity
+from members import identity
 from signing import dealing, signed
 
 from coterie.crypto.identity.identity import Identity

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from cluster import Cluster, Site, make_genesis
+from cluster import Cluster, Site
+from members import make_genesis
 
 from coterie.protocol.events import Send
 from coterie.protocol.ledger.blocks import Contributors, Evict, Membership, Void, read_block

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from cluster import identity
+from members import identity
 
 from coterie.crypto.identity.identity import Identity
 from coterie.protocol.messages.envelope import Verified, seal, verify

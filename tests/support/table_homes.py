@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from chains import Chain
-from cluster import identity, make_genesis
+from members import identity, make_genesis
 
 from coterie.peer.home.settings import Settings
 from coterie.peer.home.store import Store

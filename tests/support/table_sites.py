@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from chains import Chain
-from cluster import identity
+from members import identity
 from table_homes import fill, table_genesis
 
 from coterie.peer.home.settings import Settings

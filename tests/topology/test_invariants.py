@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from cluster import Cluster, make_genesis
+from cluster import Cluster
+from members import make_genesis
 from msgspec.structs import replace as replace_struct
 from watch import Watch
 
@@ -365,7 +366,11 @@ def test_an_iteration_over_a_set_is_found_by_running_under_another_hash_seed() -
     )
     traces = {
         subprocess.run(
-            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
         for seed in ("1", "2", "3")
     }

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from cluster import identity, make_genesis
+from members import identity, make_genesis
 
 from coterie import __version__
 from coterie.crypto.identity.identity import Identity

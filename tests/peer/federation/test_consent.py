@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cluster import Cluster, Site, make_genesis
+from cluster import Cluster, Site
+from members import make_genesis
 
 from coterie.peer.cli.main import parser
 from coterie.peer.errors import Exit

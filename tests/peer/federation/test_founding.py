@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from cluster import make_genesis
+from members import make_genesis
 
 from coterie.crypto.identity.identity import Identity
 from coterie.peer.errors import PeerError

@@ -4,9 +4,9 @@ import base64
 import re
 
 import pytest
-from cluster import identity
 from hypothesis import given
 from hypothesis import strategies as st
+from members import identity
 
 from coterie.crypto.identity.identity import peer_id
 from coterie.peer.cli.main import main

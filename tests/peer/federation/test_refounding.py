@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 from chains import Chain
-from cluster import Cluster, Site, identity, make_genesis
+from cluster import Cluster, Site
+from members import identity, make_genesis
 
 from coterie.crypto.identity.identity import peer_id
 from coterie.crypto.identity.keyfile import seal_seed

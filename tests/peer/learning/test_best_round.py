@@ -11,9 +11,10 @@ import msgspec
 import numpy as np
 import pytest
 from chains import Chain
-from cluster import Cluster, identity, make_genesis
+from cluster import Cluster
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from members import identity, make_genesis
 from table_homes import table_genesis
 
 from coterie.peer.errors import Exit

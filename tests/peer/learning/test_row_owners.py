@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from bench import Bench
 from chains import Chain
-from cluster import identity
+from members import identity
 from notices import make_notices
 
 from coterie.peer.home.store import Reader, Store

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from cluster import Cluster, identity
+from cluster import Cluster
+from members import identity
 from served_page import Served, running_status, serving
 
 from coterie.peer.home.folder import Home

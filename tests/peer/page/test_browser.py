@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import identity
+from members import identity
 from served_page import Served, running_status, serving
 from table_sites import Sites
 

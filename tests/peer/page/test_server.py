@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from cluster import identity
+from members import identity
 from served_page import Events, Served, running_status, serving
 
 from coterie.peer.errors import Exit, PeerError

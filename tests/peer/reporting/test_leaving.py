@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import trio
 from chains import Chain
-from cluster import Cluster, identity, make_genesis
+from cluster import Cluster
+from members import identity, make_genesis
 from trio.testing import MockClock
 
 from coterie.crypto.identity.keyfile import seal_seed

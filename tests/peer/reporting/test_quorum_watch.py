@@ -11,7 +11,7 @@ import trio
 import trio.testing
 from bench import Bench
 from chains import Chain
-from cluster import identity
+from members import identity
 from notices import make_notices
 
 from coterie.peer.home.folder import Home

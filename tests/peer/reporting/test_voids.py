@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from chains import Chain
-from cluster import identity
+from members import identity
 
 from coterie.crypto.identity.identity import peer_id
 from coterie.peer.home.folder import Home

@@ -1,6 +1,7 @@
 """A round that waits says for whom: for members that are there and have not dealt, or not acked."""
 
-from cluster import Cluster, Site, identity, make_genesis
+from cluster import Cluster, Site
+from members import identity, make_genesis
 
 from coterie.peer.reporting.status import ledger_status, lines, members_status
 from coterie.peer.reporting.waiting import Wait, Waiting, awaited_in_round

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 from chains import Chain
-from cluster import identity
+from members import identity
 
 from coterie.peer.errors import Exit, PeerError
 from coterie.peer.federation.invites import new_invite, open_invite

@@ -10,7 +10,7 @@ import trio
 import trio.testing
 from bench import Bench
 from chains import Chain
-from cluster import identity
+from members import identity
 
 from coterie.peer.errors import Exit, PeerError
 from coterie.peer.home.folder import Home

@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 from chains import Chain
-from cluster import identity
+from members import identity
 from table_homes import fill
 from table_sites import Sites
 

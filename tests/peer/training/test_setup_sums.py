@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import trio
-from cluster import Cluster, make_genesis
+from cluster import Cluster
+from members import make_genesis
 
 from coterie.peer.driving.workers import Workers
 from coterie.peer.learning.app import AppError

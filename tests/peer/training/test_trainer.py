@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 import trio
-from cluster import identity, make_genesis
+from members import identity, make_genesis
 
 from coterie.peer.errors import Exit
 from coterie.peer.federation.founding import found

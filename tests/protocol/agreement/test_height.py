@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from bench import Bench
 from chains import Chain, digest
-from cluster import START_MS, identity
+from members import START_MS, identity
 from signing import signed
 
 from coterie.crypto.field import P

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from chains import Chain, digest
-from cluster import identity
+from members import identity
 from signing import members, signed
 
 from coterie.crypto.identity.identity import peer_id

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from cluster import make_genesis
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from members import make_genesis
 
 from coterie.crypto.sharing.fixed_point import decode_wide
 from coterie.crypto.vectors import add_into

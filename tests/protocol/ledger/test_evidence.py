@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 from bench import Bench
 from chains import Chain, digest
-from cluster import Disk, identity
+from cluster import Disk
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from ledgers import key
+from members import identity
 from signing import members, signed
 
 from coterie.crypto.field import P, evaluate

@@ -5,7 +5,8 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
-from cluster import Cluster, make_genesis
+from cluster import Cluster
+from members import make_genesis
 
 from coterie.crypto.sharing.fixed_point import encode_wide
 from coterie.crypto.vectors import add_into

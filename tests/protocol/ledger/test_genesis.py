@@ -5,9 +5,9 @@ from contextlib import suppress
 import msgspec
 import pytest
 from chains import digest
-from cluster import identity, make_genesis
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from members import identity, make_genesis
 from strategies import values
 
 from coterie.protocol.ledger.genesis import (

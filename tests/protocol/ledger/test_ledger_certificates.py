@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 from chains import Chain, digest
-from cluster import identity
 from ledgers import OUTSIDER, double_vote, joined, key, sharing, tampered
+from members import identity
 from signing import signed
 
 from coterie.crypto.identity.identity import Identity

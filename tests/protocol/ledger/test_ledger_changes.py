@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 from chains import Chain, digest
-from cluster import identity
 from ledgers import (
     OUTSIDER,
     Fault,
@@ -28,6 +27,7 @@ from ledgers import (
     vote,
     wrong_sum,
 )
+from members import identity
 from nacl import bindings
 from signing import dealing, signed
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 from chains import Chain, digest
-from cluster import identity
 from ledgers import changed, double_vote, joined, key
+from members import identity
 
 from coterie.protocol.ledger import state as ledger
 from coterie.protocol.ledger.bases import Bases, Repeat

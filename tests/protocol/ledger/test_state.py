@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 from chains import Chain, digest
-from cluster import identity
 from ledgers import (
     OUTSIDER,
     Fault,
@@ -23,6 +22,7 @@ from ledgers import (
     summing,
     waiting,
 )
+from members import identity
 
 from coterie.protocol.ledger.blocks import Body, Contributors, Evict, Membership, Void, wide_bytes
 from coterie.protocol.ledger.committee import Committee

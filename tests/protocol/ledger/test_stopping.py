@@ -5,9 +5,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from chains import Chain
-from cluster import Cluster, make_genesis
+from cluster import Cluster
 from hypothesis import given
 from hypothesis import strategies as st
+from members import make_genesis
 
 from coterie.protocol.jobs import Contribution, Train
 from coterie.protocol.ledger.contribution import WIDE_UNIT

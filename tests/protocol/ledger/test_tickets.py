@@ -4,9 +4,9 @@ import base64
 
 import pytest
 from chains import digest
-from cluster import START_MS, identity
 from hypothesis import given
 from hypothesis import strategies as st
+from members import START_MS, identity
 
 from coterie.protocol.ledger.tickets import Checkpoint, InviteError, check_bearer, make_invite, read_invite, read_ticket
 from coterie.protocol.messages.encoding import encode

@@ -9,9 +9,9 @@ from dataclasses import FrozenInstanceError, replace
 import msgspec
 import pytest
 from chains import digest
-from cluster import identity
 from hypothesis import given
 from hypothesis import strategies as st
+from members import identity
 from signing import FEDERATION, dealing, signed
 from strategies import messages
 

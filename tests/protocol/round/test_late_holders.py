@@ -5,7 +5,8 @@ the other four; then B is killed while the sum is open.
 """
 
 import pytest
-from cluster import Cluster, make_genesis
+from cluster import Cluster
+from members import make_genesis
 from watch import Watch
 
 from coterie.protocol.events import PeerDown, PeerUp

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from bench import Bench
 from chains import Chain, digest
-from cluster import Cluster, Site, identity, make_genesis
+from cluster import Cluster, Site
+from members import identity, make_genesis
 
 from coterie.crypto.identity.identity import Identity
 from coterie.crypto.sharing.fixed_point import encode_wide

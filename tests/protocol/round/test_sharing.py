@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from bench import Bench
 from chains import Chain, digest
-from cluster import identity
+from members import identity
 from signing import signed
 
 from coterie.crypto.identity.identity import Identity

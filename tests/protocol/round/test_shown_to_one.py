@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from bench import Bench
 from chains import Chain
-from cluster import Cluster, Site, identity, make_genesis
+from cluster import Cluster, Site
 from ledgers import double_vote, settled, wrong_sum
+from members import identity, make_genesis
 from signing import dealing, signed
 
 from coterie.crypto.field import P

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 from chains import digest
-from cluster import identity
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from members import identity
 from signing import FEDERATION, members, prevote, signed
 
 from coterie.crypto.field import P, evaluate

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from bench import Bench
 from chains import Chain, digest
-from cluster import Cluster, identity
+from cluster import Cluster
+from members import identity
 from signing import dealing, prevote, signed
 
 from coterie.crypto.identity.identity import Identity

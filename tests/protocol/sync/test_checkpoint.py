@@ -3,7 +3,7 @@
 import pytest
 from bench import Bench
 from chains import Chain
-from cluster import START_MS, identity, make_genesis
+from members import START_MS, identity, make_genesis
 
 from coterie.protocol.events import HeadSeen, PeerDown, PeerUp
 from coterie.protocol.ledger.blocks import Membership, block_hash

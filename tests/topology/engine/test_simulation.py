@@ -1,6 +1,7 @@
 """The simulator itself: the same seed gives the same run, on any network, with real and with ideal shares."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -78,7 +79,11 @@ def test_the_order_of_hashes_changes_nothing() -> None:
     )
     runs = {
         subprocess.run(
-            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
         for seed in ("1", "2")
     }

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cluster import identity, make_genesis
+from members import identity, make_genesis
 
 from coterie.peer.cli.main import main
 from coterie.peer.errors import Exit

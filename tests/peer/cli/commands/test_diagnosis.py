@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 import trio
-from cluster import identity
+from members import identity
 
 from coterie.peer.cli.commands import diagnosis
 from coterie.peer.cli.commands.diagnosis import Finding, examine

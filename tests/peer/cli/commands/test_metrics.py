@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from chains import Chain
-from cluster import identity, make_genesis
+from members import identity, make_genesis
 from signing import signed
 from table_homes import fill
 from table_sites import Sites

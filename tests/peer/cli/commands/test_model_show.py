@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 from chains import Chain
-from cluster import make_genesis
+from members import make_genesis
 from sklearn import metrics as reference
 from table_homes import fill
 from table_sites import Sites

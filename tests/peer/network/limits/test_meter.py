@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from cluster import identity
+from members import identity
 
 from coterie.peer.network.limits.meter import BURST_SECONDS, MAX_DEBT_SECONDS, OVERRUN_SECONDS, Meter
 from coterie.peer.network.link_events import Connected, Report
