@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import watch
 from cluster import Site
 from liars import Bend, Lied, at, deals_to_all_but, id_of, other_deal, proposes_no_contributors, refuses
 from members import START_MS
@@ -25,6 +26,7 @@ from coterie.protocol.messages.kinds import Ack, Complaint, Deal, HandBox
 from coterie.protocol.round.acks import Acks
 from coterie.protocol.round.overdue_acks import OverdueAcks
 from coterie.protocol.round.sharing import Sharing
+from coterie.topology.invariants import Violation
 
 SIZES = [4, 7, pytest.param(10, marks=pytest.mark.soak)]
 LARGE = [pytest.param(n, marks=pytest.mark.soak) for n in (7, 10)]
@@ -144,6 +146,9 @@ def test_other_fingerprints_frame_a_holder_only_where_a_dealing_is_named_by_less
 
     monkeypatch.setattr("coterie.protocol.round.sharing.dealing_id", by_its_root)
     monkeypatch.setattr(Context, "accuse", lambda self, first, second: None)
+    with pytest.raises(Violation, match="evidence: . names 0, which is honest: round 1: a wrong sum share"):
+        framed_by_other_fingerprints(n, 1)
+    monkeypatch.setattr(watch, "BROKEN", frozenset({"evidence"}))
     weak = framed_by_other_fingerprints(n, 1)
     assert weak.evicted() == [(0, "wrong-sum")], "an honest member, by its own prevote"
 

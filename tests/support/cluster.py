@@ -16,7 +16,7 @@ import numpy as np
 from members import START_MS, identity, make_genesis
 
 from coterie.crypto.identity.identity import Identity
-from coterie.protocol.events import Event, Notice, PeerUp, Send, Step, WorkDone
+from coterie.protocol.events import Event, Notice, PeerUp, Received, Send, Step, WorkDone
 from coterie.protocol.jobs import Contribution, Train
 from coterie.protocol.ledger.contribution import metrics_of
 from coterie.protocol.ledger.genesis import Genesis
@@ -292,8 +292,13 @@ class Cluster:
         self.simulation.transmit(site, receiver, self.as_taken(send))
 
     def hand_in(self, number: int, event: Event) -> None:
-        """Hand an event to a peer, as its driver does."""
-        self.simulation.hand_in(self.sites[number], event)
+        """Hand an event to a peer, as its driver does. Observers see a message as if its author had sent it."""
+        site = self.sites[number]
+        author = self.by_key.get(event.message.sender) if isinstance(event, Received) else None
+        if isinstance(event, Received) and author is not None:
+            for watch in self.simulation._on_send:
+                watch(author, site, event.message, event.blob)
+        self.simulation.hand_in(site, event)
 
 
 class _Training:

@@ -10,6 +10,7 @@ from typing import Any
 
 from cluster import Cluster, Site
 from members import make_genesis
+from watch import Watch
 
 from coterie.protocol.events import Send
 from coterie.protocol.ledger.blocks import Contributors, Evict, Membership, Void, read_block
@@ -29,6 +30,7 @@ class Lied(Cluster):
         given = {"min_peers": n, "rounds": 3, "evict_after_rounds": 0} | changes
         super().__init__(n, make_genesis(**given), seed)
         self.liars = tuple(liars)
+        self.watch = Watch(self, frozenset(self.sites[number].key for number in self.liars))
         self.bends: list[Bend] = []
         self.tamper = self._bend
 

@@ -23,7 +23,7 @@ from coterie.protocol.agreement.open_sum import OpenSum
 from coterie.protocol.agreement.proposing import Proposing
 from coterie.protocol.agreement.voting import Voting
 from coterie.protocol.effects import Effects
-from coterie.protocol.events import Step
+from coterie.protocol.events import Notice, NoticeKind, Send, Step
 from coterie.protocol.handlers.heights import Heights
 from coterie.protocol.jobs import SumShares
 from coterie.protocol.ledger import state as ledger
@@ -31,7 +31,7 @@ from coterie.protocol.ledger.blocks import Change, Contributors, Evict
 from coterie.protocol.ledger.committee import Committee
 from coterie.protocol.ledger.state import LedgerError
 from coterie.protocol.messages.envelope import Verified
-from coterie.protocol.messages.kinds import Proposal, SumShare
+from coterie.protocol.messages.kinds import Accusation, Complaint, Message, Proposal, SumShare, UpheldComplaint
 from coterie.protocol.pending_changes import PendingChanges
 from coterie.protocol.records import BlockDecided, Dealt, Memory, Released, ValueSeen, VoteCast
 from coterie.protocol.round.settling import Settling
@@ -517,3 +517,65 @@ def test_boxes_of_others_without_a_bound_are_found(held: str, what: str, entry: 
         getattr(node.ctx.sharing.custody, held).update(entry(number))
     with pytest.raises(Violation, match=f"memory: 0 holds 1.. {what}"):
         cluster.run_for(20_000)
+
+
+Accuse = Callable[[node.Node, Verified, Step], Step]
+"""What a build does with a dealing of an honest member, and with the step in which it has it."""
+
+
+def tells(**facts: Any) -> Accuse:
+    return lambda self, deal, done: replace(done, notify=(*done.notify, Notice(NoticeKind.FAULT, "a lie", facts)))
+
+
+def says(said: Callable[[node.Node, Verified], Message]) -> Accuse:
+    def accuse(self: node.Node, deal: Verified, done: Step) -> Step:
+        return replace(done, send=(*done.send, Send(None, self.ctx.out.seal(said(self, deal)))))
+
+    return accuse
+
+
+def complaint(self: node.Node, deal: Verified) -> Complaint:
+    assert self.ctx.sharing is not None
+    dealer = self.ctx.sharing.committee.members.index(deal.sender)
+    return Complaint(self.ctx.sharing.round, dealer, deal.raw, bytes(32), bytes(32), bytes(64))
+
+
+def upheld(self: node.Node, deal: Verified) -> UpheldComplaint:
+    own = complaint(self, deal)
+    return UpheldComplaint(own.round, own.dealer, own.box, self.ctx.out.seal(own))
+
+
+def would_evict(self: node.Node, deal: Verified, done: Step) -> Step:
+    self.ctx.pool.add_eviction(Evict(deal.sender, "double-deal", (deal.raw, deal.raw)))
+    return done
+
+
+@pytest.mark.parametrize(
+    ("accuse", "found"),
+    [
+        (tells(), "0 names somebody that is no site, and nobody lies: a lie"),
+        (lambda self, deal, done: tells(member=deal.sender)(self, deal, done), "0 names ., which is honest: a lie"),
+        (says(lambda self, deal: Accusation(deal.raw, deal.raw)), "0 names ., which is honest: Accusation to"),
+        (says(lambda self, deal: Accusation(deal.raw, None)), "0 names ., which is honest: Accusation to"),
+        (says(complaint), "0 names ., which is honest: Complaint to"),
+        (says(upheld), "0 names ., which is honest: UpheldComplaint to"),
+        (would_evict, "0 names ., which is honest: it would be evicted for double-deal"),
+    ],
+)
+def test_a_build_that_names_honest_members_is_found_in_a_watched_test(
+    accuse: Accuse, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(4, make_genesis(min_peers=4, rounds=1))
+    Watch(cluster)
+    honestly = node.Node.step
+
+    def step(self: node.Node, event: Any, now_ms: int) -> Step:
+        done = honestly(self, event, now_ms)
+        deals = self.ctx.sharing.deals.values() if self.ctx.sharing is not None else ()
+        others = [deal for deal in deals if deal.sender != self.ctx.me]
+        return accuse(self, others[0], done) if others and self is cluster.sites[0].node else done
+
+    monkeypatch.setattr(node.Node, "step", step)
+    cluster.start()
+    with pytest.raises(Violation, match=f"evidence: {found}"):
+        cluster.run(lambda: cluster.all_at("finished"))

@@ -1,11 +1,16 @@
-"""Evidence: honest members never name or evict each other, except for silence while no quorum hears the silent one."""
+"""Evidence: honest members never name or evict each other, except for silence while no quorum hears the silent one.
+
+An honest member names another one in a notice of a fault, in an eviction that waits or is decided, or in what it tells
+the other members: an accusation, or a complaint about a dealing. A member that is no site counts as honest where nobody
+lies, since then nobody can have made up its key.
+"""
 
 from typing import Final
 
 from ...protocol.events import Event, Notice, NoticeKind, Step
 from ...protocol.ledger.blocks import Evict, Membership, read_block
 from ...protocol.messages.envelope import Verified
-from ...protocol.messages.kinds import Proposal
+from ...protocol.messages.kinds import Accusation, Complaint, Proposal, UpheldComplaint
 from ...protocol.records import BlockDecided
 from ..engine.site import Site
 from .base import Checker
@@ -34,8 +39,21 @@ class Evidence(Checker):
         """When each block was first proposed: one with a polka is not judged again if the member is heard meanwhile."""
 
     def on_send(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
-        if type(message.message) is Proposal and message.message.vector is None:
-            self._proposed_ms.setdefault(message.message.block, self.simulation.clock.elapsed_ms)
+        said = message.message
+        if type(said) is Proposal and said.vector is None:
+            self._proposed_ms.setdefault(said.block, self.simulation.clock.elapsed_ms)
+        elif isinstance(said, Accusation | Complaint | UpheldComplaint) and site.is_honest:
+            accused = self._accused(said)
+            if message.sender == site.key and accused is not None:
+                self._expect_liar(site, accused, f"{type(said).__name__} to {receiver.label}")
+
+    def _accused(self, said: Accusation | Complaint | UpheldComplaint) -> bytes | None:
+        """Return the member that a message speaks against; None if it proves nothing against anybody."""
+        if isinstance(said, UpheldComplaint):
+            complaint = self.simulation.known(said.complaint)
+            return self._accused(complaint.message) if complaint and isinstance(complaint.message, Complaint) else None
+        statement = self.simulation.known(said.first if isinstance(said, Accusation) else said.deal)
+        return None if statement is None else statement.sender
 
     def on_start(self, site: Site) -> None:
         self._started_ms[site.number] = self.simulation.clock.elapsed_ms
@@ -48,7 +66,7 @@ class Evidence(Checker):
             return
         for notice in step.notify:
             if notice.kind == NoticeKind.FAULT:
-                self._expect_liar(site, notice.facts["member"], notice.text)
+                self._expect_liar(site, notice.facts.get("member"), notice.text)
         evictions = site.node.ctx.pool._evictions if site.node is not None else None
         for pending in evictions.values() if evictions else ():
             if pending.reason != "silent":
@@ -62,10 +80,12 @@ class Evidence(Checker):
                     elif isinstance(change, Evict):
                         self._expect_unheard(site, change.member, record.block)
 
-    def _expect_liar(self, site: Site, member: bytes, what: str) -> None:
-        accused = self.simulation.by_key.get(member)
+    def _expect_liar(self, site: Site, member: bytes | None, what: str) -> None:
+        accused = None if member is None else self.simulation.by_key.get(member)
         if accused is not None and accused.is_honest:
             raise self.violated(f"{site.label} names {accused.label}, which is honest: {what}")
+        if accused is None and all(one.is_honest for one in self.simulation.sites):
+            raise self.violated(f"{site.label} names somebody that is no site, and nobody lies: {what}")
 
     def _expect_unheard(self, site: Site, member: bytes, block: bytes) -> None:
         """Check that no quorum heard a member that is evicted as silent, when that was first proposed."""

@@ -14,7 +14,6 @@ import pytest
 import watch
 from cluster import Site
 from liars import Lied, refuses
-from watch import Watch
 
 from coterie.crypto.field import P
 from coterie.crypto.sharing.fixed_point import decode_wide
@@ -50,7 +49,6 @@ class Spy(Lied):
         } | changes
         super().__init__(members + newcomers, [LIAR], seed, view_timeout_ms=200, view_delta_ms=50, **given)
         self.first = members
-        self.watch = Watch(self, frozenset({self.sites[LIAR].identity.public}))
         self._own: dict[int, np.ndarray[Any, Any]] = {}
         self._opened: dict[int, tuple[np.ndarray[Any, Any], int, int]] = {}
         for site in self.sites:
