@@ -250,11 +250,7 @@ def see_saw(limit_ms: int) -> Lied:
 
     def bend(sender: Site, receiver: Site, message: Verified, send: Send) -> Send | None:
         said = message.message
-        return (
-            None
-            if isinstance(said, Deal | Ack | SitOut | Accusation) or (begun[0] and isinstance(said, VOTES))
-            else send
-        )
+        return None if isinstance(said, Deal | Ack | SitOut) or (begun[0] and isinstance(said, VOTES)) else send
 
     cluster.bends = [bend]
     cluster.start()

@@ -26,6 +26,7 @@ from coterie.protocol.node import Newcomer, Node
 from coterie.protocol.records import Memory, ModelSaved, Record
 from coterie.topology.engine import disk, site
 from coterie.topology.engine.costs import Costs
+from coterie.topology.engine.founded_ledger import found
 from coterie.topology.engine.simulation import BEAT_MS, Observer, Setup, Simulation
 from coterie.topology.engine.sizes import binds
 
@@ -160,7 +161,9 @@ class Cluster:
         seed: int = 0,
         latency_ms: tuple[int, int] = (1, 20),
         slowest_work_ms: int = 0,
+        is_founded: bool = False,
     ) -> None:
+        """``is_founded``: all peers are members from the start; otherwise all but peer 0 ask to be admitted."""
         self.genesis = genesis or make_genesis()
         self.random = random.Random(seed)
         self.latency_ms = latency_ms
@@ -175,7 +178,13 @@ class Cluster:
         weights = np.zeros(self.genesis.parameters, dtype="<f4").tobytes()
         costs = _RandomCosts(self.random, slowest_work_ms)
         setup = Setup(
-            self.genesis, weights, seed, is_founded=False, costs=costs, node=self._make_node, trainer=_Training(self)
+            self.genesis,
+            weights,
+            seed,
+            is_founded=is_founded,
+            costs=costs,
+            node=self._make_node,
+            trainer=_Training(self),
         )
         self.simulation = _World(_mesh(peers, latency_ms), setup)
         self.simulation.cluster = self
@@ -186,7 +195,9 @@ class Cluster:
         self.by_key = {one.key: one for one in self.sites}
         for one in self.sites:
             one.adversaries = (_Hooks(self, one),)
-        self.sites[0].disk.keep(ModelSaved(self.genesis.weights, weights))
+        admitting = found(self.genesis, [one.identity for one in self.sites]) if is_founded else []
+        for one in self.sites if is_founded else self.sites[:1]:
+            one.disk.keep(*admitting, ModelSaved(self.genesis.weights, weights))
         if self.genesis.admit == "invite":
             token = make_invite(identity(0), self.genesis.federation, bytes(range(32)), START_MS + 10**9, 100)
             self.invite = read_invite(token)

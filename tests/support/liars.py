@@ -26,9 +26,9 @@ Bend = Callable[[Site, Site, Verified, Send], "Send | None"]
 class Lied(Cluster):
     """A federation of n in which the liars' messages go through :attr:`bends`, one after the other."""
 
-    def __init__(self, n: int, liars: Iterable[int], seed: int = 1, **changes: Any) -> None:
+    def __init__(self, n: int, liars: Iterable[int], seed: int = 1, is_founded: bool = False, **changes: Any) -> None:
         given = {"min_peers": n, "rounds": 3, "evict_after_rounds": 0} | changes
-        super().__init__(n, make_genesis(**given), seed)
+        super().__init__(n, make_genesis(**given), seed, is_founded=is_founded)
         self.liars = tuple(liars)
         self.watch = Watch(self, frozenset(self.sites[number].key for number in self.liars))
         self.bends: list[Bend] = []
