@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from coterie.peer.errors import Exit
@@ -450,7 +450,7 @@ a_record = st.one_of(
     st.just("release"),
     st.just("close"),
     st.just(LostStateFound(3)),
-    st.just("shown"),
+    st.builds(lambda one: ("shown", one), small),
 )
 
 
@@ -481,14 +481,17 @@ def spelt(drawn: list[object]) -> Iterator[Record]:
             case "close":
                 yield RoundClosed(round_)
                 round_, has_dealt, has_released = round_ + 1, False, False
-            case "shown":
-                yield ShownToUs(round_, (b"ack",))
+            case ("shown", int(which)):
+                yield ShownToUs(round_, (b"ack %d" % which,))
             case ModelSaved() | LostStateFound():
                 yield one
 
 
 @settings(max_examples=60)
 @given(st.lists(a_record, max_size=40), st.integers(0, 40))
+@example([("shown", 1), "close"], 0)
+@example([("shown", 1), ("shown", 2)], 0)
+@example([LostStateFound(3), "deal"], 0)
 def test_the_store_keeps_and_forgets_as_the_memory_does(
     tmp_path_factory: pytest.TempPathFactory, drawn: list[object], restart: int
 ) -> None:
