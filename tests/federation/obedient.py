@@ -95,10 +95,10 @@ def obedient_step(self: Node, event: Any, now_ms: int) -> Step:
     """A step of the node, and perhaps the last one."""
     before = self.state
     step = node_step(self, event, now_ms)
-    if self._newcomer is None or not (folder / "order").exists():
+    if self._membership.newcomer is None or not (folder / "order").exists():
         return step
     for reached, aggregator in moments(before, self.state, self.ctx.me, event, step):
-        order = taken(reached, aggregator == self.ctx.me, self._newcomer.name)
+        order = taken(reached, aggregator == self.ctx.me, self._membership.newcomer.name)
         if order is not None and reached in WAITS:
             obey(order)
         elif order is not None:

@@ -257,7 +257,7 @@ def test_without_such_a_sum_nothing_is_to_be_disclosed(tmp_path: Path, capsys: p
     old = home_of(chain, tmp_path / "old")
     words = ("refound", "--home", str(old.folder), "--to", str(tmp_path / "new"))
     assert main((*words, "--disclose", "peer 1")) == Exit.USAGE
-    assert "leave it out" in capsys.readouterr().err
+    assert "--disclose: leave this option out; no member's numbers would be shown" in capsys.readouterr().err
     assert main(words) == Exit.OK
 
 

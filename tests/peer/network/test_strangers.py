@@ -423,7 +423,7 @@ async def test_of_too_many_strangers_the_one_that_was_there_longest_makes_room(
             await first.event(Frame, member=identity(12).public)
             gone = await first.event(Disconnected)
             assert gone.member == identity(10).public
-            assert "others wait" in gone.reason
+            assert "closed to make room" in gone.reason
 
 
 async def test_a_caller_cannot_send_a_newcomer_to_addresses_of_its_choice(

@@ -104,7 +104,9 @@ def test_a_federation_that_adds_up_what_is_not_known_here_is_refused_by_name(gen
 @pytest.mark.parametrize("name", ["accuracy", "1 in 0.99-1"])
 def test_what_gives_rows_of_a_class_away_is_added_up_in_no_round_but_the_last(genesis: Genesis, name: str) -> None:
     older = msgspec.structs.replace(genesis, metrics=("brier", name))
-    with pytest.raises(ModelMismatch, match=f"adds up '{name}' in each round, which gives .* away .* found it anew"):
+    with pytest.raises(
+        ModelMismatch, match=f"adds up '{name}' in each round, which reveals the rows of a member .* found it anew"
+    ):
         member_learner(Settings(data="data.csv"), older)
 
 
@@ -240,9 +242,11 @@ def test_columns_that_are_the_same_everywhere_are_told_once(tmp_path: Path, capl
     trainer = Trainer(learner)
     for round_ in (1, 2):
         trainer(Train(round_, "train", learner.initial().tobytes(), tuple(learner.setup())))
-    assert caplog.text.count("ignored: 'a'") == 1
+    assert caplog.text.count("ignored, because they have the same value in all rows of all peers: 'a'") == 1
     Trainer(learner, tells_oddities=False)(Train(3, "train", learner.initial().tobytes(), tuple(learner.setup())))
-    assert caplog.text.count("ignored: 'a'") == 1, "not again by a later run"
+    assert caplog.text.count("ignored, because they have the same value in all rows of all peers: 'a'") == 1, (
+        "not again by a later run"
+    )
 
 
 class Large:
@@ -370,7 +374,7 @@ def test_a_model_that_no_training_reaches_is_neither_trained_nor_measured(
     weights = learner.initial()
     weights[-1] = weight
     with pytest.raises(
-        AppError, match="the model has a weight of .*, and training on standardised columns reaches none"
+        AppError, match="the model has a weight of .*, and training on standardised columns never reaches more"
     ):
         Trainer(learner)(Train(1, kind, weights.tobytes(), tuple(learner.setup())))
 

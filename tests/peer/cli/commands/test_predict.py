@@ -658,7 +658,7 @@ def spoiled(path: Path, **changes: Any) -> None:
         ({"mean": None}, "it has no 'mean'"),
         ({"mean": [1.0]}, "not one mean and one scale for each column"),
         ({"scale": [1.0, 1.0, 1.0, 0.0]}, "a scale is not above 0"),
-        ({"target_scale": np.nan}, "the mean or scale of the target"),
+        ({"target_scale": np.nan}, "the mean of the target is not finite, or its scale is not a number above 0"),
         ({"array_0": np.zeros((3, 1), np.float32)}, "the shapes of the weights"),
         ({"array_0": np.full((4, 1), np.nan, np.float32)}, "a weight or mean is not finite"),
         ({"array_0": np.full((4, 1), 1e300)}, "a weight or mean is not finite"),

@@ -150,7 +150,7 @@ def test_of_a_graph_file_names_lose_blanks_and_what_nobody_reads_or_is_there_twi
     assert main(["simulate", "--graph", "sites.csv", "--rounds", "1", "--ideal-crypto"]) == 0
     said = capsys.readouterr().out
     assert "sites.csv: 3 peers, 3 links" in said
-    assert "of links it says what nobody reads: latency" in said
+    assert "attributes of links in the file that are not used: latency" in said
     assert "1 links are there twice; each counts as one" in said
     found = json.loads(Path("simulation.json").read_text())
     assert [site["name"] for site in found["sites"]] == ["Lyon", "Paris", "Lille"]
