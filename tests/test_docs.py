@@ -2,8 +2,10 @@
 
 import argparse
 import contextlib
+import importlib.util
 import io
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -206,6 +208,20 @@ def anchors_of(page: Path) -> set[str]:
 def test_every_file_that_a_document_names_exists(document: str) -> None:
     spans = re.findall(r"`([\w./-]+/(?:[\w.-]+\.\w+)?)`", (ROOT / document).read_text())
     assert [one for one in spans if "NAME" not in one and not (ROOT / one).exists()] == []
+
+
+def test_every_module_of_the_reference_exists() -> None:
+    pages = runpy.run_path(str(ROOT / "docs" / "hooks" / "modules.py"))["PAGES"].values()
+    modules = [module for page in pages for module in page.modules]
+    assert modules
+    assert [one for one in modules if not _exists(one)] == []
+
+
+def _exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of a package around it
+        return False
 
 
 def test_the_index_of_decisions_lists_all_of_them_in_order() -> None:

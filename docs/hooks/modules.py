@@ -23,7 +23,11 @@ PAGES: Final = {
         "Simulator",
         "`peer simulate` as a library. The [guide](../guide.md#ask-before-you-found-the-simulator) shows it in use, "
         "[contributing](../../CONTRIBUTING.md#add-a-liar) how to write a liar.",
-        ("coterie.topology", *_all("coterie.topology", "options", "networks", "faults", "report", "adversaries.base")),
+        (
+            "coterie.topology",
+            *_all("coterie.topology", "options", "network.graphs", "network.links", "faults.faults"),
+            *_all("coterie.topology", "reporting.result", "engine.adversary"),
+        ),
     ),
     "schemes": _Page(
         "Schemes",
@@ -36,8 +40,9 @@ PAGES: Final = {
         "promises, under which assumption, and where it is from.",
         _all(
             "coterie.crypto",
-            *("field", "vectors", "codec", "shamir", "ntt", "erasures", "robust", "dealing", "merkle", "prng"),
-            *("sealing", "identity", "keyfile"),
+            *("field", "vectors", "prng", "ntt", "erasures"),
+            *("sharing.fixed_point", "sharing.shamir", "sharing.dealing", "sharing.merkle", "sharing.robust"),
+            *("identity.identity", "identity.sealing", "identity.keyfile"),
         ),
     ),
     "crypto-proof": _Page(
@@ -55,8 +60,8 @@ PAGES: Final = {
             "coterie.crypto.paillier",
             *_all(
                 "coterie.crypto.paillier",
-                *("keys", "encryption", "packing", "group", "threshold", "proofs", "claims", "joint", "rounds"),
-                *("resharing", "errors"),
+                *("keys", "encryption", "packing", "group", "threshold", "proofs", "claims", "generation.joint"),
+                *("generation.resharing", "rounds", "errors"),
             ),
         ),
     ),
