@@ -86,7 +86,7 @@ def forgeries(ledger: ledger_export.Ledger, rng: random.Random) -> Iterator[tupl
     assert isinstance(block.body, Contributors)
     dealers = list(block.body.dealers)
     del dealers[rng.randrange(len(dealers))]
-    body = Contributors(block.body.round, block.body.scheme, block.body.base, tuple(dealers), block.body.holders)
+    body = Contributors(block.body.round, block.body.scheme, block.body.base_hash, tuple(dealers), block.body.holders)
     false = encode(type(block)(block.height, block.previous, body))
     vote, federation_id, count = Precommit(block_hash(false)), ledger.genesis.federation, len(blocks[place].certificate)
 

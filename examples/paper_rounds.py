@@ -55,7 +55,7 @@ def spent_in(jobs: list[tuple[int, str, float]], sites: int) -> Spent:
 def train_federation(task: Task, scheme: str, rounds: int, threshold: int = 0, wrong_shares: int = 0) -> Rounds:
     """Train in a federation of as many members as the task has clients. The last ones may lie about their shares."""
     values = {
-        "weights": digest_of(task.start.tobytes()),
+        "weights_hash": digest_of(task.start.tobytes()),
         "scheme": scheme,
         "threshold": threshold,
         "examples_ref": coarse(ROWS // task.clients),

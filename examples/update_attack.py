@@ -107,7 +107,7 @@ def seen(scheme: str, sites: int, rows: int) -> tuple[Floats, Floats, NDArray[np
     """Play a round. Returns the weights before it, the gradient that the attacker has, and which rows are in it."""
     trainer, parameters = OneStep(sites, rows), (PIXELS.shape[1] + 1) * CLASSES
     start = np.random.default_rng(SEED).normal(0, 0.3, parameters).astype("<f4")
-    values = {"weights": digest_of(start.tobytes()), "rounds": 1, "scheme": scheme, "examples_ref": rows}
+    values = {"weights_hash": digest_of(start.tobytes()), "rounds": 1, "scheme": scheme, "examples_ref": rows}
     genesis, _ = make_genesis(parameters, sites, **values)
     setup = Setup(genesis, start.tobytes(), SEED, rounds=1, trainer=trainer)
     simulation, aggregator = Simulation(make("complete", sites), setup), Aggregator()

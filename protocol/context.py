@@ -25,7 +25,7 @@ class Context:
     out: Effects
     state: LedgerState
     weights: bytes | None = field(default=None, repr=False)
-    """The model that ``state.weights`` names; None until it is here."""
+    """The model that ``state.weights_hash`` names; None until it is here."""
     now_ms: int = 0
     alive: set[bytes] = field(default_factory=set)
     """Peers that the failure detector has a link to, members or not."""

@@ -129,7 +129,7 @@ class Node:
         out = Effects(identity, state.federation, height=state.height + 1)
         self.ctx = ctx = Context(identity=identity, out=out, state=state, released=dict(memory.released))
         ctx.forget_releases()
-        if memory.model is not None and memory.model.weights_hash == state.weights:
+        if memory.model is not None and memory.model.weights_hash == state.weights_hash:
             ctx.take_weights(memory.model.weights)
         proving = None
         if checkpoint is not None and checkpoint.height > 0 == state.height:
@@ -238,7 +238,7 @@ class Node:
                 self.catchup.on_get_blocks(sender, height)
             case Blocks() as blocks:
                 self.heights.on_blocks(sender, blocks)
-            case GetWeights(weights=wanted):
+            case GetWeights(weights_hash=wanted):
                 self.catchup.on_get_weights(sender, wanted)
             case Weights():
                 self._rounds.on_weights(received, blob)

@@ -97,7 +97,7 @@ def _announce_model(out: Effects, before: LedgerState, after: LedgerState, view:
         "view": view,
         "aggregator": before.proposer(view),
         "next_aggregator": after.proposer(0),
-        "weights": after.weights,
+        "weights": after.weights_hash,
         "trained": after.trained,
     }
     if before.kind != "setup":

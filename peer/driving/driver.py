@@ -433,5 +433,5 @@ def _binds(verified: Verified, blob: bytes) -> bool:
     digest = digest_of(blob)
     if isinstance(verified.message, Deal):
         # Only the node knows which of the boxes is ours; another one would not open.
-        return digest in verified.message.boxes
+        return digest in verified.message.box_hashes
     return digest == blob_digest(verified, None)

@@ -60,7 +60,7 @@ def found(settings: Settings, identity: Identity, learner: Learner, now_ms: int)
             created_ms=now_ms,
             model=learner.descriptor,
             shapes=learner.shapes,
-            weights=digest,
+            weights_hash=digest,
             setup_sums=len(learner.setup()),
             metrics=learner.metrics,
             final_metrics=learner.final_metrics,

@@ -38,7 +38,7 @@ _CARRIED_OVER: Final = {
     "shapes": "shapes",
     "metrics": "metrics",
     "final_metrics": "metrics of the evaluation",
-    "weights": "initial weights",
+    "weights_hash": "initial weights",
     "setup_sums": "setup sums",
     "totals": "totals of the setup round",
     "is_evaluated": "whether the initial weights were evaluated",
@@ -95,7 +95,7 @@ def open_sum(state: LedgerState, seen: Collection[bytes] = ()) -> OpenSum | None
             found |= {state.committee.members[index] for index, _ in body.dealers}
     if found:
         return OpenSum(state.round, state.kind, frozenset(found))
-    before = state.bases.get(state.weights)
+    before = state.bases.get(state.weights_hash)
     summed = frozenset() if before is None else frozenset(before.contributors) - {*_barred(state)}
     return OpenSum(state.round, "train", summed, has_result=True) if summed else None
 
@@ -386,7 +386,7 @@ def _read(old: Home) -> tuple[LedgerState, ModelSaved, Settings, bytes, OpenSum 
     public = old.public_key()
     if public is None:
         raise KeyProblem(missing_key(old))
-    if model is None or model.weights_hash != state.weights:
+    if model is None or model.weights_hash != state.weights_hash:
         raise PeerError(
             f"{old.folder}: the last model is missing or damaged, so another member must refound the federation",
             Exit.STORE,
@@ -416,7 +416,7 @@ def _continued(
         founder=founder,
         founder_name=name,
         created_ms=int(time.time() * 1000),
-        weights=state.weights,
+        weights_hash=state.weights_hash,
         min_peers=min_peers or old.min_peers,
         rounds=old.rounds if rounds is None else rounds,
         share_deadline_ms=old.share_deadline_ms if share_deadline is None else round(share_deadline * 1000),

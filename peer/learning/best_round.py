@@ -46,7 +46,7 @@ class Scores:
     def on_block(self, before: LedgerState, block: bytes, after: LedgerState) -> None:
         """Take the next block, with the states before and after it."""
         if not self.models:
-            self.models.append(Scored(before.weights, 0, 0))
+            self.models.append(Scored(before.weights_hash, 0, 0))
         body = read_block(block).body
         if not isinstance(body, Model):
             return
@@ -54,11 +54,11 @@ class Scores:
         if found is not None and found.loss is not None and (newest.loss is None or found.loss < newest.loss):
             whose = whose_sum(before, found.evaluated)
             newest = replace(newest, loss=found.loss, metrics=dict(found.named), whose=whose)
-        if after.weights == before.weights:
+        if after.weights_hash == before.weights_hash:
             # Such as after a setup round, or the evaluation: there is no new model.
             self.models[-1] = replace(newest, trained=after.trained)
         else:
-            self.models[-1:] = [newest, Scored(after.weights, before.round, after.trained)]
+            self.models[-1:] = [newest, Scored(after.weights_hash, before.round, after.trained)]
 
     @property
     def best(self) -> Scored | None:
@@ -94,12 +94,16 @@ def loss_told(genesis: Genesis, data: bytes, earlier: Iterable[bytes]) -> tuple[
         # The sums of the setup round are no loss. It is the first round with a result, and leaves the weights as they
         # were.
         has_setup = bool(genesis.setup_sums) and genesis.totals is None
-        if has_setup and body.weights == contributors.base and not any(isinstance(one, Model) for one in bodies):
+        if (
+            has_setup
+            and body.weights_hash == contributors.base_hash
+            and not any(isinstance(one, Model) for one in bodies)
+        ):
             return None
     except DecodeError:
         return None
     loss = _metrics(genesis, body).loss
-    return None if loss is None else (contributors.base, loss)
+    return None if loss is None else (contributors.base_hash, loss)
 
 
 def _metrics(genesis: Genesis, body: Model) -> Metrics:

@@ -90,7 +90,7 @@ def _body_row(body: Membership | Contributors | Model | Void, before: LedgerStat
             return {
                 "round": body.round,
                 "scheme": body.scheme,
-                "base": body.base.hex(),
+                "base": body.base_hash.hex(),
                 "contributors": [peer_id(members[index]) for index, _ in body.dealers],
                 "holders": [peer_id(members[index]) for index in body.holders],
                 "names": [_name(before, members[index]) for index, _ in body.dealers],
@@ -111,8 +111,8 @@ def _model_row(body: Model, before: LedgerState) -> Json:
     row: Json = {
         "round": body.round,
         "round_kind": before.kind,
-        "weights": body.weights.hex(),
-        "vector": body.vector.hex(),
+        "weights": body.weights_hash.hex(),
+        "vector": body.vector_hash.hex(),
         "beacon": body.beacon.hex(),
         "examples": round(sums[1] / WIDE_UNIT),
     }

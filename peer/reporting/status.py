@@ -65,7 +65,7 @@ def ledger_status(state: LedgerState, view: int = 0, last_sum: LastSum | None = 
         "quorum": state.committee.quorum,
         "tolerates": state.committee.f,
         "privacy": explain_privacy(state),
-        "weights": state.weights.hex(),
+        "weights": state.weights_hash.hex(),
         "aggregator": None,
         "loss": None,
         "metrics": {},

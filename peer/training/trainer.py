@@ -149,10 +149,10 @@ def check_initial_weights(learner: Learner, genesis: Genesis) -> None:
     """
     if genesis.continued is None and isinstance(learner.app, TableApp):
         follows = digest_of((learner.initial() + 0.0).astype("<f4").tobytes())
-        if genesis.weights != follows:
+        if genesis.weights_hash != follows:
             raise ModelMismatch(
-                f"the federation's initial weights ({genesis.weights.hex()[:16]}…) are not those that follow from its"
-                f" task ({follows.hex()[:16]}…): its founder chose other weights, and these could make the sums"
+                f"the federation's initial weights ({genesis.weights_hash.hex()[:16]}…) are not those that follow from"
+                f" its task ({follows.hex()[:16]}…): its founder chose other weights, and these could make the sums"
                 " reveal single rows; this peer takes no part"
             )
 

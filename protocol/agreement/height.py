@@ -115,7 +115,7 @@ class Agreement:
         self.candidates.add(message.block, block)
         claimed = claimed_sum(block.body)
         if claimed is not None:
-            if self.open_sum is None or message.vector != claimed:
+            if self.open_sum is None or message.vector_hash != claimed:
                 self._enter(proposal, digest, False)
             else:
                 self.open_sum.on_claim(proposal, digest, blob)
@@ -308,7 +308,7 @@ class Agreement:
         signed = [
             vote.raw
             for _, vote in sorted(votes.items())
-            if isinstance(vote.message, Precommit) and vote.message.block == value
+            if isinstance(vote.message, Precommit) and vote.message.block_hash == value
         ]
         self._done = True
         self.decide(self.candidates[value].data, tuple(signed[: self.ctx.state.committee.quorum]))

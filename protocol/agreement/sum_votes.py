@@ -76,7 +76,7 @@ class SumVotes:
     def name_liars(self, vote: Verified) -> None:
         """Take the z of a prevote for a block about a sum; name the members whose z is off the others' polynomial."""
         assert isinstance(vote.message, Prevote)
-        digest, summing = vote.message.block, self.summing
+        digest, summing = vote.message.block_hash, self.summing
         if digest is None or self.consensus.committee.index(vote.sender) is None:
             return
         summing.proofs.hear(vote)
@@ -107,5 +107,5 @@ def prevotes_for(consensus: Consensus, view: int, digest: bytes) -> dict[bytes, 
     return {
         sender: vote
         for sender, vote in consensus.prevotes(view).items()
-        if isinstance(vote.message, Prevote) and vote.message.block == digest
+        if isinstance(vote.message, Prevote) and vote.message.block_hash == digest
     }

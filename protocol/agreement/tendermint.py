@@ -220,7 +220,7 @@ class Consensus:
 
     def _supports(self, vote: Verified, view: int, value: bytes) -> bool:
         """Whether this is a member's prevote of ``view`` for ``value``."""
-        is_prevote = isinstance(vote.message, Prevote) and vote.view == view and vote.message.block == value
+        is_prevote = isinstance(vote.message, Prevote) and vote.view == view and vote.message.block_hash == value
         return is_prevote and self.committee.index(vote.sender) is not None
 
     def on_vote(self, vote: Verified) -> list[Action]:
@@ -515,4 +515,4 @@ class Consensus:
 
 def _block(vote: Verified) -> bytes | None:
     assert isinstance(vote.message, Prevote | Precommit)
-    return vote.message.block
+    return vote.message.block_hash

@@ -20,7 +20,7 @@ from ..schemes import Choice
 
 def contributors_body(state: LedgerState, choice: Choice) -> Contributors:
     """Return the block body for a choice of U and J."""
-    return Contributors(state.round, state.genesis.scheme, state.weights, choice.dealers, choice.holders)
+    return Contributors(state.round, state.genesis.scheme, state.weights_hash, choice.dealers, choice.holders)
 
 
 def acks_behind(sharing: Sharing, body: Contributors, view: int) -> tuple[bytes, ...]:

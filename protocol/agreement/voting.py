@@ -47,7 +47,7 @@ class Voting:
         if isinstance(vote, Verified) and isinstance(vote.message, Prevote | Precommit):
             if vote.sender == self.ctx.me:
                 kind = VoteKind.PREVOTE if isinstance(vote.message, Prevote) else VoteKind.PRECOMMIT
-                self.ctx.guard.record(vote.height, vote.view, kind, vote.message.block)
+                self.ctx.guard.record(vote.height, vote.view, kind, vote.message.block_hash)
             self.consensus.enter_vote(vote)
 
     def cast(self, action: CastVote) -> None:

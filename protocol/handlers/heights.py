@@ -152,10 +152,10 @@ class Heights:
         ctx, before = self.ctx, self.ctx.state
         if after.round != before.round and before.phase in (Phase.SHARING, Phase.SUMMING):
             ctx.out.persist(RoundClosed(before.round))
-        if after.weights != before.weights:
-            ctx.take_weights(self._weights_of(after.weights))
+        if after.weights_hash != before.weights_hash:
+            ctx.take_weights(self._weights_of(after.weights_hash))
             if ctx.weights is not None:
-                ctx.out.persist(ModelSaved(after.weights, ctx.weights))
+                ctx.out.persist(ModelSaved(after.weights_hash, ctx.weights))
         self.catchup.forks.passed(before)
         ctx.move_to(after)
         if ctx.sharing is not None and ctx.sharing.round == after.round and after.members != before.members:

@@ -68,7 +68,7 @@ class RoundPhases:
         ctx, state = self.ctx, self.ctx.state
         layout = layout_of(state.genesis, state.kind)
         ctx.patience.on_round(state.round)
-        terms = Terms(state.federation, state.round, state.weights, state.committee.members, layout)
+        terms = Terms(state.federation, state.round, state.weights_hash, state.committee.members, layout)
         return Sharing(
             out=ctx.out,
             round=state.round,
@@ -162,7 +162,7 @@ class RoundPhases:
         if not self.catchup.on_weights(received, blob):
             return
         assert ctx.weights is not None
-        ctx.out.persist(ModelSaved(ctx.state.weights, ctx.weights))
+        ctx.out.persist(ModelSaved(ctx.state.weights_hash, ctx.weights))
         text = f"level with the others at height {ctx.state.height}"
         ctx.out.notify(NoticeKind.SYNCED, text, height=ctx.state.height)
         if ctx.summing is not None:

@@ -52,7 +52,7 @@ class Contributors(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
 
     round: Round
     scheme: Annotated[str, msgspec.Meta(max_length=16)]
-    base: Hash
+    base_hash: Hash
     dealers: Annotated[tuple[tuple[Index, Hash], ...], msgspec.Meta(min_length=1, max_length=MAX_MEMBERS)]
     holders: Annotated[tuple[Index, ...], msgspec.Meta(min_length=1, max_length=MAX_MEMBERS)]
 
@@ -65,23 +65,23 @@ class Model(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     """The hash of the round's sum W, and what follows from W: exact totals, the hash of the new weights, the beacon."""
 
     round: Round
-    vector: Hash
+    vector_hash: Hash
     sums: Annotated[tuple[Wide, ...], msgspec.Meta(min_length=2, max_length=MAX_SETUP_SUMS + 64)]
-    weights: Hash
+    weights_hash: Hash
     beacon: Hash
 
 
 class Void(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="void"):
     """The round ends without a result; ``names`` are the members that the proposer missed.
 
-    For the reason ``encoding`` the sum W with the hash ``vector`` is right, and cannot be a sum of contributions. Like
-    a Model, such a block is decided by votes that prove W.
+    For the reason ``encoding`` the sum W with the hash ``vector_hash`` is right, and cannot be a sum of contributions.
+    Like a Model, such a block is decided by votes that prove W.
     """
 
     round: Round
     reason: Literal["shares", "sum", "encoding"]
     names: Names
-    vector: Hash | None = None
+    vector_hash: Hash | None = None
 
 
 Body = Membership | Contributors | Model | Void
@@ -110,7 +110,7 @@ def read_block(data: bytes) -> Block:
 
 def claimed_sum(body: Body) -> bytes | None:
     """Return the hash of the sum W that a body is about, and that its votes have to prove; None if it is about none."""
-    return body.vector if isinstance(body, Model | Void) else None
+    return body.vector_hash if isinstance(body, Model | Void) else None
 
 
 def block_hash(data: bytes) -> bytes:

@@ -69,16 +69,17 @@ def contradiction(evidence: Sequence[Verified]) -> tuple[bytes, Contradiction] |
     first, second = evidence
     same_place = (first.height, first.view) == (second.height, second.view)
     match first.message, second.message:
-        case (Prevote(block=one), Prevote(block=other)) | (Precommit(block=one), Precommit(block=other)) if (
-            same_place and one != other
-        ):
+        case (Prevote(block_hash=one), Prevote(block_hash=other)) | (
+            Precommit(block_hash=one),
+            Precommit(block_hash=other),
+        ) if same_place and one != other:
             return first.sender, "double-vote"
         case (Deal() as one, Deal() as other) if one.round == other.round and one != other:
             return first.sender, "double-deal"
         case (Ack() as one, Ack() as other) if one.round == other.round and _disagree(one, other):
             return first.sender, "double-ack"
         case (Deal() as deal, SumShare() as sent) if (
-            deal.round == sent.round and deal.root != sent.shares and _is_bare(deal)
+            deal.round == sent.round and deal.root != sent.shares_hash and _is_bare(deal)
         ):
             return first.sender, "false-vector"
     return None
@@ -86,7 +87,7 @@ def contradiction(evidence: Sequence[Verified]) -> tuple[bytes, Contradiction] |
 
 def _is_bare(deal: Deal) -> bool:
     """Whether a dealing commits to a vector and has shares for nobody."""
-    return deal.key == NO_KEY and all(box == NO_BOX for box in deal.boxes)
+    return deal.key == NO_KEY and all(box == NO_BOX for box in deal.box_hashes)
 
 
 def _disagree(one: Ack, other: Ack) -> bool:
@@ -107,7 +108,7 @@ def wrong_sum(evidence: Sequence[Verified], height: int, block: bytes, committee
         index = committee.index(vote.sender)
         if index is None or vote.height != height:
             continue
-        if isinstance(vote.message, Prevote) and vote.message.block == block and vote.message.z is not None:
+        if isinstance(vote.message, Prevote) and vote.message.block_hash == block and vote.message.z is not None:
             points.setdefault(index, vote.message.z)
     judged = judge_points(points, committee)
     return tuple(committee.members[index] for index in judged.liars) if judged else ()

@@ -91,7 +91,7 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     model: Annotated[str, msgspec.Meta(max_length=MAX_DESCRIPTOR_BYTES)]
     """Descriptor of the learning task; a joiner's must be equal."""
     shapes: Annotated[tuple[Shape, ...], msgspec.Meta(min_length=1, max_length=MAX_ARRAYS)]
-    weights: Hash
+    weights_hash: Hash
     """Digest (:func:`..messages.encoding.digest_of`) of the initial weights, little-endian float32."""
     setup_sums: Annotated[int, msgspec.Meta(ge=0, le=MAX_SETUP_SUMS)] = 0
     """Sums added up securely in a first round, before training (for standardisation); 0 for none."""

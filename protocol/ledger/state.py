@@ -125,7 +125,7 @@ class LedgerState:
     """Training rounds that ended with a model."""
     committee: Committee
     contributors: Contributors | None
-    weights: bytes
+    weights_hash: bytes
     beacon: bytes
     totals: tuple[int, ...] | None
     sums: tuple[int, ...] | None
@@ -171,7 +171,7 @@ class LedgerState:
         Then nobody may contribute them again. They follow from model and data, so the two sums would differ by exactly
         the numbers of the members that are in one of the sums only.
         """
-        return self.genesis.is_evaluated and self.weights == self.genesis.weights
+        return self.genesis.is_evaluated and self.weights_hash == self.genesis.weights_hash
 
     @cached_property
     def _by_key(self) -> dict[bytes, Member]:
@@ -252,7 +252,7 @@ def genesis_state(genesis: Genesis) -> LedgerState:
         trained=0,
         committee=Committee((founder.key,), genesis.threshold),
         contributors=None,
-        weights=genesis.weights,
+        weights_hash=genesis.weights_hash,
         beacon=genesis.federation,
         totals=genesis.totals,
         sums=None,
@@ -298,7 +298,7 @@ def _apply_body(state: LedgerState, block: Block, data: bytes) -> LedgerState:
         case Contributors() as body:
             _expect(state.phase is Phase.SHARING, f"contributors while {state.phase}")
             _expect(body.round == state.round, f"contributors of round {body.round} in round {state.round}")
-            _expect(body.base == state.weights, "contributors on another base model")
+            _expect(body.base_hash == state.weights_hash, "contributors on another base model")
             _expect(body.scheme == state.genesis.scheme, f"scheme {body.scheme} is not the federation's")
             check_sets(state.committee, body)
             summed = tuple(state.committee.members[index] for index, _ in body.dealers)
@@ -315,10 +315,12 @@ def _apply_body(state: LedgerState, block: Block, data: bytes) -> LedgerState:
                 (body.reason == "shares") == (state.phase is Phase.SHARING),
                 f"void for {body.reason} while {state.phase}",
             )
-            _expect((body.vector is not None) == (body.reason == "encoding"), "a void with the wrong claim of a sum")
+            _expect(
+                (body.vector_hash is not None) == (body.reason == "encoding"), "a void with the wrong claim of a sum"
+            )
             _expect(_ascending(body.names), "void names are not in order")
             _expect(set(body.names) <= set(state.committee.members), "void names somebody outside the round")
-            if body.vector is not None:
+            if body.vector_hash is not None:
                 state = _settling(state, block.height, block_hash(data))
             # A sum that fails after its contributors were decided has to be repeated with these (safety rule 8).
             return _next_round(replace(state, repeat=state.repeat or _decided_sum(state)))
@@ -348,7 +350,9 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
     assert state.contributors is not None
     _expect(body.round == state.round, f"model of round {body.round} in round {state.round}")
     _expect(len(body.sums) == layout_of(state.genesis, state.kind).wide, "model with the wrong number of sums")
-    _expect(state.kind == "train" or body.weights == state.weights, f"a {state.kind} round changes the weights")
+    _expect(
+        state.kind == "train" or body.weights_hash == state.weights_hash, f"a {state.kind} round changes the weights"
+    )
     sums = tuple(wide_value(one) for one in body.sums)
     counted = len(state.contributors.dealers), state.genesis.examples_ref
     _expect(are_possible_counts(sums[0], sums[1], *counted), "model with an impossible example count")
@@ -366,17 +370,17 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
     decided, bases = state.repeat or _decided_sum(state), state.bases
     if decided is not None and state.kind == "train":
         # The new model, or a later one, may equal this base: then the same contributors are required again.
-        bases = bases.having(state.weights, decided)
+        bases = bases.having(state.weights_hash, decided)
     ended = replace(
         _settling(state, height, digest),
         members=members,
         trained=state.trained + (state.kind == "train"),
-        weights=body.weights,
+        weights_hash=body.weights_hash,
         beacon=body.beacon,
         totals=setup_sums_of(sums) if state.kind == "setup" else state.totals,
         sums=sums,
         progress=progress,
-        repeat=bases.get(body.weights) if state.kind == "train" else None,
+        repeat=bases.get(body.weights_hash) if state.kind == "train" else None,
         bases=bases,
     )
     if state.kind == "evaluate":
@@ -633,7 +637,7 @@ def _peek_vote(raw: bytes, state: LedgerState, wanted: bytes, at: str) -> Peeked
     vote = peek(raw, state.federation)
     if isinstance(vote, Rejected):
         raise Forged(f"{at} {vote.reason}")
-    if not isinstance(vote.message, Precommit) or vote.message.block != wanted or vote.height != state.height + 1:
+    if not isinstance(vote.message, Precommit) or vote.message.block_hash != wanted or vote.height != state.height + 1:
         raise Forged(f"{at} a vote is not for this block")
     return vote
 

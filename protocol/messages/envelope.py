@@ -172,13 +172,13 @@ def blob_digest(verified: Verified, holder: int | None) -> bytes | None:
     A :class:`Deal` binds another one for each holder: ``holder`` is the holder's index in the committee.
     """
     match verified.message:
-        case Deal(boxes=boxes):
+        case Deal(box_hashes=boxes):
             return boxes[holder] if holder is not None and holder < len(boxes) else None
-        case SumShare(shares=digest) | HandBox(box=digest) | Weights(weights=digest):
+        case SumShare(shares_hash=digest) | HandBox(box_hash=digest) | Weights(weights_hash=digest):
             return digest
-        case Complaint(box=digest) | UpheldComplaint(box=digest):
+        case Complaint(box_hash=digest) | UpheldComplaint(box_hash=digest):
             return digest
-        case Proposal(vector=digest):
+        case Proposal(vector_hash=digest):
             return digest
         case _:
             return None

@@ -46,17 +46,17 @@ class Deal(Message, frozen=True):
 
     The dealing's id (:func:`dealing_id`) hashes the whole message. So a holder acks exactly what it checked, and
     exactly that is decided. ``key`` seals the boxes (:mod:`...crypto.identity.sealing`); it is NO_KEY if nothing is
-    sealed. ``seeded`` are the holders whose shares are seeds. ``boxes[j]`` is the digest of the sealed share of holder
-    ``j``, NO_BOX in the dealer's own place. The blob that comes with the message to holder ``j`` is that box.
+    sealed. ``seeded`` are the holders whose shares are seeds. ``box_hashes[j]`` is the digest of the sealed share of
+    holder ``j``, NO_BOX in the dealer's own place. The blob that comes with the message to holder ``j`` is that box.
     """
 
     round: Round
-    base: Hash
+    base_hash: Hash
     root: Hash
     fingerprints: Annotated[bytes, msgspec.Meta(max_length=16 * MAX_MEMBERS)]
     key: Annotated[bytes, msgspec.Meta(min_length=96, max_length=96)]
     seeded: Annotated[tuple[Index, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
-    boxes: Annotated[tuple[Hash, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
+    box_hashes: Annotated[tuple[Hash, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
 
 
 class Ack(Message, frozen=True):
@@ -79,14 +79,14 @@ class Ack(Message, frozen=True):
 class HandBox(Message, frozen=True):
     """The sealed box of a dealing for one holder, handed to that holder or to a member that keeps it.
 
-    The blob is the box; ``box`` is its digest, as in the dealing. Only the holder can open it.
+    The blob is the box; ``box_hash`` is its digest, as in the dealing. Only the holder can open it.
     """
 
     round: Round
     dealer: Index
     dealing: Hash
     holder: Index
-    box: Hash
+    box_hash: Hash
 
 
 class SitOut(Message, frozen=True):
@@ -99,14 +99,14 @@ class SitOut(Message, frozen=True):
 class Complaint(Message, frozen=True):
     """A proof, for all members, that a dealer sealed no good share for the sender.
 
-    The blob is the sealed box, ``box`` its digest. ``secret`` opens the box, and ``proof`` shows that it is the one
-    secret that belongs to the dealing's key and the sender's key (:mod:`...crypto.identity.sealing`).
+    The blob is the sealed box, ``box_hash`` its digest. ``secret`` opens the box, and ``proof`` shows that it is the
+    one secret that belongs to the dealing's key and the sender's key (:mod:`...crypto.identity.sealing`).
     """
 
     round: Round
     dealer: Index
     deal: RawEnvelope
-    box: Hash
+    box_hash: Hash
     secret: Hash
     proof: Signature
 
@@ -120,16 +120,16 @@ class UpheldComplaint(Message, frozen=True):
 
     round: Round
     dealer: Index
-    box: Hash
+    box_hash: Hash
     complaint: RawEnvelope
 
 
 class SumShare(Message, frozen=True):
-    """A holder's sum of its shares of the decided contributors; the blob is the vector, ``shares`` its digest."""
+    """A holder's sum of its shares of the decided contributors; the blob is the vector, ``shares_hash`` its digest."""
 
     round: Round
     contributors: Hash
-    shares: Hash
+    shares_hash: Hash
 
 
 class Proposal(Message, frozen=True):
@@ -137,14 +137,14 @@ class Proposal(Message, frozen=True):
 
     ``acks`` are the signed acks behind a Contributors block. ``polka`` holds the prevotes of ``valid_view``; for a
     block about a sum also those that proved W, if that was in another view. So line 28 never depends on messages that
-    only some members received. The blob of a proposal about a sum is W, and ``vector`` its digest.
+    only some members received. The blob of a proposal about a sum is W, and ``vector_hash`` its digest.
     """
 
     block: Annotated[bytes, msgspec.Meta(max_length=MAX_BLOCK_BYTES)]
     valid_view: Annotated[int, msgspec.Meta(ge=-1, le=2**31)]
     acks: Annotated[tuple[RawEnvelope, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
     polka: Annotated[tuple[RawEnvelope, ...], msgspec.Meta(max_length=2 * MAX_MEMBERS)]
-    vector: Hash | None
+    vector_hash: Hash | None
 
 
 class Prevote(Message, frozen=True):
@@ -153,14 +153,14 @@ class Prevote(Message, frozen=True):
     ``z`` is the holder's fingerprint of its sum share under the challenge of W (docs/protocol.md, "Checking").
     """
 
-    block: Hash | None
+    block_hash: Hash | None
     z: tuple[Element, Element] | None
 
 
 class Precommit(Message, frozen=True):
     """PRECOMMIT of Algorithm 1; q of them for one block, of one view, are its certificate."""
 
-    block: Hash | None
+    block_hash: Hash | None
 
 
 class JoinRequest(Message, frozen=True):
@@ -221,13 +221,13 @@ class Blocks(Message, frozen=True):
 class GetWeights(Message, frozen=True):
     """Ask for the model with this hash."""
 
-    weights: Hash
+    weights_hash: Hash
 
 
 class Weights(Message, frozen=True):
     """The model with this hash; the blob is the little-endian float32 vector."""
 
-    weights: Hash
+    weights_hash: Hash
 
 
 class GetStatus(Message, frozen=True):

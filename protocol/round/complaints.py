@@ -45,7 +45,7 @@ class Complaints:
 
     def wrong_deal(self, dealer: int, deal: Deal) -> str | None:
         """Say why a dealing does not fit this round; None if it does."""
-        if deal.base != self.terms.base:
+        if deal.base_hash != self.terms.base_hash:
             return "dealt an update of another base model"
         return self.scheme.wrong_deal(self.terms, dealer, deal)
 
@@ -59,7 +59,7 @@ class Complaints:
         if speaker is not None and (speaker in self._false_accusers or not self._is_first(speaker, said)):
             return
         complaint = said if isinstance(message, Complaint) else verify(message.complaint, self.out.federation)
-        size = self._box_bytes(complaint, message.dealer, message.box) if speaker is not None else None
+        size = self._box_bytes(complaint, message.dealer, message.box_hash) if speaker is not None else None
         if speaker is None or size is None or isinstance(complaint, Rejected):
             self.out.fault(said.sender, f"round {self.round}: a complaint without a dealing")
             return
@@ -67,7 +67,7 @@ class Complaints:
             return
         self._first[(speaker, message.dealer)] = said
         if blob is None:
-            self.out.fetch(Fetch(said.sender, message.box, size, said))
+            self.out.fetch(Fetch(said.sender, message.box_hash, size, said))
         elif len(blob) != size:
             self.out.fault(said.sender, f"round {self.round}: a complaint about {len(blob)} bytes, not {size}")
         else:
@@ -98,11 +98,11 @@ class Complaints:
         deal = verify(message.deal, self.out.federation)
         if holder is None or isinstance(deal, Rejected) or not isinstance(deal.message, Deal):
             return None
-        if (message.round, message.dealer, message.box) != (self.round, dealer, box) or holder == dealer:
+        if (message.round, message.dealer, message.box_hash) != (self.round, dealer, box) or holder == dealer:
             return 0
         if self.committee.index(deal.sender) != dealer or deal.message.round != self.round:
             return 0
-        if self.wrong_deal(dealer, deal.message) is not None or box != deal.message.boxes[holder]:
+        if self.wrong_deal(dealer, deal.message) is not None or box != deal.message.box_hashes[holder]:
             return 0
         return self.scheme.blob_bytes(self.terms, dealer, holder, deal.message)
 

@@ -462,12 +462,12 @@ class Sharing:
                 return  # the dealing alone, passed on by a member that keeps the box: a HandBox brings it next
             offers = self._offers.setdefault(dealer, [])
             if all(one.source != bearer.sender for one in offers):
-                offers.append(Fetch(bearer.sender, message.boxes[self.me], size, bearer))
+                offers.append(Fetch(bearer.sender, message.box_hashes[self.me], size, bearer))
             self._fetch_from(offers)
             return
         if len(blob or b"") != size:
             # The dealer is at fault only if it committed to this box: anybody may pass a dealing on with another box.
-            if digest_of(blob or b"") == message.boxes[self.me]:
+            if digest_of(blob or b"") == message.box_hashes[self.me]:
                 self.out.fault(deal.sender, f"round {self.round}: a share of {len(blob or b'')} bytes, not {size}")
             return
         self._offers.pop(dealer, None)
@@ -504,7 +504,7 @@ class Sharing:
             return None
         assert isinstance(deal.message, Deal)
         assert self.me is not None
-        if digest_of(offer.blob) != deal.message.boxes[self.me]:
+        if digest_of(offer.blob) != deal.message.box_hashes[self.me]:
             return None  # another box came with the dealing, from whichever peer; the right one comes again
         self.out.fault(deal.sender, f"round {self.round}: {checked.wrong}", round=self.round, dealing=True)
         self.caught(dealer)
@@ -759,7 +759,7 @@ class Sharing:
                 continue
             self._handed.add(holder)
             box = dealing.blobs[holder]
-            message = self.out.seal(HandBox(self.round, me, own, holder, dealing.deal.boxes[holder]))
+            message = self.out.seal(HandBox(self.round, me, own, holder, dealing.deal.box_hashes[holder]))
             keepers = [one for step in range(1, n) if (one := (holder + step) % n) != me]
             for keeper in keepers[: 2 * self.committee.f + 1]:
                 member = self.committee.members[keeper]
@@ -781,7 +781,7 @@ class Sharing:
         if self.id_of(deal) != handed.dealing:
             return
         assert isinstance(deal.message, Deal)
-        if handed.box != deal.message.boxes[handed.holder]:
+        if handed.box_hash != deal.message.box_hashes[handed.holder]:
             self.out.fault(message.sender, f"round {self.round}: a box that is not of the dealing")
         elif handed.holder == self.me:
             done = handed.dealer in self._held or handed.dealer in self._checking or handed.dealer in self.excluded
@@ -803,7 +803,7 @@ class Sharing:
             return
         size = self.scheme.blob_bytes(self.terms, dealer, holder, deal.message)
         if size and blob is None:
-            self.out.fetch(Fetch(message.sender, handed.box, size, message))
+            self.out.fetch(Fetch(message.sender, handed.box_hash, size, message))
             return
         if len(blob or b"") != size:
             self.out.fault(message.sender, f"round {self.round}: a box of {len(blob or b'')} bytes, not {size}")
@@ -819,7 +819,7 @@ class Sharing:
         deal, to = self.deals[dealer], self.committee.members[holder]
         assert isinstance(deal.message, Deal)
         self.out.send(to, deal.raw)
-        handed = HandBox(self.round, dealer, self.id_of(deal), holder, deal.message.boxes[holder])
+        handed = HandBox(self.round, dealer, self.id_of(deal), holder, deal.message.box_hashes[holder])
         self.out.send(to, handed, box or None)
 
     def say_kept(self) -> None:

@@ -153,7 +153,7 @@ class SumProofs:
     def hear(self, vote: Verified) -> None:
         """Take a prevote, if it has a z that its sender did not send before for the same block."""
         assert isinstance(vote.message, Prevote)
-        block, z = vote.message.block, vote.message.z
+        block, z = vote.message.block_hash, vote.message.z
         if block is None or z is None:
             return
         said = self._said.setdefault(block, _Said())
@@ -233,7 +233,7 @@ class SumProofs:
 
 
 def _is_for(vote: Verified, block: bytes) -> bool:
-    return isinstance(vote.message, Prevote) and vote.message.block == block
+    return isinstance(vote.message, Prevote) and vote.message.block_hash == block
 
 
 def _fits(judged: Judgement, index: int, vote: Verified) -> bool:

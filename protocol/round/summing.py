@@ -244,14 +244,14 @@ class Summing:
         if message.contributors != self.body.digest():
             self.out.fault(share.sender, f"round {self.round}: a sum over another contributor set")
             return
-        if self._announced.setdefault(index, message.shares) != message.shares:
+        if self._announced.setdefault(index, message.shares_hash) != message.shares_hash:
             self.out.fault(share.sender, f"round {self.round}: sent two different sums", round=self.round)
             return
         if index in self._rows:
             return
         size = self.scheme.sum_bytes(self.terms.layout)
         if blob is None:
-            self.out.fetch(Fetch(share.sender, message.shares, size, share))
+            self.out.fetch(Fetch(share.sender, message.shares_hash, size, share))
         elif len(blob) == size:
             self._rows[index] = blob
         else:

@@ -44,7 +44,7 @@ class Terms:
 
     federation: bytes
     round: int
-    base: bytes
+    base_hash: bytes
     members: tuple[bytes, ...]
     layout: Layout
     _contexts: dict[int, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -53,7 +53,7 @@ class Terms:
         """Return the 32 bytes that bind a dealing of this dealer."""
         context = self._contexts.get(dealer)
         if context is None:
-            bound = (self.federation, self.round, self.base, self.members, self.layout.columns, dealer)
+            bound = (self.federation, self.round, self.base_hash, self.members, self.layout.columns, dealer)
             context = hashlib.sha256(b"coterie/dealing/%d\x00" % PROTOCOL_VERSION + encode(bound)).digest()
             self._contexts[dealer] = context
         return context

@@ -84,7 +84,7 @@ class PlainScheme(Scheme):
 
 def bare_deal(terms: Terms, root: bytes, members: int) -> Deal:
     """Return the dealing that commits to the vector with this digest, and does nothing else."""
-    return Deal(terms.round, terms.base, root, b"", NO_KEY, (), (NO_BOX,) * members)
+    return Deal(terms.round, terms.base_hash, root, b"", NO_KEY, (), (NO_BOX,) * members)
 
 
 @dataclass(frozen=True, slots=True)

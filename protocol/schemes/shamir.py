@@ -71,7 +71,7 @@ class ShamirScheme(Scheme):
         from ...crypto.identity.sealing import dealing_key
 
         n, threshold = self.committee.n, self.committee.threshold
-        if len(deal.boxes) != n or deal.boxes[dealer] != NO_BOX or len(deal.fingerprints) != 16 * threshold:
+        if len(deal.box_hashes) != n or deal.box_hashes[dealer] != NO_BOX or len(deal.fingerprints) != 16 * threshold:
             return "dealt a commitment of the wrong size"
         seeded = deal.seeded
         if seeded != tuple(sorted(set(seeded) - {dealer})) or len(seeded) != threshold - 1 or seeded[-1] >= n:
@@ -107,7 +107,7 @@ class ShamirScheme(Scheme):
         from ...crypto.identity.sealing import BOX_OVERHEAD_BYTES
         from ...crypto.sharing import dealing, merkle
 
-        header = 1 + dealing.NONCE_BYTES + merkle.DIGEST_BYTES * max(1, merkle.depth(len(deal.boxes)))
+        header = 1 + dealing.NONCE_BYTES + merkle.DIGEST_BYTES * max(1, merkle.depth(len(deal.box_hashes)))
         is_seed = holder in deal.seeded
         payload = dealing.SEED_BYTES if is_seed else 8 * (layout.columns + dealing.CHALLENGES)
         return header + payload + BOX_OVERHEAD_BYTES
@@ -170,7 +170,7 @@ class DealShares(DealJob):
         own = dealing.check(context, terms, me, commitment, dealt.shares[me])
         deal = Deal(
             self.terms.round,
-            self.terms.base,
+            self.terms.base_hash,
             commitment.root,
             commitment.fingerprints,
             ephemeral.key,

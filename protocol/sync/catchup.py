@@ -272,7 +272,7 @@ class CatchUp:
         ``again``: also if that model was asked for before. Sources that failed or are delivering are left out.
         """
         ctx = self.ctx
-        wanted = ctx.state.weights
+        wanted = ctx.state.weights_hash
         if ctx.weights is not None or not ctx.is_member or (self._wanting == wanted and not again):
             return
         if self._wanting != wanted:
@@ -288,7 +288,7 @@ class CatchUp:
 
         The first source may be slow, or let the transfer crawl, so the model may be fetched from one more beside it.
         """
-        if self._wanting == wanted == self.ctx.state.weights and self.ctx.weights is None:
+        if self._wanting == wanted == self.ctx.state.weights_hash and self.ctx.weights is None:
             self._may_ask_one_more()
             self.want_weights(again=True)
             self.ctx.out.timer(SYNC_RETRY_MS, RetryWeights(wanted))
@@ -312,7 +312,7 @@ class CatchUp:
         its way than the next.
         """
         ctx = self.ctx
-        if not self.may_read(asker) or ctx.weights is None or wanted != ctx.state.weights:
+        if not self.may_read(asker) or ctx.weights is None or wanted != ctx.state.weights_hash:
             return
         given, at_ms = self._given.get(asker, (b"", 0))
         if given != wanted or ctx.now_ms - at_ms >= SYNC_RETRY_MS // 2:
@@ -323,7 +323,7 @@ class CatchUp:
         """Take the model, or fetch it from a member that offers it. Returns whether it was taken."""
         ctx = self.ctx
         assert isinstance(message.message, Weights)
-        if ctx.weights is not None or message.message.weights != ctx.state.weights:
+        if ctx.weights is not None or message.message.weights_hash != ctx.state.weights_hash:
             return False
         if ctx.state.member(message.sender) is None:  # strangers would take the few places of sources
             return False
@@ -334,10 +334,10 @@ class CatchUp:
                 return False
             self._sources &= ctx.alive
             is_free = message.sender in self._sources or len(self._sources) < self._may_ask
-            if is_free and ctx.out.fetch(Fetch(message.sender, ctx.state.weights, size, message)):
+            if is_free and ctx.out.fetch(Fetch(message.sender, ctx.state.weights_hash, size, message)):
                 self._sources.add(message.sender)
             return False
-        if len(blob) != size or digest_of(blob) != ctx.state.weights:
+        if len(blob) != size or digest_of(blob) != ctx.state.weights_hash:
             ctx.out.fault(message.sender, "sent a model with another hash")
             return False
         ctx.take_weights(blob)

@@ -127,7 +127,7 @@ class Resume:
         for vote in self.memory.votes if self.memory else ():
             one = verify(vote.envelope, self.ctx.state.federation)
             if isinstance(one, Verified) and isinstance(one.message, Prevote | Precommit):
-                self.ctx.guard.record(vote.height, vote.view, vote.kind, one.message.block)
+                self.ctx.guard.record(vote.height, vote.view, vote.kind, one.message.block_hash)
 
     def try_end(self) -> bool:
         """Stop resuming if enough of the others answered. Returns whether this member resumed until now."""

@@ -221,7 +221,7 @@ class Peer:
         with Reader.open(self.home) as reader:
             state, model = verify(of_store(reader)), reader.model()
         assert model is not None
-        assert digest_of(model.weights) == model.weights_hash == state.weights
+        assert digest_of(model.weights) == model.weights_hash == state.weights_hash
         return state
 
     @property

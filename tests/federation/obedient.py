@@ -63,10 +63,10 @@ def moments(
     match event:
         case WorkDone(work=Train(kind="train")) if before.phase is Phase.SHARING:
             yield "training", now
-        case Received(message=Verified(message=Prevote(block=bytes()), view=0)) if before.phase is Phase.SUMMING:
+        case Received(message=Verified(message=Prevote(block_hash=bytes()), view=0)) if before.phase is Phase.SUMMING:
             yield "voting", now
         # Not the proposer: if it dies and forgets, nobody can repeat its proposal, and the view is over.
-        case Received(message=Verified(message=Precommit(block=bytes()), view=0)) if (
+        case Received(message=Verified(message=Precommit(block_hash=bytes()), view=0)) if (
             before.phase is Phase.SHARING and now != me
         ):
             yield "precommitting", now

@@ -49,7 +49,7 @@ def apps(tmp_path_factory: pytest.TempPathFactory) -> list[TableApp]:
 def federation(apps: list[TableApp]) -> tuple[Cluster, list[bytes]]:
     """Four members that train on these tables, and all that they send, as it is sent."""
     cluster = Cluster(4, table_genesis(apps[0], rounds=2))
-    cluster.sites[0].disk.records = [ModelSaved(cluster.genesis.weights, Learner(apps[0]).initial().tobytes())]
+    cluster.sites[0].disk.records = [ModelSaved(cluster.genesis.weights_hash, Learner(apps[0]).initial().tobytes())]
     sent: list[bytes] = []
 
     def listen(_site: Site, send: Send) -> None:

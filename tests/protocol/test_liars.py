@@ -59,10 +59,12 @@ def changed(**fields: Callable[[Deal], Any]) -> Callable[[Deal], Deal]:
 
 OTHER = {
     "fingerprints": changed(fingerprints=lambda deal: bytes([deal.fingerprints[0] ^ 1]) + deal.fingerprints[1:]),
-    "boxes": changed(boxes=lambda deal: deal.boxes[::-1]),
-    "a box of another": changed(boxes=lambda deal: (deal.boxes[0], deal.boxes[2], deal.boxes[1], *deal.boxes[3:])),
+    "boxes": changed(box_hashes=lambda deal: deal.box_hashes[::-1]),
+    "a box of another": changed(
+        box_hashes=lambda deal: (deal.box_hashes[0], deal.box_hashes[2], deal.box_hashes[1], *deal.box_hashes[3:])
+    ),
     "root": changed(root=lambda deal: bytes(32)),
-    "base": changed(base=lambda deal: bytes(32)),
+    "base": changed(base_hash=lambda deal: bytes(32)),
     "seeded": changed(seeded=lambda deal: deal.seeded[1:]),
     "key": changed(key=lambda deal: bytes(96)),
 }
@@ -235,7 +237,7 @@ def false_complaints(cluster: Lied) -> list[Bend]:
             key = (site.number, place, one.round)
             if place is not None and key not in complained:
                 complained.add(key)
-                box = one.boxes[at(cluster, site.number)]
+                box = one.box_hashes[at(cluster, site.number)]
                 false = Complaint(one.round, place, event.message.raw, box, bytes(32), bytes(64))
                 raw = cluster.again(site, event.message, false, Send(None, b""), event.blob)
                 cluster.say(site, raw)
@@ -418,8 +420,8 @@ def garbage_box(cluster: Lied) -> list[Bend]:
 
         wrong = bytes([blob[0] ^ 1]) + blob[1:]
         place = at(cluster, 0)
-        boxes = tuple(digest_of(wrong) if one == place else box for one, box in enumerate(deal.boxes))
-        return changed(boxes=lambda _: boxes)(deal), wrong
+        boxes = tuple(digest_of(wrong) if one == place else box for one, box in enumerate(deal.box_hashes))
+        return changed(box_hashes=lambda _: boxes)(deal), wrong
 
     seen: dict[int, bytes] = {}
 

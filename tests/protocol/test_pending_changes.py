@@ -216,7 +216,7 @@ def test_an_eviction_that_was_made_takes_no_room_from_others() -> None:
 def test_where_only_proofs_that_anybody_can_check_will_do_a_bad_dealing_is_left_out() -> None:
     """Its proof is a share that only those can judge who were shown it: the others would vote against the block."""
     chain, pool = Chain(4), PendingChanges()
-    deal = signed(identity(1), dealing(1, chain.state.weights), 2, 0, chain.state.federation)
+    deal = signed(identity(1), dealing(1, chain.state.weights_hash), 2, 0, chain.state.federation)
     proof = Complaint(1, 0, deal.raw, digest("box"), digest("secret"), bytes(64))
     complaint = signed(identity(2), proof, 2, 0, chain.state.federation)
     pool.add_eviction(Evict(identity(1).public, "bad-dealing", (complaint.raw,)))

@@ -98,7 +98,7 @@ def summing(which: Contributors) -> Summing:
 
 def replace_holders(which: Contributors, me: int) -> Contributors:
     holders = tuple(sorted({me, *which.holders}))
-    return Contributors(which.round, which.scheme, which.base, which.dealers, holders)
+    return Contributors(which.round, which.scheme, which.base_hash, which.dealers, holders)
 
 
 def released_for(which: Contributors, before: bytes | None) -> bool:
@@ -197,7 +197,7 @@ def test_rule_2_a_dealing_on_another_base_model_is_not_held(monkeypatch: pytest.
         if site.number != 1 or not isinstance(message.message, Deal):
             return send
         fields = {name: getattr(message.message, name) for name in message.message.__struct_fields__}
-        forged = Deal(**fields | {"base": bytes(32)})
+        forged = Deal(**fields | {"base_hash": bytes(32)})
         raw = seal(site.identity, cluster.genesis.federation, message.height, message.view, forged)
         return replace(send, envelope=raw)
 
@@ -248,7 +248,7 @@ def vote_again_from_an_old_copy() -> list[tuple[bytes | None, bytes | None]]:
     cast: dict[tuple[int, int], set[bytes | None]] = {}
     for _, sender, _, message in cluster.log:
         if sender == victim.number and isinstance(message.message, Prevote):
-            cast.setdefault((message.height, message.view), set()).add(message.message.block)
+            cast.setdefault((message.height, message.view), set()).add(message.message.block_hash)
     return [tuple(blocks) for blocks in cast.values() if len(blocks) > 1]  # type: ignore[misc]
 
 
@@ -281,8 +281,12 @@ def test_rule_3_no_vote_leaves_before_it_is_durable(monkeypatch: pytest.MonkeyPa
 def test_rule_4_the_ledger_takes_no_second_contributor_set_in_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
     chain = Chain(4)
     state = chain.state
-    first = Contributors(state.round, "shamir", state.weights, tuple((i, bytes(32)) for i in range(4)), (0, 1, 2, 3))
-    second = Contributors(state.round, "shamir", state.weights, tuple((i, bytes(32)) for i in range(3)), (0, 1, 2, 3))
+    first = Contributors(
+        state.round, "shamir", state.weights_hash, tuple((i, bytes(32)) for i in range(4)), (0, 1, 2, 3)
+    )
+    second = Contributors(
+        state.round, "shamir", state.weights_hash, tuple((i, bytes(32)) for i in range(3)), (0, 1, 2, 3)
+    )
     chain.append(first)
     with pytest.raises(LedgerError, match="contributors while summing"):
         chain.append(second)
@@ -299,7 +303,9 @@ def test_rule_5_a_certificate_with_a_doubled_signer_passes_only_where_votes_are_
     chain = Chain(4)
     before, good = chain.states[0], chain.blocks[0]
     state = chain.states[1]
-    chain.append(Contributors(state.round, "shamir", state.weights, tuple((i, bytes(32)) for i in range(4)), (0, 1, 2)))
+    chain.append(
+        Contributors(state.round, "shamir", state.weights_hash, tuple((i, bytes(32)) for i in range(4)), (0, 1, 2))
+    )
     certified = chain.blocks[1]
     doubled = CertifiedBlock(certified.block, (certified.certificate[0],) * state.committee.quorum)
     assert extend(before, good).height == 1

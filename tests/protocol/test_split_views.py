@@ -192,9 +192,9 @@ def split_complaint(is_lost: bool = False) -> Lied:
             return done
         dealt = done.result
         garbage = bytes(len(dealt.blobs[holder_at]))
-        boxes, blobs = list(dealt.deal.boxes), list(dealt.blobs)
+        boxes, blobs = list(dealt.deal.box_hashes), list(dealt.blobs)
         boxes[holder_at], blobs[holder_at] = digest_of(garbage), garbage
-        deal = changed(dealt.deal, boxes=tuple(boxes))
+        deal = changed(dealt.deal, box_hashes=tuple(boxes))
         ids[deal.round] = id_of(cluster, dealer, deal)
         return WorkDone(work, Dealing(deal, tuple(blobs), dealt.own))
 
@@ -351,7 +351,7 @@ def taken_in_late() -> Lied:
         raw = seal(cluster.sites[liar].identity, cluster.genesis.federation, node.ctx.height, view, ack)
         acks = *(sharing.acks.latest[at(cluster, one)].raw for one in (0, 1)), raw
         holders = tuple(sorted((at(cluster, 0), at(cluster, 1), place)))
-        body = Contributors(sharing.round, "shamir", node.state.weights, dealers, holders)
+        body = Contributors(sharing.round, "shamir", node.state.weights_hash, dealers, holders)
         block = Block(node.ctx.height, node.state.head, body).encode()
         for one in (0, 1, 2):
             shows(cluster, liar, one, Proposal(block, -1, acks, (), None), view)
@@ -511,7 +511,7 @@ def test_what_an_evicted_member_is_accused_of_counts_in_this_round_alone() -> No
     bench.begin()
     context, evicted = bench.node.ctx, identity(30)
     for round_ in [*range(1, 101), *range(1, 101)]:
-        deals = [dealing(round_, chain.state.weights, root) for root in (bytes(32), b"\1" * 32)]
+        deals = [dealing(round_, chain.state.weights_hash, root) for root in (bytes(32), b"\1" * 32)]
         context.accuse(*(signed(evicted, one, 1, 0, chain.state.federation) for one in deals))
     assert [round_ for round_, _ in context.told] == [1]
     assert len(context.accused) == 1

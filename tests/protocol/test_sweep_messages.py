@@ -169,7 +169,7 @@ class Chatter(Cluster):
 
     def _hash(self, site: Site) -> bytes:
         state = self._state(site)
-        known = [state.weights, state.head, state.beacon, digest("x"), bytes(32)]
+        known = [state.weights_hash, state.head, state.beacon, digest("x"), bytes(32)]
         if state.contributors is not None:
             known += [state.contributors.digest()] * 3
         agreement = site.node.heights.agreement if site.node else None
@@ -214,7 +214,7 @@ class Chatter(Cluster):
                 dealers = rnd.choice(roots) if roots else ((0, digest("x")),)
                 holders = tuple(sorted(rnd.sample(range(4), rnd.randrange(1, 5))))
                 return Contributors(
-                    self._round(site), self.genesis.scheme, state.weights, dealers or ((0, bytes(32)),), holders
+                    self._round(site), self.genesis.scheme, state.weights_hash, dealers or ((0, bytes(32)),), holders
                 )
             case 2:
                 wide = layout_of(self.genesis, state.kind).wide
@@ -244,7 +244,7 @@ class Chatter(Cluster):
             boxes = tuple(digest(f"{holder}") for holder in range(rnd.choice((4, 4, 4, 3, 5))))
             message = Deal(
                 self._round(site),
-                rnd.choice((self._state(site).weights, self._hash(site))),
+                rnd.choice((self._state(site).weights_hash, self._hash(site))),
                 digest("r"),
                 fingerprints,
                 rnd.choice((bytes(96), rnd.randbytes(96), self._key_of_somebody())),

@@ -121,7 +121,7 @@ def contradicting_votes_of_a_moved_home() -> int:
         """Also what never arrives was signed."""
         message = verify(send.envelope, genesis.federation)
         if site is victim and isinstance(message, Verified) and isinstance(message.message, Prevote):
-            cast.setdefault((message.height, message.view), set()).add(message.message.block)
+            cast.setdefault((message.height, message.view), set()).add(message.message.block_hash)
 
     cluster.before_send = record
     cluster.start()

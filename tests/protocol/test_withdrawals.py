@@ -398,4 +398,4 @@ def test_a_block_that_admits_one_that_gave_up_is_voted_for() -> None:
     request = signed(NEW, ASKED, state.height + 1, 0, state.federation)
     block = Block(state.height + 1, state.head, Membership((Join(request.raw),))).encode()
     bench.hear(proposer, Proposal(block, -1, (), (), None))
-    assert {one.message.block for one in bench.said(Prevote)} == {block_hash(block)}
+    assert {one.message.block_hash for one in bench.said(Prevote)} == {block_hash(block)}

@@ -32,7 +32,7 @@ class Bench:
         self.now_ms = START_MS
         if memory is None:
             memory = Memory(
-                model=ModelSaved(chain.genesis.weights, np.zeros(chain.genesis.parameters, "<f4").tobytes())
+                model=ModelSaved(chain.genesis.weights_hash, np.zeros(chain.genesis.parameters, "<f4").tobytes())
             )
         if not memory.blocks:
             memory.blocks = [

@@ -76,7 +76,7 @@ class Chain:
         return Contributors(
             self.state.round,
             self.genesis.scheme,
-            self.state.weights,
+            self.state.weights_hash,
             tuple((dealer, digest(f"dealing {dealer}")) for dealer in (members if dealers is None else dealers)),
             tuple(everyone if holders is None else holders),
         )
@@ -87,7 +87,7 @@ class Chain:
         assert state.contributors is not None
         count = layout_of(state.genesis, state.kind).wide
         given = sums or (10 * len(state.contributors.dealers), 10 * len(state.contributors.dealers), *[1] * (count - 2))
-        after = digest(f"weights {state.round}") if state.kind == "train" else state.weights
+        after = digest(f"weights {state.round}") if state.kind == "train" else state.weights_hash
         return Model(
             state.round,
             digest(f"vector {state.round}"),

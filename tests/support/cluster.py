@@ -197,7 +197,7 @@ class Cluster:
             one.adversaries = (_Hooks(self, one),)
         admitting = found(self.genesis, [one.identity for one in self.sites]) if is_founded else []
         for one in self.sites if is_founded else self.sites[:1]:
-            one.disk.keep(*admitting, ModelSaved(self.genesis.weights, weights))
+            one.disk.keep(*admitting, ModelSaved(self.genesis.weights_hash, weights))
         if self.genesis.admit == "invite":
             token = make_invite(identity(0), self.genesis.federation, bytes(range(32)), START_MS + 10**9, 100)
             self.invite = read_invite(token)

@@ -67,7 +67,7 @@ def double_vote(chain: Chain, number: int) -> Evict:
 
 
 def double_deal(chain: Chain, number: int) -> Evict:
-    both = tuple(vote(chain, number, dealing(1, chain.state.weights, digest(text))) for text in "ab")
+    both = tuple(vote(chain, number, dealing(1, chain.state.weights_hash, digest(text))) for text in "ab")
     return Evict(key(number), "double-deal", both)
 
 
@@ -78,7 +78,7 @@ def double_ack(chain: Chain, number: int) -> Evict:
 
 def plain_deal(chain: Chain, text: str) -> Deal:
     """A commitment to a vector, as members of a plain federation deal."""
-    return Deal(1, chain.state.weights, digest(text), b"", NO_KEY, (), (NO_BOX,) * 4)
+    return Deal(1, chain.state.weights_hash, digest(text), b"", NO_KEY, (), (NO_BOX,) * 4)
 
 
 def false_vector(chain: Chain, number: int) -> Evict:
@@ -100,7 +100,7 @@ def wrong_sum(chain: Chain, liar: int, points: int = 4) -> Evict:
 
 
 def bad_dealing(chain: Chain, dealer: int, holder: int) -> Evict:
-    deal = vote(chain, dealer, dealing(1, chain.state.weights, digest("root")))
+    deal = vote(chain, dealer, dealing(1, chain.state.weights_hash, digest("root")))
     complaint = Complaint(1, 0, deal, digest("box"), digest("secret"), bytes(64))
     return Evict(key(dealer), "bad-dealing", (vote(chain, holder, complaint),))
 

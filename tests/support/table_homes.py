@@ -25,7 +25,7 @@ def table_genesis(app: TableApp, **changes: Any) -> Genesis:
         parameters=learner.initial().size,
         model=learner.descriptor,
         shapes=learner.shapes,
-        weights=digest_of(learner.initial().tobytes()),
+        weights_hash=digest_of(learner.initial().tobytes()),
         setup_sums=len(learner.setup()),
         metrics=learner.metrics,
         final_metrics=learner.final_metrics,

@@ -114,7 +114,7 @@ class Liar(Observer):
         said = defaultdict(set)
         for _, _, message in self.sent:
             if isinstance(message.message, Prevote | Precommit):
-                said[type(message.message), message.height, message.view].add(message.message.block)
+                said[type(message.message), message.height, message.view].add(message.message.block_hash)
         return any(len(blocks) > 1 for blocks in said.values())
 
 
@@ -234,7 +234,7 @@ def test_who_has_two_sums_shows_two_fingerprints_for_one_block() -> None:
     for site in range(4):
         for _, _, one in lie("two-sums", site)[0].sent:
             if isinstance(one.message, Prevote) and one.message.z is not None:
-                shown[site, one.message.block].add(one.message.z)
+                shown[site, one.message.block_hash].add(one.message.z)
     assert any(len(fingerprints) > 1 for fingerprints in shown.values())
 
 

@@ -471,8 +471,8 @@ class NoZ(NoVotes):
     def bend_send(self, receiver: Site, message: Verified, send: Send) -> Iterable[Send]:
         said = message.message
         if isinstance(said, Prevote) and message.sender == self.site.key and said.z is not None:
-            return (Send(send.to, self.sign(Prevote(said.block, None), message.height, message.view)),)
-        return () if isinstance(said, Proposal) and said.vector is not None else (send,)
+            return (Send(send.to, self.sign(Prevote(said.block_hash, None), message.height, message.view)),)
+        return () if isinstance(said, Proposal) and said.vector_hash is not None else (send,)
 
 
 class NoSumForSome(Adversary):
@@ -1224,7 +1224,7 @@ def test_a_federation_that_sums_again_without_a_member_gives_away_its_numbers(
     assert first.run(60_000)
     assert len(seen.given_away) == known
     other = np.ones(4, "<f4").tobytes()
-    genesis, _ = make_genesis(4, 4, name="again", weights=digest_of(other), **sums)
+    genesis, _ = make_genesis(4, 4, name="again", weights_hash=digest_of(other), **sums)
     again = Simulation(make_graph(4), Setup(genesis, other, rounds=known - 2 if "setup_sums" in sums else 2))
     again.sites[1].adversaries = (Adversary(again, again.sites[1]),)
     again.watch(Secrecy(seen.given_away))

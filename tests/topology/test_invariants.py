@@ -542,7 +542,7 @@ def complaint(self: node.Node, deal: Verified) -> Complaint:
 
 def upheld(self: node.Node, deal: Verified) -> UpheldComplaint:
     own = complaint(self, deal)
-    return UpheldComplaint(own.round, own.dealer, own.box, self.ctx.out.seal(own))
+    return UpheldComplaint(own.round, own.dealer, own.box_hash, self.ctx.out.seal(own))
 
 
 def would_evict(self: node.Node, deal: Verified, done: Step) -> Step:

@@ -73,7 +73,7 @@ class ReplicatedScheme(Scheme):
         return SplitUp(terms, self, identity.public, vector, seed)
 
     def wrong_deal(self, terms: Terms, dealer: int, deal: Deal) -> str | None:
-        sizes = (len(deal.fingerprints), len(deal.boxes), deal.key, deal.seeded)
+        sizes = (len(deal.fingerprints), len(deal.box_hashes), deal.key, deal.seeded)
         if sizes != (32 * len(self.parts()), self.committee.n, NO_KEY, ()) or deal.root != digest_of(deal.fingerprints):
             return "dealt a commitment of the wrong form"
         return None
@@ -148,7 +148,7 @@ class SplitUp(DealJob):
         shares = [b"".join(data[one] for one in self.scheme.parts(holder)) for holder in range(len(terms.members))]
         blobs = tuple(b"" if holder == me else share for holder, share in enumerate(shares))
         digests = b"".join(digest_of(data[one]) for one in every)
-        deal = Deal(terms.round, terms.base, digest_of(digests), digests, NO_KEY, (), blob_digests(blobs))
+        deal = Deal(terms.round, terms.base_hash, digest_of(digests), digests, NO_KEY, (), blob_digests(blobs))
         return Dealing(deal, blobs, shares[me])
 
     def cost_ms(self, columns: int) -> float:

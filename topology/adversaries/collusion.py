@@ -112,7 +112,7 @@ class Colluder(Adversary):
             out = [site.key for site in self.shunned]
             data = forging.contributors_without(said.block, out, self.site.node.state.committee)
             if data is not None:
-                changed = Proposal(data, -1, said.acks, (), said.vector)
+                changed = Proposal(data, -1, said.acks, (), said.vector_hash)
                 return (Send(send.to, self.sign(changed, message.height, message.view), send.blob),)
         return (send,)
 

@@ -58,7 +58,7 @@ class _TwoStories(Adversary):
     def _other(self, said: Message, blob: bytes | None) -> tuple[Message, bytes | None] | None:
         if isinstance(said, Proposal):
             data = other_block(said.block)
-            return None if data is None else (Proposal(data, -1, said.acks, (), said.vector), blob)
+            return None if data is None else (Proposal(data, -1, said.acks, (), said.vector_hash), blob)
         return forging.other_version(said, blob, self.random)
 
 
@@ -76,7 +76,7 @@ class TwoSums(_TwoStories):
     kinds = (SumShare, Prevote)
 
     def _other(self, said: Message, blob: bytes | None) -> tuple[Message, bytes | None] | None:
-        if isinstance(said, Prevote) and (said.z is None or said.block is None):
+        if isinstance(said, Prevote) and (said.z is None or said.block_hash is None):
             return None
         return super()._other(said, blob)
 

@@ -38,7 +38,7 @@ class MisDeal(Adversary):
         victim = holders[self.random.randrange(len(holders))]
         spoilt = bytes([result.blobs[victim][0] ^ 1]) + result.blobs[victim][1:]
         blobs = (*result.blobs[:victim], spoilt, *result.blobs[victim + 1 :])
-        return replace(result, blobs=blobs, deal=structs_replace(result.deal, boxes=blob_digests(blobs)))
+        return replace(result, blobs=blobs, deal=structs_replace(result.deal, box_hashes=blob_digests(blobs)))
 
 
 class Withhold(Adversary):

@@ -101,7 +101,7 @@ def failed_contributors(state: LedgerState) -> frozenset[bytes]:
 
 def proved_void(body: Void) -> bytes | None:
     """Return the hash of the sum by which a void block proves itself; None if it does not."""
-    return body.vector
+    return body.vector_hash
 
 
 # Dealings.
@@ -144,7 +144,7 @@ def hands_out(said: Message) -> bool:
 
 def deal_of(message: Deal, made: Dealing) -> Deal:
     """Return the message that publishes a dealing of the same round."""
-    return with_fields(made.deal, round=message.round, base=message.base)
+    return with_fields(made.deal, round=message.round, base_hash=message.base_hash)
 
 
 def other_dealing(work: Any, vector: bytes | None = None) -> Dealing:
@@ -163,11 +163,11 @@ def other_dealing(work: Any, vector: bytes | None = None) -> Dealing:
 def other_boxes(made: Dealing) -> Dealing:
     """Return the dealing with the digests of two boxes exchanged, so that both are false and all others right."""
     places = [place for place, blob in enumerate(made.blobs) if blob]
-    digests = list(made.deal.boxes)
+    digests = list(made.deal.box_hashes)
     if len(places) > 1:
         a, b = places[0], places[-1]
         digests[a], digests[b] = digests[b], digests[a]
-    return replace(made, deal=with_fields(made.deal, boxes=tuple(digests)))
+    return replace(made, deal=with_fields(made.deal, box_hashes=tuple(digests)))
 
 
 def garbage_boxes(work: DealShares, made: Dealing, victims: Iterable[int]) -> Dealing:
@@ -177,7 +177,7 @@ def garbage_boxes(work: DealShares, made: Dealing, victims: Iterable[int]) -> De
         if blobs[place]:
             size = len(blobs[place]) - BOX_OVERHEAD_BYTES
             blobs[place] = ephemeral.seal(work.committee.members[place], bytes(size))
-    return replace(made, blobs=tuple(blobs), deal=with_fields(made.deal, boxes=blob_digests(tuple(blobs))))
+    return replace(made, blobs=tuple(blobs), deal=with_fields(made.deal, box_hashes=blob_digests(tuple(blobs))))
 
 
 def _ephemeral(work: DealShares, root: bytes) -> Ephemeral:
@@ -210,7 +210,7 @@ def split_dealing(work: DealShares, victims: frozenset[int]) -> tuple[Dealing, d
     honest = dealing.Commitment(tree.root, _fingerprint_bytes(polynomials))
     values = dealing.check(context, terms, me, honest, shares[me]).tobytes()
     fields = (honest.fingerprints, ephemeral.key, work.seeded, blob_digests(sealed))
-    made = Dealing(Deal(work.terms.round, work.terms.base, tree.root, *fields), sealed, values)
+    made = Dealing(Deal(work.terms.round, work.terms.base_hash, tree.root, *fields), sealed, values)
     told = {}
     for place in victims:
         through = [list(one) for one in polynomials]
@@ -313,7 +313,7 @@ def with_false_keeps(ack: Ack) -> Ack:
 
 def with_other_box(said: HandBox, digest: bytes) -> HandBox:
     """Return the message as if it handed over a box with another digest."""
-    return with_fields(said, box=digest)
+    return with_fields(said, box_hash=digest)
 
 
 def is_own_box(site: "Site", said: HandBox) -> bool:
@@ -330,7 +330,7 @@ def any_box(state: LedgerState, blob: bytes, rng: random.Random) -> HandBox:
 
 def with_bad_terms(made: Dealing, rng: random.Random) -> Dealing:
     """Return a dealing with a key or seeded holders that are invalid, or that do not fit its boxes."""
-    deal, n = made.deal, len(made.deal.boxes)
+    deal, n = made.deal, len(made.deal.box_hashes)
     me = made.blobs.index(b"")
     seeded: dict[str, tuple[int, ...]] = {
         "too few": deal.seeded[:-1],
@@ -425,7 +425,7 @@ def void_of(data: bytes, vector: bytes | None) -> tuple[bytes, bytes] | None:
     block = read_block(data)
     if not isinstance(block.body, Model):
         return None
-    digest = block.body.vector if vector is None else hashlib.sha256(vector).digest()
+    digest = block.body.vector_hash if vector is None else hashlib.sha256(vector).digest()
     return Block(block.height, block.previous, Void(block.body.round, "encoding", (), digest)).encode(), digest
 
 
@@ -435,8 +435,8 @@ def other_version(message: Message, blob: bytes | None, rng: random.Random) -> t
     For proposals there is :func:`.voting.other_block`.
     """
     match message:
-        case Deal(boxes=boxes):
-            return with_fields(message, boxes=boxes[::-1]), blob
+        case Deal(box_hashes=boxes):
+            return with_fields(message, box_hashes=boxes[::-1]), blob
         case Ack(dealings=dealings):
             some = [dealer for dealer, _ in dealings if rng.random() < 0.5]
             if rng.random() < 0.3:
@@ -447,12 +447,12 @@ def other_version(message: Message, blob: bytes | None, rng: random.Random) -> t
             return None if fewer is None else (fewer, None)
         case SumShare() if blob is not None:
             data = bytes([blob[0] ^ 1]) + blob[1:]
-            return with_fields(message, shares=digest_of(data)), data
-        case Prevote(block=block, z=z):
+            return with_fields(message, shares_hash=digest_of(data)), data
+        case Prevote(block_hash=block, z=z):
             if z is not None and rng.random() < 0.5:
                 return Prevote(block, ((z[0] + 1) % P, z[1])), None
             return Prevote(None, None) if block else Prevote(bytes(32), None), None
-        case Precommit(block=block):
+        case Precommit(block_hash=block):
             return Precommit(None if block else bytes(32)), None
         case SitOut(round=round_):
             return SitOut(round_, "another reason"), None

@@ -128,5 +128,5 @@ class FalseFirst(Adversary):
         if not isinstance(block.body, Model):
             return (send,)
         other, false = other_sum(block.body, send.blob, 1)
-        changed = Proposal(Block(block.height, block.previous, other).encode(), -1, (), (), other.vector)
+        changed = Proposal(Block(block.height, block.previous, other).encode(), -1, (), (), other.vector_hash)
         return (Send(send.to, self.sign(changed, message.height, 0), false),)

@@ -36,11 +36,11 @@ class FalseZToOne(Adversary):
 
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
         vote = message.message
-        if receiver is not self._shown or not isinstance(vote, Prevote) or vote.z is None or vote.block is None:
+        if receiver is not self._shown or not isinstance(vote, Prevote) or vote.z is None or vote.block_hash is None:
             return (send,)
         if message.sender != self.site.key:
             return (send,)
-        false = Prevote(vote.block, ((vote.z[0] + 1) % P, vote.z[1]))
+        false = Prevote(vote.block_hash, ((vote.z[0] + 1) % P, vote.z[1]))
         return (Send(send.to, self.sign(false, message.height, message.view), send.blob),)
 
 
@@ -63,7 +63,12 @@ class LieAfterLeaving(Adversary):
 
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
         vote, node = message.message, self.site.node
-        if node is None or message.sender != self.site.key or not isinstance(vote, Precommit) or vote.block is None:
+        if (
+            node is None
+            or message.sender != self.site.key
+            or not isinstance(vote, Precommit)
+            or vote.block_hash is None
+        ):
             return (send,)
         if node.ctx.is_member or not self._has_asked:
             return (send,)

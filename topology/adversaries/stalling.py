@@ -37,7 +37,7 @@ class Crawl(Colluder):
             return
         for site in self.simulation.sites:
             if site.number in self.simulation.setup.late and site.node is not None and site.node.ctx.weights is None:
-                self.say(site, self.sign(Weights(node.state.weights)))
+                self.say(site, self.sign(Weights(node.state.weights_hash)))
         self.simulation.clock.after(OFFER_EVERY_MS, self._offer)
 
     def lets_crawl(self, receiver: "Site") -> bool:

@@ -28,14 +28,14 @@ def other_block(data: bytes) -> bytes | None:
     """Return another block for the same height, as valid as possible; None if there is none."""
     block = read_block(data)
     match block.body:
-        case Contributors(round=round_, scheme=scheme, base=base, dealers=dealers, holders=holders):
+        case Contributors(round=round_, scheme=scheme, base_hash=base, dealers=dealers, holders=holders):
             # A proposer cannot choose the dealers, so a holder is left out.
             if len(holders) < 2:
                 return None
             other: Contributors | Membership | Model | Void = Contributors(round_, scheme, base, dealers, holders[:-1])
         case Void(round=round_, reason=reason, names=names):
             other = Void(round_, reason, names[1:] if names else ())
-        case Model(round=round_, vector=vector, sums=sums, weights=weights):
+        case Model(round=round_, vector_hash=vector, sums=sums, weights_hash=weights):
             other = Model(round_, vector, sums, weights, bytes(31) + b"\1")
         case _:
             return None
@@ -61,9 +61,9 @@ class Equivocate(Adversary):
     def on_event(self, event: Event) -> bool:
         """Keep precommits for blocks that it is against from the node, which would decide and show others the block."""
         message = self.received(event)
-        if message is None or not isinstance(message.message, Precommit) or message.message.block is None:
+        if message is None or not isinstance(message.message, Precommit) or message.message.block_hash is None:
             return True
-        return message.message.block in {block_hash(data) for data in self._instead.values()}
+        return message.message.block_hash in {block_hash(data) for data in self._instead.values()}
 
     def bend_step(self, event: Event, step: Step) -> Step:
         """Choose the other block now: the site's own prevote for the view is sent before the proposal."""
@@ -82,9 +82,9 @@ class Equivocate(Adversary):
         changed: Proposal | Prevote | Precommit
         match given:
             case Proposal() if data is not None:
-                changed = Proposal(data, -1, given.acks, (), given.vector)
+                changed = Proposal(data, -1, given.acks, (), given.vector_hash)
             case Proposal() if receiver.number in self.half and (data := other_block(given.block)) is not None:
-                changed = Proposal(data, -1, given.acks, (), given.vector)
+                changed = Proposal(data, -1, given.acks, (), given.vector_hash)
             case Prevote(z=z) if data is not None:
                 changed = Prevote(block_hash(data), z)
             case Precommit():
@@ -102,9 +102,9 @@ class DoubleVote(Adversary):
     def bend_send(self, receiver: "Site", message: Verified, send: Send) -> Iterable[Send]:
         if message.sender == self.site.key and receiver.number in self.half:
             match message.message:
-                case Prevote(block=block):
+                case Prevote(block_hash=block):
                     changed: Prevote | Precommit = Prevote(None if block else bytes(32), None)
-                case Precommit(block=block):
+                case Precommit(block_hash=block):
                     changed = Precommit(None if block else bytes(32))
                 case _:
                     return (send,)
@@ -174,7 +174,7 @@ class StaleLock(Adversary):
             view, old = self._seen[message.height]
             if view < message.view:
                 polka = tuple(self._votes.get((message.height, view), {}).values())
-                changed = Proposal(old.block, view, old.acks, polka, old.vector)
+                changed = Proposal(old.block, view, old.acks, polka, old.vector_hash)
                 return (Send(send.to, self.sign(changed, message.height, message.view), send.blob),)
         return (send,)
 
@@ -187,7 +187,7 @@ def other_sum(body: Model, vector: bytes, number: int) -> tuple[Model, bytes]:
     last = (int.from_bytes(vector[-8:], "little") + number) % P  # a random element
     other = vector[:-8] + last.to_bytes(8, "little")
     digest = digest_of(other)
-    return Model(body.round, digest, body.sums, body.weights, beacon_of(other)), other
+    return Model(body.round, digest, body.sums, body.weights_hash, beacon_of(other)), other
 
 
 class InvalidValue(Adversary):
@@ -206,7 +206,7 @@ class InvalidValue(Adversary):
         if isinstance(block.body, Model) and send.blob is not None and (block.height + message.view) % 2:
             return self._false_sums(message, block, block.body, send)
         data = self._spoilt(block, message.view)
-        changed = Proposal(data, given.valid_view, given.acks, given.polka, given.vector)
+        changed = Proposal(data, given.valid_view, given.acks, given.polka, given.vector_hash)
         return (Send(send.to, self.sign(changed, message.height, message.view), send.blob),)
 
     def _false_sums(self, message: Verified, block: Block, body: Model, send: Send) -> Iterable[Send]:
@@ -218,7 +218,9 @@ class InvalidValue(Adversary):
             if proposer(view) == self.site.key:
                 other, false = other_sum(body, send.blob, 1 + view)
                 data = Block(block.height, block.previous, other).encode()
-                yield Send(send.to, self.sign(Proposal(data, -1, (), (), other.vector), message.height, view), false)
+                yield Send(
+                    send.to, self.sign(Proposal(data, -1, (), (), other.vector_hash), message.height, view), false
+                )
 
     @staticmethod
     def _spoilt(block: Block, view: int) -> bytes:
@@ -227,10 +229,10 @@ class InvalidValue(Adversary):
             case 0:
                 return Block(block.height, bytes(32), body).encode()
             case 1 if isinstance(body, Contributors):
-                few = Contributors(body.round, body.scheme, body.base, body.dealers[:2], body.holders)
+                few = Contributors(body.round, body.scheme, body.base_hash, body.dealers[:2], body.holders)
                 return Block(block.height, block.previous, few).encode()
             case 2 if isinstance(body, Model):
-                wrong = Model(body.round, body.vector, body.sums[::-1], body.weights, body.beacon)
+                wrong = Model(body.round, body.vector_hash, body.sums[::-1], body.weights_hash, body.beacon)
                 return Block(block.height, block.previous, wrong).encode()
             case 3:
                 return Block(block.height, block.previous, Void(9999, "shares", ())).encode()

@@ -42,7 +42,7 @@ def make_genesis(parameters: int, peers: int, **changes: Any) -> tuple[Genesis, 
         "created_ms": START_MS,
         "model": MODEL,
         "shapes": ((parameters,),),
-        "weights": digest_of(weights),
+        "weights_hash": digest_of(weights),
         "admit": "open",
         "min_peers": max(3, peers - (peers - 1) // 3),
     }

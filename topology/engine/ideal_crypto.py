@@ -92,7 +92,7 @@ class IdealScheme(ShamirScheme):
 
     def wrong_deal(self, terms: Terms, dealer: int, deal: Deal) -> str | None:
         """Say whether the dealing has the wrong size; None if it is right."""
-        sizes = (len(deal.boxes), len(deal.fingerprints))
+        sizes = (len(deal.box_hashes), len(deal.fingerprints))
         return None if sizes == (self.committee.n, 16 * self.committee.threshold) else "dealt the wrong size"
 
     def blob_bytes(self, terms: Terms, dealer: int, holder: int, deal: Deal) -> int:
@@ -148,7 +148,7 @@ class IdealDeal(DealJob):
         blobs = tuple(b"" if holder == me else token for holder in range(self.committee.n))
         fingerprints = bytes(16 * self.committee.threshold)
         terms = self.terms
-        deal = Deal(terms.round, terms.base, root, fingerprints, NO_KEY, self.seeded, blob_digests(blobs))
+        deal = Deal(terms.round, terms.base_hash, root, fingerprints, NO_KEY, self.seeded, blob_digests(blobs))
         return Dealing(deal, blobs, self.vector)
 
     def cost_ms(self, columns: int) -> float:

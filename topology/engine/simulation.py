@@ -193,7 +193,7 @@ class Simulation:
             is_late = number in setup.late
             disk = Disk(blocks=[] if is_late else list(blocks))
             if (setup.is_founded and not is_late) or number == 0:
-                disk.model = ModelSaved(setup.genesis.weights, setup.weights)
+                disk.model = ModelSaved(setup.genesis.weights_hash, setup.weights)
             skew = self.random.randint(-setup.skew_ms, setup.skew_ms)
             speed = graph.nodes[label]["speed"]
             sites.append(Site(number, label, identity, disk, speed, skew, outages=int(is_late)))

@@ -46,5 +46,5 @@ def binds(message: Verified, blob: bytes) -> bool:
     """Whether the message holds the blob's digest; a receiving driver checks the same."""
     digest = digest_of(blob)
     if isinstance(message.message, Deal):
-        return digest in message.message.boxes
+        return digest in message.message.box_hashes
     return digest == blob_digest(message, None)

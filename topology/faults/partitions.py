@@ -190,7 +190,12 @@ class LoneDecision(Partition):
         self._has_decided = False
 
     def on_send(self, site: "Site", receiver: "Site", message: Verified, blob: bytes | None) -> None:
-        if isinstance(message.message, Precommit) and message.message.block and not self.was_cut and site.is_honest:
+        if (
+            isinstance(message.message, Precommit)
+            and message.message.block_hash
+            and not self.was_cut
+            and site.is_honest
+        ):
             self._lucky, self._height = site.number, message.height
             self.cut(2 * CUT_MS)
 

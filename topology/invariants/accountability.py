@@ -47,9 +47,9 @@ class Accountability(Checker):
 
     def _see(self, message: Verified) -> None:
         match message.message:
-            case Prevote(block=block) if block is not None:
+            case Prevote(block_hash=block) if block is not None:
                 self._prevotes.setdefault((message.height, message.view, block), set()).add(message.sender)
-            case Precommit(block=block) if block is not None:
+            case Precommit(block_hash=block) if block is not None:
                 self._precommits.setdefault((message.height, message.view, block), set()).add(message.sender)
             case Proposal(polka=polka):
                 for raw in polka:
@@ -69,9 +69,9 @@ class Accountability(Checker):
         decided = [vote for vote in votes if isinstance(vote.message, Precommit)]
         for vote in decided:
             self._see(vote)
-        if not decided or not isinstance(decided[0].message, Precommit) or decided[0].message.block is None:
+        if not decided or not isinstance(decided[0].message, Precommit) or decided[0].message.block_hash is None:
             return
-        found = decided[0].message.block, decided[0].view
+        found = decided[0].message.block_hash, decided[0].view
         first = self._decided.setdefault(record.height, found)
         if first[0] == found[0]:
             return

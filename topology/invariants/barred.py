@@ -57,7 +57,7 @@ class Barred(Checker):
         if vote.height != node.state.height + 1 or vote.view > node.view or node.state.committee.index(liar) is None:
             return
         place = (site.number, liar, vote.height, vote.view, type(vote.message))
-        if self._votes.setdefault(place, vote.message.block) != vote.message.block:
+        if self._votes.setdefault(place, vote.message.block_hash) != vote.message.block_hash:
             self._proved.setdefault((site.number, liar), node.state.height)
 
     def on_end(self) -> None:

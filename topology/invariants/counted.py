@@ -41,7 +41,7 @@ class Counted(RoundChecker):
             return
         if type(event) is Received:
             deal = event.message.message
-            if type(deal) is Deal and (event.blob or all(box == NO_BOX for box in deal.boxes)):
+            if type(deal) is Deal and (event.blob or all(box == NO_BOX for box in deal.box_hashes)):
                 had = self._had_ms.setdefault((deal.round, event.message.sender), {})
                 had.setdefault(site.key, self.simulation.clock.elapsed_ms)
         super().on_step(site, event, step)

@@ -40,7 +40,7 @@ class Evidence(Checker):
 
     def on_send(self, site: Site, receiver: Site, message: Verified, blob: bytes | None) -> None:
         said = message.message
-        if type(said) is Proposal and said.vector is None:
+        if type(said) is Proposal and said.vector_hash is None:
             self._proposed_ms.setdefault(said.block, self.simulation.clock.elapsed_ms)
         elif isinstance(said, Accusation | Complaint | UpheldComplaint) and site.is_honest:
             accused = self._accused(said)

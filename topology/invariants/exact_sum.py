@@ -42,7 +42,7 @@ class ExactSum(Checker):
         if isinstance(body, Contributors):
             assert site.node is not None
             self._contributors[body.round] = (body, site.node.state.committee.members)
-        wanted = body.vector if isinstance(body, Model) else proved_void(body) if isinstance(body, Void) else None
+        wanted = body.vector_hash if isinstance(body, Model) else proved_void(body) if isinstance(body, Void) else None
         if not isinstance(body, Model | Void) or wanted is None or body.round not in self._contributors:
             return
         contributors, members = self._contributors[body.round]

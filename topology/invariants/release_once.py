@@ -23,8 +23,8 @@ class ReleaseOnce(Checker):
         if first is None:
             if not self._is_decided(site, share):
                 raise self.violated(f"{site.label} released round {share.round} for contributors that nobody decided")
-            self._released[(site.number, share.round)] = (share.contributors, share.shares)
-        elif first != (share.contributors, share.shares):  # the difference of two sums gives updates away
+            self._released[(site.number, share.round)] = (share.contributors, share.shares_hash)
+        elif first != (share.contributors, share.shares_hash):  # the difference of two sums gives updates away
             raise self.violated(f"{site.label} released two sums of round {share.round}")
 
     @staticmethod

@@ -154,7 +154,7 @@ class Secrecy(Checker):
 
     def _on_proposal(self, site: Site, said: Proposal) -> None:
         """Note a proposed set of contributors by its digest; the proposal that ends a round also shows the sum."""
-        if said.vector is not None and site.node is not None:
+        if said.vector_hash is not None and site.node is not None:
             decided = site.node.state.contributors
             if decided is not None:
                 self._learn_of(site, decided)
@@ -249,7 +249,7 @@ def _bases_of(state: LedgerState) -> tuple[bytes, ...]:
     if state.kind == "setup":
         return (SETUP,)
     final = {*metrics_of(state.genesis, state.kind)} & {*state.genesis.final_metrics}
-    return (state.weights, FINAL) if final else (state.weights,)
+    return (state.weights_hash, FINAL) if final else (state.weights_hash,)
 
 
 def curious(simulation: "Simulation") -> list[Site]:

@@ -19,7 +19,7 @@ class SignOnce(Checker):
         if not site.is_honest or message.sender != site.key:
             return
         match message.message:
-            case Prevote(block=said) | Precommit(block=said):
+            case Prevote(block_hash=said) | Precommit(block_hash=said):
                 key = (site.number, type(message.message).__name__, message.height, message.view)
             case Proposal(block=block):
                 key, said = (site.number, "Proposal", message.height, message.view), block_hash(block)

@@ -49,7 +49,7 @@ class Validity(Checker):
             raise self.violated(f"{site.label} keeps a certificate of height {record.height} with a vote said twice")
         for raw in record.certificate:
             vote = self.simulation.known(raw)
-            if vote is not None and isinstance(vote.message, Precommit) and vote.message.block == wanted:
+            if vote is not None and isinstance(vote.message, Precommit) and vote.message.block_hash == wanted:
                 signers.add(vote.sender)
                 views.add(vote.view)
         if record.height == self._state.height + 1:
@@ -75,7 +75,7 @@ class Validity(Checker):
                 threshold = _threshold(len(state.repeat.committee), threshold)
             if len(body.dealers) < _threshold(state.committee.n, threshold) + 1:
                 raise self.violated(f"round {body.round} sums only {len(body.dealers)} contributions")
-            if body.base != state.weights:
+            if body.base_hash != state.weights_hash:
                 raise self.violated(f"round {body.round} sums updates of another model")
         if isinstance(body, Model) and state.contributors is None:
             raise self.violated(f"round {body.round} has a model but no contributors")

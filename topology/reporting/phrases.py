@@ -90,9 +90,9 @@ class Phrases:
                 return f"I have no update for round {round_}: {reason}"
             case Proposal():
                 return self._proposal(message, view)
-            case Prevote(block=block, z=z):
+            case Prevote(block_hash=block, z=z):
                 return f"PREVOTE in view {view}: {_short(block)}" + (", with my fingerprint of the sum" if z else "")
-            case Precommit(block=block):
+            case Precommit(block_hash=block):
                 return f"PRECOMMIT in view {view}: {_short(block)}"
             case SumShare(round=round_):
                 return f"the sum of my shares of round {round_}"
@@ -109,9 +109,9 @@ class Phrases:
                 return f"send me the blocks from height {height} on"
             case Blocks(blocks=blocks):
                 return "blocks " + ", ".join(str(read_block(one.block).height) for one in blocks)
-            case GetWeights(weights=weights):
+            case GetWeights(weights_hash=weights):
                 return f"send me the model {_short(weights)}"
-            case Weights(weights=weights):
+            case Weights(weights_hash=weights):
                 return f"the model {_short(weights)}"
             case GetStatus():
                 return "what did you see of me?"
@@ -166,7 +166,7 @@ class Phrases:
             case Contributors(round=round_, dealers=dealers, holders=holders):
                 dealing = self._places(index for index, _ in dealers)
                 return f"Contributors of round {round_}, peers {dealing}, held by peers {self._places(holders)}"
-            case Model(round=round_, vector=vector, weights=weights):
+            case Model(round=round_, vector_hash=vector, weights_hash=weights):
                 return f"Model of round {round_}, sum {_short(vector)}, weights {_short(weights)}"
             case Void(round=round_, reason=reason, names=names):
                 missing = f", missing peers {' '.join(map(self._label, names))}" if names else ""

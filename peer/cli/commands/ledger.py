@@ -85,7 +85,7 @@ def run_verify(given: argparse.Namespace) -> int:
         "height": state.height,
         "head": state.head.hex(),
         "trained": state.trained,
-        "weights": state.weights.hex(),
+        "weights": state.weights_hash.hex(),
         "members": len(state.members),
     }
     if given.json:

@@ -132,7 +132,7 @@ def _facts(agreed: "Agreed") -> dict[str, Any]:
     from ....protocol.ledger.state import Phase
 
     state = agreed.state
-    matches = agreed.saved.weights_hash == state.weights
+    matches = agreed.saved.weights_hash == state.weights_hash
     return {
         "federation": state.federation.hex(),
         "weights": agreed.saved.weights_hash.hex(),

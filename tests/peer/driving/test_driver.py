@@ -62,7 +62,7 @@ GENESIS = Genesis(
     created_ms=0,
     model="m",
     shapes=((1,),),
-    weights=bytes(32),
+    weights_hash=bytes(32),
 )
 STATE = replace(
     genesis_state(GENESIS),

@@ -39,7 +39,7 @@ def trained(genesis: Genesis, peers: int, weights: bytes | None = None) -> Clust
     """A federation of peers with private numbers of their own, when all its rounds are over."""
     cluster = Cluster(peers, genesis, seed=1)
     if weights is not None:
-        cluster.sites[0].disk.records = [ModelSaved(genesis.weights, weights)]
+        cluster.sites[0].disk.records = [ModelSaved(genesis.weights_hash, weights)]
 
     def answer(site: Site) -> Callable[[Train], Contribution]:
         rows, private = ROWS[site.number], SUMS[site.number]
@@ -144,7 +144,7 @@ def test_what_the_evaluation_alone_adds_up_is_added_up_once(stands_at: str, tmp_
     if stands_at == "failed":
         chain.append(chain.void())
     if stands_at == "finished":
-        chain.append(chain.model(weights=chain.state.weights))
+        chain.append(chain.model(weights=chain.state.weights_hash))
     if stands_at == "seen":
         known = open_sum(chain.state, [Block(chain.state.height + 1, chain.state.head, chain.contributors()).encode()])
     ours = _continued(chain.state, identity(0).public, "peer 0", None, None, pending=known)
@@ -227,7 +227,7 @@ def test_where_a_sum_may_have_been_opened_it_says_whose_numbers_a_second_one_sho
 def stood_still(chain: Chain) -> None:
     """Training ends with the model that it began with."""
     chain.append(chain.contributors())
-    chain.append(chain.model(weights=chain.state.weights))
+    chain.append(chain.model(weights=chain.state.weights_hash))
     chain.round()
     assert chain.state.phase is Phase.FINISHED
 
@@ -366,7 +366,7 @@ def test_a_member_joins_what_follows_from_its_own_ledger(tmp_path: Path) -> None
     [
         ({"scheme": "plain"}, "differs from the old one in scheme"),
         ({"threshold": 2}, "differs from the old one in threshold"),
-        ({"weights": bytes(32)}, "differs from the old one in initial weights"),
+        ({"weights_hash": bytes(32)}, "differs from the old one in initial weights"),
         ({"evaluated": True}, "differs from the old one in whether the initial weights were evaluated"),
         ({"final_metrics": ("rows of a class",)}, "differs from the old one in metrics of the evaluation"),
         ({"barred": (bytes(32),)}, "differs from the old one in members that cheated"),

@@ -68,7 +68,7 @@ def test_it_ends_where_the_run_ended(run: tuple[Simulation, Json]) -> None:
     state = site.node.state
     status = played(film, film["end_ms"])
     assert (status["height"], status["head"], status["phase"]) == (state.height, state.head.hex(), str(state.phase))
-    assert (status["trained"], status["weights"]) == (3, state.weights.hex())
+    assert (status["trained"], status["weights"]) == (3, state.weights_hash.hex())
     assert [row["name"] for row in status["members"] if row["me"]] == [str(site.label)]
     assert all(row["connected"] for row in status["members"])
 

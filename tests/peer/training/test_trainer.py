@@ -355,10 +355,10 @@ def test_advice_on_clipping_of_a_table_names_its_options(tmp_path: Path) -> None
 def test_a_founder_does_not_choose_the_weights_that_a_table_begins_with(genesis: Genesis) -> None:
     learner = member_learner(Settings(data="data.csv"), genesis)
     honest = digest_of(learner.initial().astype("<f4").tobytes())
-    check_initial_weights(learner, msgspec.structs.replace(genesis, weights=honest))
+    check_initial_weights(learner, msgspec.structs.replace(genesis, weights_hash=honest))
     chosen = learner.initial()
     chosen[-1] = 2**30
-    crooked = msgspec.structs.replace(genesis, weights=digest_of(chosen.astype("<f4").tobytes()))
+    crooked = msgspec.structs.replace(genesis, weights_hash=digest_of(chosen.astype("<f4").tobytes()))
     with pytest.raises(ModelMismatch, match="initial weights .* are not those that follow from its task"):
         check_initial_weights(learner, crooked)
     # Its members have compared them with the ledger before, and an own app's are its founder's.

@@ -57,7 +57,7 @@ def views_of(bench: Bench, *, others: bool) -> list[int]:
 
 def prevoted(bench: Bench) -> list[bytes | None]:
     """The blocks that this member prevoted, in order."""
-    return [vote.message.block for vote in bench.said(Prevote) if isinstance(vote.message, Prevote)]
+    return [vote.message.block_hash for vote in bench.said(Prevote) if isinstance(vote.message, Prevote)]
 
 
 # What a proposal needs.
@@ -214,17 +214,17 @@ class OpenSum:
 
     def proposal(self, valid_view: int = -1, polka: tuple[bytes, ...] = ()) -> Proposal:
         data = self.bench.chain.block(self.body)
-        return Proposal(data, valid_view, (), polka, self.body.vector)
+        return Proposal(data, valid_view, (), polka, self.body.vector_hash)
 
     def well_formed(self, number: int) -> tuple[Proposal, bytes]:
         """One whose W could be a sum of this round's updates, and is not; and that W."""
         vector, body = sum_of_updates(self.bench.chain, f"other {number}")
-        return Proposal(self.bench.chain.block(body), -1, (), (), body.vector), vector
+        return Proposal(self.bench.chain.block(body), -1, (), (), body.vector_hash), vector
 
     def false_proposal(self, view: int) -> Proposal:
         """One whose W nobody has."""
         body = self.bench.chain.model()
-        data = self.bench.chain.block(Model(body.round, digest(f"{view}"), body.sums, body.weights, body.beacon))
+        data = self.bench.chain.block(Model(body.round, digest(f"{view}"), body.sums, body.weights_hash, body.beacon))
         return Proposal(data, -1, (), (), digest(f"{view}"))
 
 
@@ -258,7 +258,7 @@ def open_sum(memory: Memory | None = None, chain: Chain | None = None) -> OpenSu
     chain = chain or summing_chain()
     base = np.zeros(chain.genesis.parameters, "<f4").tobytes()
     bench = Bench(
-        chain, other_than_the_proposer(chain), memory or Memory(model=ModelSaved(chain.genesis.weights, base))
+        chain, other_than_the_proposer(chain), memory or Memory(model=ModelSaved(chain.genesis.weights_hash, base))
     )
     bench.begin()
     return OpenSum(bench, *sum_of_updates(chain))
@@ -288,7 +288,7 @@ def test_a_model_whose_sum_did_not_come_along_is_voted_for_once_it_was_fetched()
     move_to(bench, view)
     proposer = bench.proposer(view)
     bench.hear(proposer, case.proposal(), view=view)
-    assert [(fetch.source, fetch.digest) for fetch in bench.fetches] == [(proposer.public, case.body.vector)]
+    assert [(fetch.source, fetch.digest) for fetch in bench.fetches] == [(proposer.public, case.body.vector_hash)]
     assert bench.fetches[0].size_bytes == len(case.vector)
     bench.hear(proposer, case.proposal(), case.vector, view=view)
     bench.compute()
@@ -334,19 +334,19 @@ def test_a_sum_that_is_none_of_encodings_gets_a_nil_prevote() -> None:
     view = views_of(bench, others=True)[0]
     move_to(bench, view)
     case.vector = b"\xff" * len(case.vector)
-    case.body = Model(case.body.round, digest_of(case.vector), case.body.sums, case.body.weights, case.body.beacon)
+    case.body = Model(case.body.round, digest_of(case.vector), case.body.sums, case.body.weights_hash, case.body.beacon)
     bench.hear(bench.proposer(view), case.proposal(), case.vector, view=view)
     bench.compute()
     assert prevoted(bench) == [None]
 
 
-@pytest.mark.parametrize("field", ["sums", "weights", "beacon"])
+@pytest.mark.parametrize("field", ["sums", "weights_hash", "beacon"])
 def test_a_model_that_does_not_follow_from_its_sum_gets_a_nil_prevote(field: str) -> None:
     case = open_sum()
     bench = case.bench
     view = views_of(bench, others=True)[0]
     move_to(bench, view)
-    wrong = {"sums": bench.chain.model().sums, "weights": digest("w"), "beacon": digest("b")}[field]
+    wrong = {"sums": bench.chain.model().sums, "weights_hash": digest("w"), "beacon": digest("b")}[field]
     values = {name: getattr(case.body, name) for name in case.body.__struct_fields__} | {field: wrong}
     case.body = Model(**values)
     bench.hear(bench.proposer(view), case.proposal(), case.vector, view=view)
@@ -433,7 +433,7 @@ def proposed_again(case: OpenSum) -> tuple[Verified, bytes]:
     bench.compute()
     summing = bench.node.ctx.summing
     assert summing is not None
-    (one, other), committee = summing.checked[case.body.vector].secret, bench.node.state.committee
+    (one, other), committee = summing.checked[case.body.vector_hash].secret, bench.node.state.committee
     for voter in bench.others:
         place = committee.index(voter.public)
         assert place is not None
@@ -499,7 +499,7 @@ def locked_memory(view: int, locked_first: bool) -> tuple[OpenSum, Memory]:
         ValueSeen(height, view, True, data, None, ()),
     ]
     memory = Memory(
-        model=ModelSaved(chain.genesis.weights, np.zeros(chain.genesis.parameters, "<f4").tobytes()),
+        model=ModelSaved(chain.genesis.weights_hash, np.zeros(chain.genesis.parameters, "<f4").tobytes()),
         votes=[VoteCast(height, view, kind, raw) for kind, raw in zip(VoteKind, own, strict=True)],
         values=values[::-1] if locked_first else values,
     )

@@ -85,7 +85,7 @@ class Siege:
         self.rnd = random.Random(seed)
         self.chain = Chain(4)
         weights = np.zeros(self.chain.genesis.parameters, "<f4").tobytes()
-        self.records: list[Record] = [ModelSaved(self.chain.genesis.weights, weights)]
+        self.records: list[Record] = [ModelSaved(self.chain.genesis.weights_hash, weights)]
         self.records += [BlockDecided(h, one.block, one.certificate) for h, one in enumerate(self.chain.blocks, 1)]
         self.signed: list[Verified] = []
         self.others = [one for one in self.chain.committee if one.public != key(VICTIM)]
@@ -163,7 +163,7 @@ class Siege:
         dealt, holder = self.either(dealer), self.rnd.randrange(4)
         named = dealing_id(self.terms.federation, dealer.public, dealt.deal)
         box = dealt.blobs[holder] or None
-        self.hear(who, HandBox(1, self.place(dealer.public), named, holder, dealt.deal.boxes[holder]), box)
+        self.hear(who, HandBox(1, self.place(dealer.public), named, holder, dealt.deal.box_hashes[holder]), box)
 
     def ack(self) -> None:
         dealers = sorted(self.rnd.sample(range(4), self.rnd.randint(1, 4)))
@@ -201,7 +201,9 @@ class Siege:
         dealers = tuple((place, self.id_of(member)) for place, member in enumerate(self.terms.members))
         leave_out = self.rnd.choice([None, 0, 1, 2, 3])
         bodies: list[Body] = [
-            Contributors(1, "shamir", self.terms.base, tuple(d for d in dealers if d[0] != leave_out), (0, 1, 2, 3)),
+            Contributors(
+                1, "shamir", self.terms.base_hash, tuple(d for d in dealers if d[0] != leave_out), (0, 1, 2, 3)
+            ),
             Void(1, "shares", ()),
             Membership((self.chain.join(identity(self.rnd.randrange(10, 13))),)),
         ]
@@ -230,7 +232,7 @@ class Siege:
         if said:
             deal = said[-1]
             assert isinstance(deal.message, Deal)
-            box = deal.message.boxes[self.place(who.public)]
+            box = deal.message.box_hashes[self.place(who.public)]
             made_up = Complaint(1, self.place(key(VICTIM)), deal.raw, box, self.rnd.randbytes(32), bytes(64))
             self.hear(who, made_up, self.rnd.randbytes(80))
         pair = self.rnd.choices(self.signed, k=2) if self.signed else []
@@ -333,7 +335,7 @@ def two_lives(is_shown: str, kept: str) -> set[str]:
     deal = next(one.raw for one in said if isinstance(one.message, Deal))
     ack = next(one.raw for one in said if isinstance(one.message, Ack))
     chain, weights = federation()[0], bytes(24)
-    memory: list[Record] = [ModelSaved(chain.genesis.weights, weights)]
+    memory: list[Record] = [ModelSaved(chain.genesis.weights_hash, weights)]
     memory += [BlockDecided(h, one.block, one.certificate) for h, one in enumerate(chain.blocks, 1)]
     other, _ = life([], which=1, entropy=2)
     if kept == "another dealing":
@@ -386,7 +388,7 @@ def federation() -> tuple[Chain, Identity, list[Identity]]:
 def terms_of(chain: Chain, round_: int = 1, base: bytes | None = None) -> Terms:
     state = chain.state
     layout = layout_of(chain.genesis, "train")
-    return Terms(state.federation, round_, base or state.weights, state.committee.members, layout)
+    return Terms(state.federation, round_, base or state.weights_hash, state.committee.members, layout)
 
 
 def complaints() -> list[tuple[Complaint, bytes]]:
@@ -445,7 +447,7 @@ def test_no_complaint_about_an_honest_dealing_is_found_right() -> None:
     scheme = ShamirScheme(chain.state.committee)
     for complaint, box in complaints():  # whatever a member lets through before it judges
         judged = scheme.judge_complaint(terms, dealer, place, dealt.deal, complaint, box)
-        if complaint.box == dealt.deal.boxes[place]:
+        if complaint.box_hash == dealt.deal.box_hashes[place]:
             assert judged.run().wrong is None
     assert judged_guilty(150) == 0
 
@@ -498,7 +500,7 @@ class Sum:
         ids = {member: dealing_id(terms.federation, member, one.deal) for member, one in deals.items()}
         ids[victim.public] = dealing_id(terms.federation, victim.public, own)
         dealers = tuple((at, ids[member]) for at, member in enumerate(terms.members))
-        chain.append(Contributors(1, "shamir", terms.base, dealers, (0, 1, 2, 3)), others)
+        chain.append(Contributors(1, "shamir", terms.base_hash, dealers, (0, 1, 2, 3)), others)
         vector = np.frombuffer(sharing.vector or b"", np.uint64).copy()
         bench.hear(others[0], Blocks((chain.blocks[-1],)))
         bench.compute()
@@ -517,7 +519,7 @@ class Sum:
         bench.hear(bench.proposer(view), Proposal(data, -1, (), (), vector_hash), self.vector, view=view)
         bench.compute()
         said = [one.message for one in bench.said(Prevote)]
-        return [one for one in said if isinstance(one, Prevote) and one.block == block_hash(data)]
+        return [one for one in said if isinstance(one, Prevote) and one.block_hash == block_hash(data)]
 
 
 @pytest.mark.parametrize("which", [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 1, 1), (1, 1, 1)])
@@ -672,7 +674,7 @@ def voted_out(how: str | None) -> bool:
     chain = missed_rounds(3)
     victim = identity(VICTIM)
     number = next(n for n in (1, 2, 3) if key(n) != chain.state.proposer(0))
-    memory = Memory(model=ModelSaved(chain.genesis.weights, bytes(4 * chain.genesis.parameters)))
+    memory = Memory(model=ModelSaved(chain.genesis.weights_hash, bytes(4 * chain.genesis.parameters)))
     bench = Bench(chain, number, memory)
     bench.begin()
     object.__setattr__(bench.node.ctx, "state", chain.state)
@@ -685,7 +687,9 @@ def voted_out(how: str | None) -> bool:
         bench.hear(one, Prevote(digest("something else"), None), view=view)
     data = chain.block(Membership((Evict(victim.public, "silent", ()),)))
     bench.hear(bench.proposer(view), Proposal(data, -1, (), (), None), view=view)
-    return block_hash(data) in [one.message.block for one in bench.said(Prevote) if isinstance(one.message, Prevote)]
+    return block_hash(data) in [
+        one.message.block_hash for one in bench.said(Prevote) if isinstance(one.message, Prevote)
+    ]
 
 
 @pytest.mark.parametrize("how", HEARD)

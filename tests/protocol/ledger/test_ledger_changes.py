@@ -116,7 +116,7 @@ def test_one_dealing_sent_twice_or_of_two_rounds_contradicts_nothing() -> None:
 def test_a_vector_that_was_dealt_a_sum_of_shares_and_one_of_another_round_contradict_nothing() -> None:
     chain = sharing()
     plain = vote(chain, 1, plain_deal(chain, "a vector"))
-    shared = vote(chain, 1, dealing(1, chain.state.weights, digest("root"), (digest("box"),) * 4))
+    shared = vote(chain, 1, dealing(1, chain.state.weights_hash, digest("root"), (digest("box"),) * 4))
     sent = {
         plain: [(1, "a vector"), (2, "another vector")],
         shared: [(1, "root"), (1, "a sum of shares"), (2, "another")],

@@ -202,7 +202,7 @@ def test_a_void_that_votes_proved_names_its_sum_and_others_name_none() -> None:
     refused(chain, Void(1, "encoding", (), b"s" * 32), "void for encoding while sharing")
     chain.append(chain.contributors())
     refused(chain, Void(1, "encoding", ()), "a void with the wrong claim of a sum")
-    refused(chain, changed(chain.void(), vector=b"s" * 32), "a void with the wrong claim of a sum")
+    refused(chain, changed(chain.void(), vector_hash=b"s" * 32), "a void with the wrong claim of a sum")
     assert chain.append(chain.refuted()).round == 2
 
 
@@ -225,7 +225,7 @@ def test_a_void_without_proof_settles_nothing() -> None:
 def back_again() -> Chain:
     """The model of the third round is that of the first one, to which four of five members contributed."""
     chain = Chain(5)
-    base = chain.state.weights
+    base = chain.state.weights_hash
     chain.append(chain.contributors(dealers=[0, 1, 2, 3]))
     chain.append(chain.model(weights=digest("moved")))
     assert chain.state.repeat is None, "on another model anybody may contribute"

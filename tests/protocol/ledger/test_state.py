@@ -89,7 +89,7 @@ def test_a_model_ends_the_round_with_its_weights_its_beacon_and_its_sums() -> No
     body = chain.model(30, 30, 1, 2)
     state = chain.append(body)
     assert (state.phase, state.round, state.trained, state.contributors) == (Phase.SHARING, 2, 1, None)
-    assert (state.weights, state.beacon) == (body.weights, body.beacon)
+    assert (state.weights_hash, state.beacon) == (body.weights_hash, body.beacon)
     assert state.sums == tuple(WIDE_UNIT * one for one in (30, 30, 1, 2))
 
 
@@ -108,7 +108,7 @@ def test_a_void_round_leaves_the_model_alone_and_the_next_begins() -> None:
     before = chain.state
     state = chain.append(chain.void(key(2)))
     assert (state.phase, state.round, state.trained) == (Phase.SHARING, 2, 0)
-    assert (state.weights, state.sums, state.beacon) == (before.weights, None, before.beacon)
+    assert (state.weights_hash, state.sums, state.beacon) == (before.weights_hash, None, before.beacon)
     chain.append(chain.contributors())
     state = chain.append(chain.void())
     assert (state.phase, state.round, state.contributors) == (Phase.SHARING, 3, None)
@@ -117,9 +117,9 @@ def test_a_void_round_leaves_the_model_alone_and_the_next_begins() -> None:
 def test_a_setup_round_gives_totals_and_trains_nothing() -> None:
     chain = summing(setup_sums=2)
     assert chain.state.kind == "setup"
-    before = chain.state.weights
+    before = chain.state.weights_hash
     state = chain.append(chain.model(40, 40, 5, 6))
-    assert (state.kind, state.trained, state.round, state.weights) == ("train", 0, 1, before)
+    assert (state.kind, state.trained, state.round, state.weights_hash) == ("train", 0, 1, before)
     assert state.totals == (5 * WIDE_UNIT, 6 * WIDE_UNIT)
     chain.round()
     assert chain.state.totals == state.totals
@@ -216,7 +216,7 @@ CONTRIBUTORS = [
     Fault("after the end", finished, lambda c: c.contributors(), "contributors while finished"),
     Fault("of the last round", settled, lambda c: changed(c.contributors(), round=1), "of round 1 in round 2"),
     Fault("of the next round", sharing, lambda c: changed(c.contributors(), round=2), "of round 2 in round 1"),
-    Fault("other base", sharing, lambda c: changed(c.contributors(), base=digest("x")), "another base model"),
+    Fault("other base", sharing, lambda c: changed(c.contributors(), base_hash=digest("x")), "another base model"),
     Fault("other scheme", sharing, lambda c: changed(c.contributors(), scheme="plain"), "scheme plain is not"),
     Fault("dealers unordered", sharing, lambda c: c.contributors(dealers=(0, 2, 1)), "not in order"),
     Fault("a dealer twice", sharing, lambda c: c.contributors(dealers=(0, 1, 1, 2)), "not in order"),
@@ -231,7 +231,7 @@ CONTRIBUTORS = [
 
 def replaced(body: Contributors, chain: Chain) -> Body:
     """The same body in another federation."""
-    return changed(body, base=chain.state.weights)
+    return changed(body, base_hash=chain.state.weights_hash)
 
 
 @fault_tests(CONTRIBUTORS)

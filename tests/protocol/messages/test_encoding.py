@@ -157,7 +157,7 @@ def test_no_bytes_raise_anything_but_the_one_error(data: bytes) -> None:
 
 
 def test_a_vote_for_nothing_and_a_vote_for_a_block_differ() -> None:
-    assert decode(encode(Precommit(None)), Precommit, 64).block is None
+    assert decode(encode(Precommit(None)), Precommit, 64).block_hash is None
     assert decode(encode(Prevote(bytes(32), (0, 2**64 - 1))), Prevote, 128).z == (0, 2**64 - 1)
     refused(encode([b""]), Precommit)
     refused(encode([bytes(31)]), Precommit)

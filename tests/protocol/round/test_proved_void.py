@@ -53,7 +53,7 @@ class Summed:
         self.digest = digest_of(self.vector)
         number = next(number for number in range(4) if identity(number).public != chain.state.proposer(0))
         base = np.zeros(chain.genesis.parameters, "<f4").tobytes()
-        self.bench = Bench(chain, number, Memory(model=ModelSaved(chain.genesis.weights, base)))
+        self.bench = Bench(chain, number, Memory(model=ModelSaved(chain.genesis.weights_hash, base)))
         self.bench.begin()
         assert self.bench.node.ctx.summing is not None
         self.summing: Summing = self.bench.node.ctx.summing
@@ -85,11 +85,11 @@ class Summed:
 
     @property
     def prevoted(self) -> list[bytes | None]:
-        return [one.message.block for one in self.bench.said(Prevote) if isinstance(one.message, Prevote)]
+        return [one.message.block_hash for one in self.bench.said(Prevote) if isinstance(one.message, Prevote)]
 
     @property
     def precommitted(self) -> list[bytes | None]:
-        return [one.message.block for one in self.bench.said(Precommit) if isinstance(one.message, Precommit)]
+        return [one.message.block_hash for one in self.bench.said(Precommit) if isinstance(one.message, Precommit)]
 
 
 def test_a_sum_of_no_encodings_is_voted_void_once_it_was_checked() -> None:
@@ -175,7 +175,7 @@ def test_a_void_without_a_vector_of_its_own_proposal_gets_a_nil_prevote() -> Non
 def test_a_model_of_a_sum_of_no_encodings_gets_a_nil_prevote() -> None:
     case = Summed()
     model = case.bench.chain.model()
-    case.hear(Model(1, case.digest, model.sums, model.weights, model.beacon))
+    case.hear(Model(1, case.digest, model.sums, model.weights_hash, model.beacon))
     assert case.prevoted == [None]
 
 

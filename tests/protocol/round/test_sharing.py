@@ -86,7 +86,7 @@ class Table(Bench):
 
     def hand_box(self, dealer: Identity, holder: Identity) -> HandBox:
         """The message that hands it over."""
-        digests = self.dealings[dealer.public].deal.boxes
+        digests = self.dealings[dealer.public].deal.box_hashes
         return HandBox(1, self.place(dealer), self.id_of(dealer), self.place(holder), digests[self.place(holder)])
 
     def complain(
@@ -95,7 +95,7 @@ class Table(Bench):
         """``who`` says that the box which ``deal`` binds for it is bad; ``number``: with another proof each."""
         message = deal.message
         assert isinstance(message, Deal)
-        named = message.boxes[self.place(who)] if box is None else box
+        named = message.box_hashes[self.place(who)] if box is None else box
         proof = digest(f"{number}") * 2
         self.hear(who, Complaint(1, self.place_of(deal), deal.raw, named, digest("secret"), proof), blob)
 
@@ -251,7 +251,7 @@ def test_a_box_that_is_not_as_dealt_or_not_from_its_dealer_is_not_kept(wrong: st
     fields = {name: getattr(message, name) for name in message.__struct_fields__}
     match wrong:
         case "another box":
-            message = HandBox(**fields | {"box": digest("another")})
+            message = HandBox(**fields | {"box_hash": digest("another")})
         case "another dealing":
             message = HandBox(**fields | {"dealing": table.id_of(C)})
         case "cut short":
@@ -482,7 +482,7 @@ def test_of_all_complaints_of_a_holder_about_a_dealer_one_is_fetched() -> None:
     deal = table.deal(C)
     for number in range(50):
         table.complain(B, deal, number=number)
-    boxes = table.dealings[C.public].deal.boxes
+    boxes = table.dealings[C.public].deal.box_hashes
     assert [fetch.digest for fetch in table.fetches] == [boxes[table.place(B)]]
     table.complain(D, deal)
     assert [fetch.digest for fetch in table.fetches[1:]] == [boxes[table.place(D)]]
@@ -542,7 +542,9 @@ def test_the_right_secret_of_a_good_box_is_a_false_complaint_too() -> None:
     key = dealing_key(message.key, table.sharing.terms.context(table.place(C)))
     assert key is not None
     opening = key.reveal(B)
-    complaint = Complaint(1, table.place(C), deal.raw, message.boxes[table.place(B)], opening.shared, opening.proof)
+    complaint = Complaint(
+        1, table.place(C), deal.raw, message.box_hashes[table.place(B)], opening.shared, opening.proof
+    )
     table.hear(B, complaint, table.box(C, B))
     table.compute()
     assert table.faults(B) == ["round 1: a false complaint"]

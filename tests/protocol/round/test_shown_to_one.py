@@ -64,7 +64,7 @@ def false_z_before_one(seed: int) -> tuple[list[int], bool]:
         if not isinstance(vote, Prevote) or vote.z is None or not is_first or state_of(cluster).committee.n < 4:
             return None
         heights.add(said.height)
-        return Prevote(vote.block, ((vote.z[0] + 1) % P, vote.z[1]))
+        return Prevote(vote.block_hash, ((vote.z[0] + 1) % P, vote.z[1]))
 
     lying(cluster, 3, {2}, change)
     cluster.start()
@@ -108,7 +108,7 @@ def false_z_beside_the_true_one(view: int, seed: int = 0) -> tuple[list[int], bo
         if sender is liar and isinstance(said, Verified) and said.sender == liar.identity.public:
             vote = said.message
             if isinstance(vote, Prevote) and vote.z is not None and state_of(cluster).committee.n == 4:
-                false = Prevote(vote.block, ((vote.z[0] + 1) % P, vote.z[1]))
+                false = Prevote(vote.block_hash, ((vote.z[0] + 1) % P, vote.z[1]))
                 raw = seal(liar.identity, cluster.genesis.federation, said.height, view, false)
                 cluster.transmit(sender, receiver, replace(send, envelope=raw))
         return send
@@ -154,7 +154,7 @@ def test_false_zs_of_many_kinds_cost_as_many_decodings_as_members(monkeypatch: p
     def tamper(sender: Site, receiver: Site, send: Send) -> Send:
         said = verify(send.envelope, cluster.genesis.federation)
         if isinstance(said, Verified) and said.sender in liars and isinstance(vote := said.message, Prevote) and vote.z:
-            false = Prevote(vote.block, ((vote.z[0] + 1 + receiver.number) % P, vote.z[1]))
+            false = Prevote(vote.block_hash, ((vote.z[0] + 1 + receiver.number) % P, vote.z[1]))
             raw = seal(sender.identity, cluster.genesis.federation, said.height, said.view, false)
             return replace(send, envelope=raw)
         return send
@@ -278,7 +278,7 @@ def told_of_one_that_has_left() -> int:
     bench = Bench(chain)
     bench.begin()
     roots = (bytes(32), b"\1" * 32)
-    deals = [dealing(chain.state.round, chain.state.weights, root) for root in roots]
+    deals = [dealing(chain.state.round, chain.state.weights_hash, root) for root in roots]
     context = bench.node.ctx
     context.accuse(*(signed(identity(1), deal, chain.state.height + 1, 0, chain.state.federation) for deal in deals))
     assert context.pool.accuses(identity(1).public)

@@ -60,7 +60,7 @@ def behind(chain: Chain, at: int = 1, number: int = 0) -> Bench:
     """A member that knows the first blocks of the chain only, and is connected to the others."""
     blocks = [BlockDecided(height, one.block, one.certificate) for height, one in enumerate(chain.blocks[:at], 1)]
     weights = np.zeros(chain.genesis.parameters, "<f4").tobytes()
-    bench = Bench(chain, number, Memory(blocks=blocks, model=ModelSaved(chain.genesis.weights, weights)))
+    bench = Bench(chain, number, Memory(blocks=blocks, model=ModelSaved(chain.genesis.weights_hash, weights)))
     bench.begin()
     return bench
 
@@ -386,7 +386,7 @@ def without_model(parameters: int = 6) -> Bench:
 def test_a_member_without_the_model_asks_all_for_it_and_takes_the_one_that_the_ledger_names() -> None:
     bench = without_model()
     weights = np.zeros(6, "<f4").tobytes()
-    wanted = bench.node.state.weights
+    wanted = bench.node.state.weights_hash
     assert {send.to for send in bench.sent if any(bench.said_in(send, GetWeights))} == {A.public, C.public, D.public}
     step = bench.hear(C, Weights(wanted), weights)
     assert ModelSaved(wanted, weights) in step.persist
@@ -396,7 +396,7 @@ def test_a_member_without_the_model_asks_all_for_it_and_takes_the_one_that_the_l
 @pytest.mark.parametrize("blob", [bytes(4), b"\1" * 24, bytes(28)])
 def test_another_model_is_refused_and_its_sender_named(blob: bytes) -> None:
     bench = without_model()
-    bench.hear(C, Weights(bench.node.state.weights), blob)
+    bench.hear(C, Weights(bench.node.state.weights_hash), blob)
     assert bench.node.ctx.weights is None
     assert bench.faults(C) == ["sent a model with another hash"]
 
@@ -410,7 +410,7 @@ def test_a_model_that_nobody_asked_for_is_ignored() -> None:
 
 def test_a_large_model_is_fetched_from_one_member_at_a_time_with_its_exact_size() -> None:
     bench = without_model(parameters=40_000)
-    wanted = bench.node.state.weights
+    wanted = bench.node.state.weights_hash
     for one in (A, C, D):
         bench.hear(one, Weights(wanted))
     assert [(fetch.source, fetch.digest, fetch.size_bytes) for fetch in bench.fetches] == [(A.public, wanted, 160_000)]
@@ -419,7 +419,7 @@ def test_a_large_model_is_fetched_from_one_member_at_a_time_with_its_exact_size(
 
 def test_a_source_of_which_too_much_is_being_fetched_already_does_not_keep_the_model_from_coming_from_another() -> None:
     bench = without_model(parameters=40_000)
-    wanted = bench.node.state.weights
+    wanted = bench.node.state.weights_hash
     for number in range(MAX_FETCHES_PER_MEMBER):
         other = Fetch(A.public, digest(f"blob {number}"), 1, signed(A, Weights(digest(f"blob {number}"))))
         bench.node.ctx.out.fetch(other)
@@ -430,7 +430,7 @@ def test_a_source_of_which_too_much_is_being_fetched_already_does_not_keep_the_m
 
 def test_strangers_do_not_take_the_places_of_those_that_the_model_is_fetched_from() -> None:
     bench = without_model(parameters=40_000)
-    wanted = bench.node.state.weights
+    wanted = bench.node.state.weights_hash
     for number in range(100, 110):
         bench.hear(Identity.from_seed(bytes([number]) * 32), Weights(wanted))
     assert bench.fetches == []
@@ -440,7 +440,7 @@ def test_strangers_do_not_take_the_places_of_those_that_the_model_is_fetched_fro
 
 def test_a_model_that_does_not_come_is_fetched_from_one_more_member_each_time_up_to_f_plus_one() -> None:
     bench = without_model(parameters=40_000)
-    wanted = bench.node.state.weights
+    wanted = bench.node.state.weights_hash
     sources = []
     for _ in range(4):
         for one in (A, C, D):
@@ -452,7 +452,7 @@ def test_a_model_that_does_not_come_is_fetched_from_one_more_member_each_time_up
 
 def test_the_model_is_given_to_members_only() -> None:
     bench = behind(grown(rounds=0))
-    wanted = bench.node.state.weights
+    wanted = bench.node.state.weights_hash
     bench.hear(B, GetWeights(wanted))
     bench.hear(STRANGER, GetWeights(wanted))
     bench.hear(C, GetWeights(digest("another")))
@@ -461,7 +461,7 @@ def test_the_model_is_given_to_members_only() -> None:
 
 def test_a_model_is_not_sent_to_the_same_member_again_before_an_honest_one_would_ask_again() -> None:
     bench = behind(grown(rounds=0))
-    wanted = bench.node.state.weights
+    wanted = bench.node.state.weights_hash
 
     def given(who: Identity) -> int:
         return len(bench.said(Weights, who.public))

@@ -215,7 +215,7 @@ def test_in_an_older_federation_ones_own_figures_are_complete(tmp_path: Path, pe
 def test_an_app_has_what_it_reports(tmp_path: Path, peer: Run) -> None:
     first, second = (np.full(6, number, dtype="<f4").tobytes() for number in (0, 1))
     genesis = make_genesis(min_peers=3, rounds=1, metrics=("dice", "a name that is longer than others"))
-    genesis = msgspec.structs.replace(genesis, weights=digest_of(first))
+    genesis = msgspec.structs.replace(genesis, weights_hash=digest_of(first))
     chain = Chain(3, genesis)
     for loss in (0.5, 0.25):
         chain.append(chain.contributors())
