@@ -3,29 +3,18 @@
 Everything here follows from the blocks alone, so anybody can replay the ledger from genesis. What a voter must check in
 addition, at the moment of its vote, stands in :mod:`..agreement.validity` (signed acks, an invite's expiry) and in
 :mod:`..round.summing` (the sum itself).
-
-Phases of a round, and the blocks that move between them::
-
-    waiting --Membership--------> sharing     once there are min_peers members
-    sharing --Contributors------> summing
-    sharing --Void--------------> sharing     of the next round
-    summing --Model or Void-----> sharing     of the next round
-    summing --Model-------------> finished    of the last round, which evaluates the final model
-
-Where a next round begins, it waits instead if there are fewer than min_peers members, or if it would have to repeat a
-sum whose contributors are gone. A Membership block may be decided while waiting, sharing or finished. It never ends a
-round.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, Final
 
 from ...crypto.identity.identity import is_usable
 from ..limits import MAX_MEMBERS
+from ..machines import Table
 from ..messages.encoding import DecodeError
 from ..messages.envelope import Peeked, Rejected, Verified, peek, verify
 from ..messages.kinds import CertifiedBlock, Complaint, Deal, JoinRequest, LeaveRequest, Precommit
@@ -67,12 +56,48 @@ _JUDGED_SUMS: Final = 64
 
 
 class Phase(StrEnum):
-    """The phase of the current round."""
+    """The phase of the current round.
+
+    A Membership block may be decided while waiting, sharing or finished. It never ends a round::
+
+        waiting --round begins-----------> sharing
+        sharing --contributors decided---> summing
+        sharing --round begins-----------> sharing
+        sharing --round waits------------> waiting
+        summing --round begins-----------> sharing
+        summing --round waits------------> waiting
+        summing --final model evaluated--> finished
+    """
 
     WAITING = "waiting"
+    """For members: there are fewer than min_peers, or the next sum has to repeat one whose contributors are gone."""
     SHARING = "sharing"
     SUMMING = "summing"
     FINISHED = "finished"
+
+
+class PhaseInput(Enum):
+    """What a block does to the phase."""
+
+    CONTRIBUTORS_DECIDED = auto()
+    ROUND_BEGINS = auto()
+    """The first round, or the next one after a Model or a Void."""
+    ROUND_WAITS = auto()
+    """As above, but for want of members it cannot begin."""
+    FINAL_MODEL_EVALUATED = auto()
+
+
+PHASES: Final = Table(
+    {
+        (Phase.WAITING, PhaseInput.ROUND_BEGINS): Phase.SHARING,
+        (Phase.SHARING, PhaseInput.CONTRIBUTORS_DECIDED): Phase.SUMMING,
+        (Phase.SHARING, PhaseInput.ROUND_BEGINS): Phase.SHARING,
+        (Phase.SHARING, PhaseInput.ROUND_WAITS): Phase.WAITING,
+        (Phase.SUMMING, PhaseInput.ROUND_BEGINS): Phase.SHARING,
+        (Phase.SUMMING, PhaseInput.ROUND_WAITS): Phase.WAITING,
+        (Phase.SUMMING, PhaseInput.FINAL_MODEL_EVALUATED): Phase.FINISHED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +330,7 @@ def _apply_body(state: LedgerState, block: Block, data: bytes) -> LedgerState:
             _expect(state.required in (None, summed), "a sum on the same base model has other contributors")
             gone = state.departed & {index for index, _ in body.dealers}
             _expect(not gone, "a contributor is no member any more")
-            return replace(state, phase=Phase.SUMMING, contributors=body)
+            return replace(state, phase=PHASES.after(state.phase, PhaseInput.CONTRIBUTORS_DECIDED), contributors=body)
         case Model() as body:
             return _apply_model(state, body, block.height, block_hash(data))
         case Void() as body:
@@ -384,7 +409,8 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
         bases=bases,
     )
     if state.kind == "evaluate":
-        return replace(_next_round(replace(ended, repeat=None)), phase=Phase.FINISHED)
+        finished = PHASES.after(state.phase, PhaseInput.FINAL_MODEL_EVALUATED)
+        return replace(_next_round(replace(ended, repeat=None)), phase=finished)
     return _next_round(ended)
 
 
@@ -407,15 +433,18 @@ def _decided_sum(state: LedgerState) -> Repeat | None:
 
 
 def _next_round(state: LedgerState) -> LedgerState:
-    return _open_round(replace(state, round=state.round + 1, contributors=None, phase=Phase.WAITING))
+    return _open_round(replace(state, round=state.round + 1, contributors=None))
 
 
 def _open_round(state: LedgerState) -> LedgerState:
     """Fix the committee of the round that begins now, or of the wait for enough members."""
-    state = replace(state, opened=state.height + 1)
-    if len(state.members) < state.genesis.min_peers or state.is_stuck:
-        return replace(state, committee=Committee(state.keys, state.genesis.threshold), phase=Phase.WAITING)
-    return replace(state, committee=_committee_of(state), phase=Phase.SHARING)
+    waits = len(state.members) < state.genesis.min_peers or state.is_stuck
+    return replace(
+        state,
+        opened=state.height + 1,
+        committee=Committee(state.keys, state.genesis.threshold) if waits else _committee_of(state),
+        phase=PHASES.after(state.phase, PhaseInput.ROUND_WAITS if waits else PhaseInput.ROUND_BEGINS),
+    )
 
 
 def _committee_of(state: LedgerState) -> Committee:

@@ -11,11 +11,13 @@ from textwrap import indent
 from typing import Any
 
 from coterie.protocol.agreement.tendermint import STAGES, Stage
+from coterie.protocol.ledger.state import PHASES, Phase
 from coterie.protocol.machines import Table
 from coterie.protocol.round.sharing import SHARE_PHASES, SharePhase
 from coterie.protocol.round.summing import OPENINGS, OWN_SUMS, Opening, OwnSum
 
 MACHINES: dict[type[Enum], Table[Any, Any]] = {
+    Phase: PHASES,
     Stage: STAGES,
     SharePhase: SHARE_PHASES,
     OwnSum: OWN_SUMS,
@@ -35,7 +37,7 @@ def main() -> None:
     for phases, table in MACHINES.items():
         path = Path(inspect.getfile(phases)).resolve()
         text = path.read_text(encoding="utf-8")
-        body = re.compile(rf'(class {phases.__name__}\((?:Int)?Enum\):\n    """.*?::\n\n).*?(    """\n)', re.DOTALL)
+        body = re.compile(rf'(class {phases.__name__}\((?:Int|Str)?Enum\):\n    """.*?::\n\n).*?(    """\n)', re.DOTALL)
         drawing = indent(table.drawing(), " " * 8) + "\n"
         path.write_text(body.sub(lambda found, new=drawing: found[1] + new + found[2], text, count=1), encoding="utf-8")
 

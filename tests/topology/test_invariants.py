@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -579,3 +580,11 @@ def test_a_build_that_names_honest_members_is_found_in_a_watched_test(
     cluster.start()
     with pytest.raises(Violation, match=f"evidence: {found}"):
         cluster.run(lambda: cluster.all_at("finished"))
+
+
+def test_every_checker_has_a_bug_planted_here() -> None:
+    own = Path(__file__).read_text(encoding="utf-8")
+    found = {
+        name for names in re.findall(r"first_failure\(.*?\[([^]]*)\]", own) for name in re.findall(r'"(.+?)"', names)
+    }
+    assert {kind.name for kind in CHECKERS} <= found
