@@ -18,7 +18,8 @@ from ..sharing.dealing import CONTEXT_BYTES, SEED_BYTES
 from ..vectors import RunningFingerprints, checked, matmul
 from .commitment import NOTHING, SEED, VALUES, Commitment
 from .functionals import Functionals, projected, quotient_of
-from .terms import BLINDING, DIGIT_OFFSET, DIGITS, ROWS, SLOT, Terms
+from .statement import falsehood
+from .terms import BLINDING, COUNTS, DIGIT_OFFSET, DIGITS, ROWS, SLOT, TOP_LIMB, WHOLE, Declared, Terms
 from .transcript import Transcript, chained, digest_of, leaf
 
 MAX_ATTEMPTS: Final = 8
@@ -55,7 +56,7 @@ def prove(context: bytes, terms: Terms, vector: Vector, capped: int, examples: i
         seed: 32 secret random bytes.
 
     Raises:
-        Unprovable: a count is out of range, or the update is too long.
+        Unprovable: a count is out of range, a sum is not as declared, or the update is too long.
         ValueError: an argument has the wrong form.
     """
     if len(context) != CONTEXT_BYTES or len(seed) != SEED_BYTES:
@@ -64,6 +65,9 @@ def prove(context: bytes, terms: Terms, vector: Vector, capped: int, examples: i
         raise ValueError("an element is not below the field's prime")
     if not 1 <= capped <= min(examples, terms.reference):
         raise Unprovable("the capped count is not between 1 and both the examples and their reference")
+    false = falsehood(terms, vector)
+    if false is not None:
+        raise Unprovable(false)
     digest = hashlib.sha256(vector.astype("<u8", copy=False).tobytes()).digest()
     bound = b"proof|dealing" + context + terms.encoded() + digest
     for attempt in range(MAX_ATTEMPTS):
@@ -169,8 +173,12 @@ class Prover:
         cells[layout.more] = octal(self.examples - self.capped, layout.more.size)
         first = self.terms.update_columns
         limbs = self.vector[first:-BLINDING].astype(np.int64).reshape(-1, layout.limbs.shape[1])
-        cells[layout.limbs] = octal(limbs, layout.limbs.shape[2])
+        offsets = np.zeros_like(limbs)
+        for one in range(COUNTS, self.terms.wide_sums):
+            offsets[one, -1] = TOP_LIMB * (self.terms.declared_of(one) is Declared.NOT_NEGATIVE)
+        cells[layout.limbs] = octal(limbs - offsets, layout.limbs.shape[2])
         cells[layout.limb_bits] = (limbs[:, : layout.limb_bits.shape[1]] >> 30 & 1).astype(np.uint64)
+        cells[layout.sum_bits] = (limbs[list(self.terms.bits), 1] // WHOLE).astype(np.uint64)
         if halves is not None:
             self.norm(cells, halves)
         return cells

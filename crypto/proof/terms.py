@@ -6,6 +6,7 @@
   at most N where S <= 256), N = κ·capped + ρ.
 * The first two wide sums are whole numbers, capped and examples, with 1 <= capped <= reference and capped <= examples.
 * Every limb is below 2^31, and the last of each four is below 2^30.
+* Other wide sums are what was declared of them (`Declared`): nothing, at least 0, or 0 or 1.
 
 κ = floor(2^20 / reference), so an update of full weight may be about 2^20 long, and ρ = isqrt(2·S) + 1 is what rounding
 may add.
@@ -14,7 +15,7 @@ may add.
 
 * octal digits of the 256 projections of the update: two numbers of eight digits each, 64 numbers to a group of eight
   columns;
-* octal digits of the slack, the counts and the limbs, and the bits on top of limbs of 31 bits;
+* octal digits of the slack, the counts and the limbs, the bits on top of limbs of 31 bits, and sums that are bits;
 * N;
 * H, the sums of the projections' squares by row.
 
@@ -23,6 +24,7 @@ cell are zero and are not shared.
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import lru_cache
 from math import isqrt
 from typing import Final
@@ -53,8 +55,8 @@ MAX_REFERENCE: Final = 2**16
 _COUNT_DIGITS: Final = 10
 _SLACK_DIGITS: Final = 17
 _LIMB_DIGITS: Final = 10
-_WHOLE: Final = 512  # one, in the second limb of a wide sum
-_TOP_LIMB: Final = 2**29  # a wide sum's offset, in its last limb
+WHOLE: Final = 512  # one, in the second limb of a wide sum
+TOP_LIMB: Final = 2**29  # a wide sum's offset, in its last limb
 
 DATA_POINTS: Final = range(1, ROWS + MASKS + 1)
 """The points of a column's rows."""
@@ -66,7 +68,17 @@ QUOTIENT_POINTS: Final = range(ROWS + MASKS + 1, ROWS + MASKS + 1 + TOP_DEGREE -
 """The points of the quotient's values: as many as it has coefficients."""
 
 BLINDING: Final = 2  # random elements that blind the fingerprints
+COUNTS: Final = 2  # the first wide sums: the capped count, and the examples
 _SUFFIX: Final = b"coterie/proof/1"
+
+
+class Declared(IntEnum):
+    """What a dealing proves of a wide sum, beside that it is one."""
+
+    NOTHING = 0
+    NOT_NEGATIVE = 1
+    BIT = 2
+    """It is 0 or 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,8 @@ class Terms:
     """The number of examples of a full weight."""
 
     seeded: tuple[int, ...] = ()
+    declared: tuple[Declared, ...] = ()
+    """What is proved of each wide sum after the first two; of those beyond the end, nothing."""
 
     def __post_init__(self) -> None:
         if self.holders > MAX_HOLDERS:
@@ -102,7 +116,19 @@ class Terms:
             raise ValueError("the capped count and the examples are the first two wide sums")
         if not 1 <= self.reference <= MAX_REFERENCE:
             raise ValueError(f"a full weight of {self.reference} examples: 1 to {MAX_REFERENCE} can be proved")
+        if len(self.declared) > self.wide_sums - COUNTS or self.declared[-1:] == (Declared.NOTHING,):
+            raise ValueError("something is declared of sums that there are not, or nothing of the last one")
         object.__setattr__(self, "seeded", self.sharing.seeded)
+
+    def declared_of(self, one: int) -> Declared:
+        """What is proved of a wide sum."""
+        place = one - COUNTS
+        return self.declared[place] if 0 <= place < len(self.declared) else Declared.NOTHING
+
+    @property
+    def bits(self) -> tuple[int, ...]:
+        """The wide sums that are 0 or 1."""
+        return tuple(COUNTS + place for place, one in enumerate(self.declared) if one is Declared.BIT)
 
     @property
     def columns(self) -> int:
@@ -117,7 +143,7 @@ class Terms:
     @property
     def layout(self) -> "Layout":
         """The layout of the witness."""
-        return _layout(self.update_columns > 0, self.wide_sums)
+        return _layout(self.update_columns > 0, self.wide_sums, len(self.bits))
 
     @property
     def stages(self) -> tuple[int, int, int]:
@@ -146,7 +172,12 @@ class Terms:
     def encoded(self) -> bytes:
         """The terms as bytes to be hashed. No encoding is the beginning of another."""
         numbers = (self.update_columns, self.wide_sums, self.reference)
-        return self.sharing.encoded() + b"".join(one.to_bytes(8, "big") for one in numbers) + _SUFFIX
+        return (
+            self.sharing.encoded()
+            + b"".join(one.to_bytes(8, "big") for one in numbers)
+            + bytes(self.declared)
+            + _SUFFIX
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +204,9 @@ class Layout:
 
     limb_bits: NDArray[np.int64]
     """Bit 30 of each limb of 31 bits, int64[sums, 3]."""
+
+    sum_bits: NDArray[np.int64]
+    """The sums that are 0 or 1, int64[bits]."""
 
     allowance: int
     """N."""
@@ -210,10 +244,11 @@ class Layout:
 
 
 @lru_cache(maxsize=16)
-def _layout(has_update: bool, wide_sums: int) -> Layout:
+def _layout(has_update: bool, wide_sums: int, sum_bits: int) -> Layout:
     groups = 2 * PROJECTIONS // ROWS if has_update else 0
     octal = _SLACK_DIGITS + 3 * _COUNT_DIGITS + WIDE_LIMBS * _LIMB_DIGITS * wide_sums
-    bits = (WIDE_LIMBS - 1) * wide_sums
+    limb_bits = (WIDE_LIMBS - 1) * wide_sums
+    bits = limb_bits + sum_bits
     used = [ROWS] * (DIGITS * groups) + _filled(octal) + _filled(bits) + [1, ROWS]
     bases = [8] * (DIGITS * groups + len(_filled(octal))) + [2] * len(_filled(bits))
     starts = np.cumsum([0, *used])
@@ -229,7 +264,8 @@ def _layout(has_update: bool, wide_sums: int) -> Layout:
         room=parts[2],
         more=parts[3],
         limbs=parts[4].reshape(wide_sums, WIDE_LIMBS, _LIMB_DIGITS),
-        limb_bits=(first + octal + np.arange(bits)).reshape(wide_sums, WIDE_LIMBS - 1),
+        limb_bits=(first + octal + np.arange(limb_bits)).reshape(wide_sums, WIDE_LIMBS - 1),
+        sum_bits=first + octal + limb_bits + np.arange(sum_bits),
         allowance=int(starts[-3]),
         squares=np.arange(starts[-2], starts[-1]),
         masks=np.arange(starts[-1], len(rows)),
@@ -335,25 +371,34 @@ class _Equations:
         self.number(self.layout.room, 1)
 
     def limbs(self) -> None:
-        """Add that each limb is its digits, and that the first two sums are the counts."""
+        """Add that each limb is its digits, that the first two sums are the counts, and what was declared of others."""
         for one in range(self.terms.wide_sums):
+            is_bounded = self.terms.declared_of(one) is Declared.NOT_NEGATIVE
             for limb in range(WIDE_LIMBS):
-                self.equation(0)
+                # The last limb of a sum that is not negative is its offset and the digits.
+                self.equation(TOP_LIMB if is_bounded and limb == WIDE_LIMBS - 1 else 0)
                 self.number(self.layout.limbs[one, limb], 1)
                 if limb < WIDE_LIMBS - 1:
                     self.cell(self.layout.limb_bits[one, limb], 8**_LIMB_DIGITS)
                 self.limb(one, limb, -1)
-        for one in range(2):
-            self.equation(0)
-            self.limb(one, 0, 1)
-            self.equation(-_TOP_LIMB)
-            self.limb(one, 3, 1)
-            self.equation(-_WHOLE)
-            self.limb(one, 1, 1)
-            self.limb(one, 2, SLOT)
-            self.number(self.layout.count, -_WHOLE)
+        for one in range(COUNTS):
+            self.whole(one, 1)
+            self.number(self.layout.count, -WHOLE)
             if one == 1:
-                self.number(self.layout.more, -_WHOLE)
+                self.number(self.layout.more, -WHOLE)
+        for one, bit in zip(self.terms.bits, self.layout.sum_bits, strict=True):
+            self.whole(one, 0)
+            self.cell(bit, -WHOLE)
+
+    def whole(self, one: int, least: int) -> None:
+        """Add that a sum is whole and not negative, and begin the equation that it is `least` and what is added."""
+        self.equation(0)
+        self.limb(one, 0, 1)
+        self.equation(-TOP_LIMB)
+        self.limb(one, 3, 1)
+        self.equation(-WHOLE * least)
+        self.limb(one, 1, 1)
+        self.limb(one, 2, SLOT)
 
     def projections(self) -> None:
         """Add A_k + M·B_k = the k-th projection, but for the update's part, for each k."""

@@ -11,6 +11,9 @@ the caller draws.
 
 Side sums (example counts, losses) need a larger range than a slot has: `encode_wide` spreads one number over four
 elements.
+
+Where dealings prove themselves (`crypto/proof`), :class:`BoundedNorm` takes the place of :class:`FixedPoint`: the whole
+update is clipped, to a Euclidean norm, and slots are signed.
 """
 
 import math
@@ -21,7 +24,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..field import Vector
+from ..field import P, Vector
 from ..prng import BLOCK, Stream
 from ..vectors import checked
 
@@ -152,6 +155,117 @@ class FixedPoint:
         return slots[:length]
 
 
+NORM_BITS: Final = 20
+"""An update of full weight and of the largest norm is 2^20 units long."""
+
+_SIGNED_OFFSET: Final = 2**22
+"""More than any slot of a proved encoding has: 3·(2^20 + ρ), where ρ < 2^13 is what rounding may add."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundedNorm:
+    """The encoding of updates whose norm is proved: y = a + 2^31·b modulo p for each pair of signed values a, b.
+
+    An update is scaled so that one of norm `norm`, with full weight, is about 2^20 units long. Rounding to whole units
+    errs by up to sqrt(L) units in all: for 10^6 parameters 2^-11 of the largest norm.
+
+    Raises:
+        ValueError: a parameter is out of its range.
+    """
+
+    norm: float
+    """The largest Euclidean norm of an update."""
+
+    reference: int
+    """The number of examples of a full weight, from 1 to 2^20."""
+
+    def __post_init__(self) -> None:
+        if not 2.0**-40 <= self.norm <= 2.0**40:
+            raise ValueError(f"a norm from 2^-40 to 2^40 is needed, not {self.norm!r}")
+        if not 1 <= self.reference <= 2**NORM_BITS:
+            raise ValueError(f"a full weight has from 1 to 2^{NORM_BITS} examples, not {self.reference}")
+
+    @property
+    def step(self) -> float:
+        """The value of one unit of a decoded sum."""
+        return self.norm / 2.0**NORM_BITS
+
+    def encode(self, update: NDArray[np.float32], capped: int, seed: bytes) -> tuple[Vector, float]:
+        """Encode an update, float32[L], of so many examples.
+
+        Args:
+            update: the values. If they are longer than `norm`, all are made smaller by the same factor.
+            capped: the examples that weigh the update, from 1 to `reference`.
+            seed: secret random bytes that decide the rounding. They must be fresh for each update.
+
+        Returns:
+            The words, uint64[ceil(L / 2)], and the length of the update in units of `norm`: above 1 it was clipped.
+
+        Raises:
+            EncodingError: another type, shape or count, or NaN or infinity in the update; the message names the first
+                such index.
+        """
+        from ..kernels import vectors
+
+        if update.dtype != np.float32 or update.ndim != 1:
+            raise EncodingError("an update is a one-dimensional array of float32")
+        if not 1 <= capped <= self.reference:
+            raise EncodingError(f"a weight of {capped} examples where 1 to {self.reference} are possible")
+        update = np.ascontiguousarray(update)
+        _refuse_non_finite(update)
+        wide = update.astype(np.float64)
+        length = math.sqrt(float(np.dot(wide, wide)))
+        # The proof allows whole units for each example, which may be a little less than 2^20 in all.
+        allowed = (2**NORM_BITS // self.reference) * capped
+        units = capped / self.reference / self.step
+        if length * units > allowed:
+            units = allowed / length * (1 - 2.0**-40)
+        noise = np.empty(BLOCK, dtype=np.uint64)
+        randomness = Stream(seed, b"rounding")
+        out = np.empty((update.size + 1) // 2, dtype=np.uint64)
+        for start in range(0, out.size, BLOCK):
+            block = out[start : start + BLOCK]
+            values = update[2 * start : 2 * (start + BLOCK)]
+            randomness.fill_words(noise[: block.size])
+            vectors.encode(values, math.inf, units, _SIGNED_OFFSET, noise, block)
+        return _shifted(out, P - _SIGNED_OFFSET * (1 + 2**SLOT_BITS)), length / self.norm
+
+    def decode_sum(self, words: Vector, length: int, summands: int) -> NDArray[np.int64]:
+        """The exact integer sums behind a sum of encodings. Multiply them by `step` for the real values.
+
+        Args:
+            words: the sum of the encodings, uint64[ceil(L / 2)].
+            length: L, the number of values in an update.
+            summands: the number of encodings that were summed, from 1 to 2^8.
+
+        Returns:
+            int64[L].
+
+        Raises:
+            EncodingError: a slot is beyond the range of such sums, so a summand was not an encoding.
+            ValueError: the words have another shape or type.
+        """
+        checked(words, (length + 1) // 2)
+        if not 1 <= summands <= 2**8:
+            raise EncodingError(f"a sum of {summands} where 1 to {2**8} are possible")
+        offset = summands * _SIGNED_OFFSET
+        packed = _shifted(words, offset * (1 + 2**SLOT_BITS))
+        slots = np.empty(2 * words.size, dtype=np.int64)
+        slots[0::2] = packed & np.uint64(_SLOT_MASK)
+        slots[1::2] = packed >> np.uint64(SLOT_BITS)
+        too_large = slots.view(np.uint64) > np.uint64(2 * offset)
+        if too_large.any():
+            raise EncodingError(f"value {int(too_large.argmax())} is not a sum of {summands} encodings")
+        slots -= offset
+        return slots[:length]
+
+
+def _shifted(words: Vector, by: int) -> Vector:
+    """Each element plus a constant below P, modulo P."""
+    room = np.uint64(P - by)
+    return np.where(words >= room, words - room, words + np.uint64(by))
+
+
 def _refuse_non_finite(update: NDArray[np.float32]) -> None:
     finite = np.isfinite(update)
     if not finite.all():
@@ -175,8 +289,11 @@ def encode_wide(value: int | float) -> Vector:
     return np.array(limbs, dtype=np.uint64)
 
 
-def decode_wide(words: Vector, summands: int) -> int:
+def decode_wide(words: Vector, summands: int, *, is_proved: bool = False) -> int:
     """The exact sum of `summands` encoded numbers, in units of 2^-40, from the sum of their encodings, uint64[4].
+
+    With `is_proved` numbers may be as large as a proof lets them be, which is just below 2^83 for a number that is
+    proved not to be negative.
 
     Raises:
         EncodingError: the words cannot be such a sum, or `summands` is not between 1 and 2^32.
@@ -189,6 +306,6 @@ def decode_wide(words: Vector, summands: int) -> int:
     if max(limbs) > summands * _SLOT_MASK:
         raise EncodingError(f"the words are not a sum of {summands} encodings")
     total = sum(limb << (SLOT_BITS * i) for i, limb in enumerate(limbs)) - summands * _WIDE_OFFSET
-    if abs(total) >= summands * _WIDE_OFFSET:
+    if not -summands * _WIDE_OFFSET < total < (2 if is_proved else 1) * summands * _WIDE_OFFSET:
         raise EncodingError(f"the words are not a sum of {summands} encodings")
     return total
