@@ -94,6 +94,14 @@ class Context:
             self.told.append((self.state.round, accusation))
         self.out.send(None, accusation)
 
+    def convict(self, deal: Verified) -> None:
+        """Accuse the author of a dealing of this round with a false proof, which is evidence by itself."""
+        self.pool.add_eviction(Evict(deal.sender, "false-proof", (deal.raw,)))
+        # As above, all members have to know; to them it is a dealing like others.
+        accusation = Accusation(deal.raw, None)
+        self.told.append((self.state.round, accusation))
+        self.out.send(None, accusation)
+
     def accuse_again(self, to: bytes | None) -> None:
         """Repeat the accusations about dealings and acks of this round, to all or to one member that may lack them."""
         self.told = [one for one in self.told if one[0] >= self.state.round]

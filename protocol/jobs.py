@@ -25,6 +25,9 @@ Outcome = TypeVar("Outcome", covariant=True)
 SUM_ADD_NS: Final = 0.5
 """What the simulator charges for adding one element; ``topology/engine/costs.py`` says how it was found."""
 
+SHORT: Final = 0.5
+"""An update that is at most this part of its bound counts as short (:mod:`.ledger.norms`)."""
+
 HASH_NS: Final = 4.0
 """What the simulator charges for hashing one element."""
 
@@ -88,6 +91,7 @@ class Encode:
     layout: Layout
     contribution: Contribution = field(repr=False)
     clip: float
+    """The bound of an update: of each element, or where dealings prove themselves of its Euclidean norm."""
     summands: int
     examples_ref: int
     label: str = "encoding"
@@ -102,7 +106,7 @@ class Encode:
         import numpy as np
 
         from ..crypto.prng import Stream, derive
-        from ..crypto.sharing.fixed_point import EncodingError, FixedPoint, encode_wide
+        from ..crypto.sharing.fixed_point import BoundedNorm, EncodingError, FixedPoint, encode_wide
 
         given = self.contribution
         if given.examples < 1:
@@ -110,21 +114,26 @@ class Encode:
         capped = coarse(min(given.examples, self.examples_ref))
         sums = given.sums if self.layout.is_setup else coarse_sums(given.sums)
         wide = (capped, coarse(given.examples), *sums)
-        if len(wide) != self.layout.wide:
+        if len(wide) != self.layout.wide - self.layout.has_bit:
             raise EncodingError(f"{len(given.sums)} sums, but {self.layout.wide - 2} were agreed")
         vector = np.empty(self.layout.columns, dtype=np.uint64)
-        clipped = 0
+        clipped, length = 0, 0.0
         if self.layout.parameters:
             if given.update is None or given.update.shape != (self.layout.parameters,):
                 raise EncodingError(f"the update does not have the agreed {self.layout.parameters} parameters")
-            codec = FixedPoint(self.clip, self.summands)
             rounding = derive(given.entropy, b"rounding")
-            vector[: self.layout.slots], clipped = codec.encode(given.update, capped / self.examples_ref, rounding)
-        if wide:
-            limbs = np.concatenate([encode_wide(one) for one in wide])
-            vector[self.layout.slots : self.layout.slots + limbs.size] = limbs
+            if self.layout.proved is not None:
+                bounded = BoundedNorm(self.clip, self.examples_ref)
+                vector[: self.layout.slots], length = bounded.encode(given.update, capped, rounding)
+            else:
+                codec = FixedPoint(self.clip, self.summands)
+                vector[: self.layout.slots], clipped = codec.encode(given.update, capped / self.examples_ref, rounding)
+        if self.layout.has_bit:
+            wide = (*wide, length <= SHORT)
+        limbs = np.concatenate([encode_wide(one) for one in wide])
+        vector[self.layout.slots : self.layout.slots + limbs.size] = limbs
         Stream(given.entropy, b"beacon").fill(vector[-2:])
-        return Encoded(vector.tobytes(), derive(given.entropy, b"dealing"), clipped)
+        return Encoded(vector.tobytes(), derive(given.entropy, b"dealing"), clipped, length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +143,9 @@ class Encoded:
     vector: bytes = field(repr=False)
     seed: bytes = field(repr=False)
     clipped: int
+    """The number of elements that were clipped, where each is by itself."""
+    length: float = 0.0
+    """The update's norm in units of its bound, where that is proved; above 1 the update was made shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,20 +248,25 @@ class CheckVector:
         """
         import numpy as np
 
-        from ..crypto.sharing.fixed_point import EncodingError, FixedPoint, decode_wide
+        from ..crypto.sharing.fixed_point import BoundedNorm, EncodingError, FixedPoint, decode_wide
 
-        start = self.layout.slots
-        wide = total[start : start + 4 * self.layout.wide].reshape(-1, 4)
-        sums = tuple(decode_wide(row, self.contributors) for row in np.ascontiguousarray(wide))
+        start, is_proved = self.layout.slots, self.layout.proved is not None
+        wide = np.ascontiguousarray(total[start : start + 4 * self.layout.wide].reshape(-1, 4))
+        sums = tuple(decode_wide(row, self.contributors, is_proved=is_proved) for row in wide)
         if not are_possible_counts(sums[0], sums[1], self.contributors, self.examples_ref):
             raise EncodingError("the example counts are not a sum of possible ones")
-        weights = self.base
-        if self.layout.parameters:
+        if not self.layout.parameters:
+            return sums, self.base
+        words, length = np.ascontiguousarray(total[:start]), self.layout.parameters
+        codec: BoundedNorm | FixedPoint
+        if is_proved:
+            codec = BoundedNorm(self.clip, self.examples_ref)
+            units = codec.decode_sum(words, length, self.contributors)
+        else:
             codec = FixedPoint(self.clip, self.summands)
-            units = codec.decode_sum(np.ascontiguousarray(total[:start]), self.layout.parameters, self.contributors)
+            units = codec.decode_sum(words, length, self.contributors)
             self._check_mean(units, codec.limit, sums[0])
-            weights = _new_weights(self.base, units, codec.step, sums[0], self.examples_ref)
-        return sums, weights
+        return sums, _new_weights(self.base, units, codec.step, sums[0], self.examples_ref)
 
     def _check_mean(self, units: "NDArray[np.int64]", limit: int, capped: int) -> None:
         """Check that no element of the mean of clipped updates is beyond the clip.

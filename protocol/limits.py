@@ -25,8 +25,19 @@ MAX_DIMENSIONS: Final = 8
 MAX_PARAMETERS: Final = 200_000_000
 MAX_SETUP_SUMS: Final = 8192
 MAX_METRICS: Final = 32
+MAX_PROVED_MEMBERS: Final = 40
+"""Members of a federation whose dealings prove themselves. With more, a proof would say too little (docs/proof.md)."""
+
+MAX_PROVED_REFERENCE: Final = 2**16
+MAX_PROVED_PARAMETERS: Final = 2**25
+MAX_PROVED_SETUP_SUMS: Final = 256
+"""A proof publishes about ten elements a sum, each shared by a polynomial with up to 14 coefficients."""
+
 MAX_BARRED: Final = 256
 """Keys evicted on proof that a refounded federation still refuses; the newest ones stay."""
+
+MAX_PUBLISHED_BYTES: Final = 56 * 1024
+"""What a dealer publishes of its shares, beside the digests of the boxes."""
 
 MAX_BLOCK_BYTES: Final = 256 * 1024
 MAX_PAYLOAD_BYTES: Final = 900 * 1024

@@ -18,6 +18,7 @@ _EVICTED_FOR: Final = {
     "double-ack": "it signed acks that contradict each other",
     "false-vector": "it sent another vector than the one that it had dealt",
     "bad-dealing": "it dealt false shares",
+    "false-proof": "it dealt what its proof does not show to be an update",
     "wrong-sum": "it sent a wrong sum",
 }
 

@@ -44,6 +44,9 @@ class Entry:
     Then they prove to all which members lied about a sum (:func:`.ledger.evidence.wrong_sum`).
     """
 
+    proves_dealings: bool = False
+    """Whether dealings can prove what they contain (docs/proof.md), if the genesis asks for it."""
+
     def load(self) -> Callable[..., Any]:
         """Return the scheme's class; it is called with the committee of a round."""
         if not isinstance(self.scheme, str):
@@ -62,7 +65,7 @@ _PLAIN = Promise(
 )
 
 SCHEMES: Final[dict[str, Entry]] = {
-    "shamir": Entry("shamir:ShamirScheme", _SHAMIR),
+    "shamir": Entry("shamir:ShamirScheme", _SHAMIR, proves_dealings=True),
     "plain": Entry("plain:PlainScheme", _PLAIN, is_private=False, proves_liars=False),
 }
 """The schemes by the name in the genesis, which has at most 16 characters."""

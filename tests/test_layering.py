@@ -30,6 +30,7 @@ KNOW_SCHEMES = {
     "protocol/scheme_registry.py",
     "protocol/schemes/__init__.py",
     "topology/adversaries/forging.py",  # forges their shares
+    "topology/adversaries/provers.py",  # and their proofs
     "topology/engine/ideal_crypto.py",  # stands for one of them
 }  # who may name a single scheme
 BY_NAME = {"import_module", "importlib.import_module", "__import__"}

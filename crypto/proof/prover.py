@@ -188,7 +188,7 @@ class Prover:
         layout, allowance = self.terms.layout, self.terms.allowance(self.capped)
         shifted = np.array(halves, dtype=object) + DIGIT_OFFSET
         cells[layout.projections] = octal((shifted % 8**DIGITS).astype(np.int64), DIGITS)
-        cells[layout.allowance] = allowance
+        cells[layout.allowance] = allowance % P
         squares = [sum(one * one for one in halves[row::ROWS]) for row in range(ROWS)]
         allowed = self.terms.norm_factor * allowance * allowance
         squares[0] -= allowed

@@ -8,10 +8,7 @@ import numpy as np
 
 from ..field import P, Vector
 from ..sharing.fixed_point import WIDE_FRACTION_BITS, WIDE_LIMBS, decode_wide
-from .terms import COUNTS, SLOT, TOP_LIMB, Declared, Terms
-
-_BOUND = 3
-"""The factor of N that is proved of an update of more than 256 columns: projections are not exact."""
+from .terms import COUNTS, NORM_SLACK, SLOT, TOP_LIMB, Declared, Terms
 
 
 def falsehood(terms: Terms, vector: Vector) -> str | None:
@@ -37,7 +34,7 @@ def falsehood(terms: Terms, vector: Vector) -> str | None:
             return f"sum {place} is negative, and it is to be proved that it is not"
         if declared is Declared.BIT and value not in (0, one):
             return f"sum {place} is neither 0 nor 1"
-    factor = 1 if terms.is_exact else _BOUND
+    factor = 1 if terms.is_exact else NORM_SLACK
     if norm_of(vector[: terms.update_columns]) > factor * terms.allowance(capped):
         return "the update is longer than its weight allows"
     return None

@@ -48,6 +48,7 @@ MASKS: Final = 2  # random rows of each column
 DIGITS: Final = 8  # of a projection's half, octal
 WEIGHT_UNIT: Final = 2**20
 NORM_FACTOR: Final = 240  # T1: the squares of the projections' halves may add up to this times N²
+NORM_SLACK: Final = 3  # what is proved of the norm of a longer update is this times N
 MAX_EXACT_COLUMNS: Final = PROJECTIONS
 MAX_COLUMNS: Final = 2**24
 MAX_HOLDERS: Final = 40

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..context import Context
 from ..events import NoticeKind
 from ..ledger.committee import Committee
-from ..ledger.contribution import layout_of, read_totals
+from ..ledger.contribution import read_totals
 from ..ledger.state import Phase
 from ..limits import BYTES_PER_MS, KEPT_BOXES_DELAY_MS
 from ..messages.envelope import Verified
@@ -19,7 +19,6 @@ from ..records import Memory, ModelSaved
 from ..round.sharing import Sharing
 from ..round.summing import Summing
 from ..schemes import Scheme
-from ..schemes.base import Terms
 from ..sync.catchup import CatchUp
 from ..sync.resume import Resume
 from ..timers import AcksDue, BoxesDue, HandOver, RestOver, ShareDeadline
@@ -66,20 +65,19 @@ class RoundPhases:
 
     def _new_sharing(self) -> Sharing:
         ctx, state = self.ctx, self.ctx.state
-        layout = layout_of(state.genesis, state.kind)
         ctx.patience.on_round(state.round)
-        terms = Terms(state.federation, state.round, state.weights_hash, state.committee.members, layout)
         return Sharing(
             out=ctx.out,
             round=state.round,
             kind=state.kind,
             committee=state.committee,
             scheme=self.scheme_of(state.genesis.scheme, state.committee),
-            terms=terms,
-            clip=2.0**state.genesis.clip_exponent,
+            terms=state.terms,
+            clip=state.clip,
             examples_ref=state.genesis.examples_ref,
             opened_at=ctx.height,
             accuse=ctx.accuse,
+            convict=ctx.convict,
             patience=ctx.patience,
             inline_bytes=self.inline_bytes,
         )

@@ -6,7 +6,7 @@ from ..agreement.tendermint import Stage
 from ..context import Context
 from ..ledger.evidence import contradiction
 from ..messages.envelope import Verified, verify
-from ..messages.kinds import Accusation, Prevote, Proposal
+from ..messages.kinds import Accusation, Deal, Prevote, Proposal
 from ..sync.catchup import CatchUp
 from ..timers import StageTimeout, SumGrace
 from .heights import Heights
@@ -42,7 +42,7 @@ class Votes:
                 self.catchup.on_head(signer, ctx.height)
 
     def on_accusation(self, accusation: Accusation) -> None:
-        """Take what a member signed and another one passed on: two statements that contradict each other, or a vote."""
+        """Take what a member signed and another one passed on: two statements that contradict each other, or one."""
         ctx, state = self.ctx, self.ctx.state
         first = verify(accusation.first, state.federation)
         second = first if accusation.second is None else verify(accusation.second, state.federation)
@@ -52,16 +52,23 @@ class Votes:
         if first.sender not in state.audience and not state.may_be_evicted(first.sender):
             return
         if accusation.second is None:
-            self._on_false_vote(first)
+            self._on_single(first)
             return
         ctx.accuse(first, second)
         if ctx.sharing is not None and contradiction((first, second)) is not None:
             ctx.sharing.on_contradiction(first)
 
-    def _on_false_vote(self, vote: Verified) -> None:
-        """Look at a vote that a third member passed on, since its author may have kept it from this one."""
-        if not isinstance(vote.message, Prevote) or vote.sender == self.ctx.me:
+    def _on_single(self, said: Verified) -> None:
+        """Look at a vote or a dealing that a third member passed on: its author may have kept it from this one."""
+        message, sharing = said.message, self.ctx.sharing
+        if said.sender == self.ctx.me:
             return
+        if isinstance(message, Prevote):
+            self._on_late_vote(said)
+        elif isinstance(message, Deal) and sharing is not None and message.round == sharing.round:
+            sharing.on_deal(said, None)
+
+    def _on_late_vote(self, vote: Verified) -> None:
         if self.heights.agreement is not None and vote.height == self.ctx.height:
             self.heights.agreement.on_vote(vote)
         elif self.heights.previous is not None:

@@ -34,7 +34,9 @@ class Evict(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     """Remove a member, with the signed evidence; silence needs none, since the ledger itself proves it."""
 
     member: Key
-    reason: Literal["silent", "double-vote", "double-deal", "double-ack", "false-vector", "bad-dealing", "wrong-sum"]
+    reason: Literal[
+        "silent", "double-vote", "double-deal", "double-ack", "false-vector", "bad-dealing", "false-proof", "wrong-sum"
+    ]
     evidence: Annotated[tuple[RawEnvelope, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
 
 

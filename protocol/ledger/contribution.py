@@ -15,20 +15,42 @@ so it is public by design. It is no more precise than the mean needs.
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from .genesis import Genesis
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 RoundKind = Literal["setup", "train", "evaluate"]
 
 WIDE_UNIT = 2**40
 """Units in 1: a wide sum counts units of 2**-40."""
 
+NOT_NEGATIVE: Final = 1
+"""Declared of a sum: it is not negative."""
+
+BIT: Final = 2
+"""Declared of a sum: it is 0 or 1."""
+
 _WIDE_LIMBS = 4
 _BEACON_ELEMENTS = 2
 _CAPPED_AND_COUNT = 2
 _EVALUATED_AND_LOSS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """What the dealings of a round prove, beside that they are encodings (docs/proof.md)."""
+
+    reference: int
+    """The examples of a full weight. The longest update that can be proved has this weight and the bound's norm."""
+    declared: tuple[int, ...] = ()
+    """What is proved of each sum after the two counts: 0 for nothing, NOT_NEGATIVE or BIT; of the last one something.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +61,10 @@ class Layout:
     wide: int
     is_setup: bool = False
     """Whether the sums are those of a setup round, which every application must be able to use."""
+    proved: Proved | None = None
+    """What dealings prove; None where they prove nothing."""
+    has_bit: bool = False
+    """Whether the last sum is a bit: that the update is at most half as long as its bound."""
 
     @property
     def slots(self) -> int:
@@ -92,10 +118,24 @@ def metrics_of(genesis: Genesis, kind: RoundKind) -> tuple[str, ...]:
 
 def layout_of(genesis: Genesis, kind: RoundKind) -> Layout:
     """Return the layout of a round of this kind."""
+    bounds = genesis.bounds
     if kind == "setup":
-        return Layout(0, _CAPPED_AND_COUNT + genesis.setup_sums, is_setup=True)
-    evaluated = _CAPPED_AND_COUNT + _EVALUATED_AND_LOSS + len(metrics_of(genesis, kind))
-    return Layout(genesis.parameters if kind == "train" else 0, evaluated)
+        declared = _trimmed(bounds.setup_declared) if bounds is not None else ()
+        proved = None if bounds is None else Proved(genesis.examples_ref, declared)
+        return Layout(0, _CAPPED_AND_COUNT + genesis.setup_sums, is_setup=True, proved=proved)
+    measured = _EVALUATED_AND_LOSS + len(metrics_of(genesis, kind))
+    parameters = genesis.parameters if kind == "train" else 0
+    if bounds is None:
+        return Layout(parameters, _CAPPED_AND_COUNT + measured)
+    declared = (NOT_NEGATIVE, *(0,) * (measured - 1), *(BIT,) * bounds.adapts)
+    proved = Proved(genesis.examples_ref, _trimmed(declared))
+    return Layout(parameters, _CAPPED_AND_COUNT + len(declared), proved=proved, has_bit=bounds.adapts)
+
+
+def _trimmed(declared: Sequence[int]) -> tuple[int, ...]:
+    """Return what is declared of each sum, up to the last one of which something is."""
+    last = max((place for place, one in enumerate(declared) if one), default=-1)
+    return tuple(declared[: last + 1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +154,8 @@ def read_metrics(genesis: Genesis, sums: tuple[int, ...]) -> Metrics:
     evaluated = round(sums[2] / WIDE_UNIT)
     if evaluated <= 0:
         return Metrics(examples, 0, None, ())
+    if genesis.bounds is not None and genesis.bounds.adapts:
+        sums = sums[:-1]
     means = [total / sums[2] for total in sums[3:]]
     names = genesis.metrics if len(means) == 1 + len(genesis.metrics) else genesis.metrics + genesis.final_metrics
     return Metrics(examples, evaluated, means[0], tuple(zip(names, means[1:], strict=True)))
@@ -132,6 +174,15 @@ def setup_sums_of(sums: tuple[int, ...]) -> tuple[int, ...]:
 def read_totals(setup_sums: tuple[int, ...]) -> tuple[float, ...]:
     """Decode the setup sums into the numbers that applications are given."""
     return tuple(one / WIDE_UNIT for one in setup_sums)
+
+
+def counts_of(vector: "NDArray[np.uint64]", layout: Layout) -> tuple[int, int]:
+    """Return the capped count and the examples that a contribution, uint64[columns], says in its first two sums."""
+    from ...crypto.sharing.fixed_point import decode_wide
+
+    first = layout.slots
+    capped, examples = (decode_wide(vector[first + at : first + at + _WIDE_LIMBS], 1) for at in (0, _WIDE_LIMBS))
+    return capped // WIDE_UNIT, examples // WIDE_UNIT
 
 
 def are_possible_counts(capped: int, examples: int, contributors: int, examples_ref: int) -> bool:

@@ -17,12 +17,16 @@ from ..limits import (
     MAX_METRICS,
     MAX_NAME_CHARS,
     MAX_PARAMETERS,
+    MAX_PROVED_PARAMETERS,
+    MAX_PROVED_REFERENCE,
+    MAX_PROVED_SETUP_SUMS,
     MAX_SETUP_SUMS,
     MIN_TRAINING_MEMBERS,
     PROTOCOL_VERSION,
 )
 from ..messages.encoding import DecodeError, Hash, Key, decode, encode
 from ..scheme_registry import DEFAULT_SCHEME, SCHEMES
+from .norms import LEAST_QUARTERS, MOST_QUARTERS
 
 GENESIS_BYTES = 64 * 1024
 MILLION = 1_000_000
@@ -80,6 +84,17 @@ class Stopping(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     """A loss is better if it is below the best one by more than this part of it, in millionths."""
 
 
+class Bounds(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
+    """What each dealing proves (docs/proof.md): a bounded update, its weight, and what is declared of setup sums."""
+
+    quarters: Annotated[int, msgspec.Meta(ge=LEAST_QUARTERS, le=MOST_QUARTERS)]
+    """The largest norm of an update in the first round is 2^(quarters / 4)."""
+    adapts: bool = True
+    """Whether the bound follows the updates (:mod:`.norms`)."""
+    setup_declared: Annotated[bytes, msgspec.Meta(max_length=MAX_SETUP_SUMS)] = b""
+    """What is proved of each setup sum, a byte each: 0 for nothing, 1 that it is not negative, 2 that it is 0 or 1."""
+
+
 class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
     """The parameters of a federation. All members run exactly these."""
 
@@ -134,6 +149,8 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     members would give the numbers of single members away. A federation that continues one that has added them up has
     none.
     """
+    bounds: Bounds | None = None
+    """What each dealing proves; None: nothing, and each element of an update is clipped by itself."""
 
     @property
     def parameters(self) -> int:
@@ -168,14 +185,16 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
         return () if self.continued is None else self.continued.barred
 
     def encode(self) -> bytes:
-        """Return the genesis bytes, without the later additions ``stopping`` and ``final_metrics`` if not used.
+        """Return the genesis bytes, without the later additions (``stopping`` and what follows) that are not used.
 
-        So a genesis that does not use them has the same bytes, and the same id, as before these fields existed. If
-        ``final_metrics`` is used alone, ``stopping`` is nil.
+        So a genesis that does not use them has the same bytes, and the same id, as before these fields existed.
         """
-        if self.final_metrics:
-            return encode(self)
-        return encode(msgspec.structs.astuple(self)[: -1 if self.stopping is not None else -2])
+        fields = list(msgspec.structs.astuple(self))
+        for unused in (None, (), None):  # from the last one
+            if fields[-1] != unused:
+                break
+            fields.pop()
+        return encode(fields)
 
     @property
     def federation(self) -> bytes:
@@ -254,6 +273,8 @@ def check_genesis(genesis: Genesis) -> None:
         raise GenesisError("roster: the founder's key is not in it")
     if len(set(genesis.roster)) != len(genesis.roster):
         raise GenesisError("roster: a key stands twice")
+    if genesis.bounds is not None:
+        _check_bounds(genesis, genesis.bounds)
     if genesis.continued is not None:
         _check_continued(genesis, genesis.continued)
     if len(set(measured)) != len(measured):
@@ -270,3 +291,16 @@ def _check_continued(genesis: Genesis, continued: Continued) -> None:
         raise GenesisError("setup_totals: a total is longer than it need be")
     if len(set(continued.barred)) != len(continued.barred) or genesis.founder in continued.barred:
         raise GenesisError("barred: a key stands twice, or it is the founder's")
+
+
+def _check_bounds(genesis: Genesis, bounds: Bounds) -> None:
+    if not SCHEMES[genesis.scheme].proves_dealings:
+        raise GenesisError(f"bounds: dealings of {genesis.scheme} prove nothing")
+    if genesis.examples_ref > MAX_PROVED_REFERENCE:
+        raise GenesisError(f"bounds: a proof reckons with full weights of up to {MAX_PROVED_REFERENCE} examples")
+    if genesis.parameters > MAX_PROVED_PARAMETERS:
+        raise GenesisError(f"bounds: a proof covers up to {MAX_PROVED_PARAMETERS} parameters")
+    if len(bounds.setup_declared) > genesis.setup_sums or any(one > 2 for one in bounds.setup_declared):
+        raise GenesisError("bounds: what is declared of the setup sums is malformed")
+    if genesis.setup_sums > MAX_PROVED_SETUP_SUMS:
+        raise GenesisError(f"bounds: a proof covers up to {MAX_PROVED_SETUP_SUMS} setup sums")

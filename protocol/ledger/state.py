@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from ...crypto.identity.identity import is_usable
-from ..limits import MAX_MEMBERS
+from ..limits import MAX_MEMBERS, MAX_PROVED_MEMBERS
 from ..machines import Table
 from ..messages.encoding import DecodeError
 from ..messages.envelope import Peeked, Rejected, Verified, peek, verify
@@ -34,10 +34,12 @@ from .blocks import (
     wide_value,
 )
 from .committee import Committee
-from .contribution import RoundKind, are_possible_counts, layout_of, setup_sums_of
+from .contribution import WIDE_UNIT, RoundKind, are_possible_counts, layout_of, setup_sums_of
 from .evidence import contradiction, wrong_sum
 from .genesis import Genesis, is_private, is_readable
+from .norms import next_quarters, norm_of
 from .stopping import Progress, after_round
+from .terms import Terms, wrong_proof
 from .tickets import InviteError, Ticket, check_bearer, read_ticket
 
 NO_MEMBERS_INVITE: Final = "the invite was made by somebody who is no member"
@@ -53,6 +55,10 @@ class Forged(LedgerError):
 
 _JUDGED_SUMS: Final = 64
 """Decided sums, the newest ones, about which proof of a wrong sum counts."""
+
+
+_JUDGED_ROUNDS: Final = 16
+"""Rounds, the newest ones before the current one, about which proof of a false dealing counts."""
 
 
 class Phase(StrEnum):
@@ -162,6 +168,10 @@ class LedgerState:
     repeat: Repeat | None
     bases: Bases
     """The sums that were decided on earlier base models, since a model may equal an earlier one."""
+    quarters: int | None
+    """The bound of this round's updates (:mod:`.norms`), where dealings prove themselves."""
+    past_rounds: tuple[tuple[Terms, Committee], ...]
+    """Where dealings prove themselves, the newest rounds before this one. False proofs are judged against them."""
     progress: Progress | None
     """The best loss so far; None while there is none, and if the genesis has no ``stopping``."""
     ticket_uses: tuple[tuple[bytes, int], ...]
@@ -197,6 +207,17 @@ class LedgerState:
         the numbers of the members that are in one of the sums only.
         """
         return self.genesis.is_evaluated and self.weights_hash == self.genesis.weights_hash
+
+    @property
+    def clip(self) -> float:
+        """The bound of an update: of each element, or where dealings prove themselves of its Euclidean norm."""
+        return 2.0**self.genesis.clip_exponent if self.quarters is None else norm_of(self.quarters)
+
+    @property
+    def terms(self) -> Terms:
+        """What the dealings of this round are bound to."""
+        layout = layout_of(self.genesis, self.kind)
+        return Terms(self.federation, self.round, self.weights_hash, self.committee.members, layout)
 
     @cached_property
     def _by_key(self) -> dict[bytes, Member]:
@@ -283,6 +304,8 @@ def genesis_state(genesis: Genesis) -> LedgerState:
         sums=None,
         settled=None,
         settled_before=(),
+        quarters=None if genesis.bounds is None else genesis.bounds.quarters,
+        past_rounds=(),
         repeat=None,
         bases=Bases(),
         progress=None,
@@ -348,7 +371,7 @@ def _apply_body(state: LedgerState, block: Block, data: bytes) -> LedgerState:
             if body.vector_hash is not None:
                 state = _settling(state, block.height, block_hash(data))
             # A sum that fails after its contributors were decided has to be repeated with these (safety rule 8).
-            return _next_round(replace(state, repeat=state.repeat or _decided_sum(state)))
+            return _next_round(replace(state, repeat=state.repeat or _decided_sum(state)), state)
 
 
 def check_sets(committee: Committee, body: Contributors) -> None:
@@ -392,6 +415,10 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
     progress, stopping = state.progress, state.genesis.stopping
     if stopping is not None and state.kind == "train":
         progress = after_round(progress, stopping, sums)
+    quarters, layout = state.quarters, layout_of(state.genesis, state.kind)
+    if quarters is not None and layout.has_bit and state.kind == "train":
+        short = min(max(0, sums[-1] // WIDE_UNIT), counted[0])
+        quarters = next_quarters(quarters, short, counted[0], state.committee.f)
     decided, bases = state.repeat or _decided_sum(state), state.bases
     if decided is not None and state.kind == "train":
         # The new model, or a later one, may equal this base: then the same contributors are required again.
@@ -404,14 +431,15 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
         beacon=body.beacon,
         totals=setup_sums_of(sums) if state.kind == "setup" else state.totals,
         sums=sums,
+        quarters=quarters,
         progress=progress,
         repeat=bases.get(body.weights_hash) if state.kind == "train" else None,
         bases=bases,
     )
     if state.kind == "evaluate":
         finished = PHASES.after(state.phase, PhaseInput.FINAL_MODEL_EVALUATED)
-        return replace(_next_round(replace(ended, repeat=None)), phase=finished)
-    return _next_round(ended)
+        return replace(_next_round(replace(ended, repeat=None), state), phase=finished)
+    return _next_round(ended, state)
 
 
 def _settling(state: LedgerState, height: int, block: bytes) -> LedgerState:
@@ -432,8 +460,12 @@ def _decided_sum(state: LedgerState) -> Repeat | None:
     return Repeat(_contributing(state), state.committee.members, state.committee.threshold)
 
 
-def _next_round(state: LedgerState) -> LedgerState:
-    return _open_round(replace(state, round=state.round + 1, contributors=None))
+def _next_round(state: LedgerState, ended: LedgerState) -> LedgerState:
+    """Begin the round after the one of ``ended``, of which ``state`` is what it left behind."""
+    past = state.past_rounds
+    if state.genesis.bounds is not None:
+        past = ((ended.terms, ended.committee), *past[: _JUDGED_ROUNDS - 1])
+    return _open_round(replace(state, round=state.round + 1, contributors=None, past_rounds=past))
 
 
 def _open_round(state: LedgerState) -> LedgerState:
@@ -549,7 +581,8 @@ def admit(state: LedgerState, join: ProvedJoin) -> LedgerState:
     request, message = join.request, join.request.message
     assert isinstance(message, JoinRequest)
     _expect(state.member(request.sender) is None, "a join of somebody who is a member")
-    _expect(len(state.members) < MAX_MEMBERS, f"the federation has its {MAX_MEMBERS} members")
+    most = MAX_MEMBERS if state.genesis.bounds is None else MAX_PROVED_MEMBERS
+    _expect(len(state.members) < most, f"the federation has its {most} members")
     left = state.gone.get(request.sender)
     if left is not None:
         _expect(not left.barred, "a join of somebody who was evicted for cheating")
@@ -604,6 +637,14 @@ def _check_eviction(state: LedgerState, evict: Evict) -> None:
             _expect(state.settled is not None, "there is no sum to judge")
             judged = (wrong_sum(evidence, one.height, one.block, one.committee) for one in state.judged_by)
             _expect(any(evict.member in liars for liars in judged), "the evidence shows no wrong sum of this member")
+        case "false-proof":
+            _expect(
+                len(evidence) == 1
+                and isinstance(evidence[0].message, Deal)
+                and evidence[0].sender == evict.member
+                and _has_false_proof(state, evidence[0]),
+                "the evidence is no dealing of this member with a false proof",
+            )
         case "bad-dealing":
             # The sealed box is large and stays out of the ledger: each voter opened it with the secret that the
             # complaint proves. The evidence shows the dealing, and the holder that vouches for the complaint.
@@ -623,6 +664,17 @@ def _check_eviction(state: LedgerState, evict: Evict) -> None:
                 state.member(holder) is not None or state.committee.index(holder) is not None,
                 "the complaint is of somebody who is no member",
             )
+
+
+def _has_false_proof(state: LedgerState, deal: Verified) -> bool:
+    """Whether a dealing of this round, or of a recent one, does not prove what it should."""
+    message = deal.message
+    assert isinstance(message, Deal)
+    for terms, committee in ((state.terms, state.committee), *state.past_rounds):
+        place = committee.index(deal.sender)
+        if terms.round == message.round and terms.layout.proved is not None and place is not None:
+            return wrong_proof(terms, committee.threshold, place, message) is not None
+    return False
 
 
 def _request(raw: bytes, federation: bytes, kind: type[JoinRequest] | type[LeaveRequest]) -> Verified:

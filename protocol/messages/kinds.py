@@ -20,6 +20,7 @@ from ..limits import (
     MAX_MEMBERS,
     MAX_NAME_CHARS,
     MAX_PARAMETERS,
+    MAX_PUBLISHED_BYTES,
     MAX_QUORUM,
     PROTOCOL_VERSION,
     SYNC_BATCH_BLOCKS,
@@ -45,15 +46,17 @@ class Deal(Message, frozen=True):
     """A dealer's public commitment to its contribution to one round: all that it publishes of it.
 
     The dealing's id (:func:`dealing_id`) hashes the whole message. So a holder acks exactly what it checked, and
-    exactly that is decided. ``key`` seals the boxes (:mod:`...crypto.identity.sealing`); it is NO_KEY if nothing is
-    sealed. ``seeded`` are the holders whose shares are seeds. ``box_hashes[j]`` is the digest of the sealed share of
-    holder ``j``, NO_BOX in the dealer's own place. The blob that comes with the message to holder ``j`` is that box.
+    exactly that is decided. ``root`` binds the shares. ``published`` are the polynomials by which holders check theirs:
+    fingerprints, or a proof with the roots of its trees (:mod:`..ledger.terms`). ``key`` seals the boxes
+    (:mod:`...crypto.identity.sealing`); it is NO_KEY if nothing is sealed. ``seeded`` are the holders whose shares are
+    seeds. ``box_hashes[j]`` is the digest of the sealed share of holder ``j``, NO_BOX in the dealer's own place. The
+    blob that comes with the message to holder ``j`` is that box.
     """
 
     round: Round
     base_hash: Hash
     root: Hash
-    fingerprints: Annotated[bytes, msgspec.Meta(max_length=16 * MAX_MEMBERS)]
+    published: Annotated[bytes, msgspec.Meta(max_length=MAX_PUBLISHED_BYTES)]
     key: Annotated[bytes, msgspec.Meta(min_length=96, max_length=96)]
     seeded: Annotated[tuple[Index, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
     box_hashes: Annotated[tuple[Hash, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
@@ -192,7 +195,7 @@ class Accusation(Message, frozen=True):
     """Evidence against a member, passed on so that every member can propose its eviction.
 
     Either two statements of one sender that contradict each other (:func:`..ledger.evidence.contradiction`). Or
-    ``first`` alone: a vote with a fingerprint that the votes of others prove to be false.
+    ``first`` alone: a vote with a fingerprint that the votes of others prove to be false, or a dealing whose proof is.
     """
 
     first: RawEnvelope

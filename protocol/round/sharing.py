@@ -134,11 +134,14 @@ class Sharing:
     scheme: Scheme
     terms: Terms
     clip: float
+    """The bound of an update: of each element, or where dealings prove themselves of its Euclidean norm."""
     examples_ref: int
     opened_at: int
     """The height that was decided next when the round began for this member. A round may last for several heights."""
     accuse: Callable[[Verified, Verified], None]
     """Called with two statements of one member that contradict each other."""
+    convict: Callable[[Verified], None]
+    """Called with a dealing that is evidence by itself."""
     patience: OverdueAcks
     decided: dict[int, bytes] | None = None
     """U, once it is decided: nothing more is dealt, and only its dealings are still checked and acked."""
@@ -297,6 +300,9 @@ class Sharing:
         self.vector = encoded.vector
         seeded = self.scheme.seeded(self.me, self._away(alive, changes))
         self.out.persist(Dealt(self.round, encoded.seed, encoded.vector, seeded))
+        if encoded.length > 1:
+            text = f"the update was made {encoded.length:.3g} times shorter: it may be {self.clip:.4g} long (--norm)"
+            self.out.notify(NoticeKind.CLIPPED, text, round=self.round, clipped=0, times=encoded.length)
         if encoded.clipped:
             text = f"{encoded.clipped} elements of the update were clipped to ±{self.clip}"
             self.out.notify(NoticeKind.CLIPPED, text, round=self.round, clipped=encoded.clipped)
@@ -436,6 +442,9 @@ class Sharing:
             if wrong:
                 self.out.fault(deal.sender, f"round {self.round}: {wrong}")
                 self._refused[dealer] = deal
+                if self.scheme.has_false_proof(self.terms, dealer, message):
+                    self.caught(dealer)
+                    self.convict(deal)
                 return
             self.deals[dealer] = deal
         if self._is_of_use(dealer):

@@ -15,7 +15,6 @@ OpenJob        make W of sum shares                                     Opened, 
 =============  =======================================================  ======================
 """
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,8 +24,8 @@ from ..jobs import SchemeJob, SumJob, SumShares, fingerprint_of
 from ..ledger.committee import Committee
 from ..ledger.contribution import Layout
 from ..ledger.evidence import Judgement, Point
-from ..limits import PROTOCOL_VERSION
-from ..messages.encoding import digest_of, encode
+from ..ledger.terms import Terms as Terms
+from ..messages.encoding import digest_of
 from ..messages.kinds import NO_BOX, Complaint, Deal
 
 
@@ -36,27 +35,6 @@ class Choice:
 
     dealers: tuple[tuple[int, bytes], ...]
     holders: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """The round that a dealing is bound to, besides its dealer: a share of one round means nothing in another."""
-
-    federation: bytes
-    round: int
-    base_hash: bytes
-    members: tuple[bytes, ...]
-    layout: Layout
-    _contexts: dict[int, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    def context(self, dealer: int) -> bytes:
-        """Return the 32 bytes that bind a dealing of this dealer."""
-        context = self._contexts.get(dealer)
-        if context is None:
-            bound = (self.federation, self.round, self.base_hash, self.members, self.layout.columns, dealer)
-            context = hashlib.sha256(b"coterie/dealing/%d\x00" % PROTOCOL_VERSION + encode(bound)).digest()
-            self._contexts[dealer] = context
-        return context
 
 
 # The results of jobs.
@@ -177,6 +155,10 @@ class Scheme(ABC):
         are NO_BOX and the key is NO_KEY, ``deal.root`` is the digest of the sum share that the dealer will send. Then
         the digest of another sum share is proof against the dealer.
         """
+
+    def has_false_proof(self, terms: Terms, dealer: int, deal: Deal) -> bool:
+        """Whether a dealing that :meth:`wrong_deal` refuses is evidence by itself: it proves what is not so."""
+        return False
 
     @abstractmethod
     def blob_bytes(self, terms: Terms, dealer: int, holder: int, deal: Deal) -> int:

@@ -12,12 +12,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ...crypto.identity.identity import BoxError, Identity
 from ..ledger.committee import Committee
-from ..ledger.contribution import Layout
+from ..ledger.contribution import Layout, counts_of
 from ..ledger.evidence import Judgement, Point, judge_points
+from ..ledger.terms import commitment_of, statement, wrong_proof
 from ..limits import PROTOCOL_VERSION
 from ..messages.encoding import digest_of
 from ..messages.kinds import NO_BOX, Complaint, Deal
@@ -34,6 +35,13 @@ from .base import (
     Terms,
     blob_digests,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ...crypto.proof.prover import Proved
+    from ...crypto.proof.terms import Terms as Statement
 
 # What the simulator charges; topology/engine/costs.py says how these were found.
 DEAL_ROW_NS: Final = 16.0
@@ -67,22 +75,30 @@ class ShamirScheme(Scheme):
         return tuple(sorted(sorted(others, key=lambda one: one not in absent)[: self.committee.threshold - 1]))
 
     def wrong_deal(self, terms: Terms, dealer: int, deal: Deal) -> str | None:
-        """Say what is wrong with the sizes, the seeded holders or the key of the boxes; None if nothing is."""
+        """Say what is wrong with the sizes, the seeded holders, the key of the boxes or the proof; None if nothing."""
         from ...crypto.identity.sealing import dealing_key
 
         n, threshold = self.committee.n, self.committee.threshold
-        if len(deal.box_hashes) != n or deal.box_hashes[dealer] != NO_BOX or len(deal.fingerprints) != 16 * threshold:
+        is_proved = terms.layout.proved is not None
+        if len(deal.box_hashes) != n or deal.box_hashes[dealer] != NO_BOX:
+            return "dealt a commitment of the wrong size"
+        if not is_proved and len(deal.published) != 16 * threshold:
             return "dealt a commitment of the wrong size"
         seeded = deal.seeded
         if seeded != tuple(sorted(set(seeded) - {dealer})) or len(seeded) != threshold - 1 or seeded[-1] >= n:
             return "dealt seeds to the wrong holders"
         if dealing_key(deal.key, terms.context(dealer)) is None:
             return "dealt boxes without a key of its own"
-        return None
+        return wrong_proof(terms, threshold, dealer, deal) if is_proved else None
+
+    def has_false_proof(self, terms: Terms, dealer: int, deal: Deal) -> bool:
+        """Whether a dealing proves what is not so."""
+        is_proved = terms.layout.proved is not None
+        return is_proved and wrong_proof(terms, self.committee.threshold, dealer, deal) is not None
 
     def blob_bytes(self, terms: Terms, dealer: int, holder: int, deal: Deal) -> int:
         """Return the exact size of the sealed share."""
-        return _box_bytes(self.committee.n, self.committee.threshold, terms.layout.columns, holder in deal.seeded)
+        return _box_bytes(self.committee.n, self.committee.threshold, terms.layout, holder in deal.seeded)
 
     def check(self, terms: Terms, identity: Identity, dealer: int, deal: Deal, blob: bytes) -> CheckJob:
         """Return the job that opens the box and checks the share in it."""
@@ -119,13 +135,18 @@ class ShamirScheme(Scheme):
 
 
 @lru_cache(maxsize=64)
-def _box_bytes(holders: int, threshold: int, columns: int, is_seed: bool) -> int:
+def _box_bytes(holders: int, threshold: int, layout: Layout, is_seed: bool) -> int:
     """Return the size of a sealed share. Cached: it is needed for every dealing, and a round has two sizes."""
     from ...crypto.identity.sealing import BOX_OVERHEAD_BYTES
+    from ...crypto.proof import commitment as proofs
     from ...crypto.sharing import dealing
 
-    terms = dealing.Terms(holders, threshold, columns, dealer=0)  # by default dealer 0 gives a seed to 1, not to itself
-    return dealing.share_size(terms, int(is_seed)) + BOX_OVERHEAD_BYTES
+    holder = int(is_seed)  # by default dealer 0 gives a seed to 1, not to itself
+    if layout.proved is not None:
+        stated = statement(Terms(b"", 0, b"", (b"",) * holders, layout), threshold, dealer=0)
+        return proofs.share_size(stated, holder) + BOX_OVERHEAD_BYTES
+    terms = dealing.Terms(holders, threshold, layout.columns, dealer=0)
+    return dealing.share_size(terms, holder) + BOX_OVERHEAD_BYTES
 
 
 def _crypto_terms(terms: Terms, committee: Committee, dealer: int, seeded: tuple[int, ...]):  # type: ignore[no-untyped-def]
@@ -151,33 +172,52 @@ class DealShares(DealJob):
 
     def run(self) -> Dealing:
         """Return the dealing, with one sealed share for each holder."""
-        from ...crypto.field import from_bytes
         from ...crypto.identity import sealing
         from ...crypto.prng import derive
-        from ...crypto.sharing import dealing
 
         me = self.committee.index(self.identity.public)
         assert me is not None
-        context = self.terms.context(me)
-        terms = _crypto_terms(self.terms, self.committee, me, self.seeded)
-        dealt = dealing.deal(context, terms, from_bytes(self.vector, self.terms.layout.columns), self.seed)
-        commitment = dealt.commitment
-        ephemeral = sealing.Ephemeral(derive(self.seed, b"boxes"), context, commitment.root)
-        shares = zip(self.committee.members, dealt.shares, strict=True)
+        root, published, made = self._shares(me)
+        ephemeral = sealing.Ephemeral(derive(self.seed, b"boxes"), self.terms.context(me), root)
+        shares = zip(self.committee.members, made, strict=True)
         blobs = tuple(
             b"" if holder == me else ephemeral.seal(member, share) for holder, (member, share) in enumerate(shares)
         )
-        own = dealing.check(context, terms, me, commitment, dealt.shares[me])
         deal = Deal(
             self.terms.round,
             self.terms.base_hash,
-            commitment.root,
-            commitment.fingerprints,
+            root,
+            published,
             ephemeral.key,
             self.seeded,
             blob_digests(blobs),
         )
-        return Dealing(deal, blobs, own.tobytes())
+        return Dealing(deal, blobs, _values(self.terms, self.committee, me, me, deal, made[me]))
+
+    def _shares(self, me: int) -> tuple[bytes, bytes, tuple[bytes, ...]]:
+        """Return the root, what else is published, and the share of each holder.
+
+        Raises:
+            ValueError: the vector is not what the dealing has to prove.
+        """
+        from ...crypto.field import from_bytes
+        from ...crypto.sharing import dealing
+
+        context, vector = self.terms.context(me), from_bytes(self.vector, self.terms.layout.columns)
+        if self.terms.layout.proved is None:
+            terms = _crypto_terms(self.terms, self.committee, me, self.seeded)
+            dealt = dealing.deal(context, terms, vector, self.seed)
+            return dealt.commitment.root, dealt.commitment.fingerprints, dealt.shares
+        stated = statement(self.terms, self.committee.threshold, me, self.seeded)
+        proved = self._prove(context, stated, vector)
+        commitment = proved.commitment
+        return commitment.roots[-1], b"".join(commitment.trees) + commitment.polynomials, proved.shares
+
+    def _prove(self, context: bytes, stated: "Statement", vector: "NDArray[np.uint64]") -> "Proved":
+        """Return the proved dealing of a vector. A liar of a simulation proves something else."""
+        from ...crypto.proof.prover import prove
+
+        return prove(context, stated, vector, *counts_of(vector, self.terms.layout), self.seed)
 
     def cost_ms(self, columns: int) -> float:
         """Return the time of dealing to all holders."""
@@ -258,12 +298,16 @@ def _values(terms: Terms, committee: Committee, dealer: int, holder: int, deal: 
     Raises:
         BadShare: the share does not fit the dealer's commitment.
     """
+    from ...crypto.proof.checks import check_share
     from ...crypto.sharing import dealing
 
-    commitment = dealing.Commitment(deal.root, deal.fingerprints)
+    context = terms.context(dealer)
+    if terms.layout.proved is not None:
+        stated = statement(terms, committee.threshold, dealer, deal.seeded)
+        return check_share(context, stated, holder, commitment_of(deal), share).tobytes()
+    commitment = dealing.Commitment(deal.root, deal.published)
     crypto_terms = _crypto_terms(terms, committee, dealer, deal.seeded)
-    values: bytes = dealing.check(terms.context(dealer), crypto_terms, holder, commitment, share).tobytes()
-    return values
+    return dealing.check(context, crypto_terms, holder, commitment, share).tobytes()
 
 
 @dataclass(frozen=True, slots=True)

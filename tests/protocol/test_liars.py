@@ -58,7 +58,7 @@ def changed(**fields: Callable[[Deal], Any]) -> Callable[[Deal], Deal]:
 
 
 OTHER = {
-    "fingerprints": changed(fingerprints=lambda deal: bytes([deal.fingerprints[0] ^ 1]) + deal.fingerprints[1:]),
+    "fingerprints": changed(published=lambda deal: bytes([deal.published[0] ^ 1]) + deal.published[1:]),
     "boxes": changed(box_hashes=lambda deal: deal.box_hashes[::-1]),
     "a box of another": changed(
         box_hashes=lambda deal: (deal.box_hashes[0], deal.box_hashes[2], deal.box_hashes[1], *deal.box_hashes[3:])
@@ -127,7 +127,7 @@ def framed_by_other_fingerprints(n: int, seed: int) -> Lied:
         shown[bent.commitment.root] = other
         return bent
 
-    cluster.bends = [other_deal(cluster, changed(fingerprints=lambda one: shown[one.root]), {victim})]
+    cluster.bends = [other_deal(cluster, changed(published=lambda one: shown[one.root]), {victim})]
     with pytest.MonkeyPatch.context() as bent:
         bent.setattr(dealing, "deal", deal)
         cluster.start()

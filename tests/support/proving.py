@@ -1,8 +1,7 @@
 """Vectors to prove things of, provers that lie at one step, and what becomes of their dealings."""
 
 import hashlib
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -45,25 +44,6 @@ def vector_of(
     wide = [encode_wide(one) for one in (capped, examples, *others)]
     beacon = np.random.default_rng(2).integers(0, 2**63, 2).astype(np.uint64)
     return np.concatenate([*([] if update is None else [update]), *wide, beacon])
-
-
-class Stubborn(Prover):
-    """Proves whatever it has, as far as that goes."""
-
-    def is_too_long(self, halves: list[int]) -> bool:
-        return False
-
-
-def lying(**steps: Callable[..., Any]) -> type[Prover]:
-    """A prover with other steps: each takes the prover and what the honest step gives (after its arguments)."""
-
-    def bent(name: str, bend: Callable[..., Any]) -> Callable[..., Any]:
-        def step(self: Prover, *arguments: Any) -> Any:
-            return bend(self, *arguments, getattr(Stubborn, name)(self, *arguments))
-
-        return step
-
-    return type("Liar", (Stubborn,), {name: bent(name, bend) for name, bend in steps.items()})
 
 
 def dealt_by(

@@ -90,6 +90,8 @@ BENT = {
     "false-z-to-one": {*VOTES},
     "lie-after-leaving": {"LeaveRequest", *VOTES},
     "return-unseen": {"Deal", *VOTES},
+    "false-proof": {"Deal", *VOTES},
+    "longest-update": {"Deal", *VOTES},
 }
 """What each strategy bends or needs to be let take part; it shows only if messages of these kinds are sent."""
 

@@ -52,6 +52,7 @@ from coterie.topology.invariants.barred import Barred
 from coterie.topology.invariants.blame import Blame
 from coterie.topology.invariants.counted import Counted
 from coterie.topology.invariants.exact_sum import ExactSum
+from coterie.topology.invariants.influence import Influence
 from coterie.topology.invariants.named import Named
 from coterie.topology.invariants.progress import Progress
 from coterie.topology.invariants.release_once import ReleaseOnce
@@ -242,6 +243,11 @@ def test_what_a_member_writes_down_before_it_crashes_is_checked_like_the_rest(
     found = run(Scenario(seed=3, rounds=1, crashes=((2, CrashPoint(moment, 0, "Dealt", 300)),)))
     assert isinstance(found, Failure)
     assert found.invariant == "exact sum"
+
+
+def test_a_build_that_takes_proofs_of_dealings_unseen_is_found_by_influence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shamir, "wrong_proof", lambda *_: None)
+    first_failure(lambda one: one.is_proved and bool(one.byzantine), ["influence"], [Influence])
 
 
 def test_a_sum_over_a_dealing_that_nobody_wrote_down_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

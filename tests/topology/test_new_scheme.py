@@ -73,8 +73,8 @@ class ReplicatedScheme(Scheme):
         return SplitUp(terms, self, identity.public, vector, seed)
 
     def wrong_deal(self, terms: Terms, dealer: int, deal: Deal) -> str | None:
-        sizes = (len(deal.fingerprints), len(deal.box_hashes), deal.key, deal.seeded)
-        if sizes != (32 * len(self.parts()), self.committee.n, NO_KEY, ()) or deal.root != digest_of(deal.fingerprints):
+        sizes = (len(deal.published), len(deal.box_hashes), deal.key, deal.seeded)
+        if sizes != (32 * len(self.parts()), self.committee.n, NO_KEY, ()) or deal.root != digest_of(deal.published):
             return "dealt a commitment of the wrong form"
         return None
 
@@ -157,7 +157,7 @@ class SplitUp(DealJob):
 
 def look(scheme: ReplicatedScheme, terms: Terms, holder: int, deal: Deal, blob: bytes) -> CheckedShare:
     """Compare the parts in a box with what their dealer published of them; there is no secret in the proof."""
-    published = dict(zip(scheme.parts(), pieces(deal.fingerprints, 32), strict=True))
+    published = dict(zip(scheme.parts(), pieces(deal.published, 32), strict=True))
     for one, part in zip(scheme.parts(holder), pieces(blob, terms.layout.vector_bytes), strict=True):
         if digest_of(part) != published[one] or any(value >= P for value in np.frombuffer(part, "<u8")):
             return CheckedShare(wrong="a part is not what its dealer published", secret=bytes(32), proof=bytes(64))

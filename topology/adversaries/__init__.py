@@ -1,7 +1,8 @@
-"""Sixty-three ways to misbehave, each a small class below :class:`..engine.adversary.Adversary`.
+"""Sixty-five ways to misbehave, each a small class below :class:`..engine.adversary.Adversary`.
 
 * :mod:`.voting`: proposals and votes
 * :mod:`.false_dealings`, :mod:`.boxes`: shares, sums, and the boxes that hold shares
+* :mod:`.provers`: false proofs of a dealing
 * :mod:`.equivocation`: one story to half of the members, another one to the rest
 * :mod:`.collusion`: liars with a common victim, the base of many others
 * :mod:`.views`, :mod:`.accusations`: things that one member sees and the others do not
@@ -29,7 +30,17 @@ from .collusion import (
     ShunInTurn,
 )
 from .equivocation import TwinDeal, TwoAcks, TwoFaced, TwoLedgers, TwoSums
-from .false_dealings import FalseComplaint, GarbageBox, MisDeal, NonEncoding, Withhold, WrongBlob, WrongShare
+from .false_dealings import (
+    FalseComplaint,
+    FalseProof,
+    GarbageBox,
+    LongestUpdate,
+    MisDeal,
+    NonEncoding,
+    Withhold,
+    WrongBlob,
+    WrongShare,
+)
 from .proving import EraseProof, FalseFirst, MixedProof
 from .showing import FalseZToOne, LieAfterLeaving, ReturnUnseen
 from .stalling import Choosy, Crawl, FailAndGarble, LostKeeper
@@ -105,6 +116,8 @@ STRATEGIES: Final[dict[str, type[Adversary]]] = {
         FalseZToOne,
         LieAfterLeaving,
         ReturnUnseen,
+        FalseProof,
+        LongestUpdate,
     )
 }
 """The strategies by the names that ``--byzantine`` takes."""

@@ -16,6 +16,7 @@ from ..engine.adversary import Adversary
 from ..engine.site import Turn
 from . import forging
 from .collusion import plan_of
+from .provers import lie_about, stubborn
 
 if TYPE_CHECKING:
     from ..engine.simulation import Simulation
@@ -28,11 +29,11 @@ class MisDeal(Adversary):
     name = "mis-deal"
 
     def bend_result(self, work: Any, result: Any) -> Any:
-        if not isinstance(result, Dealing) or not result.deal.fingerprints:
+        if not isinstance(result, Dealing) or not result.deal.published:
             return result
         if result.deal.round % 2:
             return replace(
-                result, deal=structs_replace(result.deal, fingerprints=bytes(7) + b"\1" + result.deal.fingerprints[8:])
+                result, deal=structs_replace(result.deal, published=bytes(7) + b"\1" + result.deal.published[8:])
             )
         holders = [index for index, blob in enumerate(result.blobs) if blob]
         victim = holders[self.random.randrange(len(holders))]
@@ -76,6 +77,32 @@ class NonEncoding(Adversary):
             return result
         way = self.random.choice(forging.NON_ENCODINGS) if self._way == "any" else self._way
         return forging.non_encoding(work, result, way, self.random)
+
+    def bend_work(self, work: Any) -> Any:
+        return stubborn(work) if forging.is_proved_dealing_job(work) else work
+
+
+class FalseProof(Adversary):
+    """Deals what is no update of its weight, with a proof that lies at one of its steps.
+
+    Where nothing is proved, it deals as it should.
+    """
+
+    name = "false-proof"
+
+    def bend_work(self, work: Any) -> Any:
+        return lie_about(work, self.random) if forging.is_proved_dealing_job(work) else work
+
+
+class LongestUpdate(Adversary):
+    """Contributes, in place of its update, the longest one that can be proved."""
+
+    name = "longest-update"
+
+    def bend_result(self, work: Any, result: Any) -> Any:
+        if not isinstance(work, Encode) or work.layout.proved is None or not work.layout.slots:
+            return result
+        return forging.longest(work, result)
 
 
 class GarbageBox(Adversary):

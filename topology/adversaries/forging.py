@@ -20,7 +20,7 @@ from ...crypto.sharing.fixed_point import encode_wide
 from ...protocol.jobs import Encode, Encoded
 from ...protocol.ledger.blocks import Block, Contributors, Model, Void, read_block
 from ...protocol.ledger.committee import Committee
-from ...protocol.ledger.contribution import Layout
+from ...protocol.ledger.contribution import Layout, counts_of
 from ...protocol.ledger.state import LedgerState
 from ...protocol.messages.encoding import digest_of
 from ...protocol.messages.envelope import Verified
@@ -66,7 +66,9 @@ __all__ = [
     "has_shares",
     "is_dealing_job",
     "is_own_box",
+    "is_proved_dealing_job",
     "is_stuck",
+    "longest",
     "no_encoding",
     "non_encoding",
     "offered_by",
@@ -112,6 +114,11 @@ def is_dealing_job(work: object) -> bool:
     return type(work) in (DealShares, CommitVector)
 
 
+def is_proved_dealing_job(work: object) -> bool:
+    """Whether a job makes a dealing that proves itself; with ideal shares the vault stands for proofs."""
+    return type(work) is DealShares and work.terms.layout.proved is not None
+
+
 def committee_of(work: Any) -> Committee:
     """Return the members that a job deals to."""
     return work.committee if isinstance(work, DealShares) else Committee(work.terms.members)
@@ -119,7 +126,7 @@ def committee_of(work: Any) -> Committee:
 
 def has_shares(made: Dealing) -> bool:
     """Whether a dealing has shares that are checked against fingerprints."""
-    return bool(made.deal.fingerprints)
+    return bool(made.deal.published)
 
 
 def round_of(made: Dealing) -> int:
@@ -193,6 +200,8 @@ def split_dealing(work: DealShares, victims: frozenset[int]) -> tuple[Dealing, d
     The victims' shares lie off the polynomials of the others'. Each holder's share passes its check against the
     fingerprints that it is shown: a victim compares one point only, and any polynomial through that will do.
     """
+    if work.terms.layout.proved is not None:  # the proof binds all that is published, so the other is another dealing
+        return work.run(), dict.fromkeys(victims, other_dealing(work))
     me = work.committee.index(work.identity.public)
     assert me is not None
     context, terms = work.terms.context(me), _crypto_terms(work.terms, work.committee, me, work.seeded)
@@ -216,7 +225,7 @@ def split_dealing(work: DealShares, victims: frozenset[int]) -> tuple[Dealing, d
         through = [list(one) for one in polynomials]
         for k in (0, 1):
             through[k][0] = (through[k][0] + own[place][k] - evaluate(polynomials[k], place + 1)) % P
-        told[place] = replace(made, deal=with_fields(made.deal, fingerprints=_fingerprint_bytes(through)))
+        told[place] = replace(made, deal=with_fields(made.deal, published=_fingerprint_bytes(through)))
     return made, told
 
 
@@ -266,7 +275,17 @@ def non_encoding(work: Encode, made: Encoded, way: str, rng: random.Random) -> E
         vector[: layout.slots] = (1 << 22) - 1
     else:
         vector[place] = (int(vector[place]) + (1 << 60)) % P
-    return Encoded(vector.tobytes(), made.seed, made.clipped)
+    return replace(made, vector=vector.tobytes())
+
+
+def longest(work: Encode, made: Encoded) -> Encoded:
+    """Return the contribution with the longest update that its weight can prove, all of it in one element."""
+    vector = np.frombuffer(made.vector, "<u8").copy()
+    capped, _ = counts_of(vector, work.layout)
+    assert work.layout.proved is not None
+    vector[: work.layout.slots] = 0
+    vector[0] = (2**20 // work.layout.proved.reference) * capped
+    return replace(made, vector=vector.tobytes())
 
 
 # Acks, complaints, and other versions of messages.

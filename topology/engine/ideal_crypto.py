@@ -17,6 +17,7 @@ from ...crypto.identity.sealing import BOX_OVERHEAD_BYTES
 from ...protocol.ledger.committee import Committee
 from ...protocol.ledger.evidence import Judgement, Point
 from ...protocol.ledger.genesis import Genesis
+from ...protocol.ledger.terms import statement
 from ...protocol.messages.encoding import digest_of
 from ...protocol.messages.kinds import NO_KEY, Complaint, Deal
 from ...protocol.node import Newcomer, Node
@@ -91,9 +92,22 @@ class IdealScheme(ShamirScheme):
         return IdealDeal(terms, self.committee, identity, vector, seed, seeded, self.vault)
 
     def wrong_deal(self, terms: Terms, dealer: int, deal: Deal) -> str | None:
-        """Say whether the dealing has the wrong size; None if it is right."""
-        sizes = (len(deal.box_hashes), len(deal.fingerprints))
-        return None if sizes == (self.committee.n, 16 * self.committee.threshold) else "dealt the wrong size"
+        """Say whether the dealing has the wrong size, or its vector cannot be proved; None if it is right."""
+        sizes = (len(deal.box_hashes), len(deal.published))
+        if sizes != (self.committee.n, 16 * self.committee.threshold):
+            return "dealt the wrong size"
+        return "dealt what no proof shows to be an update" if self.has_false_proof(terms, dealer, deal) else None
+
+    def has_false_proof(self, terms: Terms, dealer: int, deal: Deal) -> bool:
+        """Whether the vector behind a dealing is not what it would have to prove, as the vault sees it."""
+        from ...crypto.field import from_bytes
+        from ...crypto.proof.statement import falsehood
+
+        vector = None if terms.layout.proved is None else self.vault.get(deal.root, deal.round)
+        if vector is None:
+            return False
+        stated = statement(terms, self.committee.threshold, dealer)
+        return falsehood(stated, from_bytes(vector, terms.layout.columns)) is not None
 
     def blob_bytes(self, terms: Terms, dealer: int, holder: int, deal: Deal) -> int:
         """Return the size of a token."""
@@ -203,7 +217,7 @@ def _check(vault: Vault, deal: Deal, token: bytes) -> CheckedShare:
     shown = {"secret": bytes(32), "proof": bytes(64)}
     if token[:32] != deal.root:
         return CheckedShare(wrong="not the token of this dealing", **shown)
-    if any(deal.fingerprints):
+    if any(deal.published):
         return CheckedShare(wrong="the dealing is false", **shown)
     vector = vault.get(deal.root, deal.round)
     return CheckedShare(values=vector) if vector is not None else CheckedShare(wrong="nothing was dealt", **shown)

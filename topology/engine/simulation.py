@@ -605,7 +605,10 @@ class Simulation:
             elif isinstance(work, Train):
                 result = self._train(site, work)
             else:
-                result = work.run()
+                job = work
+                for adversary in site.adversaries:
+                    job = adversary.bend_work(job)
+                result = job.run()
             for adversary in site.adversaries:
                 result = adversary.bend_result(work, result)
             return WorkDone(work, result)

@@ -11,6 +11,7 @@ from .counted import Counted
 from .durable import Durable
 from .evidence import Evidence
 from .exact_sum import ExactSum
+from .influence import Influence
 from .liveness import Liveness
 from .memory import MemoryCaps
 from .named import Named
@@ -30,6 +31,7 @@ CHECKERS: Final[tuple[type[Checker], ...]] = (
     ReleaseOnce,
     Durable,
     ExactSum,
+    Influence,
     Evidence,
     MemoryCaps,
     Secrecy,

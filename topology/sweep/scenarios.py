@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from ...protocol.ledger.genesis import Bounds
 from ...protocol.limits import MIN_TRAINING_MEMBERS
 from ...protocol.scheme_registry import DEFAULT_SCHEME, SCHEMES
 from ..adversaries import STRATEGIES
@@ -94,6 +95,12 @@ SEEN_BY_FEW: Final = ("false-z-to-one", "lie-after-leaving", "return-unseen")
 FEW_EVERY, FEW_FROM, FEW_ROUNDS = 50, 23, 12
 """The seeds with one of SEEN_BY_FEW: every FEW_EVERY-th, from FEW_FROM on; and their rounds. The lie is not drawn."""
 
+ABOUT_DEALINGS: Final = ("false-proof", "longest-update", "non-encoding")
+"""Lies about dealings that prove themselves; of the last one in other federations, too."""
+
+PROVED_EVERY, PROVED_FROM, PROVED_ROUNDS = 25, 12, 4
+"""The seeds in which dealings prove themselves: every PROVED_EVERY-th, from PROVED_FROM on. Liars are not drawn."""
+
 SMALL: Final = 6
 LARGE: Final = 18_000
 """Parameters of a model. A box of the large one has more than 64 KiB, so that it is pulled."""
@@ -132,6 +139,8 @@ class Scenario:
     parameters: int = SMALL
     beyond_f: bool = False
     """Whether more than f members lie, but no more than K-1: then only the invariants of SAFE are checked."""
+    is_proved: bool = False
+    """Whether dealings prove themselves."""
 
     def faults(self) -> Iterator["Scenario"]:
         """Yield the scenarios with one fault fewer: first liars, then their strategies, the network last."""
@@ -150,7 +159,8 @@ class Scenario:
                 yield replace(self, comings=self.comings[:index] + self.comings[index + 1 :])
         without = (replace(self, loss=0.0), replace(self, churn=0.0), replace(self, flapping=0.0))
         without_end = replace(self, trains=0, has_final_metrics=False)
-        simpler = (replace(self, threshold=0), replace(self, setup_sums=0), without_end)
+        unproved = replace(self, is_proved=False)
+        simpler = (replace(self, threshold=0), replace(self, setup_sums=0), without_end, unproved)
         yield from (one for one in (*without, *simpler, replace(self, evict_after_rounds=50)) if one != self)
         if self.rounds > 1:
             yield replace(self, rounds=1)
@@ -246,6 +256,8 @@ def scenario_of(seed: int) -> Scenario:
         liars = tuple(f"{number}=equivocate" for number in sites)
         calm = replace(drawn, crashes=(), churn=0.0, flapping=0.0, comings=())
         return replace(calm, is_founded=True, byzantine=liars, partition=LoneDecision.name)
+    if seed % PROVED_EVERY == PROVED_FROM:
+        return _proved(drawn, sites)
     if seed % PROOFS_EVERY == PROOFS_FROM:
         return _about_proofs(drawn, sites)
     if seed % FEW_EVERY == FEW_FROM and sites:
@@ -283,6 +295,14 @@ def _about_proofs(drawn: Scenario, sites: list[int]) -> Scenario:
     )
 
 
+def _proved(drawn: Scenario, sites: list[int]) -> Scenario:
+    """Return the scenario with dealings that prove themselves; in three of four all liars lie about them."""
+    turn = drawn.seed // PROVED_EVERY % (len(ABOUT_DEALINGS) + 1)
+    is_about = turn < len(ABOUT_DEALINGS) and drawn.is_founded
+    own = tuple(f"{site}={ABOUT_DEALINGS[turn]}" for site in sites) if is_about else drawn.byzantine
+    return replace(drawn, byzantine=own, is_proved=True, rounds=PROVED_ROUNDS, scheme=DEFAULT_SCHEME)
+
+
 def _seen_by_few(drawn: Scenario, sites: list[int]) -> Scenario:
     """Return a calm scenario of many rounds with one liar, whose lie few members see."""
     lie = SEEN_BY_FEW[drawn.seed // FEW_EVERY % len(SEEN_BY_FEW)]
@@ -302,7 +322,7 @@ def _seen_by_few(drawn: Scenario, sites: list[int]) -> Scenario:
 
 def _liars(seed: int, rng: random.Random, sites: list[int]) -> tuple[str, ...]:
     """Draw the liars and their strategies. Every strategy has its turn; in some scenarios all liars follow one plan."""
-    own = (*SPLIT_VIEWS, *ABOUT_PROOFS, *SEEN_BY_FEW)
+    own = (*SPLIT_VIEWS, *ABOUT_PROOFS, *SEEN_BY_FEW, *ABOUT_DEALINGS[:-1])
     names, f = [name for name in STRATEGIES if name not in own], len(sites)
     if rng.random() < 0.35:
         plan = rng.choice(COLLUSIONS)
@@ -369,6 +389,7 @@ def build(scenario: Scenario) -> Simulation:
         share_deadline_ms=5_000,
         view_timeout_ms=600,
         view_delta_ms=scenario.view_delta_ms,
+        bounds=Bounds(quarters=0) if scenario.is_proved else None,
     )
     setup = Setup(
         genesis,

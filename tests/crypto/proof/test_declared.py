@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from proving import CONTEXT, EXAMPLES, SEED, SMALL, TERMS, Stubborn, dealt_by, vector_of, verdicts
+from proving import CONTEXT, EXAMPLES, SEED, SMALL, TERMS, dealt_by, vector_of, verdicts
 
 from coterie.crypto.field import Vector
 from coterie.crypto.proof.prover import Unprovable, prove
 from coterie.crypto.proof.statement import falsehood, norm_of
 from coterie.crypto.proof.terms import Declared, Terms
 from coterie.crypto.sharing.fixed_point import encode_wide
+from coterie.topology.adversaries.provers import Stubborn
 
 EQUATIONS = "public: the equations do not hold of the vector that was dealt"
 GADGET = "public: a digit, a bit or a sum of squares is not what it should be"

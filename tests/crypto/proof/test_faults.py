@@ -12,10 +12,8 @@ from proving import (
     OTHER_CONTEXT,
     SMALL,
     TERMS,
-    Stubborn,
     columns_of,
     dealt_by,
-    lying,
     vector_of,
     verdict,
     verdicts,
@@ -25,11 +23,23 @@ from coterie.crypto.field import P, Vector, evaluate, from_bytes, interpolate
 from coterie.crypto.proof import checks
 from coterie.crypto.proof.checks import check_share
 from coterie.crypto.proof.commitment import parts_of
-from coterie.crypto.proof.functionals import Functionals, projected
-from coterie.crypto.proof.prover import Proved, Prover, Unprovable, octal, prove
-from coterie.crypto.proof.terms import DIGIT_OFFSET, SLOT, Terms
-from coterie.crypto.proof.transcript import Transcript, chained
+from coterie.crypto.proof.functionals import Functionals
+from coterie.crypto.proof.prover import Proved, Prover, Unprovable, prove
+from coterie.crypto.proof.terms import Terms
+from coterie.crypto.proof.transcript import Transcript
 from coterie.crypto.sharing.dealing import BadShare
+from coterie.topology.adversaries.provers import (
+    OtherProjections,
+    Stubborn,
+    larger_allowance,
+    lowered_squares,
+    lying,
+    negative_slack,
+    one_share_off,
+    oversize_digits,
+    second_bit,
+    squeezed,
+)
 
 EQUATIONS = "public: the equations do not hold of the vector that was dealt"
 GADGET = "public: a digit, a bit or a sum of squares is not what it should be"
@@ -45,64 +55,7 @@ def with_element(place: int, value: int, vector: Vector = GOOD) -> Vector:
     return changed
 
 
-def signed(numbers: Vector) -> list[int]:
-    return [int(one) if one <= P // 2 else int(one) - P for one in numbers]
-
-
-# The update's length
-
-
-def squeezed(_self: Prover, halves: list[int]) -> list[int]:
-    return [max(-DIGIT_OFFSET, min(DIGIT_OFFSET - 1, round(half * 0.4))) for half in halves]
-
-
-def negative_slack(self: Prover, _halves: list[int] | None, cells: Vector) -> Vector:
-    layout = self.terms.layout
-    cells[layout.slack[0]] = -sum(signed(cells[layout.squares])) % P
-    return cells
-
-
-def lowered_squares(self: Prover, _halves: list[int] | None, cells: Vector) -> Vector:
-    layout = self.terms.layout
-    cells[layout.squares[5]] = (int(cells[layout.squares[5]]) - sum(signed(cells[layout.squares]))) % P
-    cells[layout.slack] = 0
-    return cells
-
-
-def larger_allowance(self: Prover, _halves: list[int] | None, cells: Vector) -> Vector:
-    layout, allowance = self.terms.layout, 3 * self.terms.unit * self.terms.reference
-    grown = allowance**2 - self.terms.allowance(self.capped) ** 2
-    cells[layout.allowance] = allowance
-    cells[layout.squares[0]] = (int(cells[layout.squares[0]]) - self.terms.norm_factor * grown) % P
-    cells[layout.slack] = octal(-sum(signed(cells[layout.squares])), layout.slack.size)
-    return cells
-
-
-def oversize_digits(self: Prover, _halves: list[int] | None, cells: Vector) -> Vector:
-    """Every projection is what it is, by one digit that is too large."""
-    layout, update = self.terms.layout, self.vector[: self.terms.update_columns]
-    sums = projected(self.transcript, self.terms, chained((self.trees[0],))[0], update)
-    for k, wanted in enumerate(sums):
-        have = -(1 + SLOT) * DIGIT_OFFSET
-        for half, factor in ((k, 1), (256 + k, SLOT)):
-            have += factor * sum(int(cells[c]) * 8**j for j, c in enumerate(layout.projections[half]))
-        first = layout.projections[k][0]
-        cells[first] = (int(cells[first]) + wanted - have) % P
-    return cells
-
-
 NO_HALVES = lying(halves=lambda _self, halves: [0] * len(halves), witness=oversize_digits)
-
-
-class OtherProjections(Stubborn):
-    """Takes the projections that would follow from another root."""
-
-    def halves(self) -> list[int] | None:
-        trees, self.trees = self.trees, [bytes(32)]
-        try:
-            return squeezed(self, super().halves() or [])
-        finally:
-            self.trees = trees
 
 
 @pytest.mark.parametrize(
@@ -155,11 +108,6 @@ def test_opposite_values_do_not_cancel_out() -> None:
 # Limbs and counts
 
 
-def second_bit(self: Prover, _halves: list[int] | None, cells: Vector) -> Vector:
-    cells[self.terms.layout.limb_bits[2, 0]] = 2
-    return cells
-
-
 LIMB = FIRST + 8
 
 
@@ -201,26 +149,14 @@ VICTIM = 6
 Payloads = list[tuple[bytes, bytes]]
 
 
-def one_share_off(stage: int, place: int) -> type[Prover]:
-    def off(_self: Prover, at: int, _values: dict[int, Vector], payloads: Payloads) -> Payloads:
-        if at == stage:
-            kind, payload = payloads[VICTIM]
-            values = np.frombuffer(payload, dtype="<u8").copy()
-            values[place] = (int(values[place]) + 1) % P
-            payloads[VICTIM] = kind, values.tobytes()
-        return payloads
-
-    return lying(payloads=off)
-
-
 @pytest.mark.parametrize(("stage", "place"), [(0, 3), (1, 3), (2, 3)], ids=["vector", "witness", "quotient"])
 def test_a_holder_sees_that_its_share_is_off(stage: int, place: int) -> None:
-    proved = dealt_by(one_share_off(stage, place), TERMS, GOOD)
+    proved = dealt_by(one_share_off(stage, place, VICTIM), TERMS, GOOD)
     assert [verdict(TERMS, proved, holder) for holder in range(7)] == ["accepted"] * 6 + [PUBLISHED]
 
 
 def test_only_the_fingerprint_sees_a_false_share_of_the_beacon() -> None:
-    proved = dealt_by(one_share_off(0, -1), TERMS, GOOD)
+    proved = dealt_by(one_share_off(0, -1, VICTIM), TERMS, GOOD)
     assert verdict(TERMS, proved, VICTIM) == "provable: the share does not lie on the committed polynomials"
     assert verdict(TERMS, proved, 0) == "accepted"
 
@@ -378,7 +314,7 @@ def test_without_its_own_values_a_holder_accepts_a_forged_polynomial(monkeypatch
 
 
 def test_without_the_fingerprint_a_false_share_of_the_beacon_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    proved = dealt_by(one_share_off(0, -1), TERMS, GOOD)
+    proved = dealt_by(one_share_off(0, -1, VICTIM), TERMS, GOOD)
     polynomials = from_bytes(proved.commitment.polynomials, len(proved.commitment.polynomials) // 8).reshape(-1, 3)
     claimed = [evaluate([int(one) for one in row], VICTIM + 1) for row in polynomials[-2:]]
     monkeypatch.setattr(checks, "fingerprints", lambda *_: np.array([claimed], dtype=np.uint64))

@@ -12,6 +12,7 @@ from strategies import values
 
 from coterie.protocol.ledger.genesis import (
     GENESIS_BYTES,
+    Bounds,
     Continued,
     Genesis,
     GenesisError,
@@ -193,6 +194,7 @@ def test_every_parameter_is_part_of_the_id() -> None:
             "continued": Continued(head=digest("another")),
             "stopping": Stopping(patience=1),
             "final_metrics": ("a",),
+            "bounds": Bounds(quarters=0),
         }.items()
     ]
     assert len(others) == len(Genesis.__struct_fields__) - 1, "all but the version, which has one value"
