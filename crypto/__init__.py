@@ -7,6 +7,7 @@ field, vectors, prng    arithmetic in F_p, operations on whole vectors, pseudora
 cosets, ntt, erasures   transforms for many holders, also where shares are missing
 sharing                 updates as field elements; sharing them, checking shares, opening sums
 identity                keys, signatures, and boxes that a third party can judge
-masks, paillier, proof  larger parts, which rounds do not use yet
+proof                   dealings that prove what they contain
+masks, paillier         larger parts, which rounds do not use yet
 kernels                 the compiled inner loops
 """

@@ -159,7 +159,7 @@ class NoticeKind(StrEnum):
     ANOTHER_LEDGER = "another-ledger", "nobody that answers has the block that the invite names"
     BAD_FRAME = "bad-frame", "a peer sent what no honest peer sends, so that it is not passed on to the node"
     CAPPED = "capped", "this member has more examples than count in the mean"
-    CLIPPED = "clipped", "elements of the update were larger than `--clip` allows"
+    CLIPPED = "clipped", "the update was larger than `--clip` or `--norm` allows, and was cut down to that"
     COMMITTEE = "committee", "the members of the coming rounds, and what their number means for privacy and failures"
     CONTRIBUTORS = "contributors", "the updates that a round adds up are decided"
     DEALT = "dealt", "this member has handed out the shares of its update"

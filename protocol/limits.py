@@ -31,7 +31,7 @@ MAX_PROVED_MEMBERS: Final = 40
 MAX_PROVED_REFERENCE: Final = 2**16
 MAX_PROVED_PARAMETERS: Final = 2**25
 MAX_PROVED_SETUP_SUMS: Final = 256
-"""A proof publishes about ten elements a sum, each shared by a polynomial with up to 14 coefficients."""
+"""A setup round of more sums proves nothing: a proof publishes about 11 elements a sum and member that opens it."""
 
 MAX_BARRED: Final = 256
 """Keys evicted on proof that a refounded federation still refuses; the newest ones stay."""

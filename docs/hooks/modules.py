@@ -47,7 +47,7 @@ PAGES: Final = {
     ),
     "crypto-proof": _Page(
         "Dealings that prove themselves",
-        "A library; rounds do not use it yet. [The page on it](../proof.md) says why it holds.",
+        "Rounds use it where the founder gave `--norm`. [The page on it](../proof.md) says why it holds.",
         (
             "coterie.crypto.proof",
             *_all("coterie.crypto.proof", "terms", "functionals", "prover", "checks", "commitment", "transcript"),

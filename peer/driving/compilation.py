@@ -17,19 +17,19 @@ from typing import IO, Any, Final
 
 import trio
 
-from ...crypto import kernels
+from ...crypto import kernels, proof
 from ...crypto.identity.identity import Identity
 from ...crypto.kernels.compiling import private_folder, watched
 from ...protocol.jobs import CheckVector, Contribution, Encode, SumShares
 from ...protocol.ledger.committee import Committee
-from ...protocol.ledger.contribution import Layout
+from ...protocol.ledger.contribution import Layout, Proved
 from ...protocol.messages.encoding import digest_of
 from ...protocol.schemes.base import Choice, Terms
 from ...protocol.schemes.shamir import ShamirScheme
 from ..reporting.status import Json
 
-KERNELS: Final = 4
-"""Number of kernels that a round needs: all of `crypto.kernels.vectors`."""
+KERNELS: Final = 9
+"""Number of kernels that a round needs: all of `crypto.kernels.vectors` and `crypto.proof.kernels`."""
 
 _MEMBERS: Final = 4
 _PARAMETERS: Final = 4
@@ -68,14 +68,16 @@ async def compile_once(tell_people: Tell) -> None:
 def _compile(on_kernel: Callable[[str, bool], None]) -> None:
     with watched(on_kernel):
         from ...crypto.kernels import vectors
-    kernel: Any = vectors.matmul
-    _stamp().write_text(str(kernel.stats.cache_path))
+        from ...crypto.proof import kernels as proving
+    loaded: list[Any] = [vectors.matmul, proving.project]
+    _stamp().write_text("\n".join(str(one.stats.cache_path) for one in loaded))
 
 
 def _are_compiled() -> bool:
     """Return whether the kernels were compiled here and are still there. A wrong answer costs time only."""
     with contextlib.suppress(OSError):
-        return len(list(Path(_stamp().read_text()).glob("vectors.*.nbi"))) >= KERNELS
+        folders = zip(_stamp().read_text().splitlines(), ("vectors", "kernels"), strict=True)
+        return sum(len(list(Path(folder).glob(f"{name}.*.nbi"))) for folder, name in folders) >= KERNELS
     return False
 
 
@@ -86,6 +88,7 @@ def _stamp() -> Path:
         OSError: the sources or the folder cannot be read.
     """
     sources = [Path(kernels.__file__).with_name(name) for name in ("vectors.py", "words.py")]
+    sources.append(Path(proof.__file__).with_name("kernels.py"))
     known = [sys.version, importlib.metadata.version("numba"), importlib.metadata.version("numpy"), _processor()]
     known += [f"{source} {source.stat().st_mtime_ns}" for source in sources]
     return private_folder() / f"compiled-{hashlib.sha256(repr(known).encode()).hexdigest()[:32]}"
@@ -121,15 +124,16 @@ def _locked(lock: IO[str], how: int) -> bool:
 def warm_up() -> None:
     """Run every job of a round once, on a vector of a few numbers. Never fails: the round itself tells any error."""
     with contextlib.suppress(Exception):
-        _run_round()
+        for proved in (None, Proved(1)):
+            _run_round(proved)
 
 
-def _run_round() -> None:
+def _run_round(proved: Proved | None = None) -> None:
     import numpy as np
 
     identities = sorted((Identity.from_seed(bytes([one]) * 32) for one in range(_MEMBERS)), key=lambda one: one.public)
     committee = Committee(tuple(one.public for one in identities))
-    scheme, layout = ShamirScheme(committee), Layout(_PARAMETERS, 2)
+    scheme, layout = ShamirScheme(committee), Layout(_PARAMETERS, 2, proved=proved)
     terms = Terms(bytes(32), 1, bytes(32), committee.members, layout)
     given = Contribution(1, (), bytes(32), np.zeros(_PARAMETERS, np.float32))
     encoded = Encode(1, layout, given, 1.0, _MEMBERS, 1).run()

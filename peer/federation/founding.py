@@ -6,8 +6,9 @@ from typing import Final
 
 from ...crypto.identity.identity import BadPeerId, Identity, public_of
 from ...protocol.ledger.committee import Committee
-from ...protocol.ledger.genesis import MILLION, Genesis, GenesisError, Stopping, read_genesis
-from ...protocol.limits import MIN_TRAINING_MEMBERS
+from ...protocol.ledger.genesis import MILLION, Bounds, Genesis, GenesisError, Stopping, read_genesis
+from ...protocol.ledger.norms import nearest_quarters, norm_of
+from ...protocol.limits import MAX_PROVED_MEMBERS, MAX_PROVED_REFERENCE, MIN_TRAINING_MEMBERS
 from ...protocol.messages.encoding import digest_of
 from ...protocol.records import ModelSaved
 from ..errors import PeerError
@@ -16,6 +17,10 @@ from ..learning.learner import MAX_EXAMPLES, Learner
 from ..learning.metrics import figures_to_come, label
 
 _UNKNOWN_EXAMPLES_CAP: Final = 1024
+
+_FIRST_QUARTERS: Final = 4
+"""The bound that ``--norm auto`` begins with, 2: it grows fourfold a round while nearly all updates are too long."""
+
 """The examples cap where an app does not say how many examples it trains on."""
 
 
@@ -52,6 +57,7 @@ def found(settings: Settings, identity: Identity, learner: Learner, now_ms: int)
     # Adding 0.0 makes negative zeros positive. The first sum would do so, and the same model would have two hashes.
     weights = (learner.initial() + 0.0).astype("<f4").tobytes()
     digest = digest_of(weights)
+    most_weight = MAX_EXAMPLES if settings.norm == "off" else MAX_PROVED_REFERENCE
     try:
         genesis = Genesis(
             name=settings.federation,
@@ -67,7 +73,7 @@ def found(settings: Settings, identity: Identity, learner: Learner, now_ms: int)
             scheme=settings.scheme,
             threshold=settings.threshold,
             clip_exponent=_exponent(settings.clip),
-            examples_ref=settings.examples_cap or default_examples_cap(learner.examples),
+            examples_ref=settings.examples_cap or min(default_examples_cap(learner.examples), most_weight),
             rounds=settings.rounds,
             min_peers=settings.min_peers,
             admit=settings.admit,  # type: ignore[arg-type]  # argparse knows the choices
@@ -78,6 +84,7 @@ def found(settings: Settings, identity: Identity, learner: Learner, now_ms: int)
             evict_after_rounds=settings.evict_after,
             evict_on_proof=not settings.no_evict,
             stopping=_stopping(settings),
+            bounds=_bounds(settings),
         )
         # Decoded from its bytes, so that every bound is checked that a joiner will check.
         return read_genesis(genesis.encode()), ModelSaved(digest, weights)
@@ -105,6 +112,18 @@ def explain_threshold(genesis: Genesis, members: int) -> str:
     return Committee(stand_ins, genesis.threshold).explain(genesis.scheme)
 
 
+def explain_norm(genesis: Genesis) -> str:
+    """Say what dealings prove; an empty text if they prove nothing."""
+    bounds = genesis.bounds
+    if bounds is None:
+        return ""
+    norm = f"{norm_of(bounds.quarters):.4g}" + (" at first, and then as the updates are" if bounds.adapts else "")
+    return (
+        f"each member proves that its update is no longer than its weight allows ({norm} for a full weight); at most"
+        f" {MAX_PROVED_MEMBERS} members can take part"
+    )
+
+
 def explain_end(genesis: Genesis) -> str:
     """Say when the training ends."""
     latest = f"after {genesis.rounds} rounds" if genesis.rounds else "when it is stopped"
@@ -127,6 +146,15 @@ def _stopping(settings: Settings) -> Stopping | None:
     if not settings.patience:
         return None
     return Stopping(patience=settings.patience, min_delta_millionths=int(round(settings.min_delta * MILLION, 3)))
+
+
+def _bounds(settings: Settings) -> Bounds | None:
+    """Return what dealings prove, by ``--norm``."""
+    if settings.norm == "off":
+        return None
+    if settings.norm == "auto":
+        return Bounds(quarters=_FIRST_QUARTERS)
+    return Bounds(quarters=nearest_quarters(float(settings.norm)), adapts=False)
 
 
 def _exponent(clip: float) -> int:

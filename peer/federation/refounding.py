@@ -417,6 +417,7 @@ def _continued(
         founder_name=name,
         created_ms=int(time.time() * 1000),
         weights_hash=state.weights_hash,
+        bounds=None if old.bounds is None else msgspec.structs.replace(old.bounds, quarters=state.quarters),
         min_peers=min_peers or old.min_peers,
         rounds=old.rounds if rounds is None else rounds,
         share_deadline_ms=old.share_deadline_ms if share_deadline is None else round(share_deadline * 1000),

@@ -27,6 +27,7 @@ FOUNDING: Final = (
     "scheme",
     "threshold",
     "clip",
+    "norm",
     "examples_cap",
     "round_interval",
     "share_deadline",
@@ -150,6 +151,8 @@ class Settings:
     scheme: str = DEFAULT_SCHEME
     threshold: int = 0
     clip: float = 4.0
+    norm: str = "off"
+    """The bound of an update's norm, which each dealing proves: a number, auto or off."""
     examples_cap: int = 0
     round_interval: float = 0.0
     share_deadline: float = 60.0

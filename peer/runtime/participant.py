@@ -1,5 +1,6 @@
 """The parts of a peer in its federation: the node, what drives it, and what tells its user of it."""
 
+import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import islice
@@ -83,7 +84,8 @@ class Participant:
         self.rounds = RoundTroubles(node, gone, newest_voids(memory.blocks), lateness, tell)
         # A home with totals in its ledger has trained before, and has told then what they show.
         is_first = node.state.height == 0 or node.state.totals is None
-        self.trainer = Trainer(learner, 2.0**genesis.clip_exponent, tells_oddities=is_first)
+        clip = math.inf if genesis.bounds is not None else 2.0**genesis.clip_exponent
+        self.trainer = Trainer(learner, clip, tells_oddities=is_first)
         consent, strangers = way_in.consent(genesis), StrangerLog()
         notices = NoticeTeller(
             node=node,

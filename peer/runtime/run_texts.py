@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from ...protocol.ledger.state import LedgerState, Phase
 from ..errors import Exit
 from ..federation.consent import join_note
-from ..federation.founding import explain_end, explain_threshold
+from ..federation.founding import explain_end, explain_norm, explain_threshold
 from ..federation.invites import DEFAULT_HOURS, FOUNDING_USES, join_command, new_invite
 from .departure import remains, way_back
 
@@ -43,6 +43,7 @@ def founded(genesis: "Genesis", founder: "Identity", addresses: list[str]) -> "t
         f"founded the federation {genesis.name!r} {genesis.federation.hex()[:16]}…\n"
         f"with {explain_threshold(genesis, genesis.min_peers)}\n"
         f"no member is weighted by more than {genesis.examples_ref} examples (--examples-cap)\n"
+        f"{_line(explain_norm(genesis))}"
         f"{_explain_eviction(genesis.evict_after_rounds)}\n"
         f"{explain_end(genesis)}\n"
         f"training starts with {genesis.min_peers} members; the others join with:\n\n  {command}\n"
@@ -50,6 +51,10 @@ def founded(genesis: "Genesis", founder: "Identity", addresses: list[str]) -> "t
     text += f"{note}\n" if note else ""
     facts = {"federation": genesis.federation, "name": genesis.name, "command": command, "invite": invite}
     return text, facts | {"note": note}
+
+
+def _line(text: str) -> str:
+    return f"{text}\n" if text else ""
 
 
 def _explain_eviction(rounds: int) -> str:

@@ -186,7 +186,8 @@ class Trainer:
 
         Args:
             learner: what trains.
-            clip: the largest change of an element of the weights that the federation allows.
+            clip: the largest change of an element of the weights that the federation allows; infinite where it
+                bounds the norm of the update.
             tells_oddities: tell oddities that the totals show; False if an earlier run has told them already.
         """
         self.learner = learner
@@ -237,6 +238,8 @@ class Trainer:
 
     def clip_advice(self) -> str:
         """Say in which arrays the last update was clipped, and what changes that."""
+        if math.isinf(self._clip):
+            return "a bound that adapts follows the updates within a few rounds; smaller steps make updates shorter"
         where = f"{'; '.join(self._beyond)}; " if self._beyond else ""
         if isinstance(self.learner.app, TableApp):
             return f"{where}a federation founded with a smaller --learning-rate or fewer --steps avoids that"

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from ..limits import MAX_PROVED_SETUP_SUMS
 from .genesis import Genesis
 
 if TYPE_CHECKING:
@@ -120,8 +121,9 @@ def layout_of(genesis: Genesis, kind: RoundKind) -> Layout:
     """Return the layout of a round of this kind."""
     bounds = genesis.bounds
     if kind == "setup":
-        declared = _trimmed(bounds.setup_declared) if bounds is not None else ()
-        proved = None if bounds is None else Proved(genesis.examples_ref, declared)
+        proved = None
+        if bounds is not None and genesis.setup_sums <= MAX_PROVED_SETUP_SUMS:
+            proved = Proved(genesis.examples_ref, _trimmed(bounds.setup_declared))
         return Layout(0, _CAPPED_AND_COUNT + genesis.setup_sums, is_setup=True, proved=proved)
     measured = _EVALUATED_AND_LOSS + len(metrics_of(genesis, kind))
     parameters = genesis.parameters if kind == "train" else 0

@@ -19,7 +19,6 @@ from ..limits import (
     MAX_PARAMETERS,
     MAX_PROVED_PARAMETERS,
     MAX_PROVED_REFERENCE,
-    MAX_PROVED_SETUP_SUMS,
     MAX_SETUP_SUMS,
     MIN_TRAINING_MEMBERS,
     PROTOCOL_VERSION,
@@ -85,7 +84,10 @@ class Stopping(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
 
 
 class Bounds(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
-    """What each dealing proves (docs/proof.md): a bounded update, its weight, and what is declared of setup sums."""
+    """What each dealing proves (docs/proof.md): a bounded update, its weight, and what is declared of setup sums.
+
+    A setup round with more than MAX_PROVED_SETUP_SUMS sums proves nothing.
+    """
 
     quarters: Annotated[int, msgspec.Meta(ge=LEAST_QUARTERS, le=MOST_QUARTERS)]
     """The largest norm of an update in the first round is 2^(quarters / 4)."""
@@ -302,5 +304,3 @@ def _check_bounds(genesis: Genesis, bounds: Bounds) -> None:
         raise GenesisError(f"bounds: a proof covers up to {MAX_PROVED_PARAMETERS} parameters")
     if len(bounds.setup_declared) > genesis.setup_sums or any(one > 2 for one in bounds.setup_declared):
         raise GenesisError("bounds: what is declared of the setup sums is malformed")
-    if genesis.setup_sums > MAX_PROVED_SETUP_SUMS:
-        raise GenesisError(f"bounds: a proof covers up to {MAX_PROVED_SETUP_SUMS} setup sums")

@@ -73,6 +73,32 @@ def test_an_own_app_is_trained_by_the_weighted_mean_of_its_updates(federation: F
         assert json.loads(str(file["coterie"]))["trained"] == 3
 
 
+def test_processes_train_with_dealings_that_prove_themselves_and_are_told_what_was_cut_down(
+    federation: Federation,
+) -> None:
+    (federation.folder / "own_app.py").write_text(APP)
+
+    def site(number: int) -> dict[str, str]:
+        return {"SITE": str(number), "PYTHONPATH": str(federation.folder)}
+
+    federation.found("--app", "own_app:App", "--rounds", "4", "--norm", "auto", environment=site(SITES[0]))
+    for number in SITES[1:]:
+        federation.join("--app", "own_app:App", environment=site(number))
+    assert_finished(federation)
+
+    # The update of the last site is sqrt(10) long, and may be 2 long in the first round. It is not cut down for ever.
+    cut = list(federation.peers[2].told("clipped"))
+    assert [event["round"] for event in cut][:1] == [1]
+    assert cut[0]["times"] == pytest.approx(math.sqrt(10) / 2, rel=1e-5)
+    assert "made 1.58 times shorter" in cut[0]["text"]
+    assert not any(peer.told("clipped") for peer in federation.peers[:2])
+    assert not any(peer.told("void") for peer in federation.peers)
+    first, second = (event["loss"] for event in models(federation)[1:3])
+    weights, scaled = [10 * one for one in SITES], [1 / 4, 2 / 4, 4 / 4 * 2 / math.sqrt(10)]
+    assert first == pytest.approx(np.average(scaled, weights=weights), abs=1e-4)
+    assert second - first <= STEP + 1e-4
+
+
 def test_processes_end_with_the_same_round_when_the_loss_rises_and_each_has_the_best_model(
     federation: Federation,
 ) -> None:

@@ -52,10 +52,14 @@ class Influence(Checker):
             members = node.state.committee.members
             keys = tuple(members[place] for place, _ in body.dealers)
             self._summed.setdefault(body.round, (keys, node.state))
-        elif isinstance(body, Void) and body.reason == "encoding":
+        elif isinstance(body, Void) and body.reason == "encoding" and self._was_proved(body):
             raise self.violated(f"the sum of round {body.round} was refused, though each dealing proved what it is")
         elif isinstance(body, Model) and body.round in self._summed and body.weights_hash in self._models:
             self._check_model(body)
+
+    def _was_proved(self, body: Void) -> bool:
+        summed = self._summed.get(body.round)
+        return summed is not None and summed[1].terms.layout.proved is not None
 
     def _check_model(self, body: Model) -> None:
         keys, state = self._summed.pop(body.round)

@@ -106,6 +106,16 @@ def class_weights(text: str) -> tuple[str, ...]:
     return words(text)
 
 
+def norm(text: str) -> str:
+    """Read the bound of updates: off, auto, or a number."""
+    if text not in ("off", "auto"):
+        try:
+            number(2**-20, 2**20)(text)
+        except (ValueError, argparse.ArgumentTypeError) as error:
+            raise argparse.ArgumentTypeError(f"{text!r}: auto, off or a number from 2^-20 to 2^20 is needed") from error
+    return text
+
+
 def gaps(text: str) -> str:
     """Read the columns that may have gaps; an empty text means all columns."""
     return ",".join(words(text)) if text else ""

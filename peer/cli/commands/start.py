@@ -17,6 +17,7 @@ from ..arguments.values import (
     fraction,
     members,
     name,
+    norm,
     number,
     path_name,
     positive,
@@ -115,6 +116,11 @@ def _founding_options(group: Any) -> None:
     group.add_argument("--scheme", choices=tuple(SCHEMES), help=f"how updates are summed ({DEFAULT_SCHEME})")
     group.add_argument("--threshold", type=members, metavar="K", help="shares that open a sum (default: n - 2f)")
     group.add_argument("--clip", type=number(2**-20, 2**20), metavar="C", help="bound of an update's parameters (4)")
+    bound = (
+        "bound of an update's length, which each dealing then proves: auto (it follows the updates), a number, or off;"
+        " for up to 40 members (off)"
+    )
+    group.add_argument("--norm", type=norm, metavar="C", help=bound)
     cap = "maximum number of examples a member is weighted by (default: 4x the founder's)"
     group.add_argument("--examples-cap", type=count, metavar="N", help=cap)
     group.add_argument(

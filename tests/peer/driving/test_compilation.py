@@ -12,19 +12,21 @@ import trio
 
 from coterie.peer.driving import compilation
 from coterie.protocol.jobs import CheckVector
+from coterie.protocol.ledger.contribution import Proved
 
 
-def test_every_job_of_a_round_is_run_once_and_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("proved", [None, Proved(1)], ids=["without proofs", "with proofs"])
+def test_every_job_of_a_round_is_run_once_and_agrees(proved: Proved | None, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     run = CheckVector.run
     monkeypatch.setattr(CheckVector, "run", lambda self: found.append(run(self)))
-    compilation._run_round()
+    compilation._run_round(proved)
     assert [one.wrong for one in found] == [None]
     assert found[0].sums[0] == found[0].sums[1]
 
 
 def test_a_failure_is_left_to_the_round_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> None:
+    def fail(*_: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(compilation, "_run_round", fail)

@@ -10,12 +10,13 @@ from members import make_genesis
 
 from coterie.crypto.identity.identity import Identity
 from coterie.peer.errors import PeerError
-from coterie.peer.federation.founding import default_examples_cap, explain_end, found
+from coterie.peer.federation.founding import default_examples_cap, explain_end, explain_norm, found
 from coterie.peer.home.settings import Settings, check_settings, founding_options
 from coterie.peer.learning.learner import Learner
 from coterie.peer.learning.table_models.task import Task
 from coterie.peer.training.trainer import founder_learner
-from coterie.protocol.ledger.genesis import Stopping
+from coterie.protocol.ledger.genesis import Bounds, Stopping
+from coterie.protocol.limits import MAX_PROVED_REFERENCE
 
 FOUNDER = Identity.from_seed(bytes(32))
 TABLE = "a,b\n" + "".join(f"{row},{2 * row}\n" for row in range(100))
@@ -61,6 +62,37 @@ def test_a_cap_that_no_genesis_can_carry_is_refused_by_name() -> None:
     assert default_examples_cap(2**40) == 2**40
     with pytest.raises(PeerError, match="--examples-cap"):
         cap_of(Settings(name="founder", app="module:app", examples_cap=2**41), Learner(App()))
+
+
+@pytest.mark.parametrize(
+    ("norm", "bounds", "told"),
+    [
+        ("off", None, ""),
+        ("auto", Bounds(quarters=4), "(2 at first, and then as the updates are for a full weight)"),
+        ("3", Bounds(quarters=7, adapts=False), "(3.364 for a full weight)"),
+    ],
+)
+def test_the_founder_says_what_dealings_prove(norm: str, bounds: Bounds | None, told: str) -> None:
+    settings = Settings(name="founder", app="module:app", norm=norm)
+    genesis = found(settings, FOUNDER, Learner(App()), 0)[0]
+    assert genesis.bounds == bounds
+    assert told in explain_norm(genesis)
+
+
+def test_with_proofs_the_default_cap_is_one_that_can_be_proved_and_a_larger_one_is_refused() -> None:
+    class Large(App):
+        examples = 10**6
+
+    settings = Settings(name="founder", app="module:app", norm="auto")
+    assert found(settings, FOUNDER, Learner(Large()), 0)[0].examples_ref == MAX_PROVED_REFERENCE
+    with pytest.raises(PeerError, match="full weights of up to 65536 examples"):
+        found(settings.with_given({"examples_cap": 10**6}), FOUNDER, Learner(Large()), 0)
+
+
+def test_plain_averaging_proves_nothing() -> None:
+    settings = Settings(name="founder", app="module:app", norm="auto", scheme="plain")
+    with pytest.raises(PeerError, match="dealings of plain prove nothing"):
+        found(settings, FOUNDER, Learner(App()), 0)
 
 
 def end_of(**given: object) -> tuple[Stopping | None, str]:

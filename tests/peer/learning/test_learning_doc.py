@@ -53,6 +53,7 @@ def defaults() -> dict[str, str]:
         "--batch": f"`{plan.batch_rows}`",
         "--test-fraction": f"`{kept.test_fraction:g}`",
         "--seed": f"`{kept.seed}`",
+        "--norm": f"`{kept.norm}`",
         "--clip": f"`{kept.clip:g}`",
         "--examples-cap": "four times the founder's rows",
         "--min-peers": f"`{kept.min_peers}`",

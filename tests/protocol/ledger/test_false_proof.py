@@ -124,7 +124,6 @@ def test_a_federation_whose_dealings_prove_themselves_has_at_most_so_many_member
         ({"scheme": "plain"}, "dealings of plain prove nothing"),
         ({"examples_ref": 2**17}, "full weights of up to 65536"),
         ({"shapes": ((2**25 + 1,),)}, "parameters"),
-        ({"setup_sums": 257}, "up to 256 setup sums"),
         ({"bounds": Bounds(quarters=0, setup_declared=b"\1")}, "declared"),
         ({"setup_sums": 1, "bounds": Bounds(quarters=0, setup_declared=b"\3")}, "declared"),
     ],
@@ -148,6 +147,12 @@ def test_layouts_say_what_is_proved_of_each_sum() -> None:
     declared = (NOT_NEGATIVE, 0, 0, BIT)
     assert layout_of(genesis, "train") == Layout(genesis.parameters, 6, proved=Proved(ref, declared), has_bit=True)
     assert layout_of(genesis, "evaluate") == Layout(0, 6, proved=Proved(ref, declared), has_bit=True)
+
+
+def test_a_setup_round_of_very_many_sums_proves_nothing_and_the_rounds_after_it_do() -> None:
+    genesis = chain_of(setup_sums=257).genesis
+    assert layout_of(genesis, "setup").proved is None
+    assert layout_of(genesis, "train").proved is not None
 
 
 # The bound.
