@@ -2,7 +2,8 @@
 
 ``python benchmarks/rounds.py [--peers 8] [--parameters 100000 1000000] [--rounds 6]`` prints, for each size and scheme,
 the median seconds from one agreed model to the next, the CPU seconds of all processes together a round, the bytes that
-all of them send a round, and the largest resident memory of one of them; and ``shamir`` over ``plain`` as ratios.
+all of them send a round, and the largest resident memory of one of them; and ``shamir`` over ``plain`` as ratios, and
+``proved`` (``shamir`` with dealings that prove themselves) over ``shamir``.
 """
 
 import argparse
@@ -22,6 +23,11 @@ from typing import Any
 HERE = Path(__file__).parent
 PEER = str(Path(sys.executable).with_name("peer"))
 TICKS = os.sysconf("SC_CLK_TCK")
+OPTIONS = {
+    "plain": ("--scheme", "plain"),
+    "shamir": ("--scheme", "shamir"),
+    "proved": ("--scheme", "shamir", "--norm", "auto"),
+}
 TARGETS = {(100_000, "shamir"): (1.0, 2.0), (1_000_000, "shamir"): (4.0, 8.0)}
 """Our aims for a round of 8 peers on 2 cores: seconds and CPU seconds."""
 
@@ -119,7 +125,7 @@ def measure(folder: Path, peers: int, parameters: int, scheme: str, rounds: int)
     began = time.time()
     try:
         founder = start(
-            0, "--admit", "open", "--min-peers", str(peers), "--rounds", str(rounds), "--scheme", scheme,
+            0, "--admit", "open", "--min-peers", str(peers), "--rounds", str(rounds), *OPTIONS[scheme],
             "--share-deadline", "120", "--view-timeout", "10",
         )  # fmt: skip
         address = founder.wait("listening")["addresses"][0]
@@ -152,7 +158,7 @@ def report(peers: int, sizes: list[int], rounds: int) -> None:
     print(f"{'parameters':>11} {'scheme':<7} {'s/round':>8} {'CPU s':>7} {'MB sent':>8} {'peak MB':>8}  aim")
     for parameters in sizes:
         by_scheme = {}
-        for scheme in ("plain", "shamir"):
+        for scheme in ("plain", "shamir", "proved"):
             with tempfile.TemporaryDirectory(prefix="coterie-bench-") as folder:
                 one = by_scheme[scheme] = measure(Path(folder), peers, parameters, scheme, rounds)
             aim = TARGETS.get((parameters, scheme)) if peers == 8 else None
@@ -161,11 +167,13 @@ def report(peers: int, sizes: list[int], rounds: int) -> None:
                 f" {one.peak_rss_bytes / 1e6:>8.0f}" + (f"  {aim[0]:g} s, {aim[1]:g} CPU s" if aim else ""),
                 flush=True,
             )
-        plain, shamir = by_scheme["plain"], by_scheme["shamir"]
-        print(
-            f"{parameters:>11} ratio   {shamir.seconds / plain.seconds:>8.2f}"
-            f" {shamir.cpu_seconds / plain.cpu_seconds:>7.2f} {shamir.sent_bytes / plain.sent_bytes:>8.2f}"
-        )
+        for one, other in (("shamir", "plain"), ("proved", "shamir")):
+            above, below = by_scheme[one], by_scheme[other]
+            print(
+                f"{parameters:>11} {one} / {other}: {above.seconds / below.seconds:.2f} of the seconds,"
+                f" {above.cpu_seconds / below.cpu_seconds:.2f} of the CPU seconds,"
+                f" {above.sent_bytes / below.sent_bytes:.2f} of the bytes"
+            )
 
 
 def report_cold_start(peers: int = 5) -> None:

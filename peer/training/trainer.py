@@ -238,11 +238,11 @@ class Trainer:
 
     def clip_advice(self) -> str:
         """Say in which arrays the last update was clipped, and what changes that."""
-        if math.isinf(self._clip):
-            return "a bound that adapts follows the updates within a few rounds; smaller steps make updates shorter"
         where = f"{'; '.join(self._beyond)}; " if self._beyond else ""
         if isinstance(self.learner.app, TableApp):
             return f"{where}a federation founded with a smaller --learning-rate or fewer --steps avoids that"
+        if math.isinf(self._clip):
+            return f"take smaller steps in {self.learner.name}.fit(), if this is told in many rounds"
         return (
             f"{where}take smaller steps in {self.learner.name}.fit(), or train numbers of another scale; only a founder"
             f" can choose a larger --clip than {self._clip:g}"

@@ -340,6 +340,11 @@ def test_advice_on_clipping_names_the_arrays_and_what_an_app_can_change() -> Non
     )
 
 
+def test_advice_on_an_update_that_is_too_long_names_the_steps() -> None:
+    told = Trainer(Learner(Leaping(), "m:app")).clip_advice()
+    assert told == "take smaller steps in m:app.fit(), if this is told in many rounds"
+
+
 def test_advice_on_clipping_of_a_table_names_its_options(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,y\n" + "".join(f"{row},{row}\n" for row in range(40)))
     learner = founder_learner(Settings(data=str(tmp_path / "t.csv"), target="y"))
