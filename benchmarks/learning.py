@@ -1,11 +1,12 @@
 """How well the models for tables learn: pooled with scikit-learn, alone at each site, and federated, side by side.
 
-    python benchmarks/learning.py [--splits 3] [--rounds 30] [TABLE ...]
+    python benchmarks/learning.py [--splits 3] [--rounds 30] [--norm] [TABLE ...]
 
 Five sites of 7 to 38 % of the rows, with the defaults of `peer start`. "skewed": each label, or each fifth of a numeric
 target, is spread over the sites by a Dirichlet distribution with 0.3, so that most sites see little of most. Aims: the
 federation is within 1 % (accuracy) or 2 % (RMSE) of pooled. Figures are means over all splits, on the test rows of all
-sites together, a fifth of each one's.
+sites together, a fifth of each one's. With ``--norm`` the updates are bounded and encoded as `peer start --norm auto`
+does it, beside a federation whose updates are not.
 """
 
 import argparse
@@ -22,10 +23,17 @@ from sklearn import datasets
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
+from coterie.crypto.sharing.fixed_point import BoundedNorm
+from coterie.crypto.vectors import add_into
+from coterie.peer.federation.founding import FIRST_QUARTERS, default_examples_cap
 from coterie.peer.learning.arrays import unflatten
 from coterie.peer.learning.learner import Learner
 from coterie.peer.learning.table_models.tables_app import TableApp
 from coterie.peer.learning.table_models.task import Kind
+from coterie.protocol.jobs import SHORT
+from coterie.protocol.ledger.contribution import coarse
+from coterie.protocol.ledger.norms import next_quarters, norm_of
+from coterie.protocol.limits import MAX_PROVED_REFERENCE
 
 SHARES = (0.07, 0.12, 0.18, 0.25, 0.38)
 CONCENTRATION = 0.3
@@ -118,16 +126,43 @@ def sites_of(data: Data, kind: Kind, parts: list[NDArray[np.intp]], folder: Path
     return [founder, *(TableApp.adopt(founder.describe(), path) for path in paths[1:])]
 
 
-def federate(apps: list[TableApp], rounds: int) -> Iterator[NDArray[np.float32]]:
+class Bounded:
+    """The mean of updates as rounds make it whose dealings prove a bound that adapts."""
+
+    def __init__(self, founders_examples: int) -> None:
+        self._reference = min(default_examples_cap(founders_examples), MAX_PROVED_REFERENCE)
+        self._quarters = FIRST_QUARTERS
+
+    def mean(self, updates: list[NDArray[np.float32]], examples: list[int], number: int) -> NDArray[np.float32]:
+        """Return the mean of the encoded updates, and let the bound follow them."""
+        codec = BoundedNorm(norm_of(self._quarters), self._reference)
+        capped = [coarse(min(count, self._reference)) for count in examples]
+        total, short = np.zeros((updates[0].size + 1) // 2, dtype=np.uint64), 0
+        for site, (update, weight) in enumerate(zip(updates, capped, strict=True)):
+            words, length = codec.encode(update, weight, b"%d %d" % (number, site))
+            add_into(total, words)
+            short += length <= SHORT
+        units = codec.decode_sum(total, updates[0].size, len(updates))
+        self._quarters = next_quarters(self._quarters, short, len(updates), (len(updates) - 1) // 3)
+        mean: NDArray[np.float32] = (units * (codec.step * self._reference / sum(capped))).astype(np.float32)
+        return mean
+
+
+def federate(apps: list[TableApp], rounds: int, is_bounded: bool = False) -> Iterator[NDArray[np.float32]]:
     """Yield the agreed weights after each round, as the protocol makes them: the mean of the updates by examples."""
     learners = [Learner(app) for app in apps]
     totals = np.sum([learner.setup() for learner in learners], axis=0).tolist()
     for learner in learners:
         learner.prepare(totals)
     weights = learners[0].initial()
+    bounded = Bounded(apps[0].examples) if is_bounded else None
     for number in range(1, rounds + 1):
         fits = [learner.fit(weights, number) for learner in learners]
         examples = [fit.examples for fit in fits]
+        if bounded is not None:
+            weights = weights + bounded.mean([fit.weights - weights for fit in fits], examples, number)
+            yield weights
+            continue
         weights = np.average([fit.weights for fit in fits], axis=0, weights=examples).astype(np.float32)
         yield weights
 
@@ -187,6 +222,8 @@ class Comparison:
     federated: float
     halfway: float
     """The score of the federation after a third of the rounds."""
+    bounded: float = 0.0
+    """The score of the federation whose updates are bounded, if that was asked for."""
 
     def gap(self, is_labelled: bool) -> float:
         """Return how much worse than pooled the federation is, in percent; below 0 where it is better."""
@@ -195,7 +232,7 @@ class Comparison:
         return 100 * (self.federated / self.pooled - 1)
 
 
-def compare(data: Data, kind: Kind, split: str, splits: int, rounds: int) -> Comparison:
+def compare(data: Data, kind: Kind, split: str, splits: int, rounds: int, norm: bool = False) -> Comparison:
     """Train in all three ways, and return the mean scores."""
     rows = []
     for seed in range(splits):
@@ -207,28 +244,37 @@ def compare(data: Data, kind: Kind, split: str, splits: int, rounds: int) -> Com
             single = TableApp(app.task, app.table)
             *_, weights = federate([single], rounds)
             alone.append(measured(apps, single, weights))
-        third = course[max(0, rounds // 3 - 1)]
-        rows.append(
-            (pooled(apps, seed), np.median(alone), measured(apps, apps[0], course[-1]), measured(apps, apps[0], third))
-        )
+        third, bounded = course[max(0, rounds // 3 - 1)], 0.0
+        if norm:
+            again = [TableApp(app.task, app.table) for app in apps]
+            *_, weights = federate(again, rounds, is_bounded=True)
+            bounded = measured(apps, again[0], weights)
+        federated = measured(apps, apps[0], course[-1]), measured(apps, apps[0], third)
+        rows.append((pooled(apps, seed), np.median(alone), *federated, bounded))
     return Comparison(*np.mean(rows, axis=0).tolist())
 
 
-def report(names: list[str] | None = None, splits: int = 3, rounds: int = 30) -> None:
+def report(names: list[str] | None = None, splits: int = 3, rounds: int = 30, norm: bool = False) -> None:
     """Print a line for each table, model and split."""
     print(f"accuracy in percent, or RMSE; means of {splits} splits")
     print(f"aims: within {AIM_ACCURACY:g} % (accuracy) or {AIM_RMSE:g} % (RMSE) of pooled\n")
-    heads = ("pooled", "alone", f"round {max(1, rounds // 3)}", f"round {rounds}")
+    heads = ("pooled", "alone", f"round {max(1, rounds // 3)}", f"round {rounds}", *(("bounded",) if norm else ()))
     print(f"{'table':<14}{'model':<10}{'split':<8}{''.join(f'{head:>10}' for head in heads)}   gap")
     for name, data in tables().items():
         if names and name not in names:
             continue
         for kind in data.kinds:
             for split in SPLITS:
-                found = compare(data, kind, split, splits, rounds)
+                found = compare(data, kind, split, splits, rounds, norm)
                 gap = found.gap(data.is_labelled)
                 missed = "  MISSED" if gap > (AIM_ACCURACY if data.is_labelled else AIM_RMSE) else ""
-                numbers = (found.pooled, found.alone, found.halfway, found.federated)
+                numbers = (
+                    found.pooled,
+                    found.alone,
+                    found.halfway,
+                    found.federated,
+                    *((found.bounded,) if norm else ()),
+                )
                 figures = "".join(f"{number:>10.{2 if number < 1000 else 0}f}" for number in numbers)
                 print(f"{name:<14}{kind:<10}{split:<8}{figures}{gap:>+6.1f} %{missed}", flush=True)
 
@@ -239,11 +285,12 @@ def main() -> None:
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"default: all of {', '.join(tables())}")
     parser.add_argument("--splits", type=int, default=3, help="divisions of each table (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=30, help="default: %(default)s")
+    parser.add_argument("--norm", action="store_true", help="also with updates of bounded norm")
     chosen = parser.parse_args()
     unknown = [name for name in chosen.tables if name not in tables()]
     if unknown:
         parser.error(f"no table {unknown[0]!r}: there are {', '.join(tables())}")
-    report(chosen.tables, chosen.splits, chosen.rounds)
+    report(chosen.tables, chosen.splits, chosen.rounds, chosen.norm)
 
 
 if __name__ == "__main__":

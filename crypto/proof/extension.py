@@ -7,7 +7,7 @@ Challenges come from E, because F_p is so small that a dealer could search for a
 from collections.abc import Sequence
 from typing import Final
 
-from ..field import P, inverses
+from ..field import P
 
 Element = tuple[int, int]
 
@@ -50,20 +50,3 @@ def vanishing(at: Element, points: Sequence[int]) -> Element:
     for point in points:
         product = multiply(product, subtract(at, (point, 0)))
     return product
-
-
-def lagrange_weights(points: Sequence[int], weights: Sequence[int], at: Element) -> list[Element]:
-    """The weights that take a polynomial's values at the points to its value at `at`, an element outside F_p.
-
-    Args:
-        points: of F_p, all different.
-        weights: `field.barycentric_weights(points)`, which callers keep.
-        at: an element of E that is not in F_p.
-    """
-    differences = [subtract(at, (point, 0)) for point in points]
-    norms = inverses([(a * a - NON_RESIDUE * b * b) % P for a, b in differences])
-    product = vanishing(at, points)
-    return [
-        scale(multiply(product, (a, -b)), norm * weight % P)
-        for (a, b), norm, weight in zip(differences, norms, weights, strict=True)
-    ]

@@ -18,7 +18,6 @@ from .extension import (
     ZERO,
     Element,
     add,
-    lagrange_weights,
     multiply,
     powers,
     scale,
@@ -31,14 +30,23 @@ from .transcript import Transcript, words
 __all__ = ["Functionals", "gadget", "projected", "quotient_of"]
 
 
-@lru_cache(maxsize=1)
-def _data_weights() -> list[int]:
-    return barycentric_weights(DATA_POINTS)
+@lru_cache(maxsize=2)
+def _nodes(points: range) -> tuple[Vector, Vector]:
+    """The points, and their barycentric weights."""
+    return np.array(points, dtype=np.uint64), np.array(barycentric_weights(points), dtype=np.uint64)
 
 
-@lru_cache(maxsize=1)
-def _quotient_weights() -> list[int]:
-    return barycentric_weights(QUOTIENT_POINTS)
+def lagrange_weights(points: range, at: Element) -> Vector:
+    """The weights that take a polynomial's values at the points to its value at `at`, which is not in F_p.
+
+    Returns:
+        uint64[2, points]: the two parts of each weight.
+    """
+    from . import kernels
+
+    out = np.empty((2, len(points)), dtype=np.uint64)
+    kernels.lagrange(*_nodes(points), np.uint64(at[0]), np.uint64(at[1]), out)
+    return out
 
 
 @lru_cache(maxsize=1)
@@ -144,15 +152,17 @@ class Functionals:
         self.constant = ZERO
         for one, power in zip(self._equations.constants, mu, strict=True):
             self.constant = add(self.constant, scale(power, one))
-        self._at_point = _pairs(lagrange_weights(DATA_POINTS, _data_weights(), self.point)).T.copy()
+        self._at_point = lagrange_weights(DATA_POINTS, self.point)
         self._quotient_at_point = self._quotient_weights()
 
     def _quotient_weights(self) -> Vector:
         """The weights of the quotient at r, for the two elements of each of its values: uint64[2, 914]."""
-        found = []
-        for a, b in lagrange_weights(QUOTIENT_POINTS, _quotient_weights(), self.point):
-            found += [(a, b), (NON_RESIDUE * b % P, a)]  # the weight, and the weight times X
-        return _pairs(found).T.copy()
+        values = lagrange_weights(QUOTIENT_POINTS, self.point)
+        found = np.empty((2, 2 * len(QUOTIENT_POINTS)), dtype=np.uint64)
+        found[:, 0::2] = values  # the weight, and then the weight times X
+        found[0, 1::2] = [NON_RESIDUE * int(b) % P for b in values[1]]
+        found[1, 1::2] = values[0]
+        return found
 
     def vanishing(self) -> Element:
         """Z at the point r."""

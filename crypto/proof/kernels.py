@@ -113,6 +113,49 @@ def combine(
 
 
 @numba.njit
+def _inverse(value):  # type: ignore[no-untyped-def]
+    """The inverse of an element that is not 0: value^(p - 2)."""
+    power, result, exponent = value, _ONE, _PRIME - np.uint64(2)
+    while exponent:
+        if exponent & _ONE:
+            result = _product(result, power)
+        power = _product(power, power)
+        exponent >>= _ONE
+    return result
+
+
+@compiled(types.void(_WORDS_IN, _WORDS_IN, types.uint64, types.uint64, _TABLE))
+def lagrange(points: Vector, weights: Vector, a: np.uint64, b: np.uint64, out: Vector) -> None:
+    """Set out[2, points] to the weights that take a polynomial's values at the points to its value at a + b·X.
+
+    Args:
+        points: of F_p, all different.
+        weights: the barycentric weights of the points.
+        a: of the element of E at which the polynomial is taken.
+        b: of the same; not 0.
+        out: the two parts of each weight.
+    """
+    first, second, norms = _ONE, _ZERO, _ONE
+    square = _product(_SEVEN, _product(b, b))
+    for i in range(points.size):
+        difference = _difference(a, points[i])
+        product = _product(first, difference), _product(second, b)
+        second = _sum(_product(first, b), _product(second, difference))
+        first = _sum(product[0], _product(_SEVEN, product[1]))
+        out[0, i] = norms
+        norms = _product(norms, _difference(_product(difference, difference), square))
+    inverse = _inverse(norms)
+    for i in range(points.size - 1, -1, -1):
+        difference = _difference(a, points[i])
+        factor = _product(_product(inverse, out[0, i]), weights[i])
+        inverse = _product(inverse, _difference(_product(difference, difference), square))
+        low = _difference(_product(first, difference), _product(_SEVEN, _product(second, b)))
+        high = _difference(_product(second, difference), _product(first, b))
+        out[0, i] = _product(low, factor)
+        out[1, i] = _product(high, factor)
+
+
+@numba.njit
 def _falling(value, base):  # type: ignore[no-untyped-def]
     """The product value * (value - 1) * ... of `base` factors, which is zero if value is one of 0 .. base - 1."""
     product = value

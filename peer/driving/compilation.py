@@ -28,7 +28,7 @@ from ...protocol.schemes.base import Choice, Terms
 from ...protocol.schemes.shamir import ShamirScheme
 from ..reporting.status import Json
 
-KERNELS: Final = 9
+KERNELS: Final = 10
 """Number of kernels that a round needs: all of `crypto.kernels.vectors` and `crypto.proof.kernels`."""
 
 _MEMBERS: Final = 4

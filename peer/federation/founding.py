@@ -18,7 +18,7 @@ from ..learning.metrics import figures_to_come, label
 
 _UNKNOWN_EXAMPLES_CAP: Final = 1024
 
-_FIRST_QUARTERS: Final = 4
+FIRST_QUARTERS: Final = 4
 """The bound that ``--norm auto`` begins with, 2: it grows fourfold a round while nearly all updates are too long."""
 
 """The examples cap where an app does not say how many examples it trains on."""
@@ -153,7 +153,7 @@ def _bounds(settings: Settings) -> Bounds | None:
     if settings.norm == "off":
         return None
     if settings.norm == "auto":
-        return Bounds(quarters=_FIRST_QUARTERS)
+        return Bounds(quarters=FIRST_QUARTERS)
     return Bounds(quarters=nearest_quarters(float(settings.norm)), adapts=False)
 
 

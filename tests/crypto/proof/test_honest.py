@@ -19,7 +19,7 @@ from coterie.crypto.proof import checks, transcript
 from coterie.crypto.proof.checks import BadDealing, check_public, check_share
 from coterie.crypto.proof.commitment import Commitment, parts_of, share_size
 from coterie.crypto.proof.extension import multiply
-from coterie.crypto.proof.functionals import Functionals, gadget
+from coterie.crypto.proof.functionals import Functionals, gadget, lagrange_weights
 from coterie.crypto.proof.prover import Proved, Unprovable, prove
 from coterie.crypto.proof.terms import MAX_HOLDERS, Terms
 from coterie.crypto.proof.transcript import Transcript
@@ -230,3 +230,14 @@ def test_honest_dealings_of_any_shape_are_accepted(case: tuple[Terms, int, int, 
     terms, capped, examples, norm = case
     vector = vector_of(terms, capped=capped, examples=examples, norm=norm * capped / EXAMPLES)
     assert verdicts(terms, prove(CONTEXT, terms, vector, capped, examples, SEED)) == {"accepted"}
+
+
+@pytest.mark.parametrize("points", [range(1, 67), range(67, 524), range(3, 4)], ids=len)
+def test_weights_of_lagrange_take_a_polynomials_values_to_its_value_in_the_extension(points: range) -> None:
+    at = (1234567890123456789, 987654321)
+    weights = lagrange_weights(points, at)
+    power: tuple[int, int] = (1, 0)
+    for degree in range(min(len(points), 5)):
+        sums = [sum(int(w) * pow(x, degree, P) for w, x in zip(row, points, strict=True)) % P for row in weights]
+        assert tuple(sums) == power
+        power = multiply(power, at)
