@@ -192,6 +192,7 @@ class DealShares(DealJob):
             self.seeded,
             blob_digests(blobs),
         )
+        # A dealer that made a mistake would see it here, before it sends anything.
         return Dealing(deal, blobs, _values(self.terms, self.committee, me, me, deal, made[me]))
 
     def _shares(self, me: int) -> tuple[bytes, bytes, tuple[bytes, ...]]:

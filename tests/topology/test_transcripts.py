@@ -168,6 +168,19 @@ STORIES = {
             r"decided by 3 precommits: Contributors of round 1, peers 0 1 3",
         ),
     ),
+    "false_proof": Story(
+        "A dealing whose proof is false",
+        "Dealings prove themselves here. Peer 2 deals an update that is not one, with a proof that lies. Each member "
+        "sees that from the dealing alone, refuses it, and shows it to all. Peer 2 is evicted on this evidence, and "
+        "the others sum their updates in the same round.",
+        scenario(byzantine=("2=false-proof",), is_proved=True),
+        (
+            r"round 1: dealt what its proof does not show to be an update",
+            r"Membership, peer 2 is evicted \(false-proof\)",
+            r"decided by 3 precommits: Contributors of round 1, peers 0 1 3",
+            r"Model",
+        ),
+    ),
     "refused_newcomer": Story(
         "A newcomer that is refused",
         "Peer 2 was evicted for cheating in round 1, and asks to be admitted again. Nobody proposes it.",
