@@ -14,7 +14,7 @@ from ...protocol.ledger.blocks import (
     block_hash,
     read_block,
 )
-from ...protocol.messages.envelope import Verified, verify
+from ...protocol.messages.envelope import Peeked, Verified, peek, verify
 from ...protocol.messages.kinds import (
     Accusation,
     Ack,
@@ -78,7 +78,10 @@ class Phrases:
                 return self._ack(message)
             case HandBox(round=round_, dealer=dealer, holder=holder):
                 return f"the box of peer {self._places([dealer])} for peer {self._places([holder])} of round {round_}"
-            case Accusation(second=None):
+            case Accusation(first=raw, second=None):
+                known = peek(raw, self._federation)
+                if isinstance(known, Peeked) and isinstance(known.message, Deal):
+                    return "a dealing of another member, whose proof is false"
                 return "a vote of another member, which is false as the others prove"
             case Accusation():
                 return "two statements of one member that contradict each other"
