@@ -7,7 +7,7 @@ tests, which compare it with what the proof accepts.
 import numpy as np
 
 from ..field import P, Vector
-from ..sharing.fixed_point import WIDE_FRACTION_BITS, WIDE_LIMBS, decode_wide
+from ..sharing.fixed_point import SLOT_BITS, WIDE_FRACTION_BITS, WIDE_LIMBS, decode_wide
 from .terms import COUNTS, NORM_SLACK, SLOT, TOP_LIMB, Declared, Terms
 
 
@@ -43,6 +43,6 @@ def falsehood(terms: Terms, vector: Vector) -> str | None:
 def norm_of(columns: Vector) -> float:
     """The Euclidean norm of the signed values in columns, uint64[S], each of them a + 2^31·b modulo P."""
     signed = np.where(columns > np.uint64(P // 2), columns - np.uint64(P), columns).view(np.int64)
-    low = (signed + SLOT // 2) % SLOT - SLOT // 2
-    values = np.concatenate([low, (signed - low) // SLOT]).astype(np.float64)
+    low = ((signed + SLOT // 2) & (SLOT - 1)) - SLOT // 2
+    values = np.concatenate([low, (signed - low) >> SLOT_BITS]).astype(np.float64)
     return float(np.sqrt(np.dot(values, values)))
