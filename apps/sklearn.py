@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..peer.learning.app import AppError
-from ..peer.learning.table_models.moments import read_moments, sums_of_columns
+from ..peer.learning.table_models.moments import never_negative, read_moments, sums_of_columns
 from ..peer.learning.tables.table import held_out
 from ..peer.system.extras import load
 from ..protocol.limits import MAX_SETUP_SUMS
@@ -143,6 +143,11 @@ class SklearnApp:
         They are the number of rows and, with `scale`, the sums from which means and deviations follow.
         """
         return self._sums
+
+    @property
+    def setup_not_negative(self) -> list[int]:
+        """The places in `setup` of numbers that are never below 0, which dealings can prove."""
+        return never_negative(self._x.shape[1] + (not self._classes)) if self._scale else [0]
 
     def prepare(self, totals: Sequence[float]) -> None:
         """Standardise with the sums of all members.

@@ -84,7 +84,7 @@ def found(settings: Settings, identity: Identity, learner: Learner, now_ms: int)
             evict_after_rounds=settings.evict_after,
             evict_on_proof=not settings.no_evict,
             stopping=_stopping(settings),
-            bounds=_bounds(settings),
+            bounds=_bounds(settings, learner),
         )
         # Decoded from its bytes, so that every bound is checked that a joiner will check.
         return read_genesis(genesis.encode()), ModelSaved(digest, weights)
@@ -117,9 +117,11 @@ def explain_norm(genesis: Genesis) -> str:
     bounds = genesis.bounds
     if bounds is None:
         return ""
-    norm = f"{norm_of(bounds.quarters):.4g}" + (" at first, and then as the updates are" if bounds.adapts else "")
+    norm = f"{norm_of(bounds.quarters):.4g}"
+    if bounds.adapts:
+        norm += " at first, then about twice as long as the updates"
     return (
-        f"each member proves that its update is no longer than its weight allows ({norm} for a full weight); at most"
+        f"each member proves that its update is no longer than its weight allows (with full weight {norm}); at most"
         f" {MAX_PROVED_MEMBERS} members can take part"
     )
 
@@ -148,13 +150,13 @@ def _stopping(settings: Settings) -> Stopping | None:
     return Stopping(patience=settings.patience, min_delta_millionths=int(round(settings.min_delta * MILLION, 3)))
 
 
-def _bounds(settings: Settings) -> Bounds | None:
-    """Return what dealings prove, by ``--norm``."""
+def _bounds(settings: Settings, learner: Learner) -> Bounds | None:
+    """Return what dealings prove, by ``--norm`` and by what the app declares of its setup sums."""
     if settings.norm == "off":
         return None
-    if settings.norm == "auto":
-        return Bounds(quarters=FIRST_QUARTERS)
-    return Bounds(quarters=nearest_quarters(float(settings.norm)), adapts=False)
+    adapts, declared = settings.norm == "auto", learner.setup_declared()
+    quarters = FIRST_QUARTERS if adapts else nearest_quarters(float(settings.norm))
+    return Bounds(quarters=quarters, adapts=adapts, setup_declared=declared)
 
 
 def _exponent(clip: float) -> int:

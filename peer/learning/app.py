@@ -15,6 +15,8 @@ the metrics, which are means over those rows. `metrics` maps names to numbers. O
                    accuracy. The difference of two sums over different peers would be one peer's own number
     examples: int, the number of rows that fit trains on; the default of --examples-cap follows from the founder's
     setup() -> list of floats      added up over all peers, securely, once before training
+    setup_not_negative: places in the list of setup() of numbers that are never below 0, such as counts and sums of
+                   squares. With --norm each member proves that (of up to 256 sums)
     prepare(totals)                receives those totals; raises for totals that no data can have. Then the peer votes
                                    against them, and they are added up anew, so there may be several calls
     describe() -> str              what is trained; peers whose descriptions differ do not train together

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from ...protocol.ledger.contribution import NOT_NEGATIVE
 from ...protocol.limits import MAX_DESCRIPTOR_BYTES, MAX_METRICS, MAX_NAME_CHARS, MAX_SETUP_SUMS
 from .app import AppError, log_traceback, told, traceback_place
 from .arrays import Shapes, Vector, flatten, shapes_text, unflatten
@@ -85,6 +86,20 @@ class Learner:
         if not isinstance(sums, Sequence | np.ndarray) or len(sums) > MAX_SETUP_SUMS:
             raise AppError(f"{self.name}.setup() must return a list of at most {MAX_SETUP_SUMS} floats")
         return [self._number(value, f"setup()[{i}]") for i, value in enumerate(sums)]
+
+    def setup_declared(self) -> bytes:
+        """What is proved of each setup sum, as the genesis has it (`Bounds.setup_declared`); b"" for nothing of any."""
+        sums = self.setup()
+        places = self._attribute("setup_not_negative", ())
+        known = isinstance(places, Sequence | range) and all(isinstance(one, int | np.integer) for one in places)
+        if not known or not all(0 <= one < len(sums) for one in places):
+            raise AppError(f"{self.name}.setup_not_negative must be places in the list of setup(), from 0 on")
+        declared = bytearray(len(sums))
+        for one in places:
+            if sums[one] < 0:
+                raise AppError(f"{self.name}.setup()[{one}] is {sums[one]}, and setup_not_negative names it")
+            declared[one] = NOT_NEGATIVE
+        return bytes(declared).rstrip(b"\0")
 
     def prepare(self, totals: Sequence[float]) -> None:
         """Hand over the setup sums of all peers together."""

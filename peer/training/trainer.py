@@ -133,9 +133,19 @@ def check_model(learner: Learner, genesis: Genesis) -> None:
         ("metrics", genesis.metrics, learner.metrics),
         ("final metrics", genesis.final_metrics, learner.final_metrics if genesis.final_metrics else ()),
         ("number of setup sums", genesis.setup_sums, len(learner.setup())),
+        ("setup sums that are never negative", *_never_negative(learner, genesis)),
     ):
         if theirs != ours:
             raise ModelMismatch(f"the models differ in their {what}: the federation's is {theirs}, yours is {ours}")
+
+
+def _never_negative(learner: Learner, genesis: Genesis) -> tuple[list[int], list[int]]:
+    """Return the places of the setup sums that are proved not to be negative, the federation's and this app's."""
+    bounds = genesis.bounds
+    if bounds is None:
+        return [], []
+    theirs, ours = bounds.setup_declared, learner.setup_declared()
+    return [place for place, one in enumerate(theirs) if one], [place for place, one in enumerate(ours) if one]
 
 
 def check_initial_weights(learner: Learner, genesis: Genesis) -> None:

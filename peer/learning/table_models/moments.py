@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ....protocol.limits import MAX_SETUP_SUMS
 
-__all__ = ["UNIT", "Moments", "largest_value", "read_moments", "smallest_spread", "sums_of_columns"]
+__all__ = ["UNIT", "Moments", "largest_value", "never_negative", "read_moments", "smallest_spread", "sums_of_columns"]
 
 UNIT: Final = 2**40
 """Units in 1: a unit is 2**-40."""
@@ -125,6 +125,17 @@ def sums_of_columns(columns: Matrix) -> list[float]:
         else:
             sums += [total / UNIT, squares / UNIT**2]
     return sums
+
+
+def never_negative(columns: int) -> list[int]:
+    """The places in `sums_of_columns` of numbers that are never below 0.
+
+    They are the number of rows, the squares, and all digits of a sum but the last, which has its sign.
+    """
+    if not is_exact(columns):
+        return [0, *range(2, 1 + 2 * columns, 2)]
+    signed = range(_SUM_DIGITS, 1 + _DIGITS * columns, _DIGITS)
+    return [place for place in range(1 + _DIGITS * columns) if place not in signed]
 
 
 def moments_of(columns: Matrix) -> Moments:

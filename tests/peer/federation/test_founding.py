@@ -68,8 +68,8 @@ def test_a_cap_that_no_genesis_can_carry_is_refused_by_name() -> None:
     ("norm", "bounds", "told"),
     [
         ("off", None, ""),
-        ("auto", Bounds(quarters=4), "(2 at first, and then as the updates are for a full weight)"),
-        ("3", Bounds(quarters=7, adapts=False), "(3.364 for a full weight)"),
+        ("auto", Bounds(quarters=4), "(with full weight 2 at first, then about twice as long as the updates)"),
+        ("3", Bounds(quarters=7, adapts=False), "(with full weight 3.364)"),
     ],
 )
 def test_the_founder_says_what_dealings_prove(norm: str, bounds: Bounds | None, told: str) -> None:

@@ -82,6 +82,28 @@ def test_setup_sums_go_out_and_their_totals_come_in() -> None:
     assert received == [[3.0, 4.0]]
 
 
+class Declaring(Good):
+    """An app whose sums are a count, a sum of any sign, and a sum of squares."""
+
+    sums, setup_not_negative = (3.0, -1.0, 2.0), (0, 2)
+
+    def setup(self) -> list[float]:
+        return list(self.sums)
+
+
+def test_an_app_declares_which_setup_sums_are_never_negative() -> None:
+    assert Learner(Declaring()).setup_declared() == b"\1\0\1"
+    assert Learner(Good()).setup_declared() == b""
+
+
+@pytest.mark.parametrize("places", [(3,), (-1,), ("0",), 5, (1,)])
+def test_a_declaration_that_is_malformed_or_false_is_refused(places: Any) -> None:
+    app = Declaring()
+    app.setup_not_negative = places
+    with pytest.raises(AppError, match="setup_not_negative"):
+        Learner(app).setup_declared()
+
+
 def test_an_app_without_test_rows_reports_no_examples() -> None:
     evaluation = Learner(Good(evaluate=lambda weights: (float("nan"), 0, {}))).evaluate(ZEROS)
     assert (evaluation.examples, evaluation.loss, evaluation.metrics) == (0, 0.0, (0.0,))

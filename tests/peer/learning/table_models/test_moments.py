@@ -5,13 +5,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coterie.peer.learning.table_models.moments import UNIT, moments_of, read_moments, smallest_spread, sums_of_columns
+from coterie.peer.learning.table_models.moments import (
+    UNIT,
+    moments_of,
+    never_negative,
+    read_moments,
+    smallest_spread,
+    sums_of_columns,
+)
 from coterie.protocol.limits import MAX_SETUP_SUMS
 
 
 def totals_of(*tables: np.ndarray) -> list[float]:
     """What the secure sum opens: exact in units of 2^-40, and handed on as floats."""
     return np.sum([sums_of_columns(np.asarray(table, dtype=float)) for table in tables], axis=0).tolist()
+
+
+@pytest.mark.parametrize("columns", [1, 3, MAX_SETUP_SUMS // 2])
+def test_what_is_said_never_to_be_negative_is_not_and_everything_else_can_be(columns: int) -> None:
+    table = np.random.default_rng(0).normal(-3e9, 1, size=(5, columns))
+    sums = sums_of_columns(table)
+    places = never_negative(columns)
+    assert all(sums[place] >= 0 for place in places)
+    assert all(sums[place] < 0 for place in set(range(len(sums))) - {*places})
 
 
 def test_a_little_spread_on_a_large_offset_is_kept_to_the_last_digit() -> None:
