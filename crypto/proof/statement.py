@@ -8,7 +8,7 @@ import numpy as np
 
 from ..field import P, Vector
 from ..sharing.fixed_point import SLOT_BITS, WIDE_FRACTION_BITS, WIDE_LIMBS, decode_wide
-from .terms import COUNTS, NORM_SLACK, SLOT, TOP_LIMB, Declared, Terms
+from .terms import COUNTS, MAX_MORE, NORM_SLACK, SLOT, TOP_LIMB, Declared, Terms
 
 
 def falsehood(terms: Terms, vector: Vector) -> str | None:
@@ -26,6 +26,8 @@ def falsehood(terms: Terms, vector: Vector) -> str | None:
     capped, examples = (count // one for count in sums[:COUNTS])
     if not 1 <= capped <= min(examples, terms.reference):
         return "the capped count is not between 1 and both the examples and their reference"
+    if examples - capped >= MAX_MORE:
+        return f"the examples are {MAX_MORE} or more above the capped count"
     for place, value in enumerate(sums):
         declared = terms.declared_of(place)
         if declared is not Declared.NOT_NEGATIVE and int(limbs[place, -1]) >= 2 * TOP_LIMB:

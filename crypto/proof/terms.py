@@ -4,7 +4,8 @@
 
 * Each update column is a + M·b modulo p, where M = 2^31. All a and b together have a Euclidean norm of at most 3·N (of
   at most N where S <= 256), N = κ·capped + ρ.
-* The first two wide sums are whole numbers, capped and examples, with 1 <= capped <= reference and capped <= examples.
+* The first two wide sums are whole numbers, capped and examples, with 1 <= capped <= reference, capped <= examples and
+  examples - capped < 2^30.
 * Every limb is below 2^31, and the last of each four is below 2^30.
 * Other wide sums are what was declared of them (`Declared`): nothing, at least 0, or 0 or 1.
 
@@ -56,6 +57,7 @@ MAX_REFERENCE: Final = 2**16
 _COUNT_DIGITS: Final = 10
 _SLACK_DIGITS: Final = 17
 _LIMB_DIGITS: Final = 10
+MAX_MORE: Final = 8**_COUNT_DIGITS  # the digits of examples - capped hold less
 WHOLE: Final = 512  # one, in the second limb of a wide sum
 TOP_LIMB: Final = 2**29  # a wide sum's offset, in its last limb
 

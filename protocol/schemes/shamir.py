@@ -192,7 +192,7 @@ class DealShares(DealJob):
             self.seeded,
             blob_digests(blobs),
         )
-        # A dealer that made a mistake would see it here, before it sends anything.
+        # A dealer that made a mistake sees it here, before it sends anything.
         return Dealing(deal, blobs, _values(self.terms, self.committee, me, me, deal, made[me]))
 
     def _shares(self, me: int) -> tuple[bytes, bytes, tuple[bytes, ...]]:
@@ -216,9 +216,15 @@ class DealShares(DealJob):
 
     def _prove(self, context: bytes, stated: "Statement", vector: "NDArray[np.uint64]") -> "Proved":
         """Return the proved dealing of a vector. A liar of a simulation proves something else."""
+        from ...crypto.proof.checks import BadDealing, check_public
         from ...crypto.proof.prover import prove
 
-        return prove(context, stated, vector, *counts_of(vector, self.terms.layout), self.seed)
+        proved = prove(context, stated, vector, *counts_of(vector, self.terms.layout), self.seed)
+        try:
+            check_public(context, stated, proved.commitment)  # whatever is sent convicts its dealer if it is false
+        except BadDealing as error:
+            raise ValueError(f"the proof came out false, so it is not sent: {error}") from None
+        return proved
 
     def cost_ms(self, columns: int) -> float:
         """Return the time of dealing to all holders."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from coterie.crypto.proof import checks
+from coterie.crypto.proof.prover import Prover
 from coterie.crypto.proof.statement import falsehood
 from coterie.protocol.events import NoticeKind, Send
 from coterie.protocol.jobs import Encode
@@ -228,6 +229,26 @@ def test_the_same_seed_makes_the_same_dealing_after_a_restart() -> None:
     assert work.run() == dealing
     stated = statement(work.terms, work.committee.threshold, 0)
     assert falsehood(stated, np.frombuffer(work.vector, "<u8")) is None
+
+
+def test_a_dealer_whose_proof_comes_out_false_sits_out_and_is_not_convicted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine with a fault: one bit of the witness flips while peer 1 proves."""
+    honest = Prover.witness
+
+    def faulty(self: Prover, halves: list[int] | None) -> Any:
+        cells = honest(self, halves)
+        if self.terms.dealer == 1 and not faults:
+            faults.append(cells[0])
+            cells[0] ^= np.uint64(1)
+        return cells
+
+    faults: list[Any] = []
+    monkeypatch.setattr(Prover, "witness", faulty)
+    simulation, told = simulated(replace(CALM, byzantine=()))
+    assert faults
+    assert told.at_fault == {}
+    assert evictions(simulation) == []
+    assert not any(isinstance(body, Void) for body in bodies(simulation))
 
 
 def test_lies_are_drawn_among_those_that_are_lies_in_the_round() -> None:

@@ -75,6 +75,20 @@ def test_what_is_declared_has_one_form(declared: tuple[Declared, ...]) -> None:
 # The statement in the clear.
 
 
+@pytest.mark.parametrize(("more", "is_true"), [(2**30 - 1, True), (2**30, False), (2**40, False)])
+def test_examples_are_proved_up_to_a_billion_above_the_weight_and_their_dealer_refuses_more(
+    more: int, is_true: bool
+) -> None:
+    vector = vector_of(PLAIN, examples=EXAMPLES + more)
+    assert (falsehood(PLAIN, vector) is None) == is_true
+    if is_true:
+        proved = prove(CONTEXT, PLAIN, vector, EXAMPLES, EXAMPLES + more, SEED)
+        assert verdicts(PLAIN, proved) == {"accepted"}
+    else:
+        with pytest.raises(Unprovable, match="or more above the capped count"):
+            prove(CONTEXT, PLAIN, vector, EXAMPLES, EXAMPLES + more, SEED)
+
+
 @pytest.mark.parametrize("norm", [0.5, 0.99, 2.9, 3.2, 100])
 def test_the_norm_in_the_clear_is_bounded_as_by_the_proof(norm: float) -> None:
     vector = vector_of(TERMS, norm=norm)
