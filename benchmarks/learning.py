@@ -25,14 +25,14 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from coterie.crypto.sharing.fixed_point import BoundedNorm
 from coterie.crypto.vectors import add_into
-from coterie.peer.federation.founding import FIRST_QUARTERS, default_examples_cap
+from coterie.peer.federation.founding import default_examples_cap
 from coterie.peer.learning.arrays import unflatten
 from coterie.peer.learning.learner import Learner
 from coterie.peer.learning.table_models.tables_app import TableApp
 from coterie.peer.learning.table_models.task import Kind
 from coterie.protocol.jobs import SHORT
 from coterie.protocol.ledger.contribution import coarse
-from coterie.protocol.ledger.norms import next_quarters, norm_of
+from coterie.protocol.ledger.norms import FIRST_QUARTERS, next_quarters, norm_of
 from coterie.protocol.limits import MAX_PROVED_REFERENCE
 
 SHARES = (0.07, 0.12, 0.18, 0.25, 0.38)

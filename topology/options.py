@@ -10,7 +10,8 @@ from typing import Any
 import networkx as nx
 
 from ..protocol.ledger.committee import Committee
-from ..protocol.limits import MAX_PARAMETERS
+from ..protocol.ledger.genesis import bounds_of
+from ..protocol.limits import MAX_PARAMETERS, MAX_PROVED_MEMBERS
 from ..protocol.node import Node
 from ..protocol.scheme_registry import DEFAULT_SCHEME, SCHEMES
 from ..protocol.schemes import scheme_of
@@ -64,6 +65,8 @@ class Options:
     threshold: int = 0
     """K, the shares that open a sum; 0 for the default."""
     scheme: str = DEFAULT_SCHEME
+    norm: str = "off"
+    """The bound of updates that dealings prove: off, auto, or a number."""
     ideal_crypto: bool = False
     """Whether a trusted party replaces the shares; see :mod:`.engine.ideal_crypto`."""
     learn: str = ""
@@ -143,6 +146,8 @@ def memory_bytes(options: Options, peers: int) -> int:
 def _check(options: Options, peers: int) -> None:
     if options.scheme not in SCHEMES:
         raise OptionError(f"no scheme {options.scheme!r}; there are {', '.join(SCHEMES)}")
+    if options.norm != "off" and not SCHEMES[options.scheme].proves_dealings:
+        raise OptionError(f"norm {options.norm}: dealings of {options.scheme} prove nothing")
     if options.rounds < 1:
         raise OptionError(f"{options.rounds} rounds: at least one is needed")
     if options.parameters < 1:
@@ -174,6 +179,9 @@ def _setup(options: Options, peers: int) -> Setup:
     if options.learn:
         trainer = Learning(options.learn, peers, options.skew, options.seed)
         simulated, metrics = trainer.parameters, ("accuracy",)
+    bounds = bounds_of(options.norm)
+    if bounds is not None and peers > MAX_PROVED_MEMBERS:
+        raise OptionError(f"norm {options.norm}: at most {MAX_PROVED_MEMBERS} members can prove their updates")
     genesis, weights = make_genesis(
         simulated,
         peers,
@@ -181,6 +189,7 @@ def _setup(options: Options, peers: int) -> Setup:
         rounds=options.rounds,
         scheme=options.scheme,
         threshold=options.threshold,
+        bounds=bounds,
         share_deadline_ms=options.share_deadline_ms,
         view_timeout_ms=options.view_timeout_ms,
     )

@@ -4,10 +4,12 @@ import math
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from ...crypto.identity.identity import BadPeerId, Identity, public_of
 from ...protocol.ledger.committee import Committee
-from ...protocol.ledger.genesis import MILLION, Bounds, Genesis, GenesisError, Stopping, read_genesis
-from ...protocol.ledger.norms import nearest_quarters, norm_of
+from ...protocol.ledger.genesis import MILLION, Bounds, Genesis, GenesisError, Stopping, bounds_of, read_genesis
+from ...protocol.ledger.norms import norm_of
 from ...protocol.limits import MAX_PROVED_MEMBERS, MAX_PROVED_REFERENCE, MIN_TRAINING_MEMBERS
 from ...protocol.messages.encoding import digest_of
 from ...protocol.records import ModelSaved
@@ -17,9 +19,6 @@ from ..learning.learner import MAX_EXAMPLES, Learner
 from ..learning.metrics import figures_to_come, label
 
 _UNKNOWN_EXAMPLES_CAP: Final = 1024
-
-FIRST_QUARTERS: Final = 4
-"""The bound that ``--norm auto`` begins with, 2: it grows fourfold a round while nearly all updates are too long."""
 
 """The examples cap where an app does not say how many examples it trains on."""
 
@@ -154,9 +153,9 @@ def _bounds(settings: Settings, learner: Learner) -> Bounds | None:
     """Return what dealings prove, by ``--norm`` and by what the app declares of its setup sums."""
     if settings.norm == "off":
         return None
-    adapts, declared = settings.norm == "auto", learner.setup_declared()
-    quarters = FIRST_QUARTERS if adapts else nearest_quarters(float(settings.norm))
-    return Bounds(quarters=quarters, adapts=adapts, setup_declared=declared)
+    bounds = bounds_of(settings.norm)
+    assert bounds is not None
+    return msgspec.structs.replace(bounds, setup_declared=learner.setup_declared())
 
 
 def _exponent(clip: float) -> int:

@@ -25,7 +25,7 @@ from ..limits import (
 )
 from ..messages.encoding import DecodeError, Hash, Key, decode, encode
 from ..scheme_registry import DEFAULT_SCHEME, SCHEMES
-from .norms import LEAST_QUARTERS, MOST_QUARTERS
+from .norms import FIRST_QUARTERS, LEAST_QUARTERS, MOST_QUARTERS, nearest_quarters
 
 GENESIS_BYTES = 64 * 1024
 MILLION = 1_000_000
@@ -95,6 +95,15 @@ class Bounds(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     """Whether the bound follows the updates (:mod:`.norms`)."""
     setup_declared: Annotated[bytes, msgspec.Meta(max_length=MAX_SETUP_SUMS)] = b""
     """What is proved of each setup sum, a byte each: 0 for nothing, 1 that it is not negative, 2 that it is 0 or 1."""
+
+
+def bounds_of(norm: str) -> Bounds | None:
+    """Return the bounds that a text stands for: off, auto, or the largest norm of an update."""
+    if norm == "off":
+        return None
+    if norm == "auto":
+        return Bounds(quarters=FIRST_QUARTERS)
+    return Bounds(quarters=nearest_quarters(float(norm)), adapts=False)
 
 
 class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):

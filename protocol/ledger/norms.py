@@ -12,6 +12,9 @@ from typing import Final
 LEAST_QUARTERS: Final = -80
 MOST_QUARTERS: Final = 80
 
+FIRST_QUARTERS: Final = 4
+"""The bound that adapts begins with 2: it grows fourfold a round while nearly all updates are too long."""
+
 _MANTISSAS: Final = (1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429)
 """2^0, 2^(1/4), 2^(1/2) and 2^(3/4), written out: a power that a machine computes may differ in its last bit."""
 

@@ -10,7 +10,7 @@ way. docs/crypto.md has the assumptions and sources.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -54,6 +54,14 @@ CHECK_NS: Final = 19.0
 """For one element of a share: opening and checking it."""
 CHECK_EACH_US: Final = 70.0
 """For one share, whatever the size."""
+PROVE_MS: Final = 4.0
+"""For the proof of a dealing, whatever the size."""
+PROVE_NS: Final = 280.0
+"""For the same, for one column of the update."""
+VERIFY_MS: Final = 1.8
+"""For checking a proof, and a share against it, whatever the size."""
+VERIFY_NS: Final = 76.0
+"""For the same, for one column of the update."""
 OPEN_NS: Final = 26.0
 """For one element of a sum share (hashing, checking, combining), or of the sum itself."""
 OPEN_PAIR_US: Final = 0.3
@@ -79,17 +87,16 @@ class ShamirScheme(Scheme):
         from ...crypto.identity.sealing import dealing_key
 
         n, threshold = self.committee.n, self.committee.threshold
-        is_proved = terms.layout.proved is not None
         if len(deal.box_hashes) != n or deal.box_hashes[dealer] != NO_BOX:
             return "dealt a commitment of the wrong size"
-        if not is_proved and len(deal.published) != 16 * threshold:
+        if len(deal.published) != published_bytes(terms, threshold):
             return "dealt a commitment of the wrong size"
         seeded = deal.seeded
         if seeded != tuple(sorted(set(seeded) - {dealer})) or len(seeded) != threshold - 1 or seeded[-1] >= n:
             return "dealt seeds to the wrong holders"
         if dealing_key(deal.key, terms.context(dealer)) is None:
             return "dealt boxes without a key of its own"
-        return wrong_proof(terms, threshold, dealer, deal) if is_proved else None
+        return wrong_proof(terms, threshold, dealer, deal) if terms.layout.proved is not None else None
 
     def has_false_proof(self, terms: Terms, dealer: int, deal: Deal) -> bool:
         """Whether a dealing proves what is not so."""
@@ -125,6 +132,9 @@ class ShamirScheme(Scheme):
 
         header = 1 + dealing.NONCE_BYTES + merkle.DIGEST_BYTES * max(1, merkle.depth(len(deal.box_hashes)))
         is_seed = holder in deal.seeded
+        if layout.proved is not None:
+            elements = layout.columns + _witness_elements(replace(layout, parameters=min(layout.parameters, 1)))
+            return 3 * header + (dealing.SEED_BYTES if is_seed else 8 * elements) + BOX_OVERHEAD_BYTES
         payload = dealing.SEED_BYTES if is_seed else 8 * (layout.columns + dealing.CHALLENGES)
         return header + payload + BOX_OVERHEAD_BYTES
 
@@ -132,6 +142,22 @@ class ShamirScheme(Scheme):
         """Return a fit to what simulations of 4 to 20 peers with 100,000 to 1,000,000 parameters took."""
         peers = self.committee.n
         return parameters * (10 * peers + 75) * peers
+
+
+@lru_cache(maxsize=16)
+def _witness_elements(layout: Layout) -> int:
+    """Return the number of elements of a share beside those of the vector, where dealings prove themselves."""
+    stated = statement(Terms(b"", 0, b"", (b"",) * 3, layout), 2, dealer=0)
+    return sum(stated.stages[1:])
+
+
+def published_bytes(terms: Terms, threshold: int) -> int:
+    """Return the size of what a dealing publishes of its shares: fingerprints, or trees and a proof."""
+    from ...crypto.proof.commitment import polynomial_count
+
+    if terms.layout.proved is None:
+        return 16 * threshold
+    return 3 * 32 + 8 * threshold * polynomial_count(statement(terms, threshold, 0))
 
 
 @lru_cache(maxsize=64)
@@ -228,7 +254,7 @@ class DealShares(DealJob):
 
     def cost_ms(self, columns: int) -> float:
         """Return the time of dealing to all holders."""
-        return deal_ms(self.committee.n, columns)
+        return deal_ms(self.committee.n, columns, self.terms.layout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +287,7 @@ class CheckShare(CheckJob):
 
     def cost_ms(self, columns: int) -> float:
         """Return the time of checking one share."""
-        return check_ms(self.committee.n, columns)
+        return check_ms(self.committee.n, columns, self.terms.layout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +322,7 @@ class JudgeComplaint(JudgeJob):
 
     def cost_ms(self, columns: int) -> float:
         """Return the time of checking one share."""
-        return check_ms(self.committee.n, columns)
+        return check_ms(self.committee.n, columns, self.terms.layout)
 
 
 def _values(terms: Terms, committee: Committee, dealer: int, holder: int, deal: Deal, share: bytes) -> bytes:
@@ -368,14 +394,16 @@ class OpenSum(OpenJob):
 # What the simulator charges for these jobs, and for those that stand for them where shares are ideal.
 
 
-def deal_ms(holders: int, columns: int) -> float:
+def deal_ms(holders: int, columns: int, layout: Layout) -> float:
     """Return the time of a dealing to so many holders, in milliseconds."""
-    return holders * (1e-6 * DEAL_ROW_NS * columns + 1e-3 * (HOLDER_US + PAIR_US * holders))
+    proof = 0.0 if layout.proved is None else PROVE_MS + 1e-6 * PROVE_NS * columns
+    return proof + holders * (1e-6 * DEAL_ROW_NS * columns + 1e-3 * (HOLDER_US + PAIR_US * holders))
 
 
-def check_ms(holders: int, columns: int) -> float:
+def check_ms(holders: int, columns: int, layout: Layout) -> float:
     """Return the time of checking a share, or of judging a complaint about one, in milliseconds."""
-    return 1e-3 * (CHECK_EACH_US + PAIR_US * holders) + 1e-6 * CHECK_NS * columns
+    proof = 0.0 if layout.proved is None else VERIFY_MS + 1e-6 * VERIFY_NS * columns
+    return proof + 1e-3 * (CHECK_EACH_US + PAIR_US * holders) + 1e-6 * CHECK_NS * columns
 
 
 def open_ms(rows: int, columns: int) -> float:

@@ -28,6 +28,7 @@ from coterie.topology.engine.simulation import Observer, Simulation
 from coterie.topology.engine.site import Site
 from coterie.topology.invariants import CHECKERS, Checker, Violation
 from coterie.topology.invariants.influence import Influence
+from coterie.topology.options import Options, simulate
 from coterie.topology.sweep.scenarios import Scenario, build
 
 LIAR = 1
@@ -249,6 +250,25 @@ def test_a_dealer_whose_proof_comes_out_false_sits_out_and_is_not_convicted(monk
     assert told.at_fault == {}
     assert evictions(simulation) == []
     assert not any(isinstance(body, Void) for body in bodies(simulation))
+
+
+@pytest.mark.parametrize("lie", ["false-proof", "non-encoding"])
+def test_with_ideal_shares_the_vault_stands_for_proofs(lie: str) -> None:
+    """A contribution that nobody could prove is refused as with real ones; a prover has nothing to lie about."""
+    options = Options(
+        topology="complete", peers=4, rounds=6, ideal_crypto=True, norm="auto", byzantine=(f"1:{lie}",), seed=2
+    )
+    result = simulate(options=options)
+    assert result.decided == 6
+    assert bool(result.named) == (lie == "non-encoding")
+
+
+def test_proofs_are_charged_in_time_and_bytes() -> None:
+    options = Options(topology="complete", peers=4, rounds=3, ideal_crypto=True, parameters=100_000)
+    without, proved = simulate(options=options), simulate(options=replace(options, norm="auto"))
+    assert (proved.seconds(0.5) or 0) > (without.seconds(0.5) or 0)
+    sent = [sum(site["sent_bytes"] for site in one.sites) for one in (without, proved)]
+    assert 1.05 < sent[1] / sent[0] < 1.3
 
 
 def test_lies_are_drawn_among_those_that_are_lies_in_the_round() -> None:

@@ -35,7 +35,7 @@ from ...protocol.schemes.base import (
     Terms,
     blob_digests,
 )
-from ...protocol.schemes.shamir import check_ms, deal_ms, open_ms
+from ...protocol.schemes.shamir import check_ms, deal_ms, open_ms, published_bytes
 
 TOKEN_BYTES = 32 + BOX_OVERHEAD_BYTES
 
@@ -94,7 +94,7 @@ class IdealScheme(ShamirScheme):
     def wrong_deal(self, terms: Terms, dealer: int, deal: Deal) -> str | None:
         """Say whether the dealing has the wrong size, or its vector cannot be proved; None if it is right."""
         sizes = (len(deal.box_hashes), len(deal.published))
-        if sizes != (self.committee.n, 16 * self.committee.threshold):
+        if sizes != (self.committee.n, published_bytes(terms, self.committee.threshold)):
             return "dealt the wrong size"
         return "dealt what no proof shows to be an update" if self.has_false_proof(terms, dealer, deal) else None
 
@@ -160,14 +160,14 @@ class IdealDeal(DealJob):
         self.vault.keep(root, self.terms.round, self.vector)
         token = root + bytes(BOX_OVERHEAD_BYTES)
         blobs = tuple(b"" if holder == me else token for holder in range(self.committee.n))
-        fingerprints = bytes(16 * self.committee.threshold)
         terms = self.terms
+        fingerprints = bytes(published_bytes(terms, self.committee.threshold))
         deal = Deal(terms.round, terms.base_hash, root, fingerprints, NO_KEY, self.seeded, blob_digests(blobs))
         return Dealing(deal, blobs, self.vector)
 
     def cost_ms(self, columns: int) -> float:
         """Return the milliseconds that a real dealing takes."""
-        return deal_ms(self.committee.n, columns)
+        return deal_ms(self.committee.n, columns, self.terms.layout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ class IdealCheck(CheckJob):
 
     def cost_ms(self, columns: int) -> float:
         """Return what a real share takes."""
-        return check_ms(self.holders, columns)
+        return check_ms(self.holders, columns, self.terms.layout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,7 @@ class IdealJudge(JudgeJob):
 
     def cost_ms(self, columns: int) -> float:
         """Return what a real share takes."""
-        return check_ms(self.holders, columns)
+        return check_ms(self.holders, columns, self.terms.layout)
 
 
 def _check(vault: Vault, deal: Deal, token: bytes) -> CheckedShare:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ....protocol.scheme_registry import DEFAULT_SCHEME, SCHEMES
 from ...errors import Exit, PeerError
 from ..arguments.shared_options import Subcommands
-from ..arguments.values import path_name
+from ..arguments.values import norm, path_name
 
 if TYPE_CHECKING:
     from ....topology.engine.simulation import Simulation
@@ -118,6 +118,8 @@ def _add_task(group: Group) -> None:
         "--train", default="500ms", metavar="TIME", help="local training of a round (default: %(default)s)"
     )
     group.add_argument("--scheme", default=DEFAULT_SCHEME, choices=tuple(SCHEMES), help="default: %(default)s")
+    bound = "as of peer start: off, auto, or a bound of updates that dealings prove (off)"
+    group.add_argument("--norm", type=norm, default="off", metavar="C", help=bound)
     group.add_argument("--threshold", type=int, default=0, metavar="K", help="shares that open a sum (default: n - 2f)")
     group.add_argument("--ideal-crypto", action="store_true", help="real messages and sizes, no heavy arithmetic")
     group.add_argument("--learn", default="", metavar="DATA", help="learn digits, iris, wine or breast-cancer")
@@ -240,6 +242,7 @@ def _read(given: argparse.Namespace) -> tuple[Any, "Options"]:
         train_ms=units.read_milliseconds(given.train),
         threshold=given.threshold,
         scheme=given.scheme,
+        norm=given.norm,
         ideal_crypto=given.ideal_crypto,
         learn=given.learn,
         skew=units.read_share(given.skew),

@@ -81,6 +81,8 @@ def test_the_json_holds_no_figure_of_the_clock_on_the_wall(monkeypatch: pytest.M
         (["--down", "0 3s"], "site at 10s for 30s"),
         (["--partition", "thirds"], "there are halves"),
         (["--threshold", "4"], "4 peers take 2 to 3, or 0"),
+        (["--norm", "auto", "--scheme", "plain"], "dealings of plain prove nothing"),
+        (["--norm", "2", "--peers", "41"], "at most 40 members can prove their updates"),
         (["--parameters", "0"], "at least one"),
         (["--limit", "0s"], "for example 1h"),
         (["--churn", "95%"], "from 0 to 0.9"),
