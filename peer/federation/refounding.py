@@ -45,6 +45,7 @@ _CARRIED_OVER: Final = {
     "barred": "members that cheated",
     "scheme": "scheme",
     "threshold": "threshold",
+    "bounds": "what dealings prove",
 }
 """What a new federation takes over from the one that it continues, and what its members compare: fields of the genesis,
 and their names in messages.

@@ -26,7 +26,7 @@ from coterie.protocol.jobs import Contribution, Train
 from coterie.protocol.ledger.bases import Bases
 from coterie.protocol.ledger.blocks import Block, read_block, wide_value
 from coterie.protocol.ledger.contribution import WIDE_UNIT
-from coterie.protocol.ledger.genesis import Continued, Genesis, read_genesis
+from coterie.protocol.ledger.genesis import Bounds, Continued, Genesis, read_genesis
 from coterie.protocol.ledger.state import LedgerError, Phase, genesis_state
 from coterie.protocol.messages.encoding import digest_of
 from coterie.protocol.records import BlockDecided, ModelSaved, ValueSeen
@@ -361,11 +361,18 @@ def test_a_member_joins_what_follows_from_its_own_ledger(tmp_path: Path) -> None
     check_continued(_continued(chain.state, identity(1).public, "peer 1", 3, 5), home_of(chain, tmp_path / "old"))
 
 
+def test_a_refounded_federation_goes_on_with_the_bound_that_was_reached() -> None:
+    state = replace(Chain(4, bounds=Bounds(quarters=8)).state, quarters=-3)
+    bounds = _continued(state, identity(1).public, "peer 1", 3, 5).bounds
+    assert bounds == Bounds(quarters=-3)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
         ({"scheme": "plain"}, "differs from the old one in scheme"),
         ({"threshold": 2}, "differs from the old one in threshold"),
+        ({"bounds": Bounds(quarters=0)}, "differs from the old one in what dealings prove"),
         ({"weights_hash": bytes(32)}, "differs from the old one in initial weights"),
         ({"evaluated": True}, "differs from the old one in whether the initial weights were evaluated"),
         ({"final_metrics": ("rows of a class",)}, "differs from the old one in metrics of the evaluation"),
