@@ -98,7 +98,7 @@ FEW_EVERY, FEW_FROM, FEW_ROUNDS = 50, 23, 12
 ABOUT_DEALINGS: Final = ("false-proof", "longest-update", "non-encoding")
 """Lies about dealings that prove themselves; of the last one in other federations, too."""
 
-PROVED_EVERY, PROVED_FROM, PROVED_ROUNDS = 25, 12, 4
+PROVED_EVERY, PROVED_FROM, PROVED_ROUNDS = 25, 13, 4
 """The seeds in which dealings prove themselves: every PROVED_EVERY-th, from PROVED_FROM on. Liars are not drawn."""
 
 SMALL: Final = 6
@@ -299,8 +299,11 @@ def _proved(drawn: Scenario, sites: list[int]) -> Scenario:
     """Return the scenario with dealings that prove themselves; in three of four all liars lie about them."""
     turn = drawn.seed // PROVED_EVERY % (len(ABOUT_DEALINGS) + 1)
     is_about = turn < len(ABOUT_DEALINGS) and drawn.is_founded
-    own = tuple(f"{site}={ABOUT_DEALINGS[turn]}" for site in sites) if is_about else drawn.byzantine
-    return replace(drawn, byzantine=own, is_proved=True, rounds=PROVED_ROUNDS, scheme=DEFAULT_SCHEME)
+    proved = replace(drawn, is_proved=True, rounds=PROVED_ROUNDS, scheme=DEFAULT_SCHEME)
+    if not is_about:
+        return proved
+    own = tuple(f"{site}={ABOUT_DEALINGS[turn]}" for site in sites)
+    return replace(proved, byzantine=own, comings=tuple(one for one in drawn.comings if not one.leaves))
 
 
 def _seen_by_few(drawn: Scenario, sites: list[int]) -> Scenario:
