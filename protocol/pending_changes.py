@@ -279,7 +279,7 @@ def _admitted(join: ProvedJoin, state: LedgerState) -> LedgerState:
 
 def _silence(state: LedgerState, member: Member) -> Evict | None:
     """Return the eviction of a member that was silent for too long; None if it was not."""
-    limit = state.genesis.evict_after_rounds
+    limit = state.options.evict_after_rounds
     return Evict(member.key, "silent", ()) if limit and member.missed >= limit else None
 
 

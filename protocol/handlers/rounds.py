@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..context import Context
 from ..events import NoticeKind
 from ..ledger.committee import Committee
-from ..ledger.contribution import layout_of, read_totals
+from ..ledger.contribution import read_totals
 from ..ledger.state import Phase
 from ..limits import BYTES_PER_MS, KEPT_BOXES_DELAY_MS
 from ..messages.envelope import Verified
@@ -66,9 +66,8 @@ class RoundPhases:
 
     def _new_sharing(self) -> Sharing:
         ctx, state = self.ctx, self.ctx.state
-        layout = layout_of(state.genesis, state.kind)
         ctx.patience.on_round(state.round)
-        terms = Terms(state.federation, state.round, state.weights_hash, state.committee.members, layout)
+        terms = Terms(state.federation, state.round, state.weights_hash, state.committee.members, state.layout)
         return Sharing(
             out=ctx.out,
             round=state.round,

@@ -85,16 +85,19 @@ def _grid(limit: int) -> tuple[int, ...]:
 _GRID: Final = _grid(2**53)
 
 
-def metrics_of(genesis: Genesis, kind: RoundKind) -> tuple[str, ...]:
-    """Return the names of the metrics that a train or evaluate round adds up, in the order of their sums."""
-    return genesis.metrics + genesis.final_metrics if kind == "evaluate" else genesis.metrics
+def metrics_of(genesis: Genesis, kind: RoundKind, tells_final: bool = True) -> tuple[str, ...]:
+    """Return the names of the metrics that a train or evaluate round adds up, in the order of their sums.
+
+    ``tells_final``: whether an evaluation adds up the final metrics; a later one may not (:mod:`.state`).
+    """
+    return genesis.metrics + genesis.final_metrics if kind == "evaluate" and tells_final else genesis.metrics
 
 
-def layout_of(genesis: Genesis, kind: RoundKind) -> Layout:
-    """Return the layout of a round of this kind."""
+def layout_of(genesis: Genesis, kind: RoundKind, tells_final: bool = True) -> Layout:
+    """Return the layout of a round of this kind; ``tells_final`` is that of :func:`metrics_of`."""
     if kind == "setup":
         return Layout(0, _CAPPED_AND_COUNT + genesis.setup_sums, is_setup=True)
-    evaluated = _CAPPED_AND_COUNT + _EVALUATED_AND_LOSS + len(metrics_of(genesis, kind))
+    evaluated = _CAPPED_AND_COUNT + _EVALUATED_AND_LOSS + len(metrics_of(genesis, kind, tells_final))
     return Layout(genesis.parameters if kind == "train" else 0, evaluated)
 
 

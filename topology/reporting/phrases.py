@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ...protocol.ledger.blocks import (
+    Amend,
     Body,
     Contributors,
     Depart,
@@ -14,6 +15,7 @@ from ...protocol.ledger.blocks import (
     block_hash,
     read_block,
 )
+from ...protocol.ledger.options import told
 from ...protocol.messages.envelope import Verified, verify
 from ...protocol.messages.kinds import (
     Accusation,
@@ -26,6 +28,7 @@ from ...protocol.messages.kinds import (
     GetWeights,
     HandBox,
     JoinRequest,
+    OptionsProposal,
     Precommit,
     Prevote,
     Proposal,
@@ -173,8 +176,13 @@ class Phrases:
                 what = "a sum of contributions" if reason == "encoding" else reason
                 return f"Void of round {round_} for want of {what}{missing}"
 
-    def _change(self, change: Join | Depart | Evict) -> str:
+    def _change(self, change: Join | Depart | Evict | Amend) -> str:
         match change:
+            case Amend(proposal=raw):
+                proposal = verify(raw, self._federation)
+                assert isinstance(proposal, Verified)
+                assert isinstance(proposal.message, OptionsProposal)
+                return f"the options become {told(proposal.message.change)}, as {self.peer(proposal.sender)} proposed"
             case Evict(member=member, reason=reason):
                 return f"{self.peer(member)} is evicted ({reason})"
             case Join(request=raw) | Depart(request=raw):

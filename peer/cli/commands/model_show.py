@@ -79,7 +79,7 @@ def _facts(agreed: "Agreed") -> Json:
         "weights": agreed.saved.weights_hash.hex(),
         "round": score.round,
         "trained": score.trained,
-        "rounds": genesis.rounds,
+        "rounds": agreed.state.options.rounds,
         "best": agreed.best is not None and agreed.best.weights == agreed.saved.weights_hash,
         "members": members,
         "before": before,
