@@ -29,6 +29,7 @@ from ...protocol.messages.kinds import (
     HandBox,
     JoinRequest,
     OptionsProposal,
+    OptionsVote,
     Precommit,
     Prevote,
     Proposal,
@@ -41,6 +42,7 @@ from ...protocol.messages.kinds import (
     dealing_id,
 )
 from ...protocol.records import (
+    BallotCast,
     BlockDecided,
     Dealt,
     LostStateFound,
@@ -108,6 +110,10 @@ class Phrases:
                 return f"{name} asks to be admitted"
             case Withdrawal():
                 return "I take my request to be admitted back"
+            case OptionsProposal(number=number, change=change):
+                return f"I propose change {number} of the options: {told(change)}"
+            case OptionsVote(proposal=proposal, accepts=accepts):
+                return f"I vote {'yes' if accepts else 'no'} on the options {_short(proposal)}"
             case GetBlocks(height=height):
                 return f"send me the blocks from height {height} on"
             case Blocks(blocks=blocks):
@@ -157,6 +163,8 @@ class Phrases:
                 return f"that block {height} holds what it signed and does not know: it is an older state of itself"
             case ShownToUs(round=round_):
                 return f"what others showed that it signed in round {round_}"
+            case BallotCast(proposal=proposal):
+                return f"its vote on the options {_short(proposal)}"
 
     def block(self, data: bytes) -> str:
         """Return a block's decision in words."""

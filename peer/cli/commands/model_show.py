@@ -70,7 +70,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _facts(agreed: "Agreed") -> Json:
-    score, genesis = agreed.score, agreed.state.genesis
+    score = agreed.score
     members, before = _members(agreed, score), None
     if members is None and agreed.before is not None:
         before = {"round": agreed.before.round, **(_members(agreed, agreed.before) or {})}
