@@ -148,9 +148,9 @@ class Node:
         self._votes = Votes(ctx, self.catchup, self.heights)
         self._dealings = Dealings(ctx, self._resume, self._rounds)
         self._sums = Sums(ctx, self._rounds, self.heights)
-        self._ballots = Ballots(ctx)
-        self._ballots.restore(memory)
-        parts = self._resume, self._membership, self.heights, self._dealings, self._ballots
+        self.ballots = Ballots(ctx)
+        self.ballots.restore(memory)
+        parts = self._resume, self._membership, self.heights, self._dealings, self.ballots
         self._links = LinkEvents(ctx, self.catchup, *parts)
         self._stuck = StuckNotices(ctx, self.heights.can_open)
 
@@ -192,7 +192,7 @@ class Node:
         match event:
             case Started():
                 self.heights.start()
-                self._ballots.start()
+                self.ballots.start()
             case Received(message=message, blob=blob):
                 if blob is not None:
                     self._links.on_blob(message)
@@ -212,9 +212,9 @@ class Node:
             case Leave():
                 self._membership.leave()
             case ProposeOptions():
-                self._ballots.propose(event)
+                self.ballots.propose(event)
             case VoteOnOptions():
-                self._ballots.vote(event)
+                self.ballots.vote(event)
             case Withdraw():
                 self._membership.withdraw()
         self._look_around()
@@ -247,9 +247,9 @@ class Node:
             case LeaveRequest():
                 self._membership.on_leave_request(received)
             case OptionsProposal():
-                self._ballots.on_proposal(received)
+                self.ballots.on_proposal(received)
             case OptionsVote():
-                self._ballots.on_vote(received)
+                self.ballots.on_vote(received)
             case Accusation() as accusation:
                 self._votes.on_accusation(accusation)
             case GetBlocks(height=height):
@@ -298,7 +298,7 @@ class Node:
             case RetryLeave():
                 self._membership.ask_to_leave()
             case RepeatBallots():
-                self._ballots.on_repeat()
+                self.ballots.on_repeat()
 
     def _on_work(self, done: WorkDone) -> None:
         match done.work:

@@ -23,6 +23,7 @@ from ..learning.metrics import RATES, figures_json, figures_to_come, measures, m
 from ..learning.row_owners import LastSum, RowOwners
 from ..member_names import SUFFIX_CHARS, in_words
 from ..network.heartbeat import decode_beat
+from . import proposals
 from .leaving import departure
 from .voids import newest_voids
 
@@ -277,6 +278,8 @@ def _lines(status: Json) -> Iterable[str]:
     for trouble in ("departed", "leaving", "paused", "stalled", "kept_out", "voids", "left_out", "waits", "abstains"):
         if status.get(trouble):
             yield f"{trouble.replace('_', ' '):<11} {status[trouble]}"
+    for row in status.get("proposals") or ():
+        yield f"proposal    {proposals.line(row)}"
     if status.get("fetching"):
         yield f"receiving   {len(status['fetching'])} blobs, {sum(status['fetching']) / 1e6:.1f} MB"
     if status.get("working"):

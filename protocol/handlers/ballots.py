@@ -12,7 +12,7 @@ from ..events import NoticeKind, ProposeOptions, VoteOnOptions
 from ..ledger.options import OptionsError, id_of, proposed, told
 from ..limits import BALLOT_REPEAT_MS
 from ..messages.envelope import Verified, verify
-from ..messages.kinds import OptionsProposal, OptionsVote
+from ..messages.kinds import OptionsChange, OptionsProposal, OptionsVote
 from ..open_proposals import OpenProposal
 from ..records import BallotCast, Memory
 from ..timers import RepeatBallots
@@ -46,7 +46,7 @@ class Ballots:
     def propose(self, event: ProposeOptions) -> None:
         """Propose other options, and vote for them; say why not if that cannot be."""
         ctx = self.ctx
-        wrong = self._why_not(event)
+        wrong = self.why_not_propose(event.change)
         if wrong is not None:
             ctx.out.notify(NoticeKind.NOT_VOTED, f"nothing was proposed: {wrong}")
             return
@@ -58,14 +58,15 @@ class Ballots:
         self._announce(proposal)
         self._cast(proposal, accepts=True)
 
-    def _why_not(self, event: ProposeOptions) -> str | None:
+    def why_not_propose(self, change: OptionsChange) -> str | None:
+        """Say why this member cannot propose a change now; None if it can."""
         ctx = self.ctx
         if not ctx.is_member:
             return "this peer is no member"
         for one in ctx.pool.proposals.listed(ctx.state):
             if one.envelope.sender == ctx.me and not one.is_refused:
                 return f"the proposal {one.id.hex()[:8]} of this member is still open"
-        trial = ctx.out.sealed(OptionsProposal(ctx.state.amendments + 1, ctx.state.round, ctx.now_ms, event.change))
+        trial = ctx.out.sealed(OptionsProposal(ctx.state.amendments + 1, ctx.state.round, ctx.now_ms, change))
         try:
             proposed(ctx.state, trial)
         except OptionsError as error:
@@ -75,16 +76,20 @@ class Ballots:
     def vote(self, event: VoteOnOptions) -> None:
         """Vote on an open proposal, once and for good."""
         ctx = self.ctx
-        found = ctx.pool.proposals.of(ctx.state, event.proposal)
-        wrong = "this peer is no member" if not ctx.is_member else None
-        if found is None:
-            wrong = wrong or "there is no such open proposal"
-        elif event.proposal in self._own:
-            wrong = wrong or "this member has voted on it already"
-        if found is None or wrong is not None:
+        wrong = self.why_not_vote(event.proposal)
+        if wrong is not None:
             ctx.out.notify(NoticeKind.NOT_VOTED, f"no vote was cast: {wrong}")
             return
-        self._cast(found.envelope, event.accepts)
+        self._cast(self._found(event.proposal).envelope, event.accepts)
+
+    def why_not_vote(self, proposal: bytes) -> str | None:
+        """Say why this member cannot vote on a proposal now; None if it can."""
+        ctx = self.ctx
+        if not ctx.is_member:
+            return "this peer is no member"
+        if ctx.pool.proposals.of(ctx.state, proposal) is None:
+            return "there is no such open proposal"
+        return "this member has voted on it already" if proposal in self._own else None
 
     def _cast(self, proposal: Verified, accepts: bool) -> None:
         """Make a vote durable, and send it with the proposal."""
