@@ -118,6 +118,7 @@ class Context:
         self.just_changed = after.round == self.state.round and after.phase is self.state.phase
         self.state = after
         self.forget_releases()
+        self.pool.proposals.forget_closed(after)
 
     def is_news_that_capped(self, examples: int) -> bool:
         """Whether the operator was not told of this number of examples beyond the cap; asked once for each."""

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from .messages.envelope import Verified
+from .messages.kinds import OptionsChange
 from .records import Record
 
 EVERYONE = None
@@ -89,7 +90,35 @@ class Withdraw:
     """The user gives up before this peer is admitted: it takes its request back and asks no more."""
 
 
-Event = Started | Received | FetchFailed | TimerFired | WorkDone | PeerUp | PeerDown | HeadSeen | Leave | Withdraw
+@dataclass(frozen=True, slots=True)
+class ProposeOptions:
+    """The user proposes other options of the training."""
+
+    change: OptionsChange
+
+
+@dataclass(frozen=True, slots=True)
+class VoteOnOptions:
+    """The user votes on the open proposal with this id."""
+
+    proposal: bytes
+    accepts: bool
+
+
+Event = (
+    ProposeOptions
+    | VoteOnOptions
+    | Started
+    | Received
+    | FetchFailed
+    | TimerFired
+    | WorkDone
+    | PeerUp
+    | PeerDown
+    | HeadSeen
+    | Leave
+    | Withdraw
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +200,12 @@ class NoticeKind(StrEnum):
     LEFT = "left", "a member left, or was evicted"
     LEFT_BEHIND = "left-behind", "a decided block shows that this home is an older copy of itself"
     MODEL = "model", "a round has a result: the new model, and the figures of the one before"
+    NOT_VOTED = "not-voted", "a proposal of options or a vote on it, which the operator asked for, was not made"
+    OPTIONS = "options", "other options of the training were decided"
     OVERDUE = "overdue", "members did not ack or hand over all shares by the deadline"
     OVERRUN = "overrun", "a member sends more than this peer has time for"
     PROPOSAL = "proposal", "this member does not vote for a proposal, and why"
+    PROPOSED = "proposed", "a member proposes other options of the training; the members vote on them"
     REFUSED = "refused", "a request to be admitted was refused"
     RESUMING = "resuming", "the state in which a restarted peer goes on"
     ROUND = "round", "a round begins"
@@ -182,6 +214,7 @@ class NoticeKind(StrEnum):
     SYNCED = "synced", "this peer has all blocks that the others have"
     VIEW = "view", "the members try again to decide, with another proposer"
     VOID = "void", "a round has no result"
+    VOTED = "voted", "a member voted on proposed options"
     WITHDRAWN = "withdrawn", "a request to be admitted was taken back"
     WORK = "work", "a job failed on this machine"
 

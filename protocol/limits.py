@@ -79,6 +79,15 @@ MAX_PENDING_EVIDENCE: Final = 64
 MAX_CHANGES_PER_BLOCK: Final = 32
 MAX_CHANGES_BYTES: Final = MAX_BLOCK_BYTES - 1024
 """All changes of one block together; those that do not fit wait for the next block."""
+PROPOSAL_ROUNDS: Final = 1000
+"""Rounds after which proposed options can no longer be decided (docs/protocol.md, "Changing options")."""
+
+MAX_VOTES_PER_MEMBER: Final = 16
+"""Votes on proposed options that are kept of one member; its oldest ones are dropped."""
+
+BALLOT_REPEAT_MS: Final = 30_000
+"""How often a member repeats its votes on open proposals, with the proposals."""
+
 MAX_FUTURE_MESSAGES_PER_MEMBER: Final = 24
 """Early messages kept of one member while the block that opens their height or round is on its way
 (:mod:`.early_messages`)."""

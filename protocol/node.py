@@ -24,13 +24,16 @@ from .events import (
     Leave,
     PeerDown,
     PeerUp,
+    ProposeOptions,
     Received,
     Started,
     Step,
     TimerFired,
+    VoteOnOptions,
     Withdraw,
     WorkDone,
 )
+from .handlers.ballots import Ballots
 from .handlers.dealings import Dealings
 from .handlers.heights import Heights
 from .handlers.links import LinkEvents
@@ -56,6 +59,8 @@ from .messages.kinds import (
     HandBox,
     JoinRequest,
     LeaveRequest,
+    OptionsProposal,
+    OptionsVote,
     Precommit,
     Prevote,
     Proposal,
@@ -79,6 +84,7 @@ from .timers import (
     BoxesDue,
     CheckpointWait,
     HandOver,
+    RepeatBallots,
     Resend,
     RestOver,
     ResumeWait,
@@ -142,7 +148,10 @@ class Node:
         self._votes = Votes(ctx, self.catchup, self.heights)
         self._dealings = Dealings(ctx, self._resume, self._rounds)
         self._sums = Sums(ctx, self._rounds, self.heights)
-        self._links = LinkEvents(ctx, self.catchup, self._resume, self._membership, self.heights, self._dealings)
+        self.ballots = Ballots(ctx)
+        self.ballots.restore(memory)
+        parts = self._resume, self._membership, self.heights, self._dealings, self.ballots
+        self._links = LinkEvents(ctx, self.catchup, *parts)
         self._stuck = StuckNotices(ctx, self.heights.can_open)
 
     # Properties for drivers.
@@ -183,6 +192,7 @@ class Node:
         match event:
             case Started():
                 self.heights.start()
+                self.ballots.start()
             case Received(message=message, blob=blob):
                 if blob is not None:
                     self._links.on_blob(message)
@@ -201,6 +211,10 @@ class Node:
                 self._links.on_fetch_failed(fetch, reason)
             case Leave():
                 self._membership.leave()
+            case ProposeOptions():
+                self.ballots.propose(event)
+            case VoteOnOptions():
+                self.ballots.vote(event)
             case Withdraw():
                 self._membership.withdraw()
         self._look_around()
@@ -232,6 +246,10 @@ class Node:
                 self._membership.on_withdrawal(received)
             case LeaveRequest():
                 self._membership.on_leave_request(received)
+            case OptionsProposal():
+                self.ballots.on_proposal(received)
+            case OptionsVote():
+                self.ballots.on_vote(received)
             case Accusation() as accusation:
                 self._votes.on_accusation(accusation)
             case GetBlocks(height=height):
@@ -279,6 +297,8 @@ class Node:
                 self._membership.on_retry_join(height)
             case RetryLeave():
                 self._membership.ask_to_leave()
+            case RepeatBallots():
+                self.ballots.on_repeat()
 
     def _on_work(self, done: WorkDone) -> None:
         match done.work:

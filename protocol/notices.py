@@ -7,9 +7,12 @@ from typing import Any, Final
 from .context import Context
 from .effects import Effects
 from .events import NoticeKind
-from .ledger.blocks import Body, Evict, Membership, Void, read_block
+from .ledger.blocks import Amend, Body, Evict, Membership, Void, read_block
 from .ledger.contribution import read_metrics
+from .ledger.options import id_of, told
 from .ledger.state import LedgerState, Phase
+from .messages.envelope import Peeked, peek
+from .messages.kinds import OptionsProposal
 
 _EVICTED_FOR: Final = {
     "silent": "it missed {missed} rounds in a row",
@@ -33,6 +36,7 @@ def announce(out: Effects, before: LedgerState, after: LedgerState, view: int, b
     """Tell what a block decided that led from one state to the other. ``view``: the view of its certificate."""
     body = read_block(block).body
     _announce_members(out, before, after, body)
+    _announce_options(out, before, after, body)
     round_ = before.round
     if after.phase is Phase.SUMMING and before.phase is Phase.SHARING and after.contributors is not None:
         names = [before.committee.members[index] for index, _ in after.contributors.dealers]
@@ -48,6 +52,16 @@ def announce(out: Effects, before: LedgerState, after: LedgerState, view: int, b
         if after.has_stopped:
             text += ": the loss has not fallen any more (--patience)"
         out.notify(NoticeKind.FINISHED, text, rounds=after.trained)
+
+
+def _announce_options(out: Effects, before: LedgerState, after: LedgerState, body: Body) -> None:
+    for change in body.changes if isinstance(body, Membership) else ():
+        proposal = peek(change.proposal, before.federation) if isinstance(change, Amend) else None
+        if isinstance(proposal, Peeked) and isinstance(proposal.message, OptionsProposal):
+            text = f"the members decided: {told(proposal.message.change)}"
+            text += "" if after.options == after.agreed else ", from the next round on"
+            facts = {"options": told(proposal.message.change), "proposal": id_of(proposal, before.federation)}
+            out.notify(NoticeKind.OPTIONS, text, **facts, height=after.height)
 
 
 def announce_capped(ctx: Context, examples: int) -> None:

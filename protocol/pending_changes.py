@@ -1,4 +1,4 @@
-"""Changes of the membership that wait to be proposed: joins, leaves, evictions.
+"""Changes of the membership that wait to be proposed: joins, leaves, evictions, and options that were voted for.
 
 The pool is bounded. A change is checked again before it is proposed, since the ledger may have moved on.
 """
@@ -34,6 +34,7 @@ from .limits import (
 from .messages.encoding import encode
 from .messages.envelope import Verified
 from .messages.kinds import JoinRequest, Withdrawal
+from .open_proposals import OpenProposals
 
 CLOCK_SKEW_MS = 60_000
 """How far clocks may differ: a vote honours an invite this long after its expiry, and a withdrawal counts this long
@@ -70,9 +71,11 @@ class PendingChanges:
     _passed_on_ms: dict[bytes, int] = field(default_factory=dict)
     _withdrawn: dict[bytes, _Withdrawn] = field(default_factory=dict)
     """By newcomer; kept while the same withdrawal could count again, or copies of the request may be under way."""
+    proposals: OpenProposals = field(default_factory=OpenProposals)
+    """Proposed options of the training, and the votes on them."""
     _revision: int = 0
     """Counts the changes of what waits."""
-    _known: tuple[tuple[bytes, int, bool], int, tuple[Change, ...]] | None = None
+    _known: tuple[tuple[bytes, int, int, bool], int, tuple[Change, ...]] | None = None
     """What the last answer depends on, until when it holds, and the answer; it is asked for after every event."""
 
     @property
@@ -221,7 +224,7 @@ class PendingChanges:
 
         ``only_provable``: leave out evictions for a bad dealing, for which only members vote that opened the box.
         """
-        key = (state.head, self._revision, only_provable)
+        key = (state.head, self._revision, self.proposals.revision, only_provable)
         if self._known is None or self._known[0] != key or self._known[1] < now_ms:
             found = self._changes(state, now_ms, only_provable)
             expiries = [_expiry_ms(join) for join in self._joins.values()]
@@ -254,6 +257,8 @@ class PendingChanges:
             yield eviction, _maker(eviction), partial(self._evictions.pop, member, None)
         for member, leave in sorted(self._leaves.items()):
             yield Depart(leave), _maker(Depart(leave)), partial(self._leaves.pop, member, None)
+        for amend, proposer in self.proposals.decidable(state):
+            yield amend, _maker(amend), partial(self.proposals.forget, proposer)
         for newcomer, join in sorted(self._joins.items(), key=lambda item: item[0]):
             if _expiry_ms(join) < now_ms:
                 self._joins.pop(newcomer, None)
@@ -279,7 +284,7 @@ def _admitted(join: ProvedJoin, state: LedgerState) -> LedgerState:
 
 def _silence(state: LedgerState, member: Member) -> Evict | None:
     """Return the eviction of a member that was silent for too long; None if it was not."""
-    limit = state.genesis.evict_after_rounds
+    limit = state.options.evict_after_rounds
     return Evict(member.key, "silent", ()) if limit and member.missed >= limit else None
 
 

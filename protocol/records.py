@@ -125,6 +125,17 @@ class ShownToUs:
     envelopes: tuple[bytes, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class BallotCast:
+    """This member's vote on proposed options, exactly as signed, with the proposal; never another vote on it."""
+
+    proposal: bytes
+    """Its id."""
+    proposed: bytes
+    """Its envelope."""
+    envelope: bytes
+
+
 Record = (
     BlockDecided
     | ModelSaved
@@ -136,6 +147,7 @@ Record = (
     | RoundClosed
     | LostStateFound
     | ShownToUs
+    | BallotCast
 )
 
 
@@ -153,6 +165,7 @@ class Memory:
     copied: bool = False
     """Whether this home is a copy or a restored backup, as the store or a decided block showed (safety rule 3)."""
     shown: ShownToUs | None = None
+    ballots: list[BallotCast] = field(default_factory=list)
 
     def apply(self, record: Record) -> None:
         """Take a record that has become durable, and forget what it ends. A store does the same to its tables."""
@@ -183,6 +196,8 @@ class Memory:
                 self.copied = True
             case ShownToUs():
                 self.shown = record
+            case BallotCast():
+                self.ballots.append(record)
 
     def copy(self) -> "Memory":
         """Return a copy that changes by itself."""
@@ -196,4 +211,5 @@ class Memory:
             dict(self.released),
             self.copied,
             self.shown,
+            [*self.ballots],
         )

@@ -105,7 +105,7 @@ class ResumeWait:
     """All members should have told what they saw of this one before it was restarted."""
 
 
-# Membership.
+# Membership and options.
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,11 @@ class RetryJoin:
 @dataclass(frozen=True, slots=True)
 class RetryLeave:
     """The request to leave is repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatBallots:
+    """The votes on open proposals are repeated."""
 
 
 Timer = (
@@ -136,4 +141,5 @@ Timer = (
     | ResumeWait
     | RetryJoin
     | RetryLeave
+    | RepeatBallots
 )

@@ -30,11 +30,13 @@ from ...protocol.events import (
     NoticeKind,
     PeerDown,
     PeerUp,
+    ProposeOptions,
     Received,
     Send,
     Started,
     Step,
     TimerFired,
+    VoteOnOptions,
     Withdraw,
     Work,
 )
@@ -43,7 +45,7 @@ from ...protocol.ledger.state import LedgerState
 from ...protocol.limits import INLINE_BLOB_BYTES
 from ...protocol.messages.encoding import digest_of
 from ...protocol.messages.envelope import Rejected, Verified, blob_digest, may_be_passed_on, verify
-from ...protocol.messages.kinds import Deal
+from ...protocol.messages.kinds import Deal, OptionsChange
 from ...protocol.records import Record, RoundClosed
 from ..network.heartbeat import decode_beat, encode_beat
 from ..network.limits.meter import cpu_seconds
@@ -60,7 +62,7 @@ MAX_CHECKED_HERE_BYTES: Final = 32 * 1024
 """Larger frames are hashed, decoded and verified in a thread. For others, handing them over costs more than it saves.
 """
 
-LOUD: Final = frozenset({"fault", "fetch", "proposal", "refused", "fork", "overrun"})
+LOUD: Final = frozenset({"fault", "fetch", "proposal", "refused", "fork", "overrun", "proposed", "voted"})
 """Kinds of notices that a member can cause, as often as it likes, by what it sends."""
 
 SECONDS_PER_NOTICE: Final = 10.0
@@ -192,6 +194,14 @@ class Driver:
     def withdraw(self) -> None:
         """Take back the request to be admitted of this peer, which is no member yet."""
         self._inbox.put(Withdraw())
+
+    def propose_options(self, change: OptionsChange) -> None:
+        """Propose other options of the training to the members."""
+        self._inbox.put(ProposeOptions(change))
+
+    def vote_on_options(self, proposal: bytes, accepts: bool) -> None:
+        """Vote on the open proposal with this id."""
+        self._inbox.put(VoteOnOptions(proposal, accepts))
 
     @property
     def is_running(self) -> bool:

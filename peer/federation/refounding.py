@@ -411,7 +411,8 @@ def _continued(
     old = state.genesis
     barred = _barred(state)
     is_open = (pending or open_sum(state)) is not None
-    may_be_evaluated = state.kind == "evaluate" and (state.phase is Phase.FINISHED or is_open)
+    is_evaluating = state.kind == "evaluate" and (state.phase is Phase.FINISHED or is_open)
+    may_be_evaluated = is_evaluating or state.final_sum is not None
     genesis = msgspec.structs.replace(
         old,
         founder=founder,
@@ -419,8 +420,10 @@ def _continued(
         created_ms=int(time.time() * 1000),
         weights_hash=state.weights_hash,
         bounds=None if old.bounds is None else msgspec.structs.replace(old.bounds, quarters=state.quarters),
-        min_peers=min_peers or old.min_peers,
-        rounds=old.rounds if rounds is None else rounds,
+        min_peers=min_peers or state.agreed.min_peers,
+        rounds=state.agreed.rounds if rounds is None else rounds,
+        evict_after_rounds=state.agreed.evict_after_rounds,
+        stopping=state.agreed.stopping,
         share_deadline_ms=old.share_deadline_ms if share_deadline is None else round(share_deadline * 1000),
         roster=tuple(sorted({*old.roster, founder} - {*barred})) if old.admit == "roster" else (),
         continued=Continued(

@@ -65,9 +65,12 @@ _OWN: Final = f"""
 CREATE TABLE IF NOT EXISTS {_MEASURED} (
     round INTEGER PRIMARY KEY, rows INTEGER NOT NULL, loss REAL NOT NULL, metrics BLOB NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS ballots (
+    serial INTEGER PRIMARY KEY, proposal BLOB NOT NULL UNIQUE, proposed BLOB NOT NULL, envelope BLOB NOT NULL
+) STRICT;
 """
-"""Loss and metrics of the model with which each round began, over this site's own test rows. A home of an older version
-gets this table at its next start.
+"""Loss and metrics of the model with which each round began, over this site's own test rows; and the votes of this peer
+on proposed options. A home of an older version gets these tables at its next start.
 """
 
 _ONE_MODEL: Final = "model"
@@ -124,7 +127,7 @@ def open_writer(path: Path, max_bytes: int | None = None) -> sqlite3.Connection:
                     f"BEGIN IMMEDIATE; {_MODELS} INSERT INTO models SELECT one, hash, weights FROM {_ONE_MODEL};"
                     f" DROP TABLE {_ONE_MODEL}; COMMIT;"
                 )
-            link.execute(_OWN)
+            link.executescript(_OWN)
         except BaseException:
             link.close()
             raise

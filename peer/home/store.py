@@ -13,7 +13,7 @@ The store is also the last guard of three safety rules. It refuses a second, dif
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
@@ -23,6 +23,7 @@ import msgspec
 from ...protocol.ledger.genesis import read_genesis
 from ...protocol.messages.encoding import digest_of
 from ...protocol.records import (
+    BallotCast,
     BlockDecided,
     Dealt,
     LostStateFound,
@@ -270,6 +271,8 @@ class Store(Reader):
                     " LEFT JOIN vectors ON vectors.id = seen.vector ORDER BY seen.height, view, locked"
                 )
             ]
+            ballots = execute("SELECT proposal, proposed, envelope FROM ballots ORDER BY serial")
+            memory.ballots = [BallotCast(*row) for row in ballots]
             memory.released = dict(execute("SELECT round, contributors FROM released ORDER BY round").fetchall())
             try:
                 self._load_secrets(memory)
@@ -347,6 +350,8 @@ class Store(Reader):
                     "INSERT OR REPLACE INTO shares (round, dealer, deal, sealed) VALUES (?, ?, ?, ?)",
                     (number, dealer, deal, sealed),
                 )
+            case BallotCast(proposal, proposed, envelope):
+                self._insert_once("ballots", {"proposal": proposal}, {"envelope": envelope}, proposed=proposed)
             case RoundClosed(number):
                 for table in ("round_keys", "dealt", "shares"):
                     link.execute(f"DELETE FROM {table} WHERE round <= ?", (number,))
@@ -380,7 +385,7 @@ class Store(Reader):
             "DELETE FROM models WHERE id < (SELECT max(id) FROM models) AND hash IS NOT ?", (best and best[0],)
         )
 
-    def _insert_once(self, table: str, key: dict[str, int], bound: dict[str, bytes], **free: bytes) -> bool:
+    def _insert_once(self, table: str, key: Mapping[str, int | bytes], bound: dict[str, bytes], **free: bytes) -> bool:
         """Insert a row with the next serial number; return False if it is there already.
 
         Raises:
@@ -460,7 +465,7 @@ class Store(Reader):
     def _newest_serial(self) -> int:
         row = self._link.execute(
             "SELECT coalesce(max(serial), 0) FROM (SELECT serial FROM blocks UNION ALL"
-            " SELECT serial FROM votes UNION ALL SELECT serial FROM released)"
+            " SELECT serial FROM votes UNION ALL SELECT serial FROM released UNION ALL SELECT serial FROM ballots)"
         ).fetchone()
         return int(row[0])
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...protocol.events import Notice, NoticeKind
 from ...protocol.ledger.blocks import Contributors, Model, read_block
-from ...protocol.ledger.state import LedgerState, Phase, apply
+from ...protocol.ledger.state import LedgerState, apply
 from ...protocol.messages.kinds import CertifiedBlock
 from ...protocol.records import BlockDecided
 from ..member_names import in_words, told_names
@@ -114,9 +114,9 @@ class LastSum:
 def _results(state: LedgerState) -> int:
     """Return the number of results so far, up to a constant, since totals may be older than the federation.
 
-    A result is a trained round, the totals of the setup round, or the evaluation.
+    A result is a trained round, the totals of the setup round, or an evaluation.
     """
-    return state.trained + (state.totals is not None) + (state.phase is Phase.FINISHED)
+    return state.trained + (state.totals is not None) + len(state.evaluated)
 
 
 def _last_contributors(blocks: Sequence[BlockDecided]) -> int | None:

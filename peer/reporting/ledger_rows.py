@@ -5,12 +5,24 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...crypto.identity.identity import peer_id
-from ...protocol.ledger.blocks import Contributors, Depart, Evict, Join, Membership, Model, Void, read_block, wide_value
+from ...protocol.ledger.blocks import (
+    Amend,
+    Contributors,
+    Depart,
+    Evict,
+    Join,
+    Membership,
+    Model,
+    Void,
+    read_block,
+    wide_value,
+)
 from ...protocol.ledger.contribution import WIDE_UNIT, read_metrics
 from ...protocol.ledger.genesis import MILLION, Genesis
+from ...protocol.ledger.options import told as told_change
 from ...protocol.ledger.state import LedgerState, apply, genesis_state
 from ...protocol.messages.envelope import Verified, verify, view_of
-from ...protocol.messages.kinds import CertifiedBlock, JoinRequest
+from ...protocol.messages.kinds import CertifiedBlock, JoinRequest, OptionsProposal
 from ..learning.metrics import measures, measures_text, of_which_model
 from ..learning.row_owners import RowOwners, whose_sum
 from ..member_names import apart, in_words, told_names
@@ -125,8 +137,14 @@ def _model_row(body: Model, before: LedgerState) -> Json:
     return row
 
 
-def _change(change: Join | Depart | Evict, before: LedgerState, after: LedgerState) -> Json:
+def _change(change: Join | Depart | Evict | Amend, before: LedgerState, after: LedgerState) -> Json:
     match change:
+        case Amend(proposal=raw, votes=votes):
+            proposal = verify(raw, before.federation)
+            assert isinstance(proposal, Verified)
+            assert isinstance(proposal.message, OptionsProposal)
+            who = {"peer": peer_id(proposal.sender), "name": _name(before, proposal.sender)}
+            return {"change": "amend", **who, "options": told_change(proposal.message.change), "votes": len(votes)}
         case Join(request=raw):
             request = verify(raw, before.federation)
             assert isinstance(request, Verified)
@@ -152,7 +170,12 @@ def told(row: Json) -> str:
             return f"{in_words(row['name'])}, founded {made}; {row['parameters']} parameters, {row['scheme']}"
         case "membership":
             words = {"join": "joins", "leave": "leaves", "evict": "is evicted"}
-            changes = [f"{in_words(one['name'])} {words[one['change']]}" for one in row["changes"]]
+            changes = [
+                f"the options become {one['options']}, as {in_words(one['name'])} proposed"
+                if one["change"] == "amend"
+                else f"{in_words(one['name'])} {words[one['change']]}"
+                for one in row["changes"]
+            ]
             return f"{', '.join(changes)}; {len(row['members'])} members"
         case "contributors":
             return f"round {row['round']}: {', '.join(map(in_words, row['names']))} ({len(row['holders'])} holders)"

@@ -26,7 +26,7 @@ def named(state: LedgerState, keys: Iterable[bytes], gone: Mapping[bytes, str]) 
 
 def pause(state: LedgerState, home: Home) -> str | None:
     """Say that training waits for members up to ``--min-peers``, and what to do; None if it does not."""
-    members, least = len(state.members), state.genesis.min_peers
+    members, least = len(state.members), state.options.min_peers
     if state.phase is not Phase.WAITING or members >= least:
         return None
     ways = {"invite": f"invite one: peer invite {home.option}", "roster": "one on the roster can join"}
@@ -65,13 +65,13 @@ def shortage(
     away = _lacking(state, me, connected)
     if not away:
         return None
-    genesis, committee = state.genesis, state.committee
+    options, committee = state.options, state.committee
     reached = committee.n - len(away)
-    training = "the training" if genesis.stopping else f"the {genesis.rounds} rounds"
+    training = "the training" if options.stopping else f"the {options.rounds} rounds"
     ended = (
         f"If they have finished {training} and stopped, ask one of them to run"
         " `peer start --stay --home …`, so that this peer can catch up. "
-        if genesis.rounds or genesis.stopping
+        if options.rounds or options.stopping
         else ""
     )
     return (

@@ -23,6 +23,7 @@ from ..learning.metrics import RATES, figures_json, figures_to_come, measures, m
 from ..learning.row_owners import LastSum, RowOwners
 from ..member_names import SUFFIX_CHARS, in_words
 from ..network.heartbeat import decode_beat
+from . import proposals
 from .leaving import departure
 from .voids import newest_voids
 
@@ -56,10 +57,10 @@ def ledger_status(state: LedgerState, view: int = 0, last_sum: LastSum | None = 
         "phase": str(state.phase),
         "view": view,
         "trained": state.trained,
-        "rounds": genesis.rounds,
-        "patience": None if genesis.stopping is None else genesis.stopping.patience,
+        "rounds": state.options.rounds,
+        "patience": state.options.patience or None,
         "stale": None if state.progress is None else state.progress.stale,
-        "min_peers": genesis.min_peers,
+        "min_peers": state.options.min_peers,
         "scheme": genesis.scheme,
         "threshold": state.committee.threshold,
         "quorum": state.committee.quorum,
@@ -74,7 +75,7 @@ def ledger_status(state: LedgerState, view: int = 0, last_sum: LastSum | None = 
         "measured": None,
         "to_come": [],
     }
-    if state.phase is not Phase.FINISHED and (genesis.rounds or genesis.stopping):
+    if state.phase is not Phase.FINISHED and (state.options.rounds or state.options.stopping):
         status["to_come"] = figures_to_come(genesis.model, genesis.final_metrics)
     if state.phase in (Phase.SHARING, Phase.SUMMING):
         status["aggregator"] = peer_id(state.proposer(view))
@@ -91,7 +92,7 @@ def ledger_status(state: LedgerState, view: int = 0, last_sum: LastSum | None = 
 
 def explain_privacy(state: LedgerState) -> str:
     """Say what the number of members means; while training waits for more members, only how many it needs."""
-    members, least = len(state.members), state.genesis.min_peers
+    members, least = len(state.members), state.options.min_peers
     if state.phase is Phase.WAITING and members < least:
         return f"{members} member(s): training needs {least} (--min-peers)"
     told, now = state.committee.explain(state.genesis.scheme), state.committee.n
@@ -277,6 +278,8 @@ def _lines(status: Json) -> Iterable[str]:
     for trouble in ("departed", "leaving", "paused", "stalled", "kept_out", "voids", "left_out", "waits", "abstains"):
         if status.get(trouble):
             yield f"{trouble.replace('_', ' '):<11} {status[trouble]}"
+    for row in status.get("proposals") or ():
+        yield f"proposal    {proposals.line(row)}"
     if status.get("fetching"):
         yield f"receiving   {len(status['fetching'])} blobs, {sum(status['fetching']) / 1e6:.1f} MB"
     if status.get("working"):

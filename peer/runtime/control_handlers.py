@@ -10,6 +10,7 @@ from ..control.client import Json
 from ..errors import Exit, PeerError
 from ..federation.consent import join_note
 from ..federation.invites import MAX_USES, join_command, new_invite
+from . import voting
 from .session import Session
 
 LEAVE_SECONDS: Final = 25.0
@@ -30,6 +31,12 @@ async def answer(session: Session, request: Json) -> Json:
         case "stop":
             session.ending.end(Exit.OK, "stopped")
             return {"text": "the peer stops"}
+        case "proposals":
+            return voting.listed(session)
+        case "propose":
+            return await voting.propose(session, request)
+        case "vote":
+            return await voting.vote(session, request)
         case "leave":
             return await _leave(session, request)
         case other:

@@ -26,16 +26,27 @@ _HOPELESS_SECONDS: Final = 30.0
 async def linger(session: Session) -> None:
     """Once the training is finished, stay until all members have the result, but no longer than ``--linger``."""
     assert session.node is not None
-    if session.node.state.phase is not Phase.FINISHED:
-        await session.ending.finished.wait()
     if session.settings.stay:
         return
+    is_over = False
+    while not is_over:
+        if session.node.state.phase is not Phase.FINISHED:
+            await session.ending.finished.wait()
+        session.ending.finished = trio.Event()
+        is_over = await _is_over(session, session.node)
+    session.ending.end(Exit.OK, "the training is finished")
+
+
+async def _is_over(session: Session, node: "Node") -> bool:
+    """Stay as long as others need this peer; return whether no further rounds were decided meanwhile."""
     with trio.move_on_after(session.settings.linger):
-        while any(row["height"] != session.node.state.height for row in _others(session)):
+        while node.state.phase is Phase.FINISHED and any(
+            row["height"] != node.state.height for row in _others(session)
+        ):
             await trio.sleep(_LOOK_SECONDS)
         # The others have to learn by a heartbeat of ours that this peer has the result, too.
         await trio.sleep(1.5 * session.settings.heartbeat)
-    session.ending.end(Exit.OK, "the training is finished")
+    return node.state.phase is Phase.FINISHED
 
 
 async def depart(session: Session) -> None:

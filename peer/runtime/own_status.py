@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from ...protocol.ledger.state import Phase
+from ..reporting.proposals import rows
 from ..reporting.quorum_watch import abstention
 from ..reporting.status import faults_status, late_status, ledger_status, members_status
 
@@ -31,6 +32,7 @@ def own_status(parts: "Participant", network: "Network", name: str) -> "Json":
         "members": members_status(state, node.ctx.me, network.peers(), parts.gone, own_name),
         "joining": None if wanted is None else wanted.text,
         **ledger_status(state, node.view, parts.last_sum),
+        "proposals": rows(state, node.ctx.me, node.ctx.pool.proposals.listed(state)),
         "leaving": situation.leaving(),
         "paused": situation.paused(),
         "stalled": situation.shortage(),

@@ -81,7 +81,7 @@ def _run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: StopSi
     ):
         kept = read_settings(store.fact(SETTINGS))
         if store.fact(GENESIS) is not None and (changed := changed_founding_options(given, kept)):
-            raise PeerError(f"{', '.join(changed)}: fixed when the federation was founded; use a new --home")
+            raise PeerError(f"{', '.join(changed)}: {_how_to_change(changed, home)}")
         settings = kept.with_given(given)
         if settings.joins and store.fact(GENESIS) is None and (founders := founding_options(given)):
             raise PeerError(f"{', '.join(founders)}: only a founder can choose this; leave it out to join")
@@ -134,6 +134,16 @@ def _run_peer(home: Home, given: Mapping[str, Any], as_json: bool, asked: StopSi
         sys.stderr.flush()
         os._exit(code)
     return int(code)
+
+
+def _how_to_change(options: list[str], home: Home) -> str:
+    """Say how options that the founder fixed can be changed all the same, or that they cannot."""
+    if {*options} <= {"--rounds", "--patience", "--min-peers", "--evict-after"}:
+        return (
+            "fixed when the federation was founded; the members can change it by a vote: start this peer without it,"
+            f" and type beside it: peer propose {home.option} {options[0]} N"
+        )
+    return "fixed when the federation was founded; use a new --home"
 
 
 def _name_before(settings: Settings) -> str:

@@ -68,7 +68,7 @@ def finished_text(state: LedgerState, settings: "Settings", home: "Home") -> str
     until = "until it is stopped" if settings.stay else f"for up to {settings.linger:g} s"
     return (
         f"the training is finished after {state.trained} rounds; this peer stays {until}, so that members that are"
-        f" behind can catch up; {_take_model(home)}"
+        f" behind can catch up; {_take_model(home)}; {_train_on(home)}"
     )
 
 
@@ -94,7 +94,16 @@ def end_text(ending: "RunEnd", node: "Node | None", home: "Home") -> str:
 
 def _after_the_end(home: "Home") -> str:
     """Say what can still be done after the end of the training."""
-    return f"{_take_model(home)}; to let members that are behind catch up: peer start --stay {home.option}"
+    behind = f"to let members that are behind catch up: peer start --stay {home.option}"
+    return f"{_take_model(home)}; {behind}; {_train_on(home)}"
+
+
+def _train_on(home: "Home") -> str:
+    """Say how the members train further rounds: while they stay, one proposes them, and the others agree."""
+    return (
+        f"to train on, all members type: peer start --stay {home.option}; one of them proposes: peer propose"
+        f" {home.option} --rounds +N; and the others agree: peer vote yes {home.option}"
+    )
 
 
 def _take_model(home: "Home") -> str:

@@ -78,7 +78,9 @@ class Dealings:
             sharing.sit_out(MAY_HAVE_DEALT)  # the lost state was found during the training
         elif isinstance(done.result, Contribution):
             announce_capped(ctx, done.result.examples)
-            given = done.result
+            given, final = done.result, len(ctx.state.genesis.final_metrics)
+            if sharing.kind == "evaluate" and final and not ctx.state.tells_final:
+                given = replace(given, sums=given.sums[:-final])
             if ctx.state.is_measured and sharing.kind != "setup":
                 given = replace(given, sums=without_measures(given.sums))
             sharing.on_contribution(given)

@@ -8,6 +8,7 @@ from ..messages.envelope import Verified, blob_digest
 from ..messages.kinds import Weights
 from ..sync.catchup import CatchUp
 from ..sync.resume import Resume
+from .ballots import Ballots
 from .dealings import Dealings
 from .heights import Heights
 from .membership import MembershipRequests
@@ -23,6 +24,7 @@ class LinkEvents:
     membership: MembershipRequests
     heights: Heights
     dealings: Dealings
+    ballots: Ballots
 
     def on_up(self, member: bytes) -> None:
         """Ask a peer that has connected for what is missing here, and tell it what it may have missed."""
@@ -33,6 +35,7 @@ class LinkEvents:
         if ctx.weights is None:
             self.catchup.want_weights(again=True)
         self.heights.resend(member)
+        self.ballots.on_up(member)
 
     def on_down(self, member: bytes) -> None:
         """Forget what concerned a link, which is lost, and wait less for a proposal over it."""

@@ -10,7 +10,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from ..limits import MAX_BLOCK_BYTES, MAX_CHANGES_PER_BLOCK, MAX_MEMBERS, MAX_SETUP_SUMS, PROTOCOL_VERSION
+from ..limits import (
+    MAX_BLOCK_BYTES,
+    MAX_CHANGES_PER_BLOCK,
+    MAX_MEMBERS,
+    MAX_QUORUM,
+    MAX_SETUP_SUMS,
+    PROTOCOL_VERSION,
+)
 from ..messages.encoding import Hash, Height, Index, Key, Round, decode, encode
 from ..messages.kinds import Names, RawEnvelope
 
@@ -40,11 +47,21 @@ class Evict(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     evidence: Annotated[tuple[RawEnvelope, ...], msgspec.Meta(max_length=MAX_MEMBERS)]
 
 
-Change = Join | Depart | Evict
+class Amend(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="amend"):
+    """Change options of the training as this signed :class:`..messages.kinds.OptionsProposal` says.
+
+    ``votes``: the signed yes-votes that justify it, exactly a quorum of the members, signers ascending by key.
+    """
+
+    proposal: RawEnvelope
+    votes: Annotated[tuple[RawEnvelope, ...], msgspec.Meta(max_length=MAX_QUORUM)]
+
+
+Change = Join | Depart | Evict | Amend
 
 
 class Membership(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="membership"):
-    """Changes of the membership; they count from the next round on."""
+    """Changes of the membership and of options of the training; they count from the next round on."""
 
     changes: Annotated[tuple[Change, ...], msgspec.Meta(min_length=1, max_length=MAX_CHANGES_PER_BLOCK)]
 

@@ -112,20 +112,23 @@ def _grid(limit: int) -> tuple[int, ...]:
 _GRID: Final = _grid(2**53)
 
 
-def metrics_of(genesis: Genesis, kind: RoundKind) -> tuple[str, ...]:
-    """Return the names of the metrics that a train or evaluate round adds up, in the order of their sums."""
-    return genesis.metrics + genesis.final_metrics if kind == "evaluate" else genesis.metrics
+def metrics_of(genesis: Genesis, kind: RoundKind, tells_final: bool = True) -> tuple[str, ...]:
+    """Return the names of the metrics that a train or evaluate round adds up, in the order of their sums.
+
+    ``tells_final``: whether an evaluation adds up the final metrics; a later one may not (:mod:`.state`).
+    """
+    return genesis.metrics + genesis.final_metrics if kind == "evaluate" and tells_final else genesis.metrics
 
 
-def layout_of(genesis: Genesis, kind: RoundKind) -> Layout:
-    """Return the layout of a round of this kind."""
+def layout_of(genesis: Genesis, kind: RoundKind, tells_final: bool = True) -> Layout:
+    """Return the layout of a round of this kind; ``tells_final`` is that of :func:`metrics_of`."""
     bounds = genesis.bounds
     if kind == "setup":
         proved = None
         if bounds is not None and genesis.setup_sums <= MAX_PROVED_SETUP_SUMS:
             proved = Proved(genesis.examples_ref, _trimmed(bounds.setup_declared))
         return Layout(0, _CAPPED_AND_COUNT + genesis.setup_sums, is_setup=True, proved=proved)
-    measured = _EVALUATED_AND_LOSS + len(metrics_of(genesis, kind))
+    measured = _EVALUATED_AND_LOSS + len(metrics_of(genesis, kind, tells_final))
     parameters = genesis.parameters if kind == "train" else 0
     if bounds is None:
         return Layout(parameters, _CAPPED_AND_COUNT + measured)

@@ -21,6 +21,7 @@ from ..messages.kinds import CertifiedBlock, Complaint, Deal, JoinRequest, Leave
 from ..scheme_registry import SCHEMES
 from .bases import Bases, Repeat
 from .blocks import (
+    Amend,
     Block,
     Contributors,
     Depart,
@@ -34,10 +35,11 @@ from .blocks import (
     wide_value,
 )
 from .committee import Committee
-from .contribution import WIDE_UNIT, RoundKind, are_possible_counts, layout_of, setup_sums_of
+from .contribution import WIDE_UNIT, Layout, RoundKind, are_possible_counts, layout_of, setup_sums_of
 from .evidence import contradiction, wrong_sum
 from .genesis import Genesis, is_private, is_readable
 from .norms import next_quarters, norm_of
+from .options import Options, OptionsError, amended, options_of
 from .stopping import Progress, after_round
 from .terms import Terms, wrong_proof
 from .tickets import InviteError, Ticket, check_bearer, read_ticket
@@ -64,15 +66,18 @@ _JUDGED_ROUNDS: Final = 16
 class Phase(StrEnum):
     """The phase of the current round.
 
-    A Membership block may be decided while waiting, sharing or finished. It never ends a round::
+    A Membership block may be decided while waiting, sharing or finished. It never ends a round. It begins one if more
+    members or other options allow that, also after the end::
 
-        waiting --round begins-----------> sharing
-        sharing --contributors decided---> summing
-        sharing --round begins-----------> sharing
-        sharing --round waits------------> waiting
-        summing --round begins-----------> sharing
-        summing --round waits------------> waiting
-        summing --final model evaluated--> finished
+        waiting  --round begins-----------> sharing
+        sharing  --contributors decided---> summing
+        sharing  --round begins-----------> sharing
+        sharing  --round waits------------> waiting
+        summing  --round begins-----------> sharing
+        summing  --round waits------------> waiting
+        summing  --final model evaluated--> finished
+        finished --round begins-----------> sharing
+        finished --round waits------------> waiting
     """
 
     WAITING = "waiting"
@@ -87,7 +92,7 @@ class PhaseInput(Enum):
 
     CONTRIBUTORS_DECIDED = auto()
     ROUND_BEGINS = auto()
-    """The first round, or the next one after a Model or a Void."""
+    """The first round, the next one after a Model or a Void, or one more after the end."""
     ROUND_WAITS = auto()
     """As above, but for want of members it cannot begin."""
     FINAL_MODEL_EVALUATED = auto()
@@ -102,6 +107,8 @@ PHASES: Final = Table(
         (Phase.SUMMING, PhaseInput.ROUND_BEGINS): Phase.SHARING,
         (Phase.SUMMING, PhaseInput.ROUND_WAITS): Phase.WAITING,
         (Phase.SUMMING, PhaseInput.FINAL_MODEL_EVALUATED): Phase.FINISHED,
+        (Phase.FINISHED, PhaseInput.ROUND_BEGINS): Phase.SHARING,
+        (Phase.FINISHED, PhaseInput.ROUND_WAITS): Phase.WAITING,
     }
 )
 
@@ -173,13 +180,25 @@ class LedgerState:
     past_rounds: tuple[tuple[Terms, Committee], ...]
     """Where dealings prove themselves, the newest rounds before this one. False proofs are judged against them."""
     progress: Progress | None
-    """The best loss so far; None while there is none, and if the genesis has no ``stopping``."""
+    """The best loss so far; None while there is none, and if the options have no ``stopping``."""
     ticket_uses: tuple[tuple[bytes, int], ...]
     """The key of each ticket that was used, and how often."""
     gone: Mapping[bytes, Gone]
     """By key. No entry is ever dropped: a request to join may be of any age, and without the entry a request from
     before a member left would admit it again.
     """
+    options: Options
+    """The options of the current round, or of the wait for one."""
+    agreed: Options
+    """The options that were decided last; they count from the next round on."""
+    amendments: int = 0
+    """Changes of the options so far."""
+    failed: RoundKind | None = None
+    """What the sum was for that failed on this base model and is repeated now; None if none has to be."""
+    evaluated: tuple[bytes, ...] = ()
+    """The models whose evaluation was decided, by hash."""
+    final_sum: Repeat | None = None
+    """The first evaluation whose contributors were decided; the final metrics are of no other one."""
 
     def __hash__(self) -> int:
         return hash(self.head)  # the rest follows from the head
@@ -189,24 +208,42 @@ class LedgerState:
         """What the current round is for."""
         if self.genesis.setup_sums and self.totals is None:
             return "setup"
-        if (self.genesis.rounds and self.trained >= self.genesis.rounds) or self.has_stopped:
+        if self.failed is not None:
+            return self.failed  # whatever the options say by now: another kind of round would be no repetition
+        if (self.options.rounds and self.trained >= self.options.rounds) or self.has_stopped:
             return "evaluate"
         return "train"
 
     @property
     def has_stopped(self) -> bool:
         """Whether training ended because the losses no longer fell."""
-        stopping, progress = self.genesis.stopping, self.progress
+        stopping, progress = self.options.stopping, self.progress
         return stopping is not None and progress is not None and progress.stale >= stopping.patience
 
     @property
     def is_measured(self) -> bool:
-        """Whether loss and metrics of the current base model are public, from the federation that this one continues.
+        """Whether loss and metrics of the current base model are public, from an evaluation that was decided.
 
-        Then nobody may contribute them again. They follow from model and data, so the two sums would differ by exactly
-        the numbers of the members that are in one of the sums only.
+        It was decided here, and training went on after it, or in the federation that this one continues. Nobody may
+        contribute them again. They follow from model and data, so the two sums would differ by exactly the numbers of
+        the members that are in one of the sums only.
         """
-        return self.genesis.is_evaluated and self.weights_hash == self.genesis.weights_hash
+        was_before = self.genesis.is_evaluated and self.weights_hash == self.genesis.weights_hash
+        return was_before or (self.weights_hash in self.evaluated and is_private(self.genesis.scheme))
+
+    @property
+    def tells_final(self) -> bool:
+        """Whether an evaluation would add up the final metrics.
+
+        They may be the same for any model, so they are added up once, over one set of contributors. Only a repetition
+        of that very sum adds them up again.
+        """
+        return self.final_sum is None or self.repeat == self.final_sum
+
+    @property
+    def layout(self) -> Layout:
+        """The layout of the contributions to the current round."""
+        return layout_of(self.genesis, self.kind, self.tells_final)
 
     @property
     def clip(self) -> float:
@@ -216,8 +253,7 @@ class LedgerState:
     @property
     def terms(self) -> Terms:
         """What the dealings of this round are bound to."""
-        layout = layout_of(self.genesis, self.kind)
-        return Terms(self.federation, self.round, self.weights_hash, self.committee.members, layout)
+        return Terms(self.federation, self.round, self.weights_hash, self.committee.members, self.layout)
 
     @cached_property
     def _by_key(self) -> dict[bytes, Member]:
@@ -285,7 +321,7 @@ class LedgerState:
 
 def genesis_state(genesis: Genesis) -> LedgerState:
     """Return the state at height 0: the founder alone."""
-    founder = Member(genesis.founder, genesis.founder_name)
+    founder, options = Member(genesis.founder, genesis.founder_name), options_of(genesis)
     return LedgerState(
         genesis=genesis,
         federation=genesis.federation,
@@ -311,6 +347,8 @@ def genesis_state(genesis: Genesis) -> LedgerState:
         progress=None,
         ticket_uses=(),
         gone={key: Gone(key, 0, barred=True) for key in genesis.barred},
+        options=options,
+        agreed=options,
     )
 
 
@@ -371,7 +409,9 @@ def _apply_body(state: LedgerState, block: Block, data: bytes) -> LedgerState:
             if body.vector_hash is not None:
                 state = _settling(state, block.height, block_hash(data))
             # A sum that fails after its contributors were decided has to be repeated with these (safety rule 8).
-            return _next_round(replace(state, repeat=state.repeat or _decided_sum(state)), state)
+            repeat = state.repeat or _decided_sum(state)
+            failed = state.failed or (state.kind if _decided_sum(state) is not None else None)
+            return _next_round(replace(state, repeat=repeat, failed=failed, final_sum=_final_sum(state)), state)
 
 
 def check_sets(committee: Committee, body: Contributors) -> None:
@@ -397,7 +437,7 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
     _expect(state.phase is Phase.SUMMING and state.contributors is not None, f"model while {state.phase}")
     assert state.contributors is not None
     _expect(body.round == state.round, f"model of round {body.round} in round {state.round}")
-    _expect(len(body.sums) == layout_of(state.genesis, state.kind).wide, "model with the wrong number of sums")
+    _expect(len(body.sums) == state.layout.wide, "model with the wrong number of sums")
     _expect(
         state.kind == "train" or body.weights_hash == state.weights_hash, f"a {state.kind} round changes the weights"
     )
@@ -412,11 +452,11 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
         )
         for member in state.members
     )
-    progress, stopping = state.progress, state.genesis.stopping
+    progress, stopping = state.progress, state.options.stopping
     if stopping is not None and state.kind == "train":
         progress = after_round(progress, stopping, sums)
-    quarters, layout = state.quarters, layout_of(state.genesis, state.kind)
-    if quarters is not None and layout.has_bit and state.kind == "train":
+    quarters = state.quarters
+    if quarters is not None and state.layout.has_bit and state.kind == "train":
         short = min(max(0, sums[-1] // WIDE_UNIT), counted[0])
         quarters = next_quarters(quarters, short, counted[0], state.committee.f)
     decided, bases = state.repeat or _decided_sum(state), state.bases
@@ -435,11 +475,43 @@ def _apply_model(state: LedgerState, body: Model, height: int, digest: bytes) ->
         progress=progress,
         repeat=bases.get(body.weights_hash) if state.kind == "train" else None,
         bases=bases,
+        failed=None,
+        final_sum=_final_sum(state),
     )
-    if state.kind == "evaluate":
+    if state.kind != "evaluate":
+        return _next_round(ended, state)
+    ended = _with_agreed(replace(ended, evaluated=(*state.evaluated, state.weights_hash)))
+    if ended.kind == "evaluate":
         finished = PHASES.after(state.phase, PhaseInput.FINAL_MODEL_EVALUATED)
-        return replace(_next_round(replace(ended, repeat=None), state), phase=finished)
-    return _next_round(ended, state)
+        return replace(_next_round(ended, state), phase=finished)
+    return _next_round(_training_on(ended), state)
+
+
+def _final_sum(state: LedgerState) -> Repeat | None:
+    """Return the evaluation that the final metrics are of, once the round of this state is over."""
+    return state.final_sum or (_decided_sum(state) if state.kind == "evaluate" else None)
+
+
+def _with_agreed(state: LedgerState) -> LedgerState:
+    """Return the state in which the options that were decided last count.
+
+    If they end training otherwise, rounds without a better loss are counted anew. If not, training that has stopped
+    could not go on.
+    """
+    if state.options == state.agreed:
+        return state
+    progress = state.progress
+    if progress is not None and not state.agreed.ends_like(state.options):
+        progress = replace(progress, stale=0)
+    return replace(state, options=state.agreed, progress=progress)
+
+
+def _training_on(state: LedgerState) -> LedgerState:
+    """Return the state in which training goes on from a model that was evaluated.
+
+    A train sum may have been decided on an equal model before. Then it is repeated, as everywhere (safety rule 8).
+    """
+    return replace(state, repeat=state.bases.get(state.weights_hash))
 
 
 def _settling(state: LedgerState, height: int, block: bytes) -> LedgerState:
@@ -469,8 +541,9 @@ def _next_round(state: LedgerState, ended: LedgerState) -> LedgerState:
 
 
 def _open_round(state: LedgerState) -> LedgerState:
-    """Fix the committee of the round that begins now, or of the wait for enough members."""
-    waits = len(state.members) < state.genesis.min_peers or state.is_stuck
+    """Fix options and committee of the round that begins now, or of the wait for enough members."""
+    state = _with_agreed(state)
+    waits = len(state.members) < state.options.min_peers or state.is_stuck
     return replace(
         state,
         opened=state.height + 1,
@@ -498,18 +571,26 @@ def _apply_membership(state: LedgerState, body: Membership) -> LedgerState:
     if state.phase is Phase.WAITING:
         return _open_round(state)
     if state.phase is Phase.FINISHED:
+        state = _with_agreed(state)
+        if state.kind != "evaluate":
+            return _open_round(_training_on(state))
         return replace(state, committee=Committee(state.keys, state.genesis.threshold))
     return state
 
 
-def apply_change(state: LedgerState, change: Join | Depart | Evict) -> LedgerState:
-    """Return the state with one change of the membership made.
+def apply_change(state: LedgerState, change: Join | Depart | Evict | Amend) -> LedgerState:
+    """Return the state with one change of the membership or of the options made.
 
     Raises:
         LedgerError: the change is not justified by what it carries.
     """
     barred = False
     match change:
+        case Amend(proposal=raw, votes=votes):
+            try:
+                return replace(state, agreed=amended(state, raw, votes), amendments=state.amendments + 1)
+            except OptionsError as error:
+                raise LedgerError(str(error)) from None
         case Join(request=raw):
             return admit(state, prove_join(state.genesis, _request(raw, state.federation, JoinRequest)))
         case Depart(request=raw):
@@ -614,7 +695,7 @@ def _check_eviction(state: LedgerState, evict: Evict) -> None:
         _expect(member is not None, "an eviction of somebody who is no member")
     if evict.reason == "silent":
         assert member is not None
-        limit = state.genesis.evict_after_rounds
+        limit = state.options.evict_after_rounds
         _expect(limit > 0 and member.missed >= limit, f"silent for {member.missed} rounds, and {limit} are needed")
         _expect(evict.evidence == (), "silence is proved by the ledger, not by evidence")
         return

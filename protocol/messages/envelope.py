@@ -27,6 +27,8 @@ from .kinds import (
     HandBox,
     JoinRequest,
     Message,
+    OptionsProposal,
+    OptionsVote,
     Proposal,
     SumShare,
     UpheldComplaint,
@@ -161,9 +163,9 @@ def may_be_passed_on(message: Message) -> bool:
     """Whether a member may pass on this message of another one under its envelope.
 
     All other messages come from their senders only. These are passed on so that every member learns of newcomers, of
-    dealings and of their holders.
+    dealings and of their holders, and of proposed options and the votes on them.
     """
-    return isinstance(message, JoinRequest | Withdrawal | Deal | Ack)
+    return isinstance(message, JoinRequest | Withdrawal | Deal | Ack | OptionsProposal | OptionsVote)
 
 
 def blob_digest(verified: Verified, holder: int | None) -> bytes | None:

@@ -22,6 +22,7 @@ from ..limits import (
     MAX_PARAMETERS,
     MAX_PUBLISHED_BYTES,
     MAX_QUORUM,
+    MIN_TRAINING_MEMBERS,
     PROTOCOL_VERSION,
     SYNC_BATCH_BLOCKS,
 )
@@ -264,6 +265,39 @@ class Withdrawal(Message, frozen=True):
     at_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
+class OptionsChange(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """New values of options of the training; None leaves an option as it is. Zero means what it means in the genesis.
+
+    The values are absolute. So a change that is made twice is the same as one that is made once.
+    """
+
+    rounds: Annotated[int, msgspec.Meta(ge=0, le=2**31)] | None = None
+    patience: Annotated[int, msgspec.Meta(ge=0, le=2**31)] | None = None
+    min_peers: Annotated[int, msgspec.Meta(ge=MIN_TRAINING_MEMBERS, le=MAX_MEMBERS)] | None = None
+    evict_after_rounds: Annotated[int, msgspec.Meta(ge=0, le=2**31)] | None = None
+
+
+class OptionsProposal(Message, frozen=True):
+    """A member proposes to change options of the training; the members vote on it (:class:`OptionsVote`).
+
+    ``number``: the change that it wants to be, one more than the changes decided so far. Once another change is
+    decided, this one never can be. ``round``: the ledger's round when it was made; it expires PROPOSAL_ROUNDS later.
+    ``at_ms``: the time by the proposer's clock. Of the proposals of one member, the newest counts.
+    """
+
+    number: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
+    round: Round
+    at_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    change: OptionsChange
+
+
+class OptionsVote(Message, frozen=True):
+    """A member's vote on the proposal with this id (:func:`proposal_id`), and on no other one."""
+
+    proposal: Hash
+    accepts: bool
+
+
 KINDS: tuple[tuple[type[Message], int, int], ...] = (
     # type, largest payload in bytes, largest blob in bytes; the place of a kind is its number, so only append
     (Deal, 64 * 1024, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
@@ -287,6 +321,8 @@ KINDS: tuple[tuple[type[Message], int, int], ...] = (
     (HandBox, 256, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
     (UpheldComplaint, 128 * 1024, 4 * MAX_PARAMETERS + 16 * 1024 * 1024),
     (Withdrawal, 64, 0),
+    (OptionsProposal, 128, 0),
+    (OptionsVote, 64, 0),
 )
 KIND_OF: dict[type[Message], int] = {kind: number for number, (kind, _, _) in enumerate(KINDS)}
 
@@ -295,6 +331,12 @@ def dealing_id(federation: bytes, dealer: bytes, deal: Deal) -> bytes:
     """Return the id of a dealing: a hash over everything that its dealer publishes of it."""
     domain = b"coterie/dealing-id/%d\x00" % PROTOCOL_VERSION
     return hashlib.sha256(domain + encode((federation, dealer, deal))).digest()
+
+
+def proposal_id(federation: bytes, proposer: bytes, height: int, proposal: OptionsProposal) -> bytes:
+    """Return the id of proposed options, by which votes name them. ``height``: that of the proposal's envelope."""
+    domain = b"coterie/options-proposal/%d\x00" % PROTOCOL_VERSION
+    return hashlib.sha256(domain + encode((federation, proposer, height, proposal))).digest()
 
 
 __all__ = [
@@ -315,6 +357,9 @@ __all__ = [
     "LeaveRequest",
     "Message",
     "Names",
+    "OptionsChange",
+    "OptionsProposal",
+    "OptionsVote",
     "Precommit",
     "Prevote",
     "Proposal",
@@ -328,4 +373,5 @@ __all__ = [
     "Weights",
     "Withdrawal",
     "dealing_id",
+    "proposal_id",
 ]

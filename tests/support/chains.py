@@ -21,7 +21,7 @@ from coterie.protocol.ledger.blocks import (
     block_hash,
     wide_bytes,
 )
-from coterie.protocol.ledger.contribution import WIDE_UNIT, layout_of
+from coterie.protocol.ledger.contribution import WIDE_UNIT
 from coterie.protocol.ledger.genesis import Genesis
 from coterie.protocol.ledger.state import LedgerState, extend, genesis_state
 from coterie.protocol.messages.kinds import CertifiedBlock, JoinRequest, LeaveRequest, Precommit
@@ -85,7 +85,7 @@ class Chain:
         """A result of the open sum. ``sums``: by default ten examples a member and ones."""
         state = self.state
         assert state.contributors is not None
-        count = layout_of(state.genesis, state.kind).wide
+        count = state.layout.wide
         given = sums or (10 * len(state.contributors.dealers), 10 * len(state.contributors.dealers), *[1] * (count - 2))
         after = digest(f"weights {state.round}") if state.kind == "train" else state.weights_hash
         return Model(

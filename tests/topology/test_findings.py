@@ -1069,7 +1069,9 @@ def a_member_again_was_never_gone(patch: pytest.MonkeyPatch) -> None:
 
 def added_up_in_each_round(patch: pytest.MonkeyPatch) -> None:
     for module in (contribution, training, secrecy):
-        patch.setattr(module, "metrics_of", lambda genesis, kind: genesis.metrics + genesis.final_metrics)
+        patch.setattr(
+            module, "metrics_of", lambda genesis, kind, tells_final=True: genesis.metrics + genesis.final_metrics
+        )
 
 
 ATTACKS = [

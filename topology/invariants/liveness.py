@@ -40,4 +40,4 @@ def _lacks_members(site: Site) -> bool:
     if site.node is None:
         return False
     state = site.node.state
-    return state.phase is Phase.WAITING and len(state.members) < state.genesis.min_peers
+    return state.phase is Phase.WAITING and len(state.members) < state.options.min_peers

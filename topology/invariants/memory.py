@@ -43,6 +43,9 @@ class MemoryCaps(Checker):
         yield "withdrawn requests", len(node.ctx.pool._withdrawn), limits.MAX_PENDING_JOINS
         yield "members that want to leave", len(node.ctx.pool._leaves), known
         yield "evictions", len(node.ctx.pool._evictions), limits.MAX_PENDING_EVIDENCE
+        proposals, votes = node.ctx.pool.proposals.held
+        yield "proposals of options", proposals, known
+        yield "votes of one member on options", votes, limits.MAX_VOTES_PER_MEMBER
         yield "heads of others", len(node.catchup.heads), known
         yield "accusations that are repeated", len(node.ctx.told), known * len(CONTRADICTIONS)
         yield "accusations that were told", len(node.ctx.accused), 2 * known * len(CONTRADICTIONS)

@@ -248,7 +248,7 @@ class Secrecy(Checker):
 def _bases_of(state: LedgerState) -> tuple[bytes, ...]:
     if state.kind == "setup":
         return (SETUP,)
-    final = {*metrics_of(state.genesis, state.kind)} & {*state.genesis.final_metrics}
+    final = {*metrics_of(state.genesis, state.kind, state.tells_final)} & {*state.genesis.final_metrics}
     return (state.weights_hash, FINAL) if final else (state.weights_hash,)
 
 

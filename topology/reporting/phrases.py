@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ...protocol.ledger.blocks import (
+    Amend,
     Body,
     Contributors,
     Depart,
@@ -14,6 +15,7 @@ from ...protocol.ledger.blocks import (
     block_hash,
     read_block,
 )
+from ...protocol.ledger.options import told
 from ...protocol.messages.envelope import Peeked, Verified, peek, verify
 from ...protocol.messages.kinds import (
     Accusation,
@@ -26,6 +28,8 @@ from ...protocol.messages.kinds import (
     GetWeights,
     HandBox,
     JoinRequest,
+    OptionsProposal,
+    OptionsVote,
     Precommit,
     Prevote,
     Proposal,
@@ -38,6 +42,7 @@ from ...protocol.messages.kinds import (
     dealing_id,
 )
 from ...protocol.records import (
+    BallotCast,
     BlockDecided,
     Dealt,
     LostStateFound,
@@ -108,6 +113,10 @@ class Phrases:
                 return f"{name} asks to be admitted"
             case Withdrawal():
                 return "I take my request to be admitted back"
+            case OptionsProposal(number=number, change=change):
+                return f"I propose change {number} of the options: {told(change)}"
+            case OptionsVote(proposal=proposal, accepts=accepts):
+                return f"I vote {'yes' if accepts else 'no'} on the options {_short(proposal)}"
             case GetBlocks(height=height):
                 return f"send me the blocks from height {height} on"
             case Blocks(blocks=blocks):
@@ -157,6 +166,8 @@ class Phrases:
                 return f"that block {height} holds what it signed and does not know: it is an older state of itself"
             case ShownToUs(round=round_):
                 return f"what others showed that it signed in round {round_}"
+            case BallotCast(proposal=proposal):
+                return f"its vote on the options {_short(proposal)}"
 
     def block(self, data: bytes) -> str:
         """Return a block's decision in words."""
@@ -176,8 +187,13 @@ class Phrases:
                 what = "a sum of contributions" if reason == "encoding" else reason
                 return f"Void of round {round_} for want of {what}{missing}"
 
-    def _change(self, change: Join | Depart | Evict) -> str:
+    def _change(self, change: Join | Depart | Evict | Amend) -> str:
         match change:
+            case Amend(proposal=raw):
+                proposal = verify(raw, self._federation)
+                assert isinstance(proposal, Verified)
+                assert isinstance(proposal.message, OptionsProposal)
+                return f"the options become {told(proposal.message.change)}, as {self.peer(proposal.sender)} proposed"
             case Evict(member=member, reason=reason):
                 return f"{self.peer(member)} is evicted ({reason})"
             case Join(request=raw) | Depart(request=raw):

@@ -93,7 +93,7 @@ def run(given: argparse.Namespace) -> int:
 
 def _told(given: argparse.Namespace, agreed: "Agreed", facts: dict[str, Any], file: str) -> "Iterator[str]":
     """Yield lines: what the file holds, how good the model is, and whether there may be newer weights."""
-    rounds = agreed.state.genesis.rounds
+    rounds = agreed.state.options.rounds
     of = f" of {rounds}" if rounds else ""
     yield f"{file}: {len(agreed.weights)} arrays after {facts['trained']}{of} rounds, weights {facts['weights'][:16]}…"
     if agreed.score.loss is not None:
@@ -138,7 +138,7 @@ def _facts(agreed: "Agreed") -> dict[str, Any]:
         "weights": agreed.saved.weights_hash.hex(),
         "round": agreed.score.round,
         "trained": agreed.score.trained,
-        "rounds": state.genesis.rounds,
+        "rounds": state.options.rounds,
         "height": state.height,
         "loss": agreed.score.loss,
         "best": agreed.best is not None and agreed.best.weights == agreed.saved.weights_hash,

@@ -70,7 +70,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _facts(agreed: "Agreed") -> Json:
-    score, genesis = agreed.score, agreed.state.genesis
+    score = agreed.score
     members, before = _members(agreed, score), None
     if members is None and agreed.before is not None:
         before = {"round": agreed.before.round, **(_members(agreed, agreed.before) or {})}
@@ -79,7 +79,7 @@ def _facts(agreed: "Agreed") -> Json:
         "weights": agreed.saved.weights_hash.hex(),
         "round": score.round,
         "trained": score.trained,
-        "rounds": genesis.rounds,
+        "rounds": agreed.state.options.rounds,
         "best": agreed.best is not None and agreed.best.weights == agreed.saved.weights_hash,
         "members": members,
         "before": before,

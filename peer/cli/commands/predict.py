@@ -92,7 +92,7 @@ def _model(given: argparse.Namespace) -> "TableModel":
     model = agreed.table_model(given.columns_from and Path(given.columns_from))
     if model is None:
         raise PeerError(f"{agreed.home.folder}: {no_table_model('the weights in this home')}", Exit.DATA)
-    trained, rounds = agreed.state.trained, agreed.state.genesis.rounds
+    trained, rounds = agreed.state.trained, agreed.state.options.rounds
     if trained < rounds and not agreed.state.has_stopped:
         newest = "" if given.best else f": this is the model after {trained} of {rounds} rounds"
         _note(f"the training is not finished{newest}")

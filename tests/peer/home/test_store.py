@@ -17,6 +17,7 @@ from coterie.peer.home.sqlite import VERSION, StoreError
 from coterie.peer.home.store import FILE_NAME, Contradiction, Reader, Store
 from coterie.protocol.messages.encoding import digest_of
 from coterie.protocol.records import (
+    BallotCast,
     BlockDecided,
     Dealt,
     LostStateFound,
@@ -71,6 +72,7 @@ def test_everything_persisted_comes_back_after_a_restart(tmp_path: Path) -> None
         ShareHeld(7, DEALER, b"deal", b"values"),
         Released(6, b"U6"),
         Released(7, b"U7"),
+        BallotCast(b"id", b"proposal", b"yes"),
     ]
     with Store.open(tmp_path) as store:
         store.persist(records)
@@ -82,6 +84,7 @@ def test_everything_persisted_comes_back_after_a_restart(tmp_path: Path) -> None
     assert memory.dealt == records[7]
     assert memory.shares == [records[8]]
     assert memory.released == {6: b"U6", 7: b"U7"}
+    assert memory.ballots == [records[11]]
     assert not memory.copied
 
 
@@ -147,6 +150,13 @@ def test_a_second_contributor_set_in_a_round_is_refused(store: Store) -> None:
     store.persist([Released(1, b"U")])
     with pytest.raises(Contradiction):
         store.persist([Released(1, b"another")])
+
+
+def test_another_vote_on_the_same_proposed_options_is_refused(store: Store) -> None:
+    store.persist([BallotCast(b"id", b"proposal", b"yes")])
+    with pytest.raises(Contradiction):
+        store.persist([BallotCast(b"id", b"proposal", b"no")])
+    assert store.load().ballots == [BallotCast(b"id", b"proposal", b"yes")]
 
 
 def test_a_second_dealing_in_a_round_is_refused(store: Store) -> None:

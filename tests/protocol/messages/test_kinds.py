@@ -45,6 +45,9 @@ from coterie.protocol.messages.kinds import (
     JoinRequest,
     LeaveRequest,
     Message,
+    OptionsChange,
+    OptionsProposal,
+    OptionsVote,
     Precommit,
     Prevote,
     Proposal,
@@ -117,6 +120,10 @@ LARGEST: dict[type[Message], Callable[[], list[Message]]] = {
     Refusal: lambda: [Refusal("m" * (2 * MAX_DESCRIPTOR_BYTES + 100))],
     LeaveRequest: lambda: [LeaveRequest(LATE)],
     Withdrawal: lambda: [Withdrawal(LATE)],
+    OptionsProposal: lambda: [
+        OptionsProposal(LAST_VIEW, LATE, LATE, OptionsChange(LAST_VIEW, LAST_VIEW, MAX_MEMBERS, LAST_VIEW))
+    ],
+    OptionsVote: lambda: [OptionsVote(hashlib.sha256().digest(), True)],
     Accusation: lambda: [
         *(Accusation(one, one) for one in (PREVOTE, enveloped(DEAL), enveloped(ACK))),
         Accusation(PREVOTE, None),
