@@ -21,6 +21,7 @@ from coterie.crypto.vectors import add_into
 from coterie.protocol.events import Received
 from coterie.protocol.jobs import Contribution, Encode
 from coterie.protocol.ledger.blocks import (
+    Amend,
     Block,
     Contributors,
     Depart,
@@ -53,6 +54,9 @@ from coterie.protocol.messages.kinds import (
     JoinRequest,
     LeaveRequest,
     Message,
+    OptionsChange,
+    OptionsProposal,
+    OptionsVote,
     Precommit,
     Prevote,
     Proposal,
@@ -201,12 +205,13 @@ class Chatter(Cluster):
         match rnd.randrange(5):
             case 0:
                 contradictions = ("double-vote", "double-deal", "double-ack", "false-vector")
-                reasons = ("silent", *contradictions, "bad-dealing", "wrong-sum")
+                reasons = ("silent", *contradictions, "bad-dealing", "false-proof", "wrong-sum")
                 reason = rnd.choice(reasons)
                 changes = (
                     Join(self._envelope()),
                     Depart(self._envelope()),
                     Evict(self._key(site), reason, self._envelopes()),
+                    Amend(self._envelope(), self._envelopes()),
                 )
                 return Membership(tuple(rnd.choices(changes, k=rnd.randrange(1, 3))))
             case 1:
@@ -301,6 +306,12 @@ class Chatter(Cluster):
             height = rnd.choice((0, self._state(site).height, self._state(site).height + 1, 2**53))
             shown = [rnd.choice((None, self._envelope()[:800])) for _ in range(3)]
             message = Status(digest("n"), height, *shown)
+        elif kind is OptionsProposal:
+            change = OptionsChange(rounds=rnd.choice((None, 0, 2, 99)), min_peers=rnd.choice((None, 3, 4, 512)))
+            number = rnd.choice((1, 1, 2, 2**31))
+            message = OptionsProposal(number, self._round(site), rnd.choice((0, self.now_ms, 2**53)), change)
+        elif kind is OptionsVote:
+            message = OptionsVote(self._hash(site), rnd.random() < 0.5)
         else:
             message = GetStatus(digest("n"))
         return message, blob

@@ -15,7 +15,7 @@ from coterie.topology.faults.faults import Outage
 from coterie.topology.faults.partitions import PARTITIONS
 from coterie.topology.options import Options, build
 from coterie.topology.reporting.result import Result
-from coterie.topology.sweep.scenarios import TOGETHER, Scenario
+from coterie.topology.sweep.scenarios import ABOUT_DEALINGS, TOGETHER, Scenario
 from coterie.topology.sweep.scenarios import build as build_scenario
 
 
@@ -127,8 +127,9 @@ def trace(**changes: object) -> str:
 
 @pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in (*TOGETHER, "return-unseen")])
 def test_each_strategy_alone_changes_what_is_said_and_keeps_nobody_from_finishing(name: str) -> None:
-    liars = {trace(byzantine=(f"{site}={name}",), partition="at-votes") for site in range(4)}
-    assert liars != {trace(partition="at-votes")}, "an adversary that nobody could notice"
+    is_proved = name in ABOUT_DEALINGS
+    liars = {trace(byzantine=(f"{site}={name}",), partition="at-votes", is_proved=is_proved) for site in range(4)}
+    assert liars != {trace(partition="at-votes", is_proved=is_proved)}, "an adversary that nobody could notice"
 
 
 def test_one_that_returns_unseen_does_so_where_somebody_is_away_and_keeps_nobody_from_finishing() -> None:
