@@ -52,6 +52,7 @@ CHECKED = {
     ("docs/paper.md", "mkdir /tmp/paper"): PARSED + "minutes; topology/test_stories.py runs it in a small size",
     ("docs/tables.md", "peer data check"): NUMBERS,
     ("docs/tables.md", "peer model show"): NUMBERS,
+    ("docs/tables.md", "peer start --data ours.csv"): PARSED + "peer/cli/commands/test_data.py checks tables with it",
     ("docs/tutorial.md", "make setup"): PARSED + "CI has done it; the lines are compared with .ci/setup",
     ("docs/tutorial.md", ". .venv/bin/activate"): TUTORIAL,
     ("docs/tutorial.md", "peer data check"): TUTORIAL,

@@ -36,6 +36,7 @@ FOUNDING: Final = (
     "no_evict",
     "levels",
     "gaps",
+    "median",
     "class_weights",
     "learning_rate",
     "steps",
@@ -59,6 +60,7 @@ _TABLE: Final = (
     "ignore",
     "levels",
     "gaps",
+    "median",
     "test_fraction",
     "hidden",
     "classes",
@@ -125,6 +127,8 @@ class Settings:
     """Columns of categories, each alone or with its levels, as COLUMN=A,B."""
     gaps: str | None = None
     """Columns of numbers and dates that may have gaps, as A,B; empty for all."""
+    median: tuple[str, ...] = ()
+    """Columns of numbers whose gaps stand as the median, each with the edges of its bins, as COLUMN=A,B."""
     test_fraction: float = 0.2
     hidden: tuple[int, ...] = ()
     classes: tuple[str, ...] = ()

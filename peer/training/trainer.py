@@ -26,7 +26,7 @@ from ..learning.table_models.tables_app import MANY_CLASSES, TableApp
 from ..learning.table_models.task import TaskMismatch
 from ..learning.tables.cells import normal_label
 from ..learning.tables.opening import check_is_file, opened
-from ..learning.tables.schema import Wishes
+from ..learning.tables.schema import Wishes, check_edges
 from ..learning.tables.troubles import TableError, on_one_line
 from .own_app import own_app
 
@@ -278,13 +278,32 @@ def told_table(learner: Learner) -> str | None:
 
 
 def wishes_of(settings: Settings) -> Wishes:
-    """Return what a founder says of its columns: the levels of categories, and which may have gaps."""
+    """Return what a founder says of its columns: the levels of categories, and which may have gaps.
+
+    Raises:
+        PeerError: a column has two medians, or its bins have no possible edges.
+    """
     levels: dict[str, tuple[str, ...]] = {}
     for text in settings.levels:
         column, _, named = text.partition("=")
         levels[column.strip()] = tuple(filter(None, (level.strip() for level in named.split(","))))
     gaps = filter(None, (settings.gaps or "").split(","))
-    return Wishes(levels, tuple(gaps), settings.gaps == "")
+    return Wishes(levels, tuple(gaps), settings.gaps == "", _medians(settings))
+
+
+def _medians(settings: Settings) -> dict[str, tuple[float, ...]]:
+    """Return the columns whose gaps stand as the median, with the edges of their bins."""
+    found: dict[str, tuple[float, ...]] = {}
+    for text in settings.median:
+        column, _, edges = text.rpartition("=")
+        if column.strip() in found:
+            raise PeerError(f"--median {text}: name each column once")
+        found[column.strip()] = tuple(map(float, edges.split(",")))
+        try:
+            check_edges(column.strip(), found[column.strip()])
+        except ValueError as error:
+            raise PeerError(f"--median {text}: {error}") from None
+    return found
 
 
 def published_classes(learner: Learner) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from .values import class_weights, gaps, levels, path_name, words
+from .values import class_weights, gaps, levels, median, path_name, words
 
 if TYPE_CHECKING:
     from ...home.folder import Home
@@ -54,6 +54,14 @@ def add_inputs(group: Any) -> None:
         const="",
         metavar="A,B,…",
         help="let gaps stand as the mean of all members, in these columns or in all (a founder's choice)",
+    )
+    group.add_argument(
+        "--median",
+        type=median,
+        action="append",
+        metavar="COLUMN=A,B,…",
+        help="let gaps of a column of numbers stand as the median, which follows from how many rows of all members are"
+        " below A, below B, … (a founder's choice; default: the mean; repeatable)",
     )
 
 

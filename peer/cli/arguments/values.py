@@ -121,6 +121,16 @@ def gaps(text: str) -> str:
     return ",".join(words(text)) if text else ""
 
 
+def median(text: str) -> str:
+    """Read a column and the edges of its bins: COLUMN=A,B."""
+    column, _, edges = text.rpartition("=")
+    if not column.strip() or len(edges.split(",")) < 2:
+        raise argparse.ArgumentTypeError(f"{text!r}: COLUMN=A,B,… is needed, with the edges of the bins")
+    for edge in edges.split(","):
+        number(-1e300, 1e300)(edge)
+    return text
+
+
 def path_name(text: str) -> str:
     """Read the name of a file or folder. An empty one, as a shell makes of an unset variable, is refused."""
     if not text:

@@ -110,6 +110,7 @@ def _settings(given: argparse.Namespace) -> "Settings":
         ignore=given.ignore or (),
         levels=tuple(given.levels or ()),
         gaps=given.gaps,
+        median=tuple(given.median or ()),
         classes=given.classes,
         class_weights=given.class_weights or (),
         test_fraction=given.test_fraction,
@@ -164,10 +165,10 @@ def _expected(settings: "Settings", genesis: "Genesis | None") -> dict[str, Any]
             "plan": wishes_of(settings),
             "agreed": (),
         }
-    if settings.levels or settings.gaps is not None or settings.class_weights:
+    if settings.levels or settings.gaps is not None or settings.median or settings.class_weights:
         raise PeerError(
-            "--levels, --gaps, --class-weights: the founder has chosen these; leave them out to compare with its"
-            " federation"
+            "--levels, --gaps, --median, --class-weights: the founder has chosen these; leave them out to compare with"
+            " its federation"
         )
     try:
         fields = read_description(genesis.model)

@@ -239,7 +239,7 @@ def _run(given: argparse.Namespace, asked: "StopSignals") -> int:
     from ...runtime.process import run_peer
 
     options = {option: value for option, value in vars(given).items() if option not in ("run", "home", "json")}
-    for repeatable in ("bootstrap", "listen", "announce", "dht", "levels"):
+    for repeatable in ("bootstrap", "listen", "announce", "dht", "levels", "median"):
         if repeatable in options:
             options[repeatable] = tuple(options[repeatable])
     if "invite" in options:

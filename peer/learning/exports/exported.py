@@ -32,10 +32,12 @@ __all__ = [
     "write_npz",
 ]
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Newest version of both files; a reader refuses a later one."""
 PLAIN_FORMAT: Final = 1
 """The version of a model whose columns are all plain numbers."""
+MEAN_FORMAT: Final = 2
+"""The version of a model with other columns, all of whose gaps stand as the mean."""
 APP: Final = "app"
 """The kind of an app's model: arrays of which Coterie knows nothing more."""
 BLOCK_ROWS: Final = 16_384
@@ -76,6 +78,8 @@ class TableModel:
     scale: Numbers
     target_mean: float = 0.0
     target_scale: float = 1.0
+    fill: Numbers | None = None
+    """What a gap stands as, float64[features]; None: the mean."""
 
     def __post_init__(self) -> None:
         sizes = self.task.network.sizes
@@ -88,6 +92,10 @@ class TableModel:
         is_finite = all(np.isfinite(array).all() for array in self.weights) and np.isfinite(self.mean).all()
         if not is_finite or not (self.scale > 0).all():
             raise ValueError("a weight or mean is not finite, or a scale is not above 0")
+        if (self.fill is None) == bool(self.task.schema.medians):
+            raise ValueError("it does not say what gaps stand as, though some stand as the median; or the reverse")
+        if self.fill is not None and (self.fill.shape != width or not np.isfinite(self.fill).all()):
+            raise ValueError("there is not one number for each column that a gap stands as")
         if not math.isfinite(self.target_mean) or not 0 < self.target_scale < math.inf:
             raise ValueError("the mean of the target is not finite, or its scale is not a number above 0")
 
@@ -96,7 +104,7 @@ class TableModel:
         """The model of a federation, from the standardisation that its members share."""
         scale = np.where(standard.scale > 0, standard.scale, np.inf)
         target = standard.target_mean, standard.target_scale
-        return cls(task, weights, standard.rows, standard.mean, scale, *target)
+        return cls(task, weights, standard.rows, standard.mean, scale, *target, standard.fill)
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -148,8 +156,10 @@ class TableModel:
         """What a file says besides the weights, by the names of `docs/export.md`."""
         features, schema = self.task.features, self.task.schema
         plain = {"format": PLAIN_FORMAT}
-        encoded = {"format": FORMAT, "schema": json.dumps({"columns": self.task.columns, **schema.fields()})}
-        return (plain if schema.is_plain else encoded) | {
+        number = MEAN_FORMAT if self.fill is None else FORMAT
+        encoded = {"format": number, "schema": json.dumps({"columns": self.task.columns, **schema.fields()})}
+        filled = {} if self.fill is None else {"fill": self.fill}
+        return (plain if schema.is_plain else encoded | filled) | {
             "kind": self.task.kind,
             "columns": self.names,
             "dropped": tuple(one.name for one, scale in zip(features, self.scale, strict=True) if np.isinf(scale)),
@@ -170,8 +180,9 @@ class TableModel:
         full[:, [name in needed for name in self.task.columns]] = inputs
         features = self.task.schema.encode(self.task.columns, full)
         weights = [array.astype(np.float64) for array in self.weights]
-        # A gap stands as the mean, and so does a column that nobody needs.
-        standard = np.where(np.isnan(features), 0.0, (features - self.mean) / self.scale)
+        # A column that nobody needs stands as a gap, which its infinite scale makes 0.
+        known = np.where(np.isnan(features), self.mean if self.fill is None else self.fill, features)
+        standard = (known - self.mean) / self.scale
         return self.task.network.outputs(weights, standard)
 
 
@@ -188,6 +199,7 @@ def write_json(file: BinaryIO, model: TableModel | None, weights: Sequence[Any],
     if model is not None:
         scale = [None if np.isinf(one) else one for one in model.scale.tolist()]
         fields |= {"mean": model.mean.tolist(), "scale": scale}
+        fields |= {} if model.fill is None else {"fill": model.fill.tolist()}
     whole = {**fields, "arrays": [array.tolist() for array in weights], "coterie": facts}
     file.write(json.dumps(whole, ensure_ascii=False).encode() + b"\n")
 
@@ -240,7 +252,9 @@ def _model_of(fields: Mapping[str, Any]) -> TableModel:
         raise ValueError("its columns are not those that follow from its schema")
     scale = np.array([np.inf if one is None else one for one in fields["scale"]], dtype=np.float64)
     mean, rows = np.asarray(fields["mean"], dtype=np.float64), int(fields["rows"])
-    model = TableModel(task, weights, rows, mean, scale, float(fields["target_mean"]), float(fields["target_scale"]))
+    fill = np.asarray(fields["fill"], dtype=np.float64) if "fill" in fields else None
+    target_mean, target_scale = float(fields["target_mean"]), float(fields["target_scale"])
+    model = TableModel(task, weights, rows, mean, scale, target_mean, target_scale, fill)
     for name, known in (("activation", _activation(task)), ("link", model.link)):
         if str(fields[name]) != known:
             raise ValueError(f"{name} {fields[name]} does not belong to this model")

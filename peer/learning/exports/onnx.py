@@ -37,7 +37,8 @@ def onnx_bytes(model: TableModel, facts: Mapping[str, Any]) -> bytes:
         ir_version=IR_VERSION,
     )
     fields = {name: value for name, value in model.fields().items() if name not in _IN_GRAPH} | {"coterie": facts}
-    helper.set_model_props(made, {name: json.dumps(value) for name, value in fields.items()})
+    # Numbers that stand for gaps come as an array.
+    helper.set_model_props(made, {name: json.dumps(value, default=np.ndarray.tolist) for name, value in fields.items()})
     onnx.checker.check_model(made, full_check=True)
     return bytes(made.SerializeToString())
 

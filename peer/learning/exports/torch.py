@@ -28,6 +28,8 @@ def torch_bytes(model: TableModel, facts: Mapping[str, Any]) -> bytes:
     fields = model.fields()
     for name in ("mean", "scale", "target_mean", "target_scale"):
         state[name] = torch.tensor(fields.pop(name), dtype=torch.float64)
+    if "fill" in fields:
+        fields["fill"] = torch.tensor(fields["fill"], dtype=torch.float64)
     texts = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
     file = io.BytesIO()
     sizes = list(model.task.network.sizes)

@@ -20,7 +20,16 @@ import numpy.typing as npt
 
 from ....protocol.limits import MAX_SETUP_SUMS
 
-__all__ = ["UNIT", "Moments", "largest_value", "never_negative", "read_moments", "smallest_spread", "sums_of_columns"]
+__all__ = [
+    "UNIT",
+    "Moments",
+    "count_of_sums",
+    "largest_value",
+    "never_negative",
+    "read_moments",
+    "smallest_spread",
+    "sums_of_columns",
+]
 
 UNIT: Final = 2**40
 """Units in 1: a unit is 2**-40."""
@@ -127,6 +136,11 @@ def sums_of_columns(columns: Matrix) -> list[float]:
     return sums
 
 
+def count_of_sums(columns: int) -> int:
+    """How many numbers `sums_of_columns` has for so many columns."""
+    return 1 + (_DIGITS if is_exact(columns) else 2) * columns
+
+
 def never_negative(columns: int) -> list[int]:
     """The places in `sums_of_columns` of numbers that are never below 0.
 
@@ -172,8 +186,7 @@ def read_moments(totals: Sequence[float], columns: int, marked: Mapping[int, int
     Raises:
         ValueError: no rows can have these totals.
     """
-    each = _DIGITS if is_exact(columns) else 2
-    if len(totals) != 1 + each * columns:
+    if len(totals) != count_of_sums(columns):
         raise ValueError(f"{len(totals)} setup sums do not belong to {columns} columns")
     if not all(map(np.isfinite, totals)) or totals[0] < 1 or totals[0] != int(totals[0]):
         raise ValueError(f"the setup sums are those of {totals[0]:g} rows")

@@ -63,8 +63,17 @@ def _agreed_forms(app: TableApp) -> list[str]:
     if schema.dates:
         found.append(f"{name}: dates, as days since 1970-01-01: {_shown(schema.dates)}")
     if schema.gaps_anywhere or schema.gaps:
-        where = "all columns of numbers" if schema.gaps_anywhere else _shown(schema.gaps)
-        found.append(f"{name}: a gap stands as the mean of all members, and is marked for the model, in {where}")
+        means = [column for column in schema.gaps if schema.edges_of(column) is None]
+        others = "all other columns of numbers" if schema.medians else "all columns of numbers"
+        where = others if schema.gaps_anywhere else _shown(means)
+        if where:
+            found.append(f"{name}: a gap stands as the mean of all members, and is marked for the model, in {where}")
+    for column, edges in schema.medians:
+        bins = ", ".join(f"{edge:g}" for edge in edges)
+        found.append(
+            f"{name}: a gap stands as the median of all members, and is marked for the model, in column {column!r}; all"
+            f" members learn how many of all rows are below each of {bins}"
+        )
     if app.task.class_weights:
         weighed = zip(app.task.classes, app.task.class_weights, strict=True)
         counts = ", ".join(f"{label} {weight:g}" for label, weight in weighed)
@@ -218,7 +227,8 @@ def _number(table: Table, column: str, values: npt.NDArray[np.float64]) -> str:
     known = values[~np.isnan(values)]
     gaps = len(values) - len(known)
     are = "is" if gaps == 1 else "are"
-    mean = f"{_verb('stand', gaps)} as the mean of all members, and {are} marked"
+    what = "mean" if table.schema.edges_of(column) is None else "median"
+    mean = f"{_verb('stand', gaps)} as the {what} of all members, and {are} marked"
     marked = f"; {_counted(gaps, 'gap')} {mean}" if gaps else ""
     if not len(known):
         return f"nothing but gaps{marked}"

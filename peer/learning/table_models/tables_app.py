@@ -17,7 +17,7 @@ from ..tables.table import Table, held_out, read_table
 from ..tables.troubles import LEAVE_OUT, TableError, Trouble, Troubles, on_one_line
 from .drift import Drift
 from .models import Arrays, Hyperparameters, Network, Training, train
-from .moments import Moments, largest_value, moments_of, never_negative, smallest_spread
+from .moments import Moments, largest_value, moments_of, smallest_spread
 from .outliers import Outlier, far_columns, find_outliers
 from .task import (
     DEFAULT_HIDDEN,
@@ -27,6 +27,7 @@ from .task import (
     TaskMismatch,
     agreed_columns,
     moments_from,
+    not_negative,
     read_description,
     schema_of,
     standard_from,
@@ -262,13 +263,13 @@ class TableApp:
         """This peer's part of the sums from which the standardisation follows: over its training rows only."""
         if not self._sums:
             values = None if self.table.values is None else self.table.values[~self.tested]
-            self._sums = sums_of(self._features[~self.tested], values)
+            self._sums = sums_of(self.task, self._features[~self.tested], values)
         return self._sums
 
     @property
     def setup_not_negative(self) -> list[int]:
         """The places in `setup` of numbers that are never below 0, which dealings can prove."""
-        return never_negative(len(self.task.features) + (not self.task.classes))
+        return not_negative(self.task)
 
     def prepare(self, totals: Sequence[float]) -> None:
         """Standardise with the sums of all peers. Raises ValueError for sums that no data can have."""

@@ -16,13 +16,14 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ....protocol.limits import MAX_DESCRIPTOR_BYTES
+from ....protocol.limits import MAX_DESCRIPTOR_BYTES, MAX_SETUP_SUMS
 from ..app import is_flower
 from ..tables.header import MAX_COLUMNS
 from ..tables.schema import Feature, Schema, read_schema
 from ..tables.troubles import LEAVE_OUT, columns_option
+from .medians import counts_below, median_of, read_counts
 from .models import Hyperparameters, Network
-from .moments import Moments, read_moments, sums_of_columns
+from .moments import Moments, count_of_sums, never_negative, read_moments, sums_of_columns
 from .sketch import sketch_of, unknown_to
 
 __all__ = ["Kind", "Standard", "Task", "TaskMismatch", "agreed_columns", "moments_from", "schema_of", "standard_from"]
@@ -35,6 +36,7 @@ _OPTIONAL: Final = {"schema", "class_weights", "training"}
 """Fields of a description."""
 
 _ALSO: Final = ", or name fewer levels of categories with --levels COLUMN=A,B,…"
+_ALSO_EDGES: Final = ", or fewer edges with --median COLUMN=A,B,…"
 
 _SHOWN_NAME_CHARS: Final = 60
 """Characters that are shown of the name that a founder's app gives itself."""
@@ -97,6 +99,13 @@ class Task:
                 f"more; at most {MAX_COLUMNS} are possible: allow fewer gaps (--gaps), or leave columns out (--ignore)"
             )
         Network(features, self.hidden, len(self.classes))  # raises for sizes that there cannot be
+        room = MAX_SETUP_SUMS - count_of_sums(self.summed)
+        edges = sum(len(edges) for _, edges in self.schema.medians)
+        if edges > room:
+            raise ValueError(
+                f"--median: the bins have {edges} edges, and beside {features} numbers there is room for"
+                f" {max(room, 0)}; name fewer edges, or fewer columns"
+            )
 
     def _check_class_weights(self) -> None:
         if not self.class_weights:
@@ -115,6 +124,17 @@ class Task:
         return self.schema.features(self.columns)
 
     @property
+    def summed(self) -> int:
+        """How many numbers are standardised: the features, and a numeric target."""
+        return len(self.features) + (not self.classes)
+
+    @property
+    def binned(self) -> tuple[tuple[int, tuple[float, ...]], ...]:
+        """The places of the features whose gaps stand as the median, each with the edges of its bins."""
+        numbers = {feature.column: at for at, feature in enumerate(self.features) if feature.kind == "value"}
+        return tuple((numbers[column], edges) for column, edges in self.schema.medians)
+
+    @property
     def network(self) -> Network:
         """The architecture."""
         return Network(len(self.features), self.hidden, len(self.classes))
@@ -128,6 +148,7 @@ class Task:
             raise ValueError(
                 f"the description of the task has {len(text.encode())} bytes, over {MAX_DESCRIPTOR_BYTES}; "
                 f"use fewer classes or shorter labels{_ALSO if self.schema.levels else ''}"
+                f"{_ALSO_EDGES if self.schema.medians else ''}"
             )
         return text
 
@@ -215,7 +236,7 @@ class Standard:
     """Means and standard deviations of the features, float64[features], and of a numeric target.
 
     They are over the training rows of all peers. A feature that is the same in all of these has scale 0 and stands as 0
-    in the model. So does a gap.
+    in the model.
     """
 
     rows: int
@@ -223,19 +244,32 @@ class Standard:
     scale: npt.NDArray[np.float64]
     target_mean: float = 0.0
     target_scale: float = 1.0
+    fill: npt.NDArray[np.float64] | None = None
+    """What a gap stands as, float64[features]; None: the mean."""
 
     def inputs(self, raw: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Standardised features, float64[rows, features]; in the raw ones a gap is NaN."""
         inverse = np.divide(1.0, self.scale, out=np.zeros_like(self.scale), where=self.scale > 0)
         standard = np.asarray((raw - self.mean) * inverse, dtype=np.float64)
-        standard[np.isnan(raw)] = 0.0
-        return standard
+        fill = np.zeros_like(self.mean) if self.fill is None else (self.fill - self.mean) * inverse
+        return np.where(np.isnan(raw), fill, standard)
 
 
-def sums_of(features: npt.NDArray[np.float64], values: npt.NDArray[np.float64] | None) -> list[float]:
-    """What a peer adds up for `standard_from`: the sums of all features, and of the target if it is a number."""
+def sums_of(task: Task, features: npt.NDArray[np.float64], values: npt.NDArray[np.float64] | None) -> list[float]:
+    """What a peer adds up for `standard_from`.
+
+    These are the sums of all features, and of the target if it is a number; then the counts behind the medians.
+    """
     known = np.where(np.isnan(features), 0.0, features)
-    return sums_of_columns(known if values is None else np.column_stack([known, values]))
+    sums = sums_of_columns(known if values is None else np.column_stack([known, values]))
+    return [*sums, *(count for at, edges in task.binned for count in counts_below(features[:, at], edges))]
+
+
+def not_negative(task: Task) -> list[int]:
+    """The places in `sums_of` of numbers that are never below 0."""
+    first = count_of_sums(task.summed)
+    edges = sum(len(edges) for _, edges in task.binned)
+    return [*never_negative(task.summed), *range(first, first + edges)]
 
 
 def moments_from(task: Task, totals: Sequence[float]) -> Moments:
@@ -244,7 +278,21 @@ def moments_from(task: Task, totals: Sequence[float]) -> Moments:
     Raises:
         ValueError: no data can have these sums.
     """
-    return read_moments(totals, len(task.features) + (not task.classes), task.schema.gap_places(task.columns))
+    edges = sum(len(edges) for _, edges in task.binned)
+    sums = totals[: max(0, len(totals) - edges)]
+    return read_moments(sums, task.summed, task.schema.gap_places(task.columns))
+
+
+def _medians_from(task: Task, totals: Sequence[float], moments: Moments) -> dict[int, float]:
+    """The medians behind the sums of all peers, by the places of their features."""
+    found: dict[int, float] = {}
+    at = count_of_sums(task.summed)
+    for column, edges in task.binned:
+        known = moments.known(column)
+        counts = read_counts(totals[at : at + len(edges)], known)
+        found[column] = median_of(counts, known, edges)
+        at += len(edges)
+    return found
 
 
 def standard_from(task: Task, totals: Sequence[float]) -> Standard:
@@ -260,9 +308,11 @@ def standard_from(task: Task, totals: Sequence[float]) -> Standard:
     scale = np.where(spread > _NOISE * np.abs(mean), spread, 0.0)
     is_mark = np.array([feature.kind != "value" for feature in task.features])
     scale[is_mark & (scale > 0)] = np.maximum(scale[is_mark & (scale > 0)], _LEAST_MARK_SCALE)
+    medians = _medians_from(task, totals, moments)
+    fill = np.array([medians.get(column, mean[column]) for column in range(width)]) if medians else None
     if task.classes:
-        return Standard(moments.rows, mean, scale)
-    return Standard(moments.rows, mean, scale, moments.mean(width), moments.spread(width) or 1.0)
+        return Standard(moments.rows, mean, scale, fill=fill)
+    return Standard(moments.rows, mean, scale, moments.mean(width), moments.spread(width) or 1.0, fill)
 
 
 def _canonical(fields: dict[str, object]) -> str:

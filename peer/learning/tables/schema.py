@@ -3,13 +3,15 @@
 A *feature* is one number that goes into the model. The features follow from the columns, in the order of these:
 
     plain numbers          the number
-    numbers with gaps      the number, whose gaps stand as the mean of all members; and 1 for a gap, otherwise 0
+    numbers with gaps      the number, whose gaps stand as the mean of all members, or as their median; and 1 for a gap,
+                           otherwise 0
     dates                  days since 1970-01-01, with gaps or without, as numbers
     categories             for each level 1 if the cell holds it, otherwise 0; the same for any other level, and a gap
 
 The founder's table says which column is what. That stands in the description of the task, so it is the same for all.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -20,13 +22,16 @@ import numpy.typing as npt
 
 from .troubles import on_one_line
 
-__all__ = ["GAP", "OTHER", "Feature", "Schema", "Wishes", "read_schema"]
+__all__ = ["GAP", "MAX_EDGES", "OTHER", "Feature", "Schema", "Wishes", "check_edges", "read_schema"]
 
 OTHER: Final = "(other)"
 GAP: Final = "(missing)"
 """Stand in the names of features for a level that is none of those agreed on, and for a gap."""
 
-_KEYS: Final = {"dates", "gaps", "levels"}
+MAX_EDGES: Final = 32
+"""Of the bins of a median. More would tell where single rows are, and hardly make the median better."""
+
+_KEYS: Final = {"dates", "gaps", "levels", "medians"}
 
 Matrix = npt.NDArray[np.float64]
 
@@ -55,10 +60,12 @@ class Wishes:
     """Columns to read as categories, with their levels; without levels, those that the table holds."""
     gaps: tuple[str, ...] = ()
     gaps_anywhere: bool = False
+    medians: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Columns of numbers whose gaps stand as the median, each with the edges of its bins."""
 
     def allows_gaps(self, column: str) -> bool:
         """Whether a column of numbers or dates may have gaps."""
-        return self.gaps_anywhere or column in self.gaps
+        return self.gaps_anywhere or column in self.gaps or column in self.medians
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +81,13 @@ class Schema:
     gaps: tuple[str, ...] = ()
     """Columns of numbers and dates in which a cell may be empty; in categories it always may."""
     gaps_anywhere: bool = False
+    medians: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    """Columns of numbers whose gaps stand as the median, each with the edges of the bins from which it follows."""
 
     def __post_init__(self) -> None:
         categories = [column for column, _ in self.levels]
-        for names in (categories, self.dates, self.gaps):
+        binned = [column for column, _ in self.medians]
+        for names in (categories, self.dates, self.gaps, binned):
             if list(names) != sorted(set(names)):
                 raise ValueError(
                     f"columns that are not in alphabetical order, each once: {', '.join(map(on_one_line, names))}"
@@ -89,6 +99,13 @@ class Schema:
             raise ValueError(
                 f"columns that are categories and something else: {', '.join(map(on_one_line, sorted(twice)))}"
             )
+        for column, edges in self.medians:
+            check_edges(column, edges)
+        unfit = [one for one in binned if one in {*categories, *self.dates} or not self.allows_gaps(one)]
+        if unfit:
+            raise ValueError(
+                f"columns with a median that are no numbers with gaps: {', '.join(map(on_one_line, unfit))}"
+            )
 
     @property
     def is_plain(self) -> bool:
@@ -99,13 +116,17 @@ class Schema:
         """The levels of a category; None for any other column."""
         return dict(self.levels).get(column)
 
+    def edges_of(self, column: str) -> tuple[float, ...] | None:
+        """The edges of the bins of a column whose gaps stand as the median; None for any other column."""
+        return dict(self.medians).get(column)
+
     def allows_gaps(self, column: str) -> bool:
         """Whether a cell of this column may be empty."""
         return self.gaps_anywhere or column in self.gaps or column in dict(self.levels)
 
     def check_columns(self, columns: Sequence[str]) -> None:
         """Raise ValueError unless all columns that the schema names are among ``columns``."""
-        named = {*self.dates, *self.gaps, *dict(self.levels)}
+        named = {*self.dates, *self.gaps, *dict(self.levels), *dict(self.medians)}
         if lacking := sorted(named - set(columns)):
             raise ValueError(
                 f"the fields name columns that the task does not have: {', '.join(map(on_one_line, lacking))}"
@@ -159,6 +180,8 @@ class Schema:
             found["dates"] = list(self.dates)
         if self.gaps or self.gaps_anywhere:
             found["gaps"] = True if self.gaps_anywhere else list(self.gaps)
+        if self.medians:
+            found["medians"] = {column: list(edges) for column, edges in self.medians}
         return found
 
 
@@ -171,7 +194,19 @@ def read_schema(fields: Any) -> Schema:
     gaps = fields.get("gaps", [])
     named = () if gaps is True else _checked(gaps, list, lambda one: isinstance(one, str))
     ordered = tuple((column, tuple(levels[column])) for column in sorted(levels))
-    return Schema(ordered, tuple(dates), tuple(named), gaps is True)
+    medians = _checked(fields.get("medians", {}), dict, lambda one: isinstance(one, list) and _are_floats(one))
+    binned = tuple((column, tuple(medians[column])) for column in sorted(medians))
+    return Schema(ordered, tuple(dates), tuple(named), gaps is True, binned)
+
+
+def check_edges(column: str, edges: Sequence[float]) -> None:
+    """Raise ValueError unless these can be the edges of the bins of a median."""
+    rise = all(low < high for low, high in pairwise(edges))  # written so that NaN is refused, too
+    if not 2 <= len(edges) <= MAX_EDGES or not all(map(math.isfinite, edges)) or not rise:
+        raise ValueError(
+            f"the median of column {column!r} needs bins with 2 to {MAX_EDGES} edges, each a number larger than the one"
+            f" before, not {', '.join(f'{edge:g}' for edge in edges[: MAX_EDGES + 1])}"
+        )
 
 
 def _checked(value: Any, kind: type[Any], is_right: Callable[[Any], bool]) -> Any:
@@ -179,6 +214,10 @@ def _checked(value: Any, kind: type[Any], is_right: Callable[[Any], bool]) -> An
     if not isinstance(value, kind) or not all(map(is_right, parts)):
         raise ValueError(f"malformed description of the columns: {value!r:.200}")
     return value
+
+
+def _are_floats(values: list[Any]) -> bool:
+    return all(type(value) is float for value in values)
 
 
 def _are_texts(values: list[Any]) -> bool:

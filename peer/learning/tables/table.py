@@ -254,7 +254,7 @@ class _Reader:
         is_joiners = isinstance(plan, Schema) and self._target is not None
         header = read_header(self.troubles, names, self._target, choice.columns, choice.ignored, is_joiners=is_joiners)
         if isinstance(plan, Wishes):
-            check_named(self.troubles, [*plan.levels, *plan.gaps], header.inputs)
+            check_named(self.troubles, [*plan.levels, *plan.gaps, *plan.medians], header.inputs)
         return header
 
     def _read_row(self, header: Header, row: list[str]) -> None:
@@ -360,6 +360,12 @@ class _Reader:
             form: str | tuple[str, ...] | None
             if isinstance(plan, Wishes):
                 form = column.infer(plan, choice.columns is not None)
+                if name in plan.medians and form not in (None, "number"):
+                    kind = "dates" if form == "date" else "a category"
+                    advice = (
+                        "leave it out of --median; a gap among dates stands as the mean, one in a category for itself"
+                    )
+                    self.troubles.add(Trouble(0, name, f"it holds {kind}, and only numbers have a median", advice))
             else:
                 form = plan.levels_of(name) or ("date" if name in plan.dates else "number")
             gaps = plan.allows_gaps(name)
@@ -412,8 +418,11 @@ class _Settled:
             return plan
         levels = tuple((name, form) for name, form in self.forms.items() if isinstance(form, tuple))
         dates = tuple(name for name, form in self.forms.items() if form == "date")
-        gaps = sorted(set(plan.gaps) - dict(levels).keys())
-        return Schema(levels, dates, () if plan.gaps_anywhere else tuple(gaps), plan.gaps_anywhere)
+        gaps = sorted({*plan.gaps, *plan.medians} - dict(levels).keys())
+        medians = tuple(
+            sorted((name, edges) for name, edges in plan.medians.items() if self.forms.get(name) == "number")
+        )
+        return Schema(levels, dates, () if plan.gaps_anywhere else tuple(gaps), plan.gaps_anywhere, medians)
 
 
 def _with_first(first: str, rest: Iterator[str]) -> Iterator[str]:

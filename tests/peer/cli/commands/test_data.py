@@ -147,6 +147,53 @@ def test_what_becomes_of_categories_dates_and_gaps_is_told(check: Check) -> None
     assert f"{sex}; 3 rows of other levels count as one" in lines
 
 
+def test_gaps_that_stand_as_the_median_are_told_to_founder_and_joiner(check: Check, tmp_path: Path) -> None:
+    code, lines = check(MIXED, "--target", "y", "--median", "bmi=18.5,22,25,30")
+    assert code == Exit.OK
+    marked = "10 gaps stand as the median of all members, and are marked"
+    assert f"  bmi: 20.125 to 23.625, mean 21.875; {marked}" in lines
+    told = "in column 'bmi'; all members learn how many of all rows are below each of 18.5, 22, 25, 30"
+    assert told in "\n".join(lines)
+    learner = founder_learner(Settings(data="t.csv", target="y", median=("bmi=18.5,22,25,30",)))
+    genesis = make_genesis(model=learner.descriptor, shapes=learner.shapes, setup_sums=len(learner.setup()))
+    (tmp_path / "home").mkdir(mode=0o700)
+    with Store.open(tmp_path / "home") as store:
+        store.keep(GENESIS, genesis.encode())
+    code, lines = check(MIXED, "--home", "home")
+    assert code == Exit.OK
+    assert told in "\n".join(lines)
+    assert f"  bmi: 20.125 to 23.625, mean 21.875; {marked}" in lines
+    assert check(MIXED, "--home", "home", "--median", "bmi=1,2")[0] == Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        (("bmi",), "'bmi': COLUMN=A,B,… is needed, with the edges of the bins"),
+        (("bmi=1",), "'bmi=1': COLUMN=A,B,… is needed, with the edges of the bins"),
+        (("bmi=1,x",), "'x': a number from"),
+        (("bmi=2,1",), "--median bmi=2,1: the median of column 'bmi' needs bins with 2 to 32 edges"),
+        (("bmi=1,2", "--median", "bmi=1,3"), "--median bmi=1,3: name each column once"),
+    ],
+)
+def test_bins_that_are_none_are_refused_with_the_option(
+    check: Check, capsys: pytest.CaptureFixture[str], option: tuple[str, ...], told: str
+) -> None:
+    Path("t.csv").write_text(MIXED)
+    try:
+        code = main(("data", "check", "t.csv", "--target", "y", "--median", *option))
+    except SystemExit as stopped:
+        code = int(stopped.code or 0)
+    assert code == Exit.USAGE
+    assert told in capsys.readouterr().err
+
+
+def test_a_median_of_a_column_that_is_not_there_is_refused(check: Check) -> None:
+    code, lines = check(MIXED, "--target", "y", "--gaps", "--median", "bmj=1,2")
+    assert code == Exit.DATA
+    assert "there is no column 'bmj'" in lines[1]
+
+
 def test_columns_can_be_left_out_and_named_levels_are_taken(check: Check) -> None:
     code, lines = check(MIXED, "--target", "y", "--ignore", "bmi,seen", "--levels", "sex=f", "--levels", "age")
     assert code == Exit.DATA

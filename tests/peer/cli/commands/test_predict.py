@@ -309,8 +309,14 @@ def test_long_tables_are_predicted_in_blocks(linear: Path, peer: Run, monkeypatc
 MIXED = "seen,ward,bmi,site\n"
 
 
+@pytest.fixture(params=["mean", "median"])
+def gap(request: pytest.FixtureRequest) -> str:
+    """What a gap in a column of numbers stands as."""
+    return str(request.param)
+
+
 @pytest.fixture
-def mixed(tmp_path: Path) -> Path:
+def mixed(tmp_path: Path, gap: str) -> Path:
     """A home whose table holds more than numbers; its `site` is the same in all rows."""
     random = np.random.default_rng(11)
     rows = [
@@ -319,7 +325,8 @@ def mixed(tmp_path: Path) -> Path:
     ]
     path = tmp_path / "table.csv"
     path.write_text(MIXED.replace("\n", ",y\n") + "".join(rows))
-    app = TableApp.found(path, "y", "mlp", hidden=(4,), wishes=Wishes(gaps=("bmi",)))
+    wishes = Wishes(gaps=("bmi",)) if gap == "mean" else Wishes(medians={"bmi": (15.0, 22.0, 24.0, 40.0)})
+    app = TableApp.found(path, "y", "mlp", hidden=(4,), wishes=wishes)
     (tmp_path / "mixed.csv").write_text(
         "ward,bmi,seen\nA,22.5,2024-05-01\nB,,2023-12-31\n,31,2024-02-29\nWard C,,2025-01-01\n"
     )
@@ -374,11 +381,13 @@ def test_scikit_learn_predicts_the_same_from_categories_dates_and_gaps(mixed: Pa
         np.testing.assert_allclose(model.predict(features), known, rtol=1e-12)
 
 
-def test_an_export_of_more_than_numbers_says_what_each_of_its_columns_is(mixed: Path, peer: Run) -> None:
+def test_an_export_of_more_than_numbers_says_what_each_of_its_columns_is(mixed: Path, gap: str, peer: Run) -> None:
     peer("model", "export", "--out", "m.npz")
+    medians = {} if gap == "mean" else {"medians": {"bmi": [15.0, 22.0, 24.0, 40.0]}}
     with np.load("m.npz") as file:
-        assert int(file["format"]) == 2
-        assert json.loads(str(file["schema"])) == {
+        assert int(file["format"]) == (2 if gap == "mean" else 3)
+        assert ("fill" in file.files) == (gap == "median")
+        assert json.loads(str(file["schema"])) == medians | {
             "columns": ["bmi", "seen", "site", "ward"],
             "dates": ["seen"],
             "gaps": ["bmi"],
@@ -653,7 +662,8 @@ def spoiled(path: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"format": 3}, "it has format 3, and this Coterie reads 2; upgrade it"),
+        ({"format": 4}, "it has format 4, and this Coterie reads 3; upgrade it"),
+        ({"fill": np.zeros(2)}, "it does not say what gaps stand as"),
         ({"format": None}, "it does not say which format it has"),
         ({"mean": None}, "it has no 'mean'"),
         ({"mean": [1.0]}, "not one mean and one scale for each column"),

@@ -107,6 +107,35 @@ def test_a_joiner_sees_what_was_agreed_on(founder: TableApp, tmp_path: Path) -> 
     assert "a gap stands as the mean of all members, and is marked for the model, in age" in told
 
 
+def test_a_joiner_sees_the_median_that_the_founder_chose_and_shares_it(tmp_path: Path) -> None:
+    wishes = Wishes(medians={"age": (20.0, 40.0, 60.0, 90.0)})
+    founder = TableApp.found(site(tmp_path / "1.csv", 1), "y", "linear", wishes=wishes)
+    joiner = TableApp.adopt(founder.describe(), site(tmp_path / "2.csv", 2))
+    assert joiner.task == founder.task
+    told = "a gap stands as the median of all members, and is marked for the model, in column 'age'; all members learn"
+    for app in (founder, joiner):
+        assert f"{told} how many of all rows are below each of 20, 40, 60, 90" in summary(app)
+        assert "as the mean of all members" not in summary(app)
+    totals = np.sum([app.setup() for app in (founder, joiner)], axis=0).tolist()
+    for app in (founder, joiner):
+        app.prepare(totals)
+        assert app.standard is not None
+        assert app.standard.fill is not None
+    ages = np.concatenate([app.table.inputs[~app.tested, 0] for app in (founder, joiner)])
+    assert founder.standard is not None
+    assert founder.standard.fill is not None
+    assert founder.standard.fill[0] == pytest.approx(np.nanmedian(ages), abs=2)
+    weights, _, _ = founder.fit(founder.initial(), 1)
+    assert all(np.isfinite(array).all() for array in weights)
+
+
+@pytest.mark.parametrize(("column", "what"), [("seen", "dates"), ("ward", "a category")])
+def test_a_median_of_what_is_no_number_is_refused_by_name(tmp_path: Path, column: str, what: str) -> None:
+    told = f"1.csv, column '{column}': it holds {what}, and only numbers have a median; leave it out of --median"
+    with pytest.raises(TableError, match=told):
+        TableApp.found(site(tmp_path / "1.csv", 1, gaps=0), "y", "linear", wishes=Wishes(medians={column: (1.0, 2.0)}))
+
+
 def test_a_joiner_s_gap_where_none_is_agreed_on_is_refused_with_its_place(tmp_path: Path) -> None:
     founder = TableApp.found(site(tmp_path / "1.csv", 1, gaps=0), "y", "linear")
     (tmp_path / "2.csv").write_text(f"{HEADER}50,A,2024-01-01,1\n,B,2024-01-02,2\n")

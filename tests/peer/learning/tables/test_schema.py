@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coterie.peer.learning.table_models.task import Task, TaskMismatch, schema_of, standard_from, sums_of
+from coterie.peer.learning.table_models.task import Task, TaskMismatch, not_negative, schema_of, standard_from, sums_of
 from coterie.peer.learning.tables.schema import Schema, read_schema
 
 MIXED = Schema((("sex", ("f", "m")),), ("admitted",), ("age",))
@@ -76,6 +76,17 @@ def test_a_mixed_table_is_described_with_its_levels() -> None:
         {"gaps": False},
         {"gaps": ["a", "a"]},
         {"levels": {"sex": ["f"]}, "gaps": ["sex"]},
+        {"gaps": ["a"], "medians": [1.0, 2.0]},
+        {"gaps": ["a"], "medians": {"a": [1, 2]}},
+        {"gaps": ["a"], "medians": {"a": [1.0]}},
+        {"gaps": ["a"], "medians": {"a": [2.0, 1.0]}},
+        {"gaps": ["a"], "medians": {"a": [1.0, 1.0]}},
+        {"gaps": ["a"], "medians": {"a": [1.0, GAP]}},
+        {"gaps": ["a"], "medians": {"a": [1.0, float("inf")]}},
+        {"gaps": ["a"], "medians": {"a": [float(edge) for edge in range(33)]}},
+        {"medians": {"a": [1.0, 2.0]}},
+        {"dates": ["a"], "gaps": ["a"], "medians": {"a": [1.0, 2.0]}},
+        {"levels": {"a": ["f"]}, "gaps": True, "medians": {"a": [1.0, 2.0]}},
     ],
 )
 def test_a_schema_that_is_none_is_refused(fields: Any) -> None:
@@ -83,6 +94,28 @@ def test_a_schema_that_is_none_is_refused(fields: Any) -> None:
         read_schema(fields)
     with pytest.raises(TaskMismatch, match="cannot be used"):
         schema_of({"schema": fields})
+
+
+def test_a_median_of_a_column_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="columns that the task does not have: b"):
+        Task("linear", "y", ("a",), schema=Schema(gaps_anywhere=True, medians=(("b", (1.0, 2.0)),)))
+
+
+def test_medians_survive_the_description_of_a_task() -> None:
+    schema = Schema(gaps=("a", "b"), medians=(("b", (0.5, 1e9)),))
+    task = Task("linear", "y", ("a", "b"), schema=schema)
+    assert json.loads(task.describe())["schema"] == {"gaps": ["a", "b"], "medians": {"b": [0.5, 1e9]}}
+    assert Task.adopt(task.describe(), ("a", "b"), "t.csv") == task
+
+
+def test_edges_without_room_in_the_setup_sums_are_refused_with_the_room_there_is() -> None:
+    names = tuple(sorted(f"c{number}" for number in range(1021)))
+    schema = Schema(gaps=names[:1], medians=((names[0], tuple(map(float, range(8)))),))
+    with pytest.raises(
+        ValueError, match="--median: the bins have 8 edges, and beside 1022 numbers there is room for 7"
+    ):
+        Task("linear", "y", names, schema=schema)
+    Task("linear", "y", names, schema=Schema(gaps=names[:1], medians=((names[0], tuple(map(float, range(7)))),)))
 
 
 def test_a_schema_of_columns_that_are_not_there_is_refused() -> None:
@@ -105,7 +138,7 @@ def test_the_mean_and_the_spread_are_those_of_the_values_that_are_there(columns:
     tables = [random.normal(40, 5, size=(rows, columns)) for rows in (30, 50)]
     for table in tables:
         table[random.random(len(table)) < 0.4, 0] = GAP
-    parts = [sums_of(task.schema.encode(names, table), np.ones(len(table))) for table in tables]
+    parts = [sums_of(task, task.schema.encode(names, table), np.ones(len(table))) for table in tables]
     standard = standard_from(task, np.sum(parts, axis=0).tolist())
     first = np.concatenate(tables)[:, 0]
     known = first[~np.isnan(first)]
@@ -117,15 +150,51 @@ def test_the_mean_and_the_spread_are_those_of_the_values_that_are_there(columns:
 def test_a_gap_stands_as_the_mean_of_all_members() -> None:
     task = Task("linear", "y", ("a",), schema=Schema(gaps=("a",)))
     raw = task.schema.encode(("a",), np.array([[1.0], [GAP], [5.0]]))
-    standard = standard_from(task, sums_of(raw, np.array([1.0, 2.0, 3.0])))
+    standard = standard_from(task, sums_of(task, raw, np.array([1.0, 2.0, 3.0])))
     assert standard.mean[0] == 3
     assert standard.inputs(raw)[:, 0].tolist() == [-1, 0, 1]
+
+
+def test_a_gap_stands_as_the_median_of_all_members_and_nothing_else_changes() -> None:
+    edges = (0.0, 2.0, 4.0, 100.0)
+    task = Task("linear", "y", ("a",), schema=Schema(gaps=("a",), medians=(("a", edges),)))
+    tables = [np.array([[1.0], [GAP], [3.0]]), np.array([[3.5], [92.5]])]
+    parts = [task.schema.encode(("a",), table) for table in tables]
+    totals = np.sum([sums_of(task, part, np.arange(len(part))) for part in parts], axis=0).tolist()
+    assert totals[-4:] == [0, 1, 3, 4]
+    standard = standard_from(task, totals)
+    assert standard.mean[0] == 25
+    assert standard.fill is not None
+    assert standard.fill.tolist() == [3, standard.mean[1]]  # two of four values are in the bins below 4: half of 2 to 4
+    known = standard.inputs(parts[0])
+    assert known[1, 0] * standard.scale[0] + standard.mean[0] == pytest.approx(3)
+    plain = Task("linear", "y", ("a",), schema=Schema(gaps=("a",)))
+    same = standard_from(plain, totals[:-4]).inputs(parts[0])
+    np.testing.assert_array_equal(known[[0, 2]], same[[0, 2]])
+    np.testing.assert_array_equal(known[:, 1], same[:, 1])
+
+
+@pytest.mark.parametrize("lie", [[3, 2], [-1, 2], [1, 5], [0.5, 2]])
+def test_numbers_of_rows_in_bins_that_no_rows_have_are_refused(lie: list[float]) -> None:
+    task = Task("linear", "y", ("a",), schema=Schema(gaps=("a",), medians=(("a", (1.0, 2.0)),)))
+    sums = sums_of(task, task.schema.encode(("a",), np.array([[1.0], [2.0], [3.0]])), np.arange(3.0))
+    assert sums[-2:] == [0, 1]
+    with pytest.raises(ValueError, match="no rows can have these setup sums"):
+        standard_from(task, [*sums[:-2], *lie])
+    with pytest.raises(ValueError, match="setup sums do not belong"):
+        standard_from(task, sums[:-1])
+
+
+def test_counts_in_bins_are_proved_not_to_be_negative() -> None:
+    task = Task("linear", "y", ("a",), schema=Schema(gaps=("a",), medians=(("a", (1.0, 2.0)),)))
+    sums = sums_of(task, task.schema.encode(("a",), np.array([[1.0], [2.0]])), np.arange(2.0))
+    assert not_negative(task)[-2:] == [len(sums) - 2, len(sums) - 1]
 
 
 def test_a_column_of_nothing_but_gaps_is_ignored() -> None:
     task = Task("linear", "y", ("a",), schema=Schema(gaps=("a",)))
     raw = task.schema.encode(("a",), np.full((3, 1), GAP))
-    standard = standard_from(task, sums_of(raw, np.array([1.0, 2.0, 3.0])))
+    standard = standard_from(task, sums_of(task, raw, np.array([1.0, 2.0, 3.0])))
     assert standard.scale.tolist() == [0, 0]
     assert standard.inputs(raw).tolist() == [[0, 0]] * 3
 
@@ -135,7 +204,7 @@ def test_numbers_of_gaps_that_no_rows_have_are_refused(gaps: float) -> None:
     task = Task("logistic", "y", ("a",), classes=("n", "y"), schema=Schema(gaps=("a",)))
     marks = np.array([[1.0, gaps], [2.0, 0.0], [3.0, 0.0]])
     with pytest.raises(ValueError, match="no rows can have these setup sums"):
-        standard_from(task, sums_of(marks, None))
+        standard_from(task, sums_of(task, marks, None))
 
 
 def test_a_rare_level_stands_as_at_most_ten() -> None:
@@ -143,5 +212,5 @@ def test_a_rare_level_stands_as_at_most_ten() -> None:
     codes = np.zeros((100_000, 1))
     codes[7] = 1
     raw = task.schema.encode(("sex",), codes)
-    standard = standard_from(task, sums_of(raw, np.arange(100_000.0)))
+    standard = standard_from(task, sums_of(task, raw, np.arange(100_000.0)))
     assert np.abs(standard.inputs(raw)).max() == pytest.approx(10, rel=1e-3)
