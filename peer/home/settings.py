@@ -37,6 +37,7 @@ FOUNDING: Final = (
     "levels",
     "gaps",
     "median",
+    "levels_from",
     "class_weights",
     "learning_rate",
     "steps",
@@ -61,6 +62,7 @@ _TABLE: Final = (
     "levels",
     "gaps",
     "median",
+    "levels_from",
     "test_fraction",
     "hidden",
     "classes",
@@ -127,6 +129,8 @@ class Settings:
     """Columns of categories, each alone or with its levels, as COLUMN=A,B."""
     gaps: str | None = None
     """Columns of numbers and dates that may have gaps, as A,B; empty for all."""
+    levels_from: tuple[str, ...] = ()
+    """Files with the names of levels of other sites."""
     median: tuple[str, ...] = ()
     """Columns of numbers whose gaps stand as the median, each with the edges of its bins, as COLUMN=A,B."""
     test_fraction: float = 0.2

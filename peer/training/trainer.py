@@ -25,6 +25,7 @@ from ..learning.table_models.survey import question, summary
 from ..learning.table_models.tables_app import MANY_CLASSES, TableApp
 from ..learning.table_models.task import TaskMismatch
 from ..learning.tables.cells import normal_label
+from ..learning.tables.level_files import read_level_file
 from ..learning.tables.opening import check_is_file, opened
 from ..learning.tables.schema import Wishes, check_edges
 from ..learning.tables.troubles import TableError, on_one_line
@@ -281,14 +282,33 @@ def wishes_of(settings: Settings) -> Wishes:
     """Return what a founder says of its columns: the levels of categories, and which may have gaps.
 
     Raises:
-        PeerError: a column has two medians, or its bins have no possible edges.
+        PeerError: a column has two medians, or its bins have no possible edges; or a file holds no levels.
     """
     levels: dict[str, tuple[str, ...]] = {}
     for text in settings.levels:
         column, _, named = text.partition("=")
         levels[column.strip()] = tuple(filter(None, (level.strip() for level in named.split(","))))
     gaps = filter(None, (settings.gaps or "").split(","))
-    return Wishes(levels, tuple(gaps), settings.gaps == "", _medians(settings))
+    collected = _collected(settings)
+    twice = sorted(column for column in collected if levels.get(column))
+    if twice:
+        raise PeerError(
+            f"--levels {on_one_line(twice[0])}=…: it names all levels of this column, and --levels-from would add"
+            " others; leave one of the two out, or give the column without levels"
+        )
+    return Wishes(levels, tuple(gaps), settings.gaps == "", _medians(settings), collected)
+
+
+def _collected(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Return the levels of other sites by their columns."""
+    found: dict[str, set[str]] = {}
+    for file in settings.levels_from:
+        try:
+            for column, levels in read_level_file(Path(file)).items():
+                found.setdefault(column, set()).update(levels)
+        except TableError as error:
+            raise DataProblem(f"--levels-from {error}") from None
+    return {column: tuple(sorted(levels)) for column, levels in found.items()}
 
 
 def _medians(settings: Settings) -> dict[str, tuple[float, ...]]:

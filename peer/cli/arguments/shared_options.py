@@ -48,6 +48,13 @@ def add_inputs(group: Any) -> None:
         help="read a column as categories, with the levels of the table or these (a founder's choice; repeatable)",
     )
     group.add_argument(
+        "--levels-from",
+        type=path_name,
+        action="append",
+        metavar="FILE",
+        help="add the levels of another site, as `peer data levels` writes them there (a founder's choice; repeatable)",
+    )
+    group.add_argument(
         "--gaps",
         type=gaps,
         nargs="?",

@@ -1,6 +1,7 @@
 """`peer data check`: what `peer start` would refuse in a table, and what each column becomes."""
 
 import argparse
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,44 @@ def register(subcommands: Subcommands) -> None:
     check.add_argument("--test-fraction", type=fraction, default=0.2, metavar="F", help="rows kept for testing (0.2)")
     check.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the choice of test rows (0)")
     add_json(check)
+    _register_levels(actions)
+
+
+def _register_levels(actions: Subcommands) -> None:
+    levels = add_command(actions, "levels", "write the names of a table's levels, for the founder to add", run_levels)
+    levels.epilog = (
+        "Nothing is sent. The file holds names of levels and no numbers of rows. Look at it before you hand it to the\n"
+        "founder, which gives it to `peer start --levels-from`. Then everybody that reaches a member's port can\n"
+        "read these names."
+    )
+    levels.add_argument("file", type=path_name, metavar="FILE.csv", help="the table, as for `peer start --data`")
+    levels.add_argument("--columns", type=words, required=True, metavar="A,B,…", help="the columns to share levels of")
+    least = "rows that have to hold a level, or it is left out (5)"
+    levels.add_argument("--at-least", type=whole(1), default=5, metavar="N", help=least)
+    levels.add_argument("--out", metavar="FILE", help="file to write (default: only show it)")
+
+
+def run_levels(given: argparse.Namespace) -> int:
+    """Write or show the names of levels."""
+    from ...learning.tables.sharing_levels import shared_levels
+    from ...reporting.status import printable
+    from ...training.trainer import DataProblem
+    from ..arguments.output_file import check_apart, out_path, report_to, written
+
+    path = None if given.out is None else out_path(given.out)
+    if path is not None:
+        check_apart(path, home_of(given), {"the table": given.file})
+    try:
+        text, notes = shared_levels(given.file, given.columns, given.at_least)
+    except ValueError as error:
+        raise DataProblem(str(error)) from None
+    if path is None:
+        print(text, end="")
+    else:
+        with written(path) as file:
+            file.write(text.encode())
+    print(printable("\n".join(notes)), file=sys.stderr if path is None else report_to(path))
+    return int(Exit.OK)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -111,6 +150,7 @@ def _settings(given: argparse.Namespace) -> "Settings":
         levels=tuple(given.levels or ()),
         gaps=given.gaps,
         median=tuple(given.median or ()),
+        levels_from=tuple(given.levels_from or ()),
         classes=given.classes,
         class_weights=given.class_weights or (),
         test_fraction=given.test_fraction,
@@ -165,10 +205,11 @@ def _expected(settings: "Settings", genesis: "Genesis | None") -> dict[str, Any]
             "plan": wishes_of(settings),
             "agreed": (),
         }
-    if settings.levels or settings.gaps is not None or settings.median or settings.class_weights:
+    named = settings.levels or settings.levels_from or settings.median or settings.class_weights
+    if named or settings.gaps is not None:
         raise PeerError(
-            "--levels, --gaps, --median, --class-weights: the founder has chosen these; leave them out to compare with"
-            " its federation"
+            "--levels, --levels-from, --gaps, --median, --class-weights: the founder has chosen these; leave them out"
+            " to compare with its federation"
         )
     try:
         fields = read_description(genesis.model)

@@ -239,7 +239,7 @@ def _run(given: argparse.Namespace, asked: "StopSignals") -> int:
     from ...runtime.process import run_peer
 
     options = {option: value for option, value in vars(given).items() if option not in ("run", "home", "json")}
-    for repeatable in ("bootstrap", "listen", "announce", "dht", "levels", "median"):
+    for repeatable in ("bootstrap", "listen", "announce", "dht", "levels", "median", "levels_from"):
         if repeatable in options:
             options[repeatable] = tuple(options[repeatable])
     if "invite" in options:
@@ -249,6 +249,8 @@ def _run(given: argparse.Namespace, asked: "StopSignals") -> int:
         if options.get(file, "-") != "-":
             # Options are kept, and the next start may be in another folder.
             options[file] = str(Path(options[file]).expanduser().absolute())
+    if "levels_from" in options:
+        options["levels_from"] = tuple(str(Path(file).expanduser().absolute()) for file in options["levels_from"])
     if "app" in options:
         options["app_folder"] = os.getcwd()
     if "flower" in options:

@@ -22,10 +22,8 @@ from .dates import is_date, read_dates
 from .schema import GAP, OTHER, Wishes
 from .troubles import LEAVE_OUT, Trouble, Troubles, columns_option
 
-__all__ = ["Column", "Texts", "Unagreed", "are_all_different_whole", "looks_like_an_id"]
+__all__ = ["MAX_LEVELS", "Column", "Texts", "Unagreed", "are_all_different_whole", "looks_like_an_id"]
 
-MIN_LEVEL_ROWS: Final = 5
-"""Rows of a founder that make a level. A rarer one would tell all members something about a few people."""
 MAX_LEVELS: Final = 50
 """More levels than these are published only if the founder names them."""
 _MANY_ROWS: Final = 10
@@ -100,14 +98,19 @@ class Column:
         """
         if self.name in wishes.levels:
             named = tuple(dict.fromkeys(map(level_of, wishes.levels[self.name])))
-            return tuple(sorted(named)) or self._common_levels()
+            if named:
+                return tuple(sorted(named))
+        if self.name in wishes.collected:
+            return self._with_collected(wishes.collected[self.name], wishes.least_rows)
+        if self.name in wishes.levels:
+            return self._common_levels(wishes.least_rows)
         texts = [text for text in self.texts.each if not is_missing(text)]
         # A column with a single number in it is no category and no dates: words among numbers may be typing errors.
         if not texts or len(self.texts.rows) < len(self.values) or all(text.lower() in BOOLEANS for text in texts):
             return None if not is_named and not texts and self._is_id() else "number"
         if all(map(is_date, texts)):
             return "date"
-        return self._common_levels() if all(map(is_word, texts)) else "number"
+        return self._common_levels(wishes.least_rows) if all(map(is_word, texts)) else "number"
 
     def read_numbers(self, *, gaps: bool) -> bool:
         """Read numbers, with yes and no for 1 and 0, and gaps as NaN where they are allowed.
@@ -159,12 +162,29 @@ class Column:
         self.values[:] = values
         return [Unagreed(self.name, level, int(self.lines[row]), rows) for level, (row, rows) in found.items()]
 
-    def _common_levels(self) -> tuple[str, ...] | None:
-        """The levels that enough rows have; None if this is no category to publish, which is noted as a trouble."""
+    def _with_collected(self, collected: tuple[str, ...], least: int) -> tuple[str, ...] | None:
+        """The levels that enough rows have, with those of other sites; None if they are too many, which is noted."""
+        own = _frequent(self._counts(), least)
+        levels = sorted({*own, *collected})
+        if len(levels) <= MAX_LEVELS:
+            return tuple(levels)
+        what = f"with those of --levels-from it has {len(levels)} levels, and at most {MAX_LEVELS} are possible"
+        column = shlex.quote(f"{self.name}=A,B,…")
+        self.troubles.add(Trouble(0, self.name, what, f"name those to take: --levels {column}, without --levels-from"))
+        self.values[:] = 0
+        return None
+
+    def _counts(self) -> Counter[str]:
+        """In how many rows each level is."""
         counts: Counter[str] = Counter()
         for level, rows in self._rows_of_levels(set()):
             counts[level] += len(rows)
-        levels = sorted(level for level, rows in counts.items() if rows >= MIN_LEVEL_ROWS and level not in (OTHER, GAP))
+        return counts
+
+    def _common_levels(self, least: int) -> tuple[str, ...] | None:
+        """The levels that enough rows have; None if this is no category to publish, which is noted as a trouble."""
+        counts = self._counts()
+        levels = _frequent(counts, least)
         if levels and len(levels) <= MAX_LEVELS:
             return tuple(levels)
         column = shlex.quote(f"{self.name}=A,B,…")
@@ -173,7 +193,7 @@ class Column:
         elif len(counts) == counts.total() >= _MANY_ROWS:
             what = "it holds another text in each row: an id, or free text"
         else:
-            what = f"it holds {len(counts)} different texts, none of them in {MIN_LEVEL_ROWS} rows"
+            what = f"it holds {len(counts)} different texts, none of them in {least} rows"
         self.troubles.add(Trouble(0, self.name, what, f"{self._out}; or name its levels: --levels {column}"))
         self.values[:] = 0
         return None
@@ -265,6 +285,11 @@ class Column:
         what = f"{word} among numbers, such as {self.values[row]:g} in {self.troubles.unit} {self.lines[row]}"
         advice = "write one or the other" + ("" if self.is_needed or self.is_agreed else f", or {_OUT}")
         self._add(self.texts.rows[first], Flaw(what, advice))
+
+
+def _frequent(counts: Counter[str], least: int) -> list[str]:
+    """The levels that enough rows have, in alphabetical order."""
+    return sorted(level for level, rows in counts.items() if rows >= least and level not in (OTHER, GAP))
 
 
 def looks_like_an_id(name: str, values: Values) -> bool:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from .troubles import on_one_line
 
-__all__ = ["GAP", "MAX_EDGES", "OTHER", "Feature", "Schema", "Wishes", "check_edges", "read_schema"]
+__all__ = ["GAP", "MAX_EDGES", "MIN_LEVEL_ROWS", "OTHER", "Feature", "Schema", "Wishes", "check_edges", "read_schema"]
 
 OTHER: Final = "(other)"
 GAP: Final = "(missing)"
@@ -30,6 +30,9 @@ GAP: Final = "(missing)"
 
 MAX_EDGES: Final = 32
 """Of the bins of a median. More would tell where single rows are, and hardly make the median better."""
+
+MIN_LEVEL_ROWS: Final = 5
+"""Rows of a founder that make a level. A rarer one would tell all members something about a few people."""
 
 _KEYS: Final = {"dates", "gaps", "levels", "medians"}
 
@@ -62,6 +65,10 @@ class Wishes:
     gaps_anywhere: bool = False
     medians: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Columns of numbers whose gaps stand as the median, each with the edges of its bins."""
+    collected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Columns to read as categories, with levels of other sites, beside those that the table holds."""
+    least_rows: int = MIN_LEVEL_ROWS
+    """Rows of the table that make a level."""
 
     def allows_gaps(self, column: str) -> bool:
         """Whether a column of numbers or dates may have gaps."""

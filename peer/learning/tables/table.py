@@ -254,7 +254,7 @@ class _Reader:
         is_joiners = isinstance(plan, Schema) and self._target is not None
         header = read_header(self.troubles, names, self._target, choice.columns, choice.ignored, is_joiners=is_joiners)
         if isinstance(plan, Wishes):
-            check_named(self.troubles, [*plan.levels, *plan.gaps, *plan.medians], header.inputs)
+            check_named(self.troubles, [*plan.levels, *plan.gaps, *plan.medians, *plan.collected], header.inputs)
         return header
 
     def _read_row(self, header: Header, row: list[str]) -> None:

@@ -18,6 +18,8 @@ from coterie.peer.federation.preview import genesis_of
 from coterie.peer.home.facts import GENESIS
 from coterie.peer.home.settings import Settings
 from coterie.peer.home.store import Store
+from coterie.peer.learning.tables.level_files import read_level_file
+from coterie.peer.learning.tables.schema import MIN_LEVEL_ROWS
 from coterie.peer.training.trainer import founder_learner
 
 Check = Callable[..., tuple[int, list[str]]]
@@ -192,6 +194,34 @@ def test_a_median_of_a_column_that_is_not_there_is_refused(check: Check) -> None
     code, lines = check(MIXED, "--target", "y", "--gaps", "--median", "bmj=1,2")
     assert code == Exit.DATA
     assert "there is no column 'bmj'" in lines[1]
+
+
+def test_levels_are_shown_written_and_added_by_a_founder(
+    check: Check, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check(MIXED, "--target", "y", "--gaps")[0] == Exit.OK
+    assert main(("data", "levels", "t.csv", "--columns", "sex")) == Exit.OK
+    shown = capsys.readouterr()
+    told = "t.csv, column 'sex': the founder would read 2 levels: f, m"
+    assert told in shown.err
+    assert not Path("l.json").exists()
+    assert main(("data", "levels", "t.csv", "--columns", "sex", "--out", "l.json")) == Exit.OK
+    assert capsys.readouterr().out.splitlines() == [told]
+    assert Path("l.json").read_text() == shown.out
+    rows = "".join(f"{row},d,{row}\n" for row in range(9))
+    code, lines = check(f"age,sex,y\n{rows}", "--target", "y", "--levels-from", "l.json")
+    assert code == Exit.OK
+    assert "  sex: a category of 3 levels (d, f, m), a column of 0 and 1 for each" in lines
+    assert main(("data", "levels", "t.csv", "--columns", "sex", "--out", "t.csv")) == Exit.USAGE
+    assert "this is the file of the table" in capsys.readouterr().err
+    assert check(MIXED, "--target", "y", "--levels-from", "t.csv")[0] == Exit.DATA
+
+
+def test_by_default_as_many_rows_make_a_shared_level_as_a_founder_s(check: Check) -> None:
+    rows = "".join(f"{row},{'a' * 7 if row < MIN_LEVEL_ROWS else 'b'},{row}\n" for row in range(2 * MIN_LEVEL_ROWS - 1))
+    Path("t.csv").write_text(f"age,sex,y\n{rows}")
+    assert main(("data", "levels", "t.csv", "--columns", "sex", "--out", "l.json")) == Exit.OK
+    assert read_level_file(Path("l.json")) == {"sex": ("aaaaaaa",)}
 
 
 def test_columns_can_be_left_out_and_named_levels_are_taken(check: Check) -> None:
