@@ -1,16 +1,18 @@
 """How well the models for tables learn: pooled with scikit-learn, alone at each site, and federated, side by side.
 
-    python benchmarks/learning.py [--splits 3] [--rounds 30] [--norm] [TABLE ...]
+    python benchmarks/learning.py [--splits 3] [--rounds 30] [--norm] [--by-time] [TABLE ...]
 
 Five sites of 7 to 38 % of the rows, with the defaults of `peer start`. "skewed": each label, or each fifth of a numeric
 target, is spread over the sites by a Dirichlet distribution with 0.3, so that most sites see little of most. Aims: the
 federation is within 1 % (accuracy) or 2 % (RMSE) of pooled. Figures are means over all splits, on the test rows of all
 sites together, a fifth of each one's. With ``--norm`` the updates are bounded and encoded as `peer start --norm auto`
-does it, beside a federation whose updates are not.
+does it, beside a federation whose updates are not. With ``--by-time`` rounds go by time beside that, and the sites take
+as many times the usual steps as `SPEEDS` says.
 """
 
 import argparse
 import csv
+import itertools
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,6 +38,8 @@ from coterie.protocol.ledger.norms import FIRST_QUARTERS, next_quarters, norm_of
 from coterie.protocol.limits import MAX_PROVED_REFERENCE
 
 SHARES = (0.07, 0.12, 0.18, 0.25, 0.38)
+SPEEDS = (0.25, 4.0, 0.5, 2.0, 1.0)
+"""Of the sites with ``--by-time``; none goes with the number of rows."""
 CONCENTRATION = 0.3
 FEWEST_ROWS = 8
 AIM_ACCURACY, AIM_RMSE = 1.0, 2.0
@@ -148,6 +152,22 @@ class Bounded:
         return mean
 
 
+def federate_by_time(apps: list[TableApp], rounds: int) -> NDArray[np.float32]:
+    """Return the agreed weights at the end, where each site takes as many steps as its speed allows."""
+    learners = [Learner(app) for app in apps]
+    totals = np.sum([learner.setup() for learner in learners], axis=0).tolist()
+    for learner, app in zip(learners, apps, strict=True):
+        learner.prepare(totals)
+        app.clock = itertools.count().__next__  # a second for each step
+    weights = learners[0].initial()
+    for number in range(1, rounds + 1):
+        times = [max(1.0, speed * app.training.steps) for speed, app in zip(SPEEDS, apps, strict=True)]
+        fits = [learner.fit(weights, number, time) for learner, time in zip(learners, times, strict=True)]
+        examples = [fit.examples for fit in fits]
+        weights = np.average([fit.weights for fit in fits], axis=0, weights=examples).astype(np.float32)
+    return weights
+
+
 def federate(apps: list[TableApp], rounds: int, is_bounded: bool = False) -> Iterator[NDArray[np.float32]]:
     """Yield the agreed weights after each round, as the protocol makes them: the mean of the updates by examples."""
     learners = [Learner(app) for app in apps]
@@ -224,6 +244,8 @@ class Comparison:
     """The score of the federation after a third of the rounds."""
     bounded: float = 0.0
     """The score of the federation whose updates are bounded, if that was asked for."""
+    timed: float = 0.0
+    """The score of the federation whose rounds go by time, if that was asked for."""
 
     def gap(self, is_labelled: bool) -> float:
         """Return how much worse than pooled the federation is, in percent; below 0 where it is better."""
@@ -232,7 +254,9 @@ class Comparison:
         return 100 * (self.federated / self.pooled - 1)
 
 
-def compare(data: Data, kind: Kind, split: str, splits: int, rounds: int, norm: bool = False) -> Comparison:
+def compare(
+    data: Data, kind: Kind, split: str, splits: int, rounds: int, norm: bool = False, by_time: bool = False
+) -> Comparison:
     """Train in all three ways, and return the mean scores."""
     rows = []
     for seed in range(splits):
@@ -244,28 +268,34 @@ def compare(data: Data, kind: Kind, split: str, splits: int, rounds: int, norm: 
             single = TableApp(app.task, app.table)
             *_, weights = federate([single], rounds)
             alone.append(measured(apps, single, weights))
-        third, bounded = course[max(0, rounds // 3 - 1)], 0.0
+        third, bounded, timed = course[max(0, rounds // 3 - 1)], 0.0, 0.0
         if norm:
             again = [TableApp(app.task, app.table) for app in apps]
             *_, weights = federate(again, rounds, is_bounded=True)
             bounded = measured(apps, again[0], weights)
+        if by_time:
+            again = [TableApp(app.task, app.table) for app in apps]
+            timed = measured(apps, again[0], federate_by_time(again, rounds))
         federated = measured(apps, apps[0], course[-1]), measured(apps, apps[0], third)
-        rows.append((pooled(apps, seed), np.median(alone), *federated, bounded))
+        rows.append((pooled(apps, seed), np.median(alone), *federated, bounded, timed))
     return Comparison(*np.mean(rows, axis=0).tolist())
 
 
-def report(names: list[str] | None = None, splits: int = 3, rounds: int = 30, norm: bool = False) -> None:
+def report(
+    names: list[str] | None = None, splits: int = 3, rounds: int = 30, norm: bool = False, by_time: bool = False
+) -> None:
     """Print a line for each table, model and split."""
     print(f"accuracy in percent, or RMSE; means of {splits} splits")
     print(f"aims: within {AIM_ACCURACY:g} % (accuracy) or {AIM_RMSE:g} % (RMSE) of pooled\n")
-    heads = ("pooled", "alone", f"round {max(1, rounds // 3)}", f"round {rounds}", *(("bounded",) if norm else ()))
+    heads = ("pooled", "alone", f"round {max(1, rounds // 3)}", f"round {rounds}")
+    heads = (*heads, *(("bounded",) if norm else ()), *(("by time",) if by_time else ()))
     print(f"{'table':<14}{'model':<10}{'split':<8}{''.join(f'{head:>10}' for head in heads)}   gap")
     for name, data in tables().items():
         if names and name not in names:
             continue
         for kind in data.kinds:
             for split in SPLITS:
-                found = compare(data, kind, split, splits, rounds, norm)
+                found = compare(data, kind, split, splits, rounds, norm, by_time)
                 gap = found.gap(data.is_labelled)
                 missed = "  MISSED" if gap > (AIM_ACCURACY if data.is_labelled else AIM_RMSE) else ""
                 numbers = (
@@ -274,6 +304,7 @@ def report(names: list[str] | None = None, splits: int = 3, rounds: int = 30, no
                     found.halfway,
                     found.federated,
                     *((found.bounded,) if norm else ()),
+                    *((found.timed,) if by_time else ()),
                 )
                 figures = "".join(f"{number:>10.{2 if number < 1000 else 0}f}" for number in numbers)
                 print(f"{name:<14}{kind:<10}{split:<8}{figures}{gap:>+6.1f} %{missed}", flush=True)
@@ -286,11 +317,12 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=3, help="divisions of each table (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=30, help="default: %(default)s")
     parser.add_argument("--norm", action="store_true", help="also with updates of bounded norm")
+    parser.add_argument("--by-time", action="store_true", help="also with rounds by time, at sites of unequal speed")
     chosen = parser.parse_args()
     unknown = [name for name in chosen.tables if name not in tables()]
     if unknown:
         parser.error(f"no table {unknown[0]!r}: there are {', '.join(tables())}")
-    report(chosen.tables, chosen.splits, chosen.rounds, chosen.norm)
+    report(chosen.tables, chosen.splits, chosen.rounds, chosen.norm, chosen.by_time)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,7 @@ def found(settings: Settings, identity: Identity, learner: Learner, now_ms: int)
             evict_on_proof=not settings.no_evict,
             stopping=_stopping(settings),
             bounds=_bounds(settings, learner),
+            round_time_ms=round(settings.round_time * 1000) or None,
         )
         # Decoded from its bytes, so that every bound is checked that a joiner will check.
         return read_genesis(genesis.encode()), ModelSaved(digest, weights)

@@ -158,6 +158,7 @@ def refound(
             "min_peers": genesis.min_peers,
             "rounds": genesis.rounds,
             "share_deadline": genesis.share_deadline_ms / 1000,
+            "round_time": (genesis.round_time_ms or 0) / 1000,
         }
     )
     # First of all, so that after a crash in the middle none of the homes starts, and never two of them do.

@@ -31,6 +31,7 @@ FOUNDING: Final = (
     "examples_cap",
     "round_interval",
     "share_deadline",
+    "round_time",
     "view_timeout",
     "evict_after",
     "no_evict",
@@ -164,6 +165,8 @@ class Settings:
     examples_cap: int = 0
     round_interval: float = 0.0
     share_deadline: float = 60.0
+    round_time: float = 0.0
+    """How long each member trains in a round; 0: as much as the model asks for."""
     view_timeout: float = 3.0
     evict_after: int = 1000
     no_evict: bool = False

@@ -19,6 +19,10 @@ the metrics, which are means over those rows. `metrics` maps names to numbers. O
                    squares. With --norm each member proves that (of up to 256 sums)
     prepare(totals)                receives those totals; raises for totals that no data can have. Then the peer votes
                                    against them, and they are added up anew, so there may be several calls
+    fit_for(weights, round, seconds) -> (weights, examples, metrics)      called in place of fit where the founder
+                   chose --round-time: trains for about so many seconds, at least one step. The round's time includes
+                   evaluate, so `seconds` is what is left of it, and 0 if nothing is. An app without it cannot take
+                   part in such a federation
     describe() -> str              what is trained; peers whose descriptions differ do not train together
     keep_in(folder)                receives the path of a folder of this peer, which may not exist yet, for files that
                                    the app needs after a restart; called once, before the first fit

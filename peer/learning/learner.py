@@ -46,6 +46,8 @@ class Learner:
 
     app: Any
     name: str = "app"
+    round_seconds: float | None = field(init=False, default=None)
+    """How long the app trains in a round, as much as it can; None: as much as it wants. See `time_rounds`."""
     shapes: Shapes = field(init=False)
     """Shapes of the weights."""
     metrics: tuple[str, ...] = field(init=False)
@@ -111,17 +113,30 @@ class Learner:
         if callable(getattr(self.app, "keep_in", None)):
             self._call("keep_in", folder)
 
-    def fit(self, weights: Vector, round: int) -> Fit:
-        """One round of local training from the agreed float32[L] `weights`, which stay as they are."""
-        result = self._call("fit", unflatten(weights, self.shapes), round)
-        arrays, examples, metrics = self._triple(result, "fit", "(weights, examples, metrics)")
-        vector, shapes = flatten(arrays, f"weights from {self.name}.fit()")
+    def time_rounds(self, seconds: float | None) -> None:
+        """Have the app train for so many seconds in each round. Raises AppError if it cannot."""
+        if seconds is not None and not callable(getattr(self.app, "fit_for", None)):
+            raise AppError(
+                f"{self.name}: the federation's rounds go by time (--round-time), and the app has no method"
+                " fit_for(weights, round, seconds)"
+            )
+        self.round_seconds = seconds
+
+    def fit(self, weights: Vector, round: int, seconds: float | None = None) -> Fit:
+        """One round of local training from the agreed float32[L] `weights`, which stay as they are.
+
+        ``seconds``: how long the app is to train; None: as much as it wants.
+        """
+        method, more = ("fit", ()) if seconds is None else ("fit_for", (seconds,))
+        result = self._call(method, unflatten(weights, self.shapes), round, *more)
+        arrays, examples, metrics = self._triple(result, method, "(weights, examples, metrics)")
+        vector, shapes = flatten(arrays, f"weights from {self.name}.{method}()")
         if shapes != self.shapes:
             raise AppError(
-                f"{self.name}.fit() changed the model: it began as {shapes_text(self.shapes)} "
+                f"{self.name}.{method}() changed the model: it began as {shapes_text(self.shapes)} "
                 f"and came back as {shapes_text(shapes)}"
             )
-        return Fit(vector, self._examples(examples, "fit() examples"), self._named(metrics, "fit"))
+        return Fit(vector, self._examples(examples, f"{method}() examples"), self._named(metrics, method))
 
     def evaluate(self, weights: Vector) -> Evaluation:
         """Measure float32[L] `weights` on this peer's test rows; 0 examples where it has none."""

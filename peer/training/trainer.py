@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -68,7 +69,7 @@ def founder_learner(settings: Settings) -> Learner:
         DataProblem: the data or the app cannot be used.
         PeerError: options are missing.
     """
-    return _explained(lambda: _found(settings))
+    return _explained(lambda: _timed(_found(settings), settings.round_time or None))
 
 
 def member_learner(settings: Settings, genesis: Genesis, *, trains: bool = True) -> Learner:
@@ -84,7 +85,8 @@ def member_learner(settings: Settings, genesis: Genesis, *, trains: bool = True)
         ModelMismatch: it is another model; the message shows both shapes.
         PeerError: options are missing.
     """
-    learner = _explained(lambda: _adopt(settings, genesis))
+    seconds = None if genesis.round_time_ms is None else genesis.round_time_ms / 1000
+    learner = _explained(lambda: _timed(_adopt(settings, genesis), seconds))
     if trains and isinstance(learner.app, TableApp) and learner.app.telling:
         raise ModelMismatch(
             f"the federation adds up {learner.app.telling[0]!r} in each round, which reveals the rows of a member"
@@ -192,7 +194,14 @@ def _parts(value: Any) -> list[tuple[str, Any]]:
 class Trainer:
     """Makes the contributions that the node asks for. It is called in a worker thread, one call at a time."""
 
-    def __init__(self, learner: Learner, clip: float = math.inf, *, tells_oddities: bool = True) -> None:
+    def __init__(
+        self,
+        learner: Learner,
+        clip: float = math.inf,
+        *,
+        tells_oddities: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Make the trainer of one run.
 
         Args:
@@ -200,7 +209,9 @@ class Trainer:
             clip: the largest change of an element of the weights that the federation allows; infinite where it
                 bounds the norm of the update.
             tells_oddities: tell oddities that the totals show; False if an earlier run has told them already.
+            clock: tells seconds, by which a round by time ends.
         """
+        self._clock = clock
         self.learner = learner
         self._tells_oddities = tells_oddities
         self._clip = clip
@@ -214,7 +225,7 @@ class Trainer:
         Raises:
             AppError: the app failed, or returned something unusable.
         """
-        entropy = os.urandom(32)
+        entropy, began = os.urandom(32), self._clock()
         if train.kind == "setup":
             sums = tuple(_summable(value, f"setup sum {i}", "") for i, value in enumerate(self.learner.setup()))
             return Contribution(self.learner.examples or 1, sums, entropy)
@@ -229,7 +240,10 @@ class Trainer:
         self._measured = (train.round, _measured(evaluation, names)) if evaluation.examples else None
         if is_last:
             return Contribution(max(1, evaluation.examples), sums, entropy)
-        fit = self.learner.fit(weights, train.round)
+        seconds = self.learner.round_seconds
+        # What measuring took is part of the round: the others wait for the dealing and not for the training alone.
+        left = None if seconds is None else max(0.0, seconds - (self._clock() - began))
+        fit = self.learner.fit(weights, train.round, left)
         update = fit.weights - weights
         self._beyond = _arrays_beyond(update, self.learner.shapes, self._clip)
         return Contribution(fit.examples, sums, entropy, update)
@@ -274,8 +288,19 @@ class Trainer:
 
 
 def told_table(learner: Learner) -> str | None:
-    """Say what was read of a table; None for an app."""
-    return summary(learner.app) if isinstance(learner.app, TableApp) else None
+    """Say what was read of a table, and how long a round of training is where time says it; None if neither is."""
+    table = [summary(learner.app)] if isinstance(learner.app, TableApp) else []
+    seconds = learner.round_seconds
+    timed = [] if seconds is None else [f"{learner.name}: {explain_round_time(seconds)}"]
+    return "\n".join([*table, *timed]) or None
+
+
+def explain_round_time(seconds: float) -> str:
+    """Say what rounds by time are."""
+    return (
+        f"each member trains for {seconds:g} s in each round, as much as it can (the founder's --round-time); a member"
+        " that does more steps moves the model further, whatever its number of rows"
+    )
 
 
 def wishes_of(settings: Settings) -> Wishes:
@@ -404,6 +429,11 @@ def _summable(value: float, what: str, over: str) -> float:
         log.warning("%s%s adds up to %g, and %s", what, over, value, limit)
         raise AppError(f"{what} adds up to too much: {limit}")
     return value
+
+
+def _timed(learner: Learner, seconds: float | None) -> Learner:
+    learner.time_rounds(seconds)
+    return learner
 
 
 def _found(settings: Settings) -> Learner:

@@ -4,6 +4,7 @@ The federation's id is the hash of these bytes, so a peer that knows the id cann
 """
 
 import hashlib
+import math
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -162,6 +163,8 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     """
     bounds: Bounds | None = None
     """What each dealing proves; None: nothing, and each element of an update is clipped by itself."""
+    round_time_ms: DurationMs | None = None
+    """How long each member trains in a round, as much as it can; None: as much as the model asks for."""
 
     @property
     def parameters(self) -> int:
@@ -201,7 +204,7 @@ class Genesis(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
         So a genesis that does not use them has the same bytes, and the same id, as before these fields existed.
         """
         fields = list(msgspec.structs.astuple(self))
-        for unused in (None, (), None):  # from the last one
+        for unused in (None, None, (), None):  # from the last one
             if fields[-1] != unused:
                 break
             fields.pop()
@@ -286,6 +289,12 @@ def check_genesis(genesis: Genesis) -> None:
         raise GenesisError("roster: a key stands twice")
     if genesis.bounds is not None:
         _check_bounds(genesis, genesis.bounds)
+    if genesis.round_time_ms is not None and 4 * genesis.round_time_ms > 3 * genesis.share_deadline_ms:
+        raise GenesisError(
+            f"round_time: {genesis.round_time_ms / 1000:g} s are more than three quarters of the share_deadline of"
+            f" {genesis.share_deadline_ms / 1000:g} s, which has to leave time to measure and to deal; it needs a"
+            f" share_deadline of {math.ceil(genesis.round_time_ms / 750)} s or more"
+        )
     if genesis.continued is not None:
         _check_continued(genesis, genesis.continued)
     if len(set(measured)) != len(measured):

@@ -54,6 +54,23 @@ def whole(low: int, high: int = MAX_ROUNDS) -> Callable[[str], int]:
     return read
 
 
+def duration(low: float, high: float) -> Callable[[str], float]:
+    """Return a reader of a time in seconds, or with a unit: 45, 45s, 30m or 2h."""
+    allowed = seconds(low, high)
+    units = {"s": 1, "m": 60, "h": 3600}
+
+    def read(text: str) -> float:
+        number_text, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+        try:
+            return allowed(f"{float(number_text) * units[unit]!r}")
+        except (ValueError, argparse.ArgumentTypeError):
+            raise argparse.ArgumentTypeError(
+                f"{text!r}: a time from {low:g} to {high:g} seconds is needed, such as 45s, 30m or 2h"
+            ) from None
+
+    return read
+
+
 positive: Final = number(0, 1e9, above=True)
 count: Final = whole(1)
 members: Final = whole(1, MAX_MEMBERS)

@@ -14,6 +14,7 @@ from ..arguments.values import (
     DAY_SECONDS,
     count,
     counts,
+    duration,
     fraction,
     members,
     name,
@@ -129,6 +130,11 @@ def _founding_options(group: Any) -> None:
     group.add_argument(
         "--share-deadline", type=seconds(0.01, DAY_SECONDS), metavar="S", help="longest wait for updates (60)"
     )
+    by_time = (
+        "how long each member trains in a round, as much as it can, such as 45s or 30m; at most three quarters of the"
+        " --share-deadline (default: by --steps)"
+    )
+    group.add_argument("--round-time", type=duration(0.01, DAY_SECONDS), metavar="T", help=by_time)
     group.add_argument(
         "--view-timeout", type=seconds(0.01, DAY_SECONDS), metavar="S", help="wait for an aggregator (3)"
     )

@@ -9,7 +9,7 @@ Weights are always a list `[W_1, b_1, W_2, b_2, ...]`, with W_l of shape (inputs
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -234,6 +234,7 @@ def train(
     random: np.random.Generator,
     drift: Drift | None = None,
     rows_of_all: int = 0,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Arrays:
     """Weights after one round of mini-batch gradient descent from `start`, which stays as it is.
 
@@ -245,8 +246,10 @@ def train(
         training: how to train.
         round: its number, by which the rate is slowed.
         random: chooses the batches. A peer seeds it from the operating system, a run to be repeated by a number.
-        drift: what this member remembers of its rounds; None if it trains alone.
+        drift: what this member remembers of its rounds; None if it trains alone, or otherwise than the others.
         rows_of_all: training rows of all members; 0 for `inputs` alone.
+        is_over: asked after each step; True ends the round there. Members that take different numbers of steps have no
+            `drift`, which relies on equal ones.
     """
     first = [array.astype(np.float64) for array in start]
     rows = len(inputs)
@@ -260,6 +263,8 @@ def train(
     factors = np.array(training.class_weights) if training.class_weights else None
     for chosen in _batches(rows, training, random):
         descent.step(network.gradient(descent.weights, inputs[chosen], targets[chosen], factors))
+        if is_over():
+            break
     if drift is not None:
         drift.remember(round, first, descent.mean_gradient(), descent.reach)
     return [array.astype(np.float32) for array in descent.within(training.max_change)]

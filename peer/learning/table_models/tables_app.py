@@ -1,7 +1,8 @@
 """The app that comes with the peer: a table from a CSV file, and one of the models of this package."""
 
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ from ..tables.schema import Wishes
 from ..tables.table import Table, held_out, read_table
 from ..tables.troubles import LEAVE_OUT, TableError, Trouble, Troubles, on_one_line
 from .drift import Drift
-from .models import Arrays, Hyperparameters, Network, Training, train
+from .models import MAX_STEPS, Arrays, Hyperparameters, Network, Training, train
 from .moments import Moments, largest_value, moments_of, smallest_spread
 from .outliers import Outlier, far_columns, find_outliers
 from .task import (
@@ -88,6 +89,8 @@ class TableApp:
     """Values of this table that are far from those of all others, a line for each; known after `prepare`."""
     is_summed: bool = field(init=False, default=True)
     """Whether this table can be in the totals; it is not in those that were added up before this peer joined."""
+    clock: Callable[[], float] = field(init=False, repr=False, default=time.monotonic)
+    """Seconds, by which `fit_for` ends."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -318,14 +321,34 @@ class TableApp:
 
     def fit(self, weights: Sequence[npt.NDArray[np.float32]], round: int) -> tuple[Arrays, int, dict[str, float]]:
         """One round of local training on the training rows."""
+        return self._fitted(weights, round, self.training, self._drift)
+
+    def fit_for(
+        self, weights: Sequence[npt.NDArray[np.float32]], round: int, seconds: float
+    ) -> tuple[Arrays, int, dict[str, float]]:
+        """The same with as many steps as fit into so many seconds, but at least one.
+
+        If the founder chose a number of steps, there are no more than these.
+        """
+        ends = self.clock() + seconds
+        plan = replace(self.training, steps=self.task.training.steps or MAX_STEPS)
+        return self._fitted(weights, round, plan, None, lambda: self.clock() >= ends)
+
+    def _fitted(
+        self,
+        weights: Sequence[npt.NDArray[np.float32]],
+        round: int,
+        plan: Training,
+        drift: Drift | None,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> tuple[Arrays, int, dict[str, float]]:
         rows = ~self.tested
         _check_size(weights)
         inputs, targets = self._prepared(rows)
         # Without a seed numpy takes the operating system's randomness: nobody can work out which rows were in a batch.
         random = np.random.default_rng()
-        trained = train(
-            self._network, list(weights), inputs, targets, self.training, round, random, self._drift, self._known().rows
-        )
+        start, of_all = list(weights), self._known().rows
+        trained = train(self._network, start, inputs, targets, plan, round, random, drift, of_all, is_over)
         return trained, len(inputs), {}
 
     def evaluate(self, weights: Sequence[npt.NDArray[np.float32]]) -> tuple[float, int, Mapping[str, float]]:

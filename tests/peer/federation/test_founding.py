@@ -58,6 +58,20 @@ def test_an_app_may_say_how_many_examples_it_trains_on() -> None:
     assert cap_of(settings, Learner(app)) == 1024, "the data themselves are no number"
 
 
+def test_a_founder_chooses_rounds_by_time_that_fit_into_the_share_deadline(tmp_path: Path) -> None:
+    data = tmp_path / "data.csv"
+    data.write_text(TABLE)
+    settings = Settings(name="founder", data=str(data), target="b", round_time=1800.0, share_deadline=2400.0)
+    learner = founder_learner(settings)
+    assert learner.round_seconds == 1800
+    genesis, _ = found(settings, FOUNDER, learner, 0)
+    assert genesis.round_time_ms == 1_800_000
+    with pytest.raises(PeerError, match=r"round_time: 1800 s are more than .* share_deadline of 2400 s or more"):
+        found(settings.with_given({"share_deadline": 2399.0}), FOUNDER, learner, 0)
+    plain = settings.with_given({"round_time": 0.0})
+    assert found(plain, FOUNDER, founder_learner(plain), 0)[0].round_time_ms is None
+
+
 def test_a_cap_that_no_genesis_can_carry_is_refused_by_name() -> None:
     assert default_examples_cap(2**40) == 2**40
     with pytest.raises(PeerError, match="--examples-cap"):

@@ -55,6 +55,33 @@ def test_an_app_that_changes_its_arrays_in_place_does_not_change_the_agreed_weig
     assert np.array_equal(agreed, ZEROS)
 
 
+def test_a_round_by_time_calls_the_app_with_the_seconds_that_are_left() -> None:
+    def fit_for(weights: Any, round: int, seconds: float) -> Any:
+        return [array + seconds for array in weights], 5, {}
+
+    learner = Learner(Good(fit_for=fit_for))
+    learner.time_rounds(90.0)
+    assert learner.round_seconds == 90
+    assert np.array_equal(learner.fit(ZEROS, 1, 2.5).weights, ZEROS + 2.5)
+    assert np.array_equal(learner.fit(ZEROS, 1).weights, ZEROS + 1), "without a time it trains as it wants"
+
+
+def test_what_a_round_by_time_returns_is_checked_alike() -> None:
+    learner = Learner(Good(fit_for=lambda weights, round, seconds: (weights[:1], 5, {})), "m:app")
+    with pytest.raises(AppError, match=r"m:app.fit_for\(\) changed the model"):
+        learner.fit(ZEROS, 1, 2.5)
+    learner = Learner(Good(fit_for=lambda weights, round, seconds: weights), "m:app")
+    with pytest.raises(AppError, match=r"m:app.fit_for\(\) must return \(weights, examples, metrics\)"):
+        learner.fit(ZEROS, 1, 2.5)
+
+
+def test_an_app_that_cannot_train_by_time_is_refused_by_the_name_of_the_method() -> None:
+    learner = Learner(Good(), "m:app")
+    learner.time_rounds(None)
+    with pytest.raises(AppError, match=r"m:app: .*--round-time.* no method fit_for\(weights, round, seconds\)"):
+        learner.time_rounds(90.0)
+
+
 def test_setup_and_prepare_are_optional() -> None:
     learner = Learner(Good())
     learner.prepare([])

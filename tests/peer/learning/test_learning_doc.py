@@ -58,6 +58,7 @@ def defaults() -> dict[str, str]:
         "--examples-cap": "four times the founder's rows",
         "--min-peers": f"`{kept.min_peers}`",
         "--share-deadline": f"`{kept.share_deadline:g}`",
+        "--round-time": "by `--steps`" if kept.round_time == 0 else "",
         "--round-interval": f"`{kept.round_interval:g}`",
     }
 

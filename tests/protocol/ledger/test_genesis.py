@@ -59,6 +59,10 @@ def test_any_genesis_is_read_as_it_was_written_or_refused_with_the_one_error(gen
         ({"shapes": ((MAX_PARAMETERS, 2),)}, "shapes: .* exceed the limit"),
         ({"shapes": ((MAX_PARAMETERS,) * 8,) * 9}, "shapes: .* exceed the limit"),
         ({"threshold": 1}, "threshold: 1 would let every holder open every update"),
+        (
+            {"share_deadline_ms": 40_000, "round_time_ms": 30_001},
+            r"round_time: 30.001 s are more than three quarters of the share_deadline of 40 s.* 41 s or more",
+        ),
         ({"admit": "roster"}, "roster: needed with admit=roster"),
         ({"roster": (FOUNDER,)}, "roster: needed with admit=roster, and only there"),
         ({"admit": "roster", "roster": (OTHER,)}, "roster: the founder's key is not in it"),
@@ -99,6 +103,18 @@ def test_parameters_that_make_no_federation_are_refused_by_name(fields: dict[str
         check_genesis(genesis)
 
 
+def test_a_round_by_time_may_take_three_quarters_of_the_share_deadline() -> None:
+    genesis = changed(share_deadline_ms=40_000, round_time_ms=30_000)
+    assert read_genesis(genesis.encode()) == genesis
+
+
+def test_a_genesis_without_rounds_by_time_has_the_bytes_that_it_had_before() -> None:
+    plain, bounded = changed(), changed(bounds=Bounds(quarters=0))
+    for genesis in (plain, bounded):
+        assert len(msgspec.msgpack.decode(genesis.encode())) < len(Genesis.__struct_fields__)
+    assert len(msgspec.msgpack.decode(bounded.encode())) == len(Genesis.__struct_fields__) - 1
+
+
 def test_a_full_roster_fits() -> None:
     assert len(read_genesis(changed(admit="roster", roster=FULL_ROSTER).encode()).roster) == MAX_MEMBERS
 
@@ -125,6 +141,8 @@ def test_a_full_roster_fits() -> None:
         {"admit": "anybody"},
         {"examples_ref": 0},
         {"share_deadline_ms": 9},
+        {"round_time_ms": 9},
+        {"round_time_ms": 86_400_001},
         {"view_timeout_ms": 0},
         {"evict_after_rounds": -1},
         {"evict_on_proof": 1},
@@ -195,6 +213,7 @@ def test_every_parameter_is_part_of_the_id() -> None:
             "stopping": Stopping(patience=1),
             "final_metrics": ("a",),
             "bounds": Bounds(quarters=0),
+            "round_time_ms": 10,
         }.items()
     ]
     assert len(others) == len(Genesis.__struct_fields__) - 1, "all but the version, which has one value"
