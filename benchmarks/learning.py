@@ -1,13 +1,13 @@
 """How well the models for tables learn: pooled with scikit-learn, alone at each site, and federated, side by side.
 
-    python benchmarks/learning.py [--splits 3] [--rounds 30] [--norm] [--by-time] [TABLE ...]
+    python benchmarks/learning.py [--splits 3] [--rounds 30] [--norm] [--round-time] [TABLE ...]
 
 Five sites of 7 to 38 % of the rows, with the defaults of `peer start`. "skewed": each label, or each fifth of a numeric
 target, is spread over the sites by a Dirichlet distribution with 0.3, so that most sites see little of most. Aims: the
 federation is within 1 % (accuracy) or 2 % (RMSE) of pooled. Figures are means over all splits, on the test rows of all
 sites together, a fifth of each one's. With ``--norm`` the updates are bounded and encoded as `peer start --norm auto`
-does it, beside a federation whose updates are not. With ``--by-time`` rounds go by time beside that, and the sites take
-as many times the usual steps as `SPEEDS` says.
+does it, beside a federation whose updates are not. With ``--round-time`` rounds go by time beside that, and the sites
+take as many times the usual steps as `SPEEDS` says.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from coterie.protocol.limits import MAX_PROVED_REFERENCE
 
 SHARES = (0.07, 0.12, 0.18, 0.25, 0.38)
 SPEEDS = (0.25, 4.0, 0.5, 2.0, 1.0)
-"""Of the sites with ``--by-time``; none goes with the number of rows."""
+"""Of the sites with ``--round-time``; none goes with the number of rows."""
 CONCENTRATION = 0.3
 FEWEST_ROWS = 8
 AIM_ACCURACY, AIM_RMSE = 1.0, 2.0
@@ -317,12 +317,12 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=3, help="divisions of each table (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=30, help="default: %(default)s")
     parser.add_argument("--norm", action="store_true", help="also with updates of bounded norm")
-    parser.add_argument("--by-time", action="store_true", help="also with rounds by time, at sites of unequal speed")
+    parser.add_argument("--round-time", action="store_true", help="also with rounds by time, at sites of unequal speed")
     chosen = parser.parse_args()
     unknown = [name for name in chosen.tables if name not in tables()]
     if unknown:
         parser.error(f"no table {unknown[0]!r}: there are {', '.join(tables())}")
-    report(chosen.tables, chosen.splits, chosen.rounds, chosen.norm, chosen.by_time)
+    report(chosen.tables, chosen.splits, chosen.rounds, chosen.norm, chosen.round_time)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from coterie.peer.cli.main import parser
 TUTORIAL = "federation/test_documents.py::test_the_tutorial_prints_what_it_shows"
 NUMBERS = "federation/test_documents.py::test_what_the_guide_says_of_a_number_is_carried_out_as_it_stands"
 CLASSES = "federation/test_documents.py::test_the_first_lines_of_the_readme_train_a_model_of_classes"
-WEIGHTS = "federation/test_documents.py::test_the_line_on_rare_classes_founds_a_federation"
+WEIGHTS = "federation/test_documents.py::test_the_lines_on_rare_classes_and_rounds_by_time_found_federations"
 ALONE = "federation/test_documents.py::test_what_needs_no_federation_is_carried_out_as_it_stands"
 PARSED = "parsed: "
 """What follows says why it is not run: the options of `peer` exist, and so do the files and the targets of make."""

@@ -228,12 +228,15 @@ def test_the_first_lines_of_the_readme_train_a_model_of_classes(terminals: Termi
     assert [site.interrupt() for site in (founder, *others)] == [0, 0, 0]
 
 
-def test_the_line_on_rare_classes_founds_a_federation(terminals: Terminals) -> None:
-    founder, *_ = sites(terminals, number=False)
-    (found,) = typed("docs/learning.md", "peer start")
-    founder.start(found)
-    founder.find(INVITE)
-    assert founder.interrupt() == 0
+def test_the_lines_on_rare_classes_and_rounds_by_time_found_federations(terminals: Terminals) -> None:
+    founder, another, _ = sites(terminals, number=False)
+    start = "peer start --data ours.csv --target outcome --model logistic"
+    (weighed,) = typed("docs/learning.md", f"{start} --class-weights")
+    (timed,) = typed("docs/learning.md", f"{start} --round-time")
+    for site, found in ((founder, weighed), (another, timed)):
+        site.start(found)
+        site.find(INVITE)
+        assert site.interrupt() == 0
 
 
 def test_what_the_guide_says_of_a_number_is_carried_out_as_it_stands(terminals: Terminals) -> None:
