@@ -12,6 +12,9 @@ from coterie.protocol.ledger import state
 FEDERATIONS = ("tests/federation/", "tests/peer/network/test_frozen.py")
 """What starts real processes, the marker `processes`; each federation uses all cores at times."""
 
+TOGETHER = ("tests/topology/test_stories.py", "tests/test_site.py")
+"""Modules whose tests share something that takes long to make; each stays on one worker."""
+
 # Nothing here is timed: a loaded machine must not fail a test. The default run is the same every time;
 # `make soak` draws new examples, many more of them.
 settings.register_profile("default", deadline=None, derandomize=True)
@@ -36,7 +39,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class FederationsTogether(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "federations" if nodeid.startswith(FEDERATIONS) else nodeid
+            if nodeid.startswith(FEDERATIONS):
+                return "federations"
+            return nodeid.partition("::")[0] if nodeid.startswith(TOGETHER) else nodeid
 
     return FederationsTogether(config, log)
 

@@ -27,6 +27,7 @@ __all__ = [
     "LyingDeal",
     "OtherProjections",
     "Stubborn",
+    "is_lie",
     "larger_allowance",
     "lie_about",
     "lowered_squares",
@@ -38,6 +39,7 @@ __all__ = [
     "signed",
     "squeezed",
     "stubborn",
+    "with_prover",
 ]
 
 Payloads = list[tuple[bytes, bytes]]
@@ -238,22 +240,23 @@ class LyingDeal(DealShares):
 
 def lie_about(work: DealShares, rng: random.Random, way: str = "") -> DealShares:
     """Return the job with a lie: the one that is named, or any that makes a difference in this round."""
-    names = [name for name, (_, bend) in LIES.items() if _is_lie(bend, work)]
+    names = [name for name, (_, bend) in LIES.items() if is_lie(bend, work)]
     prover, bend = LIES[way or rng.choice(names)]
-    return _with_prover(work, prover, bend)
+    return with_prover(work, prover, bend)
 
 
 def stubborn(work: DealShares) -> DealShares:
     """Return the job, done by a prover that proves whatever it has."""
-    return _with_prover(work, Stubborn, _as_it_is)
+    return with_prover(work, Stubborn, _as_it_is)
 
 
-def _with_prover(work: DealShares, prover: type[Prover], bend: Callable[[Vector, Layout], Vector]) -> DealShares:
+def with_prover(work: DealShares, prover: type[Prover], bend: Callable[[Vector, Layout], Vector]) -> DealShares:
+    """Return the job, done by this prover, of the vector after this change."""
     values = {name: getattr(work, name) for name in DealShares.__dataclass_fields__}
     return LyingDeal(**values, prover=prover, bend=bend)
 
 
-def _is_lie(bend: Callable[[Vector, Layout], Vector], work: DealShares) -> bool:
+def is_lie(bend: Callable[[Vector, Layout], Vector], work: DealShares) -> bool:
     """Whether a change makes the statement false: one of the update does not where there is none."""
     layout = work.terms.layout
     vector = bend(from_bytes(work.vector, layout.columns).copy(), layout)

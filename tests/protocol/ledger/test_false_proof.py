@@ -10,17 +10,18 @@ from hypothesis import strategies as st
 from members import identity
 from signing import signed
 
+from coterie.crypto.proof.terms import MAX_COLUMNS, MAX_HOLDERS, MAX_REFERENCE, WEIGHT_UNIT, Declared
+from coterie.crypto.sharing.fixed_point import BoundedNorm
 from coterie.protocol.jobs import Contribution, Encode
 from coterie.protocol.ledger.blocks import Evict, Membership, Void
 from coterie.protocol.ledger.contribution import BIT, NOT_NEGATIVE, Layout, Proved, layout_of
 from coterie.protocol.ledger.genesis import Bounds, GenesisError, check_genesis, read_genesis
 from coterie.protocol.ledger.norms import LEAST_QUARTERS, MOST_QUARTERS, nearest_quarters, next_quarters, norm_of
 from coterie.protocol.ledger.state import LedgerError, LedgerState, apply_change
-from coterie.protocol.limits import MAX_PROVED_MEMBERS
+from coterie.protocol.limits import MAX_PROVED_MEMBERS, MAX_PROVED_PARAMETERS, MAX_PROVED_REFERENCE
 from coterie.protocol.messages.kinds import Deal, Message
 from coterie.protocol.schemes.shamir import DealShares
-from coterie.topology.adversaries.provers import LIES
-from coterie.topology.adversaries.provers import _with_prover as with_prover
+from coterie.topology.adversaries.provers import LIES, with_prover
 
 LIAR = identity(2)
 
@@ -153,6 +154,14 @@ def test_a_setup_round_of_very_many_sums_proves_nothing_and_the_rounds_after_it_
     genesis = chain_of(setup_sums=257).genesis
     assert layout_of(genesis, "setup").proved is None
     assert layout_of(genesis, "train").proved is not None
+
+
+def test_the_protocol_and_the_proof_agree_on_what_is_declared_and_on_what_can_be_proved() -> None:
+    assert (NOT_NEGATIVE, BIT) == (Declared.NOT_NEGATIVE, Declared.BIT)
+    assert (MAX_PROVED_MEMBERS, MAX_PROVED_REFERENCE) == (MAX_HOLDERS, MAX_REFERENCE)
+    assert MAX_PROVED_PARAMETERS == 2 * MAX_COLUMNS
+    genesis = chain_of().genesis
+    assert BoundedNorm(1.0, genesis.examples_ref).step == 1 / WEIGHT_UNIT
 
 
 # The bound.
