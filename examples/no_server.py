@@ -20,7 +20,7 @@ from telling import arguments, picture, table
 
 from coterie.protocol.events import Event, Step
 from coterie.protocol.jobs import Train
-from coterie.protocol.ledger.state import Phase
+from coterie.protocol.ledger.phases import Phase
 from coterie.topology import Options
 from coterie.topology.engine.founded_ledger import make_genesis
 from coterie.topology.engine.learning import Learning

@@ -10,7 +10,8 @@ from .events import NoticeKind
 from .ledger.blocks import Amend, Body, Evict, Membership, Void, read_block
 from .ledger.contribution import read_metrics
 from .ledger.options import id_of, told
-from .ledger.state import LedgerState, Phase
+from .ledger.phases import Phase
+from .ledger.state import LedgerState
 from .messages.envelope import Peeked, peek
 from .messages.kinds import OptionsProposal
 

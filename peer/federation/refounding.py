@@ -20,7 +20,8 @@ import msgspec
 from ...crypto.identity.identity import peer_id
 from ...protocol.ledger.blocks import Contributors, block_hash, read_block
 from ...protocol.ledger.genesis import Continued, Genesis, GenesisError, read_genesis, total_bytes
-from ...protocol.ledger.state import LedgerState, Phase
+from ...protocol.ledger.phases import Phase
+from ...protocol.ledger.state import LedgerState
 from ...protocol.limits import MAX_BARRED
 from ...protocol.records import ModelSaved
 from ..errors import Exit, PeerError, no_federation

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from ...protocol.ledger.state import Phase
+from ...protocol.ledger.phases import Phase
 from .history import History
 
 Json = dict[str, Any]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ...protocol.ledger.state import LedgerState, Phase
+from ...protocol.ledger.phases import Phase
+from ...protocol.ledger.state import LedgerState
 from ..member_names import in_words
 from .quorum_watch import named
 

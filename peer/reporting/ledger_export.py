@@ -15,8 +15,9 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from ...protocol.ledger.certificates import extend
 from ...protocol.ledger.genesis import GENESIS_BYTES, Genesis, GenesisError, OtherVersion, read_genesis
-from ...protocol.ledger.state import LedgerError, LedgerState, extend, genesis_state
+from ...protocol.ledger.state import LedgerError, LedgerState, genesis_state
 from ...protocol.limits import MAX_BLOCK_BYTES, MAX_ENVELOPE_BYTES
 from ...protocol.messages.encoding import DecodeError, decode, encode
 from ...protocol.messages.kinds import CertifiedBlock

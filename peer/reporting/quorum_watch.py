@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Final
 
 from ...protocol.events import Notice
-from ...protocol.ledger.state import LedgerState, Phase
+from ...protocol.ledger.phases import Phase
+from ...protocol.ledger.state import LedgerState
 from ...protocol.limits import MIN_TRAINING_MEMBERS
 from ...protocol.vote_guard import VoteGuard
 from ..home.folder import Home

@@ -11,7 +11,8 @@ from ...crypto.identity.identity import peer_id
 from ...protocol.ledger.blocks import Join, Membership, read_block
 from ...protocol.ledger.contribution import read_metrics
 from ...protocol.ledger.genesis import GenesisError, OtherVersion, read_genesis
-from ...protocol.ledger.state import LedgerError, LedgerState, Phase, apply, genesis_state
+from ...protocol.ledger.phases import Phase
+from ...protocol.ledger.state import LedgerError, LedgerState, apply, genesis_state
 from ...protocol.limits import PROTOCOL_VERSION
 from ...protocol.messages.envelope import Verified, verify
 from ...protocol.messages.kinds import JoinRequest

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from ...protocol.ledger.state import Phase
+from ...protocol.ledger.phases import Phase
 from ..errors import Exit
 from ..home.facts import DEPARTED
 from ..reporting.quorum_watch import named, unreached

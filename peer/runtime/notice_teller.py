@@ -7,7 +7,7 @@ from typing import Any, Final
 import trio
 
 from ...protocol.events import Notice, NoticeKind
-from ...protocol.ledger.state import Phase
+from ...protocol.ledger.phases import Phase
 from ...protocol.node import Node
 from ..federation.consent import Consent, NoConsent
 from ..home.folder import Home

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ...protocol.ledger.state import Phase
+from ...protocol.ledger.phases import Phase
 from ..reporting.proposals import rows
 from ..reporting.quorum_watch import abstention
 from ..reporting.status import faults_status, late_status, ledger_status, members_status

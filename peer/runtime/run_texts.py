@@ -3,7 +3,8 @@
 import time
 from typing import TYPE_CHECKING, Final
 
-from ...protocol.ledger.state import LedgerState, Phase
+from ...protocol.ledger.phases import Phase
+from ...protocol.ledger.state import LedgerState
 from ..errors import Exit
 from ..federation.consent import join_note
 from ..federation.founding import explain_end, explain_norm, explain_threshold

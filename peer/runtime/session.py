@@ -17,7 +17,7 @@ from trio import TaskStatus  # type: ignore[attr-defined]
 
 from ...crypto.identity.identity import Identity
 from ...protocol.ledger.genesis import Genesis
-from ...protocol.ledger.state import Phase
+from ...protocol.ledger.phases import Phase
 from ...protocol.node import Node
 from ..control.client import Json
 from ..control.server import ControlServer

@@ -6,7 +6,8 @@ from typing import Final
 import msgspec
 import trio
 
-from ...protocol.ledger.state import LedgerState, Phase
+from ...protocol.ledger.phases import Phase
+from ...protocol.ledger.state import LedgerState
 from ...protocol.messages.kinds import OptionsChange
 from ...protocol.node import Node
 from ..control.client import Json

@@ -13,7 +13,8 @@ from ..context import Context
 from ..events import NoticeKind
 from ..ledger.blocks import Block, Void, block_hash, claimed_sum, read_block
 from ..ledger.genesis import is_private
-from ..ledger.state import LedgerError, Phase, apply
+from ..ledger.phases import Phase
+from ..ledger.state import LedgerError, apply
 from ..limits import BYTES_PER_MS, DEAD_PROPOSER_TIMEOUT_MS, SUM_GRACE_MS, VIEW_TIMEOUT_CAP_MS
 from ..messages.envelope import Verified
 from ..messages.kinds import Precommit, Prevote, Proposal

@@ -7,7 +7,7 @@ from ..events import Fetch, WorkDone
 from ..jobs import Contribution, Encode, Train
 from ..ledger.blocks import Evict
 from ..ledger.contribution import without_measures
-from ..ledger.state import Phase
+from ..ledger.phases import Phase
 from ..messages.envelope import Verified
 from ..messages.kinds import Ack, Complaint, Deal, HandBox, SitOut, UpheldComplaint
 from ..notices import announce_capped

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from ..agreement.height import Agreement
 from ..agreement.open_sum import OpenSum
 from ..context import Context
-from ..ledger.state import LedgerState, Phase, apply
+from ..ledger.phases import Phase
+from ..ledger.state import LedgerState, apply
 from ..limits import RESEND_MS
 from ..messages.envelope import Verified, view_of
 from ..messages.kinds import Blocks, CertifiedBlock, Status

@@ -11,7 +11,7 @@ from ..context import Context
 from ..events import NoticeKind
 from ..ledger.committee import Committee
 from ..ledger.contribution import read_totals
-from ..ledger.state import Phase
+from ..ledger.phases import Phase
 from ..limits import BYTES_PER_MS, KEPT_BOXES_DELAY_MS
 from ..messages.envelope import Verified
 from ..messages.kinds import Ack, Complaint, Deal, HandBox, SitOut, SumShare, UpheldComplaint

@@ -7,17 +7,15 @@ addition, at the moment of its vote, stands in :mod:`..agreement.validity` (sign
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import Enum, StrEnum, auto
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, Final
 
 from ...crypto.identity.identity import is_usable
 from ..limits import MAX_MEMBERS, MAX_PROVED_MEMBERS
-from ..machines import Table
 from ..messages.encoding import DecodeError
-from ..messages.envelope import Peeked, Rejected, Verified, peek, verify
-from ..messages.kinds import CertifiedBlock, Complaint, Deal, JoinRequest, LeaveRequest, Precommit
+from ..messages.envelope import Rejected, Verified, verify
+from ..messages.kinds import Complaint, Deal, JoinRequest, LeaveRequest
 from ..scheme_registry import SCHEMES
 from .bases import Bases, Repeat
 from .blocks import (
@@ -40,6 +38,7 @@ from .evidence import contradiction, wrong_sum
 from .genesis import Genesis, is_private, is_readable
 from .norms import next_quarters, norm_of
 from .options import Options, OptionsError, amended, options_of
+from .phases import PHASES, Phase, PhaseInput
 from .stopping import Progress, after_round
 from .terms import Terms, wrong_proof
 from .tickets import InviteError, Ticket, check_bearer, read_ticket
@@ -51,66 +50,12 @@ class LedgerError(ValueError):
     """A block or change that does not follow from the ledger; says why, and of a block at which height."""
 
 
-class Forged(LedgerError):
-    """A certificate that no honest member keeps or shows, whatever ledger it has."""
-
-
 _JUDGED_SUMS: Final = 64
 """Decided sums, the newest ones, about which proof of a wrong sum counts."""
 
 
 _JUDGED_ROUNDS: Final = 16
 """Rounds, the newest ones before the current one, about which proof of a false dealing counts."""
-
-
-class Phase(StrEnum):
-    """The phase of the current round.
-
-    A Membership block may be decided while waiting, sharing or finished. It never ends a round. It begins one if more
-    members or other options allow that, also after the end::
-
-        waiting  --round begins-----------> sharing
-        sharing  --contributors decided---> summing
-        sharing  --round begins-----------> sharing
-        sharing  --round waits------------> waiting
-        summing  --round begins-----------> sharing
-        summing  --round waits------------> waiting
-        summing  --final model evaluated--> finished
-        finished --round begins-----------> sharing
-        finished --round waits------------> waiting
-    """
-
-    WAITING = "waiting"
-    """For members: there are fewer than min_peers, or the next sum has to repeat one whose contributors are gone."""
-    SHARING = "sharing"
-    SUMMING = "summing"
-    FINISHED = "finished"
-
-
-class PhaseInput(Enum):
-    """What a block does to the phase."""
-
-    CONTRIBUTORS_DECIDED = auto()
-    ROUND_BEGINS = auto()
-    """The first round, the next one after a Model or a Void, or one more after the end."""
-    ROUND_WAITS = auto()
-    """As above, but for want of members it cannot begin."""
-    FINAL_MODEL_EVALUATED = auto()
-
-
-PHASES: Final = Table(
-    {
-        (Phase.WAITING, PhaseInput.ROUND_BEGINS): Phase.SHARING,
-        (Phase.SHARING, PhaseInput.CONTRIBUTORS_DECIDED): Phase.SUMMING,
-        (Phase.SHARING, PhaseInput.ROUND_BEGINS): Phase.SHARING,
-        (Phase.SHARING, PhaseInput.ROUND_WAITS): Phase.WAITING,
-        (Phase.SUMMING, PhaseInput.ROUND_BEGINS): Phase.SHARING,
-        (Phase.SUMMING, PhaseInput.ROUND_WAITS): Phase.WAITING,
-        (Phase.SUMMING, PhaseInput.FINAL_MODEL_EVALUATED): Phase.FINISHED,
-        (Phase.FINISHED, PhaseInput.ROUND_BEGINS): Phase.SHARING,
-        (Phase.FINISHED, PhaseInput.ROUND_WAITS): Phase.WAITING,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -764,55 +709,6 @@ def _request(raw: bytes, federation: bytes, kind: type[JoinRequest] | type[Leave
         raise LedgerError(f"request: {request.reason}")
     _expect(isinstance(request.message, kind), "the request is of another kind")
     return request
-
-
-def check_certificate(state: LedgerState, certified: CertifiedBlock) -> None:
-    """Check that q distinct members of the next height's committee precommitted the block (safety rule 5).
-
-    A certificate has one form: exactly q votes of one view, signers ascending by key. Everything that the votes say is
-    compared before the first signature is checked, and the first wrong signature ends the check. Otherwise one frame of
-    repeated votes would cost thousands of checks, and be stored and passed on as it came.
-
-    Raises:
-        Forged: the certificate is wrong whatever the ledger's state is.
-        LedgerError: it is wrong for this state. Both name the height and what is wrong.
-    """
-    at = f"height {state.height + 1}: certificate:"
-    wanted = block_hash(certified.block)
-    quorum = state.committee.quorum
-    votes = [_peek_vote(raw, state, wanted, at) for raw in certified.certificate[:quorum]]
-    if not _ascending(tuple(vote.sender for vote in votes)):
-        raise Forged(f"{at} the signers are not in order, or one of them signs twice")
-    if len({vote.view for vote in votes}) > 1:
-        raise Forged(f"{at} the votes are of different views")
-    if len(certified.certificate) != quorum:
-        raise LedgerError(f"{at} {len(certified.certificate)} votes, but exactly {quorum} are needed")
-    if any(state.committee.index(vote.sender) is None for vote in votes):
-        raise LedgerError(f"{at} a signer is not of the committee")
-    for vote in votes:
-        checked = verify(vote.raw, state.federation)
-        if isinstance(checked, Rejected):
-            raise Forged(f"{at} {checked.reason}")
-
-
-def _peek_vote(raw: bytes, state: LedgerState, wanted: bytes, at: str) -> Peeked:
-    vote = peek(raw, state.federation)
-    if isinstance(vote, Rejected):
-        raise Forged(f"{at} {vote.reason}")
-    if not isinstance(vote.message, Precommit) or vote.message.block_hash != wanted or vote.height != state.height + 1:
-        raise Forged(f"{at} a vote is not for this block")
-    return vote
-
-
-def extend(state: LedgerState, certified: CertifiedBlock) -> LedgerState:
-    """Check a certified block completely and return the state after it.
-
-    Raises:
-        Forged: no honest member keeps or shows this certificate.
-        LedgerError: the certificate or the block is wrong.
-    """
-    check_certificate(state, certified)
-    return apply(state, certified.block)
 
 
 def _ascending(values: tuple[Any, ...]) -> bool:

@@ -11,7 +11,8 @@ from ..context import Context
 from ..events import Fetch
 from ..jobs import ReadBlocks
 from ..ledger.blocks import read_block
-from ..ledger.state import Forged, LedgerError, LedgerState, extend
+from ..ledger.certificates import Forged, extend
+from ..ledger.state import LedgerError, LedgerState
 from ..limits import SYNC_BATCH_BLOCKS, SYNC_BATCH_BYTES, SYNC_RETRY_MS
 from ..messages.encoding import DecodeError, digest_of
 from ..messages.envelope import Verified

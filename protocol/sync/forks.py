@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from ..effects import Effects
 from ..events import NoticeKind
 from ..ledger.blocks import block_hash
-from ..ledger.state import LedgerError, LedgerState, check_certificate
+from ..ledger.certificates import check_certificate
+from ..ledger.state import LedgerError, LedgerState
 from ..limits import MAX_COMPARED_BLOCKS, MAX_COMPARED_HEIGHTS
 from ..messages.kinds import CertifiedBlock
 

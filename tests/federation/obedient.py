@@ -21,7 +21,8 @@ from coterie.peer.driving.driver import Driver
 from coterie.protocol.events import Received, Step, WorkDone
 from coterie.protocol.jobs import Train
 from coterie.protocol.ledger.blocks import Contributors, Model, read_block
-from coterie.protocol.ledger.state import LedgerState, Phase
+from coterie.protocol.ledger.phases import Phase
+from coterie.protocol.ledger.state import LedgerState
 from coterie.protocol.messages.envelope import Verified, verify
 from coterie.protocol.messages.kinds import Precommit, Prevote, Proposal
 from coterie.protocol.node import Node

@@ -32,8 +32,9 @@ from coterie.protocol.agreement.tendermint import Consensus, Decide
 from coterie.protocol.effects import Effects
 from coterie.protocol.jobs import SumShares
 from coterie.protocol.ledger.blocks import Contributors, Evict, Membership, Model, read_block
+from coterie.protocol.ledger.certificates import extend
 from coterie.protocol.ledger.committee import Committee
-from coterie.protocol.ledger.state import LedgerError, check_sets, extend
+from coterie.protocol.ledger.state import LedgerError, check_sets
 from coterie.protocol.messages.envelope import Verified
 from coterie.protocol.messages.kinds import Ack, Blocks, CertifiedBlock, Deal, Precommit, Prevote, Proposal, SumShare
 from coterie.protocol.records import BlockDecided, Dealt, Record, Released, ShareHeld, VoteCast
@@ -316,7 +317,7 @@ def test_rule_5_a_certificate_with_a_doubled_signer_passes_only_where_votes_are_
         if len(one.certificate) < state.committee.quorum:
             raise LedgerError("too few votes")
 
-    monkeypatch.setattr("coterie.protocol.ledger.state.check_certificate", count_votes)
+    monkeypatch.setattr("coterie.protocol.ledger.certificates.check_certificate", count_votes)
     assert extend(state, doubled).height == 2
 
 

@@ -35,7 +35,7 @@ from coterie.protocol.ledger.blocks import (
 )
 from coterie.protocol.ledger.committee import Committee
 from coterie.protocol.ledger.contribution import layout_of
-from coterie.protocol.ledger.state import Phase
+from coterie.protocol.ledger.phases import Phase
 from coterie.protocol.limits import VIEW_WINDOW
 from coterie.protocol.messages.encoding import digest_of
 from coterie.protocol.messages.envelope import Verified, seal, verify

@@ -21,9 +21,10 @@ from coterie.protocol.ledger.blocks import (
     block_hash,
     wide_bytes,
 )
+from coterie.protocol.ledger.certificates import extend
 from coterie.protocol.ledger.contribution import WIDE_UNIT
 from coterie.protocol.ledger.genesis import Genesis
-from coterie.protocol.ledger.state import LedgerState, extend, genesis_state
+from coterie.protocol.ledger.state import LedgerState, genesis_state
 from coterie.protocol.messages.kinds import CertifiedBlock, JoinRequest, LeaveRequest, Precommit
 
 MODEL = "test model"

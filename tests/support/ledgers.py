@@ -11,7 +11,9 @@ from signing import dealing, signed
 
 from coterie.crypto.identity.identity import Identity
 from coterie.protocol.ledger.blocks import Body, Evict, Membership
-from coterie.protocol.ledger.state import LedgerError, Phase, apply, extend
+from coterie.protocol.ledger.certificates import extend
+from coterie.protocol.ledger.phases import Phase
+from coterie.protocol.ledger.state import LedgerError, apply
 from coterie.protocol.messages.kinds import NO_BOX, NO_KEY, Ack, Complaint, Deal, Message, Precommit, Prevote, SumShare
 
 OUTSIDER = identity(20)

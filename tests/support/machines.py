@@ -11,7 +11,7 @@ from textwrap import indent
 from typing import Any
 
 from coterie.protocol.agreement.tendermint import STAGES, Stage
-from coterie.protocol.ledger.state import PHASES, Phase
+from coterie.protocol.ledger.phases import PHASES, Phase
 from coterie.protocol.machines import Table
 from coterie.protocol.round.sharing import SHARE_PHASES, SharePhase
 from coterie.protocol.round.summing import OPENINGS, OWN_SUMS, Opening, OwnSum

@@ -27,11 +27,11 @@ from coterie.protocol.context import Context
 from coterie.protocol.early_messages import EarlyMessages
 from coterie.protocol.events import Event, Send, Step
 from coterie.protocol.handlers.votes import Votes
-from coterie.protocol.ledger import contribution
+from coterie.protocol.ledger import certificates, contribution
 from coterie.protocol.ledger import state as ledger
 from coterie.protocol.ledger.blocks import Model, Void, read_block
 from coterie.protocol.ledger.evidence import contradiction
-from coterie.protocol.ledger.state import Phase
+from coterie.protocol.ledger.phases import Phase
 from coterie.protocol.messages.encoding import digest_of
 from coterie.protocol.messages.envelope import Verified, verify
 from coterie.protocol.messages.kinds import (
@@ -1006,7 +1006,7 @@ def any_votes_that_hold_a_quorum(patch: pytest.MonkeyPatch) -> None:
         if len({vote.sender for vote in votes if isinstance(vote, Verified)}) < state.committee.quorum:
             raise ledger.LedgerError("too few signers")
 
-    patch.setattr(ledger, "check_certificate", enough)
+    patch.setattr(certificates, "check_certificate", enough)
 
 
 def evicted_though_heard(patch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ from coterie.protocol.effects import Effects
 from coterie.protocol.events import Notice, NoticeKind, Send, Step
 from coterie.protocol.handlers.heights import Heights
 from coterie.protocol.jobs import SumShares
+from coterie.protocol.ledger import certificates
 from coterie.protocol.ledger import state as ledger
 from coterie.protocol.ledger.blocks import Change, Contributors, Evict
 from coterie.protocol.ledger.committee import Committee
@@ -144,7 +145,7 @@ def counting_votes_and_not_signers(monkeypatch: pytest.MonkeyPatch) -> None:
         if len(certified.certificate) < state.committee.quorum:
             raise LedgerError("too few votes")
 
-    monkeypatch.setattr(ledger, "check_certificate", careless)
+    monkeypatch.setattr(certificates, "check_certificate", careless)
 
 
 def test_a_certificate_that_counts_votes_and_not_signers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace as with_fields
 
 from ...protocol.events import Send
-from ...protocol.ledger.state import Phase
+from ...protocol.ledger.phases import Phase
 from ...protocol.messages.envelope import Verified
 from ...protocol.messages.kinds import Accusation, Complaint, Deal, Precommit, Prevote, Proposal, UpheldComplaint
 from ..engine.adversary import Flood

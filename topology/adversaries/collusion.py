@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...protocol.events import Event, Send, Step
 from ...protocol.jobs import Encode
-from ...protocol.ledger.state import Phase
+from ...protocol.ledger.phases import Phase
 from ...protocol.messages.envelope import Verified
 from ...protocol.messages.kinds import Ack, Deal, Prevote, Proposal, SumShare
 from ..engine.adversary import Adversary

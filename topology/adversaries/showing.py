@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...crypto.field import P
 from ...protocol.events import Event, Send, Step
-from ...protocol.ledger.state import Phase
+from ...protocol.ledger.phases import Phase
 from ...protocol.messages.envelope import Verified
 from ...protocol.messages.kinds import Precommit, Prevote
 from ..engine.adversary import Adversary

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...protocol.events import Send
 from ...protocol.jobs import Encode
-from ...protocol.ledger.state import Phase
+from ...protocol.ledger.phases import Phase
 from ...protocol.limits import MAX_KEEPER_ACKS
 from ...protocol.messages.envelope import Verified
 from ...protocol.messages.kinds import Ack, HandBox, Precommit, Prevote, Proposal, Weights

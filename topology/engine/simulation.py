@@ -33,7 +33,7 @@ from ...protocol.events import (
 from ...protocol.jobs import Contribution, ReadBlocks, Train
 from ...protocol.ledger.contribution import layout_of
 from ...protocol.ledger.genesis import Genesis
-from ...protocol.ledger.state import Phase
+from ...protocol.ledger.phases import Phase
 from ...protocol.limits import INLINE_BLOB_BYTES
 from ...protocol.messages.encoding import digest_of
 from ...protocol.messages.envelope import Rejected, Verified, may_be_passed_on, verify

@@ -5,7 +5,7 @@ operators so. No other sum may be opened on the same base model, and only the op
 """
 
 from ...protocol.events import Event, NoticeKind, Step
-from ...protocol.ledger.state import Phase
+from ...protocol.ledger.phases import Phase
 from ..adversaries.forging import is_stuck
 from ..engine.site import Site
 from .base import Checker

@@ -6,7 +6,7 @@ are decided.
 """
 
 from ...protocol.events import Event, NoticeKind, Received, Step
-from ...protocol.ledger.state import Phase
+from ...protocol.ledger.phases import Phase
 from ...protocol.messages.kinds import Ack, Deal
 from ..adversaries.forging import acked, dealing_id
 from ..engine.site import Site

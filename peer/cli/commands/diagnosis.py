@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ....protocol.ledger.state import Phase
+from ....protocol.ledger.phases import Phase
 from ...control.client import Json, ask
 from ...errors import Exit, PeerError
 from ...federation.consent import Consent, NoConsent

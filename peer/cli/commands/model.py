@@ -129,7 +129,7 @@ def _content(
 
 def _facts(agreed: "Agreed") -> dict[str, Any]:
     """Return where the weights come from and how good they are, as the file and `--json` say it."""
-    from ....protocol.ledger.state import Phase
+    from ....protocol.ledger.phases import Phase
 
     state = agreed.state
     matches = agreed.saved.weights_hash == state.weights_hash

@@ -45,7 +45,8 @@ from coterie.protocol.events import (
 )
 from coterie.protocol.jobs import Contribution, ReadBlocks, Train
 from coterie.protocol.ledger.genesis import Genesis
-from coterie.protocol.ledger.state import LedgerState, Member, Phase, genesis_state
+from coterie.protocol.ledger.phases import Phase
+from coterie.protocol.ledger.state import LedgerState, Member, genesis_state
 from coterie.protocol.limits import INLINE_BLOB_BYTES
 from coterie.protocol.messages.encoding import digest_of, encode
 from coterie.protocol.messages.envelope import Verified, _Body, _Envelope, seal, verify

@@ -27,7 +27,8 @@ from coterie.protocol.ledger.bases import Bases
 from coterie.protocol.ledger.blocks import Block, read_block, wide_value
 from coterie.protocol.ledger.contribution import WIDE_UNIT
 from coterie.protocol.ledger.genesis import Bounds, Continued, Genesis, read_genesis
-from coterie.protocol.ledger.state import LedgerError, Phase, genesis_state
+from coterie.protocol.ledger.phases import Phase
+from coterie.protocol.ledger.state import LedgerError, genesis_state
 from coterie.protocol.messages.encoding import digest_of
 from coterie.protocol.records import BlockDecided, ModelSaved, ValueSeen
 

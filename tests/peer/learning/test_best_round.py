@@ -26,7 +26,7 @@ from coterie.peer.learning.table_models.tables_app import TableApp
 from coterie.peer.reporting.status import replay
 from coterie.protocol.ledger.blocks import Membership
 from coterie.protocol.ledger.genesis import Genesis, Stopping
-from coterie.protocol.ledger.state import Phase
+from coterie.protocol.ledger.phases import Phase
 from coterie.protocol.messages.encoding import digest_of
 from coterie.protocol.records import BlockDecided, ModelSaved, Record
 

@@ -19,7 +19,8 @@ from coterie.peer.reporting.ledger_rows import line, rows
 from coterie.peer.reporting.status import ledger_status, lines, stored_status
 from coterie.protocol.events import Notice
 from coterie.protocol.ledger.blocks import Membership
-from coterie.protocol.ledger.state import LedgerState, Phase
+from coterie.protocol.ledger.phases import Phase
+from coterie.protocol.ledger.state import LedgerState
 from coterie.protocol.records import BlockDecided
 
 

@@ -27,7 +27,7 @@ from coterie.peer.runtime.end_tasks import depart
 from coterie.peer.runtime.run_end import RunEnd
 from coterie.protocol.events import Leave
 from coterie.protocol.ledger.blocks import Membership
-from coterie.protocol.ledger.state import Phase
+from coterie.protocol.ledger.phases import Phase
 from coterie.protocol.records import BlockDecided
 
 HOME = Home(Path("/my home"))

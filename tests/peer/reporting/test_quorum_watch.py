@@ -26,7 +26,8 @@ from coterie.peer.training.late_training import LateTraining
 from coterie.protocol.events import Notice, PeerUp
 from coterie.protocol.ledger.blocks import Membership
 from coterie.protocol.ledger.genesis import Stopping
-from coterie.protocol.ledger.state import LedgerState, Phase
+from coterie.protocol.ledger.phases import Phase
+from coterie.protocol.ledger.state import LedgerState
 from coterie.protocol.messages.kinds import JoinRequest
 from coterie.protocol.node import Newcomer
 from coterie.protocol.timers import ResumeWait

@@ -37,7 +37,7 @@ from coterie.peer.reporting.status import (
 )
 from coterie.protocol.ledger.blocks import Membership
 from coterie.protocol.ledger.genesis import Stopping
-from coterie.protocol.ledger.state import Phase
+from coterie.protocol.ledger.phases import Phase
 from coterie.protocol.records import BlockDecided
 
 ALTERNATE_SCREEN, USUAL_SCREEN, HOME = "\x1b[?1049h", "\x1b[?1049l", "\x1b[H"

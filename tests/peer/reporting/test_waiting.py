@@ -5,7 +5,7 @@ from members import identity, make_genesis
 
 from coterie.peer.reporting.status import ledger_status, lines, members_status
 from coterie.peer.reporting.waiting import Wait, Waiting, awaited_in_round
-from coterie.protocol.ledger.state import Phase
+from coterie.protocol.ledger.phases import Phase
 from coterie.protocol.messages.envelope import Verified
 from coterie.protocol.messages.kinds import Ack, Deal
 from coterie.protocol.node import Node

@@ -9,9 +9,11 @@ from members import identity
 from signing import signed
 
 from coterie.crypto.identity.identity import Identity
-from coterie.protocol.ledger import state as ledger
+from coterie.protocol.ledger import certificates
 from coterie.protocol.ledger.blocks import Evict, Membership, block_hash
-from coterie.protocol.ledger.state import Forged, LedgerError, LedgerState, Phase, extend, genesis_state
+from coterie.protocol.ledger.certificates import Forged, extend
+from coterie.protocol.ledger.phases import Phase
+from coterie.protocol.ledger.state import LedgerError, LedgerState, genesis_state
 from coterie.protocol.limits import MAX_QUORUM
 from coterie.protocol.messages.encoding import decode
 from coterie.protocol.messages.envelope import Rejected, Verified, _Body, _Envelope, verify
@@ -112,7 +114,7 @@ def test_a_padded_certificate_is_kept_only_where_any_votes_that_hold_a_quorum_wi
     padded = CertifiedBlock(data, (*votes, *votes[:1] * 500))
     with pytest.raises(LedgerError, match="503 votes, but exactly 3 are needed"):
         extend(chain.state, padded)
-    monkeypatch.setattr(ledger, "check_certificate", any_quorum_will_do)
+    monkeypatch.setattr(certificates, "check_certificate", any_quorum_will_do)
     assert extend(chain.state, padded).height == 2
 
 
@@ -141,9 +143,9 @@ def test_a_wrong_certificate_costs_no_more_signatures_than_it_must(name: str, mo
         checked.append(raw)
         return verify(raw, federation)
 
-    monkeypatch.setattr(ledger, "verify", counted)
+    monkeypatch.setattr(certificates, "verify", counted)
     with pytest.raises(LedgerError):
-        ledger.check_certificate(chain.state, bad)
+        certificates.check_certificate(chain.state, bad)
     assert len(checked) == most
 
 

@@ -17,7 +17,8 @@ from coterie.protocol.ledger.bases import Bases, Repeat
 from coterie.protocol.ledger.blocks import Contributors, Evict, Membership, Void
 from coterie.protocol.ledger.committee import Committee
 from coterie.protocol.ledger.contribution import WIDE_UNIT
-from coterie.protocol.ledger.state import LedgerError, LedgerState, Phase, apply
+from coterie.protocol.ledger.phases import Phase
+from coterie.protocol.ledger.state import LedgerError, LedgerState, apply
 
 SUMMED = (0, 1, 2, 4, 5)
 """Places of the contributors to the failed sum, among seven members: f is 2, K is 3."""

@@ -13,9 +13,11 @@ from signing import signed
 from coterie.crypto.identity.identity import Identity
 from coterie.protocol.ledger import options as options_module
 from coterie.protocol.ledger.blocks import Amend, Membership
+from coterie.protocol.ledger.certificates import extend
 from coterie.protocol.ledger.genesis import Stopping
 from coterie.protocol.ledger.options import changed, id_of, options_of, told, votes_needed
-from coterie.protocol.ledger.state import LedgerError, LedgerState, Phase, apply, extend, genesis_state
+from coterie.protocol.ledger.phases import Phase
+from coterie.protocol.ledger.state import LedgerError, LedgerState, apply, genesis_state
 from coterie.protocol.limits import PROPOSAL_ROUNDS
 from coterie.protocol.messages.envelope import Verified
 from coterie.protocol.messages.kinds import LeaveRequest, OptionsChange, OptionsProposal, OptionsVote

@@ -27,7 +27,8 @@ from members import identity
 from coterie.protocol.ledger.blocks import Body, Contributors, Evict, Membership, Void, wide_bytes
 from coterie.protocol.ledger.committee import Committee
 from coterie.protocol.ledger.contribution import WIDE_UNIT
-from coterie.protocol.ledger.state import LedgerError, Member, Phase, apply
+from coterie.protocol.ledger.phases import Phase
+from coterie.protocol.ledger.state import LedgerError, Member, apply
 
 # What each block makes of the state.
 

@@ -13,7 +13,8 @@ from members import make_genesis
 from coterie.protocol.jobs import Contribution, Train
 from coterie.protocol.ledger.contribution import WIDE_UNIT
 from coterie.protocol.ledger.genesis import MILLION, Genesis, GenesisError, Stopping, read_genesis
-from coterie.protocol.ledger.state import LedgerState, Phase
+from coterie.protocol.ledger.phases import Phase
+from coterie.protocol.ledger.state import LedgerState
 from coterie.protocol.ledger.stopping import Progress, after_round
 from coterie.protocol.messages.encoding import encode
 

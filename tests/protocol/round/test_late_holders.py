@@ -10,7 +10,7 @@ from members import make_genesis
 from watch import Watch
 
 from coterie.protocol.events import PeerDown, PeerUp
-from coterie.protocol.ledger.state import Phase
+from coterie.protocol.ledger.phases import Phase
 from coterie.protocol.messages.kinds import SumShare
 from coterie.protocol.round.sharing import Sharing
 

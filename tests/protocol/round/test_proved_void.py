@@ -23,7 +23,7 @@ from coterie.protocol.events import PeerUp, WorkDone
 from coterie.protocol.jobs import CheckedVector, CheckVector, Contribution, Encode
 from coterie.protocol.ledger.blocks import Body, Model, Void, block_hash, read_block
 from coterie.protocol.ledger.contribution import layout_of
-from coterie.protocol.ledger.state import Phase
+from coterie.protocol.ledger.phases import Phase
 from coterie.protocol.messages.encoding import digest_of
 from coterie.protocol.messages.envelope import Verified, verify
 from coterie.protocol.messages.kinds import Ack, Precommit, Prevote, Proposal

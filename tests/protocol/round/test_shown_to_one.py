@@ -19,7 +19,8 @@ from coterie.protocol.agreement.sum_votes import SumVotes
 from coterie.protocol.events import Leave, PeerDown, PeerUp, Send
 from coterie.protocol.ledger import state as ledger
 from coterie.protocol.ledger.blocks import Membership
-from coterie.protocol.ledger.state import LedgerError, LedgerState, Phase, apply_change
+from coterie.protocol.ledger.phases import Phase
+from coterie.protocol.ledger.state import LedgerError, LedgerState, apply_change
 from coterie.protocol.messages.envelope import Verified, seal, verify
 from coterie.protocol.messages.kinds import Deal, HandBox, Message, Precommit, Prevote
 from coterie.protocol.round.sum_proofs import SumProofs

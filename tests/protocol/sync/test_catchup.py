@@ -16,7 +16,8 @@ from coterie.protocol.early_messages import EarlyMessages
 from coterie.protocol.events import Fetch, HeadSeen, PeerDown, PeerUp, Started, TimerFired, WorkDone
 from coterie.protocol.jobs import ReadBlocks, SumShares, Train
 from coterie.protocol.ledger.blocks import Block, Join, Membership, block_hash, read_block
-from coterie.protocol.ledger.state import LedgerError, LedgerState, extend, genesis_state
+from coterie.protocol.ledger.certificates import extend
+from coterie.protocol.ledger.state import LedgerError, LedgerState, genesis_state
 from coterie.protocol.limits import (
     INLINE_BLOB_BYTES,
     MAX_FETCHES_PER_MEMBER,
